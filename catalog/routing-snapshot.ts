@@ -1,0 +1,62 @@
+/**
+ * What the query path knows about tables: one immutable value per epoch, replaced whole (DESIGN §3, §4).
+ * It is plain JSON, so that it can be sent to gateway workers as it is.
+ */
+import type { TableState } from './table-state.ts';
+
+export type Side = 'source' | 'local';
+
+/**
+ * Where a table's statements go. `quiescing` says that a barrier is on: transactions that begin to touch the table now
+ * wait, those of older epochs that have touched it finish (DESIGN §6).
+ */
+export interface TableRoute {
+  readonly tableId: string;
+  readonly state: TableState;
+  /** Folded names, as in the system catalogs. */
+  readonly source: QualifiedName;
+  readonly local: QualifiedName;
+  /** Side that answers plain reads. */
+  readonly reads: Side;
+  /** Side that runs writes, locking reads and COPY FROM. One writer per side, always. */
+  readonly writes: Side;
+  /** Writes go to the source; their COMMIT is answered when local shows them (`dual_write_mode` `sync`). */
+  readonly waitVisible: boolean;
+  /** `async`: COMMIT is not waited for, but the session's own later reads on local are. */
+  readonly trackWrites: boolean;
+  /** True when writes and DDL are refused (`bulk_load_writes 'block'`, state BULK_LOADING). */
+  readonly writesBlocked: boolean;
+  readonly ddlBlocked: boolean;
+  readonly quiescing: boolean;
+}
+
+export interface QualifiedName {
+  readonly schema: string;
+  readonly name: string;
+}
+
+export interface RoutingSnapshot {
+  /** Grows with every change of routing. */
+  readonly epoch: number;
+  /** Every migrated table, every partition under its parent's route, keyed `schema.name` (see `relationKey`) by source name. */
+  readonly tables: Readonly<Record<string, TableRoute>>;
+  /** Views and materialised views of the source that read migrated tables: key → keys of the base tables they reach. */
+  readonly views: Readonly<Record<string, readonly string[]>>;
+  /** Sequences owned by migrated tables: key → key of the owning table. `nextval` goes where the owner's writes go. */
+  readonly sequences: Readonly<Record<string, string>>;
+  /** Tables whose writes reach migrated tables through triggers, rules or foreign-key actions: key → keys of those tables. */
+  readonly writeClosure: Readonly<Record<string, readonly string[]>>;
+  /** Every other relation of the source that could shadow a migrated one of the same bare name: keys. */
+  readonly shadows: readonly string[];
+}
+
+/** One spelling for map keys; names are already folded, so a dot inside a quoted name is escaped. */
+export function relationKey(schema: string, name: string): string {
+  return `${escapeDots(schema)}.${escapeDots(name)}`;
+}
+
+function escapeDots(part: string): string {
+  return part.includes('.') || part.includes('\\') ? part.replaceAll('\\', '\\\\').replaceAll('.', '\\.') : part;
+}
+
+export const emptySnapshot: RoutingSnapshot = { epoch: 0, tables: {}, views: {}, sequences: {}, writeClosure: {}, shadows: [] };
