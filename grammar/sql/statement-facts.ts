@@ -1,0 +1,85 @@
+/**
+ * What the router needs to know of one SQL text. Made once per distinct text (and shared between texts that differ in
+ * literals only); after this value nobody looks at the SQL again (house rule 2).
+ */
+export type StatementKind =
+  // data
+  | 'select' | 'insert' | 'update' | 'delete' | 'merge' | 'copy_from' | 'copy_to' | 'truncate' | 'lock' | 'call' | 'do'
+  // transactions
+  | 'begin' | 'commit' | 'rollback' | 'savepoint' | 'release' | 'rollback_to'
+  | 'prepare_transaction' | 'commit_prepared' | 'rollback_prepared' | 'set_transaction'
+  // session
+  | 'set' | 'reset' | 'show' | 'discard' | 'prepare' | 'execute' | 'deallocate'
+  | 'declare_cursor' | 'fetch' | 'close_cursor' | 'listen' | 'unlisten' | 'notify'
+  // the rest
+  | 'explain' | 'ddl' | 'create_temp' | 'maintenance' | 'utility' | 'empty';
+
+export interface RelationRef {
+  /** Folded; undefined when the statement gives no schema (search_path decides). */
+  readonly schema: string | undefined;
+  readonly name: string;
+}
+
+export interface StatementFacts {
+  readonly kind: StatementKind;
+  /** Relations read anywhere in the statement; CTE names are resolved away, views are not expanded (that needs a catalog). */
+  readonly reads: readonly RelationRef[];
+  /** Relations written: targets of DML in any CTE, TRUNCATE, COPY FROM, LOCK in a writing mode, tables under FOR UPDATE/SHARE. */
+  readonly writes: readonly RelationRef[];
+  /** Relations that DDL or maintenance names. */
+  readonly ddl: readonly RelationRef[];
+  /** Sequences named by literals in nextval/setval (writes) and currval (reads). `lastval` sets the flag. */
+  readonly sequencesWritten: readonly RelationRef[];
+  readonly sequencesRead: readonly RelationRef[];
+  /** Names of the functions called, schema-qualified as written, folded, without the ones known to be pure built-ins. */
+  readonly functions: readonly string[];
+  readonly flags: StatementFlags;
+  /** `begin` and `set_transaction` only. */
+  readonly transaction: TransactionModes | undefined;
+  /** `set`, `reset`, `show` only: the parameter, folded, and the value as written when it is one plain literal or list of them. */
+  readonly setting: { readonly name: string; readonly value: string | undefined; readonly local: boolean } | undefined;
+  /** Name of a prepared statement, cursor, savepoint or channel, by kind. */
+  readonly objectName: string | undefined;
+  /** `prepare`, `explain`, `declare_cursor`, `create_temp … AS`: the facts of the statement inside. */
+  readonly inner: StatementFacts | undefined;
+}
+
+export interface StatementFlags {
+  /** FOR UPDATE / NO KEY UPDATE / SHARE / KEY SHARE anywhere. */
+  readonly lockingRead: boolean;
+  readonly returning: boolean;
+  /** DML inside WITH. */
+  readonly writesInCte: boolean;
+  /** Calls functions with effects on the session: set_config, advisory locks, lastval, pg_notify … */
+  readonly sessionEffect: boolean;
+  readonly advisoryLock: boolean;
+  readonly usesLastval: boolean;
+  /** Literals name objects or settings ('t'::regclass, nextval('s'), set_config('search_path',…)): facts hold for this exact text only (RULES 26). */
+  readonly literalSensitive: boolean;
+  /** The statement can't run inside a transaction block (VACUUM, CREATE DATABASE, CREATE INDEX CONCURRENTLY …). */
+  readonly outsideTransaction: boolean;
+  /** EXPLAIN ANALYZE runs its statement. */
+  readonly explainAnalyze: boolean;
+  /** DECLARE … WITH HOLD. */
+  readonly withHold: boolean;
+  /** References SYS$MIGRATION_* relations or MIGRATION_ROW_COUNTS(): answered by the control. */
+  readonly readsCatalog: boolean;
+  /** Only pg_catalog / information_schema relations, or none at all: answered by the home leg. */
+  readonly systemOnly: boolean;
+}
+
+export interface TransactionModes {
+  readonly isolation: 'read uncommitted' | 'read committed' | 'repeatable read' | 'serializable' | undefined;
+  readonly readOnly: boolean | undefined;
+  readonly deferrable: boolean | undefined;
+  /** COMMIT/ROLLBACK AND CHAIN. */
+  readonly chain: boolean;
+}
+
+/** One client text, as sent in Query or Parse. */
+export type TextFacts =
+  | { readonly type: 'sql'; readonly statements: readonly StatementFacts[] }
+  /** A statement of the migration language (first words match it); parsed by grammar/migration. */
+  | { readonly type: 'migration' }
+  /** The real grammar refuses it: goes to the home leg, whose error the client gets. `mayTouch`: bare words in it, for a barrier. */
+  | { readonly type: 'invalid'; readonly message: string };

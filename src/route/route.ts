@@ -1,0 +1,45 @@
+/**
+ * Where one statement goes. Made by `decide` from facts, snapshot and session context; executing takes it and decides
+ * nothing (house rule 1).
+ */
+import type { ErrorCode } from '../../config/migration-error.ts';
+
+/** `home` = any leg that answers for the session as a whole (SET, SHOW, SELECT 1, catalog queries). */
+export type Route =
+  | { readonly type: 'leg'; readonly leg: 'source' | 'local' | 'home'; readonly writes: boolean; readonly touches: readonly string[]; readonly after: AfterWrite; readonly before: BeforeRead; readonly label: RouteLabel }
+  /** LISTEN, SET, DISCARD …: run on every open leg, remembered for those opened later; the home leg's answer is the client's. */
+  | { readonly type: 'both_legs' }
+  /** BEGIN, COMMIT, ROLLBACK, SAVEPOINT …: the transaction layer decides. */
+  | { readonly type: 'transaction_control' }
+  /** Answered by the control: migration statements, SYS$ tables. */
+  | { readonly type: 'control' }
+  /** A barrier is on: wait for the next snapshot, then decide again. `touches` are the tables waited for. */
+  | { readonly type: 'park'; readonly touches: readonly string[] }
+  | { readonly type: 'refuse'; readonly code: ErrorCode; readonly message: string; readonly detail: string; readonly hint: string };
+
+/** What a COMMIT that follows has to wait for. `xid`: by transaction id; `position`: by LSN (RULES 19); `track`: only the session's own later reads wait. */
+export type AfterWrite = 'none' | 'xid' | 'position' | 'track';
+/** Local reads of a table that the source writes: wait until local shows what this session may have seen on the source (RULES 18). */
+export type BeforeRead = 'none' | 'read_index';
+
+/** Values of spec §3.3, for metrics and EXPLAIN ROUTE. */
+export type RouteLabel = 'LOCAL' | 'REMOTE' | 'DUAL_WRITE' | 'HYBRID' | 'BLOCKED' | 'QUEUED';
+
+/** The part of a session's state that changes where statements go. */
+export interface SessionContext {
+  readonly searchPath: readonly string[];
+  /** Names of the session's temporary tables (they shadow everything) and the leg each lives on. */
+  readonly temporaryTables: ReadonlyMap<string, 'source' | 'local'>;
+  readonly transaction: TransactionContext | undefined;
+  readonly leaseValid: boolean;
+}
+
+export interface TransactionContext {
+  readonly isolation: 'read committed' | 'repeatable read' | 'serializable';
+  readonly readOnly: boolean;
+  /** Tables (keys) that this transaction has touched; the epoch it is pinned to is the snapshot handed to `decide`. */
+  readonly wroteOn: 'source' | 'local' | undefined;
+  readonly usedLegs: { readonly source: boolean; readonly local: boolean };
+  /** True once it holds locks that others may wait for: then it is admitted on the old side while writers drain (RULES 21). */
+  readonly holdsLocks: boolean;
+}
