@@ -1,0 +1,74 @@
+/**
+ * `npm test`: typecheck, then the suites; ends with the skipped suites by name and one line `N passed, N failed, N skipped`.
+ *
+ * Some suites drive the product with programs that npm does not carry (psql, pgbench, pgbouncer). Missing ones are installed
+ * when this runs as root on a Debian; otherwise those suites skip themselves by name, or fail when
+ * CAUSEWAY_REQUIRE_SERVERS=1 (see `test/support/tools.ts`).
+ */
+import { spawnSync } from 'node:child_process';
+import * as fs from 'node:fs';
+import * as path from 'node:path';
+
+/** Program → Debian package that has it. */
+const tools = { psql: 'postgresql-client', pgbench: 'postgresql-contrib', pgbouncer: 'pgbouncer' };
+
+/** `context` is `{project, node, env, run}`; resolves with the exit code. Arguments go to vitest. */
+export async function runTests(context, args) {
+  installTools(context.env);
+  const typecheck = await context.run(context.node, ['node_modules/typescript/bin/tsc', '--noEmit'], context.env);
+  console.log(typecheck === 0 ? 'typecheck passed' : 'typecheck FAILED');
+  const report = path.join(context.project, '.causeway', `test-report-${process.pid}.json`);
+  const vitest = await context.run(context.node, [
+    'node_modules/vitest/vitest.mjs', 'run', '--reporter=default', '--reporter=json', `--outputFile.json=${report}`, ...args,
+  ], context.env);
+  const counts = readReport(report);
+  fs.rmSync(report, { force: true });
+  if (typecheck === 0) counts.passed += 1;
+  else counts.failed += 1;
+  // An error outside any test makes vitest fail without a failed test.
+  if (vitest !== 0 && counts.failed === 0) counts.failed = 1;
+  for (const name of counts.skippedNames) console.log(`skipped: ${name}`);
+  console.log(`\n${counts.passed} passed, ${counts.failed} failed, ${counts.skippedNames.length} skipped`);
+  return counts.failed === 0 ? 0 : 1;
+}
+
+/** Counts of vitest's JSON report; a file that could not be loaded counts as one failed test. */
+function readReport(file) {
+  const counts = { passed: 0, failed: 0, skippedNames: [] };
+  if (!fs.existsSync(file)) return counts;
+  for (const suite of JSON.parse(fs.readFileSync(file, 'utf8')).testResults) {
+    if (suite.status === 'failed' && !suite.assertionResults.some((test) => test.status === 'failed')) counts.failed += 1;
+    for (const test of suite.assertionResults) {
+      if (test.status === 'passed') counts.passed += 1;
+      else if (test.status === 'failed') counts.failed += 1;
+      else counts.skippedNames.push(test.fullName);
+    }
+  }
+  return counts;
+}
+
+function installTools(env) {
+  const missing = Object.keys(tools).filter((name) => !isInstalled(name, env));
+  if (missing.length === 0) return;
+  const canInstall = process.getuid?.() === 0 && spawnSync('apt-get', ['--version'], { env }).status === 0;
+  if (!canInstall) {
+    console.error(`causeway: ${missing.join(', ')} not found; install ${missing.map((name) => tools[name]).join(' ')} to run every suite`);
+    return;
+  }
+  console.error(`causeway: installing ${missing.join(', ')} for the tests`);
+  const apt = (args) => spawnSync('apt-get', ['-qq', '-o', 'DPkg::Lock::Timeout=300', ...args], {
+    env: { ...env, DEBIAN_FRONTEND: 'noninteractive' }, stdio: ['ignore', 'ignore', 'inherit'],
+  });
+  apt(['update']);
+  // --no-upgrade: replacing the libraries under a running server of the same packages breaks it.
+  apt(['install', '-y', '--no-install-recommends', '--no-upgrade', ...missing.map((name) => tools[name])]);
+}
+
+/** On PATH, or in one of Debian's per-version folders. */
+function isInstalled(name, env) {
+  const folders = (env.PATH ?? '').split(path.delimiter);
+  const root = '/usr/lib/postgresql';
+  if (fs.existsSync(root)) for (const version of fs.readdirSync(root)) folders.push(path.join(root, version, 'bin'));
+  folders.push('/usr/sbin');
+  return folders.some((folder) => folder !== '' && fs.existsSync(path.join(folder, name)));
+}
