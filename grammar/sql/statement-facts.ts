@@ -36,11 +36,19 @@ export interface StatementFacts {
   readonly flags: StatementFlags;
   /** `begin` and `set_transaction` only. */
   readonly transaction: TransactionModes | undefined;
-  /** `set`, `reset`, `show` only: the parameter, folded, and the value as written when it is one plain literal or list of them. */
+  /**
+   * `set`, `reset`, `show`: the parameter, folded, and the value as written when it is one plain literal or list of them (joined
+   * with `, `, elements that need it quoted, as SHOW prints them). Also filled for a SELECT with exactly one `set_config` of three literals.
+   */
   readonly setting: { readonly name: string; readonly value: string | undefined; readonly local: boolean } | undefined;
-  /** Name of a prepared statement, cursor, savepoint or channel, by kind. */
+  /**
+   * Name of a prepared statement, cursor, savepoint, channel or prepared transaction, by kind; of the relation that
+   * `create_temp` makes; the new name of a RENAME; `all`, `plans`, `sequences` or `temp` for `discard`.
+   */
   readonly objectName: string | undefined;
-  /** `prepare`, `explain`, `declare_cursor`, `create_temp … AS`: the facts of the statement inside. */
+  /** `ddl`, `create_temp`, `maintenance`: what it is, as in `DROP TABLE`; for messages, and to tell creating from dropping. */
+  readonly command?: string | undefined;
+  /** `prepare`, `explain`, `declare_cursor`, `create_temp … AS`: the facts of the statement inside; its reads and writes are also those of the whole. */
   readonly inner: StatementFacts | undefined;
 }
 
@@ -81,5 +89,13 @@ export type TextFacts =
   | { readonly type: 'sql'; readonly statements: readonly StatementFacts[] }
   /** A statement of the migration language (first words match it); parsed by grammar/migration. */
   | { readonly type: 'migration' }
-  /** The real grammar refuses it: goes to the home leg, whose error the client gets. `mayTouch`: bare words in it, for a barrier. */
-  | { readonly type: 'invalid'; readonly message: string };
+  /** The real grammar refuses it: goes to the home leg, whose error the client gets. */
+  | { readonly type: 'invalid'; readonly message: string; readonly refusal?: TextRefusal };
+
+/** The text could not be read for a reason of the gateway's own (too large, nested too deeply): it must not reach a server. */
+export interface TextRefusal {
+  readonly code: 'MIG085';
+  readonly message: string;
+  readonly detail: string;
+  readonly hint: string;
+}

@@ -39,6 +39,11 @@ export interface TransactionContext {
   readonly readOnly: boolean;
   /** Tables (keys) that this transaction has touched; the epoch it is pinned to is the snapshot handed to `decide`. */
   readonly wroteOn: 'source' | 'local' | undefined;
+  /**
+   * True once a statement whose route said `after` other than `none` has run on the source in this transaction: an unknown
+   * function or trigger may have written there, so the transaction must see its own writes (RULES 20).
+   */
+  readonly mayHaveWrittenOnSource?: boolean;
   readonly usedLegs: { readonly source: boolean; readonly local: boolean };
   /** True once it holds locks that others may wait for: then it is admitted on the old side while writers drain (RULES 21). */
   readonly holdsLocks: boolean;
