@@ -1,0 +1,82 @@
+/** Messages that a client sends: https://www.postgresql.org/docs/current/protocol-message-formats.html (those marked "F"). */
+import { cstring, endOfString, int16, int32, message } from './message.ts';
+
+export const sync = message('S');
+export const terminate = message('X');
+
+export function query(sql: string): Buffer {
+  return message('Q', cstring(sql));
+}
+
+export function parse(name: string, sql: string): Buffer {
+  return message('P', cstring(name), cstring(sql), int16(0));
+}
+
+/** No parameters, results in text. */
+export function bind(portal: string, statement: string): Buffer {
+  return message('B', cstring(portal), cstring(statement), int16(0), int16(0), int16(0));
+}
+
+export function execute(portal: string): Buffer {
+  return message('E', cstring(portal), int32(0));
+}
+
+export function closeStatement(name: string): Buffer {
+  return message('C', Buffer.from('S'), cstring(name));
+}
+
+export function closePortal(name: string): Buffer {
+  return message('C', Buffer.from('P'), cstring(name));
+}
+
+export function password(secret: string): Buffer {
+  return message('p', cstring(secret));
+}
+
+export function saslInitialResponse(mechanism: string, data: string): Buffer {
+  const bytes = Buffer.from(data, 'utf8');
+  return message('p', cstring(mechanism), int32(bytes.length), bytes);
+}
+
+export function saslResponse(data: string): Buffer {
+  return message('p', Buffer.from(data, 'utf8'));
+}
+
+/** Where the parts of a Parse stand; undefined when it is malformed. `text` is [start, end) without the zero byte. */
+export interface ParseParts {
+  readonly name: string;
+  readonly textStart: number;
+  readonly textEnd: number;
+}
+
+export function readParse(buffer: Buffer, start: number, length: number): ParseParts | undefined {
+  const end = start + length;
+  const nameEnd = buffer[start + 5] === 0 ? start + 5 : endOfString(buffer, start + 5, end);
+  if (nameEnd < 0) return undefined;
+  const textEnd = endOfString(buffer, nameEnd + 1, end);
+  if (textEnd < 0) return undefined;
+  return { name: nameEnd === start + 5 ? '' : buffer.utf8Slice(start + 5, nameEnd), textStart: nameEnd + 1, textEnd };
+}
+
+/** The name at the start of a Describe or Close body, after its kind byte ('S' or 'P'), or of an Execute body. */
+export function readName(buffer: Buffer, at: number, end: number): string | undefined {
+  if (buffer[at] === 0) return '';
+  const zero = endOfString(buffer, at, end);
+  return zero < 0 ? undefined : buffer.utf8Slice(at, zero);
+}
+
+/** Offset behind the string that starts at `at`. */
+export function afterName(buffer: Buffer, at: number, end: number): number {
+  const zero = endOfString(buffer, at, end);
+  return zero < 0 ? end : zero + 1;
+}
+
+/** The Query message at `start` with more text behind its own. */
+export function extendQuery(buffer: Buffer, start: number, length: number, suffix: Buffer): Buffer {
+  const longer = Buffer.allocUnsafe(length + suffix.length);
+  buffer.copy(longer, 0, start, start + length - 1);
+  suffix.copy(longer, length - 1);
+  longer[longer.length - 1] = 0;
+  longer.writeInt32BE(longer.length - 1, 1);
+  return longer;
+}
