@@ -118,8 +118,12 @@ function isInstalledByHand(modules, lockfile) {
 function npm(node, args, cwd) {
   const cli = process.env.npm_execpath ?? '';
   const env = environmentFor(node);
-  // npm's own settings for the script that it is running now would be taken for the user's.
-  for (const name of Object.keys(env)) if (/^npm_(lifecycle|package|command|config_(local_prefix|prefix|node_gyp))/.test(name)) delete env[name];
+  // npm looks for its machine-wide settings (proxy, certificates) beside the Node.js that runs it; they are those of the caller's.
+  env.npm_config_globalconfig ??= spawnSync('npm', ['config', 'get', 'globalconfig'], { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).stdout?.trim();
+  // A distribution's Node.js trusts the machine's certificates; the one from the registry only when told to.
+  env.NODE_USE_SYSTEM_CA ??= '1';
+  // The folder of the script that npm is running now is not that of this call.
+  for (const name of Object.keys(env)) if (/^npm_(lifecycle_|package_|command$|config_local_prefix$)/.test(name)) delete env[name];
   const options = { cwd, env, stdio: ['ignore', process.stderr, process.stderr] };
   return finished(/npm-cli\.c?js$/.test(cli) ? spawn(node, [cli, ...args], options) : spawn('npm', args, { ...options, shell: process.platform === 'win32' }));
 }
