@@ -1,0 +1,77 @@
+/**
+ * Tells texts of the migration language from ordinary SQL by their first words. It stands before everything that a
+ * client sends, so it looks at one byte first and reads a second word only where the first one can begin both.
+ */
+import { nextToken } from '../tokens.ts';
+import type { Token } from '../tokens.ts';
+
+/** First words that no SQL statement has: the text is ours, and an error in it is ours to explain. */
+const own: ReadonlySet<string> = new Set(['pause', 'resume', 'validate', 'resync', 'complete', 'cutover', 'check']);
+
+/** First words that SQL has too, and the words that make them ours. */
+const shared: Readonly<Record<string, readonly string[]>> = {
+  start: ['migration'],
+  abort: ['migration'],
+  rollback: ['migration'],
+  show: ['migration'],
+  explain: ['route', 'cutover'],
+  create: ['migration', 'server', 'user mapping'],
+  alter: ['migration', 'server', 'user mapping'],
+  drop: ['migration', 'server', 'user mapping'],
+};
+
+/** 1 where a text begins with what may stand in front of the first word: space, a comment, an empty statement. */
+const mayPrecede = new Uint8Array(128);
+for (const character of ' \t\n\r\f\v-/;') mayPrecede[character.charCodeAt(0)] = 1;
+
+/** 1 for the first two letters of our words, whatever their case: enough to pass over SELECT, INSERT, UPDATE, DELETE, SET, BEGIN. */
+const mayBegin = new Uint8Array(1024);
+for (const word of [...own, ...Object.keys(shared)]) mayBegin[firstTwo(word)] = 1;
+
+function firstTwo(sql: string): number {
+  return ((sql.charCodeAt(0) & 31) << 5) | (sql.charCodeAt(1) & 31);
+}
+
+/**
+ * `CREATE SERVER` and `CREATE USER MAPPING` are ours whatever wrapper they name; foreign tables of the databases
+ * themselves are set up on them directly. Never true for what PostgreSQL could run otherwise: `SHOW migration.setting`,
+ * `EXPLAIN (…)`, `ROLLBACK TO x`, `START TRANSACTION`, `ALTER USER u`.
+ */
+export function isMigrationText(sql: string): boolean {
+  const code = sql.charCodeAt(0);
+  if (mayBegin[firstTwo(sql)] !== 1 && mayPrecede[code] !== 1) return false;
+  let token = nextToken(sql, 0);
+  while (token.kind === 'symbol' && token.text === ';') token = nextToken(sql, token.end);
+  if (token.kind !== 'word') return false;
+  if (own.has(token.text)) return true;
+  const seconds = Object.hasOwn(shared, token.text) ? shared[token.text] : undefined;
+  return seconds !== undefined && secondWordIsOurs(sql, nextToken(sql, token.end), seconds);
+}
+
+function secondWordIsOurs(sql: string, token: Token, seconds: readonly string[]): boolean {
+  if (token.kind !== 'word') return false;
+  const next = nextToken(sql, token.end);
+  // SHOW migration.setting reads a parameter of the server.
+  if (token.text === 'migration' && next.kind === 'symbol' && next.text === '.') return false;
+  if (seconds.includes(token.text)) return true;
+  return token.text === 'user' && next.kind === 'word' && next.text === 'mapping' && seconds.includes('user mapping');
+}
+
+/**
+ * The source of `SELECT * FROM MIGRATION_ROW_COUNTS(source)` (specification §8.4), as a name or a string; undefined for
+ * every other text.
+ */
+export function rowCountsSource(sql: string): string | undefined {
+  const code = sql.charCodeAt(0) | 0x20;
+  if (code !== 0x73 && code > 0x2f) return undefined;
+  const found: Token[] = [];
+  for (let token = nextToken(sql, 0); token.kind !== 'end'; token = nextToken(sql, token.end)) {
+    if (token.kind === 'bad' || found.length > 8) return undefined;
+    if (token.kind !== 'symbol' || token.text !== ';') found.push(token);
+    else if (nextToken(sql, token.end).kind !== 'end') return undefined;
+  }
+  const [select, star, from, call, open, source, close, ...rest] = found;
+  const words = [select, star, from, call, open].map((token) => token?.text).join(' ');
+  const isCall = words === 'select * from migration_row_counts (' && close?.text === ')' && rest.length === 0;
+  return isCall && source !== undefined && source.kind !== 'symbol' && source.kind !== 'number' ? source.text : undefined;
+}
