@@ -1,0 +1,162 @@
+/**
+ * Everything that the product is given: one strict schema, so that a misspelt key is an error and not a silent default.
+ *
+ * In the file names are `snake_case`, here `camelCase`; units are the last word of a name. `docs/configuration.md` and
+ * `causeway.example.yaml` list the same keys; a test compares the example with this schema.
+ */
+import { z } from 'zod';
+
+type CamelCase<Name extends string> = Name extends `${infer Head}_${infer Tail}` ? `${Head}${Capitalize<CamelCase<Tail>>}` : Name;
+type CamelKeys<Section> = { readonly [Name in keyof Section as Name extends string ? CamelCase<Name> : Name]: Section[Name] };
+
+function camelKeys<Section extends object>(section: Section): CamelKeys<Section> {
+  const renamed = Object.entries(section).map(([name, value]) => [name.replace(/_(\w)/g, (_, letter: string) => letter.toUpperCase()), value] as const);
+  return Object.fromEntries(renamed) as CamelKeys<Section>;
+}
+
+/** A mapping with exactly these keys. */
+function section<Shape extends z.core.$ZodLooseShape>(shape: Shape) {
+  return z.strictObject(shape).transform(camelKeys);
+}
+
+const port = z.int().min(1).max(65_535);
+const text = z.string().min(1);
+const milliseconds = z.int().min(0).max(86_400_000);
+const positive = z.int().min(1);
+
+/** PEM text, usually given as `{file: path}`. */
+const pem = z.string().regex(/^-----BEGIN [A-Z0-9 ]+-----/m, 'expected PEM text (give a file as {file: path})');
+
+const ssl = section({
+  mode: z.enum(['require', 'verify-ca', 'verify-full']).default('verify-full'),
+  ca: pem.optional(),
+  cert: pem.optional(),
+  key: pem.optional(),
+});
+
+/** A server that exists already: the shape of `ServerAddress` in `cdc/postgres`. */
+const server = section({
+  kind: z.literal('server'),
+  host: text,
+  port: port.default(5432),
+  database: text,
+  user: text,
+  password: z.string().optional(),
+  ssl: ssl.optional(),
+});
+
+/** A PostgreSQL of the product's own, with its data in `state_directory`; `sample` fills the source with the order system. */
+const embedded = section({
+  kind: z.literal('embedded'),
+  port,
+  sample: z.boolean().default(false),
+});
+
+/** `kind` may be left out for a server. */
+const side = z.preprocess(
+  (given) => (typeof given === 'object' && given !== null && !('kind' in given) ? { kind: 'server', ...given } : given),
+  z.discriminatedUnion('kind', [server, embedded], { error: 'expected `kind: embedded`, or host, port, database and user of a server' }),
+);
+
+/** `SCRAM-SHA-256$<iterations>:<salt>$<stored key>:<server key>`, as PostgreSQL stores it. */
+const scramVerifier = z.string().regex(/^SCRAM-SHA-256\$\d+:[\w+/=]+\$[\w+/=]+:[\w+/=]+$/, 'expected a SCRAM-SHA-256 verifier as in pg_authid.rolpassword');
+
+const networkAddress = z.string().regex(/^([\da-fA-F.:]+)(\/\d{1,3})?$/, 'expected an IP address or network such as 10.0.0.0/8');
+
+const legCredentials = section({ user: text, password: z.string().optional() });
+
+const user = z.strictObject({
+  name: text,
+  password: z.string().min(1).optional(),
+  verifier: scramVerifier.optional(),
+  trust_from: z.array(networkAddress).default([]),
+  operator: z.boolean().default(false),
+  source: legCredentials.optional(),
+  local: legCredentials.optional(),
+}).superRefine((given, context) => {
+  if (given.password !== undefined && given.verifier !== undefined) context.addIssue({ code: 'custom', path: ['verifier'], message: 'expected either a password or a verifier, not both' });
+  if (given.password === undefined && given.verifier === undefined && given.trust_from.length === 0) {
+    context.addIssue({ code: 'custom', message: 'expected a way to log in: password, verifier or trust_from' });
+  }
+}).transform(camelKeys);
+
+/** Specification §13.1 by its own names, and the defaults of START's options that have no other home. */
+const migration = section({
+  enabled: z.boolean().default(true),
+  max_concurrent_migrations: positive.default(10),
+  default_batch_size: positive.max(10_000_000).default(10_000),
+  default_parallel_workers: positive.max(64).default(4),
+  max_memory_mb: positive.min(64).default(1024),
+  cdc_batch_size: positive.max(1_000_000).default(1000),
+  cdc_max_lag_seconds: z.number().positive().default(60),
+  validation_sample_percent: z.number().positive().max(100).default(1),
+  validation_checksum_enabled: z.boolean().default(true),
+  default_conflict_strategy: z.enum(['source_wins', 'target_wins', 'timestamp_wins', 'custom_merge', 'fail_on_conflict']).default('source_wins'),
+  audit_enabled: z.boolean().default(true),
+  audit_level: z.enum(['minimal', 'standard', 'full']).default('full'),
+  max_retries: z.int().min(0).default(3),
+  retry_initial_delay_ms: milliseconds.default(1000),
+  retry_max_delay_ms: milliseconds.default(60_000),
+  default_dual_write_mode: z.enum(['sync', 'async']).default('sync'),
+  default_bulk_load_writes: z.enum(['allow', 'block']).default('allow'),
+});
+
+const tls = section({ cert: pem, key: pem, required: z.boolean().default(false) });
+
+const limits = section({
+  max_connections: positive.default(1000),
+  statement_bytes: positive.min(1024).default(64 * 1024 * 1024),
+  prepared_bytes_per_session: positive.min(1024).default(8 * 1024 * 1024),
+  spool_bytes: positive.min(1024 * 1024).default(10 * 1024 * 1024 * 1024),
+});
+
+const timeouts = section({
+  startup_ms: milliseconds.min(1).default(10_000),
+  connect_ms: milliseconds.min(1).default(10_000),
+  quiesce_grace_ms: milliseconds.default(200),
+  park_limit_ms: milliseconds.min(1).default(30_000),
+  cutover_ms: milliseconds.min(1).default(30_000),
+  shutdown_ms: milliseconds.default(10_000),
+});
+
+export const settingsSchema = section({
+  listen: section({ host: text.default('127.0.0.1'), port: port.default(7432) }).prefault({}),
+  http: section({ host: text.default('127.0.0.1'), port: port.default(8080) }).prefault({}),
+  /** Gateway processes; 0 = one per core. */
+  workers: z.int().min(0).max(256).default(0),
+  state_directory: text.default('.causeway/state'),
+  source: side,
+  local: side.default({ kind: 'embedded', port: 7434, sample: false }),
+  users: z.array(user).min(1, 'expected at least one user').superRefine((users, context) => {
+    users.forEach(({ name }, index) => {
+      if (users.findIndex((other) => other.name === name) < index) context.addIssue({ code: 'custom', path: [index, 'name'], message: `user "${name}" is listed twice` });
+    });
+  }),
+  tls: tls.optional(),
+  migration: migration.prefault({}),
+  /** How long a gateway worker serves an epoch without hearing from the control process (RULES 15). */
+  lease_ms: milliseconds.min(100).default(3000),
+  /** 32 bytes in base64 that encrypt stored credentials; default: a key file made in `state_directory`. */
+  credential_key: z.string().refine((given) => Buffer.from(given, 'base64').length === 32, 'expected 32 bytes in base64').optional(),
+  limits: limits.prefault({}),
+  timeouts: timeouts.prefault({}),
+  log: section({
+    level: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
+    format: z.enum(['auto', 'json', 'text']).default('auto'),
+  }).prefault({}),
+});
+
+export type Settings = z.output<typeof settingsSchema>;
+export type SideSettings = Settings['source'];
+export type UserSettings = Settings['users'][number];
+export type MigrationSettings = Settings['migration'];
+
+/** What `npm start` uses without a file: both databases embedded, an operator and an application user trusted on loopback. */
+export const sampleSettings = {
+  source: { kind: 'embedded', port: 7433, sample: true },
+  local: { kind: 'embedded', port: 7434 },
+  users: [
+    { name: 'operator', trust_from: ['127.0.0.1/32', '::1/128'], operator: true },
+    { name: 'app', trust_from: ['127.0.0.1/32', '::1/128'] },
+  ],
+} as const;
