@@ -1,0 +1,85 @@
+/**
+ * Client texts to facts. Texts below 12 kB are parsed at once, on the calling thread: none of that length overflows its stack.
+ * Larger ones, and any that overflowed all the same, are parsed by a thread with a large stack (RULES 31).
+ *
+ * States of the instance used at once: *ready*; after an overflow *remaking* (50 ms), while every text goes to the
+ * thread; then *ready* again.
+ */
+import { LargeStatementReader } from './large-statement-reader.ts';
+import { readText } from './read-text.ts';
+import type { TextFacts } from './statement-facts.ts';
+import { WasmParser } from './wasm-parser.ts';
+
+export interface SqlParserOptions {
+  /** Texts of at least so many UTF-16 units go to the thread. Default 12,000. */
+  readonly largeFrom?: number;
+  /** Texts of more UTF-16 units than this are refused (MIG085). Default 16 Mi. */
+  readonly maxLength?: number;
+}
+
+/** At least 12.5 kB are needed to overflow the default stack of the main thread; a UTF-16 unit is at least one byte. */
+const defaultLargeFrom = 12_000;
+const defaultMaxLength = 16 * 1024 * 1024;
+
+export async function loadSqlParser(options: SqlParserOptions = {}): Promise<SqlParser> {
+  return new SqlParser(await WasmParser.load(), options);
+}
+
+export class SqlParser implements AsyncDisposable {
+  #parser: WasmParser;
+  #remaking: Promise<void> | undefined;
+  readonly #large: LargeStatementReader;
+  readonly #largeFrom: number;
+  readonly #maxLength: number;
+
+  constructor(parser: WasmParser, options: SqlParserOptions) {
+    this.#parser = parser;
+    this.#large = new LargeStatementReader();
+    this.#largeFrom = options.largeFrom ?? defaultLargeFrom;
+    this.#maxLength = options.maxLength ?? defaultMaxLength;
+  }
+
+  /** `too_large_for_sync`: call `readFacts`. Never throws for what a client sent. */
+  parseFacts(text: string): TextFacts | 'too_large_for_sync' {
+    if (text.length > this.#maxLength) return tooLong(text.length, this.#maxLength);
+    if (text.length >= this.#largeFrom || !this.#parser.usable) return 'too_large_for_sync';
+    const facts = readText(text, this.#parser);
+    if (facts !== undefined) return facts;
+    this.#remake();
+    return 'too_large_for_sync';
+  }
+
+  /** As `parseFacts`, for any text: answers at once where it can. */
+  readFacts(text: string): TextFacts | Promise<TextFacts> {
+    const facts = this.parseFacts(text);
+    return facts === 'too_large_for_sync' ? this.#large.read(text) : facts;
+  }
+
+  #remake(): void {
+    this.#remaking ??= WasmParser.load().then(
+      (parser) => {
+        this.#parser = parser;
+        this.#remaking = undefined;
+      },
+      // Tried again at the next text that finds the instance unusable; until then the thread reads everything.
+      () => {
+        this.#remaking = undefined;
+      },
+    );
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#remaking;
+    await this.#large[Symbol.asyncDispose]();
+  }
+}
+
+function tooLong(length: number, limit: number): TextFacts {
+  return {
+    type: 'invalid', message: 'statement is too long',
+    refusal: {
+      code: 'MIG085', message: 'Statement is too long for the gateway',
+      detail: `It has ${length} characters; the limit is ${limit}.`, hint: 'Send the rows in several statements, or with COPY.',
+    },
+  };
+}

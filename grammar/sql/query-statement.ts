@@ -1,0 +1,97 @@
+/** Facts of statements that read or change rows: SELECT, INSERT, UPDATE, DELETE, MERGE, COPY, TRUNCATE, LOCK, CALL, DO. */
+import { FactsCollector, rangeVarRef } from './facts-collector.ts';
+import { collectFunctionCall } from './function-call.ts';
+import { collectQuery } from './query-relations.ts';
+import { temporaryTarget } from './temporary-target.ts';
+import type { StatementFacts, StatementKind } from './statement-facts.ts';
+import { listOf, nodeOf, stringOf, treeOf } from './tree.ts';
+import type { Tree } from './tree.ts';
+
+const modifying: Readonly<Record<string, StatementKind>> = {
+  InsertStmt: 'insert', UpdateStmt: 'update', DeleteStmt: 'delete', MergeStmt: 'merge',
+};
+
+/** Undefined when the statement is of another family. */
+export function queryStatement(name: string, node: Tree): StatementFacts | undefined {
+  const kind = modifying[name];
+  if (kind !== undefined) return queryFacts(kind, name, node);
+  switch (name) {
+    case 'SelectStmt': return selectFacts(node);
+    case 'CopyStmt': return copyFacts(node);
+    case 'TruncateStmt': return relationsFacts('truncate', node, true);
+    case 'LockStmt': return lockFacts(node);
+    case 'CallStmt': return callFacts(node);
+    case 'DoStmt': return new FactsCollector().facts('do');
+    default: return undefined;
+  }
+}
+
+function queryFacts(kind: StatementKind, name: string, node: Tree): StatementFacts {
+  const collector = new FactsCollector();
+  collectQuery({ [name]: node }, collector);
+  return collector.facts(kind);
+}
+
+/** SELECT … INTO makes a table: it is then like CREATE TABLE AS. */
+function selectFacts(select: Tree): StatementFacts {
+  const inner = queryFacts('select', 'SelectStmt', select);
+  const into = treeOf(intoClause(select)?.['rel']);
+  return into === undefined ? inner : tableFromQuery(into, inner, 'CREATE TABLE AS');
+}
+
+/** In a set operation INTO stands in the leftmost SELECT. */
+function intoClause(select: Tree): Tree | undefined {
+  let leftmost = select;
+  for (let left = treeOf(select['larg']); left !== undefined; left = treeOf(left['larg'])) leftmost = left;
+  return treeOf(leftmost['intoClause']);
+}
+
+/** CREATE [TEMP] TABLE AS, CREATE MATERIALIZED VIEW, CREATE VIEW: the new relation, and what its query touches. */
+export function tableFromQuery(target: Tree, inner: StatementFacts, command: string): StatementFacts {
+  const temporary = temporaryTarget(target);
+  const relation = temporary ?? rangeVarRef(target);
+  const ddl = relation === undefined ? [] : [relation];
+  if (temporary !== undefined) return { ...inner, kind: 'create_temp', ddl, objectName: temporary.name, command, inner, flags: { ...inner.flags, systemOnly: false } };
+  return { ...inner, kind: 'ddl', ddl, command, inner, flags: { ...inner.flags, systemOnly: false } };
+}
+
+function copyFacts(copy: Tree): StatementFacts {
+  const collector = new FactsCollector();
+  const target = treeOf(copy['relation']);
+  const relation = target === undefined ? undefined : rangeVarRef(target);
+  const isFrom = copy['is_from'] === true;
+  if (relation !== undefined && isFrom) collector.write(relation);
+  else if (relation !== undefined) collector.read(relation);
+  collectQuery(copy['query'], collector);
+  collectQuery(copy['whereClause'], collector);
+  return collector.facts(isFrom ? 'copy_from' : 'copy_to');
+}
+
+/** ACCESS SHARE is what a plain read takes; every stronger mode is there to keep some writer out, so it belongs where the writers are. */
+function lockFacts(lock: Tree): StatementFacts {
+  const accessShare = 1;
+  return relationsFacts('lock', lock, lock['mode'] !== accessShare);
+}
+
+function relationsFacts(kind: StatementKind, node: Tree, write: boolean): StatementFacts {
+  const collector = new FactsCollector();
+  for (const item of listOf(node['relations'])) {
+    const rangeVar = nodeOf(item, 'RangeVar');
+    const relation = rangeVar === undefined ? undefined : rangeVarRef(rangeVar);
+    if (relation === undefined) continue;
+    if (write) collector.write(relation);
+    else collector.read(relation);
+  }
+  return collector.facts(kind);
+}
+
+/** A procedure is named like a function; it is listed even when its name is that of a pure one. */
+function callFacts(statement: Tree): StatementFacts {
+  const collector = new FactsCollector();
+  const call = treeOf(statement['funccall']) ?? {};
+  collectFunctionCall(call, collector);
+  collectQuery(call['args'], collector);
+  const name = listOf(call['funcname']).map((part) => stringOf(nodeOf(part, 'String')?.['sval']) ?? '').join('.');
+  collector.callFunction(name);
+  return collector.facts('call');
+}

@@ -1,0 +1,21 @@
+/** One client text to its facts, on whatever thread this runs. */
+import { analyseParseTree } from './analyse.ts';
+import { emptyFacts } from './facts-collector.ts';
+import { isMigrationText } from './migration-text.ts';
+import type { TextFacts } from './statement-facts.ts';
+import type { WasmParser } from './wasm-parser.ts';
+
+/** Undefined: the parser overflowed and must be replaced; the text may be read where the stack is larger. */
+export function readText(text: string, parser: WasmParser): TextFacts | undefined {
+  if (text.trim() === '') return { type: 'sql', statements: [emptyFacts] };
+  // The parser would stop at the NUL and judge half a text.
+  if (text.includes('\0')) return { type: 'invalid', message: 'statement contains a NUL character' };
+  if (isMigrationText(text)) return { type: 'migration' };
+  const outcome = parser.parse(text);
+  switch (outcome.type) {
+    case 'tree': return { type: 'sql', statements: analyseParseTree(outcome.tree) };
+    case 'syntax_error': return { type: 'invalid', message: outcome.message };
+    case 'overflow': return undefined;
+    default: return outcome satisfies never;
+  }
+}
