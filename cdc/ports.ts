@@ -106,6 +106,8 @@ export interface LoadOptions {
   readonly skipOnError: boolean;
   /** Column that orders the chunks; default: the key. */
   readonly orderBy: string | undefined;
+  /** Rows in the target that no load of this table has written: `refuse` (default, MIG074) or `clear` them before the first chunk. */
+  readonly existingRows?: 'refuse' | 'clear';
 }
 
 export interface LoadProgress {

@@ -15,7 +15,8 @@ export const bookkeepingSchema = 'causeway';
  *   the other direction drop the transaction (RULES 11). The table belongs to every publication.
  * - `table_applied`: the same for a table that applies by itself. `mode` is `private` or `shared` (RULES 4).
  * - `marker`: tokens written into this database's change stream. The table belongs to every publication.
- * - `chunk`: one row per finished chunk of a load, written with the chunk's rows.
+ * - `chunk`: one row per finished chunk of a load, written with the chunk's rows; number 0 is the load itself (its phase, as JSON,
+ *   in `lower_bound`). `skipped` counts rows that could not be written, `errors` names the first of them (JSON).
  * - `reread`: rows to be read from the source again (RULES 1).
  * - `authority`: one row per change of authority of a table, and the epoch of it (RULES 14).
  * - `ddl_log`: what the event trigger saw, where one is allowed (RULES 6). The table belongs to every publication.
@@ -32,7 +33,7 @@ CREATE TABLE IF NOT EXISTS causeway.marker (name text PRIMARY KEY, token text NO
 CREATE TABLE IF NOT EXISTS causeway.chunk (
   table_id text NOT NULL, chunk_no integer NOT NULL, definition_hash text NOT NULL, lower_bound text, upper_bound text,
   rows bigint NOT NULL, bytes bigint NOT NULL, token bigint NOT NULL, finished_at timestamptz NOT NULL DEFAULT now(),
-  PRIMARY KEY (table_id, chunk_no));
+  skipped bigint NOT NULL DEFAULT 0, errors text, PRIMARY KEY (table_id, chunk_no));
 CREATE TABLE IF NOT EXISTS causeway.reread (
   table_id text NOT NULL, key_json text NOT NULL, lsn pg_lsn NOT NULL, PRIMARY KEY (table_id, key_json));
 CREATE TABLE IF NOT EXISTS causeway.authority (

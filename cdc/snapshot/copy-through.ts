@@ -1,0 +1,132 @@
+/** One chunk on its way: the source's `CopyData` bytes are handed to the target as they are. */
+import type { Clock } from '../../config/runtime.ts';
+import type { RateLimit } from '../flow/rate-limit.ts';
+import type { CopyConnection } from '../postgres/copy-connection.ts';
+
+export interface CopyFlow {
+  readonly clock: Clock;
+  readonly limit: RateLimit;
+  readonly signal: AbortSignal;
+  /** Bytes that may wait in this process for the target to take them. */
+  readonly backlogBytes: number;
+  /** Called for each piece that has been handed on. */
+  passed(rows: number, bytes: number): void;
+  /** Awaited once per chunk after its first piece; undefined when nothing is to happen there. */
+  readonly midway: (() => Promise<void>) | undefined;
+}
+
+export interface Copied {
+  readonly rows: number;
+  readonly bytes: number;
+}
+
+/** The connection on which a copy failed: it decides what the failure means. */
+export class CopyFailure extends Error {
+  readonly side: 'source' | 'target';
+  override readonly cause: unknown;
+
+  constructor(side: 'source' | 'target', cause: unknown) {
+    super(cause instanceof Error ? cause.message : String(cause));
+    this.side = side;
+    this.cause = cause;
+  }
+}
+
+/**
+ * Returns what arrived when both servers have ended their COPY. Throws `CopyFailure`; both connections are then usable again unless they are
+ * lost: a failed target is fed nothing more but the source is read to its end, as cancelling it would end its snapshot.
+ */
+export async function copyThrough(source: CopyConnection, selectSql: string, target: CopyConnection, copySql: string, flow: CopyFlow): Promise<Copied> {
+  const incoming = target.copyIn(copySql);
+  const forward = new Forwarding(source, target, flow);
+  incoming.done.catch(() => (forward.isDiscarding = true));
+  const outgoing = source.copyOut(selectSql, (piece, rows) => forward.take(piece, rows));
+  source.pause();
+  await settled(incoming.ready);
+  source.resume();
+
+  const sourceError = await settled(outgoing);
+  const waitError = await settled(forward.idle());
+  if (!forward.isDiscarding) {
+    if (sourceError === undefined && waitError === undefined) target.endCopy();
+    else target.failCopy('the source ended the copy');
+  }
+  const targetError = await settled(incoming.done);
+  if (waitError !== undefined) throw waitError;
+  if (sourceError !== undefined) throw new CopyFailure('source', sourceError);
+  if (targetError !== undefined) throw new CopyFailure('target', targetError);
+  const tag = /^COPY (\d+)$/.exec((await incoming.done).at(-1)?.tag ?? '');
+  return { rows: Number(tag?.[1] ?? 0), bytes: forward.payloadBytes };
+}
+
+/** Hands pieces on in order. While one has to wait (rate, back-pressure, a fault point) the source is paused. */
+class Forwarding {
+  readonly #source: CopyConnection;
+  readonly #target: CopyConnection;
+  readonly #flow: CopyFlow;
+  #midway: (() => Promise<void>) | undefined;
+  #waiting: Promise<void> | undefined;
+  /** The target takes nothing more. */
+  isDiscarding = false;
+  payloadBytes = 0;
+
+  constructor(source: CopyConnection, target: CopyConnection, flow: CopyFlow) {
+    this.#source = source;
+    this.#target = target;
+    this.#flow = flow;
+    this.#midway = flow.midway;
+  }
+
+  take(piece: Buffer, rows: number): void {
+    if (this.isDiscarding) return;
+    const delayMs = this.#flow.limit.book(rows);
+    if (this.#waiting || delayMs >= 1 || this.#midway) this.#hold(() => this.#forwardLater(piece, rows, delayMs));
+    else if (this.#forward(piece, rows) > this.#flow.backlogBytes) this.#hold(() => this.#target.drained());
+  }
+
+  /** Resolves when nothing waits any more; rejects with the first failure of a wait. */
+  async idle(): Promise<void> {
+    await this.#waiting;
+  }
+
+  #forward(piece: Buffer, rows: number): number {
+    const backlog = this.#target.write(piece);
+    this.payloadBytes += piece.length;
+    this.#flow.passed(rows, piece.length);
+    return backlog;
+  }
+
+  async #forwardLater(piece: Buffer, rows: number, delayMs: number): Promise<void> {
+    if (delayMs >= 1) await this.#flow.clock.sleep(delayMs, this.#flow.signal);
+    if (this.isDiscarding) return;
+    if (this.#forward(piece, rows) > this.#flow.backlogBytes) await this.#target.drained();
+    const midway = this.#midway;
+    this.#midway = undefined;
+    await midway?.();
+  }
+
+  #hold(work: () => Promise<void>): void {
+    this.#source.pause();
+    // A piece behind a wait (one socket read can hold several) keeps its place; after a failure nothing follows.
+    const waiting = (this.#waiting ?? Promise.resolve()).then(work);
+    this.#waiting = waiting;
+    waiting.then(
+      () => {
+        if (this.#waiting !== waiting) return;
+        this.#waiting = undefined;
+        this.#source.resume();
+      },
+      () => this.#source.resume(),
+    );
+  }
+}
+
+/** The reason of the rejection, undefined when there is none. */
+async function settled(promise: Promise<unknown>): Promise<unknown> {
+  try {
+    await promise;
+    return undefined;
+  } catch (error) {
+    return error ?? new Error('unknown failure');
+  }
+}

@@ -1,0 +1,34 @@
+/** What the parts of one load share. */
+import type { Runtime } from '../../config/runtime.ts';
+import type { LoadOptions } from '../ports.ts';
+import type { ChunkLedger } from '../postgres/row-writer-ledger.ts';
+import type { ServerAddress } from '../postgres/server-address.ts';
+import type { TablePlan } from '../table-plan.ts';
+import type { LoadTally } from './load-tally.ts';
+
+export interface PostgresLoaderOptions {
+  readonly source: ServerAddress;
+  readonly target: ServerAddress;
+  /** Fencing token of the control process (RULES 14). */
+  readonly token: bigint;
+  /** Bound of what one `load` keeps in memory for rows on their way, all workers together; a row larger than that in careful mode excepted. */
+  readonly memoryBytes: number;
+  /**
+   * Builds the plan's key on the target when it is not there; idempotent. Default: under the name that it has on the source.
+   * Called after the last chunk of a snapshot, before the first key range.
+   */
+  readonly buildKey?: (plan: TablePlan, signal: AbortSignal) => Promise<void>;
+}
+
+export interface LoadContext {
+  readonly runtime: Runtime;
+  readonly options: PostgresLoaderOptions;
+  readonly plan: TablePlan;
+  readonly loadOptions: LoadOptions;
+  readonly ledger: ChunkLedger;
+  readonly tally: LoadTally;
+  /** Stops every worker. */
+  readonly stop: AbortController;
+  readonly signal: AbortSignal;
+  buildKey(): Promise<void>;
+}
