@@ -63,7 +63,7 @@ export function parseResync(cursor: Cursor): ResyncMigration {
   if (!cursor.accept('where')) return { type: 'resync', table, where: undefined };
   const at = cursor.token;
   const where = cursor.string('a string with an SQL condition');
-  if (!isPredicate(where)) throw cursor.error('MIG071', `bad condition ${cursor.describe(at)}: expected one SQL condition with every quote and bracket closed`, at);
+  if (!isPredicate(where)) throw cursor.error('MIG071', `bad condition ${cursor.describe(at)}: expected a string with one SQL condition, every quote and bracket closed`, at);
   return { type: 'resync', table, where };
 }
 

@@ -134,11 +134,13 @@ export class Cursor {
 
   /** An error at any token that was read. */
   error(code: 'MIG070' | 'MIG071', message: string, token: Token): MigrationError {
-    const verb = this.verb === undefined ? '' : ` ${this.verb.toUpperCase()}`;
-    return new MigrationError(code, message, {
-      position: characterPosition(this.sql, token.start),
-      hint: `SHOW MIGRATION HELP${code === 'MIG071' ? ' OPTIONS' : verb} shows ${code === 'MIG071' ? 'every option with its values' : 'the form'}.`,
-    });
+    return new MigrationError(code, message, { position: characterPosition(this.sql, token.start), hint: this.hint(code) });
+  }
+
+  private hint(code: 'MIG070' | 'MIG071'): string {
+    if (code === 'MIG071') return 'SHOW MIGRATION HELP OPTIONS lists every option with its values.';
+    if (this.verb !== undefined) return `SHOW MIGRATION HELP ${this.verb.toUpperCase()} shows the form.`;
+    return this.lastEnd > 0 ? 'Migration statements and ordinary SQL can\'t be sent in one text; send them one by one.' : 'SHOW MIGRATION HELP lists every statement.';
   }
 
   /** The token as it was written, cut when it is long. */
@@ -148,6 +150,7 @@ export class Cursor {
     if (this.secret && token.kind !== 'symbol') return 'this place';
     const written = this.sql.slice(token.start, token.end);
     const characters = Array.from(written.slice(0, 100));
-    return `"${characters.length > 40 ? `${characters.slice(0, 40).join('')}…` : written}"`;
+    const shown = characters.length > 40 ? `${characters.slice(0, 40).join('')}…` : written;
+    return token.kind === 'string' ? shown : `"${shown}"`;
   }
 }

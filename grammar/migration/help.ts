@@ -48,7 +48,8 @@ function optionRows(): readonly HelpRow[] {
 const optionPlace = { table: 'START MIGRATION FOR TABLE', start: 'START MIGRATION', source: 'START MIGRATION, MIGRATION SOURCE' } as const;
 
 function optionRow(kind: OptionKind<unknown>, place: string, withDefault = true): HelpRow {
-  const fallback = withDefault && !(kind.default === null && kind.print(null) === "''") ? ` (default ${kind.print(kind.default)})` : '';
+  const hasDefault = withDefault && kind.print(kind.default) !== "''";
+  const fallback = hasDefault ? ` (default ${kind.print(kind.default)})` : '';
   return { topic: kind.name, syntax: `${kind.range}${fallback}`, description: `${kind.help} [${place}]` };
 }
 

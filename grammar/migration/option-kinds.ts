@@ -116,11 +116,11 @@ export function text(about: OptionAbout, range: string, isGood: (text: string) =
   return {
     ...about, default: null, range,
     read: (value) => (value.kind === 'string' && value.text !== '' && !value.text.includes('\0') && isGood(value.text) ? good(value.text) : refused),
-    print: (value) => quoteLiteral(value ?? ''),
+    print: (value) => (value === null ? "''" : quoteLiteral(value)),
   };
 }
 
-export const predicate = (about: OptionAbout): OptionKind<string | null> => text(about, 'a string with an SQL condition', isPredicate);
+export const predicate = (about: OptionAbout): OptionKind<string | null> => text(about, 'a string with one SQL condition, every quote and bracket closed', isPredicate);
 
 /** One column or schema. */
 export function name(about: OptionAbout, what: string): OptionKind<string | null> {
@@ -131,7 +131,7 @@ export function name(about: OptionAbout, what: string): OptionKind<string | null
       const only = names?.[0];
       return value.kind === 'number' || names?.length !== 1 || only?.length !== 1 || only[0] === undefined ? refused : good(only[0]);
     },
-    print: (value) => quoteLiteral(displayName(value ?? '')),
+    print: (value) => (value === null ? "''" : quoteLiteral(displayName(value))),
   };
 }
 
@@ -145,7 +145,7 @@ export function qualifiedName(about: OptionAbout, what: string): OptionKind<Tabl
       if (value.kind === 'number' || names?.length !== 1 || first === undefined) return refused;
       return good(second === undefined ? { schema: undefined, name: first } : { schema: first, name: second });
     },
-    print: (value) => quoteLiteral(value === null ? '' : displayTableName(value)),
+    print: (value) => (value === null ? "''" : quoteLiteral(displayTableName(value))),
   };
 }
 
@@ -158,7 +158,7 @@ export function columnList(about: OptionAbout): OptionKind<readonly string[] | n
       const known = columns.filter((column) => column !== undefined);
       return known.length === columns.length ? good(known) : refused;
     },
-    print: (value) => quoteLiteral((value ?? []).map(displayName).join(', ')),
+    print: (value) => (value === null ? "''" : quoteLiteral(value.map(displayName).join(', '))),
   };
 }
 

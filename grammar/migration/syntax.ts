@@ -33,17 +33,17 @@ export const syntaxTable: Readonly<Record<StatementType, SyntaxEntry>> = {
     'DROP SERVER legacy CASCADE',
   ),
   create_user_mapping: entry(
-    'CREATE USER MAPPING [IF NOT EXISTS] FOR { user | CURRENT_USER | PUBLIC } SERVER server OPTIONS (option value [, option value])',
+    'CREATE USER MAPPING [IF NOT EXISTS] FOR { role | CURRENT_USER | PUBLIC } SERVER server OPTIONS (option value [, option value])',
     'Stores the role and password with which a server is used; the password is encrypted and never shown.',
     "CREATE USER MAPPING FOR CURRENT_USER SERVER legacy OPTIONS (user 'migrator', password 'secret')",
   ),
   alter_user_mapping: entry(
-    'ALTER USER MAPPING FOR { user | CURRENT_USER | PUBLIC } SERVER server OPTIONS ([{ ADD | SET }] option value [, DROP option])',
+    'ALTER USER MAPPING FOR { role | CURRENT_USER | PUBLIC } SERVER server OPTIONS ([{ ADD | SET }] option value [, DROP option])',
     'Changes role or password, for instance to rotate it.',
     "ALTER USER MAPPING FOR PUBLIC SERVER legacy OPTIONS (SET password 'new secret')",
   ),
   drop_user_mapping: entry(
-    'DROP USER MAPPING [IF EXISTS] FOR { user | CURRENT_USER | PUBLIC } SERVER server',
+    'DROP USER MAPPING [IF EXISTS] FOR { role | CURRENT_USER | PUBLIC } SERVER server',
     'Forgets the credentials.',
     'DROP USER MAPPING IF EXISTS FOR PUBLIC SERVER legacy',
   ),
