@@ -48,6 +48,17 @@ export interface RoutingSnapshot {
   readonly writeClosure: Readonly<Record<string, readonly string[]>>;
   /** Every other relation of the source that could shadow a migrated one of the same bare name: keys. */
   readonly shadows: readonly string[];
+  /**
+   * What functions and procedures touch, by `relationKey` of the function, as the operator or the preflight's reading of their bodies says.
+   * A function that is not here and not a known pure one is taken to read and write anything on the source.
+   */
+  readonly functions?: Readonly<Record<string, FunctionTouches>>;
+}
+
+export interface FunctionTouches {
+  /** Keys of tables; both empty for a function that touches none. */
+  readonly reads: readonly string[];
+  readonly writes: readonly string[];
 }
 
 /** One spelling for map keys; names are already folded, so a dot inside a quoted name is escaped. */

@@ -1,0 +1,43 @@
+/** Which side can run a text that has these needs, in this transaction. */
+import type { Need, TextNeeds } from './needs.ts';
+import { refusals } from './refusals.ts';
+import type { Route, SessionContext } from './route.ts';
+
+type Refusal = Extract<Route, { type: 'refuse' }>;
+
+/** `home`: it needs nothing of either. What cannot be seen into is run on the source, which answers for everything that nobody has moved. */
+export function chooseSide(text: TextNeeds, session: SessionContext): 'source' | 'local' | 'home' | Refusal {
+  const { needs } = text;
+  if (needs.length === 0) return text.opaque ? 'source' : 'home';
+  const renamed = needs.find((need) => !need.source && !need.local);
+  if (renamed !== undefined) return refusals.otherName(renamed);
+  const isSource = needs.every((need) => need.source);
+  const isLocal = needs.every((need) => need.local);
+  if (!isSource && !isLocal) return mixed(needs, session);
+  // Both can: reads of followed tables. What cannot be seen into may write, and writers belong on the source as long as it answers.
+  const prefersLocal = !text.opaque && !needs.some((need) => need.role === 'define' || need.role === 'maintain');
+  const side = isLocal && (prefersLocal || !isSource) ? 'local' : 'source';
+  return refuseInTransaction(needs, side, session) ?? side;
+}
+
+function mixed(needs: readonly Need[], session: SessionContext): Refusal {
+  const onlySource = needs.filter((need) => !need.local);
+  const onlyLocal = needs.filter((need) => !need.source);
+  if (!session.leaseValid && onlySource.every((need) => need.table?.reads === 'local')) return refusals.noLease(onlySource);
+  return refusals.bothSides(onlySource, onlyLocal, isHeldBySnapshot(onlySource));
+}
+
+/** The source was chosen for the transaction's sake: at another isolation level, or before its writes, local would have answered. */
+function isHeldBySnapshot(onlySource: readonly Need[]): boolean {
+  return onlySource.every((need) => need.role === 'read' && need.table?.reads === 'local');
+}
+
+function refuseInTransaction(needs: readonly Need[], side: 'source' | 'local', session: SessionContext): Refusal | undefined {
+  const transaction = session.transaction;
+  if (transaction === undefined) return undefined;
+  const other = side === 'source' ? 'local' : 'source';
+  const writes = needs.filter((need) => need.role === 'write' || need.role === 'lock' || need.role === 'define' || need.role === 'sequence');
+  if (writes.length > 0 && transaction.wroteOn === other) return refusals.writesOnBothSides(writes, side, other);
+  if (transaction.isolation === 'serializable' && transaction.usedLegs[other]) return refusals.serializable(needs, side, other);
+  return undefined;
+}

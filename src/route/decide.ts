@@ -1,0 +1,146 @@
+/**
+ * The routing decision: facts of a text, the snapshot and the session's state in, a Route out. Pure.
+ *
+ * The sides in each TableRoute are the authority (specification §3.2 is how the control fills them in); what is decided here
+ * is how several tables, a transaction and a barrier combine. docs/routing.md has the outcome for every state and statement.
+ *
+ * Left to the session, because only it knows: EXECUTE and DEALLOCATE (decide with the facts of the prepared statement's `inner`), FETCH and
+ * CLOSE (the cursor's leg), parking of a transaction that is pinned to an older snapshot (`admitRoute`).
+ */
+import type { RoutingSnapshot, TableRoute } from '../../catalog/routing-snapshot.ts';
+import type { StatementFacts, StatementKind, TextFacts } from '../../grammar/sql/statement-facts.ts';
+import { chooseSide } from './choose-side.ts';
+import { needsOf, tableKey } from './needs.ts';
+import type { Need, TextNeeds } from './needs.ts';
+import { refusals } from './refusals.ts';
+import type { AfterWrite, Route, RouteLabel, SessionContext } from './route.ts';
+import { SnapshotIndex } from './snapshot-index.ts';
+
+type LegRoute = Extract<Route, { type: 'leg' }>;
+
+const homeRoute: LegRoute = { type: 'leg', leg: 'home', writes: false, touches: [], after: 'none', before: 'none', label: 'REMOTE' };
+
+const transactionControl: ReadonlySet<StatementKind> = new Set<StatementKind>([
+  'begin', 'commit', 'rollback', 'savepoint', 'release', 'rollback_to', 'prepare_transaction', 'commit_prepared', 'rollback_prepared', 'set_transaction',
+]);
+const sessionKinds: ReadonlySet<StatementKind> = new Set<StatementKind>(['set', 'reset', 'discard', 'listen', 'unlisten']);
+
+export function decide(facts: TextFacts, snapshot: RoutingSnapshot, session: SessionContext): Route {
+  return decideIndexed(facts, new SnapshotIndex(snapshot), session);
+}
+
+/** As `decide`, for callers that keep the index of a snapshot. */
+export function decideIndexed(facts: TextFacts, index: SnapshotIndex, session: SessionContext): Route {
+  switch (facts.type) {
+    case 'migration': return { type: 'control' };
+    // The server says what is wrong with it.
+    case 'invalid': return facts.refusal === undefined ? homeRoute : { type: 'refuse', ...facts.refusal };
+    case 'sql': return sessionRoute(facts.statements) ?? dataRoute(facts.statements, index, session);
+    default: return facts satisfies never;
+  }
+}
+
+/** Texts that no table's state has a say in. */
+function sessionRoute(statements: readonly StatementFacts[]): Route | undefined {
+  if (statements.some((statement) => statement.flags.readsCatalog)) return statements.length === 1 ? { type: 'control' } : refusals.controlAmongOthers();
+  if (statements.every((statement) => transactionControl.has(statement.kind))) return { type: 'transaction_control' };
+  if (statements.every(isSessionStatement)) return { type: 'both_legs' };
+  return undefined;
+}
+
+/** SET and its like, and a SELECT that does nothing but `set_config`. SET CONSTRAINTS holds for the transaction only: not for legs opened later. */
+function isSessionStatement(facts: StatementFacts): boolean {
+  return sessionKinds.has(facts.kind) || facts.command === 'SET CONSTRAINTS' || (facts.kind === 'select' && facts.setting !== undefined && facts.flags.systemOnly && facts.reads.length === 0 && facts.functions.length === 0);
+}
+
+function dataRoute(statements: readonly StatementFacts[], index: SnapshotIndex, session: SessionContext): Route {
+  const text = needsOf(statements, { index, session, preferSource: prefersSource(session) });
+  const touched = touchedTables(text);
+  const waiting = [...touched].filter(([, table]) => table.quiescing).map(([key]) => key);
+  if (waiting.length > 0 && !admittedOnOldSide(session)) return { type: 'park', touches: waiting };
+  const blocked = blockedNeed(text);
+  if (blocked !== undefined) return blocked;
+  const side = chooseSide(text, session);
+  if (typeof side === 'object') return side;
+  return legRoute(statements, text, side, [...touched.keys()], index);
+}
+
+/**
+ * When tables that the source still has are read there although local would do: without a lease (RULES 15), in read-write transactions that keep one
+ * snapshot, and in any that may have written on the source (RULES 20).
+ */
+function prefersSource(session: SessionContext): boolean {
+  if (!session.leaseValid) return true;
+  const transaction = session.transaction;
+  if (transaction === undefined) return false;
+  if (transaction.wroteOn === 'source' || transaction.mayHaveWrittenOnSource === true) return true;
+  return transaction.isolation !== 'read committed' && !transaction.readOnly;
+}
+
+/** Draining writers that hold locks must get through, or those that they block never end; without a lease nobody vouches for the old side. */
+function admittedOnOldSide(session: SessionContext): boolean {
+  return session.leaseValid && session.transaction?.holdsLocks === true;
+}
+
+function touchedTables(text: TextNeeds): ReadonlyMap<string, TableRoute> {
+  const touched = new Map<string, TableRoute>();
+  for (const need of text.needs) if (need.table !== undefined) touched.set(tableKey(need.table), need.table);
+  for (const table of text.closure.values()) touched.set(tableKey(table), table);
+  return touched;
+}
+
+function blockedNeed(text: TextNeeds): Route | undefined {
+  for (const need of text.needs) {
+    if (need.table === undefined) continue;
+    if ((need.role === 'write' || need.role === 'lock') && need.table.writesBlocked) return refusals.blocked(need.name, need.table, 'Writes');
+    if (need.role === 'define' && need.table.ddlBlocked) return refusals.blocked(need.name, need.table, 'Changes of the definition');
+  }
+  for (const [key, table] of text.closure) if (table.writesBlocked) return refusals.blocked(key, table, 'Writes (here: by a trigger or a foreign-key action)');
+  return undefined;
+}
+
+function legRoute(statements: readonly StatementFacts[], text: TextNeeds, side: 'source' | 'local' | 'home', touches: readonly string[], index: SnapshotIndex): Route {
+  const writes = isWriting(statements, text);
+  const after = side === 'local' ? 'none' : afterWrite(statements, text, index);
+  const isIndexed = side === 'local' && text.needs.some((need) => need.role === 'read' && need.table?.writes === 'source');
+  return { type: 'leg', leg: side, writes, touches, after, before: isIndexed ? 'read_index' : 'none', label: labelOf(text, side, writes) };
+}
+
+function isWriting(statements: readonly StatementFacts[], text: TextNeeds): boolean {
+  return text.needs.some((need) => need.role === 'write' || need.role === 'lock' || need.role === 'define')
+    || statements.some((statement) => statement.sequencesWritten.length > 0);
+}
+
+/**
+ * Waiting for the transaction's id is right only when the statement surely writes to a waited table and nothing else can: every other case
+ * waits for a position (RULES 19).
+ */
+function afterWrite(statements: readonly StatementFacts[], text: TextNeeds, index: SnapshotIndex): AfterWrite {
+  const written = text.needs.flatMap((need) => (need.role === 'write' && need.table?.writes === 'source' ? [need.table] : []));
+  const reached = [...text.closure.values()].filter((table) => table.writes === 'source');
+  const all = [...written, ...reached];
+  if (text.opaque && index.waitsForUnknownWrites === 'position') return 'position';
+  if (all.some((table) => table.waitVisible)) {
+    const isPlain = statements.length === 1 && !text.opaque && !statements.some(isProcedural) && !reached.some((table) => table.waitVisible);
+    return isPlain ? 'xid' : 'position';
+  }
+  if (all.some((table) => table.trackWrites)) return 'track';
+  return text.opaque ? index.waitsForUnknownWrites : 'none';
+}
+
+function isProcedural(facts: StatementFacts): boolean {
+  return facts.kind === 'call' || facts.kind === 'do' || facts.functions.length > 0;
+}
+
+/** Specification §3.3. A captured write on the source whose table does not yet follow is queued: it is applied to local later. */
+function labelOf(text: TextNeeds, side: 'source' | 'local' | 'home', writes: boolean): RouteLabel {
+  if (side === 'local') return 'LOCAL';
+  const tables = writes ? text.needs.flatMap(writtenTable) : [];
+  if (tables.some((table) => table.waitVisible || table.trackWrites)) return 'DUAL_WRITE';
+  if (tables.some((table) => table.state === 'BULK_LOADING' || table.state === 'SYNCHRONIZING' || table.state === 'PAUSED')) return 'QUEUED';
+  return 'REMOTE';
+}
+
+function writtenTable(need: Need): readonly TableRoute[] {
+  return need.role === 'write' && need.table !== undefined ? [need.table] : [];
+}

@@ -1,0 +1,104 @@
+/** EXPLAIN ROUTE: the decision made readable. The same `decide` that routes makes it (house rule 6: every act has a dry run). */
+import type { RoutingSnapshot, TableRoute } from '../../catalog/routing-snapshot.ts';
+import type { TextFacts } from '../../grammar/sql/statement-facts.ts';
+import { decideIndexed } from './decide.ts';
+import { needsOf } from './needs.ts';
+import type { Need } from './needs.ts';
+import type { Route, RouteLabel, SessionContext } from './route.ts';
+import { SnapshotIndex } from './snapshot-index.ts';
+
+export interface RouteExplanation {
+  readonly decision: RouteLabel;
+  readonly route: Route;
+  /** One line for the whole. */
+  readonly summary: string;
+  readonly tables: readonly ExplainedTable[];
+}
+
+export interface ExplainedTable {
+  /** A relation's key, or another thing that the statement needs. */
+  readonly name: string;
+  readonly role: Need['role'] | 'reached';
+  /** Undefined for what is not migrated. */
+  readonly state: TableRoute['state'] | undefined;
+  /** Where it can be answered for this statement in this session. */
+  readonly sides: 'source' | 'local' | 'source or local' | 'neither';
+  readonly why: string;
+}
+
+export function explainRoute(facts: TextFacts, snapshot: RoutingSnapshot, session: SessionContext): RouteExplanation {
+  const index = new SnapshotIndex(snapshot);
+  const route = decideIndexed(facts, index, session);
+  return { decision: routeLabel(route), route, summary: summaryOf(route), tables: facts.type === 'sql' ? explainedTables(facts, index, session) : [] };
+}
+
+/** The label of any route, for metrics. */
+export function routeLabel(route: Route): RouteLabel {
+  switch (route.type) {
+    case 'leg': return route.label;
+    case 'park': return 'QUEUED';
+    case 'refuse': return 'BLOCKED';
+    case 'control': return 'LOCAL';
+    case 'both_legs': case 'transaction_control': return 'REMOTE';
+    default: return route satisfies never;
+  }
+}
+
+/** As `EXPLAIN` prints a plan: one text per line. */
+export function explanationLines(explanation: RouteExplanation): readonly string[] {
+  return [
+    `Route: ${explanation.decision}`, `  ${explanation.summary}`,
+    ...explanation.tables.map((table) => `  ${table.role} ${table.name} (${table.state ?? 'not migrated'}): ${table.sides}; ${table.why}`),
+  ];
+}
+
+function summaryOf(route: Route): string {
+  switch (route.type) {
+    case 'leg': return `runs on ${route.leg === 'home' ? 'the session\'s home leg' : sideName(route.leg)}${afterText(route)}${route.before === 'read_index' ? ', once local shows what this session may have seen on the source' : ''}`;
+    case 'park': return `waits for the change of routing of ${route.touches.join(', ')}`;
+    case 'refuse': return `${route.code}: ${route.message}. ${route.detail} ${route.hint}`;
+    case 'control': return 'is answered by the migration control';
+    case 'both_legs': return 'runs on every open leg';
+    case 'transaction_control': return 'is the transaction\'s own';
+    default: return route satisfies never;
+  }
+}
+
+function afterText(route: Extract<Route, { type: 'leg' }>): string {
+  switch (route.after) {
+    case 'none': return '';
+    case 'xid': return '; its COMMIT is answered when local shows this transaction';
+    case 'position': return '; its COMMIT is answered when local shows everything up to it';
+    case 'track': return '; later reads of this session on local wait for it';
+    default: return route.after satisfies never;
+  }
+}
+
+function explainedTables(facts: Extract<TextFacts, { type: 'sql' }>, index: SnapshotIndex, session: SessionContext): readonly ExplainedTable[] {
+  const preferSource = !session.leaseValid;
+  const { needs, closure } = needsOf(facts.statements, { index, session, preferSource });
+  const direct = needs.map((need): ExplainedTable => ({
+    name: need.name, role: need.role, state: need.table?.state, sides: sidesOf(need), why: whyOf(need.table),
+  }));
+  const reached = [...closure].map(([name, table]): ExplainedTable => ({
+    name, role: 'reached', state: table.state, sides: table.writes, why: 'written by a trigger, a rule or a foreign-key action',
+  }));
+  return [...direct, ...reached];
+}
+
+function sidesOf(need: Need): ExplainedTable['sides'] {
+  if (need.source && need.local) return 'source or local';
+  return need.source ? 'source' : need.local ? 'local' : 'neither';
+}
+
+function whyOf(table: TableRoute | undefined): string {
+  if (table === undefined) return 'only the source has it';
+  const barrier = table.quiescing ? '; a change of routing is under way' : '';
+  if (table.writes === 'local') return `local is the authority${barrier}`;
+  if (table.reads === 'local') return `the source is the authority and local follows it${barrier}`;
+  return `the source is the authority${barrier}`;
+}
+
+function sideName(side: 'source' | 'local'): string {
+  return side === 'source' ? 'the source' : 'local';
+}

@@ -1,0 +1,71 @@
+/** Every way the router says no: what is wrong, which tables are the cause, and what to do about it. */
+import type { TableRoute } from '../../catalog/routing-snapshot.ts';
+import { displayTableName } from '../../grammar/names.ts';
+import type { Need } from './needs.ts';
+import type { Route } from './route.ts';
+
+type Refusal = Extract<Route, { type: 'refuse' }>;
+type Side = 'source' | 'local';
+
+export const refusals = {
+  /** `byTransaction`: only the transaction keeps the tables of the source there. */
+  bothSides: (onlySource: readonly Need[], onlyLocal: readonly Need[], byTransaction: boolean): Refusal => ({
+    type: 'refuse', code: 'MIG080', message: 'Statement needs tables of both sides',
+    detail: `Only on the source: ${names(onlySource)}. Only on local: ${names(onlyLocal)}.${byTransaction ? ' This transaction reads from the source what local does not own alone.' : ''}`,
+    hint: byTransaction
+      ? `Run the statement in a READ COMMITTED transaction that has not written on the source, or ${cutOver(onlySource)}.`
+      : `${capitalise(cutOver(onlySource))}, or split the statement in two.`,
+  }),
+
+  writesOnBothSides: (needs: readonly Need[], side: Side, other: Side): Refusal => ({
+    type: 'refuse', code: 'MIG081', message: 'Transaction would write on both sides',
+    detail: `It has written on ${sideName(other)}; ${names(needs)} ${needs.length === 1 ? 'is' : 'are'} written on ${sideName(side)}.`,
+    hint: 'Write them in a transaction of their own, or cut the other tables over as well.',
+  }),
+
+  serializable: (needs: readonly Need[], side: Side, other: Side): Refusal => ({
+    type: 'refuse', code: 'MIG080', message: 'SERIALIZABLE transaction would need a snapshot of both sides',
+    detail: `It has used ${sideName(other)}; ${names(needs)} ${needs.length === 1 ? 'is' : 'are'} on ${sideName(side)}.`,
+    hint: 'Use REPEATABLE READ, or read the tables of each side in a transaction of their own.',
+  }),
+
+  blocked: (name: string, table: TableRoute, what: string): Refusal => ({
+    type: 'refuse', code: 'MIG082', message: `${what} of "${name}" are blocked in its present state`,
+    detail: `Table ${name} is ${table.state}.`,
+    hint: table.state === 'BULK_LOADING' ? 'Wait until it is SYNCHRONIZING (SHOW MIGRATION STATUS), or ABORT MIGRATION.' : 'Do it before the migration starts or after COMPLETE MIGRATION, or ABORT MIGRATION.',
+  }),
+
+  otherName: (need: Need): Refusal => ({
+    type: 'refuse', code: 'MIG082', message: `Table "${need.name}" has another name where it is now`,
+    detail: need.table === undefined ? '' : `It is ${displayTableName(need.table.source)} on the source and ${displayTableName(need.table.local)} on local; its writes go to ${sideName(need.table.writes)}.`,
+    hint: need.table === undefined ? '' : `Name it ${displayTableName(need.table.writes === 'local' ? need.table.local : need.table.source)}.`,
+  }),
+
+  noLease: (onlySource: readonly Need[]): Refusal => ({
+    type: 'refuse', code: 'MIG084', message: 'The control process cannot be reached',
+    detail: `Until it answers, ${names(onlySource)} can only be read from the source, where the other tables of the statement are not.`,
+    hint: 'Try again in a moment; if it persists, look at the gateway\'s log.',
+  }),
+
+  controlAmongOthers: (): Refusal => ({
+    type: 'refuse', code: 'MIG080', message: 'Migration tables cannot be read together with other statements',
+    detail: 'The text has several statements, and one of them reads a SYS$MIGRATION table.', hint: 'Send each statement by itself.',
+  }),
+};
+
+function names(needs: readonly Need[]): string {
+  return [...new Set(needs.map((need) => need.name))].sort().join(', ');
+}
+
+function sideName(side: Side): string {
+  return side === 'source' ? 'the source' : 'local';
+}
+
+function cutOver(needs: readonly Need[]): string {
+  const tables = [...new Set(needs.flatMap((need) => (need.table === undefined ? [] : [need.name])))].sort();
+  return tables.length === 0 ? 'migrate the tables that are only on the source' : `cut ${tables.join(', ')} over as well (CUTOVER TABLE ${tables[0] ?? ''})`;
+}
+
+function capitalise(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}

@@ -1,0 +1,91 @@
+/** A routing snapshot made ready for looking names up; built once per snapshot. */
+import { relationKey } from '../../catalog/routing-snapshot.ts';
+import type { FunctionTouches, RoutingSnapshot, TableRoute } from '../../catalog/routing-snapshot.ts';
+import type { RelationRef } from '../../grammar/sql/statement-facts.ts';
+import type { SessionContext } from './route.ts';
+
+/** What a name in a statement stands for. */
+export type Resolved =
+  | { readonly type: 'system' }
+  | { readonly type: 'temporary'; readonly name: string; readonly leg: 'source' | 'local' }
+  | { readonly type: 'table'; readonly key: string; readonly table: TableRoute }
+  /** Named by its name on local, which differs from the source's. */
+  | { readonly type: 'local_name'; readonly key: string; readonly table: TableRoute }
+  | { readonly type: 'view'; readonly key: string; readonly bases: readonly string[] }
+  | { readonly type: 'sequence'; readonly key: string; readonly owner: string }
+  /** Not migrated, or not known at all: it is the source's. */
+  | { readonly type: 'plain'; readonly key: string };
+
+export class SnapshotIndex {
+  readonly snapshot: RoutingSnapshot;
+  /** Some table's writes have to be waited for, or tracked: what an unknown function may have written matters then. */
+  readonly waitsForUnknownWrites: 'position' | 'track' | 'none';
+  readonly #others: ReadonlySet<string>;
+  /** Tables whose name on local differs: by that name. */
+  readonly #localNames: ReadonlyMap<string, string>;
+
+  constructor(snapshot: RoutingSnapshot) {
+    this.snapshot = snapshot;
+    const tables = Object.values(snapshot.tables);
+    this.waitsForUnknownWrites = tables.some((table) => table.waitVisible) ? 'position' : tables.some((table) => table.trackWrites) ? 'track' : 'none';
+    this.#others = new Set([...snapshot.shadows, ...Object.keys(snapshot.writeClosure)]);
+    this.#localNames = new Map(Object.entries(snapshot.tables).flatMap(([key, table]) => {
+      return isRenamed(table) ? [[relationKey(table.local.schema, table.local.name), key] as const] : [];
+    }));
+  }
+
+  table(key: string): TableRoute | undefined {
+    return Object.hasOwn(this.snapshot.tables, key) ? this.snapshot.tables[key] : undefined;
+  }
+
+  /** Temporary tables hide everything; then the schemas of the path in order; a name found nowhere is the source's to refuse. */
+  resolve(relation: RelationRef, session: SessionContext): Resolved {
+    const { schema, name } = relation;
+    if (schema === undefined || schema === 'pg_temp') {
+      const leg = session.temporaryTables.get(name);
+      if (leg !== undefined) return { type: 'temporary', name, leg };
+    }
+    if (schema !== undefined) return isSystemSchema(schema) ? { type: 'system' } : this.#lookUp(relationKey(schema, name)) ?? { type: 'plain', key: relationKey(schema, name) };
+    for (const searched of session.searchPath) {
+      const found = this.#lookUp(relationKey(searched, name));
+      if (found !== undefined) return found;
+    }
+    return { type: 'plain', key: relationKey(session.searchPath[0] ?? 'public', name) };
+  }
+
+  /** `name` as in `StatementFacts.functions`: `f` or `schema.f`. */
+  functionTouches(name: string, session: SessionContext): FunctionTouches | undefined {
+    const functions = this.snapshot.functions;
+    if (functions === undefined) return undefined;
+    const keys = name.includes('.') ? [name] : session.searchPath.map((schema) => relationKey(schema, name));
+    for (const key of keys) if (Object.hasOwn(functions, key)) return functions[key];
+    return undefined;
+  }
+
+  #lookUp(key: string): Resolved | undefined {
+    const table = this.table(key);
+    if (table !== undefined) return { type: 'table', key, table };
+    const { views, sequences } = this.snapshot;
+    const bases = Object.hasOwn(views, key) ? views[key] : undefined;
+    if (bases !== undefined) return { type: 'view', key, bases };
+    const owner = Object.hasOwn(sequences, key) ? sequences[key] : undefined;
+    if (owner !== undefined) return { type: 'sequence', key, owner };
+    if (this.#others.has(key)) return { type: 'plain', key };
+    return this.#byLocalName(key);
+  }
+
+  #byLocalName(key: string): Resolved | undefined {
+    const sourceKey = this.#localNames.get(key);
+    const table = sourceKey === undefined ? undefined : this.table(sourceKey);
+    return sourceKey === undefined || table === undefined ? undefined : { type: 'local_name', key: sourceKey, table };
+  }
+}
+
+/** A table whose name on local differs cannot be answered there under its source's name: the client's text goes out as it came. */
+export function isRenamed(table: TableRoute): boolean {
+  return table.local.schema !== table.source.schema || table.local.name !== table.source.name;
+}
+
+function isSystemSchema(schema: string): boolean {
+  return schema === 'pg_catalog' || schema === 'information_schema' || schema === 'pg_toast';
+}
