@@ -17,7 +17,7 @@ import type { LoadContext } from './load-context.ts';
 import { loadError } from './load-error.ts';
 
 /** A chunk is what a crash may cost and what a transaction holds; larger ones gain nothing. */
-const CHUNK_BYTES = 64 * 1024 * 1024;
+const CHUNK_BYTES = 32 * 1024 * 1024;
 const MIN_BACKLOG_BYTES = 64 * 1024;
 const MAX_BACKLOG_BYTES = 1024 * 1024;
 
