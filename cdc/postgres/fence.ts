@@ -1,0 +1,170 @@
+/**
+ * Fence and guard: triggers that refuse every write but the applier's (RULES 10, 25).
+ *
+ * The fence stands on the side that has stopped being the authority (the source after cutover); the guard on the side that is not
+ * the authority yet (local before it). Both are the same mechanism: ALWAYS triggers, which `session_replication_role`
+ * does not switch off. Statement triggers meet INSERT, UPDATE, DELETE, TRUNCATE, COPY, MERGE and foreign-key actions on the table and on each
+ * partition, and check the tag. Row triggers meet what fires no statement trigger of this table: a write through an inheritance
+ * parent or a partition root that is not fenced itself, and native logical replication; their WHEN clause lets any tagged transaction by at the
+ * cost of one setting lookup per row.
+ *
+ * A transaction is tagged by `causeway.applier` = the current token of the fence (`applierTagSql`, or `applierSetting` as a connection option).
+ */
+import type { ClientBase } from 'pg';
+import type { QualifiedName } from '../../catalog/routing-snapshot.ts';
+import { quoteIdent, quoteLiteral, quoteTable } from './quote.ts';
+import { readJson } from './read-json.ts';
+
+export type FenceKind = 'fence' | 'guard';
+
+export interface FenceOptions {
+  readonly epoch: number;
+  /** Fencing token of the control process; writes that carry it pass. */
+  readonly token: string;
+}
+
+export interface FenceRecord extends QualifiedName {
+  readonly kind: FenceKind;
+  readonly epoch: number;
+  readonly token: string;
+  /** False when a partition was added, or a trigger dropped, behind the fence's back. */
+  readonly complete: boolean;
+}
+
+export const applierSetting = 'causeway.applier';
+
+const supportDdl = `
+CREATE SCHEMA IF NOT EXISTS causeway;
+CREATE TABLE IF NOT EXISTS causeway.fence (
+  kind text NOT NULL CHECK (kind IN ('fence', 'guard')), schema_name text NOT NULL, table_name text NOT NULL, epoch bigint NOT NULL, token text NOT NULL,
+  installed_at timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (kind, schema_name, table_name));
+CREATE OR REPLACE FUNCTION causeway.refuse_write() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $function$
+DECLARE
+  tag text := current_setting('causeway.applier', true);
+BEGIN
+  IF tag <> '' AND EXISTS (SELECT 1 FROM causeway.fence f WHERE f.kind = TG_ARGV[0] AND f.schema_name = TG_ARGV[1] AND f.table_name = TG_ARGV[2] AND f.token = tag) THEN
+    IF TG_LEVEL = 'STATEMENT' THEN RETURN NULL; END IF;
+    IF TG_OP = 'DELETE' THEN RETURN OLD; END IF;
+    RETURN NEW;
+  END IF;
+  RAISE EXCEPTION 'MIG082: % on %.% is refused by the Causeway gateway (epoch %)', TG_OP, TG_TABLE_SCHEMA, TG_TABLE_NAME, TG_ARGV[3]
+    USING ERRCODE = '55006',
+      DETAIL = CASE WHEN TG_ARGV[0] = 'fence' THEN 'The table has been cut over: the other database is the authority for its rows.'
+                    ELSE 'The table is being migrated into this database: only the change stream writes it until cutover.' END,
+      HINT = 'Connect through the gateway, which sends the statement to the right database.';
+END $function$;
+REVOKE ALL ON causeway.fence FROM PUBLIC;
+`;
+
+/** Idempotent; outside the pause, so that `installFence` itself makes nothing but triggers. */
+export async function installFenceSupport(client: ClientBase): Promise<void> {
+  await client.query('SELECT pg_advisory_lock(4851138)');
+  try {
+    const present = await readJson<{ source: string }>(client, "SELECT p.prosrc AS source FROM pg_proc p WHERE p.oid = to_regprocedure('causeway.refuse_write()')");
+    if (present[0] === undefined || !supportDdl.includes(present[0].source)) await client.query(supportDdl);
+  } finally {
+    await client.query('SELECT pg_advisory_unlock(4851138)');
+  }
+}
+
+/** For the first statement of a transaction: tags it, and nothing after it. */
+export function applierTagSql(token: string): string {
+  return `SELECT set_config('${applierSetting}', ${quoteLiteral(token)}, true)`;
+}
+
+/**
+ * Runs in the caller's transaction, after `installFenceSupport`. Takes SHARE ROW EXCLUSIVE on every table, which waits for open and prepared
+ * transactions that wrote it; the caller sets `lock_timeout` (55P03 when over). Installing again replaces epoch and token.
+ */
+export async function installFence(client: ClientBase, tables: readonly QualifiedName[], options: FenceOptions): Promise<void> {
+  await install(client, 'fence', tables, options);
+}
+
+/** The same on local, before `LOCAL_ONLY`. */
+export async function installGuard(client: ClientBase, tables: readonly QualifiedName[], options: FenceOptions): Promise<void> {
+  await install(client, 'guard', tables, options);
+}
+
+async function install(client: ClientBase, kind: FenceKind, tables: readonly QualifiedName[], options: FenceOptions): Promise<void> {
+  const sorted = sortTables(tables);
+  if (sorted.length === 0) return;
+  // One LOCK statement in one order: two installers never deadlock. Partitions are locked with their root.
+  await client.query(`LOCK TABLE ${sorted.map(quoteTable).join(', ')} IN SHARE ROW EXCLUSIVE MODE`);
+  for (const table of sorted) {
+    await client.query(`INSERT INTO causeway.fence (kind, schema_name, table_name, epoch, token) VALUES ($1, $2, $3, $4, $5)
+      ON CONFLICT (kind, schema_name, table_name) DO UPDATE SET epoch = excluded.epoch, token = excluded.token, installed_at = now()`, [kind, table.schema, table.name, options.epoch, options.token]);
+    const statements = (await readMembers(client, table)).flatMap((member) => triggerSql(kind, table, member, options.epoch));
+    if (statements.length > 0) await client.query(statements.join(';\n'));
+  }
+}
+
+interface Member extends QualifiedName {
+  readonly isLeaf: boolean;
+}
+
+/** The table and every partition of it. */
+function readMembers(client: ClientBase, table: QualifiedName): Promise<Member[]> {
+  return readJson<Member>(client, `
+    WITH RECURSIVE tree(oid) AS (
+      SELECT to_regclass($1)::oid
+      UNION ALL SELECT h.inhrelid FROM tree t JOIN pg_inherits h ON h.inhparent = t.oid JOIN pg_class c ON c.oid = h.inhrelid AND c.relispartition)
+    SELECT n.nspname AS schema, c.relname AS name, c.relkind <> 'p' AS "isLeaf" FROM tree t JOIN pg_class c ON c.oid = t.oid JOIN pg_namespace n ON n.oid = c.relnamespace
+     WHERE c.relkind IN ('r', 'p') ORDER BY 1, 2`, [quoteTable(table)]);
+}
+
+// First in the alphabet of what people write, so that no other BEFORE trigger runs in vain.
+const triggerNames = (kind: FenceKind): { write: string; truncate: string; row: string } =>
+  ({ write: `!causeway_${kind}_write`, truncate: `!causeway_${kind}_truncate`, row: `!causeway_${kind}_row` });
+
+function triggerSql(kind: FenceKind, root: QualifiedName, member: Member, epoch: number): string[] {
+  const names = triggerNames(kind);
+  const table = quoteTable(member);
+  const call = `EXECUTE PROCEDURE causeway.refuse_write(${[kind, root.schema, root.name, String(epoch)].map(quoteLiteral).join(', ')})`;
+  const make = (name: string, events: string, how: string): string[] => [
+    `DROP TRIGGER IF EXISTS ${quoteIdent(name)} ON ${table}`,
+    `CREATE TRIGGER ${quoteIdent(name)} BEFORE ${events} ON ${table} ${how} ${call}`,
+    `ALTER TABLE ${table} ENABLE ALWAYS TRIGGER ${quoteIdent(name)}`,
+  ];
+  return [
+    ...make(names.write, 'INSERT OR UPDATE OR DELETE', 'FOR EACH STATEMENT'),
+    ...make(names.truncate, 'TRUNCATE', 'FOR EACH STATEMENT'),
+    ...(member.isLeaf ? make(names.row, 'INSERT OR UPDATE OR DELETE', `FOR EACH ROW WHEN (coalesce(current_setting('${applierSetting}', true), '') = '')`) : []),
+  ];
+}
+
+export function removeFence(client: ClientBase, tables: readonly QualifiedName[]): Promise<void> {
+  return remove(client, 'fence', tables);
+}
+
+export function removeGuard(client: ClientBase, tables: readonly QualifiedName[]): Promise<void> {
+  return remove(client, 'guard', tables);
+}
+
+/** In the caller's transaction or alone. A table that is gone is passed over; idempotent. */
+async function remove(client: ClientBase, kind: FenceKind, tables: readonly QualifiedName[]): Promise<void> {
+  const names = triggerNames(kind);
+  for (const table of sortTables(tables)) {
+    const statements = (await readMembers(client, table)).flatMap((member) => [names.write, names.truncate, names.row].map((name) => `DROP TRIGGER IF EXISTS ${quoteIdent(name)} ON ${quoteTable(member)}`));
+    if (statements.length > 0) await client.query(statements.join(';\n'));
+    const known = await readJson<{ known: boolean }>(client, "SELECT to_regclass('causeway.fence') IS NOT NULL AS known");
+    if (known[0]?.known === true) await client.query('DELETE FROM causeway.fence WHERE kind = $1 AND schema_name = $2 AND table_name = $3', [kind, table.schema, table.name]);
+  }
+}
+
+/** What stands in this database, for RULES 14: the gateway refuses a table whose catalog epoch is below a fence's. */
+export async function readFences(client: ClientBase): Promise<FenceRecord[]> {
+  const known = await readJson<{ known: boolean }>(client, "SELECT to_regclass('causeway.fence') IS NOT NULL AS known");
+  if (known[0]?.known !== true) return [];
+  return readJson<FenceRecord>(client, `
+    SELECT f.kind, f.schema_name AS schema, f.table_name AS name, f.epoch, f.token,
+           (WITH RECURSIVE tree(oid) AS (
+              SELECT to_regclass(quote_ident(f.schema_name) || '.' || quote_ident(f.table_name))::oid
+              UNION ALL SELECT h.inhrelid FROM tree t JOIN pg_inherits h ON h.inhparent = t.oid JOIN pg_class c ON c.oid = h.inhrelid AND c.relispartition)
+            SELECT bool_and(c.oid IS NOT NULL AND (SELECT count(*) FROM pg_trigger g WHERE g.tgrelid = c.oid AND g.tgenabled = 'A' AND g.tgname LIKE '!causeway\\_' || f.kind || '\\_%')
+                   = CASE c.relkind WHEN 'p' THEN 2 ELSE 3 END) FROM tree t LEFT JOIN pg_class c ON c.oid = t.oid) AS complete
+      FROM causeway.fence f ORDER BY 1, 2, 3`);
+}
+
+function sortTables(tables: readonly QualifiedName[]): QualifiedName[] {
+  return [...tables].sort((a, b) => (quoteTable(a) < quoteTable(b) ? -1 : 1));
+}
