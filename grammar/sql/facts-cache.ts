@@ -1,0 +1,134 @@
+/**
+ * Facts of texts seen before. First by the exact text (one slice and one look-up), then by its class (fingerprint.ts), then by
+ * parsing. Facts that depend on literals are kept for the exact text only (RULES 26). Texts of one class share one TextFacts
+ * object, so that what is remembered by its identity (RouteCache) serves all of them.
+ *
+ * Bounded by bytes: entries are kept in a young and an old generation; when the young one is full it becomes the old one,
+ * and what the old one held and nobody asked for is gone.
+ */
+import { Fingerprinter } from './fingerprint.ts';
+import type { SqlParser } from './parser.ts';
+import type { StatementFacts, StatementKind, TextFacts } from './statement-facts.ts';
+
+export interface FactsCacheOptions {
+  /** Of both generations, roughly. Default 64 MiB. */
+  readonly maxBytes?: number;
+}
+
+export interface FactsCacheCounts {
+  readonly exactHits: number;
+  readonly classHits: number;
+  readonly misses: number;
+}
+
+/** Longer texts are not kept under their own bytes. */
+const maxExactBytes = 8 * 1024;
+/** Longer texts are not read for their class: some 1 ms. */
+const maxClassBytes = 256 * 1024;
+const maxClassKeyBytes = 16 * 1024;
+/** What an entry costs besides its key, estimated. */
+const entryBytes = 1_200;
+
+/** Kinds whose facts cannot depend on constants unless they say so (`literalSensitive`). */
+const sharedKinds: ReadonlySet<StatementKind> = new Set<StatementKind>([
+  'select', 'insert', 'update', 'delete', 'merge', 'call', 'copy_from', 'copy_to', 'declare_cursor', 'execute', 'notify', 'fetch',
+  'begin', 'commit', 'rollback', 'savepoint', 'release', 'rollback_to', 'empty',
+]);
+
+export class FactsCache {
+  readonly #parser: SqlParser;
+  readonly #exact: Generations;
+  readonly #classes: Generations;
+  readonly #fingerprinter = new Fingerprinter();
+  #exactHits = 0;
+  #classHits = 0;
+  #misses = 0;
+
+  constructor(parser: SqlParser, options: FactsCacheOptions = {}) {
+    const maxBytes = options.maxBytes ?? 64 * 1024 * 1024;
+    this.#parser = parser;
+    this.#exact = new Generations(maxBytes / 2);
+    this.#classes = new Generations(maxBytes / 2);
+  }
+
+  get counts(): FactsCacheCounts {
+    return { exactHits: this.#exactHits, classHits: this.#classHits, misses: this.#misses };
+  }
+
+  /** `bytes` from `start` to `end` are the text in UTF-8, without its terminating zero. A promise for large texts only; it never rejects. */
+  facts(bytes: Buffer, start: number, end: number): TextFacts | Promise<TextFacts> {
+    const key = end - start <= maxExactBytes ? bytes.toString('latin1', start, end) : undefined;
+    if (key !== undefined) {
+      const facts = this.#exact.get(key);
+      if (facts !== undefined) {
+        this.#exactHits += 1;
+        return facts;
+      }
+    }
+    return this.#byClass(key, bytes, start, end);
+  }
+
+  /** As `facts`, for a text at hand as a string. */
+  factsOf(text: string): TextFacts | Promise<TextFacts> {
+    const bytes = Buffer.from(text);
+    return this.facts(bytes, 0, bytes.length);
+  }
+
+  #byClass(key: string | undefined, bytes: Buffer, start: number, end: number): TextFacts | Promise<TextFacts> {
+    const read = end - start <= maxClassBytes ? this.#fingerprinter.read(bytes, start, end) : undefined;
+    const textClass = read !== undefined && read.length <= maxClassKeyBytes ? read : undefined;
+    const hasConstants = textClass === undefined || this.#fingerprinter.hasConstants;
+    const known = textClass === undefined ? undefined : this.#classes.get(textClass);
+    if (known !== undefined) {
+      this.#classHits += 1;
+      // A text with constants is not likely to come again as it is; one without is.
+      if (!hasConstants && key !== undefined) this.#exact.set(key, known);
+      return known;
+    }
+    this.#misses += 1;
+    const facts = this.#parser.readFacts(bytes.toString('utf8', start, end));
+    if (!(facts instanceof Promise)) return this.#keep(facts, key, textClass, hasConstants);
+    return facts.then((late) => this.#keep(late, key, textClass, hasConstants));
+  }
+
+  #keep(facts: TextFacts, key: string | undefined, textClass: string | undefined, hasConstants: boolean): TextFacts {
+    // A refusal may be of the moment (too many large texts at once).
+    if (facts.type === 'invalid' && facts.refusal !== undefined) return facts;
+    const isShared = textClass !== undefined && facts.type === 'sql' && facts.statements.every(isShareable);
+    if (isShared) this.#classes.set(textClass, facts);
+    if (key !== undefined && (!isShared || !hasConstants)) this.#exact.set(key, facts);
+    return facts;
+  }
+}
+
+function isShareable(facts: StatementFacts): boolean {
+  return sharedKinds.has(facts.kind) && !facts.flags.literalSensitive;
+}
+
+class Generations {
+  readonly #maxYoungBytes: number;
+  #young = new Map<string, TextFacts>();
+  #old = new Map<string, TextFacts>();
+  #youngBytes = 0;
+
+  constructor(maxBytes: number) {
+    this.#maxYoungBytes = maxBytes / 2;
+  }
+
+  get(key: string): TextFacts | undefined {
+    const facts = this.#young.get(key);
+    if (facts !== undefined) return facts;
+    const old = this.#old.get(key);
+    if (old !== undefined) this.set(key, old);
+    return old;
+  }
+
+  set(key: string, facts: TextFacts): void {
+    this.#young.set(key, facts);
+    this.#youngBytes += key.length + entryBytes;
+    if (this.#youngBytes <= this.#maxYoungBytes) return;
+    this.#old = this.#young;
+    this.#young = new Map();
+    this.#youngBytes = 0;
+  }
+}
