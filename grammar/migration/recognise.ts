@@ -32,6 +32,36 @@ function firstTwo(sql: string): number {
   return ((sql.charCodeAt(0) & 31) << 5) | (sql.charCodeAt(1) & 31);
 }
 
+/** Only ASCII letters can be in our words; what follows one is none. */
+function isLetter(code: number): boolean {
+  const lower = code | 0x20;
+  return lower >= 0x61 && lower <= 0x7a;
+}
+
+/** Offset behind the letters that begin at `from`. Eleven are enough to know that no word of ours is meant. */
+function wordEnd(sql: string, from: number): number {
+  let end = from;
+  while (end < from + 11 && isLetter(sql.charCodeAt(end))) end += 1;
+  return end;
+}
+
+/**
+ * True where the first word, or the first letter of the second, already rules our language out. It may be wrong only the
+ * other way round, then the tokens decide.
+ */
+function isPlainSql(sql: string): boolean {
+  const end = wordEnd(sql, 0);
+  if (end === 0) return false;
+  const first = sql.slice(0, end).toLowerCase();
+  if (own.has(first)) return false;
+  if (!Object.hasOwn(shared, first)) return true;
+  let second = end;
+  while (sql.charCodeAt(second) === 0x20) second += 1;
+  if (second >= sql.length) return true;
+  const lower = sql.charCodeAt(second) | 0x20;
+  return isLetter(lower) && !(shared[first] ?? []).some((word) => word.charCodeAt(0) === lower);
+}
+
 /**
  * `CREATE SERVER` and `CREATE USER MAPPING` are ours whatever wrapper they name; foreign tables of the databases
  * themselves are set up on them directly. Never true for what PostgreSQL could run otherwise: `SHOW migration.setting`,
@@ -40,6 +70,7 @@ function firstTwo(sql: string): number {
 export function isMigrationText(sql: string): boolean {
   const code = sql.charCodeAt(0);
   if (mayBegin[firstTwo(sql)] !== 1 && mayPrecede[code] !== 1) return false;
+  if (isPlainSql(sql)) return false;
   let token = nextToken(sql, 0);
   while (token.kind === 'symbol' && token.text === ';') token = nextToken(sql, token.end);
   if (token.kind !== 'word') return false;
@@ -54,7 +85,10 @@ function secondWordIsOurs(sql: string, token: Token, seconds: readonly string[])
   // SHOW migration.setting reads a parameter of the server.
   if (token.text === 'migration' && next.kind === 'symbol' && next.text === '.') return false;
   if (seconds.includes(token.text)) return true;
-  return token.text === 'user' && next.kind === 'word' && next.text === 'mapping' && seconds.includes('user mapping');
+  if (token.text !== 'user' || next.kind !== 'word' || next.text !== 'mapping' || !seconds.includes('user mapping')) return false;
+  // CREATE USER mapping makes a role of that name.
+  const third = nextToken(sql, next.end);
+  return third.kind === 'word' && (third.text === 'for' || third.text === 'if');
 }
 
 /**
