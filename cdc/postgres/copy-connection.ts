@@ -138,13 +138,17 @@ export class CopyConnection {
 
   #send(sql: string, sink: CopySink | undefined, onCopyIn: (() => void) | undefined): Promise<readonly StatementResult[]> {
     if (this.#request) throw new Error('CopyConnection: a request is still running');
-    if (this.#lost) return Promise.reject(this.#lost);
     const results: StatementResult[] = [];
     const { promise, resolve, reject } = Promise.withResolvers<readonly StatementResult[]>();
+    // A copy waits for both of its ends; the one that fails first may have no listener yet.
+    promise.catch(() => undefined);
     const finish = (error: Error | undefined): void => (error ? reject(error) : resolve(results));
+    if (this.#lost) {
+      finish(this.#lost);
+      return promise;
+    }
     this.#request = { results, rows: [], error: undefined, sink, onCopyIn, finish };
     this.#socket.write(encodeText('Q', sql));
-    promise.catch(() => undefined);
     return promise;
   }
 
@@ -207,7 +211,7 @@ export class CopyConnection {
     if (this.#lost) return;
     // A FATAL error comes without ReadyForQuery: it says why the server hung up.
     const reason = this.#request?.error ?? cause;
-    this.#lost = reason && 'code' in reason && this.#request?.error ? reason : new ConnectionLostError(reason?.message ?? 'the server closed the connection', { cause: reason });
+    this.#lost = this.#request?.error ?? new ConnectionLostError(reason?.message ?? 'the server closed the connection', { cause: reason });
     this.#socket.destroy();
     const request = this.#request;
     this.#request = undefined;

@@ -3,6 +3,7 @@
  *
  * Fencing (RULES 14): row 0 carries the token of the control process that drives the load. A chunk's transaction holds row 0
  * FOR SHARE until it ends and finds its own token there; who takes over changes that row first, and so waits for those transactions.
+ * Row locks let new sharers pass a waiting writer, for ever if there are enough workers; the advisory lock in front of them queues.
  */
 import type pg from 'pg';
 import { MigrationError } from '../../config/migration-error.ts';
@@ -58,7 +59,10 @@ export class ChunkLedger {
 
   /** Takes the table over with this token (waits for chunks that an older one is still writing) and reads where it stands. */
   async take(tableId: string): Promise<LoadState> {
-    await this.#client.query('UPDATE causeway.chunk SET token = $2 WHERE table_id = $1 AND chunk_no = 0 AND token < $2', [tableId, this.#token]);
+    await this.#transaction(async () => {
+      await this.#client.query(`SELECT pg_advisory_xact_lock(${loadLockKeys(tableId)})`);
+      await this.#client.query('UPDATE causeway.chunk SET token = $2 WHERE table_id = $1 AND chunk_no = 0 AND token < $2', [tableId, this.#token]);
+    });
     const result = await this.#client.query<ChunkRow>(
       'SELECT chunk_no, definition_hash, lower_bound, rows::text, bytes::text, token::text, skipped::text, errors FROM causeway.chunk WHERE table_id = $1 ORDER BY chunk_no',
       [tableId],
@@ -142,6 +146,11 @@ function finishedChunk(row: ChunkRow): FinishedChunk {
     skipped: Number(row.skipped),
     errors: row.errors === null ? [] : (JSON.parse(row.errors) as RowError[]),
   };
+}
+
+/** Arguments of the advisory lock: shared by a table's chunks, exclusive for a change of its driver. Two tables of one hash only wait. */
+export function loadLockKeys(tableId: string): string {
+  return `4851138, hashtext(${quoteLiteral(tableId)})`;
 }
 
 export function takenOver(tableId: string): MigrationError {

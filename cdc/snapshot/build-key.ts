@@ -12,17 +12,26 @@ interface SourceKey {
 /** Builds the plan's key under the name it has on the source, unless a unique index over the same columns is there already. */
 export async function buildKey(source: pg.Client, target: pg.Client, plan: TablePlan): Promise<void> {
   if (plan.keyKind === 'full' || (await hasKey(target, plan))) return;
-  const key = await readSourceKey(source, plan);
+  const statement = keyStatement(plan, await readSourceKey(source, plan));
+  try {
+    await target.query(statement);
+  } catch (error) {
+    // Someone else was building the same key and has finished it while this one waited for the table.
+    if (await hasKey(target, plan)) return;
+    throw error;
+  }
+  if (!(await hasKey(target, plan))) throw new MigrationError('MIG090', `The key of ${plan.tableId} was built but cannot be found`);
+}
+
+function keyStatement(plan: TablePlan, key: SourceKey | undefined): string {
   const columns = quoteList(plan.key);
   const table = quoteTable(plan.target);
   const constraint = key?.constraint_name ?? undefined;
   if (plan.keyKind === 'primary' || constraint !== undefined) {
     const named = constraint === undefined ? '' : `CONSTRAINT ${quoteIdent(constraint)} `;
-    await target.query(`ALTER TABLE ${table} ADD ${named}${plan.keyKind === 'primary' ? 'PRIMARY KEY' : 'UNIQUE'} (${columns})`);
-  } else {
-    await target.query(`CREATE UNIQUE INDEX ${key ? quoteIdent(key.index_name) : ''} ON ${table} (${columns})`);
+    return `ALTER TABLE ${table} ADD ${named}${plan.keyKind === 'primary' ? 'PRIMARY KEY' : 'UNIQUE'} (${columns})`;
   }
-  if (!(await hasKey(target, plan))) throw new MigrationError('MIG090', `The key of ${plan.tableId} was built but cannot be found`);
+  return `CREATE UNIQUE INDEX ${key ? quoteIdent(key.index_name) : ''} ON ${table} (${columns})`;
 }
 
 /** A valid, immediate, whole unique index over exactly these columns, in any order: what ON CONFLICT can name. */

@@ -25,8 +25,8 @@ interface Measured {
 }
 
 export async function run(): Promise<void> {
-  await using source = await startTestPostgres({ settings: { shared_buffers: '256MB', max_wal_size: '4GB' } });
-  await using target = await startTestPostgres({ settings: { shared_buffers: '256MB', max_wal_size: '4GB' } });
+  await using source = await startTestPostgres({ durable: true, settings: { shared_buffers: '256MB', max_wal_size: '4GB' } });
+  await using target = await startTestPostgres({ durable: true, settings: { shared_buffers: '256MB', max_wal_size: '4GB' } });
   const client = await source.client();
   const targetClient = await target.client();
   await client.query(`CREATE TABLE bulk (${columns}, PRIMARY KEY (id)); INSERT INTO bulk ${fill}`);
