@@ -6,9 +6,9 @@
  */
 import * as fs from 'node:fs';
 import * as tty from 'node:tty';
+import type { Log, LogFields } from '../../config/runtime.ts';
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
-type Fields = Readonly<Record<string, unknown>>;
 
 export interface LogOptions {
   readonly level: LogLevel;
@@ -20,26 +20,17 @@ export interface LogOptions {
   readonly write?: (line: string) => void;
 }
 
-/** Satisfies `Log` of `config/runtime.ts`. */
-export interface LevelledLog {
-  debug(message: string, fields?: Fields): void;
-  info(message: string, fields?: Fields): void;
-  warn(message: string, fields?: Fields): void;
-  error(message: string, fields?: Fields): void;
-  child(fields: Fields): LevelledLog;
-}
-
 const severity: Readonly<Record<LogLevel, number>> = { debug: 0, info: 1, warn: 2, error: 3 };
 const STANDARD_ERROR = 2;
 const MAX_DEPTH = 6;
 const MAX_TEXT = 4000;
 
-export function createLog(options: LogOptions, bound: Fields = {}): LevelledLog {
+export function createLog(options: LogOptions, bound: LogFields = {}): Log {
   const write = options.write ?? writeToStandardError;
   const format = options.format === 'auto' ? (tty.isatty(STANDARD_ERROR) ? textLine : jsonLine) : options.format === 'json' ? jsonLine : textLine;
-  const at = (level: LogLevel) => (message: string, fields: Fields = {}): void => {
+  const at = (level: LogLevel) => (message: string, fields: LogFields = {}): void => {
     if (severity[level] < severity[options.level]) return;
-    write(`${format({ time: new Date(options.now()).toISOString(), level, message, fields: redact({ ...bound, ...fields }) })}\n`);
+    write(`${format({ time: new Date(options.now()).toISOString(), level, message: maskText(message), fields: redact({ ...bound, ...fields }) })}\n`);
   };
   return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error'), child: (fields) => createLog(options, { ...bound, ...fields }) };
 }
@@ -48,7 +39,7 @@ interface Entry {
   readonly time: string;
   readonly level: LogLevel;
   readonly message: string;
-  readonly fields: Fields;
+  readonly fields: LogFields;
 }
 
 function jsonLine({ time, level, message, fields }: Entry): string {
@@ -60,11 +51,11 @@ function textLine({ time, level, message, fields }: Entry): string {
   return `${time.slice(11, 23)} ${level.toUpperCase().padEnd(5)} ${message.replaceAll('\n', ' ')}${pairs.join('')}`;
 }
 
-const secretName = /pass(word|wd|phrase)|secret|verifier|credential|private_?key|^key$|^authorization$/i;
+const secretName = /pass(word|wd|phrase)|secret|verifier|credential|private_?key|^authorization$/i;
 
 /** A copy that can be written: secrets masked, errors and big integers as text, cycles and deep values cut. */
-export function redact(fields: Fields): Fields {
-  return redactValue(fields, 0) as Fields;
+export function redact(fields: LogFields): LogFields {
+  return redactValue(fields, 0) as LogFields;
 }
 
 function redactValue(value: unknown, depth: number): unknown {
@@ -80,17 +71,18 @@ function redactValue(value: unknown, depth: number): unknown {
   return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, secretName.test(name) && item !== undefined ? '***' : redactValue(item, depth + 1)]));
 }
 
-/** Secrets inside text: connection URLs, and passwords in statements and option lists. */
+/** Secrets inside text: connection URLs, passwords in statements and option lists, private keys. */
 function maskText(text: string): string {
   return text
     .replace(/(\w+:\/\/[^\s:/@]+:)[^\s@]+@/g, '$1***@')
+    .replace(/-----BEGIN ([A-Z ]*PRIVATE KEY)-----[^-]*/g, '-----BEGIN $1-----***')
     .replace(/(password\s*(?:=|\s)\s*)(E?'(?:[^']|'')*'|"[^"]*")/gi, "$1'***'");
 }
 
-function describeError(error: Error, depth: number): Fields {
+function describeError(error: Error, depth: number): LogFields {
   const { code, detail, hint } = error as Error & { code?: unknown; detail?: unknown; hint?: unknown };
   const described = { name: error.name, code, text: error.message, detail, hint, stack: error.stack, cause: error.cause };
-  return redactValue(described, depth + 1) as Fields;
+  return redactValue(described, depth + 1) as LogFields;
 }
 
 function writeToStandardError(line: string): void {
