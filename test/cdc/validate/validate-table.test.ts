@@ -77,9 +77,9 @@ describe('values', () => {
   });
 
   const planted: readonly (readonly [string, string])[] = [
-    ['f8', 'f8 = 0.1 + 0.2'], ['f4', "f4 = '1.0000001'"], ['tx', "tx = ''"], ['vc', "vc = vc || ' '"], ['bc', "bc = 'b '"], ['j', `j = '{"a": 7,  "b": 1}'`],
+    ['f8', 'f8 = 0.1::float8 + 0.2'], ['f4', "f4 = '1.0000001'"], ['tx', "tx = ''"], ['vc', "vc = vc || ' '"], ['bc', "bc = 'b '"], ['j', `j = '{"a": 7,  "b": 1}'`],
     ['n', 'n = n * 1.0'], ['by', "by = by || '\\x00'"], ['ia', 'ia[2] = 0'], ['ta', "ta[2] = 'NULL'"], ['fa', 'fa[1] = fa[1] + 1e-17'], ['ts', "ts = ts + interval '1 microsecond'"], ['tz', "tz = '00:02:03+04:30'"],
-    ['iv', "iv = iv + interval '30 days' - interval '1 mon'"], ['co', "co = ROW(7, 'x\"y ', 1)::s.pair"], ['ct', "ct = 'mixed'"], ['p', 'p = point(0.1 + 0.2, 0.1)'], ['md', "md = 'happy'"],
+    ['iv', "iv = iv + interval '30 days' - interval '1 mon'"], ['co', "co = ROW(7, 'x\"y ', 1)::s.pair"], ['ct', "ct = 'mixed'"], ['p', 'p = point(0.1::float8 + 0.2, 0.1)'], ['md', "md = 'happy'"],
   ];
   it('that differ are found, each by its column', async () => {
     await both(`${allTypes}; ${allValues}`);
