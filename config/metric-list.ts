@@ -59,7 +59,7 @@ export const metricList = {
   scratchbird_gateway_parked: gauge('Units that wait for a barrier now'),
   scratchbird_gateway_parked_total: counter('Units that have waited for a barrier'),
   scratchbird_gateway_barrier_wait_seconds: histogram(waitBuckets, 'Wait of each parked unit, by operation (cutover, rollback, reads)', 'operation'),
-  scratchbird_gateway_cutover_pause_seconds: histogram(waitBuckets, 'Time from publishing quiescing to releasing the clients, by operation (cutover, rollback) and outcome (done, undone)', 'operation', 'outcome'),
+  scratchbird_gateway_cutover_pause_seconds: histogram(waitBuckets, 'Pause of a change of authority, from publishing quiescing to releasing the clients, by direction (cutover, rollback)', 'direction'),
   scratchbird_gateway_cutover_last_pause_seconds: gauge('The last change of authority of the table: its pause', 'table'),
 
   // Streams
