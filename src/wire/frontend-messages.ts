@@ -55,14 +55,14 @@ export function readParse(buffer: Buffer, start: number, length: number): ParseP
   if (nameEnd < 0) return undefined;
   const textEnd = endOfString(buffer, nameEnd + 1, end);
   if (textEnd < 0) return undefined;
-  return { name: nameEnd === start + 5 ? '' : buffer.utf8Slice(start + 5, nameEnd), textStart: nameEnd + 1, textEnd };
+  return { name: nameEnd === start + 5 ? '' : buffer.toString('utf8', start + 5, nameEnd), textStart: nameEnd + 1, textEnd };
 }
 
 /** The name at the start of a Describe or Close body, after its kind byte ('S' or 'P'), or of an Execute body. */
 export function readName(buffer: Buffer, at: number, end: number): string | undefined {
   if (buffer[at] === 0) return '';
   const zero = endOfString(buffer, at, end);
-  return zero < 0 ? undefined : buffer.utf8Slice(at, zero);
+  return zero < 0 ? undefined : buffer.toString('utf8', at, zero);
 }
 
 /** Offset behind the string that starts at `at`. */

@@ -1,0 +1,89 @@
+/**
+ * A client's transaction block over up to two legs.
+ *
+ * States: announced (BEGIN answered, on no leg) → on one leg → on both; failed (an error on a leg, or a refusal of the
+ * gateway's) → whole again by ROLLBACK TO; ended. It belongs to the snapshot in which it began.
+ */
+import type { RoutingSnapshot, Side } from '../../catalog/routing-snapshot.ts';
+import type { StatementFacts, TransactionModes } from '../../grammar/sql/statement-facts.ts';
+import type { AfterWrite, Route, TransactionContext } from '../route/route.ts';
+import { strongerWait } from './segment.ts';
+
+interface Replayed {
+  readonly savepoint: string | undefined;
+  readonly sql: string;
+}
+
+export class OpenTransaction {
+  readonly snapshot: RoutingSnapshot;
+  readonly startedAtMs: number;
+  /** What starts the same block on another leg. */
+  readonly beginSql: string;
+  readonly begun = { source: false, local: false };
+  modes: { isolation: NonNullable<TransactionModes['isolation']> | undefined; readOnly: boolean | undefined };
+  wroteOn: Side | undefined;
+  after: AfterWrite = 'none';
+  mayHaveWrittenOnSource = false;
+  /** Key of each table touched → epoch under which it was first routed. */
+  readonly touches = new Map<string, number>();
+  failedOn: Side | 'gateway' | undefined;
+  /** Something in it changed session state, which its end may change back. */
+  changedSession = false;
+  /** SET TRANSACTION and SAVEPOINTs, in order. */
+  #replayed: Replayed[] = [];
+
+  constructor(snapshot: RoutingSnapshot, startedAtMs: number, beginSql: string, modes: TransactionModes | undefined) {
+    this.snapshot = snapshot;
+    this.startedAtMs = startedAtMs;
+    this.beginSql = beginSql;
+    this.modes = { isolation: modes?.isolation, readOnly: modes?.readOnly };
+  }
+
+  get sides(): Side[] {
+    return (['source', 'local'] as const).filter((side) => this.begun[side]);
+  }
+
+  /** Everything that brings a fresh leg to where the block stands, as one query. */
+  get replaySql(): string {
+    return [this.beginSql, ...this.#replayed.map((entry) => entry.sql)].join('\n;\n');
+  }
+
+  setModes(facts: StatementFacts, sql: string): void {
+    if (facts.transaction?.isolation) this.modes.isolation = facts.transaction.isolation;
+    if (facts.transaction?.readOnly !== undefined) this.modes.readOnly = facts.transaction.readOnly;
+    this.#replayed.push({ savepoint: undefined, sql });
+  }
+
+  savepoint(name: string, sql: string): void {
+    this.#replayed.push({ savepoint: name, sql });
+  }
+
+  hasSavepoint(name: string): boolean {
+    return this.#replayed.some((entry) => entry.savepoint === name);
+  }
+
+  /** RELEASE forgets the savepoint and those after it, ROLLBACK TO only those after it. */
+  unwind(name: string, keep: boolean): void {
+    const at = this.#replayed.findLastIndex((entry) => entry.savepoint === name);
+    if (at >= 0) this.#replayed = this.#replayed.slice(0, keep ? at + 1 : at);
+  }
+
+  ran(side: Side, route: Extract<Route, { type: 'leg' }>, epoch: number): void {
+    for (const table of route.touches) if (!this.touches.has(table)) this.touches.set(table, epoch);
+    if (route.writes) this.wroteOn ??= side;
+    if (side === 'source' && route.after !== 'none') this.mayHaveWrittenOnSource = true;
+    this.after = strongerWait(this.after, route.after);
+  }
+
+  context(defaults: { readonly isolation: TransactionContext['isolation']; readonly readOnly: boolean }): TransactionContext {
+    const isolation = this.modes.isolation ?? defaults.isolation;
+    return {
+      isolation: isolation === 'read uncommitted' ? 'read committed' : isolation,
+      readOnly: this.modes.readOnly ?? defaults.readOnly,
+      wroteOn: this.wroteOn,
+      mayHaveWrittenOnSource: this.mayHaveWrittenOnSource,
+      usedLegs: { ...this.begun },
+      holdsLocks: this.wroteOn !== undefined,
+    };
+  }
+}

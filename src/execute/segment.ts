@@ -1,0 +1,123 @@
+/**
+ * What a leg was asked, up to one ReadyForQuery, and what of its answer the client is to see.
+ *
+ * A client's segment passes everything, except the answers to messages that the gateway put between the client's own, and its
+ * last CommandComplete and ReadyForQuery when the commit has to become visible on local first. An internal segment passes nothing.
+ * States: open (more messages of the same unit may follow) → closed (its Sync or Query has been sent) → ended (ReadyForQuery seen).
+ */
+import type { AfterWrite } from '../route/route.ts';
+
+/** What became of an internal query. `rows` in text; `error` is the server's ErrorResponse as it came. */
+export interface InternalReply {
+  readonly rows: readonly (readonly (string | null)[])[];
+  readonly tag: string;
+  readonly error: Buffer | undefined;
+  /** NoticeResponses, as they came. */
+  readonly notices: readonly Buffer[];
+}
+
+export class Segment {
+  /** Set for internal segments: nothing of the answer reaches the client. */
+  readonly internal: ((reply: InternalReply) => void) | undefined;
+  closed = false;
+  failed = false;
+  /** True when only ReadyForQuery and errors need a look. */
+  plain = true;
+  /** The gateway's own Sync: its ReadyForQuery is not the client's. */
+  swallowReady = false;
+  /** What the client gets in place of the next ErrorResponse. */
+  replaceError: Buffer | undefined;
+  after: AfterWrite = 'none';
+  /** Name of the appended result column whose answer is cut out (simple protocol). */
+  nonce: Buffer | undefined;
+  /** Sent so far, own and injected; the ordinals of injected ones, ascending. */
+  parsesSent = 0;
+  bindsSent = 0;
+  injectedParses: number[] | undefined;
+  injectedBinds: number[] | undefined;
+  /** For the barrier: keys of tables, and the epoch under which they were routed. */
+  touches: readonly string[] = noTouches;
+  epoch = 0;
+  /** Names of statements parsed here, by ordinal of their ParseComplete; undefined when none has a name. */
+  parsedNames: Map<number, string> | undefined;
+  parsesSeen = 0;
+  /** Transaction id that the appended query told, decimal. */
+  xid: string | undefined;
+  readonly startedAtMs: number;
+
+  #bindsSeen = 0;
+  #cutting = false;
+  #nonceSeen = false;
+
+  constructor(startedAtMs: number, internal?: (reply: InternalReply) => void) {
+    this.startedAtMs = startedAtMs;
+    this.internal = internal;
+    if (internal) this.plain = false;
+  }
+
+  /** From here on the last CommandComplete and ReadyForQuery wait. */
+  holdFor(after: AfterWrite): void {
+    if (rank[after] > rank[this.after]) this.after = after;
+    if (this.after !== 'none' && this.after !== 'track') this.plain = false;
+  }
+
+  get holds(): boolean {
+    return this.after === 'xid' || this.after === 'position';
+  }
+
+  /** The next message sent in this segment is an injected Parse, Bind + Execute, respectively. */
+  injectParse(): void {
+    this.plain = false;
+    (this.injectedParses ??= []).push(this.parsesSent++);
+  }
+
+  injectBind(): void {
+    this.plain = false;
+    (this.injectedBinds ??= []).push(this.bindsSent++);
+  }
+
+  addTouches(touches: readonly string[], epoch: number): void {
+    if (touches.length === 0) return;
+    this.touches = this.touches.length === 0 ? touches : [...this.touches, ...touches];
+    this.epoch = epoch;
+  }
+
+  /** ParseComplete: true when it is the client's. */
+  parseCompleted(): boolean {
+    const ordinal = this.parsesSeen++;
+    return !this.injectedParses?.includes(ordinal);
+  }
+
+  /** BindComplete: after an injected one, everything up to the next CommandComplete is cut. */
+  bindCompleted(): boolean {
+    const injected = this.injectedBinds?.includes(this.#bindsSeen++) ?? false;
+    if (injected) this.#cutting = true;
+    return !injected;
+  }
+
+  /** RowDescription of the appended query. */
+  startCut(): void {
+    this.#cutting = true;
+    this.#nonceSeen = true;
+  }
+
+  get cutting(): boolean {
+    return this.#cutting;
+  }
+
+  endCut(): void {
+    this.#cutting = false;
+  }
+
+  /** An error behind the appended query is the commit's: the CommandComplete that was held back never happened. */
+  get commitFailed(): boolean {
+    return this.#nonceSeen;
+  }
+}
+
+const noTouches: readonly string[] = [];
+const rank: Record<AfterWrite, number> = { none: 0, track: 1, xid: 2, position: 3 };
+
+export function strongerWait(left: AfterWrite, right: AfterWrite): AfterWrite {
+  return rank[left] >= rank[right] ? left : right;
+}

@@ -1,0 +1,28 @@
+/** Every error of the product's own as a client sees it, in one place. */
+import { MigrationError } from '../../config/migration-error.ts';
+import type { ErrorFields, Severity } from '../wire/error-fields.ts';
+
+/** A MigrationError keeps its code, cause and next step; anything else becomes MIG090 without its inner text. */
+export function errorFieldsOf(error: unknown, severity: Severity = 'ERROR'): ErrorFields {
+  const known = error instanceof MigrationError ? error : new MigrationError('MIG090', undefined, { cause: error });
+  return {
+    severity,
+    sqlstate: known.sqlstate,
+    message: known.message,
+    detail: known.detail ?? (known.rowKey === undefined ? undefined : `Row: ${known.rowKey}`),
+    hint: known.hint,
+    position: known.position,
+    table: known.tableName,
+  };
+}
+
+export const protocolError = (sqlstate: string, message: string, severity: Severity = 'FATAL', hint?: string): ErrorFields => ({ severity, sqlstate, message, hint });
+
+/** Words of the server's own error, so that clients that know it by text do too. */
+export const transactionAborted: ErrorFields = {
+  severity: 'ERROR', sqlstate: '25P02', message: 'current transaction is aborted, commands ignored until end of transaction block',
+};
+
+export const canceledByUser: ErrorFields = { severity: 'ERROR', sqlstate: '57014', message: 'canceling statement due to user request' };
+
+export const statementTimedOut: ErrorFields = { severity: 'ERROR', sqlstate: '57014', message: 'canceling statement due to statement timeout' };

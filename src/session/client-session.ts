@@ -1,0 +1,368 @@
+/**
+ * One logged-in client: its socket, its legs, and the order in which their messages meet.
+ *
+ * States: live → ended (the client left, a leg was lost, the gateway shuts down). Ending closes the legs and drops every wait.
+ */
+import type * as net from 'node:net';
+import type { RoutingSnapshot, Side } from '../../catalog/routing-snapshot.ts';
+import { MigrationError } from '../../config/migration-error.ts';
+import { OpenTransaction } from '../execute/open-transaction.ts';
+import type { Segment } from '../execute/segment.ts';
+import type { LoginOutcome } from '../wire/connect-server.ts';
+import { writeError } from '../wire/error-fields.ts';
+import type { ErrorFields } from '../wire/error-fields.ts';
+import { CUT, PASS, STOP } from '../wire/framing.ts';
+import type { Verdict } from '../wire/framing.ts';
+import { canceledByUser, errorFieldsOf, protocolError } from './client-error.ts';
+import { CommitWait } from './commit-wait.ts';
+import { ControlAnswer } from './control-answer.ts';
+import type { HoldingUnit } from './control-port.ts';
+import { ExtendedQuery } from './extended-query.ts';
+import { Leg } from './leg.ts';
+import type { LegOwner } from './leg.ts';
+import { LocalLeg } from './local-leg.ts';
+import { Parking } from './parking.ts';
+import type { ParkingLot } from './parking.ts';
+import { PlaceStatement } from './place-statement.ts';
+import { ReadIndex } from './read-index.ts';
+import type { LegTarget, Services } from './services.ts';
+import { SessionCore } from './session-core.ts';
+import type { ClientIdentity } from './session-core.ts';
+import { SessionEffects } from './session-effects.ts';
+import { SimpleQuery } from './simple-query.ts';
+import { TransactionControl } from './transaction-control.ts';
+
+export interface SessionHost extends ParkingLot {
+  /** A unit has ended that a barrier may have waited for. */
+  unitEnded(): void;
+  sessionEnded(session: ClientSession): void;
+}
+
+type Login = Extract<LoginOutcome, { ok: true }>;
+
+const F = { query: 81, parse: 80, bind: 66, describe: 68, execute: 69, close: 67, sync: 83, flush: 72, copyData: 100, copyDone: 99, copyFail: 102, functionCall: 70, terminate: 88 } as const;
+
+export class ClientSession extends SessionCore implements LegOwner {
+  readonly home: Leg;
+  readonly parking: Parking;
+  readonly #host: SessionHost;
+  readonly #localLeg: LocalLeg;
+  readonly #readIndex: ReadIndex;
+  readonly #commitWait: CommitWait;
+  readonly #control: TransactionControl;
+  readonly #simple: SimpleQuery;
+  readonly #extended: ExtendedQuery;
+  #copyLeg: Leg | undefined;
+  #legsFull = 0;
+
+  constructor(services: Services, identity: ClientIdentity, socket: net.Socket, homeTarget: LegTarget, login: Login, host: SessionHost) {
+    super(services, identity, socket);
+    this.#host = host;
+    this.home = new Leg('source', homeTarget, login, this);
+    this.parking = new Parking(this, host, (fields) => this.#failWaiting(fields));
+    this.#localLeg = new LocalLeg(this, this);
+    this.#readIndex = new ReadIndex(this);
+    this.#commitWait = new CommitWait(this);
+    this.#control = new TransactionControl(this, this.#commitWait);
+    const place = new PlaceStatement(this, this.#localLeg, this.#readIndex, this.parking);
+    const flows = { place, control: this.#control, answer: new ControlAnswer(this), effects: new SessionEffects(this, this.#localLeg) };
+    this.#simple = new SimpleQuery(this, flows);
+    this.#extended = new ExtendedQuery(this, flows);
+  }
+
+  /** Takes the socket over from the handshake; `early` is what has come behind its last message. */
+  start(early: Buffer): void {
+    this.socket.on('data', (chunk: Buffer) => this.#receive(chunk));
+    this.socket.on('drain', () => {
+      this.home.clientBackpressure(false);
+      this.local?.clientBackpressure(false);
+    });
+    this.socket.on('error', () => this.socket.destroy());
+    this.socket.on('close', () => this.#end());
+    if (early.length > 0) this.#receive(early);
+  }
+
+  #receive(chunk: Buffer): void {
+    this.scanner.push(chunk);
+    if (this.scanner.paused) this.flowClient();
+  }
+
+  /** While the session waits, a bounded part of its input is read ahead, so that a client that leaves is noticed. */
+  flowClient(): void {
+    if (this.ended) return;
+    const full = this.#legsFull > 0 || (this.scanner.paused && this.scanner.buffered > this.services.limits.readAheadBytes);
+    if (full) this.socket.pause();
+    else if (this.socket.isPaused()) this.socket.resume();
+  }
+
+  clientMessage(type: number, buffer: Buffer, start: number, length: number): Verdict {
+    if (this.refusal && this.#refusable(type)) {
+      const fields = this.refusal;
+      this.refusal = undefined;
+      this.parking.unpark();
+      return this.#done(this.refuseWith(fields, type === F.query));
+    }
+    return this.#done(this.#dispatch(type, buffer, start, length));
+  }
+
+  #done(verdict: Verdict): Verdict {
+    if (verdict !== STOP && this.largeText) this.largeText = undefined;
+    return verdict;
+  }
+
+  #refusable(type: number): boolean {
+    return type === F.query || type === F.parse || type === F.bind || type === F.execute || type === F.describe || type === F.close;
+  }
+
+  #dispatch(type: number, buffer: Buffer, start: number, length: number): Verdict {
+    switch (type) {
+      case F.query:
+        return this.#simple.handle(buffer, start, length);
+      case F.parse:
+        return this.#extended.parse(buffer, start, length);
+      case F.bind:
+        return this.#extended.bind(buffer, start, length);
+      case F.execute:
+        return this.#extended.execute(buffer, start, length);
+      case F.describe:
+        return this.#extended.describe(buffer, start, length);
+      case F.sync:
+        return this.#extended.sync();
+      case F.close:
+        return this.#extended.close(buffer, start, length);
+      case F.flush:
+        return this.#extended.flush();
+      case F.copyData:
+      case F.copyDone:
+      case F.copyFail:
+        return this.forward(this.#copyLeg ?? this.home);
+      case F.functionCall:
+        return this.#functionCall();
+      case F.terminate:
+        this.#terminate();
+        return CUT;
+      default:
+        this.protocolViolation(`invalid frontend message type ${type}`);
+        return CUT;
+    }
+  }
+
+  /** The fast path of old: a function on the home leg, and nothing is known of what it touches. */
+  #functionCall(): Verdict {
+    const stop = this.untilDrained();
+    if (stop !== undefined) return stop;
+    this.closedSegment(this.home);
+    return this.forward(this.home);
+  }
+
+  protocolViolation(reason: string): void {
+    this.fatal(protocolError('08P01', reason));
+  }
+
+  fatal(fields: ErrorFields): void {
+    if (this.ended) return;
+    this.toClient(writeError(fields));
+    this.#end();
+  }
+
+  // LegOwner
+
+  legBackpressure(full: boolean): void {
+    this.#legsFull = full || this.home.writeBlocked || (this.local?.writeBlocked ?? false) ? 1 : 0;
+    this.flowClient();
+  }
+
+  segmentEnded(leg: Leg, segment: Segment, ending: Buffer): Verdict {
+    if (leg === this.home) this.sourceSeen = true;
+    this.#reconcile(leg, segment);
+    if (segment.failed && segment.parsedNames) this.#forgetUnparsed(segment, leg.side);
+    if (segment.after === 'track') this.trackPending = true;
+    if (segment.touches.length > 0) this.#host.unitEnded();
+    if (segment.swallowReady) {
+      if (segment.failed) this.unit.skipping = true;
+      this.#settled();
+      return CUT;
+    }
+    if (ending.length === 0) {
+      this.#settled();
+      return PASS;
+    }
+    this.#holdBack(leg, segment, ending);
+    return CUT;
+  }
+
+  #holdBack(leg: Leg, segment: Segment, ending: Buffer): void {
+    const release = (): void => {
+      if (this.ended) return;
+      this.holding -= 1;
+      this.toClient(ending);
+      leg.release();
+      this.#settled();
+    };
+    this.holding += 1;
+    // What has passed so far leaves before anything that the wait may write.
+    leg.flushPassed();
+    if (segment.failed && segment.after === 'xid') {
+      release();
+      return;
+    }
+    if (segment.after === 'xid') leg.hold();
+    this.#commitWait.start(segment.after, segment.xid, segment.touches, release);
+  }
+
+  /** The server's word on the block counts once nothing more is on its way there. */
+  #reconcile(leg: Leg, segment: Segment): void {
+    if (!leg.idle) return;
+    const { side, status } = leg;
+    const { tx } = this;
+    if (status === 'I') {
+      if (!tx?.begun[side] || tx.sides.length > 1) return;
+      this.tx = undefined;
+      this.#control.ended(tx);
+      this.#host.unitEnded();
+    } else if (!tx) {
+      const view = this.services.view();
+      this.tx = new OpenTransaction(view.snapshot, this.now(), 'BEGIN', undefined);
+      this.tx.begun[side] = true;
+      for (const table of segment.touches) this.tx.touches.set(table, segment.epoch);
+    } else if (status === 'E') tx.failedOn ??= side;
+    else if (tx.failedOn === side) tx.failedOn = undefined;
+  }
+
+  /** A failed pipeline has skipped some of its Parses. */
+  #forgetUnparsed(segment: Segment, side: Side): void {
+    for (const [ordinal, name] of segment.parsedNames ?? []) {
+      if (ordinal < segment.parsesSeen) continue;
+      const statement = this.statements.get(name);
+      if (!statement) continue;
+      statement.on[side] = false;
+      if (!statement.on.source && !statement.on.local) this.statements.remove(name);
+    }
+  }
+
+  #settled(): void {
+    if (!this.drained) return;
+    this.exclusive = false;
+    if (this.waiting === 'drain') {
+      // Not from inside the leg's scan: the answer's last bytes leave first.
+      queueMicrotask(() => {
+        if (this.waiting === 'drain' && this.drained) this.proceed('drain');
+      });
+    }
+  }
+
+  copyInStarted(leg: Leg, segment: Segment): void {
+    this.#copyLeg = leg;
+    // In COPY mode the server drops a Sync that came early: the client's next one ends the unit.
+    if (segment.closed && !this.unit.segment && segment.bindsSent > 0) {
+      segment.closed = false;
+      this.unit.leg = leg;
+      this.unit.segment = segment;
+      this.unit.executed = true;
+    }
+  }
+
+  parameterChanged(leg: Leg, name: string): void {
+    if (leg === this.home && name === 'search_path') this.contextDirty = true;
+  }
+
+  legClosed(leg: Leg, fatalSeen: boolean): void {
+    if (this.ended) return;
+    if (leg === this.local && leg.idle && this.tx?.begun.local !== true && !fatalSeen) {
+      this.#extended.legLost('local');
+      this.#localLeg.closed();
+      return;
+    }
+    if (!fatalSeen) this.toClient(writeError(errorFieldsOf(new MigrationError('MIG002', `the connection to ${leg.side} was lost`, { hint: 'Connect again.' }), 'FATAL')));
+    this.#end();
+  }
+
+  // From outside
+
+  /** A CancelRequest with this session's key. */
+  cancel(): void {
+    if (this.#commitWait.giveUp()) return;
+    if (this.#readIndex.giveUp() || this.waiting === 'park') {
+      this.#failWaiting(canceledByUser);
+      return;
+    }
+    if (!this.home.idle) this.home.cancel();
+    if (this.local && !this.local.idle) this.local.cancel();
+  }
+
+  /** The newest snapshot is another one, or the lease has come or gone. */
+  routingChanged(): void {
+    this.#commitWait.routingChanged();
+    this.proceed('park');
+  }
+
+  /** Gives a parked transaction up for one that it blocks (RULES 21); a unit outside a block holds nothing and goes on waiting. */
+  failParked(): boolean {
+    if (this.waiting !== 'park' || (!this.tx && !this.unit.segment)) return false;
+    this.#failWaiting(errorFieldsOf(new MigrationError('MIG083')));
+    this.services.runtime.metrics.count('scratchbird_gateway_serialization_failures_total', { cause: 'barrier' });
+    return true;
+  }
+
+  #failWaiting(fields: ErrorFields): void {
+    if (this.ended) return;
+    this.refusal = fields;
+    this.proceed('park');
+    this.proceed('visible');
+  }
+
+  shutDown(): void {
+    this.fatal({ severity: 'FATAL', sqlstate: '57P01', message: 'terminating connection due to administrator command' });
+  }
+
+  /** True while something is open that touched one of the tables under an epoch before this one. */
+  holds(tables: ReadonlySet<string>, epoch: number): boolean {
+    for (const [table, since] of this.tx?.touches ?? []) if (since < epoch && tables.has(table)) return true;
+    for (const leg of [this.home, this.local]) {
+      for (const segment of leg?.segments ?? []) {
+        if (segment.epoch < epoch && segment.touches.some((table) => tables.has(table))) return true;
+      }
+    }
+    return false;
+  }
+
+  describe(): HoldingUnit {
+    const startedAtMs = this.tx?.startedAtMs ?? this.home.segments[0]?.startedAtMs ?? this.local?.segments[0]?.startedAtMs ?? this.now();
+    return {
+      sessionId: this.identity.sessionId, user: this.identity.user, clientAddress: this.identity.address,
+      backendPids: { source: this.home.pid, ...(this.local ? { local: this.local.pid } : {}) },
+      openForMs: this.now() - startedAtMs, lastStatement: this.lastStatement.toString('utf8'),
+    };
+  }
+
+  get snapshot(): RoutingSnapshot {
+    return this.tx?.snapshot ?? this.services.view().snapshot;
+  }
+
+  // The end
+
+  #terminate(): void {
+    // A client that says goodbye has read what it wanted; what it has sent before is still carried out.
+    this.scanner.flush();
+    this.#end(true);
+  }
+
+  #end(polite = false): void {
+    if (this.ended) return;
+    this.ended = true;
+    this.scanner.stop();
+    this.parking.unpark();
+    this.#commitWait.drop();
+    this.#readIndex.drop();
+    this.#localLeg.drop();
+    for (const leg of [this.home, this.local]) {
+      if (polite) leg?.end();
+      else leg?.abandon();
+    }
+    this.socket.end();
+    // A client that does not read its last answer must not keep the socket.
+    setTimeout(() => this.socket.destroy(), 5_000).unref();
+    this.#host.sessionEnded(this);
+    this.#host.unitEnded();
+  }
+}

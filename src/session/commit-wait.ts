@@ -1,0 +1,101 @@
+/**
+ * Holds the answer of a commit back until local shows it (RULES 19). Every leg has finished before the wait begins (RULES 22).
+ * Past the bound, or when the client cancels, the commit is answered with a WARNING and the session reads the source until local has caught up.
+ */
+import { VisibilityWait } from '../execute/visibility-wait.ts';
+import type { AfterWrite } from '../route/route.ts';
+import type { ErrorFields } from '../wire/error-fields.ts';
+import type { SessionCore } from './session-core.ts';
+
+/** Transaction ids in the change stream have 32 bits, pg_current_xact_id has 64. */
+const XID_MASK = 0xffffffffn;
+
+const notYetVisible: ErrorFields = {
+  severity: 'WARNING', sqlstate: '01000', message: 'the transaction has committed, but local does not show it yet',
+  detail: 'Waiting for it was given up.', hint: 'This session reads the source until local has caught up.',
+};
+
+interface Waiting {
+  readonly touches: readonly string[];
+  readonly wait: VisibilityWait;
+}
+
+export class CommitWait {
+  readonly #core: SessionCore;
+  readonly #waiting = new Set<Waiting>();
+
+  constructor(core: SessionCore) {
+    this.#core = core;
+  }
+
+  get active(): boolean {
+    return this.#waiting.size > 0;
+  }
+
+  /** `xid` is what the server told, undefined when it had assigned none. `done` may be called at once. */
+  start(after: AfterWrite, xid: string | undefined, touches: readonly string[], done: () => void): void {
+    if (after === 'xid' && xid !== undefined) {
+      const id = Number(BigInt(xid) & XID_MASK);
+      this.#until((callback) => this.#core.services.control.visibility.whenTransactionVisible(id, callback), touches, done);
+    } else if (after === 'position') this.#afterPosition(touches, done);
+    else done();
+  }
+
+  /** True when something was waiting. */
+  giveUp(): boolean {
+    const active = this.active;
+    for (const { wait } of [...this.#waiting]) wait.giveUp();
+    return active;
+  }
+
+  /** The tables waited for are no longer read on local by anyone (RULES 12): there is nothing to wait for. */
+  routingChanged(): void {
+    const { tables } = this.#core.services.control.snapshot;
+    for (const { touches, wait } of [...this.#waiting]) {
+      if (touches.length > 0 && touches.every((table) => tables[table]?.waitVisible !== true)) wait.release();
+    }
+  }
+
+  drop(): void {
+    for (const { wait } of this.#waiting) wait.drop();
+    this.#waiting.clear();
+  }
+
+  #afterPosition(touches: readonly string[], done: () => void): void {
+    const { home } = this.#core;
+    this.#core.ask(home, 'SELECT pg_catalog.pg_current_wal_insert_lsn()::text', (reply) => {
+      const lsn = parseLsn(reply.rows[0]?.[0]);
+      if (lsn === undefined) done();
+      else this.#until((callback) => this.#core.services.control.visibility.whenPositionVisible(lsn, callback), touches, done);
+    });
+  }
+
+  #until(register: (callback: () => void) => () => void, touches: readonly string[], done: () => void): void {
+    const core = this.#core;
+    const startedAtMs = core.now();
+    // The tracker may call back at once, before there is an entry.
+    let entry: Waiting | undefined;
+    let ended = false;
+    const wait = new VisibilityWait(register, core.services.limits.visibilityWaitMs, (end) => {
+      ended = true;
+      if (entry) this.#waiting.delete(entry);
+      core.services.runtime.metrics.observe('scratchbird_gateway_commit_wait_seconds', {}, (core.now() - startedAtMs) / 1000);
+      if (end === 'gave_up') {
+        core.lagging = true;
+        core.notice(notYetVisible);
+      }
+      // Local shows this commit, and with it everything that the session has seen before it.
+      else if (core.home.idle && core.tx === undefined) core.sourceSeen = false;
+      done();
+    }, () => (core.lagging = false));
+    if (ended) return;
+    entry = { touches, wait };
+    this.#waiting.add(entry);
+  }
+}
+
+/** `16/B374D848` → the 64-bit position. */
+export function parseLsn(text: string | null | undefined): bigint | undefined {
+  const match = /^([0-9A-F]{1,8})\/([0-9A-F]{1,8})$/i.exec(text ?? '');
+  return match ? (BigInt(`0x${match[1] ?? '0'}`) << 32n) | BigInt(`0x${match[2] ?? '0'}`) : undefined;
+}

@@ -1,0 +1,422 @@
+/**
+ * The extended protocol: https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-EXT-QUERY
+ *
+ * A unit is what stands between two Syncs. It runs on one leg; statements that are not on that leg yet are parsed there first, and the answers to
+ * that are swallowed. What the gateway answers itself (transaction control over legs, migration statements) it answers in order, when nothing is
+ * under way.
+ */
+import type { Side } from '../../catalog/routing-snapshot.ts';
+import { MigrationError } from '../../config/migration-error.ts';
+import { bindComplete, closeComplete, commandComplete, noData, noParameters, parseComplete, rowDescription } from '../wire/backend-messages.ts';
+import { CUT, STOP } from '../wire/framing.ts';
+import type { Verdict } from '../wire/framing.ts';
+import { afterName, bind, closeStatement, execute, parse, readName, readParse, sync } from '../wire/frontend-messages.ts';
+import { message } from '../wire/message.ts';
+import { transactionAborted } from './client-error.ts';
+import { noticesOf, onlyReads, rowsOf } from './control-answer.ts';
+import type { CommandResult } from './control-port.ts';
+import type { Leg } from './leg.ts';
+import type { Portal, PreparedStatement } from './prepared-statements.ts';
+import { isVerdict } from './place-statement.ts';
+import type { SessionCore } from './session-core.ts';
+import type { Flows } from './simple-query.ts';
+import { isTransactionControl } from './text-traits.ts';
+import type { TextTraits } from './text-traits.ts';
+import { xidSql } from './transaction-control.ts';
+
+const XID_STATEMENT = 'causeway_xid';
+const portalSuspended = message('s');
+const KIND_STATEMENT = 0x53;
+
+export class ExtendedQuery {
+  readonly #core: SessionCore;
+  readonly #flows: Flows;
+  /** The unnamed portal, without an object of its own: most units bind it. */
+  #unnamedAt: Side | 'gateway' | undefined;
+  #unnamedStatement: PreparedStatement | undefined;
+  #unnamedResult: Portal['result'];
+
+  constructor(core: SessionCore, flows: Flows) {
+    this.#core = core;
+    this.#flows = flows;
+  }
+
+  parse(buffer: Buffer, start: number, length: number): Verdict {
+    const core = this.#core;
+    if (core.unit.skipping) return CUT;
+    const parts = readParse(buffer, start, length);
+    if (!parts) return this.#toSomeLeg();
+    const traits = core.traitsAt(buffer, parts.textStart, parts.textEnd);
+    if (!traits) return STOP;
+    core.lastStatement = buffer.subarray(parts.textStart, Math.min(parts.textEnd, parts.textStart + 200));
+    const leg = traits.plain && core.raw && core.unit.leg !== core.local ? core.home : this.#legForParse(traits, parts.name);
+    if (typeof leg === 'number') return leg;
+    const bytes = buffer.subarray(start, start + length);
+    const kept = traits.plain ? undefined : buffer.toString('utf8', parts.textStart, parts.textEnd);
+    const statement: PreparedStatement = {
+      name: parts.name, origin: { type: 'parse', message: parts.name === '' ? bytes : Buffer.from(bytes) }, traits, sql: kept,
+      on: { source: leg?.side === 'source', local: leg?.side === 'local' }, described: undefined,
+    };
+    if (!core.statements.add(statement)) return core.refuse(tooManyStatements(core.statements.limitBytes), false);
+    if (!leg) return this.#answer(parseComplete);
+    const segment = core.unitSegment(leg);
+    if (parts.name !== '') {
+      (segment.parsedNames ??= new Map()).set(segment.parsesSent, parts.name);
+      segment.plain = false;
+    }
+    segment.parsesSent += 1;
+    return core.forward(leg);
+  }
+
+  bind(buffer: Buffer, start: number, length: number): Verdict {
+    const core = this.#core;
+    if (core.unit.skipping) return CUT;
+    const end = start + length;
+    const portal = readName(buffer, start + 5, end) ?? '';
+    const name = readName(buffer, afterName(buffer, start + 5, end), end) ?? '';
+    const statement = core.statements.get(name);
+    if (!statement) return this.#toSomeLeg();
+    const { traits } = statement;
+    if (traits.plain && core.raw && statement.on.source && core.unit.leg !== core.local) return this.#bound(core.home, portal, statement);
+    if (traits.control || this.#isForGateway(traits)) {
+      const stop = core.leaveLeg(false);
+      if (stop !== undefined) return stop;
+      this.#setPortal(portal, statement, 'gateway');
+      return this.#answer(bindComplete);
+    }
+    if (core.tx?.failedOn !== undefined) return this.#bindInFailedBlock(statement, portal);
+    const route = this.#flows.place.route(traits);
+    if (isVerdict(route)) return route;
+    const placement = this.#flows.place.place(route, false, true);
+    if (placement.verdict !== undefined) return placement.verdict;
+    const { leg } = placement;
+    this.#ensureParsed(leg, statement);
+    core.account(placement.route, leg, core.unitSegment(leg), traits.hasCopyFrom);
+    return this.#bound(leg, portal, statement);
+  }
+
+  execute(buffer: Buffer, start: number, length: number): Verdict {
+    const core = this.#core;
+    if (core.unit.skipping) return CUT;
+    const name = readName(buffer, start + 5, start + length) ?? '';
+    const portal = this.#portal(name);
+    if (!portal) return this.#toSomeLeg();
+    if (portal.at === 'gateway') return this.#executeAtGateway(name, portal, buffer.readInt32BE(start + length - 4));
+    const leg = this.#legOf(portal.at);
+    if (typeof leg === 'number') return leg;
+    const { statement } = portal;
+    if (statement && !statement.traits.plain) this.#beforeExecute(statement, leg);
+    core.unitSegment(leg);
+    return core.forward(leg);
+  }
+
+  describe(buffer: Buffer, start: number, length: number): Verdict {
+    const core = this.#core;
+    if (core.unit.skipping) return CUT;
+    const name = readName(buffer, start + 6, start + length) ?? '';
+    if (buffer[start + 5] === KIND_STATEMENT) return this.#describeStatement(name);
+    const portal = this.#portal(name);
+    if (portal?.at === 'gateway') return this.#describePortal(portal, name);
+    return portal ? this.#toLeg(portal.at) : this.#toSomeLeg();
+  }
+
+  close(buffer: Buffer, start: number, length: number): Verdict {
+    const core = this.#core;
+    if (core.unit.skipping) return CUT;
+    const name = readName(buffer, start + 6, start + length) ?? '';
+    if (buffer[start + 5] === KIND_STATEMENT) return this.#closeStatement(name);
+    const portal = this.#portal(name);
+    if (portal && portal.at !== 'gateway') {
+      const verdict = this.#toLeg(portal.at);
+      if (verdict !== STOP) this.#forgetPortal(name);
+      return verdict;
+    }
+    if (!portal) return this.#toSomeLeg();
+    const stop = core.leaveLeg(false);
+    if (stop !== undefined) return stop;
+    this.#forgetPortal(name);
+    return this.#answer(closeComplete);
+  }
+
+  flush(): Verdict {
+    const { leg } = this.#core.unit;
+    return leg ? this.#core.forward(leg) : CUT;
+  }
+
+  sync(): Verdict {
+    const core = this.#core;
+    const { unit } = core;
+    if (unit.leg && unit.segment) {
+      const { leg, segment } = unit;
+      if (segment.after === 'xid' && !unit.skipping) this.#askForXid(leg);
+      core.endUnit();
+      return core.forward(leg);
+    }
+    if (!core.tx && !unit.skipping && core.raw) {
+      core.closedSegment(core.home);
+      core.endUnit();
+      return core.forward(core.home);
+    }
+    const stop = core.untilDrained();
+    if (stop !== undefined) return stop;
+    core.endUnit();
+    core.ready();
+    return CUT;
+  }
+
+  /** The leg is gone: what it held cannot be executed any more. */
+  legLost(side: Side): void {
+    for (const [name, portal] of this.#core.portals) if (portal.at === side) this.#core.portals.delete(name);
+    if (this.#unnamedAt === side) this.#forgetPortal('');
+  }
+
+  // Where to
+
+  /** Undefined: the gateway answers. */
+  #legForParse(traits: TextTraits, name: string): Leg | undefined | Verdict {
+    const core = this.#core;
+    if (traits.control || this.#isForGateway(traits)) return core.leaveLeg(false);
+    const taken = name === '' ? undefined : core.statements.get(name);
+    if (taken?.on.source && !core.unit.leg) return this.#legOf('source');
+    if (core.tx?.failedOn !== undefined) return this.#failedLeg() ?? core.refuseWith(transactionAborted, false);
+    const route = this.#flows.place.route(traits);
+    if (isVerdict(route)) return route;
+    const placement = this.#flows.place.place(core.unit.leg && route.type === 'leg' && route.leg === 'home' ? { ...route, leg: core.unit.leg.side } : route, false, false);
+    return placement.verdict ?? placement.leg;
+  }
+
+  #isForGateway(traits: TextTraits): boolean {
+    return traits.single !== undefined && isTransactionControl(traits.single) && !this.#flows.control.forwards(traits.single);
+  }
+
+  #failedLeg(): Leg | Verdict | undefined {
+    const failedOn = this.#core.tx?.failedOn;
+    return failedOn === 'source' || failedOn === 'local' ? this.#legOf(failedOn) : undefined;
+  }
+
+  /** That leg, once the unit may use it. */
+  #legOf(side: Side): Leg | Verdict {
+    const core = this.#core;
+    if (core.unit.leg?.side === side) return core.unit.leg;
+    const placement = this.#flows.place.place({ type: 'leg', leg: side, writes: false, touches: [], after: 'none', before: 'none', label: 'REMOTE' }, false, false);
+    return placement.verdict ?? placement.leg;
+  }
+
+  /** A message about nothing that is known here: a server says what is wrong with it. */
+  #toSomeLeg(): Verdict {
+    const core = this.#core;
+    return this.#toLeg(core.unit.leg?.side ?? (core.tx && !core.tx.begun.source && core.tx.begun.local ? 'local' : 'source'));
+  }
+
+  #toLeg(side: Side): Verdict {
+    const leg = this.#legOf(side);
+    if (typeof leg === 'number') return leg;
+    this.#core.unitSegment(leg);
+    return this.#core.forward(leg);
+  }
+
+  #answer(bytes: Buffer): Verdict {
+    this.#core.toClient(bytes);
+    return CUT;
+  }
+
+  // Statements
+
+  #ensureParsed(leg: Leg, statement: PreparedStatement): void {
+    if (statement.on[leg.side]) return;
+    const core = this.#core;
+    statement.on[leg.side] = true;
+    if (statement.origin.type === 'parse') {
+      core.unitSegment(leg).injectParse();
+      core.send(leg, statement.origin.message);
+    } else if (statement.origin.text !== '' && !core.unit.segment) core.ask(leg, statement.origin.text, () => undefined);
+  }
+
+  #describeStatement(name: string): Verdict {
+    const core = this.#core;
+    const statement = core.statements.get(name);
+    if (!statement) return this.#toSomeLeg();
+    const { traits } = statement;
+    if (traits.control || this.#isForGateway(traits)) {
+      const stop = core.leaveLeg(false);
+      if (stop !== undefined) return stop;
+      if (!traits.control || !onlyReads(statement.sql ?? '')) return this.#answer(Buffer.concat([noParameters, noData]));
+      return this.#runForDescribe(statement, (result) => {
+        statement.described = result;
+        core.toClient(Buffer.concat([noParameters, columnsOf(result)]));
+      });
+    }
+    const here = core.unit.leg;
+    if (here && !statement.on[here.side]) this.#ensureParsed(here, statement);
+    if (here) return this.#toLeg(here.side);
+    if (statement.on.source || statement.on.local) return this.#toLeg(statement.on.source ? 'source' : 'local');
+    const leg = this.#legOf('source');
+    if (typeof leg === 'number') return leg;
+    this.#ensureParsed(leg, statement);
+    return this.#toLeg('source');
+  }
+
+  #closeStatement(name: string): Verdict {
+    const core = this.#core;
+    const statement = core.statements.get(name);
+    if (!statement) return this.#toSomeLeg();
+    const { on } = statement;
+    const side: Side | undefined = core.unit.leg?.side ?? (on.source ? 'source' : on.local ? 'local' : undefined);
+    if (side === undefined) {
+      const stop = core.untilDrained();
+      if (stop !== undefined) return stop;
+      core.statements.remove(name);
+      return this.#answer(closeComplete);
+    }
+    const verdict = this.#toLeg(side);
+    if (verdict === STOP || verdict === CUT) return verdict;
+    core.statements.remove(name);
+    const other = core.leg(side === 'source' ? 'local' : 'source');
+    if (other && on[other.side]) other.askRaw(Buffer.concat([closeStatement(name), sync]), core.now());
+    return verdict;
+  }
+
+  #beforeExecute(statement: PreparedStatement, leg: Leg): void {
+    const core = this.#core;
+    const { single } = statement.traits;
+    if (single && isTransactionControl(single)) this.#flows.control.predict(single, statement.sql ?? '');
+    this.#flows.effects.apply(statement.traits, leg, () => statement.sql ?? '');
+    // The Sync of the client may come before its data; nothing else may until the COPY is over.
+    if (statement.traits.hasCopyFrom) core.exclusive = true;
+  }
+
+  // Portals
+
+  #portal(name: string): Portal | undefined {
+    if (name !== '') return this.#core.portals.get(name);
+    return this.#unnamedAt === undefined ? undefined : { statement: this.#unnamedStatement, at: this.#unnamedAt, result: this.#unnamedResult };
+  }
+
+  #setPortal(name: string, statement: PreparedStatement, at: Side | 'gateway'): void {
+    if (name === '') {
+      this.#unnamedAt = at;
+      this.#unnamedStatement = statement;
+      this.#unnamedResult = undefined;
+    } else this.#core.portals.set(name, { statement, at, result: undefined });
+  }
+
+  #forgetPortal(name: string): void {
+    if (name === '') this.#unnamedAt = undefined;
+    else this.#core.portals.delete(name);
+  }
+
+  #bound(leg: Leg, portal: string, statement: PreparedStatement): Verdict {
+    const core = this.#core;
+    const segment = core.unitSegment(leg);
+    core.unit.executed = true;
+    segment.bindsSent += 1;
+    this.#setPortal(portal, statement, leg.side);
+    return core.forward(leg);
+  }
+
+  #bindInFailedBlock(statement: PreparedStatement, portal: string): Verdict {
+    const leg = this.#failedLeg();
+    if (typeof leg === 'number') return leg;
+    if (!leg || !statement.on[leg.side]) return this.#core.refuseWith(transactionAborted, false);
+    return this.#bound(leg, portal, statement);
+  }
+
+  // At the gateway
+
+  #executeAtGateway(name: string, portal: Portal, maxRows: number): Verdict {
+    const core = this.#core;
+    const stop = core.leaveLeg(false);
+    if (stop !== undefined) return stop;
+    const { statement } = portal;
+    const single = statement?.traits.single;
+    const sql = statement?.sql ?? '';
+    if (single && !statement.traits.control) {
+      return core.answerLater((done) => this.#flows.control.run(single, sql, (answer, failed) => {
+        core.toClient(answer);
+        core.unit.skipping ||= failed;
+        done();
+      }));
+    }
+    if (core.tx?.failedOn !== undefined) return core.refuseWith(transactionAborted, false);
+    if (portal.result) return this.#sendRows(portal, maxRows);
+    return this.#run(statement, (result) => {
+      const running = this.#keepResult(name, result);
+      core.toClient(Buffer.concat(noticesOf(result)));
+      this.#sendRows(running, maxRows);
+    });
+  }
+
+  #keepResult(name: string, answer: CommandResult): Portal {
+    const result = { answer, sent: 0 };
+    if (name === '') this.#unnamedResult = result;
+    const portal = this.#portal(name);
+    if (portal) portal.result = result;
+    return portal ?? { statement: undefined, at: 'gateway', result };
+  }
+
+  #sendRows(portal: Portal, maxRows: number): Verdict {
+    const { result } = portal;
+    if (!result) return CUT;
+    const from = result.sent;
+    const to = maxRows > 0 ? Math.min(from + maxRows, result.answer.rows.length) : result.answer.rows.length;
+    result.sent = to;
+    const rest = to < result.answer.rows.length;
+    return this.#answer(Buffer.concat([...rowsOf(result.answer, from, to), rest ? portalSuspended : commandComplete(result.answer.tag)]));
+  }
+
+  #describePortal(portal: Portal, name: string): Verdict {
+    const core = this.#core;
+    const stop = core.leaveLeg(false);
+    if (stop !== undefined) return stop;
+    if (!portal.statement?.traits.control) return this.#answer(noData);
+    if (portal.result) return this.#answer(columnsOf(portal.result.answer));
+    return this.#runForDescribe(portal.statement, (result) => {
+      this.#keepResult(name, result);
+      core.toClient(Buffer.concat([...noticesOf(result), columnsOf(result)]));
+    });
+  }
+
+  #runForDescribe(statement: PreparedStatement, done: (result: CommandResult) => void): Verdict {
+    return this.#run(statement, done);
+  }
+
+  #run(statement: PreparedStatement | undefined, ok: (result: CommandResult) => void): Verdict {
+    const core = this.#core;
+    const described = statement?.described;
+    if (statement && described) {
+      statement.described = undefined;
+      ok(described);
+      return CUT;
+    }
+    return core.answerLater((done) => this.#flows.answer.run(statement?.sql ?? '', (outcome) => {
+      if (outcome.ok) ok(outcome.result);
+      else {
+        this.#flows.answer.failed(outcome.error);
+        core.unit.skipping = true;
+      }
+      done();
+    }));
+  }
+
+  /** Behind the unit's own messages, in its transaction; the answers are swallowed. */
+  #askForXid(leg: Leg): void {
+    const core = this.#core;
+    const segment = core.unitSegment(leg);
+    const messages: Buffer[] = [];
+    if (!leg.xidPrepared) {
+      segment.injectParse();
+      messages.push(parse(XID_STATEMENT, xidSql));
+      leg.xidPrepared = true;
+    }
+    segment.injectBind();
+    core.send(leg, Buffer.concat([...messages, bind(XID_STATEMENT, XID_STATEMENT), execute(XID_STATEMENT)]));
+  }
+}
+
+function columnsOf(result: CommandResult): Buffer {
+  return result.columns.length > 0 ? rowDescription(result.columns) : noData;
+}
+
+function tooManyStatements(limit: number): MigrationError {
+  return new MigrationError('MIG085', 'the session keeps too many prepared statements', { detail: `Their texts may take ${limit} bytes.`, hint: 'Close statements that are no longer used, or raise maxStatementBytes.' });
+}

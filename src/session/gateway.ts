@@ -1,0 +1,270 @@
+/**
+ * A gateway: listens (or is handed sockets), admits clients, keeps their sessions, and answers for them to the migration control.
+ * One instance per process; several processes share a port through their parent.
+ */
+import { randomBytes } from 'node:crypto';
+import * as fs from 'node:fs';
+import * as net from 'node:net';
+import * as tls from 'node:tls';
+import type { Runtime } from '../../config/runtime.ts';
+import { ClientSession } from './client-session.ts';
+import type { SessionHost } from './client-session.ts';
+import type { ControlPort, HoldingUnit, QuiesceReport } from './control-port.ts';
+import { Handshake } from './handshake.ts';
+import type { Admitted, HandshakeHost } from './handshake.ts';
+import type { Parking } from './parking.ts';
+import { defaultLimits, viewOf } from './services.ts';
+import type { FactsLookup, GatewayLimits, LegConnector, RouteDecider, Services, SnapshotView, SourcePosition } from './services.ts';
+import { Users } from './users.ts';
+import type { UserEntry } from './users.ts';
+
+export interface GatewayOptions {
+  /** Left out: sockets come through `handleConnection` only. */
+  readonly listen?: { readonly host: string; readonly port: number } | { readonly path: string };
+  readonly users: readonly UserEntry[];
+  /** PEM text, or paths of files that hold it. */
+  readonly tls?: { readonly cert: string; readonly key: string; readonly required?: boolean };
+  readonly legs: LegConnector;
+  readonly control: ControlPort;
+  readonly facts: FactsLookup;
+  readonly routes: RouteDecider;
+  readonly sourcePosition: SourcePosition;
+  readonly limits?: Partial<GatewayLimits>;
+  /** Sessions are called `<name>-<n>`; unique among workers. */
+  readonly name?: string;
+  /** Shared by the workers, so that an unknown user gets the same challenge from each. */
+  readonly secret?: Buffer;
+  /** A CancelRequest for no session of this process: another worker may have it. */
+  readonly onUnknownCancel?: (pid: number, key: Buffer) => void;
+}
+
+export interface ParkedUnit {
+  readonly sessionId: string;
+  readonly backendPids: HoldingUnit['backendPids'];
+  readonly parkedForMs: number;
+  readonly touches: readonly string[];
+}
+
+export interface Gateway extends AsyncDisposable {
+  /** Of the listening socket; 0 without one. */
+  readonly port: number;
+  readonly sessions: number;
+  /** Takes a socket that a parent process has accepted. */
+  handleConnection(socket: net.Socket): void;
+  /** True when a session of this process has this key. */
+  cancel(pid: number, key: Buffer): boolean;
+  /** Units of epochs before `epoch` that have touched one of the tables and are still open. */
+  quiesceReport(tables: readonly string[], epoch: number): QuiesceReport;
+  parkedUnits(tables: readonly string[]): readonly ParkedUnit[];
+  /** Called whenever a report for some tables may have changed; returns what ends it. */
+  onUnitEnded(listener: () => void): () => void;
+  /** Gives parked transactions 40001; returns how many. */
+  failParked(sessionIds: readonly string[]): number;
+  /** No new clients; those that are there are told and closed. */
+  close(): Promise<void>;
+}
+
+/** Resolves once it listens; rejects when the port is taken. */
+export async function createGateway(runtime: Runtime, options: GatewayOptions): Promise<Gateway> {
+  const gateway = new GatewayProcess(runtime, options);
+  if (options.listen) await gateway.listen(options.listen);
+  return gateway;
+}
+
+class GatewayProcess implements Gateway, HandshakeHost, SessionHost {
+  readonly services: Services;
+  readonly users: Users;
+  readonly tlsContext: tls.SecureContext | undefined;
+  readonly tlsRequired: boolean;
+  readonly #options: GatewayOptions;
+  readonly #sessions = new Map<string, ClientSession>();
+  /** By `pid:key`, as clients send it to cancel. */
+  readonly #byKey = new Map<string, ClientSession>();
+  readonly #handshakes = new Set<Handshake>();
+  readonly #parked = new Set<Parking>();
+  readonly #listeners = new Set<() => void>();
+  readonly #unsubscribe: () => void;
+  #server: net.Server | undefined;
+  #view: SnapshotView;
+  #counter = 0;
+  #notifying = false;
+  #closing = false;
+
+  constructor(runtime: Runtime, options: GatewayOptions) {
+    this.#options = options;
+    this.users = new Users(options.users, options.secret ?? randomBytes(32));
+    this.tlsContext = options.tls && tls.createSecureContext({ cert: pem(options.tls.cert), key: pem(options.tls.key), minVersion: 'TLSv1.2' });
+    this.tlsRequired = options.tls?.required ?? false;
+    this.#view = viewOf(options.control.snapshot);
+    const { control, facts, routes, legs, sourcePosition } = options;
+    this.services = { runtime, control, facts, routes, legs, sourcePosition, limits: { ...defaultLimits, ...options.limits }, view: () => this.#currentView() };
+    this.#unsubscribe = control.onChange(() => this.#routingChanged());
+  }
+
+  #currentView(): SnapshotView {
+    const { snapshot } = this.#options.control;
+    if (this.#view.snapshot !== snapshot) this.#view = viewOf(snapshot);
+    return this.#view;
+  }
+
+  listen(at: NonNullable<GatewayOptions['listen']>): Promise<void> {
+    const server = net.createServer({ noDelay: true }, (socket) => this.handleConnection(socket));
+    this.#server = server;
+    return new Promise((resolve, reject) => {
+      server.once('error', reject);
+      server.listen('path' in at ? { path: at.path } : { host: at.host, port: at.port, backlog: 1024 }, () => {
+        server.off('error', reject);
+        server.on('error', (error) => this.services.runtime.log.error('listener failed', { error: error.message }));
+        resolve();
+      });
+    });
+  }
+
+  get port(): number {
+    const address = this.#server?.address();
+    return typeof address === 'object' && address ? address.port : 0;
+  }
+
+  get sessions(): number {
+    return this.#sessions.size;
+  }
+
+  handleConnection(socket: net.Socket): void {
+    if (this.#closing) {
+      socket.destroy();
+      return;
+    }
+    socket.setNoDelay(true);
+    socket.setKeepAlive(true, 60_000);
+    this.services.runtime.metrics.count('scratchbird_gateway_connections_total', {});
+    this.#handshakes.add(new Handshake(socket, this));
+  }
+
+  // HandshakeHost
+
+  admits(): boolean {
+    return this.#sessions.size + this.#handshakes.size <= this.services.limits.maxConnections;
+  }
+
+  ended(handshake: Handshake): void {
+    this.#handshakes.delete(handshake);
+  }
+
+  refused(reason: string): void {
+    this.services.runtime.metrics.count('scratchbird_gateway_connections_refused_total', { reason });
+  }
+
+  cancelRequested(pid: number, key: Buffer): void {
+    if (!this.cancel(pid, key)) this.#options.onUnknownCancel?.(pid, key);
+  }
+
+  admitted(client: Admitted): void {
+    const sessionId = `${this.#options.name ?? 'gateway'}-${++this.#counter}`;
+    const session = new ClientSession(this.services, { ...client.identity, sessionId }, client.socket, client.target, client.login, this);
+    this.#sessions.set(sessionId, session);
+    this.#byKey.set(keyOf(session.home.pid, session.home.key), session);
+    this.#countSessions();
+    session.start(client.early);
+  }
+
+  #countSessions(): void {
+    this.services.runtime.metrics.gauge('scratchbird_gateway_connections', {}, this.#sessions.size);
+  }
+
+  cancel(pid: number, key: Buffer): boolean {
+    const session = this.#byKey.get(keyOf(pid, key));
+    session?.cancel();
+    return session !== undefined;
+  }
+
+  // SessionHost
+
+  sessionEnded(session: ClientSession): void {
+    this.#sessions.delete(session.identity.sessionId);
+    this.#byKey.delete(keyOf(session.home.pid, session.home.key));
+    this.#countSessions();
+  }
+
+  entered(parking: Parking): void {
+    this.#parked.add(parking);
+    this.services.runtime.metrics.count('scratchbird_gateway_parked_total', {});
+    this.#countParked();
+  }
+
+  left(parking: Parking): void {
+    this.#parked.delete(parking);
+    this.#countParked();
+  }
+
+  #countParked(): void {
+    this.services.runtime.metrics.gauge('scratchbird_gateway_parked', {}, this.#parked.size);
+    this.unitEnded();
+  }
+
+  unitEnded(): void {
+    if (this.#listeners.size === 0 || this.#notifying) return;
+    this.#notifying = true;
+    // Once for all units that end in one turn, and after they have ended.
+    queueMicrotask(() => {
+      this.#notifying = false;
+      for (const listener of [...this.#listeners]) listener();
+    });
+  }
+
+  onUnitEnded(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  #routingChanged(): void {
+    for (const session of [...this.#sessions.values()]) session.routingChanged();
+    this.unitEnded();
+  }
+
+  quiesceReport(tables: readonly string[], epoch: number): QuiesceReport {
+    const wanted = new Set(tables);
+    const holding: HoldingUnit[] = [];
+    for (const session of this.#sessions.values()) if (session.holds(wanted, epoch)) holding.push(session.describe());
+    return { epoch, holding, parked: this.parkedUnits(tables).length };
+  }
+
+  parkedUnits(tables: readonly string[]): readonly ParkedUnit[] {
+    const wanted = new Set(tables);
+    const units: ParkedUnit[] = [];
+    for (const parking of this.#parked) {
+      if (!parking.touches.some((table) => wanted.has(table))) continue;
+      const { core } = parking;
+      units.push({
+        sessionId: core.identity.sessionId, backendPids: { source: core.home.pid, ...(core.local ? { local: core.local.pid } : {}) },
+        parkedForMs: core.now() - (parking.parkedSinceMs ?? core.now()), touches: parking.touches,
+      });
+    }
+    return units;
+  }
+
+  failParked(sessionIds: readonly string[]): number {
+    return sessionIds.filter((id) => this.#sessions.get(id)?.failParked() ?? false).length;
+  }
+
+  async close(): Promise<void> {
+    this.#closing = true;
+    this.#unsubscribe();
+    const server = this.#server;
+    const closed = new Promise<void>((resolve) => (server ? server.close(() => resolve()) : resolve()));
+    for (const handshake of [...this.#handshakes]) handshake.drop();
+    for (const session of [...this.#sessions.values()]) session.shutDown();
+    await closed;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}
+
+function keyOf(pid: number, key: Buffer): string {
+  return `${pid}:${key.toString('hex')}`;
+}
+
+function pem(value: string): string {
+  return value.includes('-----BEGIN') ? value : fs.readFileSync(value, 'utf8');
+}

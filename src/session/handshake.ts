@@ -1,0 +1,284 @@
+/**
+ * From an accepted socket to a session: TLS, start-up packet, authentication, the home leg.
+ * https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-START-UP
+ *
+ * States: startup (→ TLS → startup) → authenticating → opening the home leg → session; or refused. Any of them may end by timeout.
+ */
+import type * as net from 'node:net';
+import * as tls from 'node:tls';
+import { MigrationError } from '../../config/migration-error.ts';
+import { authenticationOk, authenticationSasl, authenticationSaslContinue, authenticationSaslFinal, negotiateProtocolVersion } from '../wire/backend-messages.ts';
+import { connectServer } from '../wire/connect-server.ts';
+import type { LoginOutcome } from '../wire/connect-server.ts';
+import { writeError } from '../wire/error-fields.ts';
+import type { ErrorFields } from '../wire/error-fields.ts';
+import { endOfString } from '../wire/message.ts';
+import { SCRAM_MECHANISM, ScramServer } from '../wire/scram.ts';
+import { readStartupPacket } from '../wire/startup-packet.ts';
+import type { StartupPacket } from '../wire/startup-packet.ts';
+import { errorFieldsOf, protocolError } from './client-error.ts';
+import type { LegTarget, Services } from './services.ts';
+import type { ClientIdentity } from './session-core.ts';
+import type { Users } from './users.ts';
+
+export interface Admitted {
+  readonly identity: Omit<ClientIdentity, 'sessionId'>;
+  readonly socket: net.Socket;
+  readonly target: LegTarget;
+  readonly login: Extract<LoginOutcome, { ok: true }>;
+  /** Bytes that came behind the last message of the handshake. */
+  readonly early: Buffer;
+}
+
+export interface HandshakeHost {
+  readonly services: Services;
+  readonly users: Users;
+  readonly tlsContext: tls.SecureContext | undefined;
+  /** Clients must use TLS. */
+  readonly tlsRequired: boolean;
+  /** False when one more would be too many. */
+  admits(): boolean;
+  admitted(client: Admitted): void;
+  cancelRequested(pid: number, key: Buffer): void;
+  refused(reason: 'authentication' | 'limit' | 'protocol' | 'timeout'): void;
+  ended(handshake: Handshake): void;
+}
+
+const MAX_PASSWORD_MESSAGE_BYTES = 65_536;
+const none = Buffer.alloc(0);
+
+export class Handshake {
+  readonly #host: HandshakeHost;
+  readonly #timer: NodeJS.Timeout;
+  readonly #address: string;
+  #socket: net.Socket;
+  #input: Buffer = none;
+  #secure = false;
+  #over = false;
+  #parameters: ReadonlyMap<string, string> = new Map();
+  #scram: ScramServer | undefined;
+  #scramStarted = false;
+  #abort: (() => void) | undefined;
+  /** What the next bytes are. */
+  #step: 'startup' | 'password' | 'waiting' = 'startup';
+
+  constructor(socket: net.Socket, host: HandshakeHost) {
+    this.#socket = socket;
+    this.#host = host;
+    this.#address = socket.remoteAddress ?? '';
+    this.#timer = setTimeout(() => this.#timedOut(), host.services.limits.startupTimeoutMs);
+    this.#attach();
+  }
+
+  /** Ends it from outside. */
+  drop(): void {
+    this.#socket.destroy();
+    this.#finish();
+  }
+
+  readonly #onData = (chunk: Buffer): void => this.#receive(chunk);
+  readonly #onError = (): void => this.drop();
+  readonly #onClose = (): void => this.#finish();
+
+  #attach(): void {
+    this.#socket.on('data', this.#onData);
+    this.#socket.on('error', this.#onError);
+    this.#socket.on('close', this.#onClose);
+  }
+
+  #detach(): void {
+    this.#socket.off('data', this.#onData);
+    this.#socket.off('error', this.#onError);
+    this.#socket.off('close', this.#onClose);
+  }
+
+  #finish(): void {
+    if (this.#over) return;
+    this.#over = true;
+    clearTimeout(this.#timer);
+    this.#detach();
+    this.#socket.on('error', () => undefined);
+    this.#abort?.();
+    this.#host.ended(this);
+  }
+
+  #receive(chunk: Buffer): void {
+    this.#input = this.#input.length === 0 ? chunk : Buffer.concat([this.#input, chunk]);
+    if (this.#step === 'startup') this.#readStartup();
+    else if (this.#step === 'password') this.#readPassword();
+    else if (this.#input.length > MAX_PASSWORD_MESSAGE_BYTES) this.#socket.pause();
+  }
+
+  #readStartup(): void {
+    const read = readStartupPacket(this.#input);
+    if (!read) return;
+    this.#input = this.#input.subarray(read.length);
+    const { packet } = read;
+    switch (packet.type) {
+      case 'bad':
+        this.#refuse(protocolError(packet.sqlstate, packet.reason), 'protocol');
+        break;
+      case 'cancel':
+        this.#host.cancelRequested(packet.pid, packet.key);
+        this.#socket.end();
+        this.#finish();
+        break;
+      case 'gssenc_request':
+        this.#socket.write('N');
+        this.#again();
+        break;
+      case 'ssl_request':
+        this.#sslRequest();
+        break;
+      case 'startup':
+        this.#startup(packet);
+        break;
+      default:
+        packet satisfies never;
+    }
+  }
+
+  #again(): void {
+    if (this.#input.length > 0) this.#readStartup();
+  }
+
+  #sslRequest(): void {
+    if (!this.#host.tlsContext || this.#secure) {
+      this.#socket.write('N');
+      this.#again();
+      return;
+    }
+    // Bytes behind the request were sent unencrypted, perhaps by someone in between.
+    if (this.#input.length > 0) {
+      this.#refuse(protocolError('08P01', 'received unencrypted data after SSL request'), 'protocol');
+      return;
+    }
+    this.#detach();
+    const plain = this.#socket;
+    plain.on('error', () => plain.destroy());
+    plain.write('S');
+    this.#socket = new tls.TLSSocket(plain, { isServer: true, secureContext: this.#host.tlsContext });
+    this.#secure = true;
+    this.#attach();
+  }
+
+  #startup(packet: Extract<StartupPacket, { type: 'startup' }>): void {
+    const { parameters } = packet;
+    const user = parameters.get('user') ?? '';
+    const options = [...parameters.keys()].filter((name) => name.startsWith('_pq_.'));
+    if (packet.minorVersion > 0 || options.length > 0) this.#socket.write(negotiateProtocolVersion(0, options));
+    if (this.#host.tlsRequired && !this.#secure) this.#refuse(protocolError('28000', 'the gateway accepts encrypted connections only', 'FATAL', 'Connect with sslmode=require.'), 'authentication');
+    else if (user === '') this.#refuse(protocolError('28000', 'no PostgreSQL user name specified in startup packet'), 'protocol');
+    else if (/^(?:true|on|yes|1|database)$/i.test(parameters.get('replication') ?? '')) this.#refuse(protocolError('0A000', 'the gateway does not carry replication connections', 'FATAL', 'Connect to the server itself.'), 'protocol');
+    else if (!this.#host.admits()) this.#refuse(protocolError('53300', 'MIG085: too many connections', 'FATAL', 'Raise the limit of connections, or connect later.'), 'limit');
+    else {
+      this.#parameters = parameters;
+      this.#authenticate(user);
+    }
+  }
+
+  #authenticate(user: string): void {
+    const method = this.#host.users.methodFor(user, this.#address);
+    if (method.type === 'trust') {
+      this.#openHome();
+      return;
+    }
+    this.#scram = new ScramServer(method.verifier);
+    this.#step = 'password';
+    this.#socket.write(authenticationSasl([SCRAM_MECHANISM]));
+    if (this.#input.length > 0) this.#readPassword();
+  }
+
+  #readPassword(): void {
+    if (this.#input.length < 5) return;
+    const length = this.#input.readInt32BE(1) + 1;
+    if (this.#input[0] !== 0x70 || length < 5 || length > MAX_PASSWORD_MESSAGE_BYTES) {
+      if (this.#input[0] === 0x58) this.drop();
+      else this.#refuse(protocolError('08P01', 'expected a SASL response'), 'protocol');
+      return;
+    }
+    if (this.#input.length < length) return;
+    const body = this.#input.subarray(5, length);
+    this.#input = this.#input.subarray(length);
+    if (this.#scramStarted) this.#scramFinal(body.toString('utf8'));
+    else this.#scramFirst(body);
+  }
+
+  #scramFirst(body: Buffer): void {
+    const nameEnd = endOfString(body, 0, body.length);
+    const mechanism = nameEnd < 0 ? '' : body.toString('latin1', 0, nameEnd);
+    const step = mechanism === SCRAM_MECHANISM ? this.#scram?.first(body.toString('utf8', nameEnd + 5)) : undefined;
+    if (!step?.ok) {
+      this.#refuse(protocolError('08P01', mechanism === SCRAM_MECHANISM ? 'malformed SCRAM message' : 'client selected an invalid SASL authentication mechanism'), 'protocol');
+      return;
+    }
+    this.#scramStarted = true;
+    this.#socket.write(authenticationSaslContinue(step.reply));
+    if (this.#input.length > 0) this.#readPassword();
+  }
+
+  #scramFinal(text: string): void {
+    const step = this.#scram?.final(text);
+    if (step?.ok) {
+      this.#socket.write(authenticationSaslFinal(step.reply));
+      this.#openHome();
+    } else if (step?.reason === 'password') this.#refuse(protocolError('28P01', `password authentication failed for user "${this.#parameters.get('user') ?? ''}"`), 'authentication');
+    else this.#refuse(protocolError('08P01', 'malformed SCRAM message'), 'protocol');
+  }
+
+  #openHome(): void {
+    this.#step = 'waiting';
+    const { services } = this.#host;
+    const user = this.#parameters.get('user') ?? '';
+    const database = this.#parameters.get('database') || user;
+    const startup = new Map([...this.#parameters].filter(([name]) => name !== 'user' && name !== 'database' && name !== 'replication' && !name.startsWith('_pq_.')));
+    let target: LegTarget;
+    try {
+      target = services.legs.target('source', { user, database });
+    } catch (error) {
+      this.#refuse(errorFieldsOf(error, 'FATAL'), 'authentication');
+      return;
+    }
+    const identity = { user, database, address: this.#address, startup };
+    this.#abort = connectServer(target, new Map([['database', target.database], ...startup]), services.limits.legConnectTimeoutMs, (outcome) => this.#homeOpened(identity, target, outcome));
+  }
+
+  #homeOpened(identity: Admitted['identity'], target: LegTarget, outcome: LoginOutcome): void {
+    this.#abort = undefined;
+    if (this.#over) {
+      if (outcome.ok) outcome.socket.destroy();
+      return;
+    }
+    this.#socket.write(authenticationOk);
+    if (!outcome.ok) {
+      if (outcome.error) this.#refuseRaw(outcome.error);
+      else this.#refuse(errorFieldsOf(new MigrationError('MIG001', undefined, { detail: outcome.reason }), 'FATAL'), 'authentication');
+      return;
+    }
+    const socket = this.#socket;
+    const early = this.#input;
+    this.#finish();
+    socket.write(outcome.answer);
+    this.#host.admitted({ identity, socket, target, login: outcome, early });
+    if (socket.isPaused()) socket.resume();
+  }
+
+  #timedOut(): void {
+    this.#refuse(protocolError('57014', 'canceling authentication due to timeout'), 'timeout');
+  }
+
+  #refuse(fields: ErrorFields, reason: 'authentication' | 'limit' | 'protocol' | 'timeout'): void {
+    this.#host.refused(reason);
+    this.#refuseRaw(writeError(fields));
+  }
+
+  #refuseRaw(error: Buffer): void {
+    const socket = this.#socket;
+    this.#finish();
+    socket.end(error);
+    // Whatever else the client sends is read and dropped, so that it can read the error; not for long.
+    socket.on('data', () => undefined);
+    socket.resume();
+    setTimeout(() => socket.destroy(), 1_000).unref();
+  }
+}

@@ -1,0 +1,295 @@
+/**
+ * A session's connection to one side, after its login: requests go out as bytes, answers come back as ranges of the
+ * received chunks, filtered by the segment that asked for them.
+ *
+ * States: flowing → held (the head segment's end waits for something; the rest of the answers stays unread) → flowing; closed.
+ */
+import type * as net from 'node:net';
+import type { Side } from '../../catalog/routing-snapshot.ts';
+import { Segment } from '../execute/segment.ts';
+import type { InternalReply } from '../execute/segment.ts';
+import { isOnlyColumn, readDataRow, readParameterStatus, readTag } from '../wire/backend-messages.ts';
+import type { TransactionStatus } from '../wire/backend-messages.ts';
+import { sendCancel } from '../wire/connect-server.ts';
+import { readErrorFields } from '../wire/error-fields.ts';
+import { CUT, FrameScanner, PASS } from '../wire/framing.ts';
+import type { FrameHandler, Verdict } from '../wire/framing.ts';
+import { query, terminate } from '../wire/frontend-messages.ts';
+import { writeCancelRequest } from '../wire/startup-packet.ts';
+import type { LegTarget } from './services.ts';
+
+/** What a leg tells its session. */
+export interface LegOwner {
+  toClient(bytes: Buffer): void;
+  /** The leg's output buffer is full, or has drained. */
+  legBackpressure(full: boolean): void;
+  /** The segment's ReadyForQuery has come; `ending` holds the bytes that were held back, ReadyForQuery included, and is empty for a segment that passes. */
+  segmentEnded(leg: Leg, segment: Segment, ending: Buffer): Verdict;
+  copyInStarted(leg: Leg, segment: Segment): void;
+  parameterChanged(leg: Leg, name: string, value: string): void;
+  /** `fatalSeen`: the server has said why. */
+  legClosed(leg: Leg, fatalSeen: boolean): void;
+}
+
+const T = { ready: 90, error: 69, notice: 78, notification: 65, parameter: 83, row: 68, copyData: 100, rowDescription: 84, complete: 67, parse: 49, bind: 50, copyIn: 71, copyBoth: 87 } as const;
+const MAX_HELD_MESSAGE_BYTES = 1 << 30;
+const CANCEL_TIMEOUT_MS = 5_000;
+const none = Buffer.alloc(0);
+
+export class Leg implements FrameHandler {
+  readonly side: Side;
+  readonly target: LegTarget;
+  readonly pid: number;
+  readonly key: Buffer;
+  /** As of the last ReadyForQuery. */
+  status: TransactionStatus = 'I';
+  /** Client segments whose answers are not complete. */
+  clientSegments = 0;
+  /** The statement that asks for the transaction id has been prepared. */
+  xidPrepared = false;
+  closed = false;
+
+  readonly #socket: net.Socket;
+  readonly #owner: LegOwner;
+  readonly #scanner: FrameScanner;
+  readonly #segments: Segment[] = [];
+  #held: Buffer = none;
+  #rows: (string | null)[][] = [];
+  #tag = '';
+  #error: Buffer | undefined;
+  #notices: Buffer[] = [];
+  #fatalSeen = false;
+  #clientFull = false;
+
+  constructor(side: Side, target: LegTarget, connection: { readonly socket: net.Socket; readonly pid: number; readonly key: Buffer }, owner: LegOwner) {
+    this.side = side;
+    this.target = target;
+    this.pid = connection.pid;
+    this.key = connection.key;
+    this.#socket = connection.socket;
+    this.#owner = owner;
+    this.#scanner = new FrameScanner(this, { maxMessageBytes: MAX_HELD_MESSAGE_BYTES, streamed: 'Dd' });
+    this.#socket.on('data', (chunk: Buffer) => this.#receive(chunk));
+    this.#socket.on('drain', () => owner.legBackpressure(false));
+    this.#socket.on('error', () => this.#socket.destroy());
+    this.#socket.on('close', () => this.#closed());
+  }
+
+  get idle(): boolean {
+    return this.#segments.length === 0;
+  }
+
+  get segments(): readonly Segment[] {
+    return this.#segments;
+  }
+
+  write(bytes: Buffer): void {
+    if (!this.#socket.write(bytes)) this.#owner.legBackpressure(true);
+  }
+
+  get writeBlocked(): boolean {
+    return this.#socket.writableNeedDrain;
+  }
+
+  expect(segment: Segment): void {
+    if (!segment.internal) this.clientSegments += 1;
+    this.#segments.push(segment);
+  }
+
+  /** Runs a text of the gateway's own; may hold several statements. The callback comes in the order of the segments. */
+  ask(sql: string, nowMs: number, callback: (reply: InternalReply) => void): void {
+    const segment = new Segment(nowMs, callback);
+    segment.closed = true;
+    this.expect(segment);
+    this.write(query(sql));
+  }
+
+  /** Messages of the gateway's own that end in a Sync, whose answer matters to nobody. */
+  askRaw(messages: Buffer, nowMs: number): void {
+    const segment = new Segment(nowMs, () => undefined);
+    segment.closed = true;
+    this.expect(segment);
+    this.write(messages);
+  }
+
+  cancel(): void {
+    sendCancel(this.target, writeCancelRequest(this.pid, this.key), CANCEL_TIMEOUT_MS);
+  }
+
+  /** The client reads slower than the server writes. */
+  clientBackpressure(full: boolean): void {
+    this.#clientFull = full;
+    this.#flow();
+  }
+
+  /** Bytes that have passed so far go to the client now. */
+  flushPassed(): void {
+    this.#scanner.flush();
+  }
+
+  release(): void {
+    this.#scanner.resume();
+    this.#flow();
+  }
+
+  hold(): void {
+    this.#scanner.pause();
+    this.#flow();
+  }
+
+  #flow(): void {
+    if (this.closed) return;
+    if (this.#clientFull || this.#scanner.paused) this.#socket.pause();
+    else if (this.#socket.isPaused()) this.#socket.resume();
+  }
+
+  /** Says goodbye and closes; answers still on their way are dropped. */
+  end(): void {
+    if (this.closed) return;
+    this.closed = true;
+    this.#scanner.stop();
+    this.#socket.end(terminate);
+    this.#socket.resume();
+    setTimeout(() => this.#socket.destroy(), 1_000).unref();
+  }
+
+  /** For a client that has vanished in the middle of something: nothing is left running on the server. */
+  abandon(): void {
+    if (this.closed) return;
+    const busy = this.#segments.length > 0;
+    if (busy) this.cancel();
+    this.end();
+  }
+
+  #receive(chunk: Buffer): void {
+    if (this.closed) return;
+    this.#scanner.push(chunk);
+  }
+
+  #closed(): void {
+    if (this.closed) return;
+    this.closed = true;
+    this.#owner.legClosed(this, this.#fatalSeen);
+  }
+
+  // FrameHandler
+
+  pass(bytes: Buffer): void {
+    this.#owner.toClient(bytes);
+  }
+
+  violation(): void {
+    this.#socket.destroy();
+  }
+
+  message(type: number, buffer: Buffer, start: number, length: number): Verdict {
+    const segment = this.#segments[0];
+    if (type === T.ready) return segment ? this.#ready(segment, buffer, start) : CUT;
+    if (segment?.plain && type !== T.error && type !== T.parameter && type !== T.copyIn) return PASS;
+    switch (type) {
+      case T.error:
+        return this.#errorSeen(segment, buffer, start, length);
+      case T.parameter: {
+        this.#owner.parameterChanged(this, ...readParameterStatus(buffer, start, length));
+        // The client knows one server: the home leg's parameters are its own.
+        return this.side === 'source' ? PASS : CUT;
+      }
+      case T.notification:
+        return PASS;
+      case T.notice:
+        if (!segment?.internal) return PASS;
+        this.#notices.push(copy(buffer, start, length));
+        return CUT;
+      case T.copyIn:
+        if (segment) this.#owner.copyInStarted(this, segment);
+        break;
+      default:
+    }
+    if (!segment) return PASS;
+    return segment.internal ? this.#collect(type, buffer, start, length) : this.#filter(segment, type, buffer, start, length);
+  }
+
+  #collect(type: number, buffer: Buffer, start: number, length: number): Verdict {
+    if (type === T.row && start + length <= buffer.length) this.#rows.push(readDataRow(buffer, start));
+    if (type === T.complete) this.#tag = readTag(buffer, start, length);
+    return CUT;
+  }
+
+  #filter(segment: Segment, type: number, buffer: Buffer, start: number, length: number): Verdict {
+    if (segment.cutting) return this.#cut(segment, type, buffer, start);
+    if (type === T.parse) {
+      this.#letHeldGo();
+      return segment.parseCompleted() ? PASS : CUT;
+    }
+    if (type === T.bind && !segment.bindCompleted()) return CUT;
+    if (type === T.rowDescription && segment.nonce && isOnlyColumn(buffer, start, length, segment.nonce)) {
+      segment.startCut();
+      return CUT;
+    }
+    this.#letHeldGo();
+    if (type !== T.complete || !segment.holds) return PASS;
+    this.#held = copy(buffer, start, length);
+    return CUT;
+  }
+
+  #cut(segment: Segment, type: number, buffer: Buffer, start: number): Verdict {
+    if (type === T.row) segment.xid = readDataRow(buffer, start)[0] ?? undefined;
+    if (type === T.complete) segment.endCut();
+    return CUT;
+  }
+
+  /** The CommandComplete held back was not the last one. */
+  #letHeldGo(): void {
+    if (this.#held.length === 0) return;
+    this.#scanner.flush();
+    const held = this.#held;
+    this.#held = none;
+    this.#owner.toClient(held);
+  }
+
+  #errorSeen(segment: Segment | undefined, buffer: Buffer, start: number, length: number): Verdict {
+    const severity = readErrorFields(buffer, start, length).get('V') ?? '';
+    if (severity === 'FATAL' || severity === 'PANIC') {
+      this.#fatalSeen = true;
+      return PASS;
+    }
+    if (!segment) return PASS;
+    segment.failed = true;
+    if (segment.internal) {
+      this.#error ??= copy(buffer, start, length);
+      return CUT;
+    }
+    if (segment.commitFailed) this.#held = none;
+    this.#letHeldGo();
+    segment.endCut();
+    if (!segment.replaceError) return PASS;
+    this.#scanner.flush();
+    this.#owner.toClient(segment.replaceError);
+    segment.replaceError = undefined;
+    return CUT;
+  }
+
+  #ready(segment: Segment, buffer: Buffer, start: number): Verdict {
+    this.status = buffer[start + 5] === 0x49 ? 'I' : buffer[start + 5] === 0x54 ? 'T' : 'E';
+    this.#segments.shift();
+    if (segment.internal) {
+      const reply = { rows: this.#rows, tag: this.#tag, error: this.#error, notices: this.#notices };
+      this.#rows = [];
+      this.#tag = '';
+      this.#error = undefined;
+      this.#notices = [];
+      this.#scanner.flush();
+      segment.internal(reply);
+      return CUT;
+    }
+    this.clientSegments -= 1;
+    if (segment.plain) return this.#owner.segmentEnded(this, segment, none);
+    const ending = segment.holds ? Buffer.concat([this.#held, buffer.subarray(start, start + 6)]) : none;
+    this.#held = none;
+    return this.#owner.segmentEnded(this, segment, ending);
+  }
+}
+
+function copy(buffer: Buffer, start: number, length: number): Buffer {
+  return Buffer.from(buffer.subarray(start, start + length));
+}

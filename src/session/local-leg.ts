@@ -1,0 +1,155 @@
+/**
+ * The session's leg to local: opened when first needed, and brought to the session state that the home leg has (settings, role, LISTENs)
+ * whenever that may have changed since. What the home leg has is asked of the home leg itself, so nothing that a function or
+ * a rollback has changed is missed.
+ */
+import type { Side } from '../../catalog/routing-snapshot.ts';
+import { MigrationError } from '../../config/migration-error.ts';
+import { connectServer } from '../wire/connect-server.ts';
+import { readErrorFields } from '../wire/error-fields.ts';
+import type { Verdict } from '../wire/framing.ts';
+import { Leg } from './leg.ts';
+import type { LegOwner } from './leg.ts';
+import type { SessionCore } from './session-core.ts';
+
+const RETRY_AFTER_MS = 1_000;
+
+const contextQuery = `SELECT pg_catalog.to_json(pg_catalog.current_schemas(false))::text,
+  (SELECT coalesce(pg_catalog.json_agg(relname), '[]')::text FROM pg_catalog.pg_class WHERE relnamespace = pg_catalog.pg_my_temp_schema() AND relkind IN ('r', 'p', 'v', 'm', 'f', 'S')),
+  pg_catalog.current_setting('default_transaction_isolation'), pg_catalog.current_setting('default_transaction_read_only')`;
+
+/** Everything that is not the server's own default: of the role, the database, the start-up packet or the session. */
+const stateQuery = `SELECT pg_catalog.quote_literal(name), pg_catalog.quote_literal(pg_catalog.current_setting(name)) FROM pg_catalog.pg_settings
+  WHERE source IN ('database', 'user', 'database user', 'client', 'session', 'interactive') AND context IN ('user', 'superuser')
+    AND name NOT LIKE 'transaction\\_%'
+  UNION ALL SELECT '''role''', pg_catalog.quote_literal(pg_catalog.current_setting('role')) WHERE pg_catalog.current_setting('role') <> 'none'
+  UNION ALL SELECT NULL, pg_catalog.quote_ident(channel) FROM pg_catalog.pg_listening_channels() AS channel`;
+
+export class LocalLeg {
+  readonly #core: SessionCore;
+  readonly #owner: LegOwner;
+  #abort: (() => void) | undefined;
+  #failure: { readonly untilMs: number; readonly error: MigrationError } | undefined;
+  /** The session's state version that the open leg has. */
+  #version = 0;
+  #refreshing = false;
+  #bringingUp = false;
+
+  constructor(core: SessionCore, owner: LegOwner) {
+    this.#core = core;
+    this.#owner = owner;
+  }
+
+  /** Could not be reached a moment ago: what the source can answer is read there meanwhile. */
+  get down(): boolean {
+    if (this.#failure && this.#core.now() >= this.#failure.untilMs) this.#failure = undefined;
+    return this.#failure !== undefined;
+  }
+
+  /** Waits for the leg; refuses the statement when it could not be opened a moment ago. */
+  open(simple: boolean): Verdict {
+    const failure = this.down ? this.#failure : undefined;
+    if (failure) return this.#core.refuse(failure.error, simple);
+    this.openInBackground();
+    return this.#core.wait('leg');
+  }
+
+  openInBackground(): void {
+    if (this.#abort || this.#core.local) return;
+    const core = this.#core;
+    try {
+      const target = core.services.legs.target('local', core.identity);
+      const startup = new Map([...core.identity.startup, ['database', target.database]]);
+      this.#abort = connectServer(target, startup, core.services.limits.legConnectTimeoutMs, (outcome) => {
+        this.#abort = undefined;
+        if (!outcome.ok) {
+          this.#failed(new MigrationError('MIG001', 'local cannot be reached', { detail: outcome.error ? (readErrorFields(outcome.error, 0, outcome.error.length).get('M') ?? outcome.reason) : outcome.reason, hint: 'Check the local server; tables that still live on the source can be used meanwhile.' }));
+          return;
+        }
+        this.#version = 0;
+        core.local = new Leg('local', target, outcome, this.#owner);
+        core.services.runtime.log.debug('local leg opened', { session: core.identity.sessionId });
+        core.proceed('leg');
+      });
+    } catch (error) {
+      // Thrown before any wait: the caller's wait ends in the next turn.
+      setImmediate(() => this.#failed(error instanceof MigrationError ? error : new MigrationError('MIG090', undefined, { cause: error })));
+    }
+  }
+
+  /** STOP until the leg has the session's state; undefined when it has. */
+  bringUp(leg: Leg): Verdict | undefined {
+    const core = this.#core;
+    if (this.#version === core.stateVersion) return undefined;
+    const homeBusyInUnit = core.unit.segment !== undefined && (core.unit.leg === core.home || core.unit.leg === leg);
+    if (homeBusyInUnit || core.home.status === 'E') return undefined;
+    if (!this.#bringingUp) {
+      this.#bringingUp = true;
+      const version = core.stateVersion;
+      core.ask(core.home, stateQuery, (state) => {
+        if (leg.closed) return;
+        core.ask(leg, stateSql(state.rows), () => {
+          this.#bringingUp = false;
+          this.#version = version;
+          core.proceed('state');
+        });
+      });
+    }
+    return core.wait('state');
+  }
+
+  /** Reads search path, temporary tables and defaults again from the home leg. */
+  refreshContext(): Verdict {
+    const core = this.#core;
+    if (!this.#refreshing) {
+      this.#refreshing = true;
+      core.contextDirty = false;
+      core.ask(core.home, contextQuery, (reply) => {
+        this.#refreshing = false;
+        const [path, temporary, isolation, readOnly] = reply.rows[0] ?? [];
+        if (typeof path === 'string') core.searchPath = core.services.routes.searchPath(JSON.parse(path) as string[]);
+        const tables = new Map<string, Side>([...core.temporaryTables].filter(([, side]) => side === 'local'));
+        for (const name of JSON.parse(temporary ?? '[]') as string[]) tables.set(name, 'source');
+        core.temporaryTables = tables;
+        core.defaults = { isolation: isolation === 'repeatable read' || isolation === 'serializable' ? isolation : 'read committed', readOnly: readOnly === 'on' };
+        core.proceed('state');
+      });
+    }
+    return core.wait('state');
+  }
+
+  closed(): void {
+    this.#core.local = undefined;
+    this.#version = 0;
+    this.#bringingUp = false;
+    this.#core.statements.forget('local');
+    this.#core.temporaryTables = new Map([...this.#core.temporaryTables].filter(([, side]) => side === 'source'));
+    this.#core.proceed('state');
+  }
+
+  drop(): void {
+    this.#abort?.();
+  }
+
+  #failed(error: MigrationError): void {
+    const core = this.#core;
+    this.#failure = { untilMs: core.now() + RETRY_AFTER_MS, error };
+    core.services.runtime.log.warn('local leg could not be opened', { session: core.identity.sessionId, detail: error.detail });
+    core.proceed('leg');
+  }
+}
+
+/** Each setting by itself: one that local does not know must not keep the others from it. */
+function stateSql(rows: readonly (readonly (string | null)[])[]): string {
+  const settings = rows.filter(([name]) => name !== null);
+  const channels = rows.filter(([name]) => name === null).map(([, channel]) => `LISTEN ${channel ?? ''};`);
+  const blocks = settings.map(([name, value]) => `BEGIN PERFORM pg_catalog.set_config(${name ?? ''}, ${value ?? ''}, false); EXCEPTION WHEN OTHERS THEN NULL; END;`);
+  const apply = `BEGIN ${blocks.join('\n')} END`;
+  return `RESET ROLE; RESET ALL; UNLISTEN *; ${channels.join(' ')} DO ${dollarQuoted(apply)}`;
+}
+
+function dollarQuoted(text: string): string {
+  let tag = '$causeway$';
+  while (text.includes(tag)) tag = `$c${tag.slice(1)}`;
+  return `${tag}${text}${tag}`;
+}

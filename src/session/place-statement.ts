@@ -1,0 +1,170 @@
+/**
+ * From a statement to the leg that is ready to run it: decide the route under the right snapshot, then make what the route needs true,
+ * one wait at a time. Called again from the start after each wait.
+ */
+import type { Side } from '../../catalog/routing-snapshot.ts';
+import { MigrationError } from '../../config/migration-error.ts';
+import type { TextFacts } from '../../grammar/sql/statement-facts.ts';
+import type { Route, SessionContext, TransactionContext } from '../route/route.ts';
+import { STOP } from '../wire/framing.ts';
+import type { Verdict } from '../wire/framing.ts';
+import type { Leg } from './leg.ts';
+import type { LocalLeg } from './local-leg.ts';
+import type { ReadIndex } from './read-index.ts';
+import type { LegRoute, SessionCore } from './session-core.ts';
+import type { TextTraits } from './text-traits.ts';
+import type { Parking } from './parking.ts';
+
+
+/** `verdict` is what the flow has to return at once; else the statement goes to `leg`. */
+export type Placement = { readonly verdict: Verdict } | { readonly verdict: undefined; readonly leg: Leg; readonly route: LegRoute };
+
+const homeRoute: LegRoute = { type: 'leg', leg: 'home', writes: false, touches: [], after: 'none', before: 'none', label: 'REMOTE' };
+
+export class PlaceStatement {
+  readonly #core: SessionCore;
+  readonly #localLeg: LocalLeg;
+  readonly #readIndex: ReadIndex;
+  readonly #parking: Parking;
+
+  constructor(core: SessionCore, localLeg: LocalLeg, readIndex: ReadIndex, parking: Parking) {
+    this.#core = core;
+    this.#localLeg = localLeg;
+    this.#readIndex = readIndex;
+    this.#parking = parking;
+  }
+
+  /** The route of a whole text, or the verdict to wait with. `control` and single `transaction_control` are not for a leg. */
+  route(traits: TextTraits): Route | Verdict {
+    const stop = this.#contextFresh(traits);
+    return stop ?? this.#decide(this.#effective(traits));
+  }
+
+  /** `runs` is false for a Parse or Describe, which reads no rows. */
+  place(route: Route, simple: boolean, runs: boolean): Placement {
+    switch (route.type) {
+      case 'refuse':
+        return { verdict: this.#core.refuse(new MigrationError(route.code, route.message, { detail: route.detail, hint: route.hint }), simple) };
+      case 'park':
+        return { verdict: this.#parking.park(route.touches) };
+      case 'control':
+      case 'transaction_control':
+      case 'both_legs':
+        return this.#onLeg(homeRoute, simple, runs);
+      case 'leg':
+        return this.#onLeg(route, simple, runs);
+      default:
+        return route satisfies never;
+    }
+  }
+
+  #onLeg(route: LegRoute, simple: boolean, runs: boolean): Placement {
+    const core = this.#core;
+    const side: Side = route.leg === 'local' ? 'local' : 'source';
+    const leg = core.leg(side);
+    if (!leg) return { verdict: this.#localLeg.open(simple) };
+    const stop = this.#freeOfOtherLeg(leg, simple) ?? (side === 'local' ? this.#localReady(route, leg, runs) : undefined);
+    if (stop !== undefined) return { verdict: stop };
+    if (core.exclusive) return { verdict: core.wait('drain') };
+    if (core.tx && !core.tx.begun[side]) this.#begin(leg);
+    this.#parking.unpark();
+    return { verdict: undefined, leg, route };
+  }
+
+  /** The other leg's answers come first; a unit that has run something there cannot go on here. */
+  #freeOfOtherLeg(leg: Leg, simple: boolean): Verdict | undefined {
+    const core = this.#core;
+    const { unit } = core;
+    if (unit.leg && unit.leg !== leg) {
+      if (unit.executed && !core.tx) return core.refuse(crossingUnit(unit.leg.side, leg.side), simple);
+      // Inside a block, or with nothing run yet, a Sync of our own ends nothing: the unit goes on over there.
+      return core.leaveLeg(simple) ?? core.wait('drain');
+    }
+    const other = leg === core.home ? core.local : core.home;
+    return other && (other.clientSegments > 0 || core.holding > 0) ? core.wait('drain') : undefined;
+  }
+
+  #localReady(route: LegRoute, leg: Leg, runs: boolean): Verdict | undefined {
+    if (runs && (this.#core.trackPending || (route.before === 'read_index' && this.#core.sourceSeen))) return this.#readIndex.start();
+    return this.#localLeg.bringUp(leg);
+  }
+
+  #begin(leg: Leg): void {
+    const core = this.#core;
+    const { tx } = core;
+    if (!tx) return;
+    tx.begun[leg.side] = true;
+    core.ask(leg, tx.replaySql, (reply) => {
+      if (reply.error && core.tx === tx) tx.failedOn = 'gateway';
+    });
+  }
+
+  #contextFresh(traits: TextTraits): Verdict | undefined {
+    const core = this.#core;
+    if (!core.contextDirty || !traits.needsSearchPath || core.tx?.failedOn !== undefined || core.services.view().trivial) return undefined;
+    if (core.unit.segment && core.unit.leg === core.home) return undefined;
+    return this.#localLeg.refreshContext();
+  }
+
+  /** EXECUTE goes where the statement behind the name goes. */
+  #effective(traits: TextTraits): TextTraits {
+    const { single } = traits;
+    if (single?.kind !== 'execute' || single.objectName === undefined) return traits;
+    const behind = this.#core.statements.get(single.objectName)?.traits;
+    return behind?.single?.kind === 'prepare' ? (behind.inner ?? traits) : (behind ?? traits);
+  }
+
+  /**
+   * Tables that the transaction has touched keep the route of its own snapshot: a barrier over them cannot have passed. A table that it
+   * has not touched may have moved since, and is routed as it is now.
+   */
+  #decide(traits: TextTraits): Route {
+    const core = this.#core;
+    const facts: TextFacts = traits.facts;
+    const { routes } = core.services;
+    const now = core.services.view().snapshot;
+    const context = this.#context();
+    const tx = core.tx;
+    if (traits.single?.flags.usesLastval && core.lastWrite === 'local' && traits.single.reads.length === 0) return { ...homeRoute, leg: 'local' };
+    if (!tx || tx.snapshot === now) return routes.decide(facts, now, context);
+    const pinned = routes.decide(facts, tx.snapshot, context);
+    if (pinned.type !== 'leg' || pinned.touches.every((table) => tx.touches.has(table))) return pinned.type === 'leg' ? pinned : routes.decide(facts, now, context);
+    const current = routes.decide(facts, now, context);
+    if (context.transaction?.isolation === 'read committed' || !tx.begun.source) return current;
+    if (current.type === 'leg' && current.leg === pinned.leg) return pinned;
+    return pinned.writes ? movedUnderneath : pinned;
+  }
+
+  #context(): SessionContext {
+    const core = this.#core;
+    return {
+      searchPath: core.searchPath,
+      temporaryTables: core.temporaryTables,
+      transaction: core.tx ? core.tx.context(core.defaults) : this.#implicitTransaction(),
+      leaseValid: core.services.control.leaseValid && !core.lagging && !this.#localLeg.down,
+    };
+  }
+
+  /** A pipeline that has run something is a transaction until its Sync. */
+  #implicitTransaction(): TransactionContext | undefined {
+    const { unit, defaults } = this.#core;
+    if (!unit.executed || !unit.leg) return undefined;
+    const { side } = unit.leg;
+    return { ...defaults, wroteOn: unit.wrote ? side : undefined, usedLegs: { source: side === 'source', local: side === 'local' }, holdsLocks: unit.wrote };
+  }
+}
+
+export function isVerdict(value: Route | Verdict): value is Verdict {
+  return value === STOP || typeof value === 'number';
+}
+
+const movedUnderneath: Route = {
+  type: 'refuse', code: 'MIG083', message: 'could not serialize access: a table has changed sides since the transaction began',
+  detail: 'The transaction runs at REPEATABLE READ or above, and its snapshot is older than the change.', hint: 'Run the transaction again.',
+};
+
+function crossingUnit(from: Side, to: Side): MigrationError {
+  return new MigrationError('MIG080', 'a pipeline outside a transaction block needs both sides', {
+    detail: `Its first statements ran on ${from}; this one has to run on ${to}.`, hint: 'Send a Sync between the statements, or use BEGIN and COMMIT.',
+  });
+}

@@ -1,0 +1,84 @@
+/**
+ * A session's prepared statements and portals, and on which leg each of them is.
+ *
+ * The protocol's Parse and SQL's PREPARE share one space of names. What made a statement is kept, so that it can be made again on the other
+ * leg when its route has changed.
+ */
+import type { Side } from '../../catalog/routing-snapshot.ts';
+import type { CommandResult } from './control-port.ts';
+import type { TextTraits } from './text-traits.ts';
+
+export interface PreparedStatement {
+  readonly name: string;
+  /** The Parse message, or the text of a PREPARE. */
+  readonly origin: { readonly type: 'parse'; readonly message: Buffer } | { readonly type: 'sql'; readonly text: string };
+  readonly traits: TextTraits;
+  /** The SQL of a Parse; undefined for texts that only legs see. */
+  readonly sql: string | undefined;
+  readonly on: { source: boolean; local: boolean };
+  /** Answer of a migration statement that a Describe has already run. */
+  described: CommandResult | undefined;
+}
+
+export interface Portal {
+  readonly statement: PreparedStatement | undefined;
+  /** The leg that holds it; `gateway` when no leg does. */
+  readonly at: Side | 'gateway';
+  /** Rows still to be sent, for portals of the gateway. */
+  result: { readonly answer: CommandResult; sent: number } | undefined;
+}
+
+export class PreparedStatements {
+  readonly #named = new Map<string, PreparedStatement>();
+  readonly #maxBytes: number;
+  #bytes = 0;
+  #unnamed: PreparedStatement | undefined;
+
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes;
+  }
+
+  get(name: string): PreparedStatement | undefined {
+    return name === '' ? this.#unnamed : this.#named.get(name);
+  }
+
+  /** False when the session's limit is reached. A name that is taken keeps what it has: the server will refuse the second. */
+  add(statement: PreparedStatement): boolean {
+    if (statement.name === '') {
+      this.#unnamed = statement;
+      return true;
+    }
+    if (this.#named.has(statement.name)) return true;
+    const bytes = size(statement);
+    if (this.#bytes + bytes > this.#maxBytes) return false;
+    this.#bytes += bytes;
+    this.#named.set(statement.name, statement);
+    return true;
+  }
+
+  remove(name: string): PreparedStatement | undefined {
+    const statement = this.get(name);
+    if (name === '') this.#unnamed = undefined;
+    else if (statement && this.#named.delete(name)) this.#bytes -= size(statement);
+    return statement;
+  }
+
+  clear(): void {
+    this.#named.clear();
+    this.#bytes = 0;
+  }
+
+  /** The leg is gone, and with it what was prepared there. */
+  forget(side: Side): void {
+    for (const statement of this.#named.values()) statement.on[side] = false;
+    if (this.#unnamed) this.#unnamed.on[side] = false;
+  }
+
+  get limitBytes(): number {
+    return this.#maxBytes;
+  }
+}
+
+function size(statement: PreparedStatement): number {
+  return 200 + statement.name.length + (statement.origin.type === 'parse' ? statement.origin.message.length : statement.origin.text.length);
+}

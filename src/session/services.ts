@@ -1,0 +1,90 @@
+/** What every session of a gateway shares, handed in by whoever starts the gateway. */
+import type { RoutingSnapshot, Side } from '../../catalog/routing-snapshot.ts';
+import type { Runtime } from '../../config/runtime.ts';
+import type { TextFacts } from '../../grammar/sql/statement-facts.ts';
+import type { Route, SessionContext } from '../route/route.ts';
+import type { ServerTarget } from '../wire/connect-server.ts';
+import type { ControlPort } from './control-port.ts';
+
+export interface FactsLookup {
+  /**
+   * Facts of the SQL text that stands at buffer[start, end), UTF-8, without its zero byte; the same object for the same text. A promise
+   * (which resolves always) for a text that is read elsewhere because of its size. Must not keep the buffer.
+   */
+  lookup(buffer: Buffer, start: number, end: number): TextFacts | Promise<TextFacts>;
+}
+
+export interface RouteDecider {
+  decide(facts: TextFacts, snapshot: RoutingSnapshot, context: SessionContext): Route;
+  /** Equal paths become the same object. */
+  searchPath(schemas: readonly string[]): readonly string[];
+}
+
+export interface LegTarget extends ServerTarget {
+  readonly database: string;
+}
+
+/** Where a client's leg goes, and with which credentials. */
+export interface LegConnector {
+  /** Throws a MigrationError when the client's user or database has no counterpart on that side. */
+  target(side: Side, login: { readonly user: string; readonly database: string }): LegTarget;
+}
+
+/** The position that the source has reached, asked for many sessions at once. `callback` gets undefined when it cannot be had. */
+export interface SourcePosition {
+  fetch(callback: (lsn: bigint | undefined) => void): void;
+}
+
+export interface GatewayLimits {
+  readonly maxConnections: number;
+  /** From the accepted socket to the end of authentication. */
+  readonly startupTimeoutMs: number;
+  readonly legConnectTimeoutMs: number;
+  /** Largest Query, Parse, Bind … that is held whole. CopyData and rows are streamed. */
+  readonly maxMessageBytes: number;
+  /** Texts of named prepared statements kept per session. */
+  readonly maxStatementBytes: number;
+  /** Input of a waiting session that is read ahead before its socket is paused. */
+  readonly readAheadBytes: number;
+  /** Longest wait of a COMMIT until local shows it, and of a read until local has caught up. */
+  readonly visibilityWaitMs: number;
+}
+
+export const defaultLimits: GatewayLimits = {
+  maxConnections: 10_000,
+  startupTimeoutMs: 30_000,
+  legConnectTimeoutMs: 10_000,
+  maxMessageBytes: 1 << 29,
+  maxStatementBytes: 64 << 20,
+  readAheadBytes: 256 << 10,
+  visibilityWaitMs: 10_000,
+};
+
+/** What the hot path asks about the snapshot, worked out once per snapshot. */
+export interface SnapshotView {
+  readonly snapshot: RoutingSnapshot;
+  /** No migrated table: everything goes raw to the home leg. */
+  readonly trivial: boolean;
+  /** Some table is read or written on local. */
+  readonly usesLocal: boolean;
+}
+
+export interface Services {
+  readonly runtime: Runtime;
+  readonly control: ControlPort;
+  readonly facts: FactsLookup;
+  readonly routes: RouteDecider;
+  readonly legs: LegConnector;
+  readonly sourcePosition: SourcePosition;
+  readonly limits: GatewayLimits;
+  view(): SnapshotView;
+}
+
+export function viewOf(snapshot: RoutingSnapshot): SnapshotView {
+  const routes = Object.values(snapshot.tables);
+  return {
+    snapshot,
+    trivial: routes.length === 0,
+    usesLocal: routes.some((route) => route.reads === 'local' || route.writes === 'local'),
+  };
+}

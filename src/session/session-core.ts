@@ -1,0 +1,331 @@
+/**
+ * The state of one client session and the few primitive moves on it; the flows (simple queries, extended queries,
+ * transaction control, migration statements) are built from these.
+ *
+ * Client messages are handled strictly in order. A message that cannot be handled yet is left unconsumed and the session
+ * waits for one named reason; when that has passed the same message is offered again and everything is decided anew. So parking,
+ * opening a leg and waiting for the stream are all the same to the flows, and answers never overtake each other.
+ */
+import type * as net from 'node:net';
+import type { Side } from '../../catalog/routing-snapshot.ts';
+import { MigrationError } from '../../config/migration-error.ts';
+import type { OpenTransaction } from '../execute/open-transaction.ts';
+import { Segment } from '../execute/segment.ts';
+import type { InternalReply } from '../execute/segment.ts';
+import { readyForQuery } from '../wire/backend-messages.ts';
+import type { TransactionStatus } from '../wire/backend-messages.ts';
+import { writeError, writeNotice } from '../wire/error-fields.ts';
+import type { ErrorFields } from '../wire/error-fields.ts';
+import { CUT, FrameScanner, PASS, STOP } from '../wire/framing.ts';
+import type { Verdict } from '../wire/framing.ts';
+import { execute, sync } from '../wire/frontend-messages.ts';
+import type { Route } from '../route/route.ts';
+import { errorFieldsOf } from './client-error.ts';
+import type { Leg } from './leg.ts';
+import { PreparedStatements } from './prepared-statements.ts';
+import type { Portal } from './prepared-statements.ts';
+import type { Services } from './services.ts';
+import { traitsOf } from './text-traits.ts';
+import type { TextTraits } from './text-traits.ts';
+
+export type WaitReason = 'drain' | 'leg' | 'state' | 'park' | 'visible' | 'answer' | 'facts';
+
+/** The extended-protocol messages since the last Sync. */
+export interface Unit {
+  leg: Leg | undefined;
+  segment: Segment | undefined;
+  /** Something was bound or executed on the leg: the implicit transaction cannot change legs any more. */
+  executed: boolean;
+  wrote: boolean;
+  /** An error was answered: everything up to Sync is dropped. */
+  skipping: boolean;
+}
+
+export interface ClientIdentity {
+  readonly sessionId: string;
+  readonly user: string;
+  readonly database: string;
+  readonly address: string;
+  /** The client's own start-up parameters, `user` and `database` left out. */
+  readonly startup: ReadonlyMap<string, string>;
+}
+
+export abstract class SessionCore {
+  readonly services: Services;
+  readonly identity: ClientIdentity;
+  readonly statements: PreparedStatements;
+  readonly portals = new Map<string, Portal>();
+  readonly unit: Unit = { leg: undefined, segment: undefined, executed: false, wrote: false, skipping: false };
+  abstract readonly home: Leg;
+  local: Leg | undefined;
+  tx: OpenTransaction | undefined;
+  /** The client has seen something of the source since its last read on local (RULES 18). */
+  sourceSeen = true;
+  /** It has written in `async` mode since then. */
+  trackPending = false;
+  /** Waiting was given up: reads go to the source until local has caught up (RULES 19). */
+  lagging = false;
+  /** No unit may be sent behind the one under way. */
+  exclusive = false;
+  /** A commit's answer is held back. */
+  holding = 0;
+  /** Grows with whatever may have changed settings or LISTENs on the home leg. */
+  stateVersion = 1;
+  searchPath: readonly string[] = defaultSearchPath;
+  temporaryTables: ReadonlyMap<string, Side> = new Map();
+  defaults: { isolation: 'read committed' | 'repeatable read' | 'serializable'; readOnly: boolean } = { isolation: 'read committed', readOnly: false };
+  /** Search path, temporary tables or defaults may have changed. */
+  contextDirty = true;
+  lastWrite: Side = 'source';
+  lastStatement: Buffer | string = '';
+  ended = false;
+  /** Facts of the message being handled, when they took time. */
+  protected largeText: TextTraits | undefined;
+
+  protected readonly socket: net.Socket;
+  protected readonly scanner: FrameScanner;
+  protected waiting: WaitReason | undefined;
+  #target: Leg | undefined;
+  /** Answered to the next message instead of handling it. */
+  protected refusal: ErrorFields | undefined;
+
+  constructor(services: Services, identity: ClientIdentity, socket: net.Socket) {
+    this.services = services;
+    this.identity = identity;
+    this.socket = socket;
+    this.statements = new PreparedStatements(services.limits.maxStatementBytes);
+    this.scanner = new FrameScanner(
+      {
+        message: (type, buffer, start, length) => this.clientMessage(type, buffer, start, length),
+        pass: (bytes) => this.#target?.write(bytes),
+        violation: (reason) => this.protocolViolation(reason),
+      },
+      { maxMessageBytes: services.limits.maxMessageBytes, streamed: 'd' },
+    );
+  }
+
+  abstract clientMessage(type: number, buffer: Buffer, start: number, length: number): Verdict;
+  abstract protocolViolation(reason: string): void;
+
+  now(): number {
+    return this.services.runtime.clock.monotonicMs();
+  }
+
+  leg(side: Side): Leg | undefined {
+    return side === 'source' ? this.home : this.local;
+  }
+
+  // Towards the client
+
+  toClient(bytes: Buffer): void {
+    if (!this.socket.write(bytes)) {
+      this.home.clientBackpressure(true);
+      this.local?.clientBackpressure(true);
+    }
+  }
+
+  notice(fields: ErrorFields): void {
+    this.toClient(writeNotice(fields));
+  }
+
+  get status(): TransactionStatus {
+    if (!this.tx) return 'I';
+    return this.tx.failedOn === undefined ? 'T' : 'E';
+  }
+
+  ready(): void {
+    this.toClient(readyForQuery(this.status));
+  }
+
+  // Towards the legs
+
+  /** The message being handled goes to this leg as it is. */
+  forward(leg: Leg): Verdict {
+    if (this.#target !== leg) {
+      this.scanner.flush();
+      this.#target = leg;
+    }
+    return PASS;
+  }
+
+  /** Bytes of the gateway's own, in front of the message being handled. */
+  send(leg: Leg, bytes: Buffer): void {
+    this.scanner.flush();
+    leg.write(bytes);
+  }
+
+  /** A segment that this message opens and closes. */
+  closedSegment(leg: Leg): Segment {
+    const segment = new Segment(this.now());
+    segment.closed = true;
+    leg.expect(segment);
+    return segment;
+  }
+
+  /** The unit's segment on this leg. */
+  unitSegment(leg: Leg): Segment {
+    const unit = this.unit;
+    if (unit.segment) return unit.segment;
+    const segment = new Segment(this.now());
+    leg.expect(segment);
+    unit.leg = leg;
+    unit.segment = segment;
+    return segment;
+  }
+
+  endUnit(): void {
+    const unit = this.unit;
+    if (unit.segment) unit.segment.closed = true;
+    unit.leg = undefined;
+    unit.segment = undefined;
+    unit.executed = false;
+    unit.wrote = false;
+    unit.skipping = false;
+  }
+
+  // Reading
+
+  /** Undefined while the text is being read elsewhere: the flow waits. */
+  traitsAt(buffer: Buffer, start: number, end: number): TextTraits | undefined {
+    if (this.largeText) return this.largeText;
+    const facts = this.services.facts.lookup(buffer, start, end);
+    if (!(facts instanceof Promise)) return traitsOf(facts);
+    void facts.then((read) => {
+      this.largeText = traitsOf(read);
+      this.proceed('facts');
+    });
+    this.wait('facts');
+    return undefined;
+  }
+
+  // Waiting
+
+  /** No answer to the client is under way. */
+  get drained(): boolean {
+    return this.home.clientSegments === 0 && this.holding === 0 && (this.local === undefined || this.local.clientSegments === 0);
+  }
+
+  /** Leaves the message unconsumed. */
+  wait(reason: WaitReason): Verdict {
+    this.waiting = reason;
+    return STOP;
+  }
+
+  /** STOP until every answer under way is complete; undefined when it is. */
+  untilDrained(): Verdict | undefined {
+    return this.drained ? undefined : this.wait('drain');
+  }
+
+  proceed(reason: WaitReason): void {
+    if (this.waiting !== reason || this.ended) return;
+    this.waiting = undefined;
+    this.scanner.resume();
+    this.flowClient();
+  }
+
+  abstract flowClient(): void;
+
+  /** The message is consumed; the next one is handled once `done` has been called. */
+  answerLater(start: (done: () => void) => void): Verdict {
+    let finished = false;
+    let suspended = false;
+    start(() => {
+      finished = true;
+      if (suspended) this.proceed('answer');
+    });
+    if (finished) return CUT;
+    suspended = true;
+    this.waiting = 'answer';
+    this.scanner.pause();
+    return CUT;
+  }
+
+  /** A query of the gateway's own, behind everything sent so far. */
+  ask(leg: Leg, sql: string, callback: (reply: InternalReply) => void): void {
+    this.scanner.flush();
+    leg.ask(sql, this.now(), callback);
+  }
+
+  /** Ends the unit's stay on its leg, so that the gateway itself can answer in order; undefined when nothing is under way. */
+  leaveLeg(simple: boolean): Verdict | undefined {
+    const { unit } = this;
+    if (unit.leg && unit.segment) {
+      if (unit.executed && !this.tx && !simple) return this.refuse(mixedPipeline, simple);
+      unit.segment.swallowReady = true;
+      unit.segment.plain = false;
+      unit.segment.closed = true;
+      this.send(unit.leg, sync);
+      unit.leg = undefined;
+      unit.segment = undefined;
+    }
+    return this.untilDrained();
+  }
+
+  /** Everything goes to the home leg as it is, transaction control included. */
+  get raw(): boolean {
+    const { tx } = this;
+    if (this.exclusive || !this.services.view().trivial || (this.local !== undefined && this.local.clientSegments > 0)) return false;
+    return tx === undefined || (tx.begun.source && !tx.begun.local && tx.failedOn !== 'gateway');
+  }
+
+  /** Touches, waits and counters of a statement that goes to a leg now. */
+  account(route: LegRoute, leg: Leg, segment: Segment, copiesIn: boolean): void {
+    const { control } = this.services;
+    for (const table of route.touches) control.countRoute(table, route.label);
+    if (route.writes) this.lastWrite = leg.side;
+    const { epoch } = this.services.view().snapshot;
+    if (this.tx) {
+      this.tx.ran(leg.side, route, epoch);
+      return;
+    }
+    this.unit.wrote ||= route.writes;
+    segment.addTouches(route.touches, epoch);
+    // In the middle of a COPY nothing can be asked.
+    if (route.after !== 'none') segment.holdFor(copiesIn && route.after === 'xid' ? 'position' : route.after);
+    if (segment.after === 'position') this.exclusive = true;
+  }
+
+  // Refusing
+
+  /** Answers the message being handled with an error, as the server would: a transaction fails, the rest of a pipeline is dropped. */
+  refuse(error: unknown, simple: boolean): Verdict {
+    return this.refuseWith(errorFieldsOf(error), simple);
+  }
+
+  refuseWith(fields: ErrorFields, simple: boolean): Verdict {
+    const { leg, segment } = this.unit;
+    if (leg && segment && !simple) {
+      // Executing a portal that is not there fails what the unit has done so far; the client gets our words for it.
+      this.send(leg, execute(POISON_PORTAL));
+      segment.plain = false;
+      segment.replaceError = writeError(fields);
+      this.unit.skipping = true;
+      return CUT;
+    }
+    const stop = this.untilDrained();
+    if (stop !== undefined) {
+      this.refusal = fields;
+      return stop;
+    }
+    this.countError(fields);
+    this.toClient(writeError(fields));
+    if (this.tx) this.tx.failedOn ??= 'gateway';
+    if (simple) this.ready();
+    else this.unit.skipping = true;
+    return CUT;
+  }
+
+  protected countError(fields: ErrorFields): void {
+    const code = /^MIG\d{3}/.exec(fields.message)?.[0] ?? fields.sqlstate;
+    this.services.runtime.metrics.count('scratchbird_gateway_errors_total', { code });
+  }
+}
+
+export type LegRoute = Extract<Route, { type: 'leg' }>;
+
+const mixedPipeline = new MigrationError('MIG080', 'a pipeline mixes statements for a server with ones that the gateway answers', {
+  detail: 'Its first statements ran on a server.', hint: 'Send a Sync between the statements.',
+});
+
+const POISON_PORTAL = 'causeway refused a statement';
+const defaultSearchPath: readonly string[] = ['public'];

@@ -1,0 +1,109 @@
+/** What a statement that is sent to a leg may change in the session, so that the other leg can be brought to it. Cautious: may say so too often. */
+import type { Side } from '../../catalog/routing-snapshot.ts';
+import type { StatementFacts } from '../../grammar/sql/statement-facts.ts';
+import type { Leg } from './leg.ts';
+import type { LocalLeg } from './local-leg.ts';
+import type { SessionCore } from './session-core.ts';
+import { traitsOf } from './text-traits.ts';
+import type { TextTraits } from './text-traits.ts';
+
+/** Settings that change where names lead, or how transactions begin. */
+const contextSettings = /^(?:search_path|role|session_authorization|default_transaction_.*|all)$/;
+
+export class SessionEffects {
+  readonly #core: SessionCore;
+  readonly #localLeg: LocalLeg;
+
+  constructor(core: SessionCore, localLeg: LocalLeg) {
+    this.#core = core;
+    this.#localLeg = localLeg;
+  }
+
+  /** `text` is asked for only when it has to be kept. */
+  apply(traits: TextTraits, leg: Leg, text: () => string): void {
+    for (const statement of traits.statements) this.#applyOne(statement, traits, leg, text);
+  }
+
+  #applyOne(statement: StatementFacts, traits: TextTraits, leg: Leg, text: () => string): void {
+    const core = this.#core;
+    switch (statement.kind) {
+      case 'prepare':
+        this.#prepared(statement, traits, leg, text);
+        break;
+      case 'deallocate':
+        this.#deallocated(statement, leg, text);
+        break;
+      case 'listen':
+      case 'unlisten':
+        this.#stateChanged(false);
+        this.#replicate(leg, text);
+        break;
+      case 'discard':
+        this.#discarded(statement, leg, text);
+        break;
+      case 'set':
+      case 'reset':
+        this.#stateChanged(statement.setting === undefined || contextSettings.test(statement.setting.name));
+        break;
+      case 'create_temp':
+        if (statement.objectName !== undefined) core.temporaryTables = new Map<string, Side>([...core.temporaryTables, [statement.objectName, leg.side]]);
+        if (core.tx) core.tx.changedSession = true;
+        break;
+      case 'ddl':
+        if (core.temporaryTables.size > 0 || /SCHEMA/.test(statement.command ?? 'SCHEMA')) core.contextDirty = true;
+        if (core.tx) core.tx.changedSession = true;
+        break;
+      case 'call':
+      case 'do':
+        this.#stateChanged(true);
+        break;
+      default:
+        if (statement.flags.sessionEffect && !statement.flags.advisoryLock) this.#stateChanged(true);
+    }
+  }
+
+  #stateChanged(contextToo: boolean): void {
+    const core = this.#core;
+    core.stateVersion += 1;
+    if (contextToo) core.contextDirty = true;
+    if (core.tx) core.tx.changedSession = true;
+  }
+
+  #prepared(statement: StatementFacts, traits: TextTraits, leg: Leg, text: () => string): void {
+    if (statement.objectName === undefined) return;
+    const own = traits.single ? traits : traitsOf({ type: 'sql', statements: [statement] });
+    const on = { source: leg.side === 'source', local: leg.side === 'local' };
+    // A text with several statements cannot be replayed for one of them: such a statement stays where it is.
+    this.#core.statements.add({ name: statement.objectName, origin: { type: 'sql', text: traits.single ? text() : '' }, traits: own, sql: undefined, on, described: undefined });
+  }
+
+  #deallocated(statement: StatementFacts, leg: Leg, text: () => string): void {
+    const { statements } = this.#core;
+    if (statement.objectName === undefined || statement.objectName === 'all') {
+      statements.clear();
+      this.#replicate(leg, () => 'DEALLOCATE ALL');
+    } else {
+      const other: Side = leg.side === 'source' ? 'local' : 'source';
+      if (statements.remove(statement.objectName)?.on[other]) this.#replicate(leg, text);
+    }
+  }
+
+  #discarded(statement: StatementFacts, leg: Leg, text: () => string): void {
+    const core = this.#core;
+    if (statement.objectName === 'all') {
+      core.statements.clear();
+      core.portals.clear();
+    }
+    if (statement.objectName === 'all' || statement.objectName === 'temp') core.temporaryTables = new Map();
+    this.#stateChanged(true);
+    this.#replicate(leg, text);
+  }
+
+  /** On the other leg too, when it is there and can be asked. LISTEN opens local, whose writers may notify. */
+  #replicate(leg: Leg, text: () => string): void {
+    const core = this.#core;
+    const other = leg === core.home ? core.local : core.home;
+    if (other && !(core.tx?.begun[other.side] ?? false) && core.unit.leg !== other) core.ask(other, text(), () => undefined);
+    else if (!other && core.services.view().usesLocal) this.#localLeg.openInBackground();
+  }
+}

@@ -1,0 +1,153 @@
+/** Simple queries: https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-SIMPLE-QUERY */
+import { randomBytes } from 'node:crypto';
+import { strongerWait } from '../execute/segment.ts';
+import { CUT, STOP } from '../wire/framing.ts';
+import type { Verdict } from '../wire/framing.ts';
+import { extendQuery } from '../wire/frontend-messages.ts';
+import { transactionAborted } from './client-error.ts';
+import type { ControlAnswer } from './control-answer.ts';
+import type { Leg } from './leg.ts';
+import type { PlaceStatement } from './place-statement.ts';
+import { isVerdict } from './place-statement.ts';
+import type { SessionCore } from './session-core.ts';
+import type { SessionEffects } from './session-effects.ts';
+import { isTransactionControl } from './text-traits.ts';
+import type { TextTraits } from './text-traits.ts';
+import { xidSql } from './transaction-control.ts';
+import type { TransactionControl } from './transaction-control.ts';
+
+export interface Flows {
+  readonly place: PlaceStatement;
+  readonly control: TransactionControl;
+  readonly answer: ControlAnswer;
+  readonly effects: SessionEffects;
+}
+
+export class SimpleQuery {
+  readonly #core: SessionCore;
+  readonly #flows: Flows;
+  /** Column name by which the appended query's answer is known; no client can guess it. */
+  readonly #nonce: Buffer;
+  readonly #xidSuffix: Buffer;
+
+  constructor(core: SessionCore, flows: Flows) {
+    this.#core = core;
+    this.#flows = flows;
+    const name = `causeway_${randomBytes(12).toString('hex')}`;
+    this.#nonce = Buffer.from(name);
+    // On a line of its own, so that a comment at the end of the client's text cannot swallow it.
+    this.#xidSuffix = Buffer.from(`\n;${xidSql} AS ${name}`);
+  }
+
+  handle(buffer: Buffer, start: number, length: number): Verdict {
+    const core = this.#core;
+    if (core.unit.skipping) return CUT;
+    if (buffer[start + length - 1] !== 0) return this.#raw(core.home);
+    const traits = core.traitsAt(buffer, start + 5, start + length - 1);
+    if (!traits) return STOP;
+    core.lastStatement = buffer.subarray(start + 5, Math.min(start + length - 1, start + 205));
+    if (traits.plain && core.raw && !core.unit.segment) return this.#raw(core.home);
+    const text = (): string => buffer.toString('utf8', start + 5, start + length - 1);
+    if (core.unit.segment) return this.#endsPipeline(core.unit.leg ?? core.home);
+    if (traits.control) return this.#migration(traits, text());
+    if (traits.single && isTransactionControl(traits.single)) return this.#transactionControl(traits, text);
+    if (core.tx?.failedOn !== undefined) return this.#inFailedBlock(traits);
+    return this.#statement(traits, buffer, start, length, text);
+  }
+
+  #raw(leg: Leg): Verdict {
+    this.#core.closedSegment(leg);
+    return this.#core.forward(leg);
+  }
+
+  /** A Query in the middle of a pipeline ends it, like a Sync. */
+  #endsPipeline(leg: Leg): Verdict {
+    const verdict = this.#core.forward(leg);
+    this.#core.endUnit();
+    return verdict;
+  }
+
+  #migration(traits: TextTraits, sql: string): Verdict {
+    const core = this.#core;
+    const route = traits.facts.type === 'migration' ? undefined : this.#flows.place.route(traits);
+    if (route !== undefined && isVerdict(route)) return route;
+    if (route?.type === 'refuse') return this.#flows.place.place(route, true, true).verdict ?? CUT;
+    const stop = core.untilDrained();
+    if (stop !== undefined) return stop;
+    if (core.tx?.failedOn !== undefined) return core.refuseWith(transactionAborted, true);
+    return core.answerLater((done) => this.#flows.answer.simple(sql, () => {
+      core.ready();
+      done();
+    }));
+  }
+
+  #transactionControl(traits: TextTraits, text: () => string): Verdict {
+    const core = this.#core;
+    const { single } = traits;
+    if (!single) return CUT;
+    if (this.#flows.control.forwards(single)) {
+      if (core.exclusive || (core.local !== undefined && core.local.clientSegments > 0)) return core.wait('drain');
+      this.#flows.control.predict(single, text());
+      return this.#raw(core.home);
+    }
+    const stop = core.untilDrained();
+    if (stop !== undefined) return stop;
+    return core.answerLater((done) => this.#flows.control.run(single, text(), (answer) => {
+      core.toClient(answer);
+      core.ready();
+      done();
+    }));
+  }
+
+  #inFailedBlock(traits: TextTraits): Verdict {
+    const core = this.#core;
+    const failedOn = core.tx?.failedOn;
+    const leg = failedOn === 'source' || failedOn === 'local' ? core.leg(failedOn) : undefined;
+    const bothOpen = core.tx?.sides.length === 2;
+    if (!leg || (bothOpen && traits.hasTransactionControl)) return core.refuseWith(transactionAborted, true);
+    return core.drained ? this.#raw(leg) : core.wait('drain');
+  }
+
+  #statement(traits: TextTraits, buffer: Buffer, start: number, length: number, text: () => string): Verdict {
+    const core = this.#core;
+    const route = this.#flows.place.route(traits);
+    if (isVerdict(route)) return route;
+    if (traits.hasTransactionControl && core.tx?.sides.length === 2) return this.#flows.place.place(controlOverTwoLegs, true, true).verdict ?? CUT;
+    const placement = this.#flows.place.place(route, true, true);
+    if (placement.verdict !== undefined) return placement.verdict;
+    const { leg } = placement;
+    this.#preparedThere(traits, leg);
+    this.#flows.effects.apply(traits, leg, text);
+    const segment = core.closedSegment(leg);
+    const txBefore = core.tx;
+    core.account(placement.route, leg, segment, false);
+    if (traits.hasTransactionControl) {
+      const after = strongerWait(txBefore?.after ?? 'none', placement.route.after);
+      if (after === 'xid' || after === 'position') {
+        segment.holdFor('position');
+        core.exclusive = true;
+      }
+    }
+    if (segment.after !== 'xid') return core.forward(leg);
+    segment.nonce = this.#nonce;
+    core.send(leg, extendQuery(buffer, start, length, this.#xidSuffix));
+    return CUT;
+  }
+
+  /** EXECUTE of a statement that was prepared on the other leg. */
+  #preparedThere(traits: TextTraits, leg: Leg): void {
+    for (const statement of traits.statements) {
+      const name = statement.kind === 'execute' ? statement.objectName : undefined;
+      const prepared = name === undefined ? undefined : this.#core.statements.get(name);
+      if (!prepared || prepared.on[leg.side] || prepared.origin.type !== 'sql' || prepared.origin.text === '') continue;
+      prepared.on[leg.side] = true;
+      this.#core.ask(leg, prepared.origin.text, () => undefined);
+    }
+  }
+}
+
+const controlOverTwoLegs = {
+  type: 'refuse', code: 'MIG080', message: 'a text that ends its own transaction cannot run while the transaction is on both sides',
+  detail: 'COMMIT, ROLLBACK and SAVEPOINT have to reach both sides.', hint: 'Send the statements one by one.',
+} as const;
+

@@ -1,0 +1,67 @@
+/** What the session asks about a text on every message, worked out once per distinct text. Pure. */
+import type { StatementFacts, StatementKind, TextFacts } from '../../grammar/sql/statement-facts.ts';
+
+export interface TextTraits {
+  readonly facts: TextFacts;
+  /** Answered by the migration control. */
+  readonly control: boolean;
+  /** Nothing in it changes what the session has to remember. */
+  readonly plain: boolean;
+  /** The only statement, when there is exactly one. */
+  readonly single: StatementFacts | undefined;
+  readonly statements: readonly StatementFacts[];
+  /** `prepare`: the traits of the statement inside. */
+  readonly inner: TextTraits | undefined;
+  readonly hasTransactionControl: boolean;
+  readonly hasCopyFrom: boolean;
+  /** Names relations without a schema, so that the session's search path counts. */
+  readonly needsSearchPath: boolean;
+}
+
+const transactionKinds: ReadonlySet<StatementKind> = new Set([
+  'begin', 'commit', 'rollback', 'savepoint', 'release', 'rollback_to', 'prepare_transaction', 'commit_prepared', 'rollback_prepared', 'set_transaction',
+]);
+
+const plainKinds: ReadonlySet<StatementKind> = new Set([
+  'select', 'insert', 'update', 'delete', 'merge', 'copy_to', 'truncate', 'lock', 'show', 'notify', 'explain', 'maintenance', 'empty', 'declare_cursor', 'fetch', 'close_cursor',
+]);
+
+export function isTransactionControl(facts: StatementFacts): boolean {
+  return transactionKinds.has(facts.kind);
+}
+
+const known = new WeakMap<TextFacts, TextTraits>();
+
+/** The same facts give the same traits. */
+export function traitsOf(facts: TextFacts): TextTraits {
+  let traits = known.get(facts);
+  if (!traits) {
+    traits = workOut(facts);
+    known.set(facts, traits);
+  }
+  return traits;
+}
+
+const nothing: readonly StatementFacts[] = [];
+
+function workOut(facts: TextFacts): TextTraits {
+  const statements = facts.type === 'sql' ? facts.statements : nothing;
+  const hasTransactionControl = statements.some(isTransactionControl);
+  const inner = statements.length === 1 && statements[0]?.kind === 'prepare' ? statements[0].inner : undefined;
+  return {
+    facts,
+    control: facts.type === 'migration' || statements.some((statement) => statement.flags.readsCatalog),
+    plain: facts.type === 'sql' && statements.every((statement) => plainKinds.has(statement.kind) && !statement.flags.sessionEffect && !statement.flags.readsCatalog),
+    single: statements.length === 1 ? statements[0] : undefined,
+    statements,
+    inner: inner && workOut({ type: 'sql', statements: [inner] }),
+    hasTransactionControl,
+    hasCopyFrom: statements.some((statement) => statement.kind === 'copy_from'),
+    needsSearchPath: statements.some(namesRelations),
+  };
+}
+
+function namesRelations(statement: StatementFacts): boolean {
+  const lists = [statement.reads, statement.writes, statement.ddl, statement.sequencesRead, statement.sequencesWritten];
+  return lists.some((list) => list.some((relation) => relation.schema === undefined)) || (statement.inner !== undefined && namesRelations(statement.inner));
+}

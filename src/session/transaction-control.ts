@@ -1,0 +1,232 @@
+/**
+ * BEGIN, COMMIT, ROLLBACK, SAVEPOINT … over up to two legs.
+ *
+ * As long as a block lives on the home leg alone and nothing has to be waited for, its control statements are forwarded and only
+ * tracked. Otherwise the gateway answers: BEGIN goes to a leg with the first statement that needs it there, the others to every leg of the
+ * block, the writing leg first, which decides.
+ */
+import type { Side } from '../../catalog/routing-snapshot.ts';
+import { MigrationError } from '../../config/migration-error.ts';
+import type { StatementFacts } from '../../grammar/sql/statement-facts.ts';
+import { OpenTransaction } from '../execute/open-transaction.ts';
+import type { InternalReply } from '../execute/segment.ts';
+import { commandComplete } from '../wire/backend-messages.ts';
+import { writeError } from '../wire/error-fields.ts';
+import { errorFieldsOf, transactionAborted } from './client-error.ts';
+import type { CommitWait } from './commit-wait.ts';
+import type { SessionCore } from './session-core.ts';
+
+/** `answer` holds notices and a CommandComplete or ErrorResponse. */
+export type ControlDone = (answer: Buffer, failed: boolean) => void;
+
+export const xidSql = 'SELECT pg_catalog.pg_current_xact_id_if_assigned()::text';
+
+export class TransactionControl {
+  readonly #core: SessionCore;
+  readonly #commitWait: CommitWait;
+
+  constructor(core: SessionCore, commitWait: CommitWait) {
+    this.#core = core;
+    this.#commitWait = commitWait;
+  }
+
+  /** The statement can go to the home leg as it is. */
+  forwards(facts: StatementFacts): boolean {
+    const { tx, services } = this.#core;
+    if (!tx) return facts.kind !== 'begin' || !services.view().usesLocal;
+    if (!tx.begun.source || tx.begun.local || tx.failedOn === 'gateway') return false;
+    return facts.kind !== 'commit' || tx.after === 'none' || tx.after === 'track';
+  }
+
+  /** What a forwarded statement will do to the block when it succeeds; what the leg says later corrects it. */
+  predict(facts: StatementFacts, sql: string): void {
+    const core = this.#core;
+    const { tx } = core;
+    const name = facts.objectName ?? '';
+    switch (facts.kind) {
+      case 'begin':
+        if (tx) break;
+        core.tx = this.#fresh(sql, facts);
+        core.tx.begun.source = true;
+        break;
+      case 'commit':
+      case 'rollback':
+      case 'prepare_transaction':
+        if (!tx) break;
+        core.tx = undefined;
+        this.ended(tx);
+        if (facts.transaction?.chain) this.#chain(tx, 'source');
+        break;
+      case 'savepoint':
+        tx?.savepoint(name, sql);
+        break;
+      case 'release':
+      case 'rollback_to':
+        tx?.unwind(name, facts.kind === 'rollback_to');
+        this.#sessionMayHaveChanged(tx);
+        break;
+      case 'set_transaction':
+        tx?.setModes(facts, sql);
+        break;
+      default:
+    }
+  }
+
+  /** The block is over, one way or the other. */
+  ended(tx: OpenTransaction): void {
+    this.#sessionMayHaveChanged(tx);
+    if (tx.after === 'track') this.#core.trackPending = true;
+  }
+
+  /** Runs it on the legs; nothing may be under way. */
+  run(facts: StatementFacts, sql: string, done: ControlDone): void {
+    const core = this.#core;
+    const { tx } = core;
+    if (facts.kind === 'begin' && !tx) {
+      core.tx = this.#fresh(sql, facts);
+      done(commandComplete(beginTag(sql)), false);
+    } else if (!tx) this.#onHome(sql, done);
+    else if (facts.kind === 'commit' || facts.kind === 'rollback' || facts.kind === 'prepare_transaction') this.#end(tx, facts, sql, done);
+    else if (tx.failedOn === 'gateway' && facts.kind !== 'rollback_to') done(writeError(transactionAborted), true);
+    else this.#inside(tx, facts, sql, done);
+  }
+
+  #inside(tx: OpenTransaction, facts: StatementFacts, sql: string, done: ControlDone): void {
+    const name = facts.objectName ?? '';
+    const known = facts.kind === 'savepoint' || facts.kind === 'set_transaction' || (facts.kind !== 'begin' && tx.hasSavepoint(name));
+    // What must fail fails on a server, in its own words.
+    if (tx.sides.length === 0 && !known) this.#begin(tx, 'source');
+    this.#everywhere(tx, sql, (answer, failed) => {
+      if (!failed) this.#applied(tx, facts, name, sql);
+      done(answer ?? commandComplete(tagOf(facts)), failed);
+    });
+  }
+
+  #applied(tx: OpenTransaction, facts: StatementFacts, name: string, sql: string): void {
+    if (facts.kind === 'savepoint') tx.savepoint(name, sql);
+    if (facts.kind === 'set_transaction') tx.setModes(facts, sql);
+    if (facts.kind !== 'release' && facts.kind !== 'rollback_to') return;
+    tx.unwind(name, facts.kind === 'rollback_to');
+    if (facts.kind === 'rollback_to') tx.failedOn = undefined;
+    this.#sessionMayHaveChanged(tx);
+  }
+
+  /** On every leg of the block; the answer is the first error, else the first leg's. */
+  #everywhere(tx: OpenTransaction, sql: string, done: (answer: Buffer | undefined, failed: boolean) => void): void {
+    const { sides } = tx;
+    if (sides.length === 0) done(undefined, false);
+    let open = sides.length;
+    let first: InternalReply | undefined;
+    let error: InternalReply | undefined;
+    for (const side of sides) {
+      this.#ask(side, sql, (reply) => {
+        if (side === sides[0]) first = reply;
+        if (reply.error) {
+          error ??= reply;
+          tx.failedOn ??= side;
+        }
+        open -= 1;
+        if (open === 0) done(answerOf(error ?? first), error !== undefined);
+      });
+    }
+  }
+
+  #end(tx: OpenTransaction, facts: StatementFacts, sql: string, done: ControlDone): void {
+    const { sides } = tx;
+    if (facts.kind === 'prepare_transaction' && sides.length !== 1) {
+      tx.failedOn ??= 'gateway';
+      done(writeError(errorFieldsOf(new MigrationError('MIG081', 'PREPARE TRANSACTION needs a transaction on exactly one side', { detail: `This one is on ${sides.join(' and ') || 'neither'}.` }))), true);
+      return;
+    }
+    const first = sides.includes(tx.failedOn as Side) ? (tx.failedOn as Side) : (tx.wroteOn ?? sides[0]);
+    if (first === undefined) {
+      this.#finish(tx, facts, undefined);
+      done(commandComplete(facts.kind === 'commit' && tx.failedOn === undefined ? 'COMMIT' : 'ROLLBACK'), false);
+      return;
+    }
+    this.#endOnLegs(tx, facts, sql, first, done);
+  }
+
+  #endOnLegs(tx: OpenTransaction, facts: StatementFacts, sql: string, first: Side, done: ControlDone): void {
+    const commits = facts.kind === 'commit' && tx.failedOn === undefined;
+    const text = facts.kind === 'commit' && tx.failedOn === 'gateway' ? `ROLLBACK${facts.transaction?.chain ? ' AND CHAIN' : ''}` : sql;
+    let xid: string | undefined;
+    if (commits && tx.after === 'xid' && tx.begun.source) this.#ask('source', xidSql, (reply) => (xid = reply.rows[0]?.[0] ?? undefined));
+    this.#ask(first, text, (reply) => {
+      const committed = commits && !reply.error && reply.tag === 'COMMIT';
+      const other = tx.sides.find((side) => side !== first);
+      const finish = (): void => {
+        this.#finish(tx, facts, reply.error && facts.kind !== 'prepare_transaction' ? undefined : first);
+        const answer = answerOf(reply) ?? commandComplete(reply.tag);
+        if (!committed) done(answer, reply.error !== undefined);
+        else this.#commitWait.start(tx.after, xid, [...tx.touches.keys()], () => done(answer, false));
+      };
+      if (other === undefined) finish();
+      else this.#ask(other, committed ? 'COMMIT' : 'ROLLBACK', finish);
+    });
+  }
+
+  /** `chainedOn`: the leg that has begun the next block by itself when the statement said AND CHAIN. */
+  #finish(tx: OpenTransaction, facts: StatementFacts, chainedOn: Side | undefined): void {
+    const core = this.#core;
+    if (core.tx === tx) core.tx = undefined;
+    if (tx.begun.source) core.sourceSeen = true;
+    this.ended(tx);
+    if (facts.transaction?.chain) this.#chain(tx, chainedOn);
+  }
+
+  #chain(tx: OpenTransaction, side: Side | undefined): void {
+    const core = this.#core;
+    core.tx = new OpenTransaction(core.services.view().snapshot, core.now(), tx.beginSql, { ...tx.modes, deferrable: undefined, chain: false });
+    if (side) core.tx.begun[side] = true;
+  }
+
+  #begin(tx: OpenTransaction, side: Side): void {
+    tx.begun[side] = true;
+    this.#ask(side, tx.replaySql, () => undefined);
+  }
+
+  #onHome(sql: string, done: ControlDone): void {
+    this.#ask('source', sql, (reply) => done(answerOf(reply) ?? commandComplete(reply.tag), reply.error !== undefined));
+  }
+
+  #ask(side: Side, sql: string, callback: (reply: InternalReply) => void): void {
+    const leg = this.#core.leg(side);
+    if (leg) this.#core.ask(leg, sql, callback);
+  }
+
+  #fresh(sql: string, facts: StatementFacts): OpenTransaction {
+    return new OpenTransaction(this.#core.services.view().snapshot, this.#core.now(), sql, facts.transaction);
+  }
+
+  /** A rollback takes SETs, temporary tables and LISTENs back. */
+  #sessionMayHaveChanged(tx: OpenTransaction | undefined): void {
+    if (!tx?.changedSession) return;
+    this.#core.stateVersion += 1;
+    this.#core.contextDirty = true;
+  }
+}
+
+function answerOf(reply: InternalReply | undefined): Buffer | undefined {
+  return reply && Buffer.concat([...reply.notices, reply.error ?? commandComplete(reply.tag)]);
+}
+
+/** The server's tag says how the block was begun. */
+export function beginTag(sql: string): string {
+  return /^(?:\s|--[^\n]*\n|\/\*[\s\S]*?\*\/)*start/i.test(sql) ? 'START TRANSACTION' : 'BEGIN';
+}
+
+function tagOf(facts: StatementFacts): string {
+  switch (facts.kind) {
+    case 'savepoint':
+      return 'SAVEPOINT';
+    case 'release':
+      return 'RELEASE';
+    case 'rollback_to':
+      return 'ROLLBACK';
+    case 'begin':
+      return 'BEGIN';
+    default:
+      return 'SET';
+  }
+}
