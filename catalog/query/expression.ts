@@ -5,7 +5,7 @@
 import type { A_Const, A_Expr, FuncCall, Node, SelectStmt, SortBy, SubLink, TypeCast } from 'libpg-query';
 import { aggregateNames, callAggregate, callFunction } from './functions.ts';
 import type { QueryMoment } from './functions.ts';
-import { binary, compare, distinct, not, unary } from './operators.ts';
+import { binary, compare, distinct, matched, not, unary } from './operators.ts';
 import { refuse } from './refusal.ts';
 import type { Scope } from './scope.ts';
 import { typeByName } from './sql-types.ts';
@@ -154,10 +154,9 @@ function operator(node: A_Expr, inner: (child: Node | undefined) => Typed): Type
     case 'AEXPR_NOT_DISTINCT':
       return distinct(inner(node.lexpr), inner(node.rexpr), node.kind === 'AEXPR_NOT_DISTINCT', location);
     case 'AEXPR_NULLIF': {
-      const value = inner(node.lexpr);
-      const equal = compare('=', value, inner(node.rexpr), location);
-      const kept = value.literal === undefined ? value : coerce(value, 'text');
-      return typed(`CASE WHEN ${equal.sql} THEN NULL ELSE ${kept.sql} END`, kept.type);
+      // Its type is that of the implied `=` (manual §9.18.3).
+      const [value, other] = matched('=', inner(node.lexpr), inner(node.rexpr), location);
+      return typed(`CASE WHEN ${compare('=', value, other, location).sql} THEN NULL ELSE ${value.sql} END`, value.type);
     }
     case 'AEXPR_IN':
       return inList(inner(node.lexpr), listOf(node.rexpr).map(inner), name === '<>', location);

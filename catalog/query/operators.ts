@@ -50,9 +50,10 @@ export function not(value: Typed): Typed {
   return typed(`(NOT ${value.sql})`, 'bool');
 }
 
-function matched(operator: string, left: Typed, right: Typed, at: number | undefined): readonly [Typed, Typed] {
+/** Both operands as the type that the operator takes. */
+export function matched(operator: string, left: Typed, right: Typed, at?: number): readonly [Typed, Typed] {
   const met = meetingType(left.type, right.type) ?? noOperator(operator, left, right, at);
-  const type: SqlType = met === 'unknown' ? 'text' : met;
+  const type: SqlType = met === 'unknown' || met === 'varchar' ? 'text' : met;
   return [coerce(left, type, at), coerce(right, type, at)];
 }
 

@@ -88,6 +88,8 @@ function plainSelect(statement: SelectStmt, scope: Scope, query: Translation, na
   const order = orderBy(statement, columns, scope, query);
   const sql = [
     `SELECT ${distinct}${columns.length === 0 ? 'NULL' : columns.map((column, index) => `${outputOf(column)} AS c${index + 1}`).join(', ')}`,
+    // SQLite takes HAVING without GROUP BY only where the list has an aggregate.
+    having !== '' && groups.length === 0 ? ', count(*) AS having_count' : '',
     from.length === 0 ? '' : ` FROM ${from.map((part) => (from.length > 1 && part.items.length > 1 ? `(${part.sql})` : part.sql)).join(', ')}`,
     where.length === 0 ? '' : ` WHERE ${where.join(' AND ')}`,
     groups.length === 0 ? '' : ` GROUP BY ${groups.map((group) => groupKey(group)).join(', ')}`,

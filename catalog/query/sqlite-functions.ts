@@ -60,8 +60,8 @@ const strictFunctions: Readonly<Record<string, Strict>> = {
   pg_iv_extract: (field, a) => formatDecimal(extractFromInterval(text(field).toLowerCase(), decodeInterval(text(a))) ?? unknownField(field)),
   pg_like: (value, pattern, insensitive) => BigInt(like(text(value), text(pattern), insensitive === 1n)),
   pg_join: (a, b) => bounded(text(a) + text(b)),
-  pg_lower: (a) => text(a).toLowerCase(),
-  pg_upper: (a) => text(a).toUpperCase(),
+  pg_lower: (a) => foldCase(text(a), (character) => character.toLowerCase()),
+  pg_upper: (a) => foldCase(text(a), (character) => character.toUpperCase()),
   pg_substr: (a, from, length) => substring(text(a), Number(from), length === undefined ? undefined : Number(length)),
   pg_left: (a, count) => [...text(a)].slice(0, Number(count)).join(''),
   pg_right: (a, count) => (Number(count) === 0 ? '' : [...text(a)].slice(Number(count) > 0 ? -Number(count) : -Number(count)).join('')),
@@ -196,6 +196,15 @@ function likeTokens(pattern: string): readonly string[] {
     }
   }
   return tokens;
+}
+
+/** One character for one, as the server's own locale provider does it: ß has no capital. */
+function foldCase(value: string, fold: (character: string) => string): string {
+  const folded = [...value].map((character) => {
+    const other = fold(character);
+    return [...other].length === 1 ? other : character;
+  });
+  return folded.join('');
 }
 
 function substring(value: string, from: number, length: number | undefined): string {
