@@ -62,7 +62,10 @@ function schemaError(error: unknown, subject: string): unknown {
 
 /** The arbiter of upserts (and the replica identity that rests on it). */
 export async function buildKey(client: ClientBase, schema: SchemaPlan): Promise<void> {
-  for (const index of schema.key) await buildIndex(client, index, false);
+  for (const index of schema.key) {
+    await buildIndex(client, index, false);
+    await addConstraint(client, index);
+  }
   const identity = schema.replicaIdentity;
   if (identity === undefined) return;
   const key = schema.key[0];
@@ -79,13 +82,16 @@ export interface BuildIndexesOptions {
   readonly onBuilt?: (index: string, finished: number, total: number) => void;
 }
 
-/** Secondary indexes in parallel, then exclusion constraints, one by one; ANALYZE, comments at the end. */
+/**
+ * Secondary indexes in parallel (CONCURRENTLY one by one: two of them on one table deadlock), then the constraints that rest on them, then
+ * exclusion constraints; comments and ANALYZE at the end.
+ */
 export async function buildIndexes(address: ServerAddress, schema: SchemaPlan, options: BuildIndexesOptions): Promise<void> {
   const queue = [...schema.indexes];
   const total = schema.indexes.length + schema.constraints.length;
   let finished = 0;
   const built = (step: IndexStep): void => options.onBuilt?.(step.name, ++finished, total);
-  const lanes = Math.max(1, Math.min(options.connections, queue.length));
+  const lanes = options.concurrently ? 1 : Math.max(1, Math.min(options.connections, queue.length));
   const clients = await Promise.all(Array.from({ length: lanes }, () => connectServer(address, { applicationName: 'causeway index build', ...(options.signal === undefined ? {} : { signal: options.signal }) })));
   try {
     await allSettledOrThrow(clients.map(async (client) => {
@@ -97,9 +103,10 @@ export async function buildIndexes(address: ServerAddress, schema: SchemaPlan, o
     }));
     const client = clients[0];
     if (client === undefined) return;
+    for (const step of schema.indexes) await addConstraint(client, step);
     for (const step of schema.constraints) {
       options.signal?.throwIfAborted();
-      await buildIndex(client, step, false);
+      await addConstraint(client, step);
       built(step);
     }
     for (const sql of schema.comments) await client.query(sql);
@@ -115,23 +122,29 @@ async function allSettledOrThrow(work: readonly Promise<void>[]): Promise<void> 
   if (failed !== undefined) throw failed.reason;
 }
 
+/** The index alone; constraints that can only be made whole are left to `addConstraint`. */
 async function buildIndex(client: ClientBase, step: IndexStep, concurrently: boolean): Promise<void> {
-  if (await hasConstraint(client, step)) return;
-  if (step.whole !== undefined && step.constraint !== undefined) {
-    const { name, timing } = step.constraint;
-    await runSql(client, `ALTER TABLE ${quoteTable(step.table)} ADD CONSTRAINT ${quoteIdent(await freeName(client, step.table.schema, name))} ${step.whole}${step.whole.includes(' DEFERRABLE') ? '' : timing}`, step.name);
-    return;
-  }
+  if (step.whole !== undefined || (await hasConstraint(client, step))) return;
   const found = await findIndex(client, step);
-  if (found !== undefined && !found.valid) await client.query(`DROP INDEX ${quoteTable({ schema: step.table.schema, name: found.name })}`);
-  const name = found?.valid === true ? found.name : await freeName(client, step.table.schema, step.name);
-  if (found?.valid !== true) {
-    await runSql(client, `CREATE ${step.unique ? 'UNIQUE ' : ''}INDEX ${concurrently && !step.onPartitioned ? 'CONCURRENTLY ' : ''}${quoteIdent(name)} ON ${quoteTable(step.table)} ${step.tail}`, step.name);
+  if (found?.valid === true) return;
+  if (found !== undefined) await client.query(`DROP INDEX ${quoteTable({ schema: step.table.schema, name: found.name })}`);
+  const name = await freeName(client, step.table.schema, step.name);
+  await runSql(client, `CREATE ${step.unique ? 'UNIQUE ' : ''}INDEX ${concurrently && !step.onPartitioned ? 'CONCURRENTLY ' : ''}${quoteIdent(name)} ON ${quoteTable(step.table)} ${step.tail}`, step.name);
+  if (step.comment !== null) await client.query(`COMMENT ON INDEX ${quoteTable({ schema: step.table.schema, name })} IS ${quoteLiteral(step.comment)}`);
+}
+
+/** Takes the table for itself: for a moment when the index is there, for the whole build otherwise. */
+async function addConstraint(client: ClientBase, step: IndexStep): Promise<void> {
+  if (step.constraint === undefined || (await hasConstraint(client, step))) return;
+  const table = quoteTable(step.table);
+  const { name, clause, timing } = step.constraint;
+  if (step.whole !== undefined) {
+    const free = await freeName(client, step.table.schema, name);
+    return runSql(client, `ALTER TABLE ${table} ADD CONSTRAINT ${quoteIdent(free)} ${step.whole}${step.whole.includes(' DEFERRABLE') ? '' : timing}`, step.name);
   }
-  if (step.constraint !== undefined) {
-    await runSql(client, `ALTER TABLE ${quoteTable(step.table)} ADD CONSTRAINT ${quoteIdent(name)} ${step.constraint.clause} USING INDEX ${quoteIdent(name)}${step.constraint.timing}`, step.name);
-  }
-  if (step.comment !== null && step.constraint === undefined) await client.query(`COMMENT ON INDEX ${quoteTable({ schema: step.table.schema, name })} IS ${quoteLiteral(step.comment)}`);
+  const index = await findIndex(client, step);
+  if (index === undefined) throw new MigrationError('MIG090', `index ${step.name} on ${table} was not built`);
+  await runSql(client, `ALTER TABLE ${table} ADD CONSTRAINT ${quoteIdent(index.name)} ${clause} USING INDEX ${quoteIdent(index.name)}${timing}`, step.name);
 }
 
 async function runSql(client: ClientBase, sql: string, subject: string): Promise<void> {

@@ -114,7 +114,8 @@ function planPreData(definition: TableDefinition, plan: TablePlan, options: Sche
   const steps: SchemaStep[] = [...schemas].map((schema) => ({ name: `schema ${schema}`, done: `to_regnamespace(${quoteLiteral(quoteIdent(schema))}) IS NOT NULL`, sql: [`CREATE SCHEMA IF NOT EXISTS ${quoteIdent(schema)}`] }));
   for (const type of definition.requiredTypes) {
     const sql = createType(type);
-    if (sql.length > 0) steps.push({ name: `type ${type.schema}.${type.name}`, done: `to_regtype(${quoteLiteral(quoteTable(type))}) IS NOT NULL`, sql });
+    const done = type.kind === 'extension' ? `EXISTS (SELECT 1 FROM pg_extension WHERE extname = ${quoteLiteral(type.extension)})` : `to_regtype(${quoteLiteral(quoteTable(type))}) IS NOT NULL`;
+    if (sql.length > 0) steps.push({ name: `type ${type.schema}.${type.name}`, done, sql });
   }
   const plain = sequences.filter((sequence) => !sequence.identity);
   for (const sequence of plain) {

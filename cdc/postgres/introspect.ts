@@ -9,7 +9,7 @@ import { readGrants, readPolicies, readRules, readTriggers, readViews } from './
 import { readColumns, readSequences } from './read-columns.ts';
 import { partitioningSql, readConstraints, readForeignKeys, readIndexes, readPartitions } from './read-constraints.ts';
 import { readJson, readServerVersion, withQualifiedNames } from './read-json.ts';
-import { readRequiredTypes } from './required-types.ts';
+import { readRequiredExtensions, readRequiredTypes } from './required-types.ts';
 import type { TableDefinition } from './table-definition.ts';
 
 /** Throws MIG010 when there is no such table (a view is none). */
@@ -41,10 +41,18 @@ export function findTable(client: ClientBase, table: QualifiedName): Promise<Tab
       sequences: await readSequences(client, oid),
       partitions: head.partitioning === null ? [] : await readPartitions(client, oid, has),
       grants: await readGrants(client, oid),
-      requiredTypes: await readRequiredTypes(client, columns.map((column) => column.typeOid)),
+      requiredTypes: await readRequired(client, oid, columns.map((column) => column.typeOid)),
       views: await readViews(client, oid),
     };
   });
+}
+
+/** Each extension once: one that a column's type comes from is named by the type. */
+async function readRequired(client: ClientBase, oid: number, typeOids: readonly number[]): Promise<TableDefinition['requiredTypes']> {
+  const types = await readRequiredTypes(client, typeOids);
+  const named = new Set(types.flatMap((type) => (type.kind === 'extension' ? [type.extension] : [])));
+  const extensions = (await readRequiredExtensions(client, oid)).filter((each) => each.kind === 'extension' && !named.has(each.extension));
+  return [...extensions, ...types];
 }
 
 type Head = Pick<TableDefinition, 'oid' | 'schema' | 'name' | 'kind' | 'persistence' | 'owner' | 'comment' | 'storageOptions' | 'withOids' | 'rowSecurity'

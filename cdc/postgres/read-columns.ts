@@ -57,7 +57,9 @@ export async function readSequences(client: ClientBase, tableOid: number): Promi
                    AND o.refclassid = 'pg_class'::regclass AND o.refobjid = $1 AND o.deptype IN ('a', 'i'))) l
       JOIN pg_class s ON s.oid = l.oid AND s.relkind = 'S' JOIN pg_namespace n ON n.oid = s.relnamespace JOIN pg_sequence q ON q.seqrelid = s.oid
      ORDER BY 1, 2`, [tableOid]);
-  return Promise.all(sequences.map(async (sequence) => ({ ...sequence, ...(await readSequencePosition(client, sequence)) })));
+  const positioned: SequenceDefinition[] = [];
+  for (const sequence of sequences) positioned.push({ ...sequence, ...(await readSequencePosition(client, sequence)) });
+  return positioned;
 }
 
 /** A position that may not be read (no privilege) is 0: the preflight tells of the missing grant. */

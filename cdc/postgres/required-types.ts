@@ -17,6 +17,20 @@ interface TypeRow {
 
 const firstUserOid = 16384;
 
+/** Extensions whose operator classes, functions, operators or types the table's indexes, constraints, defaults and partition key use. */
+export async function readRequiredExtensions(client: ClientBase, tableOid: number): Promise<RequiredType[]> {
+  return readJson<Extract<RequiredType, { kind: 'extension' }>>(client, `
+    WITH own AS (
+      SELECT 'pg_class'::regclass::oid AS classid, indexrelid AS objid FROM pg_index WHERE indrelid = $1
+      UNION ALL SELECT 'pg_constraint'::regclass, oid FROM pg_constraint WHERE conrelid = $1
+      UNION ALL SELECT 'pg_attrdef'::regclass, oid FROM pg_attrdef WHERE adrelid = $1
+      UNION ALL SELECT 'pg_class'::regclass, $1::int8::oid)
+    SELECT DISTINCT 'extension' AS kind, n.nspname AS schema, e.extname AS name, e.extname AS extension, e.extversion AS version
+      FROM own JOIN pg_depend d ON d.classid = own.classid AND d.objid = own.objid
+      JOIN pg_depend m ON m.classid = d.refclassid AND m.objid = d.refobjid AND m.deptype = 'e' AND m.refclassid = 'pg_extension'::regclass
+      JOIN pg_extension e ON e.oid = m.refobjid JOIN pg_namespace n ON n.oid = e.extnamespace ORDER BY 3`, [tableOid]);
+}
+
 export async function readRequiredTypes(client: ClientBase, typeOids: readonly number[]): Promise<RequiredType[]> {
   const found = new Map<number, RequiredType>();
   await visit(client, typeOids, found, new Set());
