@@ -33,7 +33,7 @@ export function helpRows(topic: string | undefined): readonly HelpRow[] {
 function statementRows(): readonly HelpRow[] {
   return statementTypes.map((type) => {
     const { form, effect } = syntaxTable[type];
-    return { topic: leadingWords(form), syntax: form, description: effect };
+    return { topic: topicOf(form), syntax: form, description: effect };
   });
 }
 
@@ -53,11 +53,11 @@ function optionRow(kind: OptionKind<unknown>, place: string, withDefault = true)
   return { topic: kind.name, syntax: `${kind.range}${fallback}`, description: `${kind.help} [${place}]` };
 }
 
-/** Words up to the first that is not fixed: `CREATE SERVER`, `SHOW MIGRATION STATUS`. */
-function leadingWords(form: string): string {
+/** What a statement is called: the words of its form that are always there, `CREATE SERVER`, `SHOW MIGRATION WHY`. */
+export function topicOf(form: string): string {
   const words = form.split(' ');
   const end = words.findIndex((word) => !/^[A-Z]+$/.test(word));
-  return words.slice(0, end < 0 ? words.length : end).join(' ');
+  return words.slice(0, end < 0 ? words.length : end).join(' ').replace(/( FOR)?( TABLE)?$/, '');
 }
 
 /** The form in lower case without its brackets. */

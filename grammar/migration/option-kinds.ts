@@ -192,22 +192,24 @@ function readNames(list: string): readonly (readonly string[])[] | undefined {
 }
 
 /**
- * Whether the text can stand between parentheses in a statement: every string, name, comment and bracket in it is closed
- * (a comment to the end of the line would swallow our closing parenthesis), and it holds no semicolon and no parameter.
- * The source checks the rest.
+ * Whether the text can stand between parentheses in a statement: every string, name, comment and bracket in it is closed, and
+ * it holds no semicolon and no parameter. It is read with the parentheses around it: they must be a pair, or something in it
+ * has closed ours, or a comment to the end of the line has swallowed it. The source checks the rest.
  */
 export function isPredicate(condition: string): boolean {
+  const whole = `(${condition})`;
   const open: string[] = [];
   let count = 0;
-  for (const token of tokens(`(${condition})`)) {
+  let lastEnd = 0;
+  for (const token of tokens(whole)) {
     if (token.kind === 'bad') return false;
     if (token.kind === 'end') break;
-    // Something behind the parenthesis that closes the first one.
     if (count > 0 && open.length === 0) return false;
     count += 1;
+    lastEnd = token.end;
     if (token.kind === 'symbol' && !bracketsMatch(open, token.text)) return false;
   }
-  return open.length === 0 && count > 2;
+  return open.length === 0 && lastEnd === whole.length && count > 2;
 }
 
 /** Keeps `open`, the stack of brackets; false for what does not match or has no place in a condition. */
