@@ -11,7 +11,7 @@ export interface FactsLookup {
    * Facts of the SQL text that stands at buffer[start, end), UTF-8, without its zero byte; the same object for the same text. A promise
    * (which resolves always) for a text that is read elsewhere because of its size. Must not keep the buffer.
    */
-  lookup(buffer: Buffer, start: number, end: number): TextFacts | Promise<TextFacts>;
+  facts(buffer: Buffer, start: number, end: number): TextFacts | Promise<TextFacts>;
 }
 
 export interface RouteDecider {

@@ -188,7 +188,7 @@ export abstract class SessionCore {
   /** Undefined while the text is being read elsewhere: the flow waits. */
   traitsAt(buffer: Buffer, start: number, end: number): TextTraits | undefined {
     if (this.largeText) return this.largeText;
-    const facts = this.services.facts.lookup(buffer, start, end);
+    const facts = this.services.facts.facts(buffer, start, end);
     if (!(facts instanceof Promise)) return traitsOf(facts);
     void facts.then((read) => {
       this.largeText = traitsOf(read);
