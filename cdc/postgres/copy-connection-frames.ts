@@ -13,6 +13,11 @@ export class CopyDataScan {
   /** Frames whose header has been seen. */
   frames = 0;
 
+  /** Bytes of the last frame that are still to come. */
+  get unfinished(): number {
+    return this.#remaining;
+  }
+
   /**
    * Returns the offset at which the run of `CopyData` bytes that starts at `from` ends: the end of `bytes`, the header of
    * another message, or a header that is not complete yet. Nothing is copied, payloads are skipped over.

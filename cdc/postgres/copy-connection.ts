@@ -20,8 +20,11 @@ export interface StatementResult {
   readonly rows: readonly (readonly (string | null)[])[];
 }
 
-/** Raw `CopyData` bytes and the number of rows that begin in them. Called on the read path: it may pause the connection. */
-export type CopySink = (bytes: Buffer, rows: number) => void;
+/**
+ * Raw `CopyData` bytes, the number of rows that begin in them, and the bytes of the last row that are still to come. Called on the
+ * read path: it may pause the connection.
+ */
+export type CopySink = (bytes: Buffer, rows: number, unfinished: number) => void;
 
 /** The socket ended, or was ended, while the connection was in use. */
 export class ConnectionLostError extends Error {
@@ -171,7 +174,7 @@ export class CopyConnection {
   #passRows(bytes: Buffer, from: number): number {
     const before = this.#scan.frames;
     const end = this.#scan.skip(bytes, from);
-    if (end > from) this.#request?.sink?.(bytes.subarray(from, end), this.#scan.frames - before);
+    if (end > from) this.#request?.sink?.(bytes.subarray(from, end), this.#scan.frames - before, this.#scan.unfinished);
     return end;
   }
 

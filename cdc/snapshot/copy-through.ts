@@ -39,18 +39,18 @@ export class CopyFailure extends Error {
 export async function copyThrough(source: CopyConnection, selectSql: string, target: CopyConnection, copySql: string, flow: CopyFlow): Promise<Copied> {
   const incoming = target.copyIn(copySql);
   const forward = new Forwarding(source, target, flow);
-  incoming.done.catch(() => (forward.isDiscarding = true));
-  const outgoing = source.copyOut(selectSql, (piece, rows) => forward.take(piece, rows));
+  incoming.done.catch(() => forward.stop());
+  const outgoing = source.copyOut(selectSql, (piece, rows, unfinished) => forward.take(piece, rows, unfinished));
   source.pause();
   await settled(incoming.ready);
   source.resume();
 
   const sourceError = await settled(outgoing);
-  const waitError = await settled(forward.idle());
-  if (!forward.isDiscarding) {
-    if (sourceError === undefined && waitError === undefined) target.endCopy();
-    else target.failCopy('the source ended the copy');
-  }
+  const waitError = await forward.ended();
+  // Half a row has been sent: there is no way to end this COPY but to end its connection.
+  if (forward.isTorn) await target.abandon();
+  else if (sourceError !== undefined || waitError !== undefined) target.failCopy('the source ended the copy');
+  else target.endCopy();
   const targetError = await settled(incoming.done);
   if (waitError !== undefined) throw waitError;
   if (sourceError !== undefined) throw new CopyFailure('source', sourceError);
@@ -59,15 +59,22 @@ export async function copyThrough(source: CopyConnection, selectSql: string, tar
   return { rows: Number(tag?.[1] ?? 0), bytes: forward.payloadBytes };
 }
 
-/** Hands pieces on in order. While one has to wait (rate, back-pressure, a fault point) the source is paused. */
+/**
+ * Hands pieces on in order. While one has to wait (rate, back-pressure, a fault point) the source is paused.
+ *
+ * A piece may end inside a row, and a server takes nothing else before it has the whole frame: after `stop` the rest of a row that has
+ * been begun is still sent, then nothing more.
+ */
 class Forwarding {
   readonly #source: CopyConnection;
   readonly #target: CopyConnection;
   readonly #flow: CopyFlow;
   #midway: (() => Promise<void>) | undefined;
   #waiting: Promise<void> | undefined;
-  /** The target takes nothing more. */
-  isDiscarding = false;
+  #failure: unknown;
+  #isStopped = false;
+  /** Bytes of the last frame sent that the target has not been sent yet. */
+  #owed = 0;
   payloadBytes = 0;
 
   constructor(source: CopyConnection, target: CopyConnection, flow: CopyFlow) {
@@ -77,47 +84,64 @@ class Forwarding {
     this.#midway = flow.midway;
   }
 
-  take(piece: Buffer, rows: number): void {
-    if (this.isDiscarding) return;
-    const delayMs = this.#flow.limit.book(rows);
-    if (this.#waiting || delayMs >= 1 || this.#midway) this.#hold(() => this.#forwardLater(piece, rows, delayMs));
-    else if (this.#forward(piece, rows) > this.#flow.backlogBytes) this.#hold(() => this.#target.drained());
+  get isTorn(): boolean {
+    return this.#owed > 0;
   }
 
-  /** Resolves when nothing waits any more; rejects with the first failure of a wait. */
-  async idle(): Promise<void> {
-    await this.#waiting;
+  stop(): void {
+    this.#isStopped = true;
   }
 
-  #forward(piece: Buffer, rows: number): number {
-    const backlog = this.#target.write(piece);
+  take(piece: Buffer, rows: number, unfinished: number): void {
+    const delayMs = this.#isStopped ? 0 : this.#flow.limit.book(rows);
+    if (this.#waiting || delayMs >= 1 || this.#midway) this.#hold(() => this.#forwardLater(piece, rows, unfinished, delayMs));
+    else if (this.#forward(piece, rows, unfinished) > this.#flow.backlogBytes) this.#hold(() => this.#target.drained());
+  }
+
+  /** Resolves when nothing waits any more, with the first failure of a wait. */
+  async ended(): Promise<unknown> {
+    while (this.#waiting) await this.#waiting;
+    return this.#failure;
+  }
+
+  #forward(piece: Buffer, rows: number, unfinished: number): number {
+    if (this.#isStopped) {
+      const rest = Math.min(this.#owed, piece.length);
+      this.#owed -= rest;
+      return rest === 0 ? 0 : this.#target.write(piece.subarray(0, rest));
+    }
+    this.#owed = unfinished;
     this.payloadBytes += piece.length;
     this.#flow.passed(rows, piece.length);
-    return backlog;
+    return this.#target.write(piece);
   }
 
-  async #forwardLater(piece: Buffer, rows: number, delayMs: number): Promise<void> {
-    if (delayMs >= 1) await this.#flow.clock.sleep(delayMs, this.#flow.signal);
-    if (this.isDiscarding) return;
-    if (this.#forward(piece, rows) > this.#flow.backlogBytes) await this.#target.drained();
+  async #forwardLater(piece: Buffer, rows: number, unfinished: number, delayMs: number): Promise<void> {
+    try {
+      if (delayMs >= 1 && !this.#isStopped) await this.#flow.clock.sleep(delayMs, this.#flow.signal);
+    } catch (error) {
+      this.#fail(error);
+    }
+    if (this.#forward(piece, rows, unfinished) > this.#flow.backlogBytes) await this.#target.drained();
     const midway = this.#midway;
     this.#midway = undefined;
     await midway?.();
   }
 
+  #fail(error: unknown): void {
+    this.#failure ??= error ?? new Error('unknown failure');
+    this.stop();
+  }
+
   #hold(work: () => Promise<void>): void {
     this.#source.pause();
-    // A piece behind a wait (one socket read can hold several) keeps its place; after a failure nothing follows.
-    const waiting = (this.#waiting ?? Promise.resolve()).then(work);
+    // A piece behind a wait (one read of the socket can hold several) keeps its place.
+    const waiting = (this.#waiting ?? Promise.resolve()).then(work).catch((error: unknown) => this.#fail(error)).then(() => {
+      if (this.#waiting !== waiting) return;
+      this.#waiting = undefined;
+      this.#source.resume();
+    });
     this.#waiting = waiting;
-    waiting.then(
-      () => {
-        if (this.#waiting !== waiting) return;
-        this.#waiting = undefined;
-        this.#source.resume();
-      },
-      () => this.#source.resume(),
-    );
   }
 }
 

@@ -163,6 +163,17 @@ describe('options', () => {
     expect(await pair.digest('target', 'picky')).toBe(await pair.digest('source', 'picky', '*', 'v <> 777'));
   });
 
+  it('keeps both connections in step when a row is refused while longer rows are half sent', async () => {
+    await table('long_rows', 'id int, t text', 'PRIMARY KEY (id)');
+    await pair.target.query('ALTER TABLE long_rows ADD CHECK (id <> 20)');
+    await pair.source.query("ALTER TABLE long_rows ALTER t SET STORAGE EXTERNAL; INSERT INTO long_rows SELECT g, repeat('x', 700000) FROM generate_series(1, 40) g");
+    const plan = await pair.plan('long_rows');
+    await expect(pair.load(plan, {}, pair.loader({}, 'load.mid_chunk:error'))).rejects.toMatchObject({ code: 'MIG090' });
+    const { result } = await pair.load(plan, { skipOnError: true, maxErrors: 1 });
+    expect(result).toMatchObject({ rowsLoaded: 39, errors: [{ key: 'id=20' }] });
+    expect(await pair.digest('target', 'long_rows')).toBe(await pair.digest('source', 'long_rows', '*', 'id <> 20'));
+  });
+
   it('refuses a target that holds rows of someone else, and clears it when told to', async () => {
     await table('occupied', 'id int', 'PRIMARY KEY (id)');
     await pair.source.query('INSERT INTO occupied VALUES (1)');
