@@ -65,7 +65,7 @@ export function parseSettings(yaml: string, origin: SettingsOrigin): Settings {
   const given = resolveNode(document.contents, { origin, problems, at, key: '' });
   if (problems.length > 0) throw new SettingsError(problems);
   const parsed = settingsSchema.safeParse(given ?? {});
-  if (!parsed.success) throw new SettingsError(parsed.error.issues.flatMap((issue) => describeIssue(issue, document, at)));
+  if (!parsed.success) throw new SettingsError(parsed.error.issues.flatMap((issue) => describeIssue(issue, document)).sort((a, b) => a.offset - b.offset).map(({ offset, text }) => `${at(offset)}: ${text}`));
   return { ...parsed.data, stateDirectory: path.resolve(origin.directory, parsed.data.stateDirectory) };
 }
 
@@ -122,15 +122,15 @@ function keyOf(pair: Pair): string {
 }
 
 /** A schema issue as messages; an unknown key is reported where the key stands, a missing one where its section begins. */
-function describeIssue(issue: z.core.$ZodIssue, document: Document, at: (offset: number | undefined) => string): string[] {
+function describeIssue(issue: z.core.$ZodIssue, document: Document): { readonly offset: number; readonly text: string }[] {
   const where = issue.path.map(String);
   if (issue.code === 'unrecognized_keys') {
-    return issue.keys.map((key) => `${at(offsetOfKey(document, [...where, key]))}: ${[...where, key].join('.')}: unknown setting${suggestion(key, where)}`);
+    return issue.keys.map((key) => ({ offset: offsetOfKey(document, [...where, key]), text: `${[...where, key].join('.')}: unknown setting${suggestion(key, where)}` }));
   }
   const isMissing = document.getIn(where.map(indexOrKey), true) === undefined;
   const expected = issue.message.replace(/^Invalid (input|option): /, '').replace(/, received .*$/, '');
   const text = isMissing && where.length > 0 ? `is missing: ${expected}` : expected;
-  return [`${at(offsetOfValue(document, where))}: ${where.join('.') || 'settings'}: ${text}`];
+  return [{ offset: offsetOfValue(document, where), text: `${where.join('.') || 'settings'}: ${text}` }];
 }
 
 function indexOrKey(part: string): string | number {
@@ -138,16 +138,16 @@ function indexOrKey(part: string): string | number {
 }
 
 /** Offset of the value at the path, or of the nearest thing around it that is there. */
-function offsetOfValue(document: Document, where: readonly string[]): number | undefined {
+function offsetOfValue(document: Document, where: readonly string[]): number {
   for (let length = where.length; length >= 0; length -= 1) {
     const node: unknown = length === 0 ? document.contents : document.getIn(where.slice(0, length).map(indexOrKey), true);
     const range = (node as Node | undefined)?.range;
     if (range) return range[0];
   }
-  return undefined;
+  return 0;
 }
 
-function offsetOfKey(document: Document, where: readonly string[]): number | undefined {
+function offsetOfKey(document: Document, where: readonly string[]): number {
   const parent: unknown = where.length === 1 ? document.contents : document.getIn(where.slice(0, -1).map(indexOrKey), true);
   const pair = isMap(parent) ? parent.items.find((item) => keyOf(item) === where.at(-1)) : undefined;
   return (pair?.key as Node | undefined)?.range?.[0] ?? offsetOfValue(document, where);

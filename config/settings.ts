@@ -1,8 +1,8 @@
 /**
  * Everything that the product is given: one strict schema, so that a misspelt key is an error and not a silent default.
  *
- * In the file names are `snake_case`, here `camelCase`; units are the last word of a name. `docs/configuration.md` and
- * `causeway.example.yaml` list the same keys; a test compares the example with this schema.
+ * In the file names are `snake_case`, here `camelCase`; units are the last word of a name. `causeway.example.yaml` lists the
+ * same keys with their defaults; a test compares the two.
  */
 import { z } from 'zod';
 
@@ -29,9 +29,9 @@ const pem = z.string().regex(/^-----BEGIN [A-Z0-9 ]+-----/m, 'expected PEM text 
 
 const ssl = section({
   mode: z.enum(['require', 'verify-ca', 'verify-full']).default('verify-full'),
-  ca: pem.optional(),
-  cert: pem.optional(),
-  key: pem.optional(),
+  ca: pem.exactOptional(),
+  cert: pem.exactOptional(),
+  key: pem.exactOptional(),
 });
 
 /** A server that exists already: the shape of `ServerAddress` in `cdc/postgres`. */
@@ -41,8 +41,8 @@ const server = section({
   port: port.default(5432),
   database: text,
   user: text,
-  password: z.string().optional(),
-  ssl: ssl.optional(),
+  password: z.string().exactOptional(),
+  ssl: ssl.exactOptional(),
 });
 
 /** A PostgreSQL of the product's own, with its data in `state_directory`; `sample` fills the source with the order system. */
@@ -63,16 +63,16 @@ const scramVerifier = z.string().regex(/^SCRAM-SHA-256\$\d+:[\w+/=]+\$[\w+/=]+:[
 
 const networkAddress = z.string().regex(/^([\da-fA-F.:]+)(\/\d{1,3})?$/, 'expected an IP address or network such as 10.0.0.0/8');
 
-const legCredentials = section({ user: text, password: z.string().optional() });
+const legCredentials = section({ user: text, password: z.string().exactOptional() });
 
 const user = z.strictObject({
   name: text,
-  password: z.string().min(1).optional(),
-  verifier: scramVerifier.optional(),
+  password: z.string().min(1).exactOptional(),
+  verifier: scramVerifier.exactOptional(),
   trust_from: z.array(networkAddress).default([]),
   operator: z.boolean().default(false),
-  source: legCredentials.optional(),
-  local: legCredentials.optional(),
+  source: legCredentials.exactOptional(),
+  local: legCredentials.exactOptional(),
 }).superRefine((given, context) => {
   if (given.password !== undefined && given.verifier !== undefined) context.addIssue({ code: 'custom', path: ['verifier'], message: 'expected either a password or a verifier, not both' });
   if (given.password === undefined && given.verifier === undefined && given.trust_from.length === 0) {
@@ -132,12 +132,12 @@ export const settingsSchema = section({
       if (users.findIndex((other) => other.name === name) < index) context.addIssue({ code: 'custom', path: [index, 'name'], message: `user "${name}" is listed twice` });
     });
   }),
-  tls: tls.optional(),
+  tls: tls.exactOptional(),
   migration: migration.prefault({}),
   /** How long a gateway worker serves an epoch without hearing from the control process (RULES 15). */
   lease_ms: milliseconds.min(100).default(3000),
   /** 32 bytes in base64 that encrypt stored credentials; default: a key file made in `state_directory`. */
-  credential_key: z.string().refine((given) => Buffer.from(given, 'base64').length === 32, 'expected 32 bytes in base64').optional(),
+  credential_key: z.string().refine((given) => Buffer.from(given, 'base64').length === 32, 'expected 32 bytes in base64').exactOptional(),
   limits: limits.prefault({}),
   timeouts: timeouts.prefault({}),
   log: section({

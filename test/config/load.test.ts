@@ -5,6 +5,7 @@ import * as path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { applyOverrides, readCommandLine } from '../../config/command-line.ts';
 import { defaultSettings, loadSettings, parseSettings, SettingsError } from '../../config/load.ts';
+import type { ServerAddress } from '../../cdc/postgres/server-address.ts';
 import type { Settings } from '../../config/settings.ts';
 import { settingsSchema } from '../../config/settings.ts';
 
@@ -39,6 +40,13 @@ describe('settings', () => {
     expect(defaultSettings('/here')).toMatchObject({ source: { kind: 'embedded', sample: true }, stateDirectory: '/here/.causeway/state' });
   });
 
+  test('a side that is a server is an address as it stands', () => {
+    const { source } = parse(`${minimal.replace('user: u', "user: u, password: '1', ssl: {mode: require}")}`);
+    if (source.kind !== 'server') throw new Error('expected a server');
+    const address: ServerAddress = source;
+    expect(address).toEqual({ kind: 'server', host: 'legacy', port: 5432, database: 'shop', user: 'u', password: '1', ssl: { mode: 'require' } });
+  });
+
   test.each([
     ['a port that is no port', 'listen: {port: 70000}', 'c.yaml:4:16: listen.port: '],
     ['a text for a number', 'migration:\n  max_retries: three', 'c.yaml:5:16: migration.max_retries: expected number'],
@@ -70,6 +78,7 @@ users:
 
   test('all mistakes are reported at once', () => {
     expect(problems(`${minimal}http: {port: 0}\nworkers: -1\nlease: 5\n`)).toHaveLength(3);
+    expect(problems('users: [{name: app}]\nbad: 1\nsource: {host: 1}\nhttp: {port: 0}\n').map((problem) => problem.split(':')[1])).toEqual(['1', '2', '3', '3', '3', '4']);
   });
 
   test('secrets come from the environment and from files; what is missing is named without being shown', () => {
