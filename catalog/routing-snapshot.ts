@@ -28,6 +28,8 @@ export interface TableRoute {
   readonly writesBlocked: boolean;
   readonly ddlBlocked: boolean;
   readonly quiescing: boolean;
+  /** While quiescing: transactions that hold locks are no longer let through either; the grace is over (RULES 21). */
+  readonly closed?: boolean;
 }
 
 export interface QualifiedName {

@@ -16,5 +16,6 @@ export interface PinnedTransaction {
 export function admitRoute(route: Route, newest: RoutingSnapshot, transaction: PinnedTransaction, leaseValid: boolean): Route {
   if (route.type !== 'leg') return route;
   const waiting = route.touches.filter((key) => newest.tables[key]?.quiescing === true && !transaction.touched.has(key));
-  return waiting.length === 0 || (transaction.holdsLocks && leaseValid) ? route : { type: 'park', touches: waiting };
+  const isClosed = waiting.some((key) => newest.tables[key]?.closed === true);
+  return waiting.length === 0 || (transaction.holdsLocks && leaseValid && !isClosed) ? route : { type: 'park', touches: waiting };
 }

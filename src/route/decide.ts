@@ -56,8 +56,9 @@ function isSessionStatement(facts: StatementFacts): boolean {
 function dataRoute(statements: readonly StatementFacts[], index: SnapshotIndex, session: SessionContext): Route {
   const text = needsOf(statements, { index, session, preferSource: prefersSource(session) });
   const touched = touchedTables(text);
-  const waiting = [...touched].filter(([, table]) => table.quiescing).map(([key]) => key);
-  if (waiting.length > 0 && !admittedOnOldSide(session)) return { type: 'park', touches: waiting };
+  const quiescing = [...touched].filter(([, table]) => table.quiescing);
+  const isClosed = quiescing.some(([, table]) => table.closed === true);
+  if (quiescing.length > 0 && (isClosed || !admittedOnOldSide(session))) return { type: 'park', touches: quiescing.map(([key]) => key) };
   const blocked = blockedNeed(text);
   if (blocked !== undefined) return blocked;
   const side = chooseSide(text, session);

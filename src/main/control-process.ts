@@ -1,0 +1,107 @@
+/** Wires the control process: catalog, control, link to the workers, HTTP. */
+import * as fs from 'node:fs';
+import * as os from 'node:os';
+import { loadOrCreateKey, credentialKey } from '../../catalog/credentials.ts';
+import type { Catalog } from '../../catalog/catalog.ts';
+import { openCatalogQuery } from '../../catalog/query/catalog-query.ts';
+import { openSqliteCatalog } from '../../catalog/sqlite/open-catalog.ts';
+import type { ServerAddress } from '../../cdc/postgres/server-address.ts';
+import { describeAddress } from '../../cdc/postgres/server-address.ts';
+import type { MigrationSettings } from '../../config/settings.ts';
+import { MigrationError } from '../../config/migration-error.ts';
+import { processClock } from '../../config/process-runtime.ts';
+import type { Runtime } from '../../config/runtime.ts';
+import type { StatedOptions } from '../../grammar/migration/options.ts';
+import { loadSqlParser } from '../../grammar/sql/parser.ts';
+import { Control } from '../migrate/control.ts';
+import { startOpsServer } from '../ops/http.ts';
+import type { MetricDelta, PrometheusMetrics } from '../ops/prometheus.ts';
+import { explainRoute, explanationLines } from '../route/explain-route.ts';
+import { listenForWorkers } from './control-server.ts';
+import { openFlow } from './open-flow.ts';
+import { homeServer } from './process-settings.ts';
+import type { ProcessSettings } from './process-settings.ts';
+import { routesOf } from '../migrate/routing-publisher.ts';
+
+export async function startControl(runtime: Runtime, metrics: PrometheusMetrics, handed: ProcessSettings): Promise<AsyncDisposable> {
+  const { settings, paths, source } = handed;
+  const stack = new AsyncDisposableStack();
+  try {
+    fs.mkdirSync(paths.spool, { recursive: true, mode: 0o700 });
+    const key = settings.credentialKey === undefined ? loadOrCreateKey(paths.credentialKey) : credentialKey(Buffer.from(settings.credentialKey, 'base64'));
+    const catalog = stack.use(openSqliteCatalog({ file: paths.catalog, key, clock: processClock }));
+    await catalog.acquire({ pid: process.pid, host: os.hostname() });
+    await registerHome(catalog, source, handed);
+    const query = stack.use(openCatalogQuery({ file: paths.catalog, clock: processClock }));
+    const parser = stack.use(await loadSqlParser());
+    const operators = new Set(settings.users.filter((user) => user.operator).map((user) => user.name));
+    const control = new Control(runtime, {
+      catalog, leaseMs: settings.leaseMs, homeServer, defaults: defaultsOf(settings.migration),
+      limits: {
+        switchTimeoutMs: settings.timeouts.cutoverMs, admitGraceMs: settings.timeouts.quiesceGraceMs, maxLagMs: 5_000, sequenceMargin: 1_000,
+        maxConcurrentMigrations: settings.migration.maxConcurrentMigrations,
+        retry: { initialMs: settings.migration.retryInitialDelayMs, maxMs: settings.migration.retryMaxDelayMs },
+      },
+      isOperator: (user) => settings.migration.enabled && operators.has(user),
+      isHome: async (name) => name === homeServer || sameServer(await addressOf(catalog, name), source),
+      openFlow: (name) => openFlow(runtime, handed, catalog, name, source),
+      onWorkerMetrics: (workerId, delta) => metrics.absorb(delta as MetricDelta, workerId),
+      texts: {
+        queryCatalog: async (sql) => query.query(sql),
+        explainRoute: async (statement, searchPath) => {
+          const facts = await parser.readFacts(statement);
+          const snapshot = { epoch: await catalog.epoch(), tables: routesOf(await catalog.tables()), ...control.relations };
+          return explanationLines(explainRoute(facts, snapshot, { searchPath: [...searchPath], temporaryTables: new Map(), transaction: undefined, leaseValid: true }));
+        },
+      },
+    });
+    stack.defer(() => control.stop());
+    stack.use(await listenForWorkers(paths.controlSocket, control.fleet));
+    await control.start();
+    stack.use(await startOpsServer(runtime, settings.http, {
+      metrics: () => metrics.text(),
+      health: async () => ({ reasons: (await owns(catalog)) ? [] : ['another control process has taken over the catalog'] }),
+      ready: () => ({ reasons: control.notReady() }),
+    }));
+    const owned = stack.move();
+    return { [Symbol.asyncDispose]: () => owned.disposeAsync() };
+  } catch (error) {
+    await stack.disposeAsync();
+    throw error;
+  }
+}
+
+async function owns(catalog: Catalog): Promise<boolean> {
+  return catalog.assertOwned().then(() => true, () => false);
+}
+
+/** The settings' source is a server like any other, and a migration source of the same name: START … FROM legacy works at once. */
+async function registerHome(catalog: Catalog, source: ServerAddress, handed: ProcessSettings): Promise<void> {
+  const options = { host: source.host, port: String(source.port), dbname: source.database };
+  if (await catalog.server(homeServer)) await catalog.alterServer(homeServer, options);
+  else await catalog.createServer({ name: homeServer, wrapper: 'postgres', options });
+  if (await catalog.source(homeServer)) return;
+  // Both databases are the product's own: what `app` may do on the source it may do on local.
+  const copyGrants = handed.settings.source.kind === 'embedded' && handed.settings.local.kind === 'embedded';
+  await catalog.createSource({ name: homeServer, serverName: homeServer, options: copyGrants ? { copyGrants } : {} });
+}
+
+async function addressOf(catalog: Catalog, name: string): Promise<Pick<ServerAddress, 'host' | 'port' | 'database'>> {
+  const server = await catalog.server(name);
+  if (!server) throw new MigrationError('MIG072', `no server ${name}`);
+  return { host: server.options['host'] ?? '', port: Number(server.options['port'] ?? 5432), database: server.options['dbname'] ?? '' };
+}
+
+function sameServer(a: Pick<ServerAddress, 'host' | 'port' | 'database'>, b: ServerAddress): boolean {
+  const plain = (host: string): string => (host === 'localhost' || host === '::1' ? '127.0.0.1' : host);
+  return describeAddress({ ...a, user: '', host: plain(a.host) }) === describeAddress({ host: plain(b.host), port: b.port, database: b.database, user: '' });
+}
+
+function defaultsOf(migration: MigrationSettings): StatedOptions {
+  return {
+    batchSize: migration.defaultBatchSize, parallelWorkers: migration.defaultParallelWorkers, cdcBatchSize: migration.cdcBatchSize,
+    // These need a column or a function of each table, so they can't be a default for all.
+    ...(migration.defaultConflictStrategy === 'timestamp_wins' || migration.defaultConflictStrategy === 'custom_merge' ? {} : { conflictStrategy: migration.defaultConflictStrategy }),
+    dualWriteMode: migration.defaultDualWriteMode, bulkLoadWrites: migration.defaultBulkLoadWrites === 'block' ? 'block' : 'capture',
+  };
+}

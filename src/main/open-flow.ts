@@ -1,0 +1,126 @@
+/** Opens everything between one server and local, and restores the streams to what the catalog says of each table. */
+import * as path from 'node:path';
+import type { Catalog } from '../../catalog/catalog.ts';
+import type { TableRecord } from '../../catalog/records.ts';
+import type { Conflict, ConflictStrategy } from '../../cdc/apply/conflict.ts';
+import { formatLsn } from '../../cdc/change.ts';
+import { runLoop } from '../../cdc/flow/run-loop.ts';
+import type { ServerAddress } from '../../cdc/postgres/server-address.ts';
+import { createPostgresLoader } from '../../cdc/snapshot/copy-table.ts';
+import { createChangeStream } from '../../cdc/stream/change-stream.ts';
+import type { ChangeStreamOptions, RestoredTable } from '../../cdc/stream/options.ts';
+import type { ChangeStream } from '../../cdc/ports.ts';
+import type { Runtime } from '../../config/runtime.ts';
+import { quoteTableName } from '../../grammar/names.ts';
+import type { TableName } from '../../grammar/names.ts';
+import { reversePlan, SourceFlow } from '../migrate/source-flow.ts';
+import { restorePosition } from '../migrate/stored-position.ts';
+import { detailsOf, displayName } from '../migrate/table-details.ts';
+import { toMigrationError } from '../migrate/trouble.ts';
+import type { ProcessSettings } from './process-settings.ts';
+
+const MEBI = 1024 * 1024;
+
+export async function openFlow(runtime: Runtime, handed: ProcessSettings, catalog: Catalog, serverName: string, source: ServerAddress): Promise<SourceFlow> {
+  const { settings, local, paths } = handed;
+  const token = BigInt(catalog.token ?? 0);
+  const strategies = new Map<string, ConflictStrategy>();
+  const names = streamNames(catalog.catalogId, serverName);
+  const memory = settings.migration.maxMemoryMb * MEBI;
+  const shared = (direction: 'forward' | 'reverse'): Omit<ChangeStreamOptions, 'name' | 'source' | 'target' | 'slotName' | 'publicationName' | 'spoolDirectory'> => ({
+    direction, token,
+    limits: { spoolBytes: settings.limits.spoolBytes, bufferBytes: Math.floor(memory / 8), batchChanges: settings.migration.cdcBatchSize, batchWaitMs: 100 },
+    onConflict: (conflict) => void saveConflict(runtime, catalog, conflict).catch((error: unknown) => runtime.log.error('a conflict could not be logged', { error: String(error) })),
+    onError: (tableId, error) => runtime.log.warn('a table left the shared stream', { tableId, direction, error: error.message }),
+    onSchemaChange: (tableId, change) => runtime.log.warn('the definition of a table in migration has changed', { tableId, differences: change.differences, position: formatLsn(change.position.lsn) }),
+    onBypassWrite: (tableId) => void countBypass(runtime, catalog, tableId),
+    onSkipped: (skipped) => void catalog.insertErrors([{ tableId: skipped.tableId, code: 'MIG011', message: 'a change was left out by RESUME … SKIP ROW', rowKey: skipped.key, sourceError: skipped.error?.message }]),
+    conflictStrategy: (tableId) => strategies.get(tableId) ?? { kind: 'source_wins' },
+  });
+  const forward = createChangeStream(runtime, { ...shared('forward'), ...names.forward, source, target: local, spoolDirectory: path.join(paths.spool, names.forward.name) });
+  const reverse = createChangeStream(runtime, { ...shared('reverse'), ...names.reverse, source: local, target: source, spoolDirectory: path.join(paths.spool, names.reverse.name) });
+  const records = (await catalog.tables()).filter((record) => record.sourceServer === serverName && record.completedAt === undefined);
+  for (const record of records) strategies.set(record.tableId, strategyOf(record));
+  await forward.restore(await Promise.all(records.filter(isCaptured).map((record) => restored(catalog, record, 'forward'))));
+  const hasReverse = records.some((record) => record.state === 'LOCAL_ONLY' || record.route.writes === 'local' || record.rollbackFrom !== undefined);
+  let isReverseRunning = false;
+  const runReverse = (): void => {
+    if (isReverseRunning) return;
+    isReverseRunning = true;
+    keepRunning(runtime, reverse);
+  };
+  const loader = createPostgresLoader(runtime, { source, target: local, token, memoryBytes: Math.floor(memory / 4) });
+  const noteStrategy = (record: TableRecord): void => void strategies.set(record.tableId, strategyOf(record));
+  const flow = new SourceFlow(runtime, { noteStrategy, serverName, source, local, forward, reverse, loader, catalog, token, runReverse });
+  await flow.prepare();
+  keepRunning(runtime, forward);
+  if (hasReverse) {
+    await reverse.restore(await Promise.all(records.filter((record) => record.route.writes === 'local').map((record) => restored(catalog, record, 'reverse'))));
+    runReverse();
+  }
+  return flow;
+}
+
+/** A stream that ends for good (a gap, another owner) is said loudly; its tables show the error through `health`. */
+function keepRunning(runtime: Runtime, stream: ChangeStream): void {
+  runLoop(runtime, stream.name, (signal) => stream.run(signal), runtime.signal).catch((error: unknown) => {
+    const { message, detail, hint } = toMigrationError(error);
+    runtime.log.error('a change stream has stopped', { stream: stream.name, error: message, detail, hint });
+  });
+}
+
+/** Slots and publications carry the catalog's own mark, so that two installations never share one. */
+function streamNames(catalogId: string, serverName: string) {
+  const mark = `${catalogId.replaceAll('-', '').slice(0, 8)}_${serverName.toLowerCase().replace(/[^a-z0-9_]/g, '_').slice(0, 24)}`;
+  const named = (direction: string) => ({ name: `${direction}_${mark}`, slotName: `causeway_${direction}_${mark}`, publicationName: `causeway_${direction}_${mark}` });
+  return { forward: named('forward'), reverse: named('reverse') };
+}
+
+function isCaptured(record: TableRecord): boolean {
+  return record.state !== 'NOT_STARTED';
+}
+
+async function restored(catalog: Catalog, record: TableRecord, direction: 'forward' | 'reverse'): Promise<RestoredTable> {
+  const intervals = (await catalog.intervals(record.tableId)).filter((interval) => interval.direction === direction);
+  const isHeld = record.state === 'BULK_LOADING' || record.state === 'PAUSED' || record.state === 'ERROR';
+  return {
+    plan: direction === 'forward' ? detailsOf(record).plan : reversePlan(record),
+    mode: isHeld ? 'spooling' : 'draining',
+    intervals: intervals.map((interval) => ({ from: restorePosition(interval.from), to: interval.to === undefined ? undefined : restorePosition(interval.to) })),
+  };
+}
+
+function strategyOf(record: TableRecord): ConflictStrategy {
+  const { conflictStrategy, conflictTimestampColumn, conflictMergeFunction } = record.options;
+  switch (conflictStrategy) {
+    case 'target_wins':
+      return { kind: 'target_wins' };
+    case 'timestamp_wins':
+      return typeof conflictTimestampColumn === 'string' ? { kind: 'timestamp_wins', column: conflictTimestampColumn } : { kind: 'source_wins' };
+    case 'custom_merge':
+      return { kind: 'custom_merge', function: quoteTableName(conflictMergeFunction as TableName) };
+    case 'fail_on_conflict':
+      return { kind: 'fail' };
+    default:
+      return { kind: 'source_wins' };
+  }
+}
+
+async function saveConflict(runtime: Runtime, catalog: Catalog, conflict: Conflict): Promise<void> {
+  const record = await catalog.table(conflict.tableId);
+  const strategy = conflict.strategy === 'fail' ? ('fail_on_conflict' as const) : conflict.strategy;
+  if (record) runtime.metrics.count('scratchbird_migration_conflicts_total', { table: displayName(record.source), resolution: strategy });
+  const names = record === undefined ? [] : detailsOf(record).plan.key;
+  const values: unknown = JSON.parse(conflict.key);
+  const key = Array.isArray(values) ? Object.fromEntries(values.map((value: unknown, index) => [names[index] ?? String(index), value])) : { key: conflict.key };
+  await catalog.insertConflicts([{
+    tableId: conflict.tableId, primaryKey: key, localValues: conflict.local, remoteValues: conflict.remote, localTimestamp: undefined,
+    remoteTimestamp: new Date(conflict.changedAtMs).toISOString(), strategy,
+    resolvedValues: conflict.outcome === 'target' ? conflict.local : conflict.outcome === 'source' ? conflict.remote : undefined, resolved: true,
+  }]);
+}
+
+async function countBypass(runtime: Runtime, catalog: Catalog, tableId: string): Promise<void> {
+  const record = await catalog.table(tableId);
+  if (record) runtime.metrics.count('scratchbird_gateway_bypass_writes_total', { table: displayName(record.source) });
+}

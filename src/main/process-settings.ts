@@ -1,0 +1,40 @@
+/** What the supervisor hands to the control and the gateway workers: the settings, with embedded servers turned into addresses. */
+import * as path from 'node:path';
+import type { Settings } from '../../config/settings.ts';
+import type { ServerAddress } from '../../cdc/postgres/server-address.ts';
+
+/** Name of the server and of the migration source for the settings' `source`. */
+export const homeServer = 'legacy';
+
+export interface ProcessSettings {
+  readonly settings: Settings;
+  readonly source: ServerAddress;
+  readonly local: ServerAddress;
+  readonly paths: StatePaths;
+}
+
+export interface StatePaths {
+  readonly catalog: string;
+  readonly credentialKey: string;
+  readonly spool: string;
+  /** Of the link between control and workers. */
+  readonly controlSocket: string;
+  readonly supervisorPid: string;
+  readonly embedded: string;
+}
+
+/** A Unix socket's path is at most 107 bytes long: a deep state directory gets its socket elsewhere. */
+const MAX_SOCKET_PATH = 100;
+
+export function statePaths(stateDirectory: string, temporaryDirectory: string, processId: number): StatePaths {
+  const at = (name: string): string => path.join(stateDirectory, name);
+  const socket = at('control.sock');
+  return {
+    catalog: at('catalog.db'),
+    credentialKey: at('credential.key'),
+    spool: at('spool'),
+    controlSocket: Buffer.byteLength(socket) <= MAX_SOCKET_PATH ? socket : path.join(temporaryDirectory, `causeway-${processId}.sock`),
+    supervisorPid: at('causeway.pid'),
+    embedded: at('postgres'),
+  };
+}

@@ -1,0 +1,102 @@
+/**
+ * The process that `npm start` runs: starts the embedded databases, the control and the gateway workers, restarts what
+ * ends, and stops everything in reverse order. It holds no state that matters: the catalog does.
+ */
+import { fork } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import cluster from 'node:cluster';
+import type { Worker } from 'node:cluster';
+import type { Runtime } from '../../config/runtime.ts';
+import type { ProcessSettings } from './process-settings.ts';
+
+/** Child → supervisor. */
+export type ChildMessage = { readonly type: 'ready' } | { readonly type: 'failed'; readonly message: string };
+
+export interface Supervised extends AsyncDisposable {
+  readonly pids: () => { readonly control: number | undefined; readonly workers: readonly number[] };
+}
+
+const RESTART_MS = 200;
+/** A child that never got ready this often in a row is not started again. */
+const MAX_FAILED_STARTS = 5;
+const STOP_MS = 15_000;
+
+export async function supervise(runtime: Runtime, main: string, handed: ProcessSettings, workers: number): Promise<Supervised> {
+  let isStopping = false;
+  const failure = Promise.withResolvers<never>();
+  failure.promise.catch(() => undefined);
+  let control: ChildProcess | undefined;
+
+  const startControl = async (failedStarts: number): Promise<void> => {
+    const child = fork(main, ['control'], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'], serialization: 'advanced' });
+    control = child;
+    child.send(handed);
+    const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+    const started = await untilReady(child, ended);
+    void ended.then(() => {
+      if (isStopping) return;
+      runtime.log.error('the control process ended; it is started again', { pid: child.pid });
+      setTimeout(() => void startControl(started === undefined ? 0 : failedStarts + 1).catch(failure.reject), RESTART_MS);
+    });
+    if (started !== undefined && (failedStarts === 0 && !isRunning(control) || failedStarts >= MAX_FAILED_STARTS)) throw new Error(started);
+  };
+
+  cluster.setupPrimary({ exec: main, args: ['worker'], serialization: 'advanced' });
+  const startWorker = async (): Promise<void> => {
+    const worker: Worker = cluster.fork();
+    worker.send(handed);
+    const ended = new Promise<void>((resolve) => worker.once('exit', () => resolve()));
+    void ended.then(() => {
+      if (isStopping) return;
+      runtime.log.error('a gateway worker ended; another one is started', { pid: worker.process.pid });
+      setTimeout(() => void startWorker().catch((error: unknown) => runtime.log.error('a gateway worker cannot be started', { error: String(error) })), RESTART_MS);
+    });
+    const problem = await untilReady(worker, ended);
+    if (problem !== undefined) throw new Error(problem);
+  };
+
+  const stop = async (): Promise<void> => {
+    isStopping = true;
+    const processes: (ChildProcess | undefined)[] = Object.values(cluster.workers ?? {}).map((worker) => worker?.process);
+    await Promise.all(processes.map((child) => endChild(child)));
+    await endChild(control);
+  };
+
+  try {
+    await startControl(0);
+    await Promise.all(Array.from({ length: workers }, () => startWorker()));
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return {
+    pids: () => ({ control: control?.pid, workers: Object.values(cluster.workers ?? {}).flatMap((worker) => worker?.process.pid ?? []) }),
+    [Symbol.asyncDispose]: stop,
+  };
+}
+
+function isRunning(child: ChildProcess | undefined): boolean {
+  return child !== undefined && child.exitCode === null && child.signalCode === null;
+}
+
+/** undefined once the child says that it is ready; else why it is not. */
+function untilReady(child: ChildProcess | Worker, ended: Promise<void>): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    const listen = (message: unknown): void => {
+      const said = message as ChildMessage;
+      if (said.type === 'ready') resolve(undefined);
+      if (said.type === 'failed') resolve(said.message);
+    };
+    child.on('message', listen);
+    void ended.then(() => resolve('the process ended while it was starting; the lines above say why'));
+  });
+}
+
+async function endChild(child: ChildProcess | undefined): Promise<void> {
+  if (!child || !isRunning(child)) return;
+  const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+  child.kill('SIGTERM');
+  const timer = setTimeout(() => child.kill('SIGKILL'), STOP_MS);
+  await ended;
+  clearTimeout(timer);
+}

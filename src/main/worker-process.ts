@@ -1,0 +1,92 @@
+/** Wires a gateway worker: link to the control, facts and routes, legs, the shared listening port. */
+import { createHash } from 'node:crypto';
+import type { Side } from '../../catalog/routing-snapshot.ts';
+import { emptySnapshot } from '../../catalog/routing-snapshot.ts';
+import type { ServerAddress } from '../../cdc/postgres/server-address.ts';
+import type { UserSettings } from '../../config/settings.ts';
+import type { Runtime } from '../../config/runtime.ts';
+import { FactsCache } from '../../grammar/sql/facts-cache.ts';
+import { loadSqlParser } from '../../grammar/sql/parser.ts';
+import type { PrometheusMetrics } from '../ops/prometheus.ts';
+import { RouteCache } from '../route/route-cache.ts';
+import { createGateway } from '../session/gateway.ts';
+import type { Gateway } from '../session/gateway.ts';
+import type { HoldingUnit } from '../session/control-port.ts';
+import type { LegConnector, LegTarget } from '../session/services.ts';
+import type { UserEntry } from '../session/users.ts';
+import { makeScramVerifier } from '../wire/scram.ts';
+import { createControlClient } from './control-client.ts';
+import type { ProcessSettings } from './process-settings.ts';
+import { createSourcePosition } from './source-position.ts';
+import type { Holding } from '../migrate/fleet-messages.ts';
+
+const METRICS_EVERY_MS = 1_000;
+const COMMAND_WAIT_MS = 15_000;
+
+export async function startWorker(runtime: Runtime, metrics: PrometheusMetrics, handed: ProcessSettings): Promise<AsyncDisposable> {
+  const { settings, paths, source } = handed;
+  const workerId = `worker-${process.pid}`;
+  const stack = new AsyncDisposableStack();
+  try {
+    const parser = stack.use(await loadSqlParser({ maxLength: settings.limits.statementBytes }));
+    const facts = new FactsCache(parser);
+    const sourcePosition = stack.use(createSourcePosition(source));
+    let gateway: Gateway | undefined;
+    const control = createControlClient(runtime, {
+      socketPath: paths.controlSocket, workerId, commandWaitMs: COMMAND_WAIT_MS,
+      fetchSourcePosition: (callback) => sourcePosition.fetch((lsn) => {
+        if (lsn !== undefined) callback(lsn);
+      }),
+      quiesceReport: (tables, epoch) => ({
+        holding: gateway?.quiesceReport(tables, epoch).holding.map(toHolding) ?? [],
+        parked: gateway?.parkedUnits(tables).map((unit) => ({ sessionId: unit.sessionId, sourcePid: unit.backendPids.source, localPid: unit.backendPids.local, parkedForMs: unit.parkedForMs })) ?? [],
+      }),
+      failParked: (sessionIds) => void gateway?.failParked(sessionIds),
+      onCancel: (pid, key) => void gateway?.cancel(pid, Buffer.from(key, 'hex')),
+    });
+    void control.run(runtime.signal);
+    await control.ready();
+    const routes = new RouteCache(emptySnapshot);
+    gateway = stack.use(await createGateway(runtime, {
+      listen: settings.listen, users: settings.users.map(toUser), legs: legConnector(handed), control, sourcePosition, routes,
+      facts, name: workerId,
+      // The same for every worker, and nobody else's to know: it comes from what only this installation has.
+      secret: createHash('sha256').update(paths.controlSocket).update(JSON.stringify(settings.users)).digest(),
+      limits: { maxConnections: settings.limits.maxConnections, startupTimeoutMs: settings.timeouts.startupMs, legConnectTimeoutMs: settings.timeouts.connectMs, maxStatementBytes: settings.limits.preparedBytesPerSession },
+      onUnknownCancel: (pid, key) => control.forwardCancel(pid, key.toString('hex')),
+      ...(settings.tls === undefined ? {} : { tls: settings.tls }),
+    }));
+    gateway.onUnitEnded(() => control.unitsChanged());
+    const timer = setInterval(() => control.sendMetrics(metrics.exportDelta()), METRICS_EVERY_MS);
+    stack.defer(() => clearInterval(timer));
+    const owned = stack.move();
+    return { [Symbol.asyncDispose]: () => owned.disposeAsync() };
+  } catch (error) {
+    await stack.disposeAsync();
+    throw error;
+  }
+}
+
+function toHolding(unit: HoldingUnit): Holding {
+  const { sessionId, user, clientAddress, backendPids, openForMs, lastStatement } = unit;
+  return { sessionId, user, clientAddress, sourcePid: backendPids.source, localPid: backendPids.local, openForMs, lastStatement };
+}
+
+function toUser(user: UserSettings): UserEntry {
+  const verifier = user.password === undefined ? user.verifier : makeScramVerifier(user.password);
+  return { name: user.name, trustFrom: user.trustFrom, ...(verifier === undefined ? {} : { verifier }) };
+}
+
+/** A user without credentials of its own for a side logs in there under its own name (trust, peer or a password-less rule). */
+function legConnector(handed: ProcessSettings): LegConnector {
+  const users = new Map(handed.settings.users.map((user) => [user.name, user]));
+  return {
+    target: (side: Side, login): LegTarget => {
+      const address: ServerAddress = side === 'source' ? handed.source : handed.local;
+      const credentials = users.get(login.user)?.[side];
+      const base = { host: address.host, port: address.port, database: address.database, ...(address.ssl === undefined ? {} : { ssl: address.ssl }) };
+      if (!credentials) return { ...base, user: login.user };
+      return { ...base, user: credentials.user, ...(credentials.password === undefined ? {} : { password: credentials.password }) };
+    },
+  };
+}

@@ -1,0 +1,120 @@
+/** SHOW MIGRATION PROGRESS, CONFLICTS, ERRORS, GROUPS, WHY, HELP; CHECK MIGRATION; EXPLAIN ROUTE; MIGRATION_ROW_COUNTS. */
+import { tableGroups } from '../../../cdc/postgres/groups.ts';
+import { findTable, listTables } from '../../../cdc/postgres/introspect.ts';
+import { preflightTable } from '../../../cdc/postgres/preflight.ts';
+import { quoteTable } from '../../../cdc/postgres/quote.ts';
+import { errorKinds, MigrationError } from '../../../config/migration-error.ts';
+import { helpRows } from '../../../grammar/migration/help.ts';
+import type { CheckMigration, ShowConflicts, ShowErrors, ShowHelp, ShowProgress, ShowWhy } from '../../../grammar/migration/statement.ts';
+import { displayName } from '../table-details.ts';
+import { nextStep, tableStatus } from '../table-status.ts';
+import { table } from './answer.ts';
+import type { SuccessfulAnswer } from './answer.ts';
+import { findRecord, same } from './command-context.ts';
+import type { CommandContext } from './command-context.ts';
+import { lagText, percentText } from './format.ts';
+
+const DEFAULT_BUCKETS = 24;
+const DEFAULT_LIMIT = 100;
+
+export async function showProgress(context: CommandContext, statement: ShowProgress): Promise<SuccessfulAnswer> {
+  const record = await findRecord(context, statement.table);
+  const sinceStart = Math.max(60_000, context.runtime.clock.now() - Date.parse(record.createdAt));
+  const lastMs = statement.lastMs ?? sinceStart;
+  const intervalMs = statement.intervalMs ?? Math.max(1000, Math.ceil(lastMs / DEFAULT_BUCKETS));
+  const buckets = await context.catalog.progress({ tableId: record.tableId, intervalMs, lastMs });
+  return table('SHOW', [['Time', 'timestamptz'], ['State'], ['Progress'], ['Rows', 'int8'], ['CDC Lag'], ['Pending', 'int8'], ['Applied', 'int8']],
+    buckets.map((bucket) => [bucket.from, bucket.state, percentText(bucket.rowsMigrated, bucket.rowsTotal), bucket.rowsMigrated, lagText(bucket.maxLagMs), bucket.pendingChanges, bucket.appliedChanges]));
+}
+
+export async function showConflicts(context: CommandContext, statement: ShowConflicts): Promise<SuccessfulAnswer> {
+  const record = statement.table === undefined ? undefined : await findRecord(context, statement.table);
+  const names = new Map((await context.catalog.tables()).map((each) => [each.tableId, displayName(each.source)]));
+  const found = await context.catalog.conflicts({ ...(record === undefined ? {} : { tableId: record.tableId }), unresolved: statement.unresolved, limit: statement.limit ?? DEFAULT_LIMIT });
+  return table('SHOW', [['Table'], ['Key', 'json'], ['Local', 'json'], ['Source', 'json'], ['Resolution'], ['Detected', 'timestamptz'], ['Resolved', 'timestamptz']],
+    found.map((each) => [names.get(each.tableId) ?? each.tableId, JSON.stringify(each.primaryKey), json(each.localValues), json(each.remoteValues), each.strategy, each.detectedAt, each.resolvedAt]));
+}
+
+function json(value: unknown): string | undefined {
+  return value === undefined ? undefined : JSON.stringify(value);
+}
+
+export async function showErrors(context: CommandContext, statement: ShowErrors): Promise<SuccessfulAnswer> {
+  const record = statement.table === undefined ? undefined : await findRecord(context, statement.table);
+  const names = new Map((await context.catalog.tables()).map((each) => [each.tableId, displayName(each.source)]));
+  const found = await context.catalog.errors({ ...(record === undefined ? {} : { tableId: record.tableId }), ...(statement.lastMs === undefined ? {} : { sinceMs: context.runtime.clock.now() - statement.lastMs }), limit: DEFAULT_LIMIT });
+  return table('SHOW', [['Time', 'timestamptz'], ['Table'], ['Code'], ['Category'], ['Message'], ['Row'], ['Detail'], ['Next']],
+    found.map((each) => [each.createdAt, each.tableId === undefined ? undefined : names.get(each.tableId), each.code, each.category, each.message, each.rowKey, each.sourceError, errorKinds[each.code].hint]));
+}
+
+export async function showGroups(context: CommandContext): Promise<SuccessfulAnswer> {
+  const records = await context.catalog.tables();
+  const flow = await context.flow(context.homeServer);
+  const groups = await flow.sourceAdmin.use((client) => tableGroups(client));
+  const alone = records.filter((record) => !groups.some((group) => group.tables.some((name) => same(name, record.source)))).map((record) => ({ tables: [record.source], ties: [] }));
+  const rows = [...groups, ...alone].flatMap((group, index) => group.tables.map((name) => {
+    const record = records.find((each) => same(each.source, name));
+    const ties = group.ties.filter((tie) => same(tie.a, name) || same(tie.b, name)).map((tie) => `${tie.reason.replace('_', ' ')} ${tie.name}`);
+    return [index + 1, displayName(name), record?.state ?? 'NOT_STARTED', [...new Set(ties)].join(', ')] as const;
+  }));
+  return table('SHOW', [['Group', 'int8'], ['Table'], ['State'], ['Tied by']], rows);
+}
+
+export async function showWhy(context: CommandContext, statement: ShowWhy): Promise<SuccessfulAnswer> {
+  const record = await findRecord(context, statement.table);
+  const { stream } = await tableStatus(context, record);
+  const rows: (readonly [string, string])[] = [];
+  if (record.state === 'ERROR' || record.lastError !== undefined) {
+    const [last] = await context.catalog.errors({ tableId: record.tableId, limit: 1 });
+    rows.push([`${record.lastError ?? last?.message ?? 'an error'}${last?.sourceError === undefined ? '' : ` (${last.sourceError})`}`, last === undefined ? '' : errorKinds[last.code].hint]);
+  }
+  if (stream?.error) rows.push([stream.error.message, stream.error instanceof MigrationError ? stream.error.hint : '']);
+  if (stream && stream.mode !== 'shared' && record.state !== 'BULK_LOADING') rows.push([`its changes are ${stream.mode}; ${stream.pendingChanges} wait to be applied`, 'wait, or look at what slows local down']);
+  if (stream && stream.pendingRereads > 0) rows.push([`${stream.pendingRereads} rows are to be read again from the source`, 'wait']);
+  const validation = await context.catalog.lastValidation(record.tableId);
+  if (record.state === 'DUAL_WRITE') rows.push([validation?.passed === false ? `the last validation found ${validation.mismatchedRows} rows that differ` : 'every chunk has to be validated before a cutover', nextStep(record)]);
+  if (rows.length === 0 || record.state === 'BULK_LOADING') rows.push([`the table is ${record.state}`, nextStep(record)]);
+  return table('SHOW', [['Why'], ['Next']], rows);
+}
+
+export function showHelp(statement: ShowHelp): SuccessfulAnswer {
+  return table('SHOW', [['Topic'], ['Syntax'], ['Description']], helpRows(statement.topic).map((row) => [row.topic, row.syntax, row.description]));
+}
+
+export async function checkMigration(context: CommandContext, statement: CheckMigration): Promise<SuccessfulAnswer> {
+  const source = await context.catalog.source(statement.source);
+  if (!source) throw new MigrationError('MIG072', `no migration source ${statement.source}`);
+  const flow = await context.flow(source.serverName);
+  const { scope } = statement;
+  const names = scope.type === 'schema'
+    ? await flow.sourceAdmin.use((client) => listTables(client, scope.schema))
+    : [{ schema: scope.table.schema ?? 'public', name: scope.table.name }];
+  if (names.length === 0) throw new MigrationError('MIG010', 'there is no table to check');
+  const companions = [...names, ...(await context.catalog.tables()).map((record) => record.source)];
+  const rows: (readonly (string | undefined)[])[] = [];
+  for (const name of names) {
+    if (!(await flow.sourceAdmin.use((client) => findTable(client, name)))) throw new MigrationError('MIG010', `source table ${displayName(name)} not found`);
+    const findings = await flow.sourceAdmin.use((client) => flow.localAdmin.use((local) => preflightTable(client, local, { tableId: '', table: name, companions })));
+    for (const finding of findings) rows.push([displayName(name), finding.severity, finding.errorCode ?? finding.code, finding.subject, finding.message, finding.remedy]);
+    if (findings.length === 0) rows.push([displayName(name), 'ok', undefined, undefined, 'nothing stands in the way', `START MIGRATION FOR TABLE ${displayName(name)} FROM ${statement.source};`]);
+  }
+  return table('CHECK MIGRATION', [['Table'], ['Severity'], ['Code'], ['Subject'], ['Finding'], ['Remedy']], rows);
+}
+
+/** SELECT * FROM MIGRATION_ROW_COUNTS(source) (specification §8.4): counted now, on both sides. */
+export async function rowCounts(context: CommandContext, sourceName: string): Promise<SuccessfulAnswer> {
+  const source = await context.catalog.source(sourceName);
+  if (!source) throw new MigrationError('MIG072', `no migration source ${sourceName}`);
+  const flow = await context.flow(source.serverName);
+  const records = (await context.catalog.tables()).filter((record) => record.sourceName === sourceName);
+  const rows: (readonly [string, string, string, string])[] = [];
+  for (const record of records) {
+    const sql = (name: typeof record.source): string => `SELECT count(*)::text AS n FROM ${quoteTable(name)}`;
+    const [local, remote] = await Promise.all([
+      flow.localAdmin.use((client) => client.query<{ n: string }>(sql(record.target))).then((result) => result.rows[0]?.n ?? '0', () => '-'),
+      flow.sourceAdmin.use((client) => client.query<{ n: string }>(sql(record.source))).then((result) => result.rows[0]?.n ?? '0'),
+    ]);
+    rows.push([displayName(record.source), local, remote, local === remote ? 'Yes' : 'No']);
+  }
+  return table('SELECT', [['Table'], ['Local Count', 'int8'], ['Remote Count', 'int8'], ['Match']], rows);
+}

@@ -1,0 +1,129 @@
+/** START MIGRATION: checks everything first, then creates the migrations; what is refused changes nothing. */
+import type { TableRecord } from '../../../catalog/records.ts';
+import type { QualifiedName } from '../../../catalog/routing-snapshot.ts';
+import { findTable, introspectTable, listTables } from '../../../cdc/postgres/introspect.ts';
+import { planTable } from '../../../cdc/postgres/plan-table.ts';
+import { firstRefusal, preflightTable } from '../../../cdc/postgres/preflight.ts';
+import { MigrationError } from '../../../config/migration-error.ts';
+import { mergeOptions } from '../../../grammar/migration/options.ts';
+import type { MigrationOptions, StatedOptions } from '../../../grammar/migration/options.ts';
+import type { StartMigration } from '../../../grammar/migration/statement.ts';
+import type { TableName } from '../../../grammar/names.ts';
+import { displayName } from '../table-details.ts';
+import { table, warning } from './answer.ts';
+import type { SuccessfulAnswer } from './answer.ts';
+import { same, searchSchemas } from './command-context.ts';
+import type { CommandContext } from './command-context.ts';
+import type { CommandNotice } from '../fleet-messages.ts';
+
+interface Intent {
+  readonly source: QualifiedName;
+  readonly target: QualifiedName;
+  readonly options: MigrationOptions;
+  readonly details: Readonly<Record<string, unknown>>;
+}
+
+export async function startMigration(context: CommandContext, statement: StartMigration): Promise<SuccessfulAnswer> {
+  const { catalog } = context;
+  const source = await catalog.source(statement.source);
+  if (!source) {
+    const known = (await catalog.sources()).map((each) => each.name);
+    throw new MigrationError('MIG072', `no migration source ${statement.source}`, { detail: `Sources: ${known.join(', ') || 'none'}.`, hint: 'CREATE MIGRATION SOURCE name FROM SERVER server; makes one.' });
+  }
+  if (!(await context.isHome(source.serverName))) {
+    throw new MigrationError('MIG074', `server ${source.serverName} is not the database that this gateway stands in front of`, {
+      detail: 'Statements for tables that have not been moved go to the source of the settings file; tables of another server could not be reached before they are moved.',
+      hint: 'Start a gateway with that server as its source.',
+    });
+  }
+  const options = mergeOptions(context.defaults, source.options as StatedOptions, statement.options);
+  refuseUnsupported(options);
+  const names = await tablesToStart(context, source.serverName, statement);
+  const notices: CommandNotice[] = [];
+  const intents: Intent[] = [];
+  const companions = [...names, ...(await catalog.tables()).map((record) => record.source)];
+  for (const name of names) intents.push(await prepare(context, source.serverName, name, options, companions, notices));
+  const records: TableRecord[] = [];
+  for (const intent of intents) records.push(await begin(context, source.name, source.serverName, intent));
+  await context.publisher.refreshRelations();
+  await context.publisher.publish();
+  for (const record of records) context.work.start(record.tableId);
+  return table('START MIGRATION', [['Table'], ['State'], ['Source'], ['Next']],
+    records.map((record) => [displayName(record.source), 'BULK_LOADING', source.name, 'SHOW MIGRATION STATUS;']), notices);
+}
+
+function refuseUnsupported(options: MigrationOptions): void {
+  if (options.dualWriteMode === 'two_phase') {
+    throw new MigrationError('MIG071', "dual_write_mode 'two_phase' is not available in this version", { hint: "Use 'sync' (COMMIT waits until local shows the write) or 'async'." });
+  }
+  if (options.cdcMode !== 'logical_replication') {
+    throw new MigrationError('MIG071', `cdc_mode '${options.cdcMode}' does not fit a PostgreSQL source`, { hint: "A PostgreSQL source is captured by 'logical_replication'." });
+  }
+}
+
+async function tablesToStart(context: CommandContext, serverName: string, statement: StartMigration): Promise<readonly QualifiedName[]> {
+  const flow = await context.flow(serverName);
+  const { scope } = statement;
+  if (scope.type === 'table') {
+    const schemas = scope.table.schema === undefined ? searchSchemas(context) : [scope.table.schema];
+    for (const schema of schemas) {
+      const found = await flow.sourceAdmin.use((client) => findTable(client, { schema, name: scope.table.name }));
+      if (found) return [{ schema, name: scope.table.name }];
+    }
+    throw new MigrationError('MIG010', `source table ${scope.table.schema === undefined ? '' : `${scope.table.schema}.`}${scope.table.name} not found`, { detail: `Looked in ${schemas.join(', ')} of server ${serverName}.` });
+  }
+  const listed = await flow.sourceAdmin.use((client) => listTables(client, scope.type === 'schema' ? scope.schema : undefined));
+  const running = await context.catalog.tables();
+  const isNamed = (list: readonly TableName[], name: QualifiedName): boolean => list.some((each) => each.name === name.name && (each.schema === undefined || each.schema === name.schema));
+  const unknown = [...statement.excluding, ...(statement.includingOnly ?? [])].filter((each) => !listed.some((name) => isNamed([each], name)));
+  if (unknown.length > 0) throw new MigrationError('MIG010', `not a table of this scope: ${unknown.map((each) => each.name).join(', ')}`);
+  const chosen = listed
+    .filter((name) => !isNamed(statement.excluding, name) && (statement.includingOnly === undefined || isNamed(statement.includingOnly, name)))
+    .filter((name) => !running.some((record) => same(record.source, name)));
+  if (chosen.length === 0) throw new MigrationError('MIG010', scope.type === 'schema' ? `schema ${scope.schema} has no table that is not in migration already` : 'there is no table that is not in migration already');
+  return chosen;
+}
+
+async function prepare(context: CommandContext, serverName: string, name: QualifiedName, options: MigrationOptions, companions: readonly QualifiedName[], notices: CommandNotice[]): Promise<Intent> {
+  const existing = await context.catalog.tableByName(name.schema, name.name);
+  if (existing && existing.state !== 'NOT_STARTED') {
+    throw new MigrationError('MIG073', `${displayName(name)} is in migration already (${existing.state})`, { hint: `SHOW MIGRATION STATUS FOR TABLE ${displayName(name)};` });
+  }
+  const flow = await context.flow(serverName);
+  const definition = await flow.sourceAdmin.use((client) => introspectTable(client, name));
+  const planOptions = {
+    tableId: '',
+    ...(options.columns === null ? {} : { columns: options.columns }),
+    ...(options.whereClause === null ? {} : { whereClause: options.whereClause }),
+    ...(options.targetSchema === null ? {} : { targetSchema: options.targetSchema }),
+    ...(options.targetTable === null ? {} : { targetTable: options.targetTable.name, ...(options.targetTable.schema === undefined ? {} : { targetSchema: options.targetTable.schema }) }),
+  };
+  const plan = planTable(definition, planOptions);
+  if (!same(plan.source, plan.target)) {
+    throw new MigrationError('MIG071', 'a table with another name on local cannot be routed by this version', { detail: `${displayName(plan.source)} would become ${displayName(plan.target)}, and statements would have to be rewritten.`, hint: 'Leave target_schema and target_table out.' });
+  }
+  const findings = await flow.sourceAdmin.use((source) => flow.localAdmin.use((local) => preflightTable(source, local, { ...planOptions, table: name, companions })));
+  const refusal = firstRefusal(findings, name);
+  if (refusal) throw refusal;
+  for (const finding of findings) if (finding.severity === 'warning') notices.push(warning(`${displayName(name)}: ${finding.message}`, undefined, finding.remedy));
+  const details = { plan, partitions: definition.partitions.map(({ schema, name: partition }) => ({ schema, name: partition })) };
+  return { source: plan.source, target: plan.target, options, details };
+}
+
+async function begin(context: CommandContext, sourceName: string, serverName: string, intent: Intent): Promise<TableRecord> {
+  const { catalog, actor, runtime } = context;
+  const created = await catalog.createTable({
+    sourceServer: serverName, sourceName, source: intent.source, target: intent.target,
+    options: intent.options as unknown as Readonly<Record<string, unknown>>, details: intent.details, startedBy: actor.user,
+    audit: { action: 'MIGRATION_START', actor, sourceServer: serverName, details: { table: displayName(intent.source) } },
+  });
+  const now = new Date(runtime.clock.now()).toISOString();
+  const plan = { ...(intent.details['plan'] as object), tableId: created.tableId };
+  await catalog.moveState(created.tableId, 'NOT_STARTED', 'BULK_LOADING', {
+    trigger: 'START MIGRATION',
+    route: { ddlBlocked: true, writesBlocked: intent.options.bulkLoadWrites === 'block' },
+    change: { details: { ...intent.details, plan, startedAt: now } },
+  });
+  return (await catalog.table(created.tableId)) ?? created;
+}
+

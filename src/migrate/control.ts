@@ -1,0 +1,228 @@
+/**
+ * The migration control: owns the catalog, the streams, the table drivers and the workers' routing.
+ *
+ * States: starting (recovers what a crash left: snapshot published, attempts completed or undone, streams restored) →
+ * running → stopping (drivers end, streams end, catalog given back).
+ */
+import type { Actor } from '../../catalog/audit.ts';
+import type { Catalog } from '../../catalog/catalog.ts';
+import type { TableRecord } from '../../catalog/records.ts';
+import type { VisibleAdvance } from '../../cdc/ports.ts';
+import { routingRelations } from '../../cdc/postgres/relations.ts';
+import { errorKinds, MigrationError } from '../../config/migration-error.ts';
+import type { Runtime } from '../../config/runtime.ts';
+import type { MigrationOptions } from '../../grammar/migration/options.ts';
+import { completeTable } from './commands/control-tables.ts';
+import type { CommandContext } from './commands/command-context.ts';
+import { groupRecords } from './commands/command-context.ts';
+import { runCommand } from './commands/run-command.ts';
+import type { CommandTexts } from './commands/run-command.ts';
+import { cutoverGroup } from './commands/switch-tables.ts';
+import type { ControlContext, ControlLimits } from './control-context.ts';
+import { endMigration } from './end-migration.ts';
+import type { CommandAnswer, CommandMessage, WorkerMessage } from './fleet-messages.ts';
+import { publishTableMetrics } from './table-metrics.ts';
+import { recoverSwitches } from './recovery.ts';
+import { RoutingPublisher } from './routing-publisher.ts';
+import type { RoutingRelations } from './routing-publisher.ts';
+import type { SourceFlow } from './source-flow.ts';
+import { driveTable } from './table-driver.ts';
+import { TableWork } from './table-work.ts';
+import { toMigrationError } from './trouble.ts';
+import { runValidation } from './validation-run.ts';
+import { WorkerFleet } from './worker-fleet.ts';
+import type { FleetWorker } from './worker-fleet.ts';
+
+export interface ControlParts {
+  readonly catalog: Catalog;
+  readonly limits: ControlLimits;
+  readonly leaseMs: number;
+  readonly homeServer: string;
+  readonly isHome: (serverName: string) => Promise<boolean>;
+  readonly isOperator: (user: string) => boolean;
+  readonly defaults: Partial<MigrationOptions>;
+  readonly texts: CommandTexts;
+  /** Opens streams and connections for a server; called once per server. */
+  readonly openFlow: (serverName: string) => Promise<SourceFlow>;
+  /** Runs the flow's streams until the process ends. */
+  readonly onWorkerMetrics: (workerId: string, delta: unknown) => void;
+}
+
+const SAMPLE_MS = 1_000;
+const RECOVERY_MS = 2_000;
+
+export class Control {
+  readonly fleet: WorkerFleet;
+  readonly work: TableWork;
+  readonly #runtime: Runtime;
+  readonly #parts: ControlParts;
+  readonly #context: ControlContext;
+  readonly #flows = new Map<string, Promise<SourceFlow>>();
+  readonly #background = new Set<string>();
+  #isRecovered = false;
+
+  constructor(runtime: Runtime, parts: ControlParts) {
+    this.#runtime = runtime;
+    this.#parts = parts;
+    this.fleet = new WorkerFleet(runtime, { leaseMs: parts.leaseMs }, { onRequest: (worker, message) => this.#onRequest(worker, message) });
+    const publisher = new RoutingPublisher(parts.catalog, this.fleet, (tables) => this.#readRelations(tables));
+    this.#context = { runtime, catalog: parts.catalog, fleet: this.fleet, publisher, flow: (name) => this.#flow(name), limits: parts.limits };
+    this.work = new TableWork(runtime, (tableId, signal) => driveTable(this.#context, tableId, this.#hooks(), signal));
+  }
+
+  /** Reasons why clients should not be sent here yet. */
+  notReady(): readonly string[] {
+    const reasons: string[] = [];
+    if (this.fleet.size === 0) reasons.push('no gateway worker is connected');
+    if (!this.#isRecovered) reasons.push('an unfinished change of authority is being recovered');
+    return reasons;
+  }
+
+  get relations(): RoutingRelations {
+    return this.#context.publisher.relations;
+  }
+
+  /** Brings everything back to where the catalog says it was. Retries what a server that is down prevents. */
+  async start(): Promise<void> {
+    const { catalog } = this.#parts;
+    await this.#clearQuiescing();
+    await this.#context.publisher.refreshRelations().catch((error: unknown) => this.#runtime.log.warn('views and sequences of the source could not be read yet', { error: String(error) }));
+    await this.#context.publisher.publish();
+    for (const { tableId, state } of await catalog.tables()) if (state !== 'ROLLBACK') this.work.start(tableId);
+    this.#loop('recovery', RECOVERY_MS, () => this.#recover());
+    this.#loop('samples', SAMPLE_MS, () => this.#sample());
+  }
+
+  async stop(): Promise<void> {
+    await this.work.stopAll();
+    for (const flow of this.#flows.values()) await flow.then((open) => open.close(), () => undefined);
+  }
+
+  async command(message: CommandMessage): Promise<CommandAnswer> {
+    try {
+      return await runCommand(this.#commandContext(message), this.#parts.texts, message.sql);
+    } catch (error) {
+      const trouble = toMigrationError(error);
+      if (trouble.code === 'MIG090') this.#runtime.log.error('a command failed', { error: error instanceof Error ? (error.stack ?? error.message) : String(error) });
+      return {
+        ok: false, code: trouble.code, message: trouble.message.replace(/^MIG\d+: /, ''), hint: trouble.hint,
+        ...(trouble.detail === undefined ? {} : { detail: trouble.detail }),
+        ...(trouble.position === undefined ? {} : { position: trouble.position }),
+      };
+    }
+  }
+
+  #commandContext(message: CommandMessage): CommandContext {
+    const actor: Actor = { user: message.user, clientIp: message.clientAddress, sessionId: message.sessionId };
+    return { ...this.#context, actor, isOperator: this.#parts.isOperator(message.user), searchPath: message.searchPath, work: this.work, defaults: this.#parts.defaults, homeServer: this.#parts.homeServer, isHome: this.#parts.isHome };
+  }
+
+  #flow(serverName: string): Promise<SourceFlow> {
+    const open = this.#flows.get(serverName);
+    if (open) return open;
+    const opening = this.#openFlow(serverName);
+    this.#flows.set(serverName, opening);
+    opening.catch(() => this.#flows.delete(serverName));
+    return opening;
+  }
+
+  async #openFlow(serverName: string): Promise<SourceFlow> {
+    const flow = await this.#parts.openFlow(serverName);
+    flow.forward.onVisible((advance) => this.#broadcastVisible(advance));
+    return flow;
+  }
+
+  #broadcastVisible(advance: VisibleAdvance): void {
+    this.fleet.broadcast({ type: 'visible', lsn: advance.position.lsn.toString(), xids: advance.transactionIds });
+  }
+
+  #onRequest(worker: FleetWorker, message: WorkerMessage): void {
+    switch (message.type) {
+      case 'command':
+        void this.command(message.request).then((result) => worker.channel.send({ type: 'result', id: message.id, result }));
+        return;
+      case 'cancel':
+        this.fleet.broadcast({ type: 'cancel', pid: message.pid, key: message.key });
+        return;
+      case 'routes':
+        for (const [table, route, count] of message.counts) this.#runtime.metrics.count('scratchbird_migration_queries_routed_total', { table, route }, count);
+        return;
+      case 'metrics':
+        this.#parts.onWorkerMetrics(worker.workerId, message.delta);
+        return;
+      default:
+        return;
+    }
+  }
+
+  async #readRelations(tables: readonly TableRecord[]) {
+    const flow = await this.#flow(this.#parts.homeServer);
+    const { views, sequences, writeClosure, shadows } = await flow.sourceAdmin.use((client) => routingRelations(client, tables.map((record) => record.source)));
+    return { views, sequences, writeClosure, shadows };
+  }
+
+  /** A barrier belongs to an attempt; the attempt is over with the process that made it. Authority has not moved: `recover` sees to the rest. */
+  async #clearQuiescing(): Promise<void> {
+    const { catalog } = this.#parts;
+    const open = new Set((await catalog.openJournals()).flatMap((entry) => entry.tableIds));
+    const stuck = (await catalog.tables()).filter((record) => record.route.quiescing && !open.has(record.tableId));
+    if (stuck.length > 0) await catalog.changeRoutes('barrier of an ended process', { routes: stuck.map(({ tableId }) => ({ tableId, route: { quiescing: false } })) });
+  }
+
+  async #recover(): Promise<void> {
+    const open = await recoverSwitches(this.#context);
+    for (const record of await this.#parts.catalog.tables()) {
+      const { tableId, state, route } = record;
+      const isCleanup = state === 'ROLLBACK' && route.writes === 'source' && open === 0;
+      if (isCleanup) await this.work.alone([tableId], 'ROLLBACK MIGRATION', () => endMigration(this.#context, record, { trigger: 'recovery', dropLocal: true })).catch(() => undefined);
+      else if (state !== 'ROLLBACK') this.work.start(tableId);
+    }
+    this.#isRecovered = open === 0;
+  }
+
+  async #sample(): Promise<void> {
+    await publishTableMetrics(this.#context);
+  }
+
+  #hooks() {
+    return {
+      onDualWrite: (record: TableRecord) => {
+        const interval = record.options['validationIntervalMs'];
+        if (typeof interval === 'number' || record.options['autoCutover'] === true) this.#once(`validate ${record.tableId}`, () => this.#autoValidate(record));
+      },
+      onCutoverReady: (record: TableRecord) => this.#once(`cutover ${record.tableId}`, () => this.#autoCutover(record)),
+      onWindowEnd: (record: TableRecord) => this.#once(`complete ${record.tableId}`, () => this.work.alone([record.tableId], 'COMPLETE MIGRATION', () => completeTable(this.#context, record))),
+    };
+  }
+
+  async #autoValidate(record: TableRecord): Promise<void> {
+    await runValidation(this.#context, { record, percent: 100, askedForSample: false, repair: undefined, signal: this.#runtime.signal });
+  }
+
+  async #autoCutover(record: TableRecord): Promise<void> {
+    const context = this.#commandContext({ sql: '', user: 'system', clientAddress: '', sessionId: '', searchPath: [] });
+    const group = await groupRecords(context, record);
+    if (group.some((each) => each.state !== 'CUTOVER_READY')) return;
+    await cutoverGroup(context, group, { force: false, split: false, noFence: false, noRollback: false }, undefined);
+  }
+
+  /** One of each name at a time; a failure is logged, and tried again when the driver asks again. */
+  #once(name: string, act: () => Promise<void>): void {
+    if (this.#background.has(name)) return;
+    this.#background.add(name);
+    act()
+      .catch((error: unknown) => this.#runtime.log.warn(`${name} failed`, { error: String(error), hint: error instanceof MigrationError ? errorKinds[error.code].hint : '' }))
+      .finally(() => this.#background.delete(name));
+  }
+
+  #loop(name: string, everyMs: number, act: () => Promise<void>): void {
+    const { clock, log, signal } = this.#runtime;
+    const run = async (): Promise<void> => {
+      while (!signal.aborted) {
+        await act().catch((error: unknown) => log.warn(`${name} failed`, { error: String(error) }));
+        await clock.sleep(everyMs, signal).catch(() => undefined);
+      }
+    };
+    void run();
+  }
+}

@@ -1,0 +1,105 @@
+/**
+ * Go or no-go: everything that can be known before a cutover is begun. Pure; `EXPLAIN CUTOVER` shows the same value that
+ * `CUTOVER` obeys (house rule 6).
+ */
+import type { TableState } from '../../catalog/table-state.ts';
+import type { ErrorCode } from '../../config/migration-error.ts';
+
+export interface TableFacts {
+  readonly name: string;
+  readonly state: TableState;
+  readonly streamMode: 'spooling' | 'draining' | 'shared' | 'failed' | 'absent';
+  readonly lagMs: number;
+  readonly pendingRereads: number;
+  readonly unresolvedConflicts: number;
+  /** Names of tables tied to this one that are not part of the switch, with why. */
+  readonly tiesLeftBehind: readonly { readonly name: string; readonly reason: string }[];
+  readonly validation: { readonly mode: 'full' | 'sample'; readonly passed: boolean; readonly mismatchedRows: number; readonly finishedAt: string } | undefined;
+  /** Errors of the preflight of the way back (RULES 17). */
+  readonly wayBackFindings: readonly string[];
+}
+
+export interface CutoverWords {
+  readonly force: boolean;
+  readonly split: boolean;
+  readonly noFence: boolean;
+  readonly noRollback: boolean;
+}
+
+export interface CutoverFacts {
+  readonly tables: readonly TableFacts[];
+  readonly maxLagMs: number;
+  readonly streamConnected: boolean;
+  readonly workers: number;
+}
+
+export interface BlockingCondition {
+  readonly code: ErrorCode;
+  readonly table: string | undefined;
+  readonly condition: string;
+  readonly remedy: string;
+}
+
+export interface CutoverDecision {
+  readonly go: boolean;
+  readonly blocking: readonly BlockingCondition[];
+  readonly warnings: readonly string[];
+}
+
+export function decideCutover(facts: CutoverFacts, words: CutoverWords): CutoverDecision {
+  const blocking: BlockingCondition[] = [];
+  if (!facts.streamConnected) {
+    blocking.push({ code: 'MIG023', table: undefined, condition: 'the change stream of the source is not connected', remedy: 'Wait until SHOW MIGRATION STATUS shows a lag again, or look at SHOW MIGRATION ERRORS.' });
+  }
+  for (const table of facts.tables) blocking.push(...conditionsOf(table, facts, words));
+  return { go: blocking.length === 0, blocking, warnings: warningsOf(facts, words) };
+}
+
+function conditionsOf(table: TableFacts, facts: CutoverFacts, words: CutoverWords): BlockingCondition[] {
+  const found: BlockingCondition[] = [];
+  const block = (code: ErrorCode, condition: string, remedy: string): void => void found.push({ code, table: table.name, condition, remedy });
+  if (table.state === 'LOCAL_ONLY') block('MIG074', 'it is LOCAL_ONLY already', 'Nothing is left to do; COMPLETE MIGRATION ends the rollback window.');
+  else if (table.state !== 'CUTOVER_READY' && !(words.force && table.state === 'DUAL_WRITE')) stateCondition(table, words, block);
+  else streamConditions(table, facts, block);
+  if (!words.split) {
+    for (const tie of table.tiesLeftBehind) {
+      block('MIG050', `${tie.name} is tied to it (${tie.reason}) and would stay behind`, `CUTOVER GROUP OF ${table.name} moves them together; CUTOVER TABLE ${table.name} SPLIT moves it alone, and what ties them is no longer enforced.`);
+    }
+  }
+  if (!words.noRollback) {
+    for (const finding of table.wayBackFindings) {
+      block('MIG050', `the way back is not open: ${finding}`, `Remove the cause, or say CUTOVER TABLE ${table.name} NO ROLLBACK.`);
+    }
+  }
+  return found;
+}
+
+function stateCondition(table: TableFacts, words: CutoverWords, block: (code: ErrorCode, condition: string, remedy: string) => void): void {
+  if (table.state !== 'DUAL_WRITE') {
+    block('MIG074', `it is in state ${table.state}`, `SHOW MIGRATION WHY FOR TABLE ${table.name} says what comes first.`);
+    return;
+  }
+  const remedy = `VALIDATE MIGRATION FOR TABLE ${table.name} FULL${words.force ? '' : ', or CUTOVER … FORCE to go without'}`;
+  if (!table.validation) block('MIG050', 'it has not been validated', remedy);
+  else if (!table.validation.passed) block('MIG050', `the validation of ${table.validation.finishedAt} found ${table.validation.mismatchedRows} rows that differ`, `RESYNC MIGRATION FOR TABLE ${table.name}, then ${remedy}`);
+  else block('MIG050', 'only a sample of it has been validated', remedy);
+}
+
+function streamConditions(table: TableFacts, facts: CutoverFacts, block: (code: ErrorCode, condition: string, remedy: string) => void): void {
+  if (table.streamMode !== 'shared') block('MIG022', `its changes are ${table.streamMode}, not applied in step with the others`, 'Wait; SHOW MIGRATION STATUS shows when the lag is near zero.');
+  if (table.lagMs > facts.maxLagMs) block('MIG022', `it lags ${(table.lagMs / 1000).toFixed(1)} s behind, more than ${(facts.maxLagMs / 1000).toFixed(1)} s`, 'Wait until the lag has fallen.');
+  if (table.pendingRereads > 0) block('MIG050', `${table.pendingRereads} rows still have to be read again from the source`, 'Wait a moment; the stream does it by itself.');
+  if (table.unresolvedConflicts > 0) block('MIG030', `${table.unresolvedConflicts} conflicts are not resolved`, `SHOW MIGRATION CONFLICTS FOR TABLE ${table.name} UNRESOLVED shows both rows.`);
+}
+
+function warningsOf(facts: CutoverFacts, words: CutoverWords): string[] {
+  const warnings: string[] = [];
+  if (words.force) warnings.push('FORCE: validation is skipped.');
+  if (words.noFence) warnings.push('NO FENCE: a program that writes to the source directly is not stopped, and its writes are lost.');
+  if (words.noRollback) warnings.push('NO ROLLBACK: there is no way back to the source without losing what is written after the cutover.');
+  if (words.split) {
+    for (const table of facts.tables) for (const tie of table.tiesLeftBehind) warnings.push(`SPLIT: ${tie.reason} between ${table.name} and ${tie.name} is no longer enforced.`);
+  }
+  if (facts.workers === 0) warnings.push('no gateway worker is connected.');
+  return warnings;
+}

@@ -1,0 +1,64 @@
+/**
+ * Into and out of DUAL_WRITE, in two epochs each (RULES 12): a reader that is sent to local must find there whatever any
+ * session has been told is committed.
+ *
+ * In: all workers wait on writes → older units end → the stream passes a marker → reads move to local.
+ * Out: all workers read the source again → older units end → commits are released unwaited.
+ */
+import type { RouteFlags, TableRecord } from '../../catalog/records.ts';
+import type { TableState } from '../../catalog/table-state.ts';
+import { MigrationError } from '../../config/migration-error.ts';
+import type { ControlContext } from './control-context.ts';
+import { routedKeys } from './table-details.ts';
+
+const MARKER_TIMEOUT_MS = 60_000;
+/** Readers of an older epoch that stay open longer than this keep their own, older view; nobody waits for them. */
+const OLD_READERS_MS = 10_000;
+
+/** Where reads go and what writes wait for, by the table's options `dual_write_mode` and `read_from`. */
+export function dualWriteRoute(record: TableRecord): Pick<RouteFlags, 'reads' | 'waitVisible' | 'trackWrites'> {
+  const async = record.options['dualWriteMode'] === 'async';
+  return { reads: record.options['readFrom'] === 'source' ? 'source' : 'local', waitVisible: !async, trackWrites: async };
+}
+
+export async function enterDualWrite(context: ControlContext, record: TableRecord, signal: AbortSignal): Promise<void> {
+  const { catalog, fleet, publisher, runtime } = context;
+  const flow = await context.flow(record.sourceServer);
+  const route = dualWriteRoute(record);
+  const waiting = { ...route, reads: 'source' as const };
+  const { epoch } = await catalog.changeRoutes(`waiting writes for ${record.source.name}`, { routes: [{ tableId: record.tableId, route: waiting }] });
+  await publisher.publish();
+  await runtime.faults.hit('dual_write.after_waiting');
+  await fleet.quiesced(routedKeys(record), epoch, () => !signal.aborted);
+  signal.throwIfAborted();
+  const token = await flow.forward.writeMarker();
+  await flow.forward.waitForMarker(token, [record.tableId], MARKER_TIMEOUT_MS);
+  await runtime.faults.hit('dual_write.after_marker');
+  signal.throwIfAborted();
+  await catalog.moveState(record.tableId, 'SYNCHRONIZING', 'DUAL_WRITE', { trigger: 'caught up', route });
+  await publisher.publish();
+  await runtime.faults.hit('dual_write.entered');
+}
+
+/** Moves the table to `to` with all routes on the source. Safe to call in any state whose authority is the source. */
+export async function leaveDualWrite(context: ControlContext, record: TableRecord, to: TableState, trigger: string, error?: string): Promise<void> {
+  const { catalog, publisher } = context;
+  await readFromSource(context, [record]);
+  const fresh = (await catalog.table(record.tableId)) ?? record;
+  if (fresh.route.writes === 'local') throw new MigrationError('MIG091', `${record.source.name}: the authority moved to local meanwhile`);
+  const route = { reads: 'source', writes: 'source', waitVisible: false, trackWrites: false, quiescing: false } as const;
+  await catalog.moveState(record.tableId, fresh.state, to, { trigger, route, error });
+  await publisher.publish();
+}
+
+/** First half of leaving: reads go to the source everywhere, commits are still waited for. */
+export async function readFromSource(context: ControlContext, records: readonly TableRecord[]): Promise<void> {
+  const { catalog, fleet, publisher, runtime } = context;
+  const reading = records.filter((record) => record.route.reads === 'local' && record.route.writes === 'source');
+  if (reading.length === 0) return;
+  const routes = reading.map(({ tableId }) => ({ tableId, route: { reads: 'source' as const } }));
+  const { epoch } = await catalog.changeRoutes('reads return to the source', { routes });
+  await publisher.publish();
+  const untilMs = runtime.clock.monotonicMs() + OLD_READERS_MS;
+  await fleet.quiesced(reading.flatMap(routedKeys), epoch, () => runtime.clock.monotonicMs() < untilMs);
+}

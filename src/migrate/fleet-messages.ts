@@ -1,0 +1,72 @@
+/**
+ * What the control process and its gateway workers say to each other: plain JSON, one object per line. The same messages
+ * serve workers of the same machine (Unix socket) and, later, other machines.
+ */
+import type { RoutingSnapshot } from '../../catalog/routing-snapshot.ts';
+import type { ErrorCode } from '../../config/migration-error.ts';
+
+/** `xids` are the source's 32-bit transaction ids; `lsn` is text because JSON has no 64-bit integers. */
+export type ControlMessage =
+  | { readonly type: 'snapshot'; readonly snapshot: RoutingSnapshot }
+  /** Answers `lease_request`: valid for `durationMs` from the moment the worker sent the request of this sequence number. */
+  | { readonly type: 'lease'; readonly durationMs: number; readonly sequence: number }
+  | { readonly type: 'visible'; readonly lsn: string; readonly xids: readonly number[] }
+  /** Report the units of epochs before `epoch` that touched these tables, now and at every change, until `unwatch`. */
+  | { readonly type: 'watch'; readonly watchId: number; readonly tables: readonly string[]; readonly epoch: number }
+  | { readonly type: 'unwatch'; readonly watchId: number }
+  | { readonly type: 'fail_parked'; readonly sessionIds: readonly string[] }
+  | { readonly type: 'result'; readonly id: number; readonly result: CommandAnswer }
+  | { readonly type: 'cancel'; readonly pid: number; readonly key: string };
+
+export type WorkerMessage =
+  | { readonly type: 'hello'; readonly workerId: string; readonly pid: number }
+  /** Every unit that begins from now on uses this epoch. */
+  | { readonly type: 'ack'; readonly epoch: number }
+  | { readonly type: 'lease_request'; readonly sequence: number }
+  | { readonly type: 'report'; readonly watchId: number; readonly holding: readonly Holding[]; readonly parked: readonly Parked[] }
+  | { readonly type: 'command'; readonly id: number; readonly request: CommandMessage }
+  | { readonly type: 'metrics'; readonly delta: unknown }
+  | { readonly type: 'routes'; readonly counts: readonly (readonly [table: string, route: string, count: number])[] }
+  | { readonly type: 'cancel'; readonly pid: number; readonly key: string };
+
+export interface Holding {
+  readonly sessionId: string;
+  readonly user: string;
+  readonly clientAddress: string;
+  readonly sourcePid: number | undefined;
+  readonly localPid: number | undefined;
+  readonly openForMs: number;
+  readonly lastStatement: string;
+}
+
+export interface Parked {
+  readonly sessionId: string;
+  readonly sourcePid: number | undefined;
+  readonly localPid: number | undefined;
+  readonly parkedForMs: number;
+}
+
+export interface CommandMessage {
+  readonly sql: string;
+  readonly user: string;
+  readonly clientAddress: string;
+  readonly sessionId: string;
+  readonly searchPath: readonly string[];
+}
+
+export type CommandAnswer =
+  | {
+      readonly ok: true;
+      readonly tag: string;
+      readonly columns: readonly { readonly name: string; readonly typeOid: number }[];
+      readonly rows: readonly (readonly (string | null)[])[];
+      readonly notices: readonly CommandNotice[];
+    }
+  | { readonly ok: false; readonly code: ErrorCode; readonly message: string; readonly detail?: string; readonly hint?: string; readonly position?: number };
+
+export interface CommandNotice {
+  readonly severity: 'NOTICE' | 'WARNING' | 'INFO';
+  readonly message: string;
+  readonly detail?: string;
+  readonly hint?: string;
+}

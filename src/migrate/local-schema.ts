@@ -1,0 +1,82 @@
+/** Makes a migrated table on local, in the order of a migration; every step looks at what exists and may be run again. */
+import type { TableRecord } from '../../catalog/records.ts';
+import type { QualifiedName } from '../../catalog/routing-snapshot.ts';
+import { addForeignKeys, buildIndexes, buildKey, createTable, grantAll } from '../../cdc/postgres/build-keys.ts';
+import { planForeignKeys, planSchema } from '../../cdc/postgres/create-schema.ts';
+import type { SchemaPlan } from '../../cdc/postgres/create-schema.ts';
+import { introspectTable } from '../../cdc/postgres/introspect.ts';
+import { quoteTable } from '../../cdc/postgres/quote.ts';
+import { readServerVersion } from '../../cdc/postgres/read-json.ts';
+import type { ServerAddress } from '../../cdc/postgres/server-address.ts';
+import type { TableDefinition } from '../../cdc/postgres/table-definition.ts';
+import type { AdminConnection } from './admin-connection.ts';
+import { detailsOf } from './table-details.ts';
+
+/** States in which all rows of the table are on local, at one instant with the other such tables. */
+const loadedStates: readonly string[] = ['SYNCHRONIZING', 'DUAL_WRITE', 'CUTOVER_READY', 'LOCAL_ONLY'];
+
+export class LocalSchema {
+  readonly #source: AdminConnection;
+  readonly #local: AdminConnection;
+  readonly #address: ServerAddress;
+
+  constructor(source: AdminConnection, local: AdminConnection, address: ServerAddress) {
+    this.#source = source;
+    this.#local = local;
+    this.#address = address;
+  }
+
+  async createTable(record: TableRecord): Promise<void> {
+    const { definition, schema } = await this.#plan(record);
+    await this.#local.use((client) => createTable(client, definition, detailsOf(record).plan, schema));
+  }
+
+  async buildKey(record: TableRecord): Promise<void> {
+    const { schema } = await this.#plan(record);
+    await this.#local.use((client) => buildKey(client, schema));
+  }
+
+  async buildIndexes(record: TableRecord): Promise<void> {
+    const { schema } = await this.#plan(record);
+    const connections = typeof record.options['parallelIndexBuilders'] === 'number' ? record.options['parallelIndexBuilders'] : 2;
+    await buildIndexes(this.#address, schema, { connections, concurrently: false });
+    if (record.options['copyGrants'] === true) await this.#local.use((client) => grantAll(client, schema));
+  }
+
+  /** Every foreign key between loaded tables that is still missing on local. */
+  async buildForeignKeys(records: readonly TableRecord[]): Promise<void> {
+    const targets = new Map(records.map((record) => [nameKey(record.source), record.target]));
+    const loaded = new Set(records.filter((record) => loadedStates.includes(record.state) && detailsOf(record).indexesBuilt === true).map((record) => nameKey(record.source)));
+    for (const record of records) {
+      if (!loaded.has(nameKey(record.source)) || record.state === 'LOCAL_ONLY') continue;
+      const definition = await this.#source.use((client) => introspectTable(client, record.source));
+      const steps = planForeignKeys(definition, (source) => targets.get(nameKey(source)));
+      await this.#local.use((client) => addForeignKeys(client, steps, (source) => loaded.has(nameKey(source))));
+    }
+  }
+
+  async analyze(record: TableRecord): Promise<void> {
+    await this.#local.use((client) => client.query(`ANALYZE ${quoteTable(record.target)}`));
+  }
+
+  /** Removes the table from local; foreign keys of other tables to it go with it, and nothing else does. */
+  async dropTable(record: TableRecord): Promise<void> {
+    await this.#local.transaction(async (client) => {
+      const { rows } = await client.query<{ sql: string }>(
+        `SELECT format('ALTER TABLE %s DROP CONSTRAINT %I', c.conrelid::regclass, c.conname) AS sql FROM pg_constraint c
+          WHERE c.contype = 'f' AND c.confrelid = to_regclass($1) AND c.conrelid <> c.confrelid AND c.conparentid = 0`, [quoteTable(record.target)]);
+      for (const { sql } of rows) await client.query(sql);
+      await client.query(`DROP TABLE IF EXISTS ${quoteTable(record.target)}`);
+    });
+  }
+
+  async #plan(record: TableRecord): Promise<{ definition: TableDefinition; schema: SchemaPlan }> {
+    const definition = await this.#source.use((client) => introspectTable(client, record.source));
+    const localVersion = await this.#local.use((client) => readServerVersion(client));
+    return { definition, schema: planSchema(definition, detailsOf(record).plan, { localVersion }) };
+  }
+}
+
+function nameKey(name: QualifiedName): string {
+  return JSON.stringify([name.schema, name.name]);
+}

@@ -1,0 +1,35 @@
+/** Looks at the source's definition again and makes the table's plan anew (RESUME … ACCEPT DDL, RESYNC). */
+import type { TableRecord } from '../../catalog/records.ts';
+import { diffDefinitions } from '../../cdc/postgres/definition-diff.ts';
+import { findTable, introspectTable } from '../../cdc/postgres/introspect.ts';
+import { planTable } from '../../cdc/postgres/plan-table.ts';
+import { MigrationError } from '../../config/migration-error.ts';
+import type { ControlContext } from './control-context.ts';
+import type { SourceFlow } from './source-flow.ts';
+import { detailsOf, displayName } from './table-details.ts';
+
+/** Throws MIG011 with the statements for local when its table does not fit the source's new definition. */
+export async function replanTable(context: ControlContext, flow: SourceFlow, record: TableRecord): Promise<void> {
+  const old = detailsOf(record);
+  const definition = await flow.sourceAdmin.use((client) => introspectTable(client, record.source));
+  const columns = record.options['columns'];
+  const plan = planTable(definition, {
+    tableId: record.tableId,
+    ...(Array.isArray(columns) ? { columns: columns as string[] } : {}),
+    ...(old.plan.where === undefined ? {} : { whereClause: old.plan.where }),
+    targetSchema: old.plan.target.schema,
+    targetTable: old.plan.target.name,
+  });
+  const local = await flow.localAdmin.use((client) => findTable(client, plan.target));
+  if (local) {
+    const differences = diffDefinitions(definition, local, { sameTable: false, target: plan.target, columns: plan.columns.map((column) => column.name) }).filter((difference) => difference.blocking);
+    if (differences.length > 0) {
+      throw new MigrationError('MIG011', `${displayName(record.target)} on local does not fit the source's definition`, {
+        detail: differences.map((difference) => difference.message).join('\n'),
+        hint: `Run on local: ${differences.flatMap((difference) => difference.remedy ?? []).join(' ')}`,
+      });
+    }
+  }
+  const partitions = definition.partitions.map(({ schema, name }) => ({ schema, name }));
+  await context.catalog.changeTable(record.tableId, { details: { ...record.details, plan, partitions, indexesBuilt: local ? old.indexesBuilt : false } });
+}

@@ -1,0 +1,82 @@
+/** Makes the routing snapshot from the catalog and puts it in force at the gateway workers. The catalog is the truth; this only shows it. */
+import type { Catalog } from '../../catalog/catalog.ts';
+import type { TableRecord } from '../../catalog/records.ts';
+import { relationKey } from '../../catalog/routing-snapshot.ts';
+import type { RoutingSnapshot, TableRoute } from '../../catalog/routing-snapshot.ts';
+import { detailsOf } from './table-details.ts';
+import type { WorkerFleet } from './worker-fleet.ts';
+
+/** What the source's own catalog says about the relations around the migrated tables; see `RoutingSnapshot`. */
+export type RoutingRelations = Pick<RoutingSnapshot, 'views' | 'sequences' | 'writeClosure' | 'shadows'>;
+
+export const noRelations: RoutingRelations = { views: {}, sequences: {}, writeClosure: {}, shadows: [] };
+
+export class RoutingPublisher {
+  readonly #catalog: Catalog;
+  readonly #fleet: WorkerFleet;
+  readonly #readRelations: (tables: readonly TableRecord[]) => Promise<RoutingRelations>;
+  /** Tables whose barrier lets nobody through any more; in memory only, as the barrier ends with the process that made it. */
+  readonly #closed = new Set<string>();
+  #relations: RoutingRelations = noRelations;
+  #turn: Promise<void> = Promise.resolve();
+
+  constructor(catalog: Catalog, fleet: WorkerFleet, readRelations: (tables: readonly TableRecord[]) => Promise<RoutingRelations>) {
+    this.#catalog = catalog;
+    this.#fleet = fleet;
+    this.#readRelations = readRelations;
+  }
+
+  get relations(): RoutingRelations {
+    return this.#relations;
+  }
+
+  /** Reads views, sequences and shadows again: after START, after DDL, when tables leave. Takes effect at the next `publish`. */
+  async refreshRelations(): Promise<void> {
+    const tables = await this.#catalog.tables();
+    this.#relations = tables.length === 0 ? noRelations : await this.#readRelations(tables);
+  }
+
+  /** From the next epoch on, transactions that hold locks wait for these quiescing tables too (RULES 21). */
+  closeBarrier(tableIds: readonly string[]): void {
+    for (const tableId of tableIds) this.#closed.add(tableId);
+  }
+
+  /** Resolves once the catalog's present epoch, or a later one, is in force at every worker. One at a time, in order. */
+  publish(): Promise<void> {
+    const next = this.#turn.then(() => this.#publishNow());
+    this.#turn = next.catch(() => undefined);
+    return next;
+  }
+
+  async #publishNow(): Promise<void> {
+    // The epoch is read first: routes that are newer than it are then shown early, never late.
+    const epoch = await this.#catalog.epoch();
+    const tables = await this.#catalog.tables();
+    await this.#fleet.publish({ epoch, tables: routesOf(tables, this.#barriers(tables)), ...this.#relations });
+  }
+
+  #barriers(tables: readonly TableRecord[]): ReadonlySet<string> {
+    for (const { tableId, route } of tables) if (!route.quiescing) this.#closed.delete(tableId);
+    return this.#closed;
+  }
+}
+
+/** `closed`: ids of the tables whose barrier is closed. */
+export function routesOf(records: readonly TableRecord[], closed: ReadonlySet<string> = new Set()): Record<string, TableRoute> {
+  const routes: Record<string, TableRoute> = {};
+  for (const record of records) {
+    if (record.state === 'NOT_STARTED') continue;
+    const route = { ...routeOf(record), ...(closed.has(record.tableId) ? { closed: true } : {}) };
+    routes[relationKey(record.source.schema, record.source.name)] = route;
+    for (const partition of detailsOf(record).partitions ?? []) {
+      // A partition keeps its own name on local.
+      const local = { schema: record.target.schema, name: partition.name };
+      routes[relationKey(partition.schema, partition.name)] = { ...route, source: partition, local };
+    }
+  }
+  return routes;
+}
+
+function routeOf(record: TableRecord): TableRoute {
+  return { tableId: record.tableId, state: record.state, source: record.source, local: record.target, ...record.route };
+}

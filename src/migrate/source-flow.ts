@@ -1,0 +1,273 @@
+/**
+ * Everything between one source server and local: the two change streams, the loader, and what cutover and rollback do on
+ * either side. Decides nothing; `cutover.ts` and `rollback.ts` give the order.
+ */
+import type { AuthorityInterval, TableRecord } from '../../catalog/records.ts';
+import type { Side } from '../../catalog/routing-snapshot.ts';
+import { parseLsn } from '../../cdc/change.ts';
+import type { Position } from '../../cdc/change.ts';
+import { installFence, installFenceSupport, installGuard, removeFence, removeGuard } from '../../cdc/postgres/fence.ts';
+import { advanceSequences } from '../../cdc/postgres/sequences.ts';
+import type { ServerAddress } from '../../cdc/postgres/server-address.ts';
+import type { ChangeStream, TableLoader } from '../../cdc/ports.ts';
+import type { TablePlan } from '../../cdc/table-plan.ts';
+import { MigrationError } from '../../config/migration-error.ts';
+import type { Runtime } from '../../config/runtime.ts';
+import type { Catalog } from '../../catalog/catalog.ts';
+import { AdminConnection } from './admin-connection.ts';
+import { LoadRates } from './load-rates.ts';
+import { LocalSchema } from './local-schema.ts';
+import { restorePosition, storePosition } from './stored-position.ts';
+import { detailsOf, displayName } from './table-details.ts';
+
+export interface SourceFlowParts {
+  readonly serverName: string;
+  readonly source: ServerAddress;
+  readonly local: ServerAddress;
+  readonly forward: ChangeStream;
+  readonly reverse: ChangeStream;
+  readonly loader: TableLoader;
+  readonly catalog: Catalog;
+  readonly token: bigint;
+  /** Starts the reverse stream's loop; idempotent. */
+  readonly runReverse: () => void;
+  /** What the stream is to do with conflicts of the table: its option `conflict_strategy`. */
+  readonly noteStrategy: (record: TableRecord) => void;
+}
+
+interface SwitchMark {
+  readonly epoch: number;
+  readonly attemptId: string;
+  readonly timeoutMs: number;
+}
+
+const MARKER_SQL = 'INSERT INTO causeway.marker (name, token) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET token = excluded.token, written_at = now()';
+const AUTHORITY_SQL = 'INSERT INTO causeway.authority (table_id, epoch, side, token) VALUES ($1, $2, $3, $4) ON CONFLICT (table_id, epoch) DO UPDATE SET side = excluded.side, token = excluded.token, changed_at = now()';
+/** One attempt at the fence's lock: short, so that those who queue behind it are not held up; tried again until the budget ends. */
+const LOCK_ATTEMPT_MS = 500;
+
+export class SourceFlow {
+  readonly serverName: string;
+  readonly source: ServerAddress;
+  readonly local: ServerAddress;
+  readonly forward: ChangeStream;
+  readonly reverse: ChangeStream;
+  readonly loader: TableLoader;
+  readonly schema: LocalSchema;
+  readonly rates: LoadRates;
+  readonly sourceAdmin: AdminConnection;
+  readonly localAdmin: AdminConnection;
+  readonly #catalog: Catalog;
+  readonly #runtime: Runtime;
+  readonly #token: bigint;
+  readonly #runReverse: () => void;
+  readonly noteStrategy: (record: TableRecord) => void;
+
+  constructor(runtime: Runtime, parts: SourceFlowParts) {
+    this.#runtime = runtime;
+    this.serverName = parts.serverName;
+    this.source = parts.source;
+    this.local = parts.local;
+    this.forward = parts.forward;
+    this.reverse = parts.reverse;
+    this.loader = parts.loader;
+    this.#catalog = parts.catalog;
+    this.#token = parts.token;
+    this.#runReverse = parts.runReverse;
+    this.noteStrategy = parts.noteStrategy;
+    this.rates = new LoadRates();
+    this.sourceAdmin = new AdminConnection(parts.source, 'causeway control');
+    this.localAdmin = new AdminConnection(parts.local, 'causeway control');
+    this.schema = new LocalSchema(this.sourceAdmin, this.localAdmin, parts.local);
+  }
+
+  /** Bookkeeping and fence functions on both sides; fences of an earlier control process obey this one's token from now on. */
+  async prepare(): Promise<void> {
+    for (const admin of [this.sourceAdmin, this.localAdmin]) {
+      await admin.use(async (client) => {
+        await installFenceSupport(client);
+        await client.query('UPDATE causeway.fence SET token = $1 WHERE token <> $1', [String(this.#token)]);
+      });
+    }
+  }
+
+  async warmUp(): Promise<void> {
+    await Promise.all([this.sourceAdmin.use((client) => client.query('SELECT 1')), this.localAdmin.use((client) => client.query('SELECT 1'))]);
+  }
+
+  /** An error when local cannot be reached by the forward stream. */
+  localTrouble(): Error | undefined {
+    const health = this.forward.health();
+    return health.connected ? undefined : health.lastError;
+  }
+
+  async ensureForwardInterval(record: TableRecord, from: Position): Promise<void> {
+    const intervals = await this.#catalog.intervals(record.tableId);
+    if (intervals.some((interval) => interval.direction === 'forward')) return;
+    await this.#catalog.openInterval({ tableId: record.tableId, direction: 'forward', position: storePosition(from) });
+    await this.forward.openInterval(record.tableId, from);
+  }
+
+  /** Tells the streams what the catalog says of who was the authority when (RULES 11). Idempotent. */
+  async applyIntervals(tableId: string, intervals: readonly AuthorityInterval[]): Promise<void> {
+    for (const interval of intervals) {
+      const stream = interval.direction === 'forward' ? this.forward : this.reverse;
+      await stream.openInterval(tableId, restorePosition(interval.from));
+      if (interval.to) await stream.closeInterval(tableId, restorePosition(interval.to));
+    }
+  }
+
+  /** The reverse stream captures local before the barrier; until an interval is opened it delivers nothing (RULES 16). */
+  async prepareReverse(records: readonly TableRecord[], timeoutMs: number): Promise<void> {
+    this.#runReverse();
+    await this.#within(timeoutMs, 'the reverse stream does not start', async () => {
+      while (!this.reverse.health().connected) {
+        const { lastError } = this.reverse.health();
+        if (lastError instanceof MigrationError && !lastError.retryable) throw lastError;
+        await this.#runtime.clock.sleep(10);
+      }
+      for (const record of records) await this.reverse.addTable(reversePlan(record));
+    });
+  }
+
+  async assertReverseReady(records: readonly TableRecord[], timeoutMs: number): Promise<void> {
+    const token = await this.reverse.writeMarker();
+    await this.reverse.waitForMarker(token, records.map((record) => record.tableId), timeoutMs);
+    for (const record of records) {
+      const status = this.reverse.status(record.tableId);
+      if (status?.mode === 'shared' || status?.mode === 'draining') continue;
+      throw new MigrationError('MIG060', `the reverse stream of ${displayName(record.source)} is ${status?.mode ?? 'not running'}`, { detail: status?.error?.message ?? 'Its changes have not been carried to the source.' });
+    }
+  }
+
+  /** Rule 10: ONE source transaction locks out writers, installs the fence and writes this attempt's marker. Returns the marker's token. */
+  async fenceSource(records: readonly TableRecord[], mark: SwitchMark & { readonly fence: boolean }): Promise<string> {
+    const marker = `cutover:${mark.attemptId}`;
+    await this.#locked(this.sourceAdmin, mark.timeoutMs, async (client) => {
+      const tables = records.map((record) => record.source);
+      if (mark.fence) await installFence(client, tables, { epoch: mark.epoch, token: String(this.#token) });
+      else await client.query(`LOCK TABLE ${records.map((record) => quoted(record.source)).join(', ')} IN SHARE ROW EXCLUSIVE MODE`);
+      await client.query(MARKER_SQL, [this.forward.name, marker]);
+    });
+    return marker;
+  }
+
+  async fenceSourceAgain(records: readonly TableRecord[]): Promise<void> {
+    const fenced = records.filter((record) => detailsOf(record).noFence !== true);
+    await this.#locked(this.sourceAdmin, 10_000, (client) => installFence(client, fenced.map((record) => record.source), { epoch: maxEpoch(records), token: String(this.#token) }));
+  }
+
+  async unfenceSource(records: readonly TableRecord[]): Promise<void> {
+    await this.#locked(this.sourceAdmin, 10_000, (client) => removeFence(client, records.map((record) => record.source)));
+  }
+
+  /** The other direction's fence: stops local's writers and writes the marker into local's stream. */
+  async fenceLocal(records: readonly TableRecord[], mark: SwitchMark): Promise<string> {
+    const marker = `rollback:${mark.attemptId}`;
+    await this.#locked(this.localAdmin, mark.timeoutMs, async (client) => {
+      await installGuard(client, records.map((record) => record.target), { epoch: mark.epoch, token: String(this.#token) });
+      await client.query(MARKER_SQL, [this.reverse.name, marker]);
+    });
+    return marker;
+  }
+
+  async guardLocal(records: readonly TableRecord[]): Promise<void> {
+    await this.#locked(this.localAdmin, 30_000, (client) => installGuard(client, records.map((record) => record.target), { epoch: maxEpoch(records), token: String(this.#token) }));
+  }
+
+  async unguardLocal(records: readonly TableRecord[]): Promise<void> {
+    await this.#locked(this.localAdmin, 10_000, (client) => removeGuard(client, records.map((record) => record.target)));
+  }
+
+  /** Local becomes writable, with the record of who the authority is (RULES 14). Returns the position from which local's own changes count. */
+  async releaseLocal(records: readonly TableRecord[], mark: { readonly epoch: number; readonly attemptId: string }): Promise<Position> {
+    const from = await this.position('local');
+    await this.#locked(this.localAdmin, 10_000, async (client) => {
+      await removeGuard(client, records.map((record) => record.target));
+      for (const { tableId } of records) await client.query(AUTHORITY_SQL, [tableId, mark.epoch, 'local', String(this.#token)]);
+    });
+    return from;
+  }
+
+  async releaseSource(records: readonly TableRecord[], mark: { readonly epoch: number; readonly attemptId: string }): Promise<Position> {
+    const from = await this.position('source');
+    await this.#locked(this.localAdmin, 10_000, async (client) => {
+      for (const { tableId } of records) await client.query(AUTHORITY_SQL, [tableId, mark.epoch, 'source', String(this.#token)]);
+    });
+    await this.#locked(this.sourceAdmin, 10_000, (client) => removeFence(client, records.map((record) => record.source)));
+    return from;
+  }
+
+  async carrySequences(direction: 'to_local' | 'to_source', records: readonly TableRecord[], margin: number): Promise<void> {
+    const pairs = records.map((record) => (direction === 'to_local' ? { from: record.source, to: record.target } : { from: record.target, to: record.source }));
+    const [from, to] = direction === 'to_local' ? [this.sourceAdmin, this.localAdmin] : [this.localAdmin, this.sourceAdmin];
+    await from.use((fromClient) => to.use((toClient) => advanceSequences(fromClient, toClient, pairs, margin)));
+  }
+
+  async position(side: Side): Promise<Position> {
+    const admin = side === 'source' ? this.sourceAdmin : this.localAdmin;
+    const { rows } = await admin.use((client) => client.query<{ lsn: string }>('SELECT pg_current_wal_insert_lsn()::text AS lsn'));
+    return { type: 'postgresql_lsn', lsn: parseLsn(rows[0]?.lsn ?? '') };
+  }
+
+  async blockers(side: Side, pids: readonly number[]): Promise<readonly (readonly [number, number])[]> {
+    const admin = side === 'source' ? this.sourceAdmin : this.localAdmin;
+    const { rows } = await admin.use((client) => client.query<{ blocked: number; blocking: number }>('SELECT p AS blocked, unnest(pg_blocking_pids(p)) AS blocking FROM unnest($1::int[]) p', [[...pids]]));
+    return rows.map((row) => [row.blocked, row.blocking] as const);
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.sourceAdmin.close(), this.localAdmin.close()]);
+  }
+
+  /** A transaction whose locks are tried for in short attempts until the budget ends (RULES 10). */
+  async #locked(admin: AdminConnection, timeoutMs: number, work: (client: Parameters<Parameters<AdminConnection['use']>[0]>[0]) => Promise<void>): Promise<void> {
+    const endMs = this.#runtime.clock.monotonicMs() + timeoutMs;
+    for (;;) {
+      const leftMs = Math.max(1, Math.floor(endMs - this.#runtime.clock.monotonicMs()));
+      try {
+        await admin.transaction(async (client) => {
+          await client.query(`SET LOCAL lock_timeout = ${Math.min(leftMs, LOCK_ATTEMPT_MS)}`);
+          await work(client);
+        });
+        return;
+      } catch (error) {
+        const state = error instanceof Error && 'code' in error ? error.code : undefined;
+        if ((state !== '55P03' && state !== '40P01') || this.#runtime.clock.monotonicMs() >= endMs) throw lockError(error, state);
+        await this.#runtime.clock.sleep(20);
+      }
+    }
+  }
+
+  async #within(timeoutMs: number, what: string, work: () => Promise<void>): Promise<void> {
+    const timer = new AbortController();
+    const late = this.#runtime.clock.sleep(timeoutMs, timer.signal).then(() => {
+      throw new MigrationError('MIG051', undefined, { detail: what });
+    });
+    late.catch(() => undefined);
+    try {
+      await Promise.race([work(), late]);
+    } finally {
+      timer.abort();
+    }
+  }
+}
+
+/** The plan of the other direction: from local back to the source, whole rows by the same columns. */
+export function reversePlan(record: TableRecord): TablePlan {
+  const { plan } = detailsOf(record);
+  return { ...plan, source: plan.target, target: plan.source, where: undefined };
+}
+
+function maxEpoch(records: readonly TableRecord[]): number {
+  return Math.max(0, ...records.map((record) => record.epoch));
+}
+
+function quoted(name: { schema: string; name: string }): string {
+  return `"${name.schema.replaceAll('"', '""')}"."${name.name.replaceAll('"', '""')}"`;
+}
+
+function lockError(error: unknown, state: unknown): unknown {
+  if (state !== '55P03') return error;
+  return new MigrationError('MIG052', 'a transaction outside the gateway holds the table', { detail: 'The lock that stops writers could not be had in time: look at pg_stat_activity of the server for an open transaction that wrote the table.', cause: error });
+}

@@ -1,0 +1,36 @@
+/** What the control keeps in a table's `details`, so that every phase can be a turn of a loop that re-reads saved state. */
+import type { TableRecord } from '../../catalog/records.ts';
+import type { QualifiedName } from '../../catalog/routing-snapshot.ts';
+import { relationKey } from '../../catalog/routing-snapshot.ts';
+import type { TablePlan } from '../../cdc/table-plan.ts';
+
+export interface TableDetails {
+  readonly plan: TablePlan;
+  /** All partitions below the table, on the source: their names route as the table's does. */
+  readonly partitions: readonly QualifiedName[];
+  /** Secondary indexes and constraints stand, and the stream has passed the consistency point (RULES 3). */
+  readonly indexesBuilt?: boolean;
+  readonly startedAt?: string;
+  readonly loadStartedAt?: string;
+  readonly loadElapsedMs?: number;
+  readonly loadBytes?: number;
+  /** Set by CUTOVER … NO ROLLBACK: there is no reverse stream. */
+  readonly noRollback?: boolean;
+  /** Set by CUTOVER … NO FENCE. */
+  readonly noFence?: boolean;
+  /** Last cutover or rollback: what SHOW MIGRATION STATUS FOR TABLE tells of it. */
+  readonly lastSwitch?: { readonly direction: 'cutover' | 'rollback'; readonly at: string; readonly pauseMs: number; readonly steps: Readonly<Record<string, number>> };
+}
+
+export function detailsOf(record: TableRecord): TableDetails {
+  return record.details as unknown as TableDetails;
+}
+
+/** Keys under which the table's statements arrive: its own name and its partitions'. */
+export function routedKeys(record: TableRecord): readonly string[] {
+  return [record.source, ...(detailsOf(record).partitions ?? [])].map((name) => relationKey(name.schema, name.name));
+}
+
+export function displayName(name: QualifiedName): string {
+  return `${name.schema}.${name.name}`;
+}

@@ -1,0 +1,214 @@
+/**
+ * Moves one table through its states without an operator: BULK_LOADING → SYNCHRONIZING → DUAL_WRITE, then watches it.
+ *
+ * Each phase is a turn of a loop that re-reads saved state (house rule 5): starting, resuming and recovering are the same
+ * code. Retryable errors are tried again with growing pauses; others put the table into ERROR with its reads on the source.
+ */
+import type { TableRecord } from '../../catalog/records.ts';
+import { MigrationError } from '../../config/migration-error.ts';
+import type { ControlContext } from './control-context.ts';
+import { enterDualWrite, leaveDualWrite } from './dual-write.ts';
+import type { SourceFlow } from './source-flow.ts';
+import { detailsOf, displayName } from './table-details.ts';
+import type { TableDetails } from './table-details.ts';
+import { isLocalTrouble, toMigrationError } from './trouble.ts';
+
+/** What to do after a turn: at once again, look again after a while, or stop until a command starts it anew. */
+type Next = 'again' | 'watch' | 'stop';
+
+export interface DriverHooks {
+  /** The table has reached DUAL_WRITE: validation may follow by itself. */
+  onDualWrite(record: TableRecord): void;
+  /** `auto_cutover`: the table is CUTOVER_READY and within `cutover_lag_threshold`. */
+  onCutoverReady(record: TableRecord): void;
+  /** The rollback window has run out. */
+  onWindowEnd(record: TableRecord): void;
+}
+
+const WATCH_MS = 500;
+const MARKER_TIMEOUT_MS = 24 * 3600 * 1000;
+
+export async function driveTable(context: ControlContext, tableId: string, hooks: DriverHooks, signal: AbortSignal): Promise<void> {
+  const { catalog, runtime, limits } = context;
+  let failures = 0;
+  while (!signal.aborted) {
+    const record = await catalog.table(tableId);
+    if (!record) return;
+    try {
+      const next = await turn(context, record, hooks, signal);
+      failures = 0;
+      if (next === 'stop') return;
+      if (next === 'watch') await runtime.clock.sleep(WATCH_MS, signal);
+    } catch (error) {
+      if (signal.aborted) return;
+      const trouble = toMigrationError(error);
+      await noteError(context, record, trouble);
+      if (!trouble.retryable) return await toError(context, record, trouble);
+      failures += 1;
+      await runtime.clock.sleep(Math.min(limits.retry.maxMs, limits.retry.initialMs * 2 ** (failures - 1)), signal).catch(() => undefined);
+    }
+  }
+}
+
+async function turn(context: ControlContext, record: TableRecord, hooks: DriverHooks, signal: AbortSignal): Promise<Next> {
+  switch (record.state) {
+    case 'NOT_STARTED':
+    case 'PAUSED':
+    case 'ERROR':
+    case 'ROLLBACK':
+      return 'stop';
+    case 'BULK_LOADING':
+      return load(context, record, signal);
+    case 'SYNCHRONIZING':
+      return synchronize(context, record, hooks, signal);
+    case 'DUAL_WRITE':
+    case 'CUTOVER_READY':
+      return watchDualWrite(context, record, hooks);
+    case 'LOCAL_ONLY':
+      return watchLocalOnly(context, record, hooks);
+    default:
+      return record.state satisfies never;
+  }
+}
+
+async function load(context: ControlContext, record: TableRecord, signal: AbortSignal): Promise<Next> {
+  const { catalog, runtime } = context;
+  const flow = await context.flow(record.sourceServer);
+  const details = detailsOf(record);
+  flow.noteStrategy(record);
+  await flow.schema.createTable(record);
+  await runtime.faults.hit('load.after_create_table');
+  await flow.guardLocal([record]);
+  const from = await flow.forward.addTable(details.plan);
+  await flow.ensureForwardInterval(record, from);
+  await runtime.faults.hit('load.after_capture');
+  const begunMs = runtime.clock.monotonicMs();
+  const options = record.options;
+  let lastWrite = 0;
+  const result = await flow.loader.load(
+    details.plan,
+    {
+      parallelWorkers: numberOption(options['parallelWorkers'], 4),
+      batchSize: numberOption(options['batchSize'], 10_000),
+      rateLimitRowsPerSecond: numberOption(options['rateLimitRowsPerSecond'], 0),
+      maxErrors: numberOption(options['maxErrors'], 0),
+      skipOnError: options['skipOnError'] === true,
+      orderBy: typeof options['orderBy'] === 'string' ? options['orderBy'] : undefined,
+    },
+    (progress) => {
+      const now = runtime.clock.monotonicMs();
+      flow.rates.note(record.tableId, progress, now);
+      if (now - lastWrite < 500) return;
+      lastWrite = now;
+      const update = { tableId: record.tableId, bulkRowsTotal: progress.rowsTotal, bulkRowsMigrated: progress.rowsLoaded };
+      catalog.setProgress([update]).catch((error: unknown) => runtime.log.warn('progress could not be saved', { error: String(error) }));
+    },
+    signal,
+  );
+  for (const error of result.errors) {
+    await catalog.insertErrors([{ tableId: record.tableId, code: 'MIG011', message: `row left out: ${error.message}`, rowKey: error.key }]);
+  }
+  await flow.schema.buildKey(record);
+  await runtime.faults.hit('load.after_key');
+  await catalog.setProgress([{ tableId: record.tableId, bulkRowsTotal: result.rowsLoaded, bulkRowsMigrated: result.rowsLoaded }]);
+  await catalog.moveState(record.tableId, 'BULK_LOADING', 'SYNCHRONIZING', {
+    trigger: 'bulk complete',
+    details: { rows: result.rowsLoaded, bytes: result.bytesLoaded, elapsedMs: result.elapsedMs, rowsSkipped: result.rowsSkipped },
+    change: { details: { ...details, loadElapsedMs: runtime.clock.monotonicMs() - begunMs, loadBytes: result.bytesLoaded } satisfies TableDetails },
+    route: { writesBlocked: false },
+  });
+  await context.publisher.publish();
+  await runtime.faults.hit('load.synchronizing');
+  return 'again';
+}
+
+async function synchronize(context: ControlContext, record: TableRecord, hooks: DriverHooks, signal: AbortSignal): Promise<Next> {
+  const { catalog, runtime } = context;
+  const flow = await context.flow(record.sourceServer);
+  const details = detailsOf(record);
+  await flow.schema.buildKey(record);
+  await flow.forward.addTable(details.plan);
+  await flow.forward.startDraining(record.tableId);
+  if (details.indexesBuilt !== true) {
+    await passConsistencyPoint(flow, record.tableId);
+    signal.throwIfAborted();
+    await runtime.faults.hit('sync.after_consistency');
+    // Nothing is applied while indexes are built: they would lock the applier out, and here the rows are those of one instant.
+    await flow.forward.pauseTable(record.tableId);
+    await flow.schema.buildIndexes(record);
+    await runtime.faults.hit('sync.after_indexes');
+    await catalog.changeTable(record.tableId, { details: { ...details, indexesBuilt: true } });
+    return 'again';
+  }
+  await untilShared(context, flow, record.tableId, signal);
+  await flow.schema.buildForeignKeys(await catalog.tables());
+  await flow.schema.analyze(record);
+  await runtime.faults.hit('sync.after_shared');
+  await enterDualWrite(context, record, signal);
+  const fresh = await catalog.table(record.tableId);
+  if (fresh) hooks.onDualWrite(fresh);
+  return 'again';
+}
+
+async function passConsistencyPoint(flow: SourceFlow, tableId: string): Promise<void> {
+  for (;;) {
+    const token = await flow.forward.writeMarker();
+    await flow.forward.waitForMarker(token, [tableId], MARKER_TIMEOUT_MS);
+    // Rows that were read again carry later values: the marker that counts is one written after the last of them (RULES 1).
+    if ((flow.forward.status(tableId)?.pendingRereads ?? 0) === 0) return;
+  }
+}
+
+async function untilShared(context: ControlContext, flow: SourceFlow, tableId: string, signal: AbortSignal): Promise<void> {
+  for (;;) {
+    const status = flow.forward.status(tableId);
+    if (status?.mode === 'failed') throw status.error ?? new MigrationError('MIG090');
+    if (status?.mode === 'shared' && status.pendingRereads === 0 && status.lagMs < context.limits.maxLagMs) return;
+    await context.runtime.clock.sleep(50, signal);
+  }
+}
+
+async function watchDualWrite(context: ControlContext, record: TableRecord, hooks: DriverHooks): Promise<Next> {
+  const flow = await context.flow(record.sourceServer);
+  const status = flow.forward.status(record.tableId);
+  if (status?.mode === 'failed') throw status.error ?? new MigrationError('MIG090', 'the change stream failed on the table');
+  const trouble = flow.localTrouble();
+  if (trouble) {
+    // Local can't take the writes: the application's availability comes first, and the table heals by itself (RULES 12, 15).
+    await leaveDualWrite(context, record, 'SYNCHRONIZING', 'local cannot be reached', trouble.message);
+    return 'again';
+  }
+  if (record.state === 'CUTOVER_READY' && record.options['autoCutover'] === true) hooks.onCutoverReady(record);
+  return 'watch';
+}
+
+async function watchLocalOnly(context: ControlContext, record: TableRecord, hooks: DriverHooks): Promise<Next> {
+  if (record.completedAt !== undefined) return 'stop';
+  if (record.rollbackUntil !== undefined && Date.parse(record.rollbackUntil) <= context.runtime.clock.now()) {
+    hooks.onWindowEnd(record);
+    return 'stop';
+  }
+  return 'watch';
+}
+
+async function noteError(context: ControlContext, record: TableRecord, error: MigrationError): Promise<void> {
+  const { catalog, runtime } = context;
+  runtime.log.warn(`${displayName(record.source)}: ${error.message}`, { state: record.state, detail: error.detail, retryable: error.retryable });
+  runtime.metrics.count('scratchbird_migration_errors_total', { table: displayName(record.source), error: error.code });
+  await catalog.insertErrors([{ tableId: record.tableId, code: error.code, message: error.message, rowKey: error.rowKey, sourceError: error.detail }]);
+  await catalog.setProgress([{ tableId: record.tableId, lastError: error.message }]);
+}
+
+async function toError(context: ControlContext, record: TableRecord, error: MigrationError): Promise<void> {
+  const { catalog, runtime, publisher } = context;
+  runtime.log.error(`${displayName(record.source)} needs an operator`, { code: error.code, detail: error.detail, hint: error.hint });
+  const fresh = await catalog.table(record.tableId);
+  if (!fresh) return;
+  if (fresh.route.writes === 'source' && !isLocalTrouble(error)) await leaveDualWrite(context, fresh, 'ERROR', error.code, error.message);
+  else await catalog.moveState(fresh.tableId, fresh.state, 'ERROR', { trigger: error.code, error: error.message });
+  await publisher.publish();
+}
+
+function numberOption(value: unknown, fallback: number): number {
+  return typeof value === 'number' ? value : fallback;
+}

@@ -1,0 +1,60 @@
+/** Once a second: the figures of every table for Prometheus, for the catalog's state row, and for SHOW MIGRATION PROGRESS. */
+import { tableStates } from '../../catalog/table-state.ts';
+import { formatLsn } from '../../cdc/change.ts';
+import type { ControlContext } from './control-context.ts';
+import { tableStatus } from './table-status.ts';
+import type { TableStatus } from './table-status.ts';
+
+const SAMPLE_EVERY_MS = 5_000;
+
+/** Of the values that only grow, what has been counted already. */
+const countedBefore = new WeakMap<ControlContext, Map<string, number>>();
+const lastSamples = new WeakMap<ControlContext, number>();
+
+export async function publishTableMetrics(context: ControlContext): Promise<void> {
+  const { catalog, runtime } = context;
+  const records = await catalog.tables();
+  const statuses = await Promise.all(records.map((record) => tableStatus(context, record)));
+  for (const status of statuses) publish(context, status);
+  await catalog.setProgress(statuses.map(({ record, lagMs }) => ({ tableId: record.tableId, cdcLagMs: lagMs === undefined ? null : Math.round(lagMs) })));
+  for (const server of new Set(records.map((record) => record.sourceServer))) await savePosition(context, server);
+  const now = runtime.clock.monotonicMs();
+  if (now - (lastSamples.get(context) ?? -Infinity) < SAMPLE_EVERY_MS) return;
+  lastSamples.set(context, now);
+  await catalog.addSamples(statuses.map(({ record, stream, lagMs }) => ({
+    tableId: record.tableId, state: record.state, rowsTotal: record.bulkRowsTotal, rowsMigrated: record.bulkRowsMigrated,
+    lagMs: lagMs === undefined ? undefined : Math.round(lagMs), pendingChanges: stream?.pendingChanges,
+    appliedChanges: stream === undefined ? undefined : stream.applied.insert + stream.applied.update + stream.applied.delete + stream.applied.truncate,
+  })));
+}
+
+function publish(context: ControlContext, { record, name, stream, rate, lagMs }: TableStatus): void {
+  const { metrics } = context.runtime;
+  for (const state of tableStates) metrics.gauge('scratchbird_migration_table_state', { table: name, state: state.toLowerCase() }, record.state === state ? 1 : 0);
+  metrics.gauge('scratchbird_migration_bulk_rows_total', { table: name }, record.bulkRowsTotal ?? 0);
+  metrics.gauge('scratchbird_migration_bulk_rows_migrated', { table: name }, record.bulkRowsMigrated ?? 0);
+  metrics.gauge('scratchbird_migration_bulk_rate', { table: name }, rate?.rowsPerSecond ?? 0);
+  if (lagMs !== undefined) metrics.gauge('scratchbird_migration_cdc_lag_seconds', { table: name, source: record.sourceName }, lagMs / 1000);
+  if (!stream) return;
+  metrics.gauge('scratchbird_migration_cdc_pending_changes', { table: name }, stream.pendingChanges);
+  for (const operation of ['insert', 'update', 'delete', 'truncate'] as const) {
+    const by = grown(context, `${record.tableId} ${record.route.writes} ${operation}`, stream.applied[operation]);
+    if (by > 0) metrics.count('scratchbird_migration_cdc_applied_total', { table: name, operation }, by);
+  }
+}
+
+/** Streams count from their own start: a smaller value than before means that they began anew. */
+function grown(context: ControlContext, key: string, value: number): number {
+  const counted = countedBefore.get(context) ?? new Map<string, number>();
+  countedBefore.set(context, counted);
+  const before = counted.get(key) ?? 0;
+  counted.set(key, value);
+  return value >= before ? value - before : value;
+}
+
+async function savePosition(context: ControlContext, serverName: string): Promise<void> {
+  const flow = await context.flow(serverName);
+  const { resume } = flow.forward.health();
+  if (!resume) return;
+  await context.catalog.putCdcPosition({ sourceServer: serverName, tableName: flow.forward.name, cdcType: 'logical_replication', position: { type: 'postgresql_lsn', lsn: formatLsn(resume.lsn), slot_name: flow.forward.name } });
+}
