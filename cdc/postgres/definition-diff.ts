@@ -96,7 +96,7 @@ function* diffColumn(wanted: ColumnDefinition, present: ColumnDefinition, table:
     yield changed(`${wanted.generated === null ? 'default' : 'expression'} is ${wanted.default ?? 'none'}, was ${present.default ?? 'none'}`, remedy, wanted.generated !== null);
   }
   if ((wanted.identity === null) !== (present.identity === null)) yield changed(wanted.identity === null ? 'is no identity column on the source' : 'is an identity column on the source', undefined, false);
-  if (wanted.collation?.name !== present.collation?.name || wanted.collation?.deterministic !== present.collation?.deterministic) {
+  if (wanted.type === present.type && (wanted.collation?.name !== present.collation?.name || wanted.collation?.deterministic !== present.collation?.deterministic)) {
     yield changed(`collation is ${wanted.collation?.name ?? 'none'} on the source, ${present.collation?.name ?? 'none'} ${options.sameTable ? 'before' : 'on local'}`, undefined, wanted.collation?.deterministic !== present.collation?.deterministic);
   }
 }

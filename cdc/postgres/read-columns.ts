@@ -64,9 +64,10 @@ export async function readSequences(client: ClientBase, tableOid: number): Promi
 
 /** A position that may not be read (no privilege) is 0: the preflight tells of the missing grant. */
 async function readSequencePosition(client: ClientBase, sequence: { schema: string; name: string }): Promise<{ lastValue: string; isCalled: boolean }> {
-  const allowed = await client.query<{ ok: string | boolean }>('SELECT has_sequence_privilege($1, $2) AS ok', [quoteTable(sequence), 'SELECT']);
-  const ok = allowed.rows[0]?.ok;
-  if (ok !== true && ok !== 't') return { lastValue: '0', isCalled: false };
+  const allowed = await readJson<{ ok: boolean }>(client, `
+    SELECT has_schema_privilege(n.oid, 'USAGE') AND has_sequence_privilege(c.oid, 'SELECT') AS ok
+      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = $2`, [sequence.schema, sequence.name]);
+  if (allowed[0]?.ok !== true) return { lastValue: '0', isCalled: false };
   const rows = await readJson<{ lastValue: string; isCalled: boolean }>(client, `SELECT last_value::text AS "lastValue", is_called AS "isCalled" FROM ${quoteTable(sequence)}`);
   return rows[0] ?? { lastValue: '0', isCalled: false };
 }
