@@ -60,6 +60,7 @@ describe('traffic', () => {
     expect(await damage(`UPDATE inventory SET quantity = quantity + 3 WHERE ctid = (SELECT min(ctid) FROM inventory)`)).toMatchObject({ ok: false, stockDifference: 3 });
     expect(await damage(`UPDATE customers SET preferences = jsonb_set(preferences, '{visits}', '-1') WHERE id = 5`)).toMatchObject({ ok: false });
     expect(await damage(`UPDATE orders SET total = total + 1 WHERE id = (SELECT max(order_id) FROM order_write_log WHERE ${run})`)).toMatchObject({ ok: false, tornOrders: 1 });
+    expect(await damage(`DELETE FROM order_audit WHERE id = (SELECT max(a.id) FROM order_audit a JOIN order_write_log USING (order_id) WHERE ${run} AND operation = 'place order')`)).toMatchObject({ ok: false, auditDifference: -1 });
   });
 
   test('lost connections make writes unknown or failed, never lost, and the clients come back', async () => {

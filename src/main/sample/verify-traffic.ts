@@ -25,6 +25,8 @@ export interface TrafficVerdict {
   readonly visitDifference: number;
   /** Orders written in the run whose total is not the sum of their items. */
   readonly tornOrders: number;
+  /** Rows that the trigger on `orders` should have written for orders of this run, more or fewer than status changes. */
+  readonly auditDifference: number;
   /** The first twenty findings in words. */
   readonly findings: readonly string[];
   readonly ok: boolean;
@@ -46,10 +48,10 @@ export async function verifyTraffic(ledger: WriteLedger, client: ClientBase, gro
     checked: sum('checked'), lost: sum('lost'), duplicated: sum('duplicated'), resurrected: sum('resurrected'),
     unknownPresent: sum('unknownPresent'), unknownAbsent: sum('unknownAbsent'),
     balanceMismatches: groups.includes('accounts') ? await compareBalances(ledger, client, effects, findings) : 0,
-    ...(groups.includes('orders') ? await compareOrders(ledger, client, effects, findings) : { stockDifference: 0, visitDifference: 0, tornOrders: 0 }),
+    ...(groups.includes('orders') ? await compareOrders(ledger, client, effects, findings) : { stockDifference: 0, visitDifference: 0, tornOrders: 0, auditDifference: 0 }),
   };
-  const { lost, duplicated, resurrected, balanceMismatches, stockDifference, visitDifference, tornOrders } = counts;
-  const wrong = [lost, duplicated, resurrected, balanceMismatches, stockDifference, visitDifference, tornOrders];
+  const { lost, duplicated, resurrected, balanceMismatches, stockDifference, visitDifference, tornOrders, auditDifference } = counts;
+  const wrong = [lost, duplicated, resurrected, balanceMismatches, stockDifference, visitDifference, tornOrders, auditDifference];
   return { ...counts, findings: findings.texts, ok: wrong.every((count) => count === 0) };
 }
 
@@ -132,7 +134,7 @@ async function compareBalances(ledger: WriteLedger, client: ClientBase, effects:
   return mismatches;
 }
 
-async function compareOrders(ledger: WriteLedger, client: ClientBase, effects: Effects, findings: Findings): Promise<Pick<TrafficVerdict, 'stockDifference' | 'visitDifference' | 'tornOrders'>> {
+async function compareOrders(ledger: WriteLedger, client: ClientBase, effects: Effects, findings: Findings): Promise<Pick<TrafficVerdict, 'stockDifference' | 'visitDifference' | 'tornOrders' | 'auditDifference'>> {
   const number = async (sql: string, values: unknown[] = []): Promise<number> => Number((await client.query<{ value: string }>(sql, values)).rows[0]?.value);
   const visits = effects.filter(({ clientId, seq }) => ledger.client(clientId).isVisit(seq)).length;
   const differences = {
@@ -141,6 +143,10 @@ async function compareOrders(ledger: WriteLedger, client: ClientBase, effects: E
     tornOrders: await number(`SELECT count(*) AS value FROM (SELECT DISTINCT order_id FROM order_write_log WHERE run_id = $1 AND order_id IS NOT NULL) written
       LEFT JOIN orders o ON o.id = written.order_id
       WHERE o.id IS NULL OR o.total <> (SELECT coalesce(round(sum(quantity * unit_price * (1 - discount)), 2), 0) FROM order_items i WHERE i.order_id = o.id)`, [ledger.runId]),
+    // Each payment changes the status; orders of this run are paid by this run only.
+    auditDifference: await number(`WITH placed AS (SELECT order_id FROM order_write_log WHERE run_id = $1 AND operation = 'place order')
+      SELECT (SELECT count(*) FROM order_audit WHERE order_id IN (SELECT order_id FROM placed))
+           - (SELECT count(*) FROM order_write_log WHERE operation = 'pay order' AND order_id IN (SELECT order_id FROM placed)) AS value`, [ledger.runId]),
   };
   for (const [name, count] of Object.entries(differences)) if (count !== 0) findings.add(`orders: ${name} is ${count}`);
   return differences;
