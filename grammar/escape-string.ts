@@ -7,22 +7,23 @@ const named: Readonly<Record<string, string>> = { b: '\b', f: '\f', n: '\n', r: 
 const escape = /\\(?:([0-7]{1,3})|x([\da-fA-F]{1,2})|u([\da-fA-F]{4})|U([\da-fA-F]{8})|([\s\S]))|''/g;
 
 /**
- * Undefined when an escape means nothing: a `\u` without its digits, a code point that does not exist, bytes (`\377`, `\xff`)
- * that are no UTF-8, or a NUL.
+ * `parts` are the strings that were written one behind the other; an escape does not reach into the next. Undefined when an
+ * escape means nothing: a `\u` without its digits, a code point that does not exist, bytes (`\377`, `\xff`) that are no UTF-8,
+ * or a NUL.
  */
-export function decodeEscapes(inside: string): string | undefined {
-  const parts: Uint8Array[] = [];
-  let valid = true;
-  let done = 0;
-  for (const match of inside.matchAll(escape)) {
-    parts.push(encode(inside.slice(done, match.index)));
-    done = match.index + match[0].length;
-    const bytes = escapedBytes(match);
-    if (bytes === undefined) valid = false;
-    else parts.push(bytes);
+export function decodeEscapes(parts: readonly string[]): string | undefined {
+  const bytes: Uint8Array[] = [];
+  for (const part of parts) {
+    let done = 0;
+    for (const match of part.matchAll(escape)) {
+      const escaped = escapedBytes(match);
+      if (escaped === undefined) return undefined;
+      bytes.push(encode(part.slice(done, match.index)), escaped);
+      done = match.index + match[0].length;
+    }
+    bytes.push(encode(part.slice(done)));
   }
-  parts.push(encode(inside.slice(done)));
-  return valid ? decodeUtf8(parts) : undefined;
+  return decodeUtf8(bytes);
 }
 
 function escapedBytes(match: RegExpExecArray): Uint8Array | undefined {

@@ -12,7 +12,7 @@ export type TokenKind =
   | 'word'
   /** `"…"`; `text` is the name. */
   | 'quoted'
-  /** `'…'`, `E'…'`, `N'…'`, `$tag$…$tag$`; `text` is the value. */
+  /** `'…'`, `E'…'`, `$tag$…$tag$`; `text` is the value. */
   | 'string'
   /** `text` is as written, without a sign: `12`, `1.5e3`, `0x1F`, `1_000`. */
   | 'number'
@@ -34,9 +34,11 @@ const spaceChars = /[ \t\n\r\f\v]+/y;
 const lineComment = /--[^\n\r]*/y;
 const wordChars = /[A-Za-z_\u0080-\uffff][\w$\u0080-\uffff]*/y;
 const numberChars = /0[xX](?:_?[\da-fA-F])+|0[oO](?:_?[0-7])+|0[bB](?:_?[01])+|(?:\d(?:_?\d)*(?:\.(?!\.)(?:\d(?:_?\d)*)?)?|\.\d(?:_?\d)*)(?:[eE][+-]?\d(?:_?\d)*)?/y;
+const numberJunk = /[\w\u0080-\uffff]+/y;
 const dollarTag = /\$(?:[A-Za-z_\u0080-\uffff][\w\u0080-\uffff]*)?\$/y;
 const parameter = /\$\d+/y;
 const operatorChars = /[+\-*/<>=~!@#%^&|`?]+/y;
+const pairedPunctuation = /::|:=|\.\./y;
 const prefixedConstant = /(?:[uU]&(?:'(?:[^']|'')*'|"(?:[^"]|"")*")|[xXbB]'[^']*')/y;
 
 /** The token that begins at or after `offset`, spaces and comments left out; kind `end` behind the last. */
@@ -45,7 +47,7 @@ export function nextToken(sql: string, offset: number): Token {
   if (start < 0) return bad('unterminated /* comment', -start - 1, sql.length);
   if (start >= sql.length) return { kind: 'end', text: '', start: sql.length, end: sql.length };
   const first = sql.charAt(start);
-  if (first === "'") return plainString(sql, start, start);
+  if (first === "'") return plainString(sql, start);
   if (first === '"') return quotedName(sql, start);
   if (first === '$') return dollar(sql, start);
   return prefixed(sql, start) ?? number(sql, start) ?? word(sql, start) ?? symbol(sql, start);
@@ -120,14 +122,11 @@ function quotedName(sql: string, start: number): Token {
   return { kind: 'quoted', text: truncateName(name), start, end };
 }
 
-/**
- * `open` is the offset of the quote, `start` that of the token (they differ behind an `N`). Strings that only space with a
- * line break in it parts are one string.
- */
-function plainString(sql: string, start: number, open: number): Token {
+/** Strings that only space with a line break in it parts are one string. */
+function plainString(sql: string, start: number): Token {
   let value = '';
-  let end = open;
-  for (let next: number | undefined = open; next !== undefined; next = continuation(sql, end)) {
+  let end = start;
+  for (let next: number | undefined = start; next !== undefined; next = continuation(sql, end)) {
     end = closingQuote(sql, next + 1, "'");
     if (end < 0) return bad('unterminated quoted string', start, sql.length);
     value += sql.slice(next + 1, end - 1).replaceAll("''", "'");
@@ -135,23 +134,34 @@ function plainString(sql: string, start: number, open: number): Token {
   return { kind: 'string', text: value, start, end };
 }
 
+/** A part that continues an escape string has escapes too. */
+function escapeString(sql: string, start: number): Token {
+  const parts: string[] = [];
+  let end = start;
+  for (let next: number | undefined = start + 1; next !== undefined; next = continuation(sql, end)) {
+    end = escapeStringEnd(sql, next + 1);
+    if (end < 0) return bad('unterminated quoted string', start, sql.length);
+    parts.push(sql.slice(next + 1, end - 1));
+  }
+  const value = decodeEscapes(parts);
+  return value === undefined ? bad('invalid escape in string', start, end) : { kind: 'string', text: value, start, end };
+}
+
+/** Offset behind the closing quote, escaped and doubled ones passed over; −1 when there is none. */
+function escapeStringEnd(sql: string, from: number): number {
+  for (let at = from; at < sql.length; at += 1) {
+    if (sql[at] === '\\') at += 1;
+    else if (sql[at] === "'") {
+      if (sql[at + 1] !== "'") return at + 1;
+      at += 1;
+    }
+  }
+  return -1;
+}
+
 function continuation(sql: string, end: number): number | undefined {
   const gapEnd = matchEnd(spaceChars, sql, end);
   return gapEnd !== undefined && sql[gapEnd] === "'" && /[\n\r]/.test(sql.slice(end, gapEnd)) ? gapEnd : undefined;
-}
-
-function escapeString(sql: string, start: number): Token {
-  let at = start + 2;
-  while (at < sql.length) {
-    if (sql[at] === '\\') at += 2;
-    else if (sql[at] === "'" && sql[at + 1] === "'") at += 2;
-    else if (sql[at] === "'") break;
-    else at += 1;
-  }
-  if (at >= sql.length) return bad('unterminated quoted string', start, sql.length);
-  const value = decodeEscapes(sql.slice(start + 2, at));
-  if (value === undefined) return bad('invalid escape in string', start, at + 1);
-  return { kind: 'string', text: value, start, end: at + 1 };
 }
 
 /** Offset behind the closing quote, doubled ones passed over; −1 when there is none. */
@@ -174,9 +184,7 @@ function dollar(sql: string, start: number): Token {
 }
 
 function prefixed(sql: string, start: number): Token | undefined {
-  const quoted = sql[start + 1] === "'";
-  if (quoted && /[eE]/.test(sql.charAt(start))) return escapeString(sql, start);
-  if (quoted && /[nN]/.test(sql.charAt(start))) return plainString(sql, start, start + 1);
+  if (sql[start + 1] === "'" && /[eE]/.test(sql.charAt(start))) return escapeString(sql, start);
   const end = matchEnd(prefixedConstant, sql, start);
   return end === undefined ? undefined : { kind: 'symbol', text: sql.slice(start, end), start, end };
 }
@@ -184,7 +192,7 @@ function prefixed(sql: string, start: number): Token | undefined {
 function number(sql: string, start: number): Token | undefined {
   const end = matchEnd(numberChars, sql, start);
   if (end === undefined) return undefined;
-  const junk = matchEnd(wordChars, sql, end);
+  const junk = matchEnd(numberJunk, sql, end);
   if (junk !== undefined) return bad('trailing junk after number', start, junk);
   return { kind: 'number', text: sql.slice(start, end), start, end };
 }
@@ -196,8 +204,8 @@ function number(sql: string, start: number): Token | undefined {
 function symbol(sql: string, start: number): Token {
   const run = matchEnd(operatorChars, sql, start);
   if (run === undefined) {
-    const width = (sql.codePointAt(start) ?? 0) > 0xffff ? 2 : 1;
-    return { kind: 'symbol', text: sql.slice(start, start + width), start, end: start + width };
+    const end = matchEnd(pairedPunctuation, sql, start) ?? start + ((sql.codePointAt(start) ?? 0) > 0xffff ? 2 : 1);
+    return { kind: 'symbol', text: sql.slice(start, end), start, end };
   }
   let text = sql.slice(start, run);
   const comment = text.search(/--|\/\*/);
