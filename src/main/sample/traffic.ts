@@ -38,6 +38,8 @@ export interface TrafficStats {
   readonly reads: number;
   /** In the second before these numbers; over the whole run in the last ones. */
   readonly writesPerSecond: number;
+  /** Acknowledged writes in the slowest full second so far, the first one left out; undefined in the first two. */
+  readonly slowestSecond: number | undefined;
   /** Errors by SQLSTATE, `connection` for a lost or refused connection; 40001 is not among them. */
   readonly errors: Readonly<Record<string, number>>;
   /** The first message of each SQLSTATE, 40001 included. */
@@ -71,7 +73,10 @@ export async function runTraffic(options: TrafficOptions): Promise<TrafficResult
   const ledger = new WriteLedger(runId, options.connections, facts.opening);
   const tally = new Tally(options.connections);
   const sessions = Array.from({ length: options.connections }, (_, clientId) => new TrafficSession(options, { runId, clientId }, facts, ledger.client(clientId)));
-  const ticker = setInterval(() => options.onStats?.(tally.stats(ledger)), 1000);
+  const ticker = setInterval(() => {
+    const stats = tally.stats(ledger);
+    options.onStats?.(stats);
+  }, 1000);
   const forced = stopWhenOverdue(options, sessions);
   try {
     await Promise.all(sessions.map((session) => runClient(session, options, tally)));
@@ -183,6 +188,8 @@ class Tally {
   /** When each client began what it has not yet succeeded with. */
   readonly #waitingSince: (number | undefined)[];
   #last = { at: this.#started, writes: 0 };
+  #seconds = 0;
+  #slowestSecond: number | undefined;
 
   constructor(connections: number) {
     this.#pauses = Array.from({ length: connections }, () => 0);
@@ -224,11 +231,13 @@ class Tally {
     const now = performance.now();
     const writes = ledger.count('acknowledged');
     const since = over === 'whole run' ? { at: this.#started, writes: 0 } : this.#last;
-    const writesPerSecond = (1000 * (writes - since.writes)) / Math.max(1, now - since.at);
+    const writesPerSecond = Math.round((10_000 * (writes - since.writes)) / Math.max(1, now - since.at)) / 10;
     this.#last = { at: now, writes };
+    this.#seconds += 1;
+    if (over === 'last second' && this.#seconds > 1) this.#slowestSecond = Math.min(this.#slowestSecond ?? Infinity, writesPerSecond);
     const { '40001': serializationFailures = 0, ...errors } = this.#errors;
     return {
-      elapsedMs: now - this.#started, connections: this.#pauses.length, writes, reads: this.reads, writesPerSecond, errors, errorMessages: { ...this.#messages },
+      elapsedMs: now - this.#started, connections: this.#pauses.length, writes, reads: this.reads, writesPerSecond, slowestSecond: this.#slowestSecond, errors, errorMessages: { ...this.#messages },
       errorCount: Object.values(errors).reduce((sum, count) => sum + count, 0), serializationFailures,
       unknownOutcomes: ledger.count('unknown'), reconnects: this.reconnects,
       readYourWritesViolations: this.#violations.readYourWrites, sumViolations: this.#violations.sum, violationMessages: [...this.#violationMessages],
