@@ -8,6 +8,7 @@ import type { RoutingSnapshot, Side } from '../../catalog/routing-snapshot.ts';
 import type { StatementFacts, TransactionModes } from '../../grammar/sql/statement-facts.ts';
 import type { AfterWrite, Route, TransactionContext } from '../route/route.ts';
 import { strongerWait } from './segment.ts';
+import type { Segment } from './segment.ts';
 
 interface Replayed {
   readonly savepoint: string | undefined;
@@ -46,6 +47,11 @@ export class OpenTransaction {
   /** Everything that brings a fresh leg to where the block stands, as one query. */
   get replaySql(): string {
     return [this.beginSql, ...this.#replayed.map((entry) => entry.sql)].join('\n;\n');
+  }
+
+  /** What the segment of a forwarded COMMIT or ROLLBACK takes over: the block holds its tables until that has been carried out. */
+  handTouchesTo(segment: Segment): void {
+    if (this.touches.size > 0) segment.addTouches([...this.touches.keys()], Math.min(...this.touches.values()));
   }
 
   setModes(facts: StatementFacts, sql: string): void {

@@ -78,8 +78,9 @@ export class Segment {
 
   addTouches(touches: readonly string[], epoch: number): void {
     if (touches.length === 0) return;
-    this.touches = this.touches.length === 0 ? touches : [...this.touches, ...touches];
-    this.epoch = epoch;
+    const first = this.touches.length === 0;
+    this.touches = first ? touches : [...this.touches, ...touches];
+    this.epoch = first ? epoch : Math.min(this.epoch, epoch);
   }
 
   /** ParseComplete: true when it is the client's. */

@@ -95,6 +95,10 @@ export class ClientSession extends SessionCore implements LegOwner {
     else if (this.socket.isPaused()) this.socket.resume();
   }
 
+  unitEnded(): void {
+    this.#host.unitEnded();
+  }
+
   clientMessage(type: number, buffer: Buffer, start: number, length: number): Verdict {
     if (this.refusal && this.#refusable(type)) {
       const fields = this.refusal;
@@ -219,7 +223,6 @@ export class ClientSession extends SessionCore implements LegOwner {
       if (!tx?.begun[side] || tx.sides.length > 1) return;
       this.tx = undefined;
       this.#control.ended(tx);
-      this.#host.unitEnded();
     } else if (!tx) {
       const view = this.services.view();
       this.tx = new OpenTransaction(view.snapshot, this.now(), 'BEGIN', undefined);

@@ -279,7 +279,7 @@ export class ExtendedQuery {
   #beforeExecute(statement: PreparedStatement, leg: Leg): void {
     const core = this.#core;
     const { single } = statement.traits;
-    if (single && isTransactionControl(single)) this.#flows.control.predict(single, statement.sql ?? '');
+    if (single && isTransactionControl(single)) this.#flows.control.predict(single, statement.sql ?? '', core.unitSegment(leg));
     this.#flows.effects.apply(statement.traits, leg, () => statement.sql ?? '');
     // The Sync of the client may come before its data; nothing else may until the COPY is over.
     if (statement.traits.hasCopyFrom) core.exclusive = true;

@@ -224,6 +224,8 @@ export abstract class SessionCore {
   }
 
   abstract flowClient(): void;
+  /** Something that a barrier may have waited for is over. */
+  abstract unitEnded(): void;
 
   /** The message is consumed; the next one is handled once `done` has been called. */
   answerLater(start: (done: () => void) => void): Verdict {

@@ -87,8 +87,8 @@ export class SimpleQuery {
     if (!single) return CUT;
     if (this.#flows.control.forwards(single)) {
       if (core.exclusive || (core.local !== undefined && core.local.clientSegments > 0)) return core.wait('drain');
-      this.#flows.control.predict(single, text());
-      return this.#raw(core.home);
+      this.#flows.control.predict(single, text(), core.closedSegment(core.home));
+      return core.forward(core.home);
     }
     const stop = core.untilDrained();
     if (stop !== undefined) return stop;

@@ -9,7 +9,7 @@ import type { Side } from '../../catalog/routing-snapshot.ts';
 import { MigrationError } from '../../config/migration-error.ts';
 import type { StatementFacts } from '../../grammar/sql/statement-facts.ts';
 import { OpenTransaction } from '../execute/open-transaction.ts';
-import type { InternalReply } from '../execute/segment.ts';
+import type { InternalReply, Segment } from '../execute/segment.ts';
 import { commandComplete } from '../wire/backend-messages.ts';
 import { writeError } from '../wire/error-fields.ts';
 import { errorFieldsOf, transactionAborted } from './client-error.ts';
@@ -39,7 +39,7 @@ export class TransactionControl {
   }
 
   /** What a forwarded statement will do to the block when it succeeds; what the leg says later corrects it. */
-  predict(facts: StatementFacts, sql: string): void {
+  predict(facts: StatementFacts, sql: string, segment: Segment): void {
     const core = this.#core;
     const { tx } = core;
     const name = facts.objectName ?? '';
@@ -54,6 +54,7 @@ export class TransactionControl {
       case 'prepare_transaction':
         if (!tx) break;
         core.tx = undefined;
+        tx.handTouchesTo(segment);
         this.ended(tx);
         if (facts.transaction?.chain) this.#chain(tx, 'source');
         break;
@@ -76,6 +77,7 @@ export class TransactionControl {
   ended(tx: OpenTransaction): void {
     this.#sessionMayHaveChanged(tx);
     if (tx.after === 'track') this.#core.trackPending = true;
+    this.#core.unitEnded();
   }
 
   /** Runs it on the legs; nothing may be under way. */
