@@ -13,6 +13,8 @@ export interface ControlContext {
   /** Connections and streams between one source server and local; opened at first use. */
   readonly flow: (serverName: string) => Promise<SourceFlow>;
   readonly limits: ControlLimits;
+  /** Attempts at a cutover or rollback that this process is making now: recovery leaves them alone. */
+  readonly activeAttempts: Set<string>;
 }
 
 export interface ControlLimits {

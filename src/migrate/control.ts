@@ -66,7 +66,7 @@ export class Control {
     this.#parts = parts;
     this.fleet = new WorkerFleet(runtime, { leaseMs: parts.leaseMs }, { onRequest: (worker, message) => this.#onRequest(worker, message) });
     const publisher = new RoutingPublisher(parts.catalog, this.fleet, (tables) => this.#readRelations(tables));
-    this.#context = { runtime, catalog: parts.catalog, fleet: this.fleet, publisher, flow: (name) => this.#flow(name), limits: parts.limits };
+    this.#context = { runtime, catalog: parts.catalog, fleet: this.fleet, publisher, flow: (name) => this.#flow(name), limits: parts.limits, activeAttempts: new Set() };
     this.work = new TableWork(runtime, (tableId, signal) => driveTable(this.#context, tableId, this.#hooks(), signal));
   }
 

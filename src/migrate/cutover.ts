@@ -42,6 +42,7 @@ export async function cutover(context: ControlContext, request: CutoverRequest):
   const flow = await context.flow(oneServer(records));
   const attemptId = randomUUID();
   const names = records.map((record) => displayName(record.source));
+  context.activeAttempts.add(attemptId);
   await catalog.beginJournal({
     attemptId, direction: 'cutover', tableIds: records.map((record) => record.tableId), step: 'begun',
     details: { noFence: words.noFence, noRollback: words.noRollback, states: records.map((record) => record.state) },
@@ -58,6 +59,8 @@ export async function cutover(context: ControlContext, request: CutoverRequest):
     clock.pauseEnds();
     await catalog.audit({ action: 'CUTOVER_FAILED', actor, tableId: records[0]?.tableId, sourceServer: flow.serverName, details: { attemptId, error: String(error), steps: clock.steps } });
     throw error;
+  } finally {
+    context.activeAttempts.delete(attemptId);
   }
 }
 

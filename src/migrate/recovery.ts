@@ -12,15 +12,15 @@ import { undoCutover, undoRollback } from './undo-switch.ts';
 /** Also called now and then while an undo has not succeeded yet. Returns the attempts that are still open. */
 export async function recoverSwitches(context: ControlContext): Promise<number> {
   const { catalog, runtime } = context;
-  const open = await catalog.openJournals();
-  for (const attempt of open) {
+  const abandoned = async (): Promise<readonly JournalRecord[]> => (await catalog.openJournals()).filter((attempt) => !context.activeAttempts.has(attempt.attemptId));
+  for (const attempt of await abandoned()) {
     try {
       await recoverOne(context, attempt);
     } catch (error) {
       runtime.log.error('an unfinished change of authority could not be recovered yet', { attemptId: attempt.attemptId, error: String(error) });
     }
   }
-  return (await catalog.openJournals()).length;
+  return (await abandoned()).length;
 }
 
 async function recoverOne(context: ControlContext, attempt: JournalRecord): Promise<void> {

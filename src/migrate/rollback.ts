@@ -39,6 +39,7 @@ export async function rollback(context: ControlContext, request: RollbackRequest
   }
   const flow = await context.flow(oneServer(records));
   const attemptId = randomUUID();
+  context.activeAttempts.add(attemptId);
   await catalog.beginJournal({
     attemptId, direction: 'rollback', tableIds: records.map((record) => record.tableId), step: 'begun', details: { preserveLocalData: request.preserveLocalData },
     audit: records.map((record) => ({ action: 'ROLLBACK_START' as const, actor, tableId: record.tableId, sourceServer: record.sourceServer, details: { attemptId } })),
@@ -52,6 +53,8 @@ export async function rollback(context: ControlContext, request: RollbackRequest
     await undoRollback(context, flow, records, attemptId, error);
     await backToLocalOnly(context, records, String(error));
     throw error;
+  } finally {
+    context.activeAttempts.delete(attemptId);
   }
 }
 
