@@ -12,7 +12,9 @@ export const bookkeepingSchema = 'causeway';
 /**
  * - `applied`: one row per stream into this database: everything up to `lsn` of that stream's shared tables has been applied
  *   here. Its UPDATE is the first change of each applier transaction, and by that also the tag that makes the capture of
- *   the other direction drop the transaction (RULES 11). The table belongs to every publication.
+ *   the other direction drop the transaction (RULES 11). The table belongs to every publication. `spool_id` and `spool_end` mirror
+ *   the spool's identity and fsynced end, `system_id` and `timeline` the captured cluster (RULES 7). A table that applies by
+ *   itself has a row `<stream>/<table id>`, which only tags its transactions.
  * - `table_applied`: the same for a table that applies by itself. `mode` is `private` or `shared` (RULES 4).
  * - `marker`: tokens written into this database's change stream. The table belongs to every publication.
  * - `chunk`: one row per finished chunk of a load, written with the chunk's rows; number 0 is the load itself (its phase, as JSON,
@@ -24,7 +26,8 @@ export const bookkeepingSchema = 'causeway';
 export const bookkeepingDdl = `
 CREATE SCHEMA IF NOT EXISTS causeway;
 CREATE TABLE IF NOT EXISTS causeway.applied (
-  stream text PRIMARY KEY, lsn pg_lsn NOT NULL, token bigint NOT NULL, spool_id text, updated_at timestamptz NOT NULL DEFAULT now());
+  stream text PRIMARY KEY, lsn pg_lsn NOT NULL, token bigint NOT NULL, spool_id text, spool_end pg_lsn,
+  system_id text, timeline integer, updated_at timestamptz NOT NULL DEFAULT now());
 CREATE TABLE IF NOT EXISTS causeway.table_applied (
   stream text NOT NULL, table_id text NOT NULL, mode text NOT NULL CHECK (mode IN ('private', 'shared')),
   lsn pg_lsn NOT NULL, spool_offset bigint NOT NULL DEFAULT 0, token bigint NOT NULL, updated_at timestamptz NOT NULL DEFAULT now(),

@@ -1,182 +1,78 @@
-/** One table as its server describes it: plain, frozen values; names folded, every expression spelled with schemas. */
+/** Questions about one table's definition that the change path asks the catalogs. */
 import type { QualifiedName } from '../../catalog/routing-snapshot.ts';
+import { MigrationError } from '../../config/migration-error.ts';
+import type { TargetShape } from '../apply/table-binding.ts';
+import type { BaselineColumn } from '../spool/spool.ts';
+import type { TablePlan } from '../table-plan.ts';
+import { quoteTable } from './connect.ts';
+import type { Question } from './sql-client.ts';
 
-export interface TableDefinition {
-  readonly serverVersion: number;
-  readonly oid: number;
-  readonly schema: string;
-  readonly name: string;
-  readonly kind: 'table' | 'partitioned' | 'foreign';
-  readonly persistence: 'permanent' | 'unlogged' | 'temporary';
-  readonly owner: string;
-  readonly comment: string | null;
-  /** `fillfactor=70`, `autovacuum_enabled=false` … */
-  readonly storageOptions: readonly string[];
-  readonly withOids: boolean;
-  /** In attnum order; dropped columns are left out and leave a hole in `attnum`. */
-  readonly columns: readonly ColumnDefinition[];
-  /** Primary key, unique, exclusion and check constraints. */
-  readonly constraints: readonly ConstraintDefinition[];
-  readonly foreignKeys: readonly ForeignKeyDefinition[];
-  readonly referencedBy: readonly ForeignKeyDefinition[];
-  readonly indexes: readonly IndexDefinition[];
-  readonly triggers: readonly TriggerDefinition[];
-  readonly rules: readonly { readonly name: string; readonly event: 'select' | 'update' | 'insert' | 'delete'; readonly enabled: boolean; readonly definition: string; readonly relations: readonly QualifiedName[] }[];
-  readonly rowSecurity: { readonly enabled: boolean; readonly forced: boolean };
-  readonly policies: readonly { readonly name: string; readonly command: string; readonly roles: readonly string[]; readonly using: string | null; readonly check: string | null; readonly permissive: boolean }[];
-  readonly sequences: readonly SequenceDefinition[];
-  readonly replicaIdentity: { readonly kind: 'default' | 'nothing' | 'full' | 'index'; readonly index: string | null };
-  readonly partitioning: { readonly strategy: 'range' | 'list' | 'hash'; readonly key: string } | null;
-  /** Partitions of every level; empty for a plain table. */
-  readonly partitions: readonly PartitionDefinition[];
-  readonly partitionOf: QualifiedName | null;
-  readonly inherits: readonly QualifiedName[];
-  readonly inheritedBy: readonly QualifiedName[];
-  readonly grants: readonly { readonly grantee: string; readonly privilege: string; readonly grantable: boolean }[];
-  readonly requiredTypes: readonly RequiredType[];
-  readonly views: readonly QualifiedName[];
-  /** From the statistics, partitions summed; −1 when never analysed. */
-  readonly estimatedRows: number;
-  readonly bytes: number;
+interface Asks {
+  rows(question: Question): Promise<readonly (readonly (string | null)[])[]>;
 }
 
-export interface ColumnDefinition {
-  readonly name: string;
-  readonly attnum: number;
-  /** As `format_type` writes it with a schema where needed. */
-  readonly type: string;
-  readonly typeOid: number;
-  readonly typmod: number;
-  /** `b`ase, `c`omposite, `d`omain, `e`num, `p`seudo, `r`ange, `m`ultirange; of the element for arrays. */
-  readonly typeKind: string;
-  /** Base type below domains: `schema.name` of `pg_type` (arrays start with an underscore). */
-  readonly baseType: string;
-  readonly typeLength: number;
-  readonly notNull: boolean;
-  readonly default: string | null;
-  /** Sequence that the default draws from. */
-  readonly defaultSequence: QualifiedName | null;
-  readonly identity: 'always' | 'by default' | null;
-  readonly generated: 'stored' | 'virtual' | null;
-  /** Undefined as null: the type's own default. */
-  readonly collation: CollationDefinition | null;
-  readonly storage: 'plain' | 'external' | 'extended' | 'main';
-  readonly typeStorage: 'plain' | 'external' | 'extended' | 'main';
-  readonly compression: 'pglz' | 'lz4' | null;
-  /** −1 or null: the server's default target. */
-  readonly statistics: number | null;
-  readonly comment: string | null;
+/** Identity and generated columns of the target's table. */
+export async function readTargetShape(target: Asks, table: QualifiedName): Promise<TargetShape> {
+  // `attgenerated` came with 12; the row as JSON serves every version.
+  const rows = await target.rows({
+    text: `SELECT attname, to_json(a)->>'attidentity', to_json(a)->>'attgenerated' FROM pg_attribute a
+            WHERE attrelid = $1::text::regclass AND attnum > 0 AND NOT attisdropped`, values: [quoteTable(table)],
+  });
+  return {
+    identityAlways: new Set(rows.flatMap(([name, identity]) => (identity === 'a' && name ? [name] : []))),
+    generated: new Set(rows.flatMap(([name, , generated]) => ((generated === 's' || generated === 'v') && name ? [name] : []))),
+  };
 }
 
-export interface CollationDefinition {
-  readonly schema: string;
-  readonly name: string;
-  readonly provider: string;
-  readonly deterministic: boolean;
-  readonly version: string | null;
-  /** True when the column says so itself, false when it comes with the type. */
-  readonly explicit: boolean;
+/** All columns of the source's table, in order; undefined when the table is gone. */
+export async function readColumns(source: Asks, table: QualifiedName): Promise<readonly BaselineColumn[] | undefined> {
+  const rows = await source.rows({
+    text: `SELECT attname, atttypid::text, atttypmod::text FROM pg_attribute
+            WHERE attrelid = to_regclass($1::text) AND attnum > 0 AND NOT attisdropped ORDER BY attnum`, values: [quoteTable(table)],
+  });
+  if (rows.length === 0) return undefined;
+  return rows.map(([name, typeOid, typmod]) => ({ name: name ?? '', typeOid: Number(typeOid), typmod: Number(typmod) }));
 }
 
-export interface ConstraintDefinition {
-  readonly name: string;
-  readonly type: 'primary' | 'unique' | 'exclusion' | 'check';
-  readonly columns: readonly string[];
-  /** `pg_get_constraintdef`: without the table's name. */
-  readonly definition: string;
-  readonly validated: boolean;
-  readonly deferrable: boolean;
-  readonly deferred: boolean;
-  /** NO INHERIT (check only). */
-  readonly noInherit: boolean;
-  readonly comment: string | null;
+/** The table and, when it is partitioned, all its partitions. */
+export async function readTreeOids(source: Asks, table: QualifiedName): Promise<readonly number[]> {
+  const rows = await source.rows({
+    text: `WITH RECURSIVE tree AS (SELECT to_regclass($1::text)::oid AS oid UNION ALL SELECT i.inhrelid FROM pg_inherits i JOIN tree ON i.inhparent = tree.oid)
+           SELECT oid::text FROM tree WHERE oid IS NOT NULL`, values: [quoteTable(table)],
+  });
+  if (rows.length === 0) throw new MigrationError('MIG010', `Source table ${quoteTable(table)} not found`);
+  return rows.map(([oid]) => Number(oid));
 }
 
-export type ForeignKeyAction = 'no action' | 'restrict' | 'cascade' | 'set null' | 'set default';
-
-export interface ForeignKeyDefinition {
-  readonly name: string;
-  readonly child: QualifiedName;
-  readonly columns: readonly string[];
-  readonly parent: QualifiedName;
-  readonly parentColumns: readonly string[];
-  readonly onUpdate: ForeignKeyAction;
-  readonly onDelete: ForeignKeyAction;
-  /** Columns of ON DELETE SET NULL (…), empty for all. */
-  readonly onDeleteColumns: readonly string[];
-  readonly match: 'simple' | 'full' | 'partial';
-  readonly deferrable: boolean;
-  readonly deferred: boolean;
-  readonly validated: boolean;
+/** Partitions that hold rows, for sources that cannot publish the parent (below 13). */
+export async function readLeaves(source: Asks, table: QualifiedName): Promise<readonly (QualifiedName & { readonly oid: number })[]> {
+  const oids = await readTreeOids(source, table);
+  const rows = await source.rows({
+    text: `SELECT c.oid::text, n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+            WHERE c.oid = ANY ($1::oid[]) AND c.relkind = 'r'`, values: [`{${oids.join(',')}}`],
+  });
+  return rows.map(([oid, schema, name]) => ({ oid: Number(oid), schema: schema ?? '', name: name ?? '' }));
 }
 
-export interface IndexDefinition {
-  readonly name: string;
-  readonly unique: boolean;
-  readonly primary: boolean;
-  readonly valid: boolean;
-  readonly immediate: boolean;
-  readonly method: string;
-  /** Key columns; null for an expression. */
-  readonly columns: readonly (string | null)[];
-  readonly predicate: string | null;
-  /** Everything after `ON table `: `USING btree (a, b) WHERE …`; holds no name of the table and no tablespace. */
-  readonly tail: string;
-  /** Name of the constraint that the index carries. */
-  readonly constraint: string | null;
-  readonly comment: string | null;
+/**
+ * Refuses a table whose changes would not say which row they belong to. Publishing a table without a usable replica identity would
+ * make the application's own UPDATE and DELETE fail (RULES 2).
+ */
+export async function checkReplicaIdentity(source: Asks, plan: TablePlan): Promise<void> {
+  const [row] = await source.rows({
+    text: `SELECT c.relreplident, (SELECT json_agg(a.attname) FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)
+              WHERE i.indrelid = c.oid AND CASE c.relreplident WHEN 'i' THEN i.indisreplident ELSE i.indisprimary END)::text
+             FROM pg_class c WHERE c.oid = to_regclass($1::text)`, values: [quoteTable(plan.source)],
+  });
+  if (!row) throw new MigrationError('MIG010', `Source table ${quoteTable(plan.source)} not found`);
+  const [identity, columnsJson] = row;
+  if (identity === 'f') return;
+  const columns = columnsJson ? (JSON.parse(columnsJson) as string[]) : [];
+  const covers = plan.keyKind !== 'full' && columns.length === plan.key.length && plan.key.every((name) => columns.includes(name));
+  if ((identity === 'd' || identity === 'i') && covers) return;
+  const table = quoteTable(plan.source);
+  throw new MigrationError('MIG013', `${table} has no replica identity that matches its key`, {
+    tableName: plan.source.name,
+    hint: plan.keyKind === 'full' ? `ALTER TABLE ${table} REPLICA IDENTITY FULL` : `ALTER TABLE ${table} REPLICA IDENTITY USING INDEX …, on the index over (${plan.key.join(', ')}), or REPLICA IDENTITY FULL`,
+  });
 }
-
-export interface TriggerDefinition {
-  readonly name: string;
-  /** `O`rigin, `D`isabled, `R`eplica, `A`lways. */
-  readonly enabled: string;
-  readonly definition: string;
-  readonly function: QualifiedName;
-  readonly language: string;
-  /** Tables whose bare names the function's text holds: what it may write. */
-  readonly mentions: readonly QualifiedName[];
-}
-
-export interface SequenceDefinition {
-  readonly schema: string;
-  readonly name: string;
-  /** Owning column; null for a free sequence that a default draws from. */
-  readonly ownedBy: string | null;
-  readonly column: string;
-  readonly identity: boolean;
-  readonly type: string;
-  /** int8 values as text. */
-  readonly start: string;
-  readonly increment: string;
-  readonly min: string;
-  readonly max: string;
-  readonly cache: string;
-  readonly cycle: boolean;
-  readonly lastValue: string;
-  readonly isCalled: boolean;
-}
-
-export interface PartitionDefinition extends QualifiedName {
-  readonly oid: number;
-  readonly parent: QualifiedName;
-  readonly bound: string;
-  /** Partitions that are partitioned themselves. */
-  readonly partitioning: { readonly strategy: 'range' | 'list' | 'hash'; readonly key: string } | null;
-  readonly isForeign: boolean;
-  readonly replicaIdentity: 'default' | 'nothing' | 'full' | 'index';
-  /** `name attnum type` of each column: pgoutput sends changes in this order. */
-  readonly columns: readonly string[];
-  /** Indexes and checks that the parent lacks. */
-  readonly ownIndexes: readonly IndexDefinition[];
-  readonly ownChecks: readonly { readonly name: string; readonly definition: string }[];
-}
-
-/** A type that the columns need and that is not built in; in the order in which they have to be created. */
-export type RequiredType =
-  | { readonly kind: 'enum'; readonly schema: string; readonly name: string; readonly labels: readonly string[] }
-  | { readonly kind: 'domain'; readonly schema: string; readonly name: string; readonly base: string; readonly notNull: boolean; readonly default: string | null; readonly collation: string | null; readonly checks: readonly { readonly name: string; readonly definition: string }[] }
-  | { readonly kind: 'composite'; readonly schema: string; readonly name: string; readonly fields: readonly { readonly name: string; readonly type: string; readonly collation: string | null }[] }
-  | { readonly kind: 'range'; readonly schema: string; readonly name: string; readonly subtype: string }
-  | { readonly kind: 'extension'; readonly schema: string; readonly name: string; readonly extension: string; readonly version: string }
-  | { readonly kind: 'base'; readonly schema: string; readonly name: string };

@@ -1,0 +1,239 @@
+/**
+ * Applies units of changes to the target, exactly once: the first statement of each transaction moves the stream's position, under the
+ * fencing token, and by that is also the tag that the capture of the other direction knows the transaction by (RULES 11, 14).
+ *
+ * States: idle → open (a source transaction that comes in several units) → idle. Whatever fails leaves the applier idle, with
+ * nothing of the unit on the target, or its connection lost.
+ */
+import type { Runtime } from '../../config/runtime.ts';
+import { MigrationError } from '../../config/migration-error.ts';
+import { formatLsn } from '../change.ts';
+import type { ApplyConnection, Statement } from './apply-connection.ts';
+import { UnexpectedCount, remedyOf } from './apply-error.ts';
+import type { ChangeRecord } from './change-record.ts';
+import { keyJson, oldRow, rowImage } from './change-record.ts';
+import type { Conflict, ConflictStrategy } from './conflict.ts';
+import { fold } from './fold.ts';
+import type { Step } from './fold.ts';
+import { Replay } from './replay.ts';
+import { resolveConflicts } from './resolve-conflicts.ts';
+import { checkSets, prepareSet, runSteps, sendSets } from './run-steps.ts';
+import type { PreparedSet, StepRun } from './run-steps.ts';
+import type { TableBinding } from './table-binding.ts';
+
+export interface ApplyUnit {
+  readonly records: readonly ChangeRecord[];
+  /** First statements of the transaction: each must find its row under the fencing token. */
+  readonly opening: readonly Statement[];
+  /** Last statements before the commit; the same holds. */
+  readonly closing: readonly Statement[];
+  /** False for all but the last unit of a source transaction that comes in several. */
+  readonly endsTransaction: boolean;
+  /** Position for conflicts and re-reads. */
+  readonly lsn: bigint;
+}
+
+export interface ApplyOutcome {
+  readonly conflicts: readonly Conflict[];
+  /** Rows put on the re-read list, by table id. */
+  readonly rereads: ReadonlyMap<string, number>;
+}
+
+export interface ApplierOptions {
+  readonly isStrict: (table: TableBinding) => boolean;
+  readonly strategyOf: (tableId: string) => ConflictStrategy;
+  /** Prefix of the fault points. */
+  readonly faultPrefix: string;
+}
+
+/** A unit whose SQL is ready to be sent. */
+export interface PreparedUnit {
+  readonly unit: ApplyUnit;
+  readonly steps: readonly Step[];
+  /** Undefined when the steps have to run one after the other. */
+  readonly sets: readonly PreparedSet[] | undefined;
+}
+
+const RETRY_START_MS = 5;
+const RETRY_LIMIT_MS = 500;
+const OPEN_ATTEMPTS = 3;
+
+export class Applier {
+  readonly #runtime: Runtime;
+  readonly #connection: ApplyConnection;
+  readonly #options: ApplierOptions;
+  #isOpen = false;
+  #conflicts: Conflict[] = [];
+  #rereads = new Map<string, number>();
+  readonly #replay: Replay;
+
+  constructor(runtime: Runtime, connection: ApplyConnection, options: ApplierOptions) {
+    this.#runtime = runtime;
+    this.#connection = connection;
+    this.#options = options;
+    this.#replay = new Replay(connection);
+  }
+
+  get connection(): ApplyConnection {
+    return this.#connection;
+  }
+
+  /** Folds and encodes; touches neither the connection nor the applier's state, so it may run while another unit is applied. */
+  prepare(unit: ApplyUnit): PreparedUnit {
+    const steps = fold(unit.records);
+    const sets: PreparedSet[] = [];
+    for (const step of steps) {
+      if (step.kind !== 'set') return { unit, steps, sets: undefined };
+      sets.push(...prepareSet(step, this.#options.isStrict(step.table)));
+    }
+    return { unit, steps, sets };
+  }
+
+  /** Resolves when the unit is committed, or, when it does not end its transaction, written. */
+  async apply(prepared: PreparedUnit): Promise<ApplyOutcome> {
+    let pauseMs = RETRY_START_MS;
+    let attempts = 0;
+    for (;;) {
+      try {
+        await this.#write(prepared);
+        break;
+      } catch (error) {
+        attempts += 1;
+        // Within an open transaction its own locks may be what the other side waits for: then all of it has to go.
+        if (remedyOf(error) !== 'retry' || (this.#isOpen && attempts > OPEN_ATTEMPTS)) throw error;
+        this.#runtime.log.debug('applier gives way', { error: String(error) });
+        await this.#runtime.clock.sleep(pauseMs, this.#runtime.signal);
+        pauseMs = Math.min(pauseMs * 2, RETRY_LIMIT_MS);
+      }
+    }
+    const outcome = { conflicts: this.#conflicts, rereads: this.#rereads };
+    if (!prepared.unit.endsTransaction) return { conflicts: [], rereads: new Map() };
+    this.#conflicts = [];
+    this.#rereads = new Map();
+    return outcome;
+  }
+
+  /** Rolls back what is open. */
+  async abandon(): Promise<void> {
+    this.#isOpen = false;
+    this.#conflicts = [];
+    this.#rereads = new Map();
+    this.#replay.clear();
+    await this.#connection.send({ text: 'ROLLBACK' });
+  }
+
+  async #write(prepared: PreparedUnit): Promise<void> {
+    const { unit } = prepared;
+    const isFirst = !this.#isOpen;
+    const isSplit = !isFirst || !unit.endsTransaction;
+    const before = { conflicts: [...this.#conflicts], rereads: new Map(this.#rereads) };
+    try {
+      await this.#tryFast(prepared, isFirst, isSplit);
+    } catch (error) {
+      const remedy = error instanceof UnexpectedCount ? 'replay' : remedyOf(error);
+      if (remedy !== 'replay' || error instanceof MigrationError) {
+        await this.#undo(isFirst);
+        throw error;
+      }
+      this.#conflicts = before.conflicts;
+      this.#rereads = before.rereads;
+      await this.#writeCarefully(unit, isFirst, isSplit);
+    }
+    this.#isOpen = !unit.endsTransaction;
+    if (unit.endsTransaction) await this.#commit(unit);
+  }
+
+  async #tryFast({ unit, steps, sets }: PreparedUnit, isFirst: boolean, isSplit: boolean): Promise<void> {
+    const opening = isFirst ? this.#begin(unit) : [];
+    const saved = isSplit ? this.#connection.send({ text: 'SAVEPOINT causeway_unit' }) : undefined;
+    saved?.catch(() => undefined);
+    if (this.#replay.hasParked) {
+      await Promise.all([...opening, saved]);
+      throw new UnexpectedCount((steps[0]?.kind === 'set' ? steps[0].table : this.#replay.anyTable) as TableBinding);
+    }
+    const run = this.#stepRun(unit);
+    if (sets) {
+      const sent = sendSets(this.#connection, sets);
+      await Promise.all([...opening, saved]);
+      await checkSets(this.#connection, sent, run);
+      return;
+    }
+    await Promise.all([...opening, saved]);
+    await runSteps(this.#connection, steps, run);
+  }
+
+  #begin(unit: ApplyUnit): Promise<void>[] {
+    const begun = this.#connection.send({ text: 'BEGIN' }).then(() => undefined);
+    const moved = unit.opening.map((statement) => this.#fenced(statement));
+    for (const each of [begun, ...moved]) each.catch(() => undefined);
+    return [begun, ...moved];
+  }
+
+  async #fenced(statement: Statement): Promise<void> {
+    const { rowCount } = await this.#connection.send(statement);
+    if (rowCount === 0) throw new MigrationError('MIG092', undefined, { detail: 'The position on the target carries a newer fencing token.' });
+  }
+
+  /** In source order, looking before writing (RULES 5, 25). */
+  async #writeCarefully(unit: ApplyUnit, isFirst: boolean, isSplit: boolean): Promise<void> {
+    const send = (text: string): Promise<unknown> => this.#connection.send({ text });
+    try {
+      if (isSplit && !isFirst) await send('ROLLBACK TO SAVEPOINT causeway_unit');
+      else {
+        await send('ROLLBACK');
+        await Promise.all(this.#begin(unit));
+        await send('SAVEPOINT causeway_unit');
+      }
+      const plain = this.#stepRun(unit);
+      const changedAtMs = unit.records[0]?.transaction.committedAtMs ?? 0;
+      const context = { connection: this.#connection, strategyOf: this.#options.strategyOf, report: (conflict: Conflict) => this.#conflicts.push(conflict), run: plain, lsn: unit.lsn, changedAtMs };
+      const run: StepRun = { ...plain, lookFirst: (step) => resolveConflicts(context, step) };
+      await this.#replay.run(unit.records, unit.endsTransaction, run);
+    } catch (error) {
+      await this.#undo(isFirst);
+      throw error;
+    }
+  }
+
+  /** Back to where the unit began; a unit that is the transaction's first takes the transaction with it. */
+  async #undo(isFirst: boolean): Promise<void> {
+    this.#replay.restore();
+    if (isFirst) {
+      this.#isOpen = false;
+      this.#conflicts = [];
+      this.#rereads = new Map();
+      await this.#connection.send({ text: 'ROLLBACK' }).catch(() => undefined);
+    } else await this.#connection.send({ text: 'ROLLBACK TO SAVEPOINT causeway_unit' }).catch(() => undefined);
+  }
+
+  async #commit(unit: ApplyUnit): Promise<void> {
+    const { faults } = this.#runtime;
+    this.#isOpen = false;
+    try {
+      await Promise.all(unit.closing.map((statement) => this.#fenced(statement)));
+      if (faults.armed) await faults.hit(`${this.#options.faultPrefix}.before_commit`);
+      const { command } = await this.#connection.send({ text: 'COMMIT' });
+      if (command !== 'COMMIT') throw new Error('the target rolled the transaction back');
+    } catch (error) {
+      await this.#connection.send({ text: 'ROLLBACK' }).catch(() => undefined);
+      throw error;
+    }
+    if (faults.armed) await faults.hit(`${this.#options.faultPrefix}.after_commit`);
+  }
+
+  #stepRun(unit: ApplyUnit): StepRun {
+    return {
+      isStrict: this.#options.isStrict,
+      onReread: (table, count) => this.#rereads.set(table.plan.tableId, (this.#rereads.get(table.plan.tableId) ?? 0) + count),
+      lsn: formatLsn(unit.lsn),
+      onKeylessMiss: (record) => {
+        this.#conflicts.push({
+          tableId: record.table.plan.tableId, kind: record.op === 'delete' ? 'delete_missing' : 'update_missing', key: keyJson(record.table, oldRow(record)),
+          local: undefined, remote: rowImage(record.table, oldRow(record)), strategy: this.#options.strategyOf(record.table.plan.tableId).kind,
+          outcome: 'source', position: { type: 'postgresql_lsn', lsn: unit.lsn }, changedAtMs: record.transaction.committedAtMs,
+        });
+      },
+    };
+  }
+}
+

@@ -1,0 +1,67 @@
+/**
+ * A table's plan joined with the relation that the stream describes: which values of a tuple go where, and the SQL that puts
+ * them there. Frozen; made again when the source describes the table anew.
+ */
+import type { Relation } from '../change.ts';
+import { quoteName, quoteTable } from '../postgres/connect.ts';
+import type { PlannedColumn, TablePlan } from '../table-plan.ts';
+import { buildStatements } from './statements.ts';
+import type { TableStatements } from './statements.ts';
+
+export interface BoundColumn {
+  readonly plan: PlannedColumn;
+  /** Place in the relation's tuples. */
+  readonly at: number;
+  readonly quoted: string;
+}
+
+/** What the target's catalog says of the table. */
+export interface TargetShape {
+  /** GENERATED ALWAYS AS IDENTITY: cannot be set by UPDATE. */
+  readonly identityAlways: ReadonlySet<string>;
+  readonly generated: ReadonlySet<string>;
+}
+
+export interface TableBinding {
+  readonly plan: TablePlan;
+  readonly relation: Relation;
+  readonly columns: readonly BoundColumn[];
+  readonly keyColumns: readonly BoundColumn[];
+  /** Places of the key's values in tuples, in the key's order; empty for keyless tables. */
+  readonly keyPlaces: readonly number[];
+  /** True when equal keys always have equal text, so that changes may be folded (RULES 5). */
+  readonly foldable: boolean;
+  readonly mayLeaveOut: boolean;
+  readonly targetName: string;
+  readonly shape: TargetShape;
+  readonly statements: TableStatements;
+}
+
+export function bindTable(plan: TablePlan, relation: Relation, shape: TargetShape): TableBinding {
+  const place = new Map(relation.columns.map((column, index) => [column.name, index]));
+  const columns: BoundColumn[] = [];
+  for (const column of plan.columns) {
+    const at = place.get(column.name);
+    if (at === undefined || shape.generated.has(column.name)) continue;
+    columns.push({ plan: column, at, quoted: quoteName(column.name) });
+  }
+  const keyColumns = plan.keyKind === 'full' ? [] : plan.key.map((name) => boundColumn(columns, name));
+  const base = {
+    plan,
+    relation,
+    columns,
+    keyColumns,
+    keyPlaces: keyColumns.map((column) => column.at),
+    foldable: keyColumns.length > 0 && keyColumns.every((column) => column.plan.canonicalText),
+    mayLeaveOut: plan.columns.some((column) => column.toastable),
+    targetName: quoteTable(plan.target),
+    shape,
+  };
+  return { ...base, statements: buildStatements(base) };
+}
+
+function boundColumn(columns: readonly BoundColumn[], name: string): BoundColumn {
+  const found = columns.find((column) => column.plan.name === name);
+  if (!found) throw new Error(`key column ${name} is not carried`);
+  return found;
+}

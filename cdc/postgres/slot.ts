@@ -1,0 +1,168 @@
+/**
+ * Publication and replication slot of one stream on its source.
+ *
+ * A slot is made once. Later its absence, or a position that does not fit the saved ones, is an error that only a resync heals:
+ * START_REPLICATION below the confirmed position is silently moved forward by the server (RULES 7).
+ */
+import type { ClientBase } from 'pg';
+import { MigrationError } from '../../config/migration-error.ts';
+import { formatLsn, parseLsn } from '../change.ts';
+import type { QualifiedName } from '../../catalog/routing-snapshot.ts';
+import { installBookkeeping } from './bookkeeping.ts';
+import { quoteName, quoteTable, sqlstateOf } from './connect.ts';
+import type { ReplicationConnection } from './replication-connection.ts';
+
+/** Name of the captured server's version as one number: 150003 is 15.3. */
+export async function serverVersion(client: ClientBase): Promise<number> {
+  const { rows } = await client.query<{ server_version_num: string }>('SHOW server_version_num');
+  return Number(rows[0]?.server_version_num ?? 0);
+}
+
+const bookkeepingTables = ['applied', 'marker', 'ddl_log'] as const;
+
+/** Bookkeeping tables and the publication that holds them. Idempotent. */
+export async function preparePublication(client: ClientBase, publicationName: string): Promise<void> {
+  await installBookkeeping(client);
+  const found = await client.query('SELECT 1 FROM pg_publication WHERE pubname = $1', [publicationName]);
+  if (found.rows.length > 0) return;
+  const version = await serverVersion(client);
+  const publish = version >= 110000 ? 'insert, update, delete, truncate' : 'insert, update, delete';
+  const root = version >= 130000 ? ', publish_via_partition_root = true' : '';
+  const tables = bookkeepingTables.map((name) => `causeway.${name}`).join(', ');
+  await client
+    .query(`CREATE PUBLICATION ${quoteName(publicationName)} FOR TABLE ${tables} WITH (publish = '${publish}'${root})`)
+    .catch((error: unknown) => {
+      if (sqlstateOf(error) === '42710') return;
+      if (sqlstateOf(error) === '42501') throw new MigrationError('MIG004', 'The user may not create a publication', { cause: error, detail: String(error) });
+      throw error;
+    });
+}
+
+/** Makes the slot and returns the position from which it delivers. The slot must not exist. */
+export async function createSlot(client: ClientBase, slotName: string): Promise<bigint> {
+  try {
+    const { rows } = await client.query<{ lsn: string }>("SELECT lsn::text FROM pg_create_logical_replication_slot($1, 'pgoutput')", [slotName]);
+    return parseLsn(rows[0]?.lsn ?? '');
+  } catch (error) {
+    throw new MigrationError('MIG005', `Cannot create replication slot ${slotName}`, { cause: error, detail: error instanceof Error ? error.message : String(error) });
+  }
+}
+
+export interface SlotState {
+  readonly confirmed: bigint;
+  readonly activePid: number | undefined;
+  /** The server has thrown away WAL that the slot still needs. */
+  readonly lost: boolean;
+  readonly retainedBytes: number;
+}
+
+export async function readSlot(client: ClientBase, slotName: string): Promise<SlotState | undefined> {
+  const { rows } = await client.query<{ plugin: string; here: string; confirmed: string | null; pid: string | null; retained: string | null; slot: string }>(
+    `SELECT plugin, (database = current_database())::text AS here, confirmed_flush_lsn::text AS confirmed, active_pid::text AS pid,
+            pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn)::bigint::text AS retained, to_json(s)::text AS slot
+       FROM pg_replication_slots s WHERE slot_name = $1`, [slotName]);
+  const row = rows[0];
+  if (!row) return undefined;
+  if (row.plugin !== 'pgoutput' || !row.here.startsWith('t')) {
+    throw new MigrationError('MIG020', `Slot ${slotName} belongs to another database or plugin`, { hint: 'Drop or rename that slot; the migration does not touch what it did not make.' });
+  }
+  // `wal_status` came with 13, `invalidation_reason` with 17; the row as JSON serves every version.
+  const whole = JSON.parse(row.slot) as { wal_status?: string | null; invalidation_reason?: string | null };
+  const lost = whole.wal_status === 'lost' || (whole.invalidation_reason ?? null) !== null || row.confirmed === null;
+  return {
+    confirmed: row.confirmed === null ? 0n : parseLsn(row.confirmed),
+    activePid: row.pid === null ? undefined : Number(row.pid),
+    lost,
+    retainedBytes: Number(row.retained ?? 0),
+  };
+}
+
+export interface SavedPositions {
+  /** Shared tables have been applied up to here. */
+  readonly applied: bigint;
+  readonly systemId: string | undefined;
+  readonly timeline: number | undefined;
+  /** Present when some table's changes are in the spool. */
+  readonly spool: { readonly durable: bigint; readonly id: string; readonly idOnTarget: string | undefined; readonly endOnTarget: bigint } | undefined;
+}
+
+/** Refuses every gap and fork that can be seen before streaming (RULES 7). */
+export async function checkPositions(saved: SavedPositions, slotName: string, slot: SlotState | undefined, connection: ReplicationConnection): Promise<{ systemId: string; timeline: number }> {
+  if (!slot) throw new MigrationError('MIG020', `Replication slot ${slotName} does not exist any more`);
+  if (slot.lost) throw new MigrationError('MIG020', `Replication slot ${slotName} was invalidated: the source has removed WAL that it needed`);
+  const identity = await connection.identify();
+  if (saved.systemId !== undefined && saved.systemId !== identity.systemId) {
+    throw gap(`the source is another cluster (system identifier ${identity.systemId}, was ${saved.systemId})`);
+  }
+  const written = parseLsn(identity.writtenLsn);
+  if (saved.applied > written) throw gap(`the source ends at ${identity.writtenLsn}, but ${formatLsn(saved.applied)} was applied: it has been restored or failed over`);
+  if (saved.timeline !== undefined && saved.timeline !== identity.timeline) await checkFork(saved, identity.timeline, connection);
+  if (saved.applied < slot.confirmed) {
+    throw gap(`the target has applied up to ${formatLsn(saved.applied)}, but the source has already forgotten everything before ${formatLsn(slot.confirmed)}`);
+  }
+  checkSpool(saved, slot);
+  return { systemId: identity.systemId, timeline: identity.timeline };
+}
+
+function checkSpool(saved: SavedPositions, slot: SlotState): void {
+  const { spool } = saved;
+  if (!spool) return;
+  if (spool.idOnTarget !== undefined && spool.idOnTarget !== spool.id) throw gap(`the spool was lost or replaced (spool ${spool.id}, expected ${spool.idOnTarget})`);
+  if (spool.durable < slot.confirmed) throw gap(`the spool ends at ${formatLsn(spool.durable)}, but the source has forgotten everything before ${formatLsn(slot.confirmed)}`);
+  if (spool.durable < spool.endOnTarget) throw gap(`the spool ends at ${formatLsn(spool.durable)}, but held ${formatLsn(spool.endOnTarget)} before`);
+}
+
+async function checkFork(saved: SavedPositions, timeline: number, connection: ReplicationConnection): Promise<void> {
+  const history = await connection.timelineHistory(timeline);
+  const line = history.split('\n').map((text) => text.trim().split(/\s+/)).find(([id]) => Number(id) === saved.timeline);
+  const switchedAt = line?.[1] === undefined ? undefined : parseLsn(line[1]);
+  if (switchedAt === undefined || switchedAt < saved.applied) {
+    throw gap(`the source's timeline ${timeline} left timeline ${saved.timeline} at ${switchedAt === undefined ? 'an unknown place' : formatLsn(switchedAt)}, but ${formatLsn(saved.applied)} was applied`);
+  }
+}
+
+function gap(detail: string): MigrationError {
+  return new MigrationError('MIG021', 'The change stream has a gap: resync needed', { detail });
+}
+
+/** True when the publication sends the table's changes. */
+export async function isPublished(client: ClientBase, publicationName: string, table: QualifiedName): Promise<boolean> {
+  const { rows } = await client.query('SELECT 1 FROM pg_publication_tables WHERE pubname = $1 AND schemaname = $2 AND tablename = $3', [publicationName, table.schema, table.name]);
+  return rows.length > 0;
+}
+
+export async function publishTable(client: ClientBase, publicationName: string, table: QualifiedName): Promise<void> {
+  await client.query(`ALTER PUBLICATION ${quoteName(publicationName)} ADD TABLE ${quoteTable(table)}`).catch((error: unknown) => {
+    if (sqlstateOf(error) !== '42710') throw error;
+  });
+}
+
+export async function unpublishTable(client: ClientBase, publicationName: string, table: QualifiedName): Promise<void> {
+  await client.query(`ALTER PUBLICATION ${quoteName(publicationName)} DROP TABLE ${quoteTable(table)}`).catch((error: unknown) => {
+    // Not a member, table gone, publication gone.
+    if (!['42704', '42P01'].includes(sqlstateOf(error) ?? '')) throw error;
+  });
+}
+
+const writerLocks = "('RowExclusiveLock','ShareUpdateExclusiveLock','ShareRowExclusiveLock','ExclusiveLock','AccessExclusiveLock')";
+
+/**
+ * Waits for every transaction that may have written the tables before now, prepared ones included. One that begins to write
+ * later writes after the publication's change in the WAL.
+ */
+export async function waitForWriters(client: ClientBase, oids: readonly number[], sleep: () => Promise<void>): Promise<void> {
+  const holders = async (): Promise<Set<string>> => {
+    const { rows } = await client.query<{ holder: string }>(
+      `SELECT DISTINCT virtualtransaction || '/' || coalesce(pid, 0) AS holder FROM pg_locks
+        WHERE locktype = 'relation' AND relation = ANY ($1::oid[]) AND granted AND mode IN ${writerLocks}
+          AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+          AND pid IS DISTINCT FROM pg_backend_pid()`, [`{${oids.join(',')}}`]);
+    return new Set(rows.map((row) => row.holder));
+  };
+  let waiting = await holders();
+  while (waiting.size > 0) {
+    await sleep();
+    const now = await holders();
+    waiting = new Set([...waiting].filter((holder) => now.has(holder)));
+  }
+}

@@ -1,0 +1,387 @@
+/**
+ * A change stream between two PostgreSQL databases (contract: `ChangeStream` in `cdc/ports.ts`).
+ *
+ * States: idle (made, or between two runs) → connected (`ConnectedStream`) → idle. Tables, their modes and intervals outlive a
+ * connection; where each table really is, is read from the target and the spool at every start.
+ */
+import { MigrationError } from '../../config/migration-error.ts';
+import type { Runtime } from '../../config/runtime.ts';
+import { ChangeFailure } from '../apply/apply-error.ts';
+import type { Position } from '../change.ts';
+import type { ChangeStream, StreamHealth, TableStreamStatus, VisibleAdvance } from '../ports.ts';
+import { SqlClient } from '../postgres/sql-client.ts';
+import { createSlot, preparePublication, publishTable, readSlot, serverVersion, unpublishTable, waitForWriters } from '../postgres/slot.ts';
+import { installBookkeeping } from '../postgres/bookkeeping.ts';
+import { checkReplicaIdentity, readColumns, readLeaves, readTargetShape, readTreeOids } from '../postgres/table-definition.ts';
+import { installDdlLog } from '../postgres/ddl-log.ts';
+import { Spool } from '../spool/spool.ts';
+import type { TablePlan } from '../table-plan.ts';
+import { closeAt, openAt } from './authority.ts';
+import { ConnectedStream, currentLsn } from './connected-stream.ts';
+import type { ChangeStreamOptions, RestoredTable } from './options.ts';
+import { StreamState } from './stream-state.ts';
+import { TableEntry } from './table-entry.ts';
+import { forgetTable, insertStreamRow, raiseTokens, readStreamRow, readTableRows, setMembership } from './target-state.ts';
+import { LeaveShared } from './transaction-router.ts';
+import { randomUUID } from 'node:crypto';
+
+/** What the implementation offers beyond the contract. */
+export interface PostgresChangeStream extends ChangeStream {
+  /** Bookkeeping on both sides, publication and slot. Idempotent; done by `run` and `addTable` too. */
+  prepare(): Promise<void>;
+  /** Hands in the tables of an earlier process, before the first `run` or `addTable`. */
+  restore(tables: readonly RestoredTable[]): void;
+  /** A new plan for a table that is spooling or failed, after its definition changed; the table is then `spooling`. */
+  replan(plan: TablePlan): Promise<void>;
+  /** Keyless tables: changes that `snapshot` (text of `txid_current_snapshot()`) saw are in the copy, and are left out. */
+  startFromSnapshot(tableId: string, snapshot: string): Promise<void>;
+  /** Logs DDL in-stream where the user may (RULES 6); false where it may not. */
+  installDdlLog(): Promise<boolean>;
+  /** Drops slot and publication, and the stream's rows on the target. Not while running. */
+  drop(): Promise<void>;
+  close(): Promise<void>;
+}
+
+const WRITER_POLL_MS = 20;
+
+export function createChangeStream(runtime: Runtime, options: ChangeStreamOptions): PostgresChangeStream {
+  return new PostgresStream(runtime, options);
+}
+
+class PostgresStream implements PostgresChangeStream {
+  readonly #runtime: Runtime;
+  readonly #options: ChangeStreamOptions;
+  readonly #state: StreamState;
+  #connected: ConnectedStream | undefined;
+  #preparing: Promise<void> | undefined;
+  readonly #markerWrittenAt = new Map<string, ReadonlyMap<string, number>>();
+
+  constructor(runtime: Runtime, options: ChangeStreamOptions) {
+    this.#runtime = runtime;
+    this.#options = options;
+    const source = new SqlClient(options.source, `causeway ${options.name} source`);
+    const target = new SqlClient(options.target, `causeway ${options.name} state`, `SET causeway.applier = '${options.token}'`);
+    this.#state = new StreamState(runtime, options, Spool.open(options.spoolDirectory), source, target);
+  }
+
+  get name(): string {
+    return this.#options.name;
+  }
+
+  restore(tables: readonly RestoredTable[]): void {
+    for (const { plan, mode, intervals } of tables) {
+      const entry = this.#newEntry(plan);
+      entry.mode = mode === 'spooling' ? 'spooling' : 'draining';
+      entry.intervals = intervals.map(({ from, to }) => ({ from: from.lsn, to: to?.lsn }));
+      entry.hasIntervals = intervals.length > 0;
+      this.#pauseWanted.set(entry, mode === 'spooling');
+      this.#state.entries.set(plan.tableId, entry);
+    }
+  }
+
+  /** Tables that may be shared on the target but are wanted spooling. */
+  readonly #pauseWanted = new Map<TableEntry, boolean>();
+
+  #newEntry(plan: TablePlan): TableEntry {
+    const meta = this.#state.spool.readMeta(plan.tableId) ?? { tableId: plan.tableId, columns: undefined, baseSnapshot: undefined };
+    return new TableEntry(plan, this.#options.direction === 'forward', meta);
+  }
+
+  prepare(): Promise<void> {
+    this.#preparing ??= this.#prepare().catch((error: unknown) => {
+      this.#preparing = undefined;
+      throw error;
+    });
+    return this.#preparing;
+  }
+
+  async #prepare(): Promise<void> {
+    const { name, slotName, publicationName, token } = this.#options;
+    const { source, target, spool } = this.#state;
+    await target.use(installBookkeeping);
+    await source.use((client) => preparePublication(client, publicationName));
+    if (!(await readStreamRow(target, name))) {
+      // No row: nothing was ever streamed, so a slot that is there is one whose making was interrupted.
+      const slot = await source.use((client) => readSlot(client, slotName));
+      const from = slot?.confirmed ?? (await source.use((client) => createSlot(client, slotName)));
+      spool.advance(from);
+      await insertStreamRow(target, name, from, token, spool.identity.id);
+    }
+    await raiseTokens(target, name, token);
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      try {
+        await this.#runOnce(signal);
+        return;
+      } catch (thrown) {
+        if (signal.aborted) return;
+        const error = thrown instanceof Error ? thrown : new Error(String(thrown));
+        this.#state.lastError = error;
+        if (!(await this.#eject(error))) throw error;
+      }
+    }
+  }
+
+  async #runOnce(signal: AbortSignal): Promise<void> {
+    this.#preparing = undefined;
+    await this.prepare();
+    const connected = await ConnectedStream.open(this.#state);
+    this.#connected = connected;
+    try {
+      for (const [entry, isWanted] of this.#pauseWanted) if (isWanted && entry.mode === 'shared') void connected.pipeline.order(() => connected.leave(entry)).catch(() => undefined);
+      this.#pauseWanted.clear();
+      await connected.run(signal);
+    } finally {
+      this.#connected = undefined;
+      this.#state.markers.check();
+    }
+  }
+
+  /** A shared table that cannot go on leaves at the last committed boundary, and tries by itself; true when that is what happened. */
+  async #eject(error: Error): Promise<boolean> {
+    const entry = error instanceof LeaveShared ? error.entry : error instanceof ChangeFailure ? this.#state.entries.get(error.table.plan.tableId) : undefined;
+    if (!entry) return false;
+    const { name, token } = this.#options;
+    const { target, spool } = this.#state;
+    this.#runtime.log.warn('table leaves the shared applier', { stream: name, tableId: entry.tableId, error: error.message });
+    await target.use(async (client) => {
+      await client.query('BEGIN');
+      await client.query('SET LOCAL synchronous_commit = on');
+      // Waits for a transaction whose end was not heard of.
+      const { rows } = await client.query<{ lsn: string }>("SELECT (lsn - '0/0'::pg_lsn)::text AS lsn FROM causeway.applied WHERE stream = $1 AND token = $2::bigint FOR UPDATE", [name, String(token)]);
+      if (!rows[0]) throw new MigrationError('MIG092');
+      const { text, values } = setMembership(name, entry.tableId, 'private', BigInt(rows[0].lsn), token);
+      await client.query(text, [...(values ?? [])]);
+      await client.query('COMMIT');
+    });
+    spool.advance(this.#state.durable);
+    entry.log?.remove();
+    entry.log = undefined;
+    entry.mode = 'draining';
+    return true;
+  }
+
+  async addTable(plan: TablePlan): Promise<Position> {
+    await this.prepare();
+    const state = this.#state;
+    if (!state.entries.has(plan.tableId)) await this.#register(plan);
+    await this.#publish(plan);
+    return { type: 'postgresql_lsn', lsn: await currentLsn(state) };
+  }
+
+  async #register(plan: TablePlan): Promise<void> {
+    const state = this.#state;
+    const { name, token } = this.#options;
+    await checkReplicaIdentity(state.source, plan);
+    // What an earlier life left behind says nothing about this one.
+    state.spool.forget(plan.tableId);
+    await forgetTable(state.target, name, plan.tableId);
+    const entry = this.#newEntry(plan);
+    entry.meta = { tableId: plan.tableId, columns: await readColumns(state.source, plan.source), baseSnapshot: undefined };
+    state.spool.writeMeta(entry.meta);
+    state.spool.advance(state.durable);
+    const { text, values } = setMembership(name, plan.tableId, 'private', 0n, token);
+    await state.target.rows({ text, ...(values === undefined ? {} : { values }) });
+    const enter = async (): Promise<void> => {
+      entry.log = state.openLog(entry);
+      state.entries.set(plan.tableId, entry);
+      await this.#connected?.readRoutes();
+      this.#connected?.router.forgetRoutes();
+    };
+    await this.#atBoundary(enter);
+  }
+
+  /** Between two source transactions while connected, at once otherwise. */
+  async #atBoundary(work: () => Promise<void>): Promise<void> {
+    const connected = this.#connected;
+    if (!connected) return work();
+    try {
+      await connected.pipeline.order(work);
+    } catch (error) {
+      if (this.#connected === connected) throw error;
+      // The connection ended meanwhile; saved state carries the rest.
+      await work();
+    }
+  }
+
+  async #publish(plan: TablePlan): Promise<void> {
+    const { source } = this.#state;
+    const { publicationName } = this.#options;
+    const byLeaf = plan.isPartitioned && (await source.use(serverVersion)) < 130000;
+    const tables = byLeaf ? await readLeaves(source, plan.source) : [plan.source];
+    for (const table of tables) await source.use((client) => publishTable(client, publicationName, table));
+    const oids = await readTreeOids(source, plan.source);
+    await source.use((client) => waitForWriters(client, oids, () => this.#runtime.clock.sleep(WRITER_POLL_MS, this.#runtime.signal)));
+  }
+
+  async removeTable(tableId: string): Promise<void> {
+    const state = this.#state;
+    const entry = state.entries.get(tableId);
+    if (!entry) return;
+    await this.pauseTable(tableId);
+    await state.source.use((client) => unpublishTable(client, this.#options.publicationName, entry.plan.source));
+    await this.#atBoundary(async () => {
+      state.entries.delete(tableId);
+      await this.#connected?.readRoutes();
+      this.#connected?.router.forgetRoutes();
+      entry.log?.remove();
+      entry.log = undefined;
+      state.spool.forget(tableId);
+      await forgetTable(state.target, this.#options.name, tableId);
+    });
+    state.markers.check();
+  }
+
+  async startDraining(tableId: string): Promise<void> {
+    const state = this.#state;
+    const entry = state.entry(tableId);
+    this.#pauseWanted.delete(entry);
+    if (entry.mode === 'draining' || entry.mode === 'shared') return;
+    entry.shape = await readTargetShape(state.target, entry.plan.target);
+    entry.consistentFrom = await currentLsn(state);
+    entry.error = undefined;
+    entry.failedChange = undefined;
+    entry.mode = 'draining';
+    this.#connected?.startDrain(entry);
+    state.markers.check();
+  }
+
+  async pauseTable(tableId: string): Promise<void> {
+    const entry = this.#state.entry(tableId);
+    if (entry.mode === 'shared') {
+      const connected = this.#connected;
+      if (!connected) {
+        // Nothing is being applied; it leaves when the stream is connected again.
+        this.#pauseWanted.set(entry, true);
+        return;
+      }
+      await connected.pipeline.order(async () => (entry.mode === 'shared' ? connected.leave(entry) : undefined));
+      return;
+    }
+    entry.mode = 'spooling';
+    entry.error = undefined;
+    await this.#connected?.endDrain(entry);
+    // It may have joined in between.
+    if ((entry.mode as TableStreamStatus['mode']) === 'shared') await this.pauseTable(tableId);
+  }
+
+  async skipFailedChange(tableId: string): Promise<void> {
+    const entry = this.#state.entry(tableId);
+    if (entry.mode !== 'failed' || entry.failedChange === undefined) {
+      throw new MigrationError('MIG074', 'The table has not failed on a single change', { tableName: entry.plan.source.name });
+    }
+    entry.skip.add(entry.failedChange);
+    await this.startDraining(tableId);
+  }
+
+  async replan(plan: TablePlan): Promise<void> {
+    const state = this.#state;
+    const entry = state.entry(plan.tableId);
+    await this.pauseTable(plan.tableId);
+    const columns = await readColumns(state.source, plan.source);
+    await this.#atBoundary(async () => {
+      entry.plan = plan;
+      entry.meta = { ...entry.meta, columns };
+      state.spool.writeMeta(entry.meta);
+      await this.#connected?.readRoutes();
+      this.#connected?.router.forgetRoutes();
+    });
+  }
+
+  async startFromSnapshot(tableId: string, snapshot: string): Promise<void> {
+    const entry = this.#state.entry(tableId);
+    entry.meta = { ...entry.meta, baseSnapshot: snapshot };
+    this.#state.spool.writeMeta(entry.meta);
+    await Promise.resolve();
+  }
+
+  installDdlLog(): Promise<boolean> {
+    return this.#state.source.use(installDdlLog);
+  }
+
+  status(tableId: string): TableStreamStatus | undefined {
+    const now = this.#runtime.clock.now();
+    const { lastHeardAtMs } = this.#state;
+    const silentMs = lastHeardAtMs === undefined ? undefined : Math.max(0, now - lastHeardAtMs);
+    return this.#state.entries.get(tableId)?.status(now, silentMs !== undefined && silentMs > SILENT_MS ? silentMs : 0);
+  }
+
+  async writeMarker(): Promise<string> {
+    const token = randomUUID();
+    this.#markerWrittenAt.set(token, new Map([...this.#state.entries].map(([tableId, entry]) => [tableId, entry.rereadsDone])));
+    for (const old of this.#markerWrittenAt.keys()) {
+      if (this.#markerWrittenAt.size <= MARKERS_REMEMBERED) break;
+      this.#markerWrittenAt.delete(old);
+    }
+    await this.#state.source.rows({
+      text: `INSERT INTO causeway.marker (name, token) VALUES ($1, $2)
+             ON CONFLICT (name) DO UPDATE SET token = EXCLUDED.token, written_at = now()`, values: [this.#options.name, token],
+    });
+    return token;
+  }
+
+  async waitForMarker(token: string, tableIds: readonly string[], timeoutMs: number): Promise<Position> {
+    const until = this.#runtime.clock.monotonicMs() + timeoutMs;
+    const position = await this.#state.markers.wait(token, tableIds, timeoutMs);
+    let written = this.#markerWrittenAt.get(token);
+    // A row read again after the marker was written is newer than it: only a later marker proves it passed (RULES 1).
+    while (written && tableIds.some((tableId) => (this.#state.entries.get(tableId)?.rereadsDone ?? 0) > (written?.get(tableId) ?? 0))) {
+      const again = await this.writeMarker();
+      await this.#state.markers.wait(again, tableIds, Math.max(1, until - this.#runtime.clock.monotonicMs()));
+      written = this.#markerWrittenAt.get(again);
+    }
+    return position;
+  }
+
+  onVisible(listener: (advance: VisibleAdvance) => void): () => void {
+    this.#state.listeners.add(listener);
+    return () => this.#state.listeners.delete(listener);
+  }
+
+  async openInterval(tableId: string, from: Position): Promise<void> {
+    const entry = this.#state.entry(tableId);
+    entry.intervals = openAt(entry.intervals, from.lsn);
+    entry.hasIntervals = true;
+    await Promise.resolve();
+  }
+
+  async closeInterval(tableId: string, to: Position): Promise<void> {
+    const entry = this.#state.entry(tableId);
+    if (!entry.hasIntervals && entry.isForward) entry.intervals = [{ from: 0n, to: undefined }];
+    entry.intervals = closeAt(entry.intervals, to.lsn);
+    entry.hasIntervals = true;
+    await Promise.resolve();
+  }
+
+  health(): StreamHealth {
+    const state = this.#state;
+    const position = (lsn: bigint): Position | undefined => (lsn === 0n ? undefined : { type: 'postgresql_lsn', lsn });
+    return {
+      connected: state.isConnected, lastError: state.lastError, durable: position(state.durable), visible: position(state.visible),
+      resume: position(state.resume), spoolBytes: state.spoolBytes, retainedBytes: state.retainedBytes,
+    };
+  }
+
+  async drop(): Promise<void> {
+    const { name, slotName, publicationName } = this.#options;
+    const { source, target, spool } = this.#state;
+    await source.rows({ text: 'SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = $1', values: [slotName] });
+    await source.rows({ text: `DROP PUBLICATION IF EXISTS "${publicationName.replaceAll('"', '""')}"` });
+    for (const { tableId } of await readTableRows(target, name)) {
+      await forgetTable(target, name, tableId);
+      spool.forget(tableId);
+    }
+    await target.rows({ text: 'DELETE FROM causeway.applied WHERE stream = $1', values: [name] });
+    this.#preparing = undefined;
+  }
+
+  async close(): Promise<void> {
+    await this.#state.source.close();
+    await this.#state.target.close();
+  }
+}
+
+const SILENT_MS = 30_000;
+const MARKERS_REMEMBERED = 1000;

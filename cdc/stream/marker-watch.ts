@@ -1,0 +1,76 @@
+/** Markers that came out of the stream, and who waits for them. */
+import { MigrationError } from '../../config/migration-error.ts';
+import type { Position } from '../change.ts';
+
+interface Waiter {
+  readonly token: string;
+  readonly tableIds: readonly string[];
+  readonly resolve: (position: Position) => void;
+  readonly reject: (error: Error) => void;
+}
+
+/** `reached`: everything of the table up to the position is visible; an error ends the wait. */
+export type TableProgress = (tableId: string, lsn: bigint) => 'reached' | 'waiting' | Error;
+
+const MARKERS_KEPT = 10_000;
+
+export class MarkerWatch {
+  readonly #seen = new Map<string, bigint>();
+  readonly #waiters = new Set<Waiter>();
+  readonly #progress: TableProgress;
+
+  constructor(progress: TableProgress) {
+    this.#progress = progress;
+  }
+
+  seen(token: string, lsn: bigint): void {
+    this.#seen.set(token, lsn);
+    for (const old of this.#seen.keys()) {
+      if (this.#seen.size <= MARKERS_KEPT) break;
+      this.#seen.delete(old);
+    }
+  }
+
+  wait(token: string, tableIds: readonly string[], timeoutMs: number): Promise<Position> {
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => {
+        this.#waiters.delete(waiter);
+        reject(new MigrationError('MIG087', `The change stream did not pass a marker within ${timeoutMs} ms`, { detail: this.#whatIsMissing(waiter) }));
+      }, timeoutMs);
+      const end = (): void => {
+        clearTimeout(timer);
+        this.#waiters.delete(waiter);
+      };
+      const waiter: Waiter = {
+        token, tableIds,
+        resolve: (position) => {
+          end();
+          resolve(position);
+        },
+        reject: (error) => {
+          end();
+          reject(error);
+        },
+      };
+      this.#waiters.add(waiter);
+      this.check();
+    });
+  }
+
+  /** Called whenever something has become visible or a table's mode has changed. */
+  check(): void {
+    for (const waiter of [...this.#waiters]) {
+      const lsn = this.#seen.get(waiter.token);
+      const verdicts = waiter.tableIds.map((tableId) => this.#progress(tableId, lsn ?? 0xffff_ffff_ffff_ffffn));
+      const error = verdicts.find((verdict) => verdict instanceof Error);
+      if (error instanceof Error) waiter.reject(error);
+      else if (lsn !== undefined && verdicts.every((verdict) => verdict === 'reached')) waiter.resolve({ type: 'postgresql_lsn', lsn });
+    }
+  }
+
+  #whatIsMissing(waiter: Waiter): string {
+    const lsn = this.#seen.get(waiter.token);
+    if (lsn === undefined) return 'The marker has not come out of the stream.';
+    return `Not caught up: ${waiter.tableIds.filter((tableId) => this.#progress(tableId, lsn) !== 'reached').join(', ')}`;
+  }
+}

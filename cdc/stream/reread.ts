@@ -1,0 +1,87 @@
+/**
+ * Rows that an update could not be applied to, because the row was not there and the update left values out (RULES 1): read from the
+ * source again by key, and written whichever version is there. They are newer than the stream; what the stream brings
+ * later brings them to the same end.
+ */
+import type { ApplyConnection } from '../apply/apply-connection.ts';
+import { rowFromValues } from '../apply/resolve-conflicts.ts';
+import { encodeRows } from '../apply/row-set.ts';
+import type { RowRef } from '../apply/row-set.ts';
+import { rereadStatement } from '../apply/statements.ts';
+import { bindTable } from '../apply/table-binding.ts';
+import type { TableBinding, TargetShape } from '../apply/table-binding.ts';
+import { MigrationError } from '../../config/migration-error.ts';
+import { sqlstateOf } from '../postgres/connect.ts';
+import { writeTuple } from '../postgres/pgoutput.ts';
+import type { SqlClient } from '../postgres/sql-client.ts';
+import type { TablePlan } from '../table-plan.ts';
+import { tagTransaction } from './target-state.ts';
+
+const ROWS_AT_ONCE = 500;
+
+export interface Rereader {
+  readonly source: SqlClient;
+  readonly connection: ApplyConnection;
+  readonly tag: string;
+  readonly token: bigint;
+}
+
+/** Reads the whole list of a table; returns how many rows are still on it (a unique key was in the way). */
+export async function rereadRows(rereader: Rereader, plan: TablePlan, shape: TargetShape): Promise<number> {
+  const table = bindForReread(plan, shape);
+  let after = '';
+  for (;;) {
+    const listed = await rereader.connection.rows({
+      text: `SELECT key_json FROM causeway.reread WHERE table_id = $1 AND key_json > $2 ORDER BY key_json LIMIT ${ROWS_AT_ONCE}`, values: [plan.tableId, after],
+    });
+    const keys = listed.map(([key]) => key ?? '');
+    const last = keys.at(-1);
+    if (last === undefined) return countRereads(rereader.connection, plan.tableId);
+    await rereadSome(rereader, table, keys);
+    after = last;
+  }
+}
+
+export async function countRereads(connection: { rows: ApplyConnection['rows'] }, tableId: string): Promise<number> {
+  const [row] = await connection.rows({ text: 'SELECT count(*) FROM causeway.reread WHERE table_id = $1', values: [tableId] });
+  return Number(row?.[0] ?? 0);
+}
+
+/** A relation of the plan's own columns stands in for the stream's. */
+function bindForReread(plan: TablePlan, shape: TargetShape): TableBinding {
+  const columns = plan.columns.map((column) => ({ name: column.name, typeOid: column.typeOid, typmod: -1, inKey: plan.key.includes(column.name) }));
+  return bindTable(plan, { oid: 0, schema: plan.source.schema, name: plan.source.name, replicaIdentity: 'default', columns }, shape);
+}
+
+async function rereadSome(rereader: Rereader, table: TableBinding, keys: readonly string[]): Promise<void> {
+  const { source, connection } = rereader;
+  const wanted = keys.map((key) => keyRow(table, JSON.parse(key) as (string | null)[]));
+  const statement = rereadStatement(table);
+  const found = await source.rows({ text: statement.text, values: encodeRows(wanted, statement.columns.map((column) => column.at)) });
+  const rows = found.map((values) => rowFromValues(table, values));
+  try {
+    await write(rereader, table, rows, keys);
+  } catch (error) {
+    await connection.send({ text: 'ROLLBACK' });
+    // Another row still holds a unique key that one of these has by now: the list is read again when the stream has gone on.
+    if (sqlstateOf(error) !== '23505') throw error;
+  }
+}
+
+async function write(rereader: Rereader, table: TableBinding, rows: readonly RowRef[], keys: readonly string[]): Promise<void> {
+  const { connection, tag, token } = rereader;
+  const { upsert } = table.statements;
+  const [, tagged] = await connection.run([{ text: 'BEGIN' }, tagTransaction(tag, 0n, token)]);
+  if (tagged?.rowCount === 0) throw new MigrationError('MIG092');
+  if (rows.length > 0) await connection.sendSet(upsert, encodeRows(rows, upsert.columns.map((column) => column.at)));
+  await connection.run([
+    { text: 'DELETE FROM causeway.reread WHERE table_id = $1 AND key_json = ANY ($2::text[])', values: [table.plan.tableId, [...keys]] },
+    { text: 'COMMIT' },
+  ]);
+}
+
+function keyRow(table: TableBinding, values: readonly (string | null)[]): RowRef {
+  const tuple: (string | null | undefined)[] = table.relation.columns.map(() => undefined);
+  table.keyColumns.forEach((column, index) => (tuple[column.at] = values[index] ?? null));
+  return { buffer: writeTuple(tuple), at: 0 };
+}

@@ -1,0 +1,100 @@
+/** What one change stream knows between its connections: its tables, its positions, and who wants to hear of them. */
+import type { Runtime } from '../../config/runtime.ts';
+import { MigrationError } from '../../config/migration-error.ts';
+import type { VisibleAdvance } from '../ports.ts';
+import type { SqlClient } from '../postgres/sql-client.ts';
+import type { Spool } from '../spool/spool.ts';
+import { TableLog } from '../spool/table-log.ts';
+import { MarkerWatch } from './marker-watch.ts';
+import type { ChangeStreamOptions } from './options.ts';
+import type { TableEntry } from './table-entry.ts';
+
+export class StreamState {
+  readonly runtime: Runtime;
+  readonly options: ChangeStreamOptions;
+  readonly spool: Spool;
+  readonly source: SqlClient;
+  readonly target: SqlClient;
+  readonly entries = new Map<string, TableEntry>();
+  readonly markers: MarkerWatch;
+  readonly listeners = new Set<(advance: VisibleAdvance) => void>();
+  visible = 0n;
+  /** What the target's row says: where a restart would begin. */
+  resume = 0n;
+  durable = 0n;
+  isConnected = false;
+  lastError: Error | undefined;
+  spoolError: Error | undefined;
+  lastHeardAtMs: number | undefined;
+  retainedBytes: number | undefined;
+  /** Set while a drain of the table has nothing left to read. */
+  isCaughtUp: (entry: TableEntry) => boolean = () => false;
+
+  constructor(runtime: Runtime, options: ChangeStreamOptions, spool: Spool, source: SqlClient, target: SqlClient) {
+    this.runtime = runtime;
+    this.options = options;
+    this.spool = spool;
+    this.source = source;
+    this.target = target;
+    this.markers = new MarkerWatch((tableId, lsn) => this.#progress(tableId, lsn));
+  }
+
+  entry(tableId: string): TableEntry {
+    const entry = this.entries.get(tableId);
+    if (!entry) throw new MigrationError('MIG072', `Table ${tableId} is not in stream ${this.options.name}`);
+    return entry;
+  }
+
+  #progress(tableId: string, lsn: bigint): 'reached' | 'waiting' | Error {
+    const entry = this.entries.get(tableId);
+    if (!entry) return new MigrationError('MIG072', `Table ${tableId} is not in stream ${this.options.name}`);
+    if (entry.mode === 'failed') return entry.error ?? new MigrationError('MIG090');
+    if (entry.pendingRereads > 0 || entry.mode === 'spooling' || this.visible < lsn) return 'waiting';
+    if (entry.mode === 'shared') return 'reached';
+    return entry.applied >= lsn || this.isCaughtUp(entry) ? 'reached' : 'waiting';
+  }
+
+  openLog(entry: TableEntry): TableLog {
+    return TableLog.open(this.spool.tableDirectory(entry.tableId));
+  }
+
+  get spoolBytes(): number {
+    let sum = 0;
+    for (const { log } of this.entries.values()) sum += log?.bytes ?? 0;
+    return sum;
+  }
+
+  /** Writes what was appended to the logs; a disk that refuses is remembered, not thrown. */
+  flushLogs(): void {
+    for (const entry of this.entries.values()) this.flushLog(entry);
+  }
+
+  flushLog(entry: TableEntry): void {
+    if (!entry.log?.hasPending) return;
+    try {
+      entry.log.flush();
+      this.spoolError = undefined;
+    } catch (error) {
+      this.spoolError = new MigrationError('MIG086', undefined, { detail: String(error), cause: error });
+      this.lastError = this.spoolError;
+    }
+  }
+
+  get isSpoolFull(): boolean {
+    if (this.spoolError) this.flushLogs();
+    if (this.spoolError) return true;
+    const isOver = this.spoolBytes >= this.options.limits.spoolBytes;
+    if (isOver) this.lastError = new MigrationError('MIG086', 'The spool has reached its limit', { detail: `${this.options.limits.spoolBytes} bytes` });
+    return isOver;
+  }
+
+  tell(advance: VisibleAdvance): void {
+    for (const listener of this.listeners) {
+      try {
+        listener(advance);
+      } catch (error) {
+        this.runtime.log.error('a listener of the change stream failed', { error: String(error) });
+      }
+    }
+  }
+}

@@ -1,0 +1,312 @@
+// A table that is added, drained and shared holds on the target exactly what the source holds, through every kind of change.
+import * as fs from 'node:fs';
+import * as os from 'node:os';
+import * as path from 'node:path';
+import type { Client } from 'pg';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { createChangeStream } from '../../../cdc/stream/change-stream.ts';
+import type { PostgresChangeStream } from '../../../cdc/stream/change-stream.ts';
+import type { ChangeStreamOptions } from '../../../cdc/stream/options.ts';
+import type { Conflict } from '../../../cdc/apply/conflict.ts';
+import type { TablePlan } from '../../../cdc/table-plan.ts';
+import { startTestPostgres } from '../../support/postgres.ts';
+import type { TestPostgres } from '../../support/postgres.ts';
+import { contents, planOf, streamOptions, testRuntime, until } from './fixture.ts';
+
+let server: TestPostgres;
+let source: Client;
+let target: Client;
+let stream: PostgresChangeStream;
+let options: ChangeStreamOptions;
+let abort: AbortController;
+let running: Promise<void>;
+let runError: unknown;
+let number = 0;
+const conflicts: Conflict[] = [];
+const failures: { tableId: string; error: Error }[] = [];
+const schemaChanges: string[] = [];
+const bypasses: string[] = [];
+
+beforeAll(async () => {
+  server = await startTestPostgres();
+});
+afterAll(async () => {
+  await server[Symbol.asyncDispose]();
+});
+
+beforeEach(async () => {
+  number += 1;
+  for (const list of [conflicts, failures, schemaChanges, bypasses]) list.length = 0;
+  await server.createDatabase(`source${number}`);
+  await server.createDatabase(`target${number}`);
+  source = await server.client(`source${number}`);
+  target = await server.client(`target${number}`);
+  options = streamOptions({
+    source: { ...server.address, database: `source${number}` },
+    target: { ...server.address, database: `target${number}` },
+    spoolDirectory: fs.mkdtempSync(path.join(os.tmpdir(), 'causeway-spool-')),
+    slotName: `slot${number}`,
+    onConflict: (conflict) => conflicts.push(conflict),
+    onError: (tableId, error) => failures.push({ tableId, error }),
+    onSchemaChange: (tableId, change) => schemaChanges.push(`${tableId}: ${change.differences.join()}`),
+    onBypassWrite: (tableId) => bypasses.push(tableId),
+  });
+  make();
+});
+afterEach(async () => {
+  await stop();
+  fs.rmSync(options.spoolDirectory, { recursive: true, force: true });
+});
+
+function make(): void {
+  abort = new AbortController();
+  stream = createChangeStream(testRuntime(abort.signal), options);
+}
+function start(): void {
+  runError = undefined;
+  running = stream.run(abort.signal).catch((error: unknown) => {
+    runError = error;
+  });
+}
+async function stop(): Promise<void> {
+  abort.abort();
+  await running;
+  await stream.close();
+}
+async function both(sql: string): Promise<void> {
+  await source.query(sql);
+  await target.query(sql);
+}
+async function share(name: string, over: Partial<TablePlan> = {}): Promise<TablePlan> {
+  const plan = await planOf(source, name, over);
+  await stream.addTable(plan);
+  await stream.startDraining(plan.tableId);
+  await until(`${name} is shared`, () => {
+    if (runError) throw runError as Error;
+    return stream.status(plan.tableId)?.mode === 'shared';
+  });
+  return plan;
+}
+async function caughtUp(...plans: TablePlan[]): Promise<void> {
+  await stream.waitForMarker(await stream.writeMarker(), plans.map((plan) => plan.tableId), 20_000);
+}
+async function same(name: string): Promise<void> {
+  expect(await contents(target, name)).toEqual(await contents(source, name));
+}
+
+test('spooled changes are applied when draining starts, later ones with the shared tables', async () => {
+  await both('CREATE TABLE t (id int PRIMARY KEY, v text, n numeric(10,2), at timestamptz DEFAULT now())');
+  start();
+  const plan = await planOf(source, 't');
+  await stream.addTable(plan);
+  await source.query("INSERT INTO t SELECT g, 'v' || g, g / 3.0 FROM generate_series(1, 500) g");
+  await source.query("UPDATE t SET v = NULL WHERE id % 7 = 0; DELETE FROM t WHERE id % 5 = 0");
+  await until('spooled', () => (stream.status(plan.tableId)?.pendingChanges ?? 0) > 500);
+  expect(await contents(target, 't')).toEqual([]);
+  await stream.startDraining(plan.tableId);
+  await caughtUp(plan);
+  await same('t');
+  await until('shared', () => stream.status(plan.tableId)?.mode === 'shared');
+  await source.query("UPDATE t SET v = 'x' WHERE id < 50; INSERT INTO t (id) VALUES (-1)");
+  await caughtUp(plan);
+  await same('t');
+  expect(conflicts).toEqual([]);
+  expect(runError).toBeUndefined();
+});
+
+test('keys of several kinds, key changes, TOAST left out, unique swaps, truncate', async () => {
+  await both(`CREATE TABLE t (a int, b text, v text, big text, u int UNIQUE DEFERRABLE, PRIMARY KEY (a, b));
+    ALTER TABLE t ALTER big SET STORAGE EXTERNAL`);
+  await target.query('ALTER TABLE t DROP CONSTRAINT t_u_key; CREATE UNIQUE INDEX t_u ON t (u)');
+  start();
+  const plan = await share('t');
+  await source.query("INSERT INTO t SELECT g, 'k' || g, 'v', repeat(chr(65 + g % 26), 4000), g FROM generate_series(1, 100) g");
+  await source.query('UPDATE t SET a = a + 1000 WHERE a % 3 = 0');
+  await source.query("UPDATE t SET v = 'w'");
+  await source.query('UPDATE t SET u = CASE u WHEN 1 THEN 2 WHEN 2 THEN 1 END WHERE u IN (1, 2)');
+  await source.query('UPDATE t SET u = 101 - u');
+  await source.query("BEGIN; DELETE FROM t WHERE a = 4; INSERT INTO t VALUES (4, 'k4', 'again', 'short', 4); COMMIT").catch(() => source.query('ROLLBACK'));
+  await source.query("BEGIN; SAVEPOINT s; DELETE FROM t; ROLLBACK TO s; UPDATE t SET v = 'kept' WHERE a = 7; COMMIT");
+  await caughtUp(plan);
+  await same('t');
+  expect(conflicts).toEqual([]);
+  await source.query("TRUNCATE t; INSERT INTO t VALUES (1, 'one', 'v', NULL, 1)");
+  await caughtUp(plan);
+  await same('t');
+});
+
+test('a large transaction is written in parts and appears at once', async () => {
+  await both('CREATE TABLE t (id int PRIMARY KEY, v text)');
+  start();
+  const plan = await share('t');
+  const counts = new Set<number>();
+  let isDone = false;
+  const watch = (async () => {
+    while (!isDone) counts.add(Number((await target.query<{ n: string }>('SELECT count(*) AS n FROM t')).rows[0]?.n));
+  })();
+  await source.query("INSERT INTO t SELECT g, 'v' FROM generate_series(1, 35000) g");
+  await caughtUp(plan);
+  isDone = true;
+  await watch;
+  expect([...counts].sort((a, b) => a - b)).toEqual([0, 35000]);
+});
+
+test('a change that cannot be applied stops its table exactly there, and no other', async () => {
+  await both('CREATE TABLE a (id int PRIMARY KEY, v int); CREATE TABLE b (id int PRIMARY KEY, v int)');
+  await target.query('ALTER TABLE a ADD CHECK (v < 100)');
+  start();
+  const a = await share('a');
+  const b = await share('b');
+  await source.query('INSERT INTO a SELECT g, g FROM generate_series(1, 10) g; INSERT INTO b VALUES (1, 1)');
+  await source.query('INSERT INTO a VALUES (11, 1)');
+  await source.query('INSERT INTO a VALUES (12, 500)');
+  await source.query('INSERT INTO a VALUES (13, 1); INSERT INTO b VALUES (2, 2)');
+  await until('a failed', () => failures.length > 0);
+  expect(stream.status(a.tableId)?.mode).toBe('failed');
+  expect(failures[0]?.error).toMatchObject({ rowKey: '["12"]' });
+  await caughtUp(b);
+  await same('b');
+  expect((await contents(target, 'a')).length).toBe(11);
+  await expect(caughtUp(a)).rejects.toThrow(/check|cannot be applied/);
+  await stream.skipFailedChange(a.tableId);
+  await until('a shared again', () => stream.status(a.tableId)?.mode === 'shared');
+  expect((await contents(target, 'a')).length).toBe(12);
+  await target.query('INSERT INTO a VALUES (12, 5)');
+});
+
+test('a definition that changes stops the table before its first change under it', async () => {
+  await both('CREATE TABLE t (id int PRIMARY KEY, v int)');
+  start();
+  const plan = await share('t');
+  expect(await stream.installDdlLog()).toBe(true);
+  await source.query('INSERT INTO t VALUES (1, 1)');
+  await source.query('ALTER TABLE t ADD COLUMN extra text');
+  await until('failed', () => schemaChanges.length > 0);
+  await source.query("INSERT INTO t VALUES (2, 2, 'e')");
+  expect(stream.status(plan.tableId)).toMatchObject({ mode: 'failed', error: { code: 'MIG011' } });
+  expect(await contents(target, 't')).toEqual(['(1,1)']);
+  await target.query('ALTER TABLE t ADD COLUMN extra text');
+  await stream.replan(await planOf(source, 't'));
+  await stream.startDraining(plan.tableId);
+  await caughtUp(plan);
+  await same('t');
+});
+
+test('rows written behind the stream are conflicts, with both images', async () => {
+  await both('CREATE TABLE t (id int PRIMARY KEY, v text)');
+  start();
+  const plan = await share('t');
+  await target.query("INSERT INTO t VALUES (1, 'local')");
+  await source.query("INSERT INTO t VALUES (1, 'remote'), (2, 'two'), (3, 'three')");
+  await caughtUp(plan);
+  await same('t');
+  expect(conflicts).toMatchObject([{ kind: 'insert_exists', local: { v: 'local' }, remote: { v: 'remote' }, outcome: 'source' }]);
+  await target.query('DELETE FROM t WHERE id > 1');
+  await source.query("UPDATE t SET v = 'changed' WHERE id = 2");
+  await source.query('DELETE FROM t WHERE id = 3');
+  await caughtUp(plan);
+  await same('t');
+  expect(conflicts.slice(1)).toMatchObject([{ kind: 'update_missing' }, { kind: 'delete_missing', key: '["3"]' }]);
+});
+
+test('positions and membership survive a restart; nothing is repeated', async () => {
+  await both('CREATE TABLE a (id int PRIMARY KEY, v int); CREATE TABLE b (id int PRIMARY KEY, v int)');
+  start();
+  const a = await share('a');
+  const b = await planOf(source, 'b');
+  await stream.addTable(b);
+  await source.query('INSERT INTO a SELECT g, g FROM generate_series(1, 100) g; INSERT INTO b SELECT g, g FROM generate_series(1, 100) g');
+  await caughtUp(a);
+  await stop();
+  await source.query('UPDATE a SET v = v + 1; UPDATE b SET v = v + 1; INSERT INTO a VALUES (0, 0)');
+  make();
+  stream.restore([{ plan: a, mode: 'shared', intervals: [] }, { plan: b, mode: 'spooling', intervals: [] }]);
+  start();
+  await until('b is known', () => stream.health().connected);
+  await caughtUp(a);
+  await same('a');
+  expect(await contents(target, 'b')).toEqual([]);
+  await stream.startDraining(b.tableId);
+  await caughtUp(b);
+  await same('b');
+  expect(conflicts).toEqual([]);
+});
+
+test('pausing leaves at a boundary, and going on loses and repeats nothing', async () => {
+  await both('CREATE TABLE t (id int PRIMARY KEY, v int)');
+  start();
+  const plan = await share('t');
+  let next = 0;
+  let isDone = false;
+  const writer = (async () => {
+    while (!isDone) await source.query(`INSERT INTO t VALUES (${(next += 1)}, 0); UPDATE t SET v = v + 1 WHERE id % 10 = ${next % 10}`);
+  })();
+  for (let round = 0; round < 5; round += 1) {
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    await stream.pauseTable(plan.tableId);
+    const before = await contents(target, 't');
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(await contents(target, 't')).toEqual(before);
+    await stream.startDraining(plan.tableId);
+    await until('shared', () => stream.status(plan.tableId)?.mode === 'shared');
+  }
+  isDone = true;
+  await writer;
+  await caughtUp(plan);
+  await same('t');
+  expect(conflicts).toEqual([]);
+});
+
+test('an update with a value left out, of a row that is not there, is read again', async () => {
+  await both('CREATE TABLE t (id int PRIMARY KEY, v int, big text); ALTER TABLE t ALTER big SET STORAGE EXTERNAL');
+  await source.query("INSERT INTO t VALUES (1, 0, repeat('x', 5000)), (2, 0, repeat('y', 5000))");
+  start();
+  const plan = await planOf(source, 't');
+  await stream.addTable(plan);
+  await source.query('UPDATE t SET v = 1; UPDATE t SET id = 20, v = 2 WHERE id = 2');
+  await stream.startDraining(plan.tableId);
+  await caughtUp(plan);
+  await same('t');
+});
+
+test('authority by position: changes outside an interval are bypass writes', async () => {
+  await both('CREATE TABLE t (id int PRIMARY KEY)');
+  start();
+  const plan = await share('t');
+  await source.query('INSERT INTO t VALUES (1)');
+  const closed = await stream.waitForMarker(await stream.writeMarker(), [plan.tableId], 5000);
+  await stream.closeInterval(plan.tableId, closed);
+  await source.query('INSERT INTO t VALUES (2)');
+  const opened = await stream.waitForMarker(await stream.writeMarker(), [plan.tableId], 5000);
+  await stream.openInterval(plan.tableId, opened);
+  await source.query('INSERT INTO t VALUES (3)');
+  await caughtUp(plan);
+  expect(await contents(target, 't')).toEqual(['(1)', '(3)']);
+  expect(bypasses).toEqual([plan.tableId]);
+});
+
+test('an idle source still advances, and empty transactions are passed', async () => {
+  await both('CREATE TABLE t (id int PRIMARY KEY); CREATE TABLE other (id int)');
+  start();
+  await share('t');
+  const { rows } = await source.query<{ lsn: string }>("INSERT INTO other VALUES (1) RETURNING (pg_current_wal_insert_lsn() - '0/0')::text AS lsn");
+  await until('past it', () => (stream.health().visible?.lsn ?? 0n) > BigInt(rows[0]?.lsn ?? 0), 3000);
+});
+
+test('identity and generated columns, filters, full replica identity', async () => {
+  await both(`CREATE TABLE t (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, v int, d int GENERATED ALWAYS AS (v * 2) STORED);
+    CREATE TABLE f (id int PRIMARY KEY, region text, v text);
+    CREATE TABLE k (a int, b text, j json); ALTER TABLE k REPLICA IDENTITY FULL`);
+  start();
+  const t = await share('t');
+  const f = await share('f', { where: "region = 'eu'" });
+  const k = await share('k');
+  await source.query('INSERT INTO t (v) SELECT g FROM generate_series(1, 20) g; UPDATE t SET v = v + 1; DELETE FROM t WHERE id < 5');
+  await source.query("INSERT INTO f SELECT g, CASE g % 2 WHEN 0 THEN 'eu' ELSE 'us' END, 'v' FROM generate_series(1, 20) g");
+  await source.query("UPDATE f SET region = 'us' WHERE id < 5; UPDATE f SET region = 'eu' WHERE id > 18; UPDATE f SET id = id + 100 WHERE id = 8");
+  await source.query("INSERT INTO k VALUES (1, 'x', '{}'), (1, 'x', '{}'), (2, NULL, NULL), (3, 'z', '[]'); DELETE FROM k WHERE ctid = '(0,1)'; UPDATE k SET b = 'q' WHERE a = 2");
+  await caughtUp(t, f, k);
+  await same('t');
+  await same('k');
+  expect(await contents(target, 'f')).toEqual((await source.query<{ r: string }>("SELECT f::text AS r FROM f WHERE region = 'eu' ORDER BY 1")).rows.map((row) => row.r));
+});
