@@ -90,7 +90,10 @@ export class PrometheusMetrics implements MetricSink {
     const family = this.family(name);
     const wanted = Object.entries(labels).map(([label, value]) => ({ index: labelIndex(family, label), value }));
     for (const [key, cell] of family.cells) {
-      if (wanted.every(({ index, value }) => cell.labelValues[index] === value)) family.cells.delete(key);
+      if (!wanted.every(({ index, value }) => cell.labelValues[index] === value)) continue;
+      family.cells.delete(key);
+      // Made anew it counts from zero. A gauge stays known as sent: its removal has to be sent too.
+      if (family.definition.type !== 'gauge') this.exported.delete(seriesKey(family.name, key));
     }
     for (const series of this.workerGauges.values()) {
       for (const [key, entry] of series) {
@@ -226,18 +229,14 @@ function bucketOf(bounds: readonly number[], value: number): number {
   return low;
 }
 
-/** A new series is sent even at zero, so that a rate over it has a first value. A counter that is below its exported value was removed and made anew: it counts from zero. */
-function difference(family: Family, cell: Cell, before: { readonly value: number; readonly counts: readonly number[] | undefined } | undefined): SeriesDelta | undefined {
+/** Undefined when there is nothing to send. A new series is sent even at zero, so that a rate over it has a first value. */
+function difference(family: Family, cell: Cell, before: ExportedSeries | undefined): SeriesDelta | undefined {
   const base = { name: family.name, labelValues: cell.labelValues };
   if (family.definition.type === 'gauge') return before?.value === cell.value ? undefined : { ...base, value: cell.value };
-  if (cell.counts === undefined) {
-    const value = before === undefined || cell.value < before.value ? cell.value : cell.value - before.value;
-    return value === 0 && before !== undefined ? undefined : { ...base, value };
-  }
-  const earlier = before?.counts;
-  const isNew = earlier === undefined || cell.counts.some((count, index) => count < (earlier[index] ?? 0));
-  const counts = isNew ? cell.counts.slice() : cell.counts.map((count, index) => count - (earlier[index] ?? 0));
-  return counts.every((count) => count === 0) ? undefined : { ...base, value: isNew ? cell.value : cell.value - (before?.value ?? 0), counts };
+  const value = cell.value - (before?.value ?? 0);
+  if (cell.counts === undefined) return value === 0 && before !== undefined ? undefined : { ...base, value };
+  const counts = cell.counts.map((count, index) => count - (before?.counts?.[index] ?? 0));
+  return counts.every((count) => count === 0) && before !== undefined ? undefined : { ...base, value, counts };
 }
 
 function addTo(cell: Cell | undefined, series: SeriesDelta): void {

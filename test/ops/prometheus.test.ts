@@ -177,6 +177,21 @@ describe('workers', () => {
     expect(await samples(control)).toContain('scratchbird_gateway_connections_total 30');
   });
 
+  test('a series that was removed and made anew is counted from zero', async () => {
+    const control = new PrometheusMetrics();
+    const worker = new PrometheusMetrics();
+    for (const by of [5, 2, 9]) {
+      worker.count('scratchbird_gateway_bypass_writes_total', { table: 't' }, by);
+      worker.observe('scratchbird_gateway_query_seconds', { route: 'local' }, by);
+      control.absorb(sent(worker.exportDelta()), 'a');
+      worker.remove('scratchbird_gateway_bypass_writes_total', { table: 't' });
+      worker.remove('scratchbird_gateway_query_seconds', {});
+    }
+    expect(await samples(control)).toEqual(expect.arrayContaining([
+      'scratchbird_gateway_bypass_writes_total{table="t"} 16', 'scratchbird_gateway_query_seconds_count{route="local"} 3', 'scratchbird_gateway_query_seconds_sum{route="local"} 16',
+    ]));
+  });
+
   test('a delta with an unknown metric is refused', () => {
     expect(() => new PrometheusMetrics().absorb({ series: [{ name: 'x', labelValues: [], value: 1 }] }, 'a')).toThrow('unknown metric');
   });
