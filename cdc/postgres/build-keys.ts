@@ -14,7 +14,7 @@ import { findTable } from './introspect.ts';
 import { quoteIdent, quoteLiteral, quoteTable } from './quote.ts';
 import { readJson, withQualifiedNames } from './read-json.ts';
 import type { ServerAddress } from './server-address.ts';
-import type { TableDefinition } from './table-definition.ts';
+import type { TableDefinition } from './definition.ts';
 
 /** True when the table was made, false when a compatible one was there. Throws MIG011 with every difference when it is not compatible. */
 export async function createTable(client: ClientBase, definition: TableDefinition, plan: TablePlan, schema: SchemaPlan): Promise<boolean> {

@@ -229,6 +229,10 @@ export async function estimateRows(client: ClientBase, table: QualifiedName): Pr
 /** Types whose order is the same on every server. */
 const orderedTypes = new Set(['bool', 'int2', 'int4', 'int8', 'oid', 'uuid', 'date', 'time', 'timestamp', 'timestamptz', 'numeric', 'bytea', 'char', 'name', 'pg_lsn', 'macaddr', 'inet', 'interval']);
 
+/** The provider has a column from 15 on, the built-in one its locale from 17 on; through JSON the query reads on every version. */
+const databaseCollation = `(SELECT CASE coalesce(to_jsonb(d) ->> 'datlocprovider', 'c') WHEN 'c' THEN d.datcollate WHEN 'b' THEN to_jsonb(d) ->> 'datlocale' ELSE 'icu' END
+             FROM pg_database d WHERE d.datname = current_database())`;
+
 /** What decides the order of a key on one server; two servers with the same text chunk by ranges, others by hash buckets. */
 export async function keyOrdering(client: ClientBase, table: DigestTable): Promise<string> {
   const rows = await readJson<{ name: string; type: string; collation: string | null; encoding: string }>(client, `
@@ -236,7 +240,7 @@ export async function keyOrdering(client: ClientBase, table: DigestTable): Promi
       SELECT attname, atttypid, attcollation FROM pg_attribute WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped
       UNION ALL SELECT b.attname, t.typbasetype, b.attcollation FROM base b JOIN pg_type t ON t.oid = b.oid WHERE t.typtype = 'd')
     SELECT b.attname AS name, t.typname AS type, current_setting('server_encoding') AS encoding,
-           CASE WHEN c.collprovider = 'd' THEN (SELECT d.datcollate FROM pg_database d WHERE d.datname = current_database()) ELSE c.collcollate END AS collation
+           CASE WHEN c.collprovider = 'd' THEN ${databaseCollation} ELSE c.collcollate END AS collation
       FROM base b JOIN pg_type t ON t.oid = b.oid AND t.typtype <> 'd' LEFT JOIN pg_collation c ON c.oid = b.attcollation`, [quoteTable(table.table)]);
   const parts = table.key.map((column) => {
     const row = rows.find((each) => each.name === column.name);

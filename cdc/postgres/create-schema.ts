@@ -8,7 +8,7 @@ import type { TablePlan } from '../table-plan.ts';
 import { serverCapabilities } from './capabilities.ts';
 import { quoteIdent, quoteList, quoteLiteral, quoteTable } from './quote.ts';
 import { columnClause, createSequence, createType, partitionClause } from './schema-clauses.ts';
-import type { ForeignKeyDefinition, IndexDefinition, TableDefinition } from './table-definition.ts';
+import type { ForeignKeyDefinition, IndexDefinition, TableDefinition } from './definition.ts';
 
 /** `sql` runs as one transaction unless `done`, an SQL expression over the catalog, is already true. */
 export interface SchemaStep {

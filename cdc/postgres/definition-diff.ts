@@ -7,7 +7,7 @@
 import { createHash } from 'node:crypto';
 import type { QualifiedName } from '../../catalog/routing-snapshot.ts';
 import { quoteIdent, quoteTable } from './quote.ts';
-import type { ColumnDefinition, TableDefinition } from './table-definition.ts';
+import type { ColumnDefinition, TableDefinition } from './definition.ts';
 
 export interface DefinitionDifference {
   readonly kind: 'table' | 'column_added' | 'column_dropped' | 'column_changed' | 'column_order' | 'key' | 'check' | 'foreign_key' | 'partition_added' | 'partition_dropped' | 'partition_changed' | 'replica_identity';

@@ -10,7 +10,7 @@ import { readColumns, readSequences } from './read-columns.ts';
 import { partitioningSql, readConstraints, readForeignKeys, readIndexes, readPartitions } from './read-constraints.ts';
 import { readJson, readServerVersion, withQualifiedNames } from './read-json.ts';
 import { readRequiredExtensions, readRequiredTypes } from './required-types.ts';
-import type { TableDefinition } from './table-definition.ts';
+import type { TableDefinition } from './definition.ts';
 
 /** Throws MIG010 when there is no such table (a view is none). */
 export async function introspectTable(client: ClientBase, table: QualifiedName): Promise<TableDefinition> {

@@ -10,7 +10,7 @@ import { quoteIdent, quoteTable } from './quote.ts';
 import { readJson, withQualifiedNames } from './read-json.ts';
 import { readRequiredTypes } from './required-types.ts';
 import { readReplicationSettings, replicationFindings, versionText } from './source-findings.ts';
-import type { RequiredType, TableDefinition } from './table-definition.ts';
+import type { RequiredType, TableDefinition } from './definition.ts';
 
 export async function localFindings(source: ClientBase, local: ClientBase, definition: TableDefinition, plan: TablePlan | undefined, target: QualifiedName): Promise<Finding[]> {
   const settings = await readReplicationSettings(local);

@@ -3,7 +3,7 @@ import { MigrationError } from '../../config/migration-error.ts';
 import type { PlannedColumn, TablePlan } from '../table-plan.ts';
 import { shapeHash } from './definition-diff.ts';
 import { quoteTable } from './quote.ts';
-import type { ColumnDefinition, IndexDefinition, TableDefinition } from './table-definition.ts';
+import type { ColumnDefinition, IndexDefinition, TableDefinition } from './definition.ts';
 
 export interface PlanOptions {
   readonly tableId: string;

@@ -2,7 +2,7 @@
 import type { ClientBase } from 'pg';
 import type { QualifiedName } from '../../catalog/routing-snapshot.ts';
 import { readJson } from './read-json.ts';
-import type { TableDefinition, TriggerDefinition } from './table-definition.ts';
+import type { TableDefinition, TriggerDefinition } from './definition.ts';
 
 /**
  * A function's body is opaque, so every table whose bare name stands in its text as a word counts as one that it may write

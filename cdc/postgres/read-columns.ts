@@ -3,7 +3,7 @@ import type { ClientBase } from 'pg';
 import type { Capabilities } from './capabilities.ts';
 import { quoteTable } from './quote.ts';
 import { readJson } from './read-json.ts';
-import type { ColumnDefinition, SequenceDefinition } from './table-definition.ts';
+import type { ColumnDefinition, SequenceDefinition } from './definition.ts';
 
 /** Names of `pg_type.typstorage` and `attstorage`. */
 const storageName = (column: string): string => `CASE ${column} WHEN 'p' THEN 'plain' WHEN 'e' THEN 'external' WHEN 'm' THEN 'main' ELSE 'extended' END`;

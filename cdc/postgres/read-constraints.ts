@@ -3,7 +3,7 @@ import type { ClientBase } from 'pg';
 import type { Capabilities } from './capabilities.ts';
 import { quoteIdent } from './quote.ts';
 import { readJson } from './read-json.ts';
-import type { ConstraintDefinition, ForeignKeyDefinition, IndexDefinition, PartitionDefinition } from './table-definition.ts';
+import type { ConstraintDefinition, ForeignKeyDefinition, IndexDefinition, PartitionDefinition } from './definition.ts';
 
 const columnNames = (numbers: string, relation: string): string =>
   `(SELECT coalesce(json_agg(a.attname ORDER BY k.ord), '[]'::json) FROM unnest(${numbers}) WITH ORDINALITY k(num, ord) JOIN pg_attribute a ON a.attrelid = ${relation} AND a.attnum = k.num)`;

@@ -1,7 +1,7 @@
 /** The types behind columns that are not built in, in the order in which they have to be created on local. */
 import type { ClientBase } from 'pg';
 import { readJson } from './read-json.ts';
-import type { RequiredType } from './table-definition.ts';
+import type { RequiredType } from './definition.ts';
 
 interface TypeRow {
   readonly oid: number;

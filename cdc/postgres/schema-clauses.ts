@@ -2,7 +2,7 @@
 import type { QualifiedName } from '../../catalog/routing-snapshot.ts';
 import type { Capabilities } from './capabilities.ts';
 import { quoteIdent, quoteLiteral, quoteTable } from './quote.ts';
-import type { ColumnDefinition, RequiredType, SequenceDefinition, TableDefinition } from './table-definition.ts';
+import type { ColumnDefinition, RequiredType, SequenceDefinition, TableDefinition } from './definition.ts';
 
 type SequenceName = (name: QualifiedName, owned: boolean) => QualifiedName;
 

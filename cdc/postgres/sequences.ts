@@ -4,7 +4,7 @@ import type { QualifiedName } from '../../catalog/routing-snapshot.ts';
 import { quoteTable } from './quote.ts';
 import { readSequences } from './read-columns.ts';
 import { readJson, withQualifiedNames } from './read-json.ts';
-import type { SequenceDefinition } from './table-definition.ts';
+import type { SequenceDefinition } from './definition.ts';
 
 /** A table's name on the side that is read and on the side that is set. */
 export interface SequenceTable {

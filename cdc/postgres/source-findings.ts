@@ -4,7 +4,7 @@ import { serverCapabilities } from './capabilities.ts';
 import type { Finding } from './preflight.ts';
 import { quoteIdent, quoteTable } from './quote.ts';
 import { readJson } from './read-json.ts';
-import type { TableDefinition } from './table-definition.ts';
+import type { TableDefinition } from './definition.ts';
 
 export interface ReplicationSettings {
   readonly version: number;

@@ -76,3 +76,6 @@ export async function checkReplicaIdentity(source: Asks, plan: TablePlan): Promi
     hint: plan.keyKind === 'full' ? `ALTER TABLE ${table} REPLICA IDENTITY FULL` : `ALTER TABLE ${table} REPLICA IDENTITY USING INDEX …, on the index over (${plan.key.join(', ')}), or REPLICA IDENTITY FULL`,
   });
 }
+
+/** The definition as a value lives in `definition.ts`. */
+export type { TableDefinition } from './definition.ts';

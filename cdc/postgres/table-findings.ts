@@ -3,7 +3,7 @@ import type { QualifiedName } from '../../catalog/routing-snapshot.ts';
 import { isUsableKey } from './plan-table.ts';
 import type { Finding } from './preflight.ts';
 import { quoteIdent, quoteTable } from './quote.ts';
-import type { ForeignKeyDefinition, TableDefinition } from './table-definition.ts';
+import type { ForeignKeyDefinition, TableDefinition } from './definition.ts';
 
 export function tableFindings(definition: TableDefinition, companions: readonly QualifiedName[]): Finding[] {
   return [...keyFindings(definition), ...columnFindings(definition), ...behaviourFindings(definition), ...relationFindings(definition, companions)];

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { groupOf, tableGroups } from '../../../cdc/postgres/groups.ts';
 import { readWriteEdges, routingRelations } from '../../../cdc/postgres/relations.ts';
 import { advanceSequences, readTableSequences, wantedPosition } from '../../../cdc/postgres/sequences.ts';
-import type { SequenceDefinition } from '../../../cdc/postgres/table-definition.ts';
+import type { SequenceDefinition } from '../../../cdc/postgres/definition.ts';
 import { shopDdl, startTwoServers } from './two-servers.ts';
 import type { TwoServers } from './two-servers.ts';
 
