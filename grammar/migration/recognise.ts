@@ -63,8 +63,8 @@ function isPlainSql(sql: string): boolean {
 }
 
 /**
- * `CREATE SERVER` and `CREATE USER MAPPING` are ours whatever wrapper they name; foreign tables of the databases
- * themselves are set up on them directly. Never true for what PostgreSQL could run otherwise: `SHOW migration.setting`,
+ * CREATE SERVER for another foreign data wrapper than ours is the database's own; every other statement about servers and
+ * user mappings is ours, because nothing in it says whose is meant. Never true for what PostgreSQL could run otherwise: `SHOW migration.setting`,
  * `EXPLAIN (…)`, `ROLLBACK TO x`, `START TRANSACTION`, `ALTER USER u`.
  */
 export function isMigrationText(sql: string): boolean {
@@ -84,11 +84,24 @@ function secondWordIsOurs(sql: string, token: Token, seconds: readonly string[])
   const next = nextToken(sql, token.end);
   // SHOW migration.setting reads a parameter of the server.
   if (token.text === 'migration' && next.kind === 'symbol' && next.text === '.') return false;
+  if (token.text === 'server' && seconds === shared['create']) return wrapperIsOurs(sql, next);
   if (seconds.includes(token.text)) return true;
   if (token.text !== 'user' || next.kind !== 'word' || next.text !== 'mapping' || !seconds.includes('user mapping')) return false;
   // CREATE USER mapping makes a role of that name.
   const third = nextToken(sql, next.end);
   return third.kind === 'word' && (third.text === 'for' || third.text === 'if');
+}
+
+/** `first` is the token behind CREATE SERVER. A statement without a wrapper is ours: the error has to say what is missing. */
+function wrapperIsOurs(sql: string, first: Token): boolean {
+  let token = first;
+  // IF NOT EXISTS name TYPE '…' VERSION '…' FOREIGN DATA WRAPPER name
+  for (let i = 0; i < 11 && token.kind !== 'end' && token.kind !== 'bad'; i += 1) {
+    const next = nextToken(sql, token.end);
+    if (token.kind === 'word' && token.text === 'wrapper' && (next.kind === 'word' || next.kind === 'quoted')) return next.text === 'postgres';
+    token = next;
+  }
+  return true;
 }
 
 /**
