@@ -95,10 +95,13 @@ function secondWordIsOurs(sql: string, token: Token, seconds: readonly string[])
 /** `first` is the token behind CREATE SERVER. A statement without a wrapper is ours: the error has to say what is missing. */
 function wrapperIsOurs(sql: string, first: Token): boolean {
   let token = first;
+  let before = '';
   // IF NOT EXISTS name TYPE '…' VERSION '…' FOREIGN DATA WRAPPER name
   for (let i = 0; i < 11 && token.kind !== 'end' && token.kind !== 'bad'; i += 1) {
     const next = nextToken(sql, token.end);
-    if (token.kind === 'word' && token.text === 'wrapper' && (next.kind === 'word' || next.kind === 'quoted')) return next.text === 'postgres';
+    const isName = next.kind === 'word' || next.kind === 'quoted';
+    if (before === 'data' && token.kind === 'word' && token.text === 'wrapper' && isName) return next.text === 'postgres';
+    before = token.text;
     token = next;
   }
   return true;
