@@ -58,7 +58,8 @@ class NeedsGathering {
   }
 
   add(facts: StatementFacts): void {
-    for (const relation of facts.reads) this.#relation('read', relation);
+    // What is made of a definition must be made where the tables are the truth, not where they follow.
+    for (const relation of facts.reads) this.#relation(facts.kind === 'ddl' ? 'plan' : 'read', relation);
     for (const relation of facts.writes) this.#relation(writeRole(facts), relation);
     for (const relation of facts.ddl) this.#defined(facts, relation);
     for (const sequence of [...facts.sequencesRead, ...facts.sequencesWritten]) this.#relation('sequence', sequence);
@@ -66,7 +67,12 @@ class NeedsGathering {
     if (facts.kind === 'do') this.#unseen('DO');
     if (facts.kind === 'ddl' && facts.ddl.length === 0) this.#put({ role: 'define', name: facts.command ?? 'DDL', source: true, local: false, table: undefined });
     // One home for advisory locks: two clients must meet at the same one (RULES 27).
-    if (facts.flags.advisoryLock) this.#put({ role: 'session', name: 'advisory locks', source: true, local: false, table: undefined });
+    if (facts.flags.advisoryLock) this.#advisoryLocks();
+  }
+
+  #advisoryLocks(): void {
+    const home = this.#context.session.advisoryLocksOn ?? 'source';
+    this.#put({ role: 'session', name: 'advisory locks', source: home === 'source', local: home === 'local', table: undefined });
   }
 
   #relation(role: NeedRole, relation: RelationRef): void {

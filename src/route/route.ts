@@ -32,6 +32,8 @@ export interface SessionContext {
   readonly temporaryTables: ReadonlyMap<string, 'source' | 'local'>;
   readonly transaction: TransactionContext | undefined;
   readonly leaseValid: boolean;
+  /** Where the database's advisory locks live (RULES 27); the source unless said otherwise. */
+  readonly advisoryLocksOn?: 'source' | 'local';
 }
 
 export interface TransactionContext {
