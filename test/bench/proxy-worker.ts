@@ -31,3 +31,6 @@ if (kind === 'pipe') {
   });
   process.send?.('ready');
 }
+
+// A profile is written at an orderly exit only.
+process.on('SIGTERM', () => process.exit(0));
