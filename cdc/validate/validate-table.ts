@@ -10,19 +10,20 @@ import type { TablePlan } from '../table-plan.ts';
 import { bucketChunks, givenChunks, rangeChunks } from './chunks.ts';
 import type { ComparedChunk } from './chunks.ts';
 import { settleCandidates } from './settle-candidates.ts';
-import type { Candidate } from './settle-candidates.ts';
+import type { Candidate, LookUp } from './settle-candidates.ts';
 import type { ChunkResult, Mismatch, MismatchType, ValidationProgress, ValidationReport } from './validation-report.ts';
 
 export interface ValidationOptions {
   /**
-   * Connections for this validation alone: their settings are changed, and not put back. `source` is the side that is the
-   * authority as the report's words go, whichever server that is.
+   * Connections for this validation alone: their settings are changed, and not put back.
    */
   readonly source: ClientBase;
   readonly local: ClientBase;
   readonly plan: TablePlan;
   readonly mode: { readonly type: 'full' } | { readonly type: 'sample'; readonly percent: number; readonly seed: number };
-  /** Resolves once everything that the source committed before the call is visible on local (a marker written and waited for). */
+  /** The side that takes the writes; default `source`. After cutover it is local, and the stream that settles is the reverse one. */
+  readonly authority?: 'source' | 'local';
+  /** Resolves once everything that the authority committed before the call is visible on the other side (a marker written and waited for). */
   readonly settle: () => Promise<void>;
   /** Only these chunks (of an earlier report of the same table), for a check of what has changed since. */
   readonly ranges?: readonly ChunkRange[];
@@ -128,9 +129,12 @@ class Validation {
     this.candidates = new Map();
     if (candidates.length === 0) return;
     const { source, local, signal } = this.options;
+    const isReverse = this.options.authority === 'local';
+    const lookUpSource: LookUp = (keys) => lookUpRows(source, this.tables.source, keys);
+    const lookUpLocal: LookUp = (keys) => lookUpRows(local, this.tables.local, keys);
     const settled = await settleCandidates(candidates, {
-      lookUpSource: (keys) => lookUpRows(source, this.tables.source, keys),
-      lookUpLocal: (keys) => lookUpRows(local, this.tables.local, keys),
+      lookUpAuthority: isReverse ? lookUpLocal : lookUpSource,
+      lookUpFollower: isReverse ? lookUpSource : lookUpLocal,
       settle: this.options.settle,
       rounds: this.options.rounds ?? 6,
       batch: lookUpBatch,
@@ -141,11 +145,13 @@ class Validation {
       this.mark(candidate.chunk, 'unsettled');
       this.unsettled.push(candidate.key);
     }
-    for (const found of settled.different) {
+    const missing = isReverse ? ({ follower: 'MISSING_REMOTE', authority: 'MISSING_LOCAL' } as const) : ({ follower: 'MISSING_LOCAL', authority: 'MISSING_REMOTE' } as const);
+    const different = settled.different.map(({ key, chunk, missingOn }) => ({ key, chunk, type: missingOn === undefined ? ('VALUE_DIFF' as const) : missing[missingOn] }));
+    for (const found of different) {
       this.mark(found.chunk, 'different');
       this.counts[found.type] += 1;
     }
-    await this.list(settled.different);
+    await this.list(different);
   }
 
   private async list(found: readonly (Candidate & { readonly type: MismatchType })[]): Promise<void> {

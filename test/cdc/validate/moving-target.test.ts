@@ -158,7 +158,7 @@ describe('settling', () => {
         return found;
       };
       const result = await settleCandidates([0, 1, 2, 3].map((key) => ({ key: [String(key)], chunk: 0 })), {
-        lookUpSource: look(source), lookUpLocal: look(local), rounds: 4, batch: 2,
+        lookUpAuthority: look(source), lookUpFollower: look(local), rounds: 4, batch: 2,
         settle: async () => {
           round += 1;
           const everything = pending.length;
@@ -171,11 +171,11 @@ describe('settling', () => {
   });
 
   it('compares versions, not values: a row that flips between two values stays open', () => {
-    const a = { source: { digest: 'x', version: '1' }, local: { digest: 'y', version: '5' } };
-    const b = { source: { digest: 'x', version: '3' }, local: { digest: 'y', version: '5' } };
+    const a = { authority: { digest: 'x', version: '1' }, follower: { digest: 'y', version: '5' } };
+    const b = { authority: { digest: 'x', version: '3' }, follower: { digest: 'y', version: '5' } };
     expect(judge(a, undefined)).toBe('open');
     expect(judge(b, a)).toBe('open');
-    expect(judge(b, b)).toBe('VALUE_DIFF');
-    expect(judge({ source: undefined, local: undefined }, a)).toBe('equal');
+    expect(judge(b, b)).toBe('different');
+    expect(judge({ authority: undefined, follower: undefined }, a)).toBe('equal');
   });
 });
