@@ -12,7 +12,10 @@ export interface FromPart {
   readonly sql: string;
   readonly items: readonly RangeItem[];
   readonly columns: readonly RangeColumn[];
-  /** Conditions that are always true, and count the rows visited; empty where a join's ON has them already. */
+  /**
+   * Conditions that are always true and count the rows visited, to be put before all others of the WHERE: SQLite tests the conditions
+   * of a loop in their order. Those of an outer join's right side are in its ON already.
+   */
   readonly ticks: readonly string[];
 }
 
@@ -47,7 +50,9 @@ function tablePart(reference: RangeVar, scope: Scope, names: Names): FromPart {
     return refuse(`relation "${name}" is not one of the catalog's, or cannot be read together with them`, location, `Catalog tables: ${catalogTables.map((known) => known.name).join(', ')}.`);
   }
   const columns = table.columns.map((column) => ({ name: column.name, type: column.type, sql: `${sqlName}."${column.name}"` }));
-  return itemPart(`"${table.name}" AS ${sqlName}`, visible, rename(columns, renamed, location), table.primaryKey.map((key) => `${sqlName}."${key}"`));
+  const primaryKey = table.primaryKey.map((key) => `${sqlName}."${key}"`);
+  // The rowid is in every index, so that no index lets SQLite test another condition first.
+  return { ...itemPart(`"${table.name}" AS ${sqlName}`, visible, rename(columns, renamed, location), primaryKey), ticks: [`pg_tick(${sqlName}.rowid)`] };
 }
 
 function subqueryPart(reference: RangeSubselect, scope: Scope, query: Translation, names: Names): FromPart {
@@ -59,7 +64,9 @@ function subqueryPart(reference: RangeSubselect, scope: Scope, query: Translatio
   for (const [name, common] of scope.commonTables) around.commonTables.set(name, common);
   const { sql, columns } = query.select(reference.subquery.SelectStmt, around);
   const own = columns.map((column, index): RangeColumn => ({ name: column.name, type: column.type === 'unknown' ? 'text' : column.type, sql: `${sqlName}.c${index + 1}` }));
-  return itemPart(`(${sql}) AS ${sqlName}`, reference.alias?.aliasname ?? '', rename(own, strings(reference.alias?.colnames), undefined), []);
+  // LIMIT keeps SQLite from merging it into the SELECT around it, which writes a column's expression out at every use of it: nested
+  // ones would double at each level (sqlite.org/optoverview.html, "Subquery Flattening").
+  return itemPart(`(SELECT * FROM (${sql}) LIMIT -1) AS ${sqlName}`, reference.alias?.aliasname ?? '', rename(own, strings(reference.alias?.colnames), undefined), []);
 }
 
 function itemPart(sql: string, name: string, columns: readonly RangeColumn[], primaryKey: readonly string[]): FromPart {
@@ -87,7 +94,8 @@ function joinPart(join: JoinExpr, scope: Scope, query: Translation, names: Names
     ...merged.map(({ column }) => column),
     ...[...left.columns, ...right.columns].filter((column) => !shared.includes(column.name)),
   ];
-  const on = [...right.ticks, ...merged.map(({ equal }) => equal)];
+  const inner = join.jointype === 'JOIN_INNER';
+  const on = [...(inner ? [] : right.ticks), ...merged.map(({ equal }) => equal)];
   if (join.quals !== undefined) {
     const inside = new Scope(scope.parent);
     for (const [name, common] of scope.commonTables) inside.commonTables.set(name, common);
@@ -97,7 +105,7 @@ function joinPart(join: JoinExpr, scope: Scope, query: Translation, names: Names
     on.push(condition(expression(join.quals, inside, query), locationOf(join.quals)).sql);
   }
   const rightSql = 'JoinExpr' in join.rarg ? `(${right.sql})` : right.sql;
-  return { sql: `${left.sql} ${word} ${rightSql} ON ${on.length === 0 ? '1' : on.join(' AND ')}`, items, columns, ticks: left.ticks };
+  return { sql: `${left.sql} ${word} ${rightSql} ON ${on.length === 0 ? '1' : on.join(' AND ')}`, items, columns, ticks: inner ? [...left.ticks, ...right.ticks] : left.ticks };
 }
 
 export function joinItems(left: readonly RangeItem[], right: readonly RangeItem[]): readonly RangeItem[] {

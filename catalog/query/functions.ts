@@ -99,12 +99,12 @@ function timeFunction(name: string, args: readonly Typed[], moment: QueryMoment)
     return isNow ? typed(`'${moment.now}'`, 'timestamptz') : undefined;
   }
   if (args.length !== 2 || first === undefined || second === undefined) return undefined;
+  if (!['date_trunc', 'extract', 'date_part'].includes(name)) return undefined;
   const field = coerce(first, 'text').sql;
   if (name === 'date_trunc' && isTime(second.type)) {
     return typed(`pg_ts_trunc(${field}, ${second.sql})`, second.type === 'timestamp' ? 'timestamp' : 'timestamptz');
   }
-  if (name !== 'extract' && name !== 'date_part') return undefined;
-  if (!isTime(second.type) && second.type !== 'interval') return undefined;
+  if (name === 'date_trunc' || (!isTime(second.type) && second.type !== 'interval')) return undefined;
   const value = typed(`${second.type === 'interval' ? 'pg_iv_extract' : 'pg_ts_extract'}(${field}, ${second.sql})`, 'numeric');
   return name === 'extract' ? value : castTo(value, 'float8');
 }

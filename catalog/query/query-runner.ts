@@ -1,4 +1,4 @@
-/** Runs one translated SELECT on a read-only connection of its own, within bounds. Synchronous: it lives in a worker. */
+/** Runs one translated SELECT on a read-only connection of its own, within bounds. Synchronous: it lives in a process of its own. */
 import Database from 'better-sqlite3';
 import { parseSync } from 'libpg-query';
 import type { Node, SelectStmt } from 'libpg-query';
@@ -12,7 +12,7 @@ import { registerFunctions } from './sqlite-functions.ts';
 export interface QueryLimits {
   readonly rows: number;
   readonly bytes: number;
-  /** Rows that may be looked at, joins counted as often as they pair: a bound of time that does not depend on a clock. */
+  /** Rows looked at (joins as often as they pair) and functions called: a bound of time that does not depend on a clock. */
   readonly visitedRows: number;
   /** UTF-8. Below 12 kB the grammar cannot overflow its stack (RULES 31). */
   readonly textBytes: number;
@@ -26,7 +26,7 @@ export interface QueryResult {
   readonly rows: readonly (readonly (string | null)[])[];
 }
 
-/** Why a query has no result; plain data, so that it can leave the worker. */
+/** Why a query has no result; plain data, so that it can be sent. */
 export interface QueryFailure {
   readonly code: 'MIG070' | 'MIG085' | 'MIG090';
   readonly message: string;
@@ -52,7 +52,7 @@ export class QueryRunner {
     this.#database.defaultSafeIntegers(true);
     registerFunctions(this.#database, () => {
       this.#visited += 1;
-      if (this.#visited > limits.visitedRows) throw new LimitReached(`The query looked at more than ${limits.visitedRows} rows.`);
+      if (this.#visited > limits.visitedRows) throw new LimitReached(`The query looked at more than ${limits.visitedRows} rows and values.`);
     });
   }
 
@@ -121,8 +121,8 @@ function failureOf(error: unknown, sql: string): QueryFailure {
     return { code: 'MIG085', message: 'a query on the catalog reached its limit', detail: error.message, hint: 'Ask for less: WHERE, LIMIT, fewer joins.' };
   }
   if (error instanceof Refusal) {
-    const position = error.byteOffset === undefined ? undefined : Buffer.from(sql).subarray(0, error.byteOffset).toString().length + 1;
-    return { code: 'MIG070', message: error.message, ...(error.hint === undefined ? {} : { hint: error.hint }), ...(position === undefined ? {} : { position }) };
+    const before = error.byteOffset === undefined ? undefined : Buffer.from(sql).subarray(0, error.byteOffset).toString();
+    return { code: 'MIG070', message: error.message, ...(error.hint === undefined ? {} : { hint: error.hint }), ...(before === undefined ? {} : { position: [...before].length + 1 }) };
   }
   if (error instanceof RangeError) return { code: 'MIG085', message: 'a query on the catalog is nested too deeply' };
   if (error instanceof Database.SqliteError) return { code: 'MIG070', message: `the catalog cannot answer this query: ${error.message}` };

@@ -64,7 +64,8 @@ function commonTables(clause: WithClause, scope: Scope, query: Translation, name
     scope.commonTables.set(ctename, {
       sqlName, columns: columns.map((column, index) => ({ name: aliases[index] ?? column.name, type: column.type === 'unknown' ? 'text' : column.type })),
     });
-    return `${sqlName} AS (${sql})`;
+    // Merged into its users it would be written out at every use (see `from-clause.ts`).
+    return `${sqlName} AS MATERIALIZED (${sql})`;
   });
   return `WITH ${parts.join(', ')} `;
 }

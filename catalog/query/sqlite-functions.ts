@@ -16,7 +16,7 @@ const TEXT_LIMIT = 1_000_000;
 
 type Strict = (...values: (string | number | bigint | Buffer)[]) => SqliteValue;
 
-/** `tick` is called for every row visited, and throws when the query has used up its time. */
+/** `tick` is called for every row visited and every function called, and throws when the query has used up what it may. */
 export function registerFunctions(database: Database.Database, tick: () => void): void {
   database.function('pg_tick', { varargs: true }, () => {
     tick();
@@ -24,12 +24,16 @@ export function registerFunctions(database: Database.Database, tick: () => void)
   });
   for (const [name, body] of Object.entries(strictFunctions)) {
     database.function(name, { varargs: true, deterministic: true }, (...values: SqliteValue[]) => {
+      tick();
       const given = values.filter((value) => value !== null);
       return given.length < values.length ? null : body(...given);
     });
   }
   for (const [name, body] of Object.entries(lenientFunctions)) {
-    database.function(name, { varargs: true, deterministic: true }, (...values: SqliteValue[]) => body(values));
+    database.function(name, { varargs: true, deterministic: true }, (...values: SqliteValue[]) => {
+      tick();
+      return body(values);
+    });
   }
   registerAggregates(database);
 }

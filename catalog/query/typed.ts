@@ -11,7 +11,11 @@ export interface Typed {
   readonly literal?: string | null;
 }
 
+const SQL_LIMIT = 200_000;
+
+/** NULLIF, BETWEEN and CASE write an operand twice, so nested ones double at each level: bounded here. */
 export function typed(sql: string, type: SqlType): Typed {
+  if (sql.length > SQL_LIMIT) refuse('the expression is too complex');
   return { sql, type };
 }
 

@@ -144,8 +144,8 @@ export class EventStore implements EventLog {
 
   #pruneErrors(tableId: string | undefined): void {
     this.#connection.run(
-      'DELETE FROM migration_error WHERE table_id IS ?1 AND error_id <= (SELECT error_id FROM migration_error WHERE table_id IS ?1 ORDER BY error_id DESC LIMIT 1 OFFSET ?2)',
-      tableId ?? null, this.#retention.errorsPerTable,
+      'DELETE FROM migration_error WHERE table_id IS ? AND error_id <= (SELECT error_id FROM migration_error WHERE table_id IS ? ORDER BY error_id DESC LIMIT 1 OFFSET ?)',
+      tableId ?? null, tableId ?? null, this.#retention.errorsPerTable,
     );
   }
 

@@ -29,9 +29,9 @@ export class ValidationStore implements ValidationRecords {
         isoToStored(validation.startedAt), validation.finishedAt === undefined ? null : isoToStored(validation.finishedAt),
       );
       this.#connection.run(
-        `DELETE FROM validation WHERE table_id = ?1 AND validation_id NOT IN
-           (SELECT validation_id FROM validation WHERE table_id = ?1 ORDER BY started_at DESC, rowid DESC LIMIT ?2)`,
-        validation.tableId, KEPT_PER_TABLE,
+        `DELETE FROM validation WHERE table_id = ? AND validation_id NOT IN
+           (SELECT validation_id FROM validation WHERE table_id = ? ORDER BY started_at DESC, rowid DESC LIMIT ?)`,
+        validation.tableId, validation.tableId, KEPT_PER_TABLE,
       );
     });
   }

@@ -2,6 +2,7 @@
 import * as fs from 'node:fs';
 import * as os from 'node:os';
 import * as path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Catalog, NewTable } from '../../catalog/catalog.ts';
 import { newKey } from '../../catalog/credentials.ts';
 import type { CredentialKey } from '../../catalog/credentials.ts';
@@ -22,7 +23,7 @@ export function testClock(start = Date.parse('2026-03-01T10:00:00.000Z')): TestC
     monotonicMs() {
       return this.ms;
     },
-    sleep: () => Promise.resolve(),
+    sleep: (ms, signal) => delay(ms, undefined, { ref: false, ...(signal === undefined ? {} : { signal }) }),
   };
 }
 
