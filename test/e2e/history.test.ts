@@ -23,8 +23,10 @@ it('keeps its promises from START to the second CUTOVER', { timeout: 240_000 }, 
   const bank = openBank(stack.gateway, history, CLIENTS);
   const marks: Record<string, number> = {};
   const phase = async (name: string): Promise<void> => {
+    history.phase = name;
     await delay(PHASE_MS);
     marks[name] = history.acknowledged;
+    history.phase = `after ${name}`;
   };
   try {
     await phase('before');

@@ -114,7 +114,8 @@ export class BankClient {
   }
 
   async #sumInOneSnapshot(): Promise<void> {
-    await this.#query(this.#pick(2) === 0 ? 'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY' : 'BEGIN ISOLATION LEVEL REPEATABLE READ');
+    const begin = this.#pick(2) === 0 ? 'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY' : 'BEGIN ISOLATION LEVEL REPEATABLE READ';
+    await this.#query(begin);
     const parts: number[] = [];
     for (const table of ['checking', 'savings']) {
       const { rows } = await this.#query(`SELECT sum(balance)::text AS total FROM ${table}`);
@@ -123,7 +124,7 @@ export class BankClient {
     }
     await this.#query('COMMIT');
     const total = parts.reduce((sum, part) => sum + part, 0);
-    if (total !== OPENING_TOTAL) this.#history.note(`one snapshot saw ${parts.join(' + ')} instead of ${OPENING_TOTAL}`);
+    if (total !== OPENING_TOTAL) this.#history.note(`one snapshot (${begin}) saw ${parts.join(' + ')} instead of ${OPENING_TOTAL}`);
     this.#history.snapshots += 1;
   }
 

@@ -37,6 +37,8 @@ export interface Append {
 export class BankHistory {
   readonly appends: Append[] = [];
   readonly violations: string[] = [];
+  /** What the test is doing at the moment; stands before each violation. */
+  phase = 'start';
   /** Errors by SQLSTATE (`connection` when the connection went away), with the first message of each. */
   readonly errors = new Map<string, { count: number; message: string }>();
   transfers = 0;
@@ -49,7 +51,7 @@ export class BankHistory {
   longestUnitMs = 0;
 
   note(violation: string): void {
-    if (this.violations.length < 50) this.violations.push(violation);
+    if (this.violations.length < 50) this.violations.push(`${this.phase}: ${violation}`);
   }
 
   countError(code: string, message: string): void {

@@ -1,0 +1,30 @@
+/** The list of crash points is the list of fault points in the code. */
+import * as fs from 'node:fs';
+import * as path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { expect, it } from 'vitest';
+import { allPoints } from './crash-points.ts';
+
+const root = path.join(path.dirname(fileURLToPath(import.meta.url)), '../..');
+
+/** `hit('a.b')`; a prefix with a step (`${…}.before_commit`) and the steps of a switch (`clock.done('step')`) by their files. */
+function pointsInCode(): string[] {
+  const points = new Set<string>();
+  const switches = { 'src/migrate/cutover.ts': 'cutover', 'src/migrate/rollback.ts': 'rollback' };
+  for (const folder of ['src', 'cdc']) {
+    for (const entry of fs.readdirSync(path.join(root, folder), { recursive: true, encoding: 'utf8' })) {
+      if (!entry.endsWith('.ts')) continue;
+      const file = path.posix.join(folder, entry.split(path.sep).join('/'));
+      const text = fs.readFileSync(path.join(root, file), 'utf8');
+      for (const match of text.matchAll(/\.hit\('([\w.]+)'\)/g)) points.add(match[1] ?? '');
+      for (const match of text.matchAll(/\.hit\(`\$\{[^}]*faultPrefix\}\.(\w+)`\)/g)) points.add(`stream.${match[1]}`);
+      const prefix = (switches as Record<string, string>)[file];
+      if (prefix !== undefined) for (const match of text.matchAll(/clock\.done\('(\w+)'/g)) points.add(`${prefix}.${match[1]}`);
+    }
+  }
+  return [...points].sort();
+}
+
+it('every fault point has its crash test', () => {
+  expect([...allPoints].sort()).toEqual(pointsInCode());
+});

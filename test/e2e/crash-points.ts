@@ -1,0 +1,25 @@
+/**
+ * Every named fault point of a table's life, by the phase in which it is passed. A point that is not in the product makes the
+ * crash test fail ("nothing came to the fault point"), one that is missing here makes `crash-points.test.ts` fail.
+ */
+export type Phase = 'load' | 'stream' | 'cutover' | 'rollback' | 'abort';
+
+export const crashPoints: Readonly<Record<Phase, readonly string[]>> = {
+  load: [
+    'load.after_create_table', 'load.after_capture', 'load.before_chunk', 'load.mid_chunk', 'load.before_chunk_commit', 'load.after_chunk_commit',
+    'load.before_key_build', 'load.done', 'load.after_key', 'load.synchronizing', 'sync.after_consistency', 'sync.after_indexes',
+    'stream.join_shared', 'stream.reread', 'sync.after_shared', 'dual_write.after_waiting', 'dual_write.after_marker', 'dual_write.entered',
+  ],
+  stream: ['stream.after_decode', 'stream.before_commit', 'stream.after_commit', 'stream.before_spool_fsync', 'stream.after_spool_fsync', 'stream.before_confirm'],
+  cutover: [
+    'cutover.begun', 'cutover.reverse_ready', 'cutover.quiesced', 'cutover.fenced', 'cutover.drained', 'cutover.sequences', 'cutover.released_local',
+    'cutover.committed', 'cutover.published', 'cutover.reported',
+  ],
+  rollback: [
+    'rollback.begun', 'rollback.reverse_ready', 'rollback.quiesced', 'rollback.guarded', 'rollback.drained', 'rollback.sequences',
+    'rollback.released_source', 'rollback.committed', 'rollback.published', 'rollback.reported',
+  ],
+  abort: ['abort.after_leave', 'abort.after_cleanup'],
+};
+
+export const allPoints: readonly string[] = Object.values(crashPoints).flat();

@@ -1,0 +1,178 @@
+/**
+ * At every named fault point of load, apply, cutover, rollback and abort one part is killed: the control process, a gateway worker, the
+ * source's server, local's server. Afterwards the migration goes on by itself, clients go on writing, and nothing
+ * that was acknowledged is missing, doubled or out of order. Statements in flight on what was killed may fail.
+ *
+ * One stack per victim, with clients writing all the time; each case brings the tables to where its point is passed, holds the
+ * control process there, kills, lets go.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { BankHistory, bankSql, checkLists, OPENING_TOTAL, readLists, readTotal } from './support/bank.ts';
+import { openBank } from './support/bank-client.ts';
+import { allPoints, crashPoints } from './crash-points.ts';
+import type { Phase } from './crash-points.ts';
+import { Stack } from './support/stack.ts';
+import type { Victim } from './support/stack.ts';
+
+const CLIENTS = 4;
+const REACH_LIMIT_MS = 40_000;
+const SETTLE_LIMIT_MS = 60_000;
+const CASE_LIMIT_MS = 180_000;
+const victims: readonly Victim[] = ['control', 'worker', 'source', 'local'];
+const cases = (Object.keys(crashPoints) as Phase[]).flatMap((phase) => crashPoints[phase].map((point) => ({ phase, point })));
+
+/** SQLSTATEs that a client may see when what it talks to is killed under it. */
+const causedByKilling = /^(connection|08\w{3}|57P\w{2}|57014|25P02|40003|55P03|53300)$/;
+
+describe.each(victims)('kill %s', (victim) => {
+  let stack: Stack;
+  let history: BankHistory;
+  let bank: ReturnType<typeof openBank>;
+
+  beforeAll(async () => {
+    stack = await Stack.start({ sourceSql: bankSql, faultPoints: allPoints });
+    history = new BankHistory();
+    bank = openBank(stack.gateway, history, CLIENTS, 20);
+  });
+  afterAll(async () => {
+    await bank.stop();
+    await stack[Symbol.asyncDispose]();
+  });
+
+  it.each(cases)('at $point', { timeout: CASE_LIMIT_MS }, async ({ phase, point }) => {
+    history.phase = point;
+    await bringBefore(stack, phase);
+    stack.faults.arm(point);
+    const answer = point === 'stream.reread' ? passReread(stack) : passThrough(stack, phase);
+    try {
+      await stack.faults.reached(point, REACH_LIMIT_MS);
+      await stack.kill(victim);
+    } finally {
+      stack.faults.release(point);
+    }
+    await answer;
+    await stack.waitState(settled[phase], SETTLE_LIMIT_MS);
+    await expectLife(stack, history);
+  });
+
+  it('and at the end both sides agree on every row', { timeout: CASE_LIMIT_MS }, async () => {
+    await bringBefore(stack, 'rollback');
+    await bank.stop();
+    const [source, local] = [await stack.direct('source'), await stack.direct('local')];
+    const lists = await readLists(local);
+    expect(checkLists(history, lists)).toEqual([]);
+    expect(await readTotal(local)).toBe(OPENING_TOTAL);
+    await expect.poll(() => readLists(source), { timeout: 20_000, interval: 200 }).toEqual(lists);
+    for (const table of ['checking', 'savings', 'lists']) {
+      const digest = `SELECT md5(string_agg(t::text, ',' ORDER BY t::text)) AS digest FROM ${table} t`;
+      expect((await source.query(digest)).rows, table).toEqual((await local.query(digest)).rows);
+    }
+    expect(history.violations).toEqual([]);
+    const unexpected = Object.entries(history.errorsByCode()).filter(([code]) => !causedByKilling.test(code));
+    expect(Object.fromEntries(unexpected)).toEqual({});
+    console.log(JSON.stringify({ victim, acknowledged: history.acknowledged, unknown: history.unknown, reconnects: history.reconnects, gaveWay: history.gaveWay, errors: history.errorsByCode() }));
+  });
+});
+
+/** Where the tables may be once the phase is over, whichever way the crash decided it. Nobody needs an operator. */
+const settled: Readonly<Record<Phase, readonly string[]>> = {
+  load: ['DUAL_WRITE', 'CUTOVER_READY'],
+  stream: ['DUAL_WRITE', 'CUTOVER_READY'],
+  cutover: ['DUAL_WRITE', 'CUTOVER_READY', 'LOCAL_ONLY'],
+  rollback: ['DUAL_WRITE', 'CUTOVER_READY', 'LOCAL_ONLY'],
+  abort: ['NOT_STARTED', 'DUAL_WRITE', 'CUTOVER_READY'],
+};
+
+async function bringBefore(stack: Stack, phase: Phase): Promise<void> {
+  const rows = await stack.status();
+  const isFresh = rows.length === 0 || rows.every((row) => row.State === 'NOT_STARTED');
+  const isLocal = rows.some((row) => row.State === 'LOCAL_ONLY');
+  switch (phase) {
+    case 'load':
+      if (isFresh) return;
+      if (isLocal) await stack.insist('ROLLBACK MIGRATION FOR GROUP OF checking');
+      else await stack.insist('ABORT MIGRATION ALL');
+      await untilFresh(stack);
+      return;
+    case 'rollback':
+      if (isLocal) return;
+      await bringBefore(stack, 'cutover');
+      await stack.insist('CUTOVER GROUP OF checking');
+      await stack.waitState(['LOCAL_ONLY']);
+      return;
+    default:
+      if (isLocal) await stack.insist('ROLLBACK MIGRATION FOR GROUP OF checking PRESERVE LOCAL DATA');
+      if (isFresh) await stack.migrate('public', 'copy_grants TRUE, batch_size 400');
+      else await stack.makeReady('public');
+  }
+}
+
+async function untilFresh(stack: Stack): Promise<void> {
+  const deadline = performance.now() + SETTLE_LIMIT_MS;
+  for (;;) {
+    const rows = await stack.status();
+    if (rows.every((row) => row.State === 'NOT_STARTED')) return;
+    if (performance.now() > deadline) throw new Error(`not back at the beginning: ${JSON.stringify(rows)}\n${stack.product.logTail()}`);
+    await delay(100);
+  }
+}
+
+/** Sets off what passes the phase's points; its answer may be lost with what is killed. */
+function passThrough(stack: Stack, phase: Phase): Promise<unknown> {
+  const statements: Readonly<Record<Phase, string | undefined>> = {
+    load: 'START MIGRATION FOR SCHEMA public FROM legacy OPTIONS (copy_grants TRUE, batch_size 400)',
+    stream: undefined,
+    cutover: 'CUTOVER GROUP OF checking',
+    rollback: 'ROLLBACK MIGRATION FOR GROUP OF checking PRESERVE LOCAL DATA',
+    abort: 'ABORT MIGRATION ALL',
+  };
+  const statement = statements[phase];
+  return statement === undefined ? Promise.resolve() : stack.command(statement).catch(() => undefined);
+}
+
+/**
+ * A row is read again when its change lacks a value and the row is absent: one that is changed after capture has begun and
+ * deleted before the copy begins.
+ */
+async function passReread(stack: Stack): Promise<void> {
+  const source = await stack.direct('source');
+  await source.query("INSERT INTO checking VALUES (1000001, 0, repeat('note', 2000))");
+  stack.faults.arm('load.after_capture');
+  const answer = passThrough(stack, 'load');
+  try {
+    await stack.faults.reached('load.after_capture', REACH_LIMIT_MS);
+    await source.query('UPDATE checking SET balance = 0 WHERE id = 1000001');
+    await source.query('DELETE FROM checking WHERE id = 1000001');
+  } finally {
+    stack.faults.release('load.after_capture');
+  }
+  await answer;
+}
+
+/** New writes are acknowledged, and all that were acknowledged before are there. */
+async function expectLife(stack: Stack, history: BankHistory): Promise<void> {
+  const before = history.acknowledged;
+  await expect.poll(() => history.acknowledged, { timeout: 30_000, interval: 50 }).toBeGreaterThan(before + 5);
+  const app = await connectApp(stack);
+  try {
+    const askedMs = performance.now();
+    const lists = await readLists(app);
+    expect(checkLists(history, lists, askedMs)).toEqual([]);
+    expect(await readTotal(app)).toBe(OPENING_TOTAL);
+  } finally {
+    await app.end();
+  }
+  expect(history.violations).toEqual([]);
+}
+
+async function connectApp(stack: Stack): ReturnType<Stack['connect']> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await stack.connect('app');
+    } catch (error) {
+      if (attempt === 50) throw error;
+      await delay(100);
+    }
+  }
+}
