@@ -15,7 +15,7 @@ export function chooseSide(text: TextNeeds, session: SessionContext): 'source' |
   const isLocal = needs.every((need) => need.local);
   if (!isSource && !isLocal) return mixed(needs, session);
   // Both can: reads of followed tables. What cannot be seen into may write, and writers belong on the source as long as it answers.
-  const prefersLocal = !text.opaque && !needs.some((need) => need.role === 'define' || need.role === 'maintain');
+  const prefersLocal = !text.opaque && !needs.some((need) => need.role === 'define' || need.role === 'maintain' || need.role === 'plan');
   const side = isLocal && (prefersLocal || !isSource) ? 'local' : 'source';
   return refuseInTransaction(needs, side, session) ?? side;
 }
@@ -36,7 +36,7 @@ function refuseInTransaction(needs: readonly Need[], side: 'source' | 'local', s
   const transaction = session.transaction;
   if (transaction === undefined) return undefined;
   const other = side === 'source' ? 'local' : 'source';
-  const writes = needs.filter((need) => need.role === 'write' || need.role === 'lock' || need.role === 'define' || need.role === 'sequence');
+  const writes = needs.filter((need) => need.role === 'write' || need.role === 'lock' || need.role === 'define');
   if (writes.length > 0 && transaction.wroteOn === other) return refusals.writesOnBothSides(writes, side, other);
   if (transaction.isolation === 'serializable' && transaction.usedLegs[other]) return refusals.serializable(needs, side, other);
   return undefined;

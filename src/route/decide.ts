@@ -56,7 +56,8 @@ function isSessionStatement(facts: StatementFacts): boolean {
 function dataRoute(statements: readonly StatementFacts[], index: SnapshotIndex, session: SessionContext): Route {
   const text = needsOf(statements, { index, session, preferSource: prefersSource(session) });
   const touched = touchedTables(text);
-  const quiescing = [...touched].filter(([, table]) => table.quiescing);
+  // What cannot be seen into may write a quiescing table, and would meet its fence.
+  const quiescing = text.opaque ? index.quiescing : [...touched].filter(([, table]) => table.quiescing);
   const isClosed = quiescing.some(([, table]) => table.closed === true);
   if (quiescing.length > 0 && (isClosed || !admittedOnOldSide(session))) return { type: 'park', touches: quiescing.map(([key]) => key) };
   const blocked = blockedNeed(text);
@@ -70,7 +71,7 @@ function dataRoute(statements: readonly StatementFacts[], index: SnapshotIndex, 
  * When tables that the source still has are read there although local would do: without a lease (RULES 15), in read-write transactions that keep one
  * snapshot, and in any that may have written on the source (RULES 20).
  */
-function prefersSource(session: SessionContext): boolean {
+export function prefersSource(session: SessionContext): boolean {
   if (!session.leaseValid) return true;
   const transaction = session.transaction;
   if (transaction === undefined) return false;
@@ -107,9 +108,10 @@ function legRoute(statements: readonly StatementFacts[], text: TextNeeds, side: 
   return { type: 'leg', leg: side, writes, touches, after, before: isIndexed ? 'read_index' : 'none', label: labelOf(text, side, writes) };
 }
 
+/** Sequences are not transactional: drawing from one binds a transaction to no side. */
 function isWriting(statements: readonly StatementFacts[], text: TextNeeds): boolean {
   return text.needs.some((need) => need.role === 'write' || need.role === 'lock' || need.role === 'define')
-    || statements.some((statement) => statement.sequencesWritten.length > 0);
+    || statements.some((statement) => statement.kind === 'ddl');
 }
 
 /**

@@ -1,7 +1,7 @@
 /** EXPLAIN ROUTE: the decision made readable. The same `decide` that routes makes it (house rule 6: every act has a dry run). */
 import type { RoutingSnapshot, TableRoute } from '../../catalog/routing-snapshot.ts';
 import type { TextFacts } from '../../grammar/sql/statement-facts.ts';
-import { decideIndexed } from './decide.ts';
+import { decideIndexed, prefersSource } from './decide.ts';
 import { needsOf } from './needs.ts';
 import type { Need } from './needs.ts';
 import type { Route, RouteLabel, SessionContext } from './route.ts';
@@ -75,8 +75,7 @@ function afterText(route: Extract<Route, { type: 'leg' }>): string {
 }
 
 function explainedTables(facts: Extract<TextFacts, { type: 'sql' }>, index: SnapshotIndex, session: SessionContext): readonly ExplainedTable[] {
-  const preferSource = !session.leaseValid;
-  const { needs, closure } = needsOf(facts.statements, { index, session, preferSource });
+  const { needs, closure } = needsOf(facts.statements, { index, session, preferSource: prefersSource(session) });
   const direct = needs.map((need): ExplainedTable => ({
     name: need.name, role: need.role, state: need.table?.state, sides: sidesOf(need), why: whyOf(need.table),
   }));

@@ -42,7 +42,7 @@ export class RouteCache {
   }
 
   decide(facts: TextFacts, snapshot: RoutingSnapshot, session: SessionContext): Route {
-    if (session.temporaryTables.size > 0) return decideIndexed(facts, this.#indexOf(snapshot), session);
+    if (session.temporaryTables.size > 0 || session.advisoryLocksOn === 'local') return decideIndexed(facts, this.#indexOf(snapshot), session);
     if (snapshot !== this.#index.snapshot) return this.#decideOther(facts, snapshot, session);
     const routes = session.searchPath === this.#path ? this.#routes : this.#turnTo(session.searchPath);
     const state = stateNumber(session);

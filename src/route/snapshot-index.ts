@@ -20,8 +20,8 @@ export class SnapshotIndex {
   readonly snapshot: RoutingSnapshot;
   /** Some table's writes have to be waited for, or tracked: what an unknown function may have written matters then. */
   readonly waitsForUnknownWrites: 'position' | 'track' | 'none';
-  /** Keys of the tables that a barrier is on for. */
-  readonly quiescing: readonly string[];
+  /** The tables that a barrier is on for. */
+  readonly quiescing: readonly (readonly [string, TableRoute])[];
   readonly #others: ReadonlySet<string>;
   /** Tables whose name on local differs: by that name. */
   readonly #localNames: ReadonlyMap<string, string>;
@@ -30,7 +30,7 @@ export class SnapshotIndex {
     this.snapshot = snapshot;
     const tables = Object.values(snapshot.tables);
     this.waitsForUnknownWrites = tables.some((table) => table.waitVisible) ? 'position' : tables.some((table) => table.trackWrites) ? 'track' : 'none';
-    this.quiescing = Object.keys(snapshot.tables).filter((key) => snapshot.tables[key]?.quiescing === true);
+    this.quiescing = Object.entries(snapshot.tables).filter(([, table]) => table.quiescing);
     this.#others = new Set([...snapshot.shadows, ...Object.keys(snapshot.writeClosure)]);
     this.#localNames = new Map(Object.entries(snapshot.tables).flatMap(([key, table]) => {
       return isRenamed(table) ? [[relationKey(table.local.schema, table.local.name), key] as const] : [];
