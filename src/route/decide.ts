@@ -62,9 +62,10 @@ function dataRoute(statements: readonly StatementFacts[], index: SnapshotIndex, 
   if (quiescing.length > 0 && (isClosed || !admittedOnOldSide(session))) return { type: 'park', touches: quiescing.map(([key]) => key) };
   const blocked = blockedNeed(text);
   if (blocked !== undefined) return blocked;
-  const side = chooseSide(text, session);
+  const writes = isWriting(statements, text);
+  const side = chooseSide(text, writes, session);
   if (typeof side === 'object') return side;
-  return legRoute(statements, text, side, [...touched.keys()], index);
+  return legRoute(statements, text, writes, side, [...touched.keys()], index);
 }
 
 /**
@@ -101,8 +102,7 @@ function blockedNeed(text: TextNeeds): Route | undefined {
   return undefined;
 }
 
-function legRoute(statements: readonly StatementFacts[], text: TextNeeds, side: 'source' | 'local' | 'home', touches: readonly string[], index: SnapshotIndex): Route {
-  const writes = isWriting(statements, text);
+function legRoute(statements: readonly StatementFacts[], text: TextNeeds, writes: boolean, side: 'source' | 'local' | 'home', touches: readonly string[], index: SnapshotIndex): Route {
   const after = side === 'local' ? 'none' : afterWrite(statements, text, index);
   const isIndexed = side === 'local' && text.needs.some((need) => need.role === 'read' && need.table?.writes === 'source');
   return { type: 'leg', leg: side, writes, touches, after, before: isIndexed ? 'read_index' : 'none', label: labelOf(text, side, writes) };

@@ -96,7 +96,7 @@ class NeedsGathering {
 
   /** Defining or maintaining a view needs it beside its tables, which are not changed by that. */
   #view(role: NeedRole, bases: readonly string[]): void {
-    for (const base of bases) this.#key(role === 'define' ? 'read' : role, base);
+    for (const base of bases) this.#key(role === 'define' ? 'plan' : role, base);
   }
 
   #key(role: NeedRole, key: string): void {
