@@ -37,6 +37,8 @@ export interface LoadState {
   readonly finished: readonly FinishedChunk[];
 }
 
+const TAG_PREFIX = 'load ';
+
 interface ChunkRow {
   readonly chunk_no: number;
   readonly definition_hash: string;
@@ -62,6 +64,7 @@ export class ChunkLedger {
     await this.#transaction(async () => {
       await this.#client.query(`SELECT pg_advisory_xact_lock(${loadLockKeys(tableId)})`);
       await this.#client.query('UPDATE causeway.chunk SET token = $2 WHERE table_id = $1 AND chunk_no = 0 AND token < $2', [tableId, this.#token]);
+      await this.#client.query(`DELETE FROM causeway.applied WHERE stream LIKE '${TAG_PREFIX}%' AND token < $1`, [this.#token]);
     });
     const result = await this.#client.query<ChunkRow>(
       'SELECT chunk_no, definition_hash, lower_bound, rows::text, bytes::text, token::text, skipped::text, errors FROM causeway.chunk WHERE table_id = $1 ORDER BY chunk_no',
@@ -80,6 +83,7 @@ export class ChunkLedger {
    */
   async restart(plan: TablePlan, header: LoadHeader, clear: boolean): Promise<void> {
     await this.#transaction(async () => {
+      await this.#client.query(loadTagSql(this.#token));
       await this.#client.query(
         `INSERT INTO causeway.chunk AS c (table_id, chunk_no, definition_hash, lower_bound, rows, bytes, token) VALUES ($1, 0, $2, $3, 0, 0, $4)
          ON CONFLICT (table_id, chunk_no) DO UPDATE SET definition_hash = $2, lower_bound = $3, finished_at = now() WHERE c.token = $4`,
@@ -152,6 +156,16 @@ function finishedChunk(row: ChunkRow): FinishedChunk {
 export function loadLockKeys(tableId: string): string {
   return `4851138, hashtext(${quoteLiteral(tableId)})`;
 }
+
+/**
+ * Must be the first change of a transaction that writes rows of a table: by it the capture of the other direction knows that no
+ * application wrote them (RULES 11). One row per connection, so that no two workers wait for each other.
+ */
+export function loadTagSql(token: bigint): string {
+  return `INSERT INTO causeway.applied AS a (stream, lsn, token) VALUES ('${TAG_PREFIX}' || pg_backend_pid(), '0/0', ${token}) ON CONFLICT (stream) DO UPDATE SET token = excluded.token, updated_at = now()`;
+}
+
+export const dropLoadTagSql = `DELETE FROM causeway.applied WHERE stream = '${TAG_PREFIX}' || pg_backend_pid()`;
 
 export function takenOver(tableId: string): MigrationError {
   return new MigrationError('MIG092', `Another control process loads ${tableId}`, { tableName: tableId });

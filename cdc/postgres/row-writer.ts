@@ -3,7 +3,7 @@ import type { TablePlan } from '../table-plan.ts';
 import type { Chunk, CopyFormat } from './chunk-reader.ts';
 import { CopyConnection } from './copy-connection.ts';
 import { quoteList, quoteLiteral, quoteTable } from './quote.ts';
-import { loadLockKeys, takenOver } from './row-writer-ledger.ts';
+import { dropLoadTagSql, loadLockKeys, loadTagSql, takenOver } from './row-writer-ledger.ts';
 import type { FinishedChunk } from './row-writer-ledger.ts';
 import type { ServerAddress } from './server-address.ts';
 
@@ -36,7 +36,7 @@ export class RowWriter {
     this.#token = token;
     // A chunk lost with the server's last moments is lost with its row in the ledger; the load's end is committed in full.
     const local = ['synchronous_commit = off', `causeway.applier = ${quoteLiteral(String(token))}`, ...(replicaRole ? ['session_replication_role = replica'] : [])];
-    this.#begin = `BEGIN; ${local.map((setting) => `SET LOCAL ${setting}; `).join('')}SELECT pg_advisory_xact_lock_shared(${loadLockKeys(plan.tableId)}); SELECT token FROM causeway.chunk WHERE table_id = ${quoteLiteral(plan.tableId)} AND chunk_no = 0 FOR SHARE`;
+    this.#begin = `BEGIN; ${local.map((setting) => `SET LOCAL ${setting}; `).join('')}SELECT pg_advisory_xact_lock_shared(${loadLockKeys(plan.tableId)}); ${loadTagSql(token)}; SELECT token FROM causeway.chunk WHERE table_id = ${quoteLiteral(plan.tableId)} AND chunk_no = 0 FOR SHARE`;
   }
 
   static async open(address: ServerAddress, plan: TablePlan, mode: WriteMode, token: bigint, signal: AbortSignal): Promise<RowWriter> {
@@ -95,6 +95,12 @@ export class RowWriter {
 
   async rollback(): Promise<void> {
     await this.connection.exec('ROLLBACK');
+  }
+
+  /** Ends the connection in good order. */
+  async close(): Promise<void> {
+    await this.connection.exec(dropLoadTagSql);
+    this.connection.close();
   }
 
   #columns(): string {

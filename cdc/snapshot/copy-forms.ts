@@ -98,6 +98,7 @@ async function runWorkers(context: LoadContext, readers: readonly CopyConnection
       writers.push(await RowWriter.open(options.target, plan, mode, options.token, signal));
     }
     await emptyQueue(await makeWorkers(context, readers, writers), chunks);
+    for (const writer of writers) await writer.close();
   } finally {
     signal.removeEventListener('abort', onAbort);
     await abandon();

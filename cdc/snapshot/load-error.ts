@@ -41,25 +41,25 @@ interface Diagnosis {
 
 function diagnose(side: LoadSide, error: Error, place: string): Diagnosis {
   const sqlstate = sqlstateOf(error);
-  if (error instanceof ConnectionLostError || sqlstate === undefined || isNetworkCode(sqlstate)) {
-    return isLoss(error, sqlstate) ? { code: 'MIG002', summary: `Connection to ${place} lost` } : { code: 'MIG090', summary: `Internal error at ${place}` };
-  }
+  if (error instanceof ConnectionLostError || isLostConnection(error, sqlstate)) return { code: 'MIG002', summary: `Connection to ${place} lost` };
+  if (sqlstate === undefined) return { code: 'MIG090', summary: `Internal error at ${place}` };
   if (/^(08|57P0[1-5]|25P0[34])/.test(sqlstate)) return { code: 'MIG002', summary: `Connection to ${place} lost` };
+  // A snapshot that is gone, a lock not granted, a statement cancelled by an administrator: the next attempt may well succeed.
+  if (/^(40|55|57|72)/.test(sqlstate) || sqlstate === INVALID_SNAPSHOT) return { code: 'MIG002', summary: `The load was interrupted at ${place}` };
   if (sqlstate === '53100') return { code: 'MIG086', summary: `Disk full at ${place}`, hint: `Free space at ${place}; the load goes on by itself.` };
   if (sqlstate.startsWith('53')) return { code: 'MIG085', summary: `A limit of ${place} was reached`, hint: `Raise the limit named in DETAIL at ${place}, or lower parallel_workers.` };
   if (sqlstate === '42501') return { code: 'MIG004', summary: `Insufficient privileges at ${place}` };
   if (sqlstate === '42P01' && side === 'source') return { code: 'MIG010', summary: 'Source table not found' };
   if (sqlstate === '42883' || sqlstate === '42P13') return { code: 'MIG012', summary: `A column's type cannot be copied` };
   if (/^(42|0A|22|23)/.test(sqlstate)) return { code: 'MIG011', summary: `The table's definition at ${place} does not fit` };
-  // A snapshot that is gone, a lock not granted, a statement cancelled by an administrator: the next attempt may well succeed.
-  if (/^(40|55|57|72)/.test(sqlstate) || sqlstate === '22023') return { code: 'MIG002', summary: `The load was interrupted at ${place}` };
   return { code: 'MIG090', summary: `Unexpected error at ${place}` };
 }
 
-function isNetworkCode(code: string): boolean {
-  return !/^[0-9A-Z]{5}$/.test(code) || code === 'EPIPE';
-}
+/** SET TRANSACTION SNAPSHOT of a snapshot whose transaction has ended. */
+const INVALID_SNAPSHOT = '22023';
 
-function isLoss(error: Error, code: string | undefined): boolean {
-  return error instanceof ConnectionLostError || code !== undefined || /terminated|closed|ended/i.test(error.message);
+/** An errno (`ECONNRESET`, `EPIPE`) is no SQLSTATE; the pg client has words of its own. */
+function isLostConnection(error: Error, code: string | undefined): boolean {
+  if (code === undefined) return /terminated|closed|ended/i.test(error.message);
+  return code === 'EPIPE' || !/^[0-9A-Z]{5}$/.test(code);
 }

@@ -155,6 +155,39 @@ describe('control of a load', () => {
   });
 });
 
+it('every transaction that writes rows begins with the tag by which the other direction drops it', async () => {
+  await makeTable('tagged');
+  await loadInChild('tagged', 'load.before_chunk:crash@1');
+  await pair.target.query('CREATE PUBLICATION tagged FOR TABLE tagged, causeway.applied');
+  await pair.target.query("SELECT pg_create_logical_replication_slot('tagged', 'pgoutput')");
+  await loadInChild('tagged', 'load.after_chunk_commit:crash@5');
+  await loadInChild('tagged', '');
+  const { rows } = await pair.target.query<{ data: Buffer }>("SELECT data FROM pg_logical_slot_get_binary_changes('tagged', NULL, NULL, 'proto_version', '1', 'publication_names', 'tagged')");
+  await pair.target.query("SELECT pg_drop_replication_slot('tagged')");
+  const writing = transactionsOf(rows.map((row) => row.data)).filter((tables) => tables.includes('tagged'));
+  expect(writing.length).toBeGreaterThan(20);
+  expect(writing.filter(([first]) => first !== 'applied')).toEqual([]);
+  // The crashed process has left its rows behind; the next one takes them away, and its own.
+  await pair.loader({ token: 2n }).forget('tagged');
+  expect((await pair.target.query("SELECT stream FROM causeway.applied WHERE stream LIKE 'load %'")).rows).toEqual([]);
+});
+
+/** Names of the tables that each transaction changed, in order, from pgoutput's messages. */
+function transactionsOf(messages: readonly Buffer[]): string[][] {
+  const names = new Map<number, string>();
+  const transactions: string[][] = [];
+  for (const message of messages) {
+    const kind = String.fromCharCode(message[0] ?? 0);
+    if (kind === 'B') transactions.push([]);
+    if (kind === 'R') {
+      const schemaEnd = message.indexOf(0, 5);
+      names.set(message.readUInt32BE(1), message.toString('utf8', schemaEnd + 1, message.indexOf(0, schemaEnd + 1)));
+    }
+    if (kind === 'I' || kind === 'U') transactions.at(-1)?.push(names.get(message.readUInt32BE(1)) ?? '');
+  }
+  return transactions;
+}
+
 it('holds no more than its bound while the target is slower than the source', async () => {
   await pair.source.query("CREATE TABLE wide (id int PRIMARY KEY, t text); ALTER TABLE wide ALTER t SET STORAGE EXTERNAL; INSERT INTO wide SELECT g, repeat(md5(g::text), 4000) FROM generate_series(1, 1500) g; INSERT INTO wide VALUES (0, repeat('x', 60000000))");
   await pair.target.query('CREATE TABLE wide (id int, t text)');
