@@ -1,7 +1,7 @@
 /** One client text to its facts, on whatever thread this runs. */
 import { analyseParseTree } from './analyse.ts';
 import { emptyFacts } from './facts-collector.ts';
-import { isMigrationText } from './migration-text.ts';
+import { isMigrationText } from '../migration/recognise.ts';
 import type { TextFacts } from './statement-facts.ts';
 import type { WasmParser } from './wasm-parser.ts';
 

@@ -1,0 +1,192 @@
+/** Property: names mean what PostgreSQL would take them for, and everything that is not a plain table statement finds its place. */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { RoutingSnapshot } from '../../catalog/routing-snapshot.ts';
+import { loadSqlParser } from '../../grammar/sql/parser.ts';
+import type { SqlParser } from '../../grammar/sql/parser.ts';
+import { searchPathOf } from '../../grammar/sql/setting-value.ts';
+import type { TextFacts } from '../../grammar/sql/statement-facts.ts';
+import { admitRoute } from '../../src/route/admit-route.ts';
+import { decide } from '../../src/route/decide.ts';
+import { explainRoute, explanationLines } from '../../src/route/explain-route.ts';
+import type { Route, SessionContext } from '../../src/route/route.ts';
+import { autocommit, inTransaction, routeWord, sidesByState, snapshotWith, tableRoute } from './routing-examples.ts';
+
+let parser: SqlParser;
+beforeAll(async () => {
+  parser = await loadSqlParser();
+});
+afterAll(() => parser[Symbol.asyncDispose]());
+
+function facts(sql: string): TextFacts {
+  const read = parser.parseFacts(sql);
+  if (read === 'too_large_for_sync') throw new Error('too large');
+  return read;
+}
+
+const moved = snapshotWith(sidesByState.LOCAL_ONLY);
+const followed = snapshotWith(sidesByState.DUAL_WRITE);
+
+function routed(sql: string, snapshot: RoutingSnapshot = moved, session: SessionContext = autocommit): Route {
+  return decide(facts(sql), snapshot, session);
+}
+
+function word(sql: string, snapshot: RoutingSnapshot = moved, session: SessionContext = autocommit): string {
+  return routeWord(routed(sql, snapshot, session));
+}
+
+describe('names', () => {
+  test('the search path decides, its first match wins', () => {
+    expect(word('SELECT * FROM t', moved, { ...autocommit, searchPath: ['public', 'other'] })).toBe('local');
+    expect(word('SELECT * FROM t', moved, { ...autocommit, searchPath: ['other', 'public'] })).toBe('source');
+    expect(word('SELECT * FROM t', moved, { ...autocommit, searchPath: [] })).toBe('source');
+    expect(word('SELECT * FROM public.t', moved, { ...autocommit, searchPath: [] })).toBe('local');
+    expect(word('SELECT * FROM other.t')).toBe('source');
+  });
+
+  test('a temporary table hides all others, and binds to its leg', () => {
+    const session: SessionContext = { ...autocommit, temporaryTables: new Map([['t', 'source']]) };
+    expect(word('SELECT * FROM t', moved, session)).toBe('source');
+    expect(word('SELECT * FROM pg_temp.t', moved, session)).toBe('source');
+    expect(word('SELECT * FROM public.t', moved, session)).toBe('local');
+    expect(word('SELECT * FROM t JOIN moved USING (id)', moved, session)).toBe('MIG080');
+    expect(word('INSERT INTO t SELECT * FROM plain', moved, session)).toBe('source');
+    expect(word('DROP TABLE t', moved, session)).toBe('source');
+    expect(word('DROP TABLE t', moved, { ...session, temporaryTables: new Map([['t', 'local']]) })).toBe('local');
+  });
+
+  test('a common table expression is no table', () => {
+    expect(word('WITH t AS (SELECT 1 AS id) SELECT * FROM t')).toBe('home');
+    expect(word('WITH t AS (SELECT * FROM plain) SELECT * FROM t')).toBe('source');
+  });
+
+  test('an odd name that could be a property of every object', () => {
+    expect(word('SELECT * FROM constructor, "__proto__", "toString"')).toBe('source');
+    expect(word('SELECT constructor(), "hasOwnProperty"()')).toBe('source');
+  });
+
+  test('a table renamed on local answers there to its new name only', () => {
+    const renamed = (sides: typeof sidesByState.DUAL_WRITE): RoutingSnapshot => ({ ...followed, tables: { 'public.t': { ...tableRoute('t', sides), local: { schema: 'app', name: 'tt' } } } });
+    expect(word('SELECT * FROM t', renamed(sidesByState.DUAL_WRITE))).toBe('source');
+    expect(word('SELECT * FROM app.tt', renamed(sidesByState.DUAL_WRITE))).toBe('local + index');
+    expect(routed('INSERT INTO app.tt VALUES (1)', renamed(sidesByState.DUAL_WRITE))).toMatchObject({ type: 'refuse', code: 'MIG082', hint: expect.stringContaining('public.t') });
+    expect(word('SELECT * FROM app.tt', renamed(sidesByState.LOCAL_ONLY))).toBe('local');
+    expect(word('INSERT INTO app.tt VALUES (1)', renamed(sidesByState.LOCAL_ONLY))).toBe('local');
+    expect(routed('SELECT * FROM t', renamed(sidesByState.LOCAL_ONLY))).toMatchObject({ type: 'refuse', code: 'MIG082', hint: expect.stringContaining('app.tt') });
+  });
+
+  test('partitions that share the route of their parent are not taken for renamed', () => {
+    const parent = tableRoute('t', sidesByState.LOCAL_ONLY);
+    expect(word('SELECT * FROM t_2024', { ...moved, tables: { 'public.t': parent, 'public.t_2024': parent } })).toBe('local');
+  });
+
+  test('views, indexes listed as such, and sequences lead to their tables', () => {
+    expect(word('SELECT * FROM t_view JOIN plain USING (id)')).toBe('MIG080');
+    expect(word('DROP INDEX t_pkey', { ...moved, views: { 'public.t_pkey': ['public.t'] } })).toBe('local');
+    expect(word('SELECT last_value FROM t_id_seq')).toBe('local');
+    expect(word("SELECT setval('public.t_id_seq', 5)")).toBe('local');
+    expect(word("SELECT nextval(pg_get_serial_sequence('t', 'id'))")).toBe('local');
+    expect(word("SELECT nextval('t_id_seq'), * FROM plain")).toBe('MIG080');
+    expect(word("SELECT nextval('orphan_seq')")).toBe('source');
+  });
+
+  test('functions that the snapshot knows are looked into', () => {
+    const known: RoutingSnapshot = { ...moved, functions: { 'public.f': { reads: ['public.t'], writes: [] }, 'app.g': { reads: [], writes: [] }, 'public.p': { reads: [], writes: ['public.t'] } } };
+    expect(word('SELECT f(1)', known)).toBe('local');
+    expect(word('SELECT app.g(1)', known)).toBe('home');
+    expect(word('CALL p()', known)).toBe('local');
+    expect(word('SELECT f(1) FROM plain', known)).toBe('MIG080');
+    expect(word('SELECT other(1)', known)).toBe('source');
+    const knownFollowed: RoutingSnapshot = { ...followed, functions: { 'public.f': { reads: [], writes: [] }, 'public.p': { reads: [], writes: ['public.t'] } } };
+    expect(word('SELECT f(id) FROM t', knownFollowed)).toBe('local + index');
+    expect(word('CALL p()', knownFollowed)).toBe('source + position');
+  });
+});
+
+describe('texts that no table decides', () => {
+  test.each([
+    ['BEGIN', 'transaction_control'], ['COMMIT; BEGIN', 'transaction_control'], ['ROLLBACK TO s', 'transaction_control'], ['SET TRANSACTION READ ONLY', 'transaction_control'],
+    ['SET search_path = a', 'both_legs'], ["SELECT set_config('search_path', '', false)", 'both_legs'], ['LISTEN c', 'both_legs'], ['DISCARD ALL', 'both_legs'], ['SET CONSTRAINTS ALL DEFERRED', 'both_legs'],
+    ['SHOW search_path', 'home'], ['SELECT 1', 'home'], ['SELECT * FROM pg_class', 'home'], ["SELECT * FROM pg_class WHERE oid = 't'::regclass", 'home'], ['NOTIFY c', 'home'], ['', 'home'], ['VACUUM', 'home'], ['SELEC', 'home'],
+    ["SELECT set_config('a.b', s, false) FROM plain", 'source'], ['SELECT pg_advisory_lock(1)', 'source'], ['CREATE FUNCTION z() RETURNS int LANGUAGE sql AS $$ SELECT 1 $$', 'source'], ['CREATE TABLE new (id int)', 'source'],
+    ['SHOW MIGRATION STATUS', 'control'], ['SELECT * FROM SYS$MIGRATION_STATE', 'control'], ['SELECT * FROM MIGRATION_ROW_COUNTS(legacy)', 'control'],
+    ['SELECT * FROM SYS$MIGRATION_STATE; SELECT 1', 'MIG080'], ['CREATE TEMP TABLE x (id int)', 'home'], ['CREATE TABLE new (id int REFERENCES t)', 'MIG080'], ['SELECT * FROM pg_class, t', 'local'],
+  ])('%s: %s', (sql, expected) => {
+    expect(word(sql)).toBe(expected);
+  });
+
+  test('what could not be read is refused, not sent', () => {
+    expect(decide({ type: 'invalid', message: 'x', refusal: { code: 'MIG085', message: 'm', detail: 'd', hint: 'h' } }, moved, autocommit)).toEqual({ type: 'refuse', code: 'MIG085', message: 'm', detail: 'd', hint: 'h' });
+  });
+
+  test('DDL without a table binds its transaction to the source', () => {
+    expect(routed('CREATE EXTENSION hstore')).toMatchObject({ leg: 'source', writes: true });
+    expect(word('CREATE EXTENSION hstore', moved, inTransaction({ wroteOn: 'local' }))).toBe('MIG081');
+  });
+
+  test('advisory locks move with their home', () => {
+    expect(word('SELECT pg_advisory_lock(id) FROM t', moved, { ...autocommit, advisoryLocksOn: 'local' })).toBe('local');
+  });
+});
+
+describe('several tables, several statements', () => {
+  test('the whole text runs on one side', () => {
+    expect(word('SELECT * FROM t; SELECT * FROM plain', followed)).toBe('source');
+    expect(word('SELECT * FROM t; SELECT * FROM moved', followed)).toBe('local + index');
+    expect(word('SELECT * FROM t; SELECT * FROM plain')).toBe('MIG080');
+    expect(word('SET LOCAL x.y = 1; SELECT * FROM t')).toBe('local');
+  });
+
+  test('a refusal names the tables of each side, and the way out', () => {
+    expect(routed('SELECT * FROM t JOIN plain USING (id)')).toMatchObject({ detail: 'Only on the source: public.plain. Only on local: public.t.', hint: expect.stringContaining('Migrate the tables') });
+    expect(routed('SELECT * FROM t JOIN moved USING (id)', snapshotWith(sidesByState.SYNCHRONIZING))).toMatchObject({
+      detail: 'Only on the source: public.t. Only on local: public.moved.', hint: expect.stringContaining('CUTOVER TABLE public.t'),
+    });
+    expect(routed('SELECT * FROM t JOIN moved USING (id)', followed, inTransaction({ wroteOn: 'source' }))).toMatchObject({ code: 'MIG080', hint: expect.stringContaining('READ COMMITTED') });
+    expect(routed('SELECT * FROM t JOIN moved USING (id)', followed, { ...autocommit, leaseValid: false })).toMatchObject({ code: 'MIG084' });
+  });
+
+  test('touches are the keys of the migrated tables', () => {
+    expect(routed('INSERT INTO audited SELECT * FROM t_view', followed)).toMatchObject({ touches: ['public.t'] });
+    expect(routed('SELECT * FROM t, plain', followed)).toMatchObject({ touches: ['public.t'] });
+  });
+
+  test('labels', () => {
+    expect(routed('INSERT INTO t VALUES (1)', followed)).toMatchObject({ label: 'DUAL_WRITE' });
+    expect(routed('INSERT INTO t VALUES (1)', snapshotWith(sidesByState.SYNCHRONIZING))).toMatchObject({ label: 'QUEUED' });
+    expect(routed('SELECT * FROM t', snapshotWith(sidesByState.SYNCHRONIZING))).toMatchObject({ label: 'REMOTE' });
+    expect(routed('INSERT INTO t VALUES (1)')).toMatchObject({ label: 'LOCAL', writes: true });
+  });
+});
+
+describe('barriers and pinned transactions', () => {
+  const quiescing = snapshotWith(sidesByState.quiescing);
+  const route = (): Route => routed('UPDATE t SET v = 1', followed, inTransaction());
+
+  test('what it has touched it may finish with; what it begins to touch it waits for', () => {
+    expect(admitRoute(route(), quiescing, { touched: new Set(['public.t']), holdsLocks: false }, true)).toEqual(route());
+    expect(admitRoute(route(), quiescing, { touched: new Set(), holdsLocks: false }, true)).toEqual({ type: 'park', touches: ['public.t'] });
+    expect(admitRoute(route(), followed, { touched: new Set(), holdsLocks: false }, true)).toEqual(route());
+  });
+
+  test('holders of locks pass while the lease is valid and the barrier is open', () => {
+    const holder = { touched: new Set<string>(), holdsLocks: true };
+    expect(admitRoute(route(), quiescing, holder, true)).toEqual(route());
+    expect(admitRoute(route(), quiescing, holder, false).type).toBe('park');
+    expect(admitRoute(route(), snapshotWith({ ...sidesByState.quiescing, closed: true } as typeof sidesByState.quiescing), holder, true).type).toBe('park');
+  });
+});
+
+test('EXPLAIN ROUTE tells the decision, the tables, and why', () => {
+  expect(explanationLines(explainRoute(facts('SELECT * FROM t JOIN plain USING (id)'), followed, autocommit))).toEqual([
+    'Route: REMOTE', '  runs on the source', '  read public.plain (not migrated): source; only the source has it', '  read public.t (DUAL_WRITE): source or local; the source is the authority and local follows it',
+  ]);
+  expect(explanationLines(explainRoute(facts('INSERT INTO audited VALUES (1)'), followed, autocommit))).toContain('  reached public.t (DUAL_WRITE): source; written by a trigger, a rule or a foreign-key action');
+});
+
+test('search paths', () => {
+  expect(searchPathOf('"$user", public', 'ann')).toEqual(['ann', 'public']);
+  expect(searchPathOf('""', 'ann')).toEqual(['']);
+  expect(searchPathOf('', 'ann')).toEqual([]);
+  expect(searchPathOf('pg_temp, "A b", X', 'ann')).toEqual(['A b', 'x']);
+  expect(searchPathOf('"open', 'ann')).toBeUndefined();
+});
