@@ -108,7 +108,7 @@ class QueryQueue implements CatalogQuery {
 
   #start(): ChildProcess {
     const child = fork(path.join(import.meta.dirname, 'query-process.ts'), [this.#options.file, JSON.stringify(this.#limits)], {
-      serialization: 'advanced', execArgv: [`--max-old-space-size=${PROCESS_MEMORY_MB}`], stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+      serialization: 'advanced', execArgv: [`--max-old-space-size=${PROCESS_MEMORY_MB}`], stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     });
     child.on('message', (reply: QueryReply) => {
       if (this.#process === child) this.#answered(reply);

@@ -1,7 +1,7 @@
 /** Values from one type to another, as a cast does it, and to the text that a client gets. Works on values as SQLite holds them. */
 import { decimalKey, formatDecimal, parseDecimal, roundDecimal } from './decimal.ts';
 import type { Decimal } from './decimal.ts';
-import { decodeInterval, encodeInterval, formatInterval, intervalKey, parseInterval } from './interval.ts';
+import { decodeInterval, encodeInterval, formatInterval, halfEven, intervalKey, parseInterval } from './interval.ts';
 import { Refusal } from './refusal.ts';
 import { typeTitles } from './sql-types.ts';
 import type { SqlType } from './sql-types.ts';
@@ -116,16 +116,10 @@ function isTrue(value: SqliteValue): boolean {
 function integerOf(value: SqliteValue, from: SqlType, to: 'int4' | 'int8'): bigint {
   if (typeof value === 'bigint') return checkRange(value, to);
   if (from === 'numeric') return checkRange(roundDecimal(decimalOf(value), 0).unscaled, to);
+  // The server rounds floats to the nearest even integer.
   if (from === 'float8') return checkRange(BigInt(halfEven(Number(value))), to);
   const text = String(value).trim();
   return /^[+-]?\d+$/.test(text) ? checkRange(BigInt(text.replace(/^\+/, '')), to) : invalid(value, to);
-}
-
-/** The server rounds floats to the nearest even integer. */
-function halfEven(value: number): number {
-  const floor = Math.floor(value);
-  if (value - floor !== 0.5) return Math.round(value);
-  return floor % 2 === 0 ? floor : floor + 1;
 }
 
 function floatOf(value: SqliteValue, to: SqlType): number {

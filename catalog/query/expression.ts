@@ -195,12 +195,13 @@ function whenOf(node: Node, inner: (child: Node | undefined) => Typed): { readon
 }
 
 function caseExpression(subject: Typed | undefined, arms: readonly { readonly when: Typed; readonly then: Typed }[], otherwise: Typed, location: number | undefined): Typed {
-  const { type, values } = unify([...arms.map((arm) => arm.then), otherwise], 'CASE', location);
+  // ELSE counts as the first of them, as in the server's transformCaseExpr.
+  const { type, values: [last, ...results] } = unify([otherwise, ...arms.map((arm) => arm.then)], 'CASE', location);
   const clauses = arms.map((arm, index) => {
     const test = subject === undefined ? condition(arm.when, location) : compare('=', subject, arm.when, location);
-    return `WHEN ${test.sql} THEN ${values[index]?.sql ?? 'NULL'}`;
+    return `WHEN ${test.sql} THEN ${results[index]?.sql ?? 'NULL'}`;
   });
-  return typed(`CASE ${clauses.join(' ')} ELSE ${values.at(-1)?.sql ?? 'NULL'} END`, type);
+  return typed(`CASE ${clauses.join(' ')} ELSE ${last?.sql ?? 'NULL'} END`, type);
 }
 
 function booleanTest(test: string | undefined, value: Typed): Typed {

@@ -113,7 +113,7 @@ function variadicFunction(name: string, args: readonly Typed[]): Typed | undefin
   if (name !== 'concat' && name !== 'concat_ws') return undefined;
   if (args.length === 0 || (name === 'concat_ws' && args.length < 2)) return undefined;
   // Unlike `||`, these print a boolean as t or f.
-  const values = args.map((arg) => (arg.type === 'bool' ? `iif(${arg.sql}, 't', 'f')` : asText(arg).sql));
+  const values = args.map((arg) => (arg.type === 'bool' ? `CASE ${arg.sql} WHEN 1 THEN 't' WHEN 0 THEN 'f' END` : asText(arg).sql));
   return typed(`pg_${name}(${values.join(', ')})`, 'text');
 }
 

@@ -65,13 +65,36 @@ export function addIntervals(a: Interval, b: Interval): Interval {
   return { months: a.months + b.months, days: a.days + b.days, micros: a.micros + b.micros };
 }
 
-/** Fractions of months go to days of 30, fractions of days to hours, as the server does. */
 export function scaleInterval(a: Interval, factor: number): Interval {
   if (Number.isInteger(factor)) return { months: a.months * factor, days: a.days * factor, micros: a.micros * BigInt(factor) };
-  const months = a.months * factor;
-  const days = a.days * factor + (months - Math.trunc(months)) * 30;
-  const micros = Number(a.micros) * factor + (days - Math.trunc(days)) * Number(DAY_MICROS);
-  return { months: Math.trunc(months), days: Math.trunc(days), micros: BigInt(Math.round(micros)) };
+  return spread(a, (part) => part * factor);
+}
+
+/** The divisor is not 0. */
+export function divideInterval(a: Interval, divisor: number): Interval {
+  return spread(a, (part) => part / divisor);
+}
+
+/** Fractions of months go to days of 30, fractions of days to the time, rounded where the server's interval_div rounds. */
+function spread(a: Interval, scale: (part: number) => number): Interval {
+  const months = Math.trunc(scale(a.months));
+  const days = Math.trunc(scale(a.days));
+  const monthDays = roundMicros((scale(a.months) - months) * 30);
+  const seconds = roundMicros((scale(a.days) - days + monthDays - Math.trunc(monthDays)) * 86_400);
+  const carried = Math.trunc(seconds / 86_400);
+  const micros = halfEven(scale(Number(a.micros)) + (seconds - carried * 86_400) * 1_000_000);
+  return { months, days: days + carried + Math.trunc(monthDays), micros: BigInt(micros) };
+}
+
+function roundMicros(value: number): number {
+  return halfEven(value * 1_000_000) / 1_000_000;
+}
+
+/** As C's rint. */
+export function halfEven(value: number): number {
+  const floor = Math.floor(value);
+  if (value - floor !== 0.5) return Math.round(value);
+  return floor % 2 === 0 ? floor : floor + 1;
 }
 
 export function encodeInterval(a: Interval): string {

@@ -106,7 +106,7 @@ function timeArithmetic(operator: string, a: Typed, b: Typed): Typed | undefined
     return typed(`pg_iv_add(${a.sql}, ${operator === '+' ? b.sql : `pg_iv_mul(${b.sql}, -1)`})`, 'interval');
   }
   if (a.type === 'interval' && isNumber(b.type) && operator === '*') return typed(`pg_iv_mul(${a.sql}, ${castTo(b, 'float8').sql})`, 'interval');
-  if (a.type === 'interval' && isNumber(b.type) && operator === '/') return typed(`pg_iv_mul(${a.sql}, pg_float_div(1.0, ${castTo(b, 'float8').sql}))`, 'interval');
+  if (a.type === 'interval' && isNumber(b.type) && operator === '/') return typed(`pg_iv_div(${a.sql}, ${castTo(b, 'float8').sql})`, 'interval');
   return undefined;
 }
 

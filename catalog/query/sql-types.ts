@@ -64,7 +64,7 @@ export function category(type: SqlType): TypeCategory {
 }
 
 /** Order in which PostgreSQL promotes the members of a category implicitly. */
-const promotion: readonly SqlType[] = ['int4', 'int8', 'numeric', 'float8', 'date', 'timestamp', 'timestamptz', 'unknown', 'varchar', 'text'];
+const promotion: readonly SqlType[] = ['int4', 'int8', 'numeric', 'float8', 'date', 'timestamp', 'timestamptz'];
 
 /** The type both become when they meet in a comparison, a CASE or a UNION; undefined when PostgreSQL has none. */
 export function meetingType(a: SqlType, b: SqlType): SqlType | undefined {
@@ -72,5 +72,7 @@ export function meetingType(a: SqlType, b: SqlType): SqlType | undefined {
   if (a === 'unknown') return b;
   if (b === 'unknown') return a;
   if (category(a) !== category(b)) return undefined;
+  // Either converts to the other, so the first one stays (manual §10.5).
+  if (category(a) === 'string') return a;
   return promotion[Math.max(promotion.indexOf(a), promotion.indexOf(b))];
 }

@@ -7,7 +7,7 @@ import { asBigInt, checkRange, comparisonKey, convert, decimalOf } from './conve
 import type { SqliteValue } from './conversion.ts';
 import { addDecimals, divideDecimals, floorDecimal, formatDecimal, multiplyDecimals, negateDecimal, roundDecimal, truncateDecimal } from './decimal.ts';
 import type { Decimal } from './decimal.ts';
-import { addIntervals, decodeInterval, encodeInterval, scaleInterval } from './interval.ts';
+import { addIntervals, decodeInterval, divideInterval, encodeInterval, scaleInterval } from './interval.ts';
 import { Refusal } from './refusal.ts';
 import type { SqlType } from './sql-types.ts';
 import { addInterval, decodeTimestamp, encodeTimestamp, extractFromInterval, extractFromTimestamp, subtractTimestamps, truncateTimestamp } from './timestamp.ts';
@@ -59,6 +59,7 @@ const strictFunctions: Readonly<Record<string, Strict>> = {
   pg_date_add: (a, days) => encodeTimestamp(decodeTimestamp(text(a)) + asBigInt(days ?? 0n) * 86_400_000_000n).slice(0, 10),
   pg_iv_add: (a, b) => encodeInterval(addIntervals(decodeInterval(text(a)), decodeInterval(text(b)))),
   pg_iv_mul: (a, factor) => encodeInterval(scaleInterval(decodeInterval(text(a)), Number(factor))),
+  pg_iv_div: (a, divisor) => (Number(divisor) === 0 ? divisionByZero() : encodeInterval(divideInterval(decodeInterval(text(a)), Number(divisor)))),
   pg_ts_trunc: (field, a) => encodeTimestamp(truncateTimestamp(text(field).toLowerCase(), decodeTimestamp(text(a))) ?? unknownField(field)),
   pg_ts_extract: (field, a) => formatDecimal(extractFromTimestamp(text(field).toLowerCase(), decodeTimestamp(text(a))) ?? unknownField(field)),
   pg_iv_extract: (field, a) => formatDecimal(extractFromInterval(text(field).toLowerCase(), decodeInterval(text(a))) ?? unknownField(field)),
@@ -130,7 +131,7 @@ function registerAggregates(database: Database.Database): void {
   });
   database.aggregate<{ readonly sum: string | null; readonly count: number }>('pg_iv_avg', {
     start: { sum: null, count: 0 }, step: stepInterval,
-    result: (state) => (state.sum === null ? null : encodeInterval(scaleInterval(decodeInterval(state.sum), 1 / state.count))),
+    result: (state) => (state.sum === null ? null : encodeInterval(divideInterval(decodeInterval(state.sum), state.count))),
   });
 }
 

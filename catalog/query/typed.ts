@@ -32,7 +32,7 @@ export function nullOf(type: SqlType): Typed {
 export function coerce(value: Typed, to: SqlType, at?: number): Typed {
   if (value.type === to) return value;
   if (value.literal !== undefined) return literalAs(value.literal, to);
-  if (meetingType(value.type, to) !== to) refuse(`type ${typeTitles[value.type]} cannot be used where ${typeTitles[to]} is wanted`, at);
+  if (meetingType(to, value.type) !== to) refuse(`type ${typeTitles[value.type]} cannot be used where ${typeTitles[to]} is wanted`, at);
   return convertAtRunTime(value, to);
 }
 
