@@ -8,6 +8,9 @@
  * parent or a partition root that is not fenced itself, and native logical replication; their WHEN clause lets any tagged transaction by at the
  * cost of one setting lookup per row.
  *
+ * A fence that is taken down leaves its triggers disabled: switching them off and on again takes SHARE ROW EXCLUSIVE, which readers do not
+ * feel, where dropping them would take ACCESS EXCLUSIVE. `dropFenceTriggers` removes them for good, outside any pause.
+ *
  * A transaction is tagged by `causeway.applier` = the current token of the fence (`applierTagSql`, or `applierSetting` as a connection option).
  */
 import type { ClientBase } from 'pg';
@@ -41,13 +44,14 @@ CREATE TABLE IF NOT EXISTS causeway.fence (
 CREATE OR REPLACE FUNCTION causeway.refuse_write() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $function$
 DECLARE
   tag text := current_setting('causeway.applier', true);
+  standing bigint := (SELECT f.epoch FROM causeway.fence f WHERE f.kind = TG_ARGV[0] AND f.schema_name = TG_ARGV[1] AND f.table_name = TG_ARGV[2]);
 BEGIN
   IF tag <> '' AND EXISTS (SELECT 1 FROM causeway.fence f WHERE f.kind = TG_ARGV[0] AND f.schema_name = TG_ARGV[1] AND f.table_name = TG_ARGV[2] AND f.token = tag) THEN
     IF TG_LEVEL = 'STATEMENT' THEN RETURN NULL; END IF;
     IF TG_OP = 'DELETE' THEN RETURN OLD; END IF;
     RETURN NEW;
   END IF;
-  RAISE EXCEPTION 'MIG082: % on %.% is refused by the Causeway gateway (epoch %)', TG_OP, TG_TABLE_SCHEMA, TG_TABLE_NAME, TG_ARGV[3]
+  RAISE EXCEPTION 'MIG082: % on %.% is refused by the Causeway gateway (epoch %)', TG_OP, TG_TABLE_SCHEMA, TG_TABLE_NAME, coalesce(standing::text, 'unknown')
     USING ERRCODE = '55006',
       DETAIL = CASE WHEN TG_ARGV[0] = 'fence' THEN 'The table has been cut over: the other database is the authority for its rows.'
                     ELSE 'The table is being migrated into this database: only the change stream writes it until cutover.' END,
@@ -90,39 +94,47 @@ async function install(client: ClientBase, kind: FenceKind, tables: readonly Qua
   if (sorted.length === 0) return;
   // One LOCK statement in one order: two installers never deadlock. Partitions are locked with their root.
   await client.query(`LOCK TABLE ${sorted.map(quoteTable).join(', ')} IN SHARE ROW EXCLUSIVE MODE`);
-  for (const table of sorted) {
-    await client.query(`INSERT INTO causeway.fence (kind, schema_name, table_name, epoch, token) VALUES ($1, $2, $3, $4, $5)
-      ON CONFLICT (kind, schema_name, table_name) DO UPDATE SET epoch = excluded.epoch, token = excluded.token, installed_at = now()`, [kind, table.schema, table.name, options.epoch, options.token]);
-    const statements = (await readMembers(client, table)).flatMap((member) => triggerSql(kind, table, member, options.epoch));
-    if (statements.length > 0) await client.query(statements.join(';\n'));
-  }
+  const members = await readMembers(client, kind, sorted);
+  const rows = sorted.map((table) => `(${[kind, table.schema, table.name].map(quoteLiteral).join(', ')}, ${options.epoch}, ${quoteLiteral(options.token)})`);
+  await client.query([
+    `INSERT INTO causeway.fence (kind, schema_name, table_name, epoch, token) VALUES ${rows.join(', ')}
+      ON CONFLICT (kind, schema_name, table_name) DO UPDATE SET epoch = excluded.epoch, token = excluded.token, installed_at = now()`,
+    ...members.flatMap((member) => triggerSql(kind, member)),
+  ].join(';\n'));
 }
 
 interface Member extends QualifiedName {
+  /** Of the table that was named: its name is in the triggers' arguments. */
+  readonly root: QualifiedName;
   readonly isLeaf: boolean;
+  /** Triggers of this kind that are there, switched on or off. */
+  readonly triggers: readonly string[];
 }
 
-/** The table and every partition of it. */
-function readMembers(client: ClientBase, table: QualifiedName): Promise<Member[]> {
+/** The tables and every partition of theirs. */
+function readMembers(client: ClientBase, kind: FenceKind, tables: readonly QualifiedName[]): Promise<Member[]> {
   return readJson<Member>(client, `
-    WITH RECURSIVE tree(oid) AS (
-      SELECT to_regclass($1)::oid
-      UNION ALL SELECT h.inhrelid FROM tree t JOIN pg_inherits h ON h.inhparent = t.oid JOIN pg_class c ON c.oid = h.inhrelid AND c.relispartition)
-    SELECT n.nspname AS schema, c.relname AS name, c.relkind <> 'p' AS "isLeaf" FROM tree t JOIN pg_class c ON c.oid = t.oid JOIN pg_namespace n ON n.oid = c.relnamespace
-     WHERE c.relkind IN ('r', 'p') ORDER BY 1, 2`, [quoteTable(table)]);
+    WITH RECURSIVE named(root, ord) AS (SELECT to_regclass(x)::oid, ord FROM unnest($1::text[]) WITH ORDINALITY u(x, ord)),
+    tree(root, ord, oid) AS (
+      SELECT root, ord, root FROM named WHERE root IS NOT NULL
+      UNION ALL SELECT t.root, t.ord, h.inhrelid FROM tree t JOIN pg_inherits h ON h.inhparent = t.oid JOIN pg_class c ON c.oid = h.inhrelid AND c.relispartition)
+    SELECT n.nspname AS schema, c.relname AS name, c.relkind <> 'p' AS "isLeaf", json_build_object('schema', rn.nspname, 'name', r.relname) AS root,
+           coalesce((SELECT json_agg(g.tgname) FROM pg_trigger g WHERE g.tgrelid = c.oid AND g.tgname = ANY ($2::text[])), '[]'::json) AS triggers
+      FROM tree t JOIN pg_class c ON c.oid = t.oid JOIN pg_namespace n ON n.oid = c.relnamespace
+      JOIN pg_class r ON r.oid = t.root JOIN pg_namespace rn ON rn.oid = r.relnamespace
+     WHERE c.relkind IN ('r', 'p') ORDER BY t.ord, 1, 2`, [tables.map(quoteTable), Object.values(triggerNames(kind))]);
 }
 
 // First in the alphabet of what people write, so that no other BEFORE trigger runs in vain.
 const triggerNames = (kind: FenceKind): { write: string; truncate: string; row: string } =>
   ({ write: `!causeway_${kind}_write`, truncate: `!causeway_${kind}_truncate`, row: `!causeway_${kind}_row` });
 
-function triggerSql(kind: FenceKind, root: QualifiedName, member: Member, epoch: number): string[] {
+function triggerSql(kind: FenceKind, member: Member): string[] {
   const names = triggerNames(kind);
   const table = quoteTable(member);
-  const call = `EXECUTE PROCEDURE causeway.refuse_write(${[kind, root.schema, root.name, String(epoch)].map(quoteLiteral).join(', ')})`;
+  const call = `EXECUTE PROCEDURE causeway.refuse_write(${[kind, member.root.schema, member.root.name].map(quoteLiteral).join(', ')})`;
   const make = (name: string, events: string, how: string): string[] => [
-    `DROP TRIGGER IF EXISTS ${quoteIdent(name)} ON ${table}`,
-    `CREATE TRIGGER ${quoteIdent(name)} BEFORE ${events} ON ${table} ${how} ${call}`,
+    ...(member.triggers.includes(name) ? [] : [`CREATE TRIGGER ${quoteIdent(name)} BEFORE ${events} ON ${table} ${how} ${call}`]),
     `ALTER TABLE ${table} ENABLE ALWAYS TRIGGER ${quoteIdent(name)}`,
   ];
   return [
@@ -140,15 +152,25 @@ export function removeGuard(client: ClientBase, tables: readonly QualifiedName[]
   return remove(client, 'guard', tables);
 }
 
-/** In the caller's transaction or alone. A table that is gone is passed over; idempotent. */
+/** Switched off, not dropped. In the caller's transaction or alone. A table that is gone is passed over; idempotent. */
 async function remove(client: ClientBase, kind: FenceKind, tables: readonly QualifiedName[]): Promise<void> {
-  const names = triggerNames(kind);
-  for (const table of sortTables(tables)) {
-    const statements = (await readMembers(client, table)).flatMap((member) => [names.write, names.truncate, names.row].map((name) => `DROP TRIGGER IF EXISTS ${quoteIdent(name)} ON ${quoteTable(member)}`));
-    if (statements.length > 0) await client.query(statements.join(';\n'));
-    const known = await readJson<{ known: boolean }>(client, "SELECT to_regclass('causeway.fence') IS NOT NULL AS known");
-    if (known[0]?.known === true) await client.query('DELETE FROM causeway.fence WHERE kind = $1 AND schema_name = $2 AND table_name = $3', [kind, table.schema, table.name]);
-  }
+  const known = await readJson<{ known: boolean }>(client, "SELECT to_regclass('causeway.fence') IS NOT NULL AS known");
+  if (known[0]?.known !== true || tables.length === 0) return;
+  const members = await readMembers(client, kind, sortTables(tables));
+  const names = tables.map((table) => `(${[table.schema, table.name].map(quoteLiteral).join(', ')})`);
+  await client.query([
+    ...members.flatMap((member) => member.triggers.map((name) => `ALTER TABLE ${quoteTable(member)} DISABLE TRIGGER ${quoteIdent(name)}`)),
+    `DELETE FROM causeway.fence WHERE kind = ${quoteLiteral(kind)} AND (schema_name, table_name) IN (${names.join(', ')})`,
+  ].join(';\n'));
+}
+
+/** What `removeFence` and `removeGuard` left behind; takes ACCESS EXCLUSIVE for a moment on each table. Standing fences stay. */
+export async function dropFenceTriggers(client: ClientBase, kind: FenceKind, tables: readonly QualifiedName[]): Promise<void> {
+  const standing = await readFences(client);
+  const gone = sortTables(tables).filter((table) => !standing.some((fence) => fence.kind === kind && fence.schema === table.schema && fence.name === table.name));
+  if (gone.length === 0) return;
+  const statements = (await readMembers(client, kind, gone)).flatMap((member) => member.triggers.map((name) => `DROP TRIGGER IF EXISTS ${quoteIdent(name)} ON ${quoteTable(member)}`));
+  if (statements.length > 0) await client.query(statements.join(';\n'));
 }
 
 /** What stands in this database, for RULES 14: the gateway refuses a table whose catalog epoch is below a fence's. */

@@ -1,7 +1,7 @@
 /** Sequence positions, carried from the side that was the authority to the side that becomes it. */
 import type { ClientBase } from 'pg';
 import type { QualifiedName } from '../../catalog/routing-snapshot.ts';
-import { quoteTable } from './quote.ts';
+import { quoteLiteral, quoteTable } from './quote.ts';
 import { readSequences } from './read-columns.ts';
 import { readJson, withQualifiedNames } from './read-json.ts';
 import type { SequenceDefinition } from './definition.ts';
@@ -31,26 +31,56 @@ export async function readTableSequences(client: ClientBase, table: QualifiedNam
   });
 }
 
-/**
- * Sets each target sequence `margin` steps past its source; one that is already further stays (never backwards). Values that sessions
- * of the source have cached count as given out: `last_value` already contains them. Not undone by a rollback (setval is not transactional).
- * Columns without a sequence on the target are left out of the result.
- */
-export async function advanceSequences(from: ClientBase, to: ClientBase, tables: readonly SequenceTable[], margin: number): Promise<AdvancedSequence[]> {
-  const advanced: AdvancedSequence[] = [];
+/** A sequence of the side that was the authority and its counterpart. */
+export interface SequencePair {
+  readonly source: SequenceDefinition;
+  readonly target: SequenceDefinition;
+}
+
+/** Which sequences belong together: the slow part, done before anyone waits. Columns without a sequence on the target are left out. */
+export async function pairSequences(from: ClientBase, to: ClientBase, tables: readonly SequenceTable[]): Promise<SequencePair[]> {
+  const pairs = new Map<string, SequencePair>();
   for (const table of tables) {
     const sources = await readTableSequences(from, table.from);
     const targets = sources.length === 0 ? [] : await readTableSequences(to, table.to);
     for (const source of sources) {
       const target = targets.find((each) => each.column === source.column);
-      if (target === undefined) continue;
-      const wanted = wantedPosition(source, target, BigInt(margin));
-      if (wanted !== undefined) await setAtLeast(to, target, wanted.value);
-      const now = await readJson<{ value: string }>(to, `SELECT last_value::text AS value FROM ${quoteTable(target)}`);
-      advanced.push({ from: { schema: source.schema, name: source.name }, to: { schema: target.schema, name: target.name }, column: source.column, fromValue: source.lastValue, toValue: now[0]?.value ?? '', exhausted: wanted?.exhausted ?? false });
+      // A sequence that two tables draw from is carried once.
+      if (target !== undefined) pairs.set(quoteTable(source), { source, target });
     }
   }
-  return advanced;
+  return [...pairs.values()];
+}
+
+/**
+ * Sets each target sequence `margin` steps past its source; one that is already further stays (never backwards). Values that sessions
+ * of the source have cached count as given out: `last_value` already contains them. Not undone by a rollback (setval is not transactional).
+ * Two round trips, however many sequences there are.
+ */
+export async function advancePairs(from: ClientBase, to: ClientBase, pairs: readonly SequencePair[], margin: number): Promise<AdvancedSequence[]> {
+  if (pairs.length === 0) return [];
+  const positions = await readPositions(from, pairs.map((pair) => pair.source));
+  const wanted = pairs.map(({ source, target }, index) => wantedPosition({ ...source, ...positions[index] }, target, BigInt(margin)));
+  const moves = pairs.flatMap(({ target }, index) => {
+    const value = wanted[index]?.value;
+    return value === undefined ? [] : [setAtLeastSql(target, value)];
+  });
+  if (moves.length > 0) await to.query(moves.join(';\n'));
+  const reached = await readPositions(to, pairs.map((pair) => pair.target));
+  return pairs.map(({ source, target }, index) => ({
+    from: { schema: source.schema, name: source.name }, to: { schema: target.schema, name: target.name }, column: source.column,
+    fromValue: positions[index]?.lastValue ?? '0', toValue: reached[index]?.lastValue ?? '0', exhausted: wanted[index]?.exhausted ?? false,
+  }));
+}
+
+/** `pairSequences` and `advancePairs` in one. */
+export async function advanceSequences(from: ClientBase, to: ClientBase, tables: readonly SequenceTable[], margin: number): Promise<AdvancedSequence[]> {
+  return advancePairs(from, to, await pairSequences(from, to, tables), margin);
+}
+
+function readPositions(client: ClientBase, sequences: readonly QualifiedName[]): Promise<{ lastValue: string; isCalled: boolean }[]> {
+  const one = (name: QualifiedName, index: number): string => `SELECT ${index} AS n, last_value::text AS "lastValue", is_called AS "isCalled" FROM ${quoteTable(name)}`;
+  return readJson(client, `SELECT "lastValue", "isCalled" FROM (${sequences.map(one).join(' UNION ALL ')}) p ORDER BY n`);
 }
 
 /** Pure. Undefined: nothing was ever drawn on the source, so the target may stay where it is. */
@@ -68,7 +98,7 @@ export function wantedPosition(source: SequenceDefinition, target: SequenceDefin
   return isPast ? { value: end, exhausted: true } : { value: wanted, exhausted: false };
 }
 
-async function setAtLeast(client: ClientBase, target: SequenceDefinition, value: bigint): Promise<void> {
-  const furthest = BigInt(target.increment) > 0n ? 'greatest' : 'least';
-  await client.query(`SELECT setval($1::regclass, ${furthest}(last_value, $2::int8), is_called OR last_value IS DISTINCT FROM ${furthest}(last_value, $2::int8) OR last_value = $2::int8) FROM ${quoteTable(target)}`, [quoteTable(target), value.toString()]);
+function setAtLeastSql(target: SequenceDefinition, value: bigint): string {
+  const furthest = `${BigInt(target.increment) > 0n ? 'greatest' : 'least'}(last_value, ${value}::int8)`;
+  return `SELECT setval(${quoteLiteral(quoteTable(target))}::regclass, ${furthest}, is_called OR last_value IS DISTINCT FROM ${furthest} OR last_value = ${value}::int8) FROM ${quoteTable(target)}`;
 }

@@ -168,7 +168,8 @@ class Operator {
 
 function trafficLine(stats: TrafficStats | undefined): string {
   if (!stats) return 'traffic: starting';
-  return `traffic: ${stats.writesPerSecond} writes/s, ${stats.writes} acknowledged, ${stats.reads} reads, ${stats.errorCount} errors, ${stats.serializationFailures} serialisation failures, write p99 ${stats.writeLatency.p99Ms.toFixed(1)} ms`;
+  const errors = Object.entries(stats.errorMessages).map(([code, message]) => `\n         ${code}: ${message}`).join('');
+  return `traffic: ${stats.writesPerSecond} writes/s, ${stats.writes} acknowledged, ${stats.reads} reads, ${stats.errorCount} errors, ${stats.serializationFailures} serialisation failures, write p99 ${stats.writeLatency.p99Ms.toFixed(1)} ms${errors}`;
 }
 
 async function startProduct(main: string, args: readonly string[]): Promise<ChildProcess> {

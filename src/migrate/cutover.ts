@@ -74,6 +74,7 @@ async function run(context: ControlContext, flow: SourceFlow, request: CutoverRe
 
   // Making a slot waits for every open writing transaction of the cluster: never inside the pause (RULES 16).
   if (!words.noRollback) await flow.prepareReverse(records, clock.left(deadlineMs, 'making the reverse stream'));
+  const sequences = await flow.findSequences('to_local', records);
   await flow.warmUp();
   await clock.done('reverse_ready');
 
@@ -88,7 +89,7 @@ async function run(context: ControlContext, flow: SourceFlow, request: CutoverRe
   assertClean(flow, records);
   await clock.done('drained');
 
-  await flow.carrySequences('to_local', records, limits.sequenceMargin);
+  await flow.carrySequences('to_local', sequences, limits.sequenceMargin);
   await clock.done('sequences');
 
   const reverseFrom = await flow.releaseLocal(records, { epoch, attemptId });

@@ -67,6 +67,7 @@ async function run(context: ControlContext, flow: SourceFlow, request: RollbackR
   await clock.done('begun');
 
   await flow.assertReverseReady(records, clock.left(deadlineMs, 'starting'));
+  const sequences = await flow.findSequences('to_source', records);
   await flow.warmUp();
   await clock.done('reverse_ready');
 
@@ -82,7 +83,7 @@ async function run(context: ControlContext, flow: SourceFlow, request: RollbackR
   const drained = await flow.reverse.waitForMarker(token, tableIds, clock.left(deadlineMs, 'guarding local'));
   await clock.done('drained');
 
-  await flow.carrySequences('to_source', records, limits.sequenceMargin);
+  await flow.carrySequences('to_source', sequences, limits.sequenceMargin);
   await clock.done('sequences');
 
   const forwardFrom = await flow.releaseSource(records, { epoch, attemptId });

@@ -2,12 +2,14 @@
  * Everything between one source server and local: the two change streams, the loader, and what cutover and rollback do on
  * either side. Decides nothing; `cutover.ts` and `rollback.ts` give the order.
  */
+import type { ClientBase } from 'pg';
 import type { AuthorityInterval, TableRecord } from '../../catalog/records.ts';
 import type { Side } from '../../catalog/routing-snapshot.ts';
 import { parseLsn } from '../../cdc/change.ts';
 import type { Position } from '../../cdc/change.ts';
-import { installFence, installFenceSupport, installGuard, removeFence, removeGuard } from '../../cdc/postgres/fence.ts';
-import { advanceSequences } from '../../cdc/postgres/sequences.ts';
+import { dropFenceTriggers, installFence, installFenceSupport, installGuard, removeFence, removeGuard } from '../../cdc/postgres/fence.ts';
+import { advancePairs, pairSequences } from '../../cdc/postgres/sequences.ts';
+import type { SequencePair } from '../../cdc/postgres/sequences.ts';
 import type { ServerAddress } from '../../cdc/postgres/server-address.ts';
 import type { ChangeStream, TableLoader } from '../../cdc/ports.ts';
 import type { TablePlan } from '../../cdc/table-plan.ts';
@@ -35,6 +37,8 @@ export interface SourceFlowParts {
   readonly noteStrategy: (record: TableRecord) => void;
 }
 
+export type SequenceDirection = 'to_local' | 'to_source';
+
 interface SwitchMark {
   readonly epoch: number;
   readonly attemptId: string;
@@ -43,8 +47,11 @@ interface SwitchMark {
 
 const MARKER_SQL = 'INSERT INTO causeway.marker (name, token) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET token = excluded.token, written_at = now()';
 const AUTHORITY_SQL = 'INSERT INTO causeway.authority (table_id, epoch, side, token) VALUES ($1, $2, $3, $4) ON CONFLICT (table_id, epoch) DO UPDATE SET side = excluded.side, token = excluded.token, changed_at = now()';
-/** One attempt at the fence's lock: short, so that those who queue behind it are not held up; tried again until the budget ends. */
-const LOCK_ATTEMPT_MS = 500;
+/**
+ * One attempt at the fence's lock: short, so that those who queue behind it are not held up; tried again until the budget ends. Longer
+ * than the default `deadlock_timeout` of a second, after which an autovacuum that is in the way is cancelled by the server.
+ */
+const LOCK_ATTEMPT_MS = 1_500;
 
 export class SourceFlow {
   readonly serverName: string;
@@ -179,6 +186,12 @@ export class SourceFlow {
     await this.#locked(this.localAdmin, 10_000, (client) => removeGuard(client, records.map((record) => record.target)));
   }
 
+  /** Removes what fences and guards that no longer stand have left; tried again by whoever calls, never inside a pause. */
+  async dropFences(records: readonly TableRecord[]): Promise<void> {
+    await this.#locked(this.sourceAdmin, 5_000, (client) => dropFenceTriggers(client, 'fence', records.map((record) => record.source)));
+    await this.#locked(this.localAdmin, 5_000, (client) => dropFenceTriggers(client, 'guard', records.map((record) => record.target)));
+  }
+
   /** Local becomes writable, with the record of who the authority is (RULES 14). Returns the position from which local's own changes count. */
   async releaseLocal(records: readonly TableRecord[], mark: { readonly epoch: number; readonly attemptId: string }): Promise<Position> {
     const from = await this.position('local');
@@ -198,10 +211,19 @@ export class SourceFlow {
     return from;
   }
 
-  async carrySequences(direction: 'to_local' | 'to_source', records: readonly TableRecord[], margin: number): Promise<void> {
-    const pairs = records.map((record) => (direction === 'to_local' ? { from: record.source, to: record.target } : { from: record.target, to: record.source }));
+  /** Which sequences go with the tables: found before the pause, carried inside it. */
+  async findSequences(direction: SequenceDirection, records: readonly TableRecord[]): Promise<readonly SequencePair[]> {
+    const tables = records.map((record) => (direction === 'to_local' ? { from: record.source, to: record.target } : { from: record.target, to: record.source }));
+    return this.#acrossSides(direction, (from, to) => pairSequences(from, to, tables));
+  }
+
+  async carrySequences(direction: SequenceDirection, pairs: readonly SequencePair[], margin: number): Promise<void> {
+    await this.#acrossSides(direction, (from, to) => advancePairs(from, to, pairs, margin));
+  }
+
+  #acrossSides<T>(direction: SequenceDirection, work: (from: ClientBase, to: ClientBase) => Promise<T>): Promise<T> {
     const [from, to] = direction === 'to_local' ? [this.sourceAdmin, this.localAdmin] : [this.localAdmin, this.sourceAdmin];
-    await from.use((fromClient) => to.use((toClient) => advanceSequences(fromClient, toClient, pairs, margin)));
+    return from.use((fromClient) => to.use((toClient) => work(fromClient, toClient)));
   }
 
   async position(side: Side): Promise<Position> {
@@ -228,6 +250,7 @@ export class SourceFlow {
       try {
         await admin.transaction(async (client) => {
           await client.query(`SET LOCAL lock_timeout = ${Math.min(leftMs, LOCK_ATTEMPT_MS)}`);
+          await hurryAutovacuum(client);
           await work(client);
         });
         return;
@@ -251,6 +274,11 @@ export class SourceFlow {
       timer.abort();
     }
   }
+}
+
+/** An autovacuum in the way of a lock is cancelled after `deadlock_timeout`; who may lower it does not wait a second for that. */
+async function hurryAutovacuum(client: ClientBase): Promise<void> {
+  await client.query("SELECT set_config('deadlock_timeout', '20ms', true) FROM pg_roles WHERE rolname = current_user AND rolsuper");
 }
 
 /** The plan of the other direction: from local back to the source, whole rows by the same columns. */

@@ -1,7 +1,7 @@
 /** Property: while a fence stands, no write reaches the table by any path but the applier's; what was open before it has ended. */
 import type pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { applierTagSql, installFence, installFenceSupport, installGuard, readFences, removeFence, removeGuard } from '../../../cdc/postgres/fence.ts';
+import { applierTagSql, dropFenceTriggers, installFence, installFenceSupport, installGuard, readFences, removeFence, removeGuard } from '../../../cdc/postgres/fence.ts';
 import { startTestPostgres } from '../../support/postgres.ts';
 import type { TestPostgres } from '../../support/postgres.ts';
 
@@ -112,6 +112,7 @@ for (const [version, options] of [['15', { nativeDirectory: '/usr/lib/postgresql
       await removeGuard(client, [parent, { schema: 's', name: 'gone' }]);
       await client.query('DELETE FROM s.parent; DELETE FROM s.parted; TRUNCATE s.child');
       expect(await readFences(client)).toEqual([]);
+      for (const kind of ['fence', 'guard'] as const) await dropFenceTriggers(client, kind, [parent, child, parted]);
       expect((await client.query("SELECT count(*)::int AS n FROM pg_trigger WHERE tgname LIKE '%causeway%'")).rows).toEqual([{ n: 0 }]);
     });
   });
