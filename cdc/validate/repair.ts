@@ -1,6 +1,6 @@
 /** Repairs rows that a validation found to differ (specification §10.4). */
 import type { ClientBase } from 'pg';
-import { digestTable, keyArrays, keyJoin, keyList, pinSession, readServerTraits } from '../postgres/checksum.ts';
+import { chooseComparison, digestTable, keyArrays, keyJoin, keyList, pinSession, readServerTraits } from '../postgres/checksum.ts';
 import type { DigestTable } from '../postgres/checksum.ts';
 import { applierTagSql } from '../postgres/fence.ts';
 import { quoteIdent, quoteList, quoteTable } from '../postgres/quote.ts';
@@ -42,9 +42,9 @@ export async function repairRows(options: RepairOptions): Promise<RepairResult> 
   const { strategy, mismatches } = options;
   if (strategy === 'SKIP' || strategy === 'MANUAL') return { written: 0, deleted: 0, left: mismatches.length };
   await Promise.all([pinSession(options.source), pinSession(options.local)]);
-  const old = (await Promise.all([readServerTraits(options.source), readServerTraits(options.local)])).some((each) => each.version < 120000);
-  const source = { client: options.source, table: await digestTable(options.source, options.plan, 'source', old) };
-  const local = { client: options.local, table: await digestTable(options.local, options.plan, 'target', old) };
+  const comparison = chooseComparison(await Promise.all([readServerTraits(options.source), readServerTraits(options.local)]));
+  const source = { client: options.source, table: await digestTable(options.source, options.plan, 'source', comparison) };
+  const local = { client: options.local, table: await digestTable(options.local, options.plan, 'target', comparison) };
   const [from, to] = strategy === 'COPY_FROM_SOURCE' ? [source, local] : [local, source];
   let [written, deleted] = [0, 0];
   for (let at = 0; at < mismatches.length; at += batchRows) {

@@ -3,9 +3,8 @@
  * they differ, and what differs is looked at again once the stream has settled.
  */
 import type { ClientBase } from 'pg';
-import { checksumChunk, digestTable, isSameSum, keyOrdering, lookUpRows, pinSession, readDigests, readRows, readServerTraits } from '../postgres/checksum.ts';
+import { checksumChunk, chooseComparison, digestTable, isSameSum, keyOrdering, lookUpRows, nextBound, pinSession, readDigests, readRows, readServerTraits } from '../postgres/checksum.ts';
 import type { ChunkRange, ChunkSum, DigestTable, KeyRange, RowDigest } from '../postgres/checksum.ts';
-import { nextBound } from '../postgres/checksum.ts';
 import type { TablePlan } from '../table-plan.ts';
 import { bucketChunks, givenChunks, rangeChunks } from './chunks.ts';
 import type { ComparedChunk } from './chunks.ts';
@@ -51,9 +50,8 @@ export async function validateTable(options: ValidationOptions): Promise<Validat
   const { source, local, plan } = options;
   const started = options.monotonicMs();
   await Promise.all([pinSession(source), pinSession(local)]);
-  const traits = await Promise.all([readServerTraits(source), readServerTraits(local)]);
-  const binaryFloats = traits.some((each) => each.version < 120000);
-  const tables = { source: await digestTable(source, plan, 'source', binaryFloats), local: await digestTable(local, plan, 'target', binaryFloats) };
+  const comparison = chooseComparison(await Promise.all([readServerTraits(source), readServerTraits(local)]));
+  const tables = { source: await digestTable(source, plan, 'source', comparison), local: await digestTable(local, plan, 'target', comparison) };
   const run = new Validation(options, tables);
   const byRange = plan.keyKind !== 'full' && (await keyOrdering(source, tables.source)) === 'ordered' && (await keyOrdering(local, tables.local)) === 'ordered';
   const input = { source, local, tables, mode: options.mode, chunkRows: options.chunkRows ?? 20_000, ...(options.signal === undefined ? {} : { signal: options.signal }) };

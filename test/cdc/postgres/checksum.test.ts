@@ -1,8 +1,8 @@
 /** Property: the digest of a row is the same on every server and in every order of rows, and is another as soon as one value is. */
 import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { checksumBuckets, checksumChunk, digestTable, emptySum, isSameSum, keyOrdering, pinSession, rangePredicate } from '../../../cdc/postgres/checksum.ts';
-import type { ChunkSum } from '../../../cdc/postgres/checksum.ts';
+import { checksumBuckets, checksumChunk, chooseComparison, digestTable, emptySum, isSameSum, keyOrdering, pinSession, rangePredicate } from '../../../cdc/postgres/checksum.ts';
+import type { ChunkSum, Comparison } from '../../../cdc/postgres/checksum.ts';
 import { introspectTable } from '../../../cdc/postgres/introspect.ts';
 import { planTable } from '../../../cdc/postgres/plan-table.ts';
 import { startTwoServers } from './two-servers.ts';
@@ -16,10 +16,10 @@ afterAll(() => servers[Symbol.asyncDispose]());
 
 const whole = { type: 'range', lower: null, upper: null } as const;
 
-async function sum(client: pg.Client, binaryFloats = false): Promise<ChunkSum> {
+async function sum(client: pg.Client, binaryFloats = false, hash: Comparison['hash'] = 'md5'): Promise<ChunkSum> {
   const plan = planTable(await introspectTable(client, { schema: 'public', name: 't' }), { tableId: 't' });
   await pinSession(client);
-  return checksumChunk(client, await digestTable(client, plan, 'source', binaryFloats), whole);
+  return checksumChunk(client, await digestTable(client, plan, 'source', { binaryFloats, hash }), whole);
 }
 
 describe('checksums', () => {
@@ -41,18 +41,28 @@ describe('checksums', () => {
 
   it('do not depend on the order of rows, and two rows that swap a value change them', async () => {
     for (const [client, order] of [[servers.source, 'ASC'], [servers.local, 'DESC']] as const) await client.query(`CREATE TABLE public.t (id int PRIMARY KEY, v int); INSERT INTO public.t SELECT i, i % 10 FROM generate_series(1, 1000) i ORDER BY i ${order}`);
-    const [a, b] = [await sum(servers.source), await sum(servers.local)];
-    expect(a).toEqual(b);
-    await servers.local.query('UPDATE public.t SET v = 3 - v WHERE id IN (1, 2)');
-    expect(isSameSum(a, await sum(servers.local))).toBe(false);
-    expect(isSameSum(emptySum, a)).toBe(false);
+    for (const hash of ['md5', 'hashtext'] as const) {
+      const [a, b] = [await sum(servers.source, false, hash), await sum(servers.local, false, hash)];
+      expect(a).toEqual(b);
+      await servers.local.query('BEGIN; UPDATE public.t SET v = 3 - v WHERE id IN (1, 2)');
+      expect(isSameSum(a, await sum(servers.local, false, hash))).toBe(false);
+      await servers.local.query('ROLLBACK');
+      expect(isSameSum(emptySum, a)).toBe(false);
+    }
     for (const client of [servers.source, servers.local]) await client.query('DROP TABLE public.t');
+  });
+
+  it('hash with md5 unless both servers know the faster function and speak UTF8', () => {
+    expect(chooseComparison([{ version: 150000, encoding: 'UTF8' }, { version: 180000, encoding: 'UTF8' }])).toEqual({ binaryFloats: false, hash: 'hashtext' });
+    expect(chooseComparison([{ version: 110000, encoding: 'UTF8' }, { version: 180000, encoding: 'UTF8' }])).toEqual({ binaryFloats: true, hash: 'hashtext' });
+    expect(chooseComparison([{ version: 100000, encoding: 'UTF8' }, { version: 180000, encoding: 'UTF8' }]).hash).toBe('md5');
+    expect(chooseComparison([{ version: 150000, encoding: 'LATIN1' }, { version: 180000, encoding: 'UTF8' }]).hash).toBe('md5');
   });
 
   it('of all buckets add up to that of the table', async () => {
     await servers.source.query("CREATE TABLE public.t (id text PRIMARY KEY); INSERT INTO public.t SELECT 'k' || i FROM generate_series(1, 1000) i");
     const plan = planTable(await introspectTable(servers.source, { schema: 'public', name: 't' }), { tableId: 't' });
-    const table = await digestTable(servers.source, plan, 'source', false);
+    const table = await digestTable(servers.source, plan, 'source', { binaryFloats: false, hash: 'hashtext' });
     const buckets = await checksumBuckets(servers.source, table, 7);
     expect([...buckets.keys()].sort()).toEqual([0, 1, 2, 3, 4, 5, 6]);
     const all = await checksumChunk(servers.source, table, whole);
@@ -74,13 +84,13 @@ describe('order of keys', () => {
     for (const [client, type, isOrdered] of cases) {
       await client.query(`CREATE TABLE public.t (id ${type} PRIMARY KEY)`);
       const plan = planTable(await introspectTable(client, { schema: 'public', name: 't' }), { tableId: 't' });
-      expect((await keyOrdering(client, await digestTable(client, plan, 'source', false))) === 'ordered', type).toBe(isOrdered);
+      expect((await keyOrdering(client, await digestTable(client, plan, 'source', { binaryFloats: false, hash: 'hashtext' }))) === 'ordered', type).toBe(isOrdered);
       await client.query('DROP TABLE public.t');
     }
   });
 
   it('becomes predicates that quote whatever a key holds', () => {
-    const table = { table: { schema: 's', name: 't' }, key: [{ name: 'a"b', type: 'text' }, { name: 'n', type: 'integer' }], isKeyless: false, columns: [], where: undefined, digest: '', keyText: '' };
+    const table = { table: { schema: 's', name: 't' }, key: [{ name: 'a"b', type: 'text' }, { name: 'n', type: 'integer' }], isKeyless: false, columns: [], where: undefined, rowText: '', digest: '', keyText: '', hash: 'md5' } as const;
     expect(rangePredicate(table, { type: 'range', lower: ["o'x\\", '1'], upper: null })).toBe(`ROW(t."a""b", t."n") > ROW(E'o''x\\\\'::text, '1'::integer)`);
     expect(rangePredicate(table, whole)).toBe('true');
   });
