@@ -4,6 +4,7 @@
  */
 import { nextToken } from '../tokens.ts';
 import type { Token } from '../tokens.ts';
+import { nearest } from './suggest.ts';
 
 /** First words that no SQL statement has: the text is ours, and an error in it is ours to explain. */
 const own: ReadonlySet<string> = new Set(['pause', 'resume', 'validate', 'resync', 'complete', 'cutover', 'check']);
@@ -76,7 +77,20 @@ export function isMigrationText(sql: string): boolean {
   if (token.kind !== 'word') return false;
   if (own.has(token.text)) return true;
   const seconds = Object.hasOwn(shared, token.text) ? shared[token.text] : undefined;
-  return seconds !== undefined && secondWordIsOurs(sql, nextToken(sql, token.end), seconds);
+  if (seconds === undefined) return false;
+  const second = nextToken(sql, token.end);
+  return secondWordIsOurs(sql, second, seconds) || isSlipOfOurs(sql, token.text, second, seconds);
+}
+
+/**
+ * `START MIGRATON`, `SHOW MIGRATOIN STATUS`, `EXPLAIN CUTOVR TABLE x`: no SQL statement begins so, and our error says what was meant.
+ * The first letter is taken to be right; no word that SQL has in this place is as near as that. `SHOW migraton` alone could be a parameter.
+ */
+function isSlipOfOurs(sql: string, first: string, second: Token, seconds: readonly string[]): boolean {
+  if (second.kind !== 'word') return false;
+  const meant = nearest(second.text, seconds.filter((word) => word !== 'server' && word !== 'user mapping'));
+  if (meant === undefined || meant.charCodeAt(0) !== second.text.charCodeAt(0)) return false;
+  return first !== 'show' || nextToken(sql, second.end).kind === 'word';
 }
 
 function secondWordIsOurs(sql: string, token: Token, seconds: readonly string[]): boolean {

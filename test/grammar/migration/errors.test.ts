@@ -29,6 +29,12 @@ describe('broken texts', () => {
     expect(error?.sqlstate).toBe(code === 'MIG070' ? '42601' : '22023');
   });
 
+  test.each(['START MIGRATON FOR TABLE x', 'SHOW MIGRATOIN STATUS', 'ABORT MIGRATINO ALL', 'CREATE MIGRATON SOURCE s', 'ROLLBACK MIGRTION FOR TABLE x'])('a slip in the second word is ours to explain: %s', (sql) => {
+    expect(isMigrationText(sql)).toBe(true);
+    expect(errorOf(sql)).toMatchObject({ code: 'MIG070' });
+    expect(errorOf(sql)?.message).toMatch(/; did you mean MIGRATION\?$/);
+  });
+
   test('hints lead to the help of the statement at hand', () => {
     expect(errorOf('CUTOVER TABL x')?.hint).toBe('SHOW MIGRATION HELP CUTOVER shows the form.');
     expect(errorOf('CUTOVER ALL TIMEOUT 0')?.hint).toBe('SHOW MIGRATION HELP OPTIONS lists every option with its values.');

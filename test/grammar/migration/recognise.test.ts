@@ -12,11 +12,13 @@ const ordinary = [
   'ALTER TABLE t ADD COLUMN migration int', 'CREATE EXTENSION x', 'SELECT * FROM migration', 'SELECT cutover', 'CHECKPOINT', 'COMMIT', 'COMMENT ON TABLE t IS \'cutover\'', 'COPY t TO STDOUT',
   'VACUUM', 'VALUES (1)', 'RESET ALL', 'RELEASE SAVEPOINT x', 'REFRESH MATERIALIZED VIEW v', 'PREPARE pause AS SELECT 1', 'EXECUTE cutover', '"cutover" table x', '/* cutover */ SELECT 1',
   '-- CUTOVER TABLE x\nSELECT 1', '-- CUTOVER TABLE x', '/* open', 'ſhow migration status', 'ſtart migration', 'cutover_log', 'cutoverÿ', 'pause$', 'pause1',
+  'START TRANSACTON', 'START ISOLATION', 'START "migraton"', 'SHOW migraton', 'SHOW migraton;', 'SHOW migraton.x', 'SHOW TIME ZONE', 'SHOW TRANSACTION ISOLATION LEVEL', 'EXPLAIN CREATE TABLE x AS SELECT 1', 'CREATE SERVR s', 'CREATE MATERIALIZED VIEW v AS SELECT 1',
   'CREATE "SERVER" s', 'CREATE SERVER s FOREIGN DATA WRAPPER postgres_fdw', 'create server if not exists s type \'x\' version \'1\' foreign data wrapper "Postgres" options (a \'b\')', 'SHOWMIGRATION STATUS', 'SHOW\u00a0MIGRATION STATUS', 'résume migration',
 ];
 
 const ours = [
   'SHOW MIGRATION STATUS', 'show migration', 'Show\n\tMigration /* x */ Status', ' ;; \n-- x\n/* y /* z */ */CUTOVER TABLE x', 'CUTOVER', 'pause migration all', 'RESUME', 'Validate migration all',
+  'START MIGRATON FOR TABLE x', 'start migratoin all', 'ABORT MIGRTION ALL', 'ROLLBACK MIGRATIONS FOR TABLE x', 'SHOW MIGRATON STATUS', 'EXPLAIN CUTOVR TABLE x', 'EXPLAIN ROUTES SELECT 1', 'CREATE MIGRATON SOURCE s', 'DROP MIGRATIN SOURCE s',
   'START MIGRATION', 'ABORT MIGRATION ALL', 'ROLLBACK MIGRATION FOR TABLE x', 'ROLLBACK/**/MIGRATION', 'EXPLAIN ROUTE SELECT 1', 'EXPLAIN  CUTOVER TABLE x', 'EXPLAIN--\nROUTE SELECT 1',
   'CREATE SERVER s', 'CREATE SERVER s FOREIGN DATA WRAPPER postgres OPTIONS (x', 'CREATE SERVER s FOREIGN DATA WRAPPER', 'CREATE SERVER wrapper FOREIGN', 'ALTER SERVER s', 'DROP SERVER s', 'CREATE USER MAPPING FOR x', 'ALTER USER  MAPPING FOR x', 'DROP USER MAPPING IF EXISTS FOR x', 'CREATE MIGRATION SOURCE s', 'RESYNC MIGRATION', 'COMPLETE MIGRATION', 'CHECK MIGRATION',
 ];
