@@ -59,6 +59,14 @@ describe('checksums', () => {
     expect(chooseComparison([{ version: 150000, encoding: 'LATIN1' }, { version: 180000, encoding: 'UTF8' }]).hash).toBe('md5');
   });
 
+  it('are the same in another server encoding', async () => {
+    await servers.source.query("CREATE DATABASE latin TEMPLATE template0 ENCODING 'LATIN1' LOCALE 'C'");
+    const latin = await servers.sourceServer.client('latin');
+    for (const client of [latin, servers.local]) await client.query("CREATE TABLE public.t (id int PRIMARY KEY, v text); INSERT INTO public.t VALUES (1, 'naïve café'), (2, 'ß'), (3, NULL)");
+    expect(await sum(latin)).toEqual(await sum(servers.local));
+    await servers.local.query('DROP TABLE public.t');
+  });
+
   it('of all buckets add up to that of the table', async () => {
     await servers.source.query("CREATE TABLE public.t (id text PRIMARY KEY); INSERT INTO public.t SELECT 'k' || i FROM generate_series(1, 1000) i");
     const plan = planTable(await introspectTable(servers.source, { schema: 'public', name: 't' }), { tableId: 't' });

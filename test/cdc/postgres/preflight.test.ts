@@ -53,6 +53,16 @@ describe('preflight', () => {
     ['a bad filter', 'CREATE TABLE shop.x (id int PRIMARY KEY)', 'where_clause', 'MIG071', { whereClause: 'nope > 1' }],
     ['a filter with a subquery', 'CREATE TABLE shop.x (id int PRIMARY KEY)', 'where_clause', 'MIG071', { whereClause: 'id IN (SELECT id FROM shop.x)' }],
   ];
+  it('names functions that the table calls and local lacks, with a remedy that helps', async () => {
+    await servers.source.query("CREATE FUNCTION shop.next_code(int) RETURNS text LANGUAGE sql IMMUTABLE AS $$ SELECT 'c' || $1 $$; CREATE TABLE shop.coded (id int PRIMARY KEY, code text DEFAULT shop.next_code(1)); CREATE INDEX ON shop.coded (shop.next_code(id))");
+    const before = await check('coded');
+    expect(codes(before, 'error')).toEqual(['function']);
+    await servers.local.query('CREATE SCHEMA IF NOT EXISTS shop');
+    await servers.local.query(before[0]?.remedy.replace('On local: ', '') ?? '');
+    expect(codes(await check('coded'), 'error')).toEqual([]);
+    await servers.local.query('DROP SCHEMA shop CASCADE');
+  });
+
   for (const [what, ddl, code, errorCode, options] of refused) {
     it(`refuses ${what}`, async () => {
       await servers.source.query(`DROP TABLE IF EXISTS shop.x; DROP TABLE IF EXISTS shop.base CASCADE; ${ddl}`);
