@@ -52,6 +52,7 @@ interface KeyEntry {
 }
 
 interface OpenTable {
+  readonly table: TableBinding;
   readonly keys: Map<string, KeyEntry>;
   /** Inserts of keyless tables. */
   readonly loose: RowRef[];
@@ -59,12 +60,13 @@ interface OpenTable {
 
 export function fold(records: readonly ChangeRecord[]): Step[] {
   const steps: Step[] = [];
-  const open = new Map<TableBinding, OpenTable>();
-  const close = (table: TableBinding): void => {
-    const pending = open.get(table);
+  // By table, not by binding: the source describes a table anew whenever it likes.
+  const open = new Map<string, OpenTable>();
+  const close = ({ plan }: TableBinding): void => {
+    const pending = open.get(plan.tableId);
     if (!pending) return;
-    open.delete(table);
-    steps.push(closeTable(table, pending));
+    open.delete(plan.tableId);
+    steps.push(closeTable(pending.table, pending));
   };
   for (const record of records) {
     if (record.op === 'truncate') {
@@ -73,16 +75,20 @@ export function fold(records: readonly ChangeRecord[]): Step[] {
       continue;
     }
     const { table } = record;
-    let pending = open.get(table);
+    let pending = open.get(table.plan.tableId);
+    if (pending && pending.table !== table) {
+      close(table);
+      pending = undefined;
+    }
     if (!pending) {
-      pending = { keys: new Map(), loose: [] };
-      open.set(table, pending);
+      pending = { table, keys: new Map(), loose: [] };
+      open.set(table.plan.tableId, pending);
     }
     if (addRecord(pending, record)) continue;
     close(table);
     steps.push({ kind: 'single', record });
   }
-  for (const table of [...open.keys()]) close(table);
+  for (const { table } of [...open.values()]) close(table);
   return steps;
 }
 

@@ -107,7 +107,7 @@ export class Replay {
 
   async #one(record: ChangeRecord, run: StepRun): Promise<void> {
     if (record.op === 'truncate') {
-      for (const [key, parked] of this.#parked) if (record.tables.includes(parked.table)) this.#parked.delete(key);
+      for (const [key, parked] of this.#parked) if (record.tables.some((table) => table.plan.tableId === parked.table.plan.tableId)) this.#parked.delete(key);
     } else if (this.#touchesParked(record)) return this.#changeParked(record, run);
     await this.#connection.send({ text: 'SAVEPOINT causeway_replay' });
     try {
@@ -179,7 +179,7 @@ export class Replay {
 
   #touchesParked(record: ChangeRecord): boolean {
     if (this.#parked.size === 0) return false;
-    if (record.op === 'truncate') return record.tables.some((table) => [...this.#parked.values()].some((parked) => parked.table === table));
+    if (record.op === 'truncate') return record.tables.some((table) => [...this.#parked.values()].some((parked) => parked.table.plan.tableId === table.plan.tableId));
     const { table } = record;
     if (table.keyPlaces.length === 0) return false;
     if (record.oldAt >= 0 && this.#parked.has(parkedKey(table, oldRow(record)))) return true;

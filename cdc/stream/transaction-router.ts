@@ -117,6 +117,8 @@ export class TransactionRouter {
         return;
       case messageKind.relation: {
         const relation = readRelation(buffer, at);
+        // Often the same again, after any invalidation in the source's caches.
+        if (this.#routes.get(relation.oid)?.raw.equals(buffer.subarray(at, end)) === true) return;
         this.#routes.set(relation.oid, this.#route(relation, Buffer.from(buffer.subarray(at, end))));
         return;
       }
