@@ -16,7 +16,7 @@ export function testRuntime(warnings: string[] = []): Runtime {
   const log: Runtime['log'] = { debug: () => undefined, info: () => undefined, warn: (message) => warnings.push(message), error: (message) => warnings.push(message), child: () => log };
   return {
     log,
-    metrics: { count: () => undefined, gauge: () => undefined, observe: () => undefined, remove: () => undefined },
+    metrics: { count: () => undefined, gauge: () => undefined, observe: () => undefined, observer: () => () => undefined, remove: () => undefined },
     clock: { now: () => Date.now(), monotonicMs: () => performance.now(), sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)) },
     signal: new AbortController().signal,
     faults: noFaults,
