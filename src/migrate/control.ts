@@ -21,6 +21,7 @@ import { cutoverGroup } from './commands/switch-tables.ts';
 import type { ControlContext, ControlLimits } from './control-context.ts';
 import { endMigration } from './end-migration.ts';
 import type { CommandAnswer, CommandMessage, WorkerMessage } from './fleet-messages.ts';
+import { publishFleetMetrics, publishStreamMetrics } from './stream-metrics.ts';
 import { publishTableMetrics } from './table-metrics.ts';
 import { recoverSwitches } from './recovery.ts';
 import { RoutingPublisher } from './routing-publisher.ts';
@@ -46,6 +47,7 @@ export interface ControlParts {
   readonly openFlow: (serverName: string) => Promise<SourceFlow>;
   /** Runs the flow's streams until the process ends. */
   readonly onWorkerMetrics: (workerId: string, delta: unknown) => void;
+  readonly onWorkerClosed: (workerId: string) => void;
 }
 
 const SAMPLE_MS = 1_000;
@@ -64,7 +66,10 @@ export class Control {
   constructor(runtime: Runtime, parts: ControlParts) {
     this.#runtime = runtime;
     this.#parts = parts;
-    this.fleet = new WorkerFleet(runtime, { leaseMs: parts.leaseMs }, { onRequest: (worker, message) => this.#onRequest(worker, message) });
+    this.fleet = new WorkerFleet(runtime, { leaseMs: parts.leaseMs }, {
+      onRequest: (worker, message) => this.#onRequest(worker, message),
+      onClosed: parts.onWorkerClosed,
+    });
     const publisher = new RoutingPublisher(parts.catalog, this.fleet, (tables) => this.#readRelations(tables));
     this.#context = { runtime, catalog: parts.catalog, fleet: this.fleet, publisher, flow: (name) => this.#flow(name), limits: parts.limits, activeAttempts: new Set() };
     this.work = new TableWork(runtime, (tableId, signal) => driveTable(this.#context, tableId, this.#hooks(), signal));
@@ -80,6 +85,12 @@ export class Control {
 
   get relations(): RoutingRelations {
     return this.#context.publisher.relations;
+  }
+
+  /** Open flows: those that some table or command has asked for. */
+  async #openFlows(): Promise<readonly SourceFlow[]> {
+    const flows = await Promise.all([...this.#flows.values()].map((flow) => flow.catch(() => undefined)));
+    return flows.filter((flow) => flow !== undefined);
   }
 
   /** Brings everything back to where the catalog says it was. Retries what a server that is down prevents. */
@@ -181,7 +192,9 @@ export class Control {
   }
 
   async #sample(): Promise<void> {
+    publishFleetMetrics(this.#runtime, this.fleet);
     await publishTableMetrics(this.#context);
+    publishStreamMetrics(this.#runtime, await this.#openFlows());
   }
 
   #hooks() {

@@ -114,8 +114,10 @@ async function commitCutover(context: ControlContext, request: CutoverRequest, a
   const { records, words } = request;
   const edges = (direction: 'forward' | 'reverse', position: ReturnType<typeof storePosition>) => records.map(({ tableId }) => ({ tableId, direction, position }));
   const options = (record: TableRecord): number | null => (record.options['rollbackWindowMs'] as number | null | undefined) ?? null;
+  // Read again: preparing the way back has added to the details.
+  const fresh = await Promise.all(records.map(async (record) => (await context.catalog.table(record.tableId)) ?? record));
   await context.catalog.moveStates(
-    records.map((record) => {
+    fresh.map((record) => {
       const windowMs = options(record);
       const until = windowMs === null || words.noRollback ? null : new Date(context.runtime.clock.now() + windowMs).toISOString();
       return {

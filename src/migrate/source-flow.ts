@@ -4,10 +4,12 @@
  */
 import type { ClientBase } from 'pg';
 import type { AuthorityInterval, TableRecord } from '../../catalog/records.ts';
-import type { Side } from '../../catalog/routing-snapshot.ts';
+import type { QualifiedName, Side } from '../../catalog/routing-snapshot.ts';
 import { parseLsn } from '../../cdc/change.ts';
 import type { Position } from '../../cdc/change.ts';
-import { dropFenceTriggers, installFence, installFenceSupport, installGuard, removeFence, removeGuard } from '../../cdc/postgres/fence.ts';
+import { dropFenceTriggers, installFence, installFenceSupport, installGuard, readFences, removeFence, removeGuard } from '../../cdc/postgres/fence.ts';
+import { introspectTable } from '../../cdc/postgres/introspect.ts';
+import { planTable } from '../../cdc/postgres/plan-table.ts';
 import { advancePairs, pairSequences } from '../../cdc/postgres/sequences.ts';
 import type { SequencePair } from '../../cdc/postgres/sequences.ts';
 import type { ServerAddress } from '../../cdc/postgres/server-address.ts';
@@ -33,6 +35,7 @@ export interface SourceFlowParts {
   readonly token: bigint;
   /** Starts the reverse stream's loop; idempotent. */
   readonly runReverse: () => void;
+  readonly isReverseRunning: () => boolean;
   /** What the stream is to do with conflicts of the table: its option `conflict_strategy`. */
   readonly noteStrategy: (record: TableRecord) => void;
 }
@@ -68,6 +71,7 @@ export class SourceFlow {
   readonly #runtime: Runtime;
   readonly #token: bigint;
   readonly #runReverse: () => void;
+  readonly #isReverseRunning: () => boolean;
   readonly noteStrategy: (record: TableRecord) => void;
 
   constructor(runtime: Runtime, parts: SourceFlowParts) {
@@ -81,6 +85,7 @@ export class SourceFlow {
     this.#catalog = parts.catalog;
     this.#token = parts.token;
     this.#runReverse = parts.runReverse;
+    this.#isReverseRunning = parts.isReverseRunning;
     this.noteStrategy = parts.noteStrategy;
     this.rates = new LoadRates();
     this.sourceAdmin = new AdminConnection(parts.source, 'causeway control');
@@ -96,6 +101,11 @@ export class SourceFlow {
         await client.query('UPDATE causeway.fence SET token = $1 WHERE token <> $1', [String(this.#token)]);
       });
     }
+  }
+
+  /** From the first cutover on. */
+  get isReverseRunning(): boolean {
+    return this.#isReverseRunning();
   }
 
   async warmUp(): Promise<void> {
@@ -133,8 +143,18 @@ export class SourceFlow {
         if (lastError instanceof MigrationError && !lastError.retryable) throw lastError;
         await this.#runtime.clock.sleep(10);
       }
-      for (const record of records) await this.reverse.addTable(reversePlan(record));
+      for (const record of records) await this.reverse.addTable(await this.#planReverse(record));
     });
+  }
+
+  /** From local's own definition: its types and columns have other numbers than the source's. Kept, for a restart. */
+  async #planReverse(record: TableRecord): Promise<TablePlan> {
+    const { plan } = detailsOf(record);
+    const definition = await this.localAdmin.use((client) => introspectTable(client, plan.target));
+    const planned = planTable(definition, { tableId: record.tableId, columns: plan.columns.map((column) => column.name), targetSchema: plan.source.schema, targetTable: plan.source.name });
+    const fresh = await this.#catalog.table(record.tableId);
+    await this.#catalog.changeTable(record.tableId, { details: { ...(fresh ?? record).details, reversePlan: planned } });
+    return planned;
   }
 
   async assertReverseReady(records: readonly TableRecord[], timeoutMs: number): Promise<void> {
@@ -178,7 +198,11 @@ export class SourceFlow {
     return marker;
   }
 
+  /** Takes no lock where the guard stands already. */
   async guardLocal(records: readonly TableRecord[]): Promise<void> {
+    const standing = await this.localAdmin.use((client) => readFences(client));
+    const isGuarded = (name: QualifiedName): boolean => standing.some((fence) => fence.kind === 'guard' && fence.complete && fence.token === String(this.#token) && fence.schema === name.schema && fence.name === name.name);
+    if (records.every((record) => isGuarded(record.target))) return;
     await this.#locked(this.localAdmin, 30_000, (client) => installGuard(client, records.map((record) => record.target), { epoch: maxEpoch(records), token: String(this.#token) }));
   }
 
@@ -281,10 +305,10 @@ async function hurryAutovacuum(client: ClientBase): Promise<void> {
   await client.query("SELECT set_config('deadlock_timeout', '20ms', true) FROM pg_roles WHERE rolname = current_user AND rolsuper");
 }
 
-/** The plan of the other direction: from local back to the source, whole rows by the same columns. */
+/** The plan of the other direction, as the last cutover made it: from local back to the source, whole rows by the same columns. */
 export function reversePlan(record: TableRecord): TablePlan {
-  const { plan } = detailsOf(record);
-  return { ...plan, source: plan.target, target: plan.source, where: undefined };
+  const { plan, reversePlan: planned } = detailsOf(record);
+  return planned ?? { ...plan, source: plan.target, target: plan.source, where: undefined };
 }
 
 function maxEpoch(records: readonly TableRecord[]): number {

@@ -6,6 +6,8 @@ import type { TablePlan } from '../../cdc/table-plan.ts';
 
 export interface TableDetails {
   readonly plan: TablePlan;
+  /** The same for local → source, from local's definition; set by the first cutover. */
+  readonly reversePlan?: TablePlan;
   /** All partitions below the table, on the source: their names route as the table's does. */
   readonly partitions: readonly QualifiedName[];
   /** Secondary indexes and constraints stand, and the stream has passed the consistency point (RULES 3). */

@@ -21,6 +21,8 @@ export interface WorkerChannel {
 export interface WorkerRequests {
   /** Commands, cancels, counters: whatever is not about epochs. */
   onRequest(worker: FleetWorker, message: WorkerMessage): void;
+  /** The link to the worker is gone. */
+  onClosed?(workerId: string): void;
 }
 
 export interface QuiesceWatch {
@@ -63,6 +65,23 @@ export class WorkerFleet {
 
   get size(): number {
     return [...this.#workers].filter((worker) => worker.connected).length;
+  }
+
+  /** `silent`: the process lives and its lease has run out. */
+  get counts(): { readonly live: number; readonly silent: number } {
+    const live = new Set<string>();
+    const silent = new Set<string>();
+    const now = this.#runtime.clock.monotonicMs();
+    for (const { workerId, leaseEndsMs, connected, channel } of this.#workers) {
+      if (now < leaseEndsMs && connected) live.add(workerId);
+      else if (now >= leaseEndsMs && !channel.isDead()) silent.add(workerId);
+    }
+    // A worker that has connected again is not silent because of its old link.
+    return { live: live.size, silent: [...silent].filter((workerId) => !live.has(workerId)).length };
+  }
+
+  get epoch(): number {
+    return this.#snapshot?.epoch ?? 0;
   }
 
   /** Takes a newly connected worker in; returns what the transport calls for each message and at the end. */
@@ -147,6 +166,7 @@ export class WorkerFleet {
   #closed(worker: WorkerRecord): void {
     worker.connected = false;
     this.#runtime.log.warn('gateway worker disconnected', { workerId: worker.workerId });
+    this.#requests.onClosed?.(worker.workerId);
     this.#notify();
   }
 

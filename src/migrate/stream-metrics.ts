@@ -1,0 +1,26 @@
+/** Once a second: the figures of the streams and of the gateway workers for Prometheus. */
+import type { ChangeStream } from '../../cdc/ports.ts';
+import type { Runtime } from '../../config/runtime.ts';
+import type { SourceFlow } from './source-flow.ts';
+import type { WorkerFleet } from './worker-fleet.ts';
+
+export function publishFleetMetrics({ metrics }: Runtime, fleet: WorkerFleet): void {
+  metrics.gauge('scratchbird_gateway_epoch', {}, fleet.epoch);
+  const { live, silent } = fleet.counts;
+  metrics.gauge('scratchbird_gateway_workers', { state: 'live' }, live);
+  metrics.gauge('scratchbird_gateway_workers', { state: 'silent' }, silent);
+}
+
+export function publishStreamMetrics(runtime: Runtime, flows: readonly SourceFlow[]): void {
+  for (const flow of flows) {
+    publishStream(runtime, flow.forward);
+    if (flow.isReverseRunning) publishStream(runtime, flow.reverse);
+  }
+}
+
+function publishStream({ metrics }: Runtime, stream: ChangeStream): void {
+  const { connected, spoolBytes, retainedBytes } = stream.health();
+  metrics.gauge('scratchbird_gateway_stream_connected', { stream: stream.name }, connected ? 1 : 0);
+  metrics.gauge('scratchbird_gateway_spool_bytes', { stream: stream.name }, spoolBytes);
+  if (retainedBytes !== undefined) metrics.gauge('scratchbird_gateway_slot_retained_bytes', { stream: stream.name }, retainedBytes);
+}
