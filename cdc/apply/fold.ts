@@ -66,7 +66,7 @@ export function fold(records: readonly ChangeRecord[]): Step[] {
     const pending = open.get(plan.tableId);
     if (!pending) return;
     open.delete(plan.tableId);
-    steps.push(closeTable(pending.table, pending));
+    if (pending.keys.size + pending.loose.length > 0) steps.push(closeTable(pending.table, pending));
   };
   for (const record of records) {
     if (record.op === 'truncate') {

@@ -13,7 +13,7 @@ export function testRuntime(signal: AbortSignal, faults: FaultPoints = noFaults,
   const log = { debug: say('debug'), info: say('info'), warn: say('warn'), error: say('error'), child: () => log };
   return {
     log, signal, faults,
-    metrics: { count: () => undefined, gauge: () => undefined, observe: () => undefined, remove: () => undefined },
+    metrics: { count: () => undefined, gauge: () => undefined, observe: () => undefined, observer: () => () => undefined, remove: () => undefined },
     clock: {
       now: () => Date.now(),
       monotonicMs: () => performance.now(),

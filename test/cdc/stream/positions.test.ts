@@ -1,0 +1,237 @@
+// A gap or a fork between source, spool and target is an error before anything streams; echo is dropped; visible is never early.
+import * as fs from 'node:fs';
+import * as os from 'node:os';
+import * as path from 'node:path';
+import type { Client } from 'pg';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { createChangeStream } from '../../../cdc/stream/change-stream.ts';
+import type { PostgresChangeStream } from '../../../cdc/stream/change-stream.ts';
+import type { ChangeStreamOptions } from '../../../cdc/stream/options.ts';
+import type { TablePlan } from '../../../cdc/table-plan.ts';
+import { startTestPostgres } from '../../support/postgres.ts';
+import type { TestPostgres } from '../../support/postgres.ts';
+import { contents, planOf, streamOptions, testRuntime, until } from './fixture.ts';
+
+let server: TestPostgres;
+const spools: string[] = [];
+beforeAll(async () => {
+  server = await startTestPostgres();
+});
+afterAll(async () => {
+  await server[Symbol.asyncDispose]();
+  for (const spool of spools) fs.rmSync(spool, { recursive: true, force: true });
+});
+
+interface Pair {
+  readonly source: Client;
+  readonly target: Client;
+  readonly options: ChangeStreamOptions;
+}
+
+let number = 0;
+async function pair(over: Partial<ChangeStreamOptions> = {}): Promise<Pair> {
+  number += 1;
+  const names = [`ps${number}`, `pt${number}`] as const;
+  for (const name of names) await server.createDatabase(name);
+  const spoolDirectory = fs.mkdtempSync(path.join(os.tmpdir(), 'causeway-spool-'));
+  spools.push(spoolDirectory);
+  const options = streamOptions({ source: { ...server.address, database: names[0] }, target: { ...server.address, database: names[1] }, spoolDirectory, slotName: `pslot${number}`, ...over });
+  return { source: await server.client(names[0]), target: await server.client(names[1]), options };
+}
+
+interface Running {
+  readonly stream: PostgresChangeStream;
+  readonly ended: Promise<unknown>;
+  stop(): Promise<void>;
+}
+
+function startStream(options: ChangeStreamOptions, plans: readonly TablePlan[] = [], mode: 'spooling' | 'shared' = 'shared'): Running {
+  const abort = new AbortController();
+  const stream = createChangeStream(testRuntime(abort.signal), options);
+  stream.restore(plans.map((plan) => ({ plan, mode, intervals: [] })));
+  const ended = stream.run(abort.signal).then(() => undefined, (error: unknown) => error);
+  return {
+    stream, ended,
+    stop: async () => {
+      abort.abort();
+      await ended;
+      await stream.close();
+    },
+  };
+}
+
+async function share(running: Running, plan: TablePlan): Promise<void> {
+  await running.stream.addTable(plan);
+  await running.stream.startDraining(plan.tableId);
+  await until('shared', () => running.stream.status(plan.tableId)?.mode === 'shared');
+}
+
+const table = 'CREATE TABLE t (id int PRIMARY KEY, v int)';
+
+async function sharedPair(over: Partial<ChangeStreamOptions> = {}): Promise<Pair & { plan: TablePlan }> {
+  const made = await pair(over);
+  for (const client of [made.source, made.target]) await client.query(table);
+  const plan = await planOf(made.source, 't');
+  const running = startStream(made.options);
+  await share(running, plan);
+  await made.source.query('INSERT INTO t SELECT g, g FROM generate_series(1, 50) g');
+  await running.stream.waitForMarker(await running.stream.writeMarker(), [plan.tableId], 10_000);
+  await until('confirmed', () => (running.stream.health().durable?.lsn ?? 0n) >= (running.stream.health().resume?.lsn ?? 1n));
+  // The next feedback tells the source.
+  await new Promise((resolve) => setTimeout(resolve, 1200));
+  await running.stop();
+  return { ...made, plan };
+}
+
+test('a slot that is gone is not made again', async () => {
+  const { options, plan, source } = await sharedPair();
+  await source.query('SELECT pg_drop_replication_slot($1)', [options.slotName]);
+  const running = startStream(options, [plan]);
+  expect(await running.ended).toMatchObject({ code: 'MIG020', retryable: false });
+  expect((await source.query('SELECT 1 FROM pg_replication_slots WHERE slot_name = $1', [options.slotName])).rows).toEqual([]);
+});
+
+test('a target that was restored from an earlier time is a gap', async () => {
+  const { options, plan, target } = await sharedPair();
+  await target.query("UPDATE causeway.applied SET lsn = lsn - 5000 WHERE stream = 'fwd'");
+  const running = startStream(options, [plan]);
+  expect(await running.ended).toMatchObject({ code: 'MIG021', retryable: false });
+});
+
+test('a source that ends before what was applied, and another cluster, are forks', async () => {
+  const { options, plan, target } = await sharedPair();
+  await target.query("UPDATE causeway.applied SET lsn = lsn + 1000000000000 WHERE stream = 'fwd'");
+  expect(await startStream(options, [plan]).ended).toMatchObject({ code: 'MIG021' });
+  await target.query("UPDATE causeway.applied SET lsn = lsn - 1000000000000, system_id = '42' WHERE stream = 'fwd'");
+  expect(await startStream(options, [plan]).ended).toMatchObject({ code: 'MIG021', detail: expect.stringContaining('another cluster') as unknown });
+});
+
+test('a spool that was lost, or put back from an earlier time, is a gap while a table needs it', async () => {
+  const { options, source, plan } = await sharedPair();
+  const first = startStream(options, [plan]);
+  await until('connected', () => first.stream.health().connected);
+  await first.stream.pauseTable(plan.tableId);
+  const copy = `${options.spoolDirectory}.copy`;
+  spools.push(copy);
+  fs.cpSync(options.spoolDirectory, copy, { recursive: true });
+  await source.query('UPDATE t SET v = v + 1');
+  const { rows } = await source.query<{ lsn: string }>("SELECT (pg_current_wal_insert_lsn() - '0/0')::text AS lsn");
+  await until('confirmed past it', async () => {
+    await source.query('INSERT INTO t VALUES ((SELECT max(id) + 1 FROM t), 0)');
+    return (first.stream.health().durable?.lsn ?? 0n) > BigInt(rows[0]?.lsn ?? 0);
+  });
+  await new Promise((resolve) => setTimeout(resolve, 1200));
+  await first.stop();
+  const kept = `${options.spoolDirectory}.kept`;
+  spools.push(kept);
+  fs.renameSync(options.spoolDirectory, kept);
+  expect(await startStream(options, [plan], 'spooling').ended).toMatchObject({ code: 'MIG021' });
+  fs.rmSync(options.spoolDirectory, { recursive: true });
+  fs.renameSync(copy, options.spoolDirectory);
+  expect(await startStream(options, [plan], 'spooling').ended).toMatchObject({ code: 'MIG021' });
+  fs.rmSync(options.spoolDirectory, { recursive: true });
+  fs.renameSync(kept, options.spoolDirectory);
+  const last = startStream(options, [plan], 'spooling');
+  await until('connected', () => last.stream.health().connected);
+  await last.stream.startDraining(plan.tableId);
+  await last.stream.waitForMarker(await last.stream.writeMarker(), [plan.tableId], 10_000);
+  await last.stop();
+});
+
+test('a control process that was replaced writes nothing more', async () => {
+  const { options, plan, source, target } = await sharedPair();
+  const old = startStream(options, [plan]);
+  await until('connected', () => old.stream.health().connected);
+  await target.query('UPDATE causeway.applied SET token = 7');
+  await source.query('INSERT INTO t VALUES (1000, 1)');
+  expect(await old.ended).toMatchObject({ code: 'MIG092' });
+  expect(await contents(target, 't')).not.toContain('(1000,1)');
+  expect(await startStream(options, [plan]).ended).toMatchObject({ code: 'MIG092' });
+  const next = startStream({ ...options, token: 8n }, [plan]);
+  await until('applied', async () => (await contents(target, 't')).includes('(1000,1)'));
+  await next.stop();
+});
+
+test('two streams between the same tables: nothing echoes, and each writes what the other side wrote', async () => {
+  const { options, source, target } = await pair();
+  for (const client of [source, target]) await client.query(`${table}; CREATE TABLE u (id int PRIMARY KEY, v int)`);
+  const plans = [await planOf(source, 't'), await planOf(source, 'u')] as const;
+  const bypassed: string[] = [];
+  const conflicts: unknown[] = [];
+  const shared = { onBypassWrite: (id: string) => bypassed.push(id), onConflict: (conflict: unknown) => conflicts.push(conflict) };
+  const forward = startStream({ ...options, ...shared });
+  const spoolDirectory = fs.mkdtempSync(path.join(os.tmpdir(), 'causeway-spool-'));
+  spools.push(spoolDirectory);
+  const reverse = startStream({ ...options, ...shared, direction: 'reverse', name: 'rev', slotName: `prev${number}`, source: options.target, target: options.source, spoolDirectory });
+  for (const plan of plans) {
+    await share(forward, plan);
+    await share(reverse, plan);
+  }
+  const mark = async (running: Running): Promise<bigint> => (await running.stream.waitForMarker(await running.stream.writeMarker(), plans.map((plan) => plan.tableId), 20_000)).lsn;
+  const position = (lsn: bigint) => ({ type: 'postgresql_lsn' as const, lsn });
+  let writes = 0;
+  for (let round = 0; round < 6; round += 1) {
+    // `t` changes sides, `u` stays with the source, in the same slots.
+    const isLocal = round % 2 === 1;
+    const [home, away] = isLocal ? [target, source] : [source, target];
+    for (let n = 0; n < 20; n += 1) {
+      await home.query(`INSERT INTO t VALUES (${(writes += 1)}, 0); UPDATE t SET v = v + 1 WHERE id % 5 = ${n % 5}`);
+      await source.query(`INSERT INTO u VALUES (${writes}, ${round})`);
+    }
+    const [forwardAt, reverseAt] = [await mark(forward), await mark(reverse)];
+    expect(await contents(away, 't')).toEqual(await contents(home, 't'));
+    expect(await contents(target, 'u')).toEqual(await contents(source, 'u'));
+    if (isLocal) {
+      await reverse.stream.closeInterval(plans[0].tableId, position(reverseAt));
+      await forward.stream.openInterval(plans[0].tableId, position(forwardAt));
+    } else {
+      await forward.stream.closeInterval(plans[0].tableId, position(forwardAt));
+      await reverse.stream.openInterval(plans[0].tableId, position(reverseAt));
+    }
+  }
+  expect(bypassed).toEqual([]);
+  expect(conflicts).toEqual([]);
+  await forward.stop();
+  await reverse.stop();
+});
+
+test('a transaction that is told as visible can be read on the target', async () => {
+  const { options, plan, source } = await sharedPair();
+  const running = startStream(options, [plan]);
+  await until('connected', () => running.stream.health().connected);
+  const check = await server.client(options.target.database);
+  // Without it the source sends what it has flushed, a fifth of a second later.
+  await source.query('SET synchronous_commit = on');
+  const seen: number[] = [];
+  const early: number[] = [];
+  const checks: Promise<void>[] = [];
+  const wanted = new Map<number, number>();
+  running.stream.onVisible(({ transactionIds }) => {
+    for (const id of transactionIds) {
+      seen.push(id);
+      checks.push((async () => {
+        const row = await new Promise<number>((resolve) => {
+          const poll = (): void => {
+            const found = wanted.get(id);
+            if (found === undefined) setTimeout(poll, 1);
+            else resolve(found);
+          };
+          poll();
+        });
+        if (row >= 0 && (await check.query('SELECT 1 FROM t WHERE id = $1', [row])).rows.length === 0) early.push(row);
+      })());
+    }
+  });
+  const waits: number[] = [];
+  for (let id = 5000; id < 5100; id += 1) {
+    const { rows: [row] } = await source.query<{ xid: string }>("INSERT INTO t VALUES ($1, 0) RETURNING (txid_current() % 4294967296)::text AS xid", [id]);
+    const committed = performance.now();
+    wanted.set(Number(row?.xid), id);
+    await until('seen', () => seen.includes(Number(row?.xid)));
+    waits.push(performance.now() - committed);
+  }
+  await Promise.all(checks.slice(0, 90));
+  expect(early).toEqual([]);
+  expect(waits.length).toBe(100);
+  await running.stop();
+});
