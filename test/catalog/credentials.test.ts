@@ -35,8 +35,8 @@ test('sealing and opening gives the value back; any other owner, key or byte doe
 
 test('owners whose names run together are told apart', () => {
   const key = newKey();
-  const sealed = seal(key, { serverName: 'ab', userName: 'c', option: 'password' }, 'x');
-  expect(() => unseal(key, { serverName: 'a', userName: 'bc', option: 'password' }, sealed)).toThrow('MIG003');
+  const sealed = seal(key, { serverName: 'a,b', userName: 'c', option: 'password' }, 'x');
+  expect(() => unseal(key, { serverName: 'a', userName: 'b,c', option: 'password' }, sealed)).toThrow('MIG003');
 });
 
 test('a secret does not show', () => {

@@ -11,6 +11,7 @@ import * as readline from 'node:readline';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { Catalog } from '../../catalog/catalog.ts';
 import { loadOrCreateKey } from '../../catalog/credentials.ts';
+import { CatalogConnection } from '../../catalog/sqlite/connection.ts';
 import { openSqliteCatalog } from '../../catalog/sqlite/open-catalog.ts';
 import { newTable, testClock } from './support.ts';
 
@@ -170,5 +171,23 @@ test('the file is in WAL mode with full synchronisation and foreign keys', async
   const catalog = open();
   await catalog.acquire(me);
   await expect(catalog.appendHistory({ tableId: 'nobody', eventType: 'error', details: {} })).rejects.toThrow('FOREIGN KEY');
-  expect(fs.readFileSync(file).subarray(18, 20)).toEqual(Buffer.from([2, 2]));
+  const connection = CatalogConnection.open(file, testClock());
+  const setting = (name: string): unknown => Object.values(connection.get(`PRAGMA ${name}`) ?? {})[0];
+  expect([setting('journal_mode'), setting('synchronous'), setting('foreign_keys')]).toEqual(['wal', 2, 1]);
+  connection.close();
+});
+
+test('what an owner was told is written is there after it is killed in the middle of writing', async () => {
+  const other = second('acquire');
+  await other.next();
+  for (let round = 0; round < 200; round += 1) other.child.stdin.write(`${round}\n`);
+  let acknowledged = 0;
+  while (acknowledged < 20) acknowledged = Number((await other.next())['writes']);
+  const gone = ended(other.child);
+  other.child.kill('SIGKILL');
+  await gone;
+  const catalog = open();
+  await catalog.acquire(me);
+  const [, writes] = ((await catalog.setting('written_by_second')) ?? '').split(':');
+  expect(Number(writes) + 1).toBeGreaterThanOrEqual(acknowledged);
 });
