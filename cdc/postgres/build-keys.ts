@@ -159,18 +159,18 @@ async function runSql(client: ClientBase, sql: string, subject: string): Promise
 async function hasConstraint(client: ClientBase, step: IndexStep): Promise<boolean> {
   if (step.constraint === undefined) return false;
   const type = step.whole === undefined || step.constraint.clause === 'PRIMARY KEY' ? { 'PRIMARY KEY': 'p', UNIQUE: 'u' }[step.constraint.clause] : '';
-  const constraints = await withQualifiedNames(client, () => readJson<{ type: string; definition: string; indexDefinition: string | null; indexName: string | null }>(client, `
-    SELECT c.contype AS type, pg_get_constraintdef(c.oid) AS definition, pg_get_indexdef(nullif(c.conindid, 0)) AS "indexDefinition", x.relname AS "indexName"
-      FROM pg_constraint c LEFT JOIN pg_class x ON x.oid = c.conindid WHERE c.conrelid = to_regclass($1) AND c.contype IN ('p', 'u', 'x')`, [quoteTable(step.table)]));
+  const constraints = await withQualifiedNames(client, () => readJson<{ type: string; definition: string; indexDefinition: string | null }>(client, `
+    SELECT c.contype AS type, pg_get_constraintdef(c.oid) AS definition, pg_get_indexdef(nullif(c.conindid, 0)) AS "indexDefinition"
+      FROM pg_constraint c WHERE c.conrelid = to_regclass($1) AND c.contype IN ('p', 'u', 'x')`, [quoteTable(step.table)]));
   return constraints.some((each) => (step.whole !== undefined && each.definition === step.whole)
-    || (type === each.type && each.indexDefinition !== null && indexTail(each.indexDefinition, each.indexName ?? '') === step.tail));
+    || (type === each.type && each.indexDefinition !== null && indexTail(each.indexDefinition) === step.tail));
 }
 
 async function findIndex(client: ClientBase, step: IndexStep): Promise<{ name: string; valid: boolean } | undefined> {
   const rows = await withQualifiedNames(client, () => readJson<{ name: string; valid: boolean; unique: boolean; definition: string }>(client, `
     SELECT x.relname AS name, i.indisvalid AS valid, i.indisunique AS unique, pg_get_indexdef(i.indexrelid) AS definition
       FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid WHERE i.indrelid = to_regclass($1) ORDER BY i.indisvalid DESC`, [quoteTable(step.table)]));
-  return rows.find((row) => row.unique === step.unique && indexTail(row.definition, row.name) === step.tail);
+  return rows.find((row) => row.unique === step.unique && indexTail(row.definition) === step.tail);
 }
 
 /** Index names share a name space with tables: when another relation has the name, a numbered one is taken. */

@@ -1,7 +1,6 @@
 /** Keys, checks, foreign keys in both directions, indexes, and the partitions with what they have of their own. */
 import type { ClientBase } from 'pg';
 import type { Capabilities } from './capabilities.ts';
-import { quoteIdent } from './quote.ts';
 import { readJson } from './read-json.ts';
 import type { ConstraintDefinition, ForeignKeyDefinition, IndexDefinition, PartitionDefinition } from './definition.ts';
 
@@ -60,15 +59,14 @@ async function readIndexRows(client: ClientBase, tableOids: readonly number[], h
 
 function indexOf(row: IndexRow): IndexDefinition {
   const { schema: _schema, table: _table, definition, tableOid: _tableOid, ...index } = row;
-  return { ...index, tail: indexTail(definition, row.name) };
+  return { ...index, tail: indexTail(definition) };
 }
 
-/** `CREATE [UNIQUE] INDEX name ON [ONLY] schema.table USING …`: cut at the USING behind the name, not one inside it. */
-export function indexTail(definition: string, name: string): string {
-  const quoted = quoteIdent(name);
-  const at = definition.indexOf(quoted);
-  const start = at >= 0 ? at + quoted.length : definition.indexOf(name) + name.length;
-  return definition.slice(definition.indexOf(' USING ', start) + 1);
+const indexHead = /^CREATE (?:UNIQUE )?INDEX NAME ON (?:ONLY )?(?:NAME\.)?NAME /.source.replaceAll('NAME', '(?:"(?:[^"]|"")*"|[^\\s".]+)');
+
+/** `CREATE [UNIQUE] INDEX name ON [ONLY] schema.table USING …`: what follows the table, whatever the names hold. */
+export function indexTail(definition: string): string {
+  return definition.replace(new RegExp(indexHead), '');
 }
 
 export async function readIndexes(client: ClientBase, tableOid: number, has: Capabilities): Promise<IndexDefinition[]> {

@@ -64,13 +64,14 @@ async function settle(client: pg.Client, seen: pg.Client): Promise<void> {
   }
 }
 
-async function validate(name: string, between: (round: number) => Promise<void> = () => Promise.resolve()): Promise<ValidationReport> {
+/** `reverse`: as after cutover, when local is the authority: the servers' roles are exchanged. */
+async function validate(name: string, between: (round: number) => Promise<void> = () => Promise.resolve(), reverse = false): Promise<ValidationReport> {
   const [a, b, marking, seeing] = [await servers.sourceServer.client(), await servers.localServer.client(), await servers.sourceServer.client(), await servers.localServer.client()];
   let round = 0;
   try {
     const plan = planTable(await introspectTable(marking, { schema: 'public', name }), { tableId: name });
     return await validateTable({
-      source: a, local: b, plan, mode: { type: 'full' }, chunkRows: 1000, monotonicMs: () => performance.now(),
+      ...(reverse ? { source: b, local: a, authority: 'local' as const } : { source: a, local: b }), plan, mode: { type: 'full' }, chunkRows: 1000, monotonicMs: () => performance.now(),
       settle: async () => {
         await settle(marking, seeing);
         await between((round += 1));
@@ -116,6 +117,14 @@ describe('validation of a table that is written to', () => {
     const repaired = await repairRows({ source: a, local: b, plan, mismatches: report.mismatches, strategy: 'COPY_FROM_SOURCE', replicaRole: true });
     expect(repaired).toEqual({ written: 3, deleted: 1, left: 0 });
     expect((await validate('t')).isEqual).toBe(true);
+  });
+
+  it('works the other way round, when local is the authority', async () => {
+    expect((await validate('t', undefined, true)).counts).toEqual({ MISSING_LOCAL: 0, MISSING_REMOTE: 0, VALUE_DIFF: 0 });
+    await servers.local.query('DELETE FROM t WHERE id = 19501; INSERT INTO t VALUES (30001, 1, NULL)');
+    const report = await validate('t', undefined, true);
+    await servers.local.query("DELETE FROM t WHERE id = 30001; INSERT INTO t VALUES (19501, 0, repeat('x', 50)) ON CONFLICT DO NOTHING");
+    expect(report.mismatches.map((mismatch) => `${mismatch.type} ${mismatch.key.join()}`).sort()).toEqual(['MISSING_LOCAL 30001', 'MISSING_REMOTE 19501']);
   });
 
   it('takes no lock that a writer or DDL would wait for once it is over, and holds none while settling', async () => {

@@ -162,6 +162,17 @@ describe('rows', () => {
     expect(report.mismatches.length).toBe(100);
   });
 
+  it('of chosen chunks only are compared when an earlier report names them', async () => {
+    await both("CREATE TABLE s.t (id int PRIMARY KEY, v int); INSERT INTO s.t SELECT i, i FROM generate_series(1, 1000) i");
+    const first = await validate(await plan(), { chunkRows: 100 });
+    await local.query('DELETE FROM s.t WHERE id IN (150, 950)');
+    const chosen = first.chunks.filter((chunk) => chunk.range.type === 'range' && chunk.range.lower?.[0] === '100').map((chunk) => chunk.range);
+    const report = await validate(await plan(), { ranges: chosen });
+    expect(found(report)).toEqual(['MISSING_LOCAL 150']);
+    expect(report.rowsSource).toBe(100);
+    expect(report.chunks[0]?.position).toMatch(/^[0-9A-F]+\/[0-9A-F]+$/);
+  });
+
   it('of an empty table are equal, and a sample looks at the ends at least', async () => {
     await both('CREATE TABLE s.t (id int PRIMARY KEY)');
     expect(await validate(await plan())).toMatchObject({ isEqual: true, rowsSource: 0 });
