@@ -7,7 +7,7 @@
  * control process there, kills, lets go.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import { BankHistory, bankSql, checkLists, OPENING_TOTAL, readLists, readTotal } from './support/bank.ts';
 import { openBank } from './support/bank-client.ts';
 import { allPoints, crashPoints } from './crash-points.ts';
@@ -25,22 +25,35 @@ const cases = (Object.keys(crashPoints) as Phase[]).flatMap((phase) => crashPoin
 /** SQLSTATEs that a client may see when what it talks to is killed under it. */
 const causedByKilling = /^(connection|08\w{3}|57P\w{2}|57014|25P02|40003|55P03|53300)$/;
 
+interface Run {
+  readonly stack: Stack;
+  readonly history: BankHistory;
+  readonly bank: ReturnType<typeof openBank>;
+}
+
 describe.each(victims)('kill %s', (victim) => {
-  let stack: Stack;
-  let history: BankHistory;
-  let bank: ReturnType<typeof openBank>;
+  let current: Run | undefined;
 
-  beforeAll(async () => {
-    stack = await Stack.start({ sourceSql: bankSql, faultPoints: allPoints });
-    history = new BankHistory();
-    bank = openBank(stack.gateway, history, CLIENTS, 20);
-  });
-  afterAll(async () => {
-    await bank.stop();
-    await stack[Symbol.asyncDispose]();
-  });
+  const end = async (): Promise<void> => {
+    const run = current;
+    current = undefined;
+    await run?.bank.stop();
+    await run?.stack[Symbol.asyncDispose]();
+  };
+  /** A case that failed leaves nothing to the next one: that begins with servers of its own. */
+  const onRun = async (work: (run: Run) => Promise<void>): Promise<void> => {
+    const run = (current ??= await begin());
+    try {
+      await work(run);
+    } catch (error) {
+      const log = run.stack.product.logTail(15);
+      await end();
+      throw error instanceof Error ? Object.assign(error, { message: `${error.message}\n${log}` }) : error;
+    }
+  };
+  afterAll(end);
 
-  it.each(cases)('at $point', { timeout: CASE_LIMIT_MS }, async ({ phase, point }) => {
+  it.each(cases)('at $point', { timeout: CASE_LIMIT_MS }, ({ phase, point }) => onRun(async ({ stack, history }) => {
     history.phase = point;
     await bringBefore(stack, phase);
     stack.faults.arm(point);
@@ -54,9 +67,9 @@ describe.each(victims)('kill %s', (victim) => {
     await answer;
     await stack.waitState(settled[phase], SETTLE_LIMIT_MS);
     await expectLife(stack, history);
-  });
+  }));
 
-  it('and at the end both sides agree on every row', { timeout: CASE_LIMIT_MS }, async () => {
+  it('and at the end both sides agree on every row', { timeout: CASE_LIMIT_MS }, () => onRun(async ({ stack, history, bank }) => {
     await bringBefore(stack, 'rollback');
     await bank.stop();
     const [source, local] = [await stack.direct('source'), await stack.direct('local')];
@@ -72,8 +85,14 @@ describe.each(victims)('kill %s', (victim) => {
     const unexpected = Object.entries(history.errorsByCode()).filter(([code]) => !causedByKilling.test(code));
     expect(Object.fromEntries(unexpected)).toEqual({});
     console.log(JSON.stringify({ victim, acknowledged: history.acknowledged, unknown: history.unknown, reconnects: history.reconnects, gaveWay: history.gaveWay, errors: history.errorsByCode() }));
-  });
+  }));
 });
+
+async function begin(): Promise<Run> {
+  const stack = await Stack.start({ sourceSql: bankSql, faultPoints: allPoints });
+  const history = new BankHistory();
+  return { stack, history, bank: openBank(stack.gateway, history, CLIENTS, 20) };
+}
 
 /** Where the tables may be once the phase is over, whichever way the crash decided it. Nobody needs an operator. */
 const settled: Readonly<Record<Phase, readonly string[]>> = {
