@@ -82,7 +82,8 @@ export class ConnectedStream {
       closing: (unit) => (unit.isWhole ? [this.#move(unit.endLsn)] : []),
       flushLogs: () => state.flushLogs(),
       isSpoolFull: () => state.isSpoolFull,
-      onVisible: (unit, outcome) => this.#onVisible(unit, outcome),
+      onApplied: (unit, outcome) => this.#count(unit.records, outcome),
+      onVisible: (unit, isSaved) => this.#onVisible(unit, isSaved),
       onRouted: () => this.#wakeDrains(),
       onRereads: (outcome) => this.#onRereads(outcome),
     });
@@ -213,15 +214,14 @@ export class ConnectedStream {
     return [unit.isWhole ? this.#move(unit.endLsn) : tagShared(this.#state.options.name, this.#state.options.token)];
   }
 
-  #onVisible(unit: GatheredUnit, outcome: ApplyOutcome | undefined): void {
+  #onVisible(unit: GatheredUnit, isSaved: boolean): void {
     const state = this.#state;
     for (const marker of unit.markers) state.markers.seen(marker.token, marker.lsn);
     if (unit.hasTraffic) this.#hasTraffic = true;
-    if (outcome) {
+    if (isSaved) {
       state.resume = unit.endLsn;
       this.#savedAtMs = this.#runtime.clock.monotonicMs();
       this.#hasTraffic = false;
-      this.#count(unit.records, outcome);
     }
     const isAdvance = unit.endLsn > state.visible || unit.transactionIds.length > 0;
     if (!isAdvance && unit.markers.length === 0) return;

@@ -27,8 +27,10 @@ export interface PipelineHooks {
   flushLogs(): void;
   /** True while the spool has no room. */
   readonly isSpoolFull: () => boolean;
-  /** `outcome` is undefined for units that held nothing for shared tables. */
-  onVisible(unit: GatheredUnit, outcome: ApplyOutcome | undefined): void;
+  /** A unit's changes are on the target, in a transaction that is committed if the unit ends it. */
+  onApplied(unit: GatheredUnit, outcome: ApplyOutcome): void;
+  /** `isSaved`: the position was committed with the unit's changes; false for units that held nothing for shared tables. */
+  onVisible(unit: GatheredUnit, isSaved: boolean): void;
   /** After the router moved on and before anything waits. */
   onRouted(): void;
   onRereads(outcome: ApplyOutcome): Promise<void>;
@@ -178,7 +180,8 @@ export class SharedPipeline {
   #prepareUnit(reached: 'full' | 'order' | 'empty' | 'budget'): void {
     const { unit } = this.#router;
     const hasRecords = unit.records.length > 0;
-    if (hasRecords && reached !== 'full' && this.#isBusy) return;
+    // The rest of a small transaction is on its way; a part of it alone would cost a round trip.
+    if (reached !== 'full' && (this.#isBusy || !this.#router.isBetweenTransactions)) return;
     const endsSplit = this.#isSplit && this.#router.isBetweenTransactions;
     if (hasRecords || endsSplit) {
       const taken = this.#router.takeUnit();
@@ -194,7 +197,7 @@ export class SharedPipeline {
       return;
     }
     // Nothing for the shared tables: the position moves when all before it is visible.
-    if (!this.#isBusy && !this.#isSplit && this.#router.isBetweenTransactions) this.#hooks.onVisible(this.#router.takeUnit(), undefined);
+    if (!this.#isBusy && !this.#isSplit) this.#hooks.onVisible(this.#router.takeUnit(), false);
   }
 
   #send(prepared: { unit: GatheredUnit; ready: PreparedUnit }): void {
@@ -202,7 +205,8 @@ export class SharedPipeline {
     this.#isBusy = true;
     this.#applier.apply(prepared.ready).then(
       async (outcome) => {
-        if (prepared.unit.isWhole) this.#hooks.onVisible(prepared.unit, outcome);
+        this.#hooks.onApplied(prepared.unit, outcome);
+        if (prepared.unit.isWhole) this.#hooks.onVisible(prepared.unit, true);
         if (outcome.rereads.size > 0) await this.#hooks.onRereads(outcome);
         this.#isBusy = false;
         this.wake.notify();

@@ -90,9 +90,13 @@ export class TransactionRouter {
     const taken = this.#unit;
     taken.isWhole = this.#transaction === undefined;
     this.#unit = emptyUnit(taken.endLsn);
-    // Markers of the transaction that goes on have no position yet.
-    this.#unit.markers = taken.markers.filter((marker) => marker.lsn === 0n);
-    taken.markers = taken.markers.filter((marker) => marker.lsn !== 0n);
+    if (taken.isWhole) return taken;
+    // Nothing is visible before the transaction that goes on has ended: what is told then waits with it.
+    this.#unit.markers = taken.markers;
+    this.#unit.transactionIds = taken.transactionIds;
+    this.#unit.hasTraffic = taken.hasTraffic;
+    taken.markers = [];
+    taken.transactionIds = [];
     return taken;
   }
 
