@@ -98,6 +98,28 @@ describe('the hand-written corpus', () => {
   });
 });
 
+describe('definitions', () => {
+  const runnable = readCorpus().filter(({ expected }) => (expected.kind === 'ddl' || expected.kind === 'maintenance' || expected.kind === 'create_temp') && !expected.flags.includes('outsideTransaction'));
+  const before = ['public.a', 'public.b', 'public.c', 'public.d', 's2.a', 'public.Mixed Case', 'public.p', 'public.seq', 'public.My Seq'];
+
+  test('name every relation that was there before and that the server locks for them', async () => {
+    let agreed = 0;
+    for (const { sql } of runnable) {
+      // Of the whole database: they reach what they do not name.
+      if (sql === 'ANALYZE' || sql.includes('SCHEMA s2') || sql.includes('REASSIGN')) continue;
+      const truth = await touchedByServer(sql);
+      if (truth === undefined) continue;
+      const facts = factsOf(sql);
+      const named = [...facts.ddl, ...facts.reads].map((relation) => `${relation.schema ?? 'public'}.${relation.name}`);
+      // A default's sequence is looked up, not changed.
+      const locked = withoutOwned(truth).writes.filter((name) => before.includes(name));
+      expect(named, sql).toEqual(expect.arrayContaining(locked));
+      agreed += 1;
+    }
+    expect(agreed).toBeGreaterThan(55);
+  });
+});
+
 describe('random statements', () => {
   test('agree with the server', async () => {
     let agreed = 0;
