@@ -1,9 +1,10 @@
 /** Property: whoever may log in can, whoever may not is told so as a server would, and nothing that a client does before it is in leaves anything behind. */
-import { execFileSync } from 'node:child_process';
+import { execFile, execFileSync } from 'node:child_process';
 import * as fs from 'node:fs';
 import * as net from 'node:net';
 import * as os from 'node:os';
 import * as path from 'node:path';
+import { promisify } from 'node:util';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { makeScramVerifier } from '../../src/wire/scram.ts';
@@ -44,7 +45,7 @@ const client = (options: pg.ClientConfig): pg.Client => {
 
 /** Sends bytes and gives the fields of the error that comes back, if any, once the gateway has closed. */
 async function answerTo(bytes: Buffer): Promise<Record<string, string>> {
-  const raw = await RawClient.connect(fixture.gateway.port, undefined);
+  const raw = await RawClient.connect(fixture.gateway.port, null);
   raw.socket.write(bytes);
   await raw.until(() => raw.closed);
   return fieldsOf(raw.messages[0]);
@@ -72,8 +73,8 @@ describe('authentication', () => {
     await secure.connect();
     expect((await secure.query('SELECT 2 AS two')).rows).toEqual([{ two: 2 }]);
     await secure.end();
-    const out = execFileSync('/usr/lib/postgresql/15/bin/psql', ['-XAtc', 'SELECT 3', '-c', '\\conninfo', `host=127.0.0.1 port=${fixture.gateway.port} user=postgres dbname=postgres sslmode=require`], { env: { ...process.env, PGPASSWORD: 'right' } });
-    expect(out.toString()).toMatch(/^3\n[^]*TLS/);
+    const out = await promisify(execFile)('/usr/lib/postgresql/15/bin/psql', ['-XAtc', 'SELECT 3', '-c', '\\conninfo', `host=127.0.0.1 port=${fixture.gateway.port} user=postgres dbname=postgres sslmode=require`], { env: { ...process.env, PGPASSWORD: 'right' } });
+    expect(out.stdout).toMatch(/^3\n[^]*TLS/);
   });
 
   it('passes the server\'s own refusal, and says when it is not there', async () => {

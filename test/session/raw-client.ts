@@ -25,7 +25,7 @@ export class RawClient {
     });
   }
 
-  static async connect(port: number, startup: Readonly<Record<string, string>> | undefined = { user: 'postgres', database: 'postgres' }): Promise<RawClient> {
+  static async connect(port: number, startup: Readonly<Record<string, string>> | null = { user: 'postgres', database: 'postgres' }): Promise<RawClient> {
     const socket = net.connect({ host: '127.0.0.1', port, noDelay: true });
     await new Promise<void>((resolve, reject) => {
       socket.once('connect', resolve);
