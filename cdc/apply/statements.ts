@@ -17,7 +17,7 @@ export interface SetStatement {
 }
 
 export interface TableStatements {
-  /** New rows that must not be there; gives fewer rows than it got where one was. */
+  /** New rows that must not be there: 23505 where one was, which is looked at closely. */
   readonly insert: SetStatement;
   /** New or changed rows, whichever is there. */
   readonly upsert: SetStatement;
@@ -50,7 +50,7 @@ export function buildStatements(table: Unbuilt): TableStatements {
   const arbiter = table.keyColumns.map((column) => column.quoted).join(', ');
   const keyless = table.keyColumns.length === 0;
   return {
-    insert: prepared(keyless ? into : `${into} ON CONFLICT (${arbiter}) DO NOTHING`, all),
+    insert: prepared(into, all),
     upsert: prepared(keyless ? into : `${into} ON CONFLICT (${arbiter}) DO ${onConflict(table)}`, all),
     update: updateStatement(table, all),
     delete: prepared(`DELETE FROM ${table.targetName} AS t USING ${source(table.keyColumns)} WHERE ${sameKey(table)}`, table.keyColumns),
@@ -84,9 +84,11 @@ function source(columns: readonly BoundColumn[], ordinal = false): string {
   const typed = columns.map((column, index) => `u.p${index + 1}::${column.plan.type} AS ${column.quoted}`);
   const arrays = columns.map((_, index) => `$${index + 1}::text[]`).join(', ');
   const raw = columns.map((_, index) => `p${index + 1}`).join(', ');
+  // Set-returning functions in the SELECT list are streamed; in FROM they would be stored first.
+  const streamed = columns.map((_, index) => `unnest($${index + 1}::text[]) AS p${index + 1}`).join(', ');
   return ordinal
     ? `(SELECT ${typed.join(', ')}, u.causeway_ordinal FROM unnest(${arrays}) WITH ORDINALITY AS u(${raw}, causeway_ordinal)) AS s`
-    : `(SELECT ${typed.join(', ')} FROM unnest(${arrays}) AS u(${raw})) AS s`;
+    : `(SELECT ${typed.join(', ')} FROM (SELECT ${streamed} OFFSET 0) AS u) AS s`;
 }
 
 function sameKey(table: Unbuilt): string {
