@@ -28,6 +28,8 @@ export interface TableRoute {
   readonly writesBlocked: boolean;
   readonly ddlBlocked: boolean;
   readonly quiescing: boolean;
+  /** While quiescing: tables of one attempt have one number. A transaction that has touched one of them finishes with all of them. */
+  readonly barrier?: number;
   /** While quiescing: transactions that hold locks are no longer let through either; the grace is over (RULES 21). */
   readonly closed?: boolean;
 }

@@ -56,7 +56,8 @@ export async function runDemo(main: string, project: string, args: readonly stri
       await traffic.catch(() => undefined);
     }
   } catch (error) {
-    say(`\ndemo failed: ${error instanceof Error ? error.message : String(error)}`);
+    const said = error instanceof pg.DatabaseError ? [error.detail, error.hint].filter((line) => line !== undefined).map((line) => `\n${line}`).join('') : '';
+    say(`\ndemo failed: ${error instanceof Error ? error.message : String(error)}${said}`);
     return 1;
   } finally {
     await operator.end();

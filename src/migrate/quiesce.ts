@@ -28,6 +28,7 @@ const BLOCKER_CHECK_MS = 100;
 export async function quiesce(context: ControlContext, request: QuiesceRequest): Promise<QuiesceResult> {
   const { runtime, catalog, publisher, limits } = context;
   const route = { quiescing: true };
+  publisher.openBarrier(request.tableIds);
   const open = await catalog.changeRoutes('quiesce', { routes: request.tableIds.map((tableId) => ({ tableId, route })) });
   await publisher.publish();
   const watcher = new BarrierWatcher(context, request);
@@ -72,7 +73,6 @@ class BarrierWatcher {
       if (this.gaveWay.has(sessionId)) continue;
       this.gaveWay.add(sessionId);
       this.#context.fleet.broadcast({ type: 'fail_parked', sessionIds: [sessionId] });
-      this.#context.runtime.metrics.count('scratchbird_gateway_serialization_failures_total', { cause: 'barrier' });
     }
   }
 }

@@ -15,8 +15,9 @@ export class RoutingPublisher {
   readonly #catalog: Catalog;
   readonly #fleet: WorkerFleet;
   readonly #readRelations: (tables: readonly TableRecord[]) => Promise<RoutingRelations>;
-  /** Tables whose barrier lets nobody through any more; in memory only, as the barrier ends with the process that made it. */
-  readonly #closed = new Set<string>();
+  /** Of each quiescing table; in memory only, as a barrier ends with the process that made it. */
+  readonly #barriers = new Map<string, Barrier>();
+  #nextBarrier = 1;
   #relations: RoutingRelations = noRelations;
   #turn: Promise<void> = Promise.resolve();
 
@@ -36,9 +37,18 @@ export class RoutingPublisher {
     this.#relations = tables.length === 0 ? noRelations : await this.#readRelations(tables);
   }
 
-  /** From the next epoch on, transactions that hold locks wait for these quiescing tables too (RULES 21). */
+  /** From the next epoch on the tables belong to one barrier, which still lets those through that hold locks (RULES 21). */
+  openBarrier(tableIds: readonly string[]): void {
+    const barrier = { id: this.#nextBarrier++, closed: false };
+    for (const tableId of tableIds) this.#barriers.set(tableId, barrier);
+  }
+
+  /** From the next epoch on it lets nobody through who has not touched one of its tables before. */
   closeBarrier(tableIds: readonly string[]): void {
-    for (const tableId of tableIds) this.#closed.add(tableId);
+    for (const tableId of tableIds) {
+      const barrier = this.#barriers.get(tableId);
+      if (barrier) this.#barriers.set(tableId, { ...barrier, closed: true });
+    }
   }
 
   /** Resolves once the catalog's present epoch, or a later one, is in force at every worker. One at a time, in order. */
@@ -52,21 +62,26 @@ export class RoutingPublisher {
     // The epoch is read first: routes that are newer than it are then shown early, never late.
     const epoch = await this.#catalog.epoch();
     const tables = await this.#catalog.tables();
-    await this.#fleet.publish({ epoch, tables: routesOf(tables, this.#barriers(tables)), ...this.#relations });
+    await this.#fleet.publish({ epoch, tables: routesOf(tables, this.#standingBarriers(tables)), ...this.#relations });
   }
 
-  #barriers(tables: readonly TableRecord[]): ReadonlySet<string> {
-    for (const { tableId, route } of tables) if (!route.quiescing) this.#closed.delete(tableId);
-    return this.#closed;
+  #standingBarriers(tables: readonly TableRecord[]): ReadonlyMap<string, Barrier> {
+    for (const { tableId, route } of tables) if (!route.quiescing) this.#barriers.delete(tableId);
+    return this.#barriers;
   }
 }
 
-/** `closed`: ids of the tables whose barrier is closed. */
-export function routesOf(records: readonly TableRecord[], closed: ReadonlySet<string> = new Set()): Record<string, TableRoute> {
+interface Barrier {
+  readonly id: number;
+  readonly closed: boolean;
+}
+
+export function routesOf(records: readonly TableRecord[], barriers: ReadonlyMap<string, Barrier> = new Map()): Record<string, TableRoute> {
   const routes: Record<string, TableRoute> = {};
   for (const record of records) {
     if (record.state === 'NOT_STARTED') continue;
-    const route = { ...routeOf(record), ...(closed.has(record.tableId) ? { closed: true } : {}) };
+    const barrier = barriers.get(record.tableId);
+    const route = { ...routeOf(record), ...(barrier === undefined ? {} : { barrier: barrier.id, closed: barrier.closed }) };
     routes[relationKey(record.source.schema, record.source.name)] = route;
     for (const partition of detailsOf(record).partitions ?? []) {
       // A partition keeps its own name on local.

@@ -2,7 +2,7 @@
  * From a statement to the leg that is ready to run it: decide the route under the right snapshot, then make what the route needs true,
  * one wait at a time. Called again from the start after each wait.
  */
-import type { Side } from '../../catalog/routing-snapshot.ts';
+import type { RoutingSnapshot, Side } from '../../catalog/routing-snapshot.ts';
 import { MigrationError } from '../../config/migration-error.ts';
 import type { TextFacts } from '../../grammar/sql/statement-facts.ts';
 import type { Route, SessionContext, TransactionContext } from '../route/route.ts';
@@ -130,9 +130,16 @@ export class PlaceStatement {
     const pinned = routes.decide(facts, tx.snapshot, context);
     if (pinned.type !== 'leg' || pinned.touches.every((table) => tx.touches.has(table))) return pinned.type === 'leg' ? pinned : routes.decide(facts, now, context);
     const current = routes.decide(facts, now, context);
+    if (current.type === 'park' && this.#isDraining(current.touches, now)) return pinned;
     if (context.transaction?.isolation === 'read committed' || !tx.begun.source) return current;
     if (current.type === 'leg' && current.leg === pinned.leg) return pinned;
     return pinned.writes ? movedUnderneath : pinned;
+  }
+
+  /** A transaction that has touched one table of a barrier is one that the barrier waits for: it must get through to the others (RULES 21). */
+  #isDraining(waitedFor: readonly string[], now: RoutingSnapshot): boolean {
+    const barriers = new Set([...(this.#core.tx?.touches.keys() ?? [])].map((table) => now.tables[table]?.barrier));
+    return waitedFor.every((table) => now.tables[table]?.barrier !== undefined && barriers.has(now.tables[table]?.barrier));
   }
 
   #context(): SessionContext {
