@@ -5,6 +5,7 @@
  * last CommandComplete and ReadyForQuery when the commit has to become visible on local first. An internal segment passes nothing.
  * States: open (more messages of the same unit may follow) → closed (its Sync or Query has been sent) → ended (ReadyForQuery seen).
  */
+import type { RoutingSnapshot } from '../../catalog/routing-snapshot.ts';
 import type { AfterWrite } from '../route/route.ts';
 
 /** What became of an internal query. `rows` in text; `error` is the server's ErrorResponse as it came. */
@@ -44,6 +45,8 @@ export class Segment {
   /** Transaction id that the appended query told, decimal. */
   xid: string | undefined;
   readonly startedAtMs: number;
+  /** Under which it was sent; undefined for internal ones. A table that this does not know may have been touched unseen. */
+  snapshot: RoutingSnapshot | undefined;
 
   #bindsSeen = 0;
   #cutting = false;

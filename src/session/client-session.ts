@@ -83,8 +83,20 @@ export class ClientSession extends SessionCore implements LegOwner {
   }
 
   #receive(chunk: Buffer): void {
-    this.scanner.push(chunk);
+    if (this.services.times.isDue() && this.drained) this.#receiveMeasured(chunk);
+    else this.scanner.push(chunk);
     if (this.scanner.paused) this.flowClient();
+  }
+
+  #receiveMeasured(chunk: Buffer): void {
+    const from = this.now();
+    this.scanner.push(chunk);
+    const leg = this.home.clientSegments > 0 ? this.home : this.local;
+    if (leg?.clientSegments === 1 && this.waiting === undefined) leg.measure(this.now() - from);
+  }
+
+  measured(leg: Leg, ms: number): void {
+    this.services.times.overhead(leg.side, ms);
   }
 
   /** While the session waits, a bounded part of its input is read ahead, so that a client that leaves is noticed. */
@@ -181,13 +193,14 @@ export class ClientSession extends SessionCore implements LegOwner {
     this.#reconcile(leg, segment);
     if (segment.failed && segment.parsedNames) this.#forgetUnparsed(segment, leg.side);
     if (segment.after === 'track') this.trackPending = true;
-    if (segment.touches.length > 0) this.#host.unitEnded();
+    this.#host.unitEnded();
     if (segment.swallowReady) {
       if (segment.failed) this.unit.skipping = true;
       this.#settled();
       return CUT;
     }
     if (ending.length === 0) {
+      this.services.times.unitEnded(leg.side, this.now() - segment.startedAtMs);
       this.#settled();
       return PASS;
     }
@@ -199,6 +212,7 @@ export class ClientSession extends SessionCore implements LegOwner {
     const release = (): void => {
       if (this.ended) return;
       this.holding -= 1;
+      this.services.times.unitEnded('dual', this.now() - segment.startedAtMs);
       this.toClient(ending);
       leg.release();
       this.#settled();
@@ -318,12 +332,18 @@ export class ClientSession extends SessionCore implements LegOwner {
     this.fatal({ severity: 'FATAL', sqlstate: '57P01', message: 'terminating connection due to administrator command' });
   }
 
-  /** True while something is open that touched one of the tables under an epoch before this one. */
+  /**
+   * True while something is open that touched one of the tables under an epoch before this one, or that may have: what was sent
+   * to the source under a snapshot that did not know the table is not on record.
+   */
   holds(tables: ReadonlySet<string>, epoch: number): boolean {
-    for (const [table, since] of this.tx?.touches ?? []) if (since < epoch && tables.has(table)) return true;
+    const { tx } = this;
+    for (const [table, since] of tx?.touches ?? []) if (since < epoch && tables.has(table)) return true;
+    if (tx?.begun.source && mayHaveTouchedUnseen(tx.snapshot, tables, epoch)) return true;
     for (const leg of [this.home, this.local]) {
       for (const segment of leg?.segments ?? []) {
         if (segment.epoch < epoch && segment.touches.some((table) => tables.has(table))) return true;
+        if (leg === this.home && segment.snapshot && mayHaveTouchedUnseen(segment.snapshot, tables, epoch)) return true;
       }
     }
     return false;
@@ -368,4 +388,10 @@ export class ClientSession extends SessionCore implements LegOwner {
     this.#host.sessionEnded(this);
     this.#host.unitEnded();
   }
+}
+
+function mayHaveTouchedUnseen(snapshot: RoutingSnapshot, tables: ReadonlySet<string>, epoch: number): boolean {
+  if (snapshot.epoch >= epoch) return false;
+  for (const table of tables) if (!Object.hasOwn(snapshot.tables, table)) return true;
+  return false;
 }

@@ -405,7 +405,7 @@ export class ExtendedQuery {
     const messages: Buffer[] = [];
     if (!leg.xidPrepared) {
       segment.injectParse();
-      messages.push(parse(XID_STATEMENT, xidSql));
+      messages.push(parse(XID_STATEMENT, xidSql(leg)));
       leg.xidPrepared = true;
     }
     segment.injectBind();

@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto';
 import * as fs from 'node:fs';
 import * as net from 'node:net';
 import * as tls from 'node:tls';
+import type { Side } from '../../catalog/routing-snapshot.ts';
 import type { Runtime } from '../../config/runtime.ts';
 import { ClientSession } from './client-session.ts';
 import type { SessionHost } from './client-session.ts';
@@ -15,6 +16,7 @@ import type { Admitted, HandshakeHost } from './handshake.ts';
 import type { Parking } from './parking.ts';
 import { defaultLimits, viewOf } from './services.ts';
 import type { FactsLookup, GatewayLimits, LegConnector, RouteDecider, Services, SnapshotView, SourcePosition } from './services.ts';
+import { UnitTimes } from './unit-times.ts';
 import { Users } from './users.ts';
 import type { UserEntry } from './users.ts';
 
@@ -49,6 +51,8 @@ export interface Gateway extends AsyncDisposable {
   /** Of the listening socket; 0 without one. */
   readonly port: number;
   readonly sessions: number;
+  /** Connections to the databases open now. */
+  readonly legs: Readonly<Record<Side, number>>;
   /** Takes a socket that a parent process has accepted. */
   handleConnection(socket: net.Socket): void;
   /** True when a session of this process has this key. */
@@ -97,7 +101,7 @@ class GatewayProcess implements Gateway, HandshakeHost, SessionHost {
     this.tlsRequired = options.tls?.required ?? false;
     this.#view = viewOf(options.control.snapshot);
     const { control, facts, routes, legs, sourcePosition } = options;
-    this.services = { runtime, control, facts, routes, legs, sourcePosition, limits: { ...defaultLimits, ...options.limits }, view: () => this.#currentView() };
+    this.services = { runtime, control, facts, routes, legs, sourcePosition, limits: { ...defaultLimits, ...options.limits }, times: new UnitTimes(runtime.metrics), view: () => this.#currentView() };
     this.#unsubscribe = control.onChange(() => this.#routingChanged());
   }
 
@@ -127,6 +131,12 @@ class GatewayProcess implements Gateway, HandshakeHost, SessionHost {
 
   get sessions(): number {
     return this.#sessions.size;
+  }
+
+  get legs(): Readonly<Record<Side, number>> {
+    let local = 0;
+    for (const session of this.#sessions.values()) if (session.local) local += 1;
+    return { source: this.#sessions.size, local };
   }
 
   handleConnection(socket: net.Socket): void {

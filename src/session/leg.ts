@@ -21,6 +21,9 @@ import type { LegTarget } from './services.ts';
 /** What a leg tells its session. */
 export interface LegOwner {
   toClient(bytes: Buffer): void;
+  now(): number;
+  /** What `measure` asked for: milliseconds spent on the unit's bytes. */
+  measured(leg: Leg, ms: number): void;
   /** The leg's output buffer is full, or has drained. */
   legBackpressure(full: boolean): void;
   /** The segment's ReadyForQuery has come; `ending` holds the bytes that were held back, ReadyForQuery included, and is empty for a segment that passes. */
@@ -41,6 +44,8 @@ export class Leg implements FrameHandler {
   readonly target: LegTarget;
   readonly pid: number;
   readonly key: Buffer;
+  /** Major version of the server; 0 when it does not tell. */
+  readonly serverMajor: number;
   /** As of the last ReadyForQuery. */
   status: TransactionStatus = 'I';
   /** Client segments whose answers are not complete. */
@@ -60,12 +65,14 @@ export class Leg implements FrameHandler {
   #notices: Buffer[] = [];
   #fatalSeen = false;
   #clientFull = false;
+  #measuredMs = -1;
 
-  constructor(side: Side, target: LegTarget, connection: { readonly socket: net.Socket; readonly pid: number; readonly key: Buffer }, owner: LegOwner) {
+  constructor(side: Side, target: LegTarget, connection: { readonly socket: net.Socket; readonly pid: number; readonly key: Buffer; readonly parameters: ReadonlyMap<string, string> }, owner: LegOwner) {
     this.side = side;
     this.target = target;
     this.pid = connection.pid;
     this.key = connection.key;
+    this.serverMajor = Number.parseInt(connection.parameters.get('server_version') ?? '0', 10) || 0;
     this.#socket = connection.socket;
     this.#owner = owner;
     this.#scanner = new FrameScanner(this, { maxMessageBytes: MAX_HELD_MESSAGE_BYTES, streamed: 'Dd' });
@@ -163,7 +170,22 @@ export class Leg implements FrameHandler {
 
   #receive(chunk: Buffer): void {
     if (this.closed) return;
+    if (this.#measuredMs < 0) this.#scanner.push(chunk);
+    else this.#receiveMeasured(chunk);
+  }
+
+  /** Adds the time that the answer under way takes here to `spentMs`. */
+  measure(spentMs: number): void {
+    this.#measuredMs = spentMs;
+  }
+
+  #receiveMeasured(chunk: Buffer): void {
+    const from = this.#owner.now();
     this.#scanner.push(chunk);
+    this.#measuredMs += this.#owner.now() - from;
+    if (this.clientSegments > 0) return;
+    this.#owner.measured(this, this.#measuredMs);
+    this.#measuredMs = -1;
   }
 
   #closed(): void {

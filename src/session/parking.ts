@@ -16,6 +16,7 @@ export class Parking {
   readonly #lot: ParkingLot;
   readonly #fail: (fields: ErrorFields) => void;
   #since: number | undefined;
+  #operation = 'cutover';
   #timer: NodeJS.Timeout | undefined;
   touches: readonly string[] = [];
 
@@ -33,6 +34,7 @@ export class Parking {
     this.touches = touches;
     if (this.#since === undefined) {
       this.#since = this.core.now();
+      this.#operation = this.#isFromLocal(touches) ? 'rollback' : 'cutover';
       this.#lot.entered(this);
       this.#watchTimeout();
     }
@@ -42,10 +44,16 @@ export class Parking {
   /** The unit goes on, or has ended. */
   unpark(): void {
     if (this.#since === undefined) return;
-    this.core.services.runtime.metrics.observe('scratchbird_gateway_barrier_wait_seconds', { operation: 'cutover' }, (this.core.now() - this.#since) / 1000);
+    this.core.services.runtime.metrics.observe('scratchbird_gateway_barrier_wait_seconds', { operation: this.#operation }, (this.core.now() - this.#since) / 1000);
     this.#since = undefined;
     clearTimeout(this.#timer);
     this.#lot.left(this);
+  }
+
+  /** A barrier over a table that is written on local is a rollback's. */
+  #isFromLocal(touches: readonly string[]): boolean {
+    const { tables } = this.core.services.view().snapshot;
+    return touches.some((table) => tables[table]?.quiescing === true && tables[table].writes === 'local');
   }
 
   /** The client's statement_timeout counts while it is parked. Asked for only now, and only when the home leg can be asked. */

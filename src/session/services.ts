@@ -5,6 +5,7 @@ import type { TextFacts } from '../../grammar/sql/statement-facts.ts';
 import type { Route, SessionContext } from '../route/route.ts';
 import type { ServerTarget } from '../wire/connect-server.ts';
 import type { ControlPort } from './control-port.ts';
+import type { UnitTimes } from './unit-times.ts';
 
 export interface FactsLookup {
   /**
@@ -77,6 +78,7 @@ export interface Services {
   readonly legs: LegConnector;
   readonly sourcePosition: SourcePosition;
   readonly limits: GatewayLimits;
+  readonly times: UnitTimes;
   view(): SnapshotView;
 }
 

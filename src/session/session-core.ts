@@ -158,6 +158,7 @@ export abstract class SessionCore {
   closedSegment(leg: Leg): Segment {
     const segment = new Segment(this.now());
     segment.closed = true;
+    segment.snapshot = this.services.view().snapshot;
     leg.expect(segment);
     return segment;
   }
@@ -167,6 +168,7 @@ export abstract class SessionCore {
     const unit = this.unit;
     if (unit.segment) return unit.segment;
     const segment = new Segment(this.now());
+    segment.snapshot = this.services.view().snapshot;
     leg.expect(segment);
     unit.leg = leg;
     unit.segment = segment;

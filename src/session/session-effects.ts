@@ -81,6 +81,7 @@ export class SessionEffects {
     const { statements } = this.#core;
     if (statement.objectName === undefined || statement.objectName === 'all') {
       statements.clear();
+      this.#gatewaysOwnAreGone();
       this.#replicate(leg, () => 'DEALLOCATE ALL');
     } else {
       const other: Side = leg.side === 'source' ? 'local' : 'source';
@@ -92,11 +93,17 @@ export class SessionEffects {
     const core = this.#core;
     if (statement.objectName === 'all') {
       core.statements.clear();
+      this.#gatewaysOwnAreGone();
       core.portals.clear();
     }
     if (statement.objectName === 'all' || statement.objectName === 'temp') core.temporaryTables = new Map();
     this.#stateChanged(true);
     this.#replicate(leg, text);
+  }
+
+  #gatewaysOwnAreGone(): void {
+    this.#core.home.xidPrepared = false;
+    if (this.#core.local) this.#core.local.xidPrepared = false;
   }
 
   /** On the other leg too, when it is there and can be asked. LISTEN opens local, whose writers may notify. */

@@ -28,15 +28,11 @@ export class SimpleQuery {
   readonly #flows: Flows;
   /** Column name by which the appended query's answer is known; no client can guess it. */
   readonly #nonce: Buffer;
-  readonly #xidSuffix: Buffer;
 
   constructor(core: SessionCore, flows: Flows) {
     this.#core = core;
     this.#flows = flows;
-    const name = `causeway_${randomBytes(12).toString('hex')}`;
-    this.#nonce = Buffer.from(name);
-    // On a line of its own, so that a comment at the end of the client's text cannot swallow it.
-    this.#xidSuffix = Buffer.from(`\n;${xidSql} AS ${name}`);
+    this.#nonce = Buffer.from(`causeway_${randomBytes(12).toString('hex')}`);
   }
 
   handle(buffer: Buffer, start: number, length: number): Verdict {
@@ -130,7 +126,8 @@ export class SimpleQuery {
     }
     if (segment.after !== 'xid') return core.forward(leg);
     segment.nonce = this.#nonce;
-    core.send(leg, extendQuery(buffer, start, length, this.#xidSuffix));
+    // On a line of its own, so that a comment at the end of the client's text cannot swallow it.
+    core.send(leg, extendQuery(buffer, start, length, Buffer.from(`\n;${xidSql(leg)} AS ${this.#nonce.toString()}`)));
     return CUT;
   }
 

@@ -14,12 +14,16 @@ import { commandComplete } from '../wire/backend-messages.ts';
 import { writeError } from '../wire/error-fields.ts';
 import { errorFieldsOf, transactionAborted } from './client-error.ts';
 import type { CommitWait } from './commit-wait.ts';
+import type { Leg } from './leg.ts';
 import type { SessionCore } from './session-core.ts';
 
 /** `answer` holds notices and a CommandComplete or ErrorResponse. */
 export type ControlDone = (answer: Buffer, failed: boolean) => void;
 
-export const xidSql = 'SELECT pg_catalog.pg_current_xact_id_if_assigned()::text';
+/** The 64-bit id of the transaction, NULL when it has written nothing. */
+export function xidSql(leg: Leg): string {
+  return leg.serverMajor < 13 ? 'SELECT pg_catalog.txid_current_if_assigned()::text' : 'SELECT pg_catalog.pg_current_xact_id_if_assigned()::text';
+}
 
 export class TransactionControl {
   readonly #core: SessionCore;
@@ -153,7 +157,7 @@ export class TransactionControl {
     const commits = facts.kind === 'commit' && tx.failedOn === undefined;
     const text = facts.kind === 'commit' && tx.failedOn === 'gateway' ? `ROLLBACK${facts.transaction?.chain ? ' AND CHAIN' : ''}` : sql;
     let xid: string | undefined;
-    if (commits && tx.after === 'xid' && tx.begun.source) this.#ask('source', xidSql, (reply) => (xid = reply.rows[0]?.[0] ?? undefined));
+    if (commits && tx.after === 'xid' && tx.begun.source) this.#ask('source', xidSql(this.#core.home), (reply) => (xid = reply.rows[0]?.[0] ?? undefined));
     this.#ask(first, text, (reply) => {
       const committed = commits && !reply.error && reply.tag === 'COMMIT';
       const other = tx.sides.find((side) => side !== first);

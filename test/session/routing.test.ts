@@ -299,6 +299,8 @@ describe('waiting for local', () => {
     await held(q(`INSERT INTO w VALUES (3, 'x') RETURNING k`), 'TDCZ');
     await held([p('', `INSERT INTO w VALUES (4, 'x')`), b('', ''), e(''), s], '12CZ');
     await held([p('', `INSERT INTO w VALUES (5, 'x')`), b('', ''), e(''), p('', `INSERT INTO w VALUES (6, 'x') RETURNING k`), b('', ''), d('P', ''), e(''), s], '12C12TDCZ');
+    await client.ask(q('DISCARD ALL'));
+    await held([p('', `INSERT INTO w VALUES (40, 'x')`), b('', ''), e(''), s], '12CZ');
     await held(q(`INSERT INTO w VALUES (7, 'x'); INSERT INTO w VALUES (8, 'x')`), 'CCZ');
   });
 
@@ -432,6 +434,17 @@ describe('barrier', () => {
     fixture.control.publish({ a: onSource });
     await other.until(() => other.types() === 'TDCZ');
     other.end();
+  });
+
+  it('counts what may have touched a table before it was known', async () => {
+    await client.ask(q('BEGIN'));
+    await client.ask(q('SELECT side FROM a'));
+    fixture.control.publish({ a: onSource });
+    fixture.control.publish({ a: { ...onSource, quiescing: true } });
+    expect(report().length).toBe(1);
+    await client.ask(q('COMMIT'));
+    expect(report().length).toBe(0);
+    fixture.control.publish({ a: onSource });
   });
 
   it('routes a table that a transaction had not touched as it is now, one that it had as it was', async () => {
