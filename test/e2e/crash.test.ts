@@ -57,9 +57,9 @@ describe.each(victims)('kill %s', (victim) => {
     history.phase = point;
     await bringBefore(stack, phase);
     stack.faults.arm(point);
-    const answer = point === 'stream.reread' ? passReread(stack) : passThrough(stack, phase);
+    const answer = point === 'stream.reread' ? Promise.resolve(await passReread(stack)) : passThrough(stack, phase);
     try {
-      await stack.faults.reached(point, REACH_LIMIT_MS);
+      await Promise.race([stack.faults.reached(point, REACH_LIMIT_MS), refusal(answer)]);
       await stack.kill(victim);
     } finally {
       stack.faults.release(point);
@@ -137,8 +137,13 @@ async function untilFresh(stack: Stack): Promise<void> {
   }
 }
 
-/** Sets off what passes the phase's points; its answer may be lost with what is killed. */
-function passThrough(stack: Stack, phase: Phase): Promise<unknown> {
+/** Rejects when the statement is refused before its point was reached; else never settles. */
+function refusal(answer: Promise<Error | undefined>): Promise<never> {
+  return answer.then((error) => (error === undefined ? new Promise<never>(() => undefined) : Promise.reject(error)));
+}
+
+/** Sets off what passes the phase's points. Resolves with the error, which is no surprise once something has been killed. */
+function passThrough(stack: Stack, phase: Phase): Promise<Error | undefined> {
   const statements: Readonly<Record<Phase, string | undefined>> = {
     load: 'START MIGRATION FOR SCHEMA public FROM legacy OPTIONS (copy_grants TRUE, batch_size 400)',
     stream: undefined,
@@ -147,14 +152,15 @@ function passThrough(stack: Stack, phase: Phase): Promise<unknown> {
     abort: 'ABORT MIGRATION ALL',
   };
   const statement = statements[phase];
-  return statement === undefined ? Promise.resolve() : stack.command(statement).catch(() => undefined);
+  if (statement === undefined) return Promise.resolve(undefined);
+  return stack.command(statement).then(() => undefined, (error: unknown) => (error instanceof Error ? error : new Error(String(error))));
 }
 
 /**
  * A row is read again when its change lacks a value and the row is absent: one that is changed after capture has begun and
  * deleted before the copy begins.
  */
-async function passReread(stack: Stack): Promise<void> {
+async function passReread(stack: Stack): Promise<Error | undefined> {
   const source = await stack.direct('source');
   await source.query("INSERT INTO checking VALUES (1000001, 0, repeat('note', 2000))");
   stack.faults.arm('load.after_capture');
@@ -166,7 +172,7 @@ async function passReread(stack: Stack): Promise<void> {
   } finally {
     stack.faults.release('load.after_capture');
   }
-  await answer;
+  return answer;
 }
 
 /** New writes are acknowledged, and all that were acknowledged before are there. */
