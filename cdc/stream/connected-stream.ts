@@ -15,19 +15,18 @@ import type { TableBinding } from '../apply/table-binding.ts';
 import type { Relation } from '../change.ts';
 import { BoundedQueue } from '../flow/bounded-queue.ts';
 import { ReplicationConnection, ReplicationError } from '../postgres/replication-connection.ts';
-import { checkPositions, readSlot } from '../postgres/slot.ts';
+import { checkPositions, readSlot, serverVersion } from '../postgres/slot.ts';
 import { readColumns, readLeaves, readTargetShape } from '../postgres/table-definition.ts';
-import { serverVersion } from '../postgres/slot.ts';
-import { TableLog } from '../spool/table-log.ts';
 import * as fs from 'node:fs';
 import { rereadRows, countRereads } from './reread.ts';
+import { currentLsn, restoreEntries } from './restore-entries.ts';
 import { SharedPipeline } from './shared-pipeline.ts';
 import type { StreamState } from './stream-state.ts';
 import { TableDrain } from './table-drain.ts';
 import type { DrainHooks } from './table-drain.ts';
 import { definitionDifferences } from './table-entry.ts';
 import type { TableEntry } from './table-entry.ts';
-import { moveShared, privateTag, raiseTokens, readStreamRow, readTableRows, saveSource, setMembership, tagShared } from './target-state.ts';
+import { moveShared, privateTag, raiseTokens, readStreamRow, saveSource, setMembership, tagShared } from './target-state.ts';
 import { TransactionRouter } from './transaction-router.ts';
 import type { GatheredUnit } from './transaction-router.ts';
 
@@ -495,45 +494,3 @@ const idleDrain = { isCaughtUp: false, wake: { notify: () => undefined } } as un
 function nameKey(table: { readonly schema: string; readonly name: string }): string {
   return JSON.stringify([table.schema, table.name]);
 }
-
-export async function currentLsn(state: StreamState): Promise<bigint> {
-  const [row] = await state.source.rows({ text: "SELECT (pg_current_wal_insert_lsn() - '0/0'::pg_lsn)::text" });
-  return BigInt(row?.[0] ?? '0');
-}
-
-/** Puts every table where the target and the spool say it is. */
-async function restoreEntries(state: StreamState, applied: bigint): Promise<void> {
-  const rows = new Map((await readTableRows(state.target, state.options.name)).map((row) => [row.tableId, row]));
-  for (const entry of state.entries.values()) {
-    entry.log?.close();
-    entry.log = undefined;
-    entry.sharedPending = 0;
-    entry.spooledChanges = 0;
-    entry.drainedChanges = 0;
-    entry.oldestPendingAtMs = undefined;
-    const row = rows.get(entry.tableId);
-    if (row?.mode === 'shared') {
-      fs.rmSync(state.spool.tableDirectory(entry.tableId), { recursive: true, force: true });
-      entry.mode = 'shared';
-      entry.consistentFrom ??= 0n;
-      continue;
-    }
-    if (entry.mode === 'shared') entry.mode = 'draining';
-    restorePrivate(state, entry, row ?? { lsn: applied, spoolOffset: 0 });
-    if (entry.mode === 'draining') entry.consistentFrom = await currentLsn(state);
-  }
-}
-
-function restorePrivate(state: StreamState, entry: TableEntry, row: { readonly lsn: bigint; readonly spoolOffset: number }): void {
-  const directory = state.spool.tableDirectory(entry.tableId);
-  if (!fs.existsSync(directory) && row.spoolOffset > 0) throw new MigrationError('MIG021', 'The spool of a table is gone: resync needed', { tableName: entry.plan.source.name, detail: directory });
-  entry.log = TableLog.open(directory);
-  if (row.spoolOffset < entry.log.startOffset) {
-    throw new MigrationError('MIG021', 'The spool of a table does not reach its position: resync needed', { tableName: entry.plan.source.name, detail: `spool holds ${entry.log.startOffset} to ${entry.log.endOffset}, needed from ${row.spoolOffset}` });
-  }
-  entry.applied = row.lsn;
-  // A crash of the machine may take the end of a log that had been applied already and not confirmed; positions tell what is new.
-  entry.spoolOffset = Math.min(row.spoolOffset, entry.log.wholeEndOffset);
-  entry.savedOffset = entry.spoolOffset;
-}
-
