@@ -32,4 +32,4 @@ export function processRuntime({ log, metrics, signal }: RuntimeParts): Runtime 
 }
 
 /** A sink for programs that publish no metrics. */
-export const noMetrics: MetricSink = { count: () => undefined, gauge: () => undefined, observe: () => undefined, remove: () => undefined };
+export const noMetrics: MetricSink = { count: () => undefined, gauge: () => undefined, observe: () => undefined, observer: () => () => undefined, remove: () => undefined };

@@ -35,6 +35,8 @@ export interface MetricSink {
   count(name: string, labels: Labels, by?: number): void;
   gauge(name: string, labels: Labels, value: number): void;
   observe(name: string, labels: Labels, value: number): void;
+  /** `observe` with name and labels settled beforehand: for what is measured at every statement. Not for series that are removed. */
+  observer(name: string, labels: Labels): (value: number) => void;
   /** Removes every series of the metric that has these labels (a dropped table). */
   remove(name: string, labels: Labels): void;
 }

@@ -25,6 +25,8 @@ export interface ControlClientOptions {
   readonly fetchSourcePosition: (callback: (lsn: bigint) => void) => void;
   readonly quiesceReport: (tables: readonly string[], epoch: number) => { holding: readonly Holding[]; parked: readonly Parked[] };
   readonly failParked: (sessionIds: readonly string[]) => void;
+  /** The control may be a new process, which knows nothing yet. */
+  readonly onConnected: () => void;
   readonly onCancel: (pid: number, key: string) => void;
 }
 
@@ -32,7 +34,8 @@ export interface ControlClient extends ControlPort {
   run(signal: AbortSignal): Promise<void>;
   /** Resolves with the first snapshot: no client is served before. */
   ready(): Promise<void>;
-  sendMetrics(delta: unknown): void;
+  /** Without a link nothing is asked for: what was counted meanwhile goes out later. */
+  sendMetrics(delta: () => unknown): void;
   forwardCancel(pid: number, key: string): void;
   /** Called when units end, so that a watch is answered at once. */
   unitsChanged(): void;
@@ -130,8 +133,8 @@ class LinkedControl implements ControlClient {
     counts.set(route, (counts.get(route) ?? 0) + 1);
   }
 
-  sendMetrics(delta: unknown): void {
-    this.#link?.send({ type: 'metrics', delta });
+  sendMetrics(delta: () => unknown): void {
+    this.#link?.send({ type: 'metrics', delta: delta() });
   }
 
   forwardCancel(pid: number, key: string): void {
@@ -157,6 +160,7 @@ class LinkedControl implements ControlClient {
         const link = jsonLines<ControlMessage, WorkerMessage>(socket, (message) => this.#receive(message));
         link.send({ type: 'hello', workerId: this.#options.workerId, pid: process.pid });
         this.#link = link;
+        this.#options.onConnected();
         this.#requestLease();
       });
       socket.once('close', () => {

@@ -45,6 +45,7 @@ export async function startControl(runtime: Runtime, metrics: PrometheusMetrics,
       isOperator: (user) => settings.migration.enabled && operators.has(user),
       isHome: async (name) => name === homeServer || sameServer(await addressOf(catalog, name), source),
       openFlow: (name) => openFlow(runtime, handed, catalog, name, source),
+      onWorkerClosed: (workerId) => metrics.forgetWorker(workerId),
       onWorkerMetrics: (workerId, delta) => metrics.absorb(delta as MetricDelta, workerId),
       texts: {
         queryCatalog: async (sql) => query.query(sql),

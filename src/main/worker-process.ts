@@ -15,6 +15,7 @@ import type { HoldingUnit } from '../session/control-port.ts';
 import type { LegConnector, LegTarget } from '../session/services.ts';
 import type { UserEntry } from '../session/users.ts';
 import { makeScramVerifier } from '../wire/scram.ts';
+import { GatewayCounts } from './gateway-counts.ts';
 import { createControlClient } from './control-client.ts';
 import type { ProcessSettings } from './process-settings.ts';
 import { createSourcePosition } from './source-position.ts';
@@ -42,6 +43,7 @@ export async function startWorker(runtime: Runtime, metrics: PrometheusMetrics, 
         parked: gateway?.parkedUnits(tables).map((unit) => ({ sessionId: unit.sessionId, sourcePid: unit.backendPids.source, localPid: unit.backendPids.local, parkedForMs: unit.parkedForMs })) ?? [],
       }),
       failParked: (sessionIds) => void gateway?.failParked(sessionIds),
+      onConnected: () => metrics.exportGaugesAgain(),
       onCancel: (pid, key) => void gateway?.cancel(pid, Buffer.from(key, 'hex')),
     });
     void control.run(runtime.signal);
@@ -57,7 +59,11 @@ export async function startWorker(runtime: Runtime, metrics: PrometheusMetrics, 
       ...(settings.tls === undefined ? {} : { tls: settings.tls }),
     }));
     gateway.onUnitEnded(() => control.unitsChanged());
-    const timer = setInterval(() => control.sendMetrics(metrics.exportDelta()), METRICS_EVERY_MS);
+    const counted = new GatewayCounts(metrics, facts, gateway);
+    const timer = setInterval(() => {
+      counted.update();
+      control.sendMetrics(() => metrics.exportDelta());
+    }, METRICS_EVERY_MS);
     stack.defer(() => clearInterval(timer));
     const owned = stack.move();
     return { [Symbol.asyncDispose]: () => owned.disposeAsync() };

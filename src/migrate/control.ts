@@ -7,6 +7,7 @@
 import type { Actor } from '../../catalog/audit.ts';
 import type { Catalog } from '../../catalog/catalog.ts';
 import type { TableRecord } from '../../catalog/records.ts';
+import { relationKey } from '../../catalog/routing-snapshot.ts';
 import type { VisibleAdvance } from '../../cdc/ports.ts';
 import { routingRelations } from '../../cdc/postgres/relations.ts';
 import { errorKinds, MigrationError } from '../../config/migration-error.ts';
@@ -31,6 +32,7 @@ import { driveTable } from './table-driver.ts';
 import { TableWork } from './table-work.ts';
 import { toMigrationError } from './trouble.ts';
 import { runValidation } from './validation-run.ts';
+import { Turnstile } from './turnstile.ts';
 import { WorkerFleet } from './worker-fleet.ts';
 import type { FleetWorker } from './worker-fleet.ts';
 
@@ -52,6 +54,8 @@ export interface ControlParts {
 
 const SAMPLE_MS = 1_000;
 const RECOVERY_MS = 2_000;
+/** While views are missing on local: how often somebody is taken to have made them there. */
+const VIEWS_MS = 5_000;
 
 export class Control {
   readonly fleet: WorkerFleet;
@@ -71,7 +75,7 @@ export class Control {
       onClosed: parts.onWorkerClosed,
     });
     const publisher = new RoutingPublisher(parts.catalog, this.fleet, (tables) => this.#readRelations(tables));
-    this.#context = { runtime, catalog: parts.catalog, fleet: this.fleet, publisher, flow: (name) => this.#flow(name), limits: parts.limits, activeAttempts: new Set() };
+    this.#context = { runtime, catalog: parts.catalog, fleet: this.fleet, publisher, flow: (name) => this.#flow(name), limits: parts.limits, loads: new Turnstile(parts.limits.maxConcurrentMigrations), activeAttempts: new Set() };
     this.work = new TableWork(runtime, (tableId, signal) => driveTable(this.#context, tableId, this.#hooks(), signal));
   }
 
@@ -101,6 +105,7 @@ export class Control {
     await this.#context.publisher.publish();
     for (const { tableId, state } of await catalog.tables()) if (state !== 'ROLLBACK') this.work.start(tableId);
     this.#loop('recovery', RECOVERY_MS, () => this.#recover());
+    this.#loop('views', VIEWS_MS, () => this.#lookForViews());
     this.#loop('samples', SAMPLE_MS, () => this.#sample());
   }
 
@@ -168,8 +173,21 @@ export class Control {
 
   async #readRelations(tables: readonly TableRecord[]) {
     const flow = await this.#flow(this.#parts.homeServer);
-    const { views, sequences, writeClosure, shadows } = await flow.sourceAdmin.use((client) => routingRelations(client, tables.map((record) => record.source)));
-    return { views, sequences, writeClosure, shadows };
+    const { views, sequences, writeClosure, shadows, storedViews } = await flow.sourceAdmin.use((client) => routingRelations(client, tables.map((record) => record.source)));
+    return { views, sequences, writeClosure, shadows, storedViews, missingOnLocal: await this.#viewsMissing(flow, tables, Object.keys(views)) };
+  }
+
+  /** Keys of the views that local does not have as the source has them; all of them while local cannot be asked. */
+  async #viewsMissing(flow: SourceFlow, tables: readonly TableRecord[], views: readonly string[]): Promise<readonly string[]> {
+    if (views.length === 0) return [];
+    try {
+      const states = await flow.schema.dependants.review(tables);
+      const present = new Set(states.flatMap(({ dependant: { relation }, status }) => (relation !== undefined && status === 'present' ? [relationKey(relation.schema, relation.name)] : [])));
+      return views.filter((view) => !present.has(view));
+    } catch (error) {
+      this.#runtime.log.warn('the views of local could not be read', { error: String(error) });
+      return views;
+    }
   }
 
   /** A barrier belongs to an attempt; the attempt is over with the process that made it. Authority has not moved: `recover` sees to the rest. */
@@ -189,6 +207,14 @@ export class Control {
       else if (state !== 'ROLLBACK') this.work.start(tableId);
     }
     this.#isRecovered = open === 0;
+  }
+
+  async #lookForViews(): Promise<void> {
+    const { publisher } = this.#context;
+    const before = publisher.relations.missingOnLocal ?? [];
+    if (before.length === 0) return;
+    await publisher.refreshRelations();
+    if (publisher.relations.missingOnLocal?.join() !== before.join()) await publisher.publish();
   }
 
   async #sample(): Promise<void> {

@@ -10,6 +10,7 @@ import type { Position } from '../../cdc/change.ts';
 import { dropFenceTriggers, installFence, installFenceSupport, installGuard, readFences, removeFence, removeGuard } from '../../cdc/postgres/fence.ts';
 import { introspectTable } from '../../cdc/postgres/introspect.ts';
 import { planTable } from '../../cdc/postgres/plan-table.ts';
+import { grantSequences } from '../../cdc/postgres/sequence-grants.ts';
 import { advancePairs, pairSequences } from '../../cdc/postgres/sequences.ts';
 import type { SequencePair } from '../../cdc/postgres/sequences.ts';
 import type { ServerAddress } from '../../cdc/postgres/server-address.ts';
@@ -35,7 +36,6 @@ export interface SourceFlowParts {
   readonly token: bigint;
   /** Starts the reverse stream's loop; idempotent. */
   readonly runReverse: () => void;
-  readonly isReverseRunning: () => boolean;
   /** What the stream is to do with conflicts of the table: its option `conflict_strategy`. */
   readonly noteStrategy: (record: TableRecord) => void;
 }
@@ -71,7 +71,6 @@ export class SourceFlow {
   readonly #runtime: Runtime;
   readonly #token: bigint;
   readonly #runReverse: () => void;
-  readonly #isReverseRunning: () => boolean;
   readonly noteStrategy: (record: TableRecord) => void;
 
   constructor(runtime: Runtime, parts: SourceFlowParts) {
@@ -85,7 +84,6 @@ export class SourceFlow {
     this.#catalog = parts.catalog;
     this.#token = parts.token;
     this.#runReverse = parts.runReverse;
-    this.#isReverseRunning = parts.isReverseRunning;
     this.noteStrategy = parts.noteStrategy;
     this.rates = new LoadRates();
     this.sourceAdmin = new AdminConnection(parts.source, 'causeway control');
@@ -101,11 +99,6 @@ export class SourceFlow {
         await client.query('UPDATE causeway.fence SET token = $1 WHERE token <> $1', [String(this.#token)]);
       });
     }
-  }
-
-  /** From the first cutover on. */
-  get isReverseRunning(): boolean {
-    return this.#isReverseRunning();
   }
 
   async warmUp(): Promise<void> {
@@ -239,6 +232,14 @@ export class SourceFlow {
   async findSequences(direction: SequenceDirection, records: readonly TableRecord[]): Promise<readonly SequencePair[]> {
     const tables = records.map((record) => (direction === 'to_local' ? { from: record.source, to: record.target } : { from: record.target, to: record.source }));
     return this.#acrossSides(direction, (from, to) => pairSequences(from, to, tables));
+  }
+
+  /** Privileges on the table's sequences, when the option `copy_grants` asks for those of the table. */
+  async grantSequences(record: TableRecord): Promise<void> {
+    if (record.options['copyGrants'] !== true) return;
+    const pairs = await this.findSequences('to_local', [record]);
+    const skipped = await this.#acrossSides('to_local', (source, local) => grantSequences(source, local, pairs));
+    for (const reason of skipped) this.#runtime.log.warn('a privilege could not be carried', { table: displayName(record.source), reason });
   }
 
   async carrySequences(direction: SequenceDirection, pairs: readonly SequencePair[], margin: number): Promise<void> {

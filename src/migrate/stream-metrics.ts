@@ -9,13 +9,21 @@ export function publishFleetMetrics({ metrics }: Runtime, fleet: WorkerFleet): v
   const { live, silent } = fleet.counts;
   metrics.gauge('scratchbird_gateway_workers', { state: 'live' }, live);
   metrics.gauge('scratchbird_gateway_workers', { state: 'silent' }, silent);
+  // From the start, so that a rate over it has a first value.
+  metrics.count('scratchbird_gateway_serialization_failures_total', { cause: 'barrier' }, 0);
 }
 
 export function publishStreamMetrics(runtime: Runtime, flows: readonly SourceFlow[]): void {
   for (const flow of flows) {
     publishStream(runtime, flow.forward);
-    if (flow.isReverseRunning) publishStream(runtime, flow.reverse);
+    if (hasBegun(flow.reverse)) publishStream(runtime, flow.reverse);
   }
+}
+
+/** A reverse stream that no cutover has asked for is not missing. */
+function hasBegun(stream: ChangeStream): boolean {
+  const { connected, lastError, durable } = stream.health();
+  return connected || lastError !== undefined || durable !== undefined;
 }
 
 function publishStream({ metrics }: Runtime, stream: ChangeStream): void {

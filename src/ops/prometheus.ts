@@ -79,11 +79,14 @@ export class PrometheusMetrics implements MetricSink {
 
   observe(name: string, labels: Labels, value: number): void {
     const family = this.family(name, 'histogram');
+    observeIn(this.cell(family, labels), family.definition.buckets, value);
+  }
+
+  observer(name: string, labels: Labels): (value: number) => void {
+    const family = this.family(name, 'histogram');
     const cell = this.cell(family, labels);
-    if (cell?.counts === undefined || Number.isNaN(value)) return;
-    const bucket = bucketOf(family.definition.buckets, value);
-    cell.counts[bucket] = (cell.counts[bucket] ?? 0) + 1;
-    cell.value += value;
+    const { buckets } = family.definition;
+    return (value) => observeIn(cell, buckets, value);
   }
 
   remove(name: string, labels: Labels): void {
@@ -120,6 +123,11 @@ export class PrometheusMetrics implements MetricSink {
     }
     this.exported = now;
     return { series };
+  }
+
+  /** The next delta holds every gauge again: the process that absorbs them is a new one. */
+  exportGaugesAgain(): void {
+    for (const [key, { family }] of this.exported) if (family.definition.type === 'gauge') this.exported.delete(key);
   }
 
   /** Adds a worker's delta. `workerId` is whatever tells the workers apart; a restarted one is another. */
@@ -215,6 +223,13 @@ function labelIndex(family: Family, label: string): number {
   const index = family.definition.labels.indexOf(label);
   if (index < 0) throw new RangeError(`metric ${family.name} has no label ${label}`);
   return index;
+}
+
+function observeIn(cell: Cell | undefined, bounds: readonly number[], value: number): void {
+  if (cell?.counts === undefined || Number.isNaN(value)) return;
+  const bucket = bucketOf(bounds, value);
+  cell.counts[bucket] = (cell.counts[bucket] ?? 0) + 1;
+  cell.value += value;
 }
 
 /** Index of the first bound that is not below the value; behind the last one for +Inf. */

@@ -134,14 +134,20 @@ test('the scrape configuration asks for what the port serves, and loads the rule
 
 test('every metric that the code counts is in the list, with its labels', () => {
   const calls = ['src', 'cdc', 'catalog'].flatMap((top) => sources(path.join(project, top))).flatMap((file) =>
-    [...fs.readFileSync(file, 'utf8').matchAll(/\.(count|gauge|observe)\(\s*'(scratchbird_\w+)',\s*\{([^}]*)\}/g)].map(([, verb = '', name = '', labels = '']) => ({ file, verb, name, labels })));
+    [...fs.readFileSync(file, 'utf8').matchAll(/\.(count|gauge|observe|observer)\(\s*'(scratchbird_\w+)',\s*\{([^}]*)\}/g)].map(([, verb = '', name = '', labels = '']) => ({ file, verb, name, labels })));
   const verbs = { counter: 'count', gauge: 'gauge', histogram: 'observe' };
   for (const { file, verb, name, labels } of calls) {
     expect(isMetricName(name), `${name} in ${file}`).toBe(true);
     if (!isMetricName(name)) continue;
-    expect(verb, `${name} in ${file}`).toBe(verbs[metricList[name].type]);
+    expect(verb === 'observer' ? 'observe' : verb, `${name} in ${file}`).toBe(verbs[metricList[name].type]);
     if (!labels.includes('...')) expect(labels.split(',').map((label) => label.split(':')[0]?.trim() ?? '').filter((label) => label !== '').toSorted(), `${name} in ${file}`).toEqual(metricList[name].labels.toSorted());
   }
+});
+
+test('every metric of the list is set somewhere, by its own name', () => {
+  const code = ['src', 'cdc', 'catalog'].flatMap((top) => sources(path.join(project, top))).map((file) => fs.readFileSync(file, 'utf8')).join('\n');
+  const set = new Set([...code.matchAll(/\b(?:count|gauge|observe|observer)\(\s*'(scratchbird_\w+)'/g)].map(([, name]) => name));
+  expect(Object.keys(metricList).filter((name) => !set.has(name))).toEqual([]);
 });
 
 function sources(directory: string): string[] {

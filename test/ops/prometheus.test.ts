@@ -192,6 +192,28 @@ describe('workers', () => {
     ]));
   });
 
+  test('a new control is told the gauges again, and nothing is counted twice', async () => {
+    const worker = new PrometheusMetrics();
+    worker.gauge('scratchbird_gateway_connections', {}, 7);
+    worker.count('scratchbird_gateway_connections_total', {}, 9);
+    worker.exportDelta();
+    worker.exportGaugesAgain();
+    const control = new PrometheusMetrics();
+    control.absorb(sent(worker.exportDelta()), 'a');
+    expect(await samples(control)).toEqual(expect.arrayContaining(['scratchbird_gateway_connections 7', 'scratchbird_gateway_connections_total 0']));
+  });
+
+  test('an observer with settled labels counts as `observe` does', async () => {
+    const [one, other] = [new PrometheusMetrics(), new PrometheusMetrics()];
+    const observe = one.observer('scratchbird_gateway_query_seconds', { route: 'local' });
+    for (const seconds of [0.00003, 0.002, 0.02, 11, Number.NaN]) {
+      observe(seconds);
+      other.observe('scratchbird_gateway_query_seconds', { route: 'local' }, seconds);
+    }
+    expect(await samples(one)).toEqual(await samples(other));
+    expect(() => one.observer('scratchbird_gateway_parked', {})).toThrow('is a gauge');
+  });
+
   test('a delta with an unknown metric is refused', () => {
     expect(() => new PrometheusMetrics().absorb({ series: [{ name: 'x', labelValues: [], value: 1 }] }, 'a')).toThrow('unknown metric');
   });

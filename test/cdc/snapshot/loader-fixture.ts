@@ -17,7 +17,7 @@ export function testRuntime(faults = ''): Runtime {
   const log = { debug: silent, info: silent, warn: silent, error: silent, child: () => log };
   return {
     log,
-    metrics: { count: silent, gauge: silent, observe: silent, remove: silent },
+    metrics: { count: silent, gauge: silent, observe: silent, observer: () => silent, remove: silent },
     clock: { now: () => Date.now(), monotonicMs: () => performance.now(), sleep: (ms, signal) => delay(ms, undefined, signal ? { signal } : {}) },
     signal: new AbortController().signal,
     faults: armFaults(faults, undefined),
