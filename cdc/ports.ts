@@ -32,6 +32,8 @@ export interface ChangeStream {
   startDraining(tableId: string): Promise<void>;
   /** `draining`, `shared` or `failed` → `spooling`; resolves once nothing of the table is being applied. */
   pauseTable(tableId: string): Promise<void>;
+  /** A new plan for a table that is spooling or failed, after its definition changed; the table is then `spooling`. */
+  replan(plan: TablePlan): Promise<void>;
   /** Leaves out the change that the table failed on, and goes on; the change is logged as a skipped row. */
   skipFailedChange(tableId: string): Promise<void>;
   status(tableId: string): TableStreamStatus | undefined;

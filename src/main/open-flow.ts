@@ -53,6 +53,8 @@ export async function openFlow(runtime: Runtime, handed: ProcessSettings, catalo
   const noteStrategy = (record: TableRecord): void => void strategies.set(record.tableId, strategyOf(record));
   const flow = new SourceFlow(runtime, { noteStrategy, serverName, source, local, forward, reverse, loader, catalog, token, runReverse });
   await flow.prepare();
+  // Where the user may not make event triggers, definitions are compared at each change instead (RULES 6).
+  await forward.installDdlLog().catch((error: unknown) => runtime.log.info('DDL on the source is not logged in its stream', { reason: String(error) }));
   keepRunning(runtime, forward);
   if (hasReverse) {
     await reverse.restore(await Promise.all(records.filter((record) => record.route.writes === 'local').map((record) => restored(catalog, record, 'reverse'))));

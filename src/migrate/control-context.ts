@@ -2,6 +2,7 @@
 import type { Catalog } from '../../catalog/catalog.ts';
 import type { Runtime } from '../../config/runtime.ts';
 import type { RoutingPublisher } from './routing-publisher.ts';
+import type { Turnstile } from './turnstile.ts';
 import type { SourceFlow } from './source-flow.ts';
 import type { WorkerFleet } from './worker-fleet.ts';
 
@@ -13,6 +14,8 @@ export interface ControlContext {
   /** Connections and streams between one source server and local; opened at first use. */
   readonly flow: (serverName: string) => Promise<SourceFlow>;
   readonly limits: ControlLimits;
+  /** Places for loads that run at once. */
+  readonly loads: Turnstile;
   /** Attempts at a cutover or rollback that this process is making now: recovery leaves them alone. */
   readonly activeAttempts: Set<string>;
 }

@@ -32,4 +32,5 @@ export async function replanTable(context: ControlContext, flow: SourceFlow, rec
   }
   const partitions = definition.partitions.map(({ schema, name }) => ({ schema, name }));
   await context.catalog.changeTable(record.tableId, { details: { ...record.details, plan, partitions, indexesBuilt: local ? old.indexesBuilt : false } });
+  if (flow.forward.status(record.tableId)) await flow.forward.replan(plan);
 }
