@@ -36,6 +36,8 @@ export class PlaceStatement {
 
   /** The route of a whole text, or the verdict to wait with. `control` and single `transaction_control` are not for a leg. */
   route(traits: TextTraits): Route | Verdict {
+    const cursor = this.#cursorSide(traits);
+    if (cursor) return { ...homeRoute, leg: cursor };
     const stop = this.#contextFresh(traits);
     return stop ?? this.#decide(this.#effective(traits));
   }
@@ -104,6 +106,12 @@ export class PlaceStatement {
     if (!core.contextDirty || !traits.needsSearchPath || core.tx?.failedOn !== undefined || core.services.view().trivial) return undefined;
     if (core.unit.segment && core.unit.leg === core.home) return undefined;
     return this.#localLeg.refreshContext();
+  }
+
+  #cursorSide(traits: TextTraits): Side | undefined {
+    const { single } = traits;
+    if (single?.objectName === undefined || (single.kind !== 'fetch' && single.kind !== 'close_cursor')) return undefined;
+    return this.#core.cursors.get(single.objectName);
   }
 
   /** EXECUTE goes where the statement behind the name goes. */

@@ -72,6 +72,8 @@ export abstract class SessionCore {
   /** Grows with whatever may have changed settings or LISTENs on the home leg. */
   stateVersion = 1;
   searchPath: readonly string[] = defaultSearchPath;
+  /** SQL cursors by name: FETCH and CLOSE go where DECLARE went. */
+  readonly cursors = new Map<string, Side>();
   temporaryTables: ReadonlyMap<string, Side> = new Map();
   defaults: { isolation: 'read committed' | 'repeatable read' | 'serializable'; readOnly: boolean } = { isolation: 'read committed', readOnly: false };
   /** Search path, temporary tables or defaults may have changed. */

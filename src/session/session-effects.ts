@@ -45,6 +45,9 @@ export class SessionEffects {
       case 'reset':
         this.#stateChanged(statement.setting === undefined || contextSettings.test(statement.setting.name));
         break;
+      case 'declare_cursor':
+        if (statement.objectName !== undefined) core.cursors.set(statement.objectName, leg.side);
+        break;
       case 'create_temp':
         if (statement.objectName !== undefined) core.temporaryTables = new Map<string, Side>([...core.temporaryTables, [statement.objectName, leg.side]]);
         if (core.tx) core.tx.changedSession = true;

@@ -254,6 +254,15 @@ describe('transactions', () => {
     expect(types(await client.ask([b('', 'bgn'), e(''), b('', 'cmt'), e(''), s]))).toBe('2C2CZ');
   });
 
+  it('fetch from a cursor where it was declared', async () => {
+    for (const sql of ['BEGIN', 'DECLARE cu CURSOR FOR SELECT side FROM a']) expect(types(await client.ask(q(sql)))).toBe('CZ');
+    expect(await value('FETCH 1 FROM cu')).toBe('local');
+    expect(await value('SELECT side FROM b')).toBe('source');
+    expect(types(await client.ask(q('FETCH 1 FROM cu')))).toBe('TCZ');
+    expect(types(await client.ask(q('CLOSE cu')))).toBe('CZ');
+    await client.ask(q('COMMIT'));
+  });
+
   it('answer at Flush inside a block', async () => {
     await client.ask(q('BEGIN'));
     client.messages.length = 0;
