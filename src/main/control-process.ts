@@ -13,6 +13,7 @@ import { processClock } from '../../config/process-runtime.ts';
 import type { Runtime } from '../../config/runtime.ts';
 import type { StatedOptions } from '../../grammar/migration/options.ts';
 import { loadSqlParser } from '../../grammar/sql/parser.ts';
+import { checkAuthority } from '../migrate/authority-check.ts';
 import { Control } from '../migrate/control.ts';
 import { startOpsServer } from '../ops/http.ts';
 import type { MetricDelta, PrometheusMetrics } from '../ops/prometheus.ts';
@@ -31,6 +32,7 @@ export async function startControl(runtime: Runtime, metrics: PrometheusMetrics,
     const key = settings.credentialKey === undefined ? loadOrCreateKey(paths.credentialKey) : credentialKey(Buffer.from(settings.credentialKey, 'base64'));
     const catalog = stack.use(openSqliteCatalog({ file: paths.catalog, key, clock: processClock }));
     await catalog.acquire({ pid: process.pid, host: os.hostname() });
+    await checkAuthority(runtime, catalog, source, handed.local);
     await registerHome(catalog, source, handed);
     const query = stack.use(openCatalogQuery({ file: paths.catalog, clock: processClock }));
     const parser = stack.use(await loadSqlParser());

@@ -21,6 +21,7 @@ export async function endMigration(context: ControlContext, record: TableRecord,
   if (options.dropLocal) await flow.schema.dropTable(record);
   else await flow.unguardLocal([record]);
   await flow.dropFences([record]);
+  await flow.forgetAuthority(record);
   flow.rates.forget(record.tableId);
   await runtime.faults.hit('abort.after_cleanup');
   await catalog.moveState(record.tableId, 'ROLLBACK', 'NOT_STARTED', { trigger: options.trigger, route: { reads: 'source', writes: 'source', ddlBlocked: false, writesBlocked: false, quiescing: false, waitVisible: false, trackWrites: false } });

@@ -219,6 +219,11 @@ export class SourceFlow {
     return from;
   }
 
+  /** The migration has ended on the source: no record of local's having been the authority is left. */
+  async forgetAuthority(record: TableRecord): Promise<void> {
+    await this.localAdmin.use((client) => client.query('DELETE FROM causeway.authority WHERE table_id = $1', [record.tableId]));
+  }
+
   async releaseSource(records: readonly TableRecord[], mark: { readonly epoch: number; readonly attemptId: string }): Promise<Position> {
     const from = await this.position('source');
     await this.#locked(this.localAdmin, 10_000, async (client) => {
