@@ -57,6 +57,10 @@ export interface RoutingSnapshot {
    * A function that is not here and not a known pure one is taken to read and write anything on the source.
    */
   readonly functions?: Readonly<Record<string, FunctionTouches>>;
+  /** Keys of `views` that local does not have as the source has them: statements on them run on the source, while it has their tables. */
+  readonly missingOnLocal?: readonly string[];
+  /** Keys of `views` whose rows, or part of them, are stored: what they show is as old as their REFRESH, which runs where their tables are written. */
+  readonly storedViews?: readonly string[];
 }
 
 export interface FunctionTouches {

@@ -17,7 +17,6 @@ export async function localFindings(source: ClientBase, local: ClientBase, defin
   return [
     ...(await roleFindings(local)),
     ...(await typeFindings(local, definition.requiredTypes)),
-    ...(await functionFindings(source, local, definition)),
     ...versionFindings(definition, settings.version),
     ...(await collationFindings(local, definition)),
     ...(await encodingFindings(source, local)),
@@ -59,24 +58,6 @@ async function typeFindings(local: ClientBase, required: readonly RequiredType[]
       const known = await readJson<{ known: boolean }>(local, 'SELECT to_regtype($1) IS NOT NULL AS known', [quoteTable(type)]);
       if (known[0]?.known !== true) findings.push({ code: 'column_type', severity: 'error', subject, message: 'is a base type outside any extension, and local lacks it', remedy: 'Install it on local, or leave the column out with OPTIONS (columns …).', errorCode: 'MIG012' });
     } else findings.push(...(await sameType(local, type)));
-  }
-  return findings;
-}
-
-/** Functions of the user's that defaults, generated columns, checks and indexes call: the table cannot be made without them. */
-async function functionFindings(source: ClientBase, local: ClientBase, definition: TableDefinition): Promise<Finding[]> {
-  const functions = await withQualifiedNames(source, () => readJson<{ signature: string; definition: string }>(source, `
-    WITH own AS (
-      SELECT 'pg_attrdef'::regclass::oid AS classid, oid AS objid FROM pg_attrdef WHERE adrelid = $1
-      UNION ALL SELECT 'pg_constraint'::regclass, oid FROM pg_constraint WHERE conrelid = $1 AND contype = 'c'
-      UNION ALL SELECT 'pg_class'::regclass, indexrelid FROM pg_index WHERE indrelid = $1)
-    SELECT DISTINCT p.oid::regprocedure::text AS signature, pg_get_functiondef(p.oid) AS definition
-      FROM own JOIN pg_depend d ON d.classid = own.classid AND d.objid = own.objid AND d.refclassid = 'pg_proc'::regclass JOIN pg_proc p ON p.oid = d.refobjid JOIN pg_language l ON l.oid = p.prolang
-     WHERE p.oid >= 16384 AND l.lanname <> 'internal' AND NOT EXISTS (SELECT 1 FROM pg_depend e WHERE e.classid = 'pg_proc'::regclass AND e.objid = p.oid AND e.deptype = 'e') ORDER BY 1`, [definition.oid]));
-  const findings: Finding[] = [];
-  for (const each of functions) {
-    const known = await readJson<{ known: boolean }>(local, 'SELECT to_regprocedure($1) IS NOT NULL AS known', [each.signature]);
-    if (known[0]?.known !== true) findings.push({ code: 'function', severity: 'error', subject: each.signature, message: 'is called by a default, a generated column, a check or an index, and local lacks it', remedy: `On local: ${each.definition.trim()};`, errorCode: 'MIG011' });
   }
   return findings;
 }

@@ -4,6 +4,7 @@ import type { QualifiedName } from '../../catalog/routing-snapshot.ts';
 import { MigrationError } from '../../config/migration-error.ts';
 import type { ErrorCode } from '../../config/migration-error.ts';
 import type { TablePlan } from '../table-plan.ts';
+import { dependantFindings } from './dependant-findings.ts';
 import { findTable, introspectTable } from './introspect.ts';
 import { localFindings } from './local-findings.ts';
 import { planTable } from './plan-table.ts';
@@ -47,6 +48,7 @@ export async function preflightTable(source: ClientBase, local: ClientBase, opti
   findings.push(...tableFindings(definition, options.companions ?? []));
   findings.push(...(await sourceFindings(source, definition, options.whereClause)));
   findings.push(...(await localFindings(source, local, definition, plan, target)));
+  findings.push(...(await dependantFindings(source, local, definition, target, options.companions ?? [])));
   return sortFindings(findings);
 }
 

@@ -7,6 +7,7 @@ import { functionMentionsSql } from './read-behaviour.ts';
 import { readJson } from './read-json.ts';
 
 export interface RoutingRelations extends Pick<RoutingSnapshot, 'views' | 'sequences' | 'writeClosure' | 'shadows'> {
+  readonly storedViews: readonly string[];
   /** Partitions of every level: key → key of the migrated root; they take the root's route. */
   readonly partitions: Readonly<Record<string, string>>;
 }
@@ -23,13 +24,14 @@ const key = (name: QualifiedName): string => relationKey(name.schema, name.name)
 
 /** `tables`: names on the source of every migrated table. One consistent reading needs a REPEATABLE READ transaction of the caller's. */
 export async function routingRelations(client: ClientBase, tables: readonly QualifiedName[]): Promise<RoutingRelations> {
-  if (tables.length === 0) return { views: {}, sequences: {}, writeClosure: {}, shadows: [], partitions: {} };
+  if (tables.length === 0) return { views: {}, sequences: {}, writeClosure: {}, shadows: [], storedViews: [], partitions: {} };
   const names = tables.map(quoteTable);
   const roots = new Set(tables.map(key));
   const partitions = await readPartitionRoots(client, names);
   const migrated = new Set([...roots, ...Object.keys(partitions)]);
+  const { views, storedViews } = await readViewBases(client, migrated);
   return {
-    views: await readViewBases(client, migrated),
+    views, storedViews,
     sequences: await readOwnedSequences(client, names),
     writeClosure: closeWrites(await readWriteEdges(client), (each) => partitions[each] ?? each, roots),
     shadows: await readShadows(client, tables, migrated),
@@ -52,22 +54,26 @@ function nameSql(namespace: string, relation: string): string {
 }
 
 /** Views of views are followed to the tables; the value lists migrated tables only. */
-async function readViewBases(client: ClientBase, migrated: ReadonlySet<string>): Promise<Record<string, string[]>> {
-  const rows = await readJson<{ view: QualifiedName; bases: QualifiedName[] }>(client, `
+async function readViewBases(client: ClientBase, migrated: ReadonlySet<string>): Promise<Pick<RoutingRelations, 'views' | 'storedViews'>> {
+  const rows = await readJson<{ view: QualifiedName; bases: QualifiedName[]; isStored: boolean }>(client, `
     WITH RECURSIVE uses(view, base) AS (
       SELECT DISTINCT r.ev_class, d.refobjid FROM pg_rewrite r JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid AND d.refclassid = 'pg_class'::regclass
         JOIN pg_class v ON v.oid = r.ev_class AND v.relkind IN ('v', 'm') WHERE d.refobjid <> r.ev_class AND r.rulename = '_RETURN'),
     reach(view, base) AS (SELECT view, base FROM uses UNION SELECT r.view, u.base FROM reach r JOIN uses u ON u.view = r.base)
-    SELECT ${nameSql('vn', 'v')} AS view, json_agg(${nameSql('bn', 'b')} ORDER BY bn.nspname, b.relname) AS bases
+    SELECT ${nameSql('vn', 'v')} AS view, json_agg(${nameSql('bn', 'b')} ORDER BY bn.nspname, b.relname) AS bases,
+           v.relkind = 'm' OR EXISTS (SELECT 1 FROM reach o JOIN pg_class m ON m.oid = o.base AND m.relkind = 'm' WHERE o.view = v.oid) AS "isStored"
       FROM reach JOIN pg_class v ON v.oid = reach.view JOIN pg_namespace vn ON vn.oid = v.relnamespace
       JOIN pg_class b ON b.oid = reach.base AND b.relkind IN ('r', 'p', 'f') JOIN pg_namespace bn ON bn.oid = b.relnamespace
-     WHERE vn.nspname NOT IN ('pg_catalog', 'information_schema') GROUP BY vn.nspname, v.relname`);
+     WHERE vn.nspname NOT IN ('pg_catalog', 'information_schema') GROUP BY vn.nspname, v.relname, v.oid, v.relkind`);
   const views: Record<string, string[]> = {};
+  const storedViews: string[] = [];
   for (const row of rows) {
     const bases = row.bases.map(key).filter((base) => migrated.has(base));
-    if (bases.length > 0) views[key(row.view)] = bases;
+    if (bases.length === 0) continue;
+    views[key(row.view)] = bases;
+    if (row.isStored) storedViews.push(key(row.view));
   }
-  return views;
+  return { views, storedViews };
 }
 
 async function readOwnedSequences(client: ClientBase, names: readonly string[]): Promise<Record<string, string>> {

@@ -48,14 +48,14 @@ function* behaviourFindings(definition: TableDefinition): Generator<Finding> {
   for (const trigger of definition.triggers) {
     const writes = trigger.mentions.length === 0 ? '' : `; its function ${trigger.function.schema}.${trigger.function.name} names ${trigger.mentions.map((each) => `${each.schema}.${each.name}`).join(', ')}`;
     const opaque = trigger.language === 'plpgsql' ? '' : ` (language ${trigger.language}: what it does cannot be seen)`;
-    yield { code: 'trigger', severity: opaque === '' && trigger.mentions.length === 0 ? 'info' : 'warning', subject: `${table} ${trigger.name}`, message: `the trigger fires on the side that is the authority${writes}${opaque}`, remedy: 'It must exist on local before cutover; tables that it writes belong to the group.' };
-    if (trigger.enabled === 'A' || trigger.enabled === 'R') yield { code: 'always_trigger', severity: 'warning', subject: `${table} ${trigger.name}`, message: 'is enabled ALWAYS or REPLICA: on local it would fire for applied changes too', remedy: 'Create it on local as an ordinary trigger until cutover.' };
+    yield { code: 'trigger', severity: opaque === '' && trigger.mentions.length === 0 ? 'info' : 'warning', subject: `${table} ${trigger.name}`, message: `the trigger fires on the side that is the authority${writes}${opaque}`, remedy: 'It is made on local with its function; tables that it writes belong to the group.' };
+    if (trigger.enabled === 'A' || trigger.enabled === 'R') yield { code: 'always_trigger', severity: 'warning', subject: `${table} ${trigger.name}`, message: `is enabled ${trigger.enabled === 'A' ? 'ALWAYS: on local it is made as an ordinary trigger' : 'REPLICA: on local it is made disabled'}, or it would fire for applied changes too`, remedy: '' };
   }
   for (const rule of definition.rules) {
-    yield { code: 'rule', severity: 'warning', subject: `${table} ${rule.name}`, message: `the rule rewrites ${rule.event.toUpperCase()}${rule.relations.length === 0 ? '' : ` to ${rule.relations.map((each) => `${each.schema}.${each.name}`).join(', ')}`}; rules are not created on local`, remedy: `On local before cutover: ${rule.definition}` };
+    yield { code: 'rule', severity: 'warning', subject: `${table} ${rule.name}`, message: `the rule rewrites ${rule.event.toUpperCase()}${rule.relations.length === 0 ? '' : ` to ${rule.relations.map((each) => `${each.schema}.${each.name}`).join(', ')}`}; it is made on local too`, remedy: '' };
   }
   if (definition.rowSecurity.enabled) {
-    yield { code: 'row_security', severity: 'warning', subject: table, message: `row security is on${definition.rowSecurity.forced ? ' (FORCE)' : ''} with ${definition.policies.length} policies: the migration's users must bypass it on both sides`, remedy: 'ALTER ROLE … BYPASSRLS; and create the policies on local before cutover.' };
+    yield { code: 'row_security', severity: 'warning', subject: table, message: `row security is on${definition.rowSecurity.forced ? ' (FORCE)' : ''} with ${definition.policies.length} policies: the migration's users must bypass it on both sides`, remedy: 'ALTER ROLE … BYPASSRLS; the policies are made on local, their roles have to be there.' };
   }
 }
 
@@ -75,5 +75,5 @@ function* relationFindings(definition: TableDefinition, companions: readonly Qua
     yield { code: 'inheritance', severity: 'error', subject: table, message: 'is part of an inheritance tree: a statement on the parent reads and writes its children, on one server only', remedy: 'Make it a partitioned table, or ALTER TABLE … NO INHERIT.', errorCode: 'MIG011' };
   }
   if (definition.partitions.length > 0) yield { code: 'partitions', severity: 'info', subject: table, message: `${definition.partitions.length} partitions are created on local with the same bounds; attaching or detaching one during the migration stops it`, remedy: '' };
-  if (definition.views.length > 0) yield { code: 'view', severity: 'info', subject: table, message: `is read by ${definition.views.map((view) => `${view.schema}.${view.name}`).join(', ')}; a statement on a view goes where its tables are`, remedy: 'The views must exist on local before reads move there.' };
+  if (definition.views.length > 0) yield { code: 'view', severity: 'info', subject: table, message: `is read by ${definition.views.map((view) => `${view.schema}.${view.name}`).join(', ')}; a statement on a view goes where its tables are`, remedy: '' };
 }

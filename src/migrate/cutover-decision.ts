@@ -17,6 +17,15 @@ export interface TableFacts {
   readonly validation: { readonly mode: 'full' | 'sample'; readonly passed: boolean; readonly mismatchedRows: number; readonly finishedAt: string } | undefined;
   /** Errors of the preflight of the way back (RULES 17). */
   readonly wayBackFindings: readonly string[];
+  /** Functions, triggers, rules, policies and views of the table that local does not have as the source has them. */
+  readonly missingDependants: readonly MissingDependant[];
+}
+
+export interface MissingDependant {
+  readonly name: string;
+  readonly reason: string;
+  /** `required`: writes would have other effects without it. `useful`: statements on it fail, and nothing else does; FORCE goes without. */
+  readonly weight: 'required' | 'useful';
 }
 
 export interface CutoverWords {
@@ -71,6 +80,10 @@ function conditionsOf(table: TableFacts, facts: CutoverFacts, words: CutoverWord
       block('MIG050', `the way back is not open: ${finding}`, `Remove the cause, or say CUTOVER TABLE ${table.name} NO ROLLBACK.`);
     }
   }
+  for (const missing of table.missingDependants) {
+    if (missing.weight === 'useful' && words.force) continue;
+    block('MIG050', `${missing.name} is not on local as on the source: ${missing.reason}`, `Create it on local as it is on the source (or drop it on the source, if nothing needs it)${missing.weight === 'useful' ? ', or CUTOVER … FORCE to go without it' : ''}.`);
+  }
   return found;
 }
 
@@ -99,6 +112,9 @@ function warningsOf(facts: CutoverFacts, words: CutoverWords): string[] {
   if (words.noRollback) warnings.push('NO ROLLBACK: there is no way back to the source without losing what is written after the cutover.');
   if (words.split) {
     for (const table of facts.tables) for (const tie of table.tiesLeftBehind) warnings.push(`SPLIT: ${tie.reason} between ${table.name} and ${tie.name} is no longer enforced.`);
+  }
+  if (words.force) {
+    for (const table of facts.tables) for (const missing of table.missingDependants) if (missing.weight === 'useful') warnings.push(`FORCE: ${missing.name} will not work: ${missing.reason}`);
   }
   if (facts.workers === 0) warnings.push('no gateway worker is connected.');
   return warnings;

@@ -1,6 +1,7 @@
 /** Makes a migrated table on local, in the order of a migration; every step looks at what exists and may be run again. */
 import type { TableRecord } from '../../catalog/records.ts';
 import type { QualifiedName } from '../../catalog/routing-snapshot.ts';
+import { dropDependantsOf, dropFunctionsOf } from '../../cdc/postgres/create-dependants.ts';
 import { addForeignKeys, buildIndexes, buildKey, createTable, grantAll } from '../../cdc/postgres/build-keys.ts';
 import { planForeignKeys, planSchema } from '../../cdc/postgres/create-schema.ts';
 import type { SchemaPlan } from '../../cdc/postgres/create-schema.ts';
@@ -10,6 +11,7 @@ import { readServerVersion } from '../../cdc/postgres/read-json.ts';
 import type { ServerAddress } from '../../cdc/postgres/server-address.ts';
 import type { TableDefinition } from '../../cdc/postgres/table-definition.ts';
 import type { AdminConnection } from './admin-connection.ts';
+import { LocalDependants } from './local-dependants.ts';
 import { detailsOf } from './table-details.ts';
 
 /** States in which all rows of the table are on local, at one instant with the other such tables. */
@@ -19,15 +21,19 @@ export class LocalSchema {
   readonly #source: AdminConnection;
   readonly #local: AdminConnection;
   readonly #address: ServerAddress;
+  /** What hangs on the tables: functions, triggers, policies, views. */
+  readonly dependants: LocalDependants;
 
   constructor(source: AdminConnection, local: AdminConnection, address: ServerAddress) {
     this.#source = source;
     this.#local = local;
     this.#address = address;
+    this.dependants = new LocalDependants(source, local);
   }
 
   async createTable(record: TableRecord): Promise<void> {
     const { definition, schema } = await this.#plan(record);
+    await this.dependants.makeBefore(record);
     await this.#local.use((client) => createTable(client, definition, detailsOf(record).plan, schema));
   }
 
@@ -59,14 +65,16 @@ export class LocalSchema {
     await this.#local.use((client) => client.query(`ANALYZE ${quoteTable(record.target)}`));
   }
 
-  /** Removes the table from local; foreign keys of other tables to it go with it, and nothing else does. */
+  /** Removes the table from local, with what the migration made over it and the foreign keys of other tables to it; nothing else goes with it. */
   async dropTable(record: TableRecord): Promise<void> {
     await this.#local.transaction(async (client) => {
+      await dropDependantsOf(client, record.target);
       const { rows } = await client.query<{ sql: string }>(
         `SELECT format('ALTER TABLE %s DROP CONSTRAINT %I', c.conrelid::regclass, c.conname) AS sql FROM pg_constraint c
           WHERE c.contype = 'f' AND c.confrelid = to_regclass($1) AND c.conrelid <> c.confrelid AND c.conparentid = 0`, [quoteTable(record.target)]);
       for (const { sql } of rows) await client.query(sql);
       await client.query(`DROP TABLE IF EXISTS ${quoteTable(record.target)}`);
+      await dropFunctionsOf(client, record.target);
     });
   }
 

@@ -8,6 +8,7 @@ import type { TableRecord } from '../../catalog/records.ts';
 import { MigrationError } from '../../config/migration-error.ts';
 import type { ControlContext } from './control-context.ts';
 import { enterDualWrite, leaveDualWrite } from './dual-write.ts';
+import { makeDependants } from './make-dependants.ts';
 import type { SourceFlow } from './source-flow.ts';
 import { detailsOf, displayName } from './table-details.ts';
 import type { TableDetails } from './table-details.ts';
@@ -71,7 +72,17 @@ async function turn(context: ControlContext, record: TableRecord, hooks: DriverH
   }
 }
 
+/** Loads at most `max_concurrent_migrations` tables at once; the others wait their turn in BULK_LOADING. */
 async function load(context: ControlContext, record: TableRecord, signal: AbortSignal): Promise<Next> {
+  const leave = await context.loads.enter(signal);
+  try {
+    return await loadNow(context, record, signal);
+  } finally {
+    leave();
+  }
+}
+
+async function loadNow(context: ControlContext, record: TableRecord, signal: AbortSignal): Promise<Next> {
   const { catalog, runtime } = context;
   const flow = await context.flow(record.sourceServer);
   const details = detailsOf(record);
@@ -136,12 +147,14 @@ async function synchronize(context: ControlContext, record: TableRecord, hooks: 
     // Nothing is applied while indexes are built: they would lock the applier out, and here the rows are those of one instant.
     await flow.forward.pauseTable(record.tableId);
     await flow.schema.buildIndexes(record);
+    await flow.grantSequences(record);
     await runtime.faults.hit('sync.after_indexes');
     await catalog.changeTable(record.tableId, { details: { ...details, indexesBuilt: true } });
     return 'again';
   }
   await untilShared(context, flow, record.tableId, signal);
   await flow.schema.buildForeignKeys(await catalog.tables());
+  await makeDependants(context, flow, record);
   await flow.schema.analyze(record);
   await runtime.faults.hit('sync.after_shared');
   await enterDualWrite(context, record, signal);

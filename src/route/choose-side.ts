@@ -23,6 +23,8 @@ export function chooseSide(text: TextNeeds, writes: boolean, session: SessionCon
 function mixed(needs: readonly Need[], session: SessionContext): Refusal {
   const onlySource = needs.filter((need) => !need.local);
   const onlyLocal = needs.filter((need) => !need.source);
+  const missing = onlySource.filter((need) => need.isMissingView === true);
+  if (missing.length > 0) return refusals.missingView(missing, onlyLocal);
   if (!session.leaseValid && onlySource.every((need) => need.table?.reads === 'local')) return refusals.noLease(onlySource);
   return refusals.bothSides(onlySource, onlyLocal, isHeldBySnapshot(onlySource));
 }

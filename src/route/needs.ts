@@ -20,6 +20,8 @@ export interface Need {
   readonly local: boolean;
   /** Undefined for what is not migrated. */
   readonly table: TableRoute | undefined;
+  /** It is a view that only the source has. */
+  readonly isMissingView?: boolean;
 }
 
 export interface TextNeeds {
@@ -86,7 +88,7 @@ class NeedsGathering {
       case 'temporary': return this.#put({ role, name: `pg_temp.${found.name}`, source: found.leg === 'source', local: found.leg === 'local', table: undefined });
       case 'table': return this.#table(role, found.key, found.table, isRenamed(found.table) ? 'source' : 'both');
       case 'local_name': return this.#table(role, found.key, found.table, 'local');
-      case 'view': return this.#view(role, found.bases);
+      case 'view': return this.#view(role, found.key, found.bases);
       // A sequence goes where the writes of its owner go: two sides must never draw the same value (RULES 13).
       case 'sequence': return this.#key('sequence', found.owner);
       case 'plain': return this.#plain(role, found.key);
@@ -95,8 +97,12 @@ class NeedsGathering {
   }
 
   /** Defining or maintaining a view needs it beside its tables, which are not changed by that. */
-  #view(role: NeedRole, bases: readonly string[]): void {
-    for (const base of bases) this.#key(role === 'define' ? 'plan' : role, base);
+  #view(role: NeedRole, key: string, bases: readonly string[]): void {
+    const { index } = this.#context;
+    // Stored rows are read where they are refreshed.
+    const baseRole = role === 'define' || (role === 'read' && index.isStored(key)) ? 'plan' : role;
+    for (const base of bases) this.#key(baseRole, base);
+    if (role !== 'define' && index.isMissingOnLocal(key)) this.#put({ role: baseRole, name: key, source: true, local: false, table: undefined, isMissingView: true });
   }
 
   #key(role: NeedRole, key: string): void {

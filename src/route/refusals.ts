@@ -17,6 +17,12 @@ export const refusals = {
       : `${capitalise(cutOver(onlySource))}, or split the statement in two.`,
   }),
 
+  missingView: (views: readonly Need[], onlyLocal: readonly Need[]): Refusal => ({
+    type: 'refuse', code: 'MIG080', message: `View ${names(views)} is not on local as it is on the source`,
+    detail: `Its tables, or others of the statement, can only be answered there: ${names(onlyLocal)}.`,
+    hint: 'Create it on local as it is on the source (SHOW MIGRATION ERRORS says why the migration could not); tables that it reads have to be migrated first.',
+  }),
+
   writesOnBothSides: (needs: readonly Need[], side: Side, other: Side): Refusal => ({
     type: 'refuse', code: 'MIG081', message: 'Transaction would write on both sides',
     detail: `It has written on ${sideName(other)}; ${names(needs)} ${needs.length === 1 ? 'is' : 'are'} written on ${sideName(side)}.`,

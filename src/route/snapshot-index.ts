@@ -23,6 +23,8 @@ export class SnapshotIndex {
   /** The tables that a barrier is on for. */
   readonly quiescing: readonly (readonly [string, TableRoute])[];
   readonly #others: ReadonlySet<string>;
+  readonly #missingViews: ReadonlySet<string>;
+  readonly #storedViews: ReadonlySet<string>;
   /** Tables whose name on local differs: by that name. */
   readonly #localNames: ReadonlyMap<string, string>;
 
@@ -32,6 +34,8 @@ export class SnapshotIndex {
     this.waitsForUnknownWrites = tables.some((table) => table.waitVisible) ? 'position' : tables.some((table) => table.trackWrites) ? 'track' : 'none';
     this.quiescing = Object.entries(snapshot.tables).filter(([, table]) => table.quiescing);
     this.#others = new Set([...snapshot.shadows, ...Object.keys(snapshot.writeClosure)]);
+    this.#missingViews = new Set(snapshot.missingOnLocal);
+    this.#storedViews = new Set(snapshot.storedViews);
     this.#localNames = new Map(Object.entries(snapshot.tables).flatMap(([key, table]) => {
       return isRenamed(table) ? [[relationKey(table.local.schema, table.local.name), key] as const] : [];
     }));
@@ -54,6 +58,14 @@ export class SnapshotIndex {
       if (found !== undefined) return found;
     }
     return { type: 'plain', key: relationKey(session.searchPath[0] ?? 'public', name) };
+  }
+
+  isMissingOnLocal(viewKey: string): boolean {
+    return this.#missingViews.has(viewKey);
+  }
+
+  isStored(viewKey: string): boolean {
+    return this.#storedViews.has(viewKey);
   }
 
   /** `name` as in `StatementFacts.functions`: `f` or `schema.f`. */

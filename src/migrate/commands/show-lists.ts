@@ -1,4 +1,5 @@
 /** SHOW MIGRATION PROGRESS, CONFLICTS, ERRORS, GROUPS, WHY, HELP; CHECK MIGRATION; EXPLAIN ROUTE; MIGRATION_ROW_COUNTS. */
+import type { TableRecord } from '../../../catalog/records.ts';
 import { tableGroups } from '../../../cdc/postgres/groups.ts';
 import { findTable, listTables } from '../../../cdc/postgres/introspect.ts';
 import { preflightTable } from '../../../cdc/postgres/preflight.ts';
@@ -6,6 +7,7 @@ import { quoteTable } from '../../../cdc/postgres/quote.ts';
 import { errorKinds, MigrationError } from '../../../config/migration-error.ts';
 import { helpRows } from '../../../grammar/migration/help.ts';
 import type { CheckMigration, ShowConflicts, ShowErrors, ShowHelp, ShowProgress, ShowWhy } from '../../../grammar/migration/statement.ts';
+import { describeState, statesOf } from '../make-dependants.ts';
 import { displayName } from '../table-details.ts';
 import { nextStep, tableStatus } from '../table-status.ts';
 import { table } from './answer.ts';
@@ -73,8 +75,16 @@ export async function showWhy(context: CommandContext, statement: ShowWhy): Prom
   if (stream && stream.pendingRereads > 0) rows.push([`${stream.pendingRereads} rows are to be read again from the source`, 'wait']);
   const validation = await context.catalog.lastValidation(record.tableId);
   if (record.state === 'DUAL_WRITE') rows.push([validation?.passed === false ? `the last validation found ${validation.mismatchedRows} rows that differ` : 'every chunk has to be validated before a cutover', nextStep(record)]);
+  if (record.route.writes === 'source' && record.state !== 'BULK_LOADING') rows.push(...(await whyDependants(context, record)));
   if (rows.length === 0 || record.state === 'BULK_LOADING') rows.push([`the table is ${record.state}`, nextStep(record)]);
   return table('SHOW', [['Why'], ['Next']], rows);
+}
+
+/** What would make the table behave differently on local: it stands in the way of the cutover. */
+async function whyDependants(context: CommandContext, record: TableRecord): Promise<(readonly [string, string])[]> {
+  const flow = await context.flow(record.sourceServer);
+  const states = statesOf(await flow.schema.dependants.review(await context.catalog.tables()), record);
+  return states.filter(({ status }) => status !== 'present').map((state) => [`not on local as on the source: ${describeState(state)}`, 'create it on local as it is on the source'] as const);
 }
 
 export function showHelp(statement: ShowHelp): SuccessfulAnswer {

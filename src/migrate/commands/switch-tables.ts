@@ -4,11 +4,13 @@ import { introspectTable } from '../../../cdc/postgres/introspect.ts';
 import { reverseFindings } from '../../../cdc/postgres/local-findings.ts';
 import { MigrationError } from '../../../config/migration-error.ts';
 import type { Cutover, ExplainCutover, RollbackMigration } from '../../../grammar/migration/statement.ts';
+import type { DependantState } from '../../../cdc/postgres/create-dependants.ts';
 import { cutover } from '../cutover.ts';
 import type { SwitchReport } from '../cutover.ts';
 import { decideCutover } from '../cutover-decision.ts';
-import type { CutoverDecision, CutoverWords, TableFacts } from '../cutover-decision.ts';
+import type { CutoverDecision, CutoverWords, MissingDependant, TableFacts } from '../cutover-decision.ts';
 import { endMigration } from '../end-migration.ts';
+import { statesOf } from '../make-dependants.ts';
 import { rollback } from '../rollback.ts';
 import { detailsOf, displayName } from '../table-details.ts';
 import { table, warning } from './answer.ts';
@@ -46,6 +48,8 @@ export async function cutoverGroup(context: CommandContext, records: readonly Ta
         hint: first.remedy,
       });
     }
+    const flow = await context.flow(fresh[0]?.sourceServer ?? '');
+    await flow.schema.dependants.refreshStoredViews(fresh);
     return { report: await cutover(context, { records: fresh, words, timeoutMs, actor: context.actor }), decision };
   });
 }
@@ -137,11 +141,12 @@ async function decide(context: CommandContext, records: readonly TableRecord[], 
   if (!first) throw new MigrationError('MIG072', 'no table to cut over');
   const flow = await context.flow(first.sourceServer);
   const tables: TableFacts[] = [];
-  for (const record of records) tables.push(await factsOf(context, record, records, words));
+  const dependants = await flow.schema.dependants.review(await context.catalog.tables());
+  for (const record of records) tables.push(await factsOf(context, record, records, words, dependants));
   return decideCutover({ tables, maxLagMs: context.limits.maxLagMs, streamConnected: flow.forward.health().connected, workers: context.fleet.size }, words);
 }
 
-async function factsOf(context: CommandContext, record: TableRecord, moving: readonly TableRecord[], words: CutoverWords): Promise<TableFacts> {
+async function factsOf(context: CommandContext, record: TableRecord, moving: readonly TableRecord[], words: CutoverWords, dependants: readonly DependantState[]): Promise<TableFacts> {
   const flow = await context.flow(record.sourceServer);
   const status = flow.forward.status(record.tableId);
   const validation = await context.catalog.lastValidation(record.tableId);
@@ -157,8 +162,17 @@ async function factsOf(context: CommandContext, record: TableRecord, moving: rea
     unresolvedConflicts: (await context.catalog.conflictCounts(record.tableId)).unresolved,
     tiesLeftBehind: tied.filter((name) => !moving.some((each) => same(each.source, name))).map((name) => ({ name: displayName(name), reason: 'a key, trigger, rule, sequence or partition' })),
     validation: validation?.finishedAt === undefined ? undefined : { mode: validation.mode, passed: validation.passed === true, mismatchedRows: validation.mismatchedRows, finishedAt: validation.finishedAt },
+    missingDependants: missingOf(dependants, record),
     wayBackFindings: wayBack.map((finding) => `${finding.subject} ${finding.message}`),
   };
+}
+
+/** A trigger or function that is not there is missed by every write; another one of the name may be meant so, and FORCE says that it is. */
+function missingOf(states: readonly DependantState[], record: TableRecord): MissingDependant[] {
+  return statesOf(states, record).filter(({ status }) => status !== 'present').map(({ dependant, status, reason }) => ({
+    name: `${dependant.kind} ${dependant.name}`, reason,
+    weight: status !== 'differs' && ['trigger', 'function', 'policy', 'row security'].includes(dependant.kind) ? 'required' : 'useful',
+  }));
 }
 
 async function splitIntoGroups(context: CommandContext, records: readonly TableRecord[]): Promise<readonly (readonly TableRecord[])[]> {
