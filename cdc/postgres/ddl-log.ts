@@ -6,6 +6,8 @@ const ddl = `
 CREATE OR REPLACE FUNCTION causeway.log_ddl() RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $body$
 DECLARE command record;
 BEGIN
+  -- The gateway's own: a fence is switched on and off by ALTER TABLE.
+  IF current_setting('application_name') = 'causeway control' THEN RETURN; END IF;
   FOR command IN SELECT * FROM pg_event_trigger_ddl_commands() LOOP
     CONTINUE WHEN command.object_type NOT IN ('table', 'table column') OR command.schema_name = 'causeway' OR command.schema_name LIKE 'pg\\_temp%';
     INSERT INTO causeway.ddl_log (tag, object_schema, object_name)
