@@ -54,6 +54,9 @@ export interface ControlParts {
 
 const SAMPLE_MS = 1_000;
 const RECOVERY_MS = 2_000;
+const VALIDATION_CHECK_MS = 5_000;
+/** A table that waits for its automatic cutover, and whose validation failed, is looked at again after this. */
+const VALIDATION_RETRY_MS = 60_000;
 /** While views are missing on local: how often somebody is taken to have made them there. */
 const VIEWS_MS = 5_000;
 
@@ -107,6 +110,7 @@ export class Control {
     this.#loop('recovery', RECOVERY_MS, () => this.#recover());
     this.#loop('views', VIEWS_MS, () => this.#lookForViews());
     this.#loop('samples', SAMPLE_MS, () => this.#sample());
+    this.#loop('validations', VALIDATION_CHECK_MS, () => this.#validateDue());
   }
 
   async stop(): Promise<void> {
@@ -223,12 +227,22 @@ export class Control {
     publishStreamMetrics(this.#runtime, await this.#openFlows());
   }
 
+  /** `validation_interval`: again and again; `auto_cutover`: until the table is ready. */
+  async #validateDue(): Promise<void> {
+    const now = this.#runtime.clock.now();
+    for (const record of await this.#parts.catalog.tables()) {
+      if (record.state !== 'DUAL_WRITE' && record.state !== 'CUTOVER_READY') continue;
+      const interval = record.options['validationIntervalMs'];
+      const isWaiting = record.options['autoCutover'] === true && record.state === 'DUAL_WRITE';
+      if (typeof interval !== 'number' && !isWaiting) continue;
+      const last = await this.#parts.catalog.lastValidation(record.tableId);
+      const sinceMs = last?.finishedAt === undefined ? Infinity : now - Date.parse(last.finishedAt);
+      if (sinceMs >= (typeof interval === 'number' ? interval : VALIDATION_RETRY_MS)) this.#once(`validate ${record.tableId}`, () => this.#autoValidate(record));
+    }
+  }
+
   #hooks() {
     return {
-      onDualWrite: (record: TableRecord) => {
-        const interval = record.options['validationIntervalMs'];
-        if (typeof interval === 'number' || record.options['autoCutover'] === true) this.#once(`validate ${record.tableId}`, () => this.#autoValidate(record));
-      },
       onCutoverReady: (record: TableRecord) => this.#once(`cutover ${record.tableId}`, () => this.#autoCutover(record)),
       onWindowEnd: (record: TableRecord) => this.#once(`complete ${record.tableId}`, () => this.work.alone([record.tableId], 'COMPLETE MIGRATION', () => completeTable(this.#context, record))),
     };

@@ -18,8 +18,6 @@ import { isLocalTrouble, toMigrationError } from './trouble.ts';
 type Next = 'again' | 'watch' | 'stop';
 
 export interface DriverHooks {
-  /** The table has reached DUAL_WRITE: validation may follow by itself. */
-  onDualWrite(record: TableRecord): void;
   /** `auto_cutover`: the table is CUTOVER_READY and within `cutover_lag_threshold`. */
   onCutoverReady(record: TableRecord): void;
   /** The rollback window has run out. */
@@ -61,7 +59,7 @@ async function turn(context: ControlContext, record: TableRecord, hooks: DriverH
     case 'BULK_LOADING':
       return load(context, record, signal);
     case 'SYNCHRONIZING':
-      return synchronize(context, record, hooks, signal);
+      return synchronize(context, record, signal);
     case 'DUAL_WRITE':
     case 'CUTOVER_READY':
       return watchDualWrite(context, record, hooks);
@@ -133,7 +131,7 @@ async function loadNow(context: ControlContext, record: TableRecord, signal: Abo
   return 'again';
 }
 
-async function synchronize(context: ControlContext, record: TableRecord, hooks: DriverHooks, signal: AbortSignal): Promise<Next> {
+async function synchronize(context: ControlContext, record: TableRecord, signal: AbortSignal): Promise<Next> {
   const { catalog, runtime } = context;
   const flow = await context.flow(record.sourceServer);
   const details = detailsOf(record);
@@ -158,8 +156,6 @@ async function synchronize(context: ControlContext, record: TableRecord, hooks: 
   await flow.schema.analyze(record);
   await runtime.faults.hit('sync.after_shared');
   await enterDualWrite(context, record, signal);
-  const fresh = await catalog.table(record.tableId);
-  if (fresh) hooks.onDualWrite(fresh);
   return 'again';
 }
 
