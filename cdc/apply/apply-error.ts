@@ -1,4 +1,5 @@
 /** What can go wrong while a unit of changes is applied, sorted by what is to be done about it. */
+import { MigrationError } from '../../config/migration-error.ts';
 import { sqlstateOf } from '../postgres/connect.ts';
 import type { ChangeRecord } from './change-record.ts';
 import { keyJson, newRow, oldRow } from './change-record.ts';
@@ -40,6 +41,8 @@ const retryStates = new Set(['40P01', '40001', '55P03']);
 
 export function remedyOf(error: unknown): ErrorRemedy {
   if (error instanceof ChangeFailure) return 'fail';
+  // The change that the conflict is about is found as any other that cannot be applied.
+  if (error instanceof MigrationError && error.category === 'CONFLICT') return 'replay';
   const state = sqlstateOf(error);
   if (state === undefined) return 'reconnect';
   if (retryStates.has(state)) return 'retry';

@@ -20,7 +20,9 @@ export interface TableMeta {
   readonly tableId: string;
   readonly columns: readonly BaselineColumn[] | undefined;
   /** Text form of `txid_current_snapshot()`: changes that it saw are in the copy (keyless tables). */
-  readonly baseSnapshot: string | undefined;
+  readonly baseSnapshot?: string | undefined;
+  /** Conflicts count from transactions that commit here or later (RULES 25); as `formatLsn` writes it. */
+  readonly consistentFrom?: string | undefined;
 }
 
 export type BaselineColumn = Pick<Relation['columns'][number], 'name' | 'typeOid' | 'typmod'>;

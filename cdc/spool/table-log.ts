@@ -49,7 +49,7 @@ export class TableLog {
 
   /** Opens the log, cutting a torn tail; makes it when there is none. */
   static open(directory: string, segmentBytes = 64 * 1024 * 1024): TableLog {
-    fs.mkdirSync(directory, { recursive: true });
+    if (fs.mkdirSync(directory, { recursive: true }) !== undefined) syncDirectory(path.dirname(directory));
     const log = new TableLog(directory, segmentBytes);
     log.#recover();
     return log;

@@ -84,7 +84,7 @@ class PostgresStream implements PostgresChangeStream {
   readonly #pauseWanted = new Map<TableEntry, boolean>();
 
   #newEntry(plan: TablePlan): TableEntry {
-    const meta = this.#state.spool.readMeta(plan.tableId) ?? { tableId: plan.tableId, columns: undefined, baseSnapshot: undefined };
+    const meta = this.#state.spool.readMeta(plan.tableId) ?? { tableId: plan.tableId, columns: undefined };
     return new TableEntry(plan, this.#options.direction === 'forward', meta);
   }
 
@@ -131,7 +131,7 @@ class PostgresStream implements PostgresChangeStream {
     const connected = await ConnectedStream.open(this.#state);
     this.#connected = connected;
     try {
-      for (const [entry, isWanted] of this.#pauseWanted) if (isWanted && entry.mode === 'shared') void connected.pipeline.order(() => connected.leave(entry)).catch(() => undefined);
+      for (const [entry, isWanted] of this.#pauseWanted) if (isWanted && entry.mode === 'shared') void connected.pipeline.order(() => connected.drains.leave(entry)).catch(() => undefined);
       this.#pauseWanted.clear();
       await connected.run(signal);
     } finally {
@@ -180,7 +180,7 @@ class PostgresStream implements PostgresChangeStream {
     state.spool.forget(plan.tableId);
     await forgetTable(state.target, name, plan.tableId);
     const entry = this.#newEntry(plan);
-    entry.meta = { tableId: plan.tableId, columns: await readColumns(state.source, plan.source), baseSnapshot: undefined };
+    entry.meta = { tableId: plan.tableId, columns: await readColumns(state.source, plan.source) };
     state.spool.writeMeta(entry.meta);
     state.spool.advance(state.durable);
     const { text, values } = setMembership(name, plan.tableId, 'private', 0n, token);
@@ -240,12 +240,18 @@ class PostgresStream implements PostgresChangeStream {
     const entry = state.entry(tableId);
     this.#pauseWanted.delete(entry);
     if (entry.mode === 'draining' || entry.mode === 'shared') return;
+    // The copy may hold rows from any instant before now.
+    state.setConsistentFrom(entry, await currentLsn(state));
+    await this.#drain(entry);
+  }
+
+  async #drain(entry: TableEntry): Promise<void> {
+    const state = this.#state;
     entry.shape = await readTargetShape(state.target, entry.plan.target);
-    entry.consistentFrom = await currentLsn(state);
     entry.error = undefined;
     entry.failedChange = undefined;
     entry.mode = 'draining';
-    this.#connected?.startDrain(entry);
+    this.#connected?.drains.start(entry);
     state.markers.check();
   }
 
@@ -258,12 +264,12 @@ class PostgresStream implements PostgresChangeStream {
         this.#pauseWanted.set(entry, true);
         return;
       }
-      await connected.pipeline.order(async () => (entry.mode === 'shared' ? connected.leave(entry) : undefined));
+      await connected.pipeline.order(async () => (entry.mode === 'shared' ? connected.drains.leave(entry) : undefined));
       return;
     }
     entry.mode = 'spooling';
     entry.error = undefined;
-    await this.#connected?.endDrain(entry);
+    await this.#connected?.drains.endDrain(entry);
     // It may have joined in between.
     if ((entry.mode as TableStreamStatus['mode']) === 'shared') await this.pauseTable(tableId);
   }
@@ -274,7 +280,7 @@ class PostgresStream implements PostgresChangeStream {
       throw new MigrationError('MIG074', 'The table has not failed on a single change', { tableName: entry.plan.source.name });
     }
     entry.skip.add(entry.failedChange);
-    await this.startDraining(tableId);
+    await this.#drain(entry);
   }
 
   async replan(plan: TablePlan): Promise<void> {

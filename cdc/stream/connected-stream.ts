@@ -10,39 +10,26 @@ import type { Statement } from '../apply/apply-connection.ts';
 import { Applier } from '../apply/applier.ts';
 import type { ApplyOutcome } from '../apply/applier.ts';
 import type { ChangeRecord } from '../apply/change-record.ts';
-import { keyJson, newRow, oldRow } from '../apply/change-record.ts';
 import type { TableBinding } from '../apply/table-binding.ts';
 import type { Relation } from '../change.ts';
 import { BoundedQueue } from '../flow/bounded-queue.ts';
 import { ReplicationConnection, ReplicationError } from '../postgres/replication-connection.ts';
 import { checkPositions, readSlot, serverVersion } from '../postgres/slot.ts';
-import { readColumns, readLeaves, readTargetShape } from '../postgres/table-definition.ts';
-import * as fs from 'node:fs';
-import { rereadRows, countRereads } from './reread.ts';
+import { readLeaves, readTargetShape } from '../postgres/table-definition.ts';
+import { Confirmation } from './confirmation.ts';
+import { countRereads, rereadRows } from './reread.ts';
 import { currentLsn, restoreEntries } from './restore-entries.ts';
 import { SharedPipeline } from './shared-pipeline.ts';
 import type { StreamState } from './stream-state.ts';
-import { TableDrain } from './table-drain.ts';
-import type { DrainHooks } from './table-drain.ts';
-import { definitionDifferences } from './table-entry.ts';
+import { TableDrains } from './table-drains.ts';
 import type { TableEntry } from './table-entry.ts';
-import { moveShared, privateTag, raiseTokens, readStreamRow, saveSource, setMembership, tagShared } from './target-state.ts';
+import { moveShared, privateTag, raiseTokens, readStreamRow, saveSource, tagShared } from './target-state.ts';
 import { TransactionRouter } from './transaction-router.ts';
 import type { GatheredUnit } from './transaction-router.ts';
 
 const TICK_MS = 1000;
-const IDLE_SAVE_MS = 30_000;
-const IDLE_SAVE_BYTES = 16n * 1024n * 1024n;
 const BATCH_BYTES = 4 * 1024 * 1024;
 const LOCK_TIMEOUT_MS = 2000;
-const JOIN_HOLD_MS = 2000;
-/** A drain this close to the end of its log is waited for at a boundary. */
-const JOIN_HOLD_BYTES = 1024 * 1024;
-
-interface RunningDrain {
-  readonly drain: TableDrain;
-  readonly done: Promise<void>;
-}
 
 export class ConnectedStream {
   readonly #state: StreamState;
@@ -53,22 +40,17 @@ export class ConnectedStream {
   readonly router: TransactionRouter;
   readonly pipeline: SharedPipeline;
   readonly #queue: BoundedQueue;
-  readonly #drains = new Map<TableEntry, RunningDrain>();
-  readonly #joining = new Set<TableEntry>();
+  readonly drains: TableDrains;
+  readonly #confirmation: Confirmation;
   readonly #byName = new Map<string, TableEntry>();
   readonly #byPartition = new Map<number, TableEntry>();
   readonly #abort = new AbortController();
-  #hasTraffic = false;
-  #isSaving = false;
-  #isTicking = false;
-  #savedAtMs: number;
 
   private constructor(state: StreamState, replication: ReplicationConnection, connection: ApplyConnection, sharedFrom: bigint) {
     this.#state = state;
     this.#runtime = state.runtime;
     this.#replication = replication;
     this.#connection = connection;
-    this.#savedAtMs = state.runtime.clock.monotonicMs();
     this.#applier = this.#newApplier(connection);
     this.#queue = new BoundedQueue(state.options.limits.bufferBytes, () => replication.pause(), () => replication.resume());
     this.router = new TransactionRouter({
@@ -83,9 +65,19 @@ export class ConnectedStream {
       isSpoolFull: () => state.isSpoolFull,
       onApplied: (unit, outcome) => this.#count(unit.records, outcome),
       onVisible: (unit, isSaved) => this.#onVisible(unit, isSaved),
-      onRouted: () => this.#wakeDrains(),
+      onRouted: () => this.drains.wake(),
       onRereads: (outcome) => this.#onRereads(outcome),
     });
+    const shared = { signal: this.#abort.signal, pipeline: this.pipeline, router: this.router };
+    this.drains = new TableDrains(state, {
+      ...shared,
+      newApplier: (own) => this.#newApplier(own),
+      count: (records, outcome) => this.#count(records, outcome),
+      onBypass: (entry, lsn) => this.#onBypass(entry, lsn),
+      reread: (entry, own) => this.#reread(entry, own),
+      commitDurably: (boundary, statements) => this.#savePosition(boundary, [{ text: 'SET LOCAL synchronous_commit = on' }, ...statements]),
+    });
+    this.#confirmation = new Confirmation(state, { ...shared, savePosition: (boundary) => this.#savePosition(boundary, []), sendFeedback: () => this.#sendFeedback() });
   }
 
   /** Reads and checks saved state, and starts streaming. */
@@ -129,8 +121,9 @@ export class ConnectedStream {
     await this.readRoutes();
     for (const entry of state.entries.values()) {
       if (entry.mode === 'shared' || entry.mode === 'draining') entry.shape = await readTargetShape(state.target, entry.plan.target);
+      entry.pendingRereads = await countRereads(state.target, entry.tableId);
     }
-    state.isCaughtUp = (entry) => this.#isCaughtUp(entry);
+    state.isCaughtUp = (entry) => this.drains.isCaughtUp(entry);
     await this.#replication
       .start({ slotName: state.options.slotName, publicationName: state.options.publicationName, from: confirmed }, {
         onBlock: (block) => {
@@ -146,7 +139,7 @@ export class ConnectedStream {
         throw new MigrationError('MIG023', undefined, { cause: error, detail: error instanceof Error ? error.message : String(error) });
       });
     state.isConnected = true;
-    for (const entry of state.entries.values()) if (entry.mode === 'draining') this.startDrain(entry);
+    for (const entry of state.entries.values()) if (entry.mode === 'draining') this.drains.start(entry);
   }
 
   /** Until aborted; throws what ended it. */
@@ -167,10 +160,9 @@ export class ConnectedStream {
     this.#abort.abort();
     this.pipeline.end(new MigrationError('MIG023'));
     this.#replication.close();
-    for (const { drain } of this.#drains.values()) drain.wake.notify();
-    await Promise.all([...this.#drains.values()].map(({ done }) => done));
+    await this.drains.end();
     await this.#connection.close();
-    while (this.#isTicking) await this.#runtime.clock.sleep(5);
+    while (this.#confirmation.isTicking) await this.#runtime.clock.sleep(5);
     for (const entry of state.entries.values()) entry.log?.close();
   }
 
@@ -216,18 +208,17 @@ export class ConnectedStream {
   #onVisible(unit: GatheredUnit, isSaved: boolean): void {
     const state = this.#state;
     for (const marker of unit.markers) state.markers.seen(marker.token, marker.lsn);
-    if (unit.hasTraffic) this.#hasTraffic = true;
+    if (unit.hasTraffic) this.#confirmation.onTraffic();
     if (isSaved) {
       state.resume = unit.endLsn;
-      this.#savedAtMs = this.#runtime.clock.monotonicMs();
-      this.#hasTraffic = false;
+      this.#confirmation.onSaved();
     }
     const isAdvance = unit.endLsn > state.visible || unit.transactionIds.length > 0;
     if (!isAdvance && unit.markers.length === 0) return;
     if (unit.endLsn > state.visible) state.visible = unit.endLsn;
     state.tell({ position: { type: 'postgresql_lsn', lsn: state.visible }, transactionIds: unit.transactionIds });
     state.markers.check();
-    this.#scheduleJoins();
+    this.drains.scheduleJoins();
   }
 
   #count(records: readonly ChangeRecord[], outcome: ApplyOutcome): void {
@@ -272,215 +263,27 @@ export class ConnectedStream {
     const { options } = state;
     entry.pendingRereads = await rereadRows({ source: state.source, connection, tag: privateTag(options.name, entry.tableId), token: options.token }, entry.plan, entry.shape);
     entry.rereadsDone += 1;
-    if (entry.consistentFrom !== undefined) entry.consistentFrom = await currentLsn(state);
+    if (entry.consistentFrom !== undefined) state.setConsistentFrom(entry, await currentLsn(state));
     state.markers.check();
   }
 
-  // Tables by themselves
-
-  startDrain(entry: TableEntry): void {
-    if (this.#drains.has(entry) || this.#abort.signal.aborted) return;
-    let drain: TableDrain | undefined;
-    const done = this.#openDrain(entry, (made) => (drain = made)).then(
-      () => {
-        this.#drains.delete(entry);
-        if (entry.mode === 'failed') this.#onFailed(entry);
-        // It was told to go on while it was ending.
-        else if (entry.mode === 'draining') this.startDrain(entry);
-      },
-      (error: unknown) => {
-        this.#drains.delete(entry);
-        this.pipeline.fail(error instanceof Error ? error : new Error(String(error)));
-      },
-    );
-    const running: RunningDrain = { get drain() { return drain ?? idleDrain; }, done };
-    this.#drains.set(entry, running);
-  }
-
-  async #openDrain(entry: TableEntry, made: (drain: TableDrain) => void): Promise<void> {
-    const { options } = this.#state;
-    const connection = await ApplyConnection.open(options.target, `causeway ${options.name} ${entry.plan.target.name}`.slice(0, 63), {
-      token: options.token, synchronousCommit: options.synchronousCommit ?? 'off', lockTimeoutMs: LOCK_TIMEOUT_MS,
-    });
-    try {
-      entry.pendingRereads = await countRereads(connection, entry.tableId);
-      const drain = new TableDrain(this.#runtime, entry, this.#newApplier(connection), this.#drainHooks(connection));
-      made(drain);
-      await drain.run(this.#abort.signal);
-    } finally {
-      await connection.close();
-    }
-  }
-
-  #drainHooks(connection: ApplyConnection): DrainHooks {
-    const state = this.#state;
-    return {
-      streamName: state.options.name,
-      token: state.options.token,
-      batchChanges: state.options.limits.batchChanges,
-      presentDifferences: async (entry) => {
-        const columns = await readColumns(state.source, entry.plan.source);
-        return columns ? definitionDifferences(entry.plan, entry.meta.columns, { columns: columns.map((column) => ({ ...column, inKey: false })) }) : ['the table is gone'];
-      },
-      onApplied: (_entry, records, outcome) => this.#count(records, outcome),
-      onBypass: (entry, lsn) => this.#onBypass(entry, lsn),
-      onSchemaChange: (entry, lsn, differences) => state.options.onSchemaChange(entry.tableId, { position: { type: 'postgresql_lsn', lsn }, differences }),
-      onSkipped: (entry, record) => state.options.onSkipped?.({
-        tableId: entry.tableId, key: keyJson(record.table, record.newAt >= 0 ? newRow(record) : oldRow(record)),
-        position: { type: 'postgresql_lsn', lsn: record.transaction.commitLsn }, error: entry.error,
-      }),
-      readRereads: (entry) => this.#reread(entry, connection),
-      onProgress: () => {
-        state.markers.check();
-        this.#scheduleJoins();
-      },
-    };
-  }
-
-  #onFailed(entry: TableEntry): void {
-    this.#state.markers.check();
-    this.#state.options.onError(entry.tableId, entry.error ?? new MigrationError('MIG090'));
-  }
-
-  /** Resolves once the table's drain has ended, its mode having been changed before. */
-  async endDrain(entry: TableEntry): Promise<void> {
-    const running = this.#drains.get(entry);
-    running?.drain.wake.notify();
-    await running?.done;
-  }
-
-  #wakeDrains(): void {
-    for (const [entry, { drain }] of this.#drains) if (entry.log && entry.spoolOffset < entry.log.wholeEndOffset) drain.wake.notify();
-  }
-
-  #isCaughtUp(entry: TableEntry): boolean {
-    const running = this.#drains.get(entry);
-    const { log } = entry;
-    return running?.drain.isCaughtUp === true && log !== undefined && !log.hasPending && entry.spoolOffset >= log.endOffset && entry.pendingRereads === 0;
-  }
-
-  #scheduleJoins(): void {
-    for (const entry of this.#drains.keys()) {
-      const { log } = entry;
-      if (!log || entry.mode !== 'draining' || this.#joining.has(entry) || entry.pendingRereads > 0) continue;
-      if (log.endOffset - entry.spoolOffset > JOIN_HOLD_BYTES) continue;
-      if (entry.consistentFrom === undefined || this.#state.visible < entry.consistentFrom) continue;
-      this.#joining.add(entry);
-      this.pipeline.order(() => this.#join(entry)).catch(() => undefined).finally(() => this.#joining.delete(entry));
-    }
-  }
-
-  /**
-   * At a boundary, with nothing in flight: the log is complete up to it, and what is left of it is waited for. Position, membership and
-   * the end of the log's use commit together (RULES 4), and durably: the log is deleted after it.
-   */
-  async #join(entry: TableEntry): Promise<void> {
-    const state = this.#state;
-    if (!(await this.#holdFor(entry))) return;
-    const boundary = this.router.unit.endLsn;
-    if (this.#runtime.faults.armed) await this.#runtime.faults.hit('stream.join_shared');
-    await this.#commitDurably(boundary, [setMembership(state.options.name, entry.tableId, 'shared', boundary, state.options.token)]);
-    entry.mode = 'shared';
-    entry.error = undefined;
-    entry.sharedPending = 0;
-    entry.oldestPendingAtMs = undefined;
-    await this.endDrain(entry);
-    entry.log?.remove();
-    entry.log = undefined;
-    this.router.forgetRoutes();
-    state.markers.check();
-    this.#runtime.log.info('table joined the shared applier', { stream: state.options.name, tableId: entry.tableId });
-  }
-
-  async #holdFor(entry: TableEntry): Promise<boolean> {
-    const until = this.#runtime.clock.monotonicMs() + JOIN_HOLD_MS;
-    while (!this.#isCaughtUp(entry)) {
-      const running = this.#drains.get(entry);
-      if (!running || entry.mode !== 'draining' || this.#runtime.clock.monotonicMs() > until || this.#abort.signal.aborted) return false;
-      running.drain.wake.notify();
-      await this.#runtime.clock.sleep(2);
-    }
-    return entry.mode === 'draining';
-  }
-
-  /** Takes a shared table out at a boundary; its changes go to a fresh log from there on. */
-  async leave(entry: TableEntry): Promise<void> {
-    const state = this.#state;
-    const boundary = this.router.unit.endLsn;
-    fs.rmSync(state.spool.tableDirectory(entry.tableId), { recursive: true, force: true });
-    const log = state.openLog(entry);
-    await this.#commitDurably(boundary, [setMembership(state.options.name, entry.tableId, 'private', boundary, state.options.token)]);
-    entry.log = log;
-    entry.applied = boundary;
-    entry.spoolOffset = 0;
-    entry.savedOffset = 0;
-    entry.spooledChanges = 0;
-    entry.drainedChanges = 0;
-    entry.mode = 'spooling';
-    this.router.forgetRoutes();
-  }
-
-  async #commitDurably(boundary: bigint, statements: readonly Statement[]): Promise<void> {
-    const opening = [this.#move(boundary), { text: 'SET LOCAL synchronous_commit = on' }, ...statements];
-    await this.#applier.apply(this.#applier.prepare({ records: [], opening, closing: [], endsTransaction: true, lsn: boundary }));
+  async #savePosition(boundary: bigint, statements: readonly Statement[]): Promise<void> {
+    await this.#applier.apply(this.#applier.prepare({ records: [], opening: [this.#move(boundary), ...statements], closing: [], endsTransaction: true, lsn: boundary }));
     this.#state.resume = boundary;
   }
 
-  // What the source may forget (RULES 8)
-
   async #tick(): Promise<void> {
-    if (this.#isTicking) return;
-    this.#isTicking = true;
-    try {
-      this.#saveIdle();
-      await this.#confirm();
-      this.#sendFeedback();
-    } catch (error) {
-      if (!this.#abort.signal.aborted) this.pipeline.fail(error instanceof Error ? error : new Error(String(error)));
-    } finally {
-      this.#isTicking = false;
+    this.#retryRereads();
+    await this.#confirmation.tick();
+  }
+
+  /** Rows that a unique key was in the way of, or that an earlier process left on the list. */
+  #retryRereads(): void {
+    this.drains.wakeForRereads();
+    for (const entry of this.#state.entries.values()) {
+      if (entry.mode !== 'shared' || entry.pendingRereads === 0) continue;
+      this.pipeline.order(async () => (entry.mode === 'shared' && entry.pendingRereads > 0 ? this.#reread(entry, this.#connection) : undefined)).catch(() => undefined);
     }
-  }
-
-  /** Writes a position that moved past changes of no shared table; seldom while only appliers write, or two streams would keep each other busy. */
-  #saveIdle(): void {
-    const state = this.#state;
-    const behind = state.visible - state.resume;
-    const isDue = this.#hasTraffic || behind > IDLE_SAVE_BYTES || this.#runtime.clock.monotonicMs() - this.#savedAtMs > IDLE_SAVE_MS;
-    if (behind <= 0n || !isDue || this.#isSaving) return;
-    this.#isSaving = true;
-    this.pipeline
-      .order(async () => {
-        const boundary = this.router.unit.endLsn;
-        await this.#applier.apply(this.#applier.prepare({ records: [], opening: [this.#move(boundary)], closing: [], endsTransaction: true, lsn: boundary }));
-        state.resume = boundary;
-        this.#hasTraffic = false;
-        this.#savedAtMs = this.#runtime.clock.monotonicMs();
-      })
-      .catch(() => undefined)
-      .finally(() => (this.#isSaving = false));
-  }
-
-  async #confirm(): Promise<void> {
-    const state = this.#state;
-    const { faults } = this.#runtime;
-    const applied = state.resume;
-    if (state.spoolError || [...state.entries.values()].some((entry) => entry.log?.hasPending === true)) return;
-    const spooled = this.router.unit.endLsn;
-    const logs = [...state.entries.values()].flatMap((entry) => (entry.log ? [{ entry, log: entry.log, offset: entry.savedOffset }] : []));
-    if (applied <= state.durable && logs.every(({ offset, log }) => offset <= log.startOffset)) return;
-    if (faults.armed) await faults.hit('stream.before_spool_fsync');
-    for (const { log } of logs) await log.sync();
-    if (faults.armed) await faults.hit('stream.after_spool_fsync');
-    // One synchronous commit makes everything that this side committed before it durable.
-    if ((state.options.synchronousCommit ?? 'off') !== 'on') await state.target.rows({ text: "SELECT pg_logical_emit_message(true, 'causeway', '')" });
-    const confirmed = applied < spooled ? applied : spooled;
-    state.spool.advance(confirmed);
-    for (const { entry, log, offset } of logs) if (entry.log === log) log.dropBefore(offset);
-    if (faults.armed) await faults.hit('stream.before_confirm');
-    if (confirmed > state.durable) state.durable = confirmed;
-    const slot = await state.source.use((client) => readSlot(client, state.options.slotName));
-    state.retainedBytes = slot?.retainedBytes;
   }
 
   #sendFeedback(): void {
@@ -488,8 +291,6 @@ export class ConnectedStream {
     this.#replication.sendFeedback(visible > durable ? visible : durable, durable, this.#runtime.clock.now());
   }
 }
-
-const idleDrain = { isCaughtUp: false, wake: { notify: () => undefined } } as unknown as TableDrain;
 
 function nameKey(table: { readonly schema: string; readonly name: string }): string {
   return JSON.stringify([table.schema, table.name]);

@@ -31,7 +31,7 @@ export async function restoreEntries(state: StreamState, applied: bigint): Promi
     }
     if (entry.mode === 'shared') entry.mode = 'draining';
     restorePrivate(state, entry, row ?? { lsn: applied, spoolOffset: 0 });
-    if (entry.mode === 'draining') entry.consistentFrom = await currentLsn(state);
+    if (entry.mode === 'draining') entry.consistentFrom ??= await currentLsn(state);
   }
 }
 

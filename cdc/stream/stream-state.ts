@@ -1,6 +1,7 @@
 /** What one change stream knows between its connections: its tables, its positions, and who wants to hear of them. */
 import type { Runtime } from '../../config/runtime.ts';
 import { MigrationError } from '../../config/migration-error.ts';
+import { formatLsn } from '../change.ts';
 import type { VisibleAdvance } from '../ports.ts';
 import type { SqlClient } from '../postgres/sql-client.ts';
 import type { Spool } from '../spool/spool.ts';
@@ -52,6 +53,13 @@ export class StreamState {
     if (entry.pendingRereads > 0 || entry.mode === 'spooling' || this.visible < lsn) return 'waiting';
     if (entry.mode === 'shared') return 'reached';
     return entry.applied >= lsn || this.isCaughtUp(entry) ? 'reached' : 'waiting';
+  }
+
+  /** Kept on disk: a table that was put back to draining by a conflict must meet it again after a restart. */
+  setConsistentFrom(entry: TableEntry, lsn: bigint): void {
+    entry.consistentFrom = lsn;
+    entry.meta = { ...entry.meta, consistentFrom: formatLsn(lsn) };
+    this.spool.writeMeta(entry.meta);
   }
 
   openLog(entry: TableEntry): TableLog {

@@ -2,6 +2,7 @@
  * One table in a stream. Mode moves: spooling → draining → shared; shared → spooling (pause) or draining (an error: the table tries
  * by itself and fails at exactly the change at fault); draining → failed; failed → draining or spooling.
  */
+import { parseLsn } from '../change.ts';
 import type { Relation } from '../change.ts';
 import type { TableStreamStatus } from '../ports.ts';
 import type { BaselineColumn, TableMeta } from '../spool/spool.ts';
@@ -55,6 +56,7 @@ export class TableEntry {
     this.mode = 'spooling';
     this.intervals = [];
     this.hasIntervals = false;
+    this.consistentFrom = meta.consistentFrom === undefined ? undefined : parseLsn(meta.consistentFrom);
   }
 
   get tableId(): string {

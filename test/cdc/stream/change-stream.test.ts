@@ -211,6 +211,42 @@ test('rows written behind the stream are conflicts, with both images', async () 
   expect(later).toMatchObject([{ kind: 'update_missing', key: '["2"]' }, { kind: 'delete_missing', key: '["3"]' }]);
 });
 
+test('strategies: the target may win, the newer may win, and a conflict may stop the table', async () => {
+  await both('CREATE TABLE w (id int PRIMARY KEY, v text); CREATE TABLE n (id int PRIMARY KEY, at timestamptz, v text); CREATE TABLE f (id int PRIMARY KEY, v text)');
+  await stop();
+  options = { ...options, conflictStrategy: (id) => (id === 'id-w' ? { kind: 'target_wins' } : id === 'id-n' ? { kind: 'timestamp_wins', column: 'at' } : { kind: 'fail' }) };
+  make();
+  start();
+  const plans = [await share('w'), await share('n'), await share('f')] as const;
+  await target.query("INSERT INTO w VALUES (1, 'local'); INSERT INTO n VALUES (1, '2024-02-01', 'local'), (2, '2024-01-01', 'local'); INSERT INTO f VALUES (2, 'local')");
+  await source.query("INSERT INTO w VALUES (1, 'remote'), (2, 'two'); INSERT INTO n VALUES (1, '2024-01-01', 'remote'), (2, '2024-02-01', 'remote')");
+  await source.query("INSERT INTO f VALUES (1, 'one')");
+  await source.query("INSERT INTO f VALUES (2, 'remote')");
+  await source.query("INSERT INTO w VALUES (3, 'three'); INSERT INTO f VALUES (3, 'three')");
+  await until('f failed', () => failures.length > 0);
+  await caughtUp(plans[0], plans[1]);
+  expect((await target.query<{ v: string }>('SELECT v FROM w ORDER BY id')).rows.map((row) => row.v)).toEqual(['local', 'two', 'three']);
+  expect((await target.query<{ v: string }>('SELECT v FROM n ORDER BY id')).rows.map((row) => row.v)).toEqual(['local', 'remote']);
+  expect((await target.query<{ v: string }>('SELECT v FROM f ORDER BY id')).rows.map((row) => row.v)).toEqual(['one', 'local']);
+  expect(stream.status(plans[2].tableId)).toMatchObject({ mode: 'failed', error: { code: 'MIG030' } });
+});
+
+test('rows that a process left to be read again are read by the next', async () => {
+  await both('CREATE TABLE t (id int PRIMARY KEY, v text)');
+  start();
+  const plan = await share('t');
+  await source.query("INSERT INTO t VALUES (1, 'one'), (2, 'two')");
+  await caughtUp(plan);
+  await stop();
+  await target.query("DELETE FROM t WHERE id = 2; INSERT INTO causeway.reread VALUES ('id-t', '[\"2\"]', '0/1')");
+  make();
+  stream.restore([{ plan, mode: 'shared', intervals: [] }]);
+  start();
+  await until('connected', () => stream.health().connected);
+  await caughtUp(plan);
+  await same('t');
+});
+
 test('positions and membership survive a restart; nothing is repeated', async () => {
   await both('CREATE TABLE a (id int PRIMARY KEY, v int); CREATE TABLE b (id int PRIMARY KEY, v int)');
   start();
