@@ -3,10 +3,11 @@ import type { ClientBase } from 'pg';
 import { relationKey } from '../../catalog/routing-snapshot.ts';
 import type { QualifiedName, RoutingSnapshot } from '../../catalog/routing-snapshot.ts';
 import { quoteTable } from './quote.ts';
+import { readFunctionTouches } from './function-touches.ts';
 import { functionMentionsSql } from './read-behaviour.ts';
 import { readJson } from './read-json.ts';
 
-export interface RoutingRelations extends Pick<RoutingSnapshot, 'views' | 'sequences' | 'writeClosure' | 'shadows'> {
+export interface RoutingRelations extends Pick<RoutingSnapshot, 'views' | 'sequences' | 'writeClosure' | 'shadows' | 'functions'> {
   readonly storedViews: readonly string[];
   /** Partitions of every level: key → key of the migrated root; they take the root's route. */
   readonly partitions: Readonly<Record<string, string>>;
@@ -24,7 +25,7 @@ const key = (name: QualifiedName): string => relationKey(name.schema, name.name)
 
 /** `tables`: names on the source of every migrated table. One consistent reading needs a REPEATABLE READ transaction of the caller's. */
 export async function routingRelations(client: ClientBase, tables: readonly QualifiedName[]): Promise<RoutingRelations> {
-  if (tables.length === 0) return { views: {}, sequences: {}, writeClosure: {}, shadows: [], storedViews: [], partitions: {} };
+  if (tables.length === 0) return { views: {}, sequences: {}, writeClosure: {}, shadows: [], storedViews: [], functions: {}, partitions: {} };
   const names = tables.map(quoteTable);
   const roots = new Set(tables.map(key));
   const partitions = await readPartitionRoots(client, names);
@@ -35,6 +36,7 @@ export async function routingRelations(client: ClientBase, tables: readonly Qual
     sequences: await readOwnedSequences(client, names),
     writeClosure: closeWrites(await readWriteEdges(client), (each) => partitions[each] ?? each, roots),
     shadows: await readShadows(client, tables, migrated),
+    functions: await readFunctionTouches(client),
     partitions,
   };
 }
@@ -68,8 +70,9 @@ async function readViewBases(client: ClientBase, migrated: ReadonlySet<string>):
   const views: Record<string, string[]> = {};
   const storedViews: string[] = [];
   for (const row of rows) {
-    const bases = row.bases.map(key).filter((base) => migrated.has(base));
-    if (bases.length === 0) continue;
+    // The others of its tables count too: a view over both sides can be answered by neither once one has moved.
+    const bases = row.bases.map(key);
+    if (!bases.some((base) => migrated.has(base))) continue;
     views[key(row.view)] = bases;
     if (row.isStored) storedViews.push(key(row.view));
   }

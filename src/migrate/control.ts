@@ -177,8 +177,8 @@ export class Control {
 
   async #readRelations(tables: readonly TableRecord[]) {
     const flow = await this.#flow(this.#parts.homeServer);
-    const { views, sequences, writeClosure, shadows, storedViews } = await flow.sourceAdmin.use((client) => routingRelations(client, tables.map((record) => record.source)));
-    return { views, sequences, writeClosure, shadows, storedViews, missingOnLocal: await this.#viewsMissing(flow, tables, Object.keys(views)) };
+    const { views, storedViews, ...others } = await flow.sourceAdmin.use((client) => routingRelations(client, tables.map((record) => record.source)));
+    return { views, storedViews, ...others, missingOnLocal: await this.#viewsMissing(flow, tables, Object.keys(views)) };
   }
 
   /** Keys of the views that local does not have as the source has them; all of them while local cannot be asked. */

@@ -7,7 +7,7 @@ import { detailsOf } from './table-details.ts';
 import type { WorkerFleet } from './worker-fleet.ts';
 
 /** What the source's own catalog says about the relations around the migrated tables; see `RoutingSnapshot`. */
-export type RoutingRelations = Pick<RoutingSnapshot, 'views' | 'sequences' | 'writeClosure' | 'shadows' | 'missingOnLocal' | 'storedViews'>;
+export type RoutingRelations = Pick<RoutingSnapshot, 'views' | 'sequences' | 'writeClosure' | 'shadows' | 'missingOnLocal' | 'storedViews' | 'functions'>;
 
 export const noRelations: RoutingRelations = { views: {}, sequences: {}, writeClosure: {}, shadows: [] };
 

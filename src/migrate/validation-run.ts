@@ -48,7 +48,7 @@ export async function runValidation(context: ControlContext, request: Validation
   const finished = conclude(started, report, new Date(runtime.clock.now()).toISOString());
   await catalog.putValidation(finished);
   await catalog.putValidationChunks(finished.validationId, report.chunks.map((chunk, chunkNo) => ({
-    chunkNo, lowerBound: undefined, upperBound: undefined, sourceChecksum: undefined, localChecksum: undefined,
+    chunkNo, lowerBound: JSON.stringify(chunk.range), upperBound: undefined, sourceChecksum: undefined, localChecksum: undefined,
     rowCount: chunk.rowsSource, position: chunk.result === 'equal' ? { type: 'postgresql_lsn', lsn: chunk.position } : undefined,
   })));
   await catalog.appendHistory({ tableId: record.tableId, eventType: 'validation', details: { mode: finished.mode, passed: finished.passed, rows: report.rowsSource, mismatches: finished.mismatchedRows, durationMs: report.durationMs } });
@@ -74,7 +74,7 @@ async function compare(context: ControlContext, flow: SourceFlow, request: Valid
   ]);
   try {
     const report = await validateTable({
-      source, local, plan, signal, maxListed: request.repair === undefined ? 100 : 10_000, monotonicMs: () => runtime.clock.monotonicMs(),
+      source, local, plan, signal, authority: record.route.writes, maxListed: request.repair === undefined ? 100 : 10_000, monotonicMs: () => runtime.clock.monotonicMs(),
       mode: request.percent >= 100 ? { type: 'full' } : { type: 'sample', percent: request.percent, seed: runtime.clock.now() % 1_000_000 },
       settle: async () => {
         const token = await stream.writeMarker();
