@@ -1,7 +1,8 @@
 /** One captured change on its way to a target: places in a buffer, not values. */
 import { latin1, readTuple, skipValue, uint16, uint32, valueKind } from '../postgres/pgoutput.ts';
 import type { RowRef } from './row-set.ts';
-import type { BoundColumn, TableBinding } from './table-binding.ts';
+import type { BoundColumn } from './bound-table.ts';
+import type { TableBinding } from './table-binding.ts';
 
 export interface SourceTransaction {
   readonly transactionId: number;

@@ -12,7 +12,8 @@ import { hasUnchanged } from '../postgres/pgoutput.ts';
 import { completedRow, keyOf, mergeRows, newRow, oldRow, presentColumns } from './change-record.ts';
 import type { ChangeRecord, RowRecord, TruncateRecord } from './change-record.ts';
 import type { RowRef } from './row-set.ts';
-import type { BoundColumn, TableBinding } from './table-binding.ts';
+import type { BoundColumn } from './bound-table.ts';
+import type { TableBinding } from './table-binding.ts';
 
 export type Step = SetStep | SingleStep | TruncateStep;
 

@@ -14,7 +14,8 @@ import { encodeRows } from './row-set.ts';
 import type { RowRef } from './row-set.ts';
 import { keylessRowStatement } from './statements.ts';
 import type { SetStatement } from './statements.ts';
-import type { BoundColumn, TableBinding } from './table-binding.ts';
+import type { BoundColumn } from './bound-table.ts';
+import type { TableBinding } from './table-binding.ts';
 
 export interface StepRun {
   /** From the consistency point on, counts must fit; before it any row may already be as it is to become (RULES 25). */

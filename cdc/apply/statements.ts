@@ -6,7 +6,7 @@
  */
 import { createHash } from 'node:crypto';
 import { quoteName } from '../postgres/connect.ts';
-import type { BoundColumn, TableBinding } from './table-binding.ts';
+import type { BoundColumn, BoundTable } from './bound-table.ts';
 
 export interface SetStatement {
   /** Of the prepared statement: the same text has the same name. */
@@ -39,9 +39,7 @@ export interface TableStatements {
   moveKey(present: readonly BoundColumn[]): SetStatement;
 }
 
-type Unbuilt = Omit<TableBinding, 'statements'>;
-
-export function buildStatements(table: Unbuilt): TableStatements {
+export function buildStatements(table: BoundTable): TableStatements {
   const all = table.columns;
   const names = all.map((column) => column.quoted).join(', ');
   const select = `SELECT ${all.map((column) => `s.${column.quoted}`).join(', ')} FROM ${source(all)}`;
@@ -91,25 +89,25 @@ function source(columns: readonly BoundColumn[], ordinal = false): string {
     : `(SELECT ${typed.join(', ')} FROM (SELECT ${streamed} OFFSET 0) AS u) AS s`;
 }
 
-function sameKey(table: Unbuilt): string {
+function sameKey(table: BoundTable): string {
   return table.keyColumns.map((column) => `t.${column.quoted} = s.${column.quoted}`).join(' AND ');
 }
 
-function isKey(table: Unbuilt, column: BoundColumn): boolean {
+function isKey(table: BoundTable, column: BoundColumn): boolean {
   return table.keyColumns.some((key) => key.plan.name === column.plan.name);
 }
 
-function settable(table: Unbuilt, columns: readonly BoundColumn[]): readonly BoundColumn[] {
+function settable(table: BoundTable, columns: readonly BoundColumn[]): readonly BoundColumn[] {
   return columns.filter((column) => !isKey(table, column) && !table.shape.identityAlways.has(column.plan.name));
 }
 
-function onConflict(table: Unbuilt): string {
+function onConflict(table: BoundTable): string {
   const columns = settable(table, table.columns);
   if (columns.length === 0) return 'NOTHING';
   return `UPDATE SET ${columns.map((column) => `${column.quoted} = EXCLUDED.${column.quoted}`).join(', ')}`;
 }
 
-function updateStatement(table: Unbuilt, present: readonly BoundColumn[]): SetStatement {
+function updateStatement(table: BoundTable, present: readonly BoundColumn[]): SetStatement {
   const columns = [...table.keyColumns, ...settable(table, present)];
   // A table of nothing but its key still has to tell whether the row is there.
   const set = settable(table, present).map((column) => `${column.quoted} = s.${column.quoted}`);
@@ -118,17 +116,17 @@ function updateStatement(table: Unbuilt, present: readonly BoundColumn[]): SetSt
   return prepared(`UPDATE ${table.targetName} AS t SET ${set.join(', ')} FROM ${source(columns)} WHERE ${sameKey(table)}`, columns);
 }
 
-function missingStatement(table: Unbuilt): SetStatement {
+function missingStatement(table: BoundTable): SetStatement {
   const key = table.keyColumns;
   return prepared(`SELECT s.causeway_ordinal FROM ${source(key, true)} WHERE NOT EXISTS (SELECT FROM ${table.targetName} AS t WHERE ${sameKey(table)})`, key);
 }
 
-function fetchStatement(table: Unbuilt): SetStatement {
+function fetchStatement(table: BoundTable): SetStatement {
   const values = table.columns.map((column) => `t.${column.quoted}`).join(', ');
   return prepared(`SELECT s.causeway_ordinal, ${values} FROM ${source(table.keyColumns, true)} JOIN ${table.targetName} AS t ON ${sameKey(table)}`, table.keyColumns);
 }
 
-function moveStatement(table: Unbuilt, present: readonly BoundColumn[]): SetStatement {
+function moveStatement(table: BoundTable, present: readonly BoundColumn[]): SetStatement {
   const key = table.keyColumns;
   const set = present.map((column, index) => `${column.quoted} = $${key.length + index + 1}::text::${column.plan.type}`);
   const where = key.map((column, index) => `t.${column.quoted} = $${index + 1}::text::${column.plan.type}`);
@@ -136,7 +134,7 @@ function moveStatement(table: Unbuilt, present: readonly BoundColumn[]): SetStat
 }
 
 /** One row of a keyless table by all its values; parameters: the old values, then (update) the new ones, as single texts. */
-export function keylessRowStatement(table: Unbuilt, operation: 'update' | 'delete', known: readonly BoundColumn[], present: readonly BoundColumn[]): string {
+export function keylessRowStatement(table: BoundTable, operation: 'update' | 'delete', known: readonly BoundColumn[], present: readonly BoundColumn[]): string {
   const same = known.map((column, index) => `t.${column.quoted}::text IS NOT DISTINCT FROM $${index + 1}::text::${column.plan.type}::text`);
   const row = `SELECT t.tableoid, t.ctid FROM ${table.targetName} AS t WHERE ${same.join(' AND ')} LIMIT 1`;
   const target = `(t.tableoid, t.ctid) = (${row})`;
@@ -146,7 +144,7 @@ export function keylessRowStatement(table: Unbuilt, operation: 'update' | 'delet
 }
 
 /** Reads rows of the source again by key: the same columns, filtered as the copy was. */
-export function rereadStatement(table: Unbuilt): SetStatement {
+export function rereadStatement(table: BoundTable): SetStatement {
   const { schema, name } = table.plan.source;
   const values = table.columns.map((column) => `t.${column.quoted}`).join(', ');
   const filter = table.plan.where === undefined ? '' : ` WHERE (${table.plan.where})`;

@@ -4,36 +4,12 @@
  */
 import type { Relation } from '../change.ts';
 import { quoteName, quoteTable } from '../postgres/connect.ts';
-import type { PlannedColumn, TablePlan } from '../table-plan.ts';
+import type { TablePlan } from '../table-plan.ts';
+import type { BoundColumn, BoundTable, TargetShape } from './bound-table.ts';
 import { buildStatements } from './statements.ts';
 import type { TableStatements } from './statements.ts';
 
-export interface BoundColumn {
-  readonly plan: PlannedColumn;
-  /** Place in the relation's tuples. */
-  readonly at: number;
-  readonly quoted: string;
-}
-
-/** What the target's catalog says of the table. */
-export interface TargetShape {
-  /** GENERATED ALWAYS AS IDENTITY: cannot be set by UPDATE. */
-  readonly identityAlways: ReadonlySet<string>;
-  readonly generated: ReadonlySet<string>;
-}
-
-export interface TableBinding {
-  readonly plan: TablePlan;
-  readonly relation: Relation;
-  readonly columns: readonly BoundColumn[];
-  readonly keyColumns: readonly BoundColumn[];
-  /** Places of the key's values in tuples, in the key's order; empty for keyless tables. */
-  readonly keyPlaces: readonly number[];
-  /** True when equal keys always have equal text, so that changes may be folded (RULES 5). */
-  readonly foldable: boolean;
-  readonly mayLeaveOut: boolean;
-  readonly targetName: string;
-  readonly shape: TargetShape;
+export interface TableBinding extends BoundTable {
   readonly statements: TableStatements;
 }
 

@@ -1,7 +1,7 @@
 /** Questions about one table's definition that the change path asks the catalogs. */
 import type { QualifiedName } from '../../catalog/routing-snapshot.ts';
 import { MigrationError } from '../../config/migration-error.ts';
-import type { TargetShape } from '../apply/table-binding.ts';
+import type { TargetShape } from '../apply/bound-table.ts';
 import type { BaselineColumn } from '../spool/spool.ts';
 import type { TablePlan } from '../table-plan.ts';
 import { quoteTable } from './connect.ts';

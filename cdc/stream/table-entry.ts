@@ -8,7 +8,7 @@ import type { TableStreamStatus } from '../ports.ts';
 import type { BaselineColumn, TableMeta } from '../spool/spool.ts';
 import type { TableLog } from '../spool/table-log.ts';
 import type { TablePlan } from '../table-plan.ts';
-import type { TargetShape } from '../apply/table-binding.ts';
+import type { TargetShape } from '../apply/bound-table.ts';
 import { isAuthoritative, sawTransaction } from './authority.ts';
 import type { AuthorityInterval } from './authority.ts';
 

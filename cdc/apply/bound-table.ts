@@ -1,0 +1,31 @@
+/** A plan's columns by their places in a relation's tuples: what SQL is built from and rows are read by. */
+import type { Relation } from '../change.ts';
+import type { PlannedColumn, TablePlan } from '../table-plan.ts';
+
+export interface BoundColumn {
+  readonly plan: PlannedColumn;
+  /** Place in the relation's tuples. */
+  readonly at: number;
+  readonly quoted: string;
+}
+
+/** What the target's catalog says of the table. */
+export interface TargetShape {
+  /** GENERATED ALWAYS AS IDENTITY: cannot be set by UPDATE. */
+  readonly identityAlways: ReadonlySet<string>;
+  readonly generated: ReadonlySet<string>;
+}
+
+export interface BoundTable {
+  readonly plan: TablePlan;
+  readonly relation: Relation;
+  readonly columns: readonly BoundColumn[];
+  readonly keyColumns: readonly BoundColumn[];
+  /** Places of the key's values in tuples, in the key's order; empty for keyless tables. */
+  readonly keyPlaces: readonly number[];
+  /** True when equal keys always have equal text, so that changes may be folded (RULES 5). */
+  readonly foldable: boolean;
+  readonly mayLeaveOut: boolean;
+  readonly targetName: string;
+  readonly shape: TargetShape;
+}
