@@ -186,7 +186,11 @@ export class Control {
     if (views.length === 0) return [];
     try {
       const states = await flow.schema.dependants.review(tables);
-      const present = new Set(states.flatMap(({ dependant: { relation }, status }) => (relation !== undefined && status === 'present' ? [relationKey(relation.schema, relation.name)] : [])));
+      const present = new Set(states.flatMap(({ dependant: { relation, tables: bases }, status }) => {
+        // Once local is the authority for all its tables, a view may be changed there.
+        const isOwn = status === 'differs' && bases.every((base) => tables.some(({ source, route }) => source.schema === base.schema && source.name === base.name && route.writes === 'local'));
+        return relation !== undefined && (status === 'present' || isOwn) ? [relationKey(relation.schema, relation.name)] : [];
+      }));
       return views.filter((view) => !present.has(view));
     } catch (error) {
       this.#runtime.log.warn('the views of local could not be read', { error: String(error) });

@@ -82,7 +82,7 @@ function conditionsOf(table: TableFacts, facts: CutoverFacts, words: CutoverWord
   }
   for (const missing of table.missingDependants) {
     if (missing.weight === 'useful' && words.force) continue;
-    block('MIG050', `${missing.name} is not on local as on the source: ${missing.reason}`, `Create it on local as it is on the source (or drop it on the source, if nothing needs it)${missing.weight === 'useful' ? ', or CUTOVER … FORCE to go without it' : ''}.`);
+    block('MIG050', `${missing.name} is not on local as on the source: ${missing.reason}`, `Remove what is in its way, and CUTOVER makes it; or create it on local as it is on the source; or drop it on the source if nothing needs it${missing.weight === 'useful' ? ', or CUTOVER … FORCE to go without it' : ''}.`);
   }
   return found;
 }

@@ -40,6 +40,7 @@ export async function cutoverTables(context: CommandContext, statement: Cutover)
 export async function cutoverGroup(context: CommandContext, records: readonly TableRecord[], words: CutoverWords, timeoutMs: number | undefined): Promise<{ report: SwitchReport; decision: CutoverDecision }> {
   return context.work.alone(records.map((record) => record.tableId), 'CUTOVER', async () => {
     const fresh = await Promise.all(records.map(async (record) => (await context.catalog.table(record.tableId)) ?? record));
+    await makeAgain(context, fresh);
     const decision = await decide(context, fresh, words);
     const [first, ...others] = decision.blocking;
     if (first) {
@@ -52,6 +53,16 @@ export async function cutoverGroup(context: CommandContext, records: readonly Ta
     await flow.schema.dependants.refreshStoredViews(fresh);
     return { report: await cutover(context, { records: fresh, words, timeoutMs, actor: context.actor }), decision };
   });
+}
+
+/** What local refused when the tables were loaded may be possible now: a role or an extension has been made since. */
+async function makeAgain(context: CommandContext, records: readonly TableRecord[]): Promise<void> {
+  const followed = records.find((record) => record.route.writes === 'source');
+  if (followed === undefined) return;
+  const flow = await context.flow(followed.sourceServer);
+  await flow.schema.dependants.make(await context.catalog.tables());
+  await context.publisher.refreshRelations();
+  await context.publisher.publish();
 }
 
 export async function rollbackTables(context: CommandContext, statement: RollbackMigration): Promise<SuccessfulAnswer> {
