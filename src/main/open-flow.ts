@@ -41,15 +41,18 @@ export async function openFlow(runtime: Runtime, handed: ProcessSettings, catalo
   const reverse = createChangeStream(runtime, { ...shared('reverse'), ...names.reverse, source: local, target: source, spoolDirectory: path.join(paths.spool, names.reverse.name) });
   const records = (await catalog.tables()).filter((record) => record.sourceServer === serverName && record.completedAt === undefined);
   for (const record of records) strategies.set(record.tableId, strategyOf(record));
-  await forward.restore(await Promise.all(records.filter(isCaptured).map((record) => restored(catalog, record, 'forward'))));
-  const hasReverse = records.some((record) => record.state === 'LOCAL_ONLY' || record.route.writes === 'local' || record.rollbackFrom !== undefined);
+  await forward.restore(await captured(catalog, records));
+  // Once made, its slot must be read for good, or local keeps its WAL for it.
+  const hasReverse = (await catalog.setting(`reverse stream of ${serverName}`)) !== undefined;
   let isReverseRunning = false;
   const runReverse = (): void => {
     if (isReverseRunning) return;
     isReverseRunning = true;
+    void catalog.putSetting(`reverse stream of ${serverName}`, 'made').catch((error: unknown) => runtime.log.error('the reverse stream could not be noted', { error: String(error) }));
     keepRunning(runtime, reverse);
   };
-  const loader = createPostgresLoader(runtime, { source, target: local, token, memoryBytes: Math.floor(memory / 4) });
+  const onKeylessSnapshot = (tableId: string, snapshot: string): Promise<void> => forward.startFromSnapshot(tableId, snapshot);
+  const loader = createPostgresLoader(runtime, { source, target: local, token, memoryBytes: Math.floor(memory / 4), onKeylessSnapshot });
   const noteStrategy = (record: TableRecord): void => void strategies.set(record.tableId, strategyOf(record));
   const flow = new SourceFlow(runtime, { noteStrategy, serverName, source, local, forward, reverse, loader, catalog, token, runReverse });
   await flow.prepare();
@@ -78,8 +81,14 @@ function streamNames(catalogId: string, serverName: string) {
   return { forward: named('forward'), reverse: named('reverse') };
 }
 
-function isCaptured(record: TableRecord): boolean {
-  return record.state !== 'NOT_STARTED';
+/** Tables that the forward stream had taken in: `addTable` does the rest for one that a crash met before. */
+async function captured(catalog: Catalog, records: readonly TableRecord[]): Promise<RestoredTable[]> {
+  const tables: RestoredTable[] = [];
+  for (const record of records) {
+    const intervals = await catalog.intervals(record.tableId);
+    if (intervals.some((interval) => interval.direction === 'forward')) tables.push(await restored(catalog, record, 'forward'));
+  }
+  return tables;
 }
 
 async function restored(catalog: Catalog, record: TableRecord, direction: 'forward' | 'reverse'): Promise<RestoredTable> {

@@ -122,6 +122,8 @@ export class SourceFlow {
   async applyIntervals(tableId: string, intervals: readonly AuthorityInterval[]): Promise<void> {
     for (const interval of intervals) {
       const stream = interval.direction === 'forward' ? this.forward : this.reverse;
+      // After a rollback the reverse stream has let go of the table; its intervals are history.
+      if (stream.status(tableId) === undefined) continue;
       await stream.openInterval(tableId, restorePosition(interval.from));
       if (interval.to) await stream.closeInterval(tableId, restorePosition(interval.to));
     }

@@ -11,6 +11,7 @@ export async function undoCutover(context: ControlContext, flow: SourceFlow, rec
   await undo(context, records, attemptId, cause, async () => {
     await flow.guardLocal(records);
     await flow.unfenceSource(records);
+    for (const { tableId } of records) await flow.reverse.removeTable(tableId);
   });
 }
 

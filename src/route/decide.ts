@@ -69,15 +69,16 @@ function dataRoute(statements: readonly StatementFacts[], index: SnapshotIndex, 
 }
 
 /**
- * When tables that the source still has are read there although local would do: without a lease (RULES 15), in read-write transactions that keep one
- * snapshot, and in any that may have written on the source (RULES 20).
+ * When tables that the source still has are read there although local would do: without a lease (RULES 15), in transactions that keep one
+ * snapshot (tables of one group may be readable on different sides, and two snapshots show two moments), and in any that may have
+ * written on the source (RULES 20).
  */
 export function prefersSource(session: SessionContext): boolean {
   if (!session.leaseValid) return true;
   const transaction = session.transaction;
   if (transaction === undefined) return false;
   if (transaction.wroteOn === 'source' || transaction.mayHaveWrittenOnSource === true) return true;
-  return transaction.isolation !== 'read committed' && !transaction.readOnly;
+  return transaction.isolation !== 'read committed';
 }
 
 /** Draining writers that hold locks must get through, or those that they block never end; without a lease nobody vouches for the old side. */

@@ -77,7 +77,7 @@ function afterText(route: Extract<Route, { type: 'leg' }>): string {
 function explainedTables(facts: Extract<TextFacts, { type: 'sql' }>, index: SnapshotIndex, session: SessionContext): readonly ExplainedTable[] {
   const { needs, closure } = needsOf(facts.statements, { index, session, preferSource: prefersSource(session) });
   const direct = needs.map((need): ExplainedTable => ({
-    name: need.name, role: need.role, state: need.table?.state, sides: sidesOf(need), why: whyOf(need.table),
+    name: need.name, role: need.role, state: need.table?.state, sides: sidesOf(need), why: need.isMissingView === true ? 'local does not have the view as the source has it' : whyOf(need.table),
   }));
   const reached = [...closure].map(([name, table]): ExplainedTable => ({
     name, role: 'reached', state: table.state, sides: table.writes, why: 'written by a trigger, a rule or a foreign-key action',

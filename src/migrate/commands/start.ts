@@ -56,6 +56,11 @@ function refuseUnsupported(options: MigrationOptions): void {
   if (options.dualWriteMode === 'two_phase') {
     throw new MigrationError('MIG071', "dual_write_mode 'two_phase' is not available in this version", { hint: "Use 'sync' (COMMIT waits until local shows the write) or 'async'." });
   }
+  if (options.conflictStrategy !== 'source_wins' && options.conflictStrategy !== 'fail_on_conflict') {
+    throw new MigrationError('MIG071', `conflict_strategy '${options.conflictStrategy}' is not available in this version`, {
+      detail: 'Where the row of local wins, it would have to be written back to the source, or the two sides stay different.', hint: "Use 'source_wins' or 'fail'.",
+    });
+  }
   if (options.cdcMode !== 'logical_replication') {
     throw new MigrationError('MIG071', `cdc_mode '${options.cdcMode}' does not fit a PostgreSQL source`, { hint: "A PostgreSQL source is captured by 'logical_replication'." });
   }
