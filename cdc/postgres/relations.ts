@@ -55,7 +55,7 @@ function nameSql(namespace: string, relation: string): string {
   return `json_build_object('schema', ${namespace}.nspname, 'name', ${relation}.relname)`;
 }
 
-/** Views of views are followed to the tables; the value lists migrated tables only. */
+/** Views of views are followed to the tables. */
 async function readViewBases(client: ClientBase, migrated: ReadonlySet<string>): Promise<Pick<RoutingRelations, 'views' | 'storedViews'>> {
   const rows = await readJson<{ view: QualifiedName; bases: QualifiedName[]; isStored: boolean }>(client, `
     WITH RECURSIVE uses(view, base) AS (

@@ -59,6 +59,27 @@ describe('names', () => {
     expect(word('WITH t AS (SELECT * FROM plain) SELECT * FROM t')).toBe('source');
   });
 
+  test('a view that local lacks is read where its tables still are, and refused where they are not', () => {
+    const missing = (snapshot: RoutingSnapshot): RoutingSnapshot => ({ ...snapshot, missingOnLocal: ['public.t_view'] });
+    expect(word('SELECT * FROM t_view', followed)).toBe('local + index');
+    expect(word('SELECT * FROM t_view', missing(followed))).toBe('source');
+    expect(word('SELECT * FROM t_view JOIN t USING (id)', missing(followed))).toBe('source');
+    expect(word('SELECT * FROM t', missing(followed))).toBe('local + index');
+    expect(word('UPDATE t_view SET v = 1', missing(followed))).toBe('source + xid');
+    for (const sql of ['SELECT * FROM t_view', 'UPDATE t_view SET v = 1', 'EXPLAIN SELECT * FROM t_view']) {
+      expect(routed(sql, missing(moved))).toMatchObject({ type: 'refuse', code: 'MIG080', message: expect.stringContaining('public.t_view'), hint: expect.stringContaining('Create it on local') });
+    }
+    expect(routed('SELECT * FROM t_view JOIN moved USING (id)', missing(followed))).toMatchObject({ code: 'MIG080', message: expect.stringContaining('public.t_view') });
+    // That is how it gets there.
+    expect(word('CREATE OR REPLACE VIEW t_view AS SELECT * FROM t', missing(moved))).toBe('local');
+  });
+
+  test('what a view has stored is read where it is refreshed', () => {
+    const stored = (snapshot: RoutingSnapshot): RoutingSnapshot => ({ ...snapshot, storedViews: ['public.t_view'] });
+    expect([word('SELECT * FROM t_view', stored(followed)), word('REFRESH MATERIALIZED VIEW t_view', stored(followed))]).toEqual(['source', 'source']);
+    expect([word('SELECT * FROM t_view', stored(moved)), word('REFRESH MATERIALIZED VIEW t_view', stored(moved))]).toEqual(['local', 'local']);
+  });
+
   test('an odd name that could be a property of every object', () => {
     expect(word('SELECT * FROM constructor, "__proto__", "toString"')).toBe('source');
     expect(word('SELECT constructor(), "hasOwnProperty"()')).toBe('source');
