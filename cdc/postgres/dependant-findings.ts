@@ -7,8 +7,17 @@ import type { TableDefinition } from './definition.ts';
 import { readDependants } from './read-dependants.ts';
 import type { Finding } from './preflight.ts';
 
-/** `companions`: names on the source of tables that are migrated as well. */
+/** Empty where the schema may not be looked into: that is a finding of its own. `companions`: names on the source of tables that are migrated as well. */
 export async function dependantFindings(source: ClientBase, local: ClientBase, definition: TableDefinition, target: QualifiedName, companions: readonly QualifiedName[]): Promise<Finding[]> {
+  try {
+    return await readFindings(source, local, definition, target, companions);
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === '42501') return [];
+    throw error;
+  }
+}
+
+async function readFindings(source: ClientBase, local: ClientBase, definition: TableDefinition, target: QualifiedName, companions: readonly QualifiedName[]): Promise<Finding[]> {
   const tables = [{ source: { schema: definition.schema, name: definition.name }, target, copyGrants: false }];
   const dependants = await readDependants(source, tables);
   if (dependants.length === 0) return [];
@@ -19,7 +28,7 @@ export async function dependantFindings(source: ClientBase, local: ClientBase, d
 
 function finding({ dependant, status, reason }: DependantState): Finding[] {
   const subject = `${dependant.kind} ${dependant.name}`;
-  if (status === 'present' || status === 'missing') return [];
+  if (status === 'present' || status === 'missing' || dependant.tables.length === 0) return [];
   if (status === 'waiting') return [{ code: 'dependant', severity: 'warning', subject, message: `cannot be made on local: ${reason}`, remedy: 'Migrate those tables as well, or drop it on the source if nothing needs it.' }];
   const remedy = `Create it on local as it is on the source${status === 'differs' ? ', or rename the one that is there' : ''}.`;
   const base = { code: 'dependant', subject, message: `MIG011: ${status === 'differs' ? '' : 'cannot be carried: '}${reason}`, remedy };

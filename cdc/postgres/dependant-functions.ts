@@ -1,10 +1,11 @@
-/** Functions that defaults, checks, generated columns, indexes, triggers, policies, rules and views call, with the types and extensions that these need. */
+/** Functions that defaults, checks, generated columns, indexes, triggers, policies, rules and views call, those that applications may call, and the types and extensions that these need. */
 import type { ClientBase } from 'pg';
 import type { QualifiedName } from '../../catalog/routing-snapshot.ts';
 import type { RequiredType } from './definition.ts';
 import { isRenamed, relSql, tablesOf } from './dependants.ts';
 import type { Dependant, DependantContext } from './dependants.ts';
 import { quoteIdent, quoteLiteral, quoteTable } from './quote.ts';
+import { functionMentionsSql } from './read-behaviour.ts';
 import { readJson } from './read-json.ts';
 import { readRequiredTypes } from './required-types.ts';
 import { createType } from './schema-clauses.ts';
@@ -13,6 +14,7 @@ interface Use {
   readonly oid: number;
   readonly tables: readonly number[];
   readonly before: boolean;
+  readonly isCalledOnly?: boolean;
 }
 
 interface FunctionRow extends QualifiedName {
@@ -48,7 +50,10 @@ const ownedSql = `WITH RECURSIVE ${relSql}, owned(i, classid, objid, before) AS 
 
 export async function readFunctionDependants(client: ClientBase, context: DependantContext): Promise<Dependant[]> {
   const uses = await readUses(client, context, 'pg_proc');
-  const functions = await followCalls(client, uses);
+  const needed = await followCalls(client, uses);
+  const isNeeded = new Set(needed.map(({ row }) => row.oid));
+  const called = (await followCalls(client, await readCallable(client, context))).filter(({ row }) => !isNeeded.has(row.oid));
+  const functions = [...needed, ...called.map(({ row, use }) => ({ row, use: { ...use, isCalledOnly: true } }))];
   const extensions = [...(await readOwnExtensions(client, context)), ...functions.flatMap(({ row, use }) => (row.extension === null ? [] : [{ type: row.extension, use }]))];
   const own = functions.filter(({ row }) => row.extension === null);
   const types = await readTypes(client, context, own);
@@ -65,6 +70,16 @@ function readUses(client: ClientBase, context: DependantContext, catalog: 'pg_pr
     SELECT d.refobjid::int8 AS oid, json_agg(DISTINCT owned.i) AS tables, bool_or(owned.before) AS before
       FROM owned JOIN pg_depend d ON d.classid = owned.classid AND d.objid = owned.objid AND d.refclassid = '${catalog}'::regclass
      WHERE d.refobjid >= 16384 GROUP BY d.refobjid ORDER BY d.refobjid`, [context.names]);
+}
+
+/** What an application may call on local once its tables are there: functions whose text names one of them, and those that name no table at all. */
+function readCallable(client: ClientBase, context: DependantContext): Promise<Use[]> {
+  return readJson<Use>(client, `WITH RECURSIVE ${relSql}, mentions AS (${functionMentionsSql})
+    SELECT p.oid::int8 AS oid, (SELECT coalesce(json_agg(DISTINCT rel.i), '[]'::json) FROM mentions m JOIN rel ON rel.oid = m.table_oid WHERE m.function_oid = p.oid) AS tables, false AS before
+      FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace JOIN pg_language l ON l.oid = p.prolang AND l.lanname IN ('sql', 'plpgsql')
+     WHERE p.oid >= 16384 AND ${isOurs('n.nspname')} AND n.nspname !~ '^pg_' AND format_type(p.prorettype, NULL) NOT IN ('trigger', 'event_trigger')
+       AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')
+       AND (NOT EXISTS (SELECT 1 FROM mentions m WHERE m.function_oid = p.oid) OR EXISTS (SELECT 1 FROM mentions m JOIN rel ON rel.oid = m.table_oid WHERE m.function_oid = p.oid)) ORDER BY p.oid`, [context.names]);
 }
 
 interface Found {
@@ -129,7 +144,7 @@ function functionDependant(context: DependantContext, row: FunctionRow, use: Use
   // A function that runs with its owner's rights must not run with those of whoever migrates it.
   const owner = row.definer && !row.ownerIsSuperuser ? [`ALTER ${subject} OWNER TO ${quoteIdent(row.owner)}`] : [];
   return {
-    kind: 'function', name: row.signature, relation: undefined, phase: use.before ? 'before' : 'after', tables: tablesOf(context, use.tables), under: row.reads,
+    kind: 'function', name: row.signature, relation: undefined, routine: { schema: row.schema, name: row.name }, ...(use.isCalledOnly === true ? { isCalledOnly: true } : {}), phase: use.before ? 'before' : 'after', tables: tablesOf(context, use.tables), under: row.reads,
     refused: refusal(context, row),
     exact: {
       sql: `SELECT pg_get_functiondef(p.oid) FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE n.nspname = ${quoteLiteral(row.schema)} AND p.proname = ${quoteLiteral(row.name)} AND p.oid::regprocedure::text = ${quoteLiteral(row.signature)}`,
@@ -141,7 +156,8 @@ function functionDependant(context: DependantContext, row: FunctionRow, use: Use
       ...(row.grants ?? []).map((grant) => `GRANT ${grant.privilege} ON ${subject} TO ${grant.grantee === 'PUBLIC' ? 'PUBLIC' : quoteIdent(grant.grantee)}`),
       ...(row.comment === null ? [] : [`COMMENT ON ${subject} IS ${quoteLiteral(row.comment)}`]),
     ],
-    drop: `DROP ${word} IF EXISTS ${row.signature}`,
+    // One that belongs to no table stays: nobody can tell when it is no longer called.
+    drop: use.tables.length === 0 ? undefined : `DROP ${word} IF EXISTS ${row.signature}`,
   };
 }
 

@@ -18,6 +18,10 @@ export interface Dependant {
   readonly name: string;
   /** Set for views. */
   readonly relation: QualifiedName | undefined;
+  /** Set for functions and procedures. */
+  readonly routine?: QualifiedName;
+  /** Nothing of the tables needs it: applications may call it, and it names the tables, or none at all (`tables` is empty then). */
+  readonly isCalledOnly?: boolean;
   /** `before`: the table cannot be created without it (defaults, checks, generated columns, indexes). */
   readonly phase: 'before' | 'after';
   /** Migrated tables, by their names on the source, that behave differently without it. */

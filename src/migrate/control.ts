@@ -8,6 +8,7 @@ import type { Actor } from '../../catalog/audit.ts';
 import type { Catalog } from '../../catalog/catalog.ts';
 import type { TableRecord } from '../../catalog/records.ts';
 import { relationKey } from '../../catalog/routing-snapshot.ts';
+import type { QualifiedName } from '../../catalog/routing-snapshot.ts';
 import type { VisibleAdvance } from '../../cdc/ports.ts';
 import { routingRelations } from '../../cdc/postgres/relations.ts';
 import { errorKinds, MigrationError } from '../../config/migration-error.ts';
@@ -177,24 +178,28 @@ export class Control {
 
   async #readRelations(tables: readonly TableRecord[]) {
     const flow = await this.#flow(this.#parts.homeServer);
-    const { views, storedViews, ...others } = await flow.sourceAdmin.use((client) => routingRelations(client, tables.map((record) => record.source)));
-    return { views, storedViews, ...others, missingOnLocal: await this.#viewsMissing(flow, tables, Object.keys(views)) };
+    const { functions = {}, ...others } = await flow.sourceAdmin.use((client) => routingRelations(client, tables.map((record) => record.source)));
+    const missing = await this.#missingOnLocal(flow, tables, Object.keys(others.views));
+    // A function that local lacks must not be taken for one that can run wherever its tables are.
+    const known = Object.fromEntries(Object.entries(functions).filter(([name]) => !missing.functions.has(name)));
+    return { ...others, functions: known, missingOnLocal: missing.views };
   }
 
-  /** Keys of the views that local does not have as the source has them; all of them while local cannot be asked. */
-  async #viewsMissing(flow: SourceFlow, tables: readonly TableRecord[], views: readonly string[]): Promise<readonly string[]> {
-    if (views.length === 0) return [];
+  /** Keys of the views and functions that local does not have as the source has them; all views while local cannot be asked. */
+  async #missingOnLocal(flow: SourceFlow, tables: readonly TableRecord[], views: readonly string[]): Promise<{ views: readonly string[]; functions: ReadonlySet<string> }> {
     try {
       const states = await flow.schema.dependants.review(tables);
+      const keyOf = ({ schema, name }: QualifiedName): string => relationKey(schema, name);
       const present = new Set(states.flatMap(({ dependant: { relation, tables: bases }, status }) => {
         // Once local is the authority for all its tables, a view may be changed there.
-        const isOwn = status === 'differs' && bases.every((base) => tables.some(({ source, route }) => source.schema === base.schema && source.name === base.name && route.writes === 'local'));
-        return relation !== undefined && (status === 'present' || isOwn) ? [relationKey(relation.schema, relation.name)] : [];
+        const isOwn = status === 'differs' && bases.every((base) => tables.some(({ source, route }) => keyOf(source) === keyOf(base) && route.writes === 'local'));
+        return relation !== undefined && (status === 'present' || isOwn) ? [keyOf(relation)] : [];
       }));
-      return views.filter((view) => !present.has(view));
+      const functions = states.flatMap(({ dependant: { routine }, status }) => (routine !== undefined && status !== 'present' ? [keyOf(routine)] : []));
+      return { views: views.filter((view) => !present.has(view)), functions: new Set(functions) };
     } catch (error) {
       this.#runtime.log.warn('the views of local could not be read', { error: String(error) });
-      return views;
+      return { views, functions: new Set() };
     }
   }
 

@@ -39,7 +39,7 @@ export class LocalDependants {
   async make(records: readonly TableRecord[]): Promise<readonly DependantState[]> {
     const { dependants, options } = await this.#read(records);
     const ready = new Set(records.filter((record) => loadedStates.includes(record.state) && detailsOf(record).indexesBuilt === true).map((record) => nameKey(record.source)));
-    return this.#local.use((client) => createDependants(client, dependants.filter((each) => each.tables.some((table) => ready.has(nameKey(table)))), options));
+    return this.#local.use((client) => createDependants(client, dependants.filter((each) => each.tables.length === 0 || each.tables.some((table) => ready.has(nameKey(table)))), options));
   }
 
   /** The same without making anything. */
@@ -62,7 +62,7 @@ export class LocalDependants {
     const loaded = new Set(records.filter((record) => loadedStates.includes(record.state)).map((record) => nameKey(record.source)));
     const renamed = new Set(tables.filter(isRenamed).map((table) => nameKey(table.source)));
     const { all, sourceVersion } = await this.#source.use(async (client) => ({ all: await readDependants(client, tables), sourceVersion: await readServerVersion(client) }));
-    const dependants = all.filter((each) => each.relation !== undefined || each.tables.some((table) => followed.has(nameKey(table))));
+    const dependants = all.filter((each) => each.relation !== undefined || each.tables.length === 0 || each.tables.some((table) => followed.has(nameKey(table))));
     return { dependants, options: { sourceVersion, tables, isOnLocal: (table) => loaded.has(nameKey(table)) && !renamed.has(nameKey(table)) } };
   }
 }

@@ -21,6 +21,7 @@ export async function makeDependants(context: ControlContext, flow: SourceFlow, 
     });
   }
   await noteLeft(context, record, left);
+  for (const state of states) if (state.dependant.tables.length === 0 && state.status !== 'present') runtime.log.warn(`on local: ${describeState(state)}`);
   for (const { dependant, notes } of states) for (const note of notes) runtime.log.warn(`${dependant.name} on local: ${note}`);
   // Statements on views that are on local from now on may go there as soon as the table is in DUAL_WRITE.
   await publisher.refreshRelations();

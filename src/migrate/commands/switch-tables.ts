@@ -182,7 +182,7 @@ async function factsOf(context: CommandContext, record: TableRecord, moving: rea
 function missingOf(states: readonly DependantState[], record: TableRecord): MissingDependant[] {
   return statesOf(states, record).filter(({ status }) => status !== 'present').map(({ dependant, status, reason }) => ({
     name: `${dependant.kind} ${dependant.name}`, reason,
-    weight: status !== 'differs' && ['trigger', 'function', 'policy', 'row security'].includes(dependant.kind) ? 'required' : 'useful',
+    weight: status !== 'differs' && dependant.isCalledOnly !== true && ['trigger', 'function', 'policy', 'row security'].includes(dependant.kind) ? 'required' : 'useful',
   }));
 }
 

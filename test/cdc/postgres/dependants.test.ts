@@ -165,6 +165,19 @@ describe('what hangs on a table', () => {
     expect((await carry([...tables, ...all])).left).toEqual([]);
   });
 
+  it('brings the functions that applications call: those that name its tables, and those that name none', async () => {
+    await source.query(`CREATE TABLE t (id int PRIMARY KEY); CREATE TABLE other (id int PRIMARY KEY);
+      CREATE PROCEDURE add_t(n int) LANGUAGE plpgsql AS $$ BEGIN INSERT INTO t VALUES (n); END $$; CREATE FUNCTION double(n int) RETURNS int LANGUAGE sql AS 'SELECT n * 2';
+      CREATE FUNCTION count_other() RETURNS bigint LANGUAGE sql AS 'SELECT count(*) FROM other'`);
+    const { states, left } = await carry(['t']);
+    expect(left).toEqual([]);
+    await target.query('CALL add_t(double(4))');
+    expect(await value(target, 'SELECT id AS v FROM t')).toBe(8);
+    expect(states.filter(({ dependant }) => dependant.isCalledOnly).map(({ dependant }) => dependant.name).sort()).toEqual(['public.add_t(integer)', 'public.double(integer)']);
+    await drop('t');
+    expect(await value(target, "SELECT string_agg(proname, ',') AS v FROM pg_proc WHERE pronamespace = 'public'::regnamespace")).toBe('double');
+  });
+
   it('is never overwritten: another object of the name is a finding with what differs, also before the migration', async () => {
     await source.query(ddl);
     await target.query("CREATE FUNCTION log_item() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$; CREATE TABLE items (x int)");
