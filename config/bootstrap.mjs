@@ -37,10 +37,12 @@ async function main(command, args) {
   fs.mkdirSync(ownFolder, { recursive: true });
   const node = await withInstallLock(async () => {
     const found = await bringNode();
-    await installDependencies(found);
+    const code = await installDependencies(found, project);
+    if (code !== 0) fail(`npm ci ended with code ${code}; the lines above say why`);
     return found;
   });
-  const context = { project, node, env: environmentFor(node), run };
+  const install = (folder) => withInstallLock(() => installDependencies(node, path.join(project, folder)));
+  const context = { project, node, env: environmentFor(node), run, install };
   if (command === 'test') process.exit(await runTests(context, args));
   const [program, ...first] = programs[command];
   if (!fs.existsSync(path.join(project, program))) fail(`${program} does not exist in this checkout`);
@@ -83,34 +85,35 @@ function workingNode(home) {
   return undefined;
 }
 
-/** `npm ci`, unless what is installed is what the lockfile says. */
-async function installDependencies(node) {
-  const modules = path.join(project, 'node_modules');
+/** `npm ci` in a folder with a lockfile, unless what is installed is what the lockfile says. Resolves with npm's exit code, else 0. */
+async function installDependencies(node, folder) {
+  const modules = path.join(folder, 'node_modules');
   const stamp = path.join(modules, '.causeway-stamp');
-  const lockfile = fs.readFileSync(path.join(project, 'package-lock.json'), 'utf8');
+  const lockfile = fs.readFileSync(path.join(folder, 'package-lock.json'), 'utf8');
   const wanted = createHash('sha256').update(lockfile).update(`${process.platform}-${process.arch}`).digest('hex');
-  if (fs.existsSync(stamp) && fs.readFileSync(stamp, 'utf8') === wanted) return;
-  if (!fs.existsSync(stamp) && isInstalledByHand(modules, lockfile)) {
+  if (fs.existsSync(stamp) && fs.readFileSync(stamp, 'utf8') === wanted) return 0;
+  if (!fs.existsSync(stamp) && isInstalledByHand(folder, lockfile)) {
     fs.writeFileSync(stamp, wanted);
-    return;
+    return 0;
   }
-  say('installing dependencies (npm ci)');
+  say(`installing dependencies${folder === project ? '' : ` of ${path.relative(project, folder)}`} (npm ci)`);
   // Retried once: a registry that hiccups is commoner than one that is down.
   for (let attempt = 1; ; attempt += 1) {
-    const code = await npm(node, ['ci', '--no-audit', '--no-fund', '--loglevel=error'], project);
+    const code = await npm(node, ['ci', '--no-audit', '--no-fund', '--loglevel=error'], folder);
     if (code === 0) break;
-    if (attempt === 2) fail(`npm ci ended with code ${code}; the lines above say why`);
+    if (attempt === 2) return code;
   }
   fs.writeFileSync(stamp, wanted);
+  return 0;
 }
 
 /** True when npm's own record of `node_modules` has every package of the lockfile in its version: someone ran `npm install`. */
-function isInstalledByHand(modules, lockfile) {
-  const record = path.join(modules, '.package-lock.json');
+function isInstalledByHand(folder, lockfile) {
+  const record = path.join(folder, 'node_modules', '.package-lock.json');
   if (!fs.existsSync(record)) return false;
   const installed = JSON.parse(fs.readFileSync(record, 'utf8')).packages ?? {};
   return Object.entries(JSON.parse(lockfile).packages).every(
-    ([where, entry]) => where === '' || entry.optional === true || (installed[where]?.version === entry.version && fs.existsSync(path.join(project, where))),
+    ([where, entry]) => where === '' || entry.optional === true || (installed[where]?.version === entry.version && fs.existsSync(path.join(folder, where))),
   );
 }
 

@@ -3,7 +3,8 @@
  *
  * Some suites drive the product with programs that npm does not carry (psql, pgbench, pgbouncer). Missing ones are installed
  * when this runs as root on a Debian; otherwise those suites skip themselves by name, or fail when
- * CAUSEWAY_REQUIRE_SERVERS=1 (see `test/support/tools.ts`).
+ * CAUSEWAY_REQUIRE_SERVERS=1 (see `test/support/tools.ts`). The older servers of `test/servers` are npm packages with a lockfile
+ * of their own, since nothing but the tests needs them; where they cannot be had it is the same (see `test/support/servers.ts`).
  */
 import { spawnSync } from 'node:child_process';
 import * as fs from 'node:fs';
@@ -12,9 +13,10 @@ import * as path from 'node:path';
 /** Program → Debian package that has it. */
 const tools = { psql: 'postgresql-client', pgbench: 'postgresql-contrib', pgbouncer: 'pgbouncer' };
 
-/** `context` is `{project, node, env, run}`; resolves with the exit code. Arguments go to vitest. */
+/** `context` is `{project, node, env, run, install}`; resolves with the exit code. Arguments go to vitest. */
 export async function runTests(context, args) {
   installTools(context.env);
+  await installServers(context);
   const typecheck = await context.run(context.node, ['node_modules/typescript/bin/tsc', '--noEmit'], context.env);
   console.log(typecheck === 0 ? 'typecheck passed' : 'typecheck FAILED');
   const report = path.join(context.project, '.causeway', `test-report-${process.pid}.json`);
@@ -45,6 +47,13 @@ function readReport(file) {
     }
   }
   return counts;
+}
+
+/** Not having them is no failure here: the suites say it by name. */
+async function installServers(context) {
+  if (process.platform !== 'linux' || process.arch !== 'x64' || !fs.existsSync(path.join(context.project, 'test/servers/package-lock.json'))) return;
+  const code = await context.install('test/servers');
+  if (code !== 0) console.error(`causeway: the older PostgreSQL servers could not be installed (npm ci ended with code ${code}); their suites are skipped`);
 }
 
 function installTools(env) {

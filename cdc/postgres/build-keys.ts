@@ -66,6 +66,7 @@ export async function buildKey(client: ClientBase, schema: SchemaPlan): Promise<
     await buildIndex(client, index, false);
     await addConstraint(client, index);
   }
+  for (const sql of schema.partitionIdentity) await client.query(sql);
   const identity = schema.replicaIdentity;
   if (identity === undefined) return;
   const key = schema.key[0];

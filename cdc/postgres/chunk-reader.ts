@@ -53,6 +53,14 @@ export async function exportSnapshot(connection: CopyConnection): Promise<string
   return name;
 }
 
+/** The snapshot of the transaction that is open, as text: which transaction ids it saw. */
+export async function describeSnapshot(connection: CopyConnection): Promise<string> {
+  const [result] = await connection.exec('SELECT txid_current_snapshot()');
+  const text = result?.rows[0]?.[0];
+  if (text === undefined || text === null) throw new Error('the source described no snapshot');
+  return text;
+}
+
 export async function importSnapshot(connection: CopyConnection, snapshot: string): Promise<void> {
   await connection.exec(`BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT ${quoteLiteral(snapshot)}`);
 }

@@ -41,6 +41,8 @@ export interface SchemaPlan {
   readonly constraints: readonly IndexStep[];
   /** Set after the key exists: the reverse stream needs the same replica identity. */
   readonly replicaIdentity: string | undefined;
+  /** A partition does not take over its root's replica identity, and it is the partition's that counts when its rows change. */
+  readonly partitionIdentity: readonly string[];
   readonly comments: readonly string[];
   readonly grants: readonly string[];
 }
@@ -66,6 +68,7 @@ export function planSchema(definition: TableDefinition, plan: TablePlan, options
     indexes: [...indexes.filter((index) => !isKey(index) && (index.whole === undefined || index.onPartitioned)), ...own],
     constraints: indexes.filter((index) => !isKey(index) && index.whole !== undefined && !index.onPartitioned),
     replicaIdentity: replicaIdentitySql(definition, plan),
+    partitionIdentity: definition.kind !== 'partitioned' || definition.replicaIdentity.kind !== 'full' ? [] : definition.partitions.map((part) => `ALTER TABLE ${quoteTable({ schema: partitionSchema(part.schema, definition, plan), name: part.name })} REPLICA IDENTITY FULL`),
     comments: planComments(definition, plan, names),
     grants: definition.grants.map((grant) => `GRANT ${grant.privilege} ON ${quoteTable(plan.target)} TO ${grant.grantee === 'PUBLIC' ? 'PUBLIC' : quoteIdent(grant.grantee)}${grant.grantable ? ' WITH GRANT OPTION' : ''}`),
   };

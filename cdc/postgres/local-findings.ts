@@ -63,14 +63,18 @@ async function typeFindings(local: ClientBase, required: readonly RequiredType[]
 }
 
 async function extensionFindings(local: ClientBase, type: Extract<RequiredType, { kind: 'extension' }>): Promise<Finding[]> {
-  const rows = await readJson<{ installed: string | null; available: string | null }>(local, `
-    SELECT (SELECT extversion FROM pg_extension WHERE extname = $1) AS installed, (SELECT default_version FROM pg_available_extensions WHERE name = $1) AS available`, [type.extension]);
-  const { installed = null, available = null } = rows[0] ?? {};
   const subject = `${type.schema}.${type.name}`;
-  if (installed === null && available === null) return [{ code: 'extension', severity: 'error', subject, message: `needs extension ${type.extension}, which is not installed on local's machine`, remedy: `Install the extension's package there, or leave the column out with OPTIONS (columns …).`, errorCode: 'MIG012' }];
-  if (installed === null) return [{ code: 'extension', severity: 'info', subject, message: `extension ${type.extension} ${available ?? ''} will be created on local`, remedy: '' }];
-  if (installed !== type.version) return [{ code: 'extension', severity: 'warning', subject, message: `extension ${type.extension} is ${type.version} on the source and ${installed} on local`, remedy: `ALTER EXTENSION ${quoteIdent(type.extension)} UPDATE;` }];
-  return [];
+  const [installed] = await readJson<{ version: string }>(local, 'SELECT extversion AS version FROM pg_extension WHERE extname = $1', [type.extension]);
+  if (installed !== undefined) {
+    if (installed.version === type.version) return [];
+    return [{ code: 'extension', severity: 'warning', subject, message: `extension ${type.extension} is ${type.version} on the source and ${installed.version} on local`, remedy: `ALTER EXTENSION ${quoteIdent(type.extension)} UPDATE;` }];
+  }
+  // One broken control file, of whatever extension, makes the server refuse the whole list.
+  const available = await readJson<{ version: string }>(local, 'SELECT default_version AS version FROM pg_available_extensions WHERE name = $1', [type.extension])
+    .catch((error: unknown) => error instanceof Error ? error : new Error(String(error)));
+  if (available instanceof Error) return [{ code: 'extension', severity: 'warning', subject, message: `local cannot list its extensions (${available.message}); extension ${type.extension} will be created if it is there`, remedy: 'Repair the file that the message names.' }];
+  if (available[0] === undefined) return [{ code: 'extension', severity: 'error', subject, message: `needs extension ${type.extension}, which is not installed on local's machine`, remedy: `Install the extension's package there, or leave the column out with OPTIONS (columns …).`, errorCode: 'MIG012' }];
+  return [{ code: 'extension', severity: 'info', subject, message: `extension ${type.extension} ${available[0].version} will be created on local`, remedy: '' }];
 }
 
 async function sameType(local: ClientBase, type: RequiredType): Promise<Finding[]> {

@@ -4,7 +4,7 @@ import { RateLimit } from '../flow/rate-limit.ts';
 import type { LoadOptions } from '../ports.ts';
 import { cutBlocks, keyChunks, readKeyBounds, readRelations, TID_RANGE_VERSION, wholeTable } from '../postgres/chunk-reader-ranges.ts';
 import type { ChunkSize } from '../postgres/chunk-reader-ranges.ts';
-import { exportSnapshot, importSnapshot, openReader } from '../postgres/chunk-reader.ts';
+import { describeSnapshot, exportSnapshot, importSnapshot, openReader } from '../postgres/chunk-reader.ts';
 import type { Chunk } from '../postgres/chunk-reader.ts';
 import type { CopyConnection } from '../postgres/copy-connection.ts';
 import { chooseFormat, readWireTypes } from '../postgres/row-writer-format.ts';
@@ -28,6 +28,7 @@ export async function runSnapshotForm(context: LoadContext): Promise<void> {
     const first = await fromSource(context, () => openReader(context.options.source, context.signal));
     readers.push(first);
     const snapshot = await fromSource(context, () => exportSnapshot(first));
+    if (context.plan.keyKind === 'full') await context.options.onKeylessSnapshot?.(context.plan.tableId, await fromSource(context, () => describeSnapshot(first)));
     const chunks = await fromSource(context, () => planSnapshotChunks(context, first));
     for (let count = Math.min(context.loadOptions.parallelWorkers, chunks.length); count > 1; count -= 1) {
       const reader = await fromSource(context, () => openReader(context.options.source, context.signal));

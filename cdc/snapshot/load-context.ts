@@ -18,6 +18,11 @@ export interface PostgresLoaderOptions {
    * Called after the last chunk of a snapshot, before the first key range.
    */
   readonly buildKey?: (plan: TablePlan, signal: AbortSignal) => Promise<void>;
+  /**
+   * Keyless tables: called with the snapshot of the copy (text of `txid_current_snapshot()`) before its first row is written. The stream must
+   * leave out what that snapshot saw, for a keyless table has no arbiter that would make a repeated insert harmless (RULES 2).
+   */
+  readonly onKeylessSnapshot?: (tableId: string, snapshot: string) => Promise<void>;
 }
 
 export interface LoadContext {

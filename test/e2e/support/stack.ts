@@ -15,6 +15,8 @@ export interface StackOptions {
   readonly sourceSql: string;
   readonly faultPoints?: readonly string[];
   readonly workers?: number;
+  /** Starts the servers of the two sides; default: the packaged version, durable. */
+  readonly startServer?: (side: 'source' | 'local') => Promise<TestPostgres>;
   /** Over the generated settings, by section. */
   readonly settings?: Readonly<Record<string, unknown>>;
 }
@@ -49,7 +51,8 @@ export class Stack implements AsyncDisposable {
 
   static async start(options: StackOptions): Promise<Stack> {
     // A crash of a server must not lose what it has acknowledged.
-    const [source, local] = await Promise.all([startTestPostgres({ durable: true }), startTestPostgres({ durable: true })]);
+    const startServer = options.startServer ?? (() => startTestPostgres({ durable: true }));
+    const [source, local] = await Promise.all([startServer('source'), startServer('local')]);
     const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'causeway-e2e-'));
     for (const server of [source, local]) {
       await server.createDatabase(DATABASE);
