@@ -109,6 +109,8 @@ interface Member extends QualifiedName {
   readonly isLeaf: boolean;
   /** Triggers of this kind that are there, switched on or off. */
   readonly triggers: readonly string[];
+  /** Those of them that are switched on. */
+  readonly standing: readonly string[];
 }
 
 /** The tables and every partition of theirs. */
@@ -119,7 +121,8 @@ function readMembers(client: ClientBase, kind: FenceKind, tables: readonly Quali
       SELECT root, ord, root FROM named WHERE root IS NOT NULL
       UNION ALL SELECT t.root, t.ord, h.inhrelid FROM tree t JOIN pg_inherits h ON h.inhparent = t.oid JOIN pg_class c ON c.oid = h.inhrelid AND c.relispartition)
     SELECT n.nspname AS schema, c.relname AS name, c.relkind <> 'p' AS "isLeaf", json_build_object('schema', rn.nspname, 'name', r.relname) AS root,
-           coalesce((SELECT json_agg(g.tgname) FROM pg_trigger g WHERE g.tgrelid = c.oid AND g.tgname = ANY ($2::text[])), '[]'::json) AS triggers
+           coalesce((SELECT json_agg(g.tgname) FROM pg_trigger g WHERE g.tgrelid = c.oid AND g.tgname = ANY ($2::text[])), '[]'::json) AS triggers,
+           coalesce((SELECT json_agg(g.tgname) FROM pg_trigger g WHERE g.tgrelid = c.oid AND g.tgname = ANY ($2::text[]) AND g.tgenabled <> 'D'), '[]'::json) AS standing
       FROM tree t JOIN pg_class c ON c.oid = t.oid JOIN pg_namespace n ON n.oid = c.relnamespace
       JOIN pg_class r ON r.oid = t.root JOIN pg_namespace rn ON rn.oid = r.relnamespace
      WHERE c.relkind IN ('r', 'p') ORDER BY t.ord, 1, 2`, [tables.map(quoteTable), Object.values(triggerNames(kind))]);
@@ -152,14 +155,17 @@ export function removeGuard(client: ClientBase, tables: readonly QualifiedName[]
   return remove(client, 'guard', tables);
 }
 
-/** Switched off, not dropped. In the caller's transaction or alone. A table that is gone is passed over; idempotent. */
+/**
+ * Switched off, not dropped. In the caller's transaction or alone. A table that is gone is passed over; idempotent. Takes no lock on a table whose
+ * triggers are off already: an attempt that could not get the lock for its fence must not wait for the same holder to be undone.
+ */
 async function remove(client: ClientBase, kind: FenceKind, tables: readonly QualifiedName[]): Promise<void> {
   const known = await readJson<{ known: boolean }>(client, "SELECT to_regclass('causeway.fence') IS NOT NULL AS known");
   if (known[0]?.known !== true || tables.length === 0) return;
   const members = await readMembers(client, kind, sortTables(tables));
   const names = tables.map((table) => `(${[table.schema, table.name].map(quoteLiteral).join(', ')})`);
   await client.query([
-    ...members.flatMap((member) => member.triggers.map((name) => `ALTER TABLE ${quoteTable(member)} DISABLE TRIGGER ${quoteIdent(name)}`)),
+    ...members.flatMap((member) => member.standing.map((name) => `ALTER TABLE ${quoteTable(member)} DISABLE TRIGGER ${quoteIdent(name)}`)),
     `DELETE FROM causeway.fence WHERE kind = ${quoteLiteral(kind)} AND (schema_name, table_name) IN (${names.join(', ')})`,
   ].join(';\n'));
 }

@@ -22,6 +22,7 @@ import type { Catalog } from '../../catalog/catalog.ts';
 import { AdminConnection } from './admin-connection.ts';
 import { LoadRates } from './load-rates.ts';
 import { LocalSchema } from './local-schema.ts';
+import { describeLockHolders } from './lock-holders.ts';
 import { restorePosition, storePosition } from './stored-position.ts';
 import { detailsOf, displayName } from './table-details.ts';
 
@@ -165,7 +166,7 @@ export class SourceFlow {
   /** Rule 10: ONE source transaction locks out writers, installs the fence and writes this attempt's marker. Returns the marker's token. */
   async fenceSource(records: readonly TableRecord[], mark: SwitchMark & { readonly fence: boolean }): Promise<string> {
     const marker = `cutover:${mark.attemptId}`;
-    await this.#locked(this.sourceAdmin, mark.timeoutMs, async (client) => {
+    await this.#locked('source', records, mark.timeoutMs, async (client) => {
       const tables = records.map((record) => record.source);
       if (mark.fence) await installFence(client, tables, { epoch: mark.epoch, token: String(this.#token) });
       else await client.query(`LOCK TABLE ${records.map((record) => quoted(record.source)).join(', ')} IN SHARE ROW EXCLUSIVE MODE`);
@@ -176,17 +177,17 @@ export class SourceFlow {
 
   async fenceSourceAgain(records: readonly TableRecord[]): Promise<void> {
     const fenced = records.filter((record) => detailsOf(record).noFence !== true);
-    await this.#locked(this.sourceAdmin, 10_000, (client) => installFence(client, fenced.map((record) => record.source), { epoch: maxEpoch(records), token: String(this.#token) }));
+    await this.#locked('source', records, 10_000, (client) => installFence(client, fenced.map((record) => record.source), { epoch: maxEpoch(records), token: String(this.#token) }));
   }
 
   async unfenceSource(records: readonly TableRecord[]): Promise<void> {
-    await this.#locked(this.sourceAdmin, 10_000, (client) => removeFence(client, records.map((record) => record.source)));
+    await this.#locked('source', records, 10_000, (client) => removeFence(client, records.map((record) => record.source)));
   }
 
   /** The other direction's fence: stops local's writers and writes the marker into local's stream. */
   async fenceLocal(records: readonly TableRecord[], mark: SwitchMark): Promise<string> {
     const marker = `rollback:${mark.attemptId}`;
-    await this.#locked(this.localAdmin, mark.timeoutMs, async (client) => {
+    await this.#locked('local', records, mark.timeoutMs, async (client) => {
       await installGuard(client, records.map((record) => record.target), { epoch: mark.epoch, token: String(this.#token) });
       await client.query(MARKER_SQL, [this.reverse.name, marker]);
     });
@@ -198,23 +199,23 @@ export class SourceFlow {
     const standing = await this.localAdmin.use((client) => readFences(client));
     const isGuarded = (name: QualifiedName): boolean => standing.some((fence) => fence.kind === 'guard' && fence.complete && fence.token === String(this.#token) && fence.schema === name.schema && fence.name === name.name);
     if (records.every((record) => isGuarded(record.target))) return;
-    await this.#locked(this.localAdmin, 30_000, (client) => installGuard(client, records.map((record) => record.target), { epoch: maxEpoch(records), token: String(this.#token) }));
+    await this.#locked('local', records, 30_000, (client) => installGuard(client, records.map((record) => record.target), { epoch: maxEpoch(records), token: String(this.#token) }));
   }
 
   async unguardLocal(records: readonly TableRecord[]): Promise<void> {
-    await this.#locked(this.localAdmin, 10_000, (client) => removeGuard(client, records.map((record) => record.target)));
+    await this.#locked('local', records, 10_000, (client) => removeGuard(client, records.map((record) => record.target)));
   }
 
   /** Removes what fences and guards that no longer stand have left; tried again by whoever calls, never inside a pause. */
   async dropFences(records: readonly TableRecord[]): Promise<void> {
-    await this.#locked(this.sourceAdmin, 5_000, (client) => dropFenceTriggers(client, 'fence', records.map((record) => record.source)));
-    await this.#locked(this.localAdmin, 5_000, (client) => dropFenceTriggers(client, 'guard', records.map((record) => record.target)));
+    await this.#locked('source', records, 5_000, (client) => dropFenceTriggers(client, 'fence', records.map((record) => record.source)));
+    await this.#locked('local', records, 5_000, (client) => dropFenceTriggers(client, 'guard', records.map((record) => record.target)));
   }
 
   /** Local becomes writable, with the record of who the authority is (RULES 14). Returns the position from which local's own changes count. */
   async releaseLocal(records: readonly TableRecord[], mark: { readonly epoch: number; readonly attemptId: string }): Promise<Position> {
     const from = await this.position('local');
-    await this.#locked(this.localAdmin, 10_000, async (client) => {
+    await this.#locked('local', records, 10_000, async (client) => {
       await removeGuard(client, records.map((record) => record.target));
       for (const { tableId } of records) await client.query(AUTHORITY_SQL, [tableId, mark.epoch, 'local', String(this.#token)]);
     });
@@ -228,10 +229,10 @@ export class SourceFlow {
 
   async releaseSource(records: readonly TableRecord[], mark: { readonly epoch: number; readonly attemptId: string }): Promise<Position> {
     const from = await this.position('source');
-    await this.#locked(this.localAdmin, 10_000, async (client) => {
+    await this.#locked('local', records, 10_000, async (client) => {
       for (const { tableId } of records) await client.query(AUTHORITY_SQL, [tableId, mark.epoch, 'source', String(this.#token)]);
     });
-    await this.#locked(this.sourceAdmin, 10_000, (client) => removeFence(client, records.map((record) => record.source)));
+    await this.#locked('source', records, 10_000, (client) => removeFence(client, records.map((record) => record.source)));
     return from;
   }
 
@@ -275,7 +276,8 @@ export class SourceFlow {
   }
 
   /** A transaction whose locks are tried for in short attempts until the budget ends (RULES 10). */
-  async #locked(admin: AdminConnection, timeoutMs: number, work: (client: Parameters<Parameters<AdminConnection['use']>[0]>[0]) => Promise<void>): Promise<void> {
+  async #locked(side: Side, records: readonly TableRecord[], timeoutMs: number, work: (client: ClientBase) => Promise<void>): Promise<void> {
+    const admin = side === 'source' ? this.sourceAdmin : this.localAdmin;
     const endMs = this.#runtime.clock.monotonicMs() + timeoutMs;
     for (;;) {
       const leftMs = Math.max(1, Math.floor(endMs - this.#runtime.clock.monotonicMs()));
@@ -288,10 +290,18 @@ export class SourceFlow {
         return;
       } catch (error) {
         const state = error instanceof Error && 'code' in error ? error.code : undefined;
-        if ((state !== '55P03' && state !== '40P01') || this.#runtime.clock.monotonicMs() >= endMs) throw lockError(error, state);
+        if ((state !== '55P03' && state !== '40P01') || this.#runtime.clock.monotonicMs() >= endMs) {
+          throw state === '55P03' ? await this.#lockError(admin, lockedTables(side, records), error) : error;
+        }
         await this.#runtime.clock.sleep(20);
       }
     }
+  }
+
+  async #lockError(admin: AdminConnection, tables: readonly QualifiedName[], cause: unknown): Promise<MigrationError> {
+    const holders = await admin.use((client) => describeLockHolders(client, tables)).catch(() => undefined);
+    const detail = holders ?? 'The lock that stops writers could not be had in time, and whoever held it has ended since.';
+    return new MigrationError('MIG052', 'a transaction outside the gateway holds the table', { detail, cause });
   }
 
   async #within(timeoutMs: number, what: string, work: () => Promise<void>): Promise<void> {
@@ -327,7 +337,9 @@ function quoted(name: { schema: string; name: string }): string {
   return `"${name.schema.replaceAll('"', '""')}"."${name.name.replaceAll('"', '""')}"`;
 }
 
-function lockError(error: unknown, state: unknown): unknown {
-  if (state !== '55P03') return error;
-  return new MigrationError('MIG052', 'a transaction outside the gateway holds the table', { detail: 'The lock that stops writers could not be had in time: look at pg_stat_activity of the server for an open transaction that wrote the table.', cause: error });
+function lockedTables(side: Side, records: readonly TableRecord[]): QualifiedName[] {
+  return records.flatMap((record) => {
+    const named = side === 'source' ? record.source : record.target;
+    return [named, ...(detailsOf(record).partitions ?? []).map((partition) => (side === 'source' ? partition : { schema: named.schema, name: partition.name }))];
+  });
 }
