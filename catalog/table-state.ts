@@ -15,8 +15,8 @@ const moves: Readonly<Record<TableState, readonly TableState[]>> = {
   BULK_LOADING: ['SYNCHRONIZING', 'PAUSED', 'ERROR', 'ROLLBACK'],
   // A resync goes back to BULK_LOADING.
   SYNCHRONIZING: ['DUAL_WRITE', 'BULK_LOADING', 'PAUSED', 'ERROR', 'ROLLBACK'],
-  // Local that cannot take writes sends the table back to SYNCHRONIZING (RULES 12, 15).
-  DUAL_WRITE: ['CUTOVER_READY', 'SYNCHRONIZING', 'BULK_LOADING', 'PAUSED', 'ERROR', 'ROLLBACK'],
+  // Local that cannot take writes sends the table back to SYNCHRONIZING (RULES 12, 15). CUTOVER … FORCE goes without a validation.
+  DUAL_WRITE: ['CUTOVER_READY', 'LOCAL_ONLY', 'SYNCHRONIZING', 'BULK_LOADING', 'PAUSED', 'ERROR', 'ROLLBACK'],
   CUTOVER_READY: ['LOCAL_ONLY', 'DUAL_WRITE', 'SYNCHRONIZING', 'BULK_LOADING', 'PAUSED', 'ERROR', 'ROLLBACK'],
   LOCAL_ONLY: ['ROLLBACK', 'ERROR'],
   // PRESERVE LOCAL DATA ends in DUAL_WRITE (RULES 17); a failed rollback returns to where it was.

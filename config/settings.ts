@@ -114,9 +114,8 @@ const timeouts = section({
   startup_ms: milliseconds.min(1).default(10_000),
   connect_ms: milliseconds.min(1).default(10_000),
   quiesce_grace_ms: milliseconds.default(200),
-  park_limit_ms: milliseconds.min(1).default(30_000),
+  park_limit_ms: milliseconds.min(1).default(60_000),
   cutover_ms: milliseconds.min(1).default(30_000),
-  shutdown_ms: milliseconds.default(10_000),
 });
 
 export const settingsSchema = section({

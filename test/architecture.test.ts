@@ -32,6 +32,7 @@ const MAX_LINES = 400;
 const longFiles: Readonly<Record<string, string>> = {};
 /** File → why it looks at the process around it. */
 const looksAtProcess: Readonly<Record<string, string>> = {
+  'catalog/query/query-process.ts': 'is a process of its own: its arguments and its end are its parent\'s',
   'src/ops/embedded-postgres.ts': 'hands TZ on to the server that it starts, which else would not know the time zone',
 };
 

@@ -1,3 +1,4 @@
+/** Rows of SYS$MIGRATION_HISTORY as values, and back. */
 import type { HistoryEvent, HistoryRecord, JsonObject } from '../records.ts';
 import type { TableState } from '../table-state.ts';
 import { oneOf, optionalJson, optionalState, text, time } from './columns.ts';

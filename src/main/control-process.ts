@@ -42,7 +42,7 @@ export async function startControl(runtime: Runtime, metrics: PrometheusMetrics,
       limits: {
         switchTimeoutMs: settings.timeouts.cutoverMs, admitGraceMs: settings.timeouts.quiesceGraceMs, maxLagMs: 5_000, sequenceMargin: 1_000,
         maxConcurrentMigrations: settings.migration.maxConcurrentMigrations,
-        retry: { initialMs: settings.migration.retryInitialDelayMs, maxMs: settings.migration.retryMaxDelayMs },
+        retry: { max: settings.migration.maxRetries, initialMs: settings.migration.retryInitialDelayMs, maxMs: settings.migration.retryMaxDelayMs },
       },
       isOperator: (user) => settings.migration.enabled && operators.has(user),
       isHome: async (name) => name === homeServer || sameServer(await addressOf(catalog, name), source),

@@ -56,8 +56,8 @@ async function prepareDatabase(address: ServerAddress, sample: boolean, say: (li
     await admin.end();
   }
   if (!sample) return;
-  say('loading the sample order system (first start only)');
-  await loadSampleDatabase(address);
+  const { loaded } = await loadSampleDatabase(address);
+  if (loaded) say('the sample order system has been loaded');
 }
 
 function addressOf(side: Extract<SideSettings, { kind: 'server' }>): ServerAddress {

@@ -25,10 +25,11 @@ export interface ControlLimits {
   readonly switchTimeoutMs: number;
   /** While writers drain: how long transactions that hold locks are let through (RULES 21). */
   readonly admitGraceMs: number;
-  /** Largest lag with which a cutover is begun. */
+  /** Largest lag with which reads move to local, and with which a cutover is begun unless the table's option says another. */
   readonly maxLagMs: number;
   readonly maxConcurrentMigrations: number;
   /** Values that sequences are moved past the other side's. */
   readonly sequenceMargin: number;
-  readonly retry: { readonly initialMs: number; readonly maxMs: number };
+  /** `max`: for what a retry may heal; a lost connection is tried for as long as it takes. */
+  readonly retry: { readonly max: number; readonly initialMs: number; readonly maxMs: number };
 }

@@ -29,6 +29,7 @@ import { recoverSwitches } from './recovery.ts';
 import { RoutingPublisher } from './routing-publisher.ts';
 import type { RoutingRelations } from './routing-publisher.ts';
 import type { SourceFlow } from './source-flow.ts';
+import { detailsOf } from './table-details.ts';
 import { driveTable } from './table-driver.ts';
 import { TableWork } from './table-work.ts';
 import { toMigrationError } from './trouble.ts';
@@ -179,14 +180,14 @@ export class Control {
   async #readRelations(tables: readonly TableRecord[]) {
     const flow = await this.#flow(this.#parts.homeServer);
     const { functions = {}, ...others } = await flow.sourceAdmin.use((client) => routingRelations(client, tables.map((record) => record.source)));
-    const missing = await this.#missingOnLocal(flow, tables, Object.keys(others.views));
+    const missing = await this.#missingOnLocal(flow, tables, Object.keys(others.views), Object.keys(functions));
     // A function that local lacks must not be taken for one that can run wherever its tables are.
     const known = Object.fromEntries(Object.entries(functions).filter(([name]) => !missing.functions.has(name)));
     return { ...others, functions: known, missingOnLocal: missing.views };
   }
 
-  /** Keys of the views and functions that local does not have as the source has them; all views while local cannot be asked. */
-  async #missingOnLocal(flow: SourceFlow, tables: readonly TableRecord[], views: readonly string[]): Promise<{ views: readonly string[]; functions: ReadonlySet<string> }> {
+  /** Keys of the views and functions that local does not have as the source has them; all of them while local cannot be asked. */
+  async #missingOnLocal(flow: SourceFlow, tables: readonly TableRecord[], views: readonly string[], functions: readonly string[]): Promise<{ views: readonly string[]; functions: ReadonlySet<string> }> {
     try {
       const states = await flow.schema.dependants.review(tables);
       const keyOf = ({ schema, name }: QualifiedName): string => relationKey(schema, name);
@@ -195,11 +196,11 @@ export class Control {
         const isOwn = status === 'differs' && bases.every((base) => tables.some(({ source, route }) => keyOf(source) === keyOf(base) && route.writes === 'local'));
         return relation !== undefined && (status === 'present' || isOwn) ? [keyOf(relation)] : [];
       }));
-      const functions = states.flatMap(({ dependant: { routine }, status }) => (routine !== undefined && status !== 'present' ? [keyOf(routine)] : []));
-      return { views: views.filter((view) => !present.has(view)), functions: new Set(functions) };
+      const missing = states.flatMap(({ dependant: { routine }, status }) => (routine !== undefined && status !== 'present' ? [keyOf(routine)] : []));
+      return { views: views.filter((view) => !present.has(view)), functions: new Set(missing) };
     } catch (error) {
       this.#runtime.log.warn('the views of local could not be read', { error: String(error) });
-      return { views, functions: new Set() };
+      return { views, functions: new Set(functions) };
     }
   }
 
@@ -216,7 +217,7 @@ export class Control {
     for (const record of await this.#parts.catalog.tables()) {
       const { tableId, state, route } = record;
       const isCleanup = state === 'ROLLBACK' && route.writes === 'source' && open === 0;
-      if (isCleanup) await this.work.alone([tableId], 'ROLLBACK MIGRATION', () => endMigration(this.#context, record, { trigger: 'recovery', dropLocal: true })).catch(() => undefined);
+      if (isCleanup) await this.work.alone([tableId], 'ROLLBACK MIGRATION', () => endMigration(this.#context, record, { trigger: 'recovery', dropLocal: detailsOf(record).dropLocal !== false })).catch(() => undefined);
       else if (state !== 'ROLLBACK') this.work.start(tableId);
     }
     this.#isRecovered = open === 0;

@@ -10,6 +10,8 @@ export interface TableFacts {
   readonly state: TableState;
   readonly streamMode: 'spooling' | 'draining' | 'shared' | 'failed' | 'absent';
   readonly lagMs: number;
+  /** Option `cutover_lag_threshold`. */
+  readonly maxLagMs: number;
   readonly pendingRereads: number;
   readonly unresolvedConflicts: number;
   /** Names of tables tied to this one that are not part of the switch, with why. */
@@ -37,7 +39,6 @@ export interface CutoverWords {
 
 export interface CutoverFacts {
   readonly tables: readonly TableFacts[];
-  readonly maxLagMs: number;
   readonly streamConnected: boolean;
   readonly workers: number;
 }
@@ -60,16 +61,16 @@ export function decideCutover(facts: CutoverFacts, words: CutoverWords): Cutover
   if (!facts.streamConnected) {
     blocking.push({ code: 'MIG023', table: undefined, condition: 'the change stream of the source is not connected', remedy: 'Wait until SHOW MIGRATION STATUS shows a lag again, or look at SHOW MIGRATION ERRORS.' });
   }
-  for (const table of facts.tables) blocking.push(...conditionsOf(table, facts, words));
+  for (const table of facts.tables) blocking.push(...conditionsOf(table, words));
   return { go: blocking.length === 0, blocking, warnings: warningsOf(facts, words) };
 }
 
-function conditionsOf(table: TableFacts, facts: CutoverFacts, words: CutoverWords): BlockingCondition[] {
+function conditionsOf(table: TableFacts, words: CutoverWords): BlockingCondition[] {
   const found: BlockingCondition[] = [];
   const block = (code: ErrorCode, condition: string, remedy: string): void => void found.push({ code, table: table.name, condition, remedy });
   if (table.state === 'LOCAL_ONLY') block('MIG074', 'it is LOCAL_ONLY already', 'Nothing is left to do; COMPLETE MIGRATION ends the rollback window.');
   else if (table.state !== 'CUTOVER_READY' && !(words.force && table.state === 'DUAL_WRITE')) stateCondition(table, words, block);
-  else streamConditions(table, facts, block);
+  else streamConditions(table, block);
   if (!words.split) {
     for (const tie of table.tiesLeftBehind) {
       block('MIG050', `${tie.name} is tied to it (${tie.reason}) and would stay behind`, `CUTOVER GROUP OF ${table.name} moves them together; CUTOVER TABLE ${table.name} SPLIT moves it alone, and what ties them is no longer enforced.`);
@@ -98,9 +99,9 @@ function stateCondition(table: TableFacts, words: CutoverWords, block: (code: Er
   else block('MIG050', 'only a sample of it has been validated', remedy);
 }
 
-function streamConditions(table: TableFacts, facts: CutoverFacts, block: (code: ErrorCode, condition: string, remedy: string) => void): void {
+function streamConditions(table: TableFacts, block: (code: ErrorCode, condition: string, remedy: string) => void): void {
   if (table.streamMode !== 'shared') block('MIG022', `its changes are ${table.streamMode}, not applied in step with the others`, 'Wait; SHOW MIGRATION STATUS shows when the lag is near zero.');
-  if (table.lagMs > facts.maxLagMs) block('MIG022', `it lags ${(table.lagMs / 1000).toFixed(1)} s behind, more than ${(facts.maxLagMs / 1000).toFixed(1)} s`, 'Wait until the lag has fallen.');
+  if (table.lagMs > table.maxLagMs) block('MIG022', `it lags ${(table.lagMs / 1000).toFixed(1)} s behind, more than ${(table.maxLagMs / 1000).toFixed(1)} s`, 'Wait until the lag has fallen.');
   if (table.pendingRereads > 0) block('MIG050', `${table.pendingRereads} rows still have to be read again from the source`, 'Wait a moment; the stream does it by itself.');
   if (table.unresolvedConflicts > 0) block('MIG030', `${table.unresolvedConflicts} conflicts are not resolved`, `SHOW MIGRATION CONFLICTS FOR TABLE ${table.name} UNRESOLVED shows both rows.`);
 }

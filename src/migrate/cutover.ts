@@ -100,8 +100,7 @@ async function run(context: ControlContext, flow: SourceFlow, request: CutoverRe
   await commitCutover(context, request, attemptId, { drained: storePosition(drained), reverseFrom: storePosition(reverseFrom) });
   await clock.done('committed');
 
-  await completeCutover(context, flow, records.map((record) => record.tableId), !words.noRollback);
-  clock.pauseEnds();
+  await completeCutover(context, flow, tableIds, !words.noRollback, () => clock.pauseEnds());
   await clock.done('published');
 
   const report = { attemptId, tables: names, pauseMs: clock.pauseMs, totalMs: Math.round(clock.elapsedMs), gaveWay, steps: clock.steps };
@@ -137,13 +136,12 @@ async function commitCutover(context: ControlContext, request: CutoverRequest, a
 }
 
 /** What follows the point of no return; idempotent, recovery calls it too. */
-export async function completeCutover(context: ControlContext, flow: SourceFlow, tableIds: readonly string[], reverse: boolean): Promise<void> {
-  for (const tableId of tableIds) {
-    const intervals = await context.catalog.intervals(tableId);
-    await flow.applyIntervals(tableId, intervals);
-    if (reverse) await flow.reverse.startDraining(tableId);
-  }
+export async function completeCutover(context: ControlContext, flow: SourceFlow, tableIds: readonly string[], reverse: boolean, pauseEnds?: () => void): Promise<void> {
+  // Before anybody writes on local: from when on its changes count.
+  await Promise.all(tableIds.map(async (tableId) => flow.applyIntervals(tableId, await context.catalog.intervals(tableId))));
   await context.publisher.publish();
+  pauseEnds?.();
+  if (reverse) await Promise.all(tableIds.map((tableId) => flow.reverse.startDraining(tableId)));
 }
 
 export async function reportSwitch(context: ControlContext, records: readonly TableRecord[], direction: 'cutover' | 'rollback', report: SwitchReport, actor: Actor): Promise<void> {

@@ -11,6 +11,8 @@ export interface EndOptions {
 /** Each part is idempotent; a crash in the middle leaves the table in ROLLBACK, and recovery calls this again. */
 export async function endMigration(context: ControlContext, record: TableRecord, options: EndOptions): Promise<void> {
   const { catalog, publisher, runtime } = context;
+  // Kept, so that recovery ends it the same way.
+  await catalog.changeTable(record.tableId, { details: { ...record.details, dropLocal: options.dropLocal } });
   if (record.state !== 'ROLLBACK') await leaveDualWrite(context, record, 'ROLLBACK', options.trigger);
   await runtime.faults.hit('abort.after_leave');
   const flow = await context.flow(record.sourceServer);

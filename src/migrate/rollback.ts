@@ -93,8 +93,7 @@ async function run(context: ControlContext, flow: SourceFlow, request: RollbackR
   await commitRollback(context, request, attemptId, storePosition(drained), storePosition(forwardFrom));
   await clock.done('committed');
 
-  await completeRollback(context, flow, records);
-  clock.pauseEnds();
+  await completeRollback(context, flow, records, () => clock.pauseEnds());
   await clock.done('published');
 
   const report = { attemptId, tables: records.map((record) => displayName(record.source)), pauseMs: clock.pauseMs, totalMs: Math.round(clock.elapsedMs), gaveWay, steps: clock.steps };
@@ -126,12 +125,14 @@ async function commitRollback(context: ControlContext, request: RollbackRequest,
 }
 
 /** What follows the point of no return; idempotent, recovery calls it too. */
-export async function completeRollback(context: ControlContext, flow: SourceFlow, records: readonly TableRecord[]): Promise<void> {
-  for (const { tableId } of records) {
+export async function completeRollback(context: ControlContext, flow: SourceFlow, records: readonly TableRecord[], pauseEnds?: () => void): Promise<void> {
+  // Before anybody writes on the source: from when on its changes count.
+  await Promise.all(records.map(async ({ tableId }) => {
     await flow.applyIntervals(tableId, await context.catalog.intervals(tableId));
     await flow.forward.startDraining(tableId);
-  }
+  }));
   await context.publisher.publish();
+  pauseEnds?.();
   for (const { tableId } of records) await flow.reverse.removeTable(tableId);
 }
 

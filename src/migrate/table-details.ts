@@ -20,6 +20,8 @@ export interface TableDetails {
   readonly noRollback?: boolean;
   /** Set by CUTOVER … NO FENCE. */
   readonly noFence?: boolean;
+  /** Set when the migration is ending: whether the table on local goes with it. */
+  readonly dropLocal?: boolean;
   /** Last cutover or rollback: what SHOW MIGRATION STATUS FOR TABLE tells of it. */
   readonly lastSwitch?: { readonly direction: 'cutover' | 'rollback'; readonly at: string; readonly pauseMs: number; readonly steps: Readonly<Record<string, number>> };
 }

@@ -42,8 +42,9 @@ export async function driveTable(context: ControlContext, tableId: string, hooks
       if (signal.aborted) return;
       const trouble = toMigrationError(error);
       await noteError(context, record, trouble);
-      if (!trouble.retryable) return await toError(context, record, trouble);
       failures += 1;
+      const isSpent = failures > limits.retry.max && trouble.category !== 'CONNECTION' && trouble.category !== 'CDC';
+      if (!trouble.retryable || isSpent) return await toError(context, record, trouble);
       await runtime.clock.sleep(Math.min(limits.retry.maxMs, limits.retry.initialMs * 2 ** (failures - 1)), signal).catch(() => undefined);
     }
   }

@@ -25,4 +25,11 @@ export const transactionAborted: ErrorFields = {
 
 export const canceledByUser: ErrorFields = { severity: 'ERROR', sqlstate: '57014', message: 'canceling statement due to user request' };
 
+/** A barrier that nobody lifts (the control is gone): in the end the client is told, and nothing of the unit has run. */
+export function parkedTooLong(limitMs: number): ErrorFields {
+  return errorFieldsOf(new MigrationError('MIG087', 'the change of routing of a table took too long', {
+    detail: `The statement waited ${limitMs} ms and has not run.`, hint: 'Run it again; if it persists, look at SHOW MIGRATION STATUS.',
+  }));
+}
+
 export const statementTimedOut: ErrorFields = { severity: 'ERROR', sqlstate: '57014', message: 'canceling statement due to statement timeout' };

@@ -7,16 +7,15 @@
  */
 import type { Side } from '../../catalog/routing-snapshot.ts';
 import { MigrationError } from '../../config/migration-error.ts';
-import { bindComplete, closeComplete, commandComplete, noData, noParameters, parseComplete, rowDescription } from '../wire/backend-messages.ts';
+import { bindComplete, closeComplete, noData, noParameters, parseComplete } from '../wire/backend-messages.ts';
 import { CUT, STOP } from '../wire/framing.ts';
 import type { Verdict } from '../wire/framing.ts';
 import { afterName, bind, closeStatement, execute, parse, readName, readParse, sync } from '../wire/frontend-messages.ts';
-import { message } from '../wire/message.ts';
 import { transactionAborted } from './client-error.ts';
-import { noticesOf, onlyReads, rowsOf } from './control-answer.ts';
-import type { CommandResult } from './control-port.ts';
+import { onlyReads } from './control-answer.ts';
 import type { Leg } from './leg.ts';
-import type { Portal, PreparedStatement } from './prepared-statements.ts';
+import { columnsOf, GatewayPortals, Portals } from './gateway-portals.ts';
+import type { PreparedStatement } from './prepared-statements.ts';
 import { isVerdict } from './place-statement.ts';
 import type { SessionCore } from './session-core.ts';
 import type { Flows } from './simple-query.ts';
@@ -25,20 +24,19 @@ import type { TextTraits } from './text-traits.ts';
 import { xidSql } from './transaction-control.ts';
 
 const XID_STATEMENT = 'causeway_xid';
-const portalSuspended = message('s');
 const KIND_STATEMENT = 0x53;
 
 export class ExtendedQuery {
   readonly #core: SessionCore;
   readonly #flows: Flows;
-  /** The unnamed portal, without an object of its own: most units bind it. */
-  #unnamedAt: Side | 'gateway' | undefined;
-  #unnamedStatement: PreparedStatement | undefined;
-  #unnamedResult: Portal['result'];
+  readonly #portals: Portals;
+  readonly #atGateway: GatewayPortals;
 
   constructor(core: SessionCore, flows: Flows) {
     this.#core = core;
     this.#flows = flows;
+    this.#portals = new Portals(core);
+    this.#atGateway = new GatewayPortals(core, flows, this.#portals);
   }
 
   parse(buffer: Buffer, start: number, length: number): Verdict {
@@ -81,7 +79,7 @@ export class ExtendedQuery {
     if (traits.control || this.#isForGateway(traits)) {
       const stop = core.leaveLeg(false);
       if (stop !== undefined) return stop;
-      this.#setPortal(portal, statement, 'gateway');
+      this.#portals.set(portal, statement, 'gateway');
       return this.#answer(bindComplete);
     }
     if (core.tx?.failedOn !== undefined) return this.#bindInFailedBlock(statement, portal);
@@ -99,9 +97,9 @@ export class ExtendedQuery {
     const core = this.#core;
     if (core.unit.skipping) return CUT;
     const name = readName(buffer, start + 5, start + length) ?? '';
-    const portal = this.#portal(name);
+    const portal = this.#portals.get(name);
     if (!portal) return this.#toSomeLeg();
-    if (portal.at === 'gateway') return this.#executeAtGateway(name, portal, buffer.readInt32BE(start + length - 4));
+    if (portal.at === 'gateway') return this.#atGateway.execute(name, portal, buffer.readInt32BE(start + length - 4));
     const leg = this.#legOf(portal.at);
     if (typeof leg === 'number') return leg;
     const { statement } = portal;
@@ -115,8 +113,8 @@ export class ExtendedQuery {
     if (core.unit.skipping) return CUT;
     const name = readName(buffer, start + 6, start + length) ?? '';
     if (buffer[start + 5] === KIND_STATEMENT) return this.#describeStatement(name);
-    const portal = this.#portal(name);
-    if (portal?.at === 'gateway') return this.#describePortal(portal, name);
+    const portal = this.#portals.get(name);
+    if (portal?.at === 'gateway') return this.#atGateway.describe(portal, name);
     return portal ? this.#toLeg(portal.at) : this.#toSomeLeg();
   }
 
@@ -125,16 +123,16 @@ export class ExtendedQuery {
     if (core.unit.skipping) return CUT;
     const name = readName(buffer, start + 6, start + length) ?? '';
     if (buffer[start + 5] === KIND_STATEMENT) return this.#closeStatement(name);
-    const portal = this.#portal(name);
+    const portal = this.#portals.get(name);
     if (portal && portal.at !== 'gateway') {
       const verdict = this.#toLeg(portal.at);
-      if (verdict !== STOP) this.#forgetPortal(name);
+      if (verdict !== STOP) this.#portals.forget(name);
       return verdict;
     }
     if (!portal) return this.#toSomeLeg();
     const stop = core.leaveLeg(false);
     if (stop !== undefined) return stop;
-    this.#forgetPortal(name);
+    this.#portals.forget(name);
     return this.#answer(closeComplete);
   }
 
@@ -167,7 +165,7 @@ export class ExtendedQuery {
   /** The leg is gone: what it held cannot be executed any more. */
   legLost(side: Side): void {
     for (const [name, portal] of this.#core.portals) if (portal.at === side) this.#core.portals.delete(name);
-    if (this.#unnamedAt === side) this.#forgetPortal('');
+    this.#portals.lost(side);
   }
 
   // Where to
@@ -241,7 +239,7 @@ export class ExtendedQuery {
       const stop = core.leaveLeg(false);
       if (stop !== undefined) return stop;
       if (!traits.control || !onlyReads(statement.sql ?? '')) return this.#answer(Buffer.concat([noParameters, noData]));
-      return this.#runForDescribe(statement, (result) => {
+      return this.#atGateway.run(statement, (result) => {
         statement.described = result;
         core.toClient(Buffer.concat([noParameters, columnsOf(result)]));
       });
@@ -287,30 +285,12 @@ export class ExtendedQuery {
 
   // Portals
 
-  #portal(name: string): Portal | undefined {
-    if (name !== '') return this.#core.portals.get(name);
-    return this.#unnamedAt === undefined ? undefined : { statement: this.#unnamedStatement, at: this.#unnamedAt, result: this.#unnamedResult };
-  }
-
-  #setPortal(name: string, statement: PreparedStatement, at: Side | 'gateway'): void {
-    if (name === '') {
-      this.#unnamedAt = at;
-      this.#unnamedStatement = statement;
-      this.#unnamedResult = undefined;
-    } else this.#core.portals.set(name, { statement, at, result: undefined });
-  }
-
-  #forgetPortal(name: string): void {
-    if (name === '') this.#unnamedAt = undefined;
-    else this.#core.portals.delete(name);
-  }
-
   #bound(leg: Leg, portal: string, statement: PreparedStatement): Verdict {
     const core = this.#core;
     const segment = core.unitSegment(leg);
     core.unit.executed = true;
     segment.bindsSent += 1;
-    this.#setPortal(portal, statement, leg.side);
+    this.#portals.set(portal, statement, leg.side);
     return core.forward(leg);
   }
 
@@ -319,83 +299,6 @@ export class ExtendedQuery {
     if (typeof leg === 'number') return leg;
     if (!leg || !statement.on[leg.side]) return this.#core.refuseWith(transactionAborted, false);
     return this.#bound(leg, portal, statement);
-  }
-
-  // At the gateway
-
-  #executeAtGateway(name: string, portal: Portal, maxRows: number): Verdict {
-    const core = this.#core;
-    const stop = core.leaveLeg(false);
-    if (stop !== undefined) return stop;
-    const { statement } = portal;
-    const single = statement?.traits.single;
-    const sql = statement?.sql ?? '';
-    if (single && !statement.traits.control) {
-      return core.answerLater((done) => this.#flows.control.run(single, sql, (answer, failed) => {
-        core.toClient(answer);
-        core.unit.skipping ||= failed;
-        done();
-      }));
-    }
-    if (core.tx?.failedOn !== undefined) return core.refuseWith(transactionAborted, false);
-    if (portal.result) return this.#sendRows(portal, maxRows);
-    return this.#run(statement, (result) => {
-      const running = this.#keepResult(name, result);
-      core.toClient(Buffer.concat(noticesOf(result)));
-      this.#sendRows(running, maxRows);
-    });
-  }
-
-  #keepResult(name: string, answer: CommandResult): Portal {
-    const result = { answer, sent: 0 };
-    if (name === '') this.#unnamedResult = result;
-    const portal = this.#portal(name);
-    if (portal) portal.result = result;
-    return portal ?? { statement: undefined, at: 'gateway', result };
-  }
-
-  #sendRows(portal: Portal, maxRows: number): Verdict {
-    const { result } = portal;
-    if (!result) return CUT;
-    const from = result.sent;
-    const to = maxRows > 0 ? Math.min(from + maxRows, result.answer.rows.length) : result.answer.rows.length;
-    result.sent = to;
-    const rest = to < result.answer.rows.length;
-    return this.#answer(Buffer.concat([...rowsOf(result.answer, from, to), rest ? portalSuspended : commandComplete(result.answer.tag)]));
-  }
-
-  #describePortal(portal: Portal, name: string): Verdict {
-    const core = this.#core;
-    const stop = core.leaveLeg(false);
-    if (stop !== undefined) return stop;
-    if (!portal.statement?.traits.control) return this.#answer(noData);
-    if (portal.result) return this.#answer(columnsOf(portal.result.answer));
-    return this.#runForDescribe(portal.statement, (result) => {
-      this.#keepResult(name, result);
-      core.toClient(Buffer.concat([...noticesOf(result), columnsOf(result)]));
-    });
-  }
-
-  #runForDescribe(statement: PreparedStatement, done: (result: CommandResult) => void): Verdict {
-    return this.#run(statement, done);
-  }
-
-  #run(statement: PreparedStatement | undefined, ok: (result: CommandResult) => void): Verdict {
-    const core = this.#core;
-    const described = statement?.described;
-    if (statement && described) {
-      statement.described = undefined;
-      ok(described);
-      return CUT;
-    }
-    return core.answerLater((done) => this.#flows.answer.run(statement?.sql ?? '', (outcome) => {
-      if (outcome.ok) ok(outcome.result);
-      else {
-        this.#flows.answer.failed(outcome.error);
-        core.unit.skipping = true;
-      }
-      done();
-    }));
   }
 
   /** Behind the unit's own messages, in its transaction; the answers are swallowed. */
@@ -411,10 +314,6 @@ export class ExtendedQuery {
     segment.injectBind();
     core.send(leg, Buffer.concat([...messages, bind(XID_STATEMENT, XID_STATEMENT), execute(XID_STATEMENT)]));
   }
-}
-
-function columnsOf(result: CommandResult): Buffer {
-  return result.columns.length > 0 ? rowDescription(result.columns) : noData;
 }
 
 function tooManyStatements(limit: number): MigrationError {

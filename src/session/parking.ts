@@ -1,7 +1,7 @@
 /** A session that waits for a barrier. Its bytes stay where they are; the next snapshot decides anew. */
 
 import type { Verdict } from '../wire/framing.ts';
-import { statementTimedOut } from './client-error.ts';
+import { parkedTooLong, statementTimedOut } from './client-error.ts';
 import type { ErrorFields } from '../wire/error-fields.ts';
 import type { SessionCore } from './session-core.ts';
 
@@ -18,6 +18,7 @@ export class Parking {
   #since: number | undefined;
   #operation = 'cutover';
   #timer: NodeJS.Timeout | undefined;
+  #limit: NodeJS.Timeout | undefined;
   touches: readonly string[] = [];
 
   constructor(core: SessionCore, lot: ParkingLot, fail: (fields: ErrorFields) => void) {
@@ -36,6 +37,7 @@ export class Parking {
       this.#since = this.core.now();
       this.#operation = this.#isFromLocal(touches) ? 'rollback' : 'cutover';
       this.#lot.entered(this);
+      this.#limit = setTimeout(() => this.#fail(parkedTooLong(this.core.services.limits.parkLimitMs)), this.core.services.limits.parkLimitMs);
       this.#watchTimeout();
     }
     return this.core.wait('park');
@@ -47,6 +49,7 @@ export class Parking {
     this.core.services.runtime.metrics.observe('scratchbird_gateway_barrier_wait_seconds', { operation: this.#operation }, (this.core.now() - this.#since) / 1000);
     this.#since = undefined;
     clearTimeout(this.#timer);
+    clearTimeout(this.#limit);
     this.#lot.left(this);
   }
 

@@ -49,6 +49,8 @@ export interface GatewayLimits {
   readonly readAheadBytes: number;
   /** Longest wait of a COMMIT until local shows it, and of a read until local has caught up. */
   readonly visibilityWaitMs: number;
+  /** Longest wait for a barrier. */
+  readonly parkLimitMs: number;
 }
 
 export const defaultLimits: GatewayLimits = {
@@ -59,6 +61,7 @@ export const defaultLimits: GatewayLimits = {
   maxStatementBytes: 64 << 20,
   readAheadBytes: 256 << 10,
   visibilityWaitMs: 10_000,
+  parkLimitMs: 60_000,
 };
 
 /** What the hot path asks about the snapshot, worked out once per snapshot. */

@@ -154,7 +154,7 @@ async function decide(context: CommandContext, records: readonly TableRecord[], 
   const tables: TableFacts[] = [];
   const dependants = await flow.schema.dependants.review(await context.catalog.tables());
   for (const record of records) tables.push(await factsOf(context, record, records, words, dependants));
-  return decideCutover({ tables, maxLagMs: context.limits.maxLagMs, streamConnected: flow.forward.health().connected, workers: context.fleet.size }, words);
+  return decideCutover({ tables, streamConnected: flow.forward.health().connected, workers: context.fleet.size }, words);
 }
 
 async function factsOf(context: CommandContext, record: TableRecord, moving: readonly TableRecord[], words: CutoverWords, dependants: readonly DependantState[]): Promise<TableFacts> {
@@ -169,6 +169,7 @@ async function factsOf(context: CommandContext, record: TableRecord, moving: rea
     state: record.state,
     streamMode: status?.mode ?? 'absent',
     lagMs: status?.lagMs ?? 0,
+    maxLagMs: typeof record.options['cutoverLagThresholdMs'] === 'number' ? record.options['cutoverLagThresholdMs'] : context.limits.maxLagMs,
     pendingRereads: status?.pendingRereads ?? 0,
     unresolvedConflicts: (await context.catalog.conflictCounts(record.tableId)).unresolved,
     tiesLeftBehind: tied.filter((name) => !moving.some((each) => same(each.source, name))).map((name) => ({ name: displayName(name), reason: 'a key, trigger, rule, sequence or partition' })),

@@ -1,0 +1,53 @@
+/** The decision of a cutover: every blocking condition alone stops it, FORCE skips validation and nothing else (RULES 10). */
+import { describe, expect, it } from 'vitest';
+import { decideCutover } from '../../src/migrate/cutover-decision.ts';
+import type { CutoverFacts, CutoverWords, TableFacts } from '../../src/migrate/cutover-decision.ts';
+import { tableStates } from '../../catalog/table-state.ts';
+import { isLegalMove } from '../../catalog/table-state.ts';
+
+const words: CutoverWords = { force: false, split: false, noFence: false, noRollback: false };
+const ready: TableFacts = {
+  name: 'public.t', state: 'CUTOVER_READY', streamMode: 'shared', lagMs: 0, maxLagMs: 5_000, pendingRereads: 0, unresolvedConflicts: 0, tiesLeftBehind: [],
+  validation: { mode: 'full', passed: true, mismatchedRows: 0, finishedAt: '2026-01-01T00:00:00.000Z' }, wayBackFindings: [], missingDependants: [],
+};
+const facts = (table: Partial<TableFacts> = {}, more: Partial<CutoverFacts> = {}): CutoverFacts => ({ tables: [{ ...ready, ...table }], streamConnected: true, workers: 1, ...more });
+
+describe('decideCutover', () => {
+  it('goes when nothing stands in the way', () => {
+    expect(decideCutover(facts(), words)).toEqual({ go: true, blocking: [], warnings: [] });
+  });
+
+  const blocks: readonly (readonly [string, CutoverFacts, string])[] = [
+    ['a stream that is not connected', facts({}, { streamConnected: false }), 'MIG023'],
+    ['changes not applied in step', facts({ streamMode: 'draining' }), 'MIG022'],
+    ['lag above the threshold', facts({ lagMs: 5_001 }), 'MIG022'],
+    ['rows to be read again', facts({ pendingRereads: 1 }), 'MIG050'],
+    ['unresolved conflicts', facts({ unresolvedConflicts: 1 }), 'MIG030'],
+    ['tied tables left behind', facts({ tiesLeftBehind: [{ name: 'public.p', reason: 'foreign key' }] }), 'MIG050'],
+    ['a way back that is not open', facts({ wayBackFindings: ['no'] }), 'MIG050'],
+    ['no validation', facts({ state: 'DUAL_WRITE', validation: undefined }), 'MIG050'],
+  ];
+  it.each(blocks)('is stopped by %s', (_, given, code) => {
+    const { go, blocking } = decideCutover(given, words);
+    expect(go).toBe(false);
+    expect(blocking.map((each) => each.code)).toEqual([code]);
+    expect(blocking.every((each) => each.remedy !== '')).toBe(true);
+  });
+
+  it('FORCE skips validation and nothing else', () => {
+    expect(decideCutover(facts({ state: 'DUAL_WRITE', validation: undefined }), { ...words, force: true }).go).toBe(true);
+    for (const [, given] of blocks.slice(0, 7)) expect(decideCutover(given, { ...words, force: true }).go).toBe(false);
+  });
+
+  it('SPLIT and NO ROLLBACK lift their own condition, and say what it costs', () => {
+    const split = decideCutover(facts({ tiesLeftBehind: [{ name: 'public.p', reason: 'foreign key' }] }), { ...words, split: true });
+    expect([split.go, split.warnings.join()]).toEqual([true, expect.stringContaining('no longer enforced')]);
+    expect(decideCutover(facts({ wayBackFindings: ['no'] }), { ...words, noRollback: true }).go).toBe(true);
+  });
+
+  it('goes only from states that may move to LOCAL_ONLY', () => {
+    for (const state of tableStates) {
+      for (const force of [false, true]) if (decideCutover(facts({ state }), { ...words, force }).go) expect(isLegalMove(state, 'LOCAL_ONLY')).toBe(true);
+    }
+  });
+});
