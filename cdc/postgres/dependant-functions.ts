@@ -14,6 +14,7 @@ interface Use {
   readonly oid: number;
   readonly tables: readonly number[];
   readonly before: boolean;
+  /** Only views and applications use it. */
   readonly isCalledOnly?: boolean;
 }
 
@@ -38,15 +39,15 @@ interface FunctionRow extends QualifiedName {
 const isOurs = (namespace: string): string => `${namespace} NOT IN ('pg_catalog', 'information_schema', 'causeway')`;
 
 /** `owned`: everything of the tables that can depend on a function or a type. */
-const ownedSql = `WITH RECURSIVE ${relSql}, owned(i, classid, objid, before) AS (
-  SELECT i, 'pg_attrdef'::regclass::oid, d.oid, c.relkind IN ('r', 'p') FROM rel JOIN pg_class c ON c.oid = rel.oid JOIN pg_attrdef d ON d.adrelid = rel.oid
-  UNION ALL SELECT i, 'pg_constraint'::regclass, k.oid, true FROM rel JOIN pg_constraint k ON k.conrelid = rel.oid
-  UNION ALL SELECT i, 'pg_constraint'::regclass, k.oid, true FROM rel JOIN pg_attribute a ON a.attrelid = rel.oid AND a.attnum > 0 JOIN pg_constraint k ON k.contypid = a.atttypid AND k.contypid <> 0
-  UNION ALL SELECT i, 'pg_class'::regclass, x.indexrelid, c.relkind IN ('r', 'p') FROM rel JOIN pg_class c ON c.oid = rel.oid JOIN pg_index x ON x.indrelid = rel.oid
-  UNION ALL SELECT i, 'pg_class'::regclass, rel.oid, true FROM rel JOIN pg_class c ON c.oid = rel.oid AND c.relkind IN ('r', 'p')
-  UNION ALL SELECT i, 'pg_trigger'::regclass, t.oid, false FROM rel JOIN pg_trigger t ON t.tgrelid = rel.oid AND NOT t.tgisinternal
-  UNION ALL SELECT i, 'pg_policy'::regclass, p.oid, false FROM rel JOIN pg_policy p ON p.polrelid = rel.oid
-  UNION ALL SELECT i, 'pg_rewrite'::regclass, w.oid, false FROM rel JOIN pg_rewrite w ON w.ev_class = rel.oid)`;
+const ownedSql = `WITH RECURSIVE ${relSql}, owned(i, classid, objid, before, is_read) AS (
+  SELECT i, 'pg_attrdef'::regclass::oid, d.oid, c.relkind IN ('r', 'p'), false FROM rel JOIN pg_class c ON c.oid = rel.oid JOIN pg_attrdef d ON d.adrelid = rel.oid
+  UNION ALL SELECT i, 'pg_constraint'::regclass, k.oid, true, false FROM rel JOIN pg_constraint k ON k.conrelid = rel.oid
+  UNION ALL SELECT i, 'pg_constraint'::regclass, k.oid, true, false FROM rel JOIN pg_attribute a ON a.attrelid = rel.oid AND a.attnum > 0 JOIN pg_constraint k ON k.contypid = a.atttypid AND k.contypid <> 0
+  UNION ALL SELECT i, 'pg_class'::regclass, x.indexrelid, c.relkind IN ('r', 'p'), false FROM rel JOIN pg_class c ON c.oid = rel.oid JOIN pg_index x ON x.indrelid = rel.oid
+  UNION ALL SELECT i, 'pg_class'::regclass, rel.oid, true, false FROM rel JOIN pg_class c ON c.oid = rel.oid AND c.relkind IN ('r', 'p')
+  UNION ALL SELECT i, 'pg_trigger'::regclass, t.oid, false, false FROM rel JOIN pg_trigger t ON t.tgrelid = rel.oid AND NOT t.tgisinternal
+  UNION ALL SELECT i, 'pg_policy'::regclass, p.oid, false, false FROM rel JOIN pg_policy p ON p.polrelid = rel.oid
+  UNION ALL SELECT i, 'pg_rewrite'::regclass, w.oid, false, w.rulename = '_RETURN' FROM rel JOIN pg_rewrite w ON w.ev_class = rel.oid)`;
 
 export async function readFunctionDependants(client: ClientBase, context: DependantContext): Promise<Dependant[]> {
   const uses = await readUses(client, context, 'pg_proc');
@@ -67,7 +68,7 @@ export async function readFunctionDependants(client: ClientBase, context: Depend
 
 function readUses(client: ClientBase, context: DependantContext, catalog: 'pg_proc' | 'pg_type'): Promise<Use[]> {
   return readJson<Use>(client, `${ownedSql}
-    SELECT d.refobjid::int8 AS oid, json_agg(DISTINCT owned.i) AS tables, bool_or(owned.before) AS before
+    SELECT d.refobjid::int8 AS oid, json_agg(DISTINCT owned.i) AS tables, bool_or(owned.before) AS before, bool_and(owned.is_read) AS "isCalledOnly"
       FROM owned JOIN pg_depend d ON d.classid = owned.classid AND d.objid = owned.objid AND d.refclassid = '${catalog}'::regclass
      WHERE d.refobjid >= 16384 GROUP BY d.refobjid ORDER BY d.refobjid`, [context.names]);
 }
@@ -102,7 +103,7 @@ async function followCalls(client: ClientBase, roots: readonly Use[]): Promise<F
       const use = open.find((each) => each.oid === caller);
       if (use === undefined || found.has(callee)) continue;
       const known = next.get(callee);
-      next.set(callee, { oid: callee, tables: [...new Set([...(known?.tables ?? []), ...use.tables])], before: use.before || known?.before === true });
+      next.set(callee, { oid: callee, tables: [...new Set([...(known?.tables ?? []), ...use.tables])], before: use.before || known?.before === true, isCalledOnly: use.isCalledOnly === true && known?.isCalledOnly !== false });
     }
     open = [...next.values()];
   }

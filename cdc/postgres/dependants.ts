@@ -20,7 +20,7 @@ export interface Dependant {
   readonly relation: QualifiedName | undefined;
   /** Set for functions and procedures. */
   readonly routine?: QualifiedName;
-  /** Nothing of the tables needs it: applications may call it, and it names the tables, or none at all (`tables` is empty then). */
+  /** No write needs it: views do, or applications may call it, as it names the tables, or none at all (`tables` is empty then). */
   readonly isCalledOnly?: boolean;
   /** `before`: the table cannot be created without it (defaults, checks, generated columns, indexes). */
   readonly phase: 'before' | 'after';

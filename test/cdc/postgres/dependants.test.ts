@@ -201,6 +201,7 @@ describe('what hangs on a table', () => {
       'public.odd(oid)': expect.stringContaining('written in C') as string, 'public.total(integer)': expect.stringContaining('aggregate') as string, 'up on public.t': expect.stringContaining('ON UPDATE rule') as string,
       'public.uses_c': expect.stringContaining('42883') as string, 'public.mixed': expect.stringContaining('public.other') as string,
     });
+    expect(states.find(({ dependant }) => dependant.name === 'public.odd(oid)')?.dependant.isCalledOnly).toBe(true);
     const findings = await preflightTable(source, target, { tableId: '', table: named('t'), companions: [] });
     expect(findings.filter((finding) => finding.code === 'dependant').map((finding) => finding.subject)).toEqual(expect.arrayContaining(['function public.odd(oid)', 'view public.mixed', 'rule up on public.t']));
   });
