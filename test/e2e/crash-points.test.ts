@@ -3,7 +3,7 @@ import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
-import { allPoints } from './crash-points.ts';
+import { allCases, allPoints, sampleCases } from './crash-points.ts';
 
 const root = path.join(path.dirname(fileURLToPath(import.meta.url)), '../..');
 
@@ -27,4 +27,15 @@ function pointsInCode(): string[] {
 
 it('every fault point has its crash test', () => {
   expect([...allPoints].sort()).toEqual(pointsInCode());
+});
+
+it('the short run has every point, and every phase with every victim', () => {
+  const victims = ['control', 'worker', 'source', 'local'] as const;
+  const phases = new Set(allCases.map(({ phase }) => phase));
+  expect(new Set(victims.flatMap((victim) => sampleCases(victim).map(({ point }) => point)))).toEqual(new Set(allPoints));
+  expect(sampleCases('control').length).toBeGreaterThanOrEqual(24);
+  for (const victim of victims) {
+    const reached = new Set(sampleCases(victim).map(({ phase }) => phase));
+    for (const phase of phases) if (phase !== 'abort') expect(reached, `${victim} ${phase}`).toContain(phase);
+  }
 });

@@ -2,6 +2,8 @@
  * Every named fault point of a table's life, by the phase in which it is passed. A point that is not in the product makes the
  * crash test fail ("nothing came to the fault point"), one that is missing here makes `crash-points.test.ts` fail.
  */
+import type { Victim } from './support/stack.ts';
+
 export type Phase = 'load' | 'stream' | 'cutover' | 'rollback' | 'abort';
 
 export const crashPoints: Readonly<Record<Phase, readonly string[]>> = {
@@ -23,3 +25,19 @@ export const crashPoints: Readonly<Record<Phase, readonly string[]>> = {
 };
 
 export const allPoints: readonly string[] = Object.values(crashPoints).flat();
+
+export interface CrashCase {
+  readonly phase: Phase;
+  readonly point: string;
+}
+
+export const allCases: readonly CrashCase[] = (Object.keys(crashPoints) as Phase[]).flatMap((phase) => crashPoints[phase].map((point) => ({ phase, point })));
+
+/**
+ * The cases of one victim in a run that has minutes, not half an hour: every point with at least one victim, three in five with
+ * the control process, which has the most to recover, and the others spread over every phase.
+ */
+export function sampleCases(victim: Victim): readonly CrashCase[] {
+  const others: readonly Victim[] = ['worker', 'source', 'local'];
+  return allCases.filter((_, index) => (victim === 'control' ? index % 5 < 3 : index % 5 > 1 && others[index % others.length] === victim));
+}

@@ -3,6 +3,8 @@
  * source's server, local's server. Afterwards the migration goes on by itself, clients go on writing, and nothing
  * that was acknowledged is missing, doubled or out of order. Statements in flight on what was killed may fail.
  *
+ * `npm test` has a sample with every point at least once; with CAUSEWAY_CRASH=all (`npm run soak`) every victim is killed at every point.
+ *
  * One stack per victim, with clients writing all the time; each case brings the tables to where its point is passed, holds the
  * control process there, kills, lets go.
  */
@@ -10,7 +12,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, describe, expect, it } from 'vitest';
 import { BankHistory, bankSql, checkLists, OPENING_TOTAL, readLists, readTotal } from './support/bank.ts';
 import { openBank } from './support/bank-client.ts';
-import { allPoints, crashPoints } from './crash-points.ts';
+import { allCases, allPoints, sampleCases } from './crash-points.ts';
 import type { Phase } from './crash-points.ts';
 import { Stack } from './support/stack.ts';
 import type { Victim } from './support/stack.ts';
@@ -20,7 +22,7 @@ const REACH_LIMIT_MS = 40_000;
 const SETTLE_LIMIT_MS = 60_000;
 const CASE_LIMIT_MS = 180_000;
 const victims: readonly Victim[] = ['control', 'worker', 'source', 'local'];
-const cases = (Object.keys(crashPoints) as Phase[]).flatMap((phase) => crashPoints[phase].map((point) => ({ phase, point })));
+const isWhole = process.env['CAUSEWAY_CRASH'] === 'all';
 
 /** SQLSTATEs that a client may see when what it talks to is killed under it. */
 const causedByKilling = /^(connection|08\w{3}|57P\w{2}|57014|25P02|40003|55P03|53300)$/;
@@ -53,7 +55,7 @@ describe.each(victims)('kill %s', (victim) => {
   };
   afterAll(end);
 
-  it.each(cases)('at $point', { timeout: CASE_LIMIT_MS }, ({ phase, point }) => onRun(async ({ stack, history }) => {
+  it.each(isWhole ? allCases : sampleCases(victim))('at $point', { timeout: CASE_LIMIT_MS }, ({ phase, point }) => onRun(async ({ stack, history }) => {
     history.phase = point;
     await bringBefore(stack, phase);
     stack.faults.arm(point);
@@ -64,7 +66,9 @@ describe.each(victims)('kill %s', (victim) => {
     } finally {
       stack.faults.release(point);
     }
-    await answer;
+    const refused = await answer;
+    // The table that was being ended is ended by itself; the operator asks again for those that had not been begun.
+    if (phase === 'abort' && refused !== undefined) await makeFresh(stack);
     await stack.waitState(settled[phase], SETTLE_LIMIT_MS);
     await expectLife(stack, history);
   }));
@@ -111,8 +115,7 @@ async function bringBefore(stack: Stack, phase: Phase): Promise<void> {
     case 'load':
       if (isFresh) return;
       if (isLocal) await stack.insist('ROLLBACK MIGRATION FOR GROUP OF checking');
-      else await stack.insist('ABORT MIGRATION ALL');
-      await untilFresh(stack);
+      await makeFresh(stack);
       return;
     case 'rollback':
       if (isLocal) return;
@@ -127,12 +130,14 @@ async function bringBefore(stack: Stack, phase: Phase): Promise<void> {
   }
 }
 
-async function untilFresh(stack: Stack): Promise<void> {
+/** What has been begun is ended; an operator whose statement was lost says it again. */
+async function makeFresh(stack: Stack): Promise<void> {
   const deadline = performance.now() + SETTLE_LIMIT_MS;
   for (;;) {
     const rows = await stack.status();
     if (rows.every((row) => row.State === 'NOT_STARTED')) return;
     if (performance.now() > deadline) throw new Error(`not back at the beginning: ${JSON.stringify(rows)}\n${stack.product.logTail()}`);
+    if (rows.some((row) => row.State !== 'NOT_STARTED' && row.State !== 'ROLLBACK')) await stack.command('ABORT MIGRATION ALL').catch(() => undefined);
     await delay(100);
   }
 }
@@ -167,6 +172,9 @@ async function passReread(stack: Stack): Promise<Error | undefined> {
   const answer = passThrough(stack, 'load');
   try {
     await stack.faults.reached('load.after_capture', REACH_LIMIT_MS);
+    // It may be another table's capture that came there first.
+    const isCaptured = async (): Promise<boolean> => (await source.query("SELECT 1 FROM pg_publication_tables WHERE tablename = 'checking'")).rowCount === 1;
+    await expect.poll(isCaptured, { timeout: REACH_LIMIT_MS }).toBe(true);
     await source.query('UPDATE checking SET balance = 0 WHERE id = 1000001');
     await source.query('DELETE FROM checking WHERE id = 1000001');
   } finally {

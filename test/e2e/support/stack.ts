@@ -114,14 +114,18 @@ export class Stack implements AsyncDisposable {
     return this.insist<pg.QueryResultRow & StatusRow>('SHOW MIGRATION STATUS');
   }
 
-  /** Resolves with the state that all tables have reached. A table in ERROR ends the wait, unless ERROR is waited for. */
+  /**
+   * Resolves once every table is in one of `states`, all with the same authority, with the first of them that a table is in.
+   * A table in ERROR ends the wait, unless ERROR is waited for.
+   */
   async waitState(states: readonly string[], limitMs = 60_000): Promise<string> {
     const deadline = performance.now() + limitMs;
     for (;;) {
       const rows = await this.status();
       const seen = new Set(rows.map((row) => row.State));
-      const [first] = seen;
-      if (seen.size === 1 && first !== undefined && states.includes(first)) return first;
+      const isOneAuthority = seen.size === 1 || !seen.has('LOCAL_ONLY');
+      const first = states.find((state) => seen.has(state));
+      if (first !== undefined && isOneAuthority && [...seen].every((state) => states.includes(state))) return first;
       const isStuck = seen.has('ERROR') && !states.includes('ERROR');
       if (isStuck || performance.now() > deadline) throw new Error(`${isStuck ? 'a table is in ERROR' : `not ${states.join(' or ')} after ${limitMs} ms`}: ${await this.#explain(rows)}`);
       await delay(100);
