@@ -106,6 +106,7 @@ export class Control {
   async start(): Promise<void> {
     const { catalog } = this.#parts;
     await this.#clearQuiescing();
+    await this.#context.publisher.restoreRelations();
     await this.#context.publisher.refreshRelations().catch((error: unknown) => this.#runtime.log.warn('views and sequences of the source could not be read yet', { error: String(error) }));
     await this.#context.publisher.publish();
     for (const { tableId, state } of await catalog.tables()) if (state !== 'ROLLBACK') this.work.start(tableId);
@@ -226,9 +227,10 @@ export class Control {
   async #lookForViews(): Promise<void> {
     const { publisher } = this.#context;
     const before = publisher.relations.missingOnLocal ?? [];
-    if (before.length === 0) return;
+    if (before.length === 0 && !publisher.isStale) return;
+    const wasStale = publisher.isStale;
     await publisher.refreshRelations();
-    if (publisher.relations.missingOnLocal?.join() !== before.join()) await publisher.publish();
+    if (wasStale || publisher.relations.missingOnLocal?.join() !== before.join()) await publisher.publish();
   }
 
   async #sample(): Promise<void> {

@@ -11,6 +11,8 @@ export type RoutingRelations = Pick<RoutingSnapshot, 'views' | 'sequences' | 'wr
 
 export const noRelations: RoutingRelations = { views: {}, sequences: {}, writeClosure: {}, shadows: [] };
 
+const RELATIONS_SETTING = 'routing relations';
+
 export class RoutingPublisher {
   readonly #catalog: Catalog;
   readonly #fleet: WorkerFleet;
@@ -19,6 +21,7 @@ export class RoutingPublisher {
   readonly #barriers = new Map<string, Barrier>();
   #nextBarrier = 1;
   #relations: RoutingRelations = noRelations;
+  #isStale = false;
   #turn: Promise<void> = Promise.resolve();
 
   constructor(catalog: Catalog, fleet: WorkerFleet, readRelations: (tables: readonly TableRecord[]) => Promise<RoutingRelations>) {
@@ -31,10 +34,24 @@ export class RoutingPublisher {
     return this.#relations;
   }
 
+  /** True while what is known of views, sequences and functions is older than the tables: the source could not be asked. */
+  get isStale(): boolean {
+    return this.#isStale;
+  }
+
+  /** As the last process knew them: a source that is down at the start must not make views over moved tables look like its own. */
+  async restoreRelations(): Promise<void> {
+    const saved = await this.#catalog.setting(RELATIONS_SETTING);
+    if (saved !== undefined) this.#relations = JSON.parse(saved) as RoutingRelations;
+  }
+
   /** Reads views, sequences and shadows again: after START, after DDL, when tables leave. Takes effect at the next `publish`. */
   async refreshRelations(): Promise<void> {
+    this.#isStale = true;
     const tables = await this.#catalog.tables();
     this.#relations = tables.length === 0 ? noRelations : await this.#readRelations(tables);
+    await this.#catalog.putSetting(RELATIONS_SETTING, JSON.stringify(this.#relations));
+    this.#isStale = false;
   }
 
   /** From the next epoch on the tables belong to one barrier, which still lets those through that hold locks (RULES 21). */
