@@ -5,7 +5,7 @@ import { reviewDependants } from './create-dependants.ts';
 import type { DependantState } from './create-dependants.ts';
 import type { TableDefinition } from './definition.ts';
 import { readDependants } from './read-dependants.ts';
-import type { Finding } from './preflight.ts';
+import type { Finding } from './finding.ts';
 
 /** Empty where the schema may not be looked into: that is a finding of its own. `companions`: names on the source of tables that are migrated as well. */
 export async function dependantFindings(source: ClientBase, local: ClientBase, definition: TableDefinition, target: QualifiedName, companions: readonly QualifiedName[]): Promise<Finding[]> {

@@ -5,7 +5,7 @@ import type { TablePlan } from '../table-plan.ts';
 import { serverCapabilities } from './capabilities.ts';
 import { diffDefinitions } from './definition-diff.ts';
 import { findTable } from './introspect.ts';
-import type { Finding } from './preflight.ts';
+import type { Finding } from './finding.ts';
 import { quoteIdent, quoteTable } from './quote.ts';
 import { readJson, withQualifiedNames } from './read-json.ts';
 import { readRequiredTypes } from './required-types.ts';

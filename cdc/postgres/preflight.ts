@@ -2,9 +2,9 @@
 import type { ClientBase } from 'pg';
 import type { QualifiedName } from '../../catalog/routing-snapshot.ts';
 import { MigrationError } from '../../config/migration-error.ts';
-import type { ErrorCode } from '../../config/migration-error.ts';
 import type { TablePlan } from '../table-plan.ts';
 import { dependantFindings } from './dependant-findings.ts';
+import type { Finding, FindingSeverity } from './finding.ts';
 import { findTable, introspectTable } from './introspect.ts';
 import { localFindings } from './local-findings.ts';
 import { planTable } from './plan-table.ts';
@@ -12,20 +12,6 @@ import type { PlanOptions } from './plan-table.ts';
 import { quoteTable } from './quote.ts';
 import { sourceFindings } from './source-findings.ts';
 import { tableFindings } from './table-findings.ts';
-
-export type FindingSeverity = 'error' | 'warning' | 'info';
-
-export interface Finding {
-  /** One word for what was checked: `wal_level`, `replica_identity` … (docs/preflight.md). */
-  readonly code: string;
-  readonly severity: FindingSeverity;
-  readonly subject: string;
-  readonly message: string;
-  /** A statement or what to do; empty when nothing needs doing. */
-  readonly remedy: string;
-  /** For errors: what START is refused with. */
-  readonly errorCode?: ErrorCode;
-}
 
 export interface PreflightOptions extends PlanOptions {
   readonly table: QualifiedName;

@@ -1,7 +1,7 @@
 /** What the source server and the migration's user on it allow. */
 import type { ClientBase } from 'pg';
 import { serverCapabilities } from './capabilities.ts';
-import type { Finding } from './preflight.ts';
+import type { Finding } from './finding.ts';
 import { quoteIdent, quoteTable } from './quote.ts';
 import { readJson } from './read-json.ts';
 import type { TableDefinition } from './definition.ts';

@@ -1,7 +1,7 @@
 /** What a table's own definition says about migrating it. Pure. */
 import type { QualifiedName } from '../../catalog/routing-snapshot.ts';
 import { isUsableKey } from './plan-table.ts';
-import type { Finding } from './preflight.ts';
+import type { Finding } from './finding.ts';
 import { quoteIdent, quoteTable } from './quote.ts';
 import type { ForeignKeyDefinition, TableDefinition } from './definition.ts';
 

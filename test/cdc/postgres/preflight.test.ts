@@ -5,7 +5,7 @@ import type pg from 'pg';
 import { capabilityTable } from '../../../cdc/postgres/capabilities.ts';
 import { connectServer } from '../../../cdc/postgres/connect.ts';
 import { firstRefusal, preflightTable } from '../../../cdc/postgres/preflight.ts';
-import type { Finding, PreflightOptions } from '../../../cdc/postgres/preflight.ts';
+import type { Finding, PreflightOptions } from '../../../cdc/postgres/finding.ts';
 import { freePort, startTestPostgres } from '../../support/postgres.ts';
 import { shopDdl, startTwoServers } from './two-servers.ts';
 import type { TwoServers } from './two-servers.ts';
