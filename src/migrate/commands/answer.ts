@@ -13,7 +13,7 @@ export function table(tag: string, columns: readonly Column[], rows: readonly (r
     ok: true,
     tag: `${tag} ${rows.length}`,
     columns: columns.map(([name, type]) => ({ name, typeOid: typeOids[type ?? 'text'] })),
-    rows: rows.map((row) => row.map(cellText)),
+    rows: rows.map((row) => row.map((cell, index) => (columns[index]?.[1] === 'timestamptz' ? timestampText(cell) : cellText(cell)))),
     notices,
   };
 }
@@ -35,4 +35,10 @@ function cellText(cell: Cell): string | null {
   if (cell === null || cell === undefined) return null;
   if (typeof cell === 'boolean') return cell ? 't' : 'f';
   return String(cell);
+}
+
+/** ISO 8601 → what a server with `DateStyle = ISO` and `TimeZone = UTC` sends: drivers read nothing else. */
+function timestampText(cell: Cell): string | null {
+  const text = cellText(cell);
+  return text?.replace(/^(\d{4}-\d{2}-\d{2})T([\d:.]+)Z$/, '$1 $2+00') ?? null;
 }

@@ -26,8 +26,9 @@ export class FaultFiles {
   /** From now on the next process that comes to the point stays there. */
   arm(point: string): void {
     if (!this.#points.includes(point)) throw new Error(`fault point ${point} was not named when the product was started`);
-    fs.rmSync(this.#file(point, 'go'), { force: true });
+    // In this order: who is let through leaves no word, and who is held leaves it after this.
     fs.rmSync(this.#file(point, 'reached'), { force: true });
+    fs.rmSync(this.#file(point, 'go'), { force: true });
   }
 
   /** Resolves once a process stands at the point. */

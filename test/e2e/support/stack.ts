@@ -122,7 +122,8 @@ export class Stack implements AsyncDisposable {
     const deadline = performance.now() + limitMs;
     for (;;) {
       const rows = await this.status();
-      const seen = new Set(rows.map((row) => row.State));
+      // A table that was never started, or whose migration has ended, is not listed.
+      const seen = new Set(rows.length === 0 ? ['NOT_STARTED'] : rows.map((row) => row.State));
       const isOneAuthority = seen.size === 1 || !seen.has('LOCAL_ONLY');
       const first = states.find((state) => seen.has(state));
       if (first !== undefined && isOneAuthority && [...seen].every((state) => states.includes(state))) return first;
