@@ -42,6 +42,7 @@ export async function cutover(context: ControlContext, request: CutoverRequest):
   const flow = await context.flow(oneServer(records));
   const attemptId = randomUUID();
   const names = records.map((record) => displayName(record.source));
+  const leave = await flow.switching.enter(runtime.signal);
   context.activeAttempts.add(attemptId);
   await catalog.beginJournal({
     attemptId, direction: 'cutover', tableIds: records.map((record) => record.tableId), step: 'begun',
@@ -61,6 +62,7 @@ export async function cutover(context: ControlContext, request: CutoverRequest):
     throw error;
   } finally {
     context.activeAttempts.delete(attemptId);
+    leave();
   }
 }
 

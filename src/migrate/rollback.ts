@@ -39,6 +39,7 @@ export async function rollback(context: ControlContext, request: RollbackRequest
   }
   const flow = await context.flow(oneServer(records));
   const attemptId = randomUUID();
+  const leave = await flow.switching.enter(runtime.signal);
   context.activeAttempts.add(attemptId);
   await catalog.beginJournal({
     attemptId, direction: 'rollback', tableIds: records.map((record) => record.tableId), step: 'begun', details: { preserveLocalData: request.preserveLocalData },
@@ -55,6 +56,7 @@ export async function rollback(context: ControlContext, request: RollbackRequest
     throw error;
   } finally {
     context.activeAttempts.delete(attemptId);
+    leave();
   }
 }
 

@@ -20,6 +20,7 @@ import { MigrationError } from '../../config/migration-error.ts';
 import type { Runtime } from '../../config/runtime.ts';
 import type { Catalog } from '../../catalog/catalog.ts';
 import { AdminConnection } from './admin-connection.ts';
+import { Turnstile } from './turnstile.ts';
 import { LoadRates } from './load-rates.ts';
 import { LocalSchema } from './local-schema.ts';
 import { describeLockHolders } from './lock-holders.ts';
@@ -68,6 +69,11 @@ export class SourceFlow {
   readonly rates: LoadRates;
   readonly sourceAdmin: AdminConnection;
   readonly localAdmin: AdminConnection;
+  /** One cutover or rollback at a time: their pauses must not wait for each other's locks. */
+  readonly switching = new Turnstile(1);
+  /** For cutover and rollback alone: inside a pause nobody waits behind a table driver's statement. */
+  readonly #switchSource: AdminConnection;
+  readonly #switchLocal: AdminConnection;
   readonly #catalog: Catalog;
   readonly #runtime: Runtime;
   readonly #token: bigint;
@@ -89,6 +95,8 @@ export class SourceFlow {
     this.rates = new LoadRates();
     this.sourceAdmin = new AdminConnection(parts.source, 'causeway control');
     this.localAdmin = new AdminConnection(parts.local, 'causeway control');
+    this.#switchSource = new AdminConnection(parts.source, 'causeway control');
+    this.#switchLocal = new AdminConnection(parts.local, 'causeway control');
     this.schema = new LocalSchema(this.sourceAdmin, this.localAdmin, parts.local);
   }
 
@@ -103,7 +111,7 @@ export class SourceFlow {
   }
 
   async warmUp(): Promise<void> {
-    await Promise.all([this.sourceAdmin.use((client) => client.query('SELECT 1')), this.localAdmin.use((client) => client.query('SELECT 1'))]);
+    await Promise.all([this.#switchSource, this.#switchLocal].map((admin) => admin.use((client) => client.query('SELECT 1'))));
   }
 
   /** An error when local cannot be reached by the forward stream. */
@@ -166,7 +174,7 @@ export class SourceFlow {
   /** Rule 10: ONE source transaction locks out writers, installs the fence and writes this attempt's marker. Returns the marker's token. */
   async fenceSource(records: readonly TableRecord[], mark: SwitchMark & { readonly fence: boolean }): Promise<string> {
     const marker = `cutover:${mark.attemptId}`;
-    await this.#locked('source', records, mark.timeoutMs, async (client) => {
+    await this.#locked(this.#switchSource, 'source', records, mark.timeoutMs, async (client) => {
       const tables = records.map((record) => record.source);
       if (mark.fence) await installFence(client, tables, { epoch: mark.epoch, token: String(this.#token) });
       else await client.query(`LOCK TABLE ${records.map((record) => quoted(record.source)).join(', ')} IN SHARE ROW EXCLUSIVE MODE`);
@@ -177,17 +185,17 @@ export class SourceFlow {
 
   async fenceSourceAgain(records: readonly TableRecord[]): Promise<void> {
     const fenced = records.filter((record) => detailsOf(record).noFence !== true);
-    await this.#locked('source', records, 10_000, (client) => installFence(client, fenced.map((record) => record.source), { epoch: maxEpoch(records), token: String(this.#token) }));
+    await this.#locked(this.sourceAdmin, 'source', records, 10_000, (client) => installFence(client, fenced.map((record) => record.source), { epoch: maxEpoch(records), token: String(this.#token) }));
   }
 
   async unfenceSource(records: readonly TableRecord[]): Promise<void> {
-    await this.#locked('source', records, 10_000, (client) => removeFence(client, records.map((record) => record.source)));
+    await this.#locked(this.sourceAdmin, 'source', records, 10_000, (client) => removeFence(client, records.map((record) => record.source)));
   }
 
   /** The other direction's fence: stops local's writers and writes the marker into local's stream. */
   async fenceLocal(records: readonly TableRecord[], mark: SwitchMark): Promise<string> {
     const marker = `rollback:${mark.attemptId}`;
-    await this.#locked('local', records, mark.timeoutMs, async (client) => {
+    await this.#locked(this.#switchLocal, 'local', records, mark.timeoutMs, async (client) => {
       await installGuard(client, records.map((record) => record.target), { epoch: mark.epoch, token: String(this.#token) });
       await client.query(MARKER_SQL, [this.reverse.name, marker]);
     });
@@ -199,23 +207,23 @@ export class SourceFlow {
     const standing = await this.localAdmin.use((client) => readFences(client));
     const isGuarded = (name: QualifiedName): boolean => standing.some((fence) => fence.kind === 'guard' && fence.complete && fence.token === String(this.#token) && fence.schema === name.schema && fence.name === name.name);
     if (records.every((record) => isGuarded(record.target))) return;
-    await this.#locked('local', records, 30_000, (client) => installGuard(client, records.map((record) => record.target), { epoch: maxEpoch(records), token: String(this.#token) }));
+    await this.#locked(this.localAdmin, 'local', records, 30_000, (client) => installGuard(client, records.map((record) => record.target), { epoch: maxEpoch(records), token: String(this.#token) }));
   }
 
   async unguardLocal(records: readonly TableRecord[]): Promise<void> {
-    await this.#locked('local', records, 10_000, (client) => removeGuard(client, records.map((record) => record.target)));
+    await this.#locked(this.localAdmin, 'local', records, 10_000, (client) => removeGuard(client, records.map((record) => record.target)));
   }
 
   /** Removes what fences and guards that no longer stand have left; tried again by whoever calls, never inside a pause. */
   async dropFences(records: readonly TableRecord[]): Promise<void> {
-    await this.#locked('source', records, 5_000, (client) => dropFenceTriggers(client, 'fence', records.map((record) => record.source)));
-    await this.#locked('local', records, 5_000, (client) => dropFenceTriggers(client, 'guard', records.map((record) => record.target)));
+    await this.#locked(this.sourceAdmin, 'source', records, 5_000, (client) => dropFenceTriggers(client, 'fence', records.map((record) => record.source)));
+    await this.#locked(this.localAdmin, 'local', records, 5_000, (client) => dropFenceTriggers(client, 'guard', records.map((record) => record.target)));
   }
 
   /** Local becomes writable, with the record of who the authority is (RULES 14). Returns the position from which local's own changes count. */
   async releaseLocal(records: readonly TableRecord[], mark: { readonly epoch: number; readonly attemptId: string }): Promise<Position> {
     const from = await this.position('local');
-    await this.#locked('local', records, 10_000, async (client) => {
+    await this.#locked(this.#switchLocal, 'local', records, 10_000, async (client) => {
       await removeGuard(client, records.map((record) => record.target));
       for (const { tableId } of records) await client.query(AUTHORITY_SQL, [tableId, mark.epoch, 'local', String(this.#token)]);
     });
@@ -229,10 +237,10 @@ export class SourceFlow {
 
   async releaseSource(records: readonly TableRecord[], mark: { readonly epoch: number; readonly attemptId: string }): Promise<Position> {
     const from = await this.position('source');
-    await this.#locked('local', records, 10_000, async (client) => {
+    await this.#locked(this.#switchLocal, 'local', records, 10_000, async (client) => {
       for (const { tableId } of records) await client.query(AUTHORITY_SQL, [tableId, mark.epoch, 'source', String(this.#token)]);
     });
-    await this.#locked('source', records, 10_000, (client) => removeFence(client, records.map((record) => record.source)));
+    await this.#locked(this.#switchSource, 'source', records, 10_000, (client) => removeFence(client, records.map((record) => record.source)));
     return from;
   }
 
@@ -245,8 +253,8 @@ export class SourceFlow {
   /** Privileges on the table's sequences, when the option `copy_grants` asks for those of the table. */
   async grantSequences(record: TableRecord): Promise<void> {
     if (record.options['copyGrants'] !== true) return;
-    const pairs = await this.findSequences('to_local', [record]);
-    const skipped = await this.#acrossSides('to_local', (source, local) => grantSequences(source, local, pairs));
+    const pairs = await this.sourceAdmin.use((source) => this.localAdmin.use((local) => pairSequences(source, local, [{ from: record.source, to: record.target }])));
+    const skipped = await this.sourceAdmin.use((source) => this.localAdmin.use((local) => grantSequences(source, local, pairs)));
     for (const reason of skipped) this.#runtime.log.warn('a privilege could not be carried', { table: displayName(record.source), reason });
   }
 
@@ -255,29 +263,28 @@ export class SourceFlow {
   }
 
   #acrossSides<T>(direction: SequenceDirection, work: (from: ClientBase, to: ClientBase) => Promise<T>): Promise<T> {
-    const [from, to] = direction === 'to_local' ? [this.sourceAdmin, this.localAdmin] : [this.localAdmin, this.sourceAdmin];
+    const [from, to] = direction === 'to_local' ? [this.#switchSource, this.#switchLocal] : [this.#switchLocal, this.#switchSource];
     return from.use((fromClient) => to.use((toClient) => work(fromClient, toClient)));
   }
 
   async position(side: Side): Promise<Position> {
-    const admin = side === 'source' ? this.sourceAdmin : this.localAdmin;
+    const admin = side === 'source' ? this.#switchSource : this.#switchLocal;
     const { rows } = await admin.use((client) => client.query<{ lsn: string }>('SELECT pg_current_wal_insert_lsn()::text AS lsn'));
     return { type: 'postgresql_lsn', lsn: parseLsn(rows[0]?.lsn ?? '') };
   }
 
   async blockers(side: Side, pids: readonly number[]): Promise<readonly (readonly [number, number])[]> {
-    const admin = side === 'source' ? this.sourceAdmin : this.localAdmin;
+    const admin = side === 'source' ? this.#switchSource : this.#switchLocal;
     const { rows } = await admin.use((client) => client.query<{ blocked: number; blocking: number }>('SELECT p AS blocked, unnest(pg_blocking_pids(p)) AS blocking FROM unnest($1::int[]) p', [[...pids]]));
     return rows.map((row) => [row.blocked, row.blocking] as const);
   }
 
   async close(): Promise<void> {
-    await Promise.all([this.sourceAdmin.close(), this.localAdmin.close()]);
+    await Promise.all([this.sourceAdmin, this.localAdmin, this.#switchSource, this.#switchLocal].map((admin) => admin.close()));
   }
 
   /** A transaction whose locks are tried for in short attempts until the budget ends (RULES 10). */
-  async #locked(side: Side, records: readonly TableRecord[], timeoutMs: number, work: (client: ClientBase) => Promise<void>): Promise<void> {
-    const admin = side === 'source' ? this.sourceAdmin : this.localAdmin;
+  async #locked(admin: AdminConnection, side: Side, records: readonly TableRecord[], timeoutMs: number, work: (client: ClientBase) => Promise<void>): Promise<void> {
     const endMs = this.#runtime.clock.monotonicMs() + timeoutMs;
     for (;;) {
       const leftMs = Math.max(1, Math.floor(endMs - this.#runtime.clock.monotonicMs()));
