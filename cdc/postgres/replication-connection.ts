@@ -113,8 +113,11 @@ export class ReplicationConnection {
     if (wanted) handlers.onReplyRequested();
   }
 
-  /** `written` is how far the stream was read, `confirmed` what the source may forget. */
-  sendFeedback(written: bigint, confirmed: bigint, nowMs: number): void {
+  /**
+   * `written` is how far the stream was read, `confirmed` what the source may forget. `askForAnswer`: a source with nothing to send
+   * answers with a keepalive, which tells idleness from a lost source.
+   */
+  sendFeedback(written: bigint, confirmed: bigint, nowMs: number, askForAnswer: boolean): void {
     if (!this.#streaming || this.#ended) return;
     const message = Buffer.alloc(5 + 34);
     message[0] = COPY_DATA;
@@ -124,7 +127,7 @@ export class ReplicationConnection {
     message.writeBigUInt64BE(confirmed, 14);
     message.writeBigUInt64BE(confirmed, 22);
     message.writeBigInt64BE(BigInt(Math.round((nowMs - 946_684_800_000) * 1000)), 30);
-    message[38] = 0;
+    message[38] = askForAnswer ? 1 : 0;
     this.#socket.write(message);
   }
 

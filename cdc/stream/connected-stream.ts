@@ -77,7 +77,7 @@ export class ConnectedStream {
       reread: (entry, own) => this.#reread(entry, own),
       commitDurably: (boundary, statements) => this.#savePosition(boundary, [{ text: 'SET LOCAL synchronous_commit = on' }, ...statements]),
     });
-    this.#confirmation = new Confirmation(state, { ...shared, savePosition: (boundary) => this.#savePosition(boundary, []), sendFeedback: () => this.#sendFeedback() });
+    this.#confirmation = new Confirmation(state, { ...shared, savePosition: (boundary) => this.#savePosition(boundary, []), sendFeedback: () => this.#sendFeedback(true) });
   }
 
   /** Reads and checks saved state, and starts streaming. */
@@ -131,7 +131,7 @@ export class ConnectedStream {
           this.#queue.push(block);
           this.pipeline.wake.notify();
         },
-        onReplyRequested: () => this.#sendFeedback(),
+        onReplyRequested: () => this.#sendFeedback(false),
         onEnd: (error) => this.pipeline.fail(new MigrationError('MIG023', undefined, { detail: error.message, cause: error })),
       })
       .catch((error: unknown) => {
@@ -286,9 +286,9 @@ export class ConnectedStream {
     }
   }
 
-  #sendFeedback(): void {
+  #sendFeedback(askForAnswer: boolean): void {
     const { visible, durable } = this.#state;
-    this.#replication.sendFeedback(visible > durable ? visible : durable, durable, this.#runtime.clock.now());
+    this.#replication.sendFeedback(visible > durable ? visible : durable, durable, this.#runtime.clock.now(), askForAnswer);
   }
 }
 
