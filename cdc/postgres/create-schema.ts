@@ -70,7 +70,7 @@ export function planSchema(definition: TableDefinition, plan: TablePlan, options
     replicaIdentity: replicaIdentitySql(definition, plan),
     partitionIdentity: definition.kind !== 'partitioned' || definition.replicaIdentity.kind !== 'full' ? [] : definition.partitions.map((part) => `ALTER TABLE ${quoteTable({ schema: partitionSchema(part.schema, definition, plan), name: part.name })} REPLICA IDENTITY FULL`),
     comments: planComments(definition, plan, names),
-    grants: definition.grants.map((grant) => `GRANT ${grant.privilege} ON ${quoteTable(plan.target)} TO ${grant.grantee === 'PUBLIC' ? 'PUBLIC' : quoteIdent(grant.grantee)}${grant.grantable ? ' WITH GRANT OPTION' : ''}`),
+    grants: [...definition.schemaUsers.map((user) => `GRANT USAGE ON SCHEMA ${quoteIdent(plan.target.schema)} TO ${user === 'PUBLIC' ? 'PUBLIC' : quoteIdent(user)}`), ...definition.grants.map((grant) => `GRANT ${grant.privilege} ON ${quoteTable(plan.target)} TO ${grant.grantee === 'PUBLIC' ? 'PUBLIC' : quoteIdent(grant.grantee)}${grant.grantable ? ' WITH GRANT OPTION' : ''}`)],
   };
 }
 

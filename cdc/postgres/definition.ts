@@ -33,6 +33,8 @@ export interface TableDefinition {
   readonly inherits: readonly QualifiedName[];
   readonly inheritedBy: readonly QualifiedName[];
   readonly grants: readonly { readonly grantee: string; readonly privilege: string; readonly grantable: boolean }[];
+  /** Roles (or PUBLIC) that may use the table's schema: without that a privilege on the table is worth nothing. */
+  readonly schemaUsers: readonly string[];
   readonly requiredTypes: readonly RequiredType[];
   readonly views: readonly QualifiedName[];
   /** From the statistics, partitions summed; −1 when never analysed. */

@@ -51,6 +51,14 @@ export function readGrants(client: ClientBase, tableOid: number): Promise<TableD
      WHERE c.oid = $1 AND x.grantee <> c.relowner ORDER BY 1, 2`, [tableOid]);
 }
 
+export async function readSchemaUsers(client: ClientBase, tableOid: number): Promise<string[]> {
+  const rows = await readJson<{ grantee: string }>(client, `
+    SELECT DISTINCT coalesce(r.rolname, 'PUBLIC') AS grantee
+      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace CROSS JOIN LATERAL aclexplode(n.nspacl) x LEFT JOIN pg_roles r ON r.oid = x.grantee
+     WHERE c.oid = $1 AND x.grantee <> n.nspowner AND x.privilege_type = 'USAGE' ORDER BY 1`, [tableOid]);
+  return rows.map((row) => row.grantee);
+}
+
 /** Views and materialised views that reach the table, through other views too. */
 export function readViews(client: ClientBase, tableOid: number): Promise<QualifiedName[]> {
   return readJson<QualifiedName>(client, `
