@@ -1,12 +1,16 @@
 import { defineConfig } from 'vitest/config';
 
+/** Whole products on real servers: one file at a time, after everything else, so that what they measure is theirs. */
+const products = ['test/e2e/**/*.test.ts', 'test/matrix/**/*.test.ts'];
+
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
-    exclude: ['test/bench/**', 'test/soak/**'],
+    pool: 'forks',
     testTimeout: 60_000,
     hookTimeout: 120_000,
-    pool: 'forks',
-    maxWorkers: 2,
+    projects: [
+      { extends: true, test: { name: 'parts', include: ['test/**/*.test.ts'], exclude: [...products, 'test/bench/**', 'test/soak/**'], maxWorkers: 2, sequence: { groupOrder: 0 } } },
+      { extends: true, test: { name: 'products', include: products, maxWorkers: 1, sequence: { groupOrder: 1 } } },
+    ],
   },
 });
