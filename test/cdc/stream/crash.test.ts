@@ -110,7 +110,7 @@ test(`killed at every fault point and at random times (SEED=${seed})`, { timeout
   child = startChild(undefined, 100);
   await until('ready', () => child.lines.includes('ready'), 30_000);
   child.process.stdin?.write('settle\n');
-  await until('settled', () => child.lines.includes('settled'), 60_000).catch((error: unknown) => {
+  await until('settled', () => child.lines.includes('settled'), 150_000).catch((error: unknown) => {
     throw new Error(`${String(error)}: ${child.lines.slice(-12).join(' | ')}`);
   });
   said.push(...child.lines);
