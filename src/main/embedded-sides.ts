@@ -56,8 +56,20 @@ async function prepareDatabase(address: ServerAddress, sample: boolean, say: (li
     await admin.end();
   }
   if (!sample) return;
-  const { loaded } = await loadSampleDatabase(address);
-  if (loaded) say('the sample order system has been loaded');
+  const known = await hasSample(address);
+  if (!known) say('loading the sample order system (first start only)');
+  await loadSampleDatabase(address);
+}
+
+async function hasSample(address: ServerAddress): Promise<boolean> {
+  const client = new pg.Client({ ...address, ssl: false });
+  await client.connect();
+  try {
+    const { rows } = await client.query<{ known: boolean }>("SELECT to_regclass('public.order_items') IS NOT NULL AS known");
+    return rows[0]?.known === true;
+  } finally {
+    await client.end();
+  }
 }
 
 function addressOf(side: Extract<SideSettings, { kind: 'server' }>): ServerAddress {
