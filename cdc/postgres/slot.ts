@@ -27,10 +27,10 @@ export async function preparePublication(client: ClientBase, publicationName: st
   if (found.rows.length > 0) return;
   const version = await serverVersion(client);
   const publish = version >= 110000 ? 'insert, update, delete, truncate' : 'insert, update, delete';
-  const root = version >= 130000 ? ', publish_via_partition_root = true' : '';
+  // Partitions are published under their own names: with publish_via_partition_root the TRUNCATE of one would not be sent.
   const tables = bookkeepingTables.map((name) => `causeway.${name}`).join(', ');
   await client
-    .query(`CREATE PUBLICATION ${quoteName(publicationName)} FOR TABLE ${tables} WITH (publish = '${publish}'${root})`)
+    .query(`CREATE PUBLICATION ${quoteName(publicationName)} FOR TABLE ${tables} WITH (publish = '${publish}')`)
     .catch((error: unknown) => {
       if (sqlstateOf(error) === '42710') return;
       if (sqlstateOf(error) === '42501') throw new MigrationError('MIG004', 'The user may not create a publication', { cause: error, detail: String(error) });

@@ -4,6 +4,7 @@ import { MigrationError } from '../../config/migration-error.ts';
 import type { TargetShape } from '../apply/bound-table.ts';
 import type { BaselineColumn } from '../spool/spool.ts';
 import type { TablePlan } from '../table-plan.ts';
+import { serverCapabilities } from './capabilities.ts';
 import { quoteTable } from './connect.ts';
 import type { Question } from './sql-client.ts';
 
@@ -44,7 +45,7 @@ export async function readTreeOids(source: Asks, table: QualifiedName): Promise<
   return rows.map(([oid]) => Number(oid));
 }
 
-/** Partitions that hold rows, for sources that cannot publish the parent (below 13). */
+/** Partitions that hold rows: changes come under their names. */
 export async function readLeaves(source: Asks, table: QualifiedName): Promise<readonly (QualifiedName & { readonly oid: number })[]> {
   const oids = await readTreeOids(source, table);
   const rows = await source.rows({
@@ -52,6 +53,13 @@ export async function readLeaves(source: Asks, table: QualifiedName): Promise<re
             WHERE c.oid = ANY ($1::oid[]) AND c.relkind = 'r'`, values: [`{${oids.join(',')}}`],
   });
   return rows.map(([oid, schema, name]) => ({ oid: Number(oid), schema: schema ?? '', name: name ?? '' }));
+}
+
+/** What stands for the table in the publication: from 13 on a partitioned table stands for its partitions, later ones included. */
+export async function publishedTables(source: Asks, plan: TablePlan): Promise<readonly QualifiedName[]> {
+  if (!plan.isPartitioned) return [plan.source];
+  const [row] = await source.rows({ text: "SELECT current_setting('server_version_num')" });
+  return serverCapabilities(Number(row?.[0])).partitionedPublication ? [plan.source] : readLeaves(source, plan.source);
 }
 
 /**

@@ -10,9 +10,9 @@ import { ChangeFailure } from '../apply/apply-error.ts';
 import type { Position } from '../change.ts';
 import type { ChangeStream, StreamHealth, TableStreamStatus, VisibleAdvance } from '../ports.ts';
 import { SqlClient } from '../postgres/sql-client.ts';
-import { createSlot, preparePublication, publishTable, readSlot, serverVersion, unpublishTable, waitForWriters } from '../postgres/slot.ts';
+import { createSlot, preparePublication, publishTable, readSlot, unpublishTable, waitForWriters } from '../postgres/slot.ts';
 import { installBookkeeping } from '../postgres/bookkeeping.ts';
-import { checkReplicaIdentity, readColumns, readLeaves, readTargetShape, readTreeOids } from '../postgres/table-definition.ts';
+import { checkReplicaIdentity, publishedTables, readColumns, readTargetShape, readTreeOids } from '../postgres/table-definition.ts';
 import { installDdlLog } from '../postgres/ddl-log.ts';
 import { Spool } from '../spool/spool.ts';
 import type { TablePlan } from '../table-plan.ts';
@@ -210,9 +210,7 @@ class PostgresStream implements PostgresChangeStream {
   async #publish(plan: TablePlan): Promise<void> {
     const { source } = this.#state;
     const { publicationName } = this.#options;
-    const byLeaf = plan.isPartitioned && (await source.use(serverVersion)) < 130000;
-    const tables = byLeaf ? await readLeaves(source, plan.source) : [plan.source];
-    for (const table of tables) await source.use((client) => publishTable(client, publicationName, table));
+    for (const table of await publishedTables(source, plan)) await source.use((client) => publishTable(client, publicationName, table));
     const oids = await readTreeOids(source, plan.source);
     await source.use((client) => waitForWriters(client, oids, () => this.#runtime.clock.sleep(WRITER_POLL_MS, this.#runtime.signal)));
   }
@@ -222,7 +220,9 @@ class PostgresStream implements PostgresChangeStream {
     const entry = state.entries.get(tableId);
     if (!entry) return;
     await this.pauseTable(tableId);
-    await state.source.use((client) => unpublishTable(client, this.#options.publicationName, entry.plan.source));
+    // A table that was dropped on the source has left the publication by itself.
+    const published = await publishedTables(state.source, entry.plan).catch(() => [entry.plan.source]);
+    for (const table of published) await state.source.use((client) => unpublishTable(client, this.#options.publicationName, table));
     await this.#atBoundary(async () => {
       state.entries.delete(tableId);
       await this.#connected?.readRoutes();

@@ -14,7 +14,7 @@ import type { TableBinding } from '../apply/table-binding.ts';
 import type { Relation } from '../change.ts';
 import { BoundedQueue } from '../flow/bounded-queue.ts';
 import { ReplicationConnection, ReplicationError } from '../postgres/replication-connection.ts';
-import { checkPositions, readSlot, serverVersion } from '../postgres/slot.ts';
+import { checkPositions, readSlot } from '../postgres/slot.ts';
 import { readLeaves, readTargetShape } from '../postgres/table-definition.ts';
 import { Confirmation } from './confirmation.ts';
 import { countRereads, rereadRows } from './reread.ts';
@@ -54,7 +54,7 @@ export class ConnectedStream {
     this.#applier = this.#newApplier(connection);
     this.#queue = new BoundedQueue(state.options.limits.bufferBytes, () => replication.pause(), () => replication.resume());
     this.router = new TransactionRouter({
-      entryOf: (relation) => this.#entryOf(relation),
+      entryOf: (relation, isNew) => this.#entryOf(relation, isNew),
       onBypass: (entry, lsn) => this.#onBypass(entry, lsn),
       onFrameFull: (entry) => state.flushLog(entry),
     }, sharedFrom);
@@ -173,12 +173,16 @@ export class ConnectedStream {
     this.#byPartition.clear();
     for (const entry of state.entries.values()) this.#byName.set(nameKey(entry.plan.source), entry);
     const partitioned = [...state.entries.values()].filter((entry) => entry.plan.isPartitioned);
-    if (partitioned.length === 0 || (await state.source.use(serverVersion)) >= 130000) return;
     for (const entry of partitioned) for (const leaf of await readLeaves(state.source, entry.plan.source)) this.#byPartition.set(leaf.oid, entry);
   }
 
-  #entryOf(relation: Relation): TableEntry | undefined {
-    return this.#byName.get(nameKey(relation)) ?? this.#byPartition.get(relation.oid);
+  #entryOf(relation: Relation, isNew: boolean): TableEntry | undefined {
+    const entry = this.#byName.get(nameKey(relation)) ?? this.#byPartition.get(relation.oid);
+    if (entry || this.#state.strangers.has(relation.oid)) return entry;
+    // A partition that was made since the routes were read: read them anew. Once only, for it may be a table that is leaving the publication.
+    this.#state.strangers.add(relation.oid);
+    if (!isNew || [...this.#state.entries.values()].every(({ plan }) => !plan.isPartitioned)) return undefined;
+    throw new MigrationError('MIG023', undefined, { detail: `${relation.schema}.${relation.name} is new in the stream: the partitions are read again` });
   }
 
   #newApplier(connection: ApplyConnection): Applier {

@@ -17,6 +17,8 @@ export class StreamState {
   readonly source: SqlClient;
   readonly target: SqlClient;
   readonly entries = new Map<string, TableEntry>();
+  /** Relations of the source that belonged to no table when they were first met. */
+  readonly strangers = new Set<number>();
   readonly markers: MarkerWatch;
   readonly listeners = new Set<(advance: VisibleAdvance) => void>();
   visible = 0n;

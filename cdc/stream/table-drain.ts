@@ -9,8 +9,9 @@ import { MigrationError } from '../../config/migration-error.ts';
 import type { ApplyOutcome, Applier } from '../apply/applier.ts';
 import { ChangeFailure, remedyOf } from '../apply/apply-error.ts';
 import type { ChangeRecord, RowRecord, SourceTransaction } from '../apply/change-record.ts';
-import { bindTable } from '../apply/table-binding.ts';
+import { BindingCache, bindTruncated } from '../apply/binding-cache.ts';
 import type { TableBinding } from '../apply/table-binding.ts';
+import type { Relation } from '../change.ts';
 import { locateRow, messageKind, readBegin, readCommit, readRelation, readTruncate, uint32 } from '../postgres/pgoutput.ts';
 import { Wake } from '../flow/wake.ts';
 import { definitionDifferences } from './table-entry.ts';
@@ -53,7 +54,8 @@ export class TableDrain {
   readonly #applier: Applier;
   readonly #hooks: DrainHooks;
   readonly wake = new Wake();
-  readonly #bindings = new Map<number, TableBinding>();
+  readonly #bindings = new Map<number, { readonly relation: Relation; readonly table: TableBinding }>();
+  readonly #byLayout = new BindingCache();
   #records: ChangeRecord[] = [];
   #bytes = 0;
   #transaction: SourceTransaction | undefined;
@@ -170,7 +172,7 @@ export class TableDrain {
     }
     this.#differences = undefined;
     if (!entry.shape) throw new Error(`the target's definition of ${entry.tableId} was not read`);
-    this.#bindings.set(relation.oid, bindTable(entry.plan, relation, entry.shape));
+    this.#bindings.set(relation.oid, { relation, table: this.#byLayout.bind(entry.plan, relation, entry.shape) });
   }
 
   /** Told by the last relation message; an error only when a change comes under it. */
@@ -208,11 +210,14 @@ export class TableDrain {
     this.#changeNumber += 1;
     if (buffer[at] === messageKind.truncate) {
       const { relationOids, restartIdentity } = readTruncate(buffer, at);
-      const tables = relationOids.flatMap((oid) => this.#bindings.get(oid) ?? []);
+      const tables = relationOids.flatMap((oid) => {
+        const bound = this.#bindings.get(oid);
+        return bound === undefined ? [] : [bindTruncated(bound.table, bound.relation)];
+      });
       if (tables.length > 0) this.#records.push({ op: 'truncate', tables, transaction, restartIdentity });
       return;
     }
-    const table = this.#bindings.get(uint32(buffer, at + 1));
+    const table = this.#bindings.get(uint32(buffer, at + 1))?.table;
     if (!table) throw new Error('the log holds a change of a relation that it does not describe');
     const { oldAt, newAt, oldIsKeyOnly } = locateRow(buffer, at);
     const op = buffer[at] === messageKind.insert ? 'insert' : buffer[at] === messageKind.update ? 'update' : 'delete';

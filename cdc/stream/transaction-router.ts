@@ -3,7 +3,7 @@
  * applier, or into the log of its table. Synchronous; waits for nothing. Modes of tables change between transactions only.
  */
 import type { ChangeRecord, SourceTransaction } from '../apply/change-record.ts';
-import { bindTable } from '../apply/table-binding.ts';
+import { BindingCache, bindTruncated } from '../apply/binding-cache.ts';
 import type { TableBinding } from '../apply/table-binding.ts';
 import type { Relation } from '../change.ts';
 import { bookkeepingSchema } from '../postgres/bookkeeping.ts';
@@ -48,8 +48,11 @@ interface Route {
 }
 
 export interface RouterHooks {
-  /** The plan's table for a relation of the source: by name, or by its partitioned parent. */
-  entryOf(relation: Relation): TableEntry | undefined;
+  /**
+   * The plan's table for a relation of the source: by name, or by its partitioned parent. Throws for a `new` one that may be a partition
+   * made meanwhile.
+   */
+  entryOf(relation: Relation, isNew: boolean): TableEntry | undefined;
   onBypass(entry: TableEntry, lsn: bigint): void;
   /** The entry's log has enough for a frame. Must not throw. */
   onFrameFull(entry: TableEntry): void;
@@ -61,6 +64,7 @@ export const DEFINITION_NOTE = 0x58;
 export class TransactionRouter {
   readonly #hooks: RouterHooks;
   readonly #routes = new Map<number, Route>();
+  readonly #bindings = new BindingCache();
   /** Shared tables have been applied up to here: what commits before it is skipped. */
   #sharedFrom: bigint;
   #unit: GatheredUnit;
@@ -102,7 +106,7 @@ export class TransactionRouter {
 
   /** Routes are found anew at the next change: tables were added, removed or planned again. */
   forgetRoutes(): void {
-    for (const [oid, route] of this.#routes) this.#routes.set(oid, this.#route(route.relation, route.raw));
+    for (const [oid, route] of this.#routes) this.#routes.set(oid, this.#route(route.relation, route.raw, false));
   }
 
   /** Everything that commits before `lsn` has been sent; nothing is pending. */
@@ -123,7 +127,7 @@ export class TransactionRouter {
         const relation = readRelation(buffer, at);
         // Often the same again, after any invalidation in the source's caches.
         if (this.#routes.get(relation.oid)?.raw.equals(buffer.subarray(at, end)) === true) return;
-        this.#routes.set(relation.oid, this.#route(relation, Buffer.from(buffer.subarray(at, end))));
+        this.#routes.set(relation.oid, this.#route(relation, Buffer.from(buffer.subarray(at, end)), true));
         return;
       }
       case messageKind.insert:
@@ -138,9 +142,9 @@ export class TransactionRouter {
     }
   }
 
-  #route(relation: Relation, raw: Buffer): Route {
+  #route(relation: Relation, raw: Buffer, isNew: boolean): Route {
     const bookkeeping = relation.schema === bookkeepingSchema && ['applied', 'marker', 'ddl_log'].includes(relation.name) ? (relation.name as Route['bookkeeping']) : undefined;
-    return { relation, raw, bookkeeping, entry: bookkeeping ? undefined : this.#hooks.entryOf(relation), binding: undefined };
+    return { relation, raw, bookkeeping, entry: bookkeeping ? undefined : this.#hooks.entryOf(relation, isNew), binding: undefined };
   }
 
   #takeBegin(buffer: Buffer, at: number, end: number): void {
@@ -239,7 +243,7 @@ export class TransactionRouter {
     if (route.binding) return route.binding;
     const differences = definitionDifferences(entry.plan, entry.meta.columns, route.relation);
     if (differences.length > 0 || !entry.shape) throw new LeaveShared(entry, undefined);
-    route.binding = bindTable(entry.plan, route.relation, entry.shape);
+    route.binding = this.#bindings.bind(entry.plan, route.relation, entry.shape);
     return route.binding;
   }
 
@@ -273,7 +277,7 @@ export class TransactionRouter {
       if (!route?.entry) continue;
       this.#hadChanges = true;
       if (route.entry.mode !== 'shared') this.#takePrivate(route, route.entry, buffer.subarray(at, end));
-      else if (transaction.commitLsn >= this.#sharedFrom && this.#isDelivered(route.entry, transaction)) shared.push(this.#bind(route, route.entry));
+      else if (transaction.commitLsn >= this.#sharedFrom && this.#isDelivered(route.entry, transaction)) shared.push(bindTruncated(this.#bind(route, route.entry), route.relation));
     }
     if (shared.length > 0) this.#unit.records.push({ op: 'truncate', tables: shared, transaction, restartIdentity: message.restartIdentity });
   }

@@ -5,6 +5,7 @@ import * as path from 'node:path';
 import type pg from 'pg';
 import { addForeignKeys, buildIndexes, buildKey, createTable } from '../../cdc/postgres/build-keys.ts';
 import type { Position } from '../../cdc/change.ts';
+import { runLoop } from '../../cdc/flow/run-loop.ts';
 import { planForeignKeys, planSchema } from '../../cdc/postgres/create-schema.ts';
 import { installFenceSupport } from '../../cdc/postgres/fence.ts';
 import { introspectTable } from '../../cdc/postgres/introspect.ts';
@@ -64,7 +65,7 @@ export class MigratedPair implements AsyncDisposable {
   }
 
   run(stream: PostgresChangeStream): void {
-    this.#running.push(stream.run(this.#abort.signal).catch((error: unknown) => {
+    this.#running.push(runLoop(testRuntime(this.#abort.signal), stream.name, (signal) => stream.run(signal), this.#abort.signal).catch((error: unknown) => {
       if (!this.#abort.signal.aborted) this.trouble.push(`${stream.name} ended: ${String(error)}`);
     }));
   }
