@@ -53,6 +53,8 @@ export interface ChangeStream {
   openInterval(tableId: string, from: Position): Promise<void>;
   closeInterval(tableId: string, to: Position): Promise<void>;
   health(): StreamHealth;
+  /** What the target has to have for what is visible of these tables now to be there: for `assertSaved`. */
+  savedPositions(tableIds: readonly string[]): SavedPositions;
 }
 
 /** Everything that committed on the captured server up to `position` is visible on the target, for shared tables. */
@@ -60,6 +62,15 @@ export interface VisibleAdvance {
   readonly position: Position;
   /** Transaction ids of the captured server that became visible with this advance, in commit order. */
   readonly transactionIds: readonly number[];
+  /** The target may have lost what was visible: nothing is, until later advances say so. `position` means nothing then. */
+  readonly isReset?: boolean;
+}
+
+/** Positions that the target's own bookkeeping has reached: of the shared tables, and of those that are applied by themselves. */
+export interface SavedPositions {
+  readonly stream: string;
+  readonly shared: bigint;
+  readonly tables: readonly { readonly tableId: string; readonly lsn: bigint }[];
 }
 
 export interface TableStreamStatus {

@@ -57,6 +57,11 @@ export class ApplyConnection {
     }
   }
 
+  /** Called once when the connection ends, whoever ends it. */
+  onEnd(listener: () => void): void {
+    this.#client.once('end', listener);
+  }
+
   /** Sends without waiting for what was sent before; statements behind a failed one in its transaction fail too. */
   send(statement: Statement): Promise<pg.QueryResult> {
     const { text, name, values } = statement;

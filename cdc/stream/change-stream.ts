@@ -8,7 +8,7 @@ import { MigrationError } from '../../config/migration-error.ts';
 import type { Runtime } from '../../config/runtime.ts';
 import { ChangeFailure } from '../apply/apply-error.ts';
 import type { Position } from '../change.ts';
-import type { ChangeStream, StreamHealth, TableStreamStatus, VisibleAdvance } from '../ports.ts';
+import type { ChangeStream, SavedPositions, StreamHealth, TableStreamStatus, VisibleAdvance } from '../ports.ts';
 import { SqlClient } from '../postgres/sql-client.ts';
 import { createSlot, preparePublication, publishTable, readSlot, unpublishTable, waitForWriters } from '../postgres/slot.ts';
 import { installBookkeeping } from '../postgres/bookkeeping.ts';
@@ -369,6 +369,11 @@ class PostgresStream implements PostgresChangeStream {
       connected: state.isConnected, lastError: state.lastError, durable: position(state.durable), visible: position(state.visible),
       resume: position(state.resume), spoolBytes: state.spoolBytes, retainedBytes: state.retainedBytes,
     };
+  }
+
+  savedPositions(tableIds: readonly string[]): SavedPositions {
+    const entries = tableIds.map((tableId) => this.#state.entry(tableId)).filter((entry) => entry.mode !== 'shared');
+    return { stream: this.name, shared: this.#state.resume, tables: entries.map(({ tableId, applied }) => ({ tableId, lsn: applied })) };
   }
 
   async drop(): Promise<void> {

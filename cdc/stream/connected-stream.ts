@@ -45,6 +45,8 @@ export class ConnectedStream {
   readonly #byName = new Map<string, TableEntry>();
   readonly #byPartition = new Map<number, TableEntry>();
   readonly #abort = new AbortController();
+  /** The connection to the target has ended: what is in flight says nothing about what is visible. */
+  #isTargetLost = false;
 
   private constructor(state: StreamState, replication: ReplicationConnection, connection: ApplyConnection, sharedFrom: bigint) {
     this.#state = state;
@@ -77,6 +79,7 @@ export class ConnectedStream {
       reread: (entry, own) => this.#reread(entry, own),
       commitDurably: (boundary, statements) => this.#savePosition(boundary, [{ text: 'SET LOCAL synchronous_commit = on' }, ...statements]),
     });
+    connection.onEnd(() => this.#onTargetLost());
     this.#confirmation = new Confirmation(state, { ...shared, savePosition: (boundary) => this.#savePosition(boundary, []), sendFeedback: () => this.#sendFeedback(true) });
   }
 
@@ -209,8 +212,16 @@ export class ConnectedStream {
     return [unit.isWhole ? this.#move(unit.endLsn) : tagShared(this.#state.options.name, this.#state.options.token)];
   }
 
+  #onTargetLost(): void {
+    if (this.#isTargetLost) return;
+    this.#isTargetLost = true;
+    this.#state.forgetVisible();
+    this.pipeline.fail(new MigrationError('MIG002', 'The connection to the target was lost'));
+  }
+
   #onVisible(unit: GatheredUnit, isSaved: boolean): void {
     const state = this.#state;
+    if (this.#isTargetLost) return;
     for (const marker of unit.markers) state.markers.seen(marker.token, marker.lsn);
     if (unit.hasTraffic) this.#confirmation.onTraffic();
     if (isSaved) {

@@ -98,6 +98,12 @@ export class StreamState {
     return isOver;
   }
 
+  /** The target may come back without the last of what it had shown (its commits do not wait for the disk). */
+  forgetVisible(): void {
+    this.visible = 0n;
+    this.tell({ position: { type: 'postgresql_lsn', lsn: 0n }, transactionIds: [], isReset: true });
+  }
+
   tell(advance: VisibleAdvance): void {
     for (const listener of this.listeners) {
       try {

@@ -193,6 +193,7 @@ class LinkedControl implements ControlClient {
         this.#renew(message.sequence, message.durationMs);
         return;
       case 'visible':
+        if (message.reset === true) this.visibility.reset();
         this.visibility.advance(BigInt(message.lsn), message.xids);
         return;
       case 'watch':

@@ -68,7 +68,8 @@ export async function openFlow(runtime: Runtime, handed: ProcessSettings, catalo
 
 /** A stream that ends for good (a gap, another owner) is said loudly; its tables show the error through `health`. */
 function keepRunning(runtime: Runtime, stream: ChangeStream): void {
-  runLoop(runtime, stream.name, (signal) => stream.run(signal), runtime.signal).catch((error: unknown) => {
+  // Clients wait for this stream: a server that is back is noticed soon.
+  runLoop(runtime, stream.name, (signal) => stream.run(signal), runtime.signal, { limitMs: 2_000 }).catch((error: unknown) => {
     const { message, detail, hint } = toMigrationError(error);
     runtime.log.error('a change stream has stopped', { stream: stream.name, error: message, detail, hint });
   });

@@ -22,6 +22,8 @@ interface TransactionWaiter {
 
 export interface VisibleProgress extends VisibilityTracker {
   advance(lsn: bigint, transactionIds: readonly number[]): void;
+  /** Local may have lost what it showed: who asks from now on waits for what is told from now on. */
+  reset(): void;
   /** To be called now and then. `fetchPosition` answers with the source's present write position. */
   sweep(nowMs: number, fetchPosition: (callback: (lsn: bigint) => void) => void): void;
 }
@@ -91,6 +93,11 @@ export function createVisibleProgress(nowMs: () => number): VisibleProgress {
         for (const waiter of waiters) waiter.callback();
       }
       releasePositions();
+    },
+    reset: () => {
+      visibleLsn = 0n;
+      remembered.clear();
+      ring.fill(0);
     },
     sweep: (now, fetchPosition) => {
       const late: TransactionWaiter[] = [];

@@ -156,7 +156,7 @@ export class Control {
   }
 
   #broadcastVisible(advance: VisibleAdvance): void {
-    this.fleet.broadcast({ type: 'visible', lsn: advance.position.lsn.toString(), xids: advance.transactionIds });
+    this.fleet.broadcast({ type: 'visible', lsn: advance.position.lsn.toString(), xids: advance.transactionIds, ...(advance.isReset === true ? { reset: true } : {}) });
   }
 
   #onRequest(worker: FleetWorker, message: WorkerMessage): void {

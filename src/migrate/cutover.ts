@@ -88,13 +88,14 @@ async function run(context: ControlContext, flow: SourceFlow, request: CutoverRe
   await clock.done('fenced', { token });
 
   const drained = await flow.forward.waitForMarker(token, tableIds, clock.left(deadlineMs, 'fencing the source'));
+  const saved = flow.forward.savedPositions(tableIds);
   assertClean(flow, records);
   await clock.done('drained');
 
   await flow.carrySequences('to_local', sequences, limits.sequenceMargin);
   await clock.done('sequences');
 
-  const reverseFrom = await flow.releaseLocal(records, { epoch, attemptId });
+  const reverseFrom = await flow.releaseLocal(records, { epoch, attemptId, saved });
   if (comparePositions(reverseFrom, reverseFrom) === undefined) throw new MigrationError('MIG090', 'positions of local cannot be compared');
   clock.left(deadlineMs, 'draining the change stream');
   await clock.done('released_local', { reverseFrom: storePosition(reverseFrom), drained: storePosition(drained) });

@@ -10,7 +10,8 @@ export type ControlMessage =
   | { readonly type: 'snapshot'; readonly snapshot: RoutingSnapshot }
   /** Answers `lease_request`: valid for `durationMs` from the moment the worker sent the request of this sequence number. */
   | { readonly type: 'lease'; readonly durationMs: number; readonly sequence: number }
-  | { readonly type: 'visible'; readonly lsn: string; readonly xids: readonly number[] }
+  /** `reset`: what was told before may be gone from local. */
+  | { readonly type: 'visible'; readonly lsn: string; readonly xids: readonly number[]; readonly reset?: boolean }
   /** Report the units of epochs before `epoch` that touched these tables, now and at every change, until `unwatch`. */
   | { readonly type: 'watch'; readonly watchId: number; readonly tables: readonly string[]; readonly epoch: number }
   | { readonly type: 'unwatch'; readonly watchId: number }

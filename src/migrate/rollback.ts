@@ -83,12 +83,13 @@ async function run(context: ControlContext, flow: SourceFlow, request: RollbackR
   await clock.done('guarded', { token });
 
   const drained = await flow.reverse.waitForMarker(token, tableIds, clock.left(deadlineMs, 'guarding local'));
+  const saved = flow.reverse.savedPositions(tableIds);
   await clock.done('drained');
 
   await flow.carrySequences('to_source', sequences, limits.sequenceMargin);
   await clock.done('sequences');
 
-  const forwardFrom = await flow.releaseSource(records, { epoch, attemptId });
+  const forwardFrom = await flow.releaseSource(records, { epoch, attemptId, saved });
   clock.left(deadlineMs, 'draining the reverse stream');
   await clock.done('released_source', { forwardFrom: storePosition(forwardFrom), drained: storePosition(drained) });
 

@@ -14,7 +14,8 @@ import { grantSequences } from '../../cdc/postgres/sequence-grants.ts';
 import { advancePairs, pairSequences } from '../../cdc/postgres/sequences.ts';
 import type { SequencePair } from '../../cdc/postgres/sequences.ts';
 import type { ServerAddress } from '../../cdc/postgres/server-address.ts';
-import type { ChangeStream, TableLoader } from '../../cdc/ports.ts';
+import type { ChangeStream, SavedPositions, TableLoader } from '../../cdc/ports.ts';
+import { assertSaved } from '../../cdc/stream/saved-positions.ts';
 import type { TablePlan } from '../../cdc/table-plan.ts';
 import { MigrationError } from '../../config/migration-error.ts';
 import type { Runtime } from '../../config/runtime.ts';
@@ -43,6 +44,13 @@ export interface SourceFlowParts {
 }
 
 export type SequenceDirection = 'to_local' | 'to_source';
+
+interface ReleaseMark {
+  readonly epoch: number;
+  readonly attemptId: string;
+  /** What the side that is released has to have. */
+  readonly saved: SavedPositions;
+}
 
 interface SwitchMark {
   readonly epoch: number;
@@ -220,10 +228,11 @@ export class SourceFlow {
     await this.#locked(this.localAdmin, 'local', records, 5_000, (client) => dropFenceTriggers(client, 'guard', records.map((record) => record.target)));
   }
 
-  /** Local becomes writable, with the record of who the authority is (RULES 14). Returns the position from which local's own changes count. */
-  async releaseLocal(records: readonly TableRecord[], mark: { readonly epoch: number; readonly attemptId: string }): Promise<Position> {
+  /** Local, which must still have what was drained, becomes writable, with the record of who the authority is (RULES 14). Returns the position from which local's own changes count. */
+  async releaseLocal(records: readonly TableRecord[], mark: ReleaseMark): Promise<Position> {
     const from = await this.position('local');
     await this.#locked(this.#switchLocal, 'local', records, 10_000, async (client) => {
+      await assertSaved(client, mark.saved);
       await removeGuard(client, records.map((record) => record.target));
       for (const { tableId } of records) await client.query(AUTHORITY_SQL, [tableId, mark.epoch, 'local', String(this.#token)]);
     });
@@ -235,12 +244,17 @@ export class SourceFlow {
     await this.localAdmin.use((client) => client.query('DELETE FROM causeway.authority WHERE table_id = $1', [record.tableId]));
   }
 
-  async releaseSource(records: readonly TableRecord[], mark: { readonly epoch: number; readonly attemptId: string }): Promise<Position> {
+  /** The source, which must still have what was drained, becomes writable. */
+  async releaseSource(records: readonly TableRecord[], mark: ReleaseMark): Promise<Position> {
     const from = await this.position('source');
+    await this.#switchSource.use((client) => assertSaved(client, mark.saved));
     await this.#locked(this.#switchLocal, 'local', records, 10_000, async (client) => {
       for (const { tableId } of records) await client.query(AUTHORITY_SQL, [tableId, mark.epoch, 'source', String(this.#token)]);
     });
-    await this.#locked(this.#switchSource, 'source', records, 10_000, (client) => removeFence(client, records.map((record) => record.source)));
+    await this.#locked(this.#switchSource, 'source', records, 10_000, async (client) => {
+      await assertSaved(client, mark.saved);
+      await removeFence(client, records.map((record) => record.source));
+    });
     return from;
   }
 

@@ -68,6 +68,8 @@ export class LocalLeg {
         }
         this.#version = 0;
         core.local = new Leg('local', target, outcome, this.#owner);
+        // Local may have been restarted, without the last of what it had shown.
+        core.sourceSeen = true;
         core.services.runtime.log.debug('local leg opened', { session: core.identity.sessionId });
         core.proceed('leg');
       });
