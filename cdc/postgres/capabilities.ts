@@ -10,6 +10,8 @@ export interface Capabilities {
   readonly virtualColumns: boolean;
   /** Keys and indexes on partitioned tables, `pg_constraint.conparentid`, INCLUDE columns, default partitions, `jit`. */
   readonly partitionedKeys: boolean;
+  /** TRUNCATE in publications. */
+  readonly publishedTruncate: boolean;
   /** Foreign keys that point at a partitioned table; non-deterministic collations. */
   readonly partitionedParents: boolean;
   /** `BEFORE … FOR EACH ROW` triggers and publications on partitioned tables. */
@@ -38,6 +40,7 @@ export function serverCapabilities(version: number): Capabilities {
     generatedColumns: version >= 120000,
     virtualColumns: version >= 180000,
     partitionedKeys: version >= 110000,
+    publishedTruncate: version >= 110000,
     partitionedParents: version >= 120000,
     partitionedPublication: version >= 130000,
     logicalMessages: version >= 140000,
@@ -50,21 +53,41 @@ export function serverCapabilities(version: number): Capabilities {
   };
 }
 
-const rows: readonly { readonly feature: string; readonly from: number; readonly without: string }[] = [
-  { feature: 'Keys and indexes on partitioned tables', from: 11, without: 'A partitioned table counts as keyless: it needs REPLICA IDENTITY FULL on its partitions' },
-  { feature: 'Generated columns', from: 12, without: 'None to carry' },
-  { feature: 'Foreign keys to partitioned tables', from: 12, without: 'Not created on such a local server; the preflight says so' },
-  { feature: 'Shortest exact float text', from: 12, without: 'Floats are compared by their binary form; floats inside composite types are not compared exactly' },
-  { feature: 'Publication of partitioned tables', from: 13, without: 'Each partition joins the publication by itself' },
-  { feature: 'Logical messages in the stream', from: 14, without: 'Markers and tags are table rows (they are on every version)' },
-  { feature: 'Column compression methods', from: 14, without: 'The column takes the default method' },
-  { feature: 'UNIQUE NULLS NOT DISTINCT', from: 15, without: 'A local server without it refuses such a table' },
-  { feature: 'GRANT SET ON PARAMETER', from: 15, without: 'session_replication_role needs a superuser' },
-  { feature: 'Virtual generated columns', from: 18, without: 'Created as STORED on an older local server' },
+/** Major versions that the tests start, as source and as local; no other counts as supported. */
+export const supportedVersions = [10, 11, 12, 13, 14, 15, 16, 17, 18] as const;
+
+interface Row {
+  readonly feature: string;
+  /** What the code asks; undefined where the difference needs no question. */
+  readonly capability: Exclude<keyof Capabilities, 'version' | 'oidTables'> | undefined;
+  readonly from: number;
+  readonly without: string;
+}
+
+const rows: readonly Row[] = [
+  { feature: 'Keys and indexes on partitioned tables; default and hash partitions', capability: 'partitionedKeys', from: 11, without: 'A partitioned table counts as keyless: the table and its partitions need REPLICA IDENTITY FULL. An older local refuses tables that have them' },
+  { feature: 'TRUNCATE in the change stream', capability: 'publishedTruncate', from: 11, without: 'Not carried, in either direction; the preflight warns. Use DELETE while the table migrates, or RESYNC after a TRUNCATE' },
+  { feature: 'Generated columns', capability: 'generatedColumns', from: 12, without: 'An older local refuses tables that have them' },
+  { feature: 'Foreign keys to partitioned tables', capability: 'partitionedParents', from: 12, without: 'None to carry; an older local does not get them' },
+  { feature: 'Shortest exact float text', capability: 'exactFloatText', from: 12, without: 'Floats travel with 17 digits and are compared by their binary form; floats inside composite types are not compared exactly' },
+  { feature: 'Publication of partitioned tables', capability: 'partitionedPublication', from: 13, without: 'Each partition joins the publication by itself; one that is made while the table migrates is not carried, and the preflight warns' },
+  { feature: 'Triggers FOR EACH ROW on partitioned tables', capability: 'partitionedPublication', from: 13, without: 'Fence and guard stand on every partition (they do on every version)' },
+  { feature: 'Multirange types, infinite numerics', capability: 'multiranges', from: 14, without: 'An older local refuses such columns, and such values' },
+  { feature: 'Logical messages in the stream', capability: 'logicalMessages', from: 14, without: 'Markers and tags are table rows (they are on every version)' },
+  { feature: 'Column compression methods', capability: 'columnCompression', from: 14, without: 'The column takes the default method' },
+  { feature: 'UNIQUE NULLS NOT DISTINCT', capability: 'nullsNotDistinct', from: 15, without: 'An older local refuses such a table' },
+  { feature: 'GRANT SET ON PARAMETER', capability: 'parameterGrants', from: 15, without: 'session_replication_role needs a superuser' },
+  { feature: 'Infinite intervals', capability: undefined, from: 17, without: 'An older local refuses such values' },
+  { feature: 'Virtual generated columns', capability: 'virtualColumns', from: 18, without: 'Made as STORED on an older local' },
 ];
 
-/** The Markdown table of docs/preflight.md; a test holds the page to it. */
+/** The Markdown table of docs/postgres-versions.md; a test holds the page and `serverCapabilities` to it. */
 export function capabilityTable(): string {
   const lines = rows.map((row) => `| ${row.feature} | ${row.from} | ${row.without} |`);
   return ['| What | From PostgreSQL | On older ones |', '| --- | --- | --- |', ...lines].join('\n');
+}
+
+/** From which major version on the table says that each capability is there. */
+export function documentedCapabilities(): readonly { readonly capability: NonNullable<Row['capability']>; readonly from: number }[] {
+  return rows.flatMap(({ capability, from }) => (capability === undefined ? [] : [{ capability, from }]));
 }

@@ -23,9 +23,14 @@ export async function localFindings(source: ClientBase, local: ClientBase, defin
     ...(plan === undefined ? [] : await existingTableFindings(local, definition, plan, target)),
     ...(plan === undefined ? [] : reverseFindings(definition, plan)),
     ...replicationFindings(settings, 'local'),
+    ...(serverCapabilities(settings.version).publishedTruncate ? [] : [truncateFinding(settings.version)]),
     { code: 'server_version', severity: 'info', subject: 'local', message: `PostgreSQL ${versionText(settings.version)}`, remedy: '' },
     { code: 'disk_space', severity: 'info', subject: 'local', message: `the source's rows take ${formatBytes(definition.bytes)} without indexes; free space on local's disk cannot be asked for over SQL`, remedy: 'Keep twice that free, and the WAL of the load.' },
   ];
+}
+
+function truncateFinding(version: number): Finding {
+  return { code: 'truncate', severity: 'warning', subject: 'local', message: `TRUNCATE is not in the change stream of PostgreSQL ${versionText(version)}: after cutover it would not go back to the source`, remedy: 'Use DELETE until the migration is complete.' };
 }
 
 function formatBytes(bytes: number): string {

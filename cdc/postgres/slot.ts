@@ -9,6 +9,7 @@ import { MigrationError } from '../../config/migration-error.ts';
 import { formatLsn, parseLsn } from '../change.ts';
 import type { QualifiedName } from '../../catalog/routing-snapshot.ts';
 import { installBookkeeping } from './bookkeeping.ts';
+import { serverCapabilities } from './capabilities.ts';
 import { quoteName, quoteTable, sqlstateOf } from './connect.ts';
 import type { ReplicationConnection } from './replication-connection.ts';
 
@@ -26,7 +27,7 @@ export async function preparePublication(client: ClientBase, publicationName: st
   const found = await client.query('SELECT 1 FROM pg_publication WHERE pubname = $1', [publicationName]);
   if (found.rows.length > 0) return;
   const version = await serverVersion(client);
-  const publish = version >= 110000 ? 'insert, update, delete, truncate' : 'insert, update, delete';
+  const publish = serverCapabilities(version).publishedTruncate ? 'insert, update, delete, truncate' : 'insert, update, delete';
   // Partitions are published under their own names: with publish_via_partition_root the TRUNCATE of one would not be sent.
   const tables = bookkeepingTables.map((name) => `causeway.${name}`).join(', ');
   await client

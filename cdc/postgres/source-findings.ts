@@ -33,6 +33,7 @@ export async function sourceFindings(client: ClientBase, definition: TableDefini
   const settings = await readReplicationSettings(client);
   return [
     ...replicationFindings(settings, 'source'),
+    ...streamFindings(settings, definition),
     ...(await roleFindings(client, definition)),
     ...(await activityFindings(client)),
     ...(where === undefined ? [] : await whereFindings(client, definition, where)),
@@ -56,6 +57,16 @@ export function replicationFindings(settings: ReplicationSettings, side: 'source
   if (settings.senders - settings.sendersUsed < 2) refuse('wal_senders', `${settings.sendersUsed} of ${settings.senders} WAL senders are taken, and two are needed`, `ALTER SYSTEM SET max_wal_senders = ${settings.senders + 4}; then restart.`);
   if (settings.inRecovery) refuse('standby', 'the server is a standby', 'Give the address of the primary.');
   if (settings.keepSize !== null && settings.keepSize !== '-1') findings.push({ code: 'slot_keep_size', severity: 'warning', subject: side, message: `max_slot_wal_keep_size is ${settings.keepSize}: a stream that falls further behind loses its slot, and the tables have to be copied again`, remedy: 'Raise it, or keep an eye on retained WAL in SHOW MIGRATION STATUS.' });
+  return findings;
+}
+
+/** Pure: what the source's version leaves out of the change stream. */
+export function streamFindings(settings: ReplicationSettings, definition: TableDefinition): Finding[] {
+  const has = serverCapabilities(settings.version);
+  const subject = quoteTable(definition);
+  const findings: Finding[] = [];
+  if (!has.publishedTruncate) findings.push({ code: 'truncate', severity: 'warning', subject, message: `TRUNCATE is not in the change stream of PostgreSQL ${versionText(settings.version)}: local keeps the rows`, remedy: 'Use DELETE while the table migrates, or RESYNC MIGRATION after a TRUNCATE.' });
+  if (!has.partitionedPublication && definition.kind === 'partitioned') findings.push({ code: 'partitions', severity: 'warning', subject, message: `before PostgreSQL 13 each partition is published by itself: the rows of one that is made while the table migrates are not carried`, remedy: 'Make the partitions that will be needed before START.' });
   return findings;
 }
 

@@ -56,6 +56,9 @@ function matrix(sourceVersion: TestedVersion, localVersion: TestedVersion): void
     for (const table of names) {
       const findings = await preflightTable(source, local, { table, tableId: table.name, companions: names });
       expect(findings.filter((finding) => finding.severity === 'error')).toEqual([]);
+      const warned = (code: string, isSource: boolean): boolean => findings.some((finding) => finding.code === code && finding.severity === 'warning' && (finding.subject === 'local') !== isSource);
+      expect([warned('truncate', true), warned('truncate', false)]).toEqual([sourceVersion < 11, localVersion < 11]);
+      expect(warned('partitions', true)).toBe(sourceVersion < 13 && table.name === 'event');
     }
     plans = await pair.plan('source');
   });

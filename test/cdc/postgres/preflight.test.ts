@@ -1,8 +1,6 @@
 /** Property: what would fail later is told before, with its remedy; a clean table has no error. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { readFileSync } from 'node:fs';
 import type pg from 'pg';
-import { capabilityTable } from '../../../cdc/postgres/capabilities.ts';
 import { connectServer } from '../../../cdc/postgres/connect.ts';
 import type { Finding } from '../../../cdc/postgres/finding.ts';
 import { firstRefusal, preflightTable } from '../../../cdc/postgres/preflight.ts';
@@ -118,10 +116,6 @@ describe('preflight', () => {
     const findings = await check('alone', {}, servers.source, client);
     expect(codes(findings, 'error')).toEqual([]);
     expect(codes(findings, 'warning')).toEqual(['wal_level', 'replication_slots', 'wal_senders']);
-  });
-
-  it('has its capability table in the documentation', () => {
-    expect(readFileSync(new URL('../../../docs/preflight.md', import.meta.url), 'utf8')).toContain(capabilityTable());
   });
 });
 
