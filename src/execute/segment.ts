@@ -42,6 +42,8 @@ export class Segment {
   /** Names of statements parsed here, by ordinal of their ParseComplete; undefined when none has a name. */
   parsedNames: Map<number, string> | undefined;
   parsesSeen = 0;
+  /** The Parse of the statement that asks for the transaction id, when it was injected here. */
+  xidParse: { readonly ordinal: number; readonly name: string } | undefined;
   /** Transaction id that the appended query told, decimal. */
   xid: string | undefined;
   readonly startedAtMs: number;
@@ -84,6 +86,11 @@ export class Segment {
     const first = this.touches.length === 0;
     this.touches = first ? touches : [...this.touches, ...touches];
     this.epoch = first ? epoch : Math.min(this.epoch, epoch);
+  }
+
+  /** Name of the statement that asks for the transaction id, when it was parsed here: a Parse behind an error is skipped. */
+  get xidStatementParsed(): string | undefined {
+    return this.xidParse && this.parsesSeen > this.xidParse.ordinal ? this.xidParse.name : undefined;
   }
 
   /** ParseComplete: true when it is the client's. */

@@ -23,7 +23,7 @@ import { isTransactionControl } from './text-traits.ts';
 import type { TextTraits } from './text-traits.ts';
 import { xidSql } from './transaction-control.ts';
 
-const XID_STATEMENT = 'causeway_xid';
+const XID_PORTAL = 'causeway_xid';
 const KIND_STATEMENT = 0x53;
 
 export class ExtendedQuery {
@@ -306,13 +306,15 @@ export class ExtendedQuery {
     const core = this.#core;
     const segment = core.unitSegment(leg);
     const messages: Buffer[] = [];
-    if (!leg.xidPrepared) {
+    let name = leg.xidStatement;
+    if (name === undefined) {
+      name = leg.newXidStatement();
+      segment.xidParse = { ordinal: segment.parsesSent, name };
       segment.injectParse();
-      messages.push(parse(XID_STATEMENT, xidSql(leg)));
-      leg.xidPrepared = true;
+      messages.push(parse(name, xidSql(leg)));
     }
     segment.injectBind();
-    core.send(leg, Buffer.concat([...messages, bind(XID_STATEMENT, XID_STATEMENT), execute(XID_STATEMENT)]));
+    core.send(leg, Buffer.concat([...messages, bind(XID_PORTAL, name), execute(XID_PORTAL)]));
   }
 }
 

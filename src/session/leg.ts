@@ -30,6 +30,8 @@ export interface LegOwner {
   segmentEnded(leg: Leg, segment: Segment, ending: Buffer): Verdict;
   copyInStarted(leg: Leg, segment: Segment): void;
   parameterChanged(leg: Leg, name: string, value: string): void;
+  /** A notification, in between the answers. */
+  notified(leg: Leg): void;
   /** `fatalSeen`: the server has said why. */
   legClosed(leg: Leg, fatalSeen: boolean): void;
 }
@@ -38,6 +40,7 @@ const T = { ready: 90, error: 69, notice: 78, notification: 65, parameter: 83, r
 const MAX_HELD_MESSAGE_BYTES = 1 << 30;
 const CANCEL_TIMEOUT_MS = 5_000;
 const none = Buffer.alloc(0);
+const XID_STATEMENT = 'causeway_xid';
 
 export class Leg implements FrameHandler {
   readonly side: Side;
@@ -50,8 +53,8 @@ export class Leg implements FrameHandler {
   status: TransactionStatus = 'I';
   /** Client segments whose answers are not complete. */
   clientSegments = 0;
-  /** The statement that asks for the transaction id has been prepared. */
-  xidPrepared = false;
+  /** Name of the prepared statement that asks for the transaction id, once the server has confirmed it. */
+  xidStatement: string | undefined;
   closed = false;
 
   readonly #socket: net.Socket;
@@ -64,6 +67,8 @@ export class Leg implements FrameHandler {
   #error: Buffer | undefined;
   #notices: Buffer[] = [];
   #fatalSeen = false;
+  #xidStatements = 0;
+  #xidStatementsGone = 0;
   #clientFull = false;
   #measuredMs = -1;
 
@@ -117,6 +122,22 @@ export class Leg implements FrameHandler {
     segment.closed = true;
     this.expect(segment);
     this.write(messages);
+  }
+
+  /** A name that was never used here: a Parse behind an error is skipped, and whether there was one is known only later. */
+  newXidStatement(): string {
+    this.#xidStatements += 1;
+    return `${XID_STATEMENT}_${this.#xidStatements}`;
+  }
+
+  /** The server has prepared it; one that was sent in front of a DISCARD is gone again. */
+  xidStatementConfirmed(name: string): void {
+    if (Number(name.slice(XID_STATEMENT.length + 1)) > this.#xidStatementsGone) this.xidStatement ??= name;
+  }
+
+  xidStatementsGone(): void {
+    this.#xidStatementsGone = this.#xidStatements;
+    this.xidStatement = undefined;
   }
 
   cancel(): void {
@@ -217,6 +238,7 @@ export class Leg implements FrameHandler {
         return this.side === 'source' ? PASS : CUT;
       }
       case T.notification:
+        this.#owner.notified(this);
         return PASS;
       case T.notice:
         if (!segment?.internal) return PASS;

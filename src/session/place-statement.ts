@@ -87,7 +87,10 @@ export class PlaceStatement {
   }
 
   #localReady(route: LegRoute, leg: Leg, runs: boolean): Verdict | undefined {
-    if (runs && (this.#core.trackPending || (route.before === 'read_index' && this.#core.sourceSeen))) return this.#readIndex.start();
+    const core = this.#core;
+    // A notification that comes while a statement waits is behind it: many of them must not make it wait for ever.
+    const isNotified = core.notifiedBySource && !this.#readIndex.takeDone();
+    if (runs && (core.trackPending || (route.before === 'read_index' && (core.sourceSeen || isNotified)))) return this.#readIndex.start();
     return this.#localLeg.bringUp(leg);
   }
 

@@ -10,6 +10,7 @@ export class ReadIndex {
   readonly #core: SessionCore;
   #wait: VisibilityWait | undefined;
   #startedAtMs: number | undefined;
+  #isDone = false;
 
   constructor(core: SessionCore) {
     this.#core = core;
@@ -21,11 +22,19 @@ export class ReadIndex {
       this.#startedAtMs = core.now();
       // What comes from the source from here on counts again.
       core.sourceSeen = false;
+      core.notifiedBySource = false;
       core.trackPending = false;
       // Deferred: an answer at once must not find the session before it waits.
       queueMicrotask(() => core.services.sourcePosition.fetch((lsn) => this.#fetched(lsn)));
     }
     return core.wait('visible');
+  }
+
+  /** True for the statement that has just waited here, once. */
+  takeDone(): boolean {
+    const isDone = this.#isDone;
+    this.#isDone = false;
+    return isDone;
   }
 
   /** True when the session was waiting here. */
@@ -74,6 +83,8 @@ export class ReadIndex {
     const core = this.#core;
     core.services.runtime.metrics.observe('scratchbird_gateway_read_wait_seconds', {}, (core.now() - (this.#startedAtMs ?? core.now())) / 1000);
     this.#startedAtMs = undefined;
+    this.#isDone = true;
     core.proceed('visible');
+    this.#isDone = false;
   }
 }

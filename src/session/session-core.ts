@@ -61,6 +61,8 @@ export abstract class SessionCore {
   tx: OpenTransaction | undefined;
   /** The client has seen something of the source since its last read on local (RULES 18). */
   sourceSeen = true;
+  /** A notification has come from the source, whose sender's commit may be later than the session's own last one. */
+  notifiedBySource = false;
   /** It has written in `async` mode since then. */
   trackPending = false;
   /** Waiting was given up: reads go to the source until local has caught up (RULES 19). */

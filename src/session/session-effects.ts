@@ -105,8 +105,8 @@ export class SessionEffects {
   }
 
   #gatewaysOwnAreGone(): void {
-    this.#core.home.xidPrepared = false;
-    if (this.#core.local) this.#core.local.xidPrepared = false;
+    this.#core.home.xidStatementsGone();
+    this.#core.local?.xidStatementsGone();
   }
 
   /** On the other leg too, when it is there and can be asked. LISTEN opens local, whose writers may notify. */

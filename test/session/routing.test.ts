@@ -366,6 +366,29 @@ describe('waiting for local', () => {
     expect(fixture.fetches - before).toBe(2);
   });
 
+  it('fetches it again when the source has told the session something by itself', async () => {
+    await client.ask(q('LISTEN told'));
+    expect(await value('SELECT side FROM w')).toBe('local');
+    const before = fixture.fetches;
+    expect(await value('SELECT side FROM w')).toBe('local');
+    expect(fixture.fetches - before).toBe(0);
+    client.messages.length = 0;
+    await onServer(source, `SELECT pg_notify('told', 'something')`);
+    await client.until(() => client.types() === 'A');
+    expect(await value('SELECT side FROM w')).toBe('local');
+    expect(fixture.fetches - before).toBe(1);
+  });
+
+  it('knows which of its own Parses took place when the client\'s statements fail', async () => {
+    const insert = (k: number): Buffer[] => [p('', `INSERT INTO w VALUES (${k}, 'x')`), b('', ''), e(''), s];
+    expect(types(await client.ask(insert(1)))).toBe('12EZ');
+    await held(insert(2), '12CZ');
+    const other = await RawClient.connect(fixture.gateway.port);
+    expect(types(await other.ask([...insert(1), ...insert(3), ...insert(1), ...insert(4), q('DISCARD ALL'), ...insert(5)], 6))).toBe('12EZ12CZ12EZ12CZCZ12CZ');
+    expect(types(await other.ask(insert(6)))).toBe('12CZ');
+    other.end();
+  });
+
   it('pipelines units behind a held one, in order', async () => {
     fixture.control.autoVisible = false;
     client.messages.length = 0;
