@@ -29,6 +29,7 @@ import { recoverSwitches } from './recovery.ts';
 import { RoutingPublisher } from './routing-publisher.ts';
 import type { RoutingRelations } from './routing-publisher.ts';
 import type { SourceFlow } from './source-flow.ts';
+import { SpoolWatch } from './spool-watch.ts';
 import { detailsOf } from './table-details.ts';
 import { driveTable } from './table-driver.ts';
 import { TableWork } from './table-work.ts';
@@ -70,11 +71,13 @@ export class Control {
   readonly #context: ControlContext;
   readonly #flows = new Map<string, Promise<SourceFlow>>();
   readonly #background = new Set<string>();
+  readonly #spools: SpoolWatch;
   #isRecovered = false;
 
   constructor(runtime: Runtime, parts: ControlParts) {
     this.#runtime = runtime;
     this.#parts = parts;
+    this.#spools = new SpoolWatch(runtime, parts.catalog);
     this.fleet = new WorkerFleet(runtime, { leaseMs: parts.leaseMs }, {
       onRequest: (worker, message) => this.#onRequest(worker, message),
       onClosed: parts.onWorkerClosed,
@@ -236,7 +239,9 @@ export class Control {
   async #sample(): Promise<void> {
     publishFleetMetrics(this.#runtime, this.fleet);
     await publishTableMetrics(this.#context);
-    publishStreamMetrics(this.#runtime, await this.#openFlows());
+    const flows = await this.#openFlows();
+    publishStreamMetrics(this.#runtime, flows);
+    for (const flow of flows) for (const stream of [flow.forward, flow.reverse]) await this.#spools.check(stream);
   }
 
   /** `validation_interval`: again and again; `auto_cutover`: until the table is ready. */

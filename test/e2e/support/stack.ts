@@ -38,15 +38,17 @@ export class Stack implements AsyncDisposable {
   readonly faults: FaultFiles;
   readonly gateway: { readonly host: string; readonly port: number; readonly database: string };
   readonly #folder: string;
+  readonly #httpPort: number;
   #operator: pg.Client | undefined;
 
-  private constructor(parts: { source: TestPostgres; local: TestPostgres; product: Product; faults: FaultFiles; port: number; folder: string }) {
+  private constructor(parts: { source: TestPostgres; local: TestPostgres; product: Product; faults: FaultFiles; port: number; httpPort: number; folder: string }) {
     this.source = parts.source;
     this.local = parts.local;
     this.product = parts.product;
     this.faults = parts.faults;
     this.gateway = { host: '127.0.0.1', port: parts.port, database: DATABASE };
     this.#folder = parts.folder;
+    this.#httpPort = parts.httpPort;
   }
 
   static async start(options: StackOptions): Promise<Stack> {
@@ -64,7 +66,7 @@ export class Stack implements AsyncDisposable {
     fs.writeFileSync(configFile, stringify({ ...baseSettings(source, local, folder, port, httpPort, options.workers ?? 2), ...options.settings }));
     const faults = new FaultFiles(path.join(folder, 'faults'), options.faultPoints ?? []);
     const product = new Product(configFile, path.join(folder, 'product.log'), faults.environment);
-    const stack = new Stack({ source, local, product, faults, port, folder });
+    const stack = new Stack({ source, local, product, faults, port, httpPort, folder });
     try {
       await product.start();
     } catch (error) {
@@ -84,6 +86,11 @@ export class Stack implements AsyncDisposable {
   /** A client of one database, past the gateway: for looking, never for writing a migrated table. */
   direct(side: 'source' | 'local'): Promise<pg.Client> {
     return this[side].client(DATABASE);
+  }
+
+  /** What `/metrics` shows. */
+  async metrics(): Promise<string> {
+    return (await fetch(`http://127.0.0.1:${this.#httpPort}/metrics`)).text();
   }
 
   /** Runs an operator's statement once. A lost connection is an error like any other. */
