@@ -60,6 +60,6 @@ const INVALID_SNAPSHOT = '22023';
 
 /** An errno (`ECONNRESET`, `EPIPE`) is no SQLSTATE; the pg client has words of its own. */
 function isLostConnection(error: Error, code: string | undefined): boolean {
-  if (code === undefined) return /terminated|closed|ended/i.test(error.message);
+  if (code === undefined) return /terminated|closed|ended|not queryable|timeout expired/i.test(error.message);
   return code === 'EPIPE' || !/^[0-9A-Z]{5}$/.test(code);
 }

@@ -12,7 +12,7 @@ export function toMigrationError(error: unknown): MigrationError {
 
 function codeOf(code: string, message: string): ErrorCode {
   if (/^(ECONN|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH)/.test(code) || /^(08|57P)/.test(code)) return 'MIG002';
-  if (/Connection terminated|connection .*closed|not queryable/i.test(message)) return 'MIG002';
+  if (/Connection terminated|connection .*closed|not queryable|timeout expired/i.test(message)) return 'MIG002';
   if (code === '42501') return 'MIG004';
   if (code.startsWith('28')) return 'MIG003';
   if (code.startsWith('53') || code === 'ENOSPC') return code === 'ENOSPC' ? 'MIG086' : 'MIG085';
