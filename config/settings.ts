@@ -154,6 +154,8 @@ export type MigrationSettings = Settings['migration'];
 export const sampleSettings = {
   source: { kind: 'embedded', port: 7433, sample: true },
   local: { kind: 'embedded', port: 7434 },
+  // Everything shares one machine: the applications come first.
+  migration: { max_concurrent_migrations: 2, default_parallel_workers: 1 },
   users: [
     { name: 'operator', trust_from: ['127.0.0.1/32', '::1/128'], operator: true },
     { name: 'app', trust_from: ['127.0.0.1/32', '::1/128'] },
