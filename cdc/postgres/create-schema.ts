@@ -68,7 +68,7 @@ export function planSchema(definition: TableDefinition, plan: TablePlan, options
     indexes: [...indexes.filter((index) => !isKey(index) && (index.whole === undefined || index.onPartitioned)), ...own],
     constraints: indexes.filter((index) => !isKey(index) && index.whole !== undefined && !index.onPartitioned),
     replicaIdentity: replicaIdentitySql(definition, plan),
-    partitionIdentity: definition.kind !== 'partitioned' || definition.replicaIdentity.kind !== 'full' ? [] : definition.partitions.map((part) => `ALTER TABLE ${quoteTable({ schema: partitionSchema(part.schema, definition, plan), name: part.name })} REPLICA IDENTITY FULL`),
+    partitionIdentity: partitionIdentitySql(definition, plan),
     comments: planComments(definition, plan, names),
     grants: [...definition.schemaUsers.map((user) => `GRANT USAGE ON SCHEMA ${quoteIdent(plan.target.schema)} TO ${user === 'PUBLIC' ? 'PUBLIC' : quoteIdent(user)}`), ...definition.grants.map((grant) => `GRANT ${grant.privilege} ON ${quoteTable(plan.target)} TO ${grant.grantee === 'PUBLIC' ? 'PUBLIC' : quoteIdent(grant.grantee)}${grant.grantable ? ' WITH GRANT OPTION' : ''}`)],
   };
@@ -176,6 +176,12 @@ function replicaIdentitySql(definition: TableDefinition, plan: TablePlan): strin
   const table = quoteTable(plan.target);
   if (definition.replicaIdentity.kind === 'full') return `ALTER TABLE ${table} REPLICA IDENTITY FULL`;
   return plan.keyKind === 'unique' ? `ALTER TABLE ${table} REPLICA IDENTITY USING INDEX` : undefined;
+}
+
+/** FULL where a partition's own primary key is not the key of the plan: the index that stands for it there has a name of its own. */
+function partitionIdentitySql(definition: TableDefinition, plan: TablePlan): string[] {
+  if (definition.kind !== 'partitioned' || (definition.replicaIdentity.kind !== 'full' && plan.keyKind === 'primary')) return [];
+  return definition.partitions.map((part) => `ALTER TABLE ${quoteTable({ schema: partitionSchema(part.schema, definition, plan), name: part.name })} REPLICA IDENTITY FULL`);
 }
 
 function planComments(definition: TableDefinition, plan: TablePlan, names: ReadonlySet<string>): string[] {

@@ -19,7 +19,7 @@ function* keyFindings(definition: TableDefinition): Generator<Finding> {
     yield { code: 'replica_identity', severity: 'info', subject: table, message: 'REPLICA IDENTITY FULL writes the whole old row into the WAL with every update', remedy: `ALTER TABLE ${table} REPLICA IDENTITY DEFAULT; after the migration, unless something else needs it.` };
   }
   for (const part of definition.partitions) {
-    if (part.replicaIdentity === 'nothing' && part.partitioning === null) yield { code: 'replica_identity', severity: 'error', subject: quoteTable(part), message: 'the partition has REPLICA IDENTITY NOTHING', remedy: `ALTER TABLE ${quoteTable(part)} REPLICA IDENTITY DEFAULT;`, errorCode: 'MIG013' };
+    if (part.partitioning === null && !identifiesRows(part, definition)) yield { code: 'replica_identity', severity: 'error', subject: quoteTable(part), message: `the partition has REPLICA IDENTITY ${part.replicaIdentity.toUpperCase()}, which does not name the table's key: it takes over none from its root, and in the stream its own counts`, remedy: `ALTER TABLE ${quoteTable(part)} REPLICA IDENTITY ${identity.kind === 'default' ? 'DEFAULT' : 'FULL'};`, errorCode: 'MIG013' };
   }
   for (const index of definition.indexes) {
     const subject = `${table} ${index.name}`;
@@ -30,6 +30,13 @@ function* keyFindings(definition: TableDefinition): Generator<Finding> {
     if (constraint.type === 'exclusion') yield { code: 'exclusion_constraint', severity: 'info', subject: `${table} ${constraint.name}`, message: 'is built after replay has passed the consistency point; its changes are applied one transaction at a time', remedy: '' };
     if (!constraint.validated) yield { code: 'not_valid', severity: 'info', subject: `${table} ${constraint.name}`, message: 'is NOT VALID on the source and stays so on local', remedy: `ALTER TABLE ${table} VALIDATE CONSTRAINT ${quoteIdent(constraint.name)}; if all rows keep it.` };
   }
+}
+
+/** Publishing a partition without an identity would make the application's own UPDATE of it fail (RULES 2). */
+function identifiesRows(part: TableDefinition['partitions'][number], { replicaIdentity, indexes }: TableDefinition): boolean {
+  if (part.replicaIdentity === 'full') return true;
+  if (replicaIdentity.kind === 'index') return part.replicaIdentity === 'index';
+  return part.replicaIdentity === 'default' && indexes.some((index) => index.primary);
 }
 
 function* columnFindings(definition: TableDefinition): Generator<Finding> {

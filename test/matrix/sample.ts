@@ -4,7 +4,7 @@
  */
 
 /** The tables of the sample in an order in which parents come before children. */
-export const sampleTables = ['kinds', 'parent', 'child', 'event', 'keyless', 'by_index'] as const;
+export const sampleTables = ['kinds', 'parent', 'child', 'event', 'keyless', 'by_index', 'listed'] as const;
 export type SampleTable = (typeof sampleTables)[number];
 
 interface Kind {
@@ -92,7 +92,10 @@ export function sampleDdl(low: number): string {
       : "CREATE TABLE s.event_rest_0 PARTITION OF s.event_rest FOR VALUES IN ('k0', 'changed'); CREATE TABLE s.event_rest_1 PARTITION OF s.event_rest FOR VALUES IN ('k1', 'k2');"}
     ${low >= 11 ? '' : ['event', 'event_2024', 'event_rest', 'event_rest_0', 'event_rest_1'].map((name) => `ALTER TABLE s.${name} REPLICA IDENTITY FULL;`).join(' ')}
     CREATE TABLE s.keyless (a int, b text, n numeric); ALTER TABLE s.keyless REPLICA IDENTITY FULL;
-    CREATE TABLE s.by_index (code varchar(20) NOT NULL, v int); CREATE UNIQUE INDEX by_index_code ON s.by_index (code); ALTER TABLE s.by_index REPLICA IDENTITY USING INDEX by_index_code;`;
+    CREATE TABLE s.by_index (code varchar(20) NOT NULL, v int); CREATE UNIQUE INDEX by_index_code ON s.by_index (code); ALTER TABLE s.by_index REPLICA IDENTITY USING INDEX by_index_code;
+    CREATE TABLE s.listed (code int NOT NULL, region text NOT NULL, v int)${low >= 11 ? ' PARTITION BY LIST (region)' : ''}; ${low >= 11 ? "CREATE TABLE s.listed_eu PARTITION OF s.listed FOR VALUES IN ('eu'); CREATE TABLE s.listed_us PARTITION OF s.listed FOR VALUES IN ('us');" : ''}
+    CREATE UNIQUE INDEX listed_key ON s.listed (code, region); ALTER TABLE s.listed REPLICA IDENTITY USING INDEX listed_key;
+    ${low >= 11 ? 'ALTER TABLE s.listed_eu REPLICA IDENTITY USING INDEX listed_eu_code_region_idx; ALTER TABLE s.listed_us REPLICA IDENTITY FULL;' : ''}`;
 }
 
 export function sampleRows(low: number): string {
@@ -104,7 +107,8 @@ export function sampleRows(low: number): string {
     INSERT INTO s.child (parent, v, big) SELECT 100 + 5 * (g % 50), g, CASE WHEN g % 10 = 0 THEN repeat(md5(g::text), 120) END FROM generate_series(1, 2000) g;
     INSERT INTO s.event SELECT g, date '2024-01-01' + g % 700, 'k' || g % 3 FROM generate_series(1, 1000) g;
     INSERT INTO s.keyless SELECT g % 20, 'x', g % 3 FROM generate_series(1, 300) g; INSERT INTO s.keyless VALUES (NULL, NULL, NULL), (NULL, NULL, NULL);
-    INSERT INTO s.by_index SELECT 'c' || g, g FROM generate_series(1, 300) g; ANALYZE;`;
+    INSERT INTO s.by_index SELECT 'c' || g, g FROM generate_series(1, 300) g;
+    INSERT INTO s.listed SELECT g, CASE g % 3 WHEN 0 THEN 'us' ELSE 'eu' END, g FROM generate_series(1, 200) g; ANALYZE;`;
 }
 
 /** Every kind of change; the same text runs on the source before cutover and on local after it. `round` keeps new keys apart. */
@@ -122,5 +126,7 @@ export function sampleChanges(low: number, round: number): string {
     INSERT INTO s.event SELECT g, date '2024-06-01' + g % 400, 'k1' FROM generate_series(${base + 1}, ${base + 50}) g;
     UPDATE s.event SET kind = 'changed' WHERE id % 50 = ${round}${low >= 11 ? '' : " AND kind = 'k0'"}; DELETE FROM s.event WHERE id % 40 = ${round};
     INSERT INTO s.keyless VALUES (${base}, 'new', 1.10), (${base}, 'new', 1.10); UPDATE s.keyless SET b = 'y' WHERE a = ${round}; DELETE FROM s.keyless WHERE a = ${round + 5};
-    UPDATE s.by_index SET v = v + 1 WHERE v % 5 = 0; UPDATE s.by_index SET code = 'r${round}-' || code WHERE v % 30 = ${round}; DELETE FROM s.by_index WHERE v % 31 = ${round};`;
+    UPDATE s.by_index SET v = v + 1 WHERE v % 5 = 0; UPDATE s.by_index SET code = 'r${round}-' || code WHERE v % 30 = ${round}; DELETE FROM s.by_index WHERE v % 31 = ${round};
+    INSERT INTO s.listed VALUES (${base}, 'eu', 1); UPDATE s.listed SET v = v + 1 WHERE code % 4 = 0; UPDATE s.listed SET code = code + ${base} WHERE code = ${40 + round}; DELETE FROM s.listed WHERE code = ${60 + round};
+    ${low >= 11 ? `UPDATE s.listed SET region = CASE region WHEN 'eu' THEN 'us' ELSE 'eu' END WHERE code % 25 = ${round};` : ''}`;
 }
