@@ -175,8 +175,9 @@ async function passReread(stack: Stack): Promise<Error | undefined> {
     // It may be another table's capture that came there first.
     const isCaptured = async (): Promise<boolean> => (await source.query("SELECT 1 FROM pg_publication_tables WHERE tablename = 'checking'")).rowCount === 1;
     await expect.poll(isCaptured, { timeout: REACH_LIMIT_MS }).toBe(true);
-    await source.query('UPDATE checking SET balance = 0 WHERE id = 1000001');
-    await source.query('DELETE FROM checking WHERE id = 1000001');
+    // With a new key, as changes of one key are folded and the deletion would be all that is left.
+    await source.query('UPDATE checking SET id = 1000002 WHERE id = 1000001');
+    await source.query('DELETE FROM checking WHERE id = 1000002');
   } finally {
     stack.faults.release('load.after_capture');
   }
