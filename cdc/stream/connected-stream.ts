@@ -142,6 +142,8 @@ export class ConnectedStream {
         throw new MigrationError('MIG023', undefined, { cause: error, detail: error instanceof Error ? error.message : String(error) });
       });
     state.isConnected = true;
+    // An idle source moves nothing, and who heard that nothing is visible any more would wait for it.
+    state.tell({ position: { type: 'postgresql_lsn', lsn: applied }, transactionIds: [] });
     for (const entry of state.entries.values()) if (entry.mode === 'draining') this.drains.start(entry);
   }
 
