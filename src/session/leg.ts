@@ -294,6 +294,8 @@ export class Leg implements FrameHandler {
   #errorSeen(segment: Segment | undefined, buffer: Buffer, start: number, length: number): Verdict {
     const severity = readErrorFields(buffer, start, length).get('V') ?? '';
     if (severity === 'FATAL' || severity === 'PANIC') {
+      // Nothing was asked of local: its end is this leg's, and the client's only if a transaction of its own is open there.
+      if (this.side === 'local' && !segment) return CUT;
       this.#fatalSeen = true;
       return PASS;
     }

@@ -9,6 +9,7 @@
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Stack } from './support/stack.ts';
+import type { StatusRow } from './support/stack.ts';
 import { connectElsewhere, workerOf } from './support/worker-of.ts';
 
 const steps = ['begun', 'reverse_ready', 'quiesced', 'fenced', 'drained', 'sequences', 'released_local', 'committed', 'published', 'reported'] as const;
@@ -149,7 +150,7 @@ describe('a writer that does not end', () => {
     expect(answer.error.detail).toMatch(holder);
     expect(performance.now() - begunMs, 'the budget, one attempt at the lock, and the way back').toBeLessThan(8000);
     expect(await write('client', client, update('client'))).toMatchObject({ outcome: 'done' });
-    expect((await stack.status())[0]?.State).toBe('CUTOVER_READY');
+    expect((await operator.query<StatusRow>('SHOW MIGRATION STATUS')).rows[0]?.State).toBe('CUTOVER_READY');
   }
 
   async function expectMoved(operator: pg.Client, client: pg.Client): Promise<void> {

@@ -170,6 +170,15 @@ describe('session state', () => {
     await client.ask(q('DROP SCHEMA other CASCADE'));
   });
 
+  it('survives the end of a leg to local that is idle, and opens another', async () => {
+    fixture.control.publish({ a: onLocal });
+    const pid = await value('SELECT pg_backend_pid() FROM a');
+    await onServer(local, `SELECT pg_terminate_backend(${pid ?? ''}, 5000)`);
+    expect(await value(`SELECT pg_backend_pid() <> ${pid ?? ''} FROM a`)).toBe('t');
+    expect(await value('SELECT side FROM b')).toBe('source');
+    expect(client.closed).toBe(false);
+  });
+
   it('listens on both sides', async () => {
     fixture.control.publish({ a: onLocal });
     await client.ask(q('LISTEN ch'));
