@@ -191,8 +191,6 @@ export class ClientSession extends SessionCore implements LegOwner {
   segmentEnded(leg: Leg, segment: Segment, ending: Buffer): Verdict {
     if (leg === this.home) this.sourceSeen = true;
     this.#reconcile(leg, segment);
-    const { xidStatementParsed } = segment;
-    if (xidStatementParsed !== undefined) leg.xidStatementConfirmed(xidStatementParsed);
     if (segment.failed && segment.parsedNames) this.#forgetUnparsed(segment, leg.side);
     if (segment.after === 'track') this.trackPending = true;
     this.#host.unitEnded();
@@ -279,10 +277,6 @@ export class ClientSession extends SessionCore implements LegOwner {
       this.unit.segment = segment;
       this.unit.executed = true;
     }
-  }
-
-  notified(leg: Leg): void {
-    if (leg === this.home) this.notifiedBySource = true;
   }
 
   parameterChanged(leg: Leg, name: string): void {

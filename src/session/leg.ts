@@ -131,8 +131,8 @@ export class Leg implements FrameHandler {
   }
 
   /** The server has prepared it; one that was sent in front of a DISCARD is gone again. */
-  xidStatementConfirmed(name: string): void {
-    if (Number(name.slice(XID_STATEMENT.length + 1)) > this.#xidStatementsGone) this.xidStatement ??= name;
+  #xidStatementConfirmed(name: string | undefined): void {
+    if (name !== undefined && Number(name.slice(XID_STATEMENT.length + 1)) > this.#xidStatementsGone) this.xidStatement ??= name;
   }
 
   xidStatementsGone(): void {
@@ -329,6 +329,7 @@ export class Leg implements FrameHandler {
       return CUT;
     }
     this.clientSegments -= 1;
+    this.#xidStatementConfirmed(segment.xidStatementParsed);
     if (segment.plain) return this.#owner.segmentEnded(this, segment, none);
     const ending = segment.holds ? Buffer.concat([this.#held, buffer.subarray(start, start + 6)]) : none;
     this.#held = none;

@@ -111,6 +111,10 @@ export abstract class SessionCore {
   abstract clientMessage(type: number, buffer: Buffer, start: number, length: number): Verdict;
   abstract protocolViolation(reason: string): void;
 
+  notified(leg: Leg): void {
+    if (leg === this.home) this.notifiedBySource = true;
+  }
+
   now(): number {
     return this.services.runtime.clock.monotonicMs();
   }
