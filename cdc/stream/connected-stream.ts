@@ -142,8 +142,8 @@ export class ConnectedStream {
         throw new MigrationError('MIG023', undefined, { cause: error, detail: error instanceof Error ? error.message : String(error) });
       });
     state.isConnected = true;
-    // An idle source moves nothing, and who heard that nothing is visible any more would wait for it.
-    state.tell({ position: { type: 'postgresql_lsn', lsn: applied }, transactionIds: [] });
+    // Said even when nothing moves: who was told otherwise, by an earlier process perhaps, knows from here on what is true.
+    state.tell({ position: { type: 'postgresql_lsn', lsn: applied }, transactionIds: [], isReset: true });
     for (const entry of state.entries.values()) if (entry.mode === 'draining') this.drains.start(entry);
   }
 

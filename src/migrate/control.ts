@@ -22,7 +22,7 @@ import type { CommandTexts } from './commands/run-command.ts';
 import { cutoverGroup } from './commands/switch-tables.ts';
 import type { ControlContext, ControlLimits } from './control-context.ts';
 import { endMigration } from './end-migration.ts';
-import type { CommandAnswer, CommandMessage, WorkerMessage } from './fleet-messages.ts';
+import type { CommandAnswer, CommandMessage, ControlMessage, WorkerMessage } from './fleet-messages.ts';
 import { publishFleetMetrics, publishStreamMetrics } from './stream-metrics.ts';
 import { publishTableMetrics } from './table-metrics.ts';
 import { recoverSwitches } from './recovery.ts';
@@ -70,6 +70,7 @@ export class Control {
   readonly #parts: ControlParts;
   readonly #context: ControlContext;
   readonly #flows = new Map<string, Promise<SourceFlow>>();
+  readonly #homeFlows = new Set<SourceFlow>();
   readonly #background = new Set<string>();
   readonly #spools: SpoolWatch;
   #isRecovered = false;
@@ -80,6 +81,7 @@ export class Control {
     this.#spools = new SpoolWatch(runtime, parts.catalog);
     this.fleet = new WorkerFleet(runtime, { leaseMs: parts.leaseMs }, {
       onRequest: (worker, message) => this.#onRequest(worker, message),
+      onAttached: (worker) => this.#tellVisible(worker),
       onClosed: parts.onWorkerClosed,
     });
     const publisher = new RoutingPublisher(parts.catalog, this.fleet, (tables) => this.#readRelations(tables));
@@ -154,8 +156,18 @@ export class Control {
 
   async #openFlow(serverName: string): Promise<SourceFlow> {
     const flow = await this.#parts.openFlow(serverName);
-    flow.forward.onVisible((advance) => this.#broadcastVisible(advance));
+    // What a client waits for it has seen on the home server: the positions of another say nothing about that.
+    if (await this.#parts.isHome(serverName)) {
+      flow.forward.onVisible((advance) => this.#broadcastVisible(advance));
+      this.#homeFlows.add(flow);
+      this.fleet.broadcast(visibleNow(flow));
+    }
     return flow;
+  }
+
+  /** What an earlier control process has told it may be gone from local by now. */
+  #tellVisible(worker: FleetWorker): void {
+    for (const flow of this.#homeFlows) worker.channel.send(visibleNow(flow));
   }
 
   #broadcastVisible(advance: VisibleAdvance): void {
@@ -295,4 +307,8 @@ export class Control {
     };
     void run();
   }
+}
+
+function visibleNow({ forward }: SourceFlow): ControlMessage {
+  return { type: 'visible', lsn: String(forward.health().visible?.lsn ?? 0n), xids: [], reset: true };
 }

@@ -21,6 +21,8 @@ export interface WorkerChannel {
 export interface WorkerRequests {
   /** Commands, cancels, counters: whatever is not about epochs. */
   onRequest(worker: FleetWorker, message: WorkerMessage): void;
+  /** The worker has been taken in, and has the present snapshot. */
+  onAttached?(worker: FleetWorker): void;
   /** The link to the worker is gone. */
   onClosed?(workerId: string): void;
 }
@@ -90,6 +92,7 @@ export class WorkerFleet {
     this.#workers.add(worker);
     if (this.#snapshot) channel.send({ type: 'snapshot', snapshot: this.#snapshot });
     for (const watch of this.#watches.values()) channel.send(watch);
+    this.#requests.onAttached?.(worker);
     return { receive: (message) => this.#receive(worker, message), closed: () => this.#closed(worker) };
   }
 
