@@ -12,6 +12,11 @@ export interface Capabilities {
   readonly partitionedKeys: boolean;
   /** TRUNCATE in publications. */
   readonly publishedTruncate: boolean;
+  /**
+   * A transaction that writes a table while the table joins a publication does not make the server forget that it joined. Before
+   * 13.21, 14.18, 15.13, 16.9 and 17.5 later changes of the table could be left out of the stream.
+   */
+  readonly safePublication: boolean;
   /** Foreign keys that point at a partitioned table; non-deterministic collations. */
   readonly partitionedParents: boolean;
   /** `BEFORE … FOR EACH ROW` triggers and publications on partitioned tables. */
@@ -34,6 +39,9 @@ export interface Capabilities {
 
 export const oldestVersion = 100000;
 
+/** Major version → first minor version in which tables can join a publication under concurrent writers. */
+const safeMinors: Readonly<Record<number, number>> = { 13: 21, 14: 18, 15: 13, 16: 9, 17: 5 };
+
 export function serverCapabilities(version: number): Capabilities {
   return {
     version,
@@ -41,6 +49,7 @@ export function serverCapabilities(version: number): Capabilities {
     virtualColumns: version >= 180000,
     partitionedKeys: version >= 110000,
     publishedTruncate: version >= 110000,
+    safePublication: version >= 180000 || version % 10000 >= (safeMinors[Math.trunc(version / 10000)] ?? Infinity),
     partitionedParents: version >= 120000,
     partitionedPublication: version >= 130000,
     logicalMessages: version >= 140000,
@@ -59,7 +68,7 @@ export const supportedVersions = [10, 11, 12, 13, 14, 15, 16, 17, 18] as const;
 interface Row {
   readonly feature: string;
   /** What the code asks; undefined where the difference needs no question. */
-  readonly capability: Exclude<keyof Capabilities, 'version' | 'oidTables'> | undefined;
+  readonly capability: Exclude<keyof Capabilities, 'version' | 'oidTables' | 'safePublication'> | undefined;
   readonly from: number;
   readonly without: string;
 }

@@ -132,10 +132,27 @@ export async function isPublished(client: ClientBase, publicationName: string, t
   return rows.length > 0;
 }
 
-export async function publishTable(client: ClientBase, publicationName: string, table: QualifiedName): Promise<void> {
-  await client.query(`ALTER PUBLICATION ${quoteName(publicationName)} ADD TABLE ${quoteTable(table)}`).catch((error: unknown) => {
-    if (sqlstateOf(error) !== '42710') throw error;
-  });
+const PUBLISH_LOCK_MS = 1000;
+
+/**
+ * Idempotent. A server that may lose changes of a table which joins under writers (`safePublication`) gets it while nobody writes it: the lock
+ * waits for the writers that are there, gives up after a second so that those behind it are not held for longer, and tries again.
+ */
+export async function publishTable(client: ClientBase, publicationName: string, table: QualifiedName, sleep: () => Promise<void>): Promise<void> {
+  const add = `ALTER PUBLICATION ${quoteName(publicationName)} ADD TABLE ${quoteTable(table)}`;
+  const isSafe = serverCapabilities(await serverVersion(client)).safePublication;
+  for (;;) {
+    try {
+      if (isSafe) await client.query(add);
+      else if (!(await isPublished(client, publicationName, table))) await client.query(`BEGIN; SET LOCAL lock_timeout = ${PUBLISH_LOCK_MS}; LOCK TABLE ${quoteTable(table)} IN SHARE ROW EXCLUSIVE MODE; ${add}; COMMIT`);
+      return;
+    } catch (error) {
+      if (!isSafe) await client.query('ROLLBACK');
+      if (sqlstateOf(error) === '42710') return;
+      if (isSafe || sqlstateOf(error) !== '55P03') throw error;
+      await sleep();
+    }
+  }
 }
 
 export async function unpublishTable(client: ClientBase, publicationName: string, table: QualifiedName): Promise<void> {

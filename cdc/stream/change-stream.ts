@@ -210,9 +210,10 @@ class PostgresStream implements PostgresChangeStream {
   async #publish(plan: TablePlan): Promise<void> {
     const { source } = this.#state;
     const { publicationName } = this.#options;
-    for (const table of await publishedTables(source, plan)) await source.use((client) => publishTable(client, publicationName, table));
+    const sleep = (): Promise<void> => this.#runtime.clock.sleep(WRITER_POLL_MS, this.#runtime.signal);
+    for (const table of await publishedTables(source, plan)) await source.use((client) => publishTable(client, publicationName, table, sleep));
     const oids = await readTreeOids(source, plan.source);
-    await source.use((client) => waitForWriters(client, oids, () => this.#runtime.clock.sleep(WRITER_POLL_MS, this.#runtime.signal)));
+    await source.use((client) => waitForWriters(client, oids, sleep));
   }
 
   async removeTable(tableId: string): Promise<void> {
