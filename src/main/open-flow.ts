@@ -41,7 +41,8 @@ export async function openFlow(runtime: Runtime, handed: ProcessSettings, catalo
   const reverse = createChangeStream(runtime, { ...shared('reverse'), ...names.reverse, source: local, target: source, spoolDirectory: path.join(paths.spool, names.reverse.name) });
   const records = (await catalog.tables()).filter((record) => record.sourceServer === serverName && record.completedAt === undefined);
   for (const record of records) strategies.set(record.tableId, strategyOf(record));
-  await forward.restore(await captured(catalog, records));
+  const tables = await captured(catalog, records);
+  await forward.restore(tables);
   // Once made, its slot must be read for good, or local keeps its WAL for it.
   const hasReverse = (await catalog.setting(`reverse stream of ${serverName}`)) !== undefined;
   let isReverseRunning = false;
@@ -54,11 +55,18 @@ export async function openFlow(runtime: Runtime, handed: ProcessSettings, catalo
   const onKeylessSnapshot = (tableId: string, snapshot: string): Promise<void> => forward.startFromSnapshot(tableId, snapshot);
   const loader = createPostgresLoader(runtime, { source, target: local, token, memoryBytes: Math.floor(memory / 4), onKeylessSnapshot });
   const noteStrategy = (record: TableRecord): void => void strategies.set(record.tableId, strategyOf(record));
-  const flow = new SourceFlow(runtime, { noteStrategy, serverName, source, local, forward, reverse, loader, catalog, token, runReverse });
+  // A slot holds WAL on the source: it is made with the first table, not for a question.
+  let isForwardRunning = false;
+  const runForward = (): void => {
+    if (isForwardRunning) return;
+    isForwardRunning = true;
+    keepRunning(runtime, forward);
+    // Where the user may not make event triggers, definitions are compared at each change instead (RULES 6).
+    forward.installDdlLog().catch((error: unknown) => runtime.log.info('DDL on the source is not logged in its stream', { reason: String(error) }));
+  };
+  const flow = new SourceFlow(runtime, { noteStrategy, serverName, source, local, forward, reverse, loader, catalog, token, runForward, runReverse });
   await flow.prepare();
-  // Where the user may not make event triggers, definitions are compared at each change instead (RULES 6).
-  await forward.installDdlLog().catch((error: unknown) => runtime.log.info('DDL on the source is not logged in its stream', { reason: String(error) }));
-  keepRunning(runtime, forward);
+  if (tables.length > 0) runForward();
   if (hasReverse) {
     await reverse.restore(await Promise.all(records.filter((record) => record.route.writes === 'local').map((record) => restored(catalog, record, 'reverse'))));
     runReverse();

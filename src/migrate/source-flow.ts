@@ -37,7 +37,8 @@ export interface SourceFlowParts {
   readonly loader: TableLoader;
   readonly catalog: Catalog;
   readonly token: bigint;
-  /** Starts the reverse stream's loop; idempotent. */
+  /** Start the loops of the streams; idempotent. */
+  readonly runForward: () => void;
   readonly runReverse: () => void;
   /** What the stream is to do with conflicts of the table: its option `conflict_strategy`. */
   readonly noteStrategy: (record: TableRecord) => void;
@@ -85,6 +86,7 @@ export class SourceFlow {
   readonly #catalog: Catalog;
   readonly #runtime: Runtime;
   readonly #token: bigint;
+  readonly runForward: () => void;
   readonly #runReverse: () => void;
   readonly noteStrategy: (record: TableRecord) => void;
 
@@ -98,6 +100,7 @@ export class SourceFlow {
     this.loader = parts.loader;
     this.#catalog = parts.catalog;
     this.#token = parts.token;
+    this.runForward = parts.runForward;
     this.#runReverse = parts.runReverse;
     this.noteStrategy = parts.noteStrategy;
     this.rates = new LoadRates();

@@ -193,7 +193,8 @@ async function expectLife(stack: Stack, history: BankHistory): Promise<void> {
   try {
     const askedMs = performance.now();
     const lists = await readLists(app);
-    expect(checkLists(history, lists, askedMs).join('\n')).toBe('');
+    const findings = checkLists(history, lists, askedMs);
+    expect(findings.join('\n'), findings.length === 0 ? '' : await whereItIs(stack)).toBe('');
     expect(await readTotal(app)).toBe(OPENING_TOTAL);
   } finally {
     await app.end();
@@ -210,4 +211,14 @@ async function connectApp(stack: Stack): ReturnType<Stack['connect']> {
       await delay(100);
     }
   }
+}
+
+/** What either side holds, and what the product says of it: where a missing row has gone. */
+async function whereItIs(stack: Stack): Promise<string> {
+  const side = async (name: 'source' | 'local'): Promise<string> => {
+    const { rows } = await (await stack.direct(name)).query<{ k: number; items: string[] }>('SELECT k, items[greatest(1, cardinality(items) - 30):] AS items FROM lists ORDER BY k');
+    return `${name}: ${JSON.stringify(rows)}`;
+  };
+  const history = await stack.command('SELECT old_state, new_state, details, created_at FROM SYS$MIGRATION_HISTORY ORDER BY created_at DESC LIMIT 12').catch(String);
+  return [await side('source').catch(String), await side('local').catch(String), JSON.stringify(await stack.status()), JSON.stringify(history), stack.product.logTail(60)].join('\n');
 }
