@@ -121,6 +121,7 @@ export class ConnectedStream {
     state.resume = applied;
     state.visible = applied;
     state.durable = confirmed;
+    this.router.startsAt(confirmed);
     await this.readRoutes();
     for (const entry of state.entries.values()) {
       if (entry.mode === 'shared' || entry.mode === 'draining') entry.shape = await readTargetShape(state.target, entry.plan.target);

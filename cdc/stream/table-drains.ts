@@ -143,7 +143,7 @@ export class TableDrains {
   isCaughtUp(entry: TableEntry): boolean {
     const running = this.#running.get(entry);
     const { log } = entry;
-    return running?.drain.isCaughtUp === true && log !== undefined && !log.hasPending && entry.spoolOffset >= log.endOffset && entry.pendingRereads === 0;
+    return this.#context.router.isPastStart && running?.drain.isCaughtUp === true && log !== undefined && !log.hasPending && entry.spoolOffset >= log.endOffset && entry.pendingRereads === 0;
   }
 
   scheduleJoins(): void {

@@ -67,6 +67,7 @@ export class TransactionRouter {
   readonly #bindings = new BindingCache();
   /** Shared tables have been applied up to here: what commits before it is skipped. */
   #sharedFrom: bigint;
+  #isPastStart = false;
   #unit: GatheredUnit;
   #transaction: SourceTransaction | undefined;
   #begin: Buffer | undefined;
@@ -79,6 +80,19 @@ export class TransactionRouter {
     this.#hooks = hooks;
     this.#sharedFrom = sharedFrom;
     this.#unit = emptyUnit(sharedFrom);
+  }
+
+  /** Where the source begins to send; at most where shared tables have been applied. */
+  startsAt(lsn: bigint): void {
+    this.#isPastStart = lsn >= this.#sharedFrom;
+  }
+
+  /**
+   * False while the source sends again what shared tables have and what the logs of private ones may have lost with the last
+   * connection: until then nobody can say of a log that it is complete.
+   */
+  get isPastStart(): boolean {
+    return this.#isPastStart;
   }
 
   get isBetweenTransactions(): boolean {
@@ -111,7 +125,9 @@ export class TransactionRouter {
 
   /** Everything that commits before `lsn` has been sent; nothing is pending. */
   advance(lsn: bigint): void {
-    if (this.#transaction === undefined && lsn > this.#unit.endLsn) this.#unit.endLsn = lsn;
+    if (this.#transaction !== undefined) return;
+    if (lsn > this.#unit.endLsn) this.#unit.endLsn = lsn;
+    if (lsn >= this.#sharedFrom) this.#isPastStart = true;
   }
 
   /** One pgoutput message, whole, in `buffer` from `at` to `end`. */
@@ -171,6 +187,7 @@ export class TransactionRouter {
     this.#transaction = undefined;
     for (const marker of this.#unit.markers) if (marker.lsn === 0n) marker.lsn = endLsn;
     if (endLsn > this.#unit.endLsn) this.#unit.endLsn = endLsn;
+    if (endLsn >= this.#sharedFrom) this.#isPastStart = true;
     if (!transaction || this.#isTagged) return;
     this.#unit.transactionIds.push(transaction.transactionId);
     if (this.#hadChanges) this.#unit.hasTraffic = true;

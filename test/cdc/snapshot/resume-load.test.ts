@@ -165,7 +165,7 @@ it('every transaction that writes rows begins with the tag by which the other di
   const { rows } = await pair.target.query<{ data: Buffer }>("SELECT data FROM pg_logical_slot_get_binary_changes('tagged', NULL, NULL, 'proto_version', '1', 'publication_names', 'tagged')");
   await pair.target.query("SELECT pg_drop_replication_slot('tagged')");
   const writing = transactionsOf(rows.map((row) => row.data)).filter((tables) => tables.includes('tagged'));
-  expect(writing.length).toBeGreaterThan(20);
+  expect(writing.length).toBeGreaterThan(10);
   expect(writing.filter(([first]) => first !== 'applied')).toEqual([]);
   // The crashed process has left its rows behind; the next one takes them away, and its own.
   await pair.loader({ token: 100n }).forget('tagged');
