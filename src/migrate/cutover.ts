@@ -44,15 +44,18 @@ export async function cutover(context: ControlContext, request: CutoverRequest):
   const names = records.map((record) => displayName(record.source));
   const leave = await flow.switching.enter(runtime.signal);
   context.activeAttempts.add(attemptId);
-  await catalog.beginJournal({
-    attemptId, direction: 'cutover', tableIds: records.map((record) => record.tableId), step: 'begun',
-    details: { noFence: words.noFence, noRollback: words.noRollback, states: records.map((record) => record.state) },
-    audit: records.map((record) => ({ action: 'CUTOVER_START' as const, actor, tableId: record.tableId, sourceServer: record.sourceServer, details: { attemptId, ...words } })),
-  });
   const clock = new SwitchClock(runtime.clock, catalog, runtime.faults, attemptId, 'cutover');
+  let isBegun = false;
   try {
+    await catalog.beginJournal({
+      attemptId, direction: 'cutover', tableIds: records.map((record) => record.tableId), step: 'begun',
+      details: { noFence: words.noFence, noRollback: words.noRollback, states: records.map((record) => record.state) },
+      audit: records.map((record) => ({ action: 'CUTOVER_START' as const, actor, tableId: record.tableId, sourceServer: record.sourceServer, details: { attemptId, ...words } })),
+    });
+    isBegun = true;
     return await run(context, flow, request, attemptId, clock, names);
   } catch (error) {
+    if (!isBegun) throw error;
     const committed = (await catalog.table(records[0]?.tableId ?? ''))?.state === 'LOCAL_ONLY';
     // Past the point of no return nothing is undone: recovery completes it.
     if (committed) throw error;

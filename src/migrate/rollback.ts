@@ -41,14 +41,17 @@ export async function rollback(context: ControlContext, request: RollbackRequest
   const attemptId = randomUUID();
   const leave = await flow.switching.enter(runtime.signal);
   context.activeAttempts.add(attemptId);
-  await catalog.beginJournal({
-    attemptId, direction: 'rollback', tableIds: records.map((record) => record.tableId), step: 'begun', details: { preserveLocalData: request.preserveLocalData },
-    audit: records.map((record) => ({ action: 'ROLLBACK_START' as const, actor, tableId: record.tableId, sourceServer: record.sourceServer, details: { attemptId } })),
-  });
   const clock = new SwitchClock(runtime.clock, catalog, runtime.faults, attemptId, 'rollback');
+  let isBegun = false;
   try {
+    await catalog.beginJournal({
+      attemptId, direction: 'rollback', tableIds: records.map((record) => record.tableId), step: 'begun', details: { preserveLocalData: request.preserveLocalData },
+      audit: records.map((record) => ({ action: 'ROLLBACK_START' as const, actor, tableId: record.tableId, sourceServer: record.sourceServer, details: { attemptId } })),
+    });
+    isBegun = true;
     return await run(context, flow, request, attemptId, clock);
   } catch (error) {
+    if (!isBegun) throw error;
     const fresh = await catalog.table(records[0]?.tableId ?? '');
     if (fresh?.route.writes !== 'local') throw error;
     await undoRollback(context, flow, records, attemptId, error);
