@@ -41,6 +41,8 @@ export class TableLog {
   /** Index in `#pending` where a transaction begins that has not ended; undefined between transactions. */
   #openFrom: number | undefined;
   #relation: Buffer | undefined;
+  /** The relation that was described last when the open transaction began: its rest may be the first to be read. */
+  #relationAtBegin: Buffer | undefined;
 
   private constructor(directory: string, segmentBytes: number) {
     this.directory = directory;
@@ -103,6 +105,7 @@ export class TableLog {
 
   beginTransaction(): void {
     this.#openFrom = this.#pending.length;
+    this.#relationAtBegin = this.#relation;
   }
 
   /** The transaction whose messages were appended is whole; nothing is on disk before `flush`. */
@@ -139,7 +142,7 @@ export class TableLog {
     this.#pendingBytes = 0;
     this.#openFrom = 0;
     if (rest.length === 0) return;
-    if (this.#relation) this.#push(this.#relation);
+    if (this.#relationAtBegin) this.#push(this.#relationAtBegin);
     for (const part of rest) {
       this.#pending.push(part);
       this.#pendingBytes += part.length;

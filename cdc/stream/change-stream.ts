@@ -17,7 +17,7 @@ import { installDdlLog } from '../postgres/ddl-log.ts';
 import { Spool } from '../spool/spool.ts';
 import type { TablePlan } from '../table-plan.ts';
 import { closeAt, openAt } from './authority.ts';
-import { ConnectedStream } from './connected-stream.ts';
+import { ConnectionHolder } from './connection-holder.ts';
 import type { ChangeStreamOptions, RestoredTable } from './options.ts';
 import { currentLsn } from './restore-entries.ts';
 import { StreamState } from './stream-state.ts';
@@ -53,7 +53,7 @@ class PostgresStream implements PostgresChangeStream {
   readonly #runtime: Runtime;
   readonly #options: ChangeStreamOptions;
   readonly #state: StreamState;
-  #connected: ConnectedStream | undefined;
+  readonly #connection: ConnectionHolder;
   #preparing: Promise<void> | undefined;
   readonly #markerWrittenAt = new Map<string, ReadonlyMap<string, number>>();
 
@@ -63,6 +63,7 @@ class PostgresStream implements PostgresChangeStream {
     const source = new SqlClient(options.source, `causeway ${options.name} source`);
     const target = new SqlClient(options.target, `causeway ${options.name} state`, `SET causeway.applier = '${options.token}'`);
     this.#state = new StreamState(runtime, options, Spool.open(options.spoolDirectory), source, target);
+    this.#connection = new ConnectionHolder(this.#state);
   }
 
   get name(): string {
@@ -120,7 +121,7 @@ class PostgresStream implements PostgresChangeStream {
         if (signal.aborted) return;
         const error = thrown instanceof Error ? thrown : new Error(String(thrown));
         this.#state.lastError = error;
-        if (!(await this.#eject(error))) throw error;
+        if (!(await this.#connection.exclusively(() => this.#eject(error)))) throw error;
       }
     }
   }
@@ -128,14 +129,13 @@ class PostgresStream implements PostgresChangeStream {
   async #runOnce(signal: AbortSignal): Promise<void> {
     this.#preparing = undefined;
     await this.prepare();
-    const connected = await ConnectedStream.open(this.#state);
-    this.#connected = connected;
     try {
-      for (const [entry, isWanted] of this.#pauseWanted) if (isWanted && entry.mode === 'shared') void connected.pipeline.order(() => connected.drains.leave(entry)).catch(() => undefined);
-      this.#pauseWanted.clear();
-      await connected.run(signal);
+      await this.#connection.connect(async (connected) => {
+        for (const [entry, isWanted] of this.#pauseWanted) if (isWanted && entry.mode === 'shared') void connected.pipeline.order(() => connected.drains.leave(entry)).catch(() => undefined);
+        this.#pauseWanted.clear();
+        await connected.run(signal);
+      });
     } finally {
-      this.#connected = undefined;
       this.#state.markers.check();
     }
   }
@@ -188,23 +188,10 @@ class PostgresStream implements PostgresChangeStream {
     const enter = async (): Promise<void> => {
       entry.log = state.openLog(entry);
       state.entries.set(plan.tableId, entry);
-      await this.#connected?.readRoutes();
-      this.#connected?.router.forgetRoutes();
+      await this.#connection.current?.readRoutes();
+      this.#connection.current?.router.forgetRoutes();
     };
-    await this.#atBoundary(enter);
-  }
-
-  /** Between two source transactions while connected, at once otherwise. */
-  async #atBoundary(work: () => Promise<void>): Promise<void> {
-    const connected = this.#connected;
-    if (!connected) return work();
-    try {
-      await connected.pipeline.order(work);
-    } catch (error) {
-      if (this.#connected === connected) throw error;
-      // The connection ended meanwhile; saved state carries the rest.
-      await work();
-    }
+    await this.#connection.atBoundary(enter);
   }
 
   async #publish(plan: TablePlan): Promise<void> {
@@ -224,10 +211,10 @@ class PostgresStream implements PostgresChangeStream {
     // A table that was dropped on the source has left the publication by itself.
     const published = await publishedTables(state.source, entry.plan).catch(() => [entry.plan.source]);
     for (const table of published) await state.source.use((client) => unpublishTable(client, this.#options.publicationName, table));
-    await this.#atBoundary(async () => {
+    await this.#connection.atBoundary(async () => {
       state.entries.delete(tableId);
-      await this.#connected?.readRoutes();
-      this.#connected?.router.forgetRoutes();
+      await this.#connection.current?.readRoutes();
+      this.#connection.current?.router.forgetRoutes();
       entry.log?.remove();
       entry.log = undefined;
       state.spool.forget(tableId);
@@ -249,28 +236,33 @@ class PostgresStream implements PostgresChangeStream {
   async #drain(entry: TableEntry): Promise<void> {
     const state = this.#state;
     entry.shape = await readTargetShape(state.target, entry.plan.target);
-    entry.error = undefined;
-    entry.failedChange = undefined;
-    entry.mode = 'draining';
-    this.#connected?.drains.start(entry);
+    await this.#connection.exclusively(() => {
+      entry.error = undefined;
+      entry.failedChange = undefined;
+      entry.mode = 'draining';
+      this.#connection.current?.drains.start(entry);
+    });
     state.markers.check();
   }
 
   async pauseTable(tableId: string): Promise<void> {
     const entry = this.#state.entry(tableId);
-    if (entry.mode === 'shared') {
-      const connected = this.#connected;
-      if (!connected) {
-        // Nothing is being applied; it leaves when the stream is connected again.
-        this.#pauseWanted.set(entry, true);
-        return;
-      }
-      await connected.pipeline.order(async () => (entry.mode === 'shared' ? connected.drains.leave(entry) : undefined));
+    const isShared = await this.#connection.exclusively(() => {
+      if (entry.mode === 'shared') return true;
+      entry.mode = 'spooling';
+      entry.error = undefined;
+      return false;
+    });
+    if (isShared) {
+      await this.#connection.atBoundary(async () => {
+        if (entry.mode !== 'shared') return;
+        // Without a connection nothing is being applied; it leaves when there is one again.
+        if (this.#connection.current) await this.#connection.current.drains.leave(entry);
+        else this.#pauseWanted.set(entry, true);
+      });
       return;
     }
-    entry.mode = 'spooling';
-    entry.error = undefined;
-    await this.#connected?.drains.endDrain(entry);
+    await this.#connection.current?.drains.endDrain(entry);
     // It may have joined in between.
     if ((entry.mode as TableStreamStatus['mode']) === 'shared') await this.pauseTable(tableId);
   }
@@ -289,12 +281,12 @@ class PostgresStream implements PostgresChangeStream {
     const entry = state.entry(plan.tableId);
     await this.pauseTable(plan.tableId);
     const columns = await readColumns(state.source, plan.source);
-    await this.#atBoundary(async () => {
+    await this.#connection.atBoundary(async () => {
       entry.plan = plan;
       entry.meta = { ...entry.meta, columns };
       state.spool.writeMeta(entry.meta);
-      await this.#connected?.readRoutes();
-      this.#connected?.router.forgetRoutes();
+      await this.#connection.current?.readRoutes();
+      this.#connection.current?.router.forgetRoutes();
     });
   }
 

@@ -94,10 +94,15 @@ export class SharedPipeline {
     });
   }
 
+  /** What every order is refused with from now on; undefined while orders are taken. */
+  get ended(): Error | undefined {
+    return this.#ended;
+  }
+
   /** No order will be carried out any more. */
   end(error: Error): void {
     this.#ended ??= error;
-    for (const order of this.#orders.splice(0)) order.reject(error);
+    for (const order of this.#orders.splice(0)) order.reject(this.#ended);
   }
 
   fail(error: Error): void {

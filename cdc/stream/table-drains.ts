@@ -165,6 +165,8 @@ export class TableDrains {
     const state = this.#state;
     if (!(await this.#holdFor(entry))) return;
     const boundary = this.#context.router.unit.endLsn;
+    // After a reconnect the source is still sending what the table has applied by itself: shared at this boundary it would be applied again.
+    if (entry.applied > boundary) return;
     if (this.#runtime.faults.armed) await this.#runtime.faults.hit('stream.join_shared');
     await this.#context.commitDurably(boundary, [setMembership(state.options.name, entry.tableId, 'shared', boundary, state.options.token)]);
     entry.mode = 'shared';

@@ -2,7 +2,7 @@
 import type { Catalog } from '../../catalog/catalog.ts';
 import type { Runtime } from '../../config/runtime.ts';
 import type { RoutingPublisher } from './routing-publisher.ts';
-import type { Turnstile } from './turnstile.ts';
+import type { Turnstile } from '../../cdc/flow/turnstile.ts';
 import type { SourceFlow } from './source-flow.ts';
 import type { WorkerFleet } from './worker-fleet.ts';
 

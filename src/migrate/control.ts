@@ -35,7 +35,7 @@ import { driveTable } from './table-driver.ts';
 import { TableWork } from './table-work.ts';
 import { toMigrationError } from './trouble.ts';
 import { runValidation } from './validation-run.ts';
-import { Turnstile } from './turnstile.ts';
+import { Turnstile } from '../../cdc/flow/turnstile.ts';
 import { WorkerFleet } from './worker-fleet.ts';
 import type { FleetWorker } from './worker-fleet.ts';
 

@@ -21,7 +21,7 @@ import { MigrationError } from '../../config/migration-error.ts';
 import type { Runtime } from '../../config/runtime.ts';
 import type { Catalog } from '../../catalog/catalog.ts';
 import { AdminConnection } from './admin-connection.ts';
-import { Turnstile } from './turnstile.ts';
+import { Turnstile } from '../../cdc/flow/turnstile.ts';
 import { LoadRates } from './load-rates.ts';
 import { LocalSchema } from './local-schema.ts';
 import { describeLockHolders } from './lock-holders.ts';

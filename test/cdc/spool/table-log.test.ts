@@ -112,3 +112,21 @@ test('the head of a transaction is cut, the transactions that were appended with
   expect(messagesOf(again)).toEqual(['a1', 'x', 'y', 'z', 'a3']);
   again.close();
 });
+
+test('the rest of a transaction with several relations begins with the one that its first change is of', () => {
+  const log = TableLog.open(directory);
+  const [relationA, relationB] = [Buffer.from('A'), Buffer.from('B')];
+  log.beginTransaction();
+  for (const message of ['begin1', 'a1']) log.append(relationA, Buffer.from(message));
+  log.endTransaction(1n);
+  log.beginTransaction();
+  for (const message of ['begin2', 'a2']) log.append(relationA, Buffer.from(message));
+  for (const message of ['B', 'b2']) log.append(relationB, Buffer.from(message));
+  log.flush();
+  log.append(relationB, Buffer.from('commit2'));
+  log.endTransaction(2n);
+  log.flush();
+  const second = [...log.frames(log.startOffset)][1];
+  expect(messagesOf(log, second?.offset).slice(0, 3)).toEqual(['A', 'begin2', 'a2']);
+  log.close();
+});

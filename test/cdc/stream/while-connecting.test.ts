@@ -1,0 +1,159 @@
+/**
+ * What is asked of a stream while its connection is being opened takes effect on that connection: a table that came in too late for the
+ * routes and too early for the connection would lose its changes without a word.
+ */
+import * as fs from 'node:fs';
+import * as net from 'node:net';
+import * as os from 'node:os';
+import * as path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Client } from 'pg';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { createChangeStream } from '../../../cdc/stream/change-stream.ts';
+import type { PostgresChangeStream } from '../../../cdc/stream/change-stream.ts';
+import { startTestPostgres } from '../../support/postgres.ts';
+import type { TestPostgres } from '../../support/postgres.ts';
+import { contents, planOf, streamOptions, testRuntime, until } from './fixture.ts';
+
+/** Stands between stream and source, and holds START_REPLICATION until it is released. */
+class Gate {
+  #isOpen = true;
+  #held: (() => void)[] = [];
+  readonly #server = net.createServer((client) => {
+    const server = net.connect(this.#to);
+    for (const [from, to] of [[client, server], [server, client]] as const) {
+      from.on('error', () => to.destroy());
+      from.on('close', () => to.destroy());
+    }
+    server.pipe(client);
+    client.on('data', (chunk) => {
+      if (this.#isOpen || !chunk.includes('START_REPLICATION')) server.write(chunk);
+      else this.#held.push(() => server.write(chunk));
+    });
+  });
+  readonly #to: { host: string; port: number };
+
+  constructor(to: { host: string; port: number }) {
+    this.#to = to;
+  }
+
+  async listen(): Promise<number> {
+    await new Promise<void>((resolve) => this.#server.listen(0, '127.0.0.1', resolve));
+    return (this.#server.address() as net.AddressInfo).port;
+  }
+
+  close(): void {
+    this.#isOpen = false;
+  }
+
+  get isHolding(): boolean {
+    return this.#held.length > 0;
+  }
+
+  open(): void {
+    this.#isOpen = true;
+    for (const send of this.#held.splice(0)) send();
+  }
+
+  end(): void {
+    this.#server.close();
+  }
+}
+
+let server: TestPostgres;
+let source: Client;
+let target: Client;
+let gate: Gate;
+let stream: PostgresChangeStream;
+let directory: string;
+let abort: AbortController;
+let running: Promise<void> | undefined;
+let number = 0;
+
+beforeAll(async () => {
+  server = await startTestPostgres();
+});
+afterAll(async () => {
+  await server[Symbol.asyncDispose]();
+});
+
+beforeEach(async () => {
+  number += 1;
+  await server.createDatabase(`source${number}`);
+  await server.createDatabase(`target${number}`);
+  source = await server.client(`source${number}`);
+  target = await server.client(`target${number}`);
+  for (const side of [source, target]) await side.query('CREATE TABLE a (id int PRIMARY KEY, v text); CREATE TABLE b (id int PRIMARY KEY, v text)');
+  gate = new Gate(server.address);
+  directory = fs.mkdtempSync(path.join(os.tmpdir(), 'causeway-spool-'));
+  abort = new AbortController();
+  stream = createChangeStream(testRuntime(abort.signal), streamOptions({
+    source: { ...server.address, port: await gate.listen(), database: `source${number}` },
+    target: { ...server.address, database: `target${number}` },
+    spoolDirectory: directory, slotName: `slot${number}`,
+  }));
+});
+afterEach(async () => {
+  gate.open();
+  abort.abort();
+  await running;
+  running = undefined;
+  await stream.close();
+  gate.end();
+  fs.rmSync(directory, { recursive: true, force: true });
+});
+
+/** Begins to run and stops where the source has been asked to stream and has not answered. */
+async function startHeld(): Promise<void> {
+  gate.close();
+  running = stream.run(abort.signal);
+  await until('asks for the stream', () => gate.isHolding);
+}
+
+/** Answers what was asked of the stream meanwhile; it may wait for the connection, and may not wait for longer. */
+async function release(...asked: Promise<unknown>[]): Promise<void> {
+  await Promise.race([Promise.all(asked), delay(300)]);
+  gate.open();
+  await Promise.all(asked);
+}
+
+async function expectSame(name: string): Promise<void> {
+  await stream.waitForMarker(await stream.writeMarker(), [`id-${name}`], 10_000);
+  expect(await contents(target, name)).toEqual(await contents(source, name));
+}
+
+test('a table that is added', async () => {
+  const plan = await planOf(source, 'a');
+  await startHeld();
+  await release(stream.addTable(plan));
+  await source.query("INSERT INTO a VALUES (1, 'after it was added')");
+  await stream.startDraining(plan.tableId);
+  await expectSame('a');
+});
+
+test('a table that begins to drain', async () => {
+  const plan = await planOf(source, 'a');
+  await stream.addTable(plan);
+  await source.query("INSERT INTO a VALUES (1, 'spooled')");
+  await startHeld();
+  await release(stream.startDraining(plan.tableId));
+  await expectSame('a');
+  await until('it is shared', () => stream.status(plan.tableId)?.mode === 'shared');
+});
+
+test('a table that is paused, and one that is taken away', async () => {
+  const plans = [await planOf(source, 'a'), await planOf(source, 'b')] as const;
+  for (const plan of plans) {
+    await stream.addTable(plan);
+    await stream.startDraining(plan.tableId);
+  }
+  await startHeld();
+  await release(stream.pauseTable('id-a'), stream.removeTable('id-b'));
+  await source.query("INSERT INTO a VALUES (1, 'while paused'); INSERT INTO b VALUES (1, 'of no table')");
+  await until('it is spooled', () => (stream.status('id-a')?.pendingChanges ?? 0) > 0);
+  expect(stream.status('id-a')?.mode).toBe('spooling');
+  expect(await contents(target, 'a')).toEqual([]);
+  await stream.startDraining('id-a');
+  await expectSame('a');
+  expect(await contents(target, 'b')).toEqual([]);
+});
