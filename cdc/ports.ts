@@ -53,6 +53,8 @@ export interface ChangeStream {
   openInterval(tableId: string, from: Position): Promise<void>;
   closeInterval(tableId: string, to: Position): Promise<void>;
   health(): StreamHealth;
+  /** Removes slot, publication and every record of the stream on both servers. Not while it runs; idempotent, and `run` begins anew. */
+  drop(): Promise<void>;
   /** What the target has to have for what is visible of these tables now to be there: for `assertSaved`. */
   savedPositions(tableIds: readonly string[]): SavedPositions;
 }

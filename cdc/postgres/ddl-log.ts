@@ -30,3 +30,13 @@ export async function installDdlLog(client: ClientBase): Promise<boolean> {
     throw error;
   }
 }
+
+/** Idempotent. Stays while another installation captures this database, by its publication. */
+export async function dropDdlLog(client: ClientBase, publicationName: string): Promise<void> {
+  const others = await client.query("SELECT 1 FROM pg_publication WHERE pubname LIKE 'causeway\\_forward\\_%' AND pubname <> $1", [publicationName]);
+  if (others.rows.length > 0) return;
+  await client.query('DROP EVENT TRIGGER IF EXISTS causeway_ddl_log').catch((error: unknown) => {
+    // Made by someone with more rights than this user has; it writes to a table that nobody reads, and goes with the schema.
+    if (sqlstateOf(error) !== '42501') throw error;
+  });
+}

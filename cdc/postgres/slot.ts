@@ -49,6 +49,26 @@ export async function createSlot(client: ClientBase, slotName: string): Promise<
   }
 }
 
+/** Idempotent. A connection that has just let go of the slot is waited for. */
+export async function dropSlot(client: ClientBase, slotName: string): Promise<void> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      await client.query('SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = $1', [slotName]);
+      return;
+    } catch (error) {
+      if (sqlstateOf(error) === '42704') return;
+      if (sqlstateOf(error) !== '55006' || attempt === DROP_ATTEMPTS) throw error;
+      await client.query('SELECT pg_sleep(0.1)');
+    }
+  }
+}
+
+export async function dropPublication(client: ClientBase, publicationName: string): Promise<void> {
+  await client.query(`DROP PUBLICATION IF EXISTS ${quoteName(publicationName)}`);
+}
+
+const DROP_ATTEMPTS = 50;
+
 export interface SlotState {
   readonly confirmed: bigint;
   readonly activePid: number | undefined;

@@ -18,11 +18,12 @@ import { Spool } from '../spool/spool.ts';
 import type { TablePlan } from '../table-plan.ts';
 import { closeAt, openAt } from './authority.ts';
 import { ConnectionHolder } from './connection-holder.ts';
+import { dropFromServers } from './drop-stream.ts';
 import type { ChangeStreamOptions, RestoredTable } from './options.ts';
 import { currentLsn } from './restore-entries.ts';
 import { StreamState } from './stream-state.ts';
 import { TableEntry } from './table-entry.ts';
-import { forgetTable, insertStreamRow, raiseTokens, readStreamRow, readTableRows, setMembership } from './target-state.ts';
+import { forgetTable, insertStreamRow, raiseTokens, readStreamRow, setMembership } from './target-state.ts';
 import { LeaveShared } from './transaction-router.ts';
 import { randomUUID } from 'node:crypto';
 
@@ -38,8 +39,6 @@ export interface PostgresChangeStream extends ChangeStream {
   startFromSnapshot(tableId: string, snapshot: string): Promise<void>;
   /** Logs DDL in-stream where the user may (RULES 6); false where it may not. */
   installDdlLog(): Promise<boolean>;
-  /** Drops slot and publication, and the stream's rows on the target. Not while running. */
-  drop(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -370,15 +369,8 @@ class PostgresStream implements PostgresChangeStream {
   }
 
   async drop(): Promise<void> {
-    const { name, slotName, publicationName } = this.#options;
-    const { source, target, spool } = this.#state;
-    await source.rows({ text: 'SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = $1', values: [slotName] });
-    await source.rows({ text: `DROP PUBLICATION IF EXISTS "${publicationName.replaceAll('"', '""')}"` });
-    for (const { tableId } of await readTableRows(target, name)) {
-      await forgetTable(target, name, tableId);
-      spool.forget(tableId);
-    }
-    await target.rows({ text: 'DELETE FROM causeway.applied WHERE stream = $1', values: [name] });
+    await dropFromServers(this.#state);
+    this.#state.forget();
     this.#preparing = undefined;
   }
 

@@ -98,6 +98,17 @@ export class StreamState {
     return isOver;
   }
 
+  /** Nothing of it is left on either server. */
+  forget(): void {
+    this.entries.clear();
+    this.strangers.clear();
+    this.visible = 0n;
+    this.resume = 0n;
+    this.durable = 0n;
+    this.lastError = undefined;
+    this.retainedBytes = undefined;
+  }
+
   /** The target may come back without the last of what it had shown (its commits do not wait for the disk). */
   forgetVisible(): void {
     this.visible = 0n;

@@ -4,20 +4,18 @@ import type { Catalog } from '../../catalog/catalog.ts';
 import type { TableRecord } from '../../catalog/records.ts';
 import type { Conflict, ConflictStrategy } from '../../cdc/apply/conflict.ts';
 import { formatLsn } from '../../cdc/change.ts';
-import { runLoop } from '../../cdc/flow/run-loop.ts';
 import type { ServerAddress } from '../../cdc/postgres/server-address.ts';
 import { createPostgresLoader } from '../../cdc/snapshot/copy-table.ts';
 import { createChangeStream } from '../../cdc/stream/change-stream.ts';
 import type { ChangeStreamOptions, RestoredTable } from '../../cdc/stream/options.ts';
-import type { ChangeStream } from '../../cdc/ports.ts';
 import type { Runtime } from '../../config/runtime.ts';
 import { quoteTableName } from '../../grammar/names.ts';
 import type { TableName } from '../../grammar/names.ts';
 import { reversePlan, SourceFlow } from '../migrate/source-flow.ts';
 import { restorePosition } from '../migrate/stored-position.ts';
 import { detailsOf, displayName } from '../migrate/table-details.ts';
-import { toMigrationError } from '../migrate/trouble.ts';
 import type { ProcessSettings } from './process-settings.ts';
+import { StreamRunner } from './stream-runner.ts';
 
 const MEBI = 1024 * 1024;
 
@@ -43,44 +41,35 @@ export async function openFlow(runtime: Runtime, handed: ProcessSettings, catalo
   for (const record of records) strategies.set(record.tableId, strategyOf(record));
   const tables = await captured(catalog, records);
   await forward.restore(tables);
-  // Once made, its slot must be read for good, or local keeps its WAL for it.
-  const hasReverse = (await catalog.setting(`reverse stream of ${serverName}`)) !== undefined;
-  let isReverseRunning = false;
-  const runReverse = (): void => {
-    if (isReverseRunning) return;
-    isReverseRunning = true;
-    void catalog.putSetting(`reverse stream of ${serverName}`, 'made').catch((error: unknown) => runtime.log.error('the reverse stream could not be noted', { error: String(error) }));
-    keepRunning(runtime, reverse);
+  // Once made, its slot must be read until it is dropped, or local keeps its WAL for it.
+  const reverseSetting = `reverse stream of ${serverName}`;
+  const hasReverse = (await catalog.setting(reverseSetting)) === 'made';
+  const [forwardRunner, reverseRunner] = [new StreamRunner(runtime, forward), new StreamRunner(runtime, reverse)];
+  const runReverse = async (): Promise<void> => {
+    await catalog.putSetting(reverseSetting, 'made');
+    reverseRunner.start();
   };
   const onKeylessSnapshot = (tableId: string, snapshot: string): Promise<void> => forward.startFromSnapshot(tableId, snapshot);
   const loader = createPostgresLoader(runtime, { source, target: local, token, memoryBytes: Math.floor(memory / 4), onKeylessSnapshot });
   const noteStrategy = (record: TableRecord): void => void strategies.set(record.tableId, strategyOf(record));
   // A slot holds WAL on the source: it is made with the first table, not for a question.
-  let isForwardRunning = false;
   const runForward = (): void => {
-    if (isForwardRunning) return;
-    isForwardRunning = true;
-    keepRunning(runtime, forward);
+    if (!forwardRunner.start()) return;
     // Where the user may not make event triggers, definitions are compared at each change instead (RULES 6).
     forward.installDdlLog().catch((error: unknown) => runtime.log.info('DDL on the source is not logged in its stream', { reason: String(error) }));
   };
-  const flow = new SourceFlow(runtime, { noteStrategy, serverName, source, local, forward, reverse, loader, catalog, token, runForward, runReverse });
+  const endStreams = async (): Promise<void> => {
+    await Promise.all([forwardRunner.end(), reverseRunner.end()]);
+    await catalog.putSetting(reverseSetting, 'dropped');
+  };
+  const flow = new SourceFlow(runtime, { noteStrategy, serverName, source, local, forward, reverse, loader, catalog, token, runForward, runReverse, endStreams });
   await flow.prepare();
-  if (tables.length > 0) runForward();
+  if (tables.length > 0) await flow.runForward();
   if (hasReverse) {
     await reverse.restore(await Promise.all(records.filter((record) => record.route.writes === 'local').map((record) => restored(catalog, record, 'reverse'))));
-    runReverse();
+    await runReverse();
   }
   return flow;
-}
-
-/** A stream that ends for good (a gap, another owner) is said loudly; its tables show the error through `health`. */
-function keepRunning(runtime: Runtime, stream: ChangeStream): void {
-  // Clients wait for this stream: a server that is back is noticed soon.
-  runLoop(runtime, stream.name, (signal) => stream.run(signal), runtime.signal, { limitMs: 2_000 }).catch((error: unknown) => {
-    const { message, detail, hint } = toMigrationError(error);
-    runtime.log.error('a change stream has stopped', { stream: stream.name, error: message, detail, hint });
-  });
 }
 
 /** Slots and publications carry the catalog's own mark, so that two installations never share one. */

@@ -237,6 +237,7 @@ export class Control {
       else if (state !== 'ROLLBACK') this.work.start(tableId);
     }
     this.#isRecovered = open === 0;
+    for (const flow of await this.#openFlows()) await flow.endUnusedStreams();
   }
 
   async #lookForViews(): Promise<void> {

@@ -15,12 +15,16 @@ export function publishFleetMetrics({ metrics }: Runtime, fleet: WorkerFleet): v
 
 export function publishStreamMetrics(runtime: Runtime, flows: readonly SourceFlow[]): void {
   for (const flow of flows) {
-    publishStream(runtime, flow.forward);
-    if (hasBegun(flow.reverse)) publishStream(runtime, flow.reverse);
+    for (const stream of [flow.forward, flow.reverse]) {
+      if (hasBegun(stream)) publishStream(runtime, stream);
+      else for (const name of streamGauges) runtime.metrics.remove(name, { stream: stream.name });
+    }
   }
 }
 
-/** A reverse stream that no cutover has asked for is not missing. */
+const streamGauges = ['scratchbird_gateway_stream_connected', 'scratchbird_gateway_spool_bytes', 'scratchbird_gateway_slot_retained_bytes'] as const;
+
+/** A stream that no table has asked for, or none asks for any more, is not missing. */
 function hasBegun(stream: ChangeStream): boolean {
   const { connected, lastError, durable } = stream.health();
   return connected || lastError !== undefined || durable !== undefined;

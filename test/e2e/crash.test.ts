@@ -149,7 +149,7 @@ function refusal(answer: Promise<Error | undefined>): Promise<never> {
 }
 
 /** Sets off what passes the phase's points. Resolves with the error, which is no surprise once something has been killed. */
-function passThrough(stack: Stack, phase: Phase): Promise<Error | undefined> {
+async function passThrough(stack: Stack, phase: Phase): Promise<Error | undefined> {
   const statements: Readonly<Record<Phase, string | undefined>> = {
     load: 'START MIGRATION FOR SCHEMA public FROM legacy OPTIONS (copy_grants TRUE, batch_size 400)',
     stream: undefined,
@@ -158,8 +158,19 @@ function passThrough(stack: Stack, phase: Phase): Promise<Error | undefined> {
     abort: 'ABORT MIGRATION ALL',
   };
   const statement = statements[phase];
-  if (statement === undefined) return Promise.resolve(undefined);
-  return stack.command(statement).then(() => undefined, (error: unknown) => (error instanceof Error ? error : new Error(String(error))));
+  if (statement === undefined) return undefined;
+  const deadline = performance.now() + REACH_LIMIT_MS;
+  for (;;) {
+    try {
+      await stack.command(statement);
+      return undefined;
+    } catch (thrown) {
+      const error = thrown instanceof Error ? thrown : new Error(String(thrown));
+      // What an operator asked for goes on when the worker that he asked through was killed.
+      if (!/^MIG074: .* is running/.test(error.message) || performance.now() > deadline) return error;
+      await delay(100);
+    }
+  }
 }
 
 /**
