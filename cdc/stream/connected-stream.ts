@@ -292,6 +292,7 @@ export class ConnectedStream {
 
   async #tick(): Promise<void> {
     this.#retryRereads();
+    this.drains.scheduleJoins();
     await this.#confirmation.tick();
   }
 

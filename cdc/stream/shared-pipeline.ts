@@ -62,6 +62,8 @@ export class SharedPipeline {
   #isBusy = false;
   /** A source transaction is open on the target, or its records are on their way there. */
   #isSplit = false;
+  /** An order was carried out, and nothing has been routed since: orders that follow each other without an end must not stop the stream. */
+  #owesTurn = false;
   #failure: Error | undefined;
   #ended: Error | undefined;
 
@@ -125,7 +127,7 @@ export class SharedPipeline {
   }
 
   async #turn(signal: AbortSignal): Promise<void> {
-    if (this.#orders.length > 0 && this.#canStop) return this.#carryOut();
+    if (this.#orders.length > 0 && this.#canStop && !this.#owesTurn) return this.#carryOut();
     if (this.#hooks.isSpoolFull()) return this.#runtime.clock.sleep(SPOOL_FULL_POLL_MS, signal);
     if (!this.#prepared) {
       const reached = this.#gather();
@@ -137,6 +139,7 @@ export class SharedPipeline {
       if (!this.#prepared && reached === 'budget') return nextTurn();
     }
     if (this.#prepared && !this.#isBusy) return this.#send(this.#prepared);
+    if (this.#orders.length > 0 && this.#canStop) return;
     await this.wake.wait();
   }
 
@@ -146,6 +149,7 @@ export class SharedPipeline {
   }
 
   async #carryOut(): Promise<void> {
+    this.#owesTurn = true;
     this.#hooks.flushLogs();
     const order = this.#orders.shift();
     await order?.carryOut();
@@ -159,9 +163,11 @@ export class SharedPipeline {
   /** Routes what has been captured, until there is a reason to stop. */
   #gather(): 'full' | 'order' | 'empty' | 'budget' {
     let budget = GATHER_BYTES;
+    const mustRoute = this.#owesTurn;
+    this.#owesTurn = false;
     while (!this.#isFull) {
       // An order waits: stop at the next boundary, so that the unit before it can leave.
-      if (this.#orders.length > 0 && this.#router.isBetweenTransactions) return 'order';
+      if (this.#orders.length > 0 && this.#router.isBetweenTransactions && !(mustRoute && budget === GATHER_BYTES)) return 'order';
       if (budget <= 0) return 'budget';
       if (!this.#block) {
         this.#block = this.#queue.shift();

@@ -19,9 +19,11 @@ import { setMembership } from './target-state.ts';
 import type { TransactionRouter } from './transaction-router.ts';
 
 const LOCK_TIMEOUT_MS = 2000;
-const JOIN_HOLD_MS = 2000;
+const JOIN_HOLD_MS = 500;
+/** After it was waited for in vain: its lock may be held for long, and the shared tables must not stand still for it again and again. */
+const JOIN_PAUSE_MS = 3000;
 /** A drain this close to the end of its log is waited for at a boundary. */
-const JOIN_HOLD_BYTES = 1024 * 1024;
+const JOIN_HOLD_BYTES = 256 * 1024;
 
 /** What a connected stream lends to the tables that apply by themselves. */
 export interface DrainContext {
@@ -47,6 +49,8 @@ export class TableDrains {
   readonly #context: DrainContext;
   readonly #running = new Map<TableEntry, RunningDrain>();
   readonly #joining = new Set<TableEntry>();
+  readonly #notBeforeMs = new Map<TableEntry, number>();
+  #wasPastStart = false;
 
   constructor(state: StreamState, context: DrainContext) {
     this.#state = state;
@@ -125,8 +129,13 @@ export class TableDrains {
     await running?.done;
   }
 
-  /** Those that have something to do. */
+  /** The router has moved on: those that have something to do. */
   wake(): void {
+    if (!this.#wasPastStart && this.#context.router.isPastStart) {
+      this.#wasPastStart = true;
+      this.#state.markers.check();
+      this.scheduleJoins();
+    }
     for (const [entry, { drain }] of this.#running) if (entry.log && entry.spoolOffset < entry.log.wholeEndOffset) drain.wake.notify();
   }
 
@@ -146,11 +155,15 @@ export class TableDrains {
     return this.#context.router.isPastStart && running?.drain.isCaughtUp === true && log !== undefined && !log.hasPending && entry.spoolOffset >= log.endOffset && entry.pendingRereads === 0;
   }
 
+  /** Of tables that could join now. One that could not would keep the shared tables waiting at a boundary for nothing. */
   scheduleJoins(): void {
+    const { router } = this.#context;
+    if (!router.isPastStart) return;
     for (const entry of this.#running.keys()) {
       const { log } = entry;
       if (!log || entry.mode !== 'draining' || this.#joining.has(entry) || entry.pendingRereads > 0) continue;
-      if (log.endOffset - entry.spoolOffset > JOIN_HOLD_BYTES) continue;
+      if (log.endOffset - entry.spoolOffset > JOIN_HOLD_BYTES || entry.applied > router.unit.endLsn) continue;
+      if (this.#runtime.clock.monotonicMs() < (this.#notBeforeMs.get(entry) ?? 0)) continue;
       if (entry.consistentFrom === undefined || this.#state.visible < entry.consistentFrom) continue;
       this.#joining.add(entry);
       this.#context.pipeline.order(() => this.#join(entry)).catch(() => undefined).finally(() => this.#joining.delete(entry));
@@ -163,7 +176,10 @@ export class TableDrains {
    */
   async #join(entry: TableEntry): Promise<void> {
     const state = this.#state;
-    if (!(await this.#holdFor(entry))) return;
+    if (!(await this.#holdFor(entry))) {
+      this.#notBeforeMs.set(entry, this.#runtime.clock.monotonicMs() + JOIN_PAUSE_MS);
+      return;
+    }
     const boundary = this.#context.router.unit.endLsn;
     // After a reconnect the source is still sending what the table has applied by itself: shared at this boundary it would be applied again.
     if (entry.applied > boundary) return;

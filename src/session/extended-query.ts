@@ -47,7 +47,7 @@ export class ExtendedQuery {
     const traits = core.traitsAt(buffer, parts.textStart, parts.textEnd);
     if (!traits) return STOP;
     core.lastStatement = buffer.subarray(parts.textStart, Math.min(parts.textEnd, parts.textStart + 200));
-    const leg = traits.plain && core.raw && core.unit.leg !== core.local ? core.home : this.#legForParse(traits, parts.name);
+    const leg = traits.plain && core.rawUnit ? core.home : this.#legForParse(traits, parts.name);
     if (typeof leg === 'number') return leg;
     const bytes = buffer.subarray(start, start + length);
     const kept = traits.plain ? undefined : buffer.toString('utf8', parts.textStart, parts.textEnd);
@@ -75,7 +75,7 @@ export class ExtendedQuery {
     const statement = core.statements.get(name);
     if (!statement) return this.#toSomeLeg();
     const { traits } = statement;
-    if (traits.plain && core.raw && statement.on.source && core.unit.leg !== core.local) return this.#bound(core.home, portal, statement);
+    if (traits.plain && statement.on.source && core.rawUnit) return this.#bound(core.home, portal, statement);
     if (traits.control || this.#isForGateway(traits)) {
       const stop = core.leaveLeg(false);
       if (stop !== undefined) return stop;

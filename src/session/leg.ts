@@ -15,12 +15,15 @@ import { readErrorFields } from '../wire/error-fields.ts';
 import { CUT, FrameScanner, PASS } from '../wire/framing.ts';
 import type { FrameHandler, Verdict } from '../wire/framing.ts';
 import { query, terminate } from '../wire/frontend-messages.ts';
+import type { InputReader, ServerInput } from '../wire/server-input.ts';
 import { writeCancelRequest } from '../wire/startup-packet.ts';
 import type { LegTarget } from './services.ts';
 
 /** What a leg tells its session. */
 export interface LegOwner {
   toClient(bytes: Buffer): void;
+  /** Something that went to the client is still in memory. */
+  readonly clientBehind: boolean;
   now(): number;
   /** What `measure` asked for: milliseconds spent on the unit's bytes. */
   measured(leg: Leg, ms: number): void;
@@ -42,7 +45,7 @@ const CANCEL_TIMEOUT_MS = 5_000;
 const none = Buffer.alloc(0);
 const XID_STATEMENT = 'causeway_xid';
 
-export class Leg implements FrameHandler {
+export class Leg implements FrameHandler, InputReader {
   readonly side: Side;
   readonly target: LegTarget;
   readonly pid: number;
@@ -72,7 +75,7 @@ export class Leg implements FrameHandler {
   #clientFull = false;
   #measuredMs = -1;
 
-  constructor(side: Side, target: LegTarget, connection: { readonly socket: net.Socket; readonly pid: number; readonly key: Buffer; readonly parameters: ReadonlyMap<string, string> }, owner: LegOwner) {
+  constructor(side: Side, target: LegTarget, connection: { readonly socket: net.Socket; readonly input: ServerInput; readonly pid: number; readonly key: Buffer; readonly parameters: ReadonlyMap<string, string> }, owner: LegOwner) {
     this.side = side;
     this.target = target;
     this.pid = connection.pid;
@@ -81,7 +84,7 @@ export class Leg implements FrameHandler {
     this.#socket = connection.socket;
     this.#owner = owner;
     this.#scanner = new FrameScanner(this, { maxMessageBytes: MAX_HELD_MESSAGE_BYTES, streamed: 'Dd' });
-    this.#socket.on('data', (chunk: Buffer) => this.#receive(chunk));
+    connection.input.attach(this);
     this.#socket.on('drain', () => owner.legBackpressure(false));
     this.#socket.on('error', () => this.#socket.destroy());
     this.#socket.on('close', () => this.#closed());
@@ -189,10 +192,17 @@ export class Leg implements FrameHandler {
     this.end();
   }
 
-  #receive(chunk: Buffer): void {
-    if (this.closed) return;
+  // InputReader
+
+  keeps(): boolean {
+    return this.#owner.clientBehind || this.#scanner.buffered > 0;
+  }
+
+  take(chunk: Buffer): boolean {
+    if (this.closed) return true;
     if (this.#measuredMs < 0) this.#scanner.push(chunk);
-    else this.#receiveMeasured(chunk);
+    else this.#takeMeasured(chunk);
+    return !this.keeps();
   }
 
   /** Adds the time that the answer under way takes here to `spentMs`. */
@@ -200,7 +210,7 @@ export class Leg implements FrameHandler {
     this.#measuredMs = spentMs;
   }
 
-  #receiveMeasured(chunk: Buffer): void {
+  #takeMeasured(chunk: Buffer): void {
     const from = this.#owner.now();
     this.#scanner.push(chunk);
     this.#measuredMs += this.#owner.now() - from;

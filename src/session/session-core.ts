@@ -132,6 +132,10 @@ export abstract class SessionCore {
     }
   }
 
+  get clientBehind(): boolean {
+    return this.socket.writableLength > 0;
+  }
+
   notice(fields: ErrorFields): void {
     this.toClient(writeNotice(fields));
   }
@@ -278,6 +282,12 @@ export abstract class SessionCore {
     const { tx } = this;
     if (this.exclusive || !this.services.view().trivial || (this.local !== undefined && this.local.clientSegments > 0)) return false;
     return tx === undefined || (tx.begun.source && !tx.begun.local && tx.failedOn !== 'gateway');
+  }
+
+  /** The same for the next message of the unit: it has not begun on the other leg. */
+  get rawUnit(): boolean {
+    const { leg } = this.unit;
+    return (leg === undefined || leg === this.home) && this.raw;
   }
 
   /** Touches, waits and counters of a statement that goes to a leg now. */

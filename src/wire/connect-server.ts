@@ -13,6 +13,7 @@ import { password, saslInitialResponse, saslResponse } from './frontend-messages
 import { md5Password } from './md5-password.ts';
 import { SCRAM_MECHANISM, ScramClient } from './scram.ts';
 import { readErrorFields } from './error-fields.ts';
+import { ServerInput } from './server-input.ts';
 import { writeSslRequest, writeStartup } from './startup-packet.ts';
 
 export interface ServerTarget {
@@ -29,6 +30,8 @@ export type LoginOutcome =
   | {
       readonly ok: true;
       readonly socket: net.Socket;
+      /** What comes from the socket from now on. */
+      readonly input: ServerInput;
       readonly pid: number;
       readonly key: Buffer;
       readonly parameters: ReadonlyMap<string, string>;
@@ -56,8 +59,10 @@ export function sendCancel(target: ServerTarget, request: Buffer, timeoutMs: num
   socket.once('connect', () => socket.end(request));
 }
 
-function openSocket(target: ServerTarget): net.Socket {
-  return target.host.startsWith('/') ? net.connect({ path: `${target.host}/.s.PGSQL.${target.port}` }) : net.connect({ host: target.host, port: target.port, noDelay: true, keepAlive: true });
+function openSocket(target: ServerTarget, input?: ServerInput): net.Socket {
+  const reading = input?.options ?? {};
+  if (target.host.startsWith('/')) return net.connect({ path: `${target.host}/.s.PGSQL.${target.port}`, ...reading });
+  return net.connect({ host: target.host, port: target.port, noDelay: true, keepAlive: true, ...reading });
 }
 
 class ServerLogin {
@@ -67,6 +72,7 @@ class ServerLogin {
   readonly #scanner: FrameScanner;
   readonly #status = new Map<string, string>();
   readonly #answer: Buffer[] = [];
+  readonly #input = new ServerInput();
   #socket: net.Socket;
   #timer: NodeJS.Timeout | undefined;
   #scram: ScramClient | undefined;
@@ -79,7 +85,7 @@ class ServerLogin {
     this.#target = target;
     this.#parameters = parameters;
     this.#done = done;
-    this.#socket = openSocket(target);
+    this.#socket = target.ssl ? openSocket(target) : openSocket(target, this.#input);
     this.#scanner = new FrameScanner(
       {
         message: (type, buffer, start, length) => this.#message(String.fromCharCode(type), buffer, start, length),
@@ -103,7 +109,6 @@ class ServerLogin {
     this.#done({ ok: false, error, reason, sqlstate });
   }
 
-  readonly #onData = (chunk: Buffer): void => this.#scanner.push(chunk);
   readonly #onError = (error: Error): void => this.fail(error.message, '08001');
   readonly #onClose = (): void => this.fail('the server closed the connection', '08001');
 
@@ -115,7 +120,7 @@ class ServerLogin {
   #finish(): void {
     this.#finished = true;
     clearTimeout(this.#timer);
-    this.#socket.off('data', this.#onData);
+    this.#input.attach(undefined);
     this.#socket.off('close', this.#onClose);
     this.#socket.off('error', this.#onError);
     // A late error of a socket that nobody wants any more must not end the process.
@@ -150,7 +155,14 @@ class ServerLogin {
   }
 
   #sendStartup(): void {
-    this.#socket.on('data', this.#onData);
+    this.#input.attach({
+      keeps: () => false,
+      take: (chunk) => {
+        this.#scanner.push(chunk);
+        return this.#scanner.buffered === 0;
+      },
+    });
+    if (this.#target.ssl) this.#input.listen(this.#socket);
     this.#socket.write(writeStartup(new Map([['user', this.#target.user], ...this.#parameters])));
   }
 
@@ -204,7 +216,7 @@ class ServerLogin {
     }
     if (type !== 'Z' || this.#finished) return;
     this.#finish();
-    this.#done({ ok: true, socket: this.#socket, pid: this.#pid, key: this.#key, parameters: this.#status, answer: Buffer.concat(this.#answer) });
+    this.#done({ ok: true, socket: this.#socket, input: this.#input, pid: this.#pid, key: this.#key, parameters: this.#status, answer: Buffer.concat(this.#answer) });
   }
 }
 

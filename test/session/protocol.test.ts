@@ -1,5 +1,8 @@
 /** Property: an ordinary client notices no difference between the gateway and the server behind it. */
 import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import type { Socket } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -173,5 +176,42 @@ describe('raw protocol', () => {
     await client.until(() => client.closed);
     expect(fieldsOf(client.messages.find(({ type }) => type === 'E'))).toMatchObject({ S: 'FATAL', C: '57P01' });
     await expect.poll(() => fixture.gateway.sessions).toBe(0);
+  });
+});
+
+describe('while no table migrates', () => {
+  it('no plain statement is routed, in neither protocol', async () => {
+    const direct = await server.client();
+    await using counted = await startGateway(server.address, server.address, {
+      routes: { decide: () => expect.fail('a route was asked for'), searchPath: () => expect.fail('a search path was asked for') },
+    });
+    const client = new pg.Client({ host: '127.0.0.1', port: counted.gateway.port, user: 'postgres', database: 'postgres' });
+    await client.connect();
+    await direct.query('CREATE TABLE raw (id int PRIMARY KEY)');
+    await client.query('INSERT INTO raw VALUES ($1), ($2)', [1, 2]);
+    for (const id of [1, 2]) expect((await client.query({ name: 'one', text: 'SELECT id FROM raw WHERE id = $1', values: [id] })).rows).toEqual([{ id }]);
+    await client.query('DELETE FROM raw WHERE id = 1');
+    expect((await client.query('SELECT count(*)::int AS n FROM raw')).rows).toEqual([{ n: 1 }]);
+    await client.end();
+  });
+
+  it('answers of every size come whole, to a client that reads slowly too', async () => {
+    const client = await connect();
+    for (const length of [1, 100, 8_150, 8_192, 65_536, 70_000, 3_000_000, 10]) {
+      const { rows: [row] } = await client.query<{ t: string }>("SELECT repeat('äb', $1::int / 2) AS t", [length]);
+      expect(row?.t).toBe('äb'.repeat(Math.floor(length / 2)));
+    }
+    const { stream } = (client as unknown as { connection: { stream: Socket } }).connection;
+    const sum = (rows: readonly { md5: string }[]): string => createHash('md5').update(rows.map(({ md5 }) => md5).join('')).digest('hex');
+    for (let round = 0; round < 5; round += 1) {
+      const asked = client.query<{ md5: string }>('SELECT md5((g + $1::int)::text) FROM generate_series(1, 40000) g', [round]);
+      stream.pause();
+      await delay(100);
+      stream.resume();
+      const { rows } = await asked;
+      const { rows: [expected] } = await client.query<{ sum: string }>("SELECT md5(string_agg(md5((g + $1::int)::text), '' ORDER BY g)) AS sum FROM generate_series(1, 40000) g", [round]);
+      expect(sum(rows)).toBe(expected?.sum);
+    }
+    await client.end();
   });
 });

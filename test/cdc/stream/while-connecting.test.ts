@@ -11,13 +11,16 @@ import type { Client } from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { createChangeStream } from '../../../cdc/stream/change-stream.ts';
 import type { PostgresChangeStream } from '../../../cdc/stream/change-stream.ts';
+import type { ChangeStreamOptions } from '../../../cdc/stream/options.ts';
 import { startTestPostgres } from '../../support/postgres.ts';
 import type { TestPostgres } from '../../support/postgres.ts';
 import { contents, planOf, streamOptions, testRuntime, until } from './fixture.ts';
 
-/** Stands between stream and source, and holds START_REPLICATION until it is released. */
+/** Stands between stream and source; holds START_REPLICATION until it is released, or what the source sends after its first answer to it. */
 class Gate {
   #isOpen = true;
+  /** How long the source sends nothing once it has been asked to stream. */
+  silenceMs = 0;
   #held: (() => void)[] = [];
   readonly #server = net.createServer((client) => {
     const server = net.connect(this.#to);
@@ -26,9 +29,17 @@ class Gate {
       from.on('close', () => to.destroy());
     }
     server.pipe(client);
+    const ask = (chunk: Buffer): void => {
+      server.write(chunk);
+      if (this.silenceMs === 0 || !chunk.includes('START_REPLICATION')) return;
+      server.once('data', () => {
+        server.unpipe(client);
+        setTimeout(() => server.pipe(client), this.silenceMs);
+      });
+    };
     client.on('data', (chunk) => {
-      if (this.#isOpen || !chunk.includes('START_REPLICATION')) server.write(chunk);
-      else this.#held.push(() => server.write(chunk));
+      if (this.#isOpen || !chunk.includes('START_REPLICATION')) ask(chunk);
+      else this.#held.push(() => ask(chunk));
     });
   });
   readonly #to: { host: string; port: number };
@@ -69,6 +80,7 @@ let directory: string;
 let abort: AbortController;
 let running: Promise<void> | undefined;
 let number = 0;
+let options: ChangeStreamOptions;
 
 beforeAll(async () => {
   server = await startTestPostgres();
@@ -83,22 +95,30 @@ beforeEach(async () => {
   await server.createDatabase(`target${number}`);
   source = await server.client(`source${number}`);
   target = await server.client(`target${number}`);
-  for (const side of [source, target]) await side.query('CREATE TABLE a (id int PRIMARY KEY, v text); CREATE TABLE b (id int PRIMARY KEY, v text)');
+  for (const side of [source, target]) await side.query('CREATE TABLE a (id int PRIMARY KEY, v text); CREATE TABLE b (id int PRIMARY KEY, v text); CREATE TABLE c (id int PRIMARY KEY, v text)');
   gate = new Gate(server.address);
   directory = fs.mkdtempSync(path.join(os.tmpdir(), 'causeway-spool-'));
-  abort = new AbortController();
-  stream = createChangeStream(testRuntime(abort.signal), streamOptions({
+  options = streamOptions({
     source: { ...server.address, port: await gate.listen(), database: `source${number}` },
     target: { ...server.address, database: `target${number}` },
     spoolDirectory: directory, slotName: `slot${number}`,
-  }));
+  });
+  make();
 });
-afterEach(async () => {
-  gate.open();
+
+function make(): void {
+  abort = new AbortController();
+  stream = createChangeStream(testRuntime(abort.signal), options);
+}
+async function stop(): Promise<void> {
   abort.abort();
   await running;
   running = undefined;
   await stream.close();
+}
+afterEach(async () => {
+  gate.open();
+  await stop();
   gate.end();
   fs.rmSync(directory, { recursive: true, force: true });
 });
@@ -118,7 +138,7 @@ async function release(...asked: Promise<unknown>[]): Promise<void> {
 }
 
 async function expectSame(name: string): Promise<void> {
-  await stream.waitForMarker(await stream.writeMarker(), [`id-${name}`], 10_000);
+  await stream.waitForMarker(await stream.writeMarker(), [`id-${name}`], 6_000);
   expect(await contents(target, name)).toEqual(await contents(source, name));
 }
 
@@ -156,4 +176,31 @@ test('a table that is paused, and one that is taken away', async () => {
   await stream.startDraining('id-a');
   await expectSame('a');
   expect(await contents(target, 'b')).toEqual([]);
+});
+
+test('tables that wait to join, and cannot, do not stop the shared ones; nor does what is sent again after a reconnect', async () => {
+  const [a, b, c] = [await planOf(source, 'a'), await planOf(source, 'b'), await planOf(source, 'c')];
+  running = stream.run(abort.signal);
+  for (const plan of [a, b, c]) await stream.addTable(plan);
+  await stream.startDraining(a.tableId);
+  await until('a is shared', () => stream.status(a.tableId)?.mode === 'shared');
+  const holder = await server.client(`target${number}`);
+  await holder.query('BEGIN; LOCK TABLE b, c IN SHARE MODE');
+  await source.query("INSERT INTO b VALUES (1, 'spooled'); INSERT INTO c VALUES (1, 'spooled')");
+  for (const { tableId } of [b, c]) await stream.startDraining(tableId);
+  for (const batch of [1, 2, 3]) {
+    await source.query('INSERT INTO a SELECT g, $2 FROM generate_series($1::int, $1::int + 99) g', [batch * 100, `batch ${batch}`]);
+    await expectSame('a');
+  }
+  expect([b, c].map(({ tableId }) => stream.status(tableId)?.mode)).toEqual(['draining', 'draining']);
+  await source.query("INSERT INTO a SELECT g, 'applied and not confirmed, most of the time' FROM generate_series(1, 99) g");
+  await expectSame('a');
+  await stop();
+  await holder.query('ROLLBACK');
+  gate.silenceMs = 500;
+  make();
+  stream.restore([{ plan: a, mode: 'shared', intervals: [] }, { plan: b, mode: 'draining', intervals: [] }, { plan: c, mode: 'draining', intervals: [] }]);
+  running = stream.run(abort.signal);
+  await until('all are shared', () => [a, b, c].every(({ tableId }) => stream.status(tableId)?.mode === 'shared'));
+  for (const name of ['a', 'b', 'c']) await expectSame(name);
 });
