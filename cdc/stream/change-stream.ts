@@ -20,7 +20,7 @@ import { closeAt, openAt } from './authority.ts';
 import { ConnectionHolder } from './connection-holder.ts';
 import { dropFromServers } from './drop-stream.ts';
 import type { ChangeStreamOptions, RestoredTable } from './options.ts';
-import { currentLsn } from './restore-entries.ts';
+import { currentLsn, flushedLsn } from './restore-entries.ts';
 import { StreamState } from './stream-state.ts';
 import { TableEntry } from './table-entry.ts';
 import { forgetTable, insertStreamRow, raiseTokens, readStreamRow, setMembership } from './target-state.ts';
@@ -168,7 +168,7 @@ class PostgresStream implements PostgresChangeStream {
     const state = this.#state;
     if (!state.entries.has(plan.tableId)) await this.#register(plan);
     await this.#publish(plan);
-    return { type: 'postgresql_lsn', lsn: await currentLsn(state) };
+    return { type: 'postgresql_lsn', lsn: await flushedLsn(state) };
   }
 
   async #register(plan: TablePlan): Promise<void> {
@@ -182,9 +182,12 @@ class PostgresStream implements PostgresChangeStream {
     entry.meta = { tableId: plan.tableId, columns: await readColumns(state.source, plan.source) };
     state.spool.writeMeta(entry.meta);
     state.spool.advance(state.durable);
-    const { text, values } = setMembership(name, plan.tableId, 'private', 0n, token);
+    // What committed before is not the table's, also when the source sends it again: an earlier life of the table in this stream may have had it.
+    const from = await flushedLsn(state);
+    const { text, values } = setMembership(name, plan.tableId, 'private', from, token);
     await state.target.rows({ text, ...(values === undefined ? {} : { values }) });
     const enter = async (): Promise<void> => {
+      entry.applied = from;
       entry.log = state.openLog(entry);
       state.entries.set(plan.tableId, entry);
       await this.#connection.current?.readRoutes();

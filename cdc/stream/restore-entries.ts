@@ -6,9 +6,15 @@ import type { StreamState } from './stream-state.ts';
 import type { TableEntry } from './table-entry.ts';
 import { readTableRows } from './target-state.ts';
 
-/** Where the source's WAL ends now. */
+/** Where the source's WAL ends now. Some of it may be gone after a crash: never a reason to leave a later change out. */
 export async function currentLsn(state: StreamState): Promise<bigint> {
   const [row] = await state.source.rows({ text: "SELECT (pg_current_wal_insert_lsn() - '0/0'::pg_lsn)::text" });
+  return BigInt(row?.[0] ?? '0');
+}
+
+/** Up to where the source's WAL outlives a crash of the source: what commits from now on lies behind it, whatever happens. */
+export async function flushedLsn(state: StreamState): Promise<bigint> {
+  const [row] = await state.source.rows({ text: "SELECT (pg_current_wal_flush_lsn() - '0/0'::pg_lsn)::text" });
   return BigInt(row?.[0] ?? '0');
 }
 

@@ -315,9 +315,10 @@ export class SourceFlow {
     return from.use((fromClient) => to.use((toClient) => work(fromClient, toClient)));
   }
 
+  /** What commits from now on lies behind it, also after a crash of the server, which may take back what it has not flushed. */
   async position(side: Side): Promise<Position> {
     const admin = side === 'source' ? this.#switchSource : this.#switchLocal;
-    const { rows } = await admin.use((client) => client.query<{ lsn: string }>('SELECT pg_current_wal_insert_lsn()::text AS lsn'));
+    const { rows } = await admin.use((client) => client.query<{ lsn: string }>('SELECT pg_current_wal_flush_lsn()::text AS lsn'));
     return { type: 'postgresql_lsn', lsn: parseLsn(rows[0]?.lsn ?? '') };
   }
 
