@@ -62,9 +62,9 @@ export async function openFlow(runtime: Runtime, handed: ProcessSettings, catalo
     await Promise.all([forwardRunner.end(), reverseRunner.end()]);
     await catalog.putSetting(reverseSetting, 'dropped');
   };
-  const flow = new SourceFlow(runtime, { noteStrategy, serverName, source, local, forward, reverse, loader, catalog, token, runForward, runReverse, endStreams });
+  const flow = new SourceFlow(runtime, { noteStrategy, serverName, source, local, forward, reverse, loader, catalog, token, switches: { runForward, runReverse, endStreams } });
   await flow.prepare();
-  if (tables.length > 0) await flow.runForward();
+  if (tables.length > 0) await flow.streams.runForward();
   if (hasReverse) {
     await reverse.restore(await Promise.all(records.filter((record) => record.route.writes === 'local').map((record) => restored(catalog, record, 'reverse'))));
     await runReverse();

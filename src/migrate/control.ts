@@ -237,7 +237,7 @@ export class Control {
       else if (state !== 'ROLLBACK') this.work.start(tableId);
     }
     this.#isRecovered = open === 0;
-    for (const flow of await this.#openFlows()) await flow.endUnusedStreams();
+    for (const flow of await this.#openFlows()) await flow.streams.endUnused();
   }
 
   async #lookForViews(): Promise<void> {

@@ -25,6 +25,8 @@ import { Turnstile } from '../../cdc/flow/turnstile.ts';
 import { LoadRates } from './load-rates.ts';
 import { LocalSchema } from './local-schema.ts';
 import { describeLockHolders } from './lock-holders.ts';
+import { StreamLifetime } from './stream-lifetime.ts';
+import type { StreamSwitches } from './stream-lifetime.ts';
 import { restorePosition, storePosition } from './stored-position.ts';
 import { detailsOf, displayName } from './table-details.ts';
 
@@ -37,11 +39,7 @@ export interface SourceFlowParts {
   readonly loader: TableLoader;
   readonly catalog: Catalog;
   readonly token: bigint;
-  /** Start the loops of the streams; idempotent. */
-  readonly runForward: () => void;
-  readonly runReverse: () => Promise<void>;
-  /** Stops both and removes what they have on the servers. */
-  readonly endStreams: () => Promise<void>;
+  readonly switches: StreamSwitches;
   /** What the stream is to do with conflicts of the table: its option `conflict_strategy`. */
   readonly noteStrategy: (record: TableRecord) => void;
 }
@@ -88,10 +86,7 @@ export class SourceFlow {
   readonly #catalog: Catalog;
   readonly #runtime: Runtime;
   readonly #token: bigint;
-  readonly #parts: Pick<SourceFlowParts, 'runForward' | 'runReverse' | 'endStreams'>;
-  /** Held while streams are started or ended. */
-  readonly #startAndEnd = new Turnstile(1);
-  #mayHaveStreams = true;
+  readonly streams: StreamLifetime;
   readonly noteStrategy: (record: TableRecord) => void;
 
   constructor(runtime: Runtime, parts: SourceFlowParts) {
@@ -104,7 +99,7 @@ export class SourceFlow {
     this.loader = parts.loader;
     this.#catalog = parts.catalog;
     this.#token = parts.token;
-    this.#parts = parts;
+    this.streams = new StreamLifetime(runtime, parts.catalog, parts.serverName, parts.switches);
     this.noteStrategy = parts.noteStrategy;
     this.rates = new LoadRates();
     this.sourceAdmin = new AdminConnection(parts.source, 'causeway control');
@@ -121,34 +116,6 @@ export class SourceFlow {
         await installFenceSupport(client);
         await client.query('UPDATE causeway.fence SET token = $1 WHERE token <> $1', [String(this.#token)]);
       });
-    }
-  }
-
-  runForward(): Promise<void> {
-    return this.#whileNobodyEndsThem(() => this.#parts.runForward());
-  }
-
-  /** Without a table that needs them the streams end, and nothing of them stays on the servers: a slot that nobody reads would keep all WAL. */
-  async endUnusedStreams(): Promise<void> {
-    if (!this.#mayHaveStreams) return;
-    const leave = await this.#startAndEnd.enter(this.#runtime.signal);
-    try {
-      const records = await this.#catalog.tables();
-      if (records.some((record) => record.sourceServer === this.serverName && record.completedAt === undefined)) return;
-      await this.#parts.endStreams();
-      this.#mayHaveStreams = false;
-    } finally {
-      leave();
-    }
-  }
-
-  async #whileNobodyEndsThem(start: () => void | Promise<void>): Promise<void> {
-    const leave = await this.#startAndEnd.enter(this.#runtime.signal);
-    try {
-      this.#mayHaveStreams = true;
-      await start();
-    } finally {
-      leave();
     }
   }
 
@@ -182,7 +149,7 @@ export class SourceFlow {
 
   /** The reverse stream captures local before the barrier; until an interval is opened it delivers nothing (RULES 16). */
   async prepareReverse(records: readonly TableRecord[], timeoutMs: number): Promise<void> {
-    await this.#whileNobodyEndsThem(() => this.#parts.runReverse());
+    await this.streams.runReverse();
     await this.#within(timeoutMs, 'the reverse stream does not start', async () => {
       while (!this.reverse.health().connected) {
         const { lastError } = this.reverse.health();

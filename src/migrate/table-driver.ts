@@ -89,7 +89,7 @@ async function loadNow(context: ControlContext, record: TableRecord, signal: Abo
   await flow.schema.createTable(record);
   await runtime.faults.hit('load.after_create_table');
   await flow.guardLocal([record]);
-  await flow.runForward();
+  await flow.streams.runForward();
   const from = await flow.forward.addTable(details.plan);
   await flow.ensureForwardInterval(record, from);
   await runtime.faults.hit('load.after_capture');
@@ -138,7 +138,7 @@ async function synchronize(context: ControlContext, record: TableRecord, signal:
   const flow = await context.flow(record.sourceServer);
   const details = detailsOf(record);
   await flow.schema.buildKey(record);
-  await flow.runForward();
+  await flow.streams.runForward();
   await flow.forward.addTable(details.plan);
   await flow.forward.startDraining(record.tableId);
   if (details.indexesBuilt !== true) {
