@@ -36,6 +36,11 @@ export interface ChangeStream {
   replan(plan: TablePlan): Promise<void>;
   /** Leaves out the change that the table failed on, and goes on; the change is logged as a skipped row. */
   skipFailedChange(tableId: string): Promise<void>;
+  /**
+   * Whether clients read these tables on the target, and rely on what is told to be visible. While one of them is not shared and has not
+   * caught up by itself, whatever the reason, nothing more is told.
+   */
+  setServed(tableIds: readonly string[], isServed: boolean): void;
   status(tableId: string): TableStreamStatus | undefined;
   /** Writes a marker into the captured server's stream and returns its token (a position would not prove it was delivered). */
   writeMarker(): Promise<string>;

@@ -70,11 +70,12 @@ class PostgresStream implements PostgresChangeStream {
   }
 
   restore(tables: readonly RestoredTable[]): void {
-    for (const { plan, mode, intervals } of tables) {
+    for (const { plan, mode, intervals, isServed } of tables) {
       const entry = this.#newEntry(plan);
       entry.mode = mode === 'spooling' ? 'spooling' : 'draining';
       entry.intervals = intervals.map(({ from, to }) => ({ from: from.lsn, to: to?.lsn }));
       entry.hasIntervals = intervals.length > 0;
+      entry.isServed = isServed ?? false;
       this.#pauseWanted.set(entry, mode === 'spooling');
       this.#state.entries.set(plan.tableId, entry);
     }
@@ -135,7 +136,7 @@ class PostgresStream implements PostgresChangeStream {
         await connected.run(signal);
       });
     } finally {
-      this.#state.markers.check();
+      this.#state.check();
     }
   }
 
@@ -222,7 +223,7 @@ class PostgresStream implements PostgresChangeStream {
       state.spool.forget(tableId);
       await forgetTable(state.target, this.#options.name, tableId);
     });
-    state.markers.check();
+    state.check();
   }
 
   async startDraining(tableId: string): Promise<void> {
@@ -244,7 +245,7 @@ class PostgresStream implements PostgresChangeStream {
       entry.mode = 'draining';
       this.#connection.current?.drains.start(entry);
     });
-    state.markers.check();
+    state.check();
   }
 
   async pauseTable(tableId: string): Promise<void> {
@@ -301,6 +302,14 @@ class PostgresStream implements PostgresChangeStream {
 
   installDdlLog(): Promise<boolean> {
     return this.#state.source.use(installDdlLog);
+  }
+
+  setServed(tableIds: readonly string[], isServed: boolean): void {
+    for (const tableId of tableIds) {
+      const entry = this.#state.entries.get(tableId);
+      if (entry) entry.isServed = isServed;
+    }
+    this.#state.check();
   }
 
   status(tableId: string): TableStreamStatus | undefined {
@@ -361,7 +370,7 @@ class PostgresStream implements PostgresChangeStream {
     const state = this.#state;
     const position = (lsn: bigint): Position | undefined => (lsn === 0n ? undefined : { type: 'postgresql_lsn', lsn });
     return {
-      connected: state.isConnected, lastError: state.lastError, durable: position(state.durable), visible: position(state.visible),
+      connected: state.isConnected, lastError: state.lastError, durable: position(state.durable), visible: position(state.told),
       resume: position(state.resume), spoolBytes: state.spoolBytes, retainedBytes: state.retainedBytes,
     };
   }

@@ -118,8 +118,6 @@ export class ConnectedStream {
 
   async #start(applied: bigint, confirmed: bigint): Promise<void> {
     const state = this.#state;
-    state.resume = applied;
-    state.visible = applied;
     state.durable = confirmed;
     this.router.startsAt(confirmed);
     await this.readRoutes();
@@ -143,8 +141,7 @@ export class ConnectedStream {
         throw new MigrationError('MIG023', undefined, { cause: error, detail: error instanceof Error ? error.message : String(error) });
       });
     state.isConnected = true;
-    // Said even when nothing moves: who was told otherwise, by an earlier process perhaps, knows from here on what is true.
-    state.tell({ position: { type: 'postgresql_lsn', lsn: applied }, transactionIds: [], isReset: true });
+    state.connectedAt(applied);
     for (const entry of state.entries.values()) if (entry.mode === 'draining') this.drains.start(entry);
   }
 
@@ -234,8 +231,7 @@ export class ConnectedStream {
     const isAdvance = unit.endLsn > state.visible || unit.transactionIds.length > 0;
     if (!isAdvance && unit.markers.length === 0) return;
     if (unit.endLsn > state.visible) state.visible = unit.endLsn;
-    state.tell({ position: { type: 'postgresql_lsn', lsn: state.visible }, transactionIds: unit.transactionIds });
-    state.markers.check();
+    state.becameVisible(unit.transactionIds);
     this.drains.scheduleJoins();
   }
 
@@ -282,7 +278,7 @@ export class ConnectedStream {
     entry.pendingRereads = await rereadRows({ source: state.source, connection, tag: privateTag(options.name, entry.tableId), token: options.token }, entry.plan, entry.shape);
     entry.rereadsDone += 1;
     if (entry.consistentFrom !== undefined) state.setConsistentFrom(entry, await currentLsn(state));
-    state.markers.check();
+    state.check();
   }
 
   async #savePosition(boundary: bigint, statements: readonly Statement[]): Promise<void> {

@@ -62,5 +62,7 @@ export interface RestoredTable {
   readonly plan: TablePlan;
   /** What is wanted; where the table really is, the target and the spool say. */
   readonly mode: 'spooling' | 'draining' | 'shared';
+  /** As `setServed` was last told. */
+  readonly isServed?: boolean;
   readonly intervals: readonly { readonly from: Position; readonly to: Position | undefined }[];
 }

@@ -10,6 +10,8 @@ import { MarkerWatch } from './marker-watch.ts';
 import type { ChangeStreamOptions } from './options.ts';
 import type { TableEntry } from './table-entry.ts';
 
+const MAX_UNTOLD = 65_536;
+
 export class StreamState {
   readonly runtime: Runtime;
   readonly options: ChangeStreamOptions;
@@ -21,7 +23,11 @@ export class StreamState {
   readonly strangers = new Set<number>();
   readonly markers: MarkerWatch;
   readonly listeners = new Set<(advance: VisibleAdvance) => void>();
+  /** Routed, and of the shared tables applied. */
   visible = 0n;
+  /** What listeners have been told is visible: behind `visible` while a table that is read on the target lags. */
+  #told = 0n;
+  #untold: number[] = [];
   /** What the target's row says: where a restart would begin. */
   resume = 0n;
   durable = 0n;
@@ -55,6 +61,49 @@ export class StreamState {
     if (entry.pendingRereads > 0 || entry.mode === 'spooling' || this.visible < lsn) return 'waiting';
     if (entry.mode === 'shared') return 'reached';
     return entry.applied >= lsn || this.isCaughtUp(entry) ? 'reached' : 'waiting';
+  }
+
+  /** Called whenever something has become visible, or a table's mode or service has changed. */
+  check(): void {
+    this.markers.check();
+    this.#announce();
+  }
+
+  get told(): bigint {
+    return this.#told;
+  }
+
+  /** Transactions that became visible with what has been routed and applied: told at once, or when no served table lags any more. */
+  becameVisible(transactionIds: readonly number[]): void {
+    for (const id of transactionIds) this.#untold.push(id);
+    // Who waits for one that is not told asks by position after a while.
+    if (this.#untold.length > MAX_UNTOLD) this.#untold.splice(0, this.#untold.length - MAX_UNTOLD / 2);
+    this.check();
+  }
+
+  /** A connection has begun: the target shows the shared tables up to `applied`, and those that apply by themselves up to their own. */
+  connectedAt(applied: bigint): void {
+    this.resume = applied;
+    this.visible = applied;
+    this.#untold = [];
+    this.#told = applied;
+    for (const entry of this.entries.values()) if (this.#lags(entry) && entry.applied < this.#told) this.#told = entry.applied;
+    // Said even when nothing moves: who was told otherwise, by an earlier process perhaps, knows from here on what is true.
+    this.tell({ position: { type: 'postgresql_lsn', lsn: this.#told }, transactionIds: [], isReset: true });
+  }
+
+  /** Readers of the target would not find there what they may have been told is committed (RULES 12). */
+  #lags(entry: TableEntry): boolean {
+    return entry.isServed && entry.mode !== 'shared' && !(entry.mode === 'draining' && this.isCaughtUp(entry));
+  }
+
+  #announce(): void {
+    if (this.visible <= this.#told && this.#untold.length === 0) return;
+    for (const entry of this.entries.values()) if (this.#lags(entry)) return;
+    if (this.visible > this.#told) this.#told = this.visible;
+    const transactionIds = this.#untold;
+    this.#untold = [];
+    this.tell({ position: { type: 'postgresql_lsn', lsn: this.#told }, transactionIds });
   }
 
   /** Kept on disk: a table that was put back to draining by a conflict must meet it again after a restart. */
@@ -103,6 +152,8 @@ export class StreamState {
     this.entries.clear();
     this.strangers.clear();
     this.visible = 0n;
+    this.#told = 0n;
+    this.#untold = [];
     this.resume = 0n;
     this.durable = 0n;
     this.lastError = undefined;
@@ -112,6 +163,8 @@ export class StreamState {
   /** The target may come back without the last of what it had shown (its commits do not wait for the disk). */
   forgetVisible(): void {
     this.visible = 0n;
+    this.#told = 0n;
+    this.#untold = [];
     this.tell({ position: { type: 'postgresql_lsn', lsn: 0n }, transactionIds: [], isReset: true });
   }
 

@@ -111,14 +111,14 @@ export class TableDrains {
       }),
       readRereads: (entry) => this.#context.reread(entry, connection),
       onProgress: () => {
-        state.markers.check();
+        state.check();
         this.scheduleJoins();
       },
     };
   }
 
   #onFailed(entry: TableEntry): void {
-    this.#state.markers.check();
+    this.#state.check();
     this.#state.options.onError(entry.tableId, entry.error ?? new MigrationError('MIG090'));
   }
 
@@ -133,7 +133,7 @@ export class TableDrains {
   wake(): void {
     if (!this.#wasPastStart && this.#context.router.isPastStart) {
       this.#wasPastStart = true;
-      this.#state.markers.check();
+      this.#state.check();
       this.scheduleJoins();
     }
     for (const [entry, { drain }] of this.#running) if (entry.log && entry.spoolOffset < entry.log.wholeEndOffset) drain.wake.notify();
@@ -193,7 +193,7 @@ export class TableDrains {
     entry.log?.remove();
     entry.log = undefined;
     this.#context.router.forgetRoutes();
-    state.markers.check();
+    state.check();
     this.#runtime.log.info('table joined the shared applier', { stream: state.options.name, tableId: entry.tableId });
   }
 

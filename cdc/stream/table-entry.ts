@@ -19,6 +19,8 @@ export class TableEntry {
   /** True once an interval was opened or closed by name: before that a forward table is open from the beginning. */
   hasIntervals: boolean;
   readonly isForward: boolean;
+  /** The table is read on the target by clients who are told what is visible there. */
+  isServed = false;
   /** While the table is not shared. */
   log: TableLog | undefined;
   meta: TableMeta;

@@ -95,6 +95,7 @@ async function restored(catalog: Catalog, record: TableRecord, direction: 'forwa
   return {
     plan: direction === 'forward' ? detailsOf(record).plan : reversePlan(record),
     mode: isHeld ? 'spooling' : 'draining',
+    isServed: direction === 'forward' && record.route.writes === 'source' && record.route.reads === 'local',
     intervals: intervals.map((interval) => ({ from: restorePosition(interval.from), to: interval.to === undefined ? undefined : restorePosition(interval.to) })),
   };
 }

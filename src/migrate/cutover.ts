@@ -146,6 +146,7 @@ export async function completeCutover(context: ControlContext, flow: SourceFlow,
   // Before anybody writes on local: from when on its changes count.
   await Promise.all(tableIds.map(async (tableId) => flow.applyIntervals(tableId, await context.catalog.intervals(tableId))));
   await context.publisher.publish();
+  flow.forward.setServed(tableIds, false);
   pauseEnds?.();
   if (reverse) await Promise.all(tableIds.map((tableId) => flow.reverse.startDraining(tableId)));
 }

@@ -35,6 +35,7 @@ export async function enterDualWrite(context: ControlContext, record: TableRecor
   await flow.forward.waitForMarker(token, [record.tableId], MARKER_TIMEOUT_MS);
   await runtime.faults.hit('dual_write.after_marker');
   signal.throwIfAborted();
+  if (route.reads === 'local') flow.forward.setServed([record.tableId], true);
   await catalog.moveState(record.tableId, 'SYNCHRONIZING', 'DUAL_WRITE', { trigger: 'caught up', route });
   await publisher.publish();
   await runtime.faults.hit('dual_write.entered');
@@ -59,6 +60,8 @@ export async function readFromSource(context: ControlContext, records: readonly 
   const routes = reading.map(({ tableId }) => ({ tableId, route: { reads: 'source' as const } }));
   const { epoch } = await catalog.changeRoutes('reads return to the source', { routes });
   await publisher.publish();
+  // Nobody begins to read them on local any more: what one of them lacks there holds nobody up.
+  for (const record of reading) (await context.flow(record.sourceServer)).forward.setServed([record.tableId], false);
   const untilMs = runtime.clock.monotonicMs() + OLD_READERS_MS;
   await fleet.quiesced(reading.flatMap(routedKeys), epoch, () => runtime.clock.monotonicMs() < untilMs);
 }

@@ -137,6 +137,8 @@ export async function completeRollback(context: ControlContext, flow: SourceFlow
     await flow.applyIntervals(tableId, await context.catalog.intervals(tableId));
     await flow.forward.startDraining(tableId);
   }));
+  const served = await Promise.all(records.map(({ tableId }) => context.catalog.table(tableId)));
+  flow.forward.setServed(served.flatMap((record) => (record?.route.writes === 'source' && record.route.reads === 'local' ? [record.tableId] : [])), true);
   await context.publisher.publish();
   pauseEnds?.();
   for (const { tableId } of records) await flow.reverse.removeTable(tableId);

@@ -368,3 +368,25 @@ test('a table that comes back does not get the changes of its earlier time again
   await caughtUp(plan);
   expect(await contents(target, 't')).toEqual(['(1,"changed while it was away")', '(2,"in its second time")']);
 });
+
+test('while a table that is read on the target lags, nothing that comes after it is told to be visible', async () => {
+  await both('CREATE TABLE a (id int PRIMARY KEY, v text); CREATE TABLE b (id int PRIMARY KEY)');
+  start();
+  const [a, b] = [await share('a'), await share('b')];
+  stream.setServed([a.tableId, b.tableId], true);
+  const told: number[] = [];
+  stream.onVisible(({ transactionIds }) => told.push(...transactionIds));
+  await target.query("ALTER TABLE a ADD CONSTRAINT good CHECK (v <> 'bad')");
+  const write = async (sql: string): Promise<number> => Number((await source.query<{ xid: string }>(`WITH w AS (${sql} RETURNING 1) SELECT txid_current()::text AS xid FROM w`)).rows[0]?.xid) >>> 0;
+  const bad = await write("INSERT INTO a VALUES (1, 'bad')");
+  await until('a has failed', () => stream.status(a.tableId)?.mode === 'failed');
+  const later = await write('INSERT INTO b VALUES (1)');
+  await until('b is applied', async () => (await contents(target, 'b')).length === 1);
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  expect(told).not.toContain(bad);
+  expect(told).not.toContain(later);
+  // Readers of `a` have gone to the source: what others wait for does not wait for it any longer.
+  stream.setServed([a.tableId], false);
+  expect(told).toEqual(expect.arrayContaining([bad, later]));
+  expect(stream.health().visible?.lsn).toBeGreaterThan(0n);
+});
