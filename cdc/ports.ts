@@ -99,6 +99,8 @@ export interface TableStreamStatus {
 export interface StreamHealth {
   readonly connected: boolean;
   readonly lastError: Error | undefined;
+  /** Connected, and not reading: the spool takes no more. */
+  readonly blockedBy: Error | undefined;
   /** Three positions, three names (DESIGN §5). */
   readonly durable: Position | undefined;
   readonly visible: Position | undefined;

@@ -174,9 +174,10 @@ async function withInstallLock(work) {
       if (error.code !== 'EEXIST') throw error;
     }
     const owner = readOwner(lock);
-    if (owner !== undefined && !isAlive(owner)) fs.rmSync(lock, { force: true });
+    const isDead = owner !== undefined && !isAlive(owner);
+    if (isDead) removeDeadLock(lock);
     else if (Date.now() > deadline) fail(`process ${owner} has held ${lock} for ten minutes; end it, or delete the file`);
-    else await delay(200);
+    await delay(isDead ? 10 : 200);
   }
   const release = () => fs.rmSync(lock, { force: true });
   process.once('exit', release);
@@ -185,6 +186,24 @@ async function withInstallLock(work) {
   } finally {
     process.off('exit', release);
     release();
+  }
+}
+
+/** One at a time looks again and removes it: whoever looked earlier might remove the lock of the one who took it over meanwhile. */
+function removeDeadLock(lock) {
+  const guard = `${lock}.takeover`;
+  try {
+    fs.writeFileSync(guard, '', { flag: 'wx' });
+  } catch {
+    // Its maker has died in the middle of the lines below.
+    if (Date.now() - (fs.statSync(guard, { throwIfNoEntry: false })?.mtimeMs ?? Date.now()) > 10_000) fs.rmSync(guard, { force: true });
+    return;
+  }
+  try {
+    const owner = readOwner(lock);
+    if (owner !== undefined && !isAlive(owner)) fs.rmSync(lock, { force: true });
+  } finally {
+    fs.rmSync(guard, { force: true });
   }
 }
 

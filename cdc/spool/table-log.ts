@@ -15,6 +15,8 @@ import { crc32 } from 'node:zlib';
 const HEAD_BYTES = 17;
 const FRAME_FLUSH_BYTES = 256 * 1024;
 const MAX_FRAME_BYTES = 0x7fff_0000;
+const WORTH_DROPPING_BYTES = 256 * 1024;
+const LARGEST_SEGMENT_BYTES = 64 * 1024 * 1024;
 
 export interface LogFrame {
   readonly offset: number;
@@ -50,11 +52,16 @@ export class TableLog {
   }
 
   /** Opens the log, cutting a torn tail; makes it when there is none. */
-  static open(directory: string, segmentBytes = 64 * 1024 * 1024): TableLog {
+  static open(directory: string, segmentBytes = LARGEST_SEGMENT_BYTES): TableLog {
     if (fs.mkdirSync(directory, { recursive: true }) !== undefined) syncDirectory(path.dirname(directory));
     const log = new TableLog(directory, segmentBytes);
     log.#recover();
     return log;
+  }
+
+  /** Small enough for a spool of so many bytes to be given back in parts. */
+  static segmentBytesFor(spoolBytes: number): number {
+    return Math.min(LARGEST_SEGMENT_BYTES, Math.max(WORTH_DROPPING_BYTES, Math.floor(spoolBytes / 16)));
   }
 
   static exists(directory: string): boolean {
@@ -178,7 +185,10 @@ export class TableLog {
 
   #writableSegment(): Segment {
     const last = this.#segments.at(-1);
-    if (last && this.#fd !== undefined && last.size < this.#segmentBytes) return last;
+    return last && this.#fd !== undefined && last.size < this.#segmentBytes ? last : this.#newSegment();
+  }
+
+  #newSegment(): Segment {
     const start = this.endOffset;
     const file = path.join(this.directory, `${String(start).padStart(16, '0')}.log`);
     const fd = fs.openSync(file, 'w+');
@@ -228,8 +238,10 @@ export class TableLog {
     }
   }
 
-  /** Deletes the segments that lie wholly before `offset`, the last one excepted. */
+  /** Deletes the segments that lie wholly before `offset`. The last one too when it is worth it, behind a new one that keeps the place. */
   dropBefore(offset: number): void {
+    const last = this.#segments.at(-1);
+    if (last && offset >= last.start + last.size && last.size >= WORTH_DROPPING_BYTES) this.#newSegment();
     while (this.#segments.length > 1) {
       const [first] = this.#segments;
       if (!first || first.start + first.size > offset) return;

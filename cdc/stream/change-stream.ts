@@ -370,7 +370,7 @@ class PostgresStream implements PostgresChangeStream {
     const state = this.#state;
     const position = (lsn: bigint): Position | undefined => (lsn === 0n ? undefined : { type: 'postgresql_lsn', lsn });
     return {
-      connected: state.isConnected, lastError: state.lastError, durable: position(state.durable), visible: position(state.told),
+      connected: state.isConnected, lastError: state.lastError, blockedBy: state.isConnected ? state.blockedBy : undefined, durable: position(state.durable), visible: position(state.told),
       resume: position(state.resume), spoolBytes: state.spoolBytes, retainedBytes: state.retainedBytes,
     };
   }

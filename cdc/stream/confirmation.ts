@@ -5,8 +5,10 @@
  * the source. Segments of logs whose changes are durably applied are deleted on the way.
  */
 import { readSlot } from '../postgres/slot.ts';
+import type { TableLog } from '../spool/table-log.ts';
 import type { SharedPipeline } from './shared-pipeline.ts';
 import type { StreamState } from './stream-state.ts';
+import type { TableEntry } from './table-entry.ts';
 import type { TransactionRouter } from './transaction-router.ts';
 
 const IDLE_SAVE_MS = 30_000;
@@ -85,21 +87,42 @@ export class Confirmation {
     const state = this.#state;
     const { faults } = this.#state.runtime;
     const applied = state.resume;
-    if (state.spoolError || [...state.entries.values()].some((entry) => entry.log?.hasPending === true)) return;
     const spooled = this.#context.router.unit.endLsn;
     const logs = [...state.entries.values()].flatMap((entry) => (entry.log ? [{ entry, log: entry.log, offset: entry.savedOffset }] : []));
     if (applied <= state.durable && logs.every(({ offset, log }) => offset <= log.startOffset)) return;
+    // What waits for room on the disk is not spooled; what has been applied gives it room.
+    if (state.spoolError || logs.some(({ log }) => log.hasPending)) {
+      await this.#makeDurable();
+      this.#dropApplied(logs);
+      return;
+    }
     if (faults.armed) await faults.hit('stream.before_spool_fsync');
     for (const { log } of logs) await log.sync();
     if (faults.armed) await faults.hit('stream.after_spool_fsync');
-    // One synchronous commit makes everything that this side committed before it durable.
-    if ((state.options.synchronousCommit ?? 'off') !== 'on') await state.target.rows({ text: "SELECT pg_logical_emit_message(true, 'causeway', '')" });
+    await this.#makeDurable();
     const confirmed = applied < spooled ? applied : spooled;
     state.spool.advance(confirmed);
-    for (const { entry, log, offset } of logs) if (entry.log === log) log.dropBefore(offset);
+    this.#dropApplied(logs);
     if (faults.armed) await faults.hit('stream.before_confirm');
     if (confirmed > state.durable) state.durable = confirmed;
     const slot = await state.source.use((client) => readSlot(client, state.options.slotName));
     state.retainedBytes = slot?.retainedBytes;
+  }
+
+  /** One synchronous commit makes everything that this side committed before it durable. */
+  async #makeDurable(): Promise<void> {
+    const { options, target } = this.#state;
+    if ((options.synchronousCommit ?? 'off') !== 'on') await target.rows({ text: "SELECT pg_logical_emit_message(true, 'causeway', '')" });
+  }
+
+  #dropApplied(logs: readonly { readonly entry: TableEntry; readonly log: TableLog; readonly offset: number }[]): void {
+    for (const { entry, log, offset } of logs) {
+      try {
+        if (entry.log === log) log.dropBefore(offset);
+      } catch (error) {
+        // A disk without room for an empty file; what lies in the segments that could go makes room elsewhere first.
+        this.#state.runtime.log.debug('applied changes could not be given back', { tableId: entry.tableId, error: String(error) });
+      }
+    }
   }
 }

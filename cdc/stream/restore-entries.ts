@@ -1,7 +1,6 @@
 /** Where the tables of a stream really are: what the target and the spool say at the start of a connection. */
 import * as fs from 'node:fs';
 import { MigrationError } from '../../config/migration-error.ts';
-import { TableLog } from '../spool/table-log.ts';
 import type { StreamState } from './stream-state.ts';
 import type { TableEntry } from './table-entry.ts';
 import { readTableRows } from './target-state.ts';
@@ -44,7 +43,7 @@ export async function restoreEntries(state: StreamState, applied: bigint): Promi
 function restorePrivate(state: StreamState, entry: TableEntry, row: { readonly lsn: bigint; readonly spoolOffset: number }): void {
   const directory = state.spool.tableDirectory(entry.tableId);
   if (!fs.existsSync(directory) && row.spoolOffset > 0) throw new MigrationError('MIG021', 'The spool of a table is gone: resync needed', { tableName: entry.plan.source.name, detail: directory });
-  entry.log = TableLog.open(directory);
+  entry.log = state.openLog(entry);
   if (row.spoolOffset < entry.log.startOffset) {
     throw new MigrationError('MIG021', 'The spool of a table does not reach its position: resync needed', { tableName: entry.plan.source.name, detail: `spool holds ${entry.log.startOffset} to ${entry.log.endOffset}, needed from ${row.spoolOffset}` });
   }

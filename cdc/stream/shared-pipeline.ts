@@ -128,8 +128,8 @@ export class SharedPipeline {
 
   async #turn(signal: AbortSignal): Promise<void> {
     if (this.#orders.length > 0 && this.#canStop && !this.#owesTurn) return this.#carryOut();
-    if (this.#hooks.isSpoolFull()) return this.#runtime.clock.sleep(SPOOL_FULL_POLL_MS, signal);
     if (!this.#prepared) {
+      if (this.#hooks.isSpoolFull()) return this.#runtime.clock.sleep(SPOOL_FULL_POLL_MS, signal);
       const reached = this.#gather();
       if (this.#runtime.faults.armed) await this.#runtime.faults.hit('stream.after_decode');
       this.#hooks.flushLogs();

@@ -34,6 +34,8 @@ export class StreamState {
   isConnected = false;
   lastError: Error | undefined;
   spoolError: Error | undefined;
+  /** Why nothing is read from the source at the moment. */
+  blockedBy: Error | undefined;
   lastHeardAtMs: number | undefined;
   retainedBytes: number | undefined;
   /** Set while a drain of the table has nothing left to read. */
@@ -114,7 +116,7 @@ export class StreamState {
   }
 
   openLog(entry: TableEntry): TableLog {
-    return TableLog.open(this.spool.tableDirectory(entry.tableId));
+    return TableLog.open(this.spool.tableDirectory(entry.tableId), TableLog.segmentBytesFor(this.options.limits.spoolBytes));
   }
 
   get spoolBytes(): number {
@@ -139,12 +141,13 @@ export class StreamState {
     }
   }
 
+  /** Tried anew at each call. */
   get isSpoolFull(): boolean {
     if (this.spoolError) this.flushLogs();
-    if (this.spoolError) return true;
-    const isOver = this.spoolBytes >= this.options.limits.spoolBytes;
-    if (isOver) this.lastError = new MigrationError('MIG086', 'The spool has reached its limit', { detail: `${this.options.limits.spoolBytes} bytes` });
-    return isOver;
+    this.blockedBy = this.spoolError;
+    const { spoolBytes } = this.options.limits;
+    if (!this.spoolError && this.spoolBytes >= spoolBytes) this.blockedBy = this.lastError = new MigrationError('MIG086', 'The spool has reached its limit', { detail: `${spoolBytes} bytes` });
+    return this.blockedBy !== undefined;
   }
 
   /** Nothing of it is left on either server. */
@@ -157,6 +160,7 @@ export class StreamState {
     this.resume = 0n;
     this.durable = 0n;
     this.lastError = undefined;
+    this.blockedBy = undefined;
     this.retainedBytes = undefined;
   }
 

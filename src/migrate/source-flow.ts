@@ -123,10 +123,10 @@ export class SourceFlow {
     await Promise.all([this.#switchSource, this.#switchLocal].map((admin) => admin.use((client) => client.query('SELECT 1'))));
   }
 
-  /** An error when local cannot be reached by the forward stream. */
+  /** An error when changes do not come to local: it cannot be reached, or the stream does not read. */
   localTrouble(): Error | undefined {
-    const health = this.forward.health();
-    return health.connected ? undefined : health.lastError;
+    const { connected, blockedBy, lastError } = this.forward.health();
+    return connected ? blockedBy : lastError;
   }
 
   async ensureForwardInterval(record: TableRecord, from: Position): Promise<void> {

@@ -175,7 +175,7 @@ async function untilShared(context: ControlContext, flow: SourceFlow, tableId: s
   for (;;) {
     const status = flow.forward.status(tableId);
     if (status?.mode === 'failed') throw status.error ?? new MigrationError('MIG090');
-    if (status?.mode === 'shared' && status.pendingRereads === 0 && status.lagMs < context.limits.maxLagMs) return;
+    if (status?.mode === 'shared' && status.pendingRereads === 0 && status.lagMs < context.limits.maxLagMs && flow.localTrouble() === undefined) return;
     await context.runtime.clock.sleep(50, signal);
   }
 }
@@ -187,7 +187,7 @@ async function watchDualWrite(context: ControlContext, record: TableRecord, hook
   const trouble = flow.localTrouble();
   if (trouble) {
     // Local can't take the writes: the application's availability comes first, and the table heals by itself (RULES 12, 15).
-    await leaveDualWrite(context, record, 'SYNCHRONIZING', 'local cannot be reached', trouble.message);
+    await leaveDualWrite(context, record, 'SYNCHRONIZING', 'changes do not come to local', trouble.message);
     return 'again';
   }
   if (record.state === 'CUTOVER_READY' && record.options['autoCutover'] === true) hooks.onCutoverReady(record);

@@ -130,3 +130,24 @@ test('the rest of a transaction with several relations begins with the one that 
   expect(messagesOf(log, second?.offset).slice(0, 3)).toEqual(['A', 'begin2', 'a2']);
   log.close();
 });
+
+test('what has been applied is given back whole, the last segment too; offsets and what follows stay', () => {
+  const log = TableLog.open(directory);
+  const big = 'x'.repeat(300_000);
+  writeTransaction(log, 1, [big]);
+  log.flush();
+  const applied = log.endOffset;
+  log.dropBefore(applied - 1);
+  expect(log.bytes).toBeGreaterThan(300_000);
+  log.dropBefore(applied);
+  expect([log.bytes, log.startOffset, log.endOffset, log.wholeEndOffset]).toEqual([0, applied, applied, applied]);
+  writeTransaction(log, 2, ['later']);
+  log.flush();
+  expect(messagesOf(log, applied)).toEqual(['later']);
+  log.close();
+  const again = TableLog.open(directory);
+  expect([messagesOf(again, applied), again.startOffset, again.lastEnd]).toEqual([['later'], applied, 2n]);
+  again.dropBefore(again.endOffset);
+  again.close();
+  expect(fs.readdirSync(directory).length).toBe(1);
+});

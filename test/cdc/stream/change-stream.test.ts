@@ -390,3 +390,25 @@ test('while a table that is read on the target lags, nothing that comes after it
   expect(told).toEqual(expect.arrayContaining([bad, later]));
   expect(stream.health().visible?.lsn).toBeGreaterThan(0n);
 });
+
+test('a spool at its limit stops the stream, and lets it go on by itself when its table is drained', async () => {
+  await both('CREATE TABLE a (id int PRIMARY KEY); CREATE TABLE b (id int PRIMARY KEY, v text)');
+  await stream.close();
+  options = { ...options, limits: { ...options.limits, spoolBytes: 2 << 20 } };
+  make();
+  start();
+  const a = await share('a');
+  const b = await planOf(source, 'b');
+  await stream.addTable(b);
+  for (let part = 0; part < 40; part += 1) await source.query("INSERT INTO b SELECT g, repeat(md5(g::text), 30) FROM generate_series($1::int, $1::int + 199) g", [part * 200]);
+  await until('the spool is full', () => stream.health().lastError?.message.includes('MIG086') === true);
+  await source.query('INSERT INTO a VALUES (1)');
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  expect(await contents(target, 'a')).toEqual([]);
+  expect(stream.health().spoolBytes).toBeLessThan(8 << 20);
+  await stream.startDraining(b.tableId);
+  await caughtUp(a, b);
+  await same('a');
+  await same('b');
+  await until('b is shared', () => stream.status(b.tableId)?.mode === 'shared');
+});
