@@ -14,7 +14,7 @@ export interface Capabilities {
   readonly publishedTruncate: boolean;
   /**
    * A transaction that writes a table while the table joins a publication does not make the server forget that it joined. Before
-   * 13.21, 14.18, 15.13, 16.9 and 17.5 later changes of the table could be left out of the stream.
+   * 14.18, 15.13, 16.9 and 17.5 later changes of the table could be left out of the stream; 13 got a part of the cure in 13.21, older ones none.
    */
   readonly safePublication: boolean;
   /** Foreign keys that point at a partitioned table; non-deterministic collations. */
@@ -40,7 +40,7 @@ export interface Capabilities {
 export const oldestVersion = 100000;
 
 /** Major version → first minor version in which tables can join a publication under concurrent writers. */
-const safeMinors: Readonly<Record<number, number>> = { 13: 21, 14: 18, 15: 13, 16: 9, 17: 5 };
+const safeMinors: Readonly<Record<number, number>> = { 14: 18, 15: 13, 16: 9, 17: 5 };
 
 export function serverCapabilities(version: number): Capabilities {
   return {
