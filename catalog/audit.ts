@@ -12,6 +12,20 @@ export const auditActions = [
 
 export type AuditAction = (typeof auditActions)[number];
 
+/** `audit_level` of the settings, and `none` for `audit_enabled` off. */
+export type AuditLevel = 'none' | 'minimal' | 'standard' | 'full';
+
+/** Changes of a migration and of authority, whoever made them, are what every level but `none` holds. */
+const levels: Readonly<Partial<Record<AuditAction, AuditLevel>>> = {
+  CREDENTIALS_ROTATED: 'standard', ERROR_OCCURRED: 'standard',
+  CREDENTIALS_ACCESSED: 'full', CONFLICT_DETECTED: 'full', CONFLICT_RESOLVED: 'full',
+};
+const order: readonly AuditLevel[] = ['none', 'minimal', 'standard', 'full'];
+
+export function isAudited(level: AuditLevel, action: AuditAction): boolean {
+  return order.indexOf(level) >= order.indexOf(levels[action] ?? 'minimal');
+}
+
 /** Who did something, as the session knows it. `system` stands for the control process itself. */
 export interface Actor {
   readonly user: string;

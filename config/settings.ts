@@ -90,7 +90,7 @@ const migration = section({
   cdc_batch_size: positive.max(1_000_000).default(1000),
   cdc_max_lag_seconds: z.number().positive().default(60),
   validation_sample_percent: z.number().positive().max(100).default(1),
-  validation_checksum_enabled: z.boolean().default(true),
+  validation_checksum_enabled: z.literal(true, { error: 'only true is possible: counting rows proves nothing about their values' }).default(true),
   default_conflict_strategy: z.enum(['source_wins', 'target_wins', 'timestamp_wins', 'custom_merge', 'fail_on_conflict']).default('source_wins'),
   audit_enabled: z.boolean().default(true),
   audit_level: z.enum(['minimal', 'standard', 'full']).default('full'),

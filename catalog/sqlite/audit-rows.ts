@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto';
 import type { AuditEntry, AuditRecord } from '../audit.ts';
-import { auditActions } from '../audit.ts';
+import { auditActions, isAudited } from '../audit.ts';
 import { oneOf, optionalJson, optionalText, text, time } from './columns.ts';
 import type { CatalogConnection, Row } from './connection.ts';
 
 export function writeAudit(connection: CatalogConnection, newId: () => string, entry: AuditEntry): void {
+  if (!isAudited(connection.auditLevel, entry.action)) return;
   connection.run(
     `INSERT INTO "SYS$MIGRATION_AUDIT" (audit_id, "timestamp", user_id, action, table_id, source_server, details, client_ip, session_id)
      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,

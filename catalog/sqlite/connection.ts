@@ -3,6 +3,7 @@ import Database from 'better-sqlite3';
 import { randomUUID } from 'node:crypto';
 import * as fs from 'node:fs';
 import * as path from 'node:path';
+import type { AuditLevel } from '../audit.ts';
 import type { Clock } from '../../config/runtime.ts';
 import { MigrationError } from '../../config/migration-error.ts';
 
@@ -38,6 +39,9 @@ export class CatalogConnection {
     }
     return new CatalogConnection(database, clock);
   }
+
+  /** What `writeAudit` leaves out. */
+  auditLevel: AuditLevel = 'full';
 
   get token(): number | undefined {
     return this.#token;

@@ -56,6 +56,7 @@ export class EventStore implements EventLog {
     if (errors.length === 0) return;
     this.#connection.write(() => {
       for (const error of errors) this.#insertError(error);
+      this.#auditErrors(errors);
       for (const tableId of new Set(errors.map((error) => error.tableId))) this.#pruneErrors(tableId);
     });
   }
@@ -134,6 +135,14 @@ export class EventStore implements EventLog {
     return [...buckets].map(([start, bucket]) => progressBucket(start, bucket));
   }
 
+  /** One entry for each table and code, with the first message and how many there were. */
+  #auditErrors(errors: readonly NewError[]): void {
+    const groups = Map.groupBy(errors, ({ tableId, code }) => JSON.stringify([tableId, code]));
+    for (const [first, ...others] of groups.values()) {
+      if (first) writeAudit(this.#connection, this.#newId, { action: 'ERROR_OCCURRED', actor: systemActor, tableId: first.tableId, details: { code: first.code, message: first.message, count: 1 + others.length } });
+    }
+  }
+
   #insertError(error: NewError): void {
     this.#connection.run(
       `INSERT INTO migration_error (table_id, code, category, message, row_key, source_error, retryable, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
@@ -159,6 +168,10 @@ export class EventStore implements EventLog {
       id, conflict.tableId, JSON.stringify(conflict.primaryKey), encode(conflict.localValues), encode(conflict.remoteValues), moment(conflict.localTimestamp),
       moment(conflict.remoteTimestamp), conflict.strategy, encode(conflict.resolvedValues), now, conflict.resolved ? now : null,
     );
+    const action = conflict.resolved ? 'CONFLICT_RESOLVED' : 'CONFLICT_DETECTED';
+    for (const each of new Set(['CONFLICT_DETECTED', action] as const)) {
+      writeAudit(this.#connection, this.#newId, { action: each, actor: systemActor, tableId: conflict.tableId, details: { conflictId: id, strategy: conflict.strategy } });
+    }
     return id;
   }
 }

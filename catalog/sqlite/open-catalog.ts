@@ -1,6 +1,7 @@
 /** The catalog in one SQLite file: the embedded default. */
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '../../config/runtime.ts';
+import type { AuditLevel } from '../audit.ts';
 import type { Catalog, ChangeRecords, CutoverRecords, EventLog, ServerRecords, TableStates, ValidationRecords } from '../catalog.ts';
 import type { CredentialKey } from '../credentials.ts';
 import { ChangeStore } from './change-store.ts';
@@ -23,6 +24,8 @@ export interface SqliteCatalogOptions {
   /** Ids of rows; a seed can drive it. */
   readonly newId?: () => string;
   readonly retention?: Partial<Retention>;
+  /** Which events SYS$MIGRATION_AUDIT gets; default `full`. */
+  readonly auditLevel?: AuditLevel;
 }
 
 type MappingMethods = 'createMapping' | 'alterMapping' | 'dropMapping' | 'mapping' | 'mappings' | 'credentials' | 'rotateKey';
@@ -33,6 +36,7 @@ const defaultRetention: Retention = { errorsPerTable: 10_000, samplesMs: WEEK_MS
 /** Opens for reading; `acquire` is what makes it writable. */
 export function openSqliteCatalog(options: SqliteCatalogOptions): Catalog {
   const connection = CatalogConnection.open(options.file, options.clock);
+  connection.auditLevel = options.auditLevel ?? 'full';
   const newId = options.newId ?? randomUUID;
   const ownership = new SqliteOwnership(connection, options.file);
   const close = async (): Promise<void> => {

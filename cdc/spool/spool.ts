@@ -13,6 +13,8 @@ import type { Relation } from '../change.ts';
 export interface SpoolIdentity {
   readonly id: string;
   readonly durable: bigint;
+  /** Set while the spool holds the shared tables' changes too, from this position on: the target could not be reached. */
+  readonly offlineFrom?: bigint | undefined;
 }
 
 /** Kept with the table: what the source's definition was when the plan was made (RULES 6). */
@@ -40,8 +42,8 @@ export class Spool {
     fs.mkdirSync(directory, { recursive: true });
     const file = path.join(directory, 'spool.json');
     if (fs.existsSync(file)) {
-      const saved = JSON.parse(fs.readFileSync(file, 'utf8')) as { id: string; durable: string };
-      return new Spool(directory, { id: saved.id, durable: parseLsn(saved.durable) });
+      const saved = JSON.parse(fs.readFileSync(file, 'utf8')) as { id: string; durable: string; offlineFrom?: string };
+      return new Spool(directory, { id: saved.id, durable: parseLsn(saved.durable), offlineFrom: saved.offlineFrom === undefined ? undefined : parseLsn(saved.offlineFrom) });
     }
     const spool = new Spool(directory, { id: randomUUID(), durable: 0n });
     spool.#save();
@@ -56,6 +58,22 @@ export class Spool {
   advance(durable: bigint): void {
     if (durable <= this.#identity.durable) return;
     this.#identity = { ...this.#identity, durable };
+    this.#save();
+  }
+
+  get offlineFrom(): bigint | undefined {
+    return this.#identity.offlineFrom;
+  }
+
+  /** Durable before it returns. */
+  goOffline(from: bigint): void {
+    this.#identity = { ...this.#identity, offlineFrom: from };
+    this.#save();
+  }
+
+  comeBack(): void {
+    if (this.#identity.offlineFrom === undefined) return;
+    this.#identity = { ...this.#identity, offlineFrom: undefined };
     this.#save();
   }
 
@@ -82,7 +100,8 @@ export class Spool {
   }
 
   #save(): void {
-    writeDurably(path.join(this.directory, 'spool.json'), JSON.stringify({ id: this.#identity.id, durable: formatLsn(this.#identity.durable) }));
+    const { id, durable, offlineFrom } = this.#identity;
+    writeDurably(path.join(this.directory, 'spool.json'), JSON.stringify({ id, durable: formatLsn(durable), ...(offlineFrom === undefined ? {} : { offlineFrom: formatLsn(offlineFrom) }) }));
   }
 }
 

@@ -6,7 +6,6 @@
  */
 import { MigrationError } from '../../config/migration-error.ts';
 import type { Runtime } from '../../config/runtime.ts';
-import { ChangeFailure } from '../apply/apply-error.ts';
 import type { Position } from '../change.ts';
 import type { ChangeStream, SavedPositions, StreamHealth, TableStreamStatus, VisibleAdvance } from '../ports.ts';
 import { SqlClient } from '../postgres/sql-client.ts';
@@ -21,10 +20,11 @@ import { ConnectionHolder } from './connection-holder.ts';
 import { dropFromServers } from './drop-stream.ts';
 import type { ChangeStreamOptions, RestoredTable } from './options.ts';
 import { currentLsn, flushedLsn } from './restore-entries.ts';
+import { ejectTable } from './eject-table.ts';
+import { goOffline, OfflineCapture, takeUpSpooled, targetAnswers } from './offline-capture.ts';
 import { StreamState } from './stream-state.ts';
 import { TableEntry } from './table-entry.ts';
 import { forgetTable, insertStreamRow, raiseTokens, readStreamRow, setMembership } from './target-state.ts';
-import { LeaveShared } from './transaction-router.ts';
 import { randomUUID } from 'node:crypto';
 
 /** What the implementation offers beyond the contract. */
@@ -43,6 +43,7 @@ export interface PostgresChangeStream extends ChangeStream {
 }
 
 const WRITER_POLL_MS = 20;
+const OFFLINE_AFTER_MS = 10_000;
 
 export function createChangeStream(runtime: Runtime, options: ChangeStreamOptions): PostgresChangeStream {
   return new PostgresStream(runtime, options);
@@ -121,7 +122,8 @@ class PostgresStream implements PostgresChangeStream {
         if (signal.aborted) return;
         const error = thrown instanceof Error ? thrown : new Error(String(thrown));
         this.#state.lastError = error;
-        if (!(await this.#connection.exclusively(() => this.#eject(error)))) throw error;
+        if (await this.#connection.exclusively(() => ejectTable(this.#state, error))) continue;
+        if (!(await this.#captureOffline(signal))) throw error;
       }
     }
   }
@@ -129,6 +131,8 @@ class PostgresStream implements PostgresChangeStream {
   async #runOnce(signal: AbortSignal): Promise<void> {
     this.#preparing = undefined;
     await this.prepare();
+    await this.#connection.exclusively(() => takeUpSpooled(this.#state));
+    this.#targetLostAtMs = undefined;
     try {
       await this.#connection.connect(async (connected) => {
         for (const [entry, isWanted] of this.#pauseWanted) if (isWanted && entry.mode === 'shared') void connected.pipeline.order(() => connected.drains.leave(entry)).catch(() => undefined);
@@ -140,29 +144,21 @@ class PostgresStream implements PostgresChangeStream {
     }
   }
 
-  /** A shared table that cannot go on leaves at the last committed boundary, and tries by itself; true when that is what happened. */
-  async #eject(error: Error): Promise<boolean> {
-    const entry = error instanceof LeaveShared ? error.entry : error instanceof ChangeFailure ? this.#state.entries.get(error.table.plan.tableId) : undefined;
-    if (!entry) return false;
-    const { name, token } = this.#options;
-    const { target, spool } = this.#state;
-    this.#runtime.log.warn('table leaves the shared applier', { stream: name, tableId: entry.tableId, error: error.message });
-    await target.use(async (client) => {
-      await client.query('BEGIN');
-      await client.query('SET LOCAL synchronous_commit = on');
-      // Waits for a transaction whose end was not heard of.
-      const { rows } = await client.query<{ lsn: string }>("SELECT (lsn - '0/0'::pg_lsn)::text AS lsn FROM causeway.applied WHERE stream = $1 AND token = $2::bigint FOR UPDATE", [name, String(token)]);
-      if (!rows[0]) throw new MigrationError('MIG092');
-      const { text, values } = setMembership(name, entry.tableId, 'private', BigInt(rows[0].lsn), token);
-      await client.query(text, [...(values ?? [])]);
-      await client.query('COMMIT');
-    });
-    spool.advance(this.#state.durable);
-    entry.log?.remove();
-    entry.log = undefined;
-    entry.mode = 'draining';
+  /** True when the target could not be reached, for long, and answers now. */
+  async #captureOffline(signal: AbortSignal): Promise<boolean> {
+    const state = this.#state;
+    const { clock, log } = this.#runtime;
+    // Without a connection before, nobody can say that this is the cluster that was captured.
+    if (!state.sourceIdentity || state.entries.size === 0 || (await targetAnswers(state))) return false;
+    this.#targetLostAtMs ??= clock.monotonicMs();
+    if (clock.monotonicMs() - this.#targetLostAtMs < (this.#options.offlineAfterMs ?? OFFLINE_AFTER_MS)) return false;
+    const confirmed = await this.#connection.exclusively(() => goOffline(state));
+    log.warn('the target cannot be reached: changes are kept in the spool', { stream: this.name });
+    await OfflineCapture.run(state, confirmed, signal);
     return true;
   }
+
+  #targetLostAtMs: number | undefined;
 
   async addTable(plan: TablePlan): Promise<Position> {
     await this.prepare();
@@ -191,7 +187,7 @@ class PostgresStream implements PostgresChangeStream {
       entry.applied = from;
       entry.log = state.openLog(entry);
       state.entries.set(plan.tableId, entry);
-      await this.#connection.current?.readRoutes();
+      await this.#connection.current?.routes.read();
       this.#connection.current?.router.forgetRoutes();
     };
     await this.#connection.atBoundary(enter);
@@ -216,7 +212,7 @@ class PostgresStream implements PostgresChangeStream {
     for (const table of published) await state.source.use((client) => unpublishTable(client, this.#options.publicationName, table));
     await this.#connection.atBoundary(async () => {
       state.entries.delete(tableId);
-      await this.#connection.current?.readRoutes();
+      await this.#connection.current?.routes.read();
       this.#connection.current?.router.forgetRoutes();
       entry.log?.remove();
       entry.log = undefined;
@@ -288,7 +284,7 @@ class PostgresStream implements PostgresChangeStream {
       entry.plan = plan;
       entry.meta = { ...entry.meta, columns };
       state.spool.writeMeta(entry.meta);
-      await this.#connection.current?.readRoutes();
+      await this.#connection.current?.routes.read();
       this.#connection.current?.router.forgetRoutes();
     });
   }

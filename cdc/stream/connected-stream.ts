@@ -11,15 +11,15 @@ import { Applier } from '../apply/applier.ts';
 import type { ApplyOutcome } from '../apply/applier.ts';
 import type { ChangeRecord } from '../apply/change-record.ts';
 import type { TableBinding } from '../apply/table-binding.ts';
-import type { Relation } from '../change.ts';
 import { BoundedQueue } from '../flow/bounded-queue.ts';
 import { ReplicationConnection, ReplicationError } from '../postgres/replication-connection.ts';
 import { checkPositions, readSlot } from '../postgres/slot.ts';
-import { readLeaves, readTargetShape } from '../postgres/table-definition.ts';
+import { readTargetShape } from '../postgres/table-definition.ts';
 import { Confirmation } from './confirmation.ts';
 import { countRereads, rereadRows } from './reread.ts';
 import { currentLsn, restoreEntries } from './restore-entries.ts';
 import { SharedPipeline } from './shared-pipeline.ts';
+import { StreamRoutes } from './stream-routes.ts';
 import type { StreamState } from './stream-state.ts';
 import { TableDrains } from './table-drains.ts';
 import type { TableEntry } from './table-entry.ts';
@@ -42,8 +42,7 @@ export class ConnectedStream {
   readonly #queue: BoundedQueue;
   readonly drains: TableDrains;
   readonly #confirmation: Confirmation;
-  readonly #byName = new Map<string, TableEntry>();
-  readonly #byPartition = new Map<number, TableEntry>();
+  readonly routes: StreamRoutes;
   readonly #abort = new AbortController();
   /** The connection to the target has ended: what is in flight says nothing about what is visible. */
   #isTargetLost = false;
@@ -54,9 +53,10 @@ export class ConnectedStream {
     this.#replication = replication;
     this.#connection = connection;
     this.#applier = this.#newApplier(connection);
+    this.routes = new StreamRoutes(state);
     this.#queue = new BoundedQueue(state.options.limits.bufferBytes, () => replication.pause(), () => replication.resume());
     this.router = new TransactionRouter({
-      entryOf: (relation, isNew) => this.#entryOf(relation, isNew),
+      entryOf: (relation, isNew) => this.routes.entryOf(relation, isNew),
       onBypass: (entry, lsn) => this.#onBypass(entry, lsn),
       onFrameFull: (entry) => state.flushLog(entry),
     }, sharedFrom);
@@ -97,6 +97,7 @@ export class ConnectedStream {
       const spool = usesSpool ? { ...state.spool.identity, idOnTarget: saved.spoolId, endOnTarget: saved.spoolEnd } : undefined;
       const source = await checkPositions({ applied: saved.lsn, systemId: saved.systemId, timeline: saved.timeline, spool }, options.slotName, slot, replication);
       await saveSource(state.target, options.name, source.systemId, source.timeline, state.spool.identity.id);
+      state.sourceIdentity = source;
       state.spool.advance(slot?.confirmed ?? 0n);
       const connection = await ApplyConnection.open(options.target, `causeway ${options.name}`, {
         token: options.token, synchronousCommit: options.synchronousCommit ?? 'off', lockTimeoutMs: LOCK_TIMEOUT_MS,
@@ -120,7 +121,7 @@ export class ConnectedStream {
     const state = this.#state;
     state.durable = confirmed;
     this.router.startsAt(confirmed);
-    await this.readRoutes();
+    await this.routes.read();
     for (const entry of state.entries.values()) {
       if (entry.mode === 'shared' || entry.mode === 'draining') entry.shape = await readTargetShape(state.target, entry.plan.target);
       entry.pendingRereads = await countRereads(state.target, entry.tableId);
@@ -167,25 +168,6 @@ export class ConnectedStream {
     await this.#connection.close();
     while (this.#confirmation.isTicking) await this.#runtime.clock.sleep(5);
     for (const entry of state.entries.values()) entry.log?.close();
-  }
-
-  /** Which plan a relation of the source belongs to. */
-  async readRoutes(): Promise<void> {
-    const state = this.#state;
-    this.#byName.clear();
-    this.#byPartition.clear();
-    for (const entry of state.entries.values()) this.#byName.set(nameKey(entry.plan.source), entry);
-    const partitioned = [...state.entries.values()].filter((entry) => entry.plan.isPartitioned);
-    for (const entry of partitioned) for (const leaf of await readLeaves(state.source, entry.plan.source)) this.#byPartition.set(leaf.oid, entry);
-  }
-
-  #entryOf(relation: Relation, isNew: boolean): TableEntry | undefined {
-    const entry = this.#byName.get(nameKey(relation)) ?? this.#byPartition.get(relation.oid);
-    if (entry || this.#state.strangers.has(relation.oid)) return entry;
-    // A partition that was made since the routes were read: read them anew. Once only, for it may be a table that is leaving the publication.
-    this.#state.strangers.add(relation.oid);
-    if (!isNew || [...this.#state.entries.values()].every(({ plan }) => !plan.isPartitioned)) return undefined;
-    throw new MigrationError('MIG023', undefined, { detail: `${relation.schema}.${relation.name} is new in the stream: the partitions are read again` });
   }
 
   #newApplier(connection: ApplyConnection): Applier {
@@ -305,8 +287,4 @@ export class ConnectedStream {
     const { visible, durable } = this.#state;
     this.#replication.sendFeedback(visible > durable ? visible : durable, durable, this.#runtime.clock.now(), askForAnswer);
   }
-}
-
-function nameKey(table: { readonly schema: string; readonly name: string }): string {
-  return JSON.stringify([table.schema, table.name]);
 }

@@ -19,6 +19,8 @@ export interface ChangeStreamOptions {
   readonly slotName: string;
   readonly publicationName: string;
   readonly limits: StreamLimits;
+  /** A target that cannot be reached for so long has its changes kept in the spool; default 10 s. */
+  readonly offlineAfterMs?: number;
   /** Default `off`: what is visible is told apart from what is durable, and only the latter is confirmed. */
   readonly synchronousCommit?: 'on' | 'off' | 'local' | 'remote_write' | 'remote_apply';
   /** Called after the transaction that resolved the conflict has committed. */

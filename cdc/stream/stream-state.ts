@@ -32,6 +32,8 @@ export class StreamState {
   resume = 0n;
   durable = 0n;
   isConnected = false;
+  /** The captured cluster, as the last connection found it; undefined before the first. */
+  sourceIdentity: { readonly systemId: string; readonly timeline: number } | undefined;
   lastError: Error | undefined;
   spoolError: Error | undefined;
   /** Why nothing is read from the source at the moment. */
@@ -152,6 +154,7 @@ export class StreamState {
 
   /** Nothing of it is left on either server. */
   forget(): void {
+    this.spool.comeBack();
     this.entries.clear();
     this.strangers.clear();
     this.visible = 0n;

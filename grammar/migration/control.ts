@@ -51,7 +51,7 @@ export function parseValidate(cursor: Cursor): ValidateMigration {
   let repair: RepairStrategy | undefined;
   for (;;) {
     if (extent === undefined && cursor.accept('full')) extent = { type: 'full' };
-    else if (extent === undefined && cursor.accept('sample')) extent = { type: 'sample', percent: percentage(cursor) };
+    else if (extent === undefined && cursor.accept('sample')) extent = { type: 'sample', percent: optionalPercentage(cursor) };
     else if (repair === undefined && cursor.accept('repair')) repair = repairStrategy(cursor);
     else return { type: 'validate', scope, extent: extent ?? { type: 'default' }, repair };
   }
@@ -167,6 +167,12 @@ function timeout(cursor: Cursor): number {
   const seconds = cursor.number('a number of seconds');
   if (!(seconds > 0 && seconds <= maxTimeoutSeconds)) throw cursor.error('MIG071', `bad TIMEOUT ${cursor.describe(at)}: expected a number of seconds above 0 and up to ${maxTimeoutSeconds}`, at);
   return Math.max(1, Math.round(seconds * 1000));
+}
+
+function optionalPercentage(cursor: Cursor): number | undefined {
+  if (cursor.token.kind === 'number') return percentage(cursor);
+  cursor.alsoExpected('a percentage');
+  return undefined;
 }
 
 function percentage(cursor: Cursor): number {

@@ -59,7 +59,7 @@ function controlParts(statement: Exclude<MigrationStatement, { type: Definition 
     case 'validate':
       return [
         'VALIDATE MIGRATION', scope(statement.scope), statement.extent.type === 'full' && 'FULL',
-        statement.extent.type === 'sample' && `SAMPLE ${statement.extent.percent}`, statement.repair !== undefined && `REPAIR ${statement.repair.toUpperCase()}`,
+        statement.extent.type === 'sample' && `SAMPLE${statement.extent.percent === undefined ? '' : ` ${statement.extent.percent}`}`, statement.repair !== undefined && `REPAIR ${statement.repair.toUpperCase()}`,
       ];
     case 'resync': return ['RESYNC MIGRATION FOR TABLE', table(statement.table), statement.where !== undefined && `WHERE ${quoteLiteral(statement.where)}`];
     case 'complete': return ['COMPLETE MIGRATION FOR TABLE', table(statement.table)];

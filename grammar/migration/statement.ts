@@ -158,8 +158,8 @@ export interface ValidateMigration {
   readonly repair: RepairStrategy | undefined;
 }
 
-/** `default`: the table's `validation_sample`. */
-export type ValidationExtent = { readonly type: 'default' } | { readonly type: 'full' } | { readonly type: 'sample'; readonly percent: number };
+/** `default`: the table's `validation_sample`. A sample without a percentage takes `validation_sample_percent` of the settings. */
+export type ValidationExtent = { readonly type: 'default' } | { readonly type: 'full' } | { readonly type: 'sample'; readonly percent: number | undefined };
 
 export const repairStrategies = ['copy_from_source', 'copy_to_source', 'skip', 'manual'] as const;
 /** Specification §10.4. */

@@ -83,7 +83,7 @@ export const syntaxTable: Readonly<Record<StatementType, SyntaxEntry>> = {
     'ABORT MIGRATION FOR TABLE public.orders',
   ),
   validate: entry(
-    `VALIDATE MIGRATION ${scope} [{ FULL | SAMPLE percentage }] [REPAIR { COPY_FROM_SOURCE | COPY_TO_SOURCE | SKIP | MANUAL }]`,
+    `VALIDATE MIGRATION ${scope} [{ FULL | SAMPLE [percentage] }] [REPAIR { COPY_FROM_SOURCE | COPY_TO_SOURCE | SKIP | MANUAL }]`,
     'Compares both sides while they are in use. FULL compares every row, SAMPLE a part of the chunks; REPAIR says what becomes of rows that differ.',
     'VALIDATE MIGRATION FOR TABLE public.orders FULL REPAIR COPY_FROM_SOURCE',
   ),

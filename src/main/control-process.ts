@@ -30,7 +30,7 @@ export async function startControl(runtime: Runtime, metrics: PrometheusMetrics,
   try {
     fs.mkdirSync(paths.spool, { recursive: true, mode: 0o700 });
     const key = settings.credentialKey === undefined ? loadOrCreateKey(paths.credentialKey) : credentialKey(Buffer.from(settings.credentialKey, 'base64'));
-    const catalog = stack.use(openSqliteCatalog({ file: paths.catalog, key, clock: processClock }));
+    const catalog = stack.use(openSqliteCatalog({ file: paths.catalog, key, clock: processClock, auditLevel: settings.migration.auditEnabled ? settings.migration.auditLevel : 'none' }));
     await catalog.acquire({ pid: process.pid, host: os.hostname() });
     await checkAuthority(runtime, catalog, source, handed.local);
     await registerHome(catalog, source, handed);
@@ -38,7 +38,7 @@ export async function startControl(runtime: Runtime, metrics: PrometheusMetrics,
     const parser = stack.use(await loadSqlParser());
     const operators = new Set(settings.users.filter((user) => user.operator).map((user) => user.name));
     const control = new Control(runtime, {
-      catalog, leaseMs: settings.leaseMs, homeServer, defaults: defaultsOf(settings.migration),
+      catalog, leaseMs: settings.leaseMs, homeServer, defaults: defaultsOf(settings.migration), samplePercent: settings.migration.validationSamplePercent, cdcMaxLagMs: settings.migration.cdcMaxLagSeconds * 1000,
       limits: {
         switchTimeoutMs: settings.timeouts.cutoverMs, admitGraceMs: settings.timeouts.quiesceGraceMs, maxLagMs: 5_000, sequenceMargin: 1_000,
         maxConcurrentMigrations: settings.migration.maxConcurrentMigrations,

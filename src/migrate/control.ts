@@ -23,6 +23,7 @@ import { cutoverGroup } from './commands/switch-tables.ts';
 import type { ControlContext, ControlLimits } from './control-context.ts';
 import { endMigration } from './end-migration.ts';
 import type { CommandAnswer, CommandMessage, ControlMessage, WorkerMessage } from './fleet-messages.ts';
+import { LagWatch } from './lag-watch.ts';
 import { publishFleetMetrics, publishStreamMetrics } from './stream-metrics.ts';
 import { publishTableMetrics } from './table-metrics.ts';
 import { recoverSwitches } from './recovery.ts';
@@ -47,6 +48,8 @@ export interface ControlParts {
   readonly isHome: (serverName: string) => Promise<boolean>;
   readonly isOperator: (user: string) => boolean;
   readonly defaults: Partial<MigrationOptions>;
+  readonly samplePercent: number;
+  readonly cdcMaxLagMs: number;
   readonly texts: CommandTexts;
   /** Opens streams and connections for a server; called once per server. */
   readonly openFlow: (serverName: string) => Promise<SourceFlow>;
@@ -73,12 +76,14 @@ export class Control {
   readonly #homeFlows = new Set<SourceFlow>();
   readonly #background = new Set<string>();
   readonly #spools: SpoolWatch;
+  readonly #lags: LagWatch;
   #isRecovered = false;
 
   constructor(runtime: Runtime, parts: ControlParts) {
     this.#runtime = runtime;
     this.#parts = parts;
     this.#spools = new SpoolWatch(runtime, parts.catalog);
+    this.#lags = new LagWatch(runtime, parts.catalog, parts.cdcMaxLagMs);
     this.fleet = new WorkerFleet(runtime, { leaseMs: parts.leaseMs }, {
       onRequest: (worker, message) => this.#onRequest(worker, message),
       onAttached: (worker) => this.#tellVisible(worker),
@@ -142,7 +147,7 @@ export class Control {
 
   #commandContext(message: CommandMessage): CommandContext {
     const actor: Actor = { user: message.user, clientIp: message.clientAddress, sessionId: message.sessionId };
-    return { ...this.#context, actor, isOperator: this.#parts.isOperator(message.user), searchPath: message.searchPath, work: this.work, defaults: this.#parts.defaults, homeServer: this.#parts.homeServer, isHome: this.#parts.isHome };
+    return { ...this.#context, actor, isOperator: this.#parts.isOperator(message.user), searchPath: message.searchPath, work: this.work, defaults: this.#parts.defaults, samplePercent: this.#parts.samplePercent, homeServer: this.#parts.homeServer, isHome: this.#parts.isHome };
   }
 
   #flow(serverName: string): Promise<SourceFlow> {
@@ -251,7 +256,7 @@ export class Control {
 
   async #sample(): Promise<void> {
     publishFleetMetrics(this.#runtime, this.fleet);
-    await publishTableMetrics(this.#context);
+    await this.#lags.check(await publishTableMetrics(this.#context));
     const flows = await this.#openFlows();
     publishStreamMetrics(this.#runtime, flows);
     for (const flow of flows) for (const stream of [flow.forward, flow.reverse]) await this.#spools.check(stream);

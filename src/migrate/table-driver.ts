@@ -116,9 +116,7 @@ async function loadNow(context: ControlContext, record: TableRecord, signal: Abo
     },
     signal,
   );
-  for (const error of result.errors) {
-    await catalog.insertErrors([{ tableId: record.tableId, code: 'MIG011', message: `row left out: ${error.message}`, rowKey: error.key }]);
-  }
+  await catalog.insertErrors(result.errors.map((error) => ({ tableId: record.tableId, code: 'MIG011', message: `row left out: ${error.message}`, rowKey: error.key })));
   await flow.schema.buildKey(record);
   await runtime.faults.hit('load.after_key');
   await catalog.setProgress([{ tableId: record.tableId, bulkRowsTotal: result.rowsLoaded, bulkRowsMigrated: result.rowsLoaded }]);

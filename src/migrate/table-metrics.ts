@@ -16,7 +16,7 @@ const lastSamples = new WeakMap<ControlContext, number>();
 const published = new WeakMap<ControlContext, ReadonlySet<string>>();
 const tableGauges = Object.entries(metricList).filter(([, { type, labels }]) => type === 'gauge' && labels.some((label) => label === 'table')).map(([name]) => name);
 
-export async function publishTableMetrics(context: ControlContext): Promise<void> {
+export async function publishTableMetrics(context: ControlContext): Promise<readonly TableStatus[]> {
   const { catalog, runtime } = context;
   const records = await catalog.tables();
   const statuses = await Promise.all(records.map((record) => tableStatus(context, record)));
@@ -25,7 +25,7 @@ export async function publishTableMetrics(context: ControlContext): Promise<void
   for (const server of new Set(records.map((record) => record.sourceServer))) await savePosition(context, server);
   forgetGone(context, new Set(statuses.map(({ name }) => name)));
   const now = runtime.clock.monotonicMs();
-  if (now - (lastSamples.get(context) ?? -Infinity) < SAMPLE_EVERY_MS) return;
+  if (now - (lastSamples.get(context) ?? -Infinity) < SAMPLE_EVERY_MS) return statuses;
   lastSamples.set(context, now);
   for (const status of statuses) await publishFindings(context, status);
   await catalog.addSamples(statuses.map(({ record, stream, lagMs }) => ({
@@ -33,6 +33,7 @@ export async function publishTableMetrics(context: ControlContext): Promise<void
     lagMs: lagMs === undefined ? undefined : Math.round(lagMs), pendingChanges: stream?.pendingChanges,
     appliedChanges: stream === undefined ? undefined : stream.applied.insert + stream.applied.update + stream.applied.delete + stream.applied.truncate,
   })));
+  return statuses;
 }
 
 function publish(context: ControlContext, { record, name, stream, rate, lagMs }: TableStatus): void {

@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { auditActions } from '../../catalog/audit.ts';
+import type { AuditLevel } from '../../catalog/audit.ts';
 import type { ValidationRecord } from '../../catalog/records.ts';
 import { newTable, testCatalog } from './support.ts';
 
@@ -194,4 +195,30 @@ test('COMPLETE keeps the table in the routing and frees its server', async () =>
   const [table] = await catalog.tables();
   expect(table).toMatchObject({ tableId, epoch, state: 'LOCAL_ONLY', route: { reads: 'local', writes: 'local' }, rollbackUntil: undefined, completedAt: '2026-03-01T10:00:00.000Z' });
   expect(await catalog.dropServer('legacy_pg')).toEqual([]);
+});
+
+test('the audit holds what its level says', async () => {
+  const recorded = async (auditLevel: AuditLevel): Promise<readonly string[]> => {
+    await using real = await testCatalog({ auditLevel });
+    const { catalog } = real;
+    const { tableId } = await catalog.createTable(newTable('orders'));
+    for (const action of auditActions) await catalog.audit({ action, actor: { user: 'ann' }, tableId });
+    return [...new Set((await catalog.auditTrail({ limit: 100 })).map(({ action }) => action))].toSorted();
+  };
+  const [none, minimal, standard, full] = [await recorded('none'), await recorded('minimal'), await recorded('standard'), await recorded('full')];
+  expect(none).toEqual([]);
+  expect(full).toEqual([...auditActions].toSorted());
+  expect(standard).toEqual(full.filter((action) => !['CREDENTIALS_ACCESSED', 'CONFLICT_DETECTED', 'CONFLICT_RESOLVED'].includes(action)));
+  expect(minimal).toEqual(standard.filter((action) => !['CREDENTIALS_ROTATED', 'ERROR_OCCURRED'].includes(action)));
+});
+
+test('errors and conflicts are audited: one entry for each kind of error, one for each conflict', async () => {
+  await using real = await testCatalog();
+  const { catalog } = real;
+  const { tableId } = await catalog.createTable(newTable('orders'));
+  await catalog.insertErrors([{ tableId, code: 'MIG011', message: 'row 1' }, { tableId, code: 'MIG011', message: 'row 2' }, { code: 'MIG001', message: 'gone' }]);
+  const conflict = { tableId, primaryKey: { id: 1 }, localValues: undefined, remoteValues: undefined, localTimestamp: undefined, remoteTimestamp: undefined, strategy: 'source_wins' as const, resolvedValues: undefined };
+  await catalog.insertConflicts([{ ...conflict, resolved: true }, { ...conflict, resolved: false }]);
+  const entries = (await catalog.auditTrail({ limit: 100 })).map(({ action, details }) => `${action} ${String(details['code'] ?? details['strategy'] ?? '')} ${String(details['count'] ?? '')}`.trim());
+  expect(entries.toSorted()).toEqual(['CONFLICT_DETECTED source_wins', 'CONFLICT_DETECTED source_wins', 'CONFLICT_RESOLVED source_wins', 'ERROR_OCCURRED MIG001 1', 'ERROR_OCCURRED MIG011 2']);
 });

@@ -3,6 +3,7 @@ import * as fs from 'node:fs';
 import * as os from 'node:os';
 import * as path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { AuditLevel } from '../../catalog/audit.ts';
 import type { Catalog, NewTable } from '../../catalog/catalog.ts';
 import { newKey } from '../../catalog/credentials.ts';
 import type { CredentialKey } from '../../catalog/credentials.ts';
@@ -40,13 +41,13 @@ export interface TestCatalog extends AsyncDisposable {
   crash(): Promise<void>;
 }
 
-export async function testCatalog(options: { readonly retention?: Partial<Retention>; readonly clock?: TestClock } = {}): Promise<TestCatalog> {
+export async function testCatalog(options: { readonly retention?: Partial<Retention>; readonly clock?: TestClock; readonly auditLevel?: AuditLevel } = {}): Promise<TestCatalog> {
   const root = fs.mkdtempSync(path.join(os.tmpdir(), 'causeway-catalog-'));
   const clock = options.clock ?? testClock();
   const key = newKey();
   let generation = 0;
   const directory = (): string => path.join(root, String(generation));
-  const open = (): Catalog => openSqliteCatalog({ file: path.join(directory(), 'catalog.db'), key, clock, ...(options.retention === undefined ? {} : { retention: options.retention }) });
+  const open = (): Catalog => openSqliteCatalog({ file: path.join(directory(), 'catalog.db'), key, clock, ...(options.retention === undefined ? {} : { retention: options.retention }), ...(options.auditLevel === undefined ? {} : { auditLevel: options.auditLevel }) });
   let catalog = open();
   await catalog.acquire({ pid: process.pid, host: 'test' });
   return {

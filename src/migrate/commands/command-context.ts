@@ -18,6 +18,8 @@ export interface CommandContext extends ControlContext {
   readonly work: TableWork;
   /** Options of [migration] in the settings. */
   readonly defaults: Partial<MigrationOptions>;
+  /** Of a SAMPLE that names no percentage. */
+  readonly samplePercent: number;
   /** Name of the server and source that the gateway itself stands in front of. */
   readonly homeServer: string;
   /** True when the server's address is that of the gateway's own source: only its tables can be routed. */

@@ -21,7 +21,7 @@ export async function validate(context: CommandContext, statement: ValidateMigra
       continue;
     }
     const outcome = await runValidation(context, {
-      record, percent: percentOf(record, statement.extent), askedForSample: statement.extent.type === 'sample',
+      record, percent: percentOf(context, record, statement.extent), askedForSample: statement.extent.type === 'sample',
       repair: statement.repair?.toUpperCase() as RepairStrategy | undefined, signal: context.runtime.signal,
     });
     outcomes.push([record, outcome]);
@@ -38,12 +38,12 @@ export async function validate(context: CommandContext, statement: ValidateMigra
   ], rows, notices);
 }
 
-function percentOf(record: TableRecord, extent: ValidationExtent): number {
+function percentOf(context: CommandContext, record: TableRecord, extent: ValidationExtent): number {
   switch (extent.type) {
     case 'full':
       return 100;
     case 'sample':
-      return extent.percent;
+      return extent.percent ?? context.samplePercent;
     case 'default': {
       const part = record.options['validationSample'];
       return typeof part === 'number' ? part * 100 : 100;

@@ -94,7 +94,7 @@ export const statementArbitraries: { readonly [Type in StatementType]: fc.Arbitr
   abort: fc.record({ type: of('abort'), scope }),
   validate: fc.record({
     type: of('validate'), scope, repair: fc.option(fc.constantFrom(...repairStrategies), { nil: undefined }),
-    extent: fc.oneof(fc.constant({ type: 'default' as const }), fc.constant({ type: 'full' as const }), fc.record({ type: fc.constant('sample' as const), percent: fc.double({ min: Number.MIN_VALUE, max: 100, noNaN: true }) })),
+    extent: fc.oneof(fc.constant({ type: 'default' as const }), fc.constant({ type: 'full' as const }), fc.record({ type: fc.constant('sample' as const), percent: fc.option(fc.double({ min: Number.MIN_VALUE, max: 100, noNaN: true }), { nil: undefined }) })),
   }),
   resync: fc.record({ type: of('resync'), table, where: fc.option(predicate, { nil: undefined }) }),
   complete: fc.record({ type: of('complete'), table }),

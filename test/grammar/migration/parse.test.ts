@@ -105,6 +105,11 @@ describe('values', () => {
     });
   });
 
+  test('VALIDATE with the sample of the settings', () => {
+    expect(one('VALIDATE MIGRATION ALL SAMPLE')).toEqual({ type: 'validate', scope: { type: 'all' }, extent: { type: 'sample', percent: undefined }, repair: undefined });
+    expect(one('VALIDATE MIGRATION ALL SAMPLE REPAIR SKIP')).toEqual({ type: 'validate', scope: { type: 'all' }, extent: { type: 'sample', percent: undefined }, repair: 'skip' });
+  });
+
   test('servers and user mappings', () => {
     expect(one("CREATE SERVER s FOREIGN DATA WRAPPER postgres OPTIONS (host 'h', port '6543', dbname 'd', sslmode 'verify-full')")).toEqual({
       type: 'create_server', name: 's', ifNotExists: false, wrapper: 'postgres', options: { host: 'h', port: 6543, dbname: 'd', sslmode: 'verify-full' },

@@ -1,0 +1,217 @@
+/**
+ * While the target cannot be reached, changes of every table go to the spool, and the source may forget what is durable there (RULES 8): a
+ * local database that is down for a day must not fill the disk of the one that everybody works on.
+ *
+ * States: connected → offline, from the slot's confirmed position, noted in the spool before anything is confirmed → `takeUpSpooled`, once the
+ * target answers: the shared tables become tables that apply by themselves, from where the target has them, out of logs that begin earlier.
+ */
+import * as fs from 'node:fs';
+import { MigrationError } from '../../config/migration-error.ts';
+import { BoundedQueue } from '../flow/bounded-queue.ts';
+import { Wake } from '../flow/wake.ts';
+import { connectServer } from '../postgres/connect.ts';
+import { ReplicationConnection } from '../postgres/replication-connection.ts';
+import { readSlot } from '../postgres/slot.ts';
+import { StreamRoutes } from './stream-routes.ts';
+import type { StreamState } from './stream-state.ts';
+import { moveShared, setMembership } from './target-state.ts';
+import { TransactionRouter } from './transaction-router.ts';
+
+const COPY_DATA = 0x64;
+const XLOG_DATA = 0x77;
+const KEEPALIVE = 0x6b;
+const CONFIRM_MS = 1_000;
+const PROBE_MS = 1_000;
+const PROBE_TIMEOUT_MS = 3_000;
+
+/** Whether the target lets one in. */
+export async function targetAnswers(state: StreamState): Promise<boolean> {
+  try {
+    const client = await connectServer(state.options.target, { applicationName: 'causeway probe', timeoutMs: PROBE_TIMEOUT_MS });
+    await client.end().catch(() => undefined);
+    return true;
+  } catch (error) {
+    // A refusal for another reason is for the next attempt to tell.
+    return !(error instanceof MigrationError && error.code === 'MIG001');
+  }
+}
+
+/** Between two connections: every table's log is open, and holds, or will, everything from the slot's confirmed position on. Idempotent. */
+export async function goOffline(state: StreamState): Promise<bigint> {
+  const { options, source, spool } = state;
+  const slot = await source.use((client) => readSlot(client, options.slotName));
+  if (!slot || slot.lost) throw new MigrationError('MIG020', `Replication slot ${options.slotName} does not exist any more`);
+  const isFresh = spool.offlineFrom === undefined;
+  for (const entry of state.entries.values()) {
+    entry.log?.close();
+    // What lies there is of a time before the table was shared.
+    if (entry.mode === 'shared' && isFresh) fs.rmSync(spool.tableDirectory(entry.tableId), { recursive: true, force: true });
+    if (entry.mode === 'shared') entry.mode = 'draining';
+    entry.log = state.openLog(entry);
+  }
+  if (isFresh) spool.goOffline(slot.confirmed);
+  return slot.confirmed;
+}
+
+/** Until the target answers again or the signal aborts; throws when the source is lost. */
+export class OfflineCapture {
+  readonly #state: StreamState;
+  readonly #replication: ReplicationConnection;
+  readonly #queue: BoundedQueue;
+  readonly #routes: StreamRoutes;
+  readonly #router: TransactionRouter;
+  readonly #wake = new Wake();
+  #failure: Error | undefined;
+  #isTargetBack = false;
+
+  private constructor(state: StreamState, replication: ReplicationConnection) {
+    this.#state = state;
+    this.#replication = replication;
+    this.#queue = new BoundedQueue(state.options.limits.bufferBytes, () => replication.pause(), () => replication.resume());
+    this.#routes = new StreamRoutes(state);
+    this.#router = new TransactionRouter({
+      entryOf: (relation, isNew) => this.#routes.entryOf(relation, isNew),
+      onBypass: () => undefined,
+      onFrameFull: (entry) => state.flushLog(entry),
+    }, 0n);
+  }
+
+  static async run(state: StreamState, confirmed: bigint, signal: AbortSignal): Promise<void> {
+    const replication = await ReplicationConnection.open(state.options.source);
+    const capture = new OfflineCapture(state, replication);
+    const stop = new AbortController();
+    const ended = AbortSignal.any([signal, stop.signal]);
+    const timer = setInterval(() => capture.#wake.notify(), CONFIRM_MS);
+    const abort = (): void => capture.#wake.notify();
+    signal.addEventListener('abort', abort);
+    try {
+      await capture.#checkSource();
+      await capture.#start(confirmed);
+      void capture.#probe(ended);
+      await capture.#capture(signal);
+    } finally {
+      signal.removeEventListener('abort', abort);
+      clearInterval(timer);
+      stop.abort();
+      replication.close();
+      state.flushLogs();
+      for (const entry of state.entries.values()) {
+        await entry.log?.sync().catch(() => undefined);
+        entry.log?.close();
+      }
+    }
+  }
+
+  /** What the target knows of the source cannot be asked; another cluster is not to be spooled as if it were this one. */
+  async #checkSource(): Promise<void> {
+    const { systemId, timeline } = await this.#replication.identify();
+    const known = this.#state.sourceIdentity;
+    if (known && (known.systemId !== systemId || known.timeline !== timeline)) {
+      throw new MigrationError('MIG023', undefined, { detail: `The captured server is another one than before (${systemId}, timeline ${timeline}); what that means is decided when the target can be asked.` });
+    }
+  }
+
+  async #start(confirmed: bigint): Promise<void> {
+    const { options } = this.#state;
+    this.#router.startsAt(confirmed);
+    this.#router.advance(confirmed);
+    await this.#routes.read();
+    await this.#replication.start({ slotName: options.slotName, publicationName: options.publicationName, from: confirmed }, {
+      onBlock: (block) => {
+        this.#queue.push(block);
+        this.#wake.notify();
+      },
+      onReplyRequested: () => this.#sendFeedback(),
+      onEnd: (error) => {
+        this.#failure = new MigrationError('MIG023', undefined, { detail: error.message, cause: error });
+        this.#wake.notify();
+      },
+    });
+  }
+
+  async #probe(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#state.runtime;
+    while (!signal.aborted && !this.#isTargetBack) {
+      this.#isTargetBack = await targetAnswers(this.#state);
+      await clock.sleep(PROBE_MS, signal).catch(() => undefined);
+    }
+    this.#wake.notify();
+  }
+
+  async #capture(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#state.runtime;
+    let confirmedAtMs = clock.monotonicMs();
+    while (!signal.aborted && !this.#isTargetBack) {
+      if (this.#failure) throw this.#failure;
+      this.#route();
+      if (clock.monotonicMs() - confirmedAtMs >= CONFIRM_MS) {
+        await this.#confirm();
+        confirmedAtMs = clock.monotonicMs();
+      }
+      await this.#wake.wait();
+    }
+    await this.#confirm();
+  }
+
+  /** A spool that is full leaves the rest with the source. */
+  #route(): void {
+    const state = this.#state;
+    while (!state.isSpoolFull) {
+      const block = this.#queue.shift();
+      if (!block) return;
+      for (let at = 0; at < block.length; ) {
+        const end = at + 1 + block.readUInt32BE(at + 1);
+        if (block[at] === COPY_DATA && block[at + 5] === XLOG_DATA) this.#router.take(block, at + 30, end);
+        else if (block[at] === COPY_DATA && block[at + 5] === KEEPALIVE) this.#router.advance(block.readBigUInt64BE(at + 6));
+        at = end;
+      }
+      // Markers and transaction ids are for those who look at the target.
+      if (this.#router.isBetweenTransactions) this.#router.takeUnit();
+      state.flushLogs();
+    }
+  }
+
+  async #confirm(): Promise<void> {
+    const state = this.#state;
+    const spooled = this.#router.unit.endLsn;
+    const logs = [...state.entries.values()].flatMap(({ log }) => (log ? [log] : []));
+    if (state.spoolError || logs.some((log) => log.hasPending) || spooled <= state.durable) return;
+    for (const log of logs) await log.sync();
+    state.spool.advance(spooled);
+    state.durable = spooled;
+    this.#sendFeedback();
+    const slot = await state.source.use((client) => readSlot(client, state.options.slotName));
+    state.retainedBytes = slot?.retainedBytes;
+  }
+
+  #sendFeedback(): void {
+    const { durable, runtime } = this.#state;
+    this.#replication.sendFeedback(durable, durable, runtime.clock.now(), true);
+  }
+}
+
+/**
+ * The target answers: its shared tables are from now on tables that apply by themselves, from the position that it has them at, and what the spool
+ * holds becomes theirs; one transaction, then the note in the spool goes. Idempotent; before anything streams.
+ */
+export async function takeUpSpooled(state: StreamState): Promise<void> {
+  const { options, spool, target } = state;
+  const from = spool.offlineFrom;
+  if (from === undefined) return;
+  const { name, token } = options;
+  const { durable } = spool.identity;
+  await target.use(async (client) => {
+    await client.query('BEGIN');
+    await client.query('SET LOCAL synchronous_commit = on');
+    const { rows } = await client.query<{ lsn: string }>("SELECT (lsn - '0/0'::pg_lsn)::text AS lsn FROM causeway.applied WHERE stream = $1 AND token = $2::bigint FOR UPDATE", [name, String(token)]);
+    if (!rows[0]) throw new MigrationError('MIG092');
+    const applied = BigInt(rows[0].lsn);
+    if (applied < from) throw new MigrationError('MIG021', 'The change stream has a gap: resync needed', { detail: `the target has applied less than the spool begins with: it has been restored, or lost what it had acknowledged` });
+    const { rows: shared } = await client.query<{ id: string }>("SELECT table_id AS id FROM causeway.table_applied WHERE stream = $1 AND mode = 'shared'", [name]);
+    const statements = shared.map(({ id }) => setMembership(name, id, 'private', applied, token));
+    for (const { text, values } of [...statements, moveShared(name, applied > durable ? applied : durable, token, durable)]) await client.query(text, [...(values ?? [])]);
+    await client.query('COMMIT');
+  });
+  spool.comeBack();
+  state.runtime.log.info('what was kept while the target could not be reached is applied', { stream: name });
+}
