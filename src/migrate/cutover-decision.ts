@@ -4,6 +4,7 @@
  */
 import type { TableState } from '../../catalog/table-state.ts';
 import type { ErrorCode } from '../../config/migration-error.ts';
+import { driftRemedy } from './definition-drift.ts';
 
 export interface TableFacts {
   readonly name: string;
@@ -19,6 +20,8 @@ export interface TableFacts {
   readonly validation: { readonly mode: 'full' | 'sample'; readonly passed: boolean; readonly mismatchedRows: number; readonly finishedAt: string } | undefined;
   /** Errors of the preflight of the way back (RULES 17). */
   readonly wayBackFindings: readonly string[];
+  /** What the table's definition is now, and was not when the migration began (RULES 6). */
+  readonly definitionChanges: readonly string[];
   /** Functions, triggers, rules, policies and views of the table that local does not have as the source has them. */
   readonly missingDependants: readonly MissingDependant[];
 }
@@ -71,6 +74,9 @@ function conditionsOf(table: TableFacts, words: CutoverWords): BlockingCondition
   if (table.state === 'LOCAL_ONLY') block('MIG074', 'it is LOCAL_ONLY already', 'Nothing is left to do; COMPLETE MIGRATION ends the rollback window.');
   else if (table.state !== 'CUTOVER_READY' && !(words.force && table.state === 'DUAL_WRITE')) stateCondition(table, words, block);
   else streamConditions(table, block);
+  for (const change of table.definitionChanges) {
+    block('MIG011', `its definition has changed: ${change}`, driftRemedy(table.name));
+  }
   if (!words.split) {
     for (const tie of table.tiesLeftBehind) {
       block('MIG050', `${tie.name} is tied to it (${tie.reason}) and would stay behind`, `CUTOVER GROUP OF ${table.name} moves them together; CUTOVER TABLE ${table.name} SPLIT moves it alone, and what ties them is no longer enforced.`);

@@ -2,9 +2,9 @@
 import type { TableRecord } from '../../catalog/records.ts';
 import { diffDefinitions } from '../../cdc/postgres/definition-diff.ts';
 import { findTable, introspectTable } from '../../cdc/postgres/introspect.ts';
-import { planTable } from '../../cdc/postgres/plan-table.ts';
 import { MigrationError } from '../../config/migration-error.ts';
 import type { ControlContext } from './control-context.ts';
+import { planFor } from './definition-drift.ts';
 import type { SourceFlow } from './source-flow.ts';
 import { detailsOf, displayName } from './table-details.ts';
 
@@ -12,14 +12,7 @@ import { detailsOf, displayName } from './table-details.ts';
 export async function replanTable(context: ControlContext, flow: SourceFlow, record: TableRecord): Promise<void> {
   const old = detailsOf(record);
   const definition = await flow.sourceAdmin.use((client) => introspectTable(client, record.source));
-  const columns = record.options['columns'];
-  const plan = planTable(definition, {
-    tableId: record.tableId,
-    ...(Array.isArray(columns) ? { columns: columns as string[] } : {}),
-    ...(old.plan.where === undefined ? {} : { whereClause: old.plan.where }),
-    targetSchema: old.plan.target.schema,
-    targetTable: old.plan.target.name,
-  });
+  const plan = planFor(record, definition);
   const local = await flow.localAdmin.use((client) => findTable(client, plan.target));
   if (local) {
     const differences = diffDefinitions(definition, local, { sameTable: false, target: plan.target, columns: plan.columns.map((column) => column.name) }).filter((difference) => difference.blocking);

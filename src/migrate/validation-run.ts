@@ -8,6 +8,7 @@ import { validateTable } from '../../cdc/validate/validate-table.ts';
 import type { ValidationReport } from '../../cdc/validate/validation-report.ts';
 import { MigrationError } from '../../config/migration-error.ts';
 import type { ControlContext } from './control-context.ts';
+import { assertSameDefinition } from './definition-drift.ts';
 import type { SourceFlow } from './source-flow.ts';
 import { detailsOf, displayName } from './table-details.ts';
 
@@ -38,6 +39,7 @@ export async function runValidation(context: ControlContext, request: Validation
   const { record } = request;
   assertComparable(record);
   const flow = await context.flow(record.sourceServer);
+  if (record.route.writes === 'source') await assertSameDefinition(flow, record);
   const started: ValidationRecord = {
     validationId: randomUUID(), tableId: record.tableId, mode: request.percent >= 100 ? 'full' : 'sample',
     samplePercent: request.percent >= 100 ? undefined : request.percent, passed: undefined, sourceRows: undefined, localRows: undefined,

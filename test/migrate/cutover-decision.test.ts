@@ -8,7 +8,7 @@ import { isLegalMove } from '../../catalog/table-state.ts';
 const words: CutoverWords = { force: false, split: false, noFence: false, noRollback: false };
 const ready: TableFacts = {
   name: 'public.t', state: 'CUTOVER_READY', streamMode: 'shared', lagMs: 0, maxLagMs: 5_000, pendingRereads: 0, unresolvedConflicts: 0, tiesLeftBehind: [],
-  validation: { mode: 'full', passed: true, mismatchedRows: 0, finishedAt: '2026-01-01T00:00:00.000Z' }, wayBackFindings: [], missingDependants: [],
+  validation: { mode: 'full', passed: true, mismatchedRows: 0, finishedAt: '2026-01-01T00:00:00.000Z' }, wayBackFindings: [], definitionChanges: [], missingDependants: [],
 };
 const facts = (table: Partial<TableFacts> = {}, more: Partial<CutoverFacts> = {}): CutoverFacts => ({ tables: [{ ...ready, ...table }], streamConnected: true, workers: 1, ...more });
 
@@ -25,6 +25,7 @@ describe('decideCutover', () => {
     ['unresolved conflicts', facts({ unresolvedConflicts: 1 }), 'MIG030'],
     ['tied tables left behind', facts({ tiesLeftBehind: [{ name: 'public.p', reason: 'foreign key' }] }), 'MIG050'],
     ['a way back that is not open', facts({ wayBackFindings: ['no'] }), 'MIG050'],
+    ['a changed definition', facts({ definitionChanges: ['column v is new'] }), 'MIG011'],
     ['no validation', facts({ state: 'DUAL_WRITE', validation: undefined }), 'MIG050'],
   ];
   it.each(blocks)('is stopped by %s', (_, given, code) => {
@@ -36,7 +37,7 @@ describe('decideCutover', () => {
 
   it('FORCE skips validation and nothing else', () => {
     expect(decideCutover(facts({ state: 'DUAL_WRITE', validation: undefined }), { ...words, force: true }).go).toBe(true);
-    for (const [, given] of blocks.slice(0, 7)) expect(decideCutover(given, { ...words, force: true }).go).toBe(false);
+    for (const [, given] of blocks.slice(0, 8)) expect(decideCutover(given, { ...words, force: true }).go).toBe(false);
   });
 
   it('SPLIT and NO ROLLBACK lift their own condition, and say what it costs', () => {

@@ -87,7 +87,7 @@ export async function resync(context: CommandContext, statement: ResyncMigration
   if (statement.where !== undefined) return resyncRows(context, record, statement.where);
   return forEach(context, 'RESYNC MIGRATION', [record], true, async (fresh) => {
     const flow = await context.flow(fresh.sourceServer);
-    await leaveDualWrite(context, fresh, 'PAUSED', 'RESYNC MIGRATION');
+    if (fresh.state !== 'PAUSED') await leaveDualWrite(context, fresh, 'PAUSED', 'RESYNC MIGRATION');
     await flow.forward.removeTable(fresh.tableId);
     await flow.loader.forget(fresh.tableId);
     await flow.schema.dropTable(fresh);

@@ -9,6 +9,7 @@ import { cutover } from '../cutover.ts';
 import type { SwitchReport } from '../cutover.ts';
 import { decideCutover } from '../cutover-decision.ts';
 import type { CutoverDecision, CutoverWords, MissingDependant, TableFacts } from '../cutover-decision.ts';
+import { definitionDrift } from '../definition-drift.ts';
 import { endMigration } from '../end-migration.ts';
 import { statesOf } from '../make-dependants.ts';
 import { rollback } from '../rollback.ts';
@@ -163,7 +164,8 @@ async function factsOf(context: CommandContext, record: TableRecord, moving: rea
   const validation = await context.catalog.lastValidation(record.tableId);
   const moved = (await context.catalog.tables()).filter((each) => each.state === 'LOCAL_ONLY');
   const tied = (await tiedNames(context, record)).filter((name) => !moved.some((each) => same(each.source, name)));
-  const wayBack = words.noRollback ? [] : reverseFindings(await flow.sourceAdmin.use((client) => introspectTable(client, record.source)), detailsOf(record).plan);
+  const definition = await flow.sourceAdmin.use((client) => introspectTable(client, record.source));
+  const wayBack = words.noRollback ? [] : reverseFindings(definition, detailsOf(record).plan);
   return {
     name: displayName(record.source),
     state: record.state,
@@ -174,6 +176,7 @@ async function factsOf(context: CommandContext, record: TableRecord, moving: rea
     unresolvedConflicts: (await context.catalog.conflictCounts(record.tableId)).unresolved,
     tiesLeftBehind: tied.filter((name) => !moving.some((each) => same(each.source, name))).map((name) => ({ name: displayName(name), reason: 'a key, trigger, rule, sequence or partition' })),
     validation: validation?.finishedAt === undefined ? undefined : { mode: validation.mode, passed: validation.passed === true, mismatchedRows: validation.mismatchedRows, finishedAt: validation.finishedAt },
+    definitionChanges: record.route.writes === 'source' ? await definitionDrift(flow, record, definition) : [],
     missingDependants: missingOf(dependants, record),
     wayBackFindings: wayBack.map((finding) => `${finding.subject} ${finding.message}`),
   };
