@@ -77,6 +77,12 @@ export class Spool {
     this.#save();
   }
 
+  /** Its stream begins from nothing: positions of the life before mean nothing to the next. */
+  reset(): void {
+    this.#identity = { id: randomUUID(), durable: 0n };
+    this.#save();
+  }
+
   tableDirectory(tableId: string): string {
     return path.join(this.directory, `t-${Buffer.from(tableId).toString('hex')}`);
   }

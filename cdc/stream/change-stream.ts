@@ -123,7 +123,9 @@ class PostgresStream implements PostgresChangeStream {
         const error = thrown instanceof Error ? thrown : new Error(String(thrown));
         this.#state.lastError = error;
         if (await this.#connection.exclusively(() => ejectTable(this.#state, error))) continue;
-        if (!(await this.#captureOffline(signal))) throw error;
+        if (await this.#captureOffline(signal)) continue;
+        if (error instanceof MigrationError && !error.retryable) this.#state.markers.fail(error);
+        throw error;
       }
     }
   }

@@ -68,6 +68,11 @@ export class MarkerWatch {
     }
   }
 
+  /** The stream has stopped for good: no marker comes out of it any more. */
+  fail(error: Error): void {
+    for (const waiter of [...this.#waiters]) waiter.reject(error);
+  }
+
   #whatIsMissing(waiter: Waiter): string {
     const lsn = this.#seen.get(waiter.token);
     if (lsn === undefined) return 'The marker has not come out of the stream.';

@@ -154,7 +154,7 @@ export class StreamState {
 
   /** Nothing of it is left on either server. */
   forget(): void {
-    this.spool.comeBack();
+    this.spool.reset();
     this.entries.clear();
     this.strangers.clear();
     this.visible = 0n;

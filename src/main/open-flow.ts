@@ -8,6 +8,7 @@ import type { ServerAddress } from '../../cdc/postgres/server-address.ts';
 import { createPostgresLoader } from '../../cdc/snapshot/copy-table.ts';
 import { createChangeStream } from '../../cdc/stream/change-stream.ts';
 import type { ChangeStreamOptions, RestoredTable } from '../../cdc/stream/options.ts';
+import type { MigrationError } from '../../config/migration-error.ts';
 import type { Runtime } from '../../config/runtime.ts';
 import { quoteTableName } from '../../grammar/names.ts';
 import type { TableName } from '../../grammar/names.ts';
@@ -44,7 +45,10 @@ export async function openFlow(runtime: Runtime, handed: ProcessSettings, catalo
   // Once made, its slot must be read until it is dropped, or local keeps its WAL for it.
   const reverseSetting = `reverse stream of ${serverName}`;
   const hasReverse = (await catalog.setting(reverseSetting)) === 'made';
-  const [forwardRunner, reverseRunner] = [new StreamRunner(runtime, forward), new StreamRunner(runtime, reverse)];
+  const [forwardRunner, reverseRunner] = [
+    new StreamRunner(runtime, forward, (error) => void noteStopped(runtime, catalog, serverName, 'source', error)),
+    new StreamRunner(runtime, reverse, (error) => void noteStopped(runtime, catalog, serverName, 'local', error)),
+  ];
   const runReverse = async (): Promise<void> => {
     await catalog.putSetting(reverseSetting, 'made');
     reverseRunner.start();
@@ -62,7 +66,7 @@ export async function openFlow(runtime: Runtime, handed: ProcessSettings, catalo
     await Promise.all([forwardRunner.end(), reverseRunner.end()]);
     await catalog.putSetting(reverseSetting, 'dropped');
   };
-  const flow = new SourceFlow(runtime, { noteStrategy, serverName, source, local, forward, reverse, loader, catalog, token, switches: { runForward, runReverse, endStreams } });
+  const flow = new SourceFlow(runtime, { noteStrategy, serverName, source, local, forward, reverse, loader, catalog, token, switches: { runForward, runReverse, endStreams, forwardFailure: () => forwardRunner.failure, endForward: () => forwardRunner.end() } });
   await flow.prepare();
   if (tables.length > 0) await flow.streams.runForward();
   if (hasReverse) {
@@ -70,6 +74,14 @@ export async function openFlow(runtime: Runtime, handed: ProcessSettings, catalo
     await runReverse();
   }
   return flow;
+}
+
+/** Every table that the stream carried has the cause among its errors. */
+async function noteStopped(runtime: Runtime, catalog: Catalog, serverName: string, writes: 'source' | 'local', { code, message, detail }: MigrationError): Promise<void> {
+  const records = (await catalog.tables()).filter((record) => record.sourceServer === serverName && record.completedAt === undefined && record.route.writes === writes);
+  await catalog
+    .insertErrors(records.map(({ tableId }) => ({ tableId, code, message: writes === 'local' ? `the way back is lost: ${message}` : message, sourceError: detail })))
+    .catch((error: unknown) => runtime.log.error('the end of a stream could not be noted', { error: String(error) }));
 }
 
 /** Slots and publications carry the catalog's own mark, so that two installations never share one. */

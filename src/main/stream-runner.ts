@@ -1,17 +1,26 @@
 /** Runs a change stream from when the first table needs it until none does any more. */
 import type { ChangeStream } from '../../cdc/ports.ts';
 import { runLoop } from '../../cdc/flow/run-loop.ts';
+import type { MigrationError } from '../../config/migration-error.ts';
 import type { Runtime } from '../../config/runtime.ts';
 import { toMigrationError } from '../migrate/trouble.ts';
 
 export class StreamRunner {
   readonly #runtime: Runtime;
   readonly #stream: ChangeStream;
+  readonly #onStopped: (error: MigrationError) => void;
+  #failure: MigrationError | undefined;
   #running: { readonly stop: AbortController; readonly ended: Promise<void> } | undefined;
 
-  constructor(runtime: Runtime, stream: ChangeStream) {
+  constructor(runtime: Runtime, stream: ChangeStream, onStopped: (error: MigrationError) => void) {
     this.#runtime = runtime;
     this.#stream = stream;
+    this.#onStopped = onStopped;
+  }
+
+  /** Why it has stopped for good: a gap, another owner. Only `end` helps. */
+  get failure(): MigrationError | undefined {
+    return this.#failure;
   }
 
   /** Returns false when it was running already. */
@@ -27,6 +36,7 @@ export class StreamRunner {
     this.#running?.stop.abort();
     await this.#running?.ended;
     this.#running = undefined;
+    this.#failure = undefined;
     await this.#stream.drop();
   }
 
@@ -37,8 +47,10 @@ export class StreamRunner {
       // Clients wait for this stream: a server that is back is noticed soon.
       await runLoop(this.#runtime, this.#stream.name, (aborted) => this.#stream.run(aborted), signal, { limitMs: 2_000 });
     } catch (error) {
-      const { message, detail, hint } = toMigrationError(error);
+      this.#failure = toMigrationError(error);
+      const { message, detail, hint } = this.#failure;
       log.error('a change stream has stopped', { stream: this.#stream.name, error: message, detail, hint });
+      this.#onStopped(this.#failure);
     }
   }
 }

@@ -136,6 +136,13 @@ export class SourceFlow {
     await this.forward.openInterval(record.tableId, from);
   }
 
+  /** The forward stream has begun anew: a table that local is the authority for is in step with it, and a rollback opens its next interval. */
+  async followAgain(record: TableRecord): Promise<void> {
+    await this.forward.addTable(detailsOf(record).plan);
+    await this.applyIntervals(record.tableId, await this.#catalog.intervals(record.tableId));
+    await this.forward.startDraining(record.tableId);
+  }
+
   /** Tells the streams what the catalog says of who was the authority when (RULES 11). Idempotent. */
   async applyIntervals(tableId: string, intervals: readonly AuthorityInterval[]): Promise<void> {
     for (const interval of intervals) {

@@ -22,6 +22,8 @@ export interface TableDetails {
   readonly noFence?: boolean;
   /** Set when the migration is ending: whether the table on local goes with it. */
   readonly dropLocal?: boolean;
+  /** Changes of the source are lost to it: RESUME would go on with a gap. */
+  readonly needsResync?: boolean;
   /** Last cutover or rollback: what SHOW MIGRATION STATUS FOR TABLE tells of it. */
   readonly lastSwitch?: { readonly direction: 'cutover' | 'rollback'; readonly at: string; readonly pauseMs: number; readonly steps: Readonly<Record<string, number>> };
 }

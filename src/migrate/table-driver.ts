@@ -51,6 +51,7 @@ export async function driveTable(context: ControlContext, tableId: string, hooks
 }
 
 async function turn(context: ControlContext, record: TableRecord, hooks: DriverHooks, signal: AbortSignal): Promise<Next> {
+  if (needsForward.has(record.state)) assertStreaming(await context.flow(record.sourceServer));
   switch (record.state) {
     case 'NOT_STARTED':
     case 'PAUSED':
@@ -69,6 +70,14 @@ async function turn(context: ControlContext, record: TableRecord, hooks: DriverH
     default:
       return record.state satisfies never;
   }
+}
+
+const needsForward: ReadonlySet<string> = new Set(['BULK_LOADING', 'SYNCHRONIZING', 'DUAL_WRITE', 'CUTOVER_READY']);
+
+/** Throws what the forward stream has stopped for: nothing of the source comes any more, and what came between is lost. */
+function assertStreaming(flow: SourceFlow): void {
+  const { forwardFailure } = flow.streams;
+  if (forwardFailure) throw forwardFailure;
 }
 
 /** Loads at most `max_concurrent_migrations` tables at once; the others wait their turn in BULK_LOADING. */
@@ -173,6 +182,7 @@ async function untilShared(context: ControlContext, flow: SourceFlow, tableId: s
   for (;;) {
     const status = flow.forward.status(tableId);
     if (status?.mode === 'failed') throw status.error ?? new MigrationError('MIG090');
+    assertStreaming(flow);
     if (status?.mode === 'shared' && status.pendingRereads === 0 && status.lagMs < context.limits.maxLagMs && flow.localTrouble() === undefined) return;
     await context.runtime.clock.sleep(50, signal);
   }
@@ -209,11 +219,15 @@ async function noteError(context: ControlContext, record: TableRecord, error: Mi
   await catalog.setProgress([{ tableId: record.tableId, lastError: error.message }]);
 }
 
+/** After these only RESYNC brings the table back. */
+const lostChanges: ReadonlySet<string> = new Set(['MIG020', 'MIG021']);
+
 async function toError(context: ControlContext, record: TableRecord, error: MigrationError): Promise<void> {
   const { catalog, runtime, publisher } = context;
   runtime.log.error(`${displayName(record.source)} needs an operator`, { code: error.code, detail: error.detail, hint: error.hint });
   const fresh = await catalog.table(record.tableId);
   if (!fresh) return;
+  if (lostChanges.has(error.code)) await catalog.changeTable(fresh.tableId, { details: { ...fresh.details, needsResync: true } });
   if (fresh.route.writes === 'source' && !isLocalTrouble(error)) await leaveDualWrite(context, fresh, 'ERROR', error.code, error.message);
   else await catalog.moveState(fresh.tableId, fresh.state, 'ERROR', { trigger: error.code, error: error.message });
   await publisher.publish();

@@ -5,7 +5,8 @@ import type { AbortMigration, CompleteMigration, PauseMigration, ResumeMigration
 import { leaveDualWrite } from '../dual-write.ts';
 import { endMigration } from '../end-migration.ts';
 import { replanTable } from '../replan.ts';
-import { displayName } from '../table-details.ts';
+import type { SourceFlow } from '../source-flow.ts';
+import { detailsOf, displayName } from '../table-details.ts';
 import { done, table } from './answer.ts';
 import type { SuccessfulAnswer } from './answer.ts';
 import { findRecord, recordsOf } from './command-context.ts';
@@ -56,6 +57,9 @@ export async function resume(context: CommandContext, statement: ResumeMigration
   const records = await recordsOf(context, statement.scope);
   return forEach(context, 'RESUME MIGRATION', records, statement.scope.type === 'table', async (record) => {
     if (record.state !== 'PAUSED' && record.state !== 'ERROR') throw new MigrationError('MIG074', `${displayName(record.source)} is ${record.state}: there is nothing to resume`);
+    if (detailsOf(record).needsResync === true) {
+      throw new MigrationError('MIG021', `${displayName(record.source)} has lost changes of the source`, { detail: 'Going on would leave a gap.', hint: `RESYNC MIGRATION FOR TABLE ${displayName(record.source)}; copies it again.` });
+    }
     const { catalog } = context;
     const flow = await context.flow(record.sourceServer);
     if (statement.acceptDdl) await replanTable(context, flow, record);
@@ -87,13 +91,37 @@ export async function resync(context: CommandContext, statement: ResyncMigration
   if (statement.where !== undefined) return resyncRows(context, record, statement.where);
   return forEach(context, 'RESYNC MIGRATION', [record], true, async (fresh) => {
     const flow = await context.flow(fresh.sourceServer);
+    if (flow.streams.forwardFailure) await beginStreamAnew(context, flow, fresh);
     if (fresh.state !== 'PAUSED') await leaveDualWrite(context, fresh, 'PAUSED', 'RESYNC MIGRATION');
     await flow.forward.removeTable(fresh.tableId);
     await flow.loader.forget(fresh.tableId);
     await flow.schema.dropTable(fresh);
     await replanTable(context, flow, fresh);
+    const planned = (await context.catalog.table(fresh.tableId)) ?? fresh;
+    await context.catalog.changeTable(fresh.tableId, { details: { ...planned.details, needsResync: false } });
     await context.catalog.moveState(fresh.tableId, 'PAUSED', 'BULK_LOADING', { trigger: 'RESYNC MIGRATION', route: { ddlBlocked: true, writesBlocked: fresh.options['bulkLoadWrites'] === 'block' } });
     await context.publisher.publish();
+  });
+}
+
+/**
+ * The forward stream has stopped for good. Every other table that it carried has lost changes as this one has, and says so until it is
+ * resynced; those that local is the authority for have lost none, for nobody but the reverse stream writes them on the source.
+ */
+async function beginStreamAnew(context: CommandContext, flow: SourceFlow, asked: TableRecord): Promise<void> {
+  const { catalog } = context;
+  const cause = flow.streams.forwardFailure;
+  const others = (await catalog.tables()).filter((record) => record.sourceServer === asked.sourceServer && record.tableId !== asked.tableId && record.completedAt === undefined);
+  const behind = others.filter((record) => record.route.writes === 'source' && record.state !== 'NOT_STARTED' && record.state !== 'ROLLBACK');
+  await context.work.alone(behind.map(({ tableId }) => tableId), 'RESYNC MIGRATION', async () => {
+    for (const { tableId } of behind) {
+      const fresh = await catalog.table(tableId);
+      if (!fresh) continue;
+      await catalog.changeTable(tableId, { details: { ...fresh.details, needsResync: true } });
+      if (fresh.state !== 'ERROR' && fresh.state !== 'PAUSED') await leaveDualWrite(context, { ...fresh, details: { ...fresh.details, needsResync: true } }, 'ERROR', cause?.code ?? 'MIG021', cause?.message);
+    }
+    await flow.streams.restartForward();
+    for (const record of others.filter(({ route, details }) => route.writes === 'local' && details['noRollback'] !== true)) await flow.followAgain(record);
   });
 }
 
