@@ -28,6 +28,8 @@ export class StreamState {
   /** What listeners have been told is visible: behind `visible` while a table that is read on the target lags. */
   #told = 0n;
   #untold: number[] = [];
+  /** Served and not shared: few, of perhaps many tables. */
+  #behind: readonly TableEntry[] = [];
   /** What the target's row says: where a restart would begin. */
   resume = 0n;
   durable = 0n;
@@ -69,6 +71,7 @@ export class StreamState {
 
   /** Called whenever something has become visible, or a table's mode or service has changed. */
   check(): void {
+    this.#behind = [...this.entries.values()].filter((entry) => entry.isServed && entry.mode !== 'shared');
     this.markers.check();
     this.#announce();
   }
@@ -82,7 +85,8 @@ export class StreamState {
     for (const id of transactionIds) this.#untold.push(id);
     // Who waits for one that is not told asks by position after a while.
     if (this.#untold.length > MAX_UNTOLD) this.#untold.splice(0, this.#untold.length - MAX_UNTOLD / 2);
-    this.check();
+    this.markers.check();
+    this.#announce();
   }
 
   /** A connection has begun: the target shows the shared tables up to `applied`, and those that apply by themselves up to their own. */
@@ -91,7 +95,8 @@ export class StreamState {
     this.visible = applied;
     this.#untold = [];
     this.#told = applied;
-    for (const entry of this.entries.values()) if (this.#lags(entry) && entry.applied < this.#told) this.#told = entry.applied;
+    this.#behind = [...this.entries.values()].filter((entry) => entry.isServed && entry.mode !== 'shared');
+    for (const entry of this.#behind) if (this.#lags(entry) && entry.applied < this.#told) this.#told = entry.applied;
     // Said even when nothing moves: who was told otherwise, by an earlier process perhaps, knows from here on what is true.
     this.tell({ position: { type: 'postgresql_lsn', lsn: this.#told }, transactionIds: [], isReset: true });
   }
@@ -103,7 +108,7 @@ export class StreamState {
 
   #announce(): void {
     if (this.visible <= this.#told && this.#untold.length === 0) return;
-    for (const entry of this.entries.values()) if (this.#lags(entry)) return;
+    for (const entry of this.#behind) if (this.#lags(entry)) return;
     if (this.visible > this.#told) this.#told = this.visible;
     const transactionIds = this.#untold;
     this.#untold = [];

@@ -222,6 +222,7 @@ export class TableDrains {
     entry.spooledChanges = 0;
     entry.drainedChanges = 0;
     entry.mode = 'spooling';
+    state.check();
     this.#context.router.forgetRoutes();
   }
 }
