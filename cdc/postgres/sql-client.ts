@@ -14,6 +14,8 @@ export class SqlClient {
   readonly #applicationName: string;
   readonly #setup: string | undefined;
   #client: Promise<pg.Client> | undefined;
+  /** Connections that the server has ended: the next question opens another one rather than fail. */
+  readonly #ended = new WeakSet<pg.Client>();
   #tail: Promise<unknown> = Promise.resolve();
 
   constructor(address: ServerAddress, applicationName: string, setup?: string) {
@@ -49,11 +51,15 @@ export class SqlClient {
 
   async #connected(): Promise<pg.Client> {
     this.#client ??= connectText(this.#address, this.#applicationName).then(async (client) => {
+      for (const event of ['error', 'end'] as const) client.once(event, () => this.#ended.add(client));
       if (this.#setup !== undefined) await client.query(this.#setup);
       return client;
     });
     try {
-      return await this.#client;
+      const client = await this.#client;
+      if (!this.#ended.has(client)) return client;
+      await this.close();
+      return await this.#connected();
     } catch (error) {
       this.#client = undefined;
       throw error;
