@@ -151,7 +151,11 @@ class PostgresStream implements PostgresChangeStream {
     const state = this.#state;
     const { clock, log } = this.#runtime;
     // Without a connection before, nobody can say that this is the cluster that was captured.
-    if (!state.sourceIdentity || state.entries.size === 0 || (await targetAnswers(state))) return false;
+    if (!state.sourceIdentity || state.entries.size === 0) return false;
+    if (await targetAnswers(state)) {
+      this.#targetLostAtMs = undefined;
+      return false;
+    }
     this.#targetLostAtMs ??= clock.monotonicMs();
     if (clock.monotonicMs() - this.#targetLostAtMs < (this.#options.offlineAfterMs ?? OFFLINE_AFTER_MS)) return false;
     const confirmed = await this.#connection.exclusively(() => goOffline(state));

@@ -213,5 +213,5 @@ export async function takeUpSpooled(state: StreamState): Promise<void> {
     await client.query('COMMIT');
   });
   spool.comeBack();
-  state.runtime.log.info('what was kept while the target could not be reached is applied', { stream: name });
+  state.runtime.log.info('the target can be reached again: what the spool kept for it is being applied', { stream: name });
 }

@@ -18,14 +18,15 @@ export class StreamRunner {
     this.#onStopped = onStopped;
   }
 
-  /** Why it has stopped for good: a gap, another owner. Only `end` helps. */
+  /** Why it has stopped for good: a gap, another owner, a missing privilege. Over a gap only `end` helps; else `start`, once the cause is removed. */
   get failure(): MigrationError | undefined {
     return this.#failure;
   }
 
-  /** Returns false when it was running already. */
+  /** Returns false when it is running already. */
   start(): boolean {
-    if (this.#running) return false;
+    if (this.#running && !this.#failure) return false;
+    this.#failure = undefined;
     const stop = new AbortController();
     this.#running = { stop, ended: this.#run(AbortSignal.any([stop.signal, this.#runtime.signal])) };
     return true;

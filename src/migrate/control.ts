@@ -242,7 +242,9 @@ export class Control {
       else if (state !== 'ROLLBACK') this.work.start(tableId);
     }
     this.#isRecovered = open === 0;
-    for (const flow of await this.#openFlows()) await flow.streams.endUnused();
+    for (const flow of await this.#openFlows()) {
+      await flow.streams.endUnused().catch((error: unknown) => this.#runtime.log.warn('slots and publications that no table needs any more could not be dropped yet', { server: flow.serverName, error: String(error) }));
+    }
   }
 
   async #lookForViews(): Promise<void> {

@@ -6,10 +6,12 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { Stack } from './support/stack.ts';
 
+const BEFORE_CAPTURE = 'load.after_create_table';
 let stack: Stack;
 
 beforeAll(async () => {
   stack = await Stack.start({
+    faultPoints: [BEFORE_CAPTURE],
     sourceSql: ['note', 'other', 'moved'].map((name) => `CREATE TABLE ${name} (id int PRIMARY KEY, line text NOT NULL); INSERT INTO ${name} SELECT g, 'line ' || g FROM generate_series(1, 50) g;`).join(' ')
       + ' GRANT SELECT, INSERT, UPDATE, DELETE ON note, other, moved TO app',
   });
@@ -29,9 +31,25 @@ async function dropSlot(): Promise<void> {
 
 const states = async (): Promise<Record<string, string>> => Object.fromEntries((await stack.status()).map(({ Table, State }) => [Table, State]));
 
+it('that could not be made is tried again by RESUME, once its cause is gone', { timeout: 90_000 }, async () => {
+  const source = await stack.direct('source');
+  // Free when START looks, taken when the slot is made.
+  stack.faults.arm(BEFORE_CAPTURE);
+  await stack.command('START MIGRATION FOR TABLE note FROM legacy OPTIONS (copy_grants TRUE)');
+  await stack.faults.reached(BEFORE_CAPTURE, 30_000);
+  await source.query("SELECT pg_create_physical_replication_slot('in_the_way_' || g) FROM generate_series(1, current_setting('max_replication_slots')::int) g");
+  stack.faults.release(BEFORE_CAPTURE);
+  await expect.poll(states, { timeout: 30_000 }).toEqual({ 'public.note': 'ERROR' });
+  expect(JSON.stringify(await stack.command('SHOW MIGRATION ERRORS'))).toContain('MIG005');
+  await source.query("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name LIKE 'in_the_way_%'");
+  await stack.command('RESUME MIGRATION FOR TABLE note');
+  await stack.waitState(['DUAL_WRITE']);
+});
+
 it('is an error of its tables until they are resynced', { timeout: 150_000 }, async () => {
   const app = await stack.connect('app');
-  await stack.migrate('public');
+  for (const name of ['other', 'moved']) await stack.insist(`START MIGRATION FOR TABLE ${name} FROM legacy OPTIONS (copy_grants TRUE)`);
+  await stack.makeReady('public');
   await stack.command('CUTOVER TABLE moved');
   await dropSlot();
   await app.query("INSERT INTO note VALUES (1000, 'in the gap')");

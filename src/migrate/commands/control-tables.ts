@@ -62,6 +62,8 @@ export async function resume(context: CommandContext, statement: ResumeMigration
     }
     const { catalog } = context;
     const flow = await context.flow(record.sourceServer);
+    // The cause for which the stream stopped may be gone; one that is not stops it again.
+    if (record.route.writes === 'source') await flow.streams.runForward();
     if (statement.acceptDdl) await replanTable(context, flow, record);
     if (statement.skipRow) await flow.forward.skipFailedChange(record.tableId);
     const fresh = (await catalog.table(record.tableId)) ?? record;
