@@ -65,6 +65,8 @@ async function copyOnce(worker: ChunkWorker, chunk: Chunk, inFlight: InFlight, i
 
 async function land(worker: ChunkWorker, chunk: Chunk, inFlight: InFlight): Promise<Landed> {
   const { reader, writer, format, plan } = worker;
+  // The end of a binary COPY comes as a message of its own, which is counted as a row.
+  if (format === 'binary') inFlight.rows = -1;
   const copied = await copyThrough(reader, copyOutSql(plan, chunk, format), writer.connection, writer.copyInSql(format), flowOf(worker, inFlight));
   await writer.merge();
   return { ...copied, errors: [] };

@@ -71,7 +71,7 @@ export class LoadTally {
     let rows = this.#rows;
     let bytes = this.#bytes;
     for (const inFlight of this.#inFlight) {
-      rows += inFlight.rows;
+      rows += Math.max(0, inFlight.rows);
       bytes += inFlight.bytes;
     }
     return { rowsTotal: Math.max(this.rowsTotal, rows), rowsLoaded: rows, bytesLoaded: bytes };
