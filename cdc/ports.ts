@@ -92,6 +92,8 @@ export interface TableStreamStatus {
   readonly lagMs: number;
   /** Rows that still have to be read again (RULES 1). */
   readonly pendingRereads: number;
+  /** Rows of the target that won a conflict and still have to be written to the source (RULES 25). */
+  readonly pendingWritebacks: number;
   /** True once the stream has passed the consistency point (RULES 3). */
   readonly error: Error | undefined;
 }

@@ -12,6 +12,7 @@ import type { ApplyConnection, Statement } from './apply-connection.ts';
 import { UnexpectedCount, remedyOf } from './apply-error.ts';
 import type { ChangeRecord } from './change-record.ts';
 import { keyJson, oldRow, rowImage } from './change-record.ts';
+import { keepsTarget } from './conflict.ts';
 import type { Conflict, ConflictStrategy } from './conflict.ts';
 import { fold } from './fold.ts';
 import type { Step } from './fold.ts';
@@ -187,12 +188,17 @@ export class Applier {
       const plain = this.#stepRun(unit);
       const changedAtMs = unit.records[0]?.transaction.committedAtMs ?? 0;
       const context = { connection: this.#connection, strategyOf: this.#options.strategyOf, report: (conflict: Conflict) => this.#conflicts.push(conflict), run: plain, lsn: unit.lsn, changedAtMs };
-      const run: StepRun = { ...plain, lookFirst: (step) => resolveConflicts(context, step) };
+      const run: StepRun = { ...plain, lookFirst: (step) => resolveConflicts(context, step), isOneByOne: unit.records.some((record) => this.#mayKeep(record)) };
       await this.#replay.run(unit.records, unit.endsTransaction, run);
     } catch (error) {
       await this.#undo(isFirst);
       throw error;
     }
+  }
+
+  #mayKeep(record: ChangeRecord): boolean {
+    const tables = record.op === 'truncate' ? record.tables : [record.table];
+    return tables.some(({ plan }) => keepsTarget(this.#options.strategyOf(plan.tableId)));
   }
 
   /** Back to where the unit began; a unit that is the transaction's first takes the transaction with it. */

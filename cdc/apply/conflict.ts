@@ -1,4 +1,8 @@
-/** Conflicts: a row of the target was changed by something other than the stream (RULES 25, specification §6.2). */
+/**
+ * Conflicts: a row of the target was changed by something other than the stream (RULES 25, specification §6.2). They show as rows that
+ * should not be there, or should. A row that the target lacks has no value that could win: whatever the strategy, no row of the source
+ * is deleted for a conflict.
+ */
 import type { Position } from '../change.ts';
 
 export type ConflictStrategy =
@@ -7,12 +11,17 @@ export type ConflictStrategy =
   /** The row whose value in `column` is larger wins; the source when they are equal or one is missing. */
   | { readonly kind: 'timestamp_wins'; readonly column: string }
   | { readonly kind: 'fail' }
-  /** A function of the target, `f(local tbl, remote tbl) RETURNS tbl`; written as it can be called. */
+  /** A function of the target, `f(local jsonb, source jsonb) RETURNS jsonb`; written as it can be called. */
   | { readonly kind: 'custom_merge'; readonly function: string };
+
+/** Whether a row of the target may stand, or a part of it. */
+export function keepsTarget({ kind }: ConflictStrategy): boolean {
+  return kind === 'target_wins' || kind === 'timestamp_wins' || kind === 'custom_merge';
+}
 
 export type ConflictKind = 'insert_exists' | 'update_missing' | 'delete_missing';
 
-type RowImage = Readonly<Record<string, string | null>>;
+export type RowImage = Readonly<Record<string, string | null>>;
 
 export interface Conflict {
   readonly tableId: string;
@@ -27,6 +36,8 @@ export interface Conflict {
   /** Which row stands now. `reread`: the source's row is read again. */
   readonly outcome: 'source' | 'target' | 'merged' | 'reread';
   readonly position: Position;
+  /** What a merge gave. */
+  readonly merged?: RowImage | undefined;
   /** Of the source's transaction, ms since 1970. */
   readonly changedAtMs: number;
 }

@@ -73,7 +73,7 @@ export class Replay {
       if (lastIsWhole) await this.#insertParked(run);
       return;
     }
-    if (!this.hasParked && (await this.#tryAsSets(transactions.flat(), run))) return;
+    if (!this.hasParked && run.isOneByOne !== true && (await this.#tryAsSets(transactions.flat(), run))) return;
     const middle = transactions.length >> 1;
     await this.#transactions(transactions.slice(0, middle), true, run);
     await this.#transactions(transactions.slice(middle), lastIsWhole, run);
@@ -83,7 +83,7 @@ export class Replay {
     const [first] = records;
     if (!first) return;
     if (records.length === 1) return this.#one(first, run);
-    if (!records.some((record) => this.#touchesParked(record)) && (await this.#tryAsSets(records, run))) return;
+    if (run.isOneByOne !== true && !records.some((record) => this.#touchesParked(record)) && (await this.#tryAsSets(records, run))) return;
     const middle = records.length >> 1;
     await this.#records(records.slice(0, middle), run);
     await this.#records(records.slice(middle), run);

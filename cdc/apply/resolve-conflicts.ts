@@ -4,10 +4,11 @@ import type { TextValue } from '../change.ts';
 import { readTuple, writeTuple } from '../postgres/pgoutput.ts';
 import type { ApplyConnection } from './apply-connection.ts';
 import { keyJson, rowImage } from './change-record.ts';
-import type { Conflict, ConflictKind, ConflictStrategy } from './conflict.ts';
+import type { Conflict, ConflictKind, ConflictStrategy, RowImage } from './conflict.ts';
 import type { SetStep } from './fold.ts';
 import { encodeRows } from './row-set.ts';
 import type { RowRef } from './row-set.ts';
+import { mergeRows } from './merge-rows.ts';
 import { missingOrdinals, noteReread } from './run-steps.ts';
 import type { StepRun } from './run-steps.ts';
 import type { TableBinding } from './table-binding.ts';
@@ -22,6 +23,12 @@ export interface ConflictContext {
 }
 
 type Decision = { readonly outcome: Conflict['outcome']; readonly row: RowRef | undefined };
+
+interface Winner {
+  readonly key: string;
+  readonly local: RowImage;
+  readonly remote: RowImage;
+}
 
 /** The step without what the target is to keep; everything left may be written over whatever is there. */
 export async function resolveConflicts(context: ConflictContext, step: SetStep): Promise<SetStep> {
@@ -43,6 +50,7 @@ async function splitMissing(context: ConflictContext, step: SetStep): Promise<{ 
   const absent = new Set(await missingOrdinals(context.connection, step.table, step.updates));
   const kept: RowRef[] = [];
   const written: RowRef[] = [];
+  const winners: Winner[] = [];
   for (const [index, row] of step.updates.entries()) {
     if (!absent.has(index + 1)) {
       kept.push(row);
@@ -51,7 +59,9 @@ async function splitMissing(context: ConflictContext, step: SetStep): Promise<{ 
     const decision = await decide(context, step.table, undefined, row);
     report(context, step.table, 'update_missing', row, undefined, decision);
     if (decision.row) written.push(decision.row);
+    winners.push(...winnerOf(step.table, undefined, row, decision));
   }
+  await noteWinners(context.connection, step.table, winners);
   return { kept, written };
 }
 
@@ -63,9 +73,8 @@ async function withoutMissing(context: ConflictContext, table: TableBinding, row
     if (!row) continue;
     const strategy = context.strategyOf(table.plan.tableId);
     if (strategy.kind === 'fail') throw unresolved(table, row);
-    const isKept = strategy.kind === 'target_wins';
-    report(context, table, 'update_missing', row, undefined, { outcome: isKept ? 'target' : 'reread', row: undefined });
-    if (!isKept) again.push(row);
+    report(context, table, 'update_missing', row, undefined, { outcome: 'reread', row: undefined });
+    again.push(row);
   }
   await noteReread(context.connection, table, again, context.run);
   return rows.filter((_, index) => !absent.has(index + 1));
@@ -75,6 +84,7 @@ async function decideExisting(context: ConflictContext, table: TableBinding, row
   const local = await fetchRows(context.connection, table, rows);
   const free: RowRef[] = [];
   const written: RowRef[] = [];
+  const winners: Winner[] = [];
   for (const [index, row] of rows.entries()) {
     const existing = local.get(index + 1);
     if (!existing) {
@@ -85,12 +95,30 @@ async function decideExisting(context: ConflictContext, table: TableBinding, row
     const decision = await decide(context, table, existing, row);
     report(context, table, 'insert_exists', row, existing, decision);
     if (decision.row) written.push(decision.row);
+    winners.push(...winnerOf(table, existing, row, decision));
   }
+  await noteWinners(context.connection, table, winners);
   return { free, written };
 }
 
+/** What stands on the target instead of the source's row, if it is another one. */
+function winnerOf(table: TableBinding, existing: RowRef | undefined, remote: RowRef, { outcome, row }: Decision): Winner[] {
+  const local = outcome === 'merged' ? row : outcome === 'target' ? existing : undefined;
+  return local && !isSame(table, local, remote) ? [{ key: keyJson(table, remote), local: rowImage(table, local), remote: rowImage(table, remote) }] : [];
+}
+
+/** To be written to the source once this is committed. A later conflict of the same row takes the place of the earlier one. */
+async function noteWinners(connection: ApplyConnection, table: TableBinding, winners: readonly Winner[]): Promise<void> {
+  if (winners.length === 0) return;
+  await connection.send({
+    text: `INSERT INTO causeway.writeback (table_id, key_json, local_row, remote_row) SELECT $1, k, l, r FROM unnest($2::text[], $3::text[], $4::text[]) AS u(k, l, r)
+           ON CONFLICT (table_id, key_json) DO UPDATE SET local_row = EXCLUDED.local_row, remote_row = EXCLUDED.remote_row, noted_at = now()`,
+    values: [table.plan.tableId, winners.map(({ key }) => key), winners.map(({ local }) => JSON.stringify(local)), winners.map(({ remote }) => JSON.stringify(remote))],
+  });
+}
+
 /** The target's rows by ordinal (1-based), in the form of the relation's tuples; values that are not carried are left out. */
-export async function fetchRows(connection: ApplyConnection, table: TableBinding, rows: readonly RowRef[]): Promise<Map<number, RowRef>> {
+export async function fetchRows(connection: Pick<ApplyConnection, 'rows'>, table: TableBinding, rows: readonly RowRef[]): Promise<Map<number, RowRef>> {
   if (rows.length === 0) return new Map();
   const { fetch } = table.statements;
   const found = await connection.rows({ text: fetch.text, values: encodeRows(rows, fetch.columns.map((column) => column.at)) });
@@ -115,11 +143,11 @@ async function decide(context: ConflictContext, table: TableBinding, local: RowR
     case 'source_wins':
       return { outcome: 'source', row: remote };
     case 'target_wins':
-      return { outcome: 'target', row: undefined };
+      return local ? { outcome: 'target', row: undefined } : { outcome: 'source', row: remote };
     case 'timestamp_wins':
       return (await localIsNewer(context, table, strategy.column, local, remote)) ? { outcome: 'target', row: undefined } : { outcome: 'source', row: remote };
     case 'custom_merge':
-      return { outcome: 'merged', row: await merge(context, table, strategy.function, local, remote) };
+      return { outcome: 'merged', row: rowFromValues(table, await mergeRows(context.connection, table, strategy.function, local, remote)) };
     case 'fail':
       throw unresolved(table, remote);
     default:
@@ -136,15 +164,6 @@ async function localIsNewer(context: ConflictContext, table: TableBinding, name:
   return answer?.[0] === 't';
 }
 
-async function merge(context: ConflictContext, table: TableBinding, functionName: string, local: RowRef | undefined, remote: RowRef): Promise<RowRef> {
-  const json = (row: RowRef | undefined): string | null => (row ? JSON.stringify(rowImage(table, row)) : null);
-  const row = (parameter: string): string => `CASE WHEN ${parameter}::text IS NOT NULL THEN json_populate_record(NULL::${table.targetName}, ${parameter}::text::json) END`;
-  const columns = table.columns.map((column) => `m.${column.quoted}`).join(', ');
-  const [values] = await context.connection.rows({ text: `SELECT ${columns} FROM ${functionName}(${row('$1')}, ${row('$2')}) AS m`, values: [json(local), json(remote)] });
-  if (!values) throw new MigrationError('MIG031', `${functionName} gave no row`, { tableName: table.targetName, rowKey: keyJson(table, remote) });
-  return rowFromValues(table, values);
-}
-
 function unresolved(table: TableBinding, row: RowRef): MigrationError {
   return new MigrationError('MIG030', undefined, { tableName: table.targetName, rowKey: keyJson(table, row) });
 }
@@ -158,6 +177,7 @@ function report(context: ConflictContext, table: TableBinding, kind: ConflictKin
     remote: kind === 'delete_missing' ? undefined : rowImage(table, row),
     strategy: context.strategyOf(table.plan.tableId).kind,
     outcome: decision.outcome,
+    ...(decision.outcome === 'merged' && decision.row ? { merged: rowImage(table, decision.row) } : {}),
     position: { type: 'postgresql_lsn', lsn: context.lsn },
     changedAtMs: context.changedAtMs,
   });

@@ -26,6 +26,8 @@ export interface StepRun {
   readonly lsn: string;
   /** Looks for conflicts before a set is written, reports them, and gives back what is to be written. */
   readonly lookFirst?: (step: SetStep) => Promise<SetStep>;
+  /** Changes are not folded with each other: what stands after a conflict is changed by those that come after it. */
+  readonly isOneByOne?: boolean;
   /** A row of a keyless table that should have been there was not. */
   readonly onKeylessMiss?: (record: RowRecord) => void;
 }

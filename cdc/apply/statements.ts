@@ -145,9 +145,28 @@ export function keylessRowStatement(table: BoundTable, operation: 'update' | 'de
 
 /** Reads rows of the source again by key: the same columns, filtered as the copy was. */
 export function rereadStatement(table: BoundTable): SetStatement {
-  const { schema, name } = table.plan.source;
   const values = table.columns.map((column) => `t.${column.quoted}`).join(', ');
   const filter = table.plan.where === undefined ? '' : ` WHERE (${table.plan.where})`;
-  const from = `(SELECT t.* FROM ${source(table.keyColumns)} JOIN ${quoteName(schema)}.${quoteName(name)} AS t ON ${sameKey(table)}) AS t`;
+  const from = `(SELECT t.* FROM ${source(table.keyColumns)} JOIN ${sourceName(table)} AS t ON ${sameKey(table)}) AS t`;
   return prepared(`SELECT ${values} FROM ${from}${filter}`, table.keyColumns);
+}
+
+/** Rows of the source by key, with what tells their versions apart: ordinal, tableoid, ctid, xmin, then the binding's columns. */
+export function versionStatement(table: BoundTable): SetStatement {
+  const values = table.columns.map((column) => `t.${column.quoted}`).join(', ');
+  return prepared(
+    `SELECT s.causeway_ordinal, t.tableoid::oid::text, t.ctid::text, t.xmin::text, ${values} FROM ${source(table.keyColumns, true)} JOIN ${sourceName(table)} AS t ON ${sameKey(table)}`, table.keyColumns);
+}
+
+/** Writes one version of a row of the source over; parameters: tableoid, ctid, xmin, then the columns as single texts. */
+export function writeVersionStatement(table: BoundTable): SetStatement {
+  const columns = settable(table, table.columns);
+  // A table of nothing but its key cannot differ.
+  const set = columns.map((column, index) => `${column.quoted} = $${index + 4}::text::${column.plan.type}`).join(', ');
+  return prepared(`UPDATE ${sourceName(table)} AS t SET ${set} WHERE t.tableoid = $1::text::oid AND t.ctid = $2::text::tid AND t.xmin::text = $3`, columns);
+}
+
+function sourceName(table: BoundTable): string {
+  const { schema, name } = table.plan.source;
+  return `${quoteName(schema)}.${quoteName(name)}`;
 }

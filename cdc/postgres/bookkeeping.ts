@@ -20,6 +20,8 @@ export const bookkeepingSchema = 'causeway';
  * - `chunk`: one row per finished chunk of a load, written with the chunk's rows; number 0 is the load itself (its phase, as JSON,
  *   in `lower_bound`). `skipped` counts rows that could not be written, `errors` names the first of them (JSON).
  * - `reread`: rows to be read from the source again (RULES 1).
+ * - `writeback`: rows of a conflict that this side has won, to be written to the other side (RULES 25). `local_row` is what stands here,
+ *   `remote_row` what lost: JSON, column name → text.
  * - `authority`: one row per change of authority of a table, and the epoch of it (RULES 14).
  * - `ddl_log`: what the event trigger saw, where one is allowed (RULES 6). The table belongs to every publication.
  */
@@ -39,6 +41,9 @@ CREATE TABLE IF NOT EXISTS causeway.chunk (
   skipped bigint NOT NULL DEFAULT 0, errors text, PRIMARY KEY (table_id, chunk_no));
 CREATE TABLE IF NOT EXISTS causeway.reread (
   table_id text NOT NULL, key_json text NOT NULL, lsn pg_lsn NOT NULL, PRIMARY KEY (table_id, key_json));
+CREATE TABLE IF NOT EXISTS causeway.writeback (
+  table_id text NOT NULL, key_json text NOT NULL, local_row text NOT NULL, remote_row text NOT NULL, noted_at timestamptz NOT NULL DEFAULT now(),
+  PRIMARY KEY (table_id, key_json));
 CREATE TABLE IF NOT EXISTS causeway.authority (
   table_id text NOT NULL, epoch bigint NOT NULL, side text NOT NULL CHECK (side IN ('source', 'local')), token bigint NOT NULL,
   changed_at timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (table_id, epoch));

@@ -24,7 +24,8 @@ export interface ConnectOptions {
 
 const asText = { getTypeParser: () => (value: string | Buffer): string => value.toString() };
 const rawText = { getTypeParser: () => (value: string | Buffer) => value };
-const valueStyle = '-c datestyle=ISO -c intervalstyle=postgres -c extra_float_digits=3 -c lc_monetary=C -c statement_timeout=0 -c idle_in_transaction_session_timeout=0';
+/** Both sides write a value alike, whatever their databases' settings: rows of the two are compared as text. */
+const valueStyle = '-c datestyle=ISO -c timezone=UTC -c bytea_output=hex -c intervalstyle=postgres -c extra_float_digits=3 -c lc_monetary=C -c statement_timeout=0 -c idle_in_transaction_session_timeout=0';
 
 /** The client's `error` event is listened to, so that a lost idle connection does not end the process. */
 export async function connectServer(address: ServerAddress, options: ConnectOptions): Promise<pg.Client> {

@@ -24,6 +24,7 @@ import type { StreamState } from './stream-state.ts';
 import { TableDrains } from './table-drains.ts';
 import type { TableEntry } from './table-entry.ts';
 import { moveShared, privateTag, raiseTokens, readStreamRow, saveSource, tagShared } from './target-state.ts';
+import { countWritebacks, WriteBack } from './write-back.ts';
 import { TransactionRouter } from './transaction-router.ts';
 import type { GatheredUnit } from './transaction-router.ts';
 
@@ -43,6 +44,7 @@ export class ConnectedStream {
   readonly drains: TableDrains;
   readonly #confirmation: Confirmation;
   readonly routes: StreamRoutes;
+  readonly #writeBack: WriteBack;
   readonly #abort = new AbortController();
   /** The connection to the target has ended: what is in flight says nothing about what is visible. */
   #isTargetLost = false;
@@ -54,6 +56,7 @@ export class ConnectedStream {
     this.#connection = connection;
     this.#applier = this.#newApplier(connection);
     this.routes = new StreamRoutes(state);
+    this.#writeBack = new WriteBack(state);
     this.#queue = new BoundedQueue(state.options.limits.bufferBytes, () => replication.pause(), () => replication.resume());
     this.router = new TransactionRouter({
       entryOf: (relation, isNew) => this.routes.entryOf(relation, isNew),
@@ -125,6 +128,7 @@ export class ConnectedStream {
     for (const entry of state.entries.values()) {
       if (entry.mode === 'shared' || entry.mode === 'draining') entry.shape = await readTargetShape(state.target, entry.plan.target);
       entry.pendingRereads = await countRereads(state.target, entry.tableId);
+      entry.pendingWritebacks = await countWritebacks(state.target, entry.tableId);
     }
     state.isCaughtUp = (entry) => this.drains.isCaughtUp(entry);
     await this.#replication
@@ -166,6 +170,7 @@ export class ConnectedStream {
     this.#replication.close();
     await this.drains.end();
     await this.#connection.close();
+    await this.#writeBack.end();
     while (this.#confirmation.isTicking) await this.#runtime.clock.sleep(5);
     for (const entry of state.entries.values()) entry.log?.close();
   }
@@ -230,7 +235,10 @@ export class ConnectedStream {
     }
     for (const conflict of outcome.conflicts) {
       const entry = state.entries.get(conflict.tableId);
-      if (entry) entry.conflicts += 1;
+      if (entry) {
+        entry.conflicts += 1;
+        if (conflict.outcome === 'target' || conflict.outcome === 'merged') WriteBack.note(entry);
+      }
       state.options.onConflict(conflict);
     }
     for (const [tableId, count] of outcome.rereads) {
@@ -271,6 +279,7 @@ export class ConnectedStream {
   async #tick(): Promise<void> {
     this.#retryRereads();
     this.drains.scheduleJoins();
+    this.#writeBack.tick();
     await this.#confirmation.tick();
   }
 

@@ -31,6 +31,8 @@ export interface ChangeStreamOptions {
   readonly onSchemaChange: (tableId: string, change: SchemaChange) => void;
   /** Untagged change outside the table's authority (RULES 11). */
   readonly onBypassWrite?: (tableId: string, position: Position) => void;
+  /** A row that won on the target could not be written to the source; it is tried again. Told once per row and connection. */
+  readonly onWriteBackFailed?: (tableId: string, key: string, error: Error) => void;
   readonly onSkipped?: (skipped: SkippedChange) => void;
   readonly conflictStrategy: (tableId: string) => ConflictStrategy;
 }

@@ -29,7 +29,7 @@ export interface Rereader {
 
 /** Reads the whole list of a table; returns how many rows are still on it (a unique key was in the way). */
 export async function rereadRows(rereader: Rereader, plan: TablePlan, shape: TargetShape): Promise<number> {
-  const table = bindForReread(plan, shape);
+  const table = bindPlan(plan, shape);
   let after = '';
   for (;;) {
     const listed = await rereader.connection.rows({
@@ -49,7 +49,7 @@ export async function countRereads(connection: { rows: ApplyConnection['rows'] }
 }
 
 /** A relation of the plan's own columns stands in for the stream's. */
-function bindForReread(plan: TablePlan, shape: TargetShape): TableBinding {
+export function bindPlan(plan: TablePlan, shape: TargetShape): TableBinding {
   const columns = plan.columns.map((column) => ({ name: column.name, typeOid: column.typeOid, typmod: -1, inKey: plan.key.includes(column.name) }));
   return bindTable(plan, { oid: 0, schema: plan.source.schema, name: plan.source.name, replicaIdentity: 'default', columns }, shape);
 }
@@ -81,7 +81,7 @@ async function write(rereader: Rereader, table: TableBinding, rows: readonly Row
   ]);
 }
 
-function keyRow(table: TableBinding, values: readonly (string | null)[]): RowRef {
+export function keyRow(table: TableBinding, values: readonly (string | null)[]): RowRef {
   const tuple: (string | null | undefined)[] = table.relation.columns.map(() => undefined);
   table.keyColumns.forEach((column, index) => (tuple[column.at] = values[index] ?? null));
   return { buffer: writeTuple(tuple), at: 0 };

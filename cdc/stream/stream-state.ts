@@ -64,7 +64,7 @@ export class StreamState {
     const entry = this.entries.get(tableId);
     if (!entry) return new MigrationError('MIG072', `Table ${tableId} is not in stream ${this.options.name}`);
     if (entry.mode === 'failed') return entry.error ?? new MigrationError('MIG090');
-    if (entry.pendingRereads > 0 || entry.mode === 'spooling' || this.visible < lsn) return 'waiting';
+    if (entry.pendingRereads > 0 || entry.pendingWritebacks > 0 || entry.mode === 'spooling' || this.visible < lsn) return 'waiting';
     if (entry.mode === 'shared') return 'reached';
     return entry.applied >= lsn || this.isCaughtUp(entry) ? 'reached' : 'waiting';
   }

@@ -43,6 +43,10 @@ export class TableEntry {
   pendingRereads = 0;
   /** Counts re-reads done, so that a marker written before the last one is known to prove nothing (RULES 1). */
   rereadsDone = 0;
+  /** Rows of the target that won, still to be written to the source (RULES 25). */
+  pendingWritebacks = 0;
+  /** Counts those that came, so that a count of the list that was overtaken is known to be old. */
+  writebacksNoted = 0;
   spooledChanges = 0;
   drainedChanges = 0;
   sharedPending = 0;
@@ -86,7 +90,7 @@ export class TableEntry {
     const lagMs = pendingChanges > 0 && this.oldestPendingAtMs !== undefined ? Math.max(0, nowMs - this.oldestPendingAtMs) : (silentMs ?? 0);
     return {
       mode: this.mode, pendingChanges, spoolBytes: this.log?.bytes ?? 0, applied: { ...this.counts }, conflicts: this.conflicts,
-      bypassWrites: this.bypassWrites, lagMs, pendingRereads: this.pendingRereads, error: this.error,
+      bypassWrites: this.bypassWrites, lagMs, pendingRereads: this.pendingRereads, pendingWritebacks: this.pendingWritebacks, error: this.error,
     };
   }
 }

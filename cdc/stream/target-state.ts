@@ -114,5 +114,6 @@ export function setMembership(stream: string, tableId: string, mode: 'private' |
 export async function forgetTable(target: Asks, stream: string, tableId: string): Promise<void> {
   await target.rows({ text: 'DELETE FROM causeway.table_applied WHERE stream = $1 AND table_id = $2', values: [stream, tableId] });
   await target.rows({ text: 'DELETE FROM causeway.reread WHERE table_id = $1', values: [tableId] });
+  await target.rows({ text: 'DELETE FROM causeway.writeback WHERE table_id = $1', values: [tableId] });
   await target.rows({ text: 'DELETE FROM causeway.applied WHERE stream = $1', values: [privateTag(stream, tableId)] });
 }

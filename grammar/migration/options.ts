@@ -84,7 +84,7 @@ export const optionTable: { readonly [Name in OptionName]: OptionKind<MigrationO
   validationSample: fraction(about('validation_sample', 'source', 'spec §8.1', 'Part of the table that a validation compares; 1 is every chunk.'), 1),
   validationIntervalMs: intervalOr(about('validation_interval', 'source', 'spec §13.2', 'Validate again and again at this interval.'), 'never'),
   conflictStrategy: choice(
-    about('conflict_strategy', 'source', 'spec §6.2, §8.1', 'What wins when local was changed by something other than the stream. Also spelled: timestamp, fail. START refuses those in which local may win: see the README.'),
+    about('conflict_strategy', 'source', 'spec §6.2, §8.1', 'What wins when local was changed by something other than the stream. Also spelled: timestamp, fail. Where the row of local wins it is written to the source.'),
     'source_wins', conflictStrategies, { timestamp: 'timestamp_wins', fail: 'fail_on_conflict', custom: 'custom_merge' },
   ),
   conflictTimestampColumn: name(about('conflict_timestamp_column', 'source', 'spec §13.2', 'Column that timestamp_wins compares.'), 'a column name'),

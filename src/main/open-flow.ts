@@ -34,7 +34,8 @@ export async function openFlow(runtime: Runtime, handed: ProcessSettings, catalo
     onSchemaChange: (tableId, change) => runtime.log.warn('the definition of a table in migration has changed', { tableId, differences: change.differences, position: formatLsn(change.position.lsn) }),
     onBypassWrite: (tableId) => void countBypass(runtime, catalog, tableId),
     onSkipped: (skipped) => void catalog.insertErrors([{ tableId: skipped.tableId, code: 'MIG011', message: 'a change was left out by RESUME … SKIP ROW', rowKey: skipped.key, sourceError: skipped.error?.message }]),
-    conflictStrategy: (tableId) => strategies.get(tableId) ?? { kind: 'source_wins' },
+    onWriteBackFailed: (tableId, key, error) => void catalog.insertErrors([{ tableId, code: 'MIG031', message: 'a row that won on local could not be written to the source', rowKey: key, sourceError: error.message }]),
+    conflictStrategy: (tableId) => inDirection(direction, strategies.get(tableId)),
   });
   const forward = createChangeStream(runtime, { ...shared('forward'), ...names.forward, source, target: local, spoolDirectory: path.join(paths.spool, names.forward.name) });
   const reverse = createChangeStream(runtime, { ...shared('reverse'), ...names.reverse, source: local, target: source, spoolDirectory: path.join(paths.spool, names.reverse.name) });
@@ -112,6 +113,12 @@ async function restored(catalog: Catalog, record: TableRecord, direction: 'forwa
   };
 }
 
+/** After the cutover local is the authority: what was written to the source behind its back does not win, whatever the option says. */
+function inDirection(direction: 'forward' | 'reverse', strategy: ConflictStrategy | undefined): ConflictStrategy {
+  if (!strategy || (direction === 'reverse' && strategy.kind !== 'fail')) return { kind: 'source_wins' };
+  return strategy;
+}
+
 function strategyOf(record: TableRecord): ConflictStrategy {
   const { conflictStrategy, conflictTimestampColumn, conflictMergeFunction } = record.options;
   switch (conflictStrategy) {
@@ -138,7 +145,7 @@ async function saveConflict(runtime: Runtime, catalog: Catalog, conflict: Confli
   await catalog.insertConflicts([{
     tableId: conflict.tableId, primaryKey: key, localValues: conflict.local, remoteValues: conflict.remote, localTimestamp: undefined,
     remoteTimestamp: new Date(conflict.changedAtMs).toISOString(), strategy,
-    resolvedValues: conflict.outcome === 'target' ? conflict.local : conflict.outcome === 'source' ? conflict.remote : undefined, resolved: true,
+    resolvedValues: conflict.outcome === 'target' ? conflict.local : conflict.outcome === 'source' ? conflict.remote : conflict.merged, resolved: true,
   }]);
 }
 

@@ -14,6 +14,7 @@ export interface TableFacts {
   /** Option `cutover_lag_threshold`. */
   readonly maxLagMs: number;
   readonly pendingRereads: number;
+  readonly pendingWritebacks: number;
   readonly unresolvedConflicts: number;
   /** Names of tables tied to this one that are not part of the switch, with why. */
   readonly tiesLeftBehind: readonly { readonly name: string; readonly reason: string }[];
@@ -109,6 +110,7 @@ function streamConditions(table: TableFacts, block: (code: ErrorCode, condition:
   if (table.streamMode !== 'shared') block('MIG022', `its changes are ${table.streamMode}, not applied in step with the others`, 'Wait; SHOW MIGRATION STATUS shows when the lag is near zero.');
   if (table.lagMs > table.maxLagMs) block('MIG022', `it lags ${(table.lagMs / 1000).toFixed(1)} s behind, more than ${(table.maxLagMs / 1000).toFixed(1)} s`, 'Wait until the lag has fallen.');
   if (table.pendingRereads > 0) block('MIG050', `${table.pendingRereads} rows still have to be read again from the source`, 'Wait a moment; the stream does it by itself.');
+  if (table.pendingWritebacks > 0) block('MIG050', `${table.pendingWritebacks} rows that won a conflict on local still have to be written to the source`, `Wait a moment; SHOW MIGRATION ERRORS FOR TABLE ${table.name} tells what is in the way.`);
   if (table.unresolvedConflicts > 0) block('MIG030', `${table.unresolvedConflicts} conflicts are not resolved`, `SHOW MIGRATION CONFLICTS FOR TABLE ${table.name} UNRESOLVED shows both rows.`);
 }
 

@@ -168,9 +168,9 @@ export async function reportSwitch(context: ControlContext, records: readonly Ta
 function assertClean(flow: SourceFlow, records: readonly TableRecord[]): void {
   for (const record of records) {
     const status = flow.forward.status(record.tableId);
-    if (status?.mode === 'shared' && status.pendingRereads === 0) continue;
+    if (status?.mode === 'shared' && status.pendingRereads === 0 && status.pendingWritebacks === 0) continue;
     throw new MigrationError('MIG050', `${displayName(record.source)} is not in step with the source`, {
-      detail: status?.error?.message ?? `Its changes are ${status?.mode ?? 'not captured'}, ${status?.pendingRereads ?? 0} rows are to be read again.`,
+      detail: status?.error?.message ?? `Its changes are ${status?.mode ?? 'not captured'}, ${status?.pendingRereads ?? 0} rows are to be read again, ${status?.pendingWritebacks ?? 0} to be written to the source.`,
     });
   }
 }

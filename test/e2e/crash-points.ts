@@ -12,7 +12,7 @@ export const crashPoints: Readonly<Record<Phase, readonly string[]>> = {
     'load.before_key_build', 'load.done', 'load.after_key', 'load.synchronizing', 'sync.after_consistency', 'sync.after_indexes',
     'stream.join_shared', 'stream.reread', 'sync.after_shared', 'dual_write.after_waiting', 'dual_write.after_marker', 'dual_write.entered',
   ],
-  stream: ['stream.after_decode', 'stream.before_commit', 'stream.after_commit', 'stream.before_spool_fsync', 'stream.after_spool_fsync', 'stream.before_confirm'],
+  stream: ['stream.after_decode', 'stream.before_commit', 'stream.after_commit', 'stream.before_spool_fsync', 'stream.after_spool_fsync', 'stream.before_confirm', 'stream.write_back'],
   cutover: [
     'cutover.begun', 'cutover.reverse_ready', 'cutover.quiesced', 'cutover.fenced', 'cutover.drained', 'cutover.sequences', 'cutover.released_local',
     'cutover.committed', 'cutover.published', 'cutover.reported',

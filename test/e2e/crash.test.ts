@@ -11,6 +11,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, describe, expect, it } from 'vitest';
 import { BankHistory, bankSql, checkLists, OPENING_TOTAL, readLists, readTotal } from './support/bank.ts';
+import { writeBehind } from './support/behind-the-stream.ts';
 import { openBank } from './support/bank-client.ts';
 import { allCases, allPoints, sampleCases } from './crash-points.ts';
 import type { Phase } from './crash-points.ts';
@@ -26,6 +27,9 @@ const isWhole = process.env['CAUSEWAY_CRASH'] === 'all';
 
 /** SQLSTATEs that a client may see when what it talks to is killed under it. */
 const causedByKilling = /^(connection|08\w{3}|57P\w{2}|57014|25P02|40003|55P03|53300)$/;
+
+/** Without a conflict, whichever side would win decides nothing. */
+const START_OPTIONS = "copy_grants TRUE, batch_size 400, conflict_strategy 'target_wins'";
 
 interface Run {
   readonly stack: Stack;
@@ -59,7 +63,7 @@ describe.each(victims)('kill %s', (victim) => {
     history.phase = point;
     await bringBefore(stack, phase);
     stack.faults.arm(point);
-    const answer = point === 'stream.reread' ? Promise.resolve(await passReread(stack)) : passThrough(stack, phase);
+    const answer = point === 'stream.reread' ? Promise.resolve(await passReread(stack)) : point === 'stream.write_back' ? passWriteBack(stack) : passThrough(stack, phase);
     try {
       await Promise.race([stack.faults.reached(point, REACH_LIMIT_MS), refusal(answer)]);
       await stack.kill(victim);
@@ -67,6 +71,7 @@ describe.each(victims)('kill %s', (victim) => {
       stack.faults.release(point);
     }
     const refused = await answer;
+    if (point === 'stream.write_back') expect(refused).toBeUndefined();
     // The table that was being ended is ended by itself; the operator asks again for those that had not been begun.
     if (phase === 'abort' && refused !== undefined) await makeFresh(stack);
     await stack.waitState(settled[phase], SETTLE_LIMIT_MS);
@@ -126,7 +131,7 @@ async function bringBefore(stack: Stack, phase: Phase): Promise<void> {
       return;
     default:
       if (isLocal) await stack.insist('ROLLBACK MIGRATION FOR GROUP OF checking PRESERVE LOCAL DATA');
-      if (isFresh) await stack.migrate('public', 'copy_grants TRUE, batch_size 400');
+      if (isFresh) await stack.migrate('public', START_OPTIONS);
       else await stack.makeReady('public');
   }
 }
@@ -151,7 +156,7 @@ function refusal(answer: Promise<Error | undefined>): Promise<never> {
 /** Sets off what passes the phase's points. Resolves with the error, which is no surprise once something has been killed. */
 async function passThrough(stack: Stack, phase: Phase): Promise<Error | undefined> {
   const statements: Readonly<Record<Phase, string | undefined>> = {
-    load: 'START MIGRATION FOR SCHEMA public FROM legacy OPTIONS (copy_grants TRUE, batch_size 400)',
+    load: `START MIGRATION FOR SCHEMA public FROM legacy OPTIONS (${START_OPTIONS})`,
     stream: undefined,
     cutover: 'CUTOVER GROUP OF checking',
     rollback: 'ROLLBACK MIGRATION FOR GROUP OF checking PRESERVE LOCAL DATA',
@@ -194,6 +199,30 @@ async function passReread(stack: Stack): Promise<Error | undefined> {
     stack.faults.release('load.after_capture');
   }
   return answer;
+}
+
+/** A row that was written to local behind the stream, and then to the source: local's wins, and is written to the source. */
+async function passWriteBack(stack: Stack): Promise<Error | undefined> {
+  const local = await stack.direct('local');
+  const row = (note: string): string => `INSERT INTO checking VALUES (2000001, 0, '${note}')`;
+  await writeBehind(local, row('of local'));
+  await (await stack.direct('source')).query(row('of the source'));
+  const deadline = performance.now() + REACH_LIMIT_MS + SETTLE_LIMIT_MS;
+  for (;;) {
+    try {
+      const [source, target] = [await stack.direct('source'), await stack.direct('local')];
+      const { rows } = await source.query<{ note: string }>('SELECT note FROM checking WHERE id = 2000001');
+      const isOver = (await target.query('SELECT 1 FROM causeway.writeback')).rowCount === 0;
+      if (isOver && rows[0]?.note === 'of local') {
+        await source.query('DELETE FROM checking WHERE id = 2000001');
+        return undefined;
+      }
+    } catch {
+      // The server is the one that was killed.
+    }
+    if (performance.now() > deadline) return new Error("local's row was not written to the source");
+    await delay(100);
+  }
 }
 
 /** New writes are acknowledged, and all that were acknowledged before are there. */

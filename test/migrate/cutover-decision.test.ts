@@ -7,7 +7,7 @@ import { isLegalMove } from '../../catalog/table-state.ts';
 
 const words: CutoverWords = { force: false, split: false, noFence: false, noRollback: false };
 const ready: TableFacts = {
-  name: 'public.t', state: 'CUTOVER_READY', streamMode: 'shared', lagMs: 0, maxLagMs: 5_000, pendingRereads: 0, unresolvedConflicts: 0, tiesLeftBehind: [],
+  name: 'public.t', state: 'CUTOVER_READY', streamMode: 'shared', lagMs: 0, maxLagMs: 5_000, pendingRereads: 0, pendingWritebacks: 0, unresolvedConflicts: 0, tiesLeftBehind: [],
   validation: { mode: 'full', passed: true, mismatchedRows: 0, finishedAt: '2026-01-01T00:00:00.000Z' }, wayBackFindings: [], definitionChanges: [], missingDependants: [],
 };
 const facts = (table: Partial<TableFacts> = {}, more: Partial<CutoverFacts> = {}): CutoverFacts => ({ tables: [{ ...ready, ...table }], streamConnected: true, workers: 1, ...more });
@@ -22,6 +22,7 @@ describe('decideCutover', () => {
     ['changes not applied in step', facts({ streamMode: 'draining' }), 'MIG022'],
     ['lag above the threshold', facts({ lagMs: 5_001 }), 'MIG022'],
     ['rows to be read again', facts({ pendingRereads: 1 }), 'MIG050'],
+    ['rows to be written to the source', facts({ pendingWritebacks: 1 }), 'MIG050'],
     ['unresolved conflicts', facts({ unresolvedConflicts: 1 }), 'MIG030'],
     ['tied tables left behind', facts({ tiesLeftBehind: [{ name: 'public.p', reason: 'foreign key' }] }), 'MIG050'],
     ['a way back that is not open', facts({ wayBackFindings: ['no'] }), 'MIG050'],

@@ -73,6 +73,9 @@ export async function showWhy(context: CommandContext, statement: ShowWhy): Prom
   if (stream?.error) rows.push([stream.error.message, stream.error instanceof MigrationError ? stream.error.hint : '']);
   if (stream && stream.mode !== 'shared' && record.state !== 'BULK_LOADING') rows.push([`its changes are ${stream.mode}; ${stream.pendingChanges} wait to be applied`, 'wait, or look at what slows local down']);
   if (stream && stream.pendingRereads > 0) rows.push([`${stream.pendingRereads} rows are to be read again from the source`, 'wait']);
+  if (stream && stream.pendingWritebacks > 0) {
+    rows.push([`${stream.pendingWritebacks} rows that won a conflict on local are to be written to the source`, `wait; SHOW MIGRATION ERRORS FOR TABLE ${displayName(record.source)} tells what is in the way`]);
+  }
   const validation = await context.catalog.lastValidation(record.tableId);
   if (record.state === 'DUAL_WRITE') rows.push([validation?.passed === false ? `the last validation found ${validation.mismatchedRows} rows that differ` : 'every chunk has to be validated before a cutover', nextStep(record)]);
   if (record.route.writes === 'source' && record.state !== 'BULK_LOADING') rows.push(...(await whyDependants(context, record)));

@@ -12,6 +12,7 @@ import type { TableName } from '../../../grammar/names.ts';
 import { displayName } from '../table-details.ts';
 import { table, warning } from './answer.ts';
 import type { SuccessfulAnswer } from './answer.ts';
+import { assertConflictStrategy } from './conflict-option.ts';
 import { same, searchSchemas } from './command-context.ts';
 import type { CommandContext } from './command-context.ts';
 import type { CommandNotice } from '../fleet-messages.ts';
@@ -55,11 +56,6 @@ export async function startMigration(context: CommandContext, statement: StartMi
 function refuseUnsupported(options: MigrationOptions): void {
   if (options.dualWriteMode === 'two_phase') {
     throw new MigrationError('MIG071', "dual_write_mode 'two_phase' is not available in this version", { hint: "Use 'sync' (COMMIT waits until local shows the write) or 'async'." });
-  }
-  if (options.conflictStrategy !== 'source_wins' && options.conflictStrategy !== 'fail_on_conflict') {
-    throw new MigrationError('MIG071', `conflict_strategy '${options.conflictStrategy}' is not available in this version`, {
-      detail: 'Where the row of local wins, it would have to be written back to the source, or the two sides stay different.', hint: "Use 'source_wins' or 'fail'.",
-    });
   }
   if (options.cdcMode !== 'logical_replication') {
     throw new MigrationError('MIG071', `cdc_mode '${options.cdcMode}' does not fit a PostgreSQL source`, { hint: "A PostgreSQL source is captured by 'logical_replication'." });
@@ -107,6 +103,7 @@ async function prepare(context: CommandContext, serverName: string, name: Qualif
   if (!same(plan.source, plan.target)) {
     throw new MigrationError('MIG071', 'a table with another name on local cannot be routed by this version', { detail: `${displayName(plan.source)} would become ${displayName(plan.target)}, and statements would have to be rewritten.`, hint: 'Leave target_schema and target_table out.' });
   }
+  await assertConflictStrategy(flow, plan, options);
   const findings = await flow.sourceAdmin.use((source) => flow.localAdmin.use((local) => preflightTable(source, local, { ...planOptions, table: name, companions })));
   const refusal = firstRefusal(findings, name);
   if (refusal) throw refusal;

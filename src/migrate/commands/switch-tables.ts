@@ -173,6 +173,7 @@ async function factsOf(context: CommandContext, record: TableRecord, moving: rea
     lagMs: status?.lagMs ?? 0,
     maxLagMs: typeof record.options['cutoverLagThresholdMs'] === 'number' ? record.options['cutoverLagThresholdMs'] : context.limits.maxLagMs,
     pendingRereads: status?.pendingRereads ?? 0,
+    pendingWritebacks: status?.pendingWritebacks ?? 0,
     unresolvedConflicts: (await context.catalog.conflictCounts(record.tableId)).unresolved,
     tiesLeftBehind: tied.filter((name) => !moving.some((each) => same(each.source, name))).map((name) => ({ name: displayName(name), reason: 'a key, trigger, rule, sequence or partition' })),
     validation: validation?.finishedAt === undefined ? undefined : { mode: validation.mode, passed: validation.passed === true, mismatchedRows: validation.mismatchedRows, finishedAt: validation.finishedAt },

@@ -1,98 +1,9 @@
 // A table that is added, drained and shared holds on the target exactly what the source holds, through every kind of change.
-import * as fs from 'node:fs';
-import * as os from 'node:os';
-import * as path from 'node:path';
-import type { Client } from 'pg';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
-import { createChangeStream } from '../../../cdc/stream/change-stream.ts';
-import type { PostgresChangeStream } from '../../../cdc/stream/change-stream.ts';
-import type { ChangeStreamOptions } from '../../../cdc/stream/options.ts';
-import type { Conflict } from '../../../cdc/apply/conflict.ts';
-import type { TablePlan } from '../../../cdc/table-plan.ts';
-import { startTestPostgres } from '../../support/postgres.ts';
-import type { TestPostgres } from '../../support/postgres.ts';
-import { contents, planOf, streamOptions, testRuntime, until } from './fixture.ts';
+import { expect, test } from 'vitest';
+import { contents, planOf, until } from './fixture.ts';
+import { both, bypasses, caughtUp, conflicts, failures, make, options, runError, same, schemaChanges, share, source, start, stop, stream, target, useStream } from './stream-harness.ts';
 
-let server: TestPostgres;
-let source: Client;
-let target: Client;
-let stream: PostgresChangeStream;
-let options: ChangeStreamOptions;
-let abort: AbortController;
-let running: Promise<void>;
-let runError: unknown;
-let number = 0;
-const conflicts: Conflict[] = [];
-const failures: { tableId: string; error: Error }[] = [];
-const schemaChanges: string[] = [];
-const bypasses: string[] = [];
-
-beforeAll(async () => {
-  server = await startTestPostgres();
-});
-afterAll(async () => {
-  await server[Symbol.asyncDispose]();
-});
-
-beforeEach(async () => {
-  number += 1;
-  for (const list of [conflicts, failures, schemaChanges, bypasses]) list.length = 0;
-  await server.createDatabase(`source${number}`);
-  await server.createDatabase(`target${number}`);
-  source = await server.client(`source${number}`);
-  target = await server.client(`target${number}`);
-  options = streamOptions({
-    source: { ...server.address, database: `source${number}` },
-    target: { ...server.address, database: `target${number}` },
-    spoolDirectory: fs.mkdtempSync(path.join(os.tmpdir(), 'causeway-spool-')),
-    slotName: `slot${number}`,
-    onConflict: (conflict) => conflicts.push(conflict),
-    onError: (tableId, error) => failures.push({ tableId, error }),
-    onSchemaChange: (tableId, change) => schemaChanges.push(`${tableId}: ${change.differences.join()}`),
-    onBypassWrite: (tableId) => bypasses.push(tableId),
-  });
-  make();
-});
-afterEach(async () => {
-  await stop();
-  fs.rmSync(options.spoolDirectory, { recursive: true, force: true });
-});
-
-function make(): void {
-  abort = new AbortController();
-  stream = createChangeStream(testRuntime(abort.signal), options);
-}
-function start(): void {
-  runError = undefined;
-  running = stream.run(abort.signal).catch((error: unknown) => {
-    runError = error;
-  });
-}
-async function stop(): Promise<void> {
-  abort.abort();
-  await running;
-  await stream.close();
-}
-async function both(sql: string): Promise<void> {
-  await source.query(sql);
-  await target.query(sql);
-}
-async function share(name: string, over: Partial<TablePlan> = {}): Promise<TablePlan> {
-  const plan = await planOf(source, name, over);
-  await stream.addTable(plan);
-  await stream.startDraining(plan.tableId);
-  await until(`${name} is shared`, () => {
-    if (runError) throw runError as Error;
-    return stream.status(plan.tableId)?.mode === 'shared';
-  });
-  return plan;
-}
-async function caughtUp(...plans: TablePlan[]): Promise<void> {
-  await stream.waitForMarker(await stream.writeMarker(), plans.map((plan) => plan.tableId), 20_000);
-}
-async function same(name: string): Promise<void> {
-  expect(await contents(target, name)).toEqual(await contents(source, name));
-}
+useStream();
 
 test('spooled changes are applied when draining starts, later ones with the shared tables', async () => {
   await both('CREATE TABLE t (id int PRIMARY KEY, v text, n numeric(10,2), at timestamptz DEFAULT now())');
@@ -191,44 +102,6 @@ test('a definition that changes stops the table before its first change under it
   await stream.startDraining(plan.tableId);
   await caughtUp(plan);
   await same('t');
-});
-
-test('rows written behind the stream are conflicts, with both images', async () => {
-  await both('CREATE TABLE t (id int PRIMARY KEY, v text)');
-  start();
-  const plan = await share('t');
-  await target.query("INSERT INTO t VALUES (1, 'local')");
-  await source.query("INSERT INTO t VALUES (1, 'remote'), (2, 'two'), (3, 'three')");
-  await caughtUp(plan);
-  await same('t');
-  expect(conflicts).toMatchObject([{ kind: 'insert_exists', local: { v: 'local' }, remote: { v: 'remote' }, outcome: 'source' }]);
-  await target.query('DELETE FROM t WHERE id > 1');
-  await source.query("UPDATE t SET v = 'changed' WHERE id = 2");
-  await source.query('DELETE FROM t WHERE id = 3');
-  await caughtUp(plan);
-  await same('t');
-  const later = conflicts.slice(1).sort((a, b) => a.key.localeCompare(b.key));
-  expect(later).toMatchObject([{ kind: 'update_missing', key: '["2"]' }, { kind: 'delete_missing', key: '["3"]' }]);
-});
-
-test('strategies: the target may win, the newer may win, and a conflict may stop the table', async () => {
-  await both('CREATE TABLE w (id int PRIMARY KEY, v text); CREATE TABLE n (id int PRIMARY KEY, at timestamptz, v text); CREATE TABLE f (id int PRIMARY KEY, v text)');
-  await stop();
-  options = { ...options, conflictStrategy: (id) => (id === 'id-w' ? { kind: 'target_wins' } : id === 'id-n' ? { kind: 'timestamp_wins', column: 'at' } : { kind: 'fail' }) };
-  make();
-  start();
-  const plans = [await share('w'), await share('n'), await share('f')] as const;
-  await target.query("INSERT INTO w VALUES (1, 'local'); INSERT INTO n VALUES (1, '2024-02-01', 'local'), (2, '2024-01-01', 'local'); INSERT INTO f VALUES (2, 'local')");
-  await source.query("INSERT INTO w VALUES (1, 'remote'), (2, 'two'); INSERT INTO n VALUES (1, '2024-01-01', 'remote'), (2, '2024-02-01', 'remote')");
-  await source.query("INSERT INTO f VALUES (1, 'one')");
-  await source.query("INSERT INTO f VALUES (2, 'remote')");
-  await source.query("INSERT INTO w VALUES (3, 'three'); INSERT INTO f VALUES (3, 'three')");
-  await until('f failed', () => failures.length > 0);
-  await caughtUp(plans[0], plans[1]);
-  expect((await target.query<{ v: string }>('SELECT v FROM w ORDER BY id')).rows.map((row) => row.v)).toEqual(['local', 'two', 'three']);
-  expect((await target.query<{ v: string }>('SELECT v FROM n ORDER BY id')).rows.map((row) => row.v)).toEqual(['local', 'remote']);
-  expect((await target.query<{ v: string }>('SELECT v FROM f ORDER BY id')).rows.map((row) => row.v)).toEqual(['one', 'local']);
-  expect(stream.status(plans[2].tableId)).toMatchObject({ mode: 'failed', error: { code: 'MIG030' } });
 });
 
 test('rows that a process left to be read again are read by the next', async () => {
@@ -394,8 +267,7 @@ test('while a table that is read on the target lags, nothing that comes after it
 test('a spool at its limit stops the stream, and lets it go on by itself when its table is drained', async () => {
   await both('CREATE TABLE a (id int PRIMARY KEY); CREATE TABLE b (id int PRIMARY KEY, v text)');
   await stream.close();
-  options = { ...options, limits: { ...options.limits, spoolBytes: 2 << 20 } };
-  make();
+  make({ limits: { ...options.limits, spoolBytes: 2 << 20 } });
   start();
   const a = await share('a');
   const b = await planOf(source, 'b');

@@ -1,0 +1,172 @@
+/**
+ * Rows of the target that won a conflict are written to the source, or the two sides would stay different (RULES 25).
+ *
+ * Only a row that nobody has changed since the conflict is written over: its image has to be the one that lost, and the row's version
+ * (ctid and xmin) has to be the same before and after the stream has passed the position at which it was read, with the target's
+ * row still the winner. A change of the source between the conflict and the first look would have come to the target by then; one
+ * after it has made another version. What was changed belongs to the stream, which brings it to both sides by itself.
+ *
+ * The write is an ordinary one of the source: it comes back through the stream, in commit order with every other change of the row
+ * (docs/decisions/0005-winners-are-written-as-clients-write.md).
+ */
+import { fetchRows, rowFromValues } from '../apply/resolve-conflicts.ts';
+import type { RowImage } from '../apply/conflict.ts';
+import { rowImage } from '../apply/change-record.ts';
+import { encodeRows } from '../apply/row-set.ts';
+import { versionStatement, writeVersionStatement } from '../apply/statements.ts';
+import type { TableBinding } from '../apply/table-binding.ts';
+import { sqlstateOf } from '../postgres/connect.ts';
+import { readTargetShape } from '../postgres/table-definition.ts';
+import { currentLsn } from './restore-entries.ts';
+import { bindPlan, keyRow } from './reread.ts';
+import type { StreamState } from './stream-state.ts';
+import type { TableEntry } from './table-entry.ts';
+import type { Asks } from './target-state.ts';
+
+interface Winner {
+  readonly key: string;
+  /** As they are on the list. */
+  readonly local: string;
+  readonly remote: string;
+}
+
+/** One version of a row of the source, seen before `position`. */
+interface Sighting {
+  readonly version: string;
+  readonly winner: Winner;
+  readonly position: bigint;
+}
+
+const ROWS_AT_ONCE = 200;
+/** A writer may hold the row; the list is taken up again a moment later. */
+const LOCK_TIMEOUT = "SET LOCAL lock_timeout = '200ms'";
+const LOCK_NOT_AVAILABLE = '55P03';
+
+export async function countWritebacks(target: Asks, tableId: string): Promise<number> {
+  const [row] = await target.rows({ text: 'SELECT count(*) FROM causeway.writeback WHERE table_id = $1', values: [tableId] });
+  return Number(row?.[0] ?? 0);
+}
+
+export class WriteBack {
+  readonly #state: StreamState;
+  /** By table and key. */
+  readonly #seen = new Map<string, Sighting>();
+  readonly #told = new Set<string>();
+  #running: Promise<void> | undefined;
+  #isEnded = false;
+
+  constructor(state: StreamState) {
+    this.#state = state;
+  }
+
+  static note(entry: TableEntry): void {
+    entry.pendingWritebacks += 1;
+    entry.writebacksNoted += 1;
+  }
+
+  /** Takes up what is on the lists of shared tables, unless it is at it already. */
+  tick(): void {
+    if (this.#running || this.#isEnded) return;
+    const entries = [...this.#state.entries.values()].filter((entry) => entry.mode === 'shared' && entry.pendingWritebacks > 0);
+    if (entries.length === 0) return;
+    this.#running = this.#all(entries).catch((error: unknown) => {
+      this.#state.runtime.log.warn('rows that won a conflict could not be written to the source', { stream: this.#state.options.name, error: String(error) });
+    }).finally(() => {
+      this.#running = undefined;
+    });
+  }
+
+  async end(): Promise<void> {
+    this.#isEnded = true;
+    await this.#running;
+  }
+
+  async #all(entries: readonly TableEntry[]): Promise<void> {
+    for (const entry of entries) {
+      const noted = entry.writebacksNoted;
+      await this.#table(entry);
+      const left = await countWritebacks(this.#state.target, entry.tableId);
+      if (entry.writebacksNoted === noted) entry.pendingWritebacks = left;
+      this.#state.check();
+    }
+  }
+
+  async #table(entry: TableEntry): Promise<void> {
+    const state = this.#state;
+    const table = bindPlan(entry.plan, await readTargetShape(state.source, entry.plan.source));
+    let after = '';
+    while (!this.#isEnded) {
+      const listed = await state.target.rows({
+        text: `SELECT key_json, local_row, remote_row FROM causeway.writeback WHERE table_id = $1 AND key_json > $2 ORDER BY key_json LIMIT ${ROWS_AT_ONCE}`, values: [entry.tableId, after],
+      });
+      const winners = listed.map(([key, local, remote]) => ({ key: key ?? '', local: local ?? '', remote: remote ?? '' }));
+      const last = winners.at(-1);
+      if (!last) return;
+      await this.#some(entry, table, winners);
+      after = last.key;
+    }
+  }
+
+  async #some(entry: TableEntry, table: TableBinding, winners: readonly Winner[]): Promise<void> {
+    const state = this.#state;
+    const visible = state.visible;
+    const versions = await readVersions(state, table, winners);
+    const position = await currentLsn(state);
+    const standing = await fetchRows(state.target, table, winners.map(({ key }) => keyRow(table, JSON.parse(key) as (string | null)[])));
+    for (const [index, winner] of winners.entries()) {
+      const at = `${entry.tableId}/${winner.key}`;
+      const version = versions.get(index + 1);
+      const local = standing.get(index + 1);
+      if (version?.image !== winner.remote || !local || JSON.stringify(rowImage(table, local)) !== winner.local) {
+        await this.#settle(entry, winner, at);
+        continue;
+      }
+      const seen = this.#seen.get(at);
+      const isSame = seen?.version === version.id && seen.winner.local === winner.local && seen.winner.remote === winner.remote;
+      if (!seen || !isSame) this.#seen.set(at, { version: version.id, winner, position });
+      else if (seen.position <= visible) await this.#write(entry, table, winner, version.id, at);
+    }
+  }
+
+  async #write(entry: TableEntry, table: TableBinding, winner: Winner, version: string, at: string): Promise<void> {
+    const { source, options, runtime } = this.#state;
+    const local = JSON.parse(winner.local) as RowImage;
+    const { text, columns } = writeVersionStatement(table);
+    try {
+      const isWritten = await source.use(async (client) => {
+        await client.query('BEGIN');
+        await client.query(LOCK_TIMEOUT);
+        const { rowCount } = await client.query(text, [...version.split(' '), ...columns.map((column) => local[column.plan.name] ?? null)]);
+        await client.query('COMMIT');
+        return rowCount === 1;
+      });
+      if (runtime.faults.armed) await runtime.faults.hit('stream.write_back');
+      // Somebody was faster: the next look says what that means.
+      if (isWritten) await this.#settle(entry, winner, at);
+      else this.#seen.delete(at);
+    } catch (error) {
+      if (sqlstateOf(error) === LOCK_NOT_AVAILABLE) return;
+      if (sqlstateOf(error) === undefined) throw error;
+      if (!this.#told.has(at)) options.onWriteBackFailed?.(entry.tableId, winner.key, error as Error);
+      this.#told.add(at);
+    }
+  }
+
+  /** Off the list, unless another conflict of the row has taken its place there. */
+  async #settle(entry: TableEntry, { key, local, remote }: Winner, at: string): Promise<void> {
+    this.#seen.delete(at);
+    await this.#state.target.rows({
+      text: 'DELETE FROM causeway.writeback WHERE table_id = $1 AND key_json = $2 AND local_row = $3 AND remote_row = $4', values: [entry.tableId, key, local, remote],
+    });
+  }
+}
+
+/** By ordinal (1-based): the row's version and its image as on the list. */
+async function readVersions({ source }: StreamState, table: TableBinding, winners: readonly Winner[]): Promise<Map<number, { readonly id: string; readonly image: string }>> {
+  const keys = winners.map(({ key }) => keyRow(table, JSON.parse(key) as (string | null)[]));
+  const statement = versionStatement(table);
+  const found = await source.rows({ text: statement.text, values: encodeRows(keys, statement.columns.map((column) => column.at)) });
+  return new Map(found.map(([ordinal, tableOid, ctid, xmin, ...values]) => [
+    Number(ordinal), { id: `${tableOid} ${ctid} ${xmin}`, image: JSON.stringify(rowImage(table, rowFromValues(table, values))) },
+  ]));
+}
