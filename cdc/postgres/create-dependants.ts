@@ -30,8 +30,8 @@ export interface DependantState {
 export interface ReviewOptions {
   readonly sourceVersion: number;
   readonly tables: readonly CarriedTable[];
-  /** Names on the source: the table's rows are on local, under the same name. */
-  readonly isOnLocal: (table: QualifiedName) => boolean;
+  /** Names on the source: the table's rows are on local; `anyName`: under whatever name, else under the same. */
+  readonly isOnLocal: (table: QualifiedName, anyName: boolean) => boolean;
 }
 
 const LOCK_TIMEOUT_MS = 5_000;
@@ -58,7 +58,7 @@ export async function reviewDependants(local: ClientBase, dependants: readonly D
 
 function stateOf(dependant: Dependant, expected: string, found: string | null, options: ReviewOptions): DependantState {
   const state = (status: DependantStatus, reason: string): DependantState => ({ dependant, status, reason, notes: [] });
-  const absent = dependant.under.filter((table) => !options.isOnLocal(table));
+  const absent = dependant.under.filter((table) => !options.isOnLocal(table, dependant.relation !== undefined));
   // A view that is there over a table whose rows are not would show something else than the source's.
   const isReady = dependant.relation === undefined || absent.length === 0;
   if (found === expected && isReady) return state('present', '');

@@ -70,8 +70,16 @@ export function planSchema(definition: TableDefinition, plan: TablePlan, options
     replicaIdentity: replicaIdentitySql(definition, plan),
     partitionIdentity: partitionIdentitySql(definition, plan),
     comments: planComments(definition, plan, names),
-    grants: [...definition.schemaUsers.map((user) => `GRANT USAGE ON SCHEMA ${quoteIdent(plan.target.schema)} TO ${user === 'PUBLIC' ? 'PUBLIC' : quoteIdent(user)}`), ...definition.grants.map((grant) => `GRANT ${grant.privilege} ON ${quoteTable(plan.target)} TO ${grant.grantee === 'PUBLIC' ? 'PUBLIC' : quoteIdent(grant.grantee)}${grant.grantable ? ' WITH GRANT OPTION' : ''}`)],
+    grants: [...grantsOf(definition, plan.target), ...definition.partitions.flatMap((part) => grantsOf(part, { schema: partitionSchema(part.schema, definition, plan), name: part.name }))],
   };
+}
+
+function grantsOf({ grants, schemaUsers }: Pick<TableDefinition, 'grants' | 'schemaUsers'>, target: QualifiedName): string[] {
+  const role = (name: string): string => (name === 'PUBLIC' ? 'PUBLIC' : quoteIdent(name));
+  return [
+    ...schemaUsers.map((user) => `GRANT USAGE ON SCHEMA ${quoteIdent(target.schema)} TO ${role(user)}`),
+    ...grants.map((grant) => `GRANT ${grant.privilege} ON ${quoteTable(target)} TO ${role(grant.grantee)}${grant.grantable ? ' WITH GRANT OPTION' : ''}`),
+  ];
 }
 
 /** Generated columns are on local unless a subset of columns was asked for. */

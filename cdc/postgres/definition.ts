@@ -32,7 +32,7 @@ export interface TableDefinition {
   readonly partitionOf: QualifiedName | null;
   readonly inherits: readonly QualifiedName[];
   readonly inheritedBy: readonly QualifiedName[];
-  readonly grants: readonly { readonly grantee: string; readonly privilege: string; readonly grantable: boolean }[];
+  readonly grants: readonly GrantDefinition[];
   /** Roles (or PUBLIC) that may use the table's schema: without that a privilege on the table is worth nothing. */
   readonly schemaUsers: readonly string[];
   readonly requiredTypes: readonly RequiredType[];
@@ -40,6 +40,13 @@ export interface TableDefinition {
   /** From the statistics, partitions summed; −1 when never analysed. */
   readonly estimatedRows: number;
   readonly bytes: number;
+}
+
+export interface GrantDefinition {
+  /** `PUBLIC`, or a role. */
+  readonly grantee: string;
+  readonly privilege: string;
+  readonly grantable: boolean;
 }
 
 export interface ColumnDefinition {
@@ -172,6 +179,9 @@ export interface PartitionDefinition extends QualifiedName {
   /** Indexes and checks that the parent lacks. */
   readonly ownIndexes: readonly IndexDefinition[];
   readonly ownChecks: readonly { readonly name: string; readonly definition: string }[];
+  /** A partition that is named itself is checked by its own. */
+  readonly grants: readonly GrantDefinition[];
+  readonly schemaUsers: readonly string[];
 }
 
 /** A type that the columns need and that is not built in; in the order in which they have to be created. */

@@ -47,7 +47,8 @@ function viewDependant(context: DependantContext, row: ViewRow): Dependant {
   const view = quoteTable(row);
   const isStored = row.kind === 'm';
   const options = row.options.length === 0 ? '' : ` WITH (${row.options.join(', ')})`;
-  const query = row.definition.replace(/;\s*$/, '');
+  const definition = context.rewrite(row.definition);
+  const query = definition.replace(/;\s*$/, '');
   const oid = `to_regclass(${quoteLiteral(view)})`;
   const columns = `(${columnsText}${oid})`;
   const columnList = row.columns.map((column) => `${column.name} ${column.type}`).join(', ');
@@ -56,7 +57,7 @@ function viewDependant(context: DependantContext, row: ViewRow): Dependant {
   const copyGrants = context.tables.some((table) => table.copyGrants && tables.includes(table.source));
   return {
     kind: isStored ? 'materialized view' : 'view', name: `${row.schema}.${row.name}`, relation: { schema: row.schema, name: row.name }, phase: 'after', tables, under: row.under, refused: undefined,
-    exact: { sql: `SELECT CASE WHEN c.relkind = '${row.kind}' THEN concat_ws(E'\\n', ${columns}, array_to_string(c.reloptions, ', '), pg_get_viewdef(c.oid)) ELSE 'another kind of relation' END ${isView}`, expected: [columnList, ...(row.options.length === 0 ? [] : [row.options.join(', ')]), row.definition].join('\n') },
+    exact: { sql: `SELECT CASE WHEN c.relkind = '${row.kind}' THEN concat_ws(E'\\n', ${columns}, array_to_string(c.reloptions, ', '), pg_get_viewdef(c.oid)) ELSE 'another kind of relation' END ${isView}`, expected: [columnList, ...(row.options.length === 0 ? [] : [row.options.join(', ')]), definition].join('\n') },
     loose: { sql: `SELECT CASE WHEN c.relkind = '${row.kind}' THEN ${columns} ELSE 'another kind of relation' END ${isView}`, expected: columnList },
     create: [
       `CREATE SCHEMA IF NOT EXISTS ${quoteIdent(row.schema)}`,

@@ -26,7 +26,7 @@ export interface Dependant {
   readonly phase: 'before' | 'after';
   /** Migrated tables, by their names on the source, that behave differently without it. */
   readonly tables: readonly QualifiedName[];
-  /** Tables that have to be on local, under the names of the source, before it can be made. */
+  /** Tables that have to be on local before it can be made: a view reads them under whatever name they have there, all else under the names of the source. */
   readonly under: readonly QualifiedName[];
   /** Why it cannot be carried at all. */
   readonly refused: string | undefined;
@@ -47,10 +47,15 @@ export interface CarriedTable {
   readonly copyGrants: boolean;
 }
 
+/** `SELECT` as `pg_get_viewdef` gives it with every name spelled out → the same over the tables' names on local. */
+export type DefinitionRewriter = (query: string) => string;
+
 export interface DependantContext {
   readonly tables: readonly CarriedTable[];
   /** First value of every query below: the tables' names as `to_regclass` takes them. */
   readonly names: readonly string[];
+  /** Of views. */
+  readonly rewrite: DefinitionRewriter;
 }
 
 /** `rel(i, oid)`: the i-th table (from 1), its partitions, and every view that reads one of them, through other views too. */

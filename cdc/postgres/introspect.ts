@@ -5,7 +5,7 @@ import { MigrationError } from '../../config/migration-error.ts';
 import { serverCapabilities } from './capabilities.ts';
 import type { Capabilities } from './capabilities.ts';
 import { quoteTable } from './quote.ts';
-import { readGrants, readPolicies, readRules, readSchemaUsers, readTriggers, readViews } from './read-behaviour.ts';
+import { readAccess, readPolicies, readRules, readTriggers, readViews } from './read-behaviour.ts';
 import { readColumns, readSequences } from './read-columns.ts';
 import { partitioningSql, readConstraints, readForeignKeys, readIndexes, readPartitions } from './read-constraints.ts';
 import { readJson, readServerVersion, withQualifiedNames } from './read-json.ts';
@@ -40,8 +40,7 @@ export function findTable(client: ClientBase, table: QualifiedName): Promise<Tab
       policies: await readPolicies(client, oid),
       sequences: await readSequences(client, oid),
       partitions: head.partitioning === null ? [] : await readPartitions(client, oid, has),
-      grants: await readGrants(client, oid),
-      schemaUsers: await readSchemaUsers(client, oid),
+      ...(await readAccess(client, [oid]))(oid),
       requiredTypes: await readRequired(client, oid, columns.map((column) => column.typeOid)),
       views: await readViews(client, oid),
     };

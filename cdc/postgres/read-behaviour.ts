@@ -2,7 +2,7 @@
 import type { ClientBase } from 'pg';
 import type { QualifiedName } from '../../catalog/routing-snapshot.ts';
 import { readJson } from './read-json.ts';
-import type { TableDefinition, TriggerDefinition } from './definition.ts';
+import type { GrantDefinition, TableDefinition, TriggerDefinition } from './definition.ts';
 
 /**
  * A function's body is opaque, so every table whose bare name stands in its text as a word counts as one that it may write
@@ -44,20 +44,22 @@ export function readPolicies(client: ClientBase, tableOid: number): Promise<Tabl
 }
 
 /** The owner's own privileges come with ownership and are left out. */
-export function readGrants(client: ClientBase, tableOid: number): Promise<TableDefinition['grants'][number][]> {
-  return readJson(client, `
-    SELECT coalesce(r.rolname, 'PUBLIC') AS grantee, x.privilege_type AS privilege, x.is_grantable AS grantable
+export async function readAccess(client: ClientBase, tableOids: readonly number[]): Promise<(tableOid: number) => Access> {
+  const grants = await readJson<GrantDefinition & { tableOid: number }>(client, `
+    SELECT c.oid::int8 AS "tableOid", coalesce(r.rolname, 'PUBLIC') AS grantee, x.privilege_type AS privilege, x.is_grantable AS grantable
       FROM pg_class c CROSS JOIN LATERAL aclexplode(c.relacl) x LEFT JOIN pg_roles r ON r.oid = x.grantee
-     WHERE c.oid = $1 AND x.grantee <> c.relowner ORDER BY 1, 2`, [tableOid]);
+     WHERE c.oid = ANY ($1::int8[]::oid[]) AND x.grantee <> c.relowner ORDER BY 1, 2, 3`, [tableOids]);
+  const users = await readJson<{ tableOid: number; grantee: string }>(client, `
+    SELECT DISTINCT c.oid::int8 AS "tableOid", coalesce(r.rolname, 'PUBLIC') AS grantee
+      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace CROSS JOIN LATERAL aclexplode(n.nspacl) x LEFT JOIN pg_roles r ON r.oid = x.grantee
+     WHERE c.oid = ANY ($1::int8[]::oid[]) AND x.grantee <> n.nspowner AND x.privilege_type = 'USAGE' ORDER BY 1, 2`, [tableOids]);
+  return (tableOid) => ({
+    grants: grants.filter((row) => row.tableOid === tableOid).map(({ grantee, privilege, grantable }) => ({ grantee, privilege, grantable })),
+    schemaUsers: users.filter((row) => row.tableOid === tableOid).map(({ grantee }) => grantee),
+  });
 }
 
-export async function readSchemaUsers(client: ClientBase, tableOid: number): Promise<string[]> {
-  const rows = await readJson<{ grantee: string }>(client, `
-    SELECT DISTINCT coalesce(r.rolname, 'PUBLIC') AS grantee
-      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace CROSS JOIN LATERAL aclexplode(n.nspacl) x LEFT JOIN pg_roles r ON r.oid = x.grantee
-     WHERE c.oid = $1 AND x.grantee <> n.nspowner AND x.privilege_type = 'USAGE' ORDER BY 1`, [tableOid]);
-  return rows.map((row) => row.grantee);
-}
+type Access = Pick<TableDefinition, 'grants' | 'schemaUsers'>;
 
 /** Views and materialised views that reach the table, through other views too. */
 export function readViews(client: ClientBase, tableOid: number): Promise<QualifiedName[]> {

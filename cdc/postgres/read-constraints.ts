@@ -1,6 +1,7 @@
 /** Keys, checks, foreign keys in both directions, indexes, and the partitions with what they have of their own. */
 import type { ClientBase } from 'pg';
 import type { Capabilities } from './capabilities.ts';
+import { readAccess } from './read-behaviour.ts';
 import { readJson } from './read-json.ts';
 import type { ConstraintDefinition, ForeignKeyDefinition, IndexDefinition, PartitionDefinition } from './definition.ts';
 
@@ -75,7 +76,7 @@ export async function readIndexes(client: ClientBase, tableOid: number, has: Cap
 
 /** Every level below the table, parents before their partitions. `pg_partition_tree` exists from 12 on only. */
 export async function readPartitions(client: ClientBase, tableOid: number, has: Capabilities): Promise<PartitionDefinition[]> {
-  const partitions = await readJson<Omit<PartitionDefinition, 'ownIndexes' | 'ownChecks'>>(client, `
+  const partitions = await readJson<Omit<PartitionDefinition, 'ownIndexes' | 'ownChecks' | 'grants' | 'schemaUsers'>>(client, `
     WITH RECURSIVE tree(oid, parent, level) AS (
       SELECT h.inhrelid, h.inhparent, 1 FROM pg_inherits h JOIN pg_class c ON c.oid = h.inhrelid AND c.relispartition WHERE h.inhparent = $1
       UNION ALL SELECT h.inhrelid, h.inhparent, t.level + 1 FROM tree t JOIN pg_inherits h ON h.inhparent = t.oid JOIN pg_class c ON c.oid = h.inhrelid AND c.relispartition)
@@ -92,8 +93,9 @@ export async function readPartitions(client: ClientBase, tableOid: number, has: 
   const checks = await readJson<{ tableOid: number; name: string; definition: string }>(client, `
     SELECT conrelid::int8 AS "tableOid", conname AS name, pg_get_constraintdef(oid) AS definition FROM pg_constraint
      WHERE contype = 'c' AND conislocal AND coninhcount = 0 AND conrelid = ANY ($1::int8[]::oid[]) ORDER BY conname`, [oids]);
+  const accessOf = await readAccess(client, oids);
   return partitions.map((partition) => ({
-    ...partition,
+    ...partition, ...accessOf(partition.oid),
     ownIndexes: indexes.filter((row) => row.tableOid === partition.oid).map(indexOf),
     ownChecks: checks.filter((row) => row.tableOid === partition.oid).map(({ name, definition }) => ({ name, definition })),
   }));

@@ -8,13 +8,14 @@ import { readPolicyDependants, readRuleDependants, readTriggerDependants } from 
 import { readViewDependants } from './dependant-views.ts';
 import type { CarriedTable, Dependant, DependantContext } from './dependants.ts';
 import { quoteTable } from './quote.ts';
+import { definitionRewriter } from './rename-definition.ts';
 import { withQualifiedNames } from './read-json.ts';
 
 /** In an order in which they can be made. */
 export function readDependants(source: ClientBase, tables: readonly CarriedTable[]): Promise<readonly Dependant[]> {
   if (tables.length === 0) return Promise.resolve([]);
-  const context: DependantContext = { tables, names: tables.map((table) => quoteTable(table.source)) };
   return withQualifiedNames(source, async () => {
+    const context: DependantContext = { tables, names: tables.map((table) => quoteTable(table.source)), rewrite: await definitionRewriter(source, tables) };
     const triggers = await readTriggerDependants(source, context);
     const rules = await readRuleDependants(source, context);
     return [

@@ -23,8 +23,8 @@ export interface WriteEdge {
 
 const key = (name: QualifiedName): string => relationKey(name.schema, name.name);
 
-/** `tables`: names on the source of every migrated table. One consistent reading needs a REPEATABLE READ transaction of the caller's. */
-export async function routingRelations(client: ClientBase, tables: readonly QualifiedName[]): Promise<RoutingRelations> {
+/** `tables`: names on the source of every migrated table; `others`: further names that must not hide a relation of the source. One consistent reading needs a REPEATABLE READ transaction of the caller's. */
+export async function routingRelations(client: ClientBase, tables: readonly QualifiedName[], others: readonly QualifiedName[] = []): Promise<RoutingRelations> {
   if (tables.length === 0) return { views: {}, sequences: {}, writeClosure: {}, shadows: [], storedViews: [], functions: {}, partitions: {} };
   const names = tables.map(quoteTable);
   const roots = new Set(tables.map(key));
@@ -35,7 +35,7 @@ export async function routingRelations(client: ClientBase, tables: readonly Qual
     views, storedViews,
     sequences: await readOwnedSequences(client, names),
     writeClosure: closeWrites(await readWriteEdges(client), (each) => partitions[each] ?? each, roots),
-    shadows: await readShadows(client, tables, migrated),
+    shadows: await readShadows(client, [...tables, ...others], migrated),
     functions: await readFunctionTouches(client),
     partitions,
   };

@@ -7,11 +7,12 @@
  * and what the old one held and nobody asked for is gone.
  */
 import { Fingerprinter } from './fingerprint.ts';
+import type { NamePlace } from './name-places.ts';
 import type { SqlParser } from './parser.ts';
 import type { StatementFacts, StatementKind, TextFacts } from './statement-facts.ts';
 
 export interface FactsCacheOptions {
-  /** Of both generations, roughly. Default 64 MiB. */
+  /** Of both generations, roughly; the places of names take an eighth of it besides. Default 64 MiB. */
   readonly maxBytes?: number;
 }
 
@@ -37,8 +38,9 @@ const sharedKinds: ReadonlySet<StatementKind> = new Set<StatementKind>([
 
 export class FactsCache {
   readonly #parser: SqlParser;
-  readonly #exact: Generations;
-  readonly #classes: Generations;
+  readonly #exact: Generations<TextFacts>;
+  readonly #classes: Generations<TextFacts>;
+  readonly #places: Generations<readonly NamePlace[]>;
   readonly #fingerprinter = new Fingerprinter();
   #exactHits = 0;
   #classHits = 0;
@@ -49,6 +51,7 @@ export class FactsCache {
     this.#parser = parser;
     this.#exact = new Generations(maxBytes / 2);
     this.#classes = new Generations(maxBytes / 2);
+    this.#places = new Generations(maxBytes / 8);
   }
 
   get counts(): FactsCacheCounts {
@@ -72,6 +75,15 @@ export class FactsCache {
   factsOf(text: string): TextFacts | Promise<TextFacts> {
     const bytes = Buffer.from(text);
     return this.facts(bytes, 0, bytes.length);
+  }
+
+  /** Where a text names relations (`namePlaces`); the places of texts that were asked for lately are kept. */
+  places(text: string): readonly NamePlace[] | Promise<readonly NamePlace[] | undefined> {
+    const known = this.#places.get(text);
+    if (known !== undefined) return known;
+    const places = this.#parser.namePlaces(text);
+    if (!(places instanceof Promise) && text.length <= maxExactBytes) this.#places.set(text, places);
+    return places;
   }
 
   #byClass(key: string | undefined, bytes: Buffer, start: number, end: number): TextFacts | Promise<TextFacts> {
@@ -105,17 +117,17 @@ function isShareable(facts: StatementFacts): boolean {
   return sharedKinds.has(facts.kind) && !facts.flags.literalSensitive;
 }
 
-class Generations {
+class Generations<T> {
   readonly #maxYoungBytes: number;
-  #young = new Map<string, TextFacts>();
-  #old = new Map<string, TextFacts>();
+  #young = new Map<string, T>();
+  #old = new Map<string, T>();
   #youngBytes = 0;
 
   constructor(maxBytes: number) {
     this.#maxYoungBytes = maxBytes / 2;
   }
 
-  get(key: string): TextFacts | undefined {
+  get(key: string): T | undefined {
     const facts = this.#young.get(key);
     if (facts !== undefined) return facts;
     const old = this.#old.get(key);
@@ -123,8 +135,8 @@ class Generations {
     return old;
   }
 
-  set(key: string, facts: TextFacts): void {
-    this.#young.set(key, facts);
+  set(key: string, value: T): void {
+    this.#young.set(key, value);
     this.#youngBytes += key.length + entryBytes;
     if (this.#youngBytes <= this.#maxYoungBytes) return;
     this.#old = this.#young;

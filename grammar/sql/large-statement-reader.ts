@@ -5,16 +5,23 @@
  * States: *idle* (no thread, or a thread with nothing to do), *busy* (one statement at the thread, others queued), *closed*.
  */
 import { Worker } from 'node:worker_threads';
+import type { NamePlace } from './name-places.ts';
 import type { TextFacts } from './statement-facts.ts';
 
-/** What the thread answers; `undefined` facts mean overflow. */
+export interface LargeStatementQuestion {
+  readonly text: string;
+  readonly wanted: 'facts' | 'places';
+}
+
+/** What the thread answers; neither means overflow. */
 export interface LargeStatementAnswer {
-  readonly facts: TextFacts | undefined;
+  readonly facts?: TextFacts | undefined;
+  readonly places?: readonly NamePlace[] | undefined;
 }
 
 interface Waiting {
-  readonly text: string;
-  readonly settle: (facts: TextFacts) => void;
+  readonly question: LargeStatementQuestion;
+  readonly settle: (answer: LargeStatementAnswer) => void;
 }
 
 const stackSizeMb = 64;
@@ -32,13 +39,24 @@ export class LargeStatementReader implements AsyncDisposable {
   #queuedLength = 0;
 
   /** Resolves always: what cannot be read is a refusal. */
-  read(text: string): Promise<TextFacts> {
-    if (this.#closed || this.#queue.length >= maxQueued || this.#queuedLength + text.length > maxQueuedLength) {
-      return Promise.resolve(refusal('Too many large statements at once', `${this.#queue.length} are waiting to be read.`, 'Try again in a moment.'));
+  async read(text: string): Promise<TextFacts> {
+    const { facts } = await this.#ask({ text, wanted: 'facts' });
+    return facts ?? refusal('Statement is nested too deeply for the gateway', 'The parser ran out of stack or memory.', 'Use fewer levels of nesting, or a list such as IN (…) in place of a chain of operators.');
+  }
+
+  /** Resolves always; undefined for what cannot be read, now or ever. */
+  async places(text: string): Promise<readonly NamePlace[] | undefined> {
+    return (await this.#ask({ text, wanted: 'places' })).places;
+  }
+
+  #ask(question: LargeStatementQuestion): Promise<LargeStatementAnswer> {
+    const { length } = question.text;
+    if (this.#closed || this.#queue.length >= maxQueued || this.#queuedLength + length > maxQueuedLength) {
+      return Promise.resolve({ facts: refusal('Too many large statements at once', `${this.#queue.length} are waiting to be read.`, 'Try again in a moment.') });
     }
     return new Promise((settle) => {
-      this.#queue.push({ text, settle });
-      this.#queuedLength += text.length;
+      this.#queue.push({ question, settle });
+      this.#queuedLength += length;
       this.#next();
     });
   }
@@ -50,30 +68,31 @@ export class LargeStatementReader implements AsyncDisposable {
       this.#worker?.unref();
       return;
     }
-    this.#queuedLength -= next.text.length;
+    this.#queuedLength -= next.question.text.length;
     this.#current = next;
     const worker = this.#ensureWorker();
     worker.ref();
-    worker.postMessage(next.text);
+    worker.postMessage(next.question);
   }
 
   #ensureWorker(): Worker {
     if (this.#worker !== undefined) return this.#worker;
     const worker = new Worker(new URL('./large-statement-thread.ts', import.meta.url), { resourceLimits: { stackSizeMb } });
-    worker.on('message', (answer: LargeStatementAnswer) => this.#finish(worker, answer.facts));
-    worker.on('error', () => this.#finish(worker, undefined));
-    worker.on('exit', () => this.#finish(worker, undefined));
+    worker.on('message', (answer: LargeStatementAnswer) => this.#finish(worker, answer));
+    worker.on('error', () => this.#finish(worker, {}));
+    worker.on('exit', () => this.#finish(worker, {}));
     this.#worker = worker;
     return worker;
   }
 
-  #finish(worker: Worker, facts: TextFacts | undefined): void {
+  #finish(worker: Worker, answer: LargeStatementAnswer): void {
     // A thread that was given up may still report its end.
     if (worker !== this.#worker) return;
     const current = this.#current;
-    if (facts === undefined || (current !== undefined && current.text.length >= renewFrom)) this.#dropWorker();
+    const isOverflow = answer.facts === undefined && answer.places === undefined;
+    if (isOverflow || (current !== undefined && current.question.text.length >= renewFrom)) this.#dropWorker();
     this.#current = undefined;
-    current?.settle(facts ?? refusal('Statement is nested too deeply for the gateway', 'The parser ran out of stack or memory.', 'Use fewer levels of nesting, or a list such as IN (…) in place of a chain of operators.'));
+    current?.settle(answer);
     this.#next();
   }
 
@@ -87,7 +106,7 @@ export class LargeStatementReader implements AsyncDisposable {
     this.#closed = true;
     const worker = this.#worker;
     this.#worker = undefined;
-    for (const waiting of [this.#current, ...this.#queue.splice(0)]) waiting?.settle(refusal('The gateway is shutting down', 'The statement was not read.', 'Connect again.'));
+    for (const waiting of [this.#current, ...this.#queue.splice(0)]) waiting?.settle({ facts: refusal('The gateway is shutting down', 'The statement was not read.', 'Connect again.') });
     this.#current = undefined;
     await worker?.terminate();
   }

@@ -6,7 +6,8 @@
  * thread; then *ready* again.
  */
 import { LargeStatementReader } from './large-statement-reader.ts';
-import { readText } from './read-text.ts';
+import type { NamePlace } from './name-places.ts';
+import { readPlaces, readText } from './read-text.ts';
 import type { TextFacts } from './statement-facts.ts';
 import { WasmParser } from './wasm-parser.ts';
 
@@ -53,6 +54,16 @@ export class SqlParser implements AsyncDisposable {
   readFacts(text: string): TextFacts | Promise<TextFacts> {
     const facts = this.parseFacts(text);
     return facts === 'too_large_for_sync' ? this.#large.read(text) : facts;
+  }
+
+  /** Where the text names relations: at once where it can, as `readFacts`. Undefined: it cannot be read, now or ever. */
+  namePlaces(text: string): readonly NamePlace[] | Promise<readonly NamePlace[] | undefined> {
+    if (text.length < this.#largeFrom && this.#parser.usable) {
+      const places = readPlaces(text, this.#parser);
+      if (places !== undefined) return places;
+      this.#remake();
+    }
+    return this.#large.places(text);
   }
 
   #remake(): void {

@@ -1,12 +1,22 @@
 /**
- * Walks a query (SELECT, INSERT, UPDATE, DELETE, MERGE and whatever nests in them) and collects the relations it reads and
+ * Walks a query (SELECT, INSERT, UPDATE, DELETE, MERGE and whatever nests in them) and tells a visitor of the relations it reads and
  * writes, names of CTEs resolved away. The work list takes the place of recursion: no statement is too deep for it.
  */
-import type { FactsCollector } from './facts-collector.ts';
 import { rangeVarRef } from './facts-collector.ts';
+import type { FactsCollector } from './facts-collector.ts';
 import { collectFunctionCall } from './function-call.ts';
+import type { RelationRef, StatementFlags } from './statement-facts.ts';
 import { isTree, listOf, nameParts, nodeOf, stringConstant, stringOf, treeOf, unwrap } from './tree.ts';
 import type { Tree } from './tree.ts';
+
+export interface QueryVisitor {
+  /** `rangeVar` is where the relation is named; a locked one is told as read and as written. */
+  read(relation: RelationRef, rangeVar: Tree): void;
+  write(relation: RelationRef, rangeVar: Tree): void;
+  raise(flag: Exclude<keyof StatementFlags, 'systemOnly'>): void;
+  /** Every other named node, before what is in it. */
+  node(name: string, node: Tree): void;
+}
 
 /** CTE names that hide relations of the same bare name, innermost first. */
 interface Scope {
@@ -21,15 +31,33 @@ interface Work {
 
 /** `node` is wrapped, or any list or tree that holds wrapped nodes. */
 export function collectQuery(node: unknown, into: FactsCollector): void {
-  const walk = new QueryWalk(into);
+  visitQuery(node, {
+    read: (relation) => into.read(relation),
+    write: (relation) => into.write(relation),
+    raise: (flag) => into.raise(flag),
+    node: (name, found) => {
+      if (name === 'FuncCall') collectFunctionCall(found, into);
+      else if (name === 'TypeCast' && isNameCast(found)) into.raise('literalSensitive');
+    },
+  });
+}
+
+export function visitQuery(node: unknown, visitor: QueryVisitor): void {
+  const walk = new QueryWalk(visitor);
   walk.run(node);
 }
 
+/** `'t'::regclass` and its like: the literal names an object. */
+function isNameCast(cast: Tree): boolean {
+  const type = nameParts(treeOf(cast['typeName'])?.['names'])?.at(-1) ?? '';
+  return type.startsWith('reg') && stringConstant(cast['arg']) !== undefined;
+}
+
 class QueryWalk {
-  readonly #into: FactsCollector;
+  readonly #into: QueryVisitor;
   readonly #work: Work[] = [];
 
-  constructor(into: FactsCollector) {
+  constructor(into: QueryVisitor) {
     this.#into = into;
   }
 
@@ -61,9 +89,7 @@ class QueryWalk {
       case 'SelectStmt': return this.#select(node, scope);
       case 'InsertStmt': case 'UpdateStmt': case 'DeleteStmt': case 'MergeStmt': return this.#modify(node, scope);
       case 'RangeVar': return this.#relation(node, scope);
-      case 'FuncCall': collectFunctionCall(node, this.#into); break;
-      case 'TypeCast': this.#cast(node); break;
-      default: break;
+      default: this.#into.node(name, node);
     }
     this.#push(node, scope);
   }
@@ -82,7 +108,7 @@ class QueryWalk {
     const scope = this.#withClause(statement, outer);
     const target = treeOf(statement['relation']);
     const relation = target === undefined ? undefined : rangeVarRef(target);
-    if (relation !== undefined) this.#into.write(relation);
+    if (relation !== undefined && target !== undefined) this.#into.write(relation, target);
     if (statement['returningClause'] !== undefined || statement['returningList'] !== undefined) this.#into.raise('returning');
     for (const field of Object.keys(statement)) {
       if (field !== 'withClause' && field !== 'relation') this.#push(statement[field], scope);
@@ -108,12 +134,7 @@ class QueryWalk {
 
   #relation(rangeVar: Tree, scope: Scope | undefined): void {
     const relation = rangeVarRef(rangeVar);
-    if (relation !== undefined && !isCte(rangeVar, scope)) this.#into.read(relation);
-  }
-
-  #cast(cast: Tree): void {
-    const type = nameParts(treeOf(cast['typeName'])?.['names'])?.at(-1) ?? '';
-    if (type.startsWith('reg') && stringConstant(cast['arg']) !== undefined) this.#into.raise('literalSensitive');
+    if (relation !== undefined && !isCte(rangeVar, scope)) this.#into.read(relation, rangeVar);
   }
 
   /**
@@ -147,7 +168,7 @@ class QueryWalk {
 
   #lockRelation(rangeVar: Tree, scope: Scope | undefined, locked: boolean): void {
     const relation = rangeVarRef(rangeVar);
-    if (locked && relation !== undefined && !isCte(rangeVar, scope)) this.#into.write(relation);
+    if (locked && relation !== undefined && !isCte(rangeVar, scope)) this.#into.write(relation, rangeVar);
   }
 }
 

@@ -1,6 +1,8 @@
 /** One client text to its facts, on whatever thread this runs. */
 import { analyseParseTree } from './analyse.ts';
 import { emptyFacts } from './facts-collector.ts';
+import { namePlaces } from './name-places.ts';
+import type { NamePlace } from './name-places.ts';
 import { isMigrationText } from '../migration/recognise.ts';
 import type { TextFacts } from './statement-facts.ts';
 import type { WasmParser } from './wasm-parser.ts';
@@ -15,6 +17,18 @@ export function readText(text: string, parser: WasmParser): TextFacts | undefine
   switch (outcome.type) {
     case 'tree': return { type: 'sql', statements: analyseParseTree(outcome.tree) };
     case 'syntax_error': return { type: 'invalid', message: outcome.message };
+    case 'overflow': return undefined;
+    default: return outcome satisfies never;
+  }
+}
+
+/** Undefined: the parser overflowed and must be replaced. A text that it refuses has no places. */
+export function readPlaces(text: string, parser: WasmParser): readonly NamePlace[] | undefined {
+  if (text.trim() === '' || text.includes('\0')) return [];
+  const outcome = parser.parse(text);
+  switch (outcome.type) {
+    case 'tree': return namePlaces(outcome.tree, Buffer.from(text));
+    case 'syntax_error': return [];
     case 'overflow': return undefined;
     default: return outcome satisfies never;
   }

@@ -5,6 +5,7 @@
  * last CommandComplete and ReadyForQuery when the commit has to become visible on local first. An internal segment passes nothing.
  * States: open (more messages of the same unit may follow) → closed (its Sync or Query has been sent) → ended (ReadyForQuery seen).
  */
+import type { RenamedText } from '../../grammar/sql/rename-relations.ts';
 import type { RoutingSnapshot } from '../../catalog/routing-snapshot.ts';
 import type { AfterWrite } from '../route/route.ts';
 
@@ -26,6 +27,8 @@ export class Segment {
   plain = true;
   /** The gateway's own Sync: its ReadyForQuery is not the client's. */
   swallowReady = false;
+  /** The text sent last in which relations are named otherwise: errors tell places in it. */
+  named: RenamedText | undefined;
   /** What the client gets in place of the next ErrorResponse. */
   replaceError: Buffer | undefined;
   after: AfterWrite = 'none';

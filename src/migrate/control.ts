@@ -200,7 +200,7 @@ export class Control {
 
   async #readRelations(tables: readonly TableRecord[]) {
     const flow = await this.#flow(this.#parts.homeServer);
-    const { functions = {}, ...others } = await flow.sourceAdmin.use((client) => routingRelations(client, tables.map((record) => record.source)));
+    const { functions = {}, ...others } = await flow.sourceAdmin.use((client) => routingRelations(client, tables.map((record) => record.source), tables.map((record) => record.target)));
     const missing = await this.#missingOnLocal(flow, tables, Object.keys(others.views), Object.keys(functions));
     // A function that local lacks must not be taken for one that can run wherever its tables are.
     const known = Object.fromEntries(Object.entries(functions).filter(([name]) => !missing.functions.has(name)));

@@ -63,7 +63,7 @@ export class LocalDependants {
     const renamed = new Set(tables.filter(isRenamed).map((table) => nameKey(table.source)));
     const { all, sourceVersion } = await this.#source.use(async (client) => ({ all: await readDependants(client, tables), sourceVersion: await readServerVersion(client) }));
     const dependants = all.filter((each) => each.relation !== undefined || each.tables.length === 0 || each.tables.some((table) => followed.has(nameKey(table))));
-    return { dependants, options: { sourceVersion, tables, isOnLocal: (table) => loaded.has(nameKey(table)) && !renamed.has(nameKey(table)) } };
+    return { dependants, options: { sourceVersion, tables, isOnLocal: (table, anyName) => loaded.has(nameKey(table)) && (anyName || !renamed.has(nameKey(table))) } };
   }
 }
 

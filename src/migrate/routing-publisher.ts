@@ -101,8 +101,8 @@ export function routesOf(records: readonly TableRecord[], barriers: ReadonlyMap<
     const route = { ...routeOf(record), ...(barrier === undefined ? {} : { barrier: barrier.id, closed: barrier.closed }) };
     routes[relationKey(record.source.schema, record.source.name)] = route;
     for (const partition of detailsOf(record).partitions ?? []) {
-      // A partition keeps its own name on local.
-      const local = { schema: record.target.schema, name: partition.name };
+      // A partition keeps its own name on local, and follows its table into another schema when it lived beside it.
+      const local = { schema: partition.schema === record.source.schema ? record.target.schema : partition.schema, name: partition.name };
       routes[relationKey(partition.schema, partition.name)] = { ...route, source: partition, local };
     }
   }

@@ -1,11 +1,12 @@
 /** EXPLAIN ROUTE: the decision made readable. The same `decide` that routes makes it (house rule 6: every act has a dry run). */
 import type { RoutingSnapshot, TableRoute } from '../../catalog/routing-snapshot.ts';
+import { displayTableName } from '../../grammar/names.ts';
 import type { TextFacts } from '../../grammar/sql/statement-facts.ts';
 import { decideIndexed, prefersSource } from './decide.ts';
 import { needsOf } from './needs.ts';
 import type { Need } from './needs.ts';
 import type { Route, RouteLabel, SessionContext } from './route.ts';
-import { SnapshotIndex } from './snapshot-index.ts';
+import { isRenamed, SnapshotIndex } from './snapshot-index.ts';
 
 export interface RouteExplanation {
   readonly decision: RouteLabel;
@@ -93,9 +94,13 @@ function sidesOf(need: Need): ExplainedTable['sides'] {
 function whyOf(table: TableRoute | undefined): string {
   if (table === undefined) return 'only the source has it';
   const barrier = table.quiescing ? '; a change of routing is under way' : '';
-  if (table.writes === 'local') return `local is the authority${barrier}`;
-  if (table.reads === 'local') return `the source is the authority and local follows it${barrier}`;
-  return `the source is the authority${barrier}`;
+  return `${authorityOf(table)}${barrier}${isRenamed(table) ? `; on local it is ${displayTableName(table.local)}` : ''}`;
+}
+
+function authorityOf(table: TableRoute): string {
+  if (table.writes === 'local') return 'local is the authority';
+  if (table.reads === 'local') return 'the source is the authority and local follows it';
+  return 'the source is the authority';
 }
 
 function sideName(side: 'source' | 'local'): string {

@@ -4,6 +4,7 @@
  */
 import { relationKey } from '../../catalog/routing-snapshot.ts';
 import type { TableRoute } from '../../catalog/routing-snapshot.ts';
+import { hasPlaces } from '../../grammar/sql/name-places.ts';
 import type { RelationRef, StatementFacts } from '../../grammar/sql/statement-facts.ts';
 import type { SessionContext } from './route.ts';
 import { isRenamed } from './snapshot-index.ts';
@@ -61,10 +62,11 @@ class NeedsGathering {
 
   add(facts: StatementFacts): void {
     // What is made of a definition must be made where the tables are the truth, not where they follow.
-    for (const relation of facts.reads) this.#relation(facts.kind === 'ddl' ? 'plan' : 'read', relation);
-    for (const relation of facts.writes) this.#relation(writeRole(facts), relation);
+    const canRename = hasPlaces(facts);
+    for (const relation of facts.reads) this.#relation(facts.kind === 'ddl' ? 'plan' : 'read', relation, canRename);
+    for (const relation of facts.writes) this.#relation(writeRole(facts), relation, canRename);
     for (const relation of facts.ddl) this.#defined(facts, relation);
-    for (const sequence of [...facts.sequencesRead, ...facts.sequencesWritten]) this.#relation('sequence', sequence);
+    for (const sequence of [...facts.sequencesRead, ...facts.sequencesWritten]) this.#relation('sequence', sequence, canRename);
     for (const name of facts.functions) this.#function(facts, name);
     if (facts.kind === 'do') this.#unseen('DO');
     if (facts.kind === 'ddl' && facts.ddl.length === 0) this.#put({ role: 'define', name: facts.command ?? 'DDL', source: true, local: false, table: undefined });
@@ -77,16 +79,17 @@ class NeedsGathering {
     this.#put({ role: 'session', name: 'advisory locks', source: home === 'source', local: home === 'local', table: undefined });
   }
 
-  #relation(role: NeedRole, relation: RelationRef): void {
+  #relation(role: NeedRole, relation: RelationRef, canRename: boolean): void {
     const { index, session } = this.#context;
-    this.#resolved(role, index.resolve(relation, session));
+    this.#resolved(role, index.resolve(relation, session), canRename);
   }
 
-  #resolved(role: NeedRole, found: Resolved): void {
+  /** `canRename`: the text can be sent to local with the names that tables have there. */
+  #resolved(role: NeedRole, found: Resolved, canRename: boolean): void {
     switch (found.type) {
       case 'system': return;
       case 'temporary': return this.#put({ role, name: `pg_temp.${found.name}`, source: found.leg === 'source', local: found.leg === 'local', table: undefined });
-      case 'table': return this.#table(role, found.key, found.table, isRenamed(found.table) ? 'source' : 'both');
+      case 'table': return this.#table(role, found.key, found.table, isRenamed(found.table) && !canRename ? 'source' : 'both');
       case 'local_name': return this.#table(role, found.key, found.table, 'local');
       case 'view': return this.#view(role, found.key, found.bases);
       // A sequence goes where the writes of its owner go: two sides must never draw the same value (RULES 13).
@@ -108,7 +111,8 @@ class NeedsGathering {
   #key(role: NeedRole, key: string): void {
     const table = this.#context.index.table(key);
     if (table === undefined) this.#plain(role, key);
-    else this.#table(role, key, table, isRenamed(table) && role !== 'sequence' ? 'source' : 'both');
+    // What stands over it on local was made over the name that it has there.
+    else this.#table(role, key, table, 'both');
   }
 
   #plain(role: NeedRole, key: string): void {
@@ -145,7 +149,7 @@ class NeedsGathering {
     const found = index.resolve(relation, session);
     const isNewView = facts.command === 'CREATE VIEW' || facts.command === 'CREATE MATERIALIZED VIEW';
     if (found.type === 'plain' && isNewView && facts.reads.length > 0) return;
-    this.#resolved(facts.kind === 'maintenance' ? 'maintain' : 'define', found);
+    this.#resolved(facts.kind === 'maintenance' ? 'maintain' : 'define', found, facts.kind === 'maintenance');
   }
 
   #function(facts: StatementFacts, name: string): void {

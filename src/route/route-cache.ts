@@ -5,10 +5,10 @@
  *
  * One instance per thread of sessions; bounded: it starts anew with each snapshot and after `maxTexts`.
  */
-import type { RoutingSnapshot } from '../../catalog/routing-snapshot.ts';
-import type { TextFacts } from '../../grammar/sql/statement-facts.ts';
+import type { QualifiedName, RoutingSnapshot } from '../../catalog/routing-snapshot.ts';
+import type { RelationRef, TextFacts } from '../../grammar/sql/statement-facts.ts';
 import { decideIndexed } from './decide.ts';
-import type { Route, SessionContext } from './route.ts';
+import type { NamingContext, Route, SessionContext } from './route.ts';
 import { SnapshotIndex } from './snapshot-index.ts';
 
 type RoutesByState = (Route | undefined)[];
@@ -50,6 +50,10 @@ export class RouteCache {
     const route = known?.[state];
     if (route !== undefined) return route;
     return this.#remember(routes, facts, state, decideIndexed(facts, this.#index, session));
+  }
+
+  localName(relation: RelationRef, snapshot: RoutingSnapshot, context: NamingContext): QualifiedName | undefined {
+    return this.#indexOf(snapshot).localName(relation, context);
   }
 
   /** A newer snapshot begins a new memory; an older one (a pinned transaction's) is decided without one. */

@@ -25,11 +25,15 @@ export type BeforeRead = 'none' | 'read_index';
 /** Values of spec §3.3, for metrics and EXPLAIN ROUTE. */
 export type RouteLabel = 'LOCAL' | 'REMOTE' | 'DUAL_WRITE' | 'HYBRID' | 'BLOCKED' | 'QUEUED';
 
-/** The part of a session's state that changes where statements go. */
-export interface SessionContext {
+/** The part of a session's state that says what a name stands for. */
+export interface NamingContext {
   readonly searchPath: readonly string[];
   /** Names of the session's temporary tables (they shadow everything) and the leg each lives on. */
   readonly temporaryTables: ReadonlyMap<string, 'source' | 'local'>;
+}
+
+/** The part of a session's state that changes where statements go. */
+export interface SessionContext extends NamingContext {
   readonly transaction: TransactionContext | undefined;
   readonly leaseValid: boolean;
   /** Where the database's advisory locks live (RULES 27); the source unless said otherwise. */

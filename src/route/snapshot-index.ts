@@ -1,8 +1,8 @@
 /** A routing snapshot made ready for looking names up; built once per snapshot. */
 import { relationKey } from '../../catalog/routing-snapshot.ts';
-import type { FunctionTouches, RoutingSnapshot, TableRoute } from '../../catalog/routing-snapshot.ts';
+import type { FunctionTouches, QualifiedName, RoutingSnapshot, TableRoute } from '../../catalog/routing-snapshot.ts';
 import type { RelationRef } from '../../grammar/sql/statement-facts.ts';
-import type { SessionContext } from './route.ts';
+import type { NamingContext, SessionContext } from './route.ts';
 
 /** What a name in a statement stands for. */
 export type Resolved =
@@ -46,7 +46,7 @@ export class SnapshotIndex {
   }
 
   /** Temporary tables hide everything; then the schemas of the path in order; a name found nowhere is the source's to refuse. */
-  resolve(relation: RelationRef, session: SessionContext): Resolved {
+  resolve(relation: RelationRef, session: NamingContext): Resolved {
     const { schema, name } = relation;
     if (schema === undefined || schema === 'pg_temp') {
       const leg = session.temporaryTables.get(name);
@@ -58,6 +58,18 @@ export class SnapshotIndex {
       if (found !== undefined) return found;
     }
     return { type: 'plain', key: relationKey(session.searchPath[0] ?? 'public', name) };
+  }
+
+  /** The name on local of what a name of the source stands for; undefined when it is the same, or is none of a migrated table's. */
+  localName(relation: RelationRef, session: NamingContext): QualifiedName | undefined {
+    if (this.#localNames.size === 0) return undefined;
+    const found = this.resolve(relation, session);
+    if (found.type === 'table') return isRenamed(found.table) ? found.table.local : undefined;
+    if (found.type !== 'sequence') return undefined;
+    // A sequence follows its table into another schema when it lived beside it.
+    const owner = this.table(found.owner);
+    const isBeside = owner !== undefined && owner.local.schema !== owner.source.schema && found.key === relationKey(owner.source.schema, relation.name);
+    return isBeside ? { schema: owner.local.schema, name: relation.name } : undefined;
   }
 
   isMissingOnLocal(viewKey: string): boolean {
@@ -96,7 +108,7 @@ export class SnapshotIndex {
   }
 }
 
-/** A table whose name on local differs cannot be answered there under its source's name: the client's text goes out as it came. */
+/** Its name on local differs: a text that names it goes there rewritten (`session/local-names.ts`), a definition does not. */
 export function isRenamed(table: TableRoute): boolean {
   return table.local.schema !== table.source.schema || table.local.name !== table.source.name;
 }

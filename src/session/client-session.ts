@@ -20,6 +20,7 @@ import type { HoldingUnit } from './control-port.ts';
 import { ExtendedQuery } from './extended-query.ts';
 import { Leg } from './leg.ts';
 import type { LegOwner } from './leg.ts';
+import { LocalNames } from './local-names.ts';
 import { LocalLeg } from './local-leg.ts';
 import { Parking } from './parking.ts';
 import type { ParkingLot } from './parking.ts';
@@ -47,6 +48,7 @@ export class ClientSession extends SessionCore implements LegOwner {
   readonly parking: Parking;
   readonly #host: SessionHost;
   readonly #localLeg: LocalLeg;
+  readonly #names = new LocalNames(this);
   readonly #readIndex: ReadIndex;
   readonly #commitWait: CommitWait;
   readonly #control: TransactionControl;
@@ -65,7 +67,7 @@ export class ClientSession extends SessionCore implements LegOwner {
     this.#commitWait = new CommitWait(this);
     this.#control = new TransactionControl(this, this.#commitWait);
     const place = new PlaceStatement(this, this.#localLeg, this.#readIndex, this.parking);
-    const flows = { place, control: this.#control, answer: new ControlAnswer(this), effects: new SessionEffects(this, this.#localLeg) };
+    const flows = { place, control: this.#control, answer: new ControlAnswer(this), effects: new SessionEffects(this, this.#localLeg), names: this.#names };
     this.#simple = new SimpleQuery(this, flows);
     this.#extended = new ExtendedQuery(this, flows);
   }
@@ -122,6 +124,7 @@ export class ClientSession extends SessionCore implements LegOwner {
   }
 
   #done(verdict: Verdict): Verdict {
+    if (verdict !== STOP) this.#names.consumed();
     if (verdict !== STOP && this.largeText) this.largeText = undefined;
     return verdict;
   }

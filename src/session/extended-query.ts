@@ -10,7 +10,7 @@ import { MigrationError } from '../../config/migration-error.ts';
 import { bindComplete, closeComplete, noData, noParameters, parseComplete } from '../wire/backend-messages.ts';
 import { CUT, STOP } from '../wire/framing.ts';
 import type { Verdict } from '../wire/framing.ts';
-import { afterName, bind, closeStatement, execute, parse, readName, readParse, sync } from '../wire/frontend-messages.ts';
+import { afterName, bind, closeStatement, execute, parse, parseWith, readName, readParse, sync } from '../wire/frontend-messages.ts';
 import { transactionAborted } from './client-error.ts';
 import { onlyReads } from './control-answer.ts';
 import type { Leg } from './leg.ts';
@@ -49,6 +49,8 @@ export class ExtendedQuery {
     core.lastStatement = buffer.subarray(parts.textStart, Math.min(parts.textEnd, parts.textStart + 200));
     const leg = traits.plain && core.rawUnit ? core.home : this.#legForParse(traits, parts.name);
     if (typeof leg === 'number') return leg;
+    const named = leg && this.#flows.names.textFor(leg, traits, buffer.subarray(parts.textStart, parts.textEnd), false);
+    if (typeof named === 'number') return named;
     const bytes = buffer.subarray(start, start + length);
     const kept = traits.plain ? undefined : buffer.toString('utf8', parts.textStart, parts.textEnd);
     const statement: PreparedStatement = {
@@ -63,7 +65,7 @@ export class ExtendedQuery {
       segment.plain = false;
     }
     segment.parsesSent += 1;
-    return core.forward(leg);
+    return named ? core.sendRenamed(leg, segment, named, parseWith(buffer, start, length, parts, named.bytes)) : core.forward(leg);
   }
 
   bind(buffer: Buffer, start: number, length: number): Verdict {
@@ -88,7 +90,8 @@ export class ExtendedQuery {
     const placement = this.#flows.place.place(route, false, true);
     if (placement.verdict !== undefined) return placement.verdict;
     const { leg } = placement;
-    this.#ensureParsed(leg, statement);
+    const stop = this.#ensureParsed(leg, statement);
+    if (stop !== undefined) return stop;
     core.account(placement.route, leg, core.unitSegment(leg), traits.hasCopyFrom);
     return this.#bound(leg, portal, statement);
   }
@@ -220,14 +223,22 @@ export class ExtendedQuery {
 
   // Statements
 
-  #ensureParsed(leg: Leg, statement: PreparedStatement): void {
-    if (statement.on[leg.side]) return;
+  #ensureParsed(leg: Leg, statement: PreparedStatement): Verdict | undefined {
+    if (statement.on[leg.side]) return undefined;
     const core = this.#core;
+    const { origin, traits } = statement;
+    const parts = origin.type === 'parse' ? readParse(origin.message, 0, origin.message.length) : undefined;
+    const text = origin.type === 'sql' ? Buffer.from(origin.text) : origin.message.subarray(parts?.textStart, parts?.textEnd);
+    const named = this.#flows.names.textFor(leg, traits, text, false);
+    if (typeof named === 'number') return named;
     statement.on[leg.side] = true;
-    if (statement.origin.type === 'parse') {
-      core.unitSegment(leg).injectParse();
-      core.send(leg, statement.origin.message);
-    } else if (statement.origin.text !== '' && !core.unit.segment) core.ask(leg, statement.origin.text, () => undefined);
+    if (origin.type === 'parse') {
+      const segment = core.unitSegment(leg);
+      segment.injectParse();
+      if (named && parts) core.sendRenamed(leg, segment, named, parseWith(origin.message, 0, origin.message.length, parts, named.bytes));
+      else core.send(leg, origin.message);
+    } else if (origin.text !== '' && !core.unit.segment) core.ask(leg, (named?.bytes ?? text).toString(), () => undefined);
+    return undefined;
   }
 
   #describeStatement(name: string): Verdict {
@@ -245,13 +256,13 @@ export class ExtendedQuery {
       });
     }
     const here = core.unit.leg;
-    if (here && !statement.on[here.side]) this.#ensureParsed(here, statement);
+    const late = here && this.#ensureParsed(here, statement);
+    if (late !== undefined) return late;
     if (here) return this.#toLeg(here.side);
     if (statement.on.source || statement.on.local) return this.#toLeg(statement.on.source ? 'source' : 'local');
     const leg = this.#legOf('source');
     if (typeof leg === 'number') return leg;
-    this.#ensureParsed(leg, statement);
-    return this.#toLeg('source');
+    return this.#ensureParsed(leg, statement) ?? this.#toLeg('source');
   }
 
   #closeStatement(name: string): Verdict {

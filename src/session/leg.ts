@@ -17,6 +17,7 @@ import type { FrameHandler, Verdict } from '../wire/framing.ts';
 import { query, terminate } from '../wire/frontend-messages.ts';
 import type { InputReader, ServerInput } from '../wire/server-input.ts';
 import { writeCancelRequest } from '../wire/startup-packet.ts';
+import { errorBefore } from './renamed-error.ts';
 import type { LegTarget } from './services.ts';
 
 /** What a leg tells its session. */
@@ -318,9 +319,10 @@ export class Leg implements FrameHandler, InputReader {
     if (segment.commitFailed) this.#held = none;
     this.#letHeldGo();
     segment.endCut();
-    if (!segment.replaceError) return PASS;
+    const instead = segment.replaceError ?? (segment.named && errorBefore(segment.named, buffer, start, length));
+    if (!instead) return PASS;
     this.#scanner.flush();
-    this.#owner.toClient(segment.replaceError);
+    this.#owner.toClient(instead);
     segment.replaceError = undefined;
     return CUT;
   }

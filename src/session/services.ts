@@ -1,8 +1,10 @@
 /** What every session of a gateway shares, handed in by whoever starts the gateway. */
-import type { RoutingSnapshot, Side } from '../../catalog/routing-snapshot.ts';
+import type { QualifiedName, RoutingSnapshot, Side } from '../../catalog/routing-snapshot.ts';
 import type { Runtime } from '../../config/runtime.ts';
-import type { TextFacts } from '../../grammar/sql/statement-facts.ts';
-import type { Route, SessionContext } from '../route/route.ts';
+import type { NamePlace } from '../../grammar/sql/name-places.ts';
+import type { RelationRef, TextFacts } from '../../grammar/sql/statement-facts.ts';
+import type { NamingContext, Route, SessionContext } from '../route/route.ts';
+import { isRenamed } from '../route/snapshot-index.ts';
 import type { ServerTarget } from '../wire/connect-server.ts';
 import type { ControlPort } from './control-port.ts';
 import type { UnitTimes } from './unit-times.ts';
@@ -13,10 +15,14 @@ export interface FactsLookup {
    * (which resolves always) for a text that is read elsewhere because of its size. Must not keep the buffer.
    */
   facts(buffer: Buffer, start: number, end: number): TextFacts | Promise<TextFacts>;
+  /** Where the text names relations; undefined (at once or later) when it cannot be read at the moment. */
+  places(text: string): readonly NamePlace[] | Promise<readonly NamePlace[] | undefined>;
 }
 
 export interface RouteDecider {
   decide(facts: TextFacts, snapshot: RoutingSnapshot, context: SessionContext): Route;
+  /** The name on local of what a name stands for; undefined when it has no other one there. */
+  localName(relation: RelationRef, snapshot: RoutingSnapshot, context: NamingContext): QualifiedName | undefined;
   /** Equal paths become the same object. */
   searchPath(schemas: readonly string[]): readonly string[];
 }
@@ -71,6 +77,8 @@ export interface SnapshotView {
   readonly trivial: boolean;
   /** Some table is read or written on local. */
   readonly usesLocal: boolean;
+  /** Some table has another name on local. */
+  readonly renames: boolean;
 }
 
 export interface Services {
@@ -90,6 +98,7 @@ export function viewOf(snapshot: RoutingSnapshot): SnapshotView {
   return {
     snapshot,
     trivial: routes.length === 0,
+    renames: routes.some(isRenamed),
     usesLocal: routes.some((route) => route.reads === 'local' || route.writes === 'local'),
   };
 }

@@ -12,6 +12,7 @@ import { MigrationError } from '../../config/migration-error.ts';
 import type { OpenTransaction } from '../execute/open-transaction.ts';
 import { Segment } from '../execute/segment.ts';
 import type { InternalReply } from '../execute/segment.ts';
+import type { RenamedText } from '../../grammar/sql/rename-relations.ts';
 import { readyForQuery } from '../wire/backend-messages.ts';
 import type { TransactionStatus } from '../wire/backend-messages.ts';
 import { writeError, writeNotice } from '../wire/error-fields.ts';
@@ -164,6 +165,13 @@ export abstract class SessionCore {
   send(leg: Leg, bytes: Buffer): void {
     this.scanner.flush();
     leg.write(bytes);
+  }
+
+  /** The message being handled goes to this leg as `bytes`, in which relations are named otherwise. */
+  sendRenamed(leg: Leg, segment: Segment, named: RenamedText, bytes: Buffer): Verdict {
+    segment.named = named;
+    this.send(leg, bytes);
+    return CUT;
   }
 
   /** A segment that this message opens and closes. */

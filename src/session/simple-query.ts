@@ -1,12 +1,14 @@
 /** Simple queries: https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-SIMPLE-QUERY */
 import { randomBytes } from 'node:crypto';
 import { strongerWait } from '../execute/segment.ts';
+import type { Segment } from '../execute/segment.ts';
 import { CUT, STOP } from '../wire/framing.ts';
 import type { Verdict } from '../wire/framing.ts';
-import { extendQuery } from '../wire/frontend-messages.ts';
+import { extendQuery, queryOf } from '../wire/frontend-messages.ts';
 import { transactionAborted } from './client-error.ts';
 import type { ControlAnswer } from './control-answer.ts';
 import type { Leg } from './leg.ts';
+import type { LocalNames } from './local-names.ts';
 import type { PlaceStatement } from './place-statement.ts';
 import { isVerdict } from './place-statement.ts';
 import type { SessionCore } from './session-core.ts';
@@ -21,6 +23,7 @@ export interface Flows {
   readonly control: TransactionControl;
   readonly answer: ControlAnswer;
   readonly effects: SessionEffects;
+  readonly names: LocalNames;
 }
 
 export class SimpleQuery {
@@ -44,7 +47,7 @@ export class SimpleQuery {
     core.lastStatement = buffer.subarray(start + 5, Math.min(start + length - 1, start + 205));
     if (traits.plain && core.raw && !core.unit.segment) return this.#raw(core.home);
     const text = (): string => buffer.toString('utf8', start + 5, start + length - 1);
-    if (core.unit.segment) return this.#endsPipeline(core.unit.leg ?? core.home);
+    if (core.unit.segment) return this.#endsPipeline(core.unit.leg ?? core.home, core.unit.segment, traits, buffer.subarray(start + 5, start + length - 1));
     if (traits.control) return this.#migration(traits, text());
     if (traits.single && isTransactionControl(traits.single)) return this.#transactionControl(traits, text);
     if (core.tx?.failedOn !== undefined) return this.#inFailedBlock(traits);
@@ -57,9 +60,12 @@ export class SimpleQuery {
   }
 
   /** A Query in the middle of a pipeline ends it, like a Sync. */
-  #endsPipeline(leg: Leg): Verdict {
-    const verdict = this.#core.forward(leg);
-    this.#core.endUnit();
+  #endsPipeline(leg: Leg, segment: Segment, traits: TextTraits, text: Buffer): Verdict {
+    const core = this.#core;
+    const named = this.#flows.names.textFor(leg, traits, text, true);
+    if (typeof named === 'number') return named;
+    const verdict = named ? core.sendRenamed(leg, segment, named, queryOf(named.bytes)) : core.forward(leg);
+    core.endUnit();
     return verdict;
   }
 
@@ -112,7 +118,10 @@ export class SimpleQuery {
     const placement = this.#flows.place.place(route, true, true);
     if (placement.verdict !== undefined) return placement.verdict;
     const { leg } = placement;
-    this.#preparedThere(traits, leg);
+    const named = this.#flows.names.textFor(leg, traits, buffer.subarray(start + 5, start + length - 1), true);
+    if (typeof named === 'number') return named;
+    const stop = this.#preparedThere(traits, leg);
+    if (stop !== undefined) return stop;
     this.#flows.effects.apply(traits, leg, text);
     const segment = core.closedSegment(leg);
     const txBefore = core.tx;
@@ -124,6 +133,7 @@ export class SimpleQuery {
         core.exclusive = true;
       }
     }
+    if (named) return core.sendRenamed(leg, segment, named, queryOf(named.bytes));
     if (segment.after !== 'xid') return core.forward(leg);
     segment.nonce = this.#nonce;
     // On a line of its own, so that a comment at the end of the client's text cannot swallow it.
@@ -132,14 +142,18 @@ export class SimpleQuery {
   }
 
   /** EXECUTE of a statement that was prepared on the other leg. */
-  #preparedThere(traits: TextTraits, leg: Leg): void {
+  #preparedThere(traits: TextTraits, leg: Leg): Verdict | undefined {
     for (const statement of traits.statements) {
       const name = statement.kind === 'execute' ? statement.objectName : undefined;
       const prepared = name === undefined ? undefined : this.#core.statements.get(name);
       if (!prepared || prepared.on[leg.side] || prepared.origin.type !== 'sql' || prepared.origin.text === '') continue;
+      const text = Buffer.from(prepared.origin.text);
+      const named = this.#flows.names.textFor(leg, prepared.traits, text, true);
+      if (typeof named === 'number') return named;
       prepared.on[leg.side] = true;
-      this.#core.ask(leg, prepared.origin.text, () => undefined);
+      this.#core.ask(leg, (named?.bytes ?? text).toString(), () => undefined);
     }
+    return undefined;
   }
 }
 

@@ -63,3 +63,9 @@ export function readErrorFields(buffer: Buffer, start: number, length: number): 
   }
   return fields;
 }
+
+/** The message whose header stands at `start`, with other values of fields that it has. */
+export function rewriteError(buffer: Buffer, start: number, length: number, values: ReadonlyMap<string, string>): Buffer {
+  const parts = [...readErrorFields(buffer, start, length)].map(([code, value]) => cstring(`${code}${values.get(code) ?? value}`));
+  return message(String.fromCharCode(buffer[start] ?? 0), ...parts, Buffer.from([0]));
+}

@@ -1,6 +1,7 @@
 /** Messages that a client sends: https://www.postgresql.org/docs/current/protocol-message-formats.html (those marked "F"). */
 import { cstring, endOfString, int16, int32, message } from './message.ts';
 
+const zeroByte = Buffer.alloc(1);
 export const sync = message('S');
 export const terminate = message('X');
 
@@ -69,6 +70,16 @@ export function readName(buffer: Buffer, at: number, end: number): string | unde
 export function afterName(buffer: Buffer, at: number, end: number): number {
   const zero = endOfString(buffer, at, end);
   return zero < 0 ? end : zero + 1;
+}
+
+/** A Query with this text. */
+export function queryOf(text: Buffer): Buffer {
+  return message('Q', text, zeroByte);
+}
+
+/** The Parse message at `start` with another text. */
+export function parseWith(buffer: Buffer, start: number, length: number, { textStart, textEnd }: ParseParts, text: Buffer): Buffer {
+  return message('P', buffer.subarray(start + 5, textStart), text, buffer.subarray(textEnd, start + length));
 }
 
 /** The Query message at `start` with more text behind its own. */

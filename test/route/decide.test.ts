@@ -85,14 +85,17 @@ describe('names', () => {
     expect(word('SELECT constructor(), "hasOwnProperty"()')).toBe('source');
   });
 
-  test('a table renamed on local answers there to its new name only', () => {
+  test('a table renamed on local answers there to both names, a definition to its new one only', () => {
     const renamed = (sides: typeof sidesByState.DUAL_WRITE): RoutingSnapshot => ({ ...followed, tables: { 'public.t': { ...tableRoute('t', sides), local: { schema: 'app', name: 'tt' } } } });
-    expect(word('SELECT * FROM t', renamed(sidesByState.DUAL_WRITE))).toBe('source');
+    expect(word('SELECT * FROM t', renamed(sidesByState.DUAL_WRITE))).toBe('local + index');
     expect(word('SELECT * FROM app.tt', renamed(sidesByState.DUAL_WRITE))).toBe('local + index');
     expect(routed('INSERT INTO app.tt VALUES (1)', renamed(sidesByState.DUAL_WRITE))).toMatchObject({ type: 'refuse', code: 'MIG082', hint: expect.stringContaining('public.t') });
     expect(word('SELECT * FROM app.tt', renamed(sidesByState.LOCAL_ONLY))).toBe('local');
     expect(word('INSERT INTO app.tt VALUES (1)', renamed(sidesByState.LOCAL_ONLY))).toBe('local');
-    expect(routed('SELECT * FROM t', renamed(sidesByState.LOCAL_ONLY))).toMatchObject({ type: 'refuse', code: 'MIG082', hint: expect.stringContaining('app.tt') });
+    for (const sql of ['SELECT * FROM t', 'UPDATE t SET v = 1', 'COPY t FROM STDIN', 'TRUNCATE t', 'EXPLAIN SELECT * FROM t', 'ANALYZE t', 'DECLARE c CURSOR FOR SELECT * FROM t']) expect(word(sql, renamed(sidesByState.LOCAL_ONLY)), sql).toBe('local');
+    for (const sql of ['ALTER TABLE t ADD COLUMN z int', 'CREATE VIEW w AS SELECT * FROM t', 'CREATE TEMP TABLE x (LIKE t)']) {
+      expect(routed(sql, renamed(sidesByState.LOCAL_ONLY)), sql).toMatchObject({ type: 'refuse', code: 'MIG082', hint: expect.stringContaining('app.tt') });
+    }
   });
 
   test('partitions that share the route of their parent are not taken for renamed', () => {

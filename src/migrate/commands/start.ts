@@ -15,6 +15,7 @@ import type { SuccessfulAnswer } from './answer.ts';
 import { assertConflictStrategy } from './conflict-option.ts';
 import { same, searchSchemas } from './command-context.ts';
 import type { CommandContext } from './command-context.ts';
+import { assertNameIsFree } from './target-name.ts';
 import type { CommandNotice } from '../fleet-messages.ts';
 
 interface Intent {
@@ -100,9 +101,7 @@ async function prepare(context: CommandContext, serverName: string, name: Qualif
     ...(options.targetTable === null ? {} : { targetTable: options.targetTable.name, ...(options.targetTable.schema === undefined ? {} : { targetSchema: options.targetTable.schema }) }),
   };
   const plan = planTable(definition, planOptions);
-  if (!same(plan.source, plan.target)) {
-    throw new MigrationError('MIG071', 'a table with another name on local cannot be routed by this version', { detail: `${displayName(plan.source)} would become ${displayName(plan.target)}, and statements would have to be rewritten.`, hint: 'Leave target_schema and target_table out.' });
-  }
+  await assertNameIsFree(flow, definition, plan);
   await assertConflictStrategy(flow, plan, options);
   const findings = await flow.sourceAdmin.use((source) => flow.localAdmin.use((local) => preflightTable(source, local, { ...planOptions, table: name, companions })));
   const refusal = firstRefusal(findings, name);
