@@ -2,19 +2,11 @@
  * What is asked of a stream while its connection is being opened takes effect on that connection: a table that came in too late for the
  * routes and too early for the connection would lose its changes without a word.
  */
-import * as fs from 'node:fs';
 import * as net from 'node:net';
-import * as os from 'node:os';
-import * as path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Client } from 'pg';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
-import { createChangeStream } from '../../../cdc/stream/change-stream.ts';
-import type { PostgresChangeStream } from '../../../cdc/stream/change-stream.ts';
-import type { ChangeStreamOptions } from '../../../cdc/stream/options.ts';
-import { startTestPostgres } from '../../support/postgres.ts';
-import type { TestPostgres } from '../../support/postgres.ts';
-import { contents, planOf, streamOptions, testRuntime, until } from './fixture.ts';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { contents, planOf, until } from './fixture.ts';
+import { both, make, options, server, source, start, stop, stream, target, useStream } from './stream-harness.ts';
 
 /** Stands between stream and source; holds START_REPLICATION until it is released, or what the source sends after its first answer to it. */
 class Gate {
@@ -71,62 +63,23 @@ class Gate {
   }
 }
 
-let server: TestPostgres;
-let source: Client;
-let target: Client;
 let gate: Gate;
-let stream: PostgresChangeStream;
-let directory: string;
-let abort: AbortController;
-let running: Promise<void> | undefined;
-let number = 0;
-let options: ChangeStreamOptions;
 
-beforeAll(async () => {
-  server = await startTestPostgres();
-});
-afterAll(async () => {
-  await server[Symbol.asyncDispose]();
-});
-
+useStream();
 beforeEach(async () => {
-  number += 1;
-  await server.createDatabase(`source${number}`);
-  await server.createDatabase(`target${number}`);
-  source = await server.client(`source${number}`);
-  target = await server.client(`target${number}`);
-  for (const side of [source, target]) await side.query('CREATE TABLE a (id int PRIMARY KEY, v text); CREATE TABLE b (id int PRIMARY KEY, v text); CREATE TABLE c (id int PRIMARY KEY, v text)');
+  await both('CREATE TABLE a (id int PRIMARY KEY, v text); CREATE TABLE b (id int PRIMARY KEY, v text); CREATE TABLE c (id int PRIMARY KEY, v text)');
   gate = new Gate(server.address);
-  directory = fs.mkdtempSync(path.join(os.tmpdir(), 'causeway-spool-'));
-  options = streamOptions({
-    source: { ...server.address, port: await gate.listen(), database: `source${number}` },
-    target: { ...server.address, database: `target${number}` },
-    spoolDirectory: directory, slotName: `slot${number}`,
-  });
-  make();
+  make({ source: { ...options.source, port: await gate.listen() } });
 });
-
-function make(): void {
-  abort = new AbortController();
-  stream = createChangeStream(testRuntime(abort.signal), options);
-}
-async function stop(): Promise<void> {
-  abort.abort();
-  await running;
-  running = undefined;
-  await stream.close();
-}
-afterEach(async () => {
+afterEach(() => {
   gate.open();
-  await stop();
   gate.end();
-  fs.rmSync(directory, { recursive: true, force: true });
 });
 
 /** Begins to run and stops where the source has been asked to stream and has not answered. */
 async function startHeld(): Promise<void> {
   gate.close();
-  running = stream.run(abort.signal);
+  start();
   await until('asks for the stream', () => gate.isHolding);
 }
 
@@ -180,11 +133,11 @@ test('a table that is paused, and one that is taken away', async () => {
 
 test('tables that wait to join, and cannot, do not stop the shared ones; nor does what is sent again after a reconnect', async () => {
   const [a, b, c] = [await planOf(source, 'a'), await planOf(source, 'b'), await planOf(source, 'c')];
-  running = stream.run(abort.signal);
+  start();
   for (const plan of [a, b, c]) await stream.addTable(plan);
   await stream.startDraining(a.tableId);
   await until('a is shared', () => stream.status(a.tableId)?.mode === 'shared');
-  const holder = await server.client(`target${number}`);
+  const holder = await server.client(options.target.database);
   await holder.query('BEGIN; LOCK TABLE b, c IN SHARE MODE');
   await source.query("INSERT INTO b VALUES (1, 'spooled'); INSERT INTO c VALUES (1, 'spooled')");
   for (const { tableId } of [b, c]) await stream.startDraining(tableId);
@@ -200,7 +153,7 @@ test('tables that wait to join, and cannot, do not stop the shared ones; nor doe
   gate.silenceMs = 500;
   make();
   stream.restore([{ plan: a, mode: 'shared', intervals: [] }, { plan: b, mode: 'draining', intervals: [] }, { plan: c, mode: 'draining', intervals: [] }]);
-  running = stream.run(abort.signal);
+  start();
   await until('all are shared', () => [a, b, c].every(({ tableId }) => stream.status(tableId)?.mode === 'shared'));
   for (const name of ['a', 'b', 'c']) await expectSame(name);
 });
