@@ -59,8 +59,19 @@ export interface RoutingSnapshot {
   readonly functions?: Readonly<Record<string, FunctionTouches>>;
   /** Keys of `views` that local does not have as the source has them: statements on them run on the source, while it has their tables. */
   readonly missingOnLocal?: readonly string[];
+  /**
+   * How a transaction that has written on both sides is committed (RULES 23): one of `sides` is prepared and the other side decides; `mark` begins
+   * the names of its prepared transactions. Undefined where no side takes PREPARE TRANSACTION.
+   */
+  readonly twoPhase?: TwoPhase;
   /** Keys of `views` whose rows, or part of them, are stored: what they show is as old as their REFRESH, which runs where their tables are written. */
   readonly storedViews?: readonly string[];
+}
+
+export interface TwoPhase {
+  /** Sides that take PREPARE TRANSACTION, the better one first; never empty. */
+  readonly sides: readonly Side[];
+  readonly mark: string;
 }
 
 export interface FunctionTouches {

@@ -22,7 +22,7 @@ export class OpenTransaction {
   readonly beginSql: string;
   readonly begun = { source: false, local: false };
   modes: { isolation: NonNullable<TransactionModes['isolation']> | undefined; readOnly: boolean | undefined };
-  wroteOn: Side | undefined;
+  readonly wrote = { source: false, local: false };
   after: AfterWrite = 'none';
   mayHaveWrittenOnSource = false;
   /** Key of each table touched → epoch under which it was first routed. */
@@ -38,6 +38,22 @@ export class OpenTransaction {
     this.startedAtMs = startedAtMs;
     this.beginSql = beginSql;
     this.modes = { isolation: modes?.isolation, readOnly: modes?.readOnly };
+  }
+
+  /** The block that a text among whose statements was a BEGIN has left open on its leg. */
+  static leftBy(segment: Segment, side: Side, snapshot: RoutingSnapshot, nowMs: number): OpenTransaction {
+    const tx = new OpenTransaction(segment.snapshot ?? snapshot, nowMs, beginWith(segment.modes), segment.modes);
+    tx.begun[side] = true;
+    tx.wrote[side] = segment.wrote;
+    tx.after = segment.after;
+    tx.mayHaveWrittenOnSource = side === 'source' && segment.after !== 'none';
+    for (const table of segment.touches) tx.touches.set(table, segment.epoch);
+    return tx;
+  }
+
+  get wroteOn(): Side | 'both' | undefined {
+    if (this.wrote.source && this.wrote.local) return 'both';
+    return this.wrote.source ? 'source' : this.wrote.local ? 'local' : undefined;
   }
 
   get sides(): Side[] {
@@ -76,7 +92,7 @@ export class OpenTransaction {
 
   ran(side: Side, route: Extract<Route, { type: 'leg' }>, epoch: number): void {
     for (const table of route.touches) if (!this.touches.has(table)) this.touches.set(table, epoch);
-    if (route.writes) this.wroteOn ??= side;
+    if (route.writes) this.wrote[side] = true;
     if (side === 'source' && route.after !== 'none') this.mayHaveWrittenOnSource = true;
     this.after = strongerWait(this.after, route.after);
   }
@@ -84,6 +100,7 @@ export class OpenTransaction {
   context(defaults: { readonly isolation: TransactionContext['isolation']; readonly readOnly: boolean }): TransactionContext {
     const isolation = this.modes.isolation ?? defaults.isolation;
     return {
+      isBlock: true,
       isolation: isolation === 'read uncommitted' ? 'read committed' : isolation,
       readOnly: this.modes.readOnly ?? defaults.readOnly,
       wroteOn: this.wroteOn,
@@ -92,4 +109,20 @@ export class OpenTransaction {
       holdsLocks: this.wroteOn !== undefined,
     };
   }
+}
+
+/** A BEGIN that says the same, for the other leg. */
+function beginWith(modes: TransactionModes | undefined): string {
+  const isolation = modes?.isolation === undefined ? '' : ` ISOLATION LEVEL ${modes.isolation}`;
+  return `BEGIN${isolation}${modes?.readOnly === undefined ? '' : modes.readOnly ? ' READ ONLY' : ' READ WRITE'}`;
+}
+
+/** What the last BEGIN among these, and the SET TRANSACTION behind it, say of the block. */
+export function modesOf(statements: readonly StatementFacts[]): TransactionModes | undefined {
+  const begun = statements.slice(Math.max(0, statements.findLastIndex(({ kind }) => kind === 'begin'))).flatMap(({ kind, transaction }) => ((kind === 'begin' || kind === 'set_transaction') && transaction ? [transaction] : []));
+  if (begun.length === 0) return undefined;
+  return {
+    isolation: begun.findLast(({ isolation }) => isolation !== undefined)?.isolation, readOnly: begun.findLast(({ readOnly }) => readOnly !== undefined)?.readOnly,
+    deferrable: undefined, chain: false,
+  };
 }

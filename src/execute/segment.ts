@@ -5,6 +5,7 @@
  * last CommandComplete and ReadyForQuery when the commit has to become visible on local first. An internal segment passes nothing.
  * States: open (more messages of the same unit may follow) → closed (its Sync or Query has been sent) → ended (ReadyForQuery seen).
  */
+import type { TransactionModes } from '../../grammar/sql/statement-facts.ts';
 import type { RenamedText } from '../../grammar/sql/rename-relations.ts';
 import type { RoutingSnapshot } from '../../catalog/routing-snapshot.ts';
 import type { AfterWrite } from '../route/route.ts';
@@ -42,6 +43,10 @@ export class Segment {
   /** For the barrier: keys of tables, and the epoch under which they were routed. */
   touches: readonly string[] = noTouches;
   epoch = 0;
+  /** Something in it may have written. */
+  wrote = false;
+  /** What a text with a BEGIN of its own, among other statements, said of the block that it leaves open. */
+  modes: TransactionModes | undefined;
   /** Names of statements parsed here, by ordinal of their ParseComplete; undefined when none has a name. */
   parsedNames: Map<number, string> | undefined;
   parsesSeen = 0;

@@ -23,6 +23,7 @@ import { cutoverGroup } from './commands/switch-tables.ts';
 import type { ControlContext, ControlLimits } from './control-context.ts';
 import { endMigration } from './end-migration.ts';
 import type { CommandAnswer, CommandMessage, ControlMessage, WorkerMessage } from './fleet-messages.ts';
+import { InDoubt } from './in-doubt.ts';
 import { LagWatch } from './lag-watch.ts';
 import { publishFleetMetrics, publishStreamMetrics } from './stream-metrics.ts';
 import { publishTableMetrics } from './table-metrics.ts';
@@ -60,6 +61,7 @@ export interface ControlParts {
 
 const SAMPLE_MS = 1_000;
 const RECOVERY_MS = 2_000;
+const IN_DOUBT_MS = 2_000;
 const VALIDATION_CHECK_MS = 5_000;
 /** A table that waits for its automatic cutover, and whose validation failed, is looked at again after this. */
 const VALIDATION_RETRY_MS = 60_000;
@@ -77,6 +79,7 @@ export class Control {
   readonly #background = new Set<string>();
   readonly #spools: SpoolWatch;
   readonly #lags: LagWatch;
+  #inDoubt: InDoubt | undefined;
   #isRecovered = false;
 
   constructor(runtime: Runtime, parts: ControlParts) {
@@ -118,9 +121,11 @@ export class Control {
     await this.#clearQuiescing();
     await this.#context.publisher.restoreRelations();
     await this.#context.publisher.refreshRelations().catch((error: unknown) => this.#runtime.log.warn('views and sequences of the source could not be read yet', { error: String(error) }));
+    await this.#watchInDoubt(false).catch((error: unknown) => this.#runtime.log.warn('whether a transaction can be committed on both sides could not be found out yet', { error: String(error) }));
     await this.#context.publisher.publish();
     for (const { tableId, state } of await catalog.tables()) if (state !== 'ROLLBACK') this.work.start(tableId);
     this.#loop('recovery', RECOVERY_MS, () => this.#recover());
+    this.#loop('in doubt', IN_DOUBT_MS, () => this.#watchInDoubt(true));
     this.#loop('views', VIEWS_MS, () => this.#lookForViews());
     this.#loop('samples', SAMPLE_MS, () => this.#sample());
     this.#loop('validations', VALIDATION_CHECK_MS, () => this.#validateDue());
@@ -128,6 +133,7 @@ export class Control {
 
   async stop(): Promise<void> {
     await this.work.stopAll();
+    await this.#inDoubt?.close();
     for (const flow of this.#flows.values()) await flow.then((open) => open.close(), () => undefined);
   }
 
@@ -231,6 +237,16 @@ export class Control {
     const open = new Set((await catalog.openJournals()).flatMap((entry) => entry.tableIds));
     const stuck = (await catalog.tables()).filter((record) => record.route.quiescing && !open.has(record.tableId));
     if (stuck.length > 0) await catalog.changeRoutes('barrier of an ended process', { routes: stuck.map(({ tableId }) => ({ tableId, route: { quiescing: false } })) });
+  }
+
+  /** While tables are in migration, and some may have moved. */
+  async #watchInDoubt(publishes: boolean): Promise<void> {
+    const tables = await this.#parts.catalog.tables();
+    if (tables.length === 0) return;
+    this.#inDoubt ??= new InDoubt(this.#runtime, this.#parts.catalog.catalogId, await this.#flow(this.#parts.homeServer));
+    const twoPhase = await this.#inDoubt.probe();
+    if ((await this.#context.publisher.setTwoPhase(twoPhase)) && publishes) await this.#context.publisher.publish();
+    if (twoPhase) await this.#inDoubt.resolve(twoPhase);
   }
 
   async #recover(): Promise<void> {

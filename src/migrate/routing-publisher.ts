@@ -2,7 +2,7 @@
 import type { Catalog } from '../../catalog/catalog.ts';
 import type { TableRecord } from '../../catalog/records.ts';
 import { relationKey } from '../../catalog/routing-snapshot.ts';
-import type { RoutingSnapshot, TableRoute } from '../../catalog/routing-snapshot.ts';
+import type { RoutingSnapshot, TableRoute, TwoPhase } from '../../catalog/routing-snapshot.ts';
 import { detailsOf } from './table-details.ts';
 import type { WorkerFleet } from './worker-fleet.ts';
 
@@ -12,6 +12,7 @@ export type RoutingRelations = Pick<RoutingSnapshot, 'views' | 'sequences' | 'wr
 export const noRelations: RoutingRelations = { views: {}, sequences: {}, writeClosure: {}, shadows: [] };
 
 const RELATIONS_SETTING = 'routing relations';
+const TWO_PHASE_SETTING = 'two-phase commit';
 
 export class RoutingPublisher {
   readonly #catalog: Catalog;
@@ -43,6 +44,8 @@ export class RoutingPublisher {
   async restoreRelations(): Promise<void> {
     const saved = await this.#catalog.setting(RELATIONS_SETTING);
     if (saved !== undefined) this.#relations = JSON.parse(saved) as RoutingRelations;
+    const twoPhase = await this.#catalog.setting(TWO_PHASE_SETTING);
+    if (twoPhase !== undefined) this.#twoPhase = (JSON.parse(twoPhase) as TwoPhase | null) ?? undefined;
   }
 
   /** Reads views, sequences and shadows again: after START, after DDL, when tables leave. Takes effect at the next `publish`. */
@@ -68,6 +71,16 @@ export class RoutingPublisher {
     }
   }
 
+  /** How blocks that have written on both sides are committed; takes effect at the next `publish`. True when that has changed. */
+  async setTwoPhase(twoPhase: TwoPhase | undefined): Promise<boolean> {
+    const isNew = JSON.stringify(twoPhase) !== JSON.stringify(this.#twoPhase);
+    this.#twoPhase = twoPhase;
+    if (isNew) await this.#catalog.putSetting(TWO_PHASE_SETTING, JSON.stringify(twoPhase ?? null));
+    return isNew;
+  }
+
+  #twoPhase: TwoPhase | undefined;
+
   /** Resolves once the catalog's present epoch, or a later one, is in force at every worker. One at a time, in order. */
   publish(): Promise<void> {
     const next = this.#turn.then(() => this.#publishNow());
@@ -79,7 +92,7 @@ export class RoutingPublisher {
     // The epoch is read first: routes that are newer than it are then shown early, never late.
     const epoch = await this.#catalog.epoch();
     const tables = await this.#catalog.tables();
-    await this.#fleet.publish({ epoch, tables: routesOf(tables, this.#standingBarriers(tables)), ...this.#relations });
+    await this.#fleet.publish({ epoch, tables: routesOf(tables, this.#standingBarriers(tables)), ...this.#relations, ...(this.#twoPhase === undefined ? {} : { twoPhase: this.#twoPhase }) });
   }
 
   #standingBarriers(tables: readonly TableRecord[]): ReadonlyMap<string, Barrier> {

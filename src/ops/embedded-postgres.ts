@@ -117,7 +117,7 @@ function writeSettings(data: string, base: string, options: EmbeddedPostgresOpti
     wal_level: 'logical',
     max_wal_senders: 20,
     max_replication_slots: 20,
-    max_prepared_transactions: 64,
+    max_prepared_transactions: 200,
     max_connections: 200,
     ...(options.durable === false ? { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off' } : {}),
     ...options.settings,

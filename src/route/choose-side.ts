@@ -5,8 +5,8 @@ import type { Route, SessionContext } from './route.ts';
 
 type Refusal = Extract<Route, { type: 'refuse' }>;
 
-/** `home`: it needs nothing of either. What cannot be seen into is run on the source, which answers for everything that nobody has moved. */
-export function chooseSide(text: TextNeeds, writes: boolean, session: SessionContext): 'source' | 'local' | 'home' | Refusal {
+/** `commitsBoth`: a block that has written on both sides can be committed (RULES 23). `home`: it needs nothing of either. What cannot be seen into is run on the source, which answers for everything that nobody has moved. */
+export function chooseSide(text: TextNeeds, writes: boolean, session: SessionContext, commitsBoth: boolean): 'source' | 'local' | 'home' | Refusal {
   const { needs } = text;
   if (needs.length === 0) return text.opaque ? 'source' : 'home';
   const renamed = needs.find((need) => !need.source && !need.local);
@@ -17,7 +17,7 @@ export function chooseSide(text: TextNeeds, writes: boolean, session: SessionCon
   // Both can: reads of followed tables. What cannot be seen into may write, and writers belong on the source as long as it answers.
   const prefersLocal = !text.opaque && !needs.some((need) => need.role === 'define' || need.role === 'maintain' || need.role === 'plan');
   const side = isLocal && (prefersLocal || !isSource) ? 'local' : 'source';
-  return refuseInTransaction(needs, writes, side, session) ?? side;
+  return refuseInTransaction(needs, writes, side, session, commitsBoth) ?? side;
 }
 
 function mixed(needs: readonly Need[], session: SessionContext): Refusal {
@@ -34,11 +34,11 @@ function isHeldBySnapshot(onlySource: readonly Need[]): boolean {
   return onlySource.every((need) => need.role === 'read' && need.table?.reads === 'local');
 }
 
-function refuseInTransaction(needs: readonly Need[], writes: boolean, side: 'source' | 'local', session: SessionContext): Refusal | undefined {
+function refuseInTransaction(needs: readonly Need[], writes: boolean, side: 'source' | 'local', session: SessionContext, commitsBoth: boolean): Refusal | undefined {
   const transaction = session.transaction;
   if (transaction === undefined) return undefined;
   const other = side === 'source' ? 'local' : 'source';
-  if (writes && transaction.wroteOn === other) return refusals.writesOnBothSides(needs.filter((need) => need.role !== 'read'), side, other);
+  if (writes && transaction.wroteOn === other && !(commitsBoth && transaction.isBlock)) return refusals.writesOnBothSides(needs.filter((need) => need.role !== 'read'), side, other);
   if (transaction.isolation === 'serializable' && transaction.usedLegs[other]) return refusals.serializable(needs, side, other);
   return undefined;
 }

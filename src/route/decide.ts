@@ -63,7 +63,7 @@ function dataRoute(statements: readonly StatementFacts[], index: SnapshotIndex, 
   const blocked = blockedNeed(text);
   if (blocked !== undefined) return blocked;
   const writes = isWriting(statements, text);
-  const side = chooseSide(text, writes, session);
+  const side = chooseSide(text, writes, session, index.snapshot.twoPhase !== undefined);
   if (typeof side === 'object') return side;
   return legRoute(statements, text, writes, side, [...touched.keys()], index);
 }
@@ -77,7 +77,7 @@ export function prefersSource(session: SessionContext): boolean {
   if (!session.leaseValid) return true;
   const transaction = session.transaction;
   if (transaction === undefined) return false;
-  if (transaction.wroteOn === 'source' || transaction.mayHaveWrittenOnSource === true) return true;
+  if (transaction.wroteOn === 'source' || transaction.wroteOn === 'both' || transaction.mayHaveWrittenOnSource === true) return true;
   return transaction.isolation !== 'read committed';
 }
 

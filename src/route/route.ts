@@ -41,10 +41,12 @@ export interface SessionContext extends NamingContext {
 }
 
 export interface TransactionContext {
+  /** BEGIN … COMMIT, which the gateway can commit on both sides; false for the implicit transaction of a pipeline. */
+  readonly isBlock: boolean;
   readonly isolation: 'read committed' | 'repeatable read' | 'serializable';
   readonly readOnly: boolean;
   /** Tables (keys) that this transaction has touched; the epoch it is pinned to is the snapshot handed to `decide`. */
-  readonly wroteOn: 'source' | 'local' | undefined;
+  readonly wroteOn: 'source' | 'local' | 'both' | undefined;
   /**
    * True once a statement whose route said `after` other than `none` has run on the source in this transaction: an unknown
    * function or trigger may have written there, so the transaction must see its own writes (RULES 20).

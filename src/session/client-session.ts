@@ -241,10 +241,7 @@ export class ClientSession extends SessionCore implements LegOwner {
       this.tx = undefined;
       this.#control.ended(tx);
     } else if (!tx) {
-      const view = this.services.view();
-      this.tx = new OpenTransaction(view.snapshot, this.now(), 'BEGIN', undefined);
-      this.tx.begun[side] = true;
-      for (const table of segment.touches) this.tx.touches.set(table, segment.epoch);
+      this.tx = OpenTransaction.leftBy(segment, side, this.services.view().snapshot, this.now());
     } else if (status === 'E') tx.failedOn ??= side;
     else if (tx.failedOn === side) tx.failedOn = undefined;
   }

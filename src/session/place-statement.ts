@@ -168,7 +168,7 @@ export class PlaceStatement {
     const { unit, defaults } = this.#core;
     if (!unit.executed || !unit.leg) return undefined;
     const { side } = unit.leg;
-    return { ...defaults, wroteOn: unit.wrote ? side : undefined, usedLegs: { source: side === 'source', local: side === 'local' }, holdsLocks: unit.wrote };
+    return { ...defaults, isBlock: false, wroteOn: unit.wrote ? side : undefined, usedLegs: { source: side === 'source', local: side === 'local' }, holdsLocks: unit.wrote };
   }
 }
 

@@ -309,6 +309,7 @@ export abstract class SessionCore {
       return;
     }
     this.unit.wrote ||= route.writes;
+    segment.wrote ||= route.writes;
     segment.addTouches(route.touches, epoch);
     // In the middle of a COPY nothing can be asked.
     if (route.after !== 'none') segment.holdFor(copiesIn && route.after === 'xid' ? 'position' : route.after);

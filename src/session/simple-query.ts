@@ -1,5 +1,6 @@
 /** Simple queries: https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-SIMPLE-QUERY */
 import { randomBytes } from 'node:crypto';
+import { modesOf } from '../execute/open-transaction.ts';
 import { strongerWait } from '../execute/segment.ts';
 import type { Segment } from '../execute/segment.ts';
 import { CUT, STOP } from '../wire/framing.ts';
@@ -127,6 +128,7 @@ export class SimpleQuery {
     const txBefore = core.tx;
     core.account(placement.route, leg, segment, false);
     if (traits.hasTransactionControl) {
+      segment.modes = modesOf(traits.statements);
       const after = strongerWait(txBefore?.after ?? 'none', placement.route.after);
       if (after === 'xid' || after === 'position') {
         segment.holdFor('position');

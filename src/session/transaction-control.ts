@@ -5,14 +5,16 @@
  * tracked. Otherwise the gateway answers: BEGIN goes to a leg with the first statement that needs it there, the others to every leg of the
  * block, the writing leg first, which decides.
  */
-import type { Side } from '../../catalog/routing-snapshot.ts';
+import type { Side, TwoPhase } from '../../catalog/routing-snapshot.ts';
 import { MigrationError } from '../../config/migration-error.ts';
 import type { StatementFacts } from '../../grammar/sql/statement-facts.ts';
 import { OpenTransaction } from '../execute/open-transaction.ts';
 import type { InternalReply, Segment } from '../execute/segment.ts';
 import { commandComplete } from '../wire/backend-messages.ts';
-import { writeError } from '../wire/error-fields.ts';
+import { readErrorFields, writeError } from '../wire/error-fields.ts';
 import { errorFieldsOf, transactionAborted } from './client-error.ts';
+import { commitBoth, committedLate } from './commit-both.ts';
+import type { CommitOutcome } from './commit-both.ts';
 import type { CommitWait } from './commit-wait.ts';
 import type { Leg } from './leg.ts';
 import type { SessionCore } from './session-core.ts';
@@ -138,19 +140,56 @@ export class TransactionControl {
   }
 
   #end(tx: OpenTransaction, facts: StatementFacts, sql: string, done: ControlDone): void {
+    const core = this.#core;
     const { sides } = tx;
     if (facts.kind === 'prepare_transaction' && sides.length !== 1) {
       tx.failedOn ??= 'gateway';
       done(writeError(errorFieldsOf(new MigrationError('MIG081', 'PREPARE TRANSACTION needs a transaction on exactly one side', { detail: `This one is on ${sides.join(' and ') || 'neither'}.` }))), true);
       return;
     }
-    const first = sides.includes(tx.failedOn as Side) ? (tx.failedOn as Side) : (tx.wroteOn ?? sides[0]);
+    const { twoPhase } = core.services.view().snapshot;
+    if (facts.kind === 'commit' && tx.failedOn === undefined && sides.length === 2 && this.#mayHaveWrittenBoth(tx)) {
+      if (twoPhase) return this.#commitBoth(tx, facts, twoPhase, done);
+      if (tx.wroteOn === 'both') return this.#cannotCommitBoth(tx, facts, done);
+    }
+    const wroteOn = tx.wroteOn === 'both' ? undefined : tx.wroteOn;
+    const first = sides.includes(tx.failedOn as Side) ? (tx.failedOn as Side) : (wroteOn ?? sides[0]);
     if (first === undefined) {
       this.#finish(tx, facts, undefined);
       done(commandComplete(facts.kind === 'commit' && tx.failedOn === undefined ? 'COMMIT' : 'ROLLBACK'), false);
       return;
     }
     this.#endOnLegs(tx, facts, sql, first, done);
+  }
+
+  #mayHaveWrittenBoth(tx: OpenTransaction): boolean {
+    return tx.wrote.local && (tx.wrote.source || tx.mayHaveWrittenOnSource);
+  }
+
+  #commitBoth(tx: OpenTransaction, facts: StatementFacts, twoPhase: TwoPhase, done: ControlDone): void {
+    const core = this.#core;
+    let xid: string | undefined;
+    if (tx.after === 'xid') this.#ask('source', xidSql(core.home), (reply) => (xid = reply.rows[0]?.[0] ?? undefined));
+    commitBoth(core, twoPhase, (outcome) => {
+      this.#finish(tx, facts, undefined);
+      if (outcome.type === 'failed') {
+        done(unpreparable(outcome) ?? answerOf(outcome.reply) ?? commandComplete('ROLLBACK'), outcome.reply.error !== undefined);
+        return;
+      }
+      if (outcome.late) core.notice(committedLate);
+      // What is not committed there yet cannot be waited for.
+      this.#commitWait.start(outcome.late ? 'none' : tx.after, xid, [...tx.touches.keys()], () => done(commandComplete('COMMIT'), false));
+    });
+  }
+
+  /** The way to commit on both sides has gone since it wrote. */
+  #cannotCommitBoth(tx: OpenTransaction, facts: StatementFacts, done: ControlDone): void {
+    this.#everywhere(tx, 'ROLLBACK', () => {
+      this.#finish(tx, facts, undefined);
+      done(writeError(errorFieldsOf(new MigrationError('MIG081', 'the transaction has written on both sides, and neither can be prepared any more', {
+        detail: 'It was rolled back.', hint: 'Set max_prepared_transactions on the source or on local, and run the transaction again.',
+      }))), true);
+    });
   }
 
   #endOnLegs(tx: OpenTransaction, facts: StatementFacts, sql: string, first: Side, done: ControlDone): void {
@@ -211,6 +250,16 @@ export class TransactionControl {
     this.#core.stateVersion += 1;
     this.#core.contextDirty = true;
   }
+}
+
+/** Temporary tables, LISTEN and WITH HOLD cursors cannot be in a transaction that is prepared; nor can any when all places are taken. */
+function unpreparable(outcome: Extract<CommitOutcome, { type: 'failed' }>): Buffer | undefined {
+  const { error } = outcome.reply;
+  const fields = error && readErrorFields(error, 0, error.length);
+  if (outcome.unpreparable === undefined || (fields?.get('C') !== '0A000' && fields?.get('C') !== '53200' && fields?.get('C') !== '55000')) return undefined;
+  return writeError(errorFieldsOf(new MigrationError('MIG081', `the transaction has written on both sides, and ${outcome.unpreparable} cannot prepare it`, {
+    detail: `${fields.get('M') ?? ''}. It was rolled back.`, hint: fields.get('H') ?? 'Leave temporary tables, LISTEN and WITH HOLD cursors out of transactions that write on both sides.',
+  })));
 }
 
 function answerOf(reply: InternalReply | undefined): Buffer | undefined {

@@ -3,7 +3,7 @@ import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
-import { allCases, allPoints, sampleCases } from './crash-points.ts';
+import { allCases, allPoints, commitPoints, sampleCases } from './crash-points.ts';
 
 const root = path.join(path.dirname(fileURLToPath(import.meta.url)), '../..');
 
@@ -16,7 +16,7 @@ function pointsInCode(): string[] {
       if (!entry.endsWith('.ts')) continue;
       const file = path.posix.join(folder, entry.split(path.sep).join('/'));
       const text = fs.readFileSync(path.join(root, file), 'utf8');
-      for (const match of text.matchAll(/\.hit\('([\w.]+)'\)/g)) points.add(match[1] ?? '');
+      for (const match of text.matchAll(/(?:\.hit|\bpoint)\('([\w.]+)'/g)) points.add(match[1] ?? '');
       for (const match of text.matchAll(/\.hit\(`\$\{[^}]*faultPrefix\}\.(\w+)`\)/g)) points.add(`stream.${match[1]}`);
       const prefix = (switches as Record<string, string>)[file];
       if (prefix !== undefined) for (const match of text.matchAll(/clock\.done\('(\w+)'/g)) points.add(`${prefix}.${match[1]}`);
@@ -26,7 +26,7 @@ function pointsInCode(): string[] {
 }
 
 it('every fault point has its crash test', () => {
-  expect([...allPoints].sort()).toEqual(pointsInCode());
+  expect([...allPoints, ...commitPoints].sort()).toEqual(pointsInCode());
 });
 
 it('the short run has every point, and every phase with every victim', () => {

@@ -24,6 +24,9 @@ export const crashPoints: Readonly<Record<Phase, readonly string[]>> = {
   abort: ['abort.after_leave', 'abort.after_cleanup'],
 };
 
+/** Of commits over both sides: `two-sides.test.ts` crashes at them. */
+export const commitPoints: readonly string[] = ['commit.prepared', 'commit.decided', 'commit.finished'];
+
 export const allPoints: readonly string[] = Object.values(crashPoints).flat();
 
 export interface CrashCase {

@@ -1,0 +1,120 @@
+/**
+ * Commits of transactions that have written on both sides (RULES 23, DESIGN §4): one side is prepared, the other commits with the decision
+ * as a row in the same transaction, then the prepared one is committed. What is left in between is finished from that row: a prepared
+ * transaction whose name is decided is committed, every other is rolled back (presumed abort).
+ *
+ * https://www.postgresql.org/docs/current/sql-prepare-transaction.html
+ */
+import type { ClientBase } from 'pg';
+import { sqlstateOf } from './connect.ts';
+import { quoteIdent, quoteLiteral } from './quote.ts';
+import { readJson } from './read-json.ts';
+
+/**
+ * `causeway.decision`: one row per name. An `abort` row is written before anything is rolled back that may still be on its way to a decision:
+ * whoever comes later meets it. Rows are kept for days, as a process that was stopped may wake up late.
+ * `causeway.decide` writes a `commit` row for any client, in its own transaction, and makes that transaction wait for the disk: what is prepared is
+ * committed because of it.
+ */
+const decisionDdl = `
+CREATE SCHEMA IF NOT EXISTS causeway;
+CREATE TABLE IF NOT EXISTS causeway.decision (gid text PRIMARY KEY, outcome text NOT NULL CHECK (outcome IN ('commit', 'abort')), decided_at timestamptz NOT NULL DEFAULT now());
+REVOKE ALL ON causeway.decision FROM PUBLIC;
+CREATE OR REPLACE FUNCTION causeway.decide(gid text) RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $function$
+BEGIN
+  INSERT INTO causeway.decision (gid, outcome) VALUES ($1, 'commit');
+  IF current_setting('synchronous_commit') = 'off' THEN PERFORM set_config('synchronous_commit', 'on', true); END IF;
+END $function$;
+GRANT USAGE ON SCHEMA causeway TO PUBLIC;
+GRANT EXECUTE ON FUNCTION causeway.decide(text) TO PUBLIC;`;
+
+const KEEP_DECISIONS = '14 days';
+/** Younger ones belong to sessions that are about to finish them. */
+const PATIENCE_SECONDS = 2;
+
+/** Idempotent. */
+export async function installDecisions(client: ClientBase): Promise<void> {
+  await client.query('SELECT pg_advisory_lock(4851139)');
+  try {
+    const present = await readJson<{ source: string }>(client, "SELECT p.prosrc AS source FROM pg_proc p WHERE p.oid = to_regprocedure('causeway.decide(text)')");
+    if (present[0] === undefined || !decisionDdl.includes(present[0].source)) await client.query(decisionDdl);
+  } finally {
+    await client.query('SELECT pg_advisory_unlock(4851139)');
+  }
+}
+
+/** Whether the server takes PREPARE TRANSACTION. */
+export async function canPrepare(client: ClientBase): Promise<boolean> {
+  const { rows } = await client.query<{ most: string }>("SELECT current_setting('max_prepared_transactions') AS most");
+  return Number(rows[0]?.most ?? 0) > 0;
+}
+
+export interface Resolved {
+  readonly gid: string;
+  readonly outcome: 'commit' | 'abort';
+}
+
+export interface Unresolved {
+  readonly gid: string;
+  readonly preparedAt: string;
+  readonly reason: string;
+}
+
+export interface Resolution {
+  readonly resolved: readonly Resolved[];
+  readonly unresolved: readonly Unresolved[];
+}
+
+/** Finishes what sessions have left prepared under names that begin with `mark`. `prepared`, `decider`: clients of the two sides, outside transactions. */
+export async function resolveInDoubt(prepared: ClientBase, decider: ClientBase, mark: string): Promise<Resolution> {
+  const left = await readJson<{ gid: string; owner: string; preparedAt: string }>(prepared, `
+    SELECT gid, owner, prepared::text AS "preparedAt" FROM pg_prepared_xacts
+     WHERE database = current_database() AND position(${quoteLiteral(mark)} IN gid) = 1 AND prepared < now() - interval '${PATIENCE_SECONDS} seconds' ORDER BY prepared`);
+  const resolved: Resolved[] = [];
+  const unresolved: Unresolved[] = [];
+  for (const { gid, owner, preparedAt } of left) {
+    try {
+      const outcome = await decisionOf(decider, gid);
+      await finish(prepared, gid, owner, outcome);
+      resolved.push({ gid, outcome });
+    } catch (error) {
+      // A lock on the decision: its transaction is still open. Anything without a state is about the connection.
+      const state = sqlstateOf(error);
+      if (state === undefined) throw error;
+      if (state !== '55P03' && state !== '42704') unresolved.push({ gid, preparedAt, reason: error instanceof Error ? error.message : String(error) });
+    }
+  }
+  await decider.query(`DELETE FROM causeway.decision WHERE decided_at < now() - interval '${KEEP_DECISIONS}'`);
+  return { resolved, unresolved };
+}
+
+/** What stands. Waits, for a moment, for a session that is deciding now. */
+async function decisionOf(decider: ClientBase, gid: string): Promise<'commit' | 'abort'> {
+  await decider.query('BEGIN');
+  try {
+    await decider.query("SET LOCAL lock_timeout = '1s'; SET LOCAL synchronous_commit = on");
+    await decider.query("INSERT INTO causeway.decision (gid, outcome) VALUES ($1, 'abort') ON CONFLICT (gid) DO NOTHING", [gid]);
+    const { rows } = await decider.query<{ outcome: string }>('SELECT outcome FROM causeway.decision WHERE gid = $1', [gid]);
+    await decider.query('COMMIT');
+    return rows[0]?.outcome === 'commit' ? 'commit' : 'abort';
+  } catch (error) {
+    await decider.query('ROLLBACK').catch(() => undefined);
+    throw error;
+  }
+}
+
+/** Only its owner or a superuser may finish a prepared transaction. */
+async function finish(prepared: ClientBase, gid: string, owner: string, outcome: 'commit' | 'abort'): Promise<void> {
+  const sql = `${outcome === 'commit' ? 'COMMIT' : 'ROLLBACK'} PREPARED ${quoteLiteral(gid)}`;
+  try {
+    await prepared.query(sql);
+  } catch (error) {
+    if (sqlstateOf(error) !== '42501') throw error;
+    await prepared.query(`SET ROLE ${quoteIdent(owner)}`);
+    try {
+      await prepared.query(sql);
+    } finally {
+      await prepared.query('RESET ROLE');
+    }
+  }
+}

@@ -1,0 +1,61 @@
+/** Transactions that have written on both sides (RULES 23): whether they can be committed, and the end of those whose session did not live to see it. */
+import type { Side, TwoPhase } from '../../catalog/routing-snapshot.ts';
+import { canPrepare, installDecisions, resolveInDoubt } from '../../cdc/postgres/decisions.ts';
+import type { Resolution } from '../../cdc/postgres/decisions.ts';
+import type { Runtime } from '../../config/runtime.ts';
+import { AdminConnection } from './admin-connection.ts';
+import type { SourceFlow } from './source-flow.ts';
+
+const both = ['source', 'local'] as const;
+
+export class InDoubt {
+  readonly #runtime: Runtime;
+  readonly #mark: string;
+  readonly #told = new Set<string>();
+  /** Of its own: nobody waits here behind an index that is being built. */
+  readonly #connections: Record<Side, AdminConnection>;
+
+  constructor(runtime: Runtime, catalogId: string, flow: Pick<SourceFlow, 'source' | 'local'>) {
+    this.#runtime = runtime;
+    this.#connections = { source: new AdminConnection(flow.source, 'causeway recovery'), local: new AdminConnection(flow.local, 'causeway recovery') };
+    this.#mark = `causeway_${catalogId.replaceAll('-', '').slice(0, 8)}_`;
+  }
+
+  /** What the sides can do now; makes what they need for it. Undefined when neither takes PREPARE TRANSACTION, or the decider cannot be asked to decide. */
+  async probe(): Promise<TwoPhase | undefined> {
+    const sides: Side[] = [];
+    for (const side of both) {
+      await this.#connections[side].use(installDecisions);
+      if (await this.#connections[side].use(canPrepare)) sides.push(side);
+    }
+    return sides.length === 0 ? undefined : { sides, mark: this.#mark };
+  }
+
+  /** Finishes what is left prepared on either side. */
+  async resolve({ sides }: TwoPhase): Promise<void> {
+    for (const side of sides) {
+      const decider = side === 'source' ? 'local' : 'source';
+      const resolution = await this.#connections[side].use((prepared) => this.#connections[decider].use((client) => resolveInDoubt(prepared, client, this.#mark)));
+      this.#tell(side, resolution);
+    }
+  }
+
+  #tell(side: Side, { resolved, unresolved }: Resolution): void {
+    const { log, metrics } = this.#runtime;
+    for (const { gid, outcome } of resolved) {
+      metrics.count('scratchbird_gateway_in_doubt_resolved_total', { outcome });
+      log.warn('a transaction that its session left prepared was finished', { side, gid, outcome });
+      this.#told.delete(gid);
+    }
+    metrics.gauge('scratchbird_gateway_in_doubt', { side }, unresolved.length);
+    for (const { gid, preparedAt, reason } of unresolved) {
+      if (this.#told.has(gid)) continue;
+      this.#told.add(gid);
+      log.error('a prepared transaction cannot be finished, and holds its locks', { side, gid, preparedAt, reason, hint: `Look up its outcome in causeway.decision of the other side (no row: ROLLBACK PREPARED), and finish it as its owner.` });
+    }
+  }
+
+  async close(): Promise<void> {
+    for (const side of both) await this.#connections[side].close();
+  }
+}
