@@ -51,7 +51,7 @@ export const metricList = {
   scratchbird_gateway_read_wait_seconds: histogram(waitBuckets, 'Wait of a read on local until it shows what the session has seen on the source'),
   scratchbird_gateway_statement_cache_total: counter('Statement texts looked up in the facts cache, by result (hit, miss)', 'result'),
   scratchbird_gateway_errors_total: counter('Errors that the gateway itself gave to clients, by code', 'code'),
-  scratchbird_gateway_serialization_failures_total: counter('Transactions given 40001 by the gateway, by cause (barrier)', 'cause'),
+  scratchbird_gateway_serialization_failures_total: counter('Transactions given 40001 or 40P01 by the gateway, by cause (barrier, deadlock)', 'cause'),
 
   // Changes of routing
   scratchbird_gateway_epoch: gauge('Epoch of the routing snapshot in use by the control'),

@@ -37,6 +37,10 @@ export async function sourceFindings(client: ClientBase, definition: TableDefini
     ...(await roleFindings(client, definition)),
     ...(await activityFindings(client)),
     ...(where === undefined ? [] : await whereFindings(client, definition, where)),
+    ...(settings.maxPrepared > 0 ? [] : [{
+      code: 'prepared_transactions', severity: 'info' as const, subject: 'source', remedy: 'ALTER SYSTEM SET max_prepared_transactions = 100; then restart: at least as many as clients that commit at once.',
+      message: 'max_prepared_transactions is 0: a transaction that writes on both sides is committed only if local takes PREPARE TRANSACTION',
+    }]),
     { code: 'server_version', severity: 'info', subject: 'source', message: `PostgreSQL ${versionText(settings.version)}`, remedy: '' },
   ];
 }

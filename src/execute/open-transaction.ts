@@ -16,7 +16,7 @@ interface Replayed {
 }
 
 export class OpenTransaction {
-  readonly snapshot: RoutingSnapshot;
+  #snapshot: RoutingSnapshot;
   readonly startedAtMs: number;
   /** What starts the same block on another leg. */
   readonly beginSql: string;
@@ -25,8 +25,8 @@ export class OpenTransaction {
   readonly wrote = { source: false, local: false };
   after: AfterWrite = 'none';
   mayHaveWrittenOnSource = false;
-  /** Key of each table touched → epoch under which it was first routed. */
-  readonly touches = new Map<string, number>();
+  /** Key of each table touched → the snapshot under which it was first routed; a barrier over it waits for this block. */
+  readonly routed = new Map<string, RoutingSnapshot>();
   failedOn: Side | 'gateway' | undefined;
   /** Something in it changed session state, which its end may change back. */
   changedSession = false;
@@ -34,10 +34,31 @@ export class OpenTransaction {
   #replayed: Replayed[] = [];
 
   constructor(snapshot: RoutingSnapshot, startedAtMs: number, beginSql: string, modes: TransactionModes | undefined) {
-    this.snapshot = snapshot;
+    this.#snapshot = snapshot;
     this.startedAtMs = startedAtMs;
     this.beginSql = beginSql;
     this.modes = { isolation: modes?.isolation, readOnly: modes?.readOnly };
+  }
+
+  /** In which the block began. */
+  get snapshot(): RoutingSnapshot {
+    return this.#snapshot;
+  }
+
+  /** Of a block that is on no leg yet: it is no older than its first statement. */
+  beginUnder(snapshot: RoutingSnapshot): void {
+    this.#snapshot = snapshot;
+  }
+
+  /** When all of these have been touched, the newest snapshot under which one of them first was: none has moved since. */
+  routedUnder(tables: readonly string[]): RoutingSnapshot | undefined {
+    let newest: RoutingSnapshot | undefined = tables.length === 0 ? this.#snapshot : undefined;
+    for (const table of tables) {
+      const snapshot = this.routed.get(table);
+      if (!snapshot) return undefined;
+      if (!newest || snapshot.epoch > newest.epoch) newest = snapshot;
+    }
+    return newest;
   }
 
   /** The block that a text among whose statements was a BEGIN has left open on its leg. */
@@ -47,7 +68,7 @@ export class OpenTransaction {
     tx.wrote[side] = segment.wrote;
     tx.after = segment.after;
     tx.mayHaveWrittenOnSource = side === 'source' && segment.after !== 'none';
-    for (const table of segment.touches) tx.touches.set(table, segment.epoch);
+    for (const table of segment.touches) tx.routed.set(table, tx.snapshot);
     return tx;
   }
 
@@ -67,7 +88,7 @@ export class OpenTransaction {
 
   /** What the segment of a forwarded COMMIT or ROLLBACK takes over: the block holds its tables until that has been carried out. */
   handTouchesTo(segment: Segment): void {
-    if (this.touches.size > 0) segment.addTouches([...this.touches.keys()], Math.min(...this.touches.values()));
+    if (this.routed.size > 0) segment.addTouches([...this.routed.keys()], Math.min(...[...this.routed.values()].map(({ epoch }) => epoch)));
   }
 
   setModes(facts: StatementFacts, sql: string): void {
@@ -90,8 +111,8 @@ export class OpenTransaction {
     if (at >= 0) this.#replayed = this.#replayed.slice(0, keep ? at + 1 : at);
   }
 
-  ran(side: Side, route: Extract<Route, { type: 'leg' }>, epoch: number): void {
-    for (const table of route.touches) if (!this.touches.has(table)) this.touches.set(table, epoch);
+  ran(side: Side, route: Extract<Route, { type: 'leg' }>, under: RoutingSnapshot): void {
+    for (const table of route.touches) if (!this.routed.has(table)) this.routed.set(table, under);
     if (route.writes) this.wrote[side] = true;
     if (side === 'source' && route.after !== 'none') this.mayHaveWrittenOnSource = true;
     this.after = strongerWait(this.after, route.after);

@@ -9,7 +9,7 @@ import { emptySnapshot } from '../../catalog/routing-snapshot.ts';
 import type { RoutingSnapshot } from '../../catalog/routing-snapshot.ts';
 import { MigrationError } from '../../config/migration-error.ts';
 import type { Runtime } from '../../config/runtime.ts';
-import type { CommandAnswer, ControlMessage, Holding, Parked, WorkerMessage } from '../migrate/fleet-messages.ts';
+import type { CommandAnswer, ControlMessage, CrossingUnit, Holding, Parked, WorkerMessage } from '../migrate/fleet-messages.ts';
 import type { CommandRequest, CommandResult, ControlPort } from '../session/control-port.ts';
 import { jsonLines } from './json-lines.ts';
 import type { JsonLines } from './json-lines.ts';
@@ -25,6 +25,8 @@ export interface ControlClientOptions {
   readonly fetchSourcePosition: (callback: (lsn: bigint) => void) => void;
   readonly quiesceReport: (tables: readonly string[], epoch: number) => { holding: readonly Holding[]; parked: readonly Parked[] };
   readonly failParked: (sessionIds: readonly string[]) => void;
+  readonly crossingUnits: () => readonly CrossingUnit[];
+  readonly breakDeadlock: (sessionIds: readonly string[]) => void;
   /** The control may be a new process, which knows nothing yet. */
   readonly onConnected: () => void;
   readonly onCancel: (pid: number, key: string) => void;
@@ -48,6 +50,7 @@ interface PendingCommand {
 
 const RECONNECT_MS = 100;
 const REPORT_EVERY_MS = 20;
+const CROSSING_EVERY_MS = 300;
 
 export function createControlClient(runtime: Runtime, options: ControlClientOptions): ControlClient {
   return new LinkedControl(runtime, options);
@@ -96,7 +99,7 @@ class LinkedControl implements ControlClient {
   }
 
   async run(signal: AbortSignal): Promise<void> {
-    const timers = [setInterval(() => this.#tick(), 100), setInterval(() => this.#report(), REPORT_EVERY_MS)];
+    const timers = [setInterval(() => this.#tick(), 100), setInterval(() => this.#report(), REPORT_EVERY_MS), setInterval(() => this.#reportCrossing(), CROSSING_EVERY_MS)];
     try {
       while (!signal.aborted) {
         await this.#connectOnce(signal).catch((error: unknown) => this.#runtime.log.debug('control link', { error: String(error) }));
@@ -206,6 +209,9 @@ class LinkedControl implements ControlClient {
       case 'fail_parked':
         this.#options.failParked(message.sessionIds);
         return;
+      case 'break_deadlock':
+        this.#options.breakDeadlock(message.sessionIds);
+        return;
       case 'result':
         this.#commands.get(message.id)?.resolve(message.result);
         this.#commands.delete(message.id);
@@ -260,6 +266,16 @@ class LinkedControl implements ControlClient {
       this.#link?.send({ type: 'report', watchId, holding, parked });
     }
   }
+
+  /** Also when the last one has ended. */
+  #reportCrossing(): void {
+    const units = this.#options.crossingUnits();
+    if (units.length === 0 && !this.#hasCrossing) return;
+    this.#hasCrossing = units.length > 0;
+    this.#link?.send({ type: 'crossing', units });
+  }
+
+  #hasCrossing = false;
 
   #sendRoutes(): void {
     if (this.#routes.size === 0 || !this.#link) return;

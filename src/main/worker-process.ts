@@ -43,6 +43,8 @@ export async function startWorker(runtime: Runtime, metrics: PrometheusMetrics, 
         parked: gateway?.parkedUnits(tables).map((unit) => ({ sessionId: unit.sessionId, sourcePid: unit.backendPids.source, localPid: unit.backendPids.local, parkedForMs: unit.parkedForMs })) ?? [],
       }),
       failParked: (sessionIds) => void gateway?.failParked(sessionIds),
+      crossingUnits: () => gateway?.crossingUnits() ?? [],
+      breakDeadlock: (sessionIds) => void gateway?.breakDeadlock(sessionIds),
       onConnected: () => metrics.exportGaugesAgain(),
       onCancel: (pid, key) => void gateway?.cancel(pid, Buffer.from(key, 'hex')),
     });

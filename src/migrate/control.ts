@@ -23,6 +23,7 @@ import { cutoverGroup } from './commands/switch-tables.ts';
 import type { ControlContext, ControlLimits } from './control-context.ts';
 import { endMigration } from './end-migration.ts';
 import type { CommandAnswer, CommandMessage, ControlMessage, WorkerMessage } from './fleet-messages.ts';
+import { CrossDeadlocks } from './cross-deadlocks.ts';
 import { InDoubt } from './in-doubt.ts';
 import { LagWatch } from './lag-watch.ts';
 import { publishFleetMetrics, publishStreamMetrics } from './stream-metrics.ts';
@@ -62,6 +63,8 @@ export interface ControlParts {
 const SAMPLE_MS = 1_000;
 const RECOVERY_MS = 2_000;
 const IN_DOUBT_MS = 2_000;
+/** About what a server waits before it looks for its own. */
+const DEADLOCK_MS = 1_000;
 const VALIDATION_CHECK_MS = 5_000;
 /** A table that waits for its automatic cutover, and whose validation failed, is looked at again after this. */
 const VALIDATION_RETRY_MS = 60_000;
@@ -80,6 +83,7 @@ export class Control {
   readonly #spools: SpoolWatch;
   readonly #lags: LagWatch;
   #inDoubt: InDoubt | undefined;
+  readonly #deadlocks = new CrossDeadlocks();
   #isRecovered = false;
 
   constructor(runtime: Runtime, parts: ControlParts) {
@@ -90,7 +94,10 @@ export class Control {
     this.fleet = new WorkerFleet(runtime, { leaseMs: parts.leaseMs }, {
       onRequest: (worker, message) => this.#onRequest(worker, message),
       onAttached: (worker) => this.#tellVisible(worker),
-      onClosed: parts.onWorkerClosed,
+      onClosed: (workerId) => {
+        this.#deadlocks.told(workerId, []);
+        parts.onWorkerClosed(workerId);
+      },
     });
     const publisher = new RoutingPublisher(parts.catalog, this.fleet, (tables) => this.#readRelations(tables));
     this.#context = { runtime, catalog: parts.catalog, fleet: this.fleet, publisher, flow: (name) => this.#flow(name), limits: parts.limits, loads: new Turnstile(parts.limits.maxConcurrentMigrations), activeAttempts: new Set() };
@@ -126,6 +133,7 @@ export class Control {
     for (const { tableId, state } of await catalog.tables()) if (state !== 'ROLLBACK') this.work.start(tableId);
     this.#loop('recovery', RECOVERY_MS, () => this.#recover());
     this.#loop('in doubt', IN_DOUBT_MS, () => this.#watchInDoubt(true));
+    this.#loop('deadlocks', DEADLOCK_MS, () => this.#lookForDeadlocks());
     this.#loop('views', VIEWS_MS, () => this.#lookForViews());
     this.#loop('samples', SAMPLE_MS, () => this.#sample());
     this.#loop('validations', VALIDATION_CHECK_MS, () => this.#validateDue());
@@ -193,6 +201,9 @@ export class Control {
       case 'cancel':
         this.fleet.broadcast({ type: 'cancel', pid: message.pid, key: message.key });
         return;
+      case 'crossing':
+        this.#deadlocks.told(worker.workerId, message.units);
+        return;
       case 'routes':
         for (const [table, route, count] of message.counts) this.#runtime.metrics.count('scratchbird_migration_queries_routed_total', { table, route }, count);
         return;
@@ -247,6 +258,14 @@ export class Control {
     const twoPhase = await this.#inDoubt.probe();
     if ((await this.#context.publisher.setTwoPhase(twoPhase)) && publishes) await this.#context.publisher.publish();
     if (twoPhase) await this.#inDoubt.resolve(twoPhase);
+  }
+
+  async #lookForDeadlocks(): Promise<void> {
+    if (this.#deadlocks.units.length < 2 || !this.#inDoubt) return;
+    const victims = this.#deadlocks.judge(await this.#inDoubt.waits());
+    if (victims.length === 0) return;
+    this.#runtime.log.warn('a deadlock over both sides: the youngest session gives way', { sessions: victims });
+    this.fleet.broadcast({ type: 'break_deadlock', sessionIds: victims });
   }
 
   async #recover(): Promise<void> {

@@ -16,6 +16,8 @@ export type ControlMessage =
   | { readonly type: 'watch'; readonly watchId: number; readonly tables: readonly string[]; readonly epoch: number }
   | { readonly type: 'unwatch'; readonly watchId: number }
   | { readonly type: 'fail_parked'; readonly sessionIds: readonly string[] }
+  /** They are part of a deadlock over both sides, and give way (RULES 22). */
+  | { readonly type: 'break_deadlock'; readonly sessionIds: readonly string[] }
   | { readonly type: 'result'; readonly id: number; readonly result: CommandAnswer }
   | { readonly type: 'cancel'; readonly pid: number; readonly key: string };
 
@@ -26,6 +28,8 @@ export type WorkerMessage =
   | { readonly type: 'lease_request'; readonly sequence: number }
   | { readonly type: 'report'; readonly watchId: number; readonly holding: readonly Holding[]; readonly parked: readonly Parked[] }
   | { readonly type: 'command'; readonly id: number; readonly request: CommandMessage }
+  /** Open blocks that are on both sides: all of them, at every change and while there are any. */
+  | { readonly type: 'crossing'; readonly units: readonly CrossingUnit[] }
   | { readonly type: 'metrics'; readonly delta: unknown }
   | { readonly type: 'routes'; readonly counts: readonly (readonly [table: string, route: string, count: number])[] }
   | { readonly type: 'cancel'; readonly pid: number; readonly key: string };
@@ -38,6 +42,13 @@ export interface Holding {
   readonly localPid: number | undefined;
   readonly openForMs: number;
   readonly lastStatement: string;
+}
+
+export interface CrossingUnit {
+  readonly sessionId: string;
+  readonly sourcePid: number;
+  readonly localPid: number;
+  readonly openForMs: number;
 }
 
 export interface Parked {

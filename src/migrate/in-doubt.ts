@@ -3,6 +3,8 @@ import type { Side, TwoPhase } from '../../catalog/routing-snapshot.ts';
 import { canPrepare, installDecisions, resolveInDoubt } from '../../cdc/postgres/decisions.ts';
 import type { Resolution } from '../../cdc/postgres/decisions.ts';
 import type { Runtime } from '../../config/runtime.ts';
+import { readWaits } from './cross-deadlocks.ts';
+import type { Wait } from './cross-deadlocks.ts';
 import { AdminConnection } from './admin-connection.ts';
 import type { SourceFlow } from './source-flow.ts';
 
@@ -38,6 +40,12 @@ export class InDoubt {
       const resolution = await this.#connections[side].use((prepared) => this.#connections[decider].use((client) => resolveInDoubt(prepared, client, this.#mark)));
       this.#tell(side, resolution);
     }
+  }
+
+  /** Who waits for whom, on both sides. */
+  async waits(): Promise<Wait[]> {
+    const waits = await Promise.all(both.map((side) => this.#connections[side].use((client) => readWaits(client, side))));
+    return waits.flat();
   }
 
   #tell(side: Side, { resolved, unresolved }: Resolution): void {

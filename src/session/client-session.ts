@@ -338,7 +338,7 @@ export class ClientSession extends SessionCore implements LegOwner {
    */
   holds(tables: ReadonlySet<string>, epoch: number): boolean {
     const { tx } = this;
-    for (const [table, since] of tx?.touches ?? []) if (since < epoch && tables.has(table)) return true;
+    for (const [table, since] of tx?.routed ?? []) if (since.epoch < epoch && tables.has(table)) return true;
     if (tx?.begun.source && mayHaveTouchedUnseen(tx.snapshot, tables, epoch)) return true;
     for (const leg of [this.home, this.local]) {
       for (const segment of leg?.segments ?? []) {

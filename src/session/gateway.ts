@@ -8,6 +8,7 @@ import * as net from 'node:net';
 import * as tls from 'node:tls';
 import type { Side } from '../../catalog/routing-snapshot.ts';
 import type { Runtime } from '../../config/runtime.ts';
+import { breakDeadlock } from './break-deadlock.ts';
 import { ClientSession } from './client-session.ts';
 import type { SessionHost } from './client-session.ts';
 import type { ControlPort, HoldingUnit, QuiesceReport } from './control-port.ts';
@@ -47,6 +48,13 @@ export interface ParkedUnit {
   readonly touches: readonly string[];
 }
 
+export interface CrossingBlock {
+  readonly sessionId: string;
+  readonly sourcePid: number;
+  readonly localPid: number;
+  readonly openForMs: number;
+}
+
 export interface Gateway extends AsyncDisposable {
   /** Of the listening socket; 0 without one. */
   readonly port: number;
@@ -64,6 +72,10 @@ export interface Gateway extends AsyncDisposable {
   onUnitEnded(listener: () => void): () => void;
   /** Gives parked transactions 40001; returns how many. */
   failParked(sessionIds: readonly string[]): number;
+  /** Open blocks that are on both sides. */
+  crossingUnits(): readonly CrossingBlock[];
+  /** Lets those that wait in a deadlock over both sides fail with 40P01; returns how many. */
+  breakDeadlock(sessionIds: readonly string[]): number;
   /** No new clients; those that are there are told and closed. */
   close(): Promise<void>;
 }
@@ -254,6 +266,23 @@ class GatewayProcess implements Gateway, HandshakeHost, SessionHost {
 
   failParked(sessionIds: readonly string[]): number {
     return sessionIds.filter((id) => this.#sessions.get(id)?.failParked() ?? false).length;
+  }
+
+  crossingUnits(): readonly CrossingBlock[] {
+    if (this.#currentView().snapshot.twoPhase === undefined) return [];
+    const blocks: CrossingBlock[] = [];
+    for (const session of this.#sessions.values()) {
+      const { tx, home, local, identity } = session;
+      if (local && tx?.sides.length === 2) blocks.push({ sessionId: identity.sessionId, sourcePid: home.pid, localPid: local.pid, openForMs: session.now() - tx.startedAtMs });
+    }
+    return blocks;
+  }
+
+  breakDeadlock(sessionIds: readonly string[]): number {
+    return sessionIds.filter((id) => {
+      const session = this.#sessions.get(id);
+      return session !== undefined && breakDeadlock(session);
+    }).length;
   }
 
   async close(): Promise<void> {

@@ -4,7 +4,7 @@
  */
 import type { RoutingSnapshot, Side } from '../../catalog/routing-snapshot.ts';
 import { MigrationError } from '../../config/migration-error.ts';
-import type { TextFacts } from '../../grammar/sql/statement-facts.ts';
+import type { OpenTransaction } from '../execute/open-transaction.ts';
 import type { Route, SessionContext, TransactionContext } from '../route/route.ts';
 import { STOP } from '../wire/framing.ts';
 import type { Verdict } from '../wire/framing.ts';
@@ -126,31 +126,49 @@ export class PlaceStatement {
   }
 
   /**
-   * Tables that the transaction has touched keep the route of its own snapshot: a barrier over them cannot have passed. A table that it
-   * has not touched may have moved since, and is routed as it is now.
+   * Tables that the transaction has touched keep the route of the snapshot under which it first did: a barrier over them cannot have passed. A
+   * table that it has not touched may have moved since it began, and is routed as it is now.
    */
   #decide(traits: TextTraits): Route {
     const core = this.#core;
-    const facts: TextFacts = traits.facts;
-    const { routes } = core.services;
+    const { facts } = traits;
     const now = core.services.view().snapshot;
     const context = this.#context();
     const tx = core.tx;
+    const decide = (snapshot: RoutingSnapshot): Route => {
+      core.decidedUnder = snapshot;
+      return core.services.routes.decide(facts, snapshot, context);
+    };
     if (traits.single?.flags.usesLastval && core.lastWrite === 'local' && traits.single.reads.length === 0) return { ...homeRoute, leg: 'local' };
-    if (!tx || tx.snapshot === now) return routes.decide(facts, now, context);
-    const pinned = routes.decide(facts, tx.snapshot, context);
-    if (pinned.type !== 'leg' || pinned.touches.every((table) => tx.touches.has(table))) return pinned.type === 'leg' ? pinned : routes.decide(facts, now, context);
-    const current = routes.decide(facts, now, context);
-    if (current.type === 'park' && this.#isDraining(current.touches, now)) return pinned;
+    if (!tx || tx.snapshot === now) return decide(now);
+    // Announced, and on no leg yet: it begins now.
+    if (tx.sides.length === 0) {
+      tx.beginUnder(now);
+      return decide(now);
+    }
+    const first = decide(tx.snapshot);
+    if (first.type !== 'leg') return decide(now);
+    const under = tx.routedUnder(first.touches);
+    if (under === tx.snapshot) return first;
+    const pinned = under && decide(under);
+    if (pinned?.type === 'leg') return pinned;
+    const current = decide(now);
+    const draining = current.type === 'park' ? this.#drainingUnder(tx, current.touches, now) : undefined;
+    if (draining) return decide(draining);
     if (context.transaction?.isolation === 'read committed' || !tx.begun.source) return current;
-    if (current.type === 'leg' && current.leg === pinned.leg) return pinned;
-    return pinned.writes ? movedUnderneath : pinned;
+    if (current.type === 'leg' && current.leg === first.leg) return decide(tx.snapshot);
+    return first.writes ? movedUnderneath : decide(tx.snapshot);
   }
 
-  /** A transaction that has touched one table of a barrier is one that the barrier waits for: it must get through to the others (RULES 21). */
-  #isDraining(waitedFor: readonly string[], now: RoutingSnapshot): boolean {
-    const barriers = new Set([...(this.#core.tx?.touches.keys() ?? [])].map((table) => now.tables[table]?.barrier));
-    return waitedFor.every((table) => now.tables[table]?.barrier !== undefined && barriers.has(now.tables[table]?.barrier));
+  /**
+   * A transaction that has touched one table of a barrier is one that the barrier waits for: it must get through to the others (RULES 21), where
+   * they were when it touched that one.
+   */
+  #drainingUnder(tx: OpenTransaction, waitedFor: readonly string[], now: RoutingSnapshot): RoutingSnapshot | undefined {
+    const barrierOf = (table: string): number | undefined => now.tables[table]?.barrier;
+    const touched = [...tx.routed.keys()].filter((table) => barrierOf(table) !== undefined);
+    const isDraining = waitedFor.every((table) => touched.some((other) => barrierOf(other) === barrierOf(table)));
+    return isDraining ? tx.routedUnder(touched.filter((table) => waitedFor.some((other) => barrierOf(other) === barrierOf(table)))) : undefined;
   }
 
   #context(): SessionContext {

@@ -7,7 +7,7 @@
  * opening a leg and waiting for the stream are all the same to the flows, and answers never overtake each other.
  */
 import type * as net from 'node:net';
-import type { Side } from '../../catalog/routing-snapshot.ts';
+import type { RoutingSnapshot, Side } from '../../catalog/routing-snapshot.ts';
 import { MigrationError } from '../../config/migration-error.ts';
 import type { OpenTransaction } from '../execute/open-transaction.ts';
 import { Segment } from '../execute/segment.ts';
@@ -81,6 +81,8 @@ export abstract class SessionCore {
   defaults: { isolation: 'read committed' | 'repeatable read' | 'serializable'; readOnly: boolean } = { isolation: 'read committed', readOnly: false };
   /** Search path, temporary tables or defaults may have changed. */
   contextDirty = true;
+  /** By which the last route was decided. */
+  decidedUnder: RoutingSnapshot | undefined;
   lastWrite: Side = 'source';
   lastStatement: Buffer | string = '';
   ended = false;
@@ -303,9 +305,10 @@ export abstract class SessionCore {
     const { control } = this.services;
     for (const table of route.touches) control.countRoute(table, route.label);
     if (route.writes) this.lastWrite = leg.side;
-    const { epoch } = this.services.view().snapshot;
+    const { snapshot } = this.services.view();
+    const { epoch } = snapshot;
     if (this.tx) {
-      this.tx.ran(leg.side, route, epoch);
+      this.tx.ran(leg.side, route, this.decidedUnder ?? snapshot);
       return;
     }
     this.unit.wrote ||= route.writes;

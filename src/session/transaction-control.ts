@@ -178,7 +178,7 @@ export class TransactionControl {
       }
       if (outcome.late) core.notice(committedLate);
       // What is not committed there yet cannot be waited for.
-      this.#commitWait.start(outcome.late ? 'none' : tx.after, xid, [...tx.touches.keys()], () => done(commandComplete('COMMIT'), false));
+      this.#commitWait.start(outcome.late ? 'none' : tx.after, xid, [...tx.routed.keys()], () => done(commandComplete('COMMIT'), false));
     });
   }
 
@@ -204,7 +204,7 @@ export class TransactionControl {
         this.#finish(tx, facts, reply.error && facts.kind !== 'prepare_transaction' ? undefined : first);
         const answer = answerOf(reply) ?? commandComplete(reply.tag);
         if (!committed) done(answer, reply.error !== undefined);
-        else this.#commitWait.start(tx.after, xid, [...tx.touches.keys()], () => done(answer, false));
+        else this.#commitWait.start(tx.after, xid, [...tx.routed.keys()], () => done(answer, false));
       };
       if (other === undefined) finish();
       else this.#ask(other, committed ? 'COMMIT' : 'ROLLBACK', finish);

@@ -52,6 +52,26 @@ describe.each(commitPoints)('at %s', (point) => {
   });
 });
 
+it('a deadlock whose halves are on different sides ends with 40P01 for the younger, and the other goes on (RULES 22)', { timeout: 60_000 }, async () => {
+  const [older, younger] = [await stack.connect('app'), await stack.connect('app')];
+  await older.query('BEGIN');
+  await older.query('UPDATE moved SET balance = balance WHERE id = 1');
+  await older.query('SELECT balance FROM stayed WHERE id = 2 FOR UPDATE');
+  await younger.query('BEGIN');
+  await younger.query('UPDATE stayed SET balance = balance WHERE id = 1');
+  await younger.query('SELECT balance FROM moved WHERE id = 2 FOR UPDATE');
+  const begun = performance.now();
+  const waits = older.query('UPDATE stayed SET balance = balance WHERE id = 1');
+  const gaveWay = younger.query('UPDATE moved SET balance = balance WHERE id = 1').then(() => undefined, (error: { code?: string }) => error.code);
+  expect(await gaveWay).toBe('40P01');
+  expect(performance.now() - begun).toBeLessThan(10_000);
+  await younger.query('ROLLBACK');
+  await waits;
+  expect((await older.query('COMMIT')).command).toBe('COMMIT');
+  expect((await younger.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }]);
+  await Promise.all([older.end(), younger.end()]);
+});
+
 it(`${CLIENTS} clients, ${ROUNDS} rounds of kills`, { timeout: 90_000 + ROUNDS * 30_000 }, async () => {
   const transfers = new Transfers(stack.gateway);
   transfers.start(CLIENTS);

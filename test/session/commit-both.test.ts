@@ -5,7 +5,7 @@ import { installDecisions, resolveInDoubt } from '../../cdc/postgres/decisions.t
 import type { TwoPhase } from '../../catalog/routing-snapshot.ts';
 import { startTestPostgres } from '../support/postgres.ts';
 import type { TestPostgres } from '../support/postgres.ts';
-import { dualWrite, onLocal, startGateway } from './gateway-fixture.ts';
+import { dualWrite, onLocal, onSource, startGateway } from './gateway-fixture.ts';
 import type { GatewayFixture } from './gateway-fixture.ts';
 
 let source: TestPostgres;
@@ -159,6 +159,25 @@ it('a block that a text with other statements began keeps its isolation, what it
   await expect.poll(() => fixture.control.waits.length).toBeGreaterThan(before);
   fixture.control.makeVisible();
   expect((await committed).command).toBe('COMMIT');
+});
+
+it.each(['as its first statement', 'after another table'])('a block that a table moved under keeps to where it was written: %s', async (when) => {
+  const twoPhase: TwoPhase = { sides: ['source'], mark: MARK };
+  fixture.control.publish({ a: onSource, b: onSource }, { twoPhase });
+  await client.query('BEGIN');
+  if (when === 'after another table') await client.query('SELECT n FROM b');
+  fixture.control.publish({ a: { ...onSource, quiescing: true, barrier: 1 }, b: onSource }, { twoPhase });
+  const parked = client.query('UPDATE a SET n = n + 1');
+  await expect.poll(() => fixture.gateway.parkedUnits(['public.a']).length).toBe(1);
+  fixture.control.publish({ a: onLocal, b: onSource }, { twoPhase });
+  expect((await parked).rowCount).toBe(1);
+  await client.query('UPDATE a SET n = n + 1');
+  // A later barrier over it waits for this block, which gets through.
+  fixture.control.publish({ a: { ...onLocal, quiescing: true, barrier: 2 }, b: onSource }, { twoPhase });
+  expect((await client.query('SELECT n FROM a')).rows).toEqual([{ n: 2 }]);
+  await client.query('UPDATE a SET n = n + 1');
+  expect((await client.query('COMMIT')).command).toBe('COMMIT');
+  expect(await values()).toEqual({ a: 3, b: 0, prepared: 0, decisions: 0 });
 });
 
 it('what a session leaves behind is finished by its decision, and rolled back without one, also when a decision comes too late', async () => {
