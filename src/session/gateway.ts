@@ -9,6 +9,7 @@ import * as tls from 'node:tls';
 import type { Side } from '../../catalog/routing-snapshot.ts';
 import type { Runtime } from '../../config/runtime.ts';
 import { breakDeadlock } from './break-deadlock.ts';
+import { PassedConnection } from './passed-connection.ts';
 import { ClientSession } from './client-session.ts';
 import type { SessionHost } from './client-session.ts';
 import type { ControlPort, HoldingUnit, QuiesceReport } from './control-port.ts';
@@ -96,6 +97,8 @@ class GatewayProcess implements Gateway, HandshakeHost, SessionHost {
   readonly #sessions = new Map<string, ClientSession>();
   /** By `pid:key`, as clients send it to cancel. */
   readonly #byKey = new Map<string, ClientSession>();
+  /** Replication connections, by the same. */
+  readonly #passed = new Map<string, PassedConnection>();
   readonly #handshakes = new Set<Handshake>();
   readonly #parked = new Set<Parking>();
   readonly #listeners = new Set<() => void>();
@@ -165,7 +168,7 @@ class GatewayProcess implements Gateway, HandshakeHost, SessionHost {
   // HandshakeHost
 
   admits(): boolean {
-    return this.#sessions.size + this.#handshakes.size <= this.services.limits.maxConnections;
+    return this.#sessions.size + this.#passed.size + this.#handshakes.size <= this.services.limits.maxConnections;
   }
 
   ended(handshake: Handshake): void {
@@ -181,6 +184,7 @@ class GatewayProcess implements Gateway, HandshakeHost, SessionHost {
   }
 
   admitted(client: Admitted): void {
+    if (client.replicates) return this.#pass(client);
     const sessionId = `${this.#options.name ?? 'gateway'}-${++this.#counter}`;
     const session = new ClientSession(this.services, { ...client.identity, sessionId }, client.socket, client.target, client.login, this);
     this.#sessions.set(sessionId, session);
@@ -189,14 +193,19 @@ class GatewayProcess implements Gateway, HandshakeHost, SessionHost {
     session.start(client.early);
   }
 
+  #pass(client: Admitted): void {
+    const passed = new PassedConnection(client, (ended) => this.#passed.delete(keyOf(ended.key.pid, ended.key.key)));
+    this.#passed.set(keyOf(passed.key.pid, passed.key.key), passed);
+  }
+
   #countSessions(): void {
     this.services.runtime.metrics.gauge('scratchbird_gateway_connections', {}, this.#sessions.size);
   }
 
   cancel(pid: number, key: Buffer): boolean {
-    const session = this.#byKey.get(keyOf(pid, key));
-    session?.cancel();
-    return session !== undefined;
+    const found = this.#byKey.get(keyOf(pid, key)) ?? this.#passed.get(keyOf(pid, key));
+    found?.cancel();
+    return found !== undefined;
   }
 
   // SessionHost
@@ -291,7 +300,7 @@ class GatewayProcess implements Gateway, HandshakeHost, SessionHost {
     const server = this.#server;
     const closed = new Promise<void>((resolve) => (server ? server.close(() => resolve()) : resolve()));
     for (const handshake of [...this.#handshakes]) handshake.drop();
-    for (const session of [...this.#sessions.values()]) session.shutDown();
+    for (const session of [...this.#sessions.values(), ...this.#passed.values()]) session.shutDown();
     await closed;
   }
 

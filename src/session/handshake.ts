@@ -28,6 +28,8 @@ export interface Admitted {
   readonly login: Extract<LoginOutcome, { ok: true }>;
   /** Bytes that came behind the last message of the handshake. */
   readonly early: Buffer;
+  /** The client has asked for a replication connection. */
+  readonly replicates: boolean;
 }
 
 export interface HandshakeHost {
@@ -169,7 +171,6 @@ export class Handshake {
     if (packet.minorVersion > 0 || options.length > 0) this.#socket.write(negotiateProtocolVersion(0, options));
     if (this.#host.tlsRequired && !this.#secure) this.#refuse(protocolError('28000', 'the gateway accepts encrypted connections only', 'FATAL', 'Connect with sslmode=require.'), 'authentication');
     else if (user === '') this.#refuse(protocolError('28000', 'no PostgreSQL user name specified in startup packet'), 'protocol');
-    else if (/^(?:true|on|yes|1|database)$/i.test(parameters.get('replication') ?? '')) this.#refuse(protocolError('0A000', 'the gateway does not carry replication connections', 'FATAL', 'Connect to the server itself.'), 'protocol');
     else if (!this.#host.admits()) this.#refuse(protocolError('53300', 'MIG085: too many connections', 'FATAL', 'Raise the limit of connections, or connect later.'), 'limit');
     else {
       this.#parameters = parameters;
@@ -226,12 +227,17 @@ export class Handshake {
     else this.#refuse(protocolError('08P01', 'malformed SCRAM message'), 'protocol');
   }
 
+  /** As the server reads the parameter: `database`, or any way of writing true. */
+  get #replicates(): boolean {
+    return /^(?:t|tr|tru|true|on|y|ye|yes|1|database)$/i.test(this.#parameters.get('replication') ?? '');
+  }
+
   #openHome(): void {
     this.#step = 'waiting';
     const { services } = this.#host;
     const user = this.#parameters.get('user') ?? '';
     const database = this.#parameters.get('database') || user;
-    const startup = new Map([...this.#parameters].filter(([name]) => name !== 'user' && name !== 'database' && name !== 'replication' && !name.startsWith('_pq_.')));
+    const startup = new Map([...this.#parameters].filter(([name]) => name !== 'user' && name !== 'database' && (name !== 'replication' || this.#replicates) && !name.startsWith('_pq_.')));
     let target: LegTarget;
     try {
       target = services.legs.target('source', { user, database });
@@ -259,7 +265,7 @@ export class Handshake {
     const early = this.#input;
     this.#finish();
     socket.write(outcome.answer);
-    this.#host.admitted({ identity, socket, target, login: outcome, early });
+    this.#host.admitted({ identity, socket, target, login: outcome, early, replicates: this.#replicates });
     if (socket.isPaused()) socket.resume();
   }
 

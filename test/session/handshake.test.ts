@@ -90,7 +90,6 @@ describe('clients that misbehave', () => {
     expect(await answerTo(Buffer.concat([Buffer.from([0, 1, 0, 0]), Buffer.alloc(70_000, 120)]))).toMatchObject({ C: '08P01' });
     expect(await answerTo(Buffer.from([0, 0, 0, 8, 0, 2, 0, 0]))).toMatchObject({ C: '0A000' });
     expect(await answerTo(writeStartup([['database', 'x']]))).toMatchObject({ C: '28000' });
-    expect(await answerTo(writeStartup([['user', 'trusted'], ['replication', 'database']]))).toMatchObject({ C: '0A000' });
     expect(await answerTo(Buffer.from([0, 0, 0, 30]))).toMatchObject({ C: '57014' });
   });
 
