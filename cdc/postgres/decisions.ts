@@ -12,13 +12,14 @@ import { readJson } from './read-json.ts';
 
 /**
  * `causeway.decision`: one row per name. An `abort` row is written before anything is rolled back that may still be on its way to a decision:
- * whoever comes later meets it. Rows are kept for days, as a process that was stopped may wake up late.
+ * whoever comes later meets it, for days, as a process that was stopped may wake up late. A `commit` row goes some minutes after its prepared transaction.
  * `causeway.decide` writes a `commit` row for any client, in its own transaction, and makes that transaction wait for the disk: what is prepared is
  * committed because of it.
  */
 const decisionDdl = `
 CREATE SCHEMA IF NOT EXISTS causeway;
 CREATE TABLE IF NOT EXISTS causeway.decision (gid text PRIMARY KEY, outcome text NOT NULL CHECK (outcome IN ('commit', 'abort')), decided_at timestamptz NOT NULL DEFAULT now());
+CREATE INDEX IF NOT EXISTS decision_decided_at ON causeway.decision (decided_at);
 REVOKE ALL ON causeway.decision FROM PUBLIC;
 CREATE OR REPLACE FUNCTION causeway.decide(gid text) RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $function$
 BEGIN
@@ -28,7 +29,8 @@ END $function$;
 GRANT USAGE ON SCHEMA causeway TO PUBLIC;
 GRANT EXECUTE ON FUNCTION causeway.decide(text) TO PUBLIC;`;
 
-const KEEP_DECISIONS = '14 days';
+const KEEP_COMMITS = '5 minutes';
+const KEEP_ABORTS = '14 days';
 /** Younger ones belong to sessions that are about to finish them. */
 const PATIENCE_SECONDS = 2;
 
@@ -67,9 +69,10 @@ export interface Resolution {
 
 /** Finishes what sessions have left prepared under names that begin with `mark`. `prepared`, `decider`: clients of the two sides, outside transactions. */
 export async function resolveInDoubt(prepared: ClientBase, decider: ClientBase, mark: string): Promise<Resolution> {
-  const left = await readJson<{ gid: string; owner: string; preparedAt: string }>(prepared, `
-    SELECT gid, owner, prepared::text AS "preparedAt" FROM pg_prepared_xacts
-     WHERE database = current_database() AND position(${quoteLiteral(mark)} IN gid) = 1 AND prepared < now() - interval '${PATIENCE_SECONDS} seconds' ORDER BY prepared`);
+  const all = await readJson<{ gid: string; owner: string; preparedAt: string; isLeft: boolean }>(prepared, `
+    SELECT gid, owner, prepared::text AS "preparedAt", prepared < now() - interval '${PATIENCE_SECONDS} seconds' AS "isLeft" FROM pg_prepared_xacts
+     WHERE database = current_database() AND position(${quoteLiteral(mark)} IN gid) = 1 ORDER BY prepared`);
+  const left = all.filter(({ isLeft }) => isLeft);
   const resolved: Resolved[] = [];
   const unresolved: Unresolved[] = [];
   for (const { gid, owner, preparedAt } of left) {
@@ -84,8 +87,15 @@ export async function resolveInDoubt(prepared: ClientBase, decider: ClientBase, 
       if (state !== '55P03' && state !== '42704') unresolved.push({ gid, preparedAt, reason: error instanceof Error ? error.message : String(error) });
     }
   }
-  await decider.query(`DELETE FROM causeway.decision WHERE decided_at < now() - interval '${KEEP_DECISIONS}'`);
+  await forgetDecisions(decider, all.map(({ gid }) => gid));
   return { resolved, unresolved };
+}
+
+/** What was decided is prepared before: what is not prepared any more after some minutes has been committed. */
+async function forgetDecisions(decider: ClientBase, prepared: readonly string[]): Promise<void> {
+  await decider.query(`
+    DELETE FROM causeway.decision WHERE decided_at < now() - CASE outcome WHEN 'commit' THEN interval '${KEEP_COMMITS}' ELSE interval '${KEEP_ABORTS}' END
+       AND decided_at < now() - interval '${KEEP_COMMITS}' AND gid <> ALL ($1::text[])`, [prepared]);
 }
 
 /** What stands. Waits, for a moment, for a session that is deciding now. */

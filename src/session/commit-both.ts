@@ -20,7 +20,7 @@ export type CommitOutcome =
 
 export const committedLate: ErrorFields = {
   severity: 'WARNING', sqlstate: '01000', message: 'the transaction has committed, but one side does not show it yet',
-  detail: 'Its prepared part could not be committed at once.', hint: 'The gateway commits it within seconds; SHOW MIGRATION ERRORS tells when it cannot.',
+  detail: 'Its prepared part could not be committed at once.', hint: 'The gateway commits it within seconds; its log tells when it cannot.',
 };
 
 /** `done` is called once, unless a leg is lost: then the session ends. */

@@ -197,6 +197,12 @@ it('what a session leaves behind is finished by its decision, and rolled back wi
   await admins.local.query('ROLLBACK');
   expect(await resolveInDoubt(admins.source, resolver, MARK)).toEqual({ resolved: [{ gid: `${MARK}open`, outcome: 'abort' }], unresolved: [] });
   await expect(admins.local.query(`SELECT causeway.decide('${MARK}open')`)).rejects.toMatchObject({ code: '23505' });
+  // Decisions go when their time is over, but for one whose transaction is still prepared.
+  await prepare(`${MARK}old`, 0);
+  await admins.local.query(`SELECT causeway.decide('${MARK}old'); UPDATE causeway.decision SET decided_at = now() - interval '1 day'`);
+  expect(await resolveInDoubt(admins.source, resolver, MARK)).toEqual({ resolved: [], unresolved: [] });
+  expect((await admins.local.query('SELECT gid, outcome FROM causeway.decision ORDER BY gid')).rows).toEqual([{ gid: `${MARK}old`, outcome: 'commit' }, { gid: `${MARK}open`, outcome: 'abort' }]);
+  await admins.source.query(`ROLLBACK PREPARED '${MARK}old'`);
   await prepare('of somebody else', 100);
   expect(await resolveInDoubt(admins.source, resolver, MARK)).toEqual({ resolved: [], unresolved: [] });
   await admins.source.query("ROLLBACK PREPARED 'of somebody else'");
