@@ -9,6 +9,8 @@ import { AdminConnection } from './admin-connection.ts';
 import type { SourceFlow } from './source-flow.ts';
 
 const both = ['source', 'local'] as const;
+/** A setting that takes a restart of its server. */
+const PROBE_MS = 30_000;
 
 export class InDoubt {
   readonly #runtime: Runtime;
@@ -25,13 +27,20 @@ export class InDoubt {
 
   /** What the sides can do now; makes what they need for it. Undefined when neither takes PREPARE TRANSACTION, or the decider cannot be asked to decide. */
   async probe(): Promise<TwoPhase | undefined> {
+    const now = this.#runtime.clock.monotonicMs();
+    if (now < this.#probedUntilMs) return this.#twoPhase;
     const sides: Side[] = [];
     for (const side of both) {
       await this.#connections[side].use(installDecisions);
       if (await this.#connections[side].use(canPrepare)) sides.push(side);
     }
-    return sides.length === 0 ? undefined : { sides, mark: this.#mark };
+    this.#twoPhase = sides.length === 0 ? undefined : { sides, mark: this.#mark };
+    this.#probedUntilMs = now + PROBE_MS;
+    return this.#twoPhase;
   }
+
+  #twoPhase: TwoPhase | undefined;
+  #probedUntilMs = 0;
 
   /** Finishes what is left prepared on either side. */
   async resolve({ sides }: TwoPhase): Promise<void> {
