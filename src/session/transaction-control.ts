@@ -141,10 +141,13 @@ export class TransactionControl {
 
   #end(tx: OpenTransaction, facts: StatementFacts, sql: string, done: ControlDone): void {
     const core = this.#core;
+    // A server prepares a block in which nothing was done, too.
+    if (facts.kind === 'prepare_transaction' && tx.sides.length === 0 && tx.failedOn === undefined) this.#begin(tx, 'source');
     const { sides } = tx;
-    if (facts.kind === 'prepare_transaction' && sides.length !== 1) {
+    // COMMIT PREPARED may come from any session, and goes to the source.
+    if (facts.kind === 'prepare_transaction' && sides[0] !== tx.failedOn && (sides.length !== 1 || sides[0] === 'local')) {
       tx.failedOn ??= 'gateway';
-      done(writeError(errorFieldsOf(new MigrationError('MIG081', 'PREPARE TRANSACTION needs a transaction on exactly one side', { detail: `This one is on ${sides.join(' and ') || 'neither'}.` }))), true);
+      done(writeError(errorFieldsOf(new MigrationError('MIG081', 'PREPARE TRANSACTION needs a transaction that is on the source only', { detail: `This one is on ${sides.join(' and ')}.`, hint: 'COMMIT it.' }))), true);
       return;
     }
     const { twoPhase } = core.services.view().snapshot;

@@ -180,6 +180,27 @@ it.each(['as its first statement', 'after another table'])('a block that a table
   expect(await values()).toEqual({ a: 3, b: 0, prepared: 0, decisions: 0 });
 });
 
+it('a client may prepare a transaction of its own: one that did nothing, and one on the source; not one on local or both', async () => {
+  await client.query('BEGIN');
+  expect((await client.query("PREPARE TRANSACTION 'nothing'")).command).toBe('PREPARE');
+  await client.query("ROLLBACK PREPARED 'nothing'");
+  await client.query('BEGIN');
+  await client.query('UPDATE b SET n = 5');
+  await client.query("PREPARE TRANSACTION 'one side'");
+  expect((await values()).prepared).toBe(1);
+  await client.query("COMMIT PREPARED 'one side'");
+  await client.query('BEGIN');
+  await client.query('UPDATE b SET n = 6');
+  await client.query('UPDATE a SET n = 6');
+  await expect(client.query("PREPARE TRANSACTION 'both'")).rejects.toMatchObject({ message: expect.stringMatching(/^MIG081/) as string });
+  await client.query('ROLLBACK');
+  await client.query('BEGIN');
+  await client.query('UPDATE a SET n = 7');
+  await expect(client.query("PREPARE TRANSACTION 'local'")).rejects.toMatchObject({ message: expect.stringMatching(/^MIG081/) as string });
+  await client.query('ROLLBACK');
+  expect(await values()).toMatchObject({ a: 0, b: 5, prepared: 0 });
+});
+
 it('what a session leaves behind is finished by its decision, and rolled back without one, also when a decision comes too late', async () => {
   const prepare = async (gid: string, n: number): Promise<void> => {
     await admins.source.query(`BEGIN; UPDATE b SET n = n + ${n}; PREPARE TRANSACTION '${gid}'`);
