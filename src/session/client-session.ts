@@ -156,7 +156,7 @@ export class ClientSession extends SessionCore implements LegOwner {
       case F.copyFail:
         return this.forward(this.#copyLeg ?? this.home);
       case F.functionCall:
-        return this.#functionCall();
+        return this.#simple.functionCall();
       case F.terminate:
         this.#terminate();
         return CUT;
@@ -164,14 +164,6 @@ export class ClientSession extends SessionCore implements LegOwner {
         this.protocolViolation(`invalid frontend message type ${type}`);
         return CUT;
     }
-  }
-
-  /** The fast path of old: a function on the home leg, and nothing is known of what it touches. */
-  #functionCall(): Verdict {
-    const stop = this.untilDrained();
-    if (stop !== undefined) return stop;
-    this.closedSegment(this.home);
-    return this.forward(this.home);
   }
 
   protocolViolation(reason: string): void {

@@ -55,6 +55,19 @@ export class SimpleQuery {
     return this.#statement(traits, buffer, start, length, text);
   }
 
+  /** The fast path of old, which large objects use: a function of the source, in the block that is open; it may have written there. */
+  functionCall(): Verdict {
+    const core = this.#core;
+    const stop = core.untilDrained();
+    if (stop !== undefined) return stop;
+    const failedOn = core.tx?.failedOn;
+    if (failedOn !== undefined && failedOn !== 'source') return core.refuseWith(transactionAborted, true);
+    const placement = this.#flows.place.place(functionOfSource, true, true);
+    if (placement.verdict !== undefined) return placement.verdict;
+    core.account(placement.route, placement.leg, core.closedSegment(placement.leg), false);
+    return core.forward(placement.leg);
+  }
+
   #raw(leg: Leg): Verdict {
     this.#core.closedSegment(leg);
     return this.#core.forward(leg);
@@ -158,6 +171,8 @@ export class SimpleQuery {
     return undefined;
   }
 }
+
+const functionOfSource = { type: 'leg', leg: 'source', writes: true, touches: [], after: 'none', before: 'none', label: 'REMOTE' } as const;
 
 const controlOverTwoLegs = {
   type: 'refuse', code: 'MIG080', message: 'a text that ends its own transaction cannot run while the transaction is on both sides',

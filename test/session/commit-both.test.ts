@@ -5,6 +5,8 @@ import { installDecisions, resolveInDoubt } from '../../cdc/postgres/decisions.t
 import type { TwoPhase } from '../../catalog/routing-snapshot.ts';
 import { startTestPostgres } from '../support/postgres.ts';
 import type { TestPostgres } from '../support/postgres.ts';
+import { int16, int32, message } from '../../src/wire/message.ts';
+import { fieldsOf, q, RawClient } from './raw-client.ts';
 import { dualWrite, onLocal, onSource, startGateway } from './gateway-fixture.ts';
 import type { GatewayFixture } from './gateway-fixture.ts';
 
@@ -199,6 +201,36 @@ it('a client may prepare a transaction of its own: one that did nothing, and one
   await expect(client.query("PREPARE TRANSACTION 'local'")).rejects.toMatchObject({ message: expect.stringMatching(/^MIG081/) as string });
   await client.query('ROLLBACK');
   expect(await values()).toMatchObject({ a: 0, b: 5, prepared: 0 });
+});
+
+it('function calls run in the block that is open, and count as writes of the source', async () => {
+  const raw = await RawClient.connect(fixture.gateway.port, { user: 'writer', database: 'postgres' });
+  // lo_creat(int), lo_open(oid, int), lowrite(int, bytea) by their numbers, as libpq calls them.
+  const call = async (oid: number, ...args: readonly Buffer[]): Promise<Buffer> => {
+    const answer = await raw.ask([message('F', int32(oid), int16(1), int16(1), int16(args.length), ...args.flatMap((arg) => [int32(arg.length), arg]), int16(1))]);
+    const value = answer.find(({ type }) => type === 'V');
+    if (!value) throw new Error(`no FunctionCallResponse: ${fieldsOf(answer.find(({ type }) => type === 'E'))['M'] ?? ''}`);
+    return value.body.subarray(4);
+  };
+  const lo = async (): Promise<Buffer> => {
+    const oid = await call(957, int32(0x60000));
+    const descriptor = await call(952, oid, int32(0x60000));
+    await call(955, descriptor, Buffer.from('some data'));
+    return oid;
+  };
+  const contents = async (oid: Buffer): Promise<unknown> => (await admins.source.query(`SELECT convert_from(lo_get(oid), 'UTF8') AS data FROM pg_largeobject_metadata WHERE oid = ${oid.readUInt32BE(0)}`)).rows;
+  await raw.ask([q('BEGIN')]);
+  await raw.ask([q('UPDATE a SET n = 9')]);
+  const kept = await lo();
+  await raw.ask([q('COMMIT')]);
+  expect(await contents(kept)).toEqual([{ data: 'some data' }]);
+  // Local and the source were committed together.
+  expect(await values()).toMatchObject({ a: 9, prepared: 0, decisions: 1 });
+  await raw.ask([q('BEGIN')]);
+  const undone = await lo();
+  await raw.ask([q('ROLLBACK')]);
+  expect(await contents(undone)).toEqual([]);
+  await raw.end();
 });
 
 it('what a session leaves behind is finished by its decision, and rolled back without one, also when a decision comes too late', async () => {
