@@ -125,6 +125,9 @@ export class Handshake {
         this.#socket.end();
         this.#finish();
         break;
+      case 'goodbye':
+        this.drop();
+        break;
       case 'gssenc_request':
         this.#socket.write('N');
         this.#again();

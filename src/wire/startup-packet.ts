@@ -8,6 +8,8 @@ export type StartupPacket =
   | { readonly type: 'startup'; readonly minorVersion: number; readonly parameters: ReadonlyMap<string, string> }
   | { readonly type: 'ssl_request' }
   | { readonly type: 'gssenc_request' }
+  /** A Terminate: a client that has thought better of it. */
+  | { readonly type: 'goodbye' }
   | { readonly type: 'cancel'; readonly pid: number; readonly key: Buffer }
   | { readonly type: 'bad'; readonly sqlstate: string; readonly reason: string };
 
@@ -18,12 +20,15 @@ const SSL_REQUEST = 80877103;
 const GSSENC_REQUEST = 80877104;
 const CANCEL_REQUEST = 80877102;
 const PROTOCOL_3 = 3 << 16;
+const TERMINATE = 0x58;
 
 const bad = (sqlstate: string, reason: string): StartupPacket => ({ type: 'bad', sqlstate, reason });
 
 /** Undefined while the packet is not all there; `length` is the packet's own. */
 export function readStartupPacket(bytes: Buffer): { readonly packet: StartupPacket; readonly length: number } | undefined {
   if (bytes.length < 4) return undefined;
+  if (bytes[0] === TERMINATE && bytes.length < 5) return undefined;
+  if (bytes[0] === TERMINATE && bytes.readInt32BE(1) === 4) return { packet: { type: 'goodbye' }, length: 5 };
   const length = bytes.readInt32BE(0);
   if (length < 8 || length > MAX_STARTUP_BYTES) return { packet: bad('08P01', 'invalid length of startup packet'), length: bytes.length };
   if (bytes.length < length) return undefined;

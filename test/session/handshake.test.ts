@@ -86,6 +86,8 @@ describe('authentication', () => {
 
 describe('clients that misbehave', () => {
   it('get the right FATAL', async () => {
+    // A Terminate before anything else is no reason for a message, as at a server.
+    expect(await answerTo(Buffer.from([0x58, 0, 0, 0, 4]))).toEqual({});
     expect(await answerTo(Buffer.from('GET / HTTP/1.1\r\n\r\n'))).toMatchObject({ S: 'FATAL', C: '08P01', M: 'invalid length of startup packet' });
     expect(await answerTo(Buffer.concat([Buffer.from([0, 1, 0, 0]), Buffer.alloc(70_000, 120)]))).toMatchObject({ C: '08P01' });
     expect(await answerTo(Buffer.from([0, 0, 0, 8, 0, 2, 0, 0]))).toMatchObject({ C: '0A000' });
