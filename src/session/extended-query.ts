@@ -47,7 +47,7 @@ export class ExtendedQuery {
     const traits = core.traitsAt(buffer, parts.textStart, parts.textEnd);
     if (!traits) return STOP;
     core.lastStatement = buffer.subarray(parts.textStart, Math.min(parts.textEnd, parts.textStart + 200));
-    const leg = traits.plain && core.rawUnit ? core.home : this.#legForParse(traits, parts.name);
+    const leg = (traits.plain || traits.unread) && core.rawUnit ? core.home : this.#legForParse(traits, parts.name);
     if (typeof leg === 'number') return leg;
     const named = leg && this.#flows.names.textFor(leg, traits, buffer.subarray(parts.textStart, parts.textEnd), false);
     if (typeof named === 'number') return named;
@@ -78,6 +78,10 @@ export class ExtendedQuery {
     if (!statement) return this.#toSomeLeg();
     const { traits } = statement;
     if (traits.plain && statement.on.source && core.rawUnit) return this.#bound(core.home, portal, statement);
+    if (traits.unread && statement.on.source && core.rawUnit) {
+      this.#flows.effects.unknown();
+      return this.#bound(core.home, portal, statement);
+    }
     if (traits.control || this.#isForGateway(traits)) {
       const stop = core.leaveLeg(false);
       if (stop !== undefined) return stop;

@@ -65,6 +65,11 @@ export class SessionEffects {
     }
   }
 
+  /** Of a text that was not read. */
+  unknown(): void {
+    this.#stateChanged(true);
+  }
+
   #stateChanged(contextToo: boolean): void {
     const core = this.#core;
     core.stateVersion += 1;

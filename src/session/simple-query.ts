@@ -47,6 +47,11 @@ export class SimpleQuery {
     if (!traits) return STOP;
     core.lastStatement = buffer.subarray(start + 5, Math.min(start + length - 1, start + 205));
     if (traits.plain && core.raw && !core.unit.segment) return this.#raw(core.home);
+    // While no table migrates everything goes there anyway.
+    if (traits.unread && core.raw && !core.unit.segment) {
+      this.#flows.effects.unknown();
+      return this.#raw(core.home);
+    }
     const text = (): string => buffer.toString('utf8', start + 5, start + length - 1);
     if (core.unit.segment) return this.#endsPipeline(core.unit.leg ?? core.home, core.unit.segment, traits, buffer.subarray(start + 5, start + length - 1));
     if (traits.control) return this.#migration(traits, text());

@@ -7,6 +7,8 @@ export interface TextTraits {
   readonly control: boolean;
   /** Nothing in it changes what the session has to remember. */
   readonly plain: boolean;
+  /** Too long or too deep to be read: what it does is not known. */
+  readonly unread: boolean;
   /** The only statement, when there is exactly one. */
   readonly single: StatementFacts | undefined;
   readonly statements: readonly StatementFacts[];
@@ -51,6 +53,7 @@ function workOut(facts: TextFacts): TextTraits {
   return {
     facts,
     control: facts.type === 'migration' || statements.some((statement) => statement.flags.readsCatalog),
+    unread: facts.type === 'invalid' && facts.refusal !== undefined,
     plain: facts.type === 'sql' && statements.every((statement) => plainKinds.has(statement.kind) && !statement.flags.sessionEffect && !statement.flags.readsCatalog),
     single: statements.length === 1 ? statements[0] : undefined,
     statements,

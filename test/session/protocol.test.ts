@@ -180,6 +180,21 @@ describe('raw protocol', () => {
 });
 
 describe('while no table migrates', () => {
+  it('a text that is too long or too deep to be read is the server\'s to judge, in both protocols; with a table in migration it is refused', async () => {
+    const client = new pg.Client({ host: '127.0.0.1', port: fixture.gateway.port, user: 'postgres', database: 'postgres' });
+    await client.connect();
+    const length = 17 * 1024 * 1024;
+    const long = `SELECT length('${'x'.repeat(length)}') AS n`;
+    expect((await client.query(long)).rows).toEqual([{ n: length }]);
+    expect((await client.query(`${long} WHERE $1 = 1`, [1])).rows).toEqual([{ n: length }]);
+    // What it did is not known, so where names lead is asked again.
+    await client.query(`SET search_path = pg_catalog; ${long}`);
+    fixture.control.publish({ raw_elsewhere: {} });
+    await expect(client.query(long)).rejects.toMatchObject({ message: expect.stringMatching(/^MIG085/) as string });
+    fixture.control.publish({});
+    await client.end();
+  });
+
   it('no plain statement is routed, in neither protocol', async () => {
     const direct = await server.client();
     await using counted = await startGateway(server.address, server.address, {
