@@ -7,6 +7,7 @@
  */
 import type { ClientBase } from 'pg';
 import { sqlstateOf } from './connect.ts';
+import { installSupport } from './install-support.ts';
 import { quoteIdent, quoteLiteral } from './quote.ts';
 import { readJson } from './read-json.ts';
 
@@ -35,14 +36,8 @@ const KEEP_ABORTS = '14 days';
 const PATIENCE_SECONDS = 2;
 
 /** Idempotent. */
-export async function installDecisions(client: ClientBase): Promise<void> {
-  await client.query('SELECT pg_advisory_lock(4851139)');
-  try {
-    const present = await readJson<{ source: string }>(client, "SELECT p.prosrc AS source FROM pg_proc p WHERE p.oid = to_regprocedure('causeway.decide(text)')");
-    if (present[0] === undefined || !decisionDdl.includes(present[0].source)) await client.query(decisionDdl);
-  } finally {
-    await client.query('SELECT pg_advisory_unlock(4851139)');
-  }
+export function installDecisions(client: ClientBase): Promise<void> {
+  return installSupport(client, 4851139, 'causeway.decide(text)', decisionDdl);
 }
 
 /** Whether the server takes PREPARE TRANSACTION. */

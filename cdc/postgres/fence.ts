@@ -15,6 +15,7 @@
  */
 import type { ClientBase } from 'pg';
 import type { QualifiedName } from '../../catalog/routing-snapshot.ts';
+import { installSupport } from './install-support.ts';
 import { quoteIdent, quoteLiteral, quoteTable } from './quote.ts';
 import { readJson } from './read-json.ts';
 
@@ -61,14 +62,8 @@ REVOKE ALL ON causeway.fence FROM PUBLIC;
 `;
 
 /** Idempotent; outside the pause, so that `installFence` itself makes nothing but triggers. */
-export async function installFenceSupport(client: ClientBase): Promise<void> {
-  await client.query('SELECT pg_advisory_lock(4851138)');
-  try {
-    const present = await readJson<{ source: string }>(client, "SELECT p.prosrc AS source FROM pg_proc p WHERE p.oid = to_regprocedure('causeway.refuse_write()')");
-    if (present[0] === undefined || !supportDdl.includes(present[0].source)) await client.query(supportDdl);
-  } finally {
-    await client.query('SELECT pg_advisory_unlock(4851138)');
-  }
+export function installFenceSupport(client: ClientBase): Promise<void> {
+  return installSupport(client, 4851138, 'causeway.refuse_write()', supportDdl);
 }
 
 /** For the first statement of a transaction: tags it, and nothing after it. */

@@ -34,7 +34,7 @@ export async function openFlow(runtime: Runtime, handed: ProcessSettings, catalo
     onSchemaChange: (tableId, change) => runtime.log.warn('the definition of a table in migration has changed', { tableId, differences: change.differences, position: formatLsn(change.position.lsn) }),
     onBypassWrite: (tableId) => void countBypass(runtime, catalog, tableId),
     onSkipped: (skipped) => void catalog.insertErrors([{ tableId: skipped.tableId, code: 'MIG011', message: 'a change was left out by RESUME … SKIP ROW', rowKey: skipped.key, sourceError: skipped.error?.message }]),
-    onWriteBackFailed: (tableId, key, error) => void catalog.insertErrors([{ tableId, code: 'MIG031', message: 'a row that won on local could not be written to the source', rowKey: key, sourceError: error.message }]),
+    onWriteBackFailed: (tableId, key, error) => void catalog.insertErrors([{ tableId, code: 'MIG031', message: 'a row that won on local could not be written to the source; it is tried again every second until the cause is gone', rowKey: key, sourceError: error.message }]),
     conflictStrategy: (tableId) => inDirection(direction, strategies.get(tableId)),
   });
   const forward = createChangeStream(runtime, { ...shared('forward'), ...names.forward, source, target: local, spoolDirectory: path.join(paths.spool, names.forward.name) });

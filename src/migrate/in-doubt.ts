@@ -68,7 +68,7 @@ export class InDoubt {
     for (const { gid, preparedAt, reason } of unresolved) {
       if (this.#told.has(gid)) continue;
       this.#told.add(gid);
-      log.error('a prepared transaction cannot be finished, and holds its locks', { side, gid, preparedAt, reason, hint: `Look up its outcome in causeway.decision of the other side (no row: ROLLBACK PREPARED), and finish it as its owner.` });
+      log.error('a prepared transaction cannot be finished, and holds its locks', { side, gid, preparedAt, reason, hint: 'SELECT outcome FROM causeway.decision on the other side: commit means COMMIT PREPARED, abort or no row ROLLBACK PREPARED; as its owner or a superuser.' });
     }
   }
 

@@ -49,7 +49,7 @@ export class ExtendedQuery {
     core.lastStatement = buffer.subarray(parts.textStart, Math.min(parts.textEnd, parts.textStart + 200));
     const leg = (traits.plain || traits.unread) && core.rawUnit ? core.home : this.#legForParse(traits, parts.name);
     if (typeof leg === 'number') return leg;
-    const named = leg && this.#flows.names.textFor(leg, traits, buffer.subarray(parts.textStart, parts.textEnd), false);
+    const named = leg && this.#flows.names.isFor(leg) && this.#flows.names.textFor(leg, traits, buffer.subarray(parts.textStart, parts.textEnd), false);
     if (typeof named === 'number') return named;
     const bytes = buffer.subarray(start, start + length);
     const kept = traits.plain ? undefined : buffer.toString('utf8', parts.textStart, parts.textEnd);

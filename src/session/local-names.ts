@@ -18,10 +18,15 @@ export class LocalNames {
     this.#core = core;
   }
 
+  /** Whether a text for this leg has to be looked at: asked before one is taken out of its message. */
+  isFor(leg: Leg): boolean {
+    return leg.side === 'local' && this.#core.services.view().renames;
+  }
+
   /** The text that this leg is to get in place of `bytes`, which are a view of the client's; undefined when it gets them as they are. A verdict: wait with it. */
   textFor(leg: Leg, traits: TextTraits, bytes: Buffer, simple: boolean): RenamedText | Verdict | undefined {
     const core = this.#core;
-    if (leg.side !== 'local' || !core.services.view().renames || !traits.statements.some((statement) => this.#concerns(statement))) return undefined;
+    if (!this.isFor(leg) || !traits.statements.some((statement) => this.#concerns(statement))) return undefined;
     const places = this.#placesOf(traits, bytes);
     if (places === 'later') return core.wait('facts');
     if (!places) return core.refuse(new MigrationError('MIG085', 'Too many large statements at once', { detail: 'The names of its tables have to be replaced for local.', hint: 'Try again in a moment.' }), simple);

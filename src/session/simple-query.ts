@@ -137,7 +137,7 @@ export class SimpleQuery {
     const placement = this.#flows.place.place(route, true, true);
     if (placement.verdict !== undefined) return placement.verdict;
     const { leg } = placement;
-    const named = this.#flows.names.textFor(leg, traits, buffer.subarray(start + 5, start + length - 1), true);
+    const named = this.#flows.names.isFor(leg) && this.#flows.names.textFor(leg, traits, buffer.subarray(start + 5, start + length - 1), true);
     if (typeof named === 'number') return named;
     const stop = this.#preparedThere(traits, leg);
     if (stop !== undefined) return stop;
