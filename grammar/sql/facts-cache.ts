@@ -9,6 +9,7 @@
 import { Fingerprinter } from './fingerprint.ts';
 import type { NamePlace } from './name-places.ts';
 import type { SqlParser } from './parser.ts';
+import type { QueryUses } from './relation-uses.ts';
 import type { StatementFacts, StatementKind, TextFacts } from './statement-facts.ts';
 
 export interface FactsCacheOptions {
@@ -84,6 +85,11 @@ export class FactsCache {
     const places = this.#parser.namePlaces(text);
     if (!(places instanceof Promise) && text.length <= maxExactBytes) this.#places.set(text, places);
     return places;
+  }
+
+  /** How a text uses what it reads. Not kept: such a text costs its side more than this. */
+  uses(text: string): QueryUses | Promise<QueryUses | undefined> {
+    return this.#parser.relationUses(text);
   }
 
   #byClass(key: string | undefined, bytes: Buffer, start: number, end: number): TextFacts | Promise<TextFacts> {

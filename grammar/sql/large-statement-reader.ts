@@ -6,17 +6,19 @@
  */
 import { Worker } from 'node:worker_threads';
 import type { NamePlace } from './name-places.ts';
+import type { QueryUses } from './relation-uses.ts';
 import type { TextFacts } from './statement-facts.ts';
 
 export interface LargeStatementQuestion {
   readonly text: string;
-  readonly wanted: 'facts' | 'places';
+  readonly wanted: 'facts' | 'places' | 'uses';
 }
 
-/** What the thread answers; neither means overflow. */
+/** What the thread answers; nothing means overflow. */
 export interface LargeStatementAnswer {
   readonly facts?: TextFacts | undefined;
   readonly places?: readonly NamePlace[] | undefined;
+  readonly uses?: QueryUses | undefined;
 }
 
 interface Waiting {
@@ -47,6 +49,11 @@ export class LargeStatementReader implements AsyncDisposable {
   /** Resolves always; undefined for what cannot be read, now or ever. */
   async places(text: string): Promise<readonly NamePlace[] | undefined> {
     return (await this.#ask({ text, wanted: 'places' })).places;
+  }
+
+  /** As `places`. */
+  async uses(text: string): Promise<QueryUses | undefined> {
+    return (await this.#ask({ text, wanted: 'uses' })).uses;
   }
 
   #ask(question: LargeStatementQuestion): Promise<LargeStatementAnswer> {
@@ -89,7 +96,7 @@ export class LargeStatementReader implements AsyncDisposable {
     // A thread that was given up may still report its end.
     if (worker !== this.#worker) return;
     const current = this.#current;
-    const isOverflow = answer.facts === undefined && answer.places === undefined;
+    const isOverflow = answer.facts === undefined && answer.places === undefined && answer.uses === undefined;
     if (isOverflow || (current !== undefined && current.question.text.length >= renewFrom)) this.#dropWorker();
     this.#current = undefined;
     current?.settle(answer);

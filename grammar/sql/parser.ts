@@ -7,7 +7,8 @@
  */
 import { LargeStatementReader } from './large-statement-reader.ts';
 import type { NamePlace } from './name-places.ts';
-import { readPlaces, readText } from './read-text.ts';
+import { readPlaces, readText, readUses } from './read-text.ts';
+import type { QueryUses } from './relation-uses.ts';
 import type { TextFacts } from './statement-facts.ts';
 import { WasmParser } from './wasm-parser.ts';
 
@@ -58,12 +59,19 @@ export class SqlParser implements AsyncDisposable {
 
   /** Where the text names relations: at once where it can, as `readFacts`. Undefined: it cannot be read, now or ever. */
   namePlaces(text: string): readonly NamePlace[] | Promise<readonly NamePlace[] | undefined> {
-    if (text.length < this.#largeFrom && this.#parser.usable) {
-      const places = readPlaces(text, this.#parser);
-      if (places !== undefined) return places;
-      this.#remake();
-    }
-    return this.#large.places(text);
+    return this.#atOnce(text, readPlaces) ?? this.#large.places(text);
+  }
+
+  /** How the text uses the relations that it reads; as `namePlaces`. */
+  relationUses(text: string): QueryUses | Promise<QueryUses | undefined> {
+    return this.#atOnce(text, readUses) ?? this.#large.uses(text);
+  }
+
+  #atOnce<T>(text: string, read: (text: string, parser: WasmParser) => T | undefined): T | undefined {
+    if (text.length >= this.#largeFrom || !this.#parser.usable) return undefined;
+    const found = read(text, this.#parser);
+    if (found === undefined) this.#remake();
+    return found;
   }
 
   #remake(): void {

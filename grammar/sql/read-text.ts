@@ -3,6 +3,8 @@ import { analyseParseTree } from './analyse.ts';
 import { emptyFacts } from './facts-collector.ts';
 import { namePlaces } from './name-places.ts';
 import type { NamePlace } from './name-places.ts';
+import { relationUses } from './relation-uses.ts';
+import type { QueryUses } from './relation-uses.ts';
 import { isMigrationText } from '../migration/recognise.ts';
 import type { TextFacts } from './statement-facts.ts';
 import type { WasmParser } from './wasm-parser.ts';
@@ -24,11 +26,22 @@ export function readText(text: string, parser: WasmParser): TextFacts | undefine
 
 /** Undefined: the parser overflowed and must be replaced. A text that it refuses has no places. */
 export function readPlaces(text: string, parser: WasmParser): readonly NamePlace[] | undefined {
-  if (text.trim() === '' || text.includes('\0')) return [];
+  return readTree(text, parser, namePlaces, []);
+}
+
+/** Undefined as for `readPlaces`. */
+export function readUses(text: string, parser: WasmParser): QueryUses | undefined {
+  return readTree(text, parser, relationUses, noUses);
+}
+
+const noUses: QueryUses = { places: [], uses: [], names: new Set(), groups: false, systemColumns: false };
+
+function readTree<T>(text: string, parser: WasmParser, read: (tree: unknown, bytes: Buffer) => T, ofNone: T): T | undefined {
+  if (text.trim() === '' || text.includes('\0')) return ofNone;
   const outcome = parser.parse(text);
   switch (outcome.type) {
-    case 'tree': return namePlaces(outcome.tree, Buffer.from(text));
-    case 'syntax_error': return [];
+    case 'tree': return read(outcome.tree, Buffer.from(text));
+    case 'syntax_error': return ofNone;
     case 'overflow': return undefined;
     default: return outcome satisfies never;
   }

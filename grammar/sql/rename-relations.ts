@@ -6,6 +6,8 @@ import type { RelationRef } from './statement-facts.ts';
 export interface OtherName {
   readonly schema: string;
   readonly name: string;
+  /** Put in place of the name itself: a sub-select. */
+  readonly text?: Buffer;
 }
 
 interface Edit {
@@ -33,18 +35,18 @@ const quoted: Spelling = { table: quoteTableName, alias: (name) => ` AS ${quoteN
 
 /** `nameOf` gives the other name of what a relation's name stands for, undefined for what keeps its own. Undefined: nothing is named otherwise. */
 export function renameRelations(
-  text: Buffer, places: readonly NamePlace[], nameOf: (relation: RelationRef, kind: NamePlace['kind']) => OtherName | undefined, spelling: Spelling = quoted,
+  text: Buffer, places: readonly NamePlace[], nameOf: (relation: RelationRef, kind: NamePlace['kind'], start: number) => OtherName | undefined, spelling: Spelling = quoted,
 ): RenamedText | undefined {
   const parts: Buffer[] = [];
   const edits: Edit[] = [];
   let copied = 0;
-  const replace = (start: number, end: number, by: string): void => {
-    const bytes = Buffer.from(by);
+  const replace = (start: number, end: number, by: string | Buffer): void => {
+    const bytes = typeof by === 'string' ? Buffer.from(by) : by;
     parts.push(text.subarray(copied, start), bytes);
     edits.push({ start, end, length: bytes.length });
     copied = end;
   };
-  const names = places.map(({ relation, kind }) => nameOf(relation, kind));
+  const names = places.map(({ relation, kind, start }) => nameOf(relation, kind, start));
   const usable = new Set(places.flatMap(({ kind, isAliased }, index) => (kind === 'relation' && !isAliased && names[index] ? [quoteTableName(names[index])] : [])));
   for (const [index, { kind, relation, start, end, aliasAt }] of places.entries()) {
     const other = start < copied ? undefined : names[index];
@@ -54,7 +56,7 @@ export function renameRelations(
     // Behind an alias a schema has no place any more.
     if (kind === 'column') replace(start, end, other.name === relation.name ? `${quoteName(other.schema)}.` : '');
     else if (kind === 'literal') replace(start, end, quoteLiteral(written));
-    else replace(start, end, written);
+    else replace(start, end, other.text ?? written);
     // The rest of the statement goes on to use the name that it knows.
     if (kind === 'relation' && aliasAt !== undefined && other.name !== relation.name) replace(aliasAt, aliasAt, spelling.alias(relation.name));
   }

@@ -23,6 +23,8 @@ export class OpenTransaction {
   readonly begun = { source: false, local: false };
   modes: { isolation: NonNullable<TransactionModes['isolation']> | undefined; readOnly: boolean | undefined };
   readonly wrote = { source: false, local: false };
+  /** Tables for rows of the other side were made there: it cannot be prepared. */
+  readonly temporaryOn = { source: false, local: false };
   after: AfterWrite = 'none';
   mayHaveWrittenOnSource = false;
   /** Key of each table touched → the snapshot under which it was first routed; a barrier over it waits for this block. */

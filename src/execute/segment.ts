@@ -22,6 +22,12 @@ export interface InternalReply {
 export class Segment {
   /** Set for internal segments: nothing of the answer reaches the client. */
   readonly internal: ((reply: InternalReply) => void) | undefined;
+  /** Of an internal COPY: takes the CopyData messages that come, as raw bytes. */
+  copyOut: ((messages: Buffer) => void) | undefined;
+  /** Its CopyOutResponse has come. */
+  copying = false;
+  /** Of an internal COPY: the server waits for data. */
+  copyIn: (() => void) | undefined;
   closed = false;
   failed = false;
   /** True when only ReadyForQuery and errors need a look. */

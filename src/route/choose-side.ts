@@ -34,7 +34,7 @@ function isHeldBySnapshot(onlySource: readonly Need[]): boolean {
   return onlySource.every((need) => need.role === 'read' && need.table?.reads === 'local');
 }
 
-function refuseInTransaction(needs: readonly Need[], writes: boolean, side: 'source' | 'local', session: SessionContext, commitsBoth: boolean): Refusal | undefined {
+export function refuseInTransaction(needs: readonly Need[], writes: boolean, side: 'source' | 'local', session: SessionContext, commitsBoth: boolean): Refusal | undefined {
   const transaction = session.transaction;
   if (transaction === undefined) return undefined;
   const other = side === 'source' ? 'local' : 'source';

@@ -9,11 +9,12 @@
  */
 import type { RoutingSnapshot, TableRoute } from '../../catalog/routing-snapshot.ts';
 import type { StatementFacts, StatementKind, TextFacts } from '../../grammar/sql/statement-facts.ts';
-import { chooseSide } from './choose-side.ts';
+import { chooseSide, refuseInTransaction } from './choose-side.ts';
+import { hybridWays } from './hybrid-ways.ts';
 import { needsOf, tableKey } from './needs.ts';
 import type { Need, TextNeeds } from './needs.ts';
 import { refusals } from './refusals.ts';
-import type { AfterWrite, Route, RouteLabel, SessionContext } from './route.ts';
+import type { AfterWrite, HybridWay, Route, RouteLabel, SessionContext } from './route.ts';
 import { SnapshotIndex } from './snapshot-index.ts';
 
 type LegRoute = Extract<Route, { type: 'leg' }>;
@@ -64,8 +65,19 @@ function dataRoute(statements: readonly StatementFacts[], index: SnapshotIndex, 
   if (blocked !== undefined) return blocked;
   const writes = isWriting(statements, text);
   const side = chooseSide(text, writes, session, index.snapshot.twoPhase !== undefined);
-  if (typeof side === 'object') return side;
+  if (typeof side === 'object') return hybridRoute(statements, text, writes, [...touched.keys()], index, session) ?? side;
   return legRoute(statements, text, writes, side, [...touched.keys()], index);
+}
+
+/** Undefined when no side can be given what it lacks. */
+function hybridRoute(statements: readonly StatementFacts[], text: TextNeeds, writes: boolean, touches: readonly string[], index: SnapshotIndex, session: SessionContext): Route | undefined {
+  const [facts] = statements;
+  if (facts === undefined || statements.length !== 1) return undefined;
+  const possible = hybridWays(facts, { index, session, preferSource: prefersSource(session) });
+  const [first, ...more] = possible
+    .filter(({ runOn }) => refuseInTransaction(text.needs, writes, runOn, session, index.snapshot.twoPhase !== undefined) === undefined)
+    .map(({ runOn, moved }): HybridWay => ({ runOn, moved, route: { ...legRoute(statements, text, writes, runOn, touches, index), label: 'HYBRID' } }));
+  return first && { type: 'hybrid', ways: [first, ...more], touches, writes };
 }
 
 /**
@@ -103,9 +115,9 @@ function blockedNeed(text: TextNeeds): Route | undefined {
   return undefined;
 }
 
-function legRoute(statements: readonly StatementFacts[], text: TextNeeds, writes: boolean, side: 'source' | 'local' | 'home', touches: readonly string[], index: SnapshotIndex): Route {
+function legRoute(statements: readonly StatementFacts[], text: TextNeeds, writes: boolean, side: 'source' | 'local' | 'home', touches: readonly string[], index: SnapshotIndex): LegRoute {
   const after = side === 'local' ? 'none' : afterWrite(statements, text, index);
-  const isIndexed = side === 'local' && text.needs.some((need) => need.role === 'read' && need.table?.writes === 'source');
+  const isIndexed = side === 'local' && text.needs.some((need) => need.role === 'read' && need.local && need.table?.writes === 'source');
   return { type: 'leg', leg: side, writes, touches, after, before: isIndexed ? 'read_index' : 'none', label: labelOf(text, side, writes) };
 }
 

@@ -5,7 +5,7 @@ import type { TextFacts } from '../../grammar/sql/statement-facts.ts';
 import { decideIndexed, prefersSource } from './decide.ts';
 import { needsOf } from './needs.ts';
 import type { Need } from './needs.ts';
-import type { Route, RouteLabel, SessionContext } from './route.ts';
+import type { HybridWay, Route, RouteLabel, SessionContext } from './route.ts';
 import { isRenamed, SnapshotIndex } from './snapshot-index.ts';
 
 export interface RouteExplanation {
@@ -37,6 +37,7 @@ export function explainRoute(facts: TextFacts, snapshot: RoutingSnapshot, sessio
 export function routeLabel(route: Route): RouteLabel {
   switch (route.type) {
     case 'leg': return route.label;
+    case 'hybrid': return 'HYBRID';
     case 'park': return 'QUEUED';
     case 'refuse': return 'BLOCKED';
     case 'control': return 'LOCAL';
@@ -56,6 +57,7 @@ export function explanationLines(explanation: RouteExplanation): readonly string
 function summaryOf(route: Route): string {
   switch (route.type) {
     case 'leg': return `runs on ${route.leg === 'home' ? 'the session\'s home leg' : sideName(route.leg)}${afterText(route)}${route.before === 'read_index' ? ', once local shows what this session may have seen on the source' : ''}`;
+    case 'hybrid': return hybridText(route.ways);
     case 'park': return `waits for the change of routing of ${route.touches.join(', ')}`;
     case 'refuse': return `${route.code}: ${route.message}. ${route.detail} ${route.hint}`;
     case 'control': return 'is answered by the migration control';
@@ -63,6 +65,13 @@ function summaryOf(route: Route): string {
     case 'transaction_control': return 'is the transaction\'s own';
     default: return route satisfies never;
   }
+}
+
+/** Specification §3.5: the names of its strategies. */
+function hybridText(ways: readonly HybridWay[]): string {
+  const texts = ways.map(({ runOn, moved }) => `on ${sideName(runOn)} with rows of ${[...moved].sort().join(', ')} from ${sideName(runOn === 'source' ? 'local' : 'source')}`);
+  if (ways.length > 1) return `BROADCAST_SMALLER: runs ${texts.join(', or ')}: where fewer bytes have to be moved; only rows that meet its conditions, and columns that it names, are`;
+  return `${ways[0]?.runOn === 'local' ? 'FETCH_REMOTE' : 'PUSH_LOCAL'}: runs ${texts.join('')}; only those that meet its conditions, and columns that it names, are moved`;
 }
 
 function afterText(route: Extract<Route, { type: 'leg' }>): string {

@@ -46,6 +46,13 @@ export function needsOf(statements: readonly StatementFacts[], context: NeedsCon
   return gathering.result();
 }
 
+/** What reading one relation of a text needs; empty for a system relation. */
+export function readNeeds(facts: StatementFacts, relation: RelationRef, context: NeedsContext): readonly Need[] {
+  const gathering = new NeedsGathering(context);
+  gathering.read(facts, relation);
+  return gathering.result().needs;
+}
+
 class NeedsGathering {
   readonly #context: NeedsContext;
   readonly #needs = new Map<string, Need>();
@@ -63,7 +70,7 @@ class NeedsGathering {
   add(facts: StatementFacts): void {
     // What is made of a definition must be made where the tables are the truth, not where they follow.
     const canRename = hasPlaces(facts);
-    for (const relation of facts.reads) this.#relation(facts.kind === 'ddl' ? 'plan' : 'read', relation, canRename);
+    for (const relation of facts.reads) this.read(facts, relation);
     for (const relation of facts.writes) this.#relation(writeRole(facts), relation, canRename);
     for (const relation of facts.ddl) this.#defined(facts, relation);
     for (const sequence of [...facts.sequencesRead, ...facts.sequencesWritten]) this.#relation('sequence', sequence, canRename);
@@ -72,6 +79,10 @@ class NeedsGathering {
     if (facts.kind === 'ddl' && facts.ddl.length === 0) this.#put({ role: 'define', name: facts.command ?? 'DDL', source: true, local: false, table: undefined });
     // One home for advisory locks: two clients must meet at the same one (RULES 27).
     if (facts.flags.advisoryLock) this.#advisoryLocks();
+  }
+
+  read(facts: StatementFacts, relation: RelationRef): void {
+    this.#relation(facts.kind === 'ddl' ? 'plan' : 'read', relation, hasPlaces(facts));
   }
 
   #advisoryLocks(): void {

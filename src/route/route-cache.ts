@@ -56,6 +56,10 @@ export class RouteCache {
     return this.#indexOf(snapshot).localName(relation, context);
   }
 
+  placed(relation: RelationRef, snapshot: RoutingSnapshot, context: NamingContext): ReturnType<SnapshotIndex['placed']> {
+    return this.#indexOf(snapshot).placed(relation, context);
+  }
+
   /** A newer snapshot begins a new memory; an older one (a pinned transaction's) is decided without one. */
   #decideOther(facts: TextFacts, snapshot: RoutingSnapshot, session: SessionContext): Route {
     if (snapshot.epoch < this.#index.snapshot.epoch) return decideIndexed(facts, this.#indexOf(snapshot), session);

@@ -7,6 +7,8 @@ import type { ErrorCode } from '../../config/migration-error.ts';
 /** `home` = any leg that answers for the session as a whole (SET, SHOW, SELECT 1, catalog queries). */
 export type Route =
   | { readonly type: 'leg'; readonly leg: 'source' | 'local' | 'home'; readonly writes: boolean; readonly touches: readonly string[]; readonly after: AfterWrite; readonly before: BeforeRead; readonly label: RouteLabel }
+  /** Tables of both sides: it runs on one, with rows brought there from the other. Each way is possible; the cheapest is taken. */
+  | { readonly type: 'hybrid'; readonly ways: readonly [HybridWay, ...HybridWay[]]; readonly touches: readonly string[]; readonly writes: boolean }
   /** LISTEN, SET, DISCARD …: run on every open leg, remembered for those opened later; the home leg's answer is the client's. */
   | { readonly type: 'both_legs' }
   /** BEGIN, COMMIT, ROLLBACK, SAVEPOINT …: the transaction layer decides. */
@@ -16,6 +18,15 @@ export type Route =
   /** A barrier is on: wait for the next snapshot, then decide again. `touches` are the tables waited for. */
   | { readonly type: 'park'; readonly touches: readonly string[] }
   | { readonly type: 'refuse'; readonly code: ErrorCode; readonly message: string; readonly detail: string; readonly hint: string };
+
+/** One side to run a statement on, and what it lacks there. */
+export interface HybridWay {
+  readonly runOn: 'source' | 'local';
+  /** Keys of the relations (`relationKey`) whose rows are brought from the other side. */
+  readonly moved: ReadonlySet<string>;
+  /** Of the statement, as it runs on that side. */
+  readonly route: Extract<Route, { type: 'leg' }>;
+}
 
 /** What a COMMIT that follows has to wait for. `xid`: by transaction id; `position`: by LSN (RULES 19); `track`: only the session's own later reads wait. */
 export type AfterWrite = 'none' | 'xid' | 'position' | 'track';

@@ -1,6 +1,7 @@
 /** A routing snapshot made ready for looking names up; built once per snapshot. */
 import { relationKey } from '../../catalog/routing-snapshot.ts';
 import type { FunctionTouches, QualifiedName, RoutingSnapshot, TableRoute } from '../../catalog/routing-snapshot.ts';
+import type { TableName } from '../../grammar/names.ts';
 import type { RelationRef } from '../../grammar/sql/statement-facts.ts';
 import type { NamingContext, SessionContext } from './route.ts';
 
@@ -70,6 +71,19 @@ export class SnapshotIndex {
     const owner = this.table(found.owner);
     const isBeside = owner !== undefined && owner.local.schema !== owner.source.schema && found.key === relationKey(owner.source.schema, relation.name);
     return isBeside ? { schema: owner.local.schema, name: relation.name } : undefined;
+  }
+
+  /** The key of what a name stands for (`pg_temp.name` for temporary tables), and what it is called on each side; undefined for system relations. */
+  placed(relation: RelationRef, session: NamingContext): { readonly key: string; readonly source: TableName; readonly local: TableName } | undefined {
+    const found = this.resolve(relation, session);
+    switch (found.type) {
+      case 'system': return undefined;
+      case 'temporary': return { key: relationKey('pg_temp', found.name), source: { schema: 'pg_temp', name: found.name }, local: { schema: 'pg_temp', name: found.name } };
+      case 'table': case 'local_name': return { key: found.key, source: found.table.source, local: found.table.local };
+      // As written: each side finds it by the session's search path.
+      case 'view': case 'sequence': case 'plain': return { key: found.key, source: relation, local: relation };
+      default: return found satisfies never;
+    }
   }
 
   isMissingOnLocal(viewKey: string): boolean {

@@ -18,6 +18,7 @@ import { CommitWait } from './commit-wait.ts';
 import { ControlAnswer } from './control-answer.ts';
 import type { HoldingUnit } from './control-port.ts';
 import { ExtendedQuery } from './extended-query.ts';
+import { HybridStatements } from './hybrid/hybrid-statement.ts';
 import { Leg } from './leg.ts';
 import type { LegOwner } from './leg.ts';
 import { LocalNames } from './local-names.ts';
@@ -52,6 +53,7 @@ export class ClientSession extends SessionCore implements LegOwner {
   readonly #readIndex: ReadIndex;
   readonly #commitWait: CommitWait;
   readonly #control: TransactionControl;
+  readonly #hybrid: HybridStatements;
   readonly #simple: SimpleQuery;
   readonly #extended: ExtendedQuery;
   #copyLeg: Leg | undefined;
@@ -67,7 +69,8 @@ export class ClientSession extends SessionCore implements LegOwner {
     this.#commitWait = new CommitWait(this);
     this.#control = new TransactionControl(this, this.#commitWait);
     const place = new PlaceStatement(this, this.#localLeg, this.#readIndex, this.parking);
-    const flows = { place, control: this.#control, answer: new ControlAnswer(this), effects: new SessionEffects(this, this.#localLeg), names: this.#names };
+    this.#hybrid = new HybridStatements(this, place);
+    const flows = { place, hybrid: this.#hybrid, control: this.#control, answer: new ControlAnswer(this), effects: new SessionEffects(this, this.#localLeg), names: this.#names };
     this.#simple = new SimpleQuery(this, flows);
     this.#extended = new ExtendedQuery(this, flows);
   }
@@ -124,8 +127,10 @@ export class ClientSession extends SessionCore implements LegOwner {
   }
 
   #done(verdict: Verdict): Verdict {
-    if (verdict !== STOP) this.#names.consumed();
-    if (verdict !== STOP && this.largeText) this.largeText = undefined;
+    if (verdict === STOP) return STOP;
+    this.#names.consumed();
+    this.#hybrid.consumed();
+    if (this.largeText) this.largeText = undefined;
     return verdict;
   }
 
@@ -252,6 +257,7 @@ export class ClientSession extends SessionCore implements LegOwner {
   #settled(): void {
     if (!this.drained) return;
     this.exclusive = false;
+    this.#hybrid.settled();
     if (this.waiting === 'drain') {
       // Not from inside the leg's scan: the answer's last bytes leave first.
       queueMicrotask(() => {
@@ -295,6 +301,7 @@ export class ClientSession extends SessionCore implements LegOwner {
       this.#failWaiting(canceledByUser);
       return;
     }
+    this.#hybrid.cancel();
     if (!this.home.idle) this.home.cancel();
     if (this.local && !this.local.idle) this.local.cancel();
   }

@@ -26,7 +26,7 @@ export const committedLate: ErrorFields = {
 /** `done` is called once, unless a leg is lost: then the session ends. */
 export function commitBoth(core: SessionCore, { sides, mark }: TwoPhase, done: (outcome: CommitOutcome) => void): void {
   // What has used temporary tables cannot be prepared.
-  const temporary = new Set(core.temporaryTables.values());
+  const temporary = new Set<Side>([...core.temporaryTables.values(), ...(core.tx ? (['source', 'local'] as const).filter((side) => core.tx?.temporaryOn[side]) : [])]);
   const prepared = sides.find((side) => !temporary.has(side)) ?? sides[0] ?? 'source';
   const decider: Side = prepared === 'source' ? 'local' : 'source';
   const [preparedLeg, decidingLeg] = [core.leg(prepared), core.leg(decider)];

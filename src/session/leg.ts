@@ -40,7 +40,7 @@ export interface LegOwner {
   legClosed(leg: Leg, fatalSeen: boolean): void;
 }
 
-const T = { ready: 90, error: 69, notice: 78, notification: 65, parameter: 83, row: 68, copyData: 100, rowDescription: 84, complete: 67, parse: 49, bind: 50, copyIn: 71, copyBoth: 87 } as const;
+const T = { ready: 90, error: 69, notice: 78, notification: 65, parameter: 83, row: 68, copyData: 100, rowDescription: 84, complete: 67, parse: 49, bind: 50, copyIn: 71, copyOut: 72, copyBoth: 87 } as const;
 const MAX_HELD_MESSAGE_BYTES = 1 << 30;
 const CANCEL_TIMEOUT_MS = 5_000;
 const none = Buffer.alloc(0);
@@ -118,6 +118,22 @@ export class Leg implements FrameHandler, InputReader {
     segment.closed = true;
     this.expect(segment);
     this.write(query(sql));
+  }
+
+  /** As `ask`, for a text with a COPY. `copyOut` gets the CopyData messages, which another server takes as they are; `copyIn` is called when the server waits for them. */
+  askCopy(sql: string, nowMs: number, { copyOut, copyIn }: { readonly copyOut?: (messages: Buffer) => void; readonly copyIn?: () => void }, callback: (reply: InternalReply) => void): void {
+    const segment = new Segment(nowMs, callback);
+    segment.closed = true;
+    segment.copyOut = copyOut;
+    segment.copyIn = copyIn;
+    this.expect(segment);
+    this.write(query(sql));
+  }
+
+  /** Calls once when what was written has left. */
+  whenWritable(callback: () => void): void {
+    if (this.writeBlocked) this.#socket.once('drain', callback);
+    else callback();
   }
 
   /** Messages of the gateway's own that end in a Sync, whose answer matters to nobody. */
@@ -229,7 +245,9 @@ export class Leg implements FrameHandler, InputReader {
   // FrameHandler
 
   pass(bytes: Buffer): void {
-    this.#owner.toClient(bytes);
+    const head = this.#segments[0];
+    if (head?.copying) head.copyOut?.(bytes);
+    else this.#owner.toClient(bytes);
   }
 
   violation(): void {
@@ -245,8 +263,8 @@ export class Leg implements FrameHandler, InputReader {
         return this.#errorSeen(segment, buffer, start, length);
       case T.parameter: {
         this.#owner.parameterChanged(this, ...readParameterStatus(buffer, start, length));
-        // The client knows one server: the home leg's parameters are its own.
-        return this.side === 'source' ? PASS : CUT;
+        // The client knows one server: the home leg's parameters are its own. What a COPY of the gateway's own sets, it sets back.
+        return this.side === 'source' && !segment?.copyOut ? PASS : CUT;
       }
       case T.notification:
         this.#owner.notified(this);
@@ -256,15 +274,21 @@ export class Leg implements FrameHandler, InputReader {
         this.#notices.push(copy(buffer, start, length));
         return CUT;
       case T.copyIn:
-        if (segment) this.#owner.copyInStarted(this, segment);
+        if (segment?.internal) segment.copyIn?.();
+        else if (segment) this.#owner.copyInStarted(this, segment);
         break;
       default:
     }
     if (!segment) return PASS;
-    return segment.internal ? this.#collect(type, buffer, start, length) : this.#filter(segment, type, buffer, start, length);
+    return segment.internal ? this.#collect(segment, type, buffer, start, length) : this.#filter(segment, type, buffer, start, length);
   }
 
-  #collect(type: number, buffer: Buffer, start: number, length: number): Verdict {
+  #collect(segment: Segment, type: number, buffer: Buffer, start: number, length: number): Verdict {
+    if (type === T.copyData && segment.copying) return PASS;
+    if (type === T.copyOut && segment.copyOut) {
+      this.#scanner.flush();
+      segment.copying = true;
+    }
     if (type === T.row && start + length <= buffer.length) this.#rows.push(readDataRow(buffer, start));
     if (type === T.complete) this.#tag = readTag(buffer, start, length);
     return CUT;

@@ -55,6 +55,8 @@ export class PlaceStatement {
         return this.#onLeg(homeRoute, simple, runs);
       case 'leg':
         return this.#onLeg(route, simple, runs);
+      case 'hybrid':
+        return { verdict: this.#core.refuse(alone, simple) };
       default:
         return route satisfies never;
     }
@@ -147,16 +149,16 @@ export class PlaceStatement {
       return decide(now);
     }
     const first = decide(tx.snapshot);
-    if (first.type !== 'leg') return decide(now);
+    if (first.type !== 'leg' && first.type !== 'hybrid') return decide(now);
     const under = tx.routedUnder(first.touches);
     if (under === tx.snapshot) return first;
     const pinned = under && decide(under);
-    if (pinned?.type === 'leg') return pinned;
+    if (pinned?.type === 'leg' || pinned?.type === 'hybrid') return pinned;
     const current = decide(now);
     const draining = current.type === 'park' ? this.#drainingUnder(tx, current.touches, now) : undefined;
     if (draining) return decide(draining);
     if (context.transaction?.isolation === 'read committed' || !tx.begun.source) return current;
-    if (current.type === 'leg' && current.leg === first.leg) return decide(tx.snapshot);
+    if (current.type === 'leg' && first.type === 'leg' && current.leg === first.leg) return decide(tx.snapshot);
     return first.writes ? movedUnderneath : decide(tx.snapshot);
   }
 
@@ -198,6 +200,8 @@ const movedUnderneath: Route = {
   type: 'refuse', code: 'MIG083', message: 'could not serialize access: a table has changed sides since the transaction began',
   detail: 'The transaction runs at REPEATABLE READ or above, and its snapshot is older than the change.', hint: 'Run the transaction again.',
 };
+
+const alone = new MigrationError('MIG080', 'a statement over tables of both sides cannot run here', { detail: 'It is part of a text with several statements, or of an EXECUTE.', hint: 'Send it by itself.' });
 
 function crossingUnit(from: Side, to: Side): MigrationError {
   return new MigrationError('MIG080', 'a pipeline outside a transaction block needs both sides', {

@@ -1,7 +1,9 @@
 /** What every session of a gateway shares, handed in by whoever starts the gateway. */
 import type { QualifiedName, RoutingSnapshot, Side } from '../../catalog/routing-snapshot.ts';
 import type { Runtime } from '../../config/runtime.ts';
+import type { TableName } from '../../grammar/names.ts';
 import type { NamePlace } from '../../grammar/sql/name-places.ts';
+import type { QueryUses } from '../../grammar/sql/relation-uses.ts';
 import type { RelationRef, TextFacts } from '../../grammar/sql/statement-facts.ts';
 import type { NamingContext, Route, SessionContext } from '../route/route.ts';
 import { isRenamed } from '../route/snapshot-index.ts';
@@ -17,12 +19,16 @@ export interface FactsLookup {
   facts(buffer: Buffer, start: number, end: number): TextFacts | Promise<TextFacts>;
   /** Where the text names relations; undefined (at once or later) when it cannot be read at the moment. */
   places(text: string): readonly NamePlace[] | Promise<readonly NamePlace[] | undefined>;
+  /** How the text uses the relations that it reads; as `places`. */
+  uses(text: string): QueryUses | Promise<QueryUses | undefined>;
 }
 
 export interface RouteDecider {
   decide(facts: TextFacts, snapshot: RoutingSnapshot, context: SessionContext): Route;
   /** The name on local of what a name stands for; undefined when it has no other one there. */
   localName(relation: RelationRef, snapshot: RoutingSnapshot, context: NamingContext): QualifiedName | undefined;
+  /** The key of what a name stands for, and its name on each side; undefined for a system relation. */
+  placed(relation: RelationRef, snapshot: RoutingSnapshot, context: NamingContext): { readonly key: string; readonly source: TableName; readonly local: TableName } | undefined;
   /** Equal paths become the same object. */
   searchPath(schemas: readonly string[]): readonly string[];
 }
@@ -53,6 +59,8 @@ export interface GatewayLimits {
   readonly maxStatementBytes: number;
   /** Input of a waiting session that is read ahead before its socket is paused. */
   readonly readAheadBytes: number;
+  /** Rows that are brought from one side to the other for one statement, in bytes. */
+  readonly maxMovedBytes: number;
   /** Longest wait of a COMMIT until local shows it, and of a read until local has caught up. */
   readonly visibilityWaitMs: number;
   /** Longest wait for a barrier. */
@@ -66,6 +74,7 @@ export const defaultLimits: GatewayLimits = {
   maxMessageBytes: 1 << 29,
   maxStatementBytes: 64 << 20,
   readAheadBytes: 256 << 10,
+  maxMovedBytes: 1 << 30,
   visibilityWaitMs: 10_000,
   parkLimitMs: 60_000,
 };

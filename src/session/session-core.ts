@@ -29,7 +29,7 @@ import type { Services } from './services.ts';
 import { traitsOf } from './text-traits.ts';
 import type { TextTraits } from './text-traits.ts';
 
-export type WaitReason = 'drain' | 'leg' | 'state' | 'park' | 'visible' | 'answer' | 'facts';
+export type WaitReason = 'drain' | 'leg' | 'state' | 'park' | 'visible' | 'answer' | 'facts' | 'rows';
 
 /** The extended-protocol messages since the last Sync. */
 export interface Unit {

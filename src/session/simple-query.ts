@@ -4,10 +4,12 @@ import { modesOf } from '../execute/open-transaction.ts';
 import { strongerWait } from '../execute/segment.ts';
 import type { Segment } from '../execute/segment.ts';
 import { CUT, STOP } from '../wire/framing.ts';
+import type { RenamedText } from '../../grammar/sql/rename-relations.ts';
 import type { Verdict } from '../wire/framing.ts';
 import { extendQuery, queryOf } from '../wire/frontend-messages.ts';
 import { transactionAborted } from './client-error.ts';
 import type { ControlAnswer } from './control-answer.ts';
+import type { HybridStatements } from './hybrid/hybrid-statement.ts';
 import type { Leg } from './leg.ts';
 import type { LocalNames } from './local-names.ts';
 import type { PlaceStatement } from './place-statement.ts';
@@ -25,6 +27,7 @@ export interface Flows {
   readonly answer: ControlAnswer;
   readonly effects: SessionEffects;
   readonly names: LocalNames;
+  readonly hybrid: HybridStatements;
 }
 
 export class SimpleQuery {
@@ -134,10 +137,13 @@ export class SimpleQuery {
     const route = this.#flows.place.route(traits);
     if (isVerdict(route)) return route;
     if (traits.hasTransactionControl && core.tx?.sides.length === 2) return this.#flows.place.place(controlOverTwoLegs, true, true).verdict ?? CUT;
-    const placement = this.#flows.place.place(route, true, true);
+    const bytes = buffer.subarray(start + 5, start + length - 1);
+    const hybrid = route.type === 'hybrid' && traits.single?.kind !== 'execute' ? this.#flows.hybrid.prepare(route, bytes, true) : undefined;
+    if (typeof hybrid === 'number') return hybrid;
+    const placement = this.#flows.place.place(hybrid?.way.route ?? route, true, true);
     if (placement.verdict !== undefined) return placement.verdict;
     const { leg } = placement;
-    const named = this.#flows.names.isFor(leg) && this.#flows.names.textFor(leg, traits, buffer.subarray(start + 5, start + length - 1), true);
+    const named = hybrid?.text ?? (this.#flows.names.isFor(leg) && this.#flows.names.textFor(leg, traits, bytes, true));
     if (typeof named === 'number') return named;
     const stop = this.#preparedThere(traits, leg);
     if (stop !== undefined) return stop;
@@ -153,11 +159,20 @@ export class SimpleQuery {
         core.exclusive = true;
       }
     }
-    if (named) return core.sendRenamed(leg, segment, named, queryOf(named.bytes));
-    if (segment.after !== 'xid') return core.forward(leg);
+    const verdict = this.#send(leg, segment, named || undefined, buffer, start, length);
+    if (hybrid) this.#flows.hybrid.sent(hybrid);
+    return verdict;
+  }
+
+  #send(leg: Leg, segment: Segment, named: RenamedText | undefined, buffer: Buffer, start: number, length: number): Verdict {
+    const core = this.#core;
+    if (segment.after !== 'xid') return named ? core.sendRenamed(leg, segment, named, queryOf(named.bytes)) : core.forward(leg);
     segment.nonce = this.#nonce;
+    const message = named ? queryOf(named.bytes) : buffer.subarray(start, start + length);
     // On a line of its own, so that a comment at the end of the client's text cannot swallow it.
-    core.send(leg, extendQuery(buffer, start, length, Buffer.from(`\n;${xidSql(leg)} AS ${this.#nonce.toString()}`)));
+    const asking = extendQuery(message, 0, message.length, Buffer.from(`\n;${xidSql(leg)} AS ${this.#nonce.toString()}`));
+    if (named) return core.sendRenamed(leg, segment, named, asking);
+    core.send(leg, asking);
     return CUT;
   }
 

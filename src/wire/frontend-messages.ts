@@ -5,6 +5,12 @@ const zeroByte = Buffer.alloc(1);
 export const sync = message('S');
 export const terminate = message('X');
 
+export const copyDone = message('c');
+
+export function copyFail(reason: string): Buffer {
+  return message('f', cstring(reason));
+}
+
 export function query(sql: string): Buffer {
   return message('Q', cstring(sql));
 }

@@ -48,7 +48,7 @@ describe('names', () => {
     expect(word('SELECT * FROM t', moved, session)).toBe('source');
     expect(word('SELECT * FROM pg_temp.t', moved, session)).toBe('source');
     expect(word('SELECT * FROM public.t', moved, session)).toBe('local');
-    expect(word('SELECT * FROM t JOIN moved USING (id)', moved, session)).toBe('MIG080');
+    expect(word('SELECT * FROM t JOIN moved USING (id)', moved, session)).toBe('hybrid source / local');
     expect(word('INSERT INTO t SELECT * FROM plain', moved, session)).toBe('source');
     expect(word('DROP TABLE t', moved, session)).toBe('source');
     expect(word('DROP TABLE t', moved, { ...session, temporaryTables: new Map([['t', 'local']]) })).toBe('local');
@@ -69,7 +69,8 @@ describe('names', () => {
     for (const sql of ['SELECT * FROM t_view', 'UPDATE t_view SET v = 1', 'EXPLAIN SELECT * FROM t_view']) {
       expect(routed(sql, missing(moved))).toMatchObject({ type: 'refuse', code: 'MIG080', message: expect.stringContaining('public.t_view'), hint: expect.stringContaining('Create it on local') });
     }
-    expect(routed('SELECT * FROM t_view JOIN moved USING (id)', missing(followed))).toMatchObject({ code: 'MIG080', message: expect.stringContaining('public.t_view') });
+    expect(routed('SELECT * FROM t_view JOIN moved USING (id)', missing(followed))).toMatchObject({ type: 'hybrid', ways: [{ runOn: 'source', moved: new Set(['public.moved']) }, { runOn: 'local', moved: new Set(['public.t_view']) }] });
+    expect(routed('SELECT * FROM t_view JOIN plain USING (id)', missing(moved))).toMatchObject({ type: 'refuse', code: 'MIG080' });
     // That is how it gets there.
     expect(word('CREATE OR REPLACE VIEW t_view AS SELECT * FROM t', missing(moved))).toBe('local');
   });
@@ -104,12 +105,12 @@ describe('names', () => {
   });
 
   test('views, indexes listed as such, and sequences lead to their tables', () => {
-    expect(word('SELECT * FROM t_view JOIN plain USING (id)')).toBe('MIG080');
+    expect(word('SELECT * FROM t_view JOIN plain USING (id)')).toBe('hybrid source / local');
     expect(word('DROP INDEX t_pkey', { ...moved, views: { 'public.t_pkey': ['public.t'] } })).toBe('local');
     expect(word('SELECT last_value FROM t_id_seq')).toBe('local');
     expect(word("SELECT setval('public.t_id_seq', 5)")).toBe('local');
     expect(word("SELECT nextval(pg_get_serial_sequence('t', 'id'))")).toBe('local');
-    expect(word("SELECT nextval('t_id_seq'), * FROM plain")).toBe('MIG080');
+    expect(word("SELECT nextval('t_id_seq'), * FROM plain")).toBe('hybrid local');
     expect(word("SELECT nextval('orphan_seq')")).toBe('source');
   });
 
@@ -118,7 +119,7 @@ describe('names', () => {
     expect(word('SELECT f(1)', known)).toBe('local');
     expect(word('SELECT app.g(1)', known)).toBe('home');
     expect(word('CALL p()', known)).toBe('local');
-    expect(word('SELECT f(1) FROM plain', known)).toBe('MIG080');
+    expect(word('SELECT f(1) FROM plain', known)).toBe('hybrid local');
     expect(word('SELECT other(1)', known)).toBe('source');
     const knownFollowed: RoutingSnapshot = { ...followed, functions: { 'public.f': { reads: [], writes: [] }, 'public.p': { reads: [], writes: ['public.t'] } } };
     expect(word('SELECT f(id) FROM t', knownFollowed)).toBe('local + index');
@@ -161,12 +162,29 @@ describe('several tables, several statements', () => {
   });
 
   test('a refusal names the tables of each side, and the way out', () => {
-    expect(routed('SELECT * FROM t JOIN plain USING (id)')).toMatchObject({ detail: 'Only on the source: public.plain. Only on local: public.t.', hint: expect.stringContaining('Migrate the tables') });
-    expect(routed('SELECT * FROM t JOIN moved USING (id)', snapshotWith(sidesByState.SYNCHRONIZING))).toMatchObject({
+    expect(routed('SELECT * FROM t; SELECT * FROM plain')).toMatchObject({ detail: 'Only on the source: public.plain. Only on local: public.t.', hint: expect.stringContaining('Migrate the tables') });
+    expect(routed('SELECT * FROM t; SELECT * FROM moved', snapshotWith(sidesByState.SYNCHRONIZING))).toMatchObject({
       detail: 'Only on the source: public.t. Only on local: public.moved.', hint: expect.stringContaining('CUTOVER TABLE public.t'),
     });
-    expect(routed('SELECT * FROM t JOIN moved USING (id)', followed, inTransaction({ wroteOn: 'source' }))).toMatchObject({ code: 'MIG080', hint: expect.stringContaining('READ COMMITTED') });
-    expect(routed('SELECT * FROM t JOIN moved USING (id)', followed, { ...autocommit, leaseValid: false })).toMatchObject({ code: 'MIG084' });
+    expect(routed('SELECT * FROM t; SELECT * FROM moved', followed, inTransaction({ wroteOn: 'source' }))).toMatchObject({ code: 'MIG080', hint: expect.stringContaining('READ COMMITTED') });
+    expect(routed('SELECT * FROM t; SELECT * FROM moved', followed, { ...autocommit, leaseValid: false })).toMatchObject({ code: 'MIG084' });
+  });
+
+  test('a statement over both sides runs where what it writes, locks and calls is, with what it reads brought there', () => {
+    const ways = (sql: string, snapshot = moved, session = autocommit): unknown => {
+      const route = routed(sql, snapshot, session);
+      return route.type === 'hybrid' ? route.ways.map(({ runOn, moved: brought }) => `${runOn} < ${[...brought].join()}`) : routeWord(route);
+    };
+    expect(ways('SELECT * FROM t JOIN plain USING (id)')).toEqual(['source < public.t', 'local < public.plain']);
+    expect(ways('INSERT INTO t SELECT * FROM plain')).toEqual(['local < public.plain']);
+    expect(ways('UPDATE plain SET v = t.v FROM t')).toEqual(['source < public.t']);
+    expect(ways('SELECT * FROM t, plain FOR UPDATE OF plain')).toEqual(['source < public.t']);
+    expect(ways('SELECT f(t.id) FROM t, plain')).toEqual(['source < public.t']);
+    expect(ways('SELECT * FROM t, plain, pg_class')).toEqual(['source < public.t']);
+    expect(ways("SELECT nextval('t_id_seq') FROM plain")).toEqual(['local < public.plain']);
+    expect(ways('SELECT * FROM t, plain', moved, inTransaction({ isolation: 'repeatable read' }))).toEqual(['source < public.t', 'local < public.plain']);
+    for (const sql of ['SELECT * FROM t, plain FOR UPDATE', 'WITH d AS (DELETE FROM plain RETURNING *) INSERT INTO t SELECT * FROM d', 'SELECT * FROM t; SELECT * FROM plain', 'CREATE TABLE x AS SELECT * FROM t, plain', 'TRUNCATE t, plain']) expect(ways(sql), sql).toBe('MIG080');
+    expect(ways('SELECT * FROM t, plain', moved, inTransaction({ isolation: 'serializable' }))).toBe('MIG080');
   });
 
   test('touches are the keys of the migrated tables', () => {

@@ -56,6 +56,7 @@ export function routeWord(route: Route): string {
   switch (route.type) {
     case 'leg': return [route.leg, route.after === 'none' ? '' : route.after, route.before === 'none' ? '' : 'index'].filter((part) => part !== '').join(' + ');
     case 'park': return 'park';
+    case 'hybrid': return `hybrid ${route.ways.map((way) => routeWord(way.route)).join(' / ')}`;
     case 'refuse': return route.code;
     case 'control': case 'both_legs': case 'transaction_control': return route.type;
     default: return route satisfies never;

@@ -67,7 +67,7 @@ describe('routes', () => {
 
   it('refuses a statement that needs both sides', async () => {
     fixture.control.publish({ a: onLocal, b: onSource });
-    const answer = await client.ask(q('SELECT 1 FROM a, b'));
+    const answer = await client.ask(q('SELECT 1 FROM a, b FOR UPDATE'));
     expect(fieldsOf(answer[0])).toMatchObject({ C: '0A000', M: expect.stringMatching(/^MIG080/) });
     expect(types(answer)).toBe('EZ');
     expect(await value('SELECT side FROM a')).toBe('local');

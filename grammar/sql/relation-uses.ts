@@ -1,0 +1,188 @@
+/**
+ * How a statement uses the relations that it reads: which of their columns, under which conditions, in which joins. For statements that run on
+ * one side with rows brought from the other: only what they can need has to be brought. Everything here errs towards more rows and columns.
+ */
+import { namePlaces } from './name-places.ts';
+import type { NamePlace } from './name-places.ts';
+import { visitQuery } from './query-relations.ts';
+import { columnEquality, conjuncts, rowFilter } from './row-filter.ts';
+import type { ColumnName, RowFilter } from './row-filter.ts';
+import type { RelationRef } from './statement-facts.ts';
+import { isTree, listOf, nodeOf, stringNode, stringOf, treeOf, unwrap } from './tree.ts';
+import type { Tree } from './tree.ts';
+
+/** One place at which a statement reads a relation. */
+export interface RelationUse {
+  /** Of its name, as in its NamePlace. */
+  readonly start: number;
+  readonly relation: RelationRef;
+  /** What the statement calls it. */
+  readonly alias: string;
+  /** The FROM clause that it stands in: names are known within one. */
+  readonly level: number;
+  /** ONLY: not the rows of its children. */
+  readonly only: boolean;
+  readonly isSampled: boolean;
+  /** The target of UPDATE or DELETE: it is not read from elsewhere, and is here for its joins. */
+  readonly isTarget: boolean;
+  /** Its columns are meant by their order, or all of them at once. */
+  readonly allColumns: boolean;
+  /** A row for which one of these is not true cannot be part of the result. */
+  readonly filters: readonly RowFilter[];
+  /** Nor can one that finds no partner by one of these. */
+  readonly links: readonly (readonly [ColumnName, ColumnName])[];
+}
+
+export interface QueryUses {
+  readonly places: readonly NamePlace[];
+  readonly uses: readonly RelationUse[];
+  /** Every identifier of the text that may be a column's. */
+  readonly names: ReadonlySet<string>;
+  /** Somewhere rows are grouped: a column may be given by the key of its table. */
+  readonly groups: boolean;
+  /** Columns that tell of a row's place in its table (`ctid`, `xmin`, …) are named. */
+  readonly systemColumns: boolean;
+}
+
+const systemColumns: ReadonlySet<string> = new Set(['ctid', 'xmin', 'xmax', 'cmin', 'cmax', 'tableoid']);
+
+/** What holds for a leaf of a join tree: conditions that its rows must meet, and whether it may only be met by equality in an inner join. */
+interface Applicable {
+  readonly filters: readonly RowFilter[];
+  readonly links: readonly (readonly [ColumnName, ColumnName])[];
+}
+
+const nothing: Applicable = { filters: [], links: [] };
+
+/** `tree` is the JSON form of the text's parse result. */
+export function relationUses(tree: unknown, bytes: Buffer): QueryUses {
+  const reading = new Reading();
+  for (const item of listOf(treeOf(tree)?.['stmts'])) reading.statement(treeOf(item)?.['stmt']);
+  return reading.result(namePlaces(tree, bytes));
+}
+
+interface Leaf {
+  readonly level: number;
+  readonly isSampled: boolean;
+  readonly applicable: Applicable;
+}
+
+class Reading {
+  readonly #relations = new Map<Tree, RelationRef>();
+  /** Targets of modifying statements, and what is locked. */
+  readonly #targets = new Map<Tree, RelationRef>();
+  readonly #leaves = new Map<Tree, Leaf>();
+  readonly #names = new Set<string>();
+  /** Aliases whose rows are named whole, or with a star. */
+  readonly #whole = new Set<string>();
+  #everything = false;
+  #groups = false;
+  #levels = 0;
+
+  /** Of any kind: what is in it is found wherever it stands. */
+  statement(statement: unknown): void {
+    visitQuery(statement, {
+      read: (relation, rangeVar) => this.#relations.set(rangeVar, relation),
+      write: (relation, rangeVar) => this.#targets.set(rangeVar, relation),
+      raise: () => undefined,
+      node: () => undefined,
+    });
+    const work: unknown[] = [statement];
+    for (let next = work.pop(); next !== undefined; next = work.pop()) {
+      if (Array.isArray(next)) work.push(...(next as unknown[]));
+      else if (isTree(next)) this.#look(next, work);
+    }
+  }
+
+  result(places: readonly NamePlace[]): QueryUses {
+    const uses = [...this.#targets, ...this.#relations].flatMap(([rangeVar, relation]): RelationUse[] => {
+      const start = rangeVar['location'];
+      const alias = treeOf(rangeVar['alias']);
+      const name = stringOf(alias?.['aliasname']) ?? relation.name;
+      const leaf = this.#leaves.get(rangeVar);
+      const isTarget = !this.#relations.has(rangeVar);
+      if (typeof start !== 'number' || (!isTarget && this.#targets.get(rangeVar) === relation)) return [];
+      return [{
+        start, relation, alias: name, level: leaf?.level ?? -1, only: rangeVar['inh'] !== true, isSampled: leaf?.isSampled ?? false, isTarget,
+        allColumns: this.#everything || this.#whole.has(name) || alias?.['colnames'] !== undefined,
+        filters: leaf?.applicable.filters ?? [], links: leaf?.applicable.links ?? [],
+      }];
+    });
+    return { places, uses, names: this.#names, groups: this.#groups, systemColumns: [...systemColumns].some((name) => this.#names.has(name)) };
+  }
+
+  #look(tree: Tree, work: unknown[]): void {
+    for (const [name, value] of Object.entries(tree)) {
+      if (typeof value !== 'object' || value === null) continue;
+      work.push(value);
+      if (!isTree(value)) continue;
+      switch (name) {
+        case 'SelectStmt': case 'larg': case 'rarg': this.#select(value); break;
+        case 'UpdateStmt': this.#level([{ RangeVar: value['relation'] }, ...listOf(value['fromClause'])], value['whereClause']); break;
+        case 'DeleteStmt': this.#level([{ RangeVar: value['relation'] }, ...listOf(value['usingClause'])], value['whereClause']); break;
+        // Rows of the source without a partner count too.
+        case 'MergeStmt': this.#level([value['sourceRelation']], undefined); break;
+        case 'ColumnRef': this.#column(value); break;
+        case 'A_Indirection': this.#everything ||= listOf(value['indirection']).some(isStar); break;
+        case 'String': this.#names.add(stringOf(value['sval']) ?? ''); break;
+        case 'JoinExpr': this.#everything ||= value['isNatural'] === true; break;
+        default:
+      }
+    }
+  }
+
+  /** The branches of a set operation are selects; those of a join have fields of the same name. */
+  #select(select: Tree): void {
+    if (listOf(select['groupClause']).length > 0) this.#groups = true;
+    const from = listOf(select['fromClause']);
+    if (from.length > 0) this.#level(from, select['whereClause']);
+  }
+
+  #level(items: readonly unknown[], where: unknown): void {
+    const level = this.#levels++;
+    const applicable = extended(nothing, conjuncts(where));
+    for (const item of items) this.#item(item, level, applicable, false);
+  }
+
+  /**
+   * A condition on the joined rows holds for the rows of a table in them, unless these may be missing there (the null-extended side of an outer
+   * join); there the join's own condition holds in its place. Its partners may be any row, not only those that are in the result.
+   */
+  #item(item: unknown, level: number, applicable: Applicable, isSampled: boolean): void {
+    const found = unwrap(item);
+    if (found?.name === 'RangeVar') this.#leaves.set(found.node, { level, isSampled, applicable });
+    else if (found?.name === 'RangeTableSample') this.#item(found.node['relation'], level, applicable, true);
+    else if (found?.name === 'JoinExpr') this.#join(found.node, level, applicable);
+  }
+
+  #join(join: Tree, level: number, outer: Applicable): void {
+    // An alias for the whole join hides the names in it.
+    const base = join['alias'] === undefined ? outer : nothing;
+    const own = conjuncts(join['quals']);
+    const inner = extended(base, own);
+    const nullable: Applicable = { filters: extended(nothing, own).filters, links: [] };
+    const [left, right] = ({ JOIN_INNER: [inner, inner], JOIN_LEFT: [base, nullable], JOIN_RIGHT: [nullable, base] } as const)[String(join['jointype']) as 'JOIN_INNER'] ?? [nothing, nothing];
+    this.#item(join['larg'], level, left, false);
+    this.#item(join['rarg'], level, right, false);
+  }
+
+  #column(column: Tree): void {
+    const fields = listOf(column['fields']);
+    const names = fields.map(stringNode);
+    const last = names.at(-1);
+    if (isStar(fields.at(-1))) {
+      const of = names.at(-2);
+      if (of === undefined) this.#everything = true;
+      else this.#whole.add(of);
+    } else if (last !== undefined && names.length <= 2) this.#whole.add(last);
+  }
+}
+
+function isStar(node: unknown): boolean {
+  return nodeOf(node, 'A_Star') !== undefined;
+}
+
+function extended({ filters, links }: Applicable, conditions: readonly unknown[]): Applicable {
+  const more = conditions.map((condition) => ({ filter: rowFilter(condition), link: columnEquality(condition) }));
+  return { filters: [...filters, ...more.flatMap(({ filter }) => filter ?? [])], links: [...links, ...more.flatMap(({ link }) => (link ? [link] : []))] };
+}

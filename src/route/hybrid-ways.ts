@@ -1,0 +1,46 @@
+/** The sides on which a statement over tables of both sides can run, when rows of what a side lacks are brought there (specification §3.5, DESIGN §4). */
+import { hasPlaces } from '../../grammar/sql/name-places.ts';
+import type { StatementFacts, StatementKind } from '../../grammar/sql/statement-facts.ts';
+import { needsOf, readNeeds } from './needs.ts';
+import type { NeedsContext } from './needs.ts';
+
+export interface PossibleWay {
+  readonly runOn: 'source' | 'local';
+  readonly moved: ReadonlySet<string>;
+}
+
+const hybridKinds: ReadonlySet<StatementKind> = new Set<StatementKind>(['select', 'insert', 'update', 'delete', 'merge', 'copy_to', 'explain', 'declare_cursor', 'create_temp']);
+
+/**
+ * Only rows that are read can be brought. What is written or locked, whose sequences are drawn from, and what functions reach must be where
+ * the statement runs; so must what looks at the catalog of its side. Nothing is brought into a SERIALIZABLE transaction, which
+ * would have to see one moment of both sides.
+ */
+export function hybridWays(facts: StatementFacts, context: NeedsContext): readonly PossibleWay[] {
+  if (!hybridKinds.has(facts.kind) || !hasPlaces(facts) || context.session.transaction?.isolation === 'serializable') return [];
+  const own = needsOf([{ ...facts, reads: [] }], context);
+  return (['source', 'local'] as const).flatMap((runOn): PossibleWay[] => {
+    if (!own.needs.every((need) => need[runOn]) || (own.opaque && runOn === 'local')) return [];
+    const moved = movedTo(runOn, facts, context);
+    return moved === undefined || moved.size === 0 ? [] : [{ runOn, moved }];
+  });
+}
+
+/** Undefined when something that is read can be had on neither side as it is. */
+function movedTo(runOn: 'source' | 'local', facts: StatementFacts, context: NeedsContext): ReadonlySet<string> | undefined {
+  const other = runOn === 'source' ? 'local' : 'source';
+  const locked = new Set(facts.writes.map(({ schema, name }) => JSON.stringify([schema, name])));
+  const moved = new Set<string>();
+  for (const relation of facts.reads) {
+    const needs = readNeeds(facts, relation, context);
+    const placed = context.index.placed(relation, context.session);
+    if (placed === undefined) {
+      if (runOn === 'local') return undefined;
+      continue;
+    }
+    if (needs.every((need) => need[runOn])) continue;
+    if (!needs.every((need) => need[other]) || (facts.flags.lockingRead && locked.has(JSON.stringify([relation.schema, relation.name])))) return undefined;
+    moved.add(placed.key);
+  }
+  return moved;
+}

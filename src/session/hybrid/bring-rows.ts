@@ -1,0 +1,287 @@
+/** The work for one hybrid statement: look at what it needs, choose where it runs, bring the rows, and write its text for there. */
+import type { Side } from '../../../catalog/routing-snapshot.ts';
+import { quoteLiteral, quoteName, quoteTableName } from '../../../grammar/names.ts';
+import type { TableName } from '../../../grammar/names.ts';
+import { renameRelations } from '../../../grammar/sql/rename-relations.ts';
+import type { OtherName } from '../../../grammar/sql/rename-relations.ts';
+import type { QueryUses, RelationUse } from '../../../grammar/sql/relation-uses.ts';
+import type { RelationRef } from '../../../grammar/sql/statement-facts.ts';
+import type { InternalReply } from '../../execute/segment.ts';
+import type { HybridWay } from '../../route/route.ts';
+import { canceledByUser } from '../client-error.ts';
+import type { Leg } from '../leg.ts';
+import type { SessionCore } from '../session-core.ts';
+import { columnsQuery, estimateQuery, readColumns, readEstimates, rowWidth, unmovable } from './describe-relations.ts';
+import { conditionsOf, copyRows, createTable, createTableOfAll, fillTable, fromRows, ownColumn, planFetches } from './fetch-plan.ts';
+import type { Fetch, MovedRelation } from './fetch-plan.ts';
+import { HybridRefusal, refusal, serverRefusal } from './hybrid-work.ts';
+import type { HybridReady, HybridWork } from './hybrid-work.ts';
+import { inlineRows } from './inline-rows.ts';
+import { moveRows } from './moved-rows.ts';
+
+/** Rows of more bytes go into a table; one costs some milliseconds and rows in the catalog. */
+const INLINE_BYTES = 256 * 1024;
+/** Where a table cannot be had. */
+const INLINE_BYTES_READ_ONLY = 8 * 1024 * 1024;
+/** From so many rows on it is worth asking which keys they need to have; so many keys are sent at most. */
+const LINK_FROM_ROWS = 2_000;
+const MAX_KEYS = 10_000;
+
+/** Values that any settings of the reading side read as they were. */
+const exactText = 'SET LOCAL DateStyle TO ISO; SET LOCAL IntervalStyle TO iso_8601; SET LOCAL extra_float_digits TO 3; SET LOCAL bytea_output TO hex; ';
+
+interface Placed {
+  readonly key: string;
+  readonly source: TableName;
+  readonly local: TableName;
+}
+
+interface Plan {
+  readonly way: HybridWay;
+  fetches: readonly Fetch[];
+  /** Rows of each fetch, guessed; undefined where nothing depends on it. */
+  rows: readonly number[] | undefined;
+}
+
+/** Throws a HybridRefusal for what the client is to be told. */
+export async function bringRows(core: SessionCore, work: HybridWork, nextTable: () => string): Promise<HybridReady> {
+  const query = await core.services.facts.uses(work.text.toString('utf8'));
+  if (!query) throw refusal('Too many large statements at once', 'The relations that it reads have to be looked up.', 'Try again in a moment.');
+  return new Bringing(core, work, query, nextTable).run();
+}
+
+class Bringing {
+  readonly #core: SessionCore;
+  readonly #work: HybridWork;
+  readonly #query: QueryUses;
+  readonly #nextTable: () => string;
+
+  constructor(core: SessionCore, work: HybridWork, query: QueryUses, nextTable: () => string) {
+    this.#core = core;
+    this.#work = work;
+    this.#query = query;
+    this.#nextTable = nextTable;
+  }
+
+  async run(): Promise<HybridReady> {
+    const { ways } = this.#work.route;
+    this.#checkText();
+    const plans = await Promise.all(ways.map((way) => this.#planned(way)));
+    if (plans.length > 1 || plans.some(({ fetches }) => fetches.some(({ uses }) => uses.some(({ links }) => links.length > 0)))) await Promise.all(plans.map((plan) => this.#estimate(plan)));
+    const plan = this.#cheapest(plans);
+    await this.#onlyLinked(plan);
+    return this.#brought(plan);
+  }
+
+  // What the statement needs
+
+  #checkText(): void {
+    const { uses, places, systemColumns } = this.#query;
+    const moved = new Set(this.#work.route.ways.flatMap((way) => [...way.moved]));
+    if (systemColumns) throw refusal('A statement over both sides cannot use system columns', 'It names ctid, xmin, xmax, cmin, cmax or tableoid, which rows lose when they are brought to the other side.', 'Leave them out, or split the statement in two.');
+    const sampled = uses.find((use) => use.isSampled && moved.has(this.#placed(use.relation)?.key ?? ''));
+    if (sampled) throw refusal('TABLESAMPLE needs its table where the statement runs', `${sampled.alias} is on the other side.`, 'Split the statement in two.');
+    const known = new Set(uses.map(({ start }) => start));
+    const unknown = places.find(({ kind, start, relation }) => kind === 'relation' && !known.has(start) && moved.has(this.#placed(relation)?.key ?? ''));
+    const unnamed = [...moved].find((key) => !uses.some(({ relation }) => this.#placed(relation)?.key === key));
+    if (unknown || unnamed !== undefined) throw refusal('A relation of the other side is named in a way that cannot be replaced', `It is ${unknown?.relation.name ?? unnamed ?? ''}.`, 'Write its name plainly, without U&"…".');
+  }
+
+  #placed(relation: RelationRef): Placed | undefined {
+    const { services, searchPath, temporaryTables } = this.#core;
+    return services.routes.placed(relation, this.#work.snapshot, { searchPath, temporaryTables });
+  }
+
+  async #planned(way: HybridWay): Promise<Plan> {
+    const from = otherSide(way.runOn);
+    const names = new Map<string, TableName>();
+    for (const { relation } of this.#query.uses) {
+      const placed = this.#placed(relation);
+      if (placed && way.moved.has(placed.key)) names.set(placed.key, placed[from]);
+    }
+    const relations = await this.#describe(from, names);
+    const money = [...relations.values()].map((relation) => ({ relation, column: unmovable(relation) })).find(({ column }) => column !== undefined);
+    if (money) throw refusal('Values of type money cannot be brought to the other side', `Column ${money.column?.name ?? ''} of ${money.relation.key}: their text depends on lc_monetary.`, 'Split the statement in two.');
+    const fetches = planFetches(this.#query, ({ relation }) => relations.get(this.#placed(relation)?.key ?? ''), this.#work.parameter);
+    return { way, fetches, rows: undefined };
+  }
+
+  async #describe(side: Side, names: ReadonlyMap<string, TableName>): Promise<ReadonlyMap<string, MovedRelation>> {
+    const found = [...names];
+    if (found.length === 0) return new Map();
+    const columns = readColumns((await this.#ask(side, columnsQuery(found.map(([, name]) => name)))).rows, found.length);
+    const relations = new Map<string, MovedRelation>();
+    for (const [index, [key, name]] of found.entries()) {
+      const own = columns[index] ?? [];
+      // The server says itself what is not there; a table without columns has nothing to bring either.
+      if (own.length === 0) {
+        await this.#ask(side, `SELECT FROM ${quoteTableName(name)} LIMIT 0`, this.#positionOf(key));
+        throw refusal('A table without columns cannot be brought to the other side', `It is ${key}.`, 'Split the statement in two.');
+      }
+      relations.set(key, { key, name, columns: own });
+    }
+    return relations;
+  }
+
+  // Where it runs
+
+  async #estimate(plan: Plan): Promise<void> {
+    const { rows } = await this.#ask(otherSide(plan.way.runOn), estimateQuery(plan.fetches));
+    const guessed = readEstimates(rows);
+    if (guessed.length === plan.fetches.length) plan.rows = guessed;
+  }
+
+  /** In a block, tables are kept on one side: a side that has them cannot be prepared (RULES 23). */
+  #cheapest(plans: readonly Plan[]): Plan {
+    const { tx } = this.#core;
+    const bytes = ({ fetches, rows }: Plan): number => fetches.reduce((sum, { columns }, index) => sum + (rows?.[index] ?? 0) * rowWidth(columns), 0);
+    const kept = tx && plans.find(({ way }) => tx.temporaryOn[way.runOn]);
+    const first = kept ?? plans.toSorted((a, b) => bytes(a) - bytes(b))[0];
+    if (!first) throw new Error('a hybrid route without a way');
+    return first;
+  }
+
+  /** Semi-join: of many rows only those whose partners exist where the statement runs. */
+  async #onlyLinked(plan: Plan): Promise<void> {
+    const fetches: Fetch[] = [];
+    for (const [index, fetch] of plan.fetches.entries()) {
+      const condition = (plan.rows?.[index] ?? 0) > LINK_FROM_ROWS && fetch.uses.length === 1 ? await this.#linkCondition(plan.way, fetch, plan.rows?.[index] ?? 0) : undefined;
+      fetches.push(condition === undefined ? fetch : { ...fetch, conditions: [...fetch.conditions, condition] });
+    }
+    plan.fetches = fetches;
+  }
+
+  async #linkCondition(way: HybridWay, fetch: Fetch, rows: number): Promise<string | undefined> {
+    const [use] = fetch.uses;
+    for (const [left, right] of use?.links ?? []) {
+      for (const [own, theirs] of [[left, right], [right, left]] as const) {
+        const column = use && ownColumn(own, use, this.#query, fetch.relation);
+        const partner = this.#query.uses.find((other) => other !== use && other.level === use?.level && other.alias === theirs.qualifier);
+        const placed = partner && this.#placed(partner.relation);
+        if (!column || !partner || !placed || way.moved.has(placed.key)) continue;
+        const condition = await this.#keysOf(way.runOn, partner, placed, theirs.name, column.name, rows);
+        if (condition !== undefined) return condition;
+      }
+    }
+    return undefined;
+  }
+
+  async #keysOf(side: Side, partner: RelationUse, placed: Placed, name: string, ownName: string, rows: number): Promise<string | undefined> {
+    const relation = (await this.#describe(side, new Map([[placed.key, placed[side]]]))).get(placed.key);
+    const column = relation?.columns.find((candidate) => candidate.name === name);
+    if (!relation || !column) return undefined;
+    const conditions = conditionsOf(partner, this.#query, relation, this.#work.parameter);
+    // Without a condition of its own it is as large as it is.
+    if (conditions.length === 0) return undefined;
+    const key = `r.${quoteName(name)}`;
+    const most = Math.min(MAX_KEYS, rows);
+    const from = fromRows({ relation, only: partner.only, conditions: [...conditions, `${key} IS NOT NULL`] });
+    const keys = await this.#ask(side, `SELECT pg_catalog.array_agg(k)::pg_catalog.text, count(*)::pg_catalog.text FROM (SELECT DISTINCT ${key} AS k ${from} LIMIT ${most + 1}) AS keys`);
+    const [list, count] = keys.rows[0] ?? [];
+    if (Number(count) > most) return undefined;
+    return `r.${quoteName(ownName)} = ANY (${quoteLiteral(list ?? '{}')}::${column.type}[])`;
+  }
+
+  // Bringing the rows
+
+  async #brought({ way, fetches }: Plan): Promise<HybridReady> {
+    const core = this.#core;
+    const { tx } = core;
+    const isReadOnly = tx ? (tx.modes.readOnly ?? core.defaults.readOnly) : core.defaults.readOnly;
+    const needsKey = this.#query.groups && fetches.some(({ columns }) => columns.some(({ keyAt }) => keyAt !== undefined));
+    const canInline = fetches.every(({ only, uses }) => !only && uses.every((use) => this.#isReplaceable(use.start))) && (!needsKey || isReadOnly);
+    const names = fetches.map(() => this.#nextTable());
+    const tables = names.map((name) => `pg_temp.${quoteName(name)}`);
+    const make = fetches.map((fetch, index) => createTable(fetch, tables[index] ?? '', tx !== undefined, needsKey));
+    const outcome = await new Promise<Parameters<Parameters<typeof moveRows>[2]>[0]>((settle) => moveRows(core, {
+      from: this.#leg(otherSide(way.runOn)), to: this.#leg(way.runOn), copyOut: this.#exactly(copyRows(fetches)),
+      copyIn: isReadOnly ? undefined : this.#copyIn(fetches, tables, make),
+      inlineBytes: canInline ? (isReadOnly ? INLINE_BYTES_READ_ONLY : INLINE_BYTES) : 0, maxBytes: core.services.limits.maxMovedBytes,
+    }, settle));
+    switch (outcome.type) {
+      case 'failed': throw serverRefusal(outcome.error);
+      case 'too_large': throw this.#tooLarge(isReadOnly);
+      case 'collected': {
+        if (canInline) return this.#ready(way, fetches, names, inlineRows(outcome.messages, fetches), []);
+        if (isReadOnly) throw refusal('A read-only transaction cannot have a table for rows of the other side', 'The statement uses ONLY, TABLE or * with a relation whose rows have to be brought.', 'Write SELECT * FROM in place of TABLE, leave ONLY out, or use a READ WRITE transaction.');
+        await this.#ask(way.runOn, make.join('; '));
+        break;
+      }
+      case 'in_table': break;
+      default: outcome satisfies never;
+    }
+    if (tx) tx.temporaryOn[way.runOn] = true;
+    return this.#ready(way, fetches, names, undefined, tx ? [] : tables);
+  }
+
+  #exactly(copy: string): string {
+    return this.#core.tx ? `SAVEPOINT causeway_rows; ${exactText}${copy}; ROLLBACK TO SAVEPOINT causeway_rows; RELEASE SAVEPOINT causeway_rows` : `${exactText}${copy}`;
+  }
+
+  #copyIn(fetches: readonly Fetch[], tables: readonly string[], make: readonly string[]): string {
+    if (fetches.length === 1) return `${make.join('')}; COPY ${tables.join('')} FROM STDIN; ANALYZE ${tables.join('')}`;
+    const all = `pg_temp.${quoteName(this.#nextTable())}`;
+    const fill = fetches.map((fetch, index) => `${make[index] ?? ''}; ${fillTable(fetch, index, tables[index] ?? '', all)}; ANALYZE ${tables[index] ?? ''}`);
+    return `${createTableOfAll(fetches, all)}; COPY ${all} FROM STDIN; ${fill.join('; ')}; DROP TABLE ${all}`;
+  }
+
+  #tooLarge(isReadOnly: boolean): HybridRefusal {
+    const { maxMovedBytes } = this.#core.services.limits;
+    return isReadOnly
+      ? refusal('Too many rows of the other side for a read-only transaction', `It can have no table for them; more than ${INLINE_BYTES_READ_ONLY} bytes do not fit into a statement.`, 'Use a READ WRITE transaction, narrow the conditions on the tables of the other side, or split the statement in two.')
+      : refusal('Too many rows would have to be brought to the other side', `The limit is ${maxMovedBytes} bytes.`, 'Narrow the conditions on the tables of the other side, split the statement in two, or raise maxMovedBytes.');
+  }
+
+  /** A sub-select can stand in the name's place: not behind ONLY or TABLE, nor before `*`. */
+  #isReplaceable(start: number): boolean {
+    const place = this.#query.places.find((candidate) => candidate.kind === 'relation' && candidate.start === start);
+    if (!place) return false;
+    return place.isAliased ? !/^\s*\*/.test(this.#work.text.toString('latin1', place.end, place.end + 40)) : place.aliasAt === place.end;
+  }
+
+  #ready(way: HybridWay, fetches: readonly Fetch[], names: readonly string[], inline: readonly Buffer[] | undefined, tables: readonly string[]): HybridReady {
+    const { services, searchPath, temporaryTables } = this.#core;
+    const byStart = new Map<number, OtherName>();
+    const byKey = new Map<string, OtherName>();
+    for (const [index, fetch] of fetches.entries()) {
+      const name: OtherName = { schema: 'pg_temp', name: names[index] ?? '', ...(inline?.[index] ? { text: inline[index] } : {}) };
+      for (const use of fetch.uses) {
+        byStart.set(use.start, name);
+        // A column may be named by schema and table where the table has no other name.
+        if (use.alias === use.relation.name) byKey.set(fetch.relation.key, name);
+      }
+    }
+    const onLocal = (relation: RelationRef): OtherName | undefined => (way.runOn === 'local' ? services.routes.localName(relation, this.#work.snapshot, { searchPath, temporaryTables }) : undefined);
+    const text = renameRelations(this.#work.text, this.#query.places, (relation, kind, start) => {
+      if (kind === 'relation') return byStart.get(start) ?? onLocal(relation);
+      const moved = kind === 'column' ? byKey.get(this.#placed(relation)?.key ?? '') : undefined;
+      return moved ?? onLocal(relation);
+    });
+    if (!text) throw new Error('a hybrid statement in which nothing is replaced');
+    return { way, text, tables };
+  }
+
+  #leg(side: Side): Leg {
+    const leg = this.#core.leg(side);
+    if (!leg) throw new Error(`no leg to ${side}`);
+    return leg;
+  }
+
+  /** In characters, from 1: where the text first names it. */
+  #positionOf(key: string): number | undefined {
+    const starts = this.#query.uses.filter(({ relation }) => this.#placed(relation)?.key === key).map(({ start }) => start);
+    return starts.length === 0 ? undefined : [...this.#work.text.toString('utf8', 0, Math.min(...starts))].length + 1;
+  }
+
+  /** `position`: of what the question is about, should the answer be an error. */
+  async #ask(side: Side, sql: string, position?: number): Promise<InternalReply> {
+    const reply = await new Promise<InternalReply>((settle) => this.#core.ask(this.#leg(side), sql, settle));
+    if (reply.error) throw serverRefusal(reply.error, position);
+    if (this.#work.canceled) throw new HybridRefusal(canceledByUser);
+    return reply;
+  }
+}
+
+function otherSide(side: Side): Side {
+  return side === 'source' ? 'local' : 'source';
+}

@@ -1,0 +1,54 @@
+/** What a side says of relations: their columns, and how many rows would have to be read. */
+import { quoteLiteral, quoteTableName } from '../../../grammar/names.ts';
+import type { TableName } from '../../../grammar/names.ts';
+import { fromRows } from './fetch-plan.ts';
+import type { Fetch, MovedColumn, MovedRelation } from './fetch-plan.ts';
+
+type Row = readonly (string | null)[];
+
+/** Columns of these relations, in order; none for one that is not there. */
+export function columnsQuery(names: readonly TableName[]): string {
+  const values = names.map((name, index) => `(${index}, ${quoteLiteral(quoteTableName(name))})`).join(', ');
+  return `SELECT r.n::pg_catalog.text, a.attname::pg_catalog.text, pg_catalog.format_type(a.atttypid, a.atttypmod),
+    CASE WHEN a.attcollation <> t.typcollation THEN (SELECT pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(o.collname) FROM pg_catalog.pg_collation o JOIN pg_catalog.pg_namespace n ON n.oid = o.collnamespace WHERE o.oid = a.attcollation) END,
+    (a.attcollation <> 0)::pg_catalog.text,
+    (SELECT k.at - 1 FROM pg_catalog.pg_index i, pg_catalog.unnest(i.indkey::pg_catalog.int2[]) WITH ORDINALITY AS k(attnum, at) WHERE i.indrelid = c.oid AND i.indisprimary AND i.indimmediate AND k.attnum = a.attnum)::pg_catalog.text
+  FROM (VALUES ${values}) AS r(n, name)
+  JOIN pg_catalog.pg_class c ON c.oid = pg_catalog.to_regclass(r.name)
+  JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+  JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
+  ORDER BY r.n, a.attnum`;
+}
+
+export function readColumns(rows: readonly Row[], count: number): readonly (readonly MovedColumn[])[] {
+  const columns: MovedColumn[][] = Array.from({ length: count }, () => []);
+  for (const [n, name, type, collation, isCollated, keyAt] of rows) {
+    columns[Number(n)]?.push({ name: name ?? '', type: type ?? '', collation: collation ?? undefined, isCollated: isCollated === 'true', keyAt: keyAt === null || keyAt === undefined ? undefined : Number(keyAt) });
+  }
+  return columns;
+}
+
+/** The planner's guess, one plan behind the other. */
+export function estimateQuery(fetches: readonly Fetch[]): string {
+  return fetches.map((fetch) => `EXPLAIN SELECT 1 ${fromRows(fetch)}`).join(';\n');
+}
+
+/** Rows of each fetch: the top line of each plan is the one that is not indented. */
+export function readEstimates(rows: readonly Row[]): readonly number[] {
+  return rows.flatMap(([line]) => {
+    const found = line === null || line === undefined || line.startsWith(' ') ? null : / rows=(\d+) width=\d+\)/.exec(line);
+    return found ? [Number(found[1])] : [];
+  });
+}
+
+const fixedWidths: Readonly<Record<string, number>> = { boolean: 1, smallint: 3, integer: 6, bigint: 8, date: 10, uuid: 36, real: 8, 'double precision': 12, 'timestamp with time zone': 29, 'timestamp without time zone': 26 };
+
+/** Bytes of a row as COPY writes it, roughly. */
+export function rowWidth(columns: readonly MovedColumn[]): number {
+  return columns.reduce((sum, { type }) => sum + 1 + (fixedWidths[type] ?? 24), 5);
+}
+
+/** Types whose text the other side may read as another value. */
+export function unmovable({ columns }: MovedRelation): MovedColumn | undefined {
+  return columns.find(({ type }) => type === 'money' || type === 'money[]');
+}

@@ -1,0 +1,117 @@
+/**
+ * A statement over tables of both sides: rows of what one side lacks are brought there, and it runs there as it is, but for the names
+ * (specification §3.5, DESIGN §4). Everything before its run happens while the client's message waits to be handled.
+ *
+ * States of the work for one message: under way → ready or failed; dropped with the message. When the route has changed meanwhile, it
+ * starts anew.
+ */
+import type { Side } from '../../../catalog/routing-snapshot.ts';
+import type { Verdict } from '../../wire/framing.ts';
+import { canceledByUser, errorFieldsOf } from '../client-error.ts';
+import type { PlaceStatement } from '../place-statement.ts';
+import type { SessionCore } from '../session-core.ts';
+import { bringRows } from './bring-rows.ts';
+import type { ParameterText } from './fetch-plan.ts';
+import { HybridRefusal } from './hybrid-work.ts';
+import type { HybridReady, HybridRoute, HybridWork } from './hybrid-work.ts';
+
+interface Current {
+  readonly work: HybridWork;
+  readonly signature: string;
+  outcome: HybridReady | HybridRefusal | undefined;
+}
+
+export class HybridStatements {
+  readonly #core: SessionCore;
+  readonly #place: PlaceStatement;
+  #current: Current | undefined;
+  #tables = 0;
+  #leftOver: { readonly runOn: Side; readonly tables: readonly string[] } | undefined;
+
+  constructor(core: SessionCore, place: PlaceStatement) {
+    this.#core = core;
+    this.#place = place;
+  }
+
+  /** `text` is a view of the client's. A verdict: return it, and come again with the same message. */
+  prepare(route: HybridRoute, text: Buffer, simple: boolean, parameter: ParameterText = () => undefined): HybridReady | Verdict {
+    const core = this.#core;
+    const signature = JSON.stringify(route.ways.map(({ runOn, moved }) => [runOn, [...moved].sort()]));
+    const current = this.#current;
+    if (current?.signature === signature && current.outcome !== undefined) {
+      return current.outcome instanceof HybridRefusal ? core.refuseWith(current.outcome.fields, simple) : current.outcome;
+    }
+    if (current) this.#discard(current);
+    const stop = core.leaveLeg(simple) ?? this.#legsReady(route, simple);
+    if (stop !== undefined) return stop;
+    const work: HybridWork = { route, text: Buffer.from(text), snapshot: core.decidedUnder ?? core.services.view().snapshot, parameter, canceled: false };
+    this.#start({ work, signature, outcome: undefined });
+    return core.wait('rows');
+  }
+
+  /** The statement has been sent to its leg. */
+  sent({ way, tables }: HybridReady): void {
+    const core = this.#core;
+    core.services.runtime.metrics.count('scratchbird_gateway_hybrid_statements_total', { runs_on: way.runOn, rows: tables.length > 0 || (core.tx?.temporaryOn[way.runOn] ?? false) ? 'table' : 'inline' });
+    if (way.runOn === 'local') core.sourceSeen = true;
+    if (tables.length === 0 || core.tx) return;
+    this.#leftOver = { runOn: way.runOn, tables };
+    // Nothing of the client's may run between the statement and the end of its tables.
+    core.exclusive = true;
+  }
+
+  /** Every answer is complete. */
+  settled(): void {
+    const left = this.#leftOver;
+    if (!left) return;
+    this.#leftOver = undefined;
+    this.#drop(left.runOn, left.tables);
+  }
+
+  /** The message that was waited for is over. */
+  consumed(): void {
+    this.#current = undefined;
+  }
+
+  cancel(): void {
+    if (this.#current) this.#current.work.canceled = true;
+  }
+
+  nextTable(): string {
+    this.#tables += 1;
+    return `causeway_${this.#tables}`;
+  }
+
+  #legsReady(route: HybridRoute, simple: boolean): Verdict | undefined {
+    for (const side of ['source', 'local'] as const) {
+      const own = route.ways.find(({ runOn }) => runOn === side)?.route;
+      const placement = this.#place.place(own ?? { type: 'leg', leg: side, writes: false, touches: [], after: 'none', before: 'none', label: 'HYBRID' }, simple, true);
+      if (placement.verdict !== undefined) return placement.verdict;
+    }
+    return undefined;
+  }
+
+  #start(current: Current): void {
+    this.#current = current;
+    const core = this.#core;
+    const settle = (outcome: HybridReady | HybridRefusal): void => {
+      current.outcome = outcome;
+      if (current === this.#current) core.proceed('rows');
+      else this.#discard(current);
+    };
+    bringRows(core, current.work, () => this.nextTable()).then(
+      (ready) => settle(current.work.canceled ? new HybridRefusal(canceledByUser) : ready),
+      (error: unknown) => settle(error instanceof HybridRefusal ? error : new HybridRefusal(errorFieldsOf(error))),
+    );
+  }
+
+  #discard({ outcome }: Current): void {
+    this.#current = undefined;
+    if (outcome && !(outcome instanceof HybridRefusal) && outcome.tables.length > 0 && !this.#core.tx) this.#drop(outcome.way.runOn, outcome.tables);
+  }
+
+  #drop(runOn: Side, tables: readonly string[]): void {
+    const leg = this.#core.leg(runOn);
+    if (leg && !leg.closed) this.#core.ask(leg, `DROP TABLE IF EXISTS ${tables.join(', ')}`, () => undefined);
+  }
+}

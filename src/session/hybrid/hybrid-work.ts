@@ -1,0 +1,47 @@
+/** What is known of one hybrid statement while its rows are brought, and how it is refused. */
+import type { RoutingSnapshot } from '../../../catalog/routing-snapshot.ts';
+import { MigrationError } from '../../../config/migration-error.ts';
+import type { RenamedText } from '../../../grammar/sql/rename-relations.ts';
+import type { HybridWay, Route } from '../../route/route.ts';
+import { readErrorFields } from '../../wire/error-fields.ts';
+import type { ErrorFields } from '../../wire/error-fields.ts';
+import { errorFieldsOf } from '../client-error.ts';
+import type { ParameterText } from './fetch-plan.ts';
+
+export type HybridRoute = Extract<Route, { type: 'hybrid' }>;
+
+export interface HybridReady {
+  readonly way: HybridWay;
+  readonly text: RenamedText;
+  /** Made for this statement, outside a block: to be dropped after it. */
+  readonly tables: readonly string[];
+}
+
+/** What the client is told in place of an answer. */
+export class HybridRefusal extends Error {
+  readonly fields: ErrorFields;
+
+  constructor(fields: ErrorFields) {
+    super(fields.message);
+    this.fields = fields;
+  }
+}
+
+export interface HybridWork {
+  readonly route: HybridRoute;
+  /** A copy of the client's. */
+  readonly text: Buffer;
+  readonly snapshot: RoutingSnapshot;
+  readonly parameter: ParameterText;
+  canceled: boolean;
+}
+
+/** A server's error in the gateway's own query; its place in that means nothing to the client, `position` is one in its own text. */
+export function serverRefusal(error: Buffer, position?: number): HybridRefusal {
+  const fields = readErrorFields(error, 0, error.length);
+  return new HybridRefusal({ severity: 'ERROR', sqlstate: fields.get('C') ?? 'XX000', message: fields.get('M') ?? '', detail: fields.get('D'), hint: fields.get('H'), schema: fields.get('s'), table: fields.get('t'), position });
+}
+
+export function refusal(message: string, detail: string, hint: string): HybridRefusal {
+  return new HybridRefusal(errorFieldsOf(new MigrationError('MIG080', message, { detail, hint })));
+}
