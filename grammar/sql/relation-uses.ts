@@ -38,6 +38,8 @@ export interface QueryUses {
   readonly uses: readonly RelationUse[];
   /** Every identifier of the text that may be a column's. */
   readonly names: ReadonlySet<string>;
+  /** Number of a parameter → how often it stands in the text. */
+  readonly parameters: ReadonlyMap<number, number>;
   /** Somewhere rows are grouped: a column may be given by the key of its table. */
   readonly groups: boolean;
   /** Columns that tell of a row's place in its table (`ctid`, `xmin`, …) are named. */
@@ -73,6 +75,7 @@ class Reading {
   readonly #targets = new Map<Tree, RelationRef>();
   readonly #leaves = new Map<Tree, Leaf>();
   readonly #names = new Set<string>();
+  readonly #parameters = new Map<number, number>();
   /** Aliases whose rows are named whole, or with a star. */
   readonly #whole = new Set<string>();
   #everything = false;
@@ -108,7 +111,7 @@ class Reading {
         filters: leaf?.applicable.filters ?? [], links: leaf?.applicable.links ?? [],
       }];
     });
-    return { places, uses, names: this.#names, groups: this.#groups, systemColumns: [...systemColumns].some((name) => this.#names.has(name)) };
+    return { places, uses, names: this.#names, parameters: this.#parameters, groups: this.#groups, systemColumns: [...systemColumns].some((name) => this.#names.has(name)) };
   }
 
   #look(tree: Tree, work: unknown[]): void {
@@ -124,6 +127,7 @@ class Reading {
         case 'MergeStmt': this.#level([value['sourceRelation']], undefined); break;
         case 'ColumnRef': this.#column(value); break;
         case 'A_Indirection': this.#everything ||= listOf(value['indirection']).some(isStar); break;
+        case 'ParamRef': this.#parameter(value['number']); break;
         case 'String': this.#names.add(stringOf(value['sval']) ?? ''); break;
         case 'JoinExpr': this.#everything ||= value['isNatural'] === true; break;
         default:
@@ -164,6 +168,10 @@ class Reading {
     const [left, right] = ({ JOIN_INNER: [inner, inner], JOIN_LEFT: [base, nullable], JOIN_RIGHT: [nullable, base] } as const)[String(join['jointype']) as 'JOIN_INNER'] ?? [nothing, nothing];
     this.#item(join['larg'], level, left, false);
     this.#item(join['rarg'], level, right, false);
+  }
+
+  #parameter(number: unknown): void {
+    if (typeof number === 'number') this.#parameters.set(number, (this.#parameters.get(number) ?? 0) + 1);
   }
 
   #column(column: Tree): void {

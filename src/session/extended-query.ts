@@ -13,6 +13,7 @@ import type { Verdict } from '../wire/framing.ts';
 import { afterName, bind, closeStatement, execute, parse, parseWith, readName, readParse, sync } from '../wire/frontend-messages.ts';
 import { transactionAborted } from './client-error.ts';
 import { onlyReads } from './control-answer.ts';
+import { HybridExtended } from './hybrid/hybrid-extended.ts';
 import type { Leg } from './leg.ts';
 import { columnsOf, GatewayPortals, Portals } from './gateway-portals.ts';
 import type { PreparedStatement } from './prepared-statements.ts';
@@ -31,12 +32,14 @@ export class ExtendedQuery {
   readonly #flows: Flows;
   readonly #portals: Portals;
   readonly #atGateway: GatewayPortals;
+  readonly #hybrid: HybridExtended;
 
   constructor(core: SessionCore, flows: Flows) {
     this.#core = core;
     this.#flows = flows;
     this.#portals = new Portals(core);
     this.#atGateway = new GatewayPortals(core, flows, this.#portals);
+    this.#hybrid = new HybridExtended(core, flows);
   }
 
   parse(buffer: Buffer, start: number, length: number): Verdict {
@@ -91,6 +94,7 @@ export class ExtendedQuery {
     if (core.tx?.failedOn !== undefined) return this.#bindInFailedBlock(statement, portal);
     const route = this.#flows.place.route(traits);
     if (isVerdict(route)) return route;
+    if (route.type === 'hybrid') return this.#hybrid.bind(route, statement, buffer, start, length, (leg) => this.#boundOn(leg, portal, statement));
     const placement = this.#flows.place.place(route, false, true);
     if (placement.verdict !== undefined) return placement.verdict;
     const { leg } = placement;
@@ -186,6 +190,7 @@ export class ExtendedQuery {
     if (core.tx?.failedOn !== undefined) return this.#failedLeg() ?? core.refuseWith(transactionAborted, false);
     const route = this.#flows.place.route(traits);
     if (isVerdict(route)) return route;
+    if (route.type === 'hybrid') return core.leaveLeg(false);
     const placement = this.#flows.place.place(core.unit.leg && route.type === 'leg' && route.leg === 'home' ? { ...route, leg: core.unit.leg.side } : route, false, false);
     return placement.verdict ?? placement.leg;
   }
@@ -259,6 +264,11 @@ export class ExtendedQuery {
         core.toClient(Buffer.concat([noParameters, columnsOf(result)]));
       });
     }
+    if (!statement.on.source && !statement.on.local && core.tx?.failedOn === undefined) {
+      const route = this.#flows.place.route(traits);
+      if (isVerdict(route)) return route;
+      if (route.type === 'hybrid') return this.#hybrid.describe(route, statement);
+    }
     const here = core.unit.leg;
     const late = here && this.#ensureParsed(here, statement);
     if (late !== undefined) return late;
@@ -301,12 +311,16 @@ export class ExtendedQuery {
   // Portals
 
   #bound(leg: Leg, portal: string, statement: PreparedStatement): Verdict {
+    this.#boundOn(leg, portal, statement);
+    return this.#core.forward(leg);
+  }
+
+  #boundOn(leg: Leg, portal: string, statement: PreparedStatement): void {
     const core = this.#core;
     const segment = core.unitSegment(leg);
     core.unit.executed = true;
     segment.bindsSent += 1;
     this.#portals.set(portal, statement, leg.side);
-    return core.forward(leg);
   }
 
   #bindInFailedBlock(statement: PreparedStatement, portal: string): Verdict {

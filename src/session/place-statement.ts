@@ -69,7 +69,8 @@ export class PlaceStatement {
     if (!leg) return { verdict: this.#localLeg.open(simple) };
     const stop = this.#freeOfOtherLeg(leg, simple) ?? (side === 'local' ? this.#localReady(route, leg, runs) : undefined);
     if (stop !== undefined) return { verdict: stop };
-    if (core.exclusive) return { verdict: core.wait('drain') };
+    // What is behind it in its own unit is no other unit.
+    if (core.exclusive && core.unit.leg !== leg) return { verdict: core.wait('drain') };
     if (core.tx && !core.tx.begun[side]) this.#begin(leg);
     this.#parking.unpark();
     return { verdict: undefined, leg, route };

@@ -88,6 +88,22 @@ export function parseWith(buffer: Buffer, start: number, length: number, { textS
   return message('P', buffer.subarray(start + 5, textStart), text, buffer.subarray(textEnd, start + length));
 }
 
+/** A Parse for the same types, of this name and text. */
+export function parseAs(buffer: Buffer, { textEnd }: ParseParts, name: string, text: Buffer): Buffer {
+  return message('P', cstring(name), text, buffer.subarray(textEnd));
+}
+
+/** The Bind message at `start` for another statement. */
+export function bindTo(buffer: Buffer, start: number, length: number, statement: string): Buffer {
+  const end = start + length;
+  const portalEnd = afterName(buffer, start + 5, end);
+  return message('B', buffer.subarray(start + 5, portalEnd), cstring(statement), buffer.subarray(afterName(buffer, portalEnd, end), end));
+}
+
+export function describeStatement(name: string): Buffer {
+  return message('D', Buffer.from('S'), cstring(name));
+}
+
 /** The Query message at `start` with more text behind its own. */
 export function extendQuery(buffer: Buffer, start: number, length: number, suffix: Buffer): Buffer {
   const longer = Buffer.allocUnsafe(length + suffix.length);

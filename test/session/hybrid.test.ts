@@ -76,9 +76,9 @@ interface Outcome {
   readonly error?: string;
 }
 
-async function run(on: pg.Client, text: string, values?: unknown[]): Promise<Outcome> {
+async function run(on: pg.Client, text: string, values?: unknown[], name?: string): Promise<Outcome> {
   try {
-    const result = await on.query<unknown[]>({ text, rowMode: 'array', ...(values ? { values } : {}) });
+    const result = await on.query<unknown[]>({ text, rowMode: 'array', ...(values ? { values, queryMode: 'extended' } : {}), ...(name === undefined ? {} : { name }) });
     const lines = result.rows.map((row) => JSON.stringify(row));
     return { rows: /order by/i.test(text) ? lines : lines.sort(), fields: result.fields.map((field) => field.name), tag: `${result.command} ${result.rowCount}` };
   } catch (error) {
@@ -87,8 +87,8 @@ async function run(on: pg.Client, text: string, values?: unknown[]): Promise<Out
   }
 }
 
-async function expectSame(text: string, values?: unknown[]): Promise<void> {
-  const [seen, expected] = [await run(client, text, values), await run(truth, text, values)];
+async function expectSame(text: string, values?: unknown[], name?: string): Promise<void> {
+  const [seen, expected] = [await run(client, text, values, name), await run(truth, text, values, name)];
   expect(seen, text).toEqual(expected);
 }
 
@@ -145,6 +145,19 @@ const statements: readonly string[] = [
   'INSERT INTO customers (id, name) SELECT 500 + count(*), max(note) FROM orders',
 ];
 
+const withParameters: readonly (readonly [string, unknown[]])[] = [
+  ['SELECT c.name, o.total FROM customers c JOIN orders o ON o.customer_id = c.id WHERE o.total > $1 AND c.id = $2', ['50', 3]],
+  ['SELECT c.name, $1::text FROM customers c JOIN orders o ON o.customer_id = c.id WHERE o.note = $2 OR c.id = ANY($3)', ['x', '', [1, 2, 3]]],
+  ['SELECT c.id FROM customers c JOIN orders o ON o.customer_id = c.id WHERE c.id = $1 AND o.id > $1', [4]],
+  ['SELECT c.id, $1::int8 FROM customers c JOIN orders o USING (id) WHERE c.id = $1', ['99999999999']],
+  ['SELECT c.id FROM customers c JOIN orders o USING (id) WHERE c.shade = $1 AND c.born BETWEEN $2 AND $3::date ORDER BY 1', ['red', '2020-01-01', '2020-01-20']],
+  ['SELECT c.id FROM customers c JOIN orders o USING (id) WHERE c.name = $1 OR c.name IS NOT DISTINCT FROM $2', [null, null]],
+  ['SELECT c.id FROM customers c JOIN orders o USING (id) WHERE c.shade = $1', ['no colour']],
+  ['INSERT INTO items SELECT o.id, $1, c.name, 1 FROM orders o JOIN customers c ON c.id = o.customer_id WHERE o.id < $2 RETURNING order_id, line', [60, 9]],
+  ['UPDATE orders SET note = c.name || $1 FROM customers c WHERE c.id = orders.customer_id AND c.id = $2 RETURNING orders.id', ['!', 6]],
+  ['SELECT o.id, c.name FROM orders o, customers c, items i WHERE o.id = c.id AND i.order_id = o.id LIMIT $1', [0]],
+];
+
 const mixes: Readonly<Record<string, States>> = {
   'one local, two not migrated': { customers: onLocal, orders: plain, items: plain },
   'two local, one not migrated': { customers: onLocal, orders: plain, items: onLocal },
@@ -155,13 +168,24 @@ const mixes: Readonly<Record<string, States>> = {
 describe.each(Object.entries(mixes))('%s', (_, states) => {
   beforeEach(() => setUp(states));
 
-  it('statements, one after the other', async () => {
-    for (const text of statements) await expectSame(text);
+  it.each([['simple', undefined], ['extended', []]] as const)('statements, one after the other: %s', async (_kind, values) => {
+    for (const text of statements) await expectSame(text, values && [...values]);
+    await expectTablesSame();
+  });
+
+  it('statements with parameters, prepared or not', async () => {
+    for (const [text, values] of withParameters) await expectSame(text, values);
+    for (const [index, [text, values]] of withParameters.entries()) await expectSame(text, values, `named ${index}`);
+    for (const [index, [text, values]] of withParameters.entries()) await expectSame(text, values, `named ${index}`);
+    await expectTablesSame();
+  });
+
+  async function expectTablesSame(): Promise<void> {
     for (const table of tables) {
       const { reads, writes } = states[table];
       const seen = await onServer(writes === 'source' ? source : local, `SELECT t::text FROM ${table} t ORDER BY 1`);
       expect(seen.rows, table).toEqual((await truth.query(`SELECT t::text FROM ${table} t ORDER BY 1`)).rows);
       expect(reads).toBeDefined();
     }
-  });
+  }
 });

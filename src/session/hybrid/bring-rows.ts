@@ -8,6 +8,7 @@ import type { QueryUses, RelationUse } from '../../../grammar/sql/relation-uses.
 import type { RelationRef } from '../../../grammar/sql/statement-facts.ts';
 import type { InternalReply } from '../../execute/segment.ts';
 import type { HybridWay } from '../../route/route.ts';
+import { parameterSql } from '../../wire/bind-parameters.ts';
 import { canceledByUser } from '../client-error.ts';
 import type { Leg } from '../leg.ts';
 import type { SessionCore } from '../session-core.ts';
@@ -66,10 +67,10 @@ class Bringing {
   async run(): Promise<HybridReady> {
     const { ways } = this.#work.route;
     this.#checkText();
-    const plans = await Promise.all(ways.map((way) => this.#planned(way)));
-    if (plans.length > 1 || plans.some(({ fetches }) => fetches.some(({ uses }) => uses.some(({ links }) => links.length > 0)))) await Promise.all(plans.map((plan) => this.#estimate(plan)));
+    const plans = await Promise.all((this.#work.isShape ? ways.slice(0, 1) : ways).map((way) => this.#planned(way)));
+    if (!this.#work.isShape && (plans.length > 1 || plans.some(({ fetches }) => fetches.some(({ uses }) => uses.some(({ links }) => links.length > 0))))) await Promise.all(plans.map((plan) => this.#estimate(plan)));
     const plan = this.#cheapest(plans);
-    await this.#onlyLinked(plan);
+    if (!this.#work.isShape) await this.#onlyLinked(plan);
     return this.#brought(plan);
   }
 
@@ -102,9 +103,15 @@ class Bringing {
     const relations = await this.#describe(from, names);
     const money = [...relations.values()].map((relation) => ({ relation, column: unmovable(relation) })).find(({ column }) => column !== undefined);
     if (money) throw refusal('Values of type money cannot be brought to the other side', `Column ${money.column?.name ?? ''} of ${money.relation.key}: their text depends on lc_monetary.`, 'Split the statement in two.');
-    const fetches = planFetches(this.#query, ({ relation }) => relations.get(this.#placed(relation)?.key ?? ''), this.#work.parameter);
+    const fetches = planFetches(this.#query, ({ relation }) => relations.get(this.#placed(relation)?.key ?? ''), this.#parameter);
     return { way, fetches, rows: undefined };
   }
+
+  /** One without a type has that of the place where it first stands, which is known only where it stands but once. */
+  readonly #parameter = (number: number): string | undefined => {
+    const bound = this.#work.parameters[number - 1];
+    return bound && (bound.typeOid !== undefined || this.#query.parameters.get(number) === 1) ? parameterSql(bound) : undefined;
+  };
 
   async #describe(side: Side, names: ReadonlyMap<string, TableName>): Promise<ReadonlyMap<string, MovedRelation>> {
     const found = [...names];
@@ -170,7 +177,7 @@ class Bringing {
     const relation = (await this.#describe(side, new Map([[placed.key, placed[side]]]))).get(placed.key);
     const column = relation?.columns.find((candidate) => candidate.name === name);
     if (!relation || !column) return undefined;
-    const conditions = conditionsOf(partner, this.#query, relation, this.#work.parameter);
+    const conditions = conditionsOf(partner, this.#query, relation, this.#parameter);
     // Without a condition of its own it is as large as it is.
     if (conditions.length === 0) return undefined;
     const key = `r.${quoteName(name)}`;
@@ -193,7 +200,7 @@ class Bringing {
     const names = fetches.map(() => this.#nextTable());
     const tables = names.map((name) => `pg_temp.${quoteName(name)}`);
     const make = fetches.map((fetch, index) => createTable(fetch, tables[index] ?? '', tx !== undefined, needsKey));
-    const outcome = await new Promise<Parameters<Parameters<typeof moveRows>[2]>[0]>((settle) => moveRows(core, {
+    const outcome = this.#work.isShape ? { type: 'collected', messages: Buffer.alloc(0) } as const : await new Promise<Parameters<Parameters<typeof moveRows>[2]>[0]>((settle) => moveRows(core, {
       from: this.#leg(otherSide(way.runOn)), to: this.#leg(way.runOn), copyOut: this.#exactly(copyRows(fetches)),
       copyIn: isReadOnly ? undefined : this.#copyIn(fetches, tables, make),
       inlineBytes: canInline ? (isReadOnly ? INLINE_BYTES_READ_ONLY : INLINE_BYTES) : 0, maxBytes: core.services.limits.maxMovedBytes,

@@ -7,11 +7,12 @@
  */
 import type { Side } from '../../../catalog/routing-snapshot.ts';
 import type { Verdict } from '../../wire/framing.ts';
+import type { BoundParameter } from '../../wire/bind-parameters.ts';
+import { closeStatement, sync } from '../../wire/frontend-messages.ts';
 import { canceledByUser, errorFieldsOf } from '../client-error.ts';
 import type { PlaceStatement } from '../place-statement.ts';
 import type { SessionCore } from '../session-core.ts';
 import { bringRows } from './bring-rows.ts';
-import type { ParameterText } from './fetch-plan.ts';
 import { HybridRefusal } from './hybrid-work.ts';
 import type { HybridReady, HybridRoute, HybridWork } from './hybrid-work.ts';
 
@@ -26,7 +27,10 @@ export class HybridStatements {
   readonly #place: PlaceStatement;
   #current: Current | undefined;
   #tables = 0;
+  #statements = 0;
   #leftOver: { readonly runOn: Side; readonly tables: readonly string[] } | undefined;
+  /** Statements of the gateway's own, which hold the rows of what they were made for. */
+  #parsed: { readonly on: Side; readonly name: string }[] = [];
 
   constructor(core: SessionCore, place: PlaceStatement) {
     this.#core = core;
@@ -34,7 +38,7 @@ export class HybridStatements {
   }
 
   /** `text` is a view of the client's. A verdict: return it, and come again with the same message. */
-  prepare(route: HybridRoute, text: Buffer, simple: boolean, parameter: ParameterText = () => undefined): HybridReady | Verdict {
+  prepare(route: HybridRoute, text: Buffer, simple: boolean, parameters: readonly BoundParameter[] = [], isShape = false): HybridReady | Verdict {
     const core = this.#core;
     const signature = JSON.stringify(route.ways.map(({ runOn, moved }) => [runOn, [...moved].sort()]));
     const current = this.#current;
@@ -44,7 +48,7 @@ export class HybridStatements {
     if (current) this.#discard(current);
     const stop = core.leaveLeg(simple) ?? this.#legsReady(route, simple);
     if (stop !== undefined) return stop;
-    const work: HybridWork = { route, text: Buffer.from(text), snapshot: core.decidedUnder ?? core.services.view().snapshot, parameter, canceled: false };
+    const work: HybridWork = { route, text: Buffer.from(text), snapshot: core.decidedUnder ?? core.services.view().snapshot, parameters, isShape, canceled: false };
     this.#start({ work, signature, outcome: undefined });
     return core.wait('rows');
   }
@@ -63,9 +67,30 @@ export class HybridStatements {
   /** Every answer is complete. */
   settled(): void {
     const left = this.#leftOver;
-    if (!left) return;
-    this.#leftOver = undefined;
-    this.#drop(left.runOn, left.tables);
+    if (left) {
+      this.#leftOver = undefined;
+      this.#drop(left.runOn, left.tables);
+    }
+    // A portal of theirs may live as long as the block.
+    if (this.#parsed.length > 0 && !this.#core.tx) this.#closeParsed();
+  }
+
+  /** A name for the statement on that side; it is closed again by itself. */
+  parsedOn(side: Side): string {
+    this.#statements += 1;
+    const name = `causeway_hybrid_${this.#statements}`;
+    this.#parsed.push({ on: side, name });
+    return name;
+  }
+
+  #closeParsed(): void {
+    const core = this.#core;
+    for (const side of ['source', 'local'] as const) {
+      const names = this.#parsed.filter(({ on }) => on === side).map(({ name }) => name);
+      const leg = core.leg(side);
+      if (names.length > 0 && leg && !leg.closed) leg.askRaw(Buffer.concat([...names.map(closeStatement), sync]), core.now());
+    }
+    this.#parsed = [];
   }
 
   /** The message that was waited for is over. */

@@ -6,7 +6,7 @@ import type { HybridWay, Route } from '../../route/route.ts';
 import { readErrorFields } from '../../wire/error-fields.ts';
 import type { ErrorFields } from '../../wire/error-fields.ts';
 import { errorFieldsOf } from '../client-error.ts';
-import type { ParameterText } from './fetch-plan.ts';
+import type { BoundParameter } from '../../wire/bind-parameters.ts';
 
 export type HybridRoute = Extract<Route, { type: 'hybrid' }>;
 
@@ -32,7 +32,9 @@ export interface HybridWork {
   /** A copy of the client's. */
   readonly text: Buffer;
   readonly snapshot: RoutingSnapshot;
-  readonly parameter: ParameterText;
+  readonly parameters: readonly BoundParameter[];
+  /** Only what the statement looks like is asked for: no rows. */
+  readonly isShape: boolean;
   canceled: boolean;
 }
 

@@ -1,0 +1,60 @@
+/**
+ * Hybrid statements in the extended protocol. A Parse is answered by the gateway; a server gets the statement with each Bind, under a name of
+ * the gateway's own, as it stands with the rows that it needs then. What a Describe asks for is found out with no rows.
+ */
+import { readBind } from '../../wire/bind-parameters.ts';
+import { CUT } from '../../wire/framing.ts';
+import type { Verdict } from '../../wire/framing.ts';
+import { bindTo, describeStatement, parseAs, readParse } from '../../wire/frontend-messages.ts';
+import type { Leg } from '../leg.ts';
+import type { PlaceStatement } from '../place-statement.ts';
+import type { PreparedStatement } from '../prepared-statements.ts';
+import type { SessionCore } from '../session-core.ts';
+import type { HybridStatements } from './hybrid-statement.ts';
+import type { HybridRoute } from './hybrid-work.ts';
+
+export class HybridExtended {
+  readonly #core: SessionCore;
+  readonly #flows: { readonly place: PlaceStatement; readonly hybrid: HybridStatements };
+
+  constructor(core: SessionCore, flows: { readonly place: PlaceStatement; readonly hybrid: HybridStatements }) {
+    this.#core = core;
+    this.#flows = flows;
+  }
+
+  /** `bound` is called with the leg once the Bind can no longer be refused here. */
+  bind(route: HybridRoute, statement: PreparedStatement, buffer: Buffer, start: number, length: number, bound: (leg: Leg) => void): Verdict {
+    const message = buffer.subarray(start, start + length);
+    return this.#run(route, statement, message, false, (leg, name) => {
+      bound(leg);
+      return bindTo(message, 0, length, name);
+    });
+  }
+
+  describe(route: HybridRoute, statement: PreparedStatement): Verdict {
+    return this.#run(route, statement, undefined, true, (_, name) => describeStatement(name));
+  }
+
+  #run(route: HybridRoute, statement: PreparedStatement, bind: Buffer | undefined, isShape: boolean, message: (leg: Leg, name: string) => Buffer): Verdict {
+    const core = this.#core;
+    const { hybrid, place } = this.#flows;
+    const { origin, traits } = statement;
+    const parts = origin.type === 'parse' ? readParse(origin.message, 0, origin.message.length) : undefined;
+    // A statement of SQL's own PREPARE is not made here.
+    if (origin.type !== 'parse' || !parts) return place.place(route, false, !isShape).verdict ?? CUT;
+    const parameters = bind && readBind(bind, origin.message, parts.textEnd + 1);
+    const ready = hybrid.prepare(route, origin.message.subarray(parts.textStart, parts.textEnd), false, parameters, isShape);
+    if (typeof ready === 'number') return ready;
+    const placement = place.place(ready.way.route, false, !isShape);
+    if (placement.verdict !== undefined) return placement.verdict;
+    const { leg } = placement;
+    const segment = core.unitSegment(leg);
+    if (!isShape) core.account(placement.route, leg, segment, traits.hasCopyFrom);
+    const name = hybrid.parsedOn(leg.side);
+    segment.injectParse();
+    core.sendRenamed(leg, segment, ready.text, parseAs(origin.message, parts, name, ready.text.bytes));
+    core.send(leg, message(leg, name));
+    hybrid.sent(ready);
+    return CUT;
+  }
+}

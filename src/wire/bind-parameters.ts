@@ -1,0 +1,65 @@
+/** The parameters of a Bind as SQL: https://www.postgresql.org/docs/current/protocol-message-formats.html (Bind, Parse). */
+import { quoteLiteral } from '../../grammar/names.ts';
+import { afterName } from './frontend-messages.ts';
+
+/** Types that both sides have under one number, by it. */
+const types: Readonly<Record<number, string>> = {
+  16: 'bool', 20: 'int8', 21: 'int2', 23: 'int4', 25: 'text', 700: 'float4', 701: 'float8', 1042: 'bpchar', 1043: 'varchar', 1082: 'date', 1083: 'time',
+  1114: 'timestamp', 1184: 'timestamptz', 1186: 'interval', 1700: 'numeric', 2950: 'uuid',
+};
+
+export interface BoundParameter {
+  /** Undefined: the server finds out from where the parameter stands. */
+  readonly typeOid: number | undefined;
+  readonly isBinary: boolean;
+  /** A view of the message; undefined for NULL. */
+  readonly value: Buffer | undefined;
+}
+
+/** `parse` is the Parse message of the statement, `typesAt` where its types begin. Undefined for a message that is not well formed. */
+export function readBind(bind: Buffer, parse: Buffer, typesAt: number): readonly BoundParameter[] | undefined {
+  try {
+    let at = afterName(bind, afterName(bind, 5, bind.length), bind.length);
+    const formats = Array.from({ length: bind.readUInt16BE(at) }, (_, index) => bind.readUInt16BE(at + 2 + 2 * index));
+    at += 2 + 2 * formats.length;
+    const count = bind.readUInt16BE(at);
+    at += 2;
+    const known = parse.readUInt16BE(typesAt);
+    const parameters: BoundParameter[] = [];
+    for (let index = 0; index < count; index += 1) {
+      const length = bind.readInt32BE(at);
+      at += 4;
+      if (length > bind.length - at) return undefined;
+      const oid = index < known ? parse.readUInt32BE(typesAt + 2 + 4 * index) : 0;
+      const format = formats.length === 0 ? 0 : formats.length === 1 ? formats[0] : formats[index];
+      parameters.push({ typeOid: oid === 0 ? undefined : oid, isBinary: format === 1, value: length < 0 ? undefined : bind.subarray(at, at + length) });
+      at += Math.max(length, 0);
+    }
+    return parameters;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Undefined where the value cannot be written so that it is surely the same. */
+export function parameterSql({ typeOid, isBinary, value }: BoundParameter): string | undefined {
+  const type = typeOid === undefined ? undefined : types[typeOid];
+  if (typeOid !== undefined && type === undefined) return undefined;
+  if (value === undefined) return type === undefined ? 'NULL' : `NULL::pg_catalog.${type}`;
+  const text = isBinary ? binaryText(typeOid, value) : value.toString('utf8');
+  if (text === undefined || text.includes('\0') || text.includes('\ufffd')) return undefined;
+  // What has no type takes that of its neighbour, as the parameter does.
+  return type === undefined ? quoteLiteral(text) : `${quoteLiteral(text)}::pg_catalog.${type}`;
+}
+
+function binaryText(typeOid: number | undefined, value: Buffer): string | undefined {
+  switch (typeOid) {
+    case 16: return value.length === 1 ? (value[0] === 0 ? 'false' : 'true') : undefined;
+    case 20: return value.length === 8 ? value.readBigInt64BE().toString() : undefined;
+    case 21: return value.length === 2 ? value.readInt16BE().toString() : undefined;
+    case 23: return value.length === 4 ? value.readInt32BE().toString() : undefined;
+    case 25: case 1042: case 1043: return value.toString('utf8');
+    case 2950: return value.length === 16 ? value.toString('hex') : undefined;
+    default: return undefined;
+  }
+}
