@@ -4,7 +4,7 @@
  * by AND, OR and NOT, none of which can change anything or depend on where it runs.
  */
 import { quoteLiteral } from '../names.ts';
-import { constantText, listOf, nameParts, nodeOf, stringNode, treeOf, unwrap } from './tree.ts';
+import { constantText, listOf, nameParts, nodeOf, stringConstant, stringNode, treeOf, unwrap } from './tree.ts';
 import type { Tree } from './tree.ts';
 
 export interface ColumnName {
@@ -107,7 +107,8 @@ class Reading {
       case 'AEXPR_DISTINCT': case 'AEXPR_NOT_DISTINCT':
         return this.#operand(node['lexpr']) && this.#put(node['kind'] === 'AEXPR_DISTINCT' ? ' IS DISTINCT FROM ' : ' IS NOT DISTINCT FROM ') && this.#operand(node['rexpr']);
       case 'AEXPR_LIKE':
-        return this.#operand(node['lexpr']) && this.#put(operator === '~~' ? ' LIKE ' : ' NOT LIKE ') && this.#operand(node['rexpr']);
+        // A pattern that ends in the escape character is an error, which the statement might not meet.
+        return stringConstant(node['rexpr'])?.includes('\\') === false && this.#operand(node['lexpr']) && this.#put(operator === '~~' ? ' LIKE ' : ' NOT LIKE ') && this.#operand(node['rexpr']);
       default: return false;
     }
   }

@@ -61,6 +61,10 @@ export interface GatewayLimits {
   readonly readAheadBytes: number;
   /** Rows that are brought from one side to the other for one statement, in bytes. */
   readonly maxMovedBytes: number;
+  /** Of those, so many are written into the statement; more go into a temporary table, which costs some milliseconds and rows in the catalog. */
+  readonly maxInlineBytes: number;
+  /** From so many rows on that would be brought it is asked first which keys they need to have. */
+  readonly linkFromRows: number;
   /** Longest wait of a COMMIT until local shows it, and of a read until local has caught up. */
   readonly visibilityWaitMs: number;
   /** Longest wait for a barrier. */
@@ -75,6 +79,8 @@ export const defaultLimits: GatewayLimits = {
   maxStatementBytes: 64 << 20,
   readAheadBytes: 256 << 10,
   maxMovedBytes: 1 << 30,
+  maxInlineBytes: 256 << 10,
+  linkFromRows: 2_000,
   visibilityWaitMs: 10_000,
   parkLimitMs: 60_000,
 };

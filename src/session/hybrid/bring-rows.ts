@@ -20,12 +20,9 @@ import type { HybridReady, HybridWork } from './hybrid-work.ts';
 import { inlineRows } from './inline-rows.ts';
 import { moveRows } from './moved-rows.ts';
 
-/** Rows of more bytes go into a table; one costs some milliseconds and rows in the catalog. */
-const INLINE_BYTES = 256 * 1024;
-/** Where a table cannot be had. */
+/** Bytes in a statement where there can be no table. */
 const INLINE_BYTES_READ_ONLY = 8 * 1024 * 1024;
-/** From so many rows on it is worth asking which keys they need to have; so many keys are sent at most. */
-const LINK_FROM_ROWS = 2_000;
+/** So many keys are sent at most. */
 const MAX_KEYS = 10_000;
 
 /** Values that any settings of the reading side read as they were. */
@@ -152,7 +149,7 @@ class Bringing {
   async #onlyLinked(plan: Plan): Promise<void> {
     const fetches: Fetch[] = [];
     for (const [index, fetch] of plan.fetches.entries()) {
-      const condition = (plan.rows?.[index] ?? 0) > LINK_FROM_ROWS && fetch.uses.length === 1 ? await this.#linkCondition(plan.way, fetch, plan.rows?.[index] ?? 0) : undefined;
+      const condition = (plan.rows?.[index] ?? 0) > this.#core.services.limits.linkFromRows && fetch.uses.length === 1 ? await this.#linkCondition(plan.way, fetch, plan.rows?.[index] ?? 0) : undefined;
       fetches.push(condition === undefined ? fetch : { ...fetch, conditions: [...fetch.conditions, condition] });
     }
     plan.fetches = fetches;
@@ -203,7 +200,7 @@ class Bringing {
     const outcome = this.#work.isShape ? { type: 'collected', messages: Buffer.alloc(0) } as const : await new Promise<Parameters<Parameters<typeof moveRows>[2]>[0]>((settle) => moveRows(core, {
       from: this.#leg(otherSide(way.runOn)), to: this.#leg(way.runOn), copyOut: this.#exactly(copyRows(fetches)),
       copyIn: isReadOnly ? undefined : this.#copyIn(fetches, tables, make),
-      inlineBytes: canInline ? (isReadOnly ? INLINE_BYTES_READ_ONLY : INLINE_BYTES) : 0, maxBytes: core.services.limits.maxMovedBytes,
+      inlineBytes: canInline ? (isReadOnly ? INLINE_BYTES_READ_ONLY : core.services.limits.maxInlineBytes) : 0, maxBytes: core.services.limits.maxMovedBytes,
     }, settle));
     switch (outcome.type) {
       case 'failed': throw serverRefusal(outcome.error);
