@@ -34,6 +34,8 @@ export interface LegOwner {
   segmentEnded(leg: Leg, segment: Segment, ending: Buffer): Verdict;
   copyInStarted(leg: Leg, segment: Segment): void;
   parameterChanged(leg: Leg, name: string, value: string): void;
+  /** A query of the gateway's own has been sent: the server forgets the unnamed statement. */
+  unnamedGone(leg: Leg): void;
   /** A notification, in between the answers. */
   notified(leg: Leg): void;
   /** `fatalSeen`: the server has said why. */
@@ -117,6 +119,11 @@ export class Leg implements FrameHandler, InputReader {
     const segment = new Segment(nowMs, callback);
     segment.closed = true;
     this.expect(segment);
+    this.#query(sql);
+  }
+
+  #query(sql: string): void {
+    this.#owner.unnamedGone(this);
     this.write(query(sql));
   }
 
@@ -127,7 +134,7 @@ export class Leg implements FrameHandler, InputReader {
     segment.copyOut = copyOut;
     segment.copyIn = copyIn;
     this.expect(segment);
-    this.write(query(sql));
+    this.#query(sql);
   }
 
   /** Calls once when what was written has left. */

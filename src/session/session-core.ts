@@ -118,6 +118,11 @@ export abstract class SessionCore {
     if (leg === this.home) this.notifiedBySource = true;
   }
 
+  unnamedGone(leg: Leg): void {
+    const unnamed = this.statements.get('');
+    if (unnamed) unnamed.on[leg.side] = false;
+  }
+
   now(): number {
     return this.services.runtime.clock.monotonicMs();
   }

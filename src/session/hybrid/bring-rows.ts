@@ -20,8 +20,8 @@ import type { HybridReady, HybridWork } from './hybrid-work.ts';
 import { inlineRows } from './inline-rows.ts';
 import { moveRows } from './moved-rows.ts';
 
-/** Bytes in a statement where there can be no table. */
-const INLINE_BYTES_READ_ONLY = 8 * 1024 * 1024;
+/** Bytes in a statement where there can, or should, be no table. */
+const INLINE_BYTES_WITHOUT_TABLE = 8 * 1024 * 1024;
 /** So many keys are sent at most. */
 const MAX_KEYS = 10_000;
 
@@ -200,7 +200,7 @@ class Bringing {
     const outcome = this.#work.isShape ? { type: 'collected', messages: Buffer.alloc(0) } as const : await new Promise<Parameters<Parameters<typeof moveRows>[2]>[0]>((settle) => moveRows(core, {
       from: this.#leg(otherSide(way.runOn)), to: this.#leg(way.runOn), copyOut: this.#exactly(copyRows(fetches)),
       copyIn: isReadOnly ? undefined : this.#copyIn(fetches, tables, make),
-      inlineBytes: canInline ? (isReadOnly ? INLINE_BYTES_READ_ONLY : core.services.limits.maxInlineBytes) : 0, maxBytes: core.services.limits.maxMovedBytes,
+      inlineBytes: canInline ? (isReadOnly || this.#avoidsTable(way.runOn) ? INLINE_BYTES_WITHOUT_TABLE : core.services.limits.maxInlineBytes) : 0, maxBytes: core.services.limits.maxMovedBytes,
     }, settle));
     switch (outcome.type) {
       case 'failed': throw serverRefusal(outcome.error);
@@ -218,6 +218,14 @@ class Bringing {
     return this.#ready(way, fetches, names, undefined, tx ? [] : tables);
   }
 
+  /** A block that may come to write on both sides needs one side that can be prepared, which one with temporary tables cannot. */
+  #avoidsTable(side: Side): boolean {
+    const { tx, temporaryTables } = this.#core;
+    if (!tx || tx.temporaryOn[side]) return false;
+    const other = otherSide(side);
+    return tx.temporaryOn[other] || [...temporaryTables.values()].includes(other) || this.#work.snapshot.twoPhase?.sides.includes(other) === false;
+  }
+
   #exactly(copy: string): string {
     return this.#core.tx ? `SAVEPOINT causeway_rows; ${exactText}${copy}; ROLLBACK TO SAVEPOINT causeway_rows; RELEASE SAVEPOINT causeway_rows` : `${exactText}${copy}`;
   }
@@ -232,7 +240,7 @@ class Bringing {
   #tooLarge(isReadOnly: boolean): HybridRefusal {
     const { maxMovedBytes } = this.#core.services.limits;
     return isReadOnly
-      ? refusal('Too many rows of the other side for a read-only transaction', `It can have no table for them; more than ${INLINE_BYTES_READ_ONLY} bytes do not fit into a statement.`, 'Use a READ WRITE transaction, narrow the conditions on the tables of the other side, or split the statement in two.')
+      ? refusal('Too many rows of the other side for a read-only transaction', `It can have no table for them; more than ${INLINE_BYTES_WITHOUT_TABLE} bytes do not fit into a statement.`, 'Use a READ WRITE transaction, narrow the conditions on the tables of the other side, or split the statement in two.')
       : refusal('Too many rows would have to be brought to the other side', `The limit is ${maxMovedBytes} bytes.`, 'Narrow the conditions on the tables of the other side, split the statement in two, or raise maxMovedBytes.');
   }
 

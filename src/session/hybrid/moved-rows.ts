@@ -2,7 +2,7 @@
  * Brings rows from one leg to the other. Up to a limit they are collected, to be written into the statement; beyond it they go into a temporary
  * table: the CopyData messages of one server are what the other takes, so they pass as they come, and the slower side sets the pace.
  *
- * States: collecting → (over the limit: waiting for the table → passing) → done; dropping, once one side has failed.
+ * States: collecting → (over the limit: waiting for the table → passing) → done, when both sides have ended.
  */
 import type { InternalReply } from '../../execute/segment.ts';
 import { copyDone, copyFail } from '../../wire/frontend-messages.ts';
@@ -36,7 +36,7 @@ class Move {
   readonly #core: SessionCore;
   readonly #request: MoveRequest;
   readonly #done: (outcome: MoveOutcome) => void;
-  #state: 'collecting' | 'waiting' | 'passing' | 'dropping' = 'collecting';
+  #state: 'collecting' | 'waiting' | 'passing' = 'collecting';
   #collected: Buffer[] = [];
   #bytes = 0;
   #tooLarge = false;
@@ -57,19 +57,13 @@ class Move {
     from.askCopy(copyOut, this.#core.now(), { copyOut: (messages) => this.#received(messages) }, (reply) => this.#fromEnded(reply));
   }
 
-  /** `messages` are a view that is written over once this returns. */
+  /** `messages` are a view that is written over once this returns. It may end within a message, so what has begun to pass passes to the end. */
   #received(messages: Buffer): void {
     this.#bytes += messages.length;
-    if (this.#state !== 'dropping' && this.#bytes > this.#request.maxBytes) this.#giveUp();
-    switch (this.#state) {
-      case 'dropping':
-        return;
-      case 'passing':
-        return this.#pass(Buffer.from(messages));
-      default:
-        this.#collected.push(Buffer.from(messages));
-    }
-    if (this.#state === 'collecting' && this.#bytes > this.#request.inlineBytes) this.#openTable();
+    if (!this.#tooLarge && this.#bytes > this.#request.maxBytes) this.#giveUp();
+    if (this.#state === 'passing') this.#pass(Buffer.from(messages));
+    else if (!this.#tooLarge && this.#toEnds !== true) this.#collected.push(Buffer.from(messages));
+    if (this.#state === 'collecting' && !this.#tooLarge && this.#bytes > this.#request.inlineBytes) this.#openTable();
   }
 
   #openTable(): void {
@@ -103,13 +97,6 @@ class Move {
 
   #giveUp(): void {
     this.#tooLarge = true;
-    if (this.#state === 'passing') this.#request.to.write(copyFail('too many rows'));
-    this.#drop();
-  }
-
-  /** What still comes is of no use. */
-  #drop(): void {
-    this.#state = 'dropping';
     this.#collected = [];
     if (!this.#fromEnds) this.#request.from.cancel();
   }
@@ -117,15 +104,16 @@ class Move {
   #fromEnded({ error }: InternalReply): void {
     this.#fromEnds = true;
     this.#failure ??= error;
-    if (this.#state === 'passing') this.#request.to.write(error ? copyFail('the other side failed') : copyDone);
+    if (this.#state === 'passing' && this.#toEnds === false) this.#request.to.write(error || this.#tooLarge ? copyFail('the rows are not complete') : copyDone);
     this.#finish();
   }
 
+  /** Before its time when it has failed: it drops what it still gets. */
   #toEnded({ error }: InternalReply): void {
     this.#toEnds = true;
     this.#failure ??= error;
     if (!this.#fromEnds) {
-      this.#drop();
+      this.#request.from.cancel();
       this.#request.from.release();
     }
     this.#finish();
