@@ -107,6 +107,7 @@ const limits = section({
   max_connections: positive.default(1000),
   statement_bytes: positive.min(1024).default(64 * 1024 * 1024),
   prepared_bytes_per_session: positive.min(1024).default(8 * 1024 * 1024),
+  moved_bytes: positive.min(1024).default(1024 * 1024 * 1024),
   spool_bytes: positive.min(1024 * 1024).default(10 * 1024 * 1024 * 1024),
 });
 

@@ -56,7 +56,7 @@ export async function startWorker(runtime: Runtime, metrics: PrometheusMetrics, 
       facts, name: workerId,
       // The same for every worker, and nobody else's to know: it comes from what only this installation has.
       secret: createHash('sha256').update(paths.controlSocket).update(JSON.stringify(settings.users)).digest(),
-      limits: { maxConnections: settings.limits.maxConnections, startupTimeoutMs: settings.timeouts.startupMs, legConnectTimeoutMs: settings.timeouts.connectMs, maxStatementBytes: settings.limits.preparedBytesPerSession, parkLimitMs: settings.timeouts.parkLimitMs },
+      limits: { maxConnections: settings.limits.maxConnections, startupTimeoutMs: settings.timeouts.startupMs, legConnectTimeoutMs: settings.timeouts.connectMs, maxStatementBytes: settings.limits.preparedBytesPerSession, maxMovedBytes: settings.limits.movedBytes, parkLimitMs: settings.timeouts.parkLimitMs },
       onUnknownCancel: (pid, key) => control.forwardCancel(pid, key.toString('hex')),
       ...(settings.tls === undefined ? {} : { tls: settings.tls }),
     }));

@@ -253,7 +253,7 @@ describe('many rows', () => {
 
   it('more than the limit are refused, in a block and out of it, and the session goes on', async () => {
     const narrow = await connect(small);
-    await expect(narrow.query('SELECT count(*) FROM big JOIN wide ON wide.k = big.k')).rejects.toMatchObject({ code: '0A000', hint: expect.stringContaining('maxMovedBytes') as string });
+    await expect(narrow.query('SELECT count(*) FROM big JOIN wide ON wide.k = big.k')).rejects.toMatchObject({ code: '0A000', hint: expect.stringContaining('moved_bytes') as string });
     expect((await narrow.query(join)).rows).toEqual([{ n: 8, sum: 36 }]);
     await narrow.query('BEGIN');
     await expect(narrow.query('SELECT count(*) FROM big JOIN wide ON wide.k = big.k')).rejects.toMatchObject({ code: '0A000' });

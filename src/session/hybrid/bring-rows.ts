@@ -113,7 +113,7 @@ class Bringing {
   async #describe(side: Side, names: ReadonlyMap<string, TableName>): Promise<ReadonlyMap<string, MovedRelation>> {
     const found = [...names];
     if (found.length === 0) return new Map();
-    const columns = readColumns((await this.#ask(side, columnsQuery(found.map(([, name]) => name)))).rows, found.length);
+    const columns = readColumns((await this.#ask(side, columnsQuery(found.map(([, name]) => name), this.#query.groups))).rows, found.length);
     const relations = new Map<string, MovedRelation>();
     for (const [index, [key, name]] of found.entries()) {
       const own = columns[index] ?? [];
@@ -197,11 +197,12 @@ class Bringing {
     const names = fetches.map(() => this.#nextTable());
     const tables = names.map((name) => `pg_temp.${quoteName(name)}`);
     const make = fetches.map((fetch, index) => createTable(fetch, tables[index] ?? '', tx !== undefined, needsKey));
-    const outcome = this.#work.isShape ? { type: 'collected', messages: Buffer.alloc(0) } as const : await new Promise<Parameters<Parameters<typeof moveRows>[2]>[0]>((settle) => moveRows(core, {
+    const outcome = this.#work.isShape ? { type: 'collected', messages: Buffer.alloc(0), bytes: 0 } as const : await new Promise<Parameters<Parameters<typeof moveRows>[2]>[0]>((settle) => moveRows(core, {
       from: this.#leg(otherSide(way.runOn)), to: this.#leg(way.runOn), copyOut: this.#exactly(copyRows(fetches)),
       copyIn: isReadOnly ? undefined : this.#copyIn(fetches, tables, make),
       inlineBytes: canInline ? (isReadOnly || this.#avoidsTable(way.runOn) ? INLINE_BYTES_WITHOUT_TABLE : core.services.limits.maxInlineBytes) : 0, maxBytes: core.services.limits.maxMovedBytes,
     }, settle));
+    if ('bytes' in outcome) core.services.runtime.metrics.count('scratchbird_gateway_hybrid_bytes_total', { from: otherSide(way.runOn) }, outcome.bytes);
     switch (outcome.type) {
       case 'failed': throw serverRefusal(outcome.error);
       case 'too_large': throw this.#tooLarge(isReadOnly);
@@ -241,7 +242,7 @@ class Bringing {
     const { maxMovedBytes } = this.#core.services.limits;
     return isReadOnly
       ? refusal('Too many rows of the other side for a read-only transaction', `It can have no table for them; more than ${INLINE_BYTES_WITHOUT_TABLE} bytes do not fit into a statement.`, 'Use a READ WRITE transaction, narrow the conditions on the tables of the other side, or split the statement in two.')
-      : refusal('Too many rows would have to be brought to the other side', `The limit is ${maxMovedBytes} bytes.`, 'Narrow the conditions on the tables of the other side, split the statement in two, or raise maxMovedBytes.');
+      : refusal('Too many rows would have to be brought to the other side', `The limit is ${maxMovedBytes} bytes.`, 'Narrow the conditions on the tables of the other side, split the statement in two, or raise limits.moved_bytes.');
   }
 
   /** A sub-select can stand in the name's place: not behind ONLY or TABLE, nor before `*`. */
@@ -270,7 +271,7 @@ class Bringing {
       return moved ?? onLocal(relation);
     });
     if (!text) throw new Error('a hybrid statement in which nothing is replaced');
-    return { way, text, tables };
+    return { way, text, isInline: inline !== undefined, tables };
   }
 
   #leg(side: Side): Leg {

@@ -6,18 +6,18 @@ import type { Fetch, MovedColumn, MovedRelation } from './fetch-plan.ts';
 
 type Row = readonly (string | null)[];
 
-/** Columns of these relations, in order; none for one that is not there. */
-export function columnsQuery(names: readonly TableName[]): string {
-  const values = names.map((name, index) => `(${index}, ${quoteLiteral(quoteTableName(name))})`).join(', ');
-  return `SELECT r.n::pg_catalog.text, a.attname::pg_catalog.text, pg_catalog.format_type(a.atttypid, a.atttypmod),
-    CASE WHEN a.attcollation <> t.typcollation THEN (SELECT pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(o.collname) FROM pg_catalog.pg_collation o JOIN pg_catalog.pg_namespace n ON n.oid = o.collnamespace WHERE o.oid = a.attcollation) END,
-    (a.attcollation <> 0)::pg_catalog.text,
-    (SELECT k.at - 1 FROM pg_catalog.pg_index i, pg_catalog.unnest(i.indkey::pg_catalog.int2[]) WITH ORDINALITY AS k(attnum, at) WHERE i.indrelid = c.oid AND i.indisprimary AND i.indimmediate AND k.attnum = a.attnum)::pg_catalog.text
-  FROM (VALUES ${values}) AS r(n, name)
-  JOIN pg_catalog.pg_class c ON c.oid = pg_catalog.to_regclass(r.name)
-  JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-  JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
-  ORDER BY r.n, a.attnum`;
+/** Collations of every column that has none of its own: none, the database's, and that of type name. */
+const ordinaryCollations = '0, 100, 950';
+
+/** Columns of these relations, in order; none for one that is not there. `withKeys`: where they stand in the primary key. Kept plain, as it is planned each time. */
+export function columnsQuery(names: readonly TableName[], withKeys: boolean): string {
+  return names.map((name, index) => {
+    const relation = `pg_catalog.to_regclass(${quoteLiteral(quoteTableName(name))})`;
+    const key = withKeys ? `(SELECT k.at - 1 FROM pg_catalog.pg_index i, pg_catalog.unnest(i.indkey::pg_catalog.int2[]) WITH ORDINALITY AS k(attnum, at) WHERE i.indrelid = a.attrelid AND i.indisprimary AND i.indimmediate AND k.attnum = a.attnum)::pg_catalog.text` : 'NULL';
+    return `SELECT '${index}', a.attname::pg_catalog.text, pg_catalog.format_type(a.atttypid, a.atttypmod),
+      CASE WHEN a.attcollation NOT IN (${ordinaryCollations}) THEN (SELECT pg_catalog.format('%s.%I', o.collnamespace::pg_catalog.regnamespace, o.collname) FROM pg_catalog.pg_collation o WHERE o.oid = a.attcollation) END,
+      (a.attcollation <> 0)::pg_catalog.text, ${key} FROM pg_catalog.pg_attribute a WHERE a.attrelid = ${relation} AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum`;
+  }).join('; ');
 }
 
 export function readColumns(rows: readonly Row[], count: number): readonly (readonly MovedColumn[])[] {

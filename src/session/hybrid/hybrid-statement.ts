@@ -54,9 +54,9 @@ export class HybridStatements {
   }
 
   /** The statement has been sent to its leg. */
-  sent({ way, tables }: HybridReady): void {
+  sent({ way, tables, isInline }: HybridReady): void {
     const core = this.#core;
-    core.services.runtime.metrics.count('scratchbird_gateway_hybrid_statements_total', { runs_on: way.runOn, rows: tables.length > 0 || (core.tx?.temporaryOn[way.runOn] ?? false) ? 'table' : 'inline' });
+    core.services.runtime.metrics.count('scratchbird_gateway_hybrid_statements_total', { runs_on: way.runOn, rows: isInline ? 'inline' : 'table' });
     if (way.runOn === 'local') core.sourceSeen = true;
     if (tables.length === 0 || core.tx) return;
     this.#leftOver = { runOn: way.runOn, tables };
@@ -119,8 +119,10 @@ export class HybridStatements {
   #start(current: Current): void {
     this.#current = current;
     const core = this.#core;
+    const startedAtMs = core.now();
     const settle = (outcome: HybridReady | HybridRefusal): void => {
       current.outcome = outcome;
+      core.services.runtime.metrics.observe('scratchbird_gateway_hybrid_seconds', {}, (core.now() - startedAtMs) / 1000);
       if (current === this.#current) core.proceed('rows');
       else this.#discard(current);
     };

@@ -13,6 +13,8 @@ export type HybridRoute = Extract<Route, { type: 'hybrid' }>;
 export interface HybridReady {
   readonly way: HybridWay;
   readonly text: RenamedText;
+  /** The rows stand in the text. */
+  readonly isInline: boolean;
   /** Made for this statement, outside a block: to be dropped after it. */
   readonly tables: readonly string[];
 }

@@ -23,7 +23,7 @@ export interface MoveRequest {
 }
 
 export type MoveOutcome =
-  | { readonly type: 'collected'; readonly messages: Buffer }
+  | { readonly type: 'collected'; readonly messages: Buffer; readonly bytes: number }
   | { readonly type: 'in_table'; readonly bytes: number }
   | { readonly type: 'too_large' }
   | { readonly type: 'failed'; readonly error: Buffer };
@@ -124,6 +124,6 @@ class Move {
     if (this.#tooLarge) this.#done({ type: 'too_large' });
     else if (this.#failure) this.#done({ type: 'failed', error: this.#failure });
     else if (this.#toEnds) this.#done({ type: 'in_table', bytes: this.#bytes });
-    else this.#done({ type: 'collected', messages: Buffer.concat(this.#collected) });
+    else this.#done({ type: 'collected', messages: Buffer.concat(this.#collected), bytes: this.#bytes });
   }
 }
