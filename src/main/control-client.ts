@@ -29,7 +29,11 @@ export interface ControlClientOptions {
   readonly breakDeadlock: (sessionIds: readonly string[]) => void;
   /** The control may be a new process, which knows nothing yet. */
   readonly onConnected: () => void;
+  readonly onDisconnected: () => void;
   readonly onCancel: (pid: number, key: string) => void;
+  readonly onSlotAnswer: (id: number, granted: boolean) => void;
+  /** Called ten times a second while the lease has run out. */
+  readonly onLeaseOver: () => void;
 }
 
 export interface ControlClient extends ControlPort {
@@ -39,6 +43,8 @@ export interface ControlClient extends ControlPort {
   /** Without a link nothing is asked for: what was counted meanwhile goes out later. */
   sendMetrics(delta: () => unknown): void;
   forwardCancel(pid: number, key: string): void;
+  /** Dropped while there is no link. */
+  send(message: WorkerMessage): void;
   /** Called when units end, so that a watch is answered at once. */
   unitsChanged(): void;
 }
@@ -144,6 +150,10 @@ class LinkedControl implements ControlClient {
     this.#link?.send({ type: 'cancel', pid, key });
   }
 
+  send(message: WorkerMessage): void {
+    this.#link?.send(message);
+  }
+
   unitsChanged(): void {
     if (this.#watches.size === 0 || this.#reportDue) return;
     this.#reportDue = true;
@@ -176,6 +186,7 @@ class LinkedControl implements ControlClient {
 
   #disconnected(): void {
     this.#link = undefined;
+    this.#options.onDisconnected();
     this.#watches.clear();
     this.#leaseRequests.clear();
     for (const command of this.#commands.values()) {
@@ -216,6 +227,9 @@ class LinkedControl implements ControlClient {
         this.#commands.get(message.id)?.resolve(message.result);
         this.#commands.delete(message.id);
         return;
+      case 'slot_answer':
+        this.#options.onSlotAnswer(message.id, message.granted);
+        return;
       case 'cancel':
         this.#options.onCancel(message.pid, message.key);
         return;
@@ -255,6 +269,7 @@ class LinkedControl implements ControlClient {
     if (this.#link && this.#leaseEndsMs - now < (this.#leaseMs * 2) / 3) this.#requestLease();
     this.visibility.sweep(now, this.#options.fetchSourcePosition);
     this.#sendRoutes();
+    if (!this.leaseValid) this.#options.onLeaseOver();
   }
 
   #report(): void {

@@ -24,6 +24,8 @@ import type { ControlContext, ControlLimits } from './control-context.ts';
 import { endMigration } from './end-migration.ts';
 import type { CommandAnswer, CommandMessage, ControlMessage, WorkerMessage } from './fleet-messages.ts';
 import { CrossDeadlocks } from './cross-deadlocks.ts';
+import type { ConnectionLimits } from '../../config/connection-limits.ts';
+import { FleetSlots } from './fleet-slots.ts';
 import { InDoubt } from './in-doubt.ts';
 import { LagWatch } from './lag-watch.ts';
 import { publishFleetMetrics, publishStreamMetrics } from './stream-metrics.ts';
@@ -46,6 +48,9 @@ export interface ControlParts {
   readonly catalog: Catalog;
   readonly limits: ControlLimits;
   readonly leaseMs: number;
+  /** Gateway workers that there are to be. */
+  readonly workers: number;
+  readonly connections: ConnectionLimits;
   readonly homeServer: string;
   readonly isHome: (serverName: string) => Promise<boolean>;
   readonly isOperator: (user: string) => boolean;
@@ -84,6 +89,7 @@ export class Control {
   readonly #lags: LagWatch;
   #inDoubt: InDoubt | undefined;
   readonly #deadlocks = new CrossDeadlocks();
+  readonly #slots: FleetSlots;
   #isRecovered = false;
 
   constructor(runtime: Runtime, parts: ControlParts) {
@@ -91,6 +97,7 @@ export class Control {
     this.#parts = parts;
     this.#spools = new SpoolWatch(runtime, parts.catalog);
     this.#lags = new LagWatch(runtime, parts.catalog, parts.cdcMaxLagMs);
+    this.#slots = new FleetSlots(runtime, { limits: parts.connections, workers: parts.workers, leaseMs: parts.leaseMs });
     this.fleet = new WorkerFleet(runtime, { leaseMs: parts.leaseMs }, {
       onRequest: (worker, message) => this.#onRequest(worker, message),
       onAttached: (worker) => this.#tellVisible(worker),
@@ -135,6 +142,7 @@ export class Control {
     this.#loop('in doubt', IN_DOUBT_MS, () => this.#watchInDoubt(true));
     this.#loop('deadlocks', DEADLOCK_MS, () => this.#lookForDeadlocks());
     this.#loop('views', VIEWS_MS, () => this.#lookForViews());
+    this.#loop('places', SAMPLE_MS, async () => this.#slots.sweep());
     this.#loop('samples', SAMPLE_MS, () => this.#sample());
     this.#loop('validations', VALIDATION_CHECK_MS, () => this.#validateDue());
   }
@@ -194,6 +202,7 @@ export class Control {
   }
 
   #onRequest(worker: FleetWorker, message: WorkerMessage): void {
+    if (this.#slots.receive(worker, message)) return;
     switch (message.type) {
       case 'command':
         void this.command(message.request).then((result) => worker.channel.send({ type: 'result', id: message.id, result }));

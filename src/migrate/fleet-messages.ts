@@ -19,6 +19,8 @@ export type ControlMessage =
   /** They are part of a deadlock over both sides, and give way (RULES 22). */
   | { readonly type: 'break_deadlock'; readonly sessionIds: readonly string[] }
   | { readonly type: 'result'; readonly id: number; readonly result: CommandAnswer }
+  /** Answers `slot_request`; not granted: too many wait already. */
+  | { readonly type: 'slot_answer'; readonly id: number; readonly granted: boolean }
   | { readonly type: 'cancel'; readonly pid: number; readonly key: string };
 
 export type WorkerMessage =
@@ -31,8 +33,23 @@ export type WorkerMessage =
   /** Open blocks that are on both sides: all of them, at every change and while there are any. */
   | { readonly type: 'crossing'; readonly units: readonly CrossingUnit[] }
   | { readonly type: 'metrics'; readonly delta: unknown }
+  /** A session that is limited wants a place. */
+  | ({ readonly type: 'slot_request' } & SlotMessage)
+  /** The worker has let it in by itself, while the control was away. */
+  | { readonly type: 'slot_taken'; readonly id: number }
+  /** The session is over, or waits no longer. */
+  | { readonly type: 'slot_left'; readonly id: number }
+  /** With each new link: all that the worker holds and waits for. */
+  | { readonly type: 'slots'; readonly held: readonly SlotMessage[]; readonly waiting: readonly SlotMessage[] }
   | { readonly type: 'routes'; readonly counts: readonly (readonly [table: string, route: string, count: number])[] }
   | { readonly type: 'cancel'; readonly pid: number; readonly key: string };
+
+/** `id` is the worker's own. */
+export interface SlotMessage {
+  readonly id: number;
+  readonly user: string;
+  readonly database: string;
+}
 
 export interface Holding {
   readonly sessionId: string;

@@ -6,6 +6,7 @@
 import type * as net from 'node:net';
 import type { RoutingSnapshot, Side } from '../../catalog/routing-snapshot.ts';
 import { MigrationError } from '../../config/migration-error.ts';
+import { mayHaveTouchedUnseen } from '../execute/may-have-touched-unseen.ts';
 import { OpenTransaction } from '../execute/open-transaction.ts';
 import type { Segment } from '../execute/segment.ts';
 import type { LoginOutcome } from '../wire/connect-server.ts';
@@ -173,7 +174,8 @@ export class ClientSession extends SessionCore implements LegOwner {
   fatal(fields: ErrorFields): void {
     if (this.ended) return;
     this.toClient(writeError(fields));
-    this.#end();
+    // A COMMIT that has been sent is not taken back.
+    this.#end(this.isCommitting);
   }
 
   // LegOwner
@@ -195,7 +197,7 @@ export class ClientSession extends SessionCore implements LegOwner {
       return CUT;
     }
     if (ending.length === 0) {
-      this.services.times.unitEnded(leg.side, this.now() - segment.startedAtMs);
+      this.#count(leg.side, leg, segment);
       this.#settled();
       return PASS;
     }
@@ -207,10 +209,11 @@ export class ClientSession extends SessionCore implements LegOwner {
     const release = (): void => {
       if (this.ended) return;
       this.holding -= 1;
-      this.services.times.unitEnded('dual', this.now() - segment.startedAtMs);
+      this.#count('dual', leg, segment);
       this.toClient(ending);
       leg.release();
       this.#settled();
+      this.#host.unitEnded();
     };
     this.holding += 1;
     // What has passed so far leaves before anything that the wait may write.
@@ -221,6 +224,12 @@ export class ClientSession extends SessionCore implements LegOwner {
     }
     if (segment.after === 'xid') leg.hold();
     this.#commitWait.start(segment.after, segment.xid, segment.touches, release);
+  }
+
+  #count(route: Side | 'dual', leg: Leg, segment: Segment): void {
+    const nowMs = this.now();
+    this.services.times.unitEnded(route, nowMs - segment.startedAtMs);
+    this.counts.unitEnded(leg.status, segment.startedAtMs, nowMs);
   }
 
   /** The server's word on the block counts once nothing more is on its way there. */
@@ -297,6 +306,10 @@ export class ClientSession extends SessionCore implements LegOwner {
     }
     if (!this.home.idle) this.home.cancel();
     if (this.local && !this.local.idle) this.local.cancel();
+  }
+
+  giveUpCommitWait(): boolean {
+    return this.#commitWait.giveUp();
   }
 
   /** The newest snapshot is another one, or the lease has come or gone. */
@@ -380,10 +393,4 @@ export class ClientSession extends SessionCore implements LegOwner {
     this.#host.sessionEnded(this);
     this.#host.unitEnded();
   }
-}
-
-function mayHaveTouchedUnseen(snapshot: RoutingSnapshot, tables: ReadonlySet<string>, epoch: number): boolean {
-  if (snapshot.epoch >= epoch) return false;
-  for (const table of tables) if (!Object.hasOwn(snapshot.tables, table)) return true;
-  return false;
 }
