@@ -10,6 +10,7 @@ import type { RoutingSnapshot } from '../../catalog/routing-snapshot.ts';
 import { MigrationError } from '../../config/migration-error.ts';
 import type { Runtime } from '../../config/runtime.ts';
 import type { CommandAnswer, ControlMessage, CrossingUnit, Holding, Parked, WorkerMessage } from '../migrate/fleet-messages.ts';
+import type { WorkerSurvey } from '../migrate/worker-survey.ts';
 import type { CommandRequest, CommandResult, ControlPort } from '../session/control-port.ts';
 import { jsonLines } from './json-lines.ts';
 import type { JsonLines } from './json-lines.ts';
@@ -31,6 +32,7 @@ export interface ControlClientOptions {
   readonly onConnected: () => void;
   readonly onDisconnected: () => void;
   readonly onCancel: (pid: number, key: string) => void;
+  readonly survey: () => WorkerSurvey;
   readonly onSlotAnswer: (id: number, granted: boolean) => void;
   /** Called ten times a second while the lease has run out. */
   readonly onLeaseOver: () => void;
@@ -226,6 +228,9 @@ class LinkedControl implements ControlClient {
       case 'result':
         this.#commands.get(message.id)?.resolve(message.result);
         this.#commands.delete(message.id);
+        return;
+      case 'survey_request':
+        this.send({ type: 'survey', id: message.id, survey: this.#options.survey() });
         return;
       case 'slot_answer':
         this.#options.onSlotAnswer(message.id, message.granted);

@@ -8,6 +8,7 @@ import { openSqliteCatalog } from '../../catalog/sqlite/open-catalog.ts';
 import type { ServerAddress } from '../../cdc/postgres/server-address.ts';
 import { describeAddress } from '../../cdc/postgres/server-address.ts';
 import { connectionLimits, operatorsOf } from '../../config/connection-limits.ts';
+import { listSettings } from '../../config/list-settings.ts';
 import type { MigrationSettings } from '../../config/settings.ts';
 import { MigrationError } from '../../config/migration-error.ts';
 import { processClock } from '../../config/process-runtime.ts';
@@ -39,7 +40,7 @@ export async function startControl(runtime: Runtime, metrics: PrometheusMetrics,
     const parser = stack.use(await loadSqlParser());
     const operators = operatorsOf(settings.users);
     const control = new Control(runtime, {
-      catalog, leaseMs: settings.leaseMs, workers: workerCount(settings), connections: connectionLimits(settings), homeServer, defaults: defaultsOf(settings.migration), samplePercent: settings.migration.validationSamplePercent, cdcMaxLagMs: settings.migration.cdcMaxLagSeconds * 1000,
+      catalog, leaseMs: settings.leaseMs, workers: workerCount(settings), connections: connectionLimits(settings), sides: { source, local: handed.local }, settings: { list: listSettings(settings), users: settings.users.length }, homeServer, defaults: defaultsOf(settings.migration), samplePercent: settings.migration.validationSamplePercent, cdcMaxLagMs: settings.migration.cdcMaxLagSeconds * 1000,
       limits: {
         switchTimeoutMs: settings.timeouts.cutoverMs, admitGraceMs: settings.timeouts.quiesceGraceMs, maxLagMs: 5_000, sequenceMargin: 1_000,
         maxConcurrentMigrations: settings.migration.maxConcurrentMigrations,

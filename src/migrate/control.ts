@@ -15,7 +15,7 @@ import { errorKinds, MigrationError } from '../../config/migration-error.ts';
 import type { Runtime } from '../../config/runtime.ts';
 import type { MigrationOptions } from '../../grammar/migration/options.ts';
 import { completeTable } from './commands/control-tables.ts';
-import type { CommandContext } from './commands/command-context.ts';
+import type { CommandContext, GatewaySettings, GatewaySides } from './commands/command-context.ts';
 import { groupRecords } from './commands/command-context.ts';
 import { runCommand } from './commands/run-command.ts';
 import type { CommandTexts } from './commands/run-command.ts';
@@ -26,6 +26,7 @@ import type { CommandAnswer, CommandMessage, ControlMessage, WorkerMessage } fro
 import { CrossDeadlocks } from './cross-deadlocks.ts';
 import type { ConnectionLimits } from '../../config/connection-limits.ts';
 import { FleetSlots } from './fleet-slots.ts';
+import { FleetSurvey } from './fleet-survey.ts';
 import { InDoubt } from './in-doubt.ts';
 import { LagWatch } from './lag-watch.ts';
 import { publishFleetMetrics, publishStreamMetrics } from './stream-metrics.ts';
@@ -51,6 +52,8 @@ export interface ControlParts {
   /** Gateway workers that there are to be. */
   readonly workers: number;
   readonly connections: ConnectionLimits;
+  readonly sides: GatewaySides;
+  readonly settings: GatewaySettings;
   readonly homeServer: string;
   readonly isHome: (serverName: string) => Promise<boolean>;
   readonly isOperator: (user: string) => boolean;
@@ -90,6 +93,7 @@ export class Control {
   #inDoubt: InDoubt | undefined;
   readonly #deadlocks = new CrossDeadlocks();
   readonly #slots: FleetSlots;
+  readonly #survey: FleetSurvey;
   #isRecovered = false;
 
   constructor(runtime: Runtime, parts: ControlParts) {
@@ -106,6 +110,7 @@ export class Control {
         parts.onWorkerClosed(workerId);
       },
     });
+    this.#survey = new FleetSurvey(this.fleet);
     const publisher = new RoutingPublisher(parts.catalog, this.fleet, (tables) => this.#readRelations(tables));
     this.#context = { runtime, catalog: parts.catalog, fleet: this.fleet, publisher, flow: (name) => this.#flow(name), limits: parts.limits, loads: new Turnstile(parts.limits.maxConcurrentMigrations), activeAttempts: new Set() };
     this.work = new TableWork(runtime, (tableId, signal) => driveTable(this.#context, tableId, this.#hooks(), signal));
@@ -169,7 +174,11 @@ export class Control {
 
   #commandContext(message: CommandMessage): CommandContext {
     const actor: Actor = { user: message.user, clientIp: message.clientAddress, sessionId: message.sessionId };
-    return { ...this.#context, actor, isOperator: this.#parts.isOperator(message.user), searchPath: message.searchPath, work: this.work, defaults: this.#parts.defaults, samplePercent: this.#parts.samplePercent, homeServer: this.#parts.homeServer, isHome: this.#parts.isHome };
+    const { isOperator, defaults, samplePercent, homeServer, isHome, connections, sides, settings } = this.#parts;
+    return {
+      ...this.#context, actor, isOperator: isOperator(message.user), searchPath: message.searchPath, work: this.work, defaults, samplePercent, homeServer, isHome,
+      survey: () => this.#survey.ask(), connections, sides, settings,
+    };
   }
 
   #flow(serverName: string): Promise<SourceFlow> {
@@ -209,6 +218,9 @@ export class Control {
         return;
       case 'cancel':
         this.fleet.broadcast({ type: 'cancel', pid: message.pid, key: message.key });
+        return;
+      case 'survey':
+        this.#survey.receive(worker.workerId, message.id, message.survey);
         return;
       case 'crossing':
         this.#deadlocks.told(worker.workerId, message.units);

@@ -4,6 +4,7 @@
  */
 import type { RoutingSnapshot } from '../../catalog/routing-snapshot.ts';
 import type { ErrorCode } from '../../config/migration-error.ts';
+import type { WorkerSurvey } from './worker-survey.ts';
 
 /** `xids` are the source's 32-bit transaction ids; `lsn` is text because JSON has no 64-bit integers. */
 export type ControlMessage =
@@ -19,6 +20,7 @@ export type ControlMessage =
   /** They are part of a deadlock over both sides, and give way (RULES 22). */
   | { readonly type: 'break_deadlock'; readonly sessionIds: readonly string[] }
   | { readonly type: 'result'; readonly id: number; readonly result: CommandAnswer }
+  | { readonly type: 'survey_request'; readonly id: number }
   /** Answers `slot_request`; not granted: too many wait already. */
   | { readonly type: 'slot_answer'; readonly id: number; readonly granted: boolean }
   | { readonly type: 'cancel'; readonly pid: number; readonly key: string };
@@ -33,6 +35,7 @@ export type WorkerMessage =
   /** Open blocks that are on both sides: all of them, at every change and while there are any. */
   | { readonly type: 'crossing'; readonly units: readonly CrossingUnit[] }
   | { readonly type: 'metrics'; readonly delta: unknown }
+  | { readonly type: 'survey'; readonly id: number; readonly survey: WorkerSurvey }
   /** A session that is limited wants a place. */
   | ({ readonly type: 'slot_request' } & SlotMessage)
   /** The worker has let it in by itself, while the control was away. */

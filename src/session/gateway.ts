@@ -21,6 +21,8 @@ import type { SessionHost } from './client-session.ts';
 import type { ControlPort, HoldingUnit, QuiesceReport } from './control-port.ts';
 import { errorFieldsOf } from './client-error.ts';
 import { drain } from './drain.ts';
+import { SessionTotals, surveyedClient, surveyedPassed } from './gateway-survey.ts';
+import type { GatewaySurvey } from './gateway-survey.ts';
 import { Handshake } from './handshake.ts';
 import type { Admitted, HandshakeHost, RefusalReason } from './handshake.ts';
 import { IdleLimits } from './idle-limits.ts';
@@ -88,6 +90,7 @@ export interface Gateway extends AsyncDisposable {
   crossingUnits(): readonly CrossingBlock[];
   /** Lets those that wait in a deadlock over both sides fail with 40P01; returns how many. */
   breakDeadlock(sessionIds: readonly string[]): number;
+  survey(): GatewaySurvey;
   /** No new clients; sessions end when they have nothing open, at the latest after `limitMs`. Resolves when none is left, or at once when `hurry` is aborted: `close` does the rest. */
   drain(limitMs: number, hurry: AbortSignal): Promise<void>;
   /** No new clients; those that are there are told and closed. */
@@ -116,6 +119,7 @@ class GatewayProcess implements Gateway, HandshakeHost, SessionHost {
   /** Replication connections, by the same. */
   readonly #passed = new Map<string, PassedConnection>();
   readonly #handshakes = new Set<Handshake>();
+  readonly #totals = new SessionTotals();
   /** What gives back the place of each session. */
   readonly #places = new WeakMap<ClientSession, () => void>();
   readonly #parked = new Set<Parking>();
@@ -222,7 +226,7 @@ class GatewayProcess implements Gateway, HandshakeHost, SessionHost {
   }
 
   #pass(client: Admitted): void {
-    const passed = new PassedConnection(client, (ended) => {
+    const passed = new PassedConnection(client, this.services.runtime.clock.monotonicMs(), (ended) => {
       this.#passed.delete(keyOf(ended.key.pid, ended.key.key));
       client.leave();
     });
@@ -244,6 +248,7 @@ class GatewayProcess implements Gateway, HandshakeHost, SessionHost {
   sessionEnded(session: ClientSession): void {
     this.#sessions.delete(session.identity.sessionId);
     this.#places.get(session)?.();
+    this.#totals.sessionEnded(session);
     this.#byKey.delete(keyOf(session.home.pid, session.home.key));
     this.#countSessions();
   }
@@ -324,6 +329,15 @@ class GatewayProcess implements Gateway, HandshakeHost, SessionHost {
       const session = this.#sessions.get(id);
       return session !== undefined && breakDeadlock(session);
     }).length;
+  }
+
+  survey(): GatewaySurvey {
+    const nowMs = this.services.runtime.clock.monotonicMs();
+    return {
+      clients: [...[...this.#sessions.values()].map(surveyedClient), ...[...this.#passed.values()].map((passed) => surveyedPassed(passed, nowMs))],
+      waiting: [...this.admission.waiting].map(({ sinceMs, ...client }) => ({ ...client, waitingForMs: nowMs - sinceMs })),
+      loggingIn: this.#handshakes.size, totals: this.#totals.with(this.#sessions.values(), this.admission), isDraining: this.#closing,
+    };
   }
 
   #refuseNew(): Promise<void> {
