@@ -123,7 +123,7 @@ const limits = section({
   reserved_connections: connections.default(3),
   max_user_connections: connections.default(0),
   max_db_connections: connections.default(0),
-  max_waiting_clients: connections.default(1000),
+  max_waiting_clients: connections.default(500),
   statement_bytes: positive.min(1024).default(64 * 1024 * 1024),
   prepared_bytes_per_session: positive.min(1024).default(8 * 1024 * 1024),
   spool_bytes: positive.min(1024 * 1024).default(10 * 1024 * 1024 * 1024),

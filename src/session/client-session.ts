@@ -174,8 +174,7 @@ export class ClientSession extends SessionCore implements LegOwner {
   fatal(fields: ErrorFields): void {
     if (this.ended) return;
     this.toClient(writeError(fields));
-    // A COMMIT that has been sent is not taken back.
-    this.#end(this.isCommitting);
+    this.#end();
   }
 
   // LegOwner
@@ -375,7 +374,8 @@ export class ClientSession extends SessionCore implements LegOwner {
     this.#end(true);
   }
 
-  #end(polite = false): void {
+  /** A COMMIT that has been sent is not taken back, whatever ends the session. */
+  #end(polite = this.isCommitting): void {
     if (this.ended) return;
     this.ended = true;
     this.scanner.stop();

@@ -10,6 +10,8 @@ import type { Activity } from './session-core.ts';
 
 export interface DrainedSession {
   readonly activity: Activity;
+  /** Part of a message has come. */
+  readonly isReceiving: boolean;
   /** A COMMIT is on its way to a server, or its answer on the way back. */
   readonly isCommitting: boolean;
   /** A commit that only waits until local shows it is answered now. */
@@ -34,7 +36,7 @@ export async function drain(runtime: Runtime, options: DrainOptions): Promise<vo
   // What has reached this machine by now is read first: a client that has sent its transaction whole is not idle.
   for (let turn = 0; turn < 2; turn += 1) await new Promise((resolve) => setImmediate(resolve));
   await until(options, options.limitMs, () => {
-    for (const session of [...options.sessions()]) if (session.activity === 'idle') end(runtime, session, 'drained');
+    for (const session of [...options.sessions()]) if (session.activity === 'idle' && !session.isReceiving) end(runtime, session, 'drained');
     return isEmpty(options.sessions());
   });
   if (isEmpty(options.sessions()) || options.hurry.aborted) return;

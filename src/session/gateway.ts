@@ -5,6 +5,7 @@
 import { randomBytes } from 'node:crypto';
 import * as fs from 'node:fs';
 import * as net from 'node:net';
+import { setTimeout } from 'node:timers/promises';
 import * as tls from 'node:tls';
 import type { Side } from '../../catalog/routing-snapshot.ts';
 import { noConnectionLimits } from '../../config/connection-limits.ts';
@@ -97,6 +98,9 @@ export interface Gateway extends AsyncDisposable {
   close(): Promise<void>;
 }
 
+/** A process that ends at once would take the cancel requests of its sessions with it. */
+const CANCELS_LEAVE_MS = 250;
+
 /** Resolves once it listens; rejects when the port is taken. */
 export async function createGateway(runtime: Runtime, options: GatewayOptions): Promise<Gateway> {
   const gateway = new GatewayProcess(runtime, options);
@@ -129,6 +133,7 @@ class GatewayProcess implements Gateway, HandshakeHost, SessionHost {
   #view: SnapshotView;
   #counter = 0;
   #notifying = false;
+  #lastBusyEndMs = Number.NEGATIVE_INFINITY;
   #closing = false;
   #closed: Promise<void> | undefined;
 
@@ -246,6 +251,7 @@ class GatewayProcess implements Gateway, HandshakeHost, SessionHost {
   // SessionHost
 
   sessionEnded(session: ClientSession): void {
+    if (session.activity === 'active') this.#lastBusyEndMs = session.now();
     this.#sessions.delete(session.identity.sessionId);
     this.#places.get(session)?.();
     this.#totals.sessionEnded(session);
@@ -359,6 +365,8 @@ class GatewayProcess implements Gateway, HandshakeHost, SessionHost {
     const closed = this.#refuseNew();
     for (const session of [...this.#sessions.values(), ...this.#passed.values()]) session.shutDown();
     await closed;
+    // What was running is being cancelled, over connections of their own.
+    await setTimeout(Math.max(0, this.#lastBusyEndMs + CANCELS_LEAVE_MS - this.services.runtime.clock.monotonicMs()));
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -131,10 +131,15 @@ export abstract class SessionCore {
     return this.services.runtime.clock.monotonicMs();
   }
 
+  /** A message that has come in part does not count: who stops in the middle of one is idle. */
   get activity(): Activity {
-    const isBusy = this.waiting !== undefined || this.holding > 0 || this.unit.segment !== undefined || this.unit.skipping || this.scanner.buffered > 0;
+    const isBusy = this.waiting !== undefined || this.holding > 0 || this.unit.segment !== undefined || this.unit.skipping;
     if (isBusy || !this.home.idle || this.local?.idle === false) return 'active';
     return this.tx ? 'idle in transaction' : 'idle';
+  }
+
+  get isReceiving(): boolean {
+    return this.scanner.buffered > 0;
   }
 
   /** Its outcome is being decided, or is on its way to the client. */

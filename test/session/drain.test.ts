@@ -74,6 +74,21 @@ describe('a session', () => {
     expect(await rows(source, 'a')).toBe(3);
   });
 
+  it('whose message is on its way gets its answer first', async () => {
+    const client = await connect();
+    client.messages.length = 0;
+    const message = q("INSERT INTO a VALUES (1)");
+    client.socket.write(message.subarray(0, 10));
+    await delay(50);
+    const drained = fixture.gateway.drain(10_000, never);
+    await delay(100);
+    client.socket.write(message.subarray(10));
+    await client.until(() => client.closed);
+    expect(client.types()).toBe('CZE');
+    await drained;
+    expect(await rows(source, 'a')).toBe(1);
+  });
+
   it('in the middle of a statement, a pipeline and a COPY gets its answer first', async () => {
     const [query, pipeline, copy] = await Promise.all([connect(), connect(), connect()]);
     for (const client of [query, pipeline, copy]) client.messages.length = 0;
@@ -187,6 +202,17 @@ describe('at the limit', () => {
     expect(client.types()).toBe('NCZE');
     expect(await rows(source, 'a')).toBe(1);
   });
+});
+
+it('a client that is gone behind its COMMIT has committed', async () => {
+  const client = await connect();
+  await client.ask(q('BEGIN'));
+  await client.ask(q('INSERT INTO slow VALUES (0.5)'));
+  client.socket.write(q('COMMIT'));
+  await delay(100);
+  client.socket.resetAndDestroy();
+  await expect.poll(() => fixture.gateway.sessions).toBe(0);
+  await expect.poll(() => rows(source, 'slow'), { timeout: 3_000 }).toBe(1);
 });
 
 it('a second word ends everything at once, but for a COMMIT', async () => {

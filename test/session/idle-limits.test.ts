@@ -95,6 +95,13 @@ describe('a transaction', () => {
     client.end();
   });
 
+  it('is not kept alive by half a message', async () => {
+    const client = await connect();
+    await client.ask(q('BEGIN'));
+    client.socket.write(q('SELECT 1').subarray(0, 8));
+    expect((await endOf(client)).fields).toMatchObject({ C: '25P03' });
+  });
+
   it('ends earlier where the client has asked its server for that', async () => {
     const client = await connect();
     await client.ask(q('SET idle_in_transaction_session_timeout = 120'));
