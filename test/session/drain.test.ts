@@ -4,6 +4,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { installDecisions } from '../../cdc/postgres/decisions.ts';
 import { PrometheusMetrics } from '../../src/ops/prometheus.ts';
 import { startTestPostgres } from '../support/postgres.ts';
 import type { TestPostgres } from '../support/postgres.ts';
@@ -19,7 +20,11 @@ const never = new AbortController().signal;
 
 beforeAll(async () => {
   [source, local] = await Promise.all([startTestPostgres(), startTestPostgres()]);
-  for (const server of [source, local]) await (await server.client()).query(slowCommit);
+  for (const server of [source, local]) {
+    const admin = await server.client();
+    await admin.query(slowCommit);
+    await installDecisions(admin);
+  }
 });
 
 /** A row in `slow` makes its COMMIT take as many seconds as its key is. */
@@ -170,6 +175,22 @@ describe('at the limit', () => {
     await client.until(() => client.closed);
     expect(client.types()).toBe('CZE');
     expect(await rows(source, 'slow')).toBe(1);
+  });
+
+  it('a COMMIT over both sides is waited for as well', async () => {
+    fixture.control.publish({ slow: onSource, b: onLocal }, { twoPhase: { sides: ['source', 'local'], mark: 'causeway_drain_' } });
+    const client = await connect();
+    await client.ask(q('BEGIN'));
+    await client.ask(q('INSERT INTO slow VALUES (1)'));
+    await client.ask(q('INSERT INTO b VALUES (1)'));
+    client.messages.length = 0;
+    client.socket.write(q('COMMIT'));
+    await delay(50);
+    await fixture.gateway.drain(200, never);
+    await client.until(() => client.closed);
+    expect(client.types()).toBe('CZE');
+    expect([await rows(source, 'slow'), await rows(local, 'b')]).toEqual([1, 1]);
+    expect(await rows(source, 'pg_prepared_xacts') + await rows(local, 'pg_prepared_xacts')).toBe(0);
   });
 
   it('a COMMIT that takes longer than that is not cancelled: the client does not know, the rows are there', async () => {
