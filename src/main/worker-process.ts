@@ -87,7 +87,11 @@ export async function startWorker(runtime: Runtime, metrics: PrometheusMetrics, 
     stack.defer(() => clearInterval(timer));
     const owned = stack.move();
     const drained = gateway;
-    return { drain: (hurry) => drained.drain(settings.timeouts.shutdownMs, hurry), [Symbol.asyncDispose]: () => owned.disposeAsync() };
+    const drain = (hurry: AbortSignal): Promise<void> => {
+      control.send({ type: 'draining' });
+      return drained.drain(settings.timeouts.shutdownMs, hurry);
+    };
+    return { drain, [Symbol.asyncDispose]: () => owned.disposeAsync() };
   } catch (error) {
     await stack.disposeAsync();
     throw error;

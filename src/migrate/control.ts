@@ -92,6 +92,7 @@ export class Control {
   readonly #lags: LagWatch;
   #inDoubt: InDoubt | undefined;
   readonly #deadlocks = new CrossDeadlocks();
+  readonly #draining = new Set<string>();
   readonly #slots: FleetSlots;
   readonly #survey: FleetSurvey;
   #isRecovered = false;
@@ -107,6 +108,7 @@ export class Control {
       onAttached: (worker) => this.#tellVisible(worker),
       onClosed: (workerId) => {
         this.#deadlocks.told(workerId, []);
+        this.#draining.delete(workerId);
         parts.onWorkerClosed(workerId);
       },
     });
@@ -120,6 +122,7 @@ export class Control {
   notReady(): readonly string[] {
     const reasons: string[] = [];
     if (this.fleet.size === 0) reasons.push('no gateway worker is connected');
+    if (this.#draining.size > 0) reasons.push('the gateway is stopping');
     if (!this.#isRecovered) reasons.push('an unfinished change of authority is being recovered');
     return reasons;
   }
@@ -218,6 +221,9 @@ export class Control {
         return;
       case 'cancel':
         this.fleet.broadcast({ type: 'cancel', pid: message.pid, key: message.key });
+        return;
+      case 'draining':
+        this.#draining.add(worker.workerId);
         return;
       case 'survey':
         this.#survey.receive(worker.workerId, message.id, message.survey);

@@ -35,6 +35,8 @@ export type WorkerMessage =
   /** Open blocks that are on both sides: all of them, at every change and while there are any. */
   | { readonly type: 'crossing'; readonly units: readonly CrossingUnit[] }
   | { readonly type: 'metrics'; readonly delta: unknown }
+  /** It takes no more clients, and ends with the last one. */
+  | { readonly type: 'draining' }
   | { readonly type: 'survey'; readonly id: number; readonly survey: WorkerSurvey }
   /** A session that is limited wants a place. */
   | ({ readonly type: 'slot_request' } & SlotMessage)

@@ -194,6 +194,7 @@ describe('SIGTERM', () => {
     await expect.poll(() => codes.get('idle'), { timeout: 2_000 }).toBe('57P01');
     expect(codes.get('block')).toBeUndefined();
     await expect(stack.connect('app')).rejects.toThrow();
+    expect(await stack.ready()).toMatchObject({ status: 503, text: expect.stringContaining('the gateway is stopping') });
     await block.query("INSERT INTO note VALUES (1, 'while it stops')");
     await delay(500);
     await block.query('COMMIT');
