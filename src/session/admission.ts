@@ -50,6 +50,7 @@ export class Admission {
     this.#slots = slots;
     this.#limits = limits;
     this.#waitMs = waitMs;
+    this.#countWaiting();
   }
 
   get waiting(): ReadonlySet<WaitingClient> {
