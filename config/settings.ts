@@ -63,6 +63,9 @@ const scramVerifier = z.string().regex(/^SCRAM-SHA-256\$\d+:[\w+/=]+\$[\w+/=]+:[
 
 const networkAddress = z.string().regex(/^([\da-fA-F.:]+)(\/\d{1,3})?$/, 'expected an IP address or network such as 10.0.0.0/8');
 
+/** 0 is none. */
+const connections = z.int().min(0).max(1_000_000);
+
 const legCredentials = section({ user: text, password: z.string().exactOptional() });
 
 const user = z.strictObject({
@@ -73,12 +76,24 @@ const user = z.strictObject({
   operator: z.boolean().default(false),
   source: legCredentials.exactOptional(),
   local: legCredentials.exactOptional(),
+  max_user_connections: connections.exactOptional(),
 }).superRefine((given, context) => {
   if (given.password !== undefined && given.verifier !== undefined) context.addIssue({ code: 'custom', path: ['verifier'], message: 'expected either a password or a verifier, not both' });
   if (given.password === undefined && given.verifier === undefined && given.trust_from.length === 0) {
     context.addIssue({ code: 'custom', message: 'expected a way to log in: password, verifier or trust_from' });
   }
 }).transform(camelKeys);
+
+const database = section({ name: text, max_db_connections: connections.exactOptional() });
+
+/** No name twice. */
+function named<Each extends { readonly name: string }>(list: z.ZodType<Each[]>, what: string) {
+  return list.superRefine((entries, context) => {
+    entries.forEach(({ name }, index) => {
+      if (entries.findIndex((other) => other.name === name) < index) context.addIssue({ code: 'custom', path: [index, 'name'], message: `${what} "${name}" is listed twice` });
+    });
+  });
+}
 
 /** Specification §13.1 by its own names, and the defaults of START's options that have no other home. */
 const migration = section({
@@ -105,10 +120,19 @@ const tls = section({ cert: pem, key: pem, required: z.boolean().default(false) 
 
 const limits = section({
   max_connections: positive.default(1000),
+  reserved_connections: connections.default(3),
+  max_user_connections: connections.default(0),
+  max_db_connections: connections.default(0),
+  max_waiting_clients: connections.default(500),
   statement_bytes: positive.min(1024).default(64 * 1024 * 1024),
   prepared_bytes_per_session: positive.min(1024).default(8 * 1024 * 1024),
   moved_bytes: positive.min(1024).default(1024 * 1024 * 1024),
   spool_bytes: positive.min(1024 * 1024).default(10 * 1024 * 1024 * 1024),
+});
+
+/** Somebody has to get in besides the operators. */
+const limitsThatFit = limits.superRefine((given, context) => {
+  if (given.reservedConnections >= given.maxConnections) context.addIssue({ code: 'custom', message: `expected max_connections (${given.maxConnections}) above reserved_connections (${given.reservedConnections})` });
 });
 
 const timeouts = section({
@@ -117,6 +141,10 @@ const timeouts = section({
   quiesce_grace_ms: milliseconds.default(200),
   park_limit_ms: milliseconds.min(1).default(60_000),
   cutover_ms: milliseconds.min(1).default(30_000),
+  connection_wait_ms: milliseconds.default(120_000),
+  client_idle_ms: milliseconds.default(0),
+  idle_transaction_ms: milliseconds.default(0),
+  shutdown_ms: milliseconds.default(5000),
 });
 
 export const settingsSchema = section({
@@ -127,18 +155,16 @@ export const settingsSchema = section({
   state_directory: text.default('.causeway/state'),
   source: side,
   local: side.default({ kind: 'embedded', port: 7434, sample: false }),
-  users: z.array(user).min(1, 'expected at least one user').superRefine((users, context) => {
-    users.forEach(({ name }, index) => {
-      if (users.findIndex((other) => other.name === name) < index) context.addIssue({ code: 'custom', path: [index, 'name'], message: `user "${name}" is listed twice` });
-    });
-  }),
+  users: named(z.array(user).min(1, 'expected at least one user'), 'user'),
+  /** By their names on the source. */
+  databases: named(z.array(database), 'database').default([]),
   tls: tls.exactOptional(),
   migration: migration.prefault({}),
   /** How long a gateway worker serves an epoch without hearing from the control process (RULES 15). */
   lease_ms: milliseconds.min(100).default(3000),
   /** 32 bytes in base64 that encrypt stored credentials; default: a key file made in `state_directory`. */
   credential_key: z.string().refine((given) => Buffer.from(given, 'base64').length === 32, 'expected 32 bytes in base64').exactOptional(),
-  limits: limits.prefault({}),
+  limits: limitsThatFit.prefault({}),
   timeouts: timeouts.prefault({}),
   log: section({
     level: z.enum(['debug', 'info', 'warn', 'error']).default('info'),

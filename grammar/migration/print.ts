@@ -7,7 +7,7 @@ import { optionTable } from './options.ts';
 import type { OptionName, StatedOptions } from './options.ts';
 import { isReservedWord } from '../reserved-words.ts';
 import { mask, serverOptionTable, userMappingOptionTable } from './server-options.ts';
-import type { GroupScope, MappedUser, MigrationStatement, OptionChanges, Scope } from './statement.ts';
+import type { GroupScope, MappedUser, MigrationStatement, OptionChanges, Scope, ShowGateway } from './statement.ts';
 
 /** `show` is for tests and for storing; whatever is logged, audited or sent to a client is printed with `mask`. */
 export type Secrets = 'mask' | 'show';
@@ -90,12 +90,25 @@ function questionParts(statement: Exclude<MigrationStatement, { type: Definition
     case 'show_servers': return ['SHOW MIGRATION SERVERS'];
     case 'show_groups': return ['SHOW MIGRATION GROUPS'];
     case 'show_why': return ['SHOW MIGRATION WHY', forTable(statement.table)];
+    case 'gateway_clients':
+    case 'gateway_config':
+    case 'gateway_databases':
+    case 'gateway_lists':
+    case 'gateway_pools':
+    case 'gateway_servers':
+    case 'gateway_stats':
+      return [gatewayListName(statement)];
     case 'show_help': return ['SHOW MIGRATION HELP', statement.topic !== undefined && quoteLiteral(statement.topic)];
     default: {
       const unknown: never = statement;
       return unknown;
     }
   }
+}
+
+/** `SHOW POOLS`. */
+export function gatewayListName({ type }: ShowGateway): string {
+  return `SHOW ${type.slice('gateway_'.length).toUpperCase()}`;
 }
 
 function words(...all: readonly (string | false)[]): string {

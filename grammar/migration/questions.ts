@@ -1,8 +1,9 @@
-/** SHOW MIGRATION …, EXPLAIN ROUTE, EXPLAIN CUTOVER: statements that change nothing. */
+/** SHOW MIGRATION …, SHOW POOLS and its like, EXPLAIN ROUTE, EXPLAIN CUTOVER: statements that change nothing. */
 import type { TableName } from '../names.ts';
 import { characterPosition } from '../tokens.ts';
 import type { Cursor } from './cursor.ts';
 import { intervalForms, parseInterval } from './interval.ts';
+import { gatewayLists } from './statement.ts';
 import type { ExplainCutover, ExplainRoute, MigrationStatement, ShowConflicts, ShowErrors, ShowHelp, ShowProgress } from './statement.ts';
 
 const maxRows = 1_000_000;
@@ -17,7 +18,7 @@ export function parseExplain(cursor: Cursor): ExplainRoute | ExplainCutover {
 }
 
 export function parseShow(cursor: Cursor): MigrationStatement {
-  cursor.expect('migration');
+  if (!cursor.accept('migration')) return showGateway(cursor);
   if (cursor.accept('status')) return { type: 'show_status', table: optionalTable(cursor) };
   if (cursor.accept('progress')) return progress(cursor);
   if (cursor.accept('conflicts')) return conflicts(cursor);
@@ -27,6 +28,11 @@ export function parseShow(cursor: Cursor): MigrationStatement {
   if (cursor.accept('groups')) return { type: 'show_groups' };
   if (cursor.accept('why')) return { type: 'show_why', table: forTable(cursor) };
   if (cursor.accept('help')) return help(cursor);
+  return cursor.fail();
+}
+
+function showGateway(cursor: Cursor): MigrationStatement {
+  for (const list of gatewayLists) if (cursor.accept(list)) return { type: `gateway_${list}` };
   return cursor.fail();
 }
 

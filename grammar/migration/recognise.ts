@@ -4,6 +4,7 @@
  */
 import { nextToken } from '../tokens.ts';
 import type { Token } from '../tokens.ts';
+import { gatewayLists, isGatewayList } from './statement.ts';
 import { nearest } from './suggest.ts';
 
 /** First words that no SQL statement has: the text is ours, and an error in it is ours to explain. */
@@ -14,7 +15,7 @@ const shared: Readonly<Record<string, readonly string[]>> = {
   start: ['migration'],
   abort: ['migration'],
   rollback: ['migration'],
-  show: ['migration'],
+  show: ['migration', ...gatewayLists],
   explain: ['route', 'cutover'],
   create: ['migration', 'server', 'user mapping'],
   alter: ['migration', 'server', 'user mapping'],
@@ -65,7 +66,8 @@ function isPlainSql(sql: string): boolean {
 
 /**
  * CREATE SERVER for another foreign data wrapper than ours is the database's own; every other statement about servers and
- * user mappings is ours, because nothing in it says whose is meant. Never true for what PostgreSQL could run otherwise: `SHOW migration.setting`,
+ * user mappings is ours, because nothing in it says whose is meant. SHOW POOLS and its like are ours because no server has a setting
+ * of such a name, and only as they stand: `SHOW "pools"` asks the server. Never true for what PostgreSQL could run otherwise: `SHOW migration.setting`,
  * `EXPLAIN (…)`, `ROLLBACK TO x`, `START TRANSACTION`, `ALTER USER u`.
  */
 export function isMigrationText(sql: string): boolean {
@@ -88,7 +90,7 @@ export function isMigrationText(sql: string): boolean {
  */
 function isSlipOfOurs(sql: string, first: string, second: Token, seconds: readonly string[]): boolean {
   if (second.kind !== 'word') return false;
-  const meant = nearest(second.text, seconds.filter((word) => word !== 'server' && word !== 'user mapping'));
+  const meant = nearest(second.text, seconds.filter((word) => word !== 'server' && word !== 'user mapping' && !isGatewayList(word)));
   if (meant === undefined || meant.charCodeAt(0) !== second.text.charCodeAt(0)) return false;
   return first !== 'show' || nextToken(sql, second.end).kind === 'word';
 }
@@ -98,6 +100,7 @@ function secondWordIsOurs(sql: string, token: Token, seconds: readonly string[])
   const next = nextToken(sql, token.end);
   // SHOW migration.setting reads a parameter of the server.
   if (token.text === 'migration' && next.kind === 'symbol' && next.text === '.') return false;
+  if (seconds === shared['show'] && isGatewayList(token.text)) return next.kind === 'end' || (next.kind === 'symbol' && next.text === ';');
   if (token.text === 'server' && seconds === shared['create']) return wrapperIsOurs(sql, next);
   if (seconds.includes(token.text)) return true;
   if (token.text !== 'user' || next.kind !== 'word' || next.text !== 'mapping' || !seconds.includes('user mapping')) return false;

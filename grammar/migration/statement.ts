@@ -13,7 +13,8 @@ export type MigrationStatement =
   | StartMigration | PauseMigration | ResumeMigration | AbortMigration | ValidateMigration | ResyncMigration | CompleteMigration
   | Cutover | RollbackMigration
   | CheckMigration | ExplainRoute | ExplainCutover
-  | ShowStatus | ShowProgress | ShowConflicts | ShowErrors | ShowSources | ShowServers | ShowGroups | ShowWhy | ShowHelp;
+  | ShowStatus | ShowProgress | ShowConflicts | ShowErrors | ShowSources | ShowServers | ShowGroups | ShowWhy | ShowHelp
+  | ShowGateway;
 
 export type StatementType = MigrationStatement['type'];
 
@@ -232,3 +233,12 @@ export interface ShowGroups { readonly type: 'show_groups' }
 export interface ShowWhy { readonly type: 'show_why'; readonly table: TableName }
 /** `topic`: words, lower case, one space between; undefined: everything. */
 export interface ShowHelp { readonly type: 'show_help'; readonly topic: string | undefined }
+
+/** What pgbouncer's console shows, by the same names: SHOW POOLS and its like are about the gateway, not about migrations. */
+export const gatewayLists = ['clients', 'config', 'databases', 'lists', 'pools', 'servers', 'stats'] as const;
+export type GatewayList = (typeof gatewayLists)[number];
+export type ShowGateway = { readonly [List in GatewayList]: { readonly type: `gateway_${List}` } }[GatewayList];
+
+export function isGatewayList(word: string): word is GatewayList {
+  return (gatewayLists as readonly string[]).includes(word);
+}

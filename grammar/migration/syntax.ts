@@ -155,6 +155,13 @@ export const syntaxTable: Readonly<Record<StatementType, SyntaxEntry>> = {
     'This help. A topic is the beginning of a statement, an option\'s name, or OPTIONS.',
     'SHOW MIGRATION HELP CUTOVER',
   ),
+  gateway_pools: entry('SHOW POOLS', 'Each user on each database: how many clients are in and wait, for how long, and how many connections they have.', 'SHOW POOLS'),
+  gateway_clients: entry('SHOW CLIENTS', 'Every client of every gateway process, those that wait for a place among them.', 'SHOW CLIENTS'),
+  gateway_servers: entry('SHOW SERVERS', 'Every connection that a session has to the source or to local.', 'SHOW SERVERS'),
+  gateway_databases: entry('SHOW DATABASES', 'The database on each side, with its limit and its connections.', 'SHOW DATABASES'),
+  gateway_stats: entry('SHOW STATS', 'Transactions, queries, bytes and times of each database since the gateway processes were started.', 'SHOW STATS'),
+  gateway_lists: entry('SHOW LISTS', 'How many there are of everything.', 'SHOW LISTS'),
+  gateway_config: entry('SHOW CONFIG', 'Every setting with its value and its default, without secrets.', 'SHOW CONFIG'),
 };
 
 export const statementTypes = Object.keys(syntaxTable) as readonly StatementType[];

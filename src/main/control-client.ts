@@ -10,6 +10,7 @@ import type { RoutingSnapshot } from '../../catalog/routing-snapshot.ts';
 import { MigrationError } from '../../config/migration-error.ts';
 import type { Runtime } from '../../config/runtime.ts';
 import type { CommandAnswer, ControlMessage, CrossingUnit, Holding, Parked, WorkerMessage } from '../migrate/fleet-messages.ts';
+import type { WorkerSurvey } from '../migrate/worker-survey.ts';
 import type { CommandRequest, CommandResult, ControlPort } from '../session/control-port.ts';
 import { jsonLines } from './json-lines.ts';
 import type { JsonLines } from './json-lines.ts';
@@ -29,7 +30,12 @@ export interface ControlClientOptions {
   readonly breakDeadlock: (sessionIds: readonly string[]) => void;
   /** The control may be a new process, which knows nothing yet. */
   readonly onConnected: () => void;
+  readonly onDisconnected: () => void;
   readonly onCancel: (pid: number, key: string) => void;
+  readonly survey: () => WorkerSurvey;
+  readonly onSlotAnswer: (id: number, granted: boolean) => void;
+  /** Called ten times a second while the lease has run out. */
+  readonly onLeaseOver: () => void;
 }
 
 export interface ControlClient extends ControlPort {
@@ -39,6 +45,8 @@ export interface ControlClient extends ControlPort {
   /** Without a link nothing is asked for: what was counted meanwhile goes out later. */
   sendMetrics(delta: () => unknown): void;
   forwardCancel(pid: number, key: string): void;
+  /** Dropped while there is no link. */
+  send(message: WorkerMessage): void;
   /** Called when units end, so that a watch is answered at once. */
   unitsChanged(): void;
 }
@@ -144,6 +152,10 @@ class LinkedControl implements ControlClient {
     this.#link?.send({ type: 'cancel', pid, key });
   }
 
+  send(message: WorkerMessage): void {
+    this.#link?.send(message);
+  }
+
   unitsChanged(): void {
     if (this.#watches.size === 0 || this.#reportDue) return;
     this.#reportDue = true;
@@ -176,6 +188,7 @@ class LinkedControl implements ControlClient {
 
   #disconnected(): void {
     this.#link = undefined;
+    this.#options.onDisconnected();
     this.#watches.clear();
     this.#leaseRequests.clear();
     for (const command of this.#commands.values()) {
@@ -216,6 +229,12 @@ class LinkedControl implements ControlClient {
         this.#commands.get(message.id)?.resolve(message.result);
         this.#commands.delete(message.id);
         return;
+      case 'survey_request':
+        this.send({ type: 'survey', id: message.id, survey: this.#options.survey() });
+        return;
+      case 'slot_answer':
+        this.#options.onSlotAnswer(message.id, message.granted);
+        return;
       case 'cancel':
         this.#options.onCancel(message.pid, message.key);
         return;
@@ -255,6 +274,7 @@ class LinkedControl implements ControlClient {
     if (this.#link && this.#leaseEndsMs - now < (this.#leaseMs * 2) / 3) this.#requestLease();
     this.visibility.sweep(now, this.#options.fetchSourcePosition);
     this.#sendRoutes();
+    if (!this.leaseValid) this.#options.onLeaseOver();
   }
 
   #report(): void {

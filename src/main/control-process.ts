@@ -7,6 +7,8 @@ import { openCatalogQuery } from '../../catalog/query/catalog-query.ts';
 import { openSqliteCatalog } from '../../catalog/sqlite/open-catalog.ts';
 import type { ServerAddress } from '../../cdc/postgres/server-address.ts';
 import { describeAddress } from '../../cdc/postgres/server-address.ts';
+import { connectionLimits, operatorsOf } from '../../config/connection-limits.ts';
+import { listSettings } from '../../config/list-settings.ts';
 import type { MigrationSettings } from '../../config/settings.ts';
 import { MigrationError } from '../../config/migration-error.ts';
 import { processClock } from '../../config/process-runtime.ts';
@@ -20,7 +22,7 @@ import type { MetricDelta, PrometheusMetrics } from '../ops/prometheus.ts';
 import { explainRoute, explanationLines } from '../route/explain-route.ts';
 import { listenForWorkers } from './control-server.ts';
 import { openFlow } from './open-flow.ts';
-import { homeServer } from './process-settings.ts';
+import { homeServer, workerCount } from './process-settings.ts';
 import type { ProcessSettings } from './process-settings.ts';
 import { routesOf } from '../migrate/routing-publisher.ts';
 
@@ -36,9 +38,9 @@ export async function startControl(runtime: Runtime, metrics: PrometheusMetrics,
     await registerHome(catalog, source, handed);
     const query = stack.use(openCatalogQuery({ file: paths.catalog, clock: processClock }));
     const parser = stack.use(await loadSqlParser());
-    const operators = new Set(settings.users.filter((user) => user.operator).map((user) => user.name));
+    const operators = operatorsOf(settings.users);
     const control = new Control(runtime, {
-      catalog, leaseMs: settings.leaseMs, homeServer, defaults: defaultsOf(settings.migration), samplePercent: settings.migration.validationSamplePercent, cdcMaxLagMs: settings.migration.cdcMaxLagSeconds * 1000,
+      catalog, leaseMs: settings.leaseMs, workers: workerCount(settings), connections: connectionLimits(settings), sides: { source, local: handed.local }, settings: { list: listSettings(settings), users: settings.users.length }, homeServer, defaults: defaultsOf(settings.migration), samplePercent: settings.migration.validationSamplePercent, cdcMaxLagMs: settings.migration.cdcMaxLagSeconds * 1000,
       limits: {
         switchTimeoutMs: settings.timeouts.cutoverMs, admitGraceMs: settings.timeouts.quiesceGraceMs, maxLagMs: 5_000, sequenceMargin: 1_000,
         maxConcurrentMigrations: settings.migration.maxConcurrentMigrations,

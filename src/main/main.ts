@@ -16,7 +16,7 @@ import { startControl } from './control-process.ts';
 import { runDemo } from './demo.ts';
 import { startSides } from './embedded-sides.ts';
 import { holdPidFile } from './pid-file.ts';
-import { homeServer, statePaths } from './process-settings.ts';
+import { homeServer, statePaths, workerCount } from './process-settings.ts';
 import { supervise } from './supervisor.ts';
 import { showTraffic } from './show-traffic.ts';
 import { startWorker } from './worker-process.ts';
@@ -56,7 +56,9 @@ async function start(args: readonly string[]): Promise<void> {
 
 async function run(settings: Settings, traffic: boolean): Promise<void> {
   const stop = new AbortController();
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => stop.abort(new Error(signal)));
+  // The first signal lets open transactions end, a second one does not wait for them.
+  const hurry = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => (stop.signal.aborted ? hurry : stop).abort(new Error(signal)));
   const log = createLog({ ...settings.log, now: processClock.now }).child({ role: 'supervisor' });
   const runtime = processRuntime({ log, metrics: noMetrics, signal: stop.signal });
   await assertFree(settings.listen.port, '--port');
@@ -67,8 +69,7 @@ async function run(settings: Settings, traffic: boolean): Promise<void> {
   stack.use(holdPidFile(paths.supervisorPid));
   const sides = stack.use(await startSides(settings, paths.embedded, say));
   if (stop.signal.aborted) return;
-  const workers = settings.workers === 0 ? Math.max(1, os.availableParallelism()) : settings.workers;
-  stack.use(await supervise(runtime, self, { settings, source: sides.source, local: sides.local, paths }, workers));
+  stack.use(await supervise(runtime, self, { settings, source: sides.source, local: sides.local, paths }, workerCount(settings), hurry.signal));
   say(banner(settings, homeServer, traffic));
   if (traffic) stack.use(showTraffic(settings, say));
   await new Promise<void>((resolve) => {

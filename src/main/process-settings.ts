@@ -1,4 +1,5 @@
 /** What the supervisor hands to the control and the gateway workers: the settings, with embedded servers turned into addresses. */
+import * as os from 'node:os';
 import * as path from 'node:path';
 import type { Settings } from '../../config/settings.ts';
 import type { ServerAddress } from '../../cdc/postgres/server-address.ts';
@@ -11,6 +12,11 @@ export interface ProcessSettings {
   readonly source: ServerAddress;
   readonly local: ServerAddress;
   readonly paths: StatePaths;
+}
+
+/** Gateway processes that there are to be. */
+export function workerCount({ workers }: Pick<Settings, 'workers'>): number {
+  return workers === 0 ? Math.max(1, os.availableParallelism()) : workers;
 }
 
 export interface StatePaths {

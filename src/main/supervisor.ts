@@ -1,12 +1,13 @@
 /**
  * The process that `npm start` runs: starts the embedded databases, the control and the gateway workers, restarts what
- * ends, and stops everything in reverse order. It holds no state that matters: the catalog does.
+ * ends, and stops everything in reverse order: the workers first, which let their clients finish while the control is still there. It holds no state that matters: the catalog does.
  */
 import { fork } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import cluster from 'node:cluster';
 import type { Worker } from 'node:cluster';
 import type { Runtime } from '../../config/runtime.ts';
+import { COMMIT_GRACE_MS } from '../session/drain.ts';
 import type { ProcessSettings } from './process-settings.ts';
 
 /** Child → supervisor. */
@@ -21,7 +22,7 @@ const RESTART_MS = 200;
 const MAX_FAILED_STARTS = 5;
 const STOP_MS = 15_000;
 
-export async function supervise(runtime: Runtime, main: string, handed: ProcessSettings, workers: number): Promise<Supervised> {
+export async function supervise(runtime: Runtime, main: string, handed: ProcessSettings, workers: number, hurry: AbortSignal): Promise<Supervised> {
   let isStopping = false;
   const failure = Promise.withResolvers<never>();
   failure.promise.catch(() => undefined);
@@ -58,8 +59,9 @@ export async function supervise(runtime: Runtime, main: string, handed: ProcessS
   const stop = async (): Promise<void> => {
     isStopping = true;
     const processes: (ChildProcess | undefined)[] = Object.values(cluster.workers ?? {}).map((worker) => worker?.process);
-    await Promise.all(processes.map((child) => endChild(child)));
-    await endChild(control);
+    const drainMs = handed.settings.timeouts.shutdownMs + COMMIT_GRACE_MS;
+    await Promise.all(processes.map((child) => endChild(child, drainMs + STOP_MS, hurry)));
+    await endChild(control, STOP_MS, hurry);
   };
 
   try {
@@ -92,11 +94,16 @@ function untilReady(child: ChildProcess | Worker, ended: Promise<void>): Promise
   });
 }
 
-async function endChild(child: ChildProcess | undefined): Promise<void> {
+/** `hurry`: told again, it no longer waits for what is open. */
+async function endChild(child: ChildProcess | undefined, limitMs: number, hurry: AbortSignal): Promise<void> {
   if (!child || !isRunning(child)) return;
   const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
-  child.kill('SIGTERM');
-  const timer = setTimeout(() => child.kill('SIGKILL'), STOP_MS);
+  const tell = (): void => void child.kill('SIGTERM');
+  tell();
+  if (hurry.aborted) tell();
+  hurry.addEventListener('abort', tell, { once: true });
+  const timer = setTimeout(() => child.kill('SIGKILL'), limitMs);
   await ended;
   clearTimeout(timer);
+  hurry.removeEventListener('abort', tell);
 }

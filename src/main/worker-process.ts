@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import type { Side } from '../../catalog/routing-snapshot.ts';
 import { emptySnapshot } from '../../catalog/routing-snapshot.ts';
 import type { ServerAddress } from '../../cdc/postgres/server-address.ts';
+import { connectionLimits } from '../../config/connection-limits.ts';
 import type { UserSettings } from '../../config/settings.ts';
 import type { Runtime } from '../../config/runtime.ts';
 import { FactsCache } from '../../grammar/sql/facts-cache.ts';
@@ -15,16 +16,20 @@ import type { HoldingUnit } from '../session/control-port.ts';
 import type { LegConnector, LegTarget } from '../session/services.ts';
 import type { UserEntry } from '../session/users.ts';
 import { makeScramVerifier } from '../wire/scram.ts';
+import type { RunningChild } from './child-process.ts';
 import { GatewayCounts } from './gateway-counts.ts';
 import { createControlClient } from './control-client.ts';
+import type { ControlClient } from './control-client.ts';
+import { workerCount } from './process-settings.ts';
 import type { ProcessSettings } from './process-settings.ts';
+import { SlotClient } from './slot-client.ts';
 import { createSourcePosition } from './source-position.ts';
 import type { Holding } from '../migrate/fleet-messages.ts';
 
 const METRICS_EVERY_MS = 1_000;
 const COMMAND_WAIT_MS = 15_000;
 
-export async function startWorker(runtime: Runtime, metrics: PrometheusMetrics, handed: ProcessSettings): Promise<AsyncDisposable> {
+export async function startWorker(runtime: Runtime, metrics: PrometheusMetrics, handed: ProcessSettings): Promise<RunningChild> {
   const { settings, paths, source } = handed;
   const workerId = `worker-${process.pid}`;
   const stack = new AsyncDisposableStack();
@@ -33,7 +38,9 @@ export async function startWorker(runtime: Runtime, metrics: PrometheusMetrics, 
     const facts = new FactsCache(parser);
     const sourcePosition = stack.use(createSourcePosition(source));
     let gateway: Gateway | undefined;
-    const control = createControlClient(runtime, {
+    const limits = connectionLimits(settings);
+    const slots = new SlotClient(limits, workerCount(settings), (message) => control.send(message));
+    const control: ControlClient = createControlClient(runtime, {
       socketPath: paths.controlSocket, workerId, commandWaitMs: COMMAND_WAIT_MS,
       fetchSourcePosition: (callback) => sourcePosition.fetch((lsn) => {
         if (lsn !== undefined) callback(lsn);
@@ -45,7 +52,14 @@ export async function startWorker(runtime: Runtime, metrics: PrometheusMetrics, 
       failParked: (sessionIds) => void gateway?.failParked(sessionIds),
       crossingUnits: () => gateway?.crossingUnits() ?? [],
       breakDeadlock: (sessionIds) => void gateway?.breakDeadlock(sessionIds),
-      onConnected: () => metrics.exportGaugesAgain(),
+      onConnected: () => {
+        metrics.exportGaugesAgain();
+        slots.connected();
+      },
+      onDisconnected: () => slots.disconnected(),
+      survey: () => gateway?.survey() ?? { clients: [], waiting: [], loggingIn: 0, totals: [], isDraining: false },
+      onSlotAnswer: (id, granted) => slots.answered(id, granted),
+      onLeaseOver: () => slots.letInByShare(),
       onCancel: (pid, key) => void gateway?.cancel(pid, Buffer.from(key, 'hex')),
     });
     void control.run(runtime.signal);
@@ -56,7 +70,11 @@ export async function startWorker(runtime: Runtime, metrics: PrometheusMetrics, 
       facts, name: workerId,
       // The same for every worker, and nobody else's to know: it comes from what only this installation has.
       secret: createHash('sha256').update(paths.controlSocket).update(JSON.stringify(settings.users)).digest(),
-      limits: { maxConnections: settings.limits.maxConnections, startupTimeoutMs: settings.timeouts.startupMs, legConnectTimeoutMs: settings.timeouts.connectMs, maxStatementBytes: settings.limits.preparedBytesPerSession, maxMovedBytes: settings.limits.movedBytes, parkLimitMs: settings.timeouts.parkLimitMs },
+      connections: { limits, slots },
+      limits: {
+        maxConnections: settings.limits.maxConnections, reservedConnections: settings.limits.reservedConnections, connectionWaitMs: settings.timeouts.connectionWaitMs,
+        clientIdleMs: settings.timeouts.clientIdleMs, idleTransactionMs: settings.timeouts.idleTransactionMs, startupTimeoutMs: settings.timeouts.startupMs, legConnectTimeoutMs: settings.timeouts.connectMs, maxStatementBytes: settings.limits.preparedBytesPerSession, maxMovedBytes: settings.limits.movedBytes, parkLimitMs: settings.timeouts.parkLimitMs,
+      },
       onUnknownCancel: (pid, key) => control.forwardCancel(pid, key.toString('hex')),
       ...(settings.tls === undefined ? {} : { tls: settings.tls }),
     }));
@@ -68,7 +86,12 @@ export async function startWorker(runtime: Runtime, metrics: PrometheusMetrics, 
     }, METRICS_EVERY_MS);
     stack.defer(() => clearInterval(timer));
     const owned = stack.move();
-    return { [Symbol.asyncDispose]: () => owned.disposeAsync() };
+    const drained = gateway;
+    const drain = (hurry: AbortSignal): Promise<void> => {
+      control.send({ type: 'draining' });
+      return drained.drain(settings.timeouts.shutdownMs, hurry);
+    };
+    return { drain, [Symbol.asyncDispose]: () => owned.disposeAsync() };
   } catch (error) {
     await stack.disposeAsync();
     throw error;

@@ -15,7 +15,7 @@ import { errorKinds, MigrationError } from '../../config/migration-error.ts';
 import type { Runtime } from '../../config/runtime.ts';
 import type { MigrationOptions } from '../../grammar/migration/options.ts';
 import { completeTable } from './commands/control-tables.ts';
-import type { CommandContext } from './commands/command-context.ts';
+import type { CommandContext, GatewaySettings, GatewaySides } from './commands/command-context.ts';
 import { groupRecords } from './commands/command-context.ts';
 import { runCommand } from './commands/run-command.ts';
 import type { CommandTexts } from './commands/run-command.ts';
@@ -24,6 +24,9 @@ import type { ControlContext, ControlLimits } from './control-context.ts';
 import { endMigration } from './end-migration.ts';
 import type { CommandAnswer, CommandMessage, ControlMessage, WorkerMessage } from './fleet-messages.ts';
 import { CrossDeadlocks } from './cross-deadlocks.ts';
+import type { ConnectionLimits } from '../../config/connection-limits.ts';
+import { FleetSlots } from './fleet-slots.ts';
+import { FleetSurvey } from './fleet-survey.ts';
 import { InDoubt } from './in-doubt.ts';
 import { LagWatch } from './lag-watch.ts';
 import { publishFleetMetrics, publishStreamMetrics } from './stream-metrics.ts';
@@ -46,6 +49,11 @@ export interface ControlParts {
   readonly catalog: Catalog;
   readonly limits: ControlLimits;
   readonly leaseMs: number;
+  /** Gateway workers that there are to be. */
+  readonly workers: number;
+  readonly connections: ConnectionLimits;
+  readonly sides: GatewaySides;
+  readonly settings: GatewaySettings;
   readonly homeServer: string;
   readonly isHome: (serverName: string) => Promise<boolean>;
   readonly isOperator: (user: string) => boolean;
@@ -84,6 +92,9 @@ export class Control {
   readonly #lags: LagWatch;
   #inDoubt: InDoubt | undefined;
   readonly #deadlocks = new CrossDeadlocks();
+  readonly #draining = new Set<string>();
+  readonly #slots: FleetSlots;
+  readonly #survey: FleetSurvey;
   #isRecovered = false;
 
   constructor(runtime: Runtime, parts: ControlParts) {
@@ -91,14 +102,17 @@ export class Control {
     this.#parts = parts;
     this.#spools = new SpoolWatch(runtime, parts.catalog);
     this.#lags = new LagWatch(runtime, parts.catalog, parts.cdcMaxLagMs);
+    this.#slots = new FleetSlots(runtime, { limits: parts.connections, workers: parts.workers, leaseMs: parts.leaseMs });
     this.fleet = new WorkerFleet(runtime, { leaseMs: parts.leaseMs }, {
       onRequest: (worker, message) => this.#onRequest(worker, message),
       onAttached: (worker) => this.#tellVisible(worker),
       onClosed: (workerId) => {
         this.#deadlocks.told(workerId, []);
+        this.#draining.delete(workerId);
         parts.onWorkerClosed(workerId);
       },
     });
+    this.#survey = new FleetSurvey(this.fleet);
     const publisher = new RoutingPublisher(parts.catalog, this.fleet, (tables) => this.#readRelations(tables));
     this.#context = { runtime, catalog: parts.catalog, fleet: this.fleet, publisher, flow: (name) => this.#flow(name), limits: parts.limits, loads: new Turnstile(parts.limits.maxConcurrentMigrations), activeAttempts: new Set() };
     this.work = new TableWork(runtime, (tableId, signal) => driveTable(this.#context, tableId, this.#hooks(), signal));
@@ -108,6 +122,7 @@ export class Control {
   notReady(): readonly string[] {
     const reasons: string[] = [];
     if (this.fleet.size === 0) reasons.push('no gateway worker is connected');
+    if (this.#draining.size > 0) reasons.push('the gateway is stopping');
     if (!this.#isRecovered) reasons.push('an unfinished change of authority is being recovered');
     return reasons;
   }
@@ -135,6 +150,7 @@ export class Control {
     this.#loop('in doubt', IN_DOUBT_MS, () => this.#watchInDoubt(true));
     this.#loop('deadlocks', DEADLOCK_MS, () => this.#lookForDeadlocks());
     this.#loop('views', VIEWS_MS, () => this.#lookForViews());
+    this.#loop('places', SAMPLE_MS, async () => this.#slots.sweep());
     this.#loop('samples', SAMPLE_MS, () => this.#sample());
     this.#loop('validations', VALIDATION_CHECK_MS, () => this.#validateDue());
   }
@@ -161,7 +177,11 @@ export class Control {
 
   #commandContext(message: CommandMessage): CommandContext {
     const actor: Actor = { user: message.user, clientIp: message.clientAddress, sessionId: message.sessionId };
-    return { ...this.#context, actor, isOperator: this.#parts.isOperator(message.user), searchPath: message.searchPath, work: this.work, defaults: this.#parts.defaults, samplePercent: this.#parts.samplePercent, homeServer: this.#parts.homeServer, isHome: this.#parts.isHome };
+    const { isOperator, defaults, samplePercent, homeServer, isHome, connections, sides, settings } = this.#parts;
+    return {
+      ...this.#context, actor, isOperator: isOperator(message.user), searchPath: message.searchPath, work: this.work, defaults, samplePercent, homeServer, isHome,
+      survey: () => this.#survey.ask(), connections, sides, settings,
+    };
   }
 
   #flow(serverName: string): Promise<SourceFlow> {
@@ -194,12 +214,19 @@ export class Control {
   }
 
   #onRequest(worker: FleetWorker, message: WorkerMessage): void {
+    if (this.#slots.receive(worker, message)) return;
     switch (message.type) {
       case 'command':
         void this.command(message.request).then((result) => worker.channel.send({ type: 'result', id: message.id, result }));
         return;
       case 'cancel':
         this.fleet.broadcast({ type: 'cancel', pid: message.pid, key: message.key });
+        return;
+      case 'draining':
+        this.#draining.add(worker.workerId);
+        return;
+      case 'survey':
+        this.#survey.receive(worker.workerId, message.id, message.survey);
         return;
       case 'crossing':
         this.#deadlocks.told(worker.workerId, message.units);

@@ -4,6 +4,7 @@
  */
 import type { RoutingSnapshot } from '../../catalog/routing-snapshot.ts';
 import type { ErrorCode } from '../../config/migration-error.ts';
+import type { WorkerSurvey } from './worker-survey.ts';
 
 /** `xids` are the source's 32-bit transaction ids; `lsn` is text because JSON has no 64-bit integers. */
 export type ControlMessage =
@@ -19,6 +20,9 @@ export type ControlMessage =
   /** They are part of a deadlock over both sides, and give way (RULES 22). */
   | { readonly type: 'break_deadlock'; readonly sessionIds: readonly string[] }
   | { readonly type: 'result'; readonly id: number; readonly result: CommandAnswer }
+  | { readonly type: 'survey_request'; readonly id: number }
+  /** Answers `slot_request`; not granted: too many wait already. */
+  | { readonly type: 'slot_answer'; readonly id: number; readonly granted: boolean }
   | { readonly type: 'cancel'; readonly pid: number; readonly key: string };
 
 export type WorkerMessage =
@@ -31,8 +35,26 @@ export type WorkerMessage =
   /** Open blocks that are on both sides: all of them, at every change and while there are any. */
   | { readonly type: 'crossing'; readonly units: readonly CrossingUnit[] }
   | { readonly type: 'metrics'; readonly delta: unknown }
+  /** It takes no more clients, and ends with the last one. */
+  | { readonly type: 'draining' }
+  | { readonly type: 'survey'; readonly id: number; readonly survey: WorkerSurvey }
+  /** A session that is limited wants a place. */
+  | ({ readonly type: 'slot_request' } & SlotMessage)
+  /** The worker has let it in by itself, while the control was away. */
+  | { readonly type: 'slot_taken'; readonly id: number }
+  /** The session is over, or waits no longer. */
+  | { readonly type: 'slot_left'; readonly id: number }
+  /** With each new link: all that the worker holds and waits for. */
+  | { readonly type: 'slots'; readonly held: readonly SlotMessage[]; readonly waiting: readonly SlotMessage[] }
   | { readonly type: 'routes'; readonly counts: readonly (readonly [table: string, route: string, count: number])[] }
   | { readonly type: 'cancel'; readonly pid: number; readonly key: string };
+
+/** `id` is the worker's own. */
+export interface SlotMessage {
+  readonly id: number;
+  readonly user: string;
+  readonly database: string;
+}
 
 export interface Holding {
   readonly sessionId: string;

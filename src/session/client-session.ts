@@ -18,6 +18,7 @@ import { CommitWait } from './commit-wait.ts';
 import { ControlAnswer } from './control-answer.ts';
 import type { HoldingUnit } from './control-port.ts';
 import { ExtendedQuery } from './extended-query.ts';
+import { holdsTables } from './holds-tables.ts';
 import { HybridStatements } from './hybrid/hybrid-statement.ts';
 import { Leg } from './leg.ts';
 import type { LegOwner } from './leg.ts';
@@ -29,7 +30,7 @@ import { PlaceStatement } from './place-statement.ts';
 import { ReadIndex } from './read-index.ts';
 import type { LegTarget, Services } from './services.ts';
 import { SessionCore } from './session-core.ts';
-import type { ClientIdentity } from './session-core.ts';
+import type { ClientIdentity } from './session-parts.ts';
 import { SessionEffects } from './session-effects.ts';
 import { SimpleQuery } from './simple-query.ts';
 import { TransactionControl } from './transaction-control.ts';
@@ -200,7 +201,7 @@ export class ClientSession extends SessionCore implements LegOwner {
       return CUT;
     }
     if (ending.length === 0) {
-      this.services.times.unitEnded(leg.side, this.now() - segment.startedAtMs);
+      this.#count(leg.side, leg, segment);
       this.#settled();
       return PASS;
     }
@@ -212,10 +213,11 @@ export class ClientSession extends SessionCore implements LegOwner {
     const release = (): void => {
       if (this.ended) return;
       this.holding -= 1;
-      this.services.times.unitEnded('dual', this.now() - segment.startedAtMs);
+      this.#count('dual', leg, segment);
       this.toClient(ending);
       leg.release();
       this.#settled();
+      this.#host.unitEnded();
     };
     this.holding += 1;
     // What has passed so far leaves before anything that the wait may write.
@@ -226,6 +228,12 @@ export class ClientSession extends SessionCore implements LegOwner {
     }
     if (segment.after === 'xid') leg.hold();
     this.#commitWait.start(segment.after, segment.xid, segment.touches, release);
+  }
+
+  #count(route: Side | 'dual', leg: Leg, segment: Segment): void {
+    const nowMs = this.now();
+    this.services.times.unitEnded(route, nowMs - segment.startedAtMs);
+    this.counts.unitEnded(leg.status, segment.startedAtMs, nowMs);
   }
 
   /** The server's word on the block counts once nothing more is on its way there. */
@@ -306,6 +314,10 @@ export class ClientSession extends SessionCore implements LegOwner {
     if (this.local && !this.local.idle) this.local.cancel();
   }
 
+  giveUpCommitWait(): boolean {
+    return this.#commitWait.giveUp();
+  }
+
   /** The newest snapshot is another one, or the lease has come or gone. */
   routingChanged(): void {
     this.#commitWait.routingChanged();
@@ -331,21 +343,8 @@ export class ClientSession extends SessionCore implements LegOwner {
     this.fatal({ severity: 'FATAL', sqlstate: '57P01', message: 'terminating connection due to administrator command' });
   }
 
-  /**
-   * True while something is open that touched one of the tables under an epoch before this one, or that may have: what was sent
-   * to the source under a snapshot that did not know the table is not on record.
-   */
   holds(tables: ReadonlySet<string>, epoch: number): boolean {
-    const { tx } = this;
-    for (const [table, since] of tx?.routed ?? []) if (since.epoch < epoch && tables.has(table)) return true;
-    if (tx?.begun.source && mayHaveTouchedUnseen(tx.snapshot, tables, epoch)) return true;
-    for (const leg of [this.home, this.local]) {
-      for (const segment of leg?.segments ?? []) {
-        if (segment.epoch < epoch && segment.touches.some((table) => tables.has(table))) return true;
-        if (leg === this.home && segment.snapshot && mayHaveTouchedUnseen(segment.snapshot, tables, epoch)) return true;
-      }
-    }
-    return false;
+    return holdsTables(this, tables, epoch);
   }
 
   describe(): HoldingUnit {
@@ -369,7 +368,8 @@ export class ClientSession extends SessionCore implements LegOwner {
     this.#end(true);
   }
 
-  #end(polite = false): void {
+  /** A COMMIT that has been sent is not taken back, whatever ends the session. */
+  #end(polite = this.isCommitting): void {
     if (this.ended) return;
     this.ended = true;
     this.scanner.stop();
@@ -387,10 +387,4 @@ export class ClientSession extends SessionCore implements LegOwner {
     this.#host.sessionEnded(this);
     this.#host.unitEnded();
   }
-}
-
-function mayHaveTouchedUnseen(snapshot: RoutingSnapshot, tables: ReadonlySet<string>, epoch: number): boolean {
-  if (snapshot.epoch >= epoch) return false;
-  for (const table of tables) if (!Object.hasOwn(snapshot.tables, table)) return true;
-  return false;
 }

@@ -5,16 +5,28 @@
 import { randomBytes } from 'node:crypto';
 import * as fs from 'node:fs';
 import * as net from 'node:net';
+import { setTimeout } from 'node:timers/promises';
 import * as tls from 'node:tls';
 import type { Side } from '../../catalog/routing-snapshot.ts';
+import { noConnectionLimits } from '../../config/connection-limits.ts';
+import type { ConnectionLimits } from '../../config/connection-limits.ts';
+import { MigrationError } from '../../config/migration-error.ts';
 import type { Runtime } from '../../config/runtime.ts';
+import type { ErrorFields } from '../wire/error-fields.ts';
+import { Admission, freeSlots } from './admission.ts';
+import type { SlotPort } from './admission.ts';
 import { breakDeadlock } from './break-deadlock.ts';
 import { PassedConnection } from './passed-connection.ts';
 import { ClientSession } from './client-session.ts';
 import type { SessionHost } from './client-session.ts';
 import type { ControlPort, HoldingUnit, QuiesceReport } from './control-port.ts';
+import { errorFieldsOf } from './client-error.ts';
+import { drain } from './drain.ts';
+import { SessionTotals, surveyedClient, surveyedPassed } from './gateway-survey.ts';
+import type { GatewaySurvey } from './gateway-survey.ts';
 import { Handshake } from './handshake.ts';
-import type { Admitted, HandshakeHost } from './handshake.ts';
+import type { Admitted, HandshakeHost, RefusalReason } from './handshake.ts';
+import { IdleLimits } from './idle-limits.ts';
 import type { Parking } from './parking.ts';
 import { defaultLimits, viewOf } from './services.ts';
 import type { FactsLookup, GatewayLimits, LegConnector, RouteDecider, Services, SnapshotView, SourcePosition } from './services.ts';
@@ -34,6 +46,8 @@ export interface GatewayOptions {
   readonly routes: RouteDecider;
   readonly sourcePosition: SourcePosition;
   readonly limits?: Partial<GatewayLimits>;
+  /** Who may have how many sessions, and who counts them; left out: no limits. */
+  readonly connections?: { readonly limits: ConnectionLimits; readonly slots: SlotPort };
   /** Sessions are called `<name>-<n>`; unique among workers. */
   readonly name?: string;
   /** Shared by the workers, so that an unknown user gets the same challenge from each. */
@@ -77,9 +91,15 @@ export interface Gateway extends AsyncDisposable {
   crossingUnits(): readonly CrossingBlock[];
   /** Lets those that wait in a deadlock over both sides fail with 40P01; returns how many. */
   breakDeadlock(sessionIds: readonly string[]): number;
+  survey(): GatewaySurvey;
+  /** No new clients; sessions end when they have nothing open, at the latest after `limitMs`. Resolves when none is left, or at once when `hurry` is aborted: `close` does the rest. */
+  drain(limitMs: number, hurry: AbortSignal): Promise<void>;
   /** No new clients; those that are there are told and closed. */
   close(): Promise<void>;
 }
+
+/** A process that ends at once would take the cancel requests of its sessions with it. */
+const CANCELS_LEAVE_MS = 250;
 
 /** Resolves once it listens; rejects when the port is taken. */
 export async function createGateway(runtime: Runtime, options: GatewayOptions): Promise<Gateway> {
@@ -93,6 +113,9 @@ class GatewayProcess implements Gateway, HandshakeHost, SessionHost {
   readonly users: Users;
   readonly tlsContext: tls.SecureContext | undefined;
   readonly tlsRequired: boolean;
+  readonly admission: Admission;
+  readonly #connectionLimits: ConnectionLimits;
+  readonly #idleLimits: IdleLimits;
   readonly #options: GatewayOptions;
   readonly #sessions = new Map<string, ClientSession>();
   /** By `pid:key`, as clients send it to cancel. */
@@ -100,6 +123,9 @@ class GatewayProcess implements Gateway, HandshakeHost, SessionHost {
   /** Replication connections, by the same. */
   readonly #passed = new Map<string, PassedConnection>();
   readonly #handshakes = new Set<Handshake>();
+  readonly #totals = new SessionTotals();
+  /** What gives back the place of each session. */
+  readonly #places = new WeakMap<ClientSession, () => void>();
   readonly #parked = new Set<Parking>();
   readonly #listeners = new Set<() => void>();
   readonly #unsubscribe: () => void;
@@ -107,7 +133,9 @@ class GatewayProcess implements Gateway, HandshakeHost, SessionHost {
   #view: SnapshotView;
   #counter = 0;
   #notifying = false;
+  #lastBusyEndMs = Number.NEGATIVE_INFINITY;
   #closing = false;
+  #closed: Promise<void> | undefined;
 
   constructor(runtime: Runtime, options: GatewayOptions) {
     this.#options = options;
@@ -117,6 +145,9 @@ class GatewayProcess implements Gateway, HandshakeHost, SessionHost {
     this.#view = viewOf(options.control.snapshot);
     const { control, facts, routes, legs, sourcePosition } = options;
     this.services = { runtime, control, facts, routes, legs, sourcePosition, limits: { ...defaultLimits, ...options.limits }, times: new UnitTimes(runtime.metrics), view: () => this.#currentView() };
+    this.#connectionLimits = options.connections?.limits ?? noConnectionLimits;
+    this.admission = new Admission(runtime, options.connections?.slots ?? freeSlots, this.#connectionLimits, this.services.limits.connectionWaitMs);
+    this.#idleLimits = new IdleLimits(runtime, this.services.limits, () => this.#sessions.values());
     this.#unsubscribe = control.onChange(() => this.#routingChanged());
   }
 
@@ -167,15 +198,20 @@ class GatewayProcess implements Gateway, HandshakeHost, SessionHost {
 
   // HandshakeHost
 
-  admits(): boolean {
-    return this.#sessions.size + this.#passed.size + this.#handshakes.size <= this.services.limits.maxConnections;
+  tooMany(user: string): ErrorFields | undefined {
+    const { maxConnections, reservedConnections } = this.services.limits;
+    const places = maxConnections - (this.#connectionLimits.isExempt(user) ? 0 : reservedConnections);
+    if (this.#sessions.size + this.#passed.size + this.#handshakes.size <= places) return undefined;
+    return errorFieldsOf(new MigrationError('MIG085', 'too many connections', {
+      detail: `A gateway process has ${maxConnections} places (limits.max_connections), ${reservedConnections} of them for operators only (limits.reserved_connections).`, hint: 'Raise the limit of connections, or connect later.',
+    }), 'FATAL');
   }
 
   ended(handshake: Handshake): void {
     this.#handshakes.delete(handshake);
   }
 
-  refused(reason: string): void {
+  refused(reason: RefusalReason): void {
     this.services.runtime.metrics.count('scratchbird_gateway_connections_refused_total', { reason });
   }
 
@@ -188,13 +224,17 @@ class GatewayProcess implements Gateway, HandshakeHost, SessionHost {
     const sessionId = `${this.#options.name ?? 'gateway'}-${++this.#counter}`;
     const session = new ClientSession(this.services, { ...client.identity, sessionId }, client.socket, client.target, client.login, this);
     this.#sessions.set(sessionId, session);
+    this.#places.set(session, client.leave);
     this.#byKey.set(keyOf(session.home.pid, session.home.key), session);
     this.#countSessions();
     session.start(client.early);
   }
 
   #pass(client: Admitted): void {
-    const passed = new PassedConnection(client, (ended) => this.#passed.delete(keyOf(ended.key.pid, ended.key.key)));
+    const passed = new PassedConnection(client, this.services.runtime.clock.monotonicMs(), (ended) => {
+      this.#passed.delete(keyOf(ended.key.pid, ended.key.key));
+      client.leave();
+    });
     this.#passed.set(keyOf(passed.key.pid, passed.key.key), passed);
   }
 
@@ -211,7 +251,10 @@ class GatewayProcess implements Gateway, HandshakeHost, SessionHost {
   // SessionHost
 
   sessionEnded(session: ClientSession): void {
+    if (session.activity === 'active') this.#lastBusyEndMs = session.now();
     this.#sessions.delete(session.identity.sessionId);
+    this.#places.get(session)?.();
+    this.#totals.sessionEnded(session);
     this.#byKey.delete(keyOf(session.home.pid, session.home.key));
     this.#countSessions();
   }
@@ -294,14 +337,36 @@ class GatewayProcess implements Gateway, HandshakeHost, SessionHost {
     }).length;
   }
 
-  async close(): Promise<void> {
+  survey(): GatewaySurvey {
+    const nowMs = this.services.runtime.clock.monotonicMs();
+    return {
+      clients: [...[...this.#sessions.values()].map(surveyedClient), ...[...this.#passed.values()].map((passed) => surveyedPassed(passed, nowMs))],
+      waiting: [...this.admission.waiting].map(({ sinceMs, ...client }) => ({ ...client, waitingForMs: nowMs - sinceMs })),
+      loggingIn: this.#handshakes.size, totals: this.#totals.with(this.#sessions.values(), this.admission), isDraining: this.#closing,
+    };
+  }
+
+  #refuseNew(): Promise<void> {
     this.#closing = true;
-    this.#unsubscribe();
     const server = this.#server;
-    const closed = new Promise<void>((resolve) => (server ? server.close(() => resolve()) : resolve()));
-    for (const handshake of [...this.#handshakes]) handshake.drop();
+    this.#closed ??= new Promise<void>((resolve) => (server ? server.close(() => resolve()) : resolve()));
+    for (const handshake of [...this.#handshakes]) handshake.shutDown();
+    return this.#closed;
+  }
+
+  async drain(limitMs: number, hurry: AbortSignal): Promise<void> {
+    void this.#refuseNew();
+    await drain(this.services.runtime, { sessions: () => this.#sessions.values(), onUnitEnded: (listener) => this.onUnitEnded(listener), limitMs, hurry });
+  }
+
+  async close(): Promise<void> {
+    this.#unsubscribe();
+    this.#idleLimits.stop();
+    const closed = this.#refuseNew();
     for (const session of [...this.#sessions.values(), ...this.#passed.values()]) session.shutDown();
     await closed;
+    // What was running is being cancelled, over connections of their own.
+    await setTimeout(Math.max(0, this.#lastBusyEndMs + CANCELS_LEAVE_MS - this.services.runtime.clock.monotonicMs()));
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -2,10 +2,12 @@
  * From an accepted socket to a session: TLS, start-up packet, authentication, the home leg.
  * https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-START-UP
  *
- * States: startup (→ TLS → startup) → authenticating → opening the home leg → session; or refused. Any of them may end by timeout.
+ * States: startup (→ TLS → startup) → authenticating → waiting for a place → opening the home leg → session; or refused. Any of them may end
+ * by timeout.
  */
 import type * as net from 'node:net';
 import * as tls from 'node:tls';
+import type { Pool } from '../../config/connection-limits.ts';
 import { MigrationError } from '../../config/migration-error.ts';
 import { authenticationOk, authenticationSasl, authenticationSaslContinue, authenticationSaslFinal, negotiateProtocolVersion } from '../wire/backend-messages.ts';
 import { connectServer } from '../wire/connect-server.ts';
@@ -16,9 +18,10 @@ import { endOfString } from '../wire/message.ts';
 import { SCRAM_MECHANISM, ScramServer } from '../wire/scram.ts';
 import { readStartupPacket } from '../wire/startup-packet.ts';
 import type { StartupPacket } from '../wire/startup-packet.ts';
+import type { Admission, Refusal } from './admission.ts';
 import { errorFieldsOf, protocolError } from './client-error.ts';
 import type { LegTarget, Services } from './services.ts';
-import type { ClientIdentity } from './session-core.ts';
+import type { ClientIdentity } from './session-parts.ts';
 import type { Users } from './users.ts';
 
 export interface Admitted {
@@ -30,7 +33,11 @@ export interface Admitted {
   readonly early: Buffer;
   /** The client has asked for a replication connection. */
   readonly replicates: boolean;
+  /** Gives the client's place back; for when the session is over. */
+  readonly leave: () => void;
 }
+
+export type RefusalReason = 'authentication' | 'limit' | 'protocol' | 'timeout' | 'shutdown' | Refusal['reason'];
 
 export interface HandshakeHost {
   readonly services: Services;
@@ -38,11 +45,12 @@ export interface HandshakeHost {
   readonly tlsContext: tls.SecureContext | undefined;
   /** Clients must use TLS. */
   readonly tlsRequired: boolean;
-  /** False when one more would be too many. */
-  admits(): boolean;
+  readonly admission: Admission;
+  /** Why one more would be too many; undefined when it is not. */
+  tooMany(user: string): ErrorFields | undefined;
   admitted(client: Admitted): void;
   cancelRequested(pid: number, key: Buffer): void;
-  refused(reason: 'authentication' | 'limit' | 'protocol' | 'timeout'): void;
+  refused(reason: RefusalReason): void;
   ended(handshake: Handshake): void;
 }
 
@@ -51,7 +59,7 @@ const none = Buffer.alloc(0);
 
 export class Handshake {
   readonly #host: HandshakeHost;
-  readonly #timer: NodeJS.Timeout;
+  #timer: NodeJS.Timeout;
   readonly #address: string;
   #socket: net.Socket;
   #input: Buffer = none;
@@ -61,6 +69,7 @@ export class Handshake {
   #scram: ScramServer | undefined;
   #scramStarted = false;
   #abort: (() => void) | undefined;
+  #leave: (() => void) | undefined;
   /** What the next bytes are. */
   #step: 'startup' | 'password' | 'waiting' = 'startup';
 
@@ -70,6 +79,12 @@ export class Handshake {
     this.#address = socket.remoteAddress ?? '';
     this.#timer = setTimeout(() => this.#timedOut(), host.services.limits.startupTimeoutMs);
     this.#attach();
+  }
+
+  /** The gateway is going: the client may try elsewhere, or again. */
+  shutDown(): void {
+    if (this.#step === 'startup') this.drop();
+    else this.#refuse(protocolError('57P03', 'the gateway is shutting down', 'FATAL', 'Connect again in a moment.'), 'shutdown');
   }
 
   /** Ends it from outside. */
@@ -101,6 +116,7 @@ export class Handshake {
     this.#detach();
     this.#socket.on('error', () => undefined);
     this.#abort?.();
+    this.#leave?.();
     this.#host.ended(this);
   }
 
@@ -108,6 +124,7 @@ export class Handshake {
     this.#input = this.#input.length === 0 ? chunk : Buffer.concat([this.#input, chunk]);
     if (this.#step === 'startup') this.#readStartup();
     else if (this.#step === 'password') this.#readPassword();
+    else if (this.#input[0] === 0x58) this.drop();
     else if (this.#input.length > MAX_PASSWORD_MESSAGE_BYTES) this.#socket.pause();
   }
 
@@ -174,10 +191,11 @@ export class Handshake {
     if (packet.minorVersion > 0 || options.length > 0) this.#socket.write(negotiateProtocolVersion(0, options));
     if (this.#host.tlsRequired && !this.#secure) this.#refuse(protocolError('28000', 'the gateway accepts encrypted connections only', 'FATAL', 'Connect with sslmode=require.'), 'authentication');
     else if (user === '') this.#refuse(protocolError('28000', 'no PostgreSQL user name specified in startup packet'), 'protocol');
-    else if (!this.#host.admits()) this.#refuse(protocolError('53300', 'MIG085: too many connections', 'FATAL', 'Raise the limit of connections, or connect later.'), 'limit');
     else {
+      const tooMany = this.#host.tooMany(user);
       this.#parameters = parameters;
-      this.#authenticate(user);
+      if (tooMany) this.#refuse(tooMany, 'limit');
+      else this.#authenticate(user);
     }
   }
 
@@ -249,6 +267,32 @@ export class Handshake {
       return;
     }
     const identity = { user, database, address: this.#address, startup };
+    this.#waitForPlace({ user, database: target.database }, () => this.#connectHome(identity, target, startup));
+  }
+
+  /** Login takes as long as the wait does, and then no longer than any. */
+  #waitForPlace(pool: Pool, next: () => void): void {
+    let refusal: Refusal | undefined;
+    let isIn = false;
+    let hasWaited = false;
+    const go = (): void => {
+      if (this.#over) return;
+      if (refusal) return this.#refuse(refusal.fields, refusal.reason);
+      if (hasWaited) this.#timer = setTimeout(() => this.#timedOut(), this.#host.services.limits.startupTimeoutMs);
+      next();
+    };
+    this.#leave = this.#host.admission.enter({ ...pool, address: this.#address, port: this.#socket.remotePort ?? 0 }, (why) => {
+      refusal = why;
+      isIn = true;
+      if (hasWaited) go();
+    });
+    if (isIn) return go();
+    hasWaited = true;
+    clearTimeout(this.#timer);
+  }
+
+  #connectHome(identity: Admitted['identity'], target: LegTarget, startup: ReadonlyMap<string, string>): void {
+    const { services } = this.#host;
     this.#abort = connectServer(target, new Map([['database', target.database], ...startup]), services.limits.legConnectTimeoutMs, (outcome) => this.#homeOpened(identity, target, outcome));
   }
 
@@ -266,9 +310,11 @@ export class Handshake {
     }
     const socket = this.#socket;
     const early = this.#input;
+    const leave = this.#leave ?? (() => undefined);
+    this.#leave = undefined;
     this.#finish();
     socket.write(outcome.answer);
-    this.#host.admitted({ identity, socket, target, login: outcome, early, replicates: this.#replicates });
+    this.#host.admitted({ identity, socket, target, login: outcome, early, replicates: this.#replicates, leave });
     if (socket.isPaused()) socket.resume();
   }
 
@@ -276,7 +322,7 @@ export class Handshake {
     this.#refuse(protocolError('57014', 'canceling authentication due to timeout'), 'timeout');
   }
 
-  #refuse(fields: ErrorFields, reason: 'authentication' | 'limit' | 'protocol' | 'timeout'): void {
+  #refuse(fields: ErrorFields, reason: RefusalReason): void {
     this.#host.refused(reason);
     this.#refuseRaw(writeError(fields));
   }

@@ -55,6 +55,7 @@ export class Leg implements FrameHandler, InputReader {
   readonly key: Buffer;
   /** Major version of the server; 0 when it does not tell. */
   readonly serverMajor: number;
+  readonly openedAtMs: number;
   /** As of the last ReadyForQuery. */
   status: TransactionStatus = 'I';
   /** Client segments whose answers are not complete. */
@@ -86,6 +87,7 @@ export class Leg implements FrameHandler, InputReader {
     this.serverMajor = Number.parseInt(connection.parameters.get('server_version') ?? '0', 10) || 0;
     this.#socket = connection.socket;
     this.#owner = owner;
+    this.openedAtMs = owner.now();
     this.#scanner = new FrameScanner(this, { maxMessageBytes: MAX_HELD_MESSAGE_BYTES, streamed: 'Dd' });
     connection.input.attach(this);
     this.#socket.on('drain', () => owner.legBackpressure(false));

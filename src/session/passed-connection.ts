@@ -10,12 +10,14 @@ import type { Admitted } from './handshake.ts';
 const CANCEL_TIMEOUT_MS = 5_000;
 
 export class PassedConnection {
-  readonly #client: Admitted;
+  readonly client: Admitted;
+  readonly startedAtMs: number;
   readonly #ended: (connection: PassedConnection) => void;
   #isOver = false;
 
-  constructor(client: Admitted, ended: (connection: PassedConnection) => void) {
-    this.#client = client;
+  constructor(client: Admitted, nowMs: number, ended: (connection: PassedConnection) => void) {
+    this.client = client;
+    this.startedAtMs = nowMs;
     this.#ended = ended;
     const { socket, login, early } = client;
     const server = login.socket;
@@ -44,17 +46,17 @@ export class PassedConnection {
   }
 
   get key(): { readonly pid: number; readonly key: Buffer } {
-    return this.#client.login;
+    return this.client.login;
   }
 
   cancel(): void {
-    const { target, login } = this.#client;
+    const { target, login } = this.client;
     sendCancel(target, writeCancelRequest(login.pid, login.key), CANCEL_TIMEOUT_MS);
   }
 
   shutDown(): void {
-    this.#client.socket.destroy();
-    this.#client.login.socket.destroy();
+    this.client.socket.destroy();
+    this.client.login.socket.destroy();
   }
 
   #end(): void {

@@ -38,6 +38,11 @@ export class PreparedStatements {
     this.#maxBytes = maxBytes;
   }
 
+  /** With a name. */
+  get size(): number {
+    return this.#named.size;
+  }
+
   get(name: string): PreparedStatement | undefined {
     return name === '' ? this.#unnamed : this.#named.get(name);
   }

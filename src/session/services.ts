@@ -50,6 +50,13 @@ export interface SourcePosition {
 
 export interface GatewayLimits {
   readonly maxConnections: number;
+  /** Of these, for operators only. */
+  readonly reservedConnections: number;
+  /** Longest wait of a client for a place within its user's and database's limit. */
+  readonly connectionWaitMs: number;
+  /** A session in which nothing is open, and a transaction, are ended when nothing has come for so long; 0: never. */
+  readonly clientIdleMs: number;
+  readonly idleTransactionMs: number;
   /** From the accepted socket to the end of authentication. */
   readonly startupTimeoutMs: number;
   readonly legConnectTimeoutMs: number;
@@ -73,6 +80,10 @@ export interface GatewayLimits {
 
 export const defaultLimits: GatewayLimits = {
   maxConnections: 10_000,
+  reservedConnections: 0,
+  connectionWaitMs: 120_000,
+  clientIdleMs: 0,
+  idleTransactionMs: 0,
   startupTimeoutMs: 30_000,
   legConnectTimeoutMs: 10_000,
   maxMessageBytes: 1 << 29,

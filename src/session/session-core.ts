@@ -26,30 +26,14 @@ import type { Leg } from './leg.ts';
 import { PreparedStatements } from './prepared-statements.ts';
 import type { Portal } from './prepared-statements.ts';
 import type { Services } from './services.ts';
+import type { ClientIdentity, Unit } from './session-parts.ts';
+import { SessionCounts } from './session-counts.ts';
 import { traitsOf } from './text-traits.ts';
 import type { TextTraits } from './text-traits.ts';
 
+/** As `pg_stat_activity` says it. */
+export type Activity = 'active' | 'idle' | 'idle in transaction';
 export type WaitReason = 'drain' | 'leg' | 'state' | 'park' | 'visible' | 'answer' | 'facts' | 'rows';
-
-/** The extended-protocol messages since the last Sync. */
-export interface Unit {
-  leg: Leg | undefined;
-  segment: Segment | undefined;
-  /** Something was bound or executed on the leg: the implicit transaction cannot change legs any more. */
-  executed: boolean;
-  wrote: boolean;
-  /** An error was answered: everything up to Sync is dropped. */
-  skipping: boolean;
-}
-
-export interface ClientIdentity {
-  readonly sessionId: string;
-  readonly user: string;
-  readonly database: string;
-  readonly address: string;
-  /** The client's own start-up parameters, `user` and `database` left out. */
-  readonly startup: ReadonlyMap<string, string>;
-}
 
 export abstract class SessionCore {
   readonly services: Services;
@@ -89,7 +73,11 @@ export abstract class SessionCore {
   /** Facts of the message being handled, when they took time. */
   protected largeText: TextTraits | undefined;
 
-  protected readonly socket: net.Socket;
+  readonly socket: net.Socket;
+  readonly startedAtMs: number;
+  readonly counts: SessionCounts;
+  /** The unit that holds a COMMIT sent on, or that the gateway itself is at one. */
+  committing: Segment | 'gateway' | undefined;
   protected readonly scanner: FrameScanner;
   protected waiting: WaitReason | undefined;
   #target: Leg | undefined;
@@ -100,6 +88,8 @@ export abstract class SessionCore {
     this.services = services;
     this.identity = identity;
     this.socket = socket;
+    this.startedAtMs = this.now();
+    this.counts = new SessionCounts(this.startedAtMs);
     this.statements = new PreparedStatements(services.limits.maxStatementBytes);
     this.scanner = new FrameScanner(
       {
@@ -125,6 +115,23 @@ export abstract class SessionCore {
 
   now(): number {
     return this.services.runtime.clock.monotonicMs();
+  }
+
+  /** A message that has come in part does not count: who stops in the middle of one is idle. */
+  get activity(): Activity {
+    const isBusy = this.waiting !== undefined || this.holding > 0 || this.unit.segment !== undefined || this.unit.skipping;
+    if (isBusy || !this.home.idle || this.local?.idle === false) return 'active';
+    return this.tx ? 'idle in transaction' : 'idle';
+  }
+
+  get isReceiving(): boolean {
+    return this.scanner.buffered > 0;
+  }
+
+  /** Its outcome is being decided, or is on its way to the client. */
+  get isCommitting(): boolean {
+    const { committing } = this;
+    return this.holding > 0 || committing === 'gateway' || (committing !== undefined && this.home.segments.includes(committing));
   }
 
   leg(side: Side): Leg | undefined {
@@ -262,7 +269,9 @@ export abstract class SessionCore {
     let suspended = false;
     start(() => {
       finished = true;
-      if (suspended) this.proceed('answer');
+      if (!suspended) return;
+      this.proceed('answer');
+      this.unitEnded();
     });
     if (finished) return CUT;
     suspended = true;

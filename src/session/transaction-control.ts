@@ -59,6 +59,7 @@ export class TransactionControl {
       case 'rollback':
       case 'prepare_transaction':
         if (!tx) break;
+        if (facts.kind !== 'rollback') core.committing = segment;
         core.tx = undefined;
         tx.handTouchesTo(segment);
         this.ended(tx);
@@ -94,9 +95,18 @@ export class TransactionControl {
       core.tx = this.#fresh(sql, facts);
       done(commandComplete(beginTag(sql)), false);
     } else if (!tx) this.#onHome(sql, done);
-    else if (facts.kind === 'commit' || facts.kind === 'rollback' || facts.kind === 'prepare_transaction') this.#end(tx, facts, sql, done);
+    else if (facts.kind === 'commit' || facts.kind === 'rollback' || facts.kind === 'prepare_transaction') this.#end(tx, facts, sql, this.#untilDone(facts, done));
     else if (tx.failedOn === 'gateway' && facts.kind !== 'rollback_to') done(writeError(transactionAborted), true);
     else this.#inside(tx, facts, sql, done);
+  }
+
+  #untilDone(facts: StatementFacts, done: ControlDone): ControlDone {
+    const core = this.#core;
+    if (facts.kind !== 'rollback') core.committing = 'gateway';
+    return (answer, failed) => {
+      core.committing = undefined;
+      done(answer, failed);
+    };
   }
 
   #inside(tx: OpenTransaction, facts: StatementFacts, sql: string, done: ControlDone): void {
@@ -218,6 +228,7 @@ export class TransactionControl {
   #finish(tx: OpenTransaction, facts: StatementFacts, chainedOn: Side | undefined): void {
     const core = this.#core;
     if (core.tx === tx) core.tx = undefined;
+    core.counts.blockEnded(tx.startedAtMs, core.now());
     if (tx.begun.source) core.sourceSeen = true;
     this.ended(tx);
     if (facts.transaction?.chain) this.#chain(tx, chainedOn);

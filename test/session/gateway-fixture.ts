@@ -12,11 +12,13 @@ import { createGateway } from '../../src/session/gateway.ts';
 import type { Gateway, GatewayOptions } from '../../src/session/gateway.ts';
 import type { TestPostgres } from '../support/postgres.ts';
 
-export function testRuntime(warnings: string[] = []): Runtime {
+const nothingCounted: Runtime['metrics'] = { count: () => undefined, gauge: () => undefined, observe: () => undefined, observer: () => () => undefined, remove: () => undefined };
+
+export function testRuntime(warnings: string[] = [], metrics = nothingCounted): Runtime {
   const log: Runtime['log'] = { debug: () => undefined, info: () => undefined, warn: (message) => warnings.push(message), error: (message) => warnings.push(message), child: () => log };
   return {
     log,
-    metrics: { count: () => undefined, gauge: () => undefined, observe: () => undefined, observer: () => () => undefined, remove: () => undefined },
+    metrics,
     clock: { now: () => Date.now(), monotonicMs: () => performance.now(), sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)) },
     signal: new AbortController().signal,
     faults: noFaults,
@@ -104,13 +106,13 @@ export interface GatewayFixture extends AsyncDisposable {
   fetches: number;
 }
 
-export async function startGateway(source: TestPostgres['address'], local: TestPostgres['address'], options: Partial<GatewayOptions> = {}): Promise<GatewayFixture> {
+export async function startGateway(source: TestPostgres['address'], local: TestPostgres['address'], options: Partial<GatewayOptions> = {}, metrics?: Runtime['metrics']): Promise<GatewayFixture> {
   const parser = await loadSqlParser();
   const facts = new FactsCache(parser);
   const control = new FakeControl();
   const warnings: string[] = [];
   const fixture: GatewayFixture = { gateway: undefined as unknown as Gateway, control, warnings, facts, fetches: 0, [Symbol.asyncDispose]: async () => undefined };
-  const gateway = await createGateway(testRuntime(warnings), {
+  const gateway = await createGateway(testRuntime(warnings, metrics), {
     listen: { host: '127.0.0.1', port: 0 },
     users: [{ name: '*', trustFrom: ['127.0.0.1'] }],
     legs: { target: (side, login) => ({ ...(side === 'source' ? source : local), user: login.user, database: login.database }) },

@@ -1,10 +1,13 @@
 /** What one command is run with. */
 import type { Actor } from '../../../catalog/audit.ts';
 import type { TableRecord } from '../../../catalog/records.ts';
-import type { QualifiedName } from '../../../catalog/routing-snapshot.ts';
+import type { QualifiedName, Side } from '../../../catalog/routing-snapshot.ts';
+import type { ConnectionLimits } from '../../../config/connection-limits.ts';
+import type { ListedSetting } from '../../../config/list-settings.ts';
 import { MigrationError } from '../../../config/migration-error.ts';
 import type { Scope, GroupScope } from '../../../grammar/migration/statement.ts';
 import type { TableName } from '../../../grammar/names.ts';
+import type { FleetAnswer } from '../fleet-survey.ts';
 import type { ControlContext } from '../control-context.ts';
 import type { MigrationOptions } from '../../../grammar/migration/options.ts';
 import type { TableWork } from '../table-work.ts';
@@ -24,6 +27,19 @@ export interface CommandContext extends ControlContext {
   readonly homeServer: string;
   /** True when the server's address is that of the gateway's own source: only its tables can be routed. */
   readonly isHome: (serverName: string) => Promise<boolean>;
+  /** What the gateway workers have at the moment. */
+  readonly survey: () => Promise<FleetAnswer>;
+  readonly connections: ConnectionLimits;
+  readonly sides: GatewaySides;
+  readonly settings: GatewaySettings;
+}
+
+export type GatewaySides = Readonly<Record<Side, { readonly host: string; readonly port: number; readonly database: string }>>;
+
+export interface GatewaySettings {
+  readonly list: readonly ListedSetting[];
+  /** Users that may log in, by name. */
+  readonly users: number;
 }
 
 /** The table in migration of that name; throws MIG072 with what exists. */

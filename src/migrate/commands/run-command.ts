@@ -1,7 +1,8 @@
 /** One migration statement, or a question to the catalog, from text to rows. */
 import { parseMigration } from '../../../grammar/migration/parse.ts';
 import { isMigrationText, rowCountsSource } from '../../../grammar/migration/recognise.ts';
-import type { MigrationStatement } from '../../../grammar/migration/statement.ts';
+import { gatewayListName } from '../../../grammar/migration/print.ts';
+import type { MigrationStatement, ShowGateway } from '../../../grammar/migration/statement.ts';
 import { MigrationError } from '../../../config/migration-error.ts';
 import { table } from './answer.ts';
 import type { SuccessfulAnswer } from './answer.ts';
@@ -10,6 +11,7 @@ import type { CommandContext } from './command-context.ts';
 import { abort, complete, pause, resume, resync } from './control-tables.ts';
 import { alterServer, alterSource, alterUserMapping, createServer, createSource, createUserMapping, dropServer, dropSource, dropUserMapping, showServers, showSources } from './servers.ts';
 import { checkMigration, rowCounts, showConflicts, showErrors, showGroups, showHelp, showProgress, showWhy } from './show-lists.ts';
+import { showGateway } from './show-gateway.ts';
 import { showStatus } from './show-status.ts';
 import { startMigration } from './start.ts';
 import { cutoverTables, explainCutover, rollbackTables } from './switch-tables.ts';
@@ -36,13 +38,20 @@ export async function runCommand(context: CommandContext, texts: CommandTexts, s
   return runStatement(context, texts, first);
 }
 
+/** Who the other clients are and what they run is not for everybody. */
+function isAboutGateway(statement: MigrationStatement): statement is ShowGateway {
+  return statement.type.startsWith('gateway_');
+}
+
 /** What anyone may ask; everything else needs an operator. */
 function isQuestion(statement: MigrationStatement): boolean {
   return statement.type.startsWith('show_') || statement.type.startsWith('explain_') || statement.type === 'check';
 }
 
 async function runStatement(context: CommandContext, texts: CommandTexts, statement: MigrationStatement): Promise<SuccessfulAnswer> {
-  if (!isQuestion(statement)) requireOperator(context, statement.type.replaceAll('_', ' ').toUpperCase());
+  // What the gateway has can be seen where migrations are switched off, too.
+  if (isAboutGateway(statement)) requireOperator({ ...context, isOperator: context.connections.isExempt(context.actor.user) }, gatewayListName(statement));
+  else if (!isQuestion(statement)) requireOperator(context, statement.type.replaceAll('_', ' ').toUpperCase());
   switch (statement.type) {
     case 'create_server': return createServer(context, statement);
     case 'alter_server': return alterServer(context, statement);
@@ -74,6 +83,13 @@ async function runStatement(context: CommandContext, texts: CommandTexts, statem
     case 'show_groups': return showGroups(context);
     case 'show_why': return showWhy(context, statement);
     case 'show_help': return showHelp(statement);
+    case 'gateway_clients':
+    case 'gateway_config':
+    case 'gateway_databases':
+    case 'gateway_lists':
+    case 'gateway_pools':
+    case 'gateway_servers':
+    case 'gateway_stats': return showGateway(context, statement);
     default: return statement satisfies never;
   }
 }

@@ -62,6 +62,11 @@ export class Product {
     clearTimeout(forced);
   }
 
+  /** To the supervisor. */
+  signal(name: NodeJS.Signals): void {
+    this.#child?.kill(name);
+  }
+
   /** Process ids by role. Linux: read from /proc. */
   pids(role: 'control' | 'worker'): number[] {
     const supervisor = this.#child?.pid;

@@ -93,6 +93,12 @@ export class Stack implements AsyncDisposable {
     return (await fetch(`http://127.0.0.1:${this.#httpPort}/metrics`)).text();
   }
 
+  /** What `/readyz` says. */
+  async ready(): Promise<{ readonly status: number; readonly text: string }> {
+    const answer = await fetch(`http://127.0.0.1:${this.#httpPort}/readyz`);
+    return { status: answer.status, text: await answer.text() };
+  }
+
   /** Runs an operator's statement once. A lost connection is an error like any other. */
   async command<Row extends pg.QueryResultRow>(sql: string): Promise<Row[]> {
     const operator = this.#operator ?? (await this.#openOperator());

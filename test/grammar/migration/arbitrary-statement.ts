@@ -115,6 +115,13 @@ export const statementArbitraries: { readonly [Type in StatementType]: fc.Arbitr
   show_servers: fc.record({ type: of('show_servers') }),
   show_groups: fc.record({ type: of('show_groups') }),
   show_why: fc.record({ type: of('show_why'), table }),
+  gateway_clients: fc.record({ type: of('gateway_clients') }),
+  gateway_config: fc.record({ type: of('gateway_config') }),
+  gateway_databases: fc.record({ type: of('gateway_databases') }),
+  gateway_lists: fc.record({ type: of('gateway_lists') }),
+  gateway_pools: fc.record({ type: of('gateway_pools') }),
+  gateway_servers: fc.record({ type: of('gateway_servers') }),
+  gateway_stats: fc.record({ type: of('gateway_stats') }),
   show_help: fc.record({ type: of('show_help'), topic: fc.constantFrom(undefined, 'cutover', 'cutover table', "it's") }),
 };
 

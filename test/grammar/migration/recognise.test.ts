@@ -13,10 +13,12 @@ const ordinary = [
   'VACUUM', 'VALUES (1)', 'RESET ALL', 'RELEASE SAVEPOINT x', 'REFRESH MATERIALIZED VIEW v', 'PREPARE pause AS SELECT 1', 'EXECUTE cutover', '"cutover" table x', '/* cutover */ SELECT 1',
   '-- CUTOVER TABLE x\nSELECT 1', '-- CUTOVER TABLE x', '/* open', 'ſhow migration status', 'ſtart migration', 'cutover_log', 'cutoverÿ', 'pause$', 'pause1',
   'START TRANSACTON', 'START ISOLATION', 'START "migraton"', 'SHOW migraton', 'SHOW migraton;', 'SHOW migraton.x', 'SHOW TIME ZONE', 'SHOW TRANSACTION ISOLATION LEVEL', 'EXPLAIN CREATE TABLE x AS SELECT 1', 'CREATE SERVR s', 'CREATE MATERIALIZED VIEW v AS SELECT 1',
-  'CREATE "SERVER" s', 'CREATE SERVER s FOREIGN DATA WRAPPER postgres_fdw', 'create server if not exists s type \'x\' version \'1\' foreign data wrapper "Postgres" options (a \'b\')', 'SHOWMIGRATION STATUS', 'SHOW\u00a0MIGRATION STATUS', 'résume migration',
+  'CREATE "SERVER" s', 'CREATE SERVER s FOREIGN DATA WRAPPER postgres_fdw', 'create server if not exists s type \'x\' version \'1\' foreign data wrapper "Postgres" options (a \'b\')', 'SHOWMIGRATION STATUS',
+  'SHOW pool', 'SHOW pools.size', 'SHOW "pools"', 'SHOW pools x', 'SHOW stats_period', 'SHOW client x', 'SHOW client_encoding', 'SHOW server_version', 'SHOW config_file', 'SHOW listen_addresses', 'SHOW data_directory', 'SHOW poolss', 'SHOW databases, pools', 'SET pools = 1', 'SHOW\u00a0MIGRATION STATUS', 'résume migration',
 ];
 
 const ours = [
+  'SHOW POOLS', 'show Clients;', 'SHOW servers -- x', '/* x */ SHOW DATABASES', 'SHOW LISTS', 'SHOW CONFIG ;', 'SHOW STATS; SHOW POOLS',
   'SHOW MIGRATION STATUS', 'show migration', 'Show\n\tMigration /* x */ Status', ' ;; \n-- x\n/* y /* z */ */CUTOVER TABLE x', 'CUTOVER', 'pause migration all', 'RESUME', 'Validate migration all',
   'START MIGRATON FOR TABLE x', 'start migratoin all', 'ABORT MIGRTION ALL', 'ROLLBACK MIGRATIONS FOR TABLE x', 'SHOW MIGRATON STATUS', 'EXPLAIN CUTOVR TABLE x', 'EXPLAIN ROUTES SELECT 1', 'CREATE MIGRATON SOURCE s', 'DROP MIGRATIN SOURCE s',
   'START MIGRATION', 'ABORT MIGRATION ALL', 'ROLLBACK MIGRATION FOR TABLE x', 'ROLLBACK/**/MIGRATION', 'EXPLAIN ROUTE SELECT 1', 'EXPLAIN  CUTOVER TABLE x', 'EXPLAIN--\nROUTE SELECT 1',
@@ -33,7 +35,7 @@ test.each(ours)('ours: %s', (sql) => {
 });
 
 test('looking at letters first decides as the tokens would', () => {
-  const words = ['show', 'migration', 'cutover', 'user', 'mapping', 'server', 'create', 'rollback', 'explain', 'route', 'to', 'select', '.', ';', ' ', '\n', '--\n', '/**/', '"', 'for', '(', '1', '$', 'é', 'ALL', 'Start'];
+  const words = ['show', 'pools', 'stats', 'migration', 'cutover', 'user', 'mapping', 'server', 'create', 'rollback', 'explain', 'route', 'to', 'select', '.', ';', ' ', '\n', '--\n', '/**/', '"', 'for', '(', '1', '$', 'é', 'ALL', 'Start'];
   fc.assert(fc.property(fc.array(fc.constantFrom(...words), { maxLength: 7 }).map((list) => list.join('')), (sql) => {
     // A comment in front leads past the quick look.
     expect(isMigrationText(sql)).toBe(isMigrationText(`/**/${sql}`));
