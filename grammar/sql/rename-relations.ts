@@ -22,6 +22,8 @@ export interface RenamedText {
   /** A copy of the old text. */
   readonly before: Buffer;
   readonly edits: readonly Edit[];
+  /** What made the old text, if it is itself one with relations named otherwise. */
+  readonly earlier?: RenamedText | undefined;
 }
 
 /** How names are written into the new text. */

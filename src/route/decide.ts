@@ -10,7 +10,7 @@
 import type { RoutingSnapshot, TableRoute } from '../../catalog/routing-snapshot.ts';
 import type { StatementFacts, StatementKind, TextFacts } from '../../grammar/sql/statement-facts.ts';
 import { chooseSide, refuseInTransaction } from './choose-side.ts';
-import { hybridWays } from './hybrid-ways.ts';
+import { hybridWays, mixedViews } from './hybrid-ways.ts';
 import { needsOf, tableKey } from './needs.ts';
 import type { Need, TextNeeds } from './needs.ts';
 import { refusals } from './refusals.ts';
@@ -73,11 +73,13 @@ function dataRoute(statements: readonly StatementFacts[], index: SnapshotIndex, 
 function hybridRoute(statements: readonly StatementFacts[], text: TextNeeds, writes: boolean, touches: readonly string[], index: SnapshotIndex, session: SessionContext): Route | undefined {
   const [facts] = statements;
   if (facts === undefined || statements.length !== 1) return undefined;
-  const possible = hybridWays(facts, { index, session, preferSource: prefersSource(session) });
-  const [first, ...more] = possible
+  const context = { index, session, preferSource: prefersSource(session) };
+  const views = mixedViews(facts, context);
+  if (views.size > 0) return { type: 'hybrid', ways: [], views, touches, writes };
+  const ways = hybridWays(facts, context)
     .filter(({ runOn }) => refuseInTransaction(text.needs, writes, runOn, session, index.snapshot.twoPhase !== undefined) === undefined)
     .map(({ runOn, moved }): HybridWay => ({ runOn, moved, route: { ...legRoute(statements, text, writes, runOn, touches, index), label: 'HYBRID' } }));
-  return first && { type: 'hybrid', ways: [first, ...more], touches, writes };
+  return ways.length === 0 ? undefined : { type: 'hybrid', ways, views, touches, writes };
 }
 
 /**

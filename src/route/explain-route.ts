@@ -57,7 +57,7 @@ export function explanationLines(explanation: RouteExplanation): readonly string
 function summaryOf(route: Route): string {
   switch (route.type) {
     case 'leg': return `runs on ${route.leg === 'home' ? 'the session\'s home leg' : sideName(route.leg)}${afterText(route)}${route.before === 'read_index' ? ', once local shows what this session may have seen on the source' : ''}`;
-    case 'hybrid': return hybridText(route.ways);
+    case 'hybrid': return route.views.size > 0 ? `the definition of ${[...route.views].sort().join(', ')} takes its place, and the rest is decided for what that reads` : hybridText(route.ways);
     case 'park': return `waits for the change of routing of ${route.touches.join(', ')}`;
     case 'refuse': return `${route.code}: ${route.message}. ${route.detail} ${route.hint}`;
     case 'control': return 'is answered by the migration control';

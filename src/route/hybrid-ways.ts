@@ -26,6 +26,19 @@ export function hybridWays(facts: StatementFacts, context: NeedsContext): readon
   });
 }
 
+/** Views that are read and that neither side can answer, because of where their tables are: their definitions can be put in their place. What a view has stored stays where it is. */
+export function mixedViews(facts: StatementFacts, context: NeedsContext): ReadonlySet<string> {
+  const views = new Set<string>();
+  if (!hybridKinds.has(facts.kind) || !hasPlaces(facts) || context.session.transaction?.isolation === 'serializable') return views;
+  for (const relation of facts.reads) {
+    const found = context.index.resolve(relation, context.session);
+    if (found.type !== 'view' || context.index.isStored(found.key)) continue;
+    const needs = readNeeds(facts, relation, context);
+    if (!needs.every((need) => need.source) && !needs.every((need) => need.local)) views.add(found.key);
+  }
+  return views;
+}
+
 /** Undefined when something that is read can be had on neither side as it is. */
 function movedTo(runOn: 'source' | 'local', facts: StatementFacts, context: NeedsContext): ReadonlySet<string> | undefined {
   const other = runOn === 'source' ? 'local' : 'source';

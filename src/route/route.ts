@@ -7,8 +7,11 @@ import type { ErrorCode } from '../../config/migration-error.ts';
 /** `home` = any leg that answers for the session as a whole (SET, SHOW, SELECT 1, catalog queries). */
 export type Route =
   | { readonly type: 'leg'; readonly leg: 'source' | 'local' | 'home'; readonly writes: boolean; readonly touches: readonly string[]; readonly after: AfterWrite; readonly before: BeforeRead; readonly label: RouteLabel }
-  /** Tables of both sides: it runs on one, with rows brought there from the other. Each way is possible; the cheapest is taken. */
-  | { readonly type: 'hybrid'; readonly ways: readonly [HybridWay, ...HybridWay[]]; readonly touches: readonly string[]; readonly writes: boolean }
+  /**
+   * Tables of both sides: it runs on one, with rows brought there from the other. Each way is possible; the cheapest is taken. `views` are keys of
+   * views whose own tables are on both sides: their definitions take their place first, and there are no ways yet.
+   */
+  | { readonly type: 'hybrid'; readonly ways: readonly HybridWay[]; readonly views: ReadonlySet<string>; readonly touches: readonly string[]; readonly writes: boolean }
   /** LISTEN, SET, DISCARD …: run on every open leg, remembered for those opened later; the home leg's answer is the client's. */
   | { readonly type: 'both_legs' }
   /** BEGIN, COMMIT, ROLLBACK, SAVEPOINT …: the transaction layer decides. */

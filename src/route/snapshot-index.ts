@@ -80,8 +80,13 @@ export class SnapshotIndex {
       case 'system': return undefined;
       case 'temporary': return { key: relationKey('pg_temp', found.name), source: { schema: 'pg_temp', name: found.name }, local: { schema: 'pg_temp', name: found.name } };
       case 'table': case 'local_name': return { key: found.key, source: found.table.source, local: found.table.local };
+      case 'view': {
+        const schema = relation.schema ?? session.searchPath.find((searched) => relationKey(searched, relation.name) === found.key);
+        const name = { schema, name: relation.name };
+        return { key: found.key, source: name, local: name };
+      }
       // As written: each side finds it by the session's search path.
-      case 'view': case 'sequence': case 'plain': return { key: found.key, source: relation, local: relation };
+      case 'sequence': case 'plain': return { key: found.key, source: relation, local: relation };
       default: return found satisfies never;
     }
   }

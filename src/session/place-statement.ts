@@ -42,6 +42,11 @@ export class PlaceStatement {
     return stop ?? this.#decide(this.#effective(traits));
   }
 
+  /** The route of a text that has taken the place of one whose route was asked for just before: names are known as they were for that. */
+  routeOfRewritten(traits: TextTraits): Route {
+    return this.#decide(traits);
+  }
+
   /** `runs` is false for a Parse or Describe, which reads no rows. */
   place(route: Route, simple: boolean, runs: boolean): Placement {
     switch (route.type) {

@@ -309,6 +309,22 @@ describe('what goes wrong meanwhile', () => {
     await expect(client.query('INSERT INTO here SELECT k, price::numeric::int FROM prices')).rejects.toMatchObject({ code: '0A000', message: expect.stringContaining('money') as string });
   });
 
+  it('a view over both sides shows what its definition does to the client; row security of its owner is not guessed', async () => {
+    await admins.source.query(`DROP ROLE IF EXISTS reader; DROP ROLE IF EXISTS keeper; CREATE ROLE reader LOGIN; CREATE ROLE keeper; GRANT SELECT ON there TO reader; CREATE VIEW pairs AS SELECT here.k, there.v FROM here JOIN there USING (k); GRANT SELECT ON pairs TO reader`);
+    await admins.local.query('DROP ROLE IF EXISTS reader; CREATE ROLE reader LOGIN');
+    fixture.control.publish({ here: onLocal }, { views: { 'public.pairs': ['public.here', 'public.there'] } });
+    expect((await client.query('SELECT * FROM pairs WHERE k = 3')).rows).toEqual([{ k: 3, v: 30 }]);
+    const reader = new pg.Client({ ...source.address, user: 'reader', port: fixture.gateway.port });
+    await reader.connect();
+    await expect(reader.query('SELECT * FROM pairs')).rejects.toMatchObject({ code: '42501' });
+    await admins.local.query('GRANT SELECT ON here TO reader');
+    expect((await reader.query('SELECT * FROM pairs WHERE k = $1', [3])).rows).toEqual([{ k: 3, v: 30 }]);
+    await admins.source.query('ALTER TABLE there ENABLE ROW LEVEL SECURITY');
+    await expect(reader.query('SELECT * FROM pairs')).rejects.toMatchObject({ code: '0A000', message: expect.stringContaining('row security') as string });
+    expect((await client.query('SELECT count(*)::int AS n FROM pairs')).rows).toEqual([{ n: 8 }]);
+    await reader.end();
+  });
+
   it('settings that change how values are written do not change them', async () => {
     for (const admin of Object.values(admins)) await admin.query("CREATE TABLE values_of (k int PRIMARY KEY, t timestamptz, d date, i interval, f float8, r float4, y bytea, a text[])");
     await admins.source.query(`INSERT INTO values_of VALUES (1, '2026-03-29 01:30:00.123456+01', '0044-03-15 BC', '-1 year 2 mons -3 days 04:05:06.7', 0.1 + 0.2, 1 / 3.0, '\\x00ff5c', ARRAY['\\', NULL, 'NULL', '{"a,b"}'])`);

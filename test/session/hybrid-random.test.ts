@@ -10,7 +10,7 @@ import { startTestPostgres } from '../support/postgres.ts';
 import type { TestPostgres } from '../support/postgres.ts';
 import { dualWrite, onLocal, onSource, startGateway } from './gateway-fixture.ts';
 import type { GatewayFixture } from './gateway-fixture.ts';
-import { createTables, randomStatement, tableNames } from './random-statements.ts';
+import { createTables, createViews, randomStatement, tableNames, viewTables } from './random-statements.ts';
 import type { RandomStatement, RandomTable } from './random-statements.ts';
 
 const statements = Number(process.env['CAUSEWAY_HYBRID_STATEMENTS'] ?? 800);
@@ -37,6 +37,7 @@ beforeAll(async () => {
   truth = await connect(whole.address);
   admins = { source: await connect(source.address), local: await connect(local.address) };
   for (const server of [truth, admins.source, admins.local]) await server.query(`${createTables}; ${tableNames.filter((_, index) => index % 2 === 0).map((table) => `ALTER TABLE ${table} DROP COLUMN dropped`).join(';')}`);
+  for (const server of [truth, admins.source]) await server.query(createViews);
   throughs = await Promise.all(fixtures.map((fixture) => connect({ ...source.address, port: fixture.gateway.port })));
   for (const client of [truth, ...throughs]) await client.query("SET statement_timeout = '20s'");
 });
@@ -74,7 +75,7 @@ async function place(mix: readonly State[], rows: readonly (readonly { readonly 
     control.publish(Object.fromEntries(tableNames.flatMap((table, index) => {
       const route = routes[mix[index] ?? 'local'];
       return route ? [[table, route]] : [];
-    })));
+    })), { views: Object.fromEntries(Object.entries(viewTables).map(([view, of]) => [`public.${view}`, of.map((name) => `public.${name}`)])), missingOnLocal: Object.keys(viewTables).map((view) => `public.${view}`) });
   }
 }
 

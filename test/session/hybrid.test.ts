@@ -21,6 +21,10 @@ const schema = `
   CREATE TABLE customers (id int PRIMARY KEY, name text, shade colour, "Mixed Case" varchar(20), born date, tags text[], doc jsonb, score numeric(10, 2), span interval, raw bytea, at timestamptz);
   CREATE TABLE orders (id bigint PRIMARY KEY, customer_id int, total numeric, note text, ratio float8);
   CREATE TABLE items (order_id bigint, line int, what text, qty int, PRIMARY KEY (order_id, line));`;
+const views = `
+  CREATE VIEW overview AS SELECT c.id AS customer, c.name, o.id AS "Order", o.total FROM customers c JOIN orders o ON o.customer_id = c.id;
+  CREATE VIEW nested (who, n) AS SELECT v.name, count(i.*) FROM overview v LEFT JOIN items i ON i.order_id = v."Order" GROUP BY v.name;
+  CREATE VIEW one_table AS SELECT id, name FROM customers WHERE shade <> 'red';`;
 const rows: Readonly<Record<(typeof tables)[number], string>> = {
   customers: `INSERT INTO customers SELECT g, CASE WHEN g % 7 = 0 THEN NULL ELSE 'name "' || g || E'" \\\\ \\t {,} \\n ä$c0$' END, (ARRAY['red', 'green', 'blue'])[g % 3 + 1]::colour, 'M' || g, date '2020-01-01' + g, ARRAY['a', NULL, 'b "' || g],
     jsonb_build_object('k', g), g * 1.5, make_interval(days => g, secs => -g), decode(lpad(to_hex(g), 6, '0'), 'hex'), timestamptz '2026-01-01 12:34:56.789+02' + make_interval(hours => g) FROM generate_series(1, 40) g`,
@@ -50,12 +54,15 @@ type States = Readonly<Record<(typeof tables)[number], Partial<TableRoute>>>;
 
 /** A side that is not asked about a table has other rows of it. */
 async function setUp(states: States): Promise<void> {
-  await onServer(whole, `${schema} ${tables.map((table) => rows[table]).join(';')}`);
+  await onServer(whole, `${schema} ${views} ${tables.map((table) => rows[table]).join(';')}`);
   for (const [server, has] of [[source, (route: Partial<TableRoute>) => route.writes === 'source'], [local, (route: Partial<TableRoute>) => route.reads === 'local']] as const) {
-    await onServer(server, `${schema} ${tables.map((table) => (has(states[table]) ? rows[table] : `INSERT INTO ${table} (${table === 'items' ? 'order_id, line' : 'id'}) VALUES (${table === 'items' ? '1, -1' : '-1'})`)).join(';')}`);
+    await onServer(server, `${schema} ${server === source ? views : ''} ${tables.map((table) => (has(states[table]) ? rows[table] : `INSERT INTO ${table} (${table === 'items' ? 'order_id, line' : 'id'}) VALUES (${table === 'items' ? '1, -1' : '-1'})`)).join(';')}`);
   }
   const { customers, orders, items } = states;
-  fixture.control.publish({ ...(customers === plain ? {} : { customers }), ...(orders === plain ? {} : { orders }), ...(items === plain ? {} : { items }) });
+  fixture.control.publish({ ...(customers === plain ? {} : { customers }), ...(orders === plain ? {} : { orders }), ...(items === plain ? {} : { items }) }, {
+    views: { 'public.overview': ['public.customers', 'public.orders'], 'public.nested': ['public.customers', 'public.orders', 'public.items'], 'public.one_table': ['public.customers'] },
+    missingOnLocal: ['public.overview', 'public.nested', 'public.one_table'],
+  });
 }
 
 /** Not migrated at all. */
@@ -127,6 +134,16 @@ const statements: readonly string[] = [
   'SELECT shade, count(*) FROM customers JOIN orders ON customer_id = customers.id GROUP BY ROLLUP (shade) HAVING count(*) > 3 ORDER BY shade NULLS FIRST',
   'SELECT c.id FROM customers c JOIN orders o ON o.customer_id = c.id WHERE c.name LIKE \'name "1%\' AND o.total IS DISTINCT FROM 1.1 AND NOT (o.id = 3 OR c.born = date \'2020-01-05\')',
   'SELECT c.id FROM customers c JOIN orders o ON o.customer_id = c.id WHERE c.name > \'name "3\' AND c.id = ANY (\'{1,2,3,31,32}\')',
+  'SELECT * FROM overview ORDER BY "Order"',
+  'SELECT v.name, overview.total FROM overview v JOIN public.overview ON overview."Order" = v."Order" + 1 WHERE v.customer < 9',
+  'SELECT public.overview.name FROM public.overview WHERE customer = 3',
+  'SELECT * FROM nested ORDER BY who',
+  'SELECT who, n, i.what FROM nested JOIN items i ON i.line = n AND i.order_id = 3',
+  'SELECT o.id, t.name FROM one_table t JOIN orders o ON o.customer_id = t.id JOIN overview v ON v."Order" = o.id',
+  'SELECT count(*) FROM one_table, items',
+  'INSERT INTO items SELECT "Order", 80, name, 0 FROM overview WHERE total < 20',
+  'SELECT nothing FROM overview', 'SELECT customer, nothing FROM nested, overview', 'SELECT 1 / (customer - 3) FROM overview', 'SELECT who::int FROM nested',
+  'WITH overview AS (SELECT 1 AS one) SELECT * FROM overview, one_table JOIN items ON items.line = one_table.id JOIN orders USING (order_id)',
   'SELECT nothing FROM customers JOIN orders USING (id)',
   'SELECT c.nothing FROM customers c JOIN orders o USING (id)',
   'SELECT id FROM customers c, orders o',

@@ -10,6 +10,11 @@ export type RandomTable = (typeof tableNames)[number];
 
 export const createTables = tableNames.map((table, index) => `CREATE TABLE ${table} (${index % 2 === 0 ? 'dropped int, ' : ''}k int PRIMARY KEY, a int, b ${index === 3 ? 'bigint' : 'int'}, s ${index === 1 ? 'varchar(30)' : 'text'}, d date)`).join(';');
 
+/** With the same columns; what they read is on one side, or on both. */
+export const viewTables = { w0: ['t0'], w1: ['t1', 't2'], w2: ['t1', 't2', 't4'] } as const;
+export const createViews = `CREATE VIEW w0 AS SELECT k, a, b, s, d FROM t0 WHERE a > 1 OR s = 'x'; CREATE VIEW w1 AS SELECT x.k, y.a, x.b, y.s, x.d FROM t1 x LEFT JOIN t2 y ON y.k = x.a;
+  CREATE VIEW w2 (k, a, b, s, d) AS SELECT w1.k, t4.a, count(t4.b)::int, t4.s, max(w1.d) FROM w1 JOIN t4 ON t4.k = w1.k GROUP BY w1.k, t4.a, t4.s`;
+
 export interface RandomStatement {
   readonly sql: string;
   readonly type: 'query' | 'ordered' | 'dml';
@@ -24,6 +29,7 @@ interface Scope {
 }
 
 const table = fc.constantFrom(...tableNames);
+const readable = fc.oneof({ weight: 8, arbitrary: table as fc.Arbitrary<string> }, { weight: 1, arbitrary: fc.constantFrom('w0', 'w1', 'w2') });
 const literal = fc.integer({ min: -1, max: 6 }).map(String);
 const textLiteral = fc.constantFrom("'x'", "'y'", "''", "'x''\"\\'", "'1'");
 const comparison = fc.constantFrom('=', '<>', '<', '>', '<=', '>=');
@@ -72,7 +78,7 @@ function subquery(scope: Scope, what: string): fc.Arbitrary<string> {
   const name = `q${scope.depth}${scope.aliases.length}`;
   const inner = { ...scope, aliases: [...scope.aliases, name] };
   const written = what.replace(/\b([ab])\b/, `${name}.$1`);
-  return fc.tuple(table, predicate(inner)).map(([from, where]) => `SELECT ${written} FROM ${from} AS ${name} WHERE ${where}`);
+  return fc.tuple(readable, predicate(inner)).map(([from, where]) => `SELECT ${written} FROM ${from} AS ${name} WHERE ${where}`);
 }
 
 interface From {
@@ -83,7 +89,7 @@ interface From {
 const joinWords = ['JOIN', 'LEFT JOIN', 'RIGHT JOIN', 'FULL JOIN', 'CROSS JOIN', ','] as const;
 
 function from(depth: number): fc.Arbitrary<From> {
-  return fc.tuple(fc.array(table, { minLength: 1, maxLength: 5 }), fc.array(fc.constantFrom(...joinWords), { minLength: 4, maxLength: 4 }), fc.infiniteStream(fc.nat(9)), fc.boolean())
+  return fc.tuple(fc.array(readable, { minLength: 1, maxLength: 5 }), fc.array(fc.constantFrom(...joinWords), { minLength: 4, maxLength: 4 }), fc.infiniteStream(fc.nat(9)), fc.boolean())
     .chain(([tables, words, , isDerived]) => {
       const aliases = tables.map((_, index) => `x${index}`);
       const conditions = tables.map((_, index) => (index === 0 ? fc.constant('') : on(aliases.slice(0, index + 1), words[index - 1] ?? ',', depth)));
@@ -142,7 +148,7 @@ const query: fc.Arbitrary<RandomStatement> = from(1).chain(({ sql, aliases }) =>
 }));
 
 /** No row of a target meets more than one row of what it is joined with: which one counts would be chance. */
-const modification: fc.Arbitrary<RandomStatement> = fc.tuple(table, table, table, predicate({ aliases: ['y'], depth: 1 }), predicate({ aliases: ['x', 'y'], depth: 1 }), fc.nat(6)).map(([target, one, two, ofSource, ofBoth, shape]): RandomStatement => {
+const modification: fc.Arbitrary<RandomStatement> = fc.tuple(table, readable, table, predicate({ aliases: ['y'], depth: 1 }), predicate({ aliases: ['x', 'y'], depth: 1 }), fc.nat(6)).map(([target, one, two, ofSource, ofBoth, shape]): RandomStatement => {
   const of = (sql: string): RandomStatement => ({ sql, type: 'dml', target });
   switch (shape) {
     case 0: return of(`INSERT INTO ${target} (k, a, b, s, d) SELECT y.k + 1000, y.a, y.b, y.s, y.d FROM ${one} AS y WHERE ${ofSource} ON CONFLICT (k) DO NOTHING RETURNING k, s`);

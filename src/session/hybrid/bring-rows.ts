@@ -2,26 +2,31 @@
 import type { Side } from '../../../catalog/routing-snapshot.ts';
 import { quoteLiteral, quoteName, quoteTableName } from '../../../grammar/names.ts';
 import type { TableName } from '../../../grammar/names.ts';
+import { MigrationError } from '../../../config/migration-error.ts';
 import { renameRelations } from '../../../grammar/sql/rename-relations.ts';
-import type { OtherName } from '../../../grammar/sql/rename-relations.ts';
+import type { OtherName, RenamedText } from '../../../grammar/sql/rename-relations.ts';
 import type { QueryUses, RelationUse } from '../../../grammar/sql/relation-uses.ts';
 import type { RelationRef } from '../../../grammar/sql/statement-facts.ts';
 import type { InternalReply } from '../../execute/segment.ts';
 import type { HybridWay } from '../../route/route.ts';
 import { parameterSql } from '../../wire/bind-parameters.ts';
-import { canceledByUser } from '../client-error.ts';
+import { canceledByUser, errorFieldsOf } from '../client-error.ts';
 import type { Leg } from '../leg.ts';
 import type { SessionCore } from '../session-core.ts';
 import { columnsQuery, estimateQuery, readColumns, readEstimates, rowWidth, unmovable } from './describe-relations.ts';
+import { definitionsQuery, readDefinitions, replaceViews } from './expand-views.ts';
 import { conditionsOf, copyRows, createTable, createTableOfAll, fillTable, fromRows, ownColumn, planFetches } from './fetch-plan.ts';
 import type { Fetch, MovedRelation } from './fetch-plan.ts';
 import { HybridRefusal, refusal, serverRefusal } from './hybrid-work.ts';
 import type { HybridReady, HybridWork } from './hybrid-work.ts';
 import { inlineRows } from './inline-rows.ts';
 import { moveRows } from './moved-rows.ts';
+import { isReplaceable } from './replaceable.ts';
 
 /** Bytes in a statement where there can, or should, be no table. */
 const INLINE_BYTES_WITHOUT_TABLE = 8 * 1024 * 1024;
+/** Views over views. */
+const MAX_VIEWS_DEEP = 16;
 /** So many keys are sent at most. */
 const MAX_KEYS = 10_000;
 
@@ -43,26 +48,69 @@ interface Plan {
 
 /** Throws a HybridRefusal for what the client is to be told. */
 export async function bringRows(core: SessionCore, work: HybridWork, nextTable: () => string): Promise<HybridReady> {
-  const query = await core.services.facts.uses(work.text.toString('utf8'));
-  if (!query) throw refusal('Too many large statements at once', 'The relations that it reads have to be looked up.', 'Try again in a moment.');
-  return new Bringing(core, work, query, nextTable).run();
+  let text: RenamedText = { bytes: work.text, before: work.text, edits: [] };
+  let { ways, views } = work.route;
+  for (let depth = 0; ; depth += 1) {
+    const query = await usesOf(core, text);
+    if (views.size === 0) return new Bringing(core, { ...work, text: text.bytes }, ways, query, text, nextTable).run();
+    if (depth > MAX_VIEWS_DEEP) throw refusal('Views over tables of both sides are nested too deeply', `There are more than ${MAX_VIEWS_DEEP} levels.`, 'Query the tables themselves.');
+    text = await expandViews(core, work, query, text, views);
+    const route = work.routeOf(await core.services.facts.facts(text.bytes, 0, text.bytes.length));
+    if (route.type === 'refuse') throw new HybridRefusal(errorFieldsOf(new MigrationError(route.code, route.message, { detail: route.detail, hint: route.hint })));
+    if (route.type === 'hybrid') ({ ways, views } = route);
+    else if (route.type === 'leg') [ways, views] = [[{ runOn: route.leg === 'local' ? 'local' : 'source', moved: new Set(), route }], new Set()];
+    else throw refusal('The tables of a view are changing sides', `It is ${[...views].join(', ')}.`, 'Run the statement again.');
+  }
+}
+
+async function usesOf(core: SessionCore, text: RenamedText): Promise<QueryUses> {
+  const query = await core.services.facts.uses(text.bytes.toString('utf8'));
+  if (query) return query;
+  throw refusal('Too many large statements at once', 'The relations that it reads have to be looked up.', 'Try again in a moment.');
+}
+
+async function expandViews(core: SessionCore, work: HybridWork, query: QueryUses, text: RenamedText, views: ReadonlySet<string>): Promise<RenamedText> {
+  const { services, searchPath, temporaryTables } = core;
+  const placed = (relation: RelationRef): Placed | undefined => services.routes.placed(relation, work.snapshot, { searchPath, temporaryTables });
+  const names = new Map<string, TableName>();
+  for (const { relation } of query.uses) {
+    const found = placed(relation);
+    if (found && views.has(found.key)) names.set(found.key, found.source);
+  }
+  const reply = await askLeg(core, work, 'source', definitionsQuery([...names.values()], core.tx !== undefined));
+  return replaceViews(text, query, readDefinitions(reply.rows, [...names.keys()]), (relation) => placed(relation)?.key);
+}
+
+/** `position`: of what the question is about, should the answer be an error. */
+async function askLeg(core: SessionCore, work: HybridWork, side: Side, sql: string, position?: number): Promise<InternalReply> {
+  const leg = core.leg(side);
+  if (!leg) throw new Error(`no leg to ${side}`);
+  const reply = await new Promise<InternalReply>((settle) => core.ask(leg, sql, settle));
+  if (reply.error) throw serverRefusal(reply.error, position);
+  if (work.canceled) throw new HybridRefusal(canceledByUser);
+  return reply;
 }
 
 class Bringing {
   readonly #core: SessionCore;
   readonly #work: HybridWork;
+  readonly #ways: readonly HybridWay[];
   readonly #query: QueryUses;
+  readonly #text: RenamedText;
   readonly #nextTable: () => string;
 
-  constructor(core: SessionCore, work: HybridWork, query: QueryUses, nextTable: () => string) {
+  /** `text`: the client's, or what its views have made of it. */
+  constructor(core: SessionCore, work: HybridWork, ways: readonly HybridWay[], query: QueryUses, text: RenamedText, nextTable: () => string) {
     this.#core = core;
     this.#work = work;
+    this.#ways = ways;
     this.#query = query;
+    this.#text = text;
     this.#nextTable = nextTable;
   }
 
   async run(): Promise<HybridReady> {
-    const { ways } = this.#work.route;
+    const ways = this.#ways;
     this.#checkText();
     const plans = await Promise.all((this.#work.isShape ? ways.slice(0, 1) : ways).map((way) => this.#planned(way)));
     if (!this.#work.isShape && (plans.length > 1 || plans.some(({ fetches }) => fetches.some(({ uses }) => uses.some(({ links }) => links.length > 0))))) await Promise.all(plans.map((plan) => this.#estimate(plan)));
@@ -75,7 +123,7 @@ class Bringing {
 
   #checkText(): void {
     const { uses, places, systemColumns } = this.#query;
-    const moved = new Set(this.#work.route.ways.flatMap((way) => [...way.moved]));
+    const moved = new Set(this.#ways.flatMap((way) => [...way.moved]));
     if (systemColumns) throw refusal('A statement over both sides cannot use system columns', 'It names ctid, xmin, xmax, cmin, cmax or tableoid, which rows lose when they are brought to the other side.', 'Leave them out, or split the statement in two.');
     const sampled = uses.find((use) => use.isSampled && moved.has(this.#placed(use.relation)?.key ?? ''));
     if (sampled) throw refusal('TABLESAMPLE needs its table where the statement runs', `${sampled.alias} is on the other side.`, 'Split the statement in two.');
@@ -191,9 +239,10 @@ class Bringing {
   async #brought({ way, fetches }: Plan): Promise<HybridReady> {
     const core = this.#core;
     const { tx } = core;
+    if (fetches.length === 0) return this.#ready(way, [], [], [], []);
     const isReadOnly = tx ? (tx.modes.readOnly ?? core.defaults.readOnly) : core.defaults.readOnly;
     const needsKey = this.#query.groups && fetches.some(({ columns }) => columns.some(({ keyAt }) => keyAt !== undefined));
-    const canInline = fetches.every(({ only, uses }) => !only && uses.every((use) => this.#isReplaceable(use.start))) && (!needsKey || isReadOnly);
+    const canInline = fetches.every(({ uses }) => uses.every((use) => isReplaceable(this.#query, this.#text.bytes, use.start))) && (!needsKey || isReadOnly);
     const names = fetches.map(() => this.#nextTable());
     const tables = names.map((name) => `pg_temp.${quoteName(name)}`);
     const make = fetches.map((fetch, index) => createTable(fetch, tables[index] ?? '', tx !== undefined, needsKey));
@@ -245,13 +294,6 @@ class Bringing {
       : refusal('Too many rows would have to be brought to the other side', `The limit is ${maxMovedBytes} bytes.`, 'Narrow the conditions on the tables of the other side, split the statement in two, or raise limits.moved_bytes.');
   }
 
-  /** A sub-select can stand in the name's place: not behind ONLY or TABLE, nor before `*`. */
-  #isReplaceable(start: number): boolean {
-    const place = this.#query.places.find((candidate) => candidate.kind === 'relation' && candidate.start === start);
-    if (!place) return false;
-    return place.isAliased ? !/^\s*\*/.test(this.#work.text.toString('latin1', place.end, place.end + 40)) : place.aliasAt === place.end;
-  }
-
   #ready(way: HybridWay, fetches: readonly Fetch[], names: readonly string[], inline: readonly Buffer[] | undefined, tables: readonly string[]): HybridReady {
     const { services, searchPath, temporaryTables } = this.#core;
     const byStart = new Map<number, OtherName>();
@@ -270,8 +312,8 @@ class Bringing {
       const moved = kind === 'column' ? byKey.get(this.#placed(relation)?.key ?? '') : undefined;
       return moved ?? onLocal(relation);
     });
-    if (!text) throw new Error('a hybrid statement in which nothing is replaced');
-    return { way, text, isInline: inline !== undefined, tables };
+    const earlier = this.#text.edits.length === 0 ? undefined : this.#text;
+    return { way, text: text ? { ...text, earlier } : this.#text, isInline: inline !== undefined, tables };
   }
 
   #leg(side: Side): Leg {
@@ -283,15 +325,11 @@ class Bringing {
   /** In characters, from 1: where the text first names it. */
   #positionOf(key: string): number | undefined {
     const starts = this.#query.uses.filter(({ relation }) => this.#placed(relation)?.key === key).map(({ start }) => start);
-    return starts.length === 0 ? undefined : [...this.#work.text.toString('utf8', 0, Math.min(...starts))].length + 1;
+    return starts.length === 0 || this.#text.edits.length > 0 ? undefined : [...this.#work.text.toString('utf8', 0, Math.min(...starts))].length + 1;
   }
 
-  /** `position`: of what the question is about, should the answer be an error. */
-  async #ask(side: Side, sql: string, position?: number): Promise<InternalReply> {
-    const reply = await new Promise<InternalReply>((settle) => this.#core.ask(this.#leg(side), sql, settle));
-    if (reply.error) throw serverRefusal(reply.error, position);
-    if (this.#work.canceled) throw new HybridRefusal(canceledByUser);
-    return reply;
+  #ask(side: Side, sql: string, position?: number): Promise<InternalReply> {
+    return askLeg(this.#core, this.#work, side, sql, position);
   }
 }
 

@@ -9,6 +9,7 @@ import type { Side } from '../../../catalog/routing-snapshot.ts';
 import type { Verdict } from '../../wire/framing.ts';
 import type { BoundParameter } from '../../wire/bind-parameters.ts';
 import { closeStatement, sync } from '../../wire/frontend-messages.ts';
+import { traitsOf } from '../text-traits.ts';
 import { canceledByUser, errorFieldsOf } from '../client-error.ts';
 import type { PlaceStatement } from '../place-statement.ts';
 import type { SessionCore } from '../session-core.ts';
@@ -40,7 +41,9 @@ export class HybridStatements {
   /** `text` is a view of the client's. A verdict: return it, and come again with the same message. */
   prepare(route: HybridRoute, text: Buffer, simple: boolean, parameters: readonly BoundParameter[] = [], isShape = false): HybridReady | Verdict {
     const core = this.#core;
-    const signature = JSON.stringify(route.ways.map(({ runOn, moved }) => [runOn, [...moved].sort()]));
+    const snapshot = core.decidedUnder ?? core.services.view().snapshot;
+    // What becomes of a view's tables is decided while the rows are brought.
+    const signature = JSON.stringify([route.views.size > 0 ? snapshot.epoch : 0, route.ways.map(({ runOn, moved }) => [runOn, [...moved].sort()])]);
     const current = this.#current;
     if (current?.signature === signature && current.outcome !== undefined) {
       return current.outcome instanceof HybridRefusal ? core.refuseWith(current.outcome.fields, simple) : current.outcome;
@@ -48,7 +51,7 @@ export class HybridStatements {
     if (current) this.#discard(current);
     const stop = core.leaveLeg(simple) ?? this.#legsReady(route, simple);
     if (stop !== undefined) return stop;
-    const work: HybridWork = { route, text: Buffer.from(text), snapshot: core.decidedUnder ?? core.services.view().snapshot, parameters, isShape, canceled: false };
+    const work: HybridWork = { route, text: Buffer.from(text), routeOf: (facts) => this.#place.routeOfRewritten(traitsOf(facts)), snapshot, parameters, isShape, canceled: false };
     this.#start({ work, signature, outcome: undefined });
     return core.wait('rows');
   }
@@ -110,7 +113,9 @@ export class HybridStatements {
   #legsReady(route: HybridRoute, simple: boolean): Verdict | undefined {
     for (const side of ['source', 'local'] as const) {
       const own = route.ways.find(({ runOn }) => runOn === side)?.route;
-      const placement = this.#place.place(own ?? { type: 'leg', leg: side, writes: false, touches: [], after: 'none', before: 'none', label: 'HYBRID' }, simple, true);
+      // Of a view's tables some may be read where they follow.
+      const before = route.views.size > 0 && side === 'local' ? 'read_index' : 'none';
+      const placement = this.#place.place(own ?? { type: 'leg', leg: side, writes: false, touches: [], after: 'none', before, label: 'HYBRID' }, simple, true);
       if (placement.verdict !== undefined) return placement.verdict;
     }
     return undefined;

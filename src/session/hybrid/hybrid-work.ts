@@ -2,6 +2,7 @@
 import type { RoutingSnapshot } from '../../../catalog/routing-snapshot.ts';
 import { MigrationError } from '../../../config/migration-error.ts';
 import type { RenamedText } from '../../../grammar/sql/rename-relations.ts';
+import type { TextFacts } from '../../../grammar/sql/statement-facts.ts';
 import type { HybridWay, Route } from '../../route/route.ts';
 import { readErrorFields } from '../../wire/error-fields.ts';
 import type { ErrorFields } from '../../wire/error-fields.ts';
@@ -33,6 +34,8 @@ export interface HybridWork {
   readonly route: HybridRoute;
   /** A copy of the client's. */
   readonly text: Buffer;
+  /** For a text that has taken its place. */
+  readonly routeOf: (facts: TextFacts) => Route;
   readonly snapshot: RoutingSnapshot;
   readonly parameters: readonly BoundParameter[];
   /** Only what the statement looks like is asked for: no rows. */
