@@ -40,7 +40,7 @@ afterAll(async () => {
 beforeEach(async () => {
   for (const [side, admin] of Object.entries(admins)) {
     const own = (has: string, rows: string): string => (side === has ? rows : 'SELECT -1, -1');
-    await admin.query(`DROP SCHEMA public CASCADE; CREATE SCHEMA public; CREATE TABLE here (k int PRIMARY KEY, v int); CREATE TABLE there (k int PRIMARY KEY, v int); CREATE TABLE big (k int PRIMARY KEY, v int); CREATE TABLE wide (k int PRIMARY KEY, v int); CREATE TABLE both_sides (k int PRIMARY KEY, v int);
+    await admin.query(`DROP SCHEMA public CASCADE; CREATE SCHEMA public; GRANT USAGE ON SCHEMA public TO PUBLIC; CREATE TABLE here (k int PRIMARY KEY, v int); CREATE TABLE there (k int PRIMARY KEY, v int); CREATE TABLE big (k int PRIMARY KEY, v int); CREATE TABLE wide (k int PRIMARY KEY, v int); CREATE TABLE both_sides (k int PRIMARY KEY, v int);
       INSERT INTO here ${own('local', 'SELECT g, g FROM generate_series(1, 10) g')}; INSERT INTO there ${own('source', 'SELECT g, g * 10 FROM generate_series(1, 8) g')};
       INSERT INTO big ${own('local', `SELECT g, g % 100 FROM generate_series(1, ${bigRows}) g`)}; INSERT INTO wide ${own('source', `SELECT g, g % 7 FROM generate_series(1, ${bigRows}) g`)}; INSERT INTO both_sides VALUES (1, 1); ANALYZE`);
   }
