@@ -16,6 +16,7 @@ import type { HoldingUnit } from '../session/control-port.ts';
 import type { LegConnector, LegTarget } from '../session/services.ts';
 import type { UserEntry } from '../session/users.ts';
 import { makeScramVerifier } from '../wire/scram.ts';
+import { createAskSide } from './ask-side.ts';
 import type { RunningChild } from './child-process.ts';
 import { GatewayCounts } from './gateway-counts.ts';
 import { createControlClient } from './control-client.ts';
@@ -37,6 +38,7 @@ export async function startWorker(runtime: Runtime, metrics: PrometheusMetrics, 
     const parser = stack.use(await loadSqlParser({ maxLength: settings.limits.statementBytes }));
     const facts = new FactsCache(parser);
     const sourcePosition = stack.use(createSourcePosition(source));
+    const sides = stack.use(createAskSide({ source, local: handed.local }));
     let gateway: Gateway | undefined;
     const limits = connectionLimits(settings);
     const slots = new SlotClient(limits, workerCount(settings), (message) => control.send(message));
@@ -66,7 +68,7 @@ export async function startWorker(runtime: Runtime, metrics: PrometheusMetrics, 
     await control.ready();
     const routes = new RouteCache(emptySnapshot);
     gateway = stack.use(await createGateway(runtime, {
-      listen: settings.listen, users: settings.users.map(toUser), legs: legConnector(handed), control, sourcePosition, routes,
+      listen: settings.listen, users: settings.users.map(toUser), legs: legConnector(handed), control, sourcePosition, askSide: sides.ask, routes,
       facts, name: workerId,
       // The same for every worker, and nobody else's to know: it comes from what only this installation has.
       secret: createHash('sha256').update(paths.controlSocket).update(JSON.stringify(settings.users)).digest(),

@@ -10,12 +10,13 @@ import { MigrationError } from '../../config/migration-error.ts';
 import { bindComplete, closeComplete, noData, noParameters, parseComplete } from '../wire/backend-messages.ts';
 import { CUT, STOP } from '../wire/framing.ts';
 import type { Verdict } from '../wire/framing.ts';
-import { afterName, bind, closeStatement, execute, parse, parseWith, readName, readParse, sync } from '../wire/frontend-messages.ts';
+import { afterName, bind, closeStatement, execute, parse, readName, readParse, sync } from '../wire/frontend-messages.ts';
 import { transactionAborted } from './client-error.ts';
 import { onlyReads } from './control-answer.ts';
 import { HybridExtended } from './hybrid/hybrid-extended.ts';
 import type { Leg } from './leg.ts';
 import { columnsOf, GatewayPortals, Portals } from './gateway-portals.ts';
+import { parseForLeg } from './parse-for-leg.ts';
 import type { PreparedStatement } from './prepared-statements.ts';
 import { isVerdict } from './place-statement.ts';
 import type { SessionCore } from './session-core.ts';
@@ -54,6 +55,8 @@ export class ExtendedQuery {
     if (typeof leg === 'number') return leg;
     const named = leg && this.#flows.names.isFor(leg) && this.#flows.names.textFor(leg, traits, buffer.subarray(parts.textStart, parts.textEnd), false);
     if (typeof named === 'number') return named;
+    const message = leg?.side === 'local' ? parseForLeg(core, leg, buffer, start, length, parts, named || undefined) : undefined;
+    if (typeof message === 'number') return message;
     const bytes = buffer.subarray(start, start + length);
     const kept = traits.plain ? undefined : buffer.toString('utf8', parts.textStart, parts.textEnd);
     const statement: PreparedStatement = {
@@ -68,7 +71,7 @@ export class ExtendedQuery {
       segment.plain = false;
     }
     segment.parsesSent += 1;
-    return named ? core.sendRenamed(leg, segment, named, parseWith(buffer, start, length, parts, named.bytes)) : core.forward(leg);
+    return typeof message === 'object' ? core.sendParse(leg, segment, named || undefined, message) : core.forward(leg);
   }
 
   bind(buffer: Buffer, start: number, length: number): Verdict {
@@ -240,12 +243,13 @@ export class ExtendedQuery {
     const text = origin.type === 'sql' ? Buffer.from(origin.text) : origin.message.subarray(parts?.textStart, parts?.textEnd);
     const named = this.#flows.names.textFor(leg, traits, text, false);
     if (typeof named === 'number') return named;
+    const message = origin.type === 'parse' && parts ? parseForLeg(core, leg, origin.message, 0, origin.message.length, parts, named) : undefined;
+    if (typeof message === 'number') return message;
     statement.on[leg.side] = true;
     if (origin.type === 'parse') {
       const segment = core.unitSegment(leg);
       segment.injectParse();
-      if (named && parts) core.sendRenamed(leg, segment, named, parseWith(origin.message, 0, origin.message.length, parts, named.bytes));
-      else core.send(leg, origin.message);
+      core.sendParse(leg, segment, named, message ?? origin.message);
     } else if (origin.text !== '' && !core.unit.segment) core.ask(leg, (named?.bytes ?? text).toString(), () => undefined);
     return undefined;
   }

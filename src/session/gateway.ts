@@ -30,6 +30,8 @@ import { IdleLimits } from './idle-limits.ts';
 import type { Parking } from './parking.ts';
 import { defaultLimits, viewOf } from './services.ts';
 import type { FactsLookup, GatewayLimits, LegConnector, RouteDecider, Services, SnapshotView, SourcePosition } from './services.ts';
+import { ObjectNumbers } from './object-numbers.ts';
+import type { AskSide } from './object-numbers.ts';
 import { UnitTimes } from './unit-times.ts';
 import { Users } from './users.ts';
 import type { UserEntry } from './users.ts';
@@ -45,6 +47,8 @@ export interface GatewayOptions {
   readonly facts: FactsLookup;
   readonly routes: RouteDecider;
   readonly sourcePosition: SourcePosition;
+  /** Asks either side about its types and tables; left out: both have the same numbers for them. */
+  readonly askSide?: AskSide;
   readonly limits?: Partial<GatewayLimits>;
   /** Who may have how many sessions, and who counts them; left out: no limits. */
   readonly connections?: { readonly limits: ConnectionLimits; readonly slots: SlotPort };
@@ -144,7 +148,8 @@ class GatewayProcess implements Gateway, HandshakeHost, SessionHost {
     this.tlsRequired = options.tls?.required ?? false;
     this.#view = viewOf(options.control.snapshot);
     const { control, facts, routes, legs, sourcePosition } = options;
-    this.services = { runtime, control, facts, routes, legs, sourcePosition, limits: { ...defaultLimits, ...options.limits }, times: new UnitTimes(runtime.metrics), view: () => this.#currentView() };
+    const numbers = options.askSide && new ObjectNumbers(options.askSide, (local) => this.#currentView().sourceName(local));
+    this.services = { runtime, control, facts, routes, legs, sourcePosition, numbers, limits: { ...defaultLimits, ...options.limits }, times: new UnitTimes(runtime.metrics), view: () => this.#currentView() };
     this.#connectionLimits = options.connections?.limits ?? noConnectionLimits;
     this.admission = new Admission(runtime, options.connections?.slots ?? freeSlots, this.#connectionLimits, this.services.limits.connectionWaitMs);
     this.#idleLimits = new IdleLimits(runtime, this.services.limits, () => this.#sessions.values());

@@ -12,12 +12,13 @@ import { isOnlyColumn, readDataRow, readParameterStatus, readTag } from '../wire
 import type { TransactionStatus } from '../wire/backend-messages.ts';
 import { sendCancel } from '../wire/connect-server.ts';
 import { readErrorFields } from '../wire/error-fields.ts';
-import { CUT, FrameScanner, PASS } from '../wire/framing.ts';
+import { CUT, FrameScanner, PASS, STOP } from '../wire/framing.ts';
 import type { FrameHandler, Verdict } from '../wire/framing.ts';
 import { query, terminate } from '../wire/frontend-messages.ts';
 import type { InputReader, ServerInput } from '../wire/server-input.ts';
 import { writeCancelRequest } from '../wire/startup-packet.ts';
 import { errorBefore } from './renamed-error.ts';
+import type { ObjectNumbers } from './object-numbers.ts';
 import type { LegTarget } from './services.ts';
 
 /** What a leg tells its session. */
@@ -42,7 +43,7 @@ export interface LegOwner {
   legClosed(leg: Leg, fatalSeen: boolean): void;
 }
 
-const T = { ready: 90, error: 69, notice: 78, notification: 65, parameter: 83, row: 68, copyData: 100, rowDescription: 84, complete: 67, parse: 49, bind: 50, copyIn: 71, copyOut: 72, copyBoth: 87 } as const;
+const T = { ready: 90, error: 69, notice: 78, notification: 65, parameter: 83, row: 68, copyData: 100, rowDescription: 84, complete: 67, parse: 49, bind: 50, copyIn: 71, copyOut: 72, copyBoth: 87, parameters: 116 } as const;
 const MAX_HELD_MESSAGE_BYTES = 1 << 30;
 const CANCEL_TIMEOUT_MS = 5_000;
 const none = Buffer.alloc(0);
@@ -64,6 +65,8 @@ export class Leg implements FrameHandler, InputReader {
   xidStatement: string | undefined;
   closed = false;
 
+  /** Of the other side's types and tables, for what is said of them to the client. */
+  readonly #numbers: ObjectNumbers | undefined;
   readonly #socket: net.Socket;
   readonly #owner: LegOwner;
   readonly #scanner: FrameScanner;
@@ -79,7 +82,8 @@ export class Leg implements FrameHandler, InputReader {
   #clientFull = false;
   #measuredMs = -1;
 
-  constructor(side: Side, target: LegTarget, connection: { readonly socket: net.Socket; readonly input: ServerInput; readonly pid: number; readonly key: Buffer; readonly parameters: ReadonlyMap<string, string> }, owner: LegOwner) {
+  constructor(side: Side, target: LegTarget, connection: { readonly socket: net.Socket; readonly input: ServerInput; readonly pid: number; readonly key: Buffer; readonly parameters: ReadonlyMap<string, string> }, owner: LegOwner, numbers?: ObjectNumbers) {
+    this.#numbers = numbers;
     this.side = side;
     this.target = target;
     this.pid = connection.pid;
@@ -265,6 +269,7 @@ export class Leg implements FrameHandler, InputReader {
 
   message(type: number, buffer: Buffer, start: number, length: number): Verdict {
     const segment = this.#segments[0];
+    if (this.#numbers && (type === T.rowDescription || type === T.parameters) && !segment?.internal && !this.#inNumbersOfSource(type, buffer, start, length)) return STOP;
     if (type === T.ready) return segment ? this.#ready(segment, buffer, start) : CUT;
     if (segment?.plain && type !== T.error && type !== T.parameter && type !== T.copyIn) return PASS;
     switch (type) {
@@ -290,6 +295,15 @@ export class Leg implements FrameHandler, InputReader {
     }
     if (!segment) return PASS;
     return segment.internal ? this.#collect(segment, type, buffer, start, length) : this.#filter(segment, type, buffer, start, length);
+  }
+
+  /** False: the message is offered again once its numbers are known. */
+  #inNumbersOfSource(type: number, buffer: Buffer, start: number, length: number): boolean {
+    const isKnown = type === T.rowDescription ? this.#numbers?.rowForClient(buffer, start, length) : this.#numbers?.parametersForClient(buffer, start);
+    if (isKnown !== false) return true;
+    this.hold();
+    this.#numbers?.learn(() => this.release());
+    return false;
   }
 
   #collect(segment: Segment, type: number, buffer: Buffer, start: number, length: number): Verdict {

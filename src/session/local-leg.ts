@@ -67,7 +67,7 @@ export class LocalLeg {
           return;
         }
         this.#version = 0;
-        core.local = new Leg('local', target, outcome, this.#owner);
+        core.local = new Leg('local', target, outcome, this.#owner, core.services.numbers);
         // Local may have been restarted, without the last of what it had shown.
         core.sourceSeen = true;
         core.services.runtime.log.debug('local leg opened', { session: core.identity.sessionId });

@@ -9,6 +9,7 @@ import type { NamingContext, Route, SessionContext } from '../route/route.ts';
 import { isRenamed } from '../route/snapshot-index.ts';
 import type { ServerTarget } from '../wire/connect-server.ts';
 import type { ControlPort } from './control-port.ts';
+import type { ObjectNumbers } from './object-numbers.ts';
 import type { UnitTimes } from './unit-times.ts';
 
 export interface FactsLookup {
@@ -105,6 +106,8 @@ export interface SnapshotView {
   readonly usesLocal: boolean;
   /** Some table has another name on local. */
   readonly renames: boolean;
+  /** By its name on local. */
+  sourceName(local: QualifiedName): QualifiedName;
 }
 
 export interface Services {
@@ -114,6 +117,8 @@ export interface Services {
   readonly routes: RouteDecider;
   readonly legs: LegConnector;
   readonly sourcePosition: SourcePosition;
+  /** Left out: both sides have the same numbers. */
+  readonly numbers: ObjectNumbers | undefined;
   readonly limits: GatewayLimits;
   readonly times: UnitTimes;
   view(): SnapshotView;
@@ -125,6 +130,7 @@ export function viewOf(snapshot: RoutingSnapshot): SnapshotView {
     snapshot,
     trivial: routes.length === 0,
     renames: routes.some(isRenamed),
+    sourceName: (name) => routes.find(({ local }) => local.schema === name.schema && local.name === name.name)?.source ?? name,
     usesLocal: routes.some((route) => route.reads === 'local' || route.writes === 'local'),
   };
 }

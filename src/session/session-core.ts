@@ -188,6 +188,13 @@ export abstract class SessionCore {
     return CUT;
   }
 
+  /** As `sendRenamed`, for a Parse; `named` is undefined when only its types are told otherwise. */
+  sendParse(leg: Leg, segment: Segment, named: RenamedText | undefined, bytes: Buffer): Verdict {
+    if (named) segment.named = named;
+    this.send(leg, bytes);
+    return CUT;
+  }
+
   /** A segment that this message opens and closes. */
   closedSegment(leg: Leg): Segment {
     const segment = new Segment(this.now());

@@ -93,6 +93,11 @@ export function parseAs(buffer: Buffer, { textEnd }: ParseParts, name: string, t
   return message('P', cstring(name), text, buffer.subarray(textEnd));
 }
 
+/** An unnamed Parse under this name. */
+export function parseNamed(unnamed: Buffer, name: string): Buffer {
+  return message('P', cstring(name), unnamed.subarray(6));
+}
+
 /** The Bind message at `start` for another statement. */
 export function bindTo(buffer: Buffer, start: number, length: number, statement: string): Buffer {
   const end = start + length;

@@ -5,8 +5,9 @@
 import { readBind } from '../../wire/bind-parameters.ts';
 import { CUT } from '../../wire/framing.ts';
 import type { Verdict } from '../../wire/framing.ts';
-import { bindTo, describeStatement, parseAs, readParse } from '../../wire/frontend-messages.ts';
+import { bindTo, describeStatement, parseAs, parseNamed, readParse } from '../../wire/frontend-messages.ts';
 import type { Leg } from '../leg.ts';
+import { typesForLeg } from '../parse-for-leg.ts';
 import type { PlaceStatement } from '../place-statement.ts';
 import type { PreparedStatement } from '../prepared-statements.ts';
 import type { SessionCore } from '../session-core.ts';
@@ -48,11 +49,14 @@ export class HybridExtended {
     const placement = place.place(ready.way.route, false, !isShape);
     if (placement.verdict !== undefined) return placement.verdict;
     const { leg } = placement;
+    const unnamed = parseAs(origin.message, parts, '', ready.text.bytes);
+    const typed = typesForLeg(core, leg, unnamed, origin.message.length - parts.textEnd, true);
+    if (typeof typed === 'number') return typed;
     const segment = core.unitSegment(leg);
     if (!isShape) core.account(placement.route, leg, segment, traits.hasCopyFrom);
     const name = hybrid.parsedOn(leg.side);
     segment.injectParse();
-    core.sendRenamed(leg, segment, ready.text, parseAs(origin.message, parts, name, ready.text.bytes));
+    core.sendRenamed(leg, segment, ready.text, parseNamed(typed ?? unnamed, name));
     core.send(leg, message(leg, name));
     hybrid.sent(ready);
     return CUT;

@@ -1,0 +1,185 @@
+/**
+ * Types and tables have numbers (OIDs) of their own in each database; a client knows those of the source, where its catalog queries go. What local says
+ * of columns and parameters is told in the source's numbers, and what the client says in them is told to local in its own.
+ *
+ * Numbers below 16384 are the same everywhere. What has no counterpart of its name on the other side keeps its number. One instance for all
+ * sessions of a gateway; numbers are learned when they are first met. Values themselves are not looked at: a binary array or composite
+ * value names the types of its elements, in the numbers of the side that wrote it.
+ */
+import type { QualifiedName, Side } from '../../catalog/routing-snapshot.ts';
+import { relationKey } from '../../catalog/routing-snapshot.ts';
+import { endOfString } from '../wire/message.ts';
+
+/** Rows of text; rejects when the side cannot be asked. */
+export type AskSide = (side: Side, sql: string) => Promise<readonly (readonly (string | null)[])[]>;
+
+interface Relation {
+  readonly oid: number;
+  /** Number of a column on local → on the source. */
+  readonly columns: ReadonlyMap<number, number>;
+}
+
+/** FirstNormalObjectId of PostgreSQL. */
+const FIRST_OWN = 16_384;
+/** What could not be learned passes as it is for so long. */
+const UNKNOWN_MS = 5_000;
+const MAX_KNOWN = 50_000;
+
+export class ObjectNumbers {
+  readonly #ask: AskSide;
+  readonly #sourceName: (local: QualifiedName) => QualifiedName;
+  readonly #types = { local: new Map<number, number>(), source: new Map<number, number>() };
+  readonly #relations = new Map<number, Relation>();
+  readonly #missing = { local: new Set<number>(), source: new Set<number>(), relations: new Set<number>() };
+  #learning: Promise<void> | undefined;
+
+  /** `sourceName`: of a table by its name on local. */
+  constructor(ask: AskSide, sourceName: (local: QualifiedName) => QualifiedName = (local) => local) {
+    this.#ask = ask;
+    this.#sourceName = sourceName;
+  }
+
+  /** Of a RowDescription of local that starts at `start`, in its place. False: something is not known yet, and nothing was changed. */
+  rowForClient(buffer: Buffer, start: number, length: number): boolean {
+    return this.#eachColumn(buffer, start, length, false) && this.#eachColumn(buffer, start, length, true);
+  }
+
+  #eachColumn(buffer: Buffer, start: number, length: number, writes: boolean): boolean {
+    const end = start + length;
+    let at = start + 7;
+    let known = true;
+    for (let column = buffer.readUInt16BE(start + 5); column > 0; column -= 1) {
+      at = endOfString(buffer, at, end) + 1;
+      const table = buffer.readUInt32BE(at);
+      const type = buffer.readUInt32BE(at + 6);
+      if (table >= FIRST_OWN) {
+        const relation = this.#relations.get(table);
+        if (!relation) known = this.#lacks(this.#missing.relations, table);
+        else if (writes) {
+          buffer.writeUInt32BE(relation.oid, at);
+          buffer.writeInt16BE(relation.columns.get(buffer.readInt16BE(at + 4)) ?? buffer.readInt16BE(at + 4), at + 4);
+        }
+      }
+      if (type >= FIRST_OWN) {
+        const own = this.#types.local.get(type);
+        if (own === undefined) known = this.#lacks(this.#missing.local, type);
+        else if (writes) buffer.writeUInt32BE(own, at + 6);
+      }
+      at += 18;
+    }
+    return known;
+  }
+
+  /** Of a ParameterDescription of local, as `rowForClient`. */
+  parametersForClient(buffer: Buffer, start: number): boolean {
+    return this.#eachType(buffer, start + 7, buffer.readUInt16BE(start + 5), 'local');
+  }
+
+  /** Of a client's Parse for local: its `count` types from `at` on, in their place. */
+  parametersForLocal(buffer: Buffer, at: number, count: number): boolean {
+    return this.#eachType(buffer, at, count, 'source');
+  }
+
+  #eachType(buffer: Buffer, from: number, count: number, side: Side): boolean {
+    let known = true;
+    for (let at = from; at < from + 4 * count; at += 4) {
+      const type = buffer.readUInt32BE(at);
+      if (type >= FIRST_OWN && !this.#types[side].has(type)) known = this.#lacks(this.#missing[side], type);
+    }
+    for (let at = from; known && at < from + 4 * count; at += 4) buffer.writeUInt32BE(this.#types[side].get(buffer.readUInt32BE(at)) ?? buffer.readUInt32BE(at), at);
+    return known;
+  }
+
+  #lacks(missing: Set<number>, oid: number): false {
+    missing.add(oid);
+    return false;
+  }
+
+  /** Asks for what was missing; `done` is called in any case, and soon. */
+  learn(done: () => void): void {
+    this.#learning ??= this.#learn().finally(() => {
+      this.#learning = undefined;
+    });
+    this.#learning.then(done, done);
+  }
+
+  async #learn(): Promise<void> {
+    const asked = { local: [...this.#missing.local], source: [...this.#missing.source], relations: [...this.#missing.relations] };
+    for (const set of Object.values(this.#missing)) set.clear();
+    if (this.#types.local.size + this.#relations.size > MAX_KNOWN) for (const map of [this.#types.local, this.#types.source, this.#relations]) map.clear();
+    await Promise.all([this.#learnTypes('local', asked.local), this.#learnTypes('source', asked.source), this.#learnRelations(asked.relations)]);
+  }
+
+  async #learnTypes(side: Side, oids: readonly number[]): Promise<void> {
+    if (oids.length === 0) return;
+    const other = side === 'local' ? 'source' : 'local';
+    try {
+      const named = await this.#ask(side, namesOfTypes(oids));
+      const found = named.length === 0 ? [] : await this.#ask(other, typesOfNames(named));
+      for (const [index, oid] of found) {
+        const own = Number(named[Number(index)]?.[0]);
+        this.#types[side].set(own, Number(oid));
+        this.#types[other].set(Number(oid), own);
+      }
+      for (const oid of oids) if (!this.#types[side].has(oid)) this.#types[side].set(oid, oid);
+    } catch {
+      for (const oid of oids) this.#passFor(this.#types[side], oid, oid);
+    }
+  }
+
+  async #learnRelations(oids: readonly number[]): Promise<void> {
+    if (oids.length === 0) return;
+    try {
+      const onLocal = await this.#ask('local', columnsOf(`c.oid IN (${oids.join(', ')})`));
+      const names = new Map<number, QualifiedName>();
+      for (const [oid, schema, name] of onLocal) names.set(Number(oid), this.#sourceName({ schema: schema ?? '', name: name ?? '' }));
+      const wanted = [...names.values()];
+      const onSource = wanted.length === 0 ? [] : await this.#ask('source', columnsOf(`(n.nspname, c.relname) IN (${wanted.map(({ schema, name }) => `(${literal(schema)}, ${literal(name)})`).join(', ')})`));
+      for (const oid of oids) this.#relations.set(oid, counterpart(oid, names.get(oid), onLocal, onSource));
+    } catch {
+      for (const oid of oids) this.#passFor(this.#relations, oid, { oid, columns: new Map() });
+    }
+  }
+
+  #passFor<T>(map: Map<number, T>, oid: number, value: T): void {
+    map.set(oid, value);
+    setTimeout(() => map.delete(oid), UNKNOWN_MS).unref();
+  }
+}
+
+/** The same columns by name. */
+function counterpart(oid: number, name: QualifiedName | undefined, onLocal: readonly (readonly (string | null)[])[], onSource: readonly (readonly (string | null)[])[]): Relation {
+  const theirs = new Map<string, { readonly oid: number; readonly number: number }>();
+  for (const [sourceOid, schema, relation, column, number] of onSource) {
+    if (name && relationKey(schema ?? '', relation ?? '') === relationKey(name.schema, name.name)) theirs.set(column ?? '', { oid: Number(sourceOid), number: Number(number) });
+  }
+  const [first] = theirs.values();
+  if (!first) return { oid, columns: new Map() };
+  const columns = onLocal.flatMap(([own, , , column, number]): [number, number][] => {
+    const found = theirs.get(column ?? '');
+    return Number(own) === oid && found ? [[Number(number), found.number]] : [];
+  });
+  return { oid: first.oid, columns: new Map(columns) };
+}
+
+/** An array type is known by its elements: the server makes up its name. */
+function namesOfTypes(oids: readonly number[]): string {
+  return `SELECT t.oid::text, n.nspname::text, e.typname::text, (e.oid <> t.oid)::text FROM pg_catalog.pg_type t
+    JOIN pg_catalog.pg_type e ON e.oid = CASE WHEN EXISTS (SELECT FROM pg_catalog.pg_type x WHERE x.oid = t.typelem AND x.typarray = t.oid) THEN t.typelem ELSE t.oid END
+    JOIN pg_catalog.pg_namespace n ON n.oid = e.typnamespace WHERE t.oid IN (${oids.join(', ')})`;
+}
+
+function typesOfNames(names: readonly (readonly (string | null)[])[]): string {
+  const values = names.map(([, schema, name, isArray], index) => `(${index}, ${literal(schema ?? '')}, ${literal(name ?? '')}, ${isArray === 'true' ? 'true' : 'false'})`);
+  return `SELECT v.i::text, (CASE WHEN v.is_array THEN t.typarray ELSE t.oid END)::text FROM (VALUES ${values.join(', ')}) AS v(i, schema, name, is_array)
+    JOIN pg_catalog.pg_namespace n ON n.nspname = v.schema JOIN pg_catalog.pg_type t ON t.typnamespace = n.oid AND t.typname = v.name WHERE NOT v.is_array OR t.typarray <> 0`;
+}
+
+function columnsOf(which: string): string {
+  return `SELECT c.oid::text, n.nspname::text, c.relname::text, a.attname::text, a.attnum::text FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+    JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND NOT a.attisdropped WHERE ${which}`;
+}
+
+function literal(text: string): string {
+  return `E'${text.replaceAll('\\', '\\\\').replaceAll("'", "''")}'`;
+}
