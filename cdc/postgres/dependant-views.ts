@@ -16,6 +16,8 @@ interface ViewRow extends QualifiedName {
   readonly columns: readonly { readonly name: string; readonly type: string; readonly default: string | null; readonly comment: string | null }[];
   readonly indexes: readonly string[];
   readonly grants: readonly { readonly grantee: string; readonly privilege: string }[];
+  /** Whoever may read it may read all its tables too, and no row security decides what is in them. */
+  readonly open: boolean;
   /** Tables under it, at any depth. */
   readonly under: readonly QualifiedName[];
 }
@@ -38,6 +40,9 @@ export async function readViewDependants(client: ClientBase, context: DependantC
               FROM aclexplode(v.relacl) x LEFT JOIN pg_roles r ON r.oid = x.grantee WHERE x.grantee <> v.relowner) AS grants,
            (SELECT coalesce(json_agg(json_build_object('schema', bn.nspname, 'name', b.relname)), '[]'::json) FROM down w JOIN pg_class b ON b.oid = w.oid AND b.relkind IN ('r', 'p', 'f')
               JOIN pg_namespace bn ON bn.oid = b.relnamespace WHERE w.view = v.oid) AS under,
+           NOT EXISTS (SELECT FROM down w JOIN pg_class b ON b.oid = w.oid AND b.relkind IN ('r', 'p', 'f', 'm') WHERE w.view = v.oid AND (b.relrowsecurity OR EXISTS (
+              SELECT FROM aclexplode(v.relacl) x WHERE x.privilege_type = 'SELECT' AND x.grantee <> v.relowner
+                AND NOT CASE WHEN x.grantee = 0 THEN has_table_privilege('public', b.oid, 'SELECT') ELSE has_table_privilege(x.grantee, b.oid, 'SELECT') END))) AS open,
            (SELECT count(*) FROM down w WHERE w.view = v.oid) AS depth
       FROM pg_class v JOIN pg_namespace n ON n.oid = v.relnamespace WHERE v.oid IN (SELECT down.view FROM down) AND v.relpersistence <> 't' ORDER BY depth, 1, 2`, [context.names]);
   return rows.map((row) => viewDependant(context, row));
@@ -56,7 +61,7 @@ function viewDependant(context: DependantContext, row: ViewRow): Dependant {
   const tables = tablesOf(context, row.tables);
   const copyGrants = context.tables.some((table) => table.copyGrants && tables.includes(table.source));
   return {
-    kind: isStored ? 'materialized view' : 'view', name: `${row.schema}.${row.name}`, relation: { schema: row.schema, name: row.name }, phase: 'after', tables, under: row.under, refused: undefined,
+    kind: isStored ? 'materialized view' : 'view', name: `${row.schema}.${row.name}`, relation: { schema: row.schema, name: row.name }, phase: 'after', tables, under: row.under, refused: undefined, isPlainQuery: !isStored && row.open,
     exact: { sql: `SELECT CASE WHEN c.relkind = '${row.kind}' THEN concat_ws(E'\\n', ${columns}, array_to_string(c.reloptions, ', '), pg_get_viewdef(c.oid)) ELSE 'another kind of relation' END ${isView}`, expected: [columnList, ...(row.options.length === 0 ? [] : [row.options.join(', ')]), definition].join('\n') },
     loose: { sql: `SELECT CASE WHEN c.relkind = '${row.kind}' THEN ${columns} ELSE 'another kind of relation' END ${isView}`, expected: columnList },
     create: [

@@ -22,6 +22,8 @@ export interface Dependant {
   readonly routine?: QualifiedName;
   /** No write needs it: views do, or applications may call it, as it names the tables, or none at all (`tables` is empty then). */
   readonly isCalledOnly?: boolean;
+  /** Of a view: its query in place of its name shows everybody who may read it the same. */
+  readonly isPlainQuery?: boolean;
   /** `before`: the table cannot be created without it (defaults, checks, generated columns, indexes). */
   readonly phase: 'before' | 'after';
   /** Migrated tables, by their names on the source, that behave differently without it. */

@@ -30,8 +30,8 @@ export interface TableFacts {
 export interface MissingDependant {
   readonly name: string;
   readonly reason: string;
-  /** `required`: writes would have other effects without it. `useful`: statements on it fail, and nothing else does; FORCE goes without. */
-  readonly weight: 'required' | 'useful';
+  /** `required`: writes would have other effects without it. `useful`: statements on it fail, and nothing else does; FORCE goes without. `replaced`: the gateway puts its query in the place of its name. */
+  readonly weight: 'required' | 'useful' | 'replaced';
 }
 
 export interface CutoverWords {
@@ -89,7 +89,7 @@ function conditionsOf(table: TableFacts, words: CutoverWords): BlockingCondition
     }
   }
   for (const missing of table.missingDependants) {
-    if (missing.weight === 'useful' && words.force) continue;
+    if (missing.weight === 'replaced' || (missing.weight === 'useful' && words.force)) continue;
     block('MIG050', `${missing.name} is not on local as on the source: ${missing.reason}`, `Remove what is in its way, and CUTOVER makes it; or create it on local as it is on the source; or drop it on the source if nothing needs it${missing.weight === 'useful' ? ', or CUTOVER … FORCE to go without it' : ''}.`);
   }
   return found;
@@ -125,6 +125,7 @@ function warningsOf(facts: CutoverFacts, words: CutoverWords): string[] {
   if (words.force) {
     for (const table of facts.tables) for (const missing of table.missingDependants) if (missing.weight === 'useful') warnings.push(`FORCE: ${missing.name} will not work: ${missing.reason}`);
   }
+  for (const table of facts.tables) for (const missing of table.missingDependants) if (missing.weight === 'replaced') warnings.push(`${missing.name} stays on the source, as ${missing.reason}: through the gateway its query takes its place (slower); a program that asks local does not find it.`);
   if (facts.workers === 0) warnings.push('no gateway worker is connected.');
   return warnings;
 }

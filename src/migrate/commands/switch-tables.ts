@@ -4,7 +4,8 @@ import { introspectTable } from '../../../cdc/postgres/introspect.ts';
 import { reverseFindings } from '../../../cdc/postgres/local-findings.ts';
 import { MigrationError } from '../../../config/migration-error.ts';
 import type { Cutover, ExplainCutover, RollbackMigration } from '../../../grammar/migration/statement.ts';
-import type { DependantState } from '../../../cdc/postgres/create-dependants.ts';
+import type { DependantState, DependantStatus } from '../../../cdc/postgres/create-dependants.ts';
+import type { Dependant } from '../../../cdc/postgres/dependants.ts';
 import { cutover } from '../cutover.ts';
 import type { SwitchReport } from '../cutover.ts';
 import { decideCutover } from '../cutover-decision.ts';
@@ -185,10 +186,12 @@ async function factsOf(context: CommandContext, record: TableRecord, moving: rea
 
 /** A trigger or function that is not there is missed by every write; another one of the name may be meant so, and FORCE says that it is. */
 function missingOf(states: readonly DependantState[], record: TableRecord): MissingDependant[] {
-  return statesOf(states, record).filter(({ status }) => status !== 'present').map(({ dependant, status, reason }) => ({
-    name: `${dependant.kind} ${dependant.name}`, reason,
-    weight: status !== 'differs' && dependant.isCalledOnly !== true && ['trigger', 'function', 'policy', 'row security'].includes(dependant.kind) ? 'required' : 'useful',
-  }));
+  return statesOf(states, record).filter(({ status }) => status !== 'present').map(({ dependant, status, reason }) => ({ name: `${dependant.kind} ${dependant.name}`, reason, weight: weightOf(dependant, status) }));
+}
+
+function weightOf(dependant: Dependant, status: DependantStatus): MissingDependant['weight'] {
+  if (status === 'waiting' && dependant.isPlainQuery === true) return 'replaced';
+  return status !== 'differs' && dependant.isCalledOnly !== true && ['trigger', 'function', 'policy', 'row security'].includes(dependant.kind) ? 'required' : 'useful';
 }
 
 async function splitIntoGroups(context: CommandContext, records: readonly TableRecord[]): Promise<readonly (readonly TableRecord[])[]> {
