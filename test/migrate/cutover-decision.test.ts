@@ -47,6 +47,12 @@ describe('decideCutover', () => {
     expect(decideCutover(facts({ wayBackFindings: ['no'] }), { ...words, noRollback: true }).go).toBe(true);
   });
 
+  it('is not stopped by a view whose query takes its place, and tells of it', () => {
+    const missing = (weight: 'required' | 'useful' | 'replaced'): CutoverFacts => facts({ missingDependants: [{ name: 'view public.v', reason: 'it reads public.other', weight }] });
+    expect(decideCutover(missing('replaced'), words)).toMatchObject({ go: true, warnings: [expect.stringContaining('public.v')] });
+    expect([decideCutover(missing('useful'), words).go, decideCutover(missing('useful'), { ...words, force: true }).go, decideCutover(missing('required'), { ...words, force: true }).go]).toEqual([false, true, false]);
+  });
+
   it('goes only from states that may move to LOCAL_ONLY', () => {
     for (const state of tableStates) {
       for (const force of [false, true]) if (decideCutover(facts({ state }), { ...words, force }).go) expect(isLegalMove(state, 'LOCAL_ONLY')).toBe(true);

@@ -224,6 +224,18 @@ describe('what hangs on a table', () => {
   });
 });
 
+it('a view is a plain query where its readers may read its tables and no row security decides', async () => {
+  await source.query(`DO $$ BEGIN CREATE ROLE view_reader; EXCEPTION WHEN duplicate_object THEN NULL; END $$; CREATE TABLE a (k int); CREATE TABLE b (k int); CREATE TABLE secured (k int); ALTER TABLE secured ENABLE ROW LEVEL SECURITY;
+    CREATE VIEW own AS SELECT * FROM a; CREATE VIEW granted AS SELECT * FROM a; CREATE VIEW over AS SELECT k FROM granted JOIN b USING (k); CREATE VIEW for_all AS SELECT * FROM a; CREATE VIEW policy AS SELECT a.k FROM a JOIN secured USING (k); CREATE MATERIALIZED VIEW stored AS SELECT * FROM a;
+    GRANT SELECT ON granted, over TO view_reader; GRANT SELECT ON for_all TO PUBLIC`);
+  const plain = async (): Promise<string[]> => (await readDependants(source, [{ source: named('a'), target: named('a'), copyGrants: true }])).flatMap(({ name, isPlainQuery }) => (isPlainQuery === true ? [name] : [])).sort();
+  expect(await plain()).toEqual(['public.own']);
+  await source.query('GRANT SELECT ON a TO view_reader');
+  expect(await plain()).toEqual(['public.granted', 'public.own']);
+  await source.query('GRANT SELECT ON b TO view_reader; GRANT SELECT ON a TO PUBLIC');
+  expect(await plain()).toEqual(['public.for_all', 'public.granted', 'public.over', 'public.own']);
+});
+
 describe('line differences', () => {
   it('name the lines between the common beginning and end', () => {
     expect(lineDiff('a\nb\nc', 'a\nx\ny\nc')).toBe('- b\n+ x\n+ y');
