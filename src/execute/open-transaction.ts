@@ -30,6 +30,8 @@ export class OpenTransaction {
   /** Key of each table touched → the snapshot under which it was first routed; a barrier over it waits for this block. */
   readonly routed = new Map<string, RoutingSnapshot>();
   failedOn: Side | 'gateway' | undefined;
+  /** A pipeline without a BEGIN of the client's: its Sync ends it. */
+  isImplicit = false;
   /** Something in it changed session state, which its end may change back. */
   changedSession = false;
   /** SET TRANSACTION and SAVEPOINTs, in order. */
@@ -123,7 +125,6 @@ export class OpenTransaction {
   context(defaults: { readonly isolation: TransactionContext['isolation']; readonly readOnly: boolean }): TransactionContext {
     const isolation = this.modes.isolation ?? defaults.isolation;
     return {
-      isBlock: true,
       isolation: isolation === 'read uncommitted' ? 'read committed' : isolation,
       readOnly: this.modes.readOnly ?? defaults.readOnly,
       wroteOn: this.wroteOn,

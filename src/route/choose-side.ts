@@ -38,7 +38,7 @@ export function refuseInTransaction(needs: readonly Need[], writes: boolean, sid
   const transaction = session.transaction;
   if (transaction === undefined) return undefined;
   const other = side === 'source' ? 'local' : 'source';
-  if (writes && transaction.wroteOn === other && !(commitsBoth && transaction.isBlock)) return refusals.writesOnBothSides(needs.filter((need) => need.role !== 'read'), side, other);
+  if (writes && transaction.wroteOn === other && !commitsBoth) return refusals.writesOnBothSides(needs.filter((need) => need.role !== 'read'), side, other);
   if (transaction.isolation === 'serializable' && transaction.usedLegs[other]) return refusals.serializable(needs, side, other);
   return undefined;
 }

@@ -120,6 +120,6 @@ function stateNumber(session: SessionContext): number {
   const isolation = transaction.isolation === 'read committed' ? 0 : transaction.isolation === 'repeatable read' ? 1 : 2;
   const wrote = ({ source: 1, local: 2, both: 3 } as const)[transaction.wroteOn as 'source'] ?? 0;
   const bits = (transaction.readOnly ? 1 : 0) | (transaction.usedLegs.source ? 2 : 0) | (transaction.usedLegs.local ? 4 : 0)
-    | (transaction.holdsLocks ? 8 : 0) | (transaction.mayHaveWrittenOnSource === true ? 16 : 0) | (lease << 5) | (transaction.isBlock ? 64 : 0);
-  return 2 + bits + 128 * (isolation + 3 * wrote);
+    | (transaction.holdsLocks ? 8 : 0) | (transaction.mayHaveWrittenOnSource === true ? 16 : 0) | (lease << 5);
+  return 2 + bits + 64 * (isolation + 3 * wrote);
 }

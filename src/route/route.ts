@@ -55,8 +55,6 @@ export interface SessionContext extends NamingContext {
 }
 
 export interface TransactionContext {
-  /** BEGIN … COMMIT, which the gateway can commit on both sides; false for the implicit transaction of a pipeline. */
-  readonly isBlock: boolean;
   readonly isolation: 'read committed' | 'repeatable read' | 'serializable';
   readonly readOnly: boolean;
   /** Tables (keys) that this transaction has touched; the epoch it is pinned to is the snapshot handed to `decide`. */

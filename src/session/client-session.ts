@@ -19,6 +19,7 @@ import { ControlAnswer } from './control-answer.ts';
 import type { HoldingUnit } from './control-port.ts';
 import { ExtendedQuery } from './extended-query.ts';
 import { holdsTables } from './holds-tables.ts';
+import { openImplicitBlock } from './implicit-block.ts';
 import { HybridStatements } from './hybrid/hybrid-statement.ts';
 import { Leg } from './leg.ts';
 import type { LegOwner } from './leg.ts';
@@ -111,6 +112,10 @@ export class ClientSession extends SessionCore implements LegOwner {
     const full = this.#legsFull > 0 || (this.scanner.paused && this.scanner.buffered > this.services.limits.readAheadBytes);
     if (full) this.socket.pause();
     else if (this.socket.isPaused()) this.socket.resume();
+  }
+
+  openImplicitBlock(): void {
+    openImplicitBlock(this);
   }
 
   unitEnded(): void {
@@ -266,6 +271,8 @@ export class ClientSession extends SessionCore implements LegOwner {
     if (!this.drained) return;
     this.exclusive = false;
     this.#hybrid.settled();
+    // A portal of theirs may live as long as the block.
+    if (!this.tx) this.ownStatements.close((side) => this.leg(side), this.now());
     if (this.waiting === 'drain') {
       // Not from inside the leg's scan: the answer's last bytes leave first.
       queueMicrotask(() => {

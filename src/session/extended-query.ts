@@ -14,6 +14,7 @@ import { afterName, bind, closeStatement, execute, parse, readName, readParse, s
 import { transactionAborted } from './client-error.ts';
 import { onlyReads } from './control-answer.ts';
 import { HybridExtended } from './hybrid/hybrid-extended.ts';
+import { endImplicitBlock } from './implicit-block.ts';
 import type { Leg } from './leg.ts';
 import { columnsOf, GatewayPortals, Portals } from './gateway-portals.ts';
 import { parseForLeg } from './parse-for-leg.ts';
@@ -158,6 +159,8 @@ export class ExtendedQuery {
   sync(): Verdict {
     const core = this.#core;
     const { unit } = core;
+    const ended = endImplicitBlock(core, this.#flows.control);
+    if (ended !== undefined) return ended;
     if (unit.leg && unit.segment) {
       const { leg, segment } = unit;
       if (segment.after === 'xid' && !unit.skipping) this.#askForXid(leg);

@@ -86,7 +86,6 @@ export class PlaceStatement {
     const core = this.#core;
     const { unit } = core;
     if (unit.leg && unit.leg !== leg) {
-      if (unit.executed && !core.tx) return core.refuse(crossingUnit(unit.leg.side, leg.side), simple);
       // Inside a block, or with nothing run yet, a Sync of our own ends nothing: the unit goes on over there.
       return core.leaveLeg(simple) ?? core.wait('drain');
     }
@@ -194,7 +193,7 @@ export class PlaceStatement {
     const { unit, defaults } = this.#core;
     if (!unit.executed || !unit.leg) return undefined;
     const { side } = unit.leg;
-    return { ...defaults, isBlock: false, wroteOn: unit.wrote ? side : undefined, usedLegs: { source: side === 'source', local: side === 'local' }, holdsLocks: unit.wrote };
+    return { ...defaults, wroteOn: unit.wrote ? side : undefined, usedLegs: { source: side === 'source', local: side === 'local' }, holdsLocks: unit.wrote };
   }
 }
 
@@ -208,9 +207,3 @@ const movedUnderneath: Route = {
 };
 
 const alone = new MigrationError('MIG080', 'a statement over tables of both sides cannot run here', { detail: 'It is part of a text with several statements, or of an EXECUTE.', hint: 'Send it by itself.' });
-
-function crossingUnit(from: Side, to: Side): MigrationError {
-  return new MigrationError('MIG080', 'a pipeline outside a transaction block needs both sides', {
-    detail: `Its first statements ran on ${from}; this one has to run on ${to}.`, hint: 'Send a Sync between the statements, or use BEGIN and COMMIT.',
-  });
-}

@@ -8,7 +8,6 @@
  */
 import type * as net from 'node:net';
 import type { RoutingSnapshot, Side } from '../../catalog/routing-snapshot.ts';
-import { MigrationError } from '../../config/migration-error.ts';
 import type { OpenTransaction } from '../execute/open-transaction.ts';
 import { Segment } from '../execute/segment.ts';
 import type { InternalReply } from '../execute/segment.ts';
@@ -23,6 +22,7 @@ import { execute, sync } from '../wire/frontend-messages.ts';
 import type { Route } from '../route/route.ts';
 import { errorFieldsOf } from './client-error.ts';
 import type { Leg } from './leg.ts';
+import { OwnStatements } from './own-statements.ts';
 import { PreparedStatements } from './prepared-statements.ts';
 import type { Portal } from './prepared-statements.ts';
 import type { Services } from './services.ts';
@@ -40,6 +40,7 @@ export abstract class SessionCore {
   readonly identity: ClientIdentity;
   readonly statements: PreparedStatements;
   readonly portals = new Map<string, Portal>();
+  readonly ownStatements = new OwnStatements();
   readonly unit: Unit = { leg: undefined, segment: undefined, executed: false, wrote: false, skipping: false };
   abstract readonly home: Leg;
   local: Leg | undefined;
@@ -267,6 +268,8 @@ export abstract class SessionCore {
   }
 
   abstract flowClient(): void;
+  /** The unit's transaction goes on on another leg, or at the gateway. */
+  abstract openImplicitBlock(): void;
   /** Something that a barrier may have waited for is over. */
   abstract unitEnded(): void;
 
@@ -297,7 +300,7 @@ export abstract class SessionCore {
   leaveLeg(simple: boolean): Verdict | undefined {
     const { unit } = this;
     if (unit.leg && unit.segment) {
-      if (unit.executed && !this.tx && !simple) return this.refuse(mixedPipeline, simple);
+      if (unit.executed && !this.tx && !simple) this.openImplicitBlock();
       unit.segment.swallowReady = true;
       unit.segment.plain = false;
       unit.segment.closed = true;
@@ -377,10 +380,6 @@ export abstract class SessionCore {
 }
 
 export type LegRoute = Extract<Route, { type: 'leg' }>;
-
-const mixedPipeline = new MigrationError('MIG080', 'a pipeline mixes statements for a server with ones that the gateway answers', {
-  detail: 'Its first statements ran on a server.', hint: 'Send a Sync between the statements.',
-});
 
 const POISON_PORTAL = 'causeway refused a statement';
 const defaultSearchPath: readonly string[] = ['public'];

@@ -9,6 +9,7 @@ import type { Verdict } from '../wire/framing.ts';
 import { extendQuery, queryOf } from '../wire/frontend-messages.ts';
 import { transactionAborted } from './client-error.ts';
 import type { ControlAnswer } from './control-answer.ts';
+import { endBeforeQuery } from './implicit-block.ts';
 import type { HybridStatements } from './hybrid/hybrid-statement.ts';
 import type { Leg } from './leg.ts';
 import type { LocalNames } from './local-names.ts';
@@ -45,6 +46,8 @@ export class SimpleQuery {
   handle(buffer: Buffer, start: number, length: number): Verdict {
     const core = this.#core;
     if (core.unit.skipping) return CUT;
+    const ended = endBeforeQuery(core, this.#flows.control);
+    if (ended !== undefined) return ended;
     if (buffer[start + length - 1] !== 0) return this.#raw(core.home);
     const traits = core.traitsAt(buffer, start + 5, start + length - 1);
     if (!traits) return STOP;

@@ -40,7 +40,7 @@ export class TransactionControl {
   forwards(facts: StatementFacts): boolean {
     const { tx, services } = this.#core;
     if (!tx) return facts.kind !== 'begin' || !services.view().usesLocal;
-    if (!tx.begun.source || tx.begun.local || tx.failedOn === 'gateway') return false;
+    if (!tx.begun.source || tx.begun.local || tx.failedOn === 'gateway' || tx.isImplicit) return false;
     return facts.kind !== 'commit' || tx.after === 'none' || tx.after === 'track';
   }
 
@@ -91,8 +91,10 @@ export class TransactionControl {
   run(facts: StatementFacts, sql: string, done: ControlDone): void {
     const core = this.#core;
     const { tx } = core;
-    if (facts.kind === 'begin' && !tx) {
-      core.tx = this.#fresh(sql, facts);
+    if (facts.kind === 'begin' && (!tx || tx.isImplicit)) {
+      // In the middle of a pipeline it takes what has run before into the block.
+      if (tx) tx.isImplicit = false;
+      else core.tx = this.#fresh(sql, facts);
       done(commandComplete(beginTag(sql)), false);
     } else if (!tx) this.#onHome(sql, done);
     else if (facts.kind === 'commit' || facts.kind === 'rollback' || facts.kind === 'prepare_transaction') this.#end(tx, facts, sql, this.#untilDone(facts, done));

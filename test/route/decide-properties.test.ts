@@ -50,7 +50,7 @@ const sessions: fc.Arbitrary<SessionContext> = fc.record({
   ...autocommit, leaseValid: drawn.lease,
   temporaryTables: drawn.temporary ? new Map([['e', 'local' as const]]) : new Map(),
   transaction: drawn.open ? {
-    isBlock: true, isolation: drawn.isolation, readOnly: drawn.readOnly, wroteOn: drawn.wroteOn, holdsLocks: drawn.holdsLocks, mayHaveWrittenOnSource: drawn.may,
+    isolation: drawn.isolation, readOnly: drawn.readOnly, wroteOn: drawn.wroteOn, holdsLocks: drawn.holdsLocks, mayHaveWrittenOnSource: drawn.may,
     usedLegs: { source: drawn.source || drawn.wroteOn === 'source', local: drawn.local || drawn.wroteOn === 'local' },
   } : undefined,
 }));

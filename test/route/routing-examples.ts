@@ -48,7 +48,7 @@ export function snapshotWith(sides: Sides): RoutingSnapshot {
 export const autocommit: SessionContext = { searchPath: ['public'], temporaryTables: new Map(), transaction: undefined, leaseValid: true };
 
 export function inTransaction(transaction: Partial<TransactionContext> = {}): SessionContext {
-  return { ...autocommit, transaction: { isBlock: true, isolation: 'read committed', readOnly: false, wroteOn: undefined, usedLegs: { source: false, local: false }, holdsLocks: false, ...transaction } };
+  return { ...autocommit, transaction: { isolation: 'read committed', readOnly: false, wroteOn: undefined, usedLegs: { source: false, local: false }, holdsLocks: false, ...transaction } };
 }
 
 /** How docs/routing.md writes a route. */

@@ -8,7 +8,6 @@
 import type { Side } from '../../../catalog/routing-snapshot.ts';
 import type { Verdict } from '../../wire/framing.ts';
 import type { BoundParameter } from '../../wire/bind-parameters.ts';
-import { closeStatement, sync } from '../../wire/frontend-messages.ts';
 import { traitsOf } from '../text-traits.ts';
 import { canceledByUser, errorFieldsOf } from '../client-error.ts';
 import type { PlaceStatement } from '../place-statement.ts';
@@ -28,10 +27,7 @@ export class HybridStatements {
   readonly #place: PlaceStatement;
   #current: Current | undefined;
   #tables = 0;
-  #statements = 0;
   #leftOver: { readonly runOn: Side; readonly tables: readonly string[] } | undefined;
-  /** Statements of the gateway's own, which hold the rows of what they were made for. */
-  #parsed: { readonly on: Side; readonly name: string }[] = [];
 
   constructor(core: SessionCore, place: PlaceStatement) {
     this.#core = core;
@@ -74,26 +70,6 @@ export class HybridStatements {
       this.#leftOver = undefined;
       this.#drop(left.runOn, left.tables);
     }
-    // A portal of theirs may live as long as the block.
-    if (this.#parsed.length > 0 && !this.#core.tx) this.#closeParsed();
-  }
-
-  /** A name for the statement on that side; it is closed again by itself. */
-  parsedOn(side: Side): string {
-    this.#statements += 1;
-    const name = `causeway_hybrid_${this.#statements}`;
-    this.#parsed.push({ on: side, name });
-    return name;
-  }
-
-  #closeParsed(): void {
-    const core = this.#core;
-    for (const side of ['source', 'local'] as const) {
-      const names = this.#parsed.filter(({ on }) => on === side).map(({ name }) => name);
-      const leg = core.leg(side);
-      if (names.length > 0 && leg && !leg.closed) leg.askRaw(Buffer.concat([...names.map(closeStatement), sync]), core.now());
-    }
-    this.#parsed = [];
   }
 
   /** The message that was waited for is over. */
