@@ -19,6 +19,8 @@ export class Portals {
   #unnamedAt: Side | 'gateway' | undefined;
   #unnamedStatement: PreparedStatement | undefined;
   #unnamedResult: Portal['result'];
+  /** The block, or the unit outside one, whose portals are on record. */
+  #scope: WeakRef<object> | undefined;
 
   constructor(core: SessionCore) {
     this.#core = core;
@@ -34,7 +36,19 @@ export class Portals {
       this.#unnamedAt = at;
       this.#unnamedStatement = statement;
       this.#unnamedResult = undefined;
-    } else this.#core.portals.set(name, { statement, at, result: undefined });
+      return;
+    }
+    this.#forgetEnded();
+    this.#core.portals.set(name, { statement, at, result: undefined });
+  }
+
+  /** Portals end with their transaction, which clients that name each of theirs anew rely on. */
+  #forgetEnded(): void {
+    const { portals, tx, unit } = this.#core;
+    const scope = tx ?? unit.segment;
+    if (scope === undefined || this.#scope?.deref() === scope) return;
+    portals.clear();
+    this.#scope = new WeakRef(scope);
   }
 
   forget(name: string): void {

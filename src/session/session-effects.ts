@@ -48,6 +48,10 @@ export class SessionEffects {
       case 'declare_cursor':
         if (statement.objectName !== undefined) core.cursors.set(statement.objectName, leg.side);
         break;
+      case 'close_cursor':
+        if (statement.objectName === undefined) core.cursors.clear();
+        else core.cursors.delete(statement.objectName);
+        break;
       case 'create_temp':
         if (statement.objectName !== undefined) core.temporaryTables = new Map<string, Side>([...core.temporaryTables, [statement.objectName, leg.side]]);
         if (core.tx) core.tx.changedSession = true;

@@ -82,6 +82,7 @@ export class TransactionControl {
   /** The block is over, one way or the other. */
   ended(tx: OpenTransaction): void {
     this.#sessionMayHaveChanged(tx);
+    this.#core.portals.clear();
     if (tx.after === 'track') this.#core.trackPending = true;
     this.#core.unitEnded();
   }
