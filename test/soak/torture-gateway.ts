@@ -4,6 +4,8 @@
  */
 import * as v8 from 'node:v8';
 import * as vm from 'node:vm';
+import { FactsCache } from '../../grammar/sql/facts-cache.ts';
+import { loadSqlParser } from '../../grammar/sql/parser.ts';
 import { ClientSession } from '../../src/session/client-session.ts';
 import { Handshake } from '../../src/session/handshake.ts';
 import { Leg } from '../../src/session/leg.ts';
@@ -16,6 +18,8 @@ import type { TestPostgres } from '../support/postgres.ts';
 export const MARK = 'causeway_torture_';
 const FLIP_EVERY_MS = 70;
 const VISIBLE_EVERY_MS = 5;
+/** Full soon, so that what is kept of texts does not look like a leak. */
+const FACTS_BYTES = 1 << 20;
 
 export interface Sample {
   readonly sessions: number;
@@ -41,7 +45,8 @@ export interface TortureGateway {
 export async function startTortureGateway(source: TestPostgres['address'], local: TestPostgres['address']): Promise<TortureGateway> {
   const sessions = new Set<WeakRef<ClientSession>>();
   const forget = rememberSessions(sessions);
-  const fixture = await startGateway(source, local, { limits: { visibilityWaitMs: 5_000 } });
+  const parser = await loadSqlParser();
+  const fixture = await startGateway(source, local, { limits: { visibilityWaitMs: 5_000 }, facts: new FactsCache(parser, { maxBytes: FACTS_BYTES }) });
   const { gateway, control } = fixture;
   const publish = (flip: typeof onLocal): void => {
     // What is counted here would grow for ever.
@@ -74,6 +79,7 @@ export async function startTortureGateway(source: TestPostgres['address'], local
       clearInterval(showing);
       forget();
       await fixture[Symbol.asyncDispose]();
+      await parser[Symbol.asyncDispose]();
     },
   };
 }

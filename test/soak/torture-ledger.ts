@@ -20,6 +20,7 @@ interface Written {
 const sideOf: Readonly<Record<LogTable, keyof Sides | undefined>> = { on_source: 'source', on_dual: 'source', on_local: 'local', on_flip: undefined };
 
 export const tortureSchema = (side: keyof Sides): string => `
+  CREATE FUNCTION torture_echo(text) RETURNS text LANGUAGE plpgsql AS 'BEGIN RETURN $1; END';
   ${logTables.map((table) => `CREATE TABLE ${table} (token text PRIMARY KEY)`).join(';')};
   ${['source', 'dual', 'local'].map((name) => `CREATE TABLE marks_${name} (side text); INSERT INTO marks_${name} VALUES ('${side}')`).join(';')}`;
 

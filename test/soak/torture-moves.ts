@@ -1,41 +1,10 @@
 /** What a client of the torture run does that logs in, stays, and knows every answer it has to get. */
 import { createHash } from 'node:crypto';
-import { setTimeout as delay } from 'node:timers/promises';
 import { b, c, copyData, copyDone, copyFail, d, e, h, p, q, s } from '../session/raw-client.ts';
 import { expectLines, longValue } from './torture-client.ts';
-import type { SendMode, TortureClient } from './torture-client.ts';
-import { logTables } from './torture-ledger.ts';
-import type { Ledger, LogTable } from './torture-ledger.ts';
-import type { Random } from './torture-random.ts';
-
-export interface Turn {
-  readonly client: TortureClient;
-  readonly random: Random;
-  readonly ledger: Ledger;
-  readonly port: number;
-  /** A text that no one else has. */
-  token(): string;
-}
-
-export type Move = (turn: Turn) => Promise<void>;
-type Expected = string | RegExp;
-
-const marks = ['marks_source', 'marks_dual', 'marks_local'] as const;
-/** Where the answers are certain: the table that changes sides has moves of its own. */
-const steadyLogs = logTables.filter((table) => table !== 'on_flip');
-
-const modeOf = (random: Random, bytes: number): SendMode => (random.chance(0.6) ? 'whole' : random.chance(0.7) || bytes > 2_000 ? 'split' : 'bytes');
-
-/** Sends, perhaps badly, reads, perhaps late, and compares. */
-async function exchange({ client, random }: Turn, messages: readonly Buffer[], readies: number, expected: readonly Expected[]): Promise<void> {
-  const bytes = Buffer.concat(messages);
-  const isLate = random.chance(0.15);
-  if (isLate) client.socket.pause();
-  await client.send(bytes, modeOf(random, bytes.length), random);
-  if (isLate) await delay(random.below(300));
-  client.socket.resume();
-  expectLines(client, await client.until(readies), expected);
-}
+import type { LogTable } from './torture-ledger.ts';
+import { exchange, marks, modeOf, steadyLogs } from './torture-turn.ts';
+import type { Expected, Move, Turn } from './torture-turn.ts';
 
 export const simpleTexts: Move = async (turn) => {
   const { random, token } = turn;

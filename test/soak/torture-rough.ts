@@ -4,7 +4,7 @@ import { b, copyData, e, h, p, q, s, x } from '../session/raw-client.ts';
 import { writeCancelRequest, writeSslRequest, writeStartup } from '../../src/wire/startup-packet.ts';
 import { Closed, TortureClient, WrongAnswer, expectLines } from './torture-client.ts';
 import type { LogTable, Sides } from './torture-ledger.ts';
-import type { Turn } from './torture-moves.ts';
+import type { Turn } from './torture-turn.ts';
 
 /** `client` is a fresh one, of this move alone. */
 export type RoughMove = (turn: Turn, sides: Sides) => Promise<void>;

@@ -1,5 +1,5 @@
 /**
- * The torture run: clients that stay and ones that come and go do what `torture-moves.ts` and `torture-rough.ts` know, at random from a seed; every few seconds
+ * The torture run: clients that stay and ones that come and go do what `torture-moves.ts`, `torture-crossings.ts` and `torture-rough.ts` know, at random from a seed; every few seconds
  * they all pause, and then nothing may be left: no session, no backend, no prepared transaction, no row that is missing or too many.
  */
 import { setTimeout as delay } from 'node:timers/promises';
@@ -10,8 +10,9 @@ import { MARK } from './torture-gateway.ts';
 import type { Sample, TortureGateway } from './torture-gateway.ts';
 import { Ledger, tortureSchema } from './torture-ledger.ts';
 import type { Sides } from './torture-ledger.ts';
+import * as crossings from './torture-crossings.ts';
 import * as moves from './torture-moves.ts';
-import type { Move, Turn } from './torture-moves.ts';
+import type { Move, Turn } from './torture-turn.ts';
 import { Random } from './torture-random.ts';
 import * as rough from './torture-rough.ts';
 import type { RoughMove } from './torture-rough.ts';
@@ -64,7 +65,7 @@ class TortureRun {
     this.#sides = sides;
     this.#gateway = gateway;
     this.#options = options;
-    const named = [...Object.entries(moves).map(([name, move]) => [name, move, false] as const), ...Object.entries(rough).map(([name, move]) => [name, move, true] as const)];
+    const named = [...Object.entries({ ...moves, ...crossings }).map(([name, move]) => [name, move, false] as const), ...Object.entries(rough).map(([name, move]) => [name, move, true] as const)];
     this.#deck = named.filter(([name]) => options.only?.includes(name) ?? true).flatMap((entry) => Array.from({ length: weights[entry[0]] ?? NORMAL_WEIGHT }, () => entry));
   }
 
