@@ -46,7 +46,7 @@ export class SessionEffects {
         this.#stateChanged(statement.setting === undefined || contextSettings.test(statement.setting.name));
         break;
       case 'declare_cursor':
-        if (statement.objectName !== undefined) core.cursors.set(statement.objectName, leg.side);
+        if (statement.objectName !== undefined) this.#declared(statement.objectName, statement.flags.withHold, traits, leg);
         break;
       case 'close_cursor':
         if (statement.objectName === undefined) core.cursors.clear();
@@ -79,6 +79,13 @@ export class SessionEffects {
     core.stateVersion += 1;
     if (contextToo) core.contextDirty = true;
     if (core.tx) core.tx.changedSession = true;
+  }
+
+  #declared(name: string, withHold: boolean, traits: TextTraits, leg: Leg): void {
+    const core = this.#core;
+    if (!withHold) core.tx?.cursors.add(name);
+    // By itself and outside a block it is an error.
+    if (withHold || core.tx || !traits.single) core.cursors.set(name, leg.side);
   }
 
   #prepared(statement: StatementFacts, traits: TextTraits, leg: Leg, text: () => string): void {
