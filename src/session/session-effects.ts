@@ -21,7 +21,10 @@ export class SessionEffects {
 
   /** `text` is asked for only when it has to be kept. */
   apply(traits: TextTraits, leg: Leg, text: () => string): void {
-    for (const statement of traits.statements) this.#applyOne(statement, traits, leg, text);
+    for (const statement of traits.statements) {
+      this.#localLeg.settingsNamed(statement.customSettings);
+      this.#applyOne(statement, traits, leg, text);
+    }
   }
 
   #applyOne(statement: StatementFacts, traits: TextTraits, leg: Leg, text: () => string): void {

@@ -4,7 +4,7 @@ import { startTestPostgres } from '../support/postgres.ts';
 import type { TestPostgres } from '../support/postgres.ts';
 import { dualWrite, onLocal, onSource, startGateway } from './gateway-fixture.ts';
 import type { GatewayFixture } from './gateway-fixture.ts';
-import { RawClient, b, e, p, q, s, transcript } from './raw-client.ts';
+import { RawClient, b, e, firstValue, p, q, s, transcript } from './raw-client.ts';
 import type { RawMessage } from './raw-client.ts';
 
 let source: TestPostgres;
@@ -71,4 +71,17 @@ it('DEALLOCATE reaches a statement that is on local only', async () => {
   await client.ask(q('PREPARE mine AS SELECT t FROM there'));
   expect(transcript(await client.ask(q('DEALLOCATE mine')))).toEqual(['C:DEALLOCATE\0', 'Z:I']);
   expect(types(await client.ask(q('PREPARE mine AS SELECT t FROM there')))).toBe('CZ');
+});
+
+it("settings of the application's own are on both legs, however they were set", async () => {
+  const seen = async (): Promise<string | undefined> => firstValue(await client.ask(q("SELECT concat_ws(',', t, current_setting('app.one', true), current_setting('app.two', true)) FROM there")));
+  await client.ask(q("SET app.one = 'set'"));
+  expect(await seen()).toBe('local,set');
+  await client.ask([p('', "SELECT set_config('app.one', $1, false), set_config('app.two', $2, false)"), b('', '', ["it's", '2']), e(''), s]);
+  expect(await seen()).toBe("local,it's,2");
+  await client.ask(q('BEGIN'));
+  await client.ask(q("SET LOCAL app.one = 'here'"));
+  expect(await seen()).toBe('local,here,2');
+  await client.ask(q('COMMIT'));
+  expect(await seen()).toBe("local,it's,2");
 });

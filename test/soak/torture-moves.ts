@@ -241,6 +241,7 @@ export const settings: Move = async (turn) => {
   const [one, table] = [token(), `t_${token().replaceAll('-', '_')}`];
   const setting = String(100_000 + turn.random.below(1_000_000));
   await exchange(turn, [q(`SET statement_timeout = ${setting}`), ...['marks_local', 'marks_source'].map((from) => q(`SELECT setting FROM pg_settings, ${from} WHERE name = 'statement_timeout'`)), q('RESET statement_timeout')], 4, ['C:SET', 'Z:I', 'T', `D:${setting}`, 'C:SELECT 1', 'Z:I', 'T', `D:${setting}`, 'C:SELECT 1', 'Z:I', 'C:RESET', 'Z:I']);
+  await exchange(turn, [q(`SET torture.own = '${one}'`), ...['marks_local', 'marks_source'].map((from) => q(`SELECT current_setting('torture.own') FROM ${from}`))], 3, ['C:SET', 'Z:I', 'T', `D:${one}`, 'C:SELECT 1', 'Z:I', 'T', `D:${one}`, 'C:SELECT 1', 'Z:I']);
   await exchange(turn, [q(`CREATE TEMP TABLE ${table} (a text)`), q(`INSERT INTO ${table} VALUES ('${one}')`), q(`SELECT a FROM ${table}`)], 3, ['C:CREATE TABLE', 'Z:I', 'C:INSERT 0 1', 'Z:I', 'T', `D:${one}`, 'C:SELECT 1', 'Z:I']);
   await exchange(turn, [q(`DECLARE k CURSOR WITH HOLD FOR SELECT a FROM ${table}`), q('FETCH k'), q('CLOSE k')], 3, ['C:DECLARE CURSOR', 'Z:I', 'T', `D:${one}`, 'C:FETCH 1', 'Z:I', 'C:CLOSE CURSOR', 'Z:I']);
   expectLines(client, await client.ask(q('DISCARD ALL')), ['C:DISCARD ALL', 'Z:I']);
