@@ -57,14 +57,14 @@ function serve(client: net.Socket): void {
     application_name: '', client_encoding: 'UTF8', DateStyle: 'ISO, MDY', default_transaction_read_only: 'off', in_hot_standby: 'off', integer_datetimes: 'on', IntervalStyle: 'postgres', is_superuser: 'on',
     scram_iterations: '4096', search_path: '"$user", public', server_encoding: 'UTF8', server_version: '18.0', session_authorization: 'idle', standard_conforming_strings: 'on', TimeZone: 'Etc/UTC',
   };
-  const one = [rowDescription([{ name: 'one', typeOid: 25 }]), row('1')];
+  const columns = rowDescription([{ name: 'one', typeOid: 25 }]);
   const answers: Readonly<Record<string, (body: string) => readonly Buffer[]>> = {
     Q: (body) => {
       if (body.includes('current_schemas')) return [row('["public"]', '[]', 'read committed', 'off'), commandComplete('SELECT 1'), readyForQuery('I')];
       if (body.includes('pg_settings') || body.startsWith('RESET')) return [commandComplete('SELECT 0'), readyForQuery('I')];
-      return [...one, commandComplete('SELECT 1'), readyForQuery('I')];
+      return [columns, row(body.includes('large') ? 'x'.repeat(100_000) : '1'), commandComplete('SELECT 1'), readyForQuery('I')];
     },
-    P: () => [parseComplete], B: () => [bindComplete], D: () => [noParameters, one[0] ?? parseComplete], E: () => [row('1'), commandComplete('SELECT 1')], S: () => [readyForQuery('I')],
+    P: () => [parseComplete], B: () => [bindComplete], D: () => [noParameters, columns], E: () => [row('1'), commandComplete('SELECT 1')], S: () => [readyForQuery('I')],
   };
   const scanner = new FrameScanner({
     message: (type, buffer, start, length) => {

@@ -2,7 +2,7 @@
  * `npm run soak -- idle [count]`: what a connection that does nothing costs the gateway (default 5,000 of them), and what they cost the clients that do something.
  *
  * The idle ones log in at a process that only answers as a server would: as many real backends would need more memory than what is measured. The active ones are on a real server.
- * Memory is that of the gateway's process after garbage collection, once all have logged in, once each has run a statement in both protocols, and once each has a leg to local as well;
+ * Memory is that of the gateway's process after garbage collection, once all have logged in, once each has run a statement in both protocols, once it has sent and got 100 kB, and once each has a leg to local as well;
  * beside it that of a bare byte pipe with the same connections, which is what the sockets themselves take in Node.
  */
 import { fork } from 'node:child_process';
@@ -72,6 +72,8 @@ async function idleCost(worker: Worker, count: number, usesLocal: boolean, while
   const stages: Record<string, Memory> = { 'logged in': await since() };
   await inBatches(count, (index) => use(clients[index]));
   stages['used'] = await since();
+  await inBatches(count, (index) => useLargely(clients[index]));
+  stages['after a large answer and a large value'] = await since();
   await whileIdle?.();
   if (usesLocal) {
     await inBatches(count, async (index) => clients[index]?.ask(q('SELECT * FROM moved'), 1, 60_000));
@@ -91,6 +93,14 @@ async function use(client: RawClient | undefined): Promise<RawClient> {
   await client.ask([p('named', 'SELECT id, name FROM customers WHERE id = $1'), d('S', 'named'), s], 1, 60_000);
   await client.ask([b('', 'named', ['1']), e(''), s], 1, 60_000);
   return client;
+}
+
+const largeValue = 'x'.repeat(100_000);
+
+/** The statement and the value in one piece, as drivers send them. */
+async function useLargely(client: RawClient | undefined): Promise<void> {
+  await client?.ask([p('', 'SELECT large FROM customers WHERE name = $1'), b('', '', [largeValue]), e(''), s], 1, 60_000);
+  await client?.ask(q('SELECT large'), 1, 60_000);
 }
 
 async function inBatches<T>(count: number, run: (index: number) => Promise<T>): Promise<T[]> {

@@ -39,3 +39,18 @@ it('chunks that were kept stay what they were', () => {
     for (const { chunk: memory, value: was, bytes } of kept) expect([memory.length, memory.every((byte) => byte === was)]).toEqual([bytes, true]);
   }), { numRuns: 50 });
 });
+
+it('a connection that waits for no answer keeps a small buffer, whatever it has read before', () => {
+  const input = new ServerInput();
+  const { buffer, callback } = input.options.onread as { buffer: () => Uint8Array; callback: (bytes: number, buffer: Uint8Array) => boolean };
+  const reader = { keeps: () => false, take: () => true, idle: false };
+  input.attach(reader);
+  const read = (bytes: number): number => {
+    const memory = buffer();
+    callback(Math.min(bytes, memory.length), memory);
+    return memory.length;
+  };
+  expect([100, 9_000, 9_000, 70_000, 70_000, 3_000, 70_000].map(read)).toEqual([2_048, 2_048, 8_192, 65_536, 65_536, 65_536, 65_536]);
+  reader.idle = true;
+  expect([3_000, 100, 9_000, 9_000, 100].map(read)).toEqual([65_536, 8_192, 8_192, 65_536, 8_192]);
+});
