@@ -47,6 +47,7 @@ export interface HandshakeHost {
 }
 
 const MAX_PASSWORD_MESSAGE_BYTES = 65_536;
+const LEAVE_MS = 1_000;
 const none = Buffer.alloc(0);
 
 export class Handshake {
@@ -122,8 +123,7 @@ export class Handshake {
         break;
       case 'cancel':
         this.#host.cancelRequested(packet.pid, packet.key);
-        this.#socket.end();
-        this.#finish();
+        this.#leave();
         break;
       case 'goodbye':
         this.drop();
@@ -260,7 +260,7 @@ export class Handshake {
     }
     this.#socket.write(authenticationOk);
     if (!outcome.ok) {
-      if (outcome.error) this.#refuseRaw(outcome.error);
+      if (outcome.error) this.#leave(outcome.error);
       else this.#refuse(errorFieldsOf(new MigrationError('MIG001', undefined, { detail: outcome.reason }), 'FATAL'), 'authentication');
       return;
     }
@@ -278,16 +278,18 @@ export class Handshake {
 
   #refuse(fields: ErrorFields, reason: 'authentication' | 'limit' | 'protocol' | 'timeout'): void {
     this.#host.refused(reason);
-    this.#refuseRaw(writeError(fields));
+    this.#leave(writeError(fields));
   }
 
-  #refuseRaw(error: Buffer): void {
+  /** Whatever else the client sends is read and dropped, so that it can read the last answer; not for long, as it need not close its side. */
+  #leave(answer?: Buffer): void {
     const socket = this.#socket;
     this.#finish();
-    socket.end(error);
-    // Whatever else the client sends is read and dropped, so that it can read the error; not for long.
+    if (answer) socket.end(answer);
+    else socket.end();
     socket.on('data', () => undefined);
     socket.resume();
-    setTimeout(() => socket.destroy(), 1_000).unref();
+    const timer = setTimeout(() => socket.destroy(), LEAVE_MS).unref();
+    socket.once('close', () => clearTimeout(timer));
   }
 }

@@ -1,7 +1,7 @@
 /** What a client of the torture run does that logs in, stays, and knows every answer it has to get. */
 import { createHash } from 'node:crypto';
 import { b, c, copyData, copyDone, copyFail, d, e, h, p, q, s } from '../session/raw-client.ts';
-import { expectLines, longValue } from './torture-client.ts';
+import { TortureClient, expectLines, longValue } from './torture-client.ts';
 import type { LogTable } from './torture-ledger.ts';
 import { exchange, marks, modeOf, steadyLogs } from './torture-turn.ts';
 import type { Expected, Move, Turn } from './torture-turn.ts';
@@ -227,10 +227,15 @@ export const bothSides: Move = async (turn) => {
 };
 
 export const listens: Move = async (turn) => {
-  const { client, token } = turn;
+  const { client, random, token, port } = turn;
   const [channel, payload] = [`c${token().replaceAll('-', '_')}`, token()];
   await exchange(turn, [q(`LISTEN ${channel}`)], 1, ['C:LISTEN', 'Z:I']);
-  await exchange(turn, [q(`NOTIFY ${channel}, '${payload}'`)], 1, ['C:NOTIFY', 'Z:I']);
+  if (random.chance(0.5)) await exchange(turn, [q(`NOTIFY ${channel}, '${payload}'`)], 1, ['C:NOTIFY', 'Z:I']);
+  else {
+    const other = await TortureClient.open(port, `${client.name} notifier`);
+    expectLines(other, await other.ask(q(`NOTIFY ${channel}, '${payload}'`)), ['C:NOTIFY', 'Z:I']);
+    other.socket.destroy();
+  }
   await client.notified(`${channel}:${payload}`);
   await exchange(turn, [q(`UNLISTEN ${channel}`)], 1, ['C:UNLISTEN', 'Z:I']);
   client.notifications.length = 0;

@@ -117,9 +117,10 @@ export const destroyed: RoughMove = async (turn) => {
 /** Says goodbye behind work that is still to be done: what stands in front of it is done. */
 export const goodbyes: RoughMove = async ({ client, random, token, ledger }) => {
   const one = token();
-  const table = random.pick(['on_source', 'on_local'] as const);
-  ledger.note(one, 'unknown', table);
-  client.write([q(`INSERT INTO ${table} VALUES ('${one}')`), x]);
+  const table = random.pick(['on_source', 'on_dual', 'on_local'] as const);
+  const insert = `INSERT INTO ${table} VALUES ('${one}')`;
+  ledger.note(one, 'committed', table);
+  client.write([...(random.chance(0.5) ? [q(insert)] : [p('', insert), b('', ''), e(''), s]), x]);
   await client.gone();
 };
 
