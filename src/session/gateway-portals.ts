@@ -19,8 +19,8 @@ export class Portals {
   #unnamedAt: Side | 'gateway' | undefined;
   #unnamedStatement: PreparedStatement | undefined;
   #unnamedResult: Portal['result'];
-  /** The block, or the unit outside one, whose portals are on record. */
-  #scope: WeakRef<object> | undefined;
+  /** The unit outside a block whose portals are on record. */
+  #unit: WeakRef<object> | undefined;
 
   constructor(core: SessionCore) {
     this.#core = core;
@@ -42,13 +42,12 @@ export class Portals {
     this.#core.portals.set(name, { statement, at, result: undefined });
   }
 
-  /** Portals end with their transaction, which clients that name each of theirs anew rely on. */
+  /** Portals end with their transaction, which clients that name each of theirs anew rely on: those of a block with it (TransactionControl), others with their unit. */
   #forgetEnded(): void {
-    const { portals, tx, unit } = this.#core;
-    const scope = tx ?? unit.segment;
-    if (scope === undefined || this.#scope?.deref() === scope) return;
+    const { portals, tx, unit: { segment } } = this.#core;
+    if (tx !== undefined || segment === undefined || this.#unit?.deref() === segment) return;
     portals.clear();
-    this.#scope = new WeakRef(scope);
+    this.#unit = new WeakRef(segment);
   }
 
   forget(name: string): void {
