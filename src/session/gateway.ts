@@ -8,6 +8,7 @@ import * as net from 'node:net';
 import * as tls from 'node:tls';
 import type { Side } from '../../catalog/routing-snapshot.ts';
 import type { Runtime } from '../../config/runtime.ts';
+import { LargeBuffers } from '../wire/server-input.ts';
 import { breakDeadlock } from './break-deadlock.ts';
 import { PassedConnection } from './passed-connection.ts';
 import { ClientSession } from './client-session.ts';
@@ -116,7 +117,7 @@ class GatewayProcess implements Gateway, HandshakeHost, SessionHost {
     this.tlsRequired = options.tls?.required ?? false;
     this.#view = viewOf(options.control.snapshot);
     const { control, facts, routes, legs, sourcePosition } = options;
-    this.services = { runtime, control, facts, routes, legs, sourcePosition, limits: { ...defaultLimits, ...options.limits }, times: new UnitTimes(runtime.metrics), view: () => this.#currentView() };
+    this.services = { runtime, control, facts, routes, legs, sourcePosition, limits: { ...defaultLimits, ...options.limits }, times: new UnitTimes(runtime.metrics), readBuffers: new LargeBuffers(), view: () => this.#currentView() };
     this.#unsubscribe = control.onChange(() => this.#routingChanged());
   }
 

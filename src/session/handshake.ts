@@ -249,7 +249,7 @@ export class Handshake {
       return;
     }
     const identity = { user, database, address: this.#address, startup };
-    this.#abort = connectServer(target, new Map([['database', target.database], ...startup]), services.limits.legConnectTimeoutMs, (outcome) => this.#homeOpened(identity, target, outcome));
+    this.#abort = connectServer(target, new Map([['database', target.database], ...startup]), services.limits.legConnectTimeoutMs, (outcome) => this.#homeOpened(identity, target, outcome), services.readBuffers);
   }
 
   #homeOpened(identity: Admitted['identity'], target: LegTarget, outcome: LoginOutcome): void {

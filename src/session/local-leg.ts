@@ -85,7 +85,7 @@ export class LocalLeg {
         core.sourceSeen = true;
         core.services.runtime.log.debug('local leg opened', { session: core.identity.sessionId });
         core.proceed('leg');
-      });
+      }, core.services.readBuffers);
     } catch (error) {
       // Thrown before any wait: the caller's wait ends in the next turn.
       setImmediate(() => this.#failed(error instanceof MigrationError ? error : new MigrationError('MIG090', undefined, { cause: error })));

@@ -6,6 +6,7 @@ import type { RelationRef, TextFacts } from '../../grammar/sql/statement-facts.t
 import type { NamingContext, Route, SessionContext } from '../route/route.ts';
 import { isRenamed } from '../route/snapshot-index.ts';
 import type { ServerTarget } from '../wire/connect-server.ts';
+import type { LargeBuffers } from '../wire/server-input.ts';
 import type { ControlPort } from './control-port.ts';
 import type { UnitTimes } from './unit-times.ts';
 
@@ -90,6 +91,8 @@ export interface Services {
   readonly sourcePosition: SourcePosition;
   readonly limits: GatewayLimits;
   readonly times: UnitTimes;
+  /** What all legs of the process read large answers into. */
+  readonly readBuffers: LargeBuffers;
   view(): SnapshotView;
 }
 

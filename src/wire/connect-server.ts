@@ -14,6 +14,7 @@ import { md5Password } from './md5-password.ts';
 import { SCRAM_MECHANISM, ScramClient } from './scram.ts';
 import { readErrorFields } from './error-fields.ts';
 import { ServerInput } from './server-input.ts';
+import type { LargeBuffers } from './server-input.ts';
 import { writeSslRequest, writeStartup } from './startup-packet.ts';
 
 export interface ServerTarget {
@@ -43,9 +44,9 @@ export type LoginOutcome =
 
 const MAX_LOGIN_MESSAGE_BYTES = 1 << 20;
 
-/** `parameters` are sent as they are, after the user's name. Returns what aborts the attempt. */
-export function connectServer(target: ServerTarget, parameters: ReadonlyMap<string, string>, timeoutMs: number, done: (outcome: LoginOutcome) => void): () => void {
-  const login = new ServerLogin(target, parameters, done);
+/** `parameters` are sent as they are, after the user's name; `buffers` are shared with other connections. Returns what aborts the attempt. */
+export function connectServer(target: ServerTarget, parameters: ReadonlyMap<string, string>, timeoutMs: number, done: (outcome: LoginOutcome) => void, buffers?: LargeBuffers): () => void {
+  const login = new ServerLogin(target, parameters, done, buffers);
   login.start(timeoutMs);
   return () => login.fail('connection attempt was given up', '08006');
 }
@@ -72,7 +73,7 @@ class ServerLogin {
   readonly #scanner: FrameScanner;
   readonly #status = new Map<string, string>();
   readonly #answer: Buffer[] = [];
-  readonly #input = new ServerInput();
+  readonly #input: ServerInput;
   #socket: net.Socket;
   #timer: NodeJS.Timeout | undefined;
   #scram: ScramClient | undefined;
@@ -81,11 +82,14 @@ class ServerLogin {
   #pid = 0;
   #key: Buffer = Buffer.alloc(4);
 
-  constructor(target: ServerTarget, parameters: ReadonlyMap<string, string>, done: (outcome: LoginOutcome) => void) {
+  constructor(target: ServerTarget, parameters: ReadonlyMap<string, string>, done: (outcome: LoginOutcome) => void, buffers?: LargeBuffers) {
+    this.#input = new ServerInput(buffers);
     this.#target = target;
     this.#parameters = parameters;
     this.#done = done;
     this.#socket = target.ssl ? openSocket(target) : openSocket(target, this.#input);
+    const input = this.#input;
+    this.#socket.once('close', () => input.close());
     this.#scanner = new FrameScanner(
       {
         message: (type, buffer, start, length) => this.#message(String.fromCharCode(type), buffer, start, length),
