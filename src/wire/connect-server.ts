@@ -66,6 +66,11 @@ function openSocket(target: ServerTarget, input?: ServerInput): net.Socket {
   return net.connect({ host: target.host, port: target.port, noDelay: true, keepAlive: true, ...reading });
 }
 
+/** By itself: what stays with the socket must not keep the login. */
+function closeWith(socket: net.Socket, input: ServerInput): void {
+  socket.once('close', () => input.close());
+}
+
 class ServerLogin {
   readonly #target: ServerTarget;
   readonly #parameters: ReadonlyMap<string, string>;
@@ -88,8 +93,7 @@ class ServerLogin {
     this.#parameters = parameters;
     this.#done = done;
     this.#socket = target.ssl ? openSocket(target) : openSocket(target, this.#input);
-    const input = this.#input;
-    this.#socket.once('close', () => input.close());
+    closeWith(this.#socket, this.#input);
     this.#scanner = new FrameScanner(
       {
         message: (type, buffer, start, length) => this.#message(String.fromCharCode(type), buffer, start, length),
