@@ -13,6 +13,7 @@ import { password, saslInitialResponse, saslResponse } from './frontend-messages
 import { md5Password } from './md5-password.ts';
 import { SCRAM_MECHANISM, ScramClient } from './scram.ts';
 import { readErrorFields } from './error-fields.ts';
+import { ownCopy } from './own-copy.ts';
 import { ServerInput } from './server-input.ts';
 import type { LargeBuffers } from './server-input.ts';
 import { writeSslRequest, writeStartup } from './startup-packet.ts';
@@ -220,7 +221,7 @@ class ServerLogin {
     if (type === 'S') this.#status.set(...readParameterStatus(buffer, start, length));
     if (type === 'K') {
       this.#pid = buffer.readInt32BE(start + 5);
-      this.#key = Buffer.from(buffer.subarray(start + 9, start + length));
+      this.#key = ownCopy(buffer.subarray(start + 9, start + length));
     }
     if (type !== 'Z' || this.#finished) return;
     this.#finish();

@@ -1,6 +1,7 @@
 /** Property: a connection that never becomes a session, or asks for a cancel only, leaves no socket behind, whatever its client sends with it and however long it stays. */
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { setTimeout as delay } from 'node:timers/promises';
+import { collect } from '../soak/torture-gateway.ts';
 import { startTestPostgres } from '../support/postgres.ts';
 import type { TestPostgres } from '../support/postgres.ts';
 import { writeCancelRequest, writeSslRequest } from '../../src/wire/startup-packet.ts';
@@ -51,16 +52,24 @@ it('a cancel request whose client stays', async () => {
   for (const client of clients) client.end();
 });
 
-it('portals and cursors that have ended, however many names they had', async () => {
+/** A client, and the session that the gateway made for it. */
+async function connect(): Promise<{ readonly client: RawClient; readonly session: ClientSession }> {
   const { start } = ClientSession.prototype;
-  let session: ClientSession | undefined;
+  const started: ClientSession[] = [];
   ClientSession.prototype.start = function (early): void {
-    session = this;
+    started.push(this);
     start.call(this, early);
   };
   const client = await RawClient.connect(fixture.gateway.port);
   ClientSession.prototype.start = start;
-  const kept = (): number[] => [session?.portals.size ?? -1, session?.cursors.size ?? -1];
+  const [session] = started;
+  if (!session) throw new Error('no session has started');
+  return { client, session };
+}
+
+it('portals and cursors that have ended, however many names they had', async () => {
+  const { client, session } = await connect();
+  const kept = (): number[] => [session.portals.size, session.cursors.size];
   for (let unit = 0; unit < 20; unit += 1) await client.ask([p('', 'SELECT 1'), b(`p${unit}`, ''), e(`p${unit}`), s]);
   expect(kept()).toEqual([1, 0]);
   fixture.control.publish({ moved: onLocal });
@@ -70,6 +79,39 @@ it('portals and cursors that have ended, however many names they had', async () 
     await client.ask([q(`DECLARE h${block} CURSOR WITH HOLD FOR SELECT 1`), q(`DECLARE w${block} CURSOR FOR SELECT 1`), q(`CLOSE h${block}`)], 3);
   }
   expect(kept()).toEqual([0, 0]);
+  fixture.control.publish({});
+  client.end();
+});
+
+it('a session that has become idle keeps no snapshot of an epoch that has passed', async () => {
+  fixture.control.publish({ moved: onLocal });
+  const { client } = await connect();
+  await client.ask(q('SELECT 1 FROM pg_class LIMIT 1'));
+  const passed = new WeakRef(fixture.control.snapshot);
+  fixture.control.publish({ other: onLocal });
+  // Whatever the process itself keeps of the last snapshot is that of the new one from here on.
+  const { client: other } = await connect();
+  await other.ask(q('SELECT 1 FROM pg_class LIMIT 1'));
+  await collect();
+  fixture.control.publish({});
+  expect(passed.deref()).toBe(undefined);
+  client.end();
+  other.end();
+});
+
+it('nor the large bytes in which its last statement came', async () => {
+  fixture.control.publish({ moved: onLocal });
+  const { client, session } = await connect();
+  const value = 'x'.repeat(1_000_000);
+  expect(session.home.key.buffer.byteLength).toBeLessThan(100);
+  const bytesKept = (): number[] => {
+    const origin = session.statements.get('')?.origin;
+    return [Buffer.from(session.lastStatement).equals(Buffer.from('')) ? 0 : (session.lastStatement as Buffer).buffer.byteLength, origin?.type === 'parse' ? origin.message.buffer.byteLength : 0];
+  };
+  await client.ask(q(`SELECT length('${value}')`));
+  expect(Math.max(...bytesKept())).toBeLessThan(100_000);
+  await client.ask([p('', 'SELECT length($1)'), b('', '', [value]), e(''), s]);
+  expect(Math.max(...bytesKept())).toBeLessThan(20_000);
   fixture.control.publish({});
   client.end();
 });
