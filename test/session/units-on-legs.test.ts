@@ -4,7 +4,7 @@ import { startTestPostgres } from '../support/postgres.ts';
 import type { TestPostgres } from '../support/postgres.ts';
 import { dualWrite, onLocal, onSource, startGateway } from './gateway-fixture.ts';
 import type { GatewayFixture } from './gateway-fixture.ts';
-import { RawClient, b, e, firstValue, p, q, s, transcript } from './raw-client.ts';
+import { RawClient, b, e, firstValue, h, p, q, s, transcript } from './raw-client.ts';
 import type { RawMessage } from './raw-client.ts';
 
 let source: TestPostgres;
@@ -84,4 +84,17 @@ it("settings of the application's own are on both legs, however they were set", 
   expect(await seen()).toBe('local,here,2');
   await client.ask(q('COMMIT'));
   expect(await seen()).toBe("local,it's,2");
+});
+
+it('a unit that a barrier waits for is not parked by it', async () => {
+  client.messages.length = 0;
+  client.socket.write(Buffer.concat([p('', 'SELECT t FROM here'), b('', ''), e(''), h]));
+  await client.until(() => types(client.messages) === '12DC');
+  fixture.control.publish({ here: { ...onSource, quiescing: true }, both_sides: dualWrite, there: onLocal });
+  const { epoch } = fixture.control.snapshot;
+  expect(fixture.gateway.quiesceReport(['public.here'], epoch)).toMatchObject({ holding: [{}], parked: 0 });
+  client.socket.write(Buffer.concat([b('', ''), e(''), s]));
+  await client.until(() => types(client.messages) === '12DC2DCZ', 3_000);
+  expect(fixture.gateway.quiesceReport(['public.here'], epoch)).toMatchObject({ holding: [], parked: 0 });
+  fixture.control.publish({ here: onSource, both_sides: dualWrite, there: onLocal });
 });
