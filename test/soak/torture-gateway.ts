@@ -2,8 +2,10 @@
  * The gateway of the torture run, with tables in several states, one of which changes sides all the time, and what can be asked of it: how much it keeps, and
  * what a session waits for. In this process for the test; as a child process of its own (`torture-worker.ts`) where its memory is measured.
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import * as v8 from 'node:v8';
 import * as vm from 'node:vm';
+import { relationKey } from '../../catalog/routing-snapshot.ts';
 import { FactsCache } from '../../grammar/sql/facts-cache.ts';
 import { loadSqlParser } from '../../grammar/sql/parser.ts';
 import { ClientSession } from '../../src/session/client-session.ts';
@@ -18,6 +20,7 @@ import type { TestPostgres } from '../support/postgres.ts';
 export const MARK = 'causeway_torture_';
 const FLIP_EVERY_MS = 70;
 const VISIBLE_EVERY_MS = 5;
+const BARRIER_LOOKS = 100;
 /** Full soon, so that what is kept of texts does not look like a leak. */
 const FACTS_BYTES = 1 << 20;
 
@@ -57,8 +60,19 @@ export async function startTortureGateway(source: TestPostgres['address'], local
   publish(onSource);
   control.autoVisible = false;
   const ways = [onSource, dualWrite, onLocal];
-  let turn = 0;
-  const flipping = setInterval(() => publish(ways[turn++ % ways.length] ?? onSource), FLIP_EVERY_MS);
+  let stopped = false;
+  // Every other time behind a barrier, as the control does it, else without one: what is open then goes on where it has begun.
+  const flipping = (async () => {
+    for (let turn = 1; !stopped; turn += 1) {
+      if (turn % 2 === 0) {
+        publish({ ...ways[(turn - 1) % ways.length], quiescing: true });
+        const { epoch } = control.snapshot;
+        for (let look = 0; look < BARRIER_LOOKS && gateway.quiesceReport([relationKey('public', 'on_flip')], epoch).holding.length > 0; look += 1) await delay(VISIBLE_EVERY_MS);
+      }
+      publish(ways[turn % ways.length] ?? onSource);
+      await delay(FLIP_EVERY_MS);
+    }
+  })();
   const showing = setInterval(() => control.makeVisible(), VISIBLE_EVERY_MS);
   const living = (): ClientSession[] => [...sessions].flatMap((reference) => reference.deref() ?? []).filter(({ ended }) => !ended);
   return {
@@ -75,7 +89,8 @@ export async function startTortureGateway(source: TestPostgres['address'], local
     },
     describe: (pid) => Promise.resolve(describe(living().find(({ home }) => home.pid === pid))),
     stop: async () => {
-      clearInterval(flipping);
+      stopped = true;
+      await flipping;
       clearInterval(showing);
       forget();
       await fixture[Symbol.asyncDispose]();
