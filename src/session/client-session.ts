@@ -124,8 +124,11 @@ export class ClientSession extends SessionCore implements LegOwner {
   }
 
   #done(verdict: Verdict): Verdict {
-    if (verdict !== STOP) this.#names.consumed();
-    if (verdict !== STOP && this.largeText) this.largeText = undefined;
+    if (verdict === STOP) return verdict;
+    this.#names.consumed();
+    this.largeText = undefined;
+    // A session that does nothing for hours must not keep the snapshot of an epoch long gone.
+    this.decidedUnder = undefined;
     return verdict;
   }
 

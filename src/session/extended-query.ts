@@ -8,11 +8,14 @@
 import type { Side } from '../../catalog/routing-snapshot.ts';
 import { MigrationError } from '../../config/migration-error.ts';
 import { bindComplete, closeComplete, noData, noParameters, parseComplete } from '../wire/backend-messages.ts';
+import type { Route } from '../route/route.ts';
+import { ownCopy } from '../wire/own-copy.ts';
 import { CUT, STOP } from '../wire/framing.ts';
 import type { Verdict } from '../wire/framing.ts';
 import { afterName, bind, closeStatement, execute, parse, parseWith, readName, readParse, sync } from '../wire/frontend-messages.ts';
 import { transactionAborted } from './client-error.ts';
 import { onlyReads } from './control-answer.ts';
+import { keptBytes } from './kept-bytes.ts';
 import type { Leg } from './leg.ts';
 import { columnsOf, GatewayPortals, Portals } from './gateway-portals.ts';
 import type { PreparedStatement } from './prepared-statements.ts';
@@ -46,7 +49,7 @@ export class ExtendedQuery {
     if (!parts) return this.#toSomeLeg();
     const traits = core.traitsAt(buffer, parts.textStart, parts.textEnd);
     if (!traits) return STOP;
-    core.lastStatement = buffer.subarray(parts.textStart, Math.min(parts.textEnd, parts.textStart + 200));
+    core.lastStatement = keptBytes(buffer, parts.textStart, Math.min(parts.textEnd, parts.textStart + 200));
     const leg = (traits.plain || traits.unread) && core.rawUnit ? core.home : this.#legForParse(traits, parts.name);
     if (typeof leg === 'number') return leg;
     const named = leg && this.#flows.names.isFor(leg) && this.#flows.names.textFor(leg, traits, buffer.subarray(parts.textStart, parts.textEnd), false);
@@ -54,7 +57,7 @@ export class ExtendedQuery {
     const bytes = buffer.subarray(start, start + length);
     const kept = traits.plain ? undefined : buffer.toString('utf8', parts.textStart, parts.textEnd);
     const statement: PreparedStatement = {
-      name: parts.name, origin: { type: 'parse', message: parts.name === '' ? bytes : Buffer.from(bytes) }, traits, sql: kept,
+      name: parts.name, origin: { type: 'parse', message: parts.name === '' ? keptBytes(buffer, start, start + length) : ownCopy(bytes) }, traits, sql: kept,
       on: { source: leg?.side === 'source', local: leg?.side === 'local' }, described: undefined,
     };
     if (!core.statements.add(statement)) return core.refuse(tooManyStatements(core.statements.limitBytes), false);
@@ -91,7 +94,8 @@ export class ExtendedQuery {
     if (core.tx?.failedOn !== undefined) return this.#bindInFailedBlock(statement, portal);
     const route = this.#flows.place.route(traits);
     if (isVerdict(route)) return route;
-    const placement = this.#flows.place.place(route, false, true);
+    const stays = !core.tx && core.unit.executed && !traits.statements.some(({ flags }) => flags.sessionEffect || flags.advisoryLock);
+    const placement = this.#flows.place.place(stays ? this.#staying(route) : route, false, true);
     if (placement.verdict !== undefined) return placement.verdict;
     const { leg } = placement;
     const stop = this.#ensureParsed(leg, statement);
@@ -186,8 +190,14 @@ export class ExtendedQuery {
     if (core.tx?.failedOn !== undefined) return this.#failedLeg() ?? core.refuseWith(transactionAborted, false);
     const route = this.#flows.place.route(traits);
     if (isVerdict(route)) return route;
-    const placement = this.#flows.place.place(core.unit.leg && route.type === 'leg' && route.leg === 'home' ? { ...route, leg: core.unit.leg.side } : route, false, false);
+    const placement = this.#flows.place.place(this.#staying(route), false, false);
     return placement.verdict ?? placement.leg;
+  }
+
+  /** What needs nothing of either side runs where its unit is. */
+  #staying(route: Route): Route {
+    const { leg } = this.#core.unit;
+    return leg && route.type === 'leg' && route.leg === 'home' ? { ...route, leg: leg.side } : route;
   }
 
   #isForGateway(traits: TextTraits): boolean {

@@ -43,6 +43,7 @@ export interface LegOwner {
 const T = { ready: 90, error: 69, notice: 78, notification: 65, parameter: 83, row: 68, copyData: 100, rowDescription: 84, complete: 67, parse: 49, bind: 50, copyIn: 71, copyBoth: 87 } as const;
 const MAX_HELD_MESSAGE_BYTES = 1 << 30;
 const CANCEL_TIMEOUT_MS = 5_000;
+const CANCEL_AGAIN_MS = [200, 900];
 const none = Buffer.alloc(0);
 const XID_STATEMENT = 'causeway_xid';
 
@@ -189,8 +190,11 @@ export class Leg implements FrameHandler, InputReader {
   abandon(): void {
     if (this.closed) return;
     const busy = this.#segments.length > 0;
-    if (busy) this.cancel();
     this.end();
+    if (!busy) return;
+    this.cancel();
+    // A cancel that comes before the backend has read the statement meets nothing: until the server has closed, it is said again.
+    for (const afterMs of CANCEL_AGAIN_MS) setTimeout(() => this.#socket.closed || this.cancel(), afterMs).unref();
   }
 
   // InputReader
