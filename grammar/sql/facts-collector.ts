@@ -11,7 +11,7 @@ export const noFlags: StatementFlags = {
 
 export const emptyFacts: StatementFacts = {
   kind: 'empty', reads: [], writes: [], ddl: [], sequencesWritten: [], sequencesRead: [], functions: [], flags: noFlags,
-  transaction: undefined, setting: undefined, objectName: undefined, inner: undefined,
+  transaction: undefined, setting: undefined, customSettings: [], objectName: undefined, inner: undefined,
 };
 
 type Setting = NonNullable<StatementFacts['setting']>;
@@ -25,6 +25,7 @@ export class FactsCollector {
   readonly #sequencesRead = new RelationSet();
   readonly #functions = new Set<string>();
   readonly #settings: Setting[] = [];
+  readonly #customSettings = new Set<string>();
   readonly #raised = new Set<RaisedFlag>();
 
   read(relation: RelationRef): void {
@@ -55,6 +56,12 @@ export class FactsCollector {
 
   set(setting: Setting): void {
     this.#settings.push(setting);
+    this.setCustom(setting.name);
+  }
+
+  /** Counts only if the name is one that no server knows by itself. */
+  setCustom(name: string): void {
+    if (name.includes('.')) this.#customSettings.add(name);
   }
 
   raise(flag: RaisedFlag): void {
@@ -72,7 +79,7 @@ export class FactsCollector {
       reads: this.#reads.list(), writes: this.#writes.list(), ddl: this.#ddl.list(),
       sequencesWritten: this.#sequencesWritten.list(), sequencesRead: this.#sequencesRead.list(),
       functions: [...this.#functions], flags,
-      transaction: undefined, setting: this.#settings.length === 1 ? this.#settings[0] : undefined,
+      transaction: undefined, setting: this.#settings.length === 1 ? this.#settings[0] : undefined, customSettings: [...this.#customSettings],
       objectName: undefined, inner: undefined, ...extra,
     };
   }

@@ -85,6 +85,7 @@ function collectSetConfig(args: readonly unknown[], into: FactsCollector): void 
   const value = stringConstant(args[1]);
   const local = constantText(withoutCasts(args[2]));
   if (setting === undefined || value === undefined || local === undefined) {
+    if (setting !== undefined) into.setCustom(setting.toLowerCase());
     // Two of them make `setting` undefined: which setting took which value is not known from the text.
     into.set({ name: '', value: undefined, local: false });
     into.set({ name: '', value: undefined, local: false });

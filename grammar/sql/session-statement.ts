@@ -80,7 +80,9 @@ function setFacts(node: Tree): StatementFacts {
     case 'VAR_SET_MULTI':
       if (name === 'session characteristics') return collector.facts('set', { setting: { name, value: undefined, local: false }, transaction: transactionModes(args, false) });
       return collector.facts('set_transaction', { transaction: transactionModes(args, false) });
-    default: return collector.facts('set', { setting: { name, value: settingValue(name, args), local } });
+    default:
+      collector.setCustom(name);
+      return collector.facts('set', { setting: { name, value: settingValue(name, args), local } });
   }
 }
 

@@ -41,6 +41,8 @@ export interface StatementFacts {
    * with `, `, elements that need it quoted, as SHOW prints them). Also filled for a SELECT with exactly one `set_config` of three literals.
    */
   readonly setting: { readonly name: string; readonly value: string | undefined; readonly local: boolean } | undefined;
+  /** Names with a dot, folded, that it sets by SET or `set_config`, whatever the value: no server lists these. */
+  readonly customSettings: readonly string[];
   /**
    * Name of a prepared statement, cursor, savepoint, channel or prepared transaction, by kind; of the relation that
    * `create_temp` makes; the new name of a RENAME; `all`, `plans`, `sequences` or `temp` for `discard`.

@@ -34,6 +34,8 @@ export class OpenTransaction {
   isImplicit = false;
   /** Something in it changed session state, which its end may change back. */
   changedSession = false;
+  /** Names of SQL cursors that end with it. */
+  readonly cursors = new Set<string>();
   /** SET TRANSACTION and SAVEPOINTs, in order. */
   #replayed: Replayed[] = [];
 

@@ -49,6 +49,8 @@ export class Segment {
   /** For the barrier: keys of tables, and the epoch under which they were routed. */
   touches: readonly string[] = noTouches;
   epoch = 0;
+  /** Newest snapshot under which it touched one of them; no barrier over any of them can have passed since. */
+  touchedUnder: RoutingSnapshot | undefined;
   /** Something in it may have written. */
   wrote = false;
   /** What a text with a BEGIN of its own, among other statements, said of the block that it leaves open. */

@@ -21,7 +21,7 @@ export interface SlotPort {
 export const freeSlots: SlotPort = {
   request: (_pool, answered) => {
     answered(true);
-    return () => undefined;
+    return nothingToLeave;
   },
 };
 
@@ -70,8 +70,15 @@ export class Admission {
     const { ofUser, ofDatabase, isExempt } = this.#limits;
     if (isExempt(client.user) || (ofUser(client.user) === 0 && ofDatabase(client.database) === 0)) {
       entered(undefined);
-      return () => undefined;
+      return nothingToLeave;
     }
+    // What is returned lives as long as the session: it must not keep who has waited.
+    let waiter: ((refusal: Refusal | undefined) => void) | undefined = entered;
+    const tell = (refusal: Refusal | undefined): void => {
+      const told = waiter;
+      waiter = undefined;
+      told?.(refusal);
+    };
     const { clock } = this.#runtime;
     const waiting: WaitingClient = { ...client, sinceMs: clock.monotonicMs() };
     let isOver = false;
@@ -88,7 +95,7 @@ export class Admission {
     const leave = this.#slots.request({ user: client.user, database: client.database }, (granted) => {
       if (isOver) return;
       stopWaiting();
-      entered(granted ? undefined : { fields: this.#full(client), reason: 'queue_full' });
+      tell(granted ? undefined : { fields: this.#full(client), reason: 'queue_full' });
     });
     if (!isOver) {
       this.#waiting.add(waiting);
@@ -96,7 +103,7 @@ export class Admission {
       timer = setTimeout(() => {
         stopWaiting();
         leave();
-        entered({ fields: this.#timedOut(client), reason: 'queue_timeout' });
+        tell({ fields: this.#timedOut(client), reason: 'queue_timeout' });
       }, Math.max(LEAST_WAIT_MS, this.#waitMs));
     }
     return () => {
@@ -128,4 +135,5 @@ export class Admission {
   }
 }
 
+const nothingToLeave = (): void => undefined;
 const nextStep = 'End sessions that are not needed (an operator sees them with SHOW POOLS and SHOW CLIENTS), raise the limit, or connect later.';

@@ -133,10 +133,12 @@ export class ClientSession extends SessionCore implements LegOwner {
   }
 
   #done(verdict: Verdict): Verdict {
-    if (verdict === STOP) return STOP;
+    if (verdict === STOP) return verdict;
     this.#names.consumed();
     this.#hybrid.consumed();
-    if (this.largeText) this.largeText = undefined;
+    this.largeText = undefined;
+    // A session that does nothing for hours must not keep the snapshot of an epoch long gone.
+    this.decidedUnder = undefined;
     return verdict;
   }
 

@@ -23,6 +23,8 @@ interface Waiting {
 export class CommitWait {
   readonly #core: SessionCore;
   readonly #waiting = new Set<Waiting>();
+  /** Given up, and still to be called when local has caught up. */
+  readonly #late = new Set<VisibilityWait>();
 
   constructor(core: SessionCore) {
     this.#core = core;
@@ -58,7 +60,9 @@ export class CommitWait {
 
   drop(): void {
     for (const { wait } of this.#waiting) wait.drop();
+    for (const wait of this.#late) wait.drop();
     this.#waiting.clear();
+    this.#late.clear();
   }
 
   #afterPosition(touches: readonly string[], done: () => void): void {
@@ -82,12 +86,16 @@ export class CommitWait {
       core.services.runtime.metrics.observe('scratchbird_gateway_commit_wait_seconds', {}, (core.now() - startedAtMs) / 1000);
       if (end === 'gave_up') {
         core.lagging = true;
+        if (entry) this.#late.add(entry.wait);
         core.notice(notYetVisible);
       }
       // Local shows this commit, and with it everything that the session has seen before it.
       else if (core.home.idle && core.tx === undefined) core.sourceSeen = false;
       done();
-    }, () => (core.lagging = false));
+    }, () => {
+      core.lagging = false;
+      if (entry) this.#late.delete(entry.wait);
+    });
     if (ended) return;
     entry = { touches, wait };
     this.#waiting.add(entry);

@@ -8,6 +8,8 @@
 import type { Side } from '../../catalog/routing-snapshot.ts';
 import { MigrationError } from '../../config/migration-error.ts';
 import { bindComplete, closeComplete, noData, noParameters, parseComplete } from '../wire/backend-messages.ts';
+import type { Route } from '../route/route.ts';
+import { ownCopy } from '../wire/own-copy.ts';
 import { CUT, STOP } from '../wire/framing.ts';
 import type { Verdict } from '../wire/framing.ts';
 import { afterName, bind, closeStatement, execute, parse, readName, readParse, sync } from '../wire/frontend-messages.ts';
@@ -15,6 +17,7 @@ import { transactionAborted } from './client-error.ts';
 import { onlyReads } from './control-answer.ts';
 import { HybridExtended } from './hybrid/hybrid-extended.ts';
 import { endImplicitBlock } from './implicit-block.ts';
+import { keptBytes } from './kept-bytes.ts';
 import type { Leg } from './leg.ts';
 import { columnsOf, GatewayPortals, Portals } from './gateway-portals.ts';
 import { parseForLeg } from './parse-for-leg.ts';
@@ -51,7 +54,7 @@ export class ExtendedQuery {
     if (!parts) return this.#toSomeLeg();
     const traits = core.traitsAt(buffer, parts.textStart, parts.textEnd);
     if (!traits) return STOP;
-    core.lastStatement = buffer.subarray(parts.textStart, Math.min(parts.textEnd, parts.textStart + 200));
+    core.lastStatement = keptBytes(buffer, parts.textStart, Math.min(parts.textEnd, parts.textStart + 200));
     const leg = (traits.plain || traits.unread) && core.rawUnit ? core.home : this.#legForParse(traits, parts.name);
     if (typeof leg === 'number') return leg;
     const named = leg && this.#flows.names.isFor(leg) && this.#flows.names.textFor(leg, traits, buffer.subarray(parts.textStart, parts.textEnd), false);
@@ -61,7 +64,7 @@ export class ExtendedQuery {
     const bytes = buffer.subarray(start, start + length);
     const kept = traits.plain ? undefined : buffer.toString('utf8', parts.textStart, parts.textEnd);
     const statement: PreparedStatement = {
-      name: parts.name, origin: { type: 'parse', message: parts.name === '' ? bytes : Buffer.from(bytes) }, traits, sql: kept,
+      name: parts.name, origin: { type: 'parse', message: parts.name === '' ? keptBytes(buffer, start, start + length) : ownCopy(bytes) }, traits, sql: kept,
       on: { source: leg?.side === 'source', local: leg?.side === 'local' }, described: undefined,
     };
     if (!core.statements.add(statement)) return core.refuse(tooManyStatements(core.statements.limitBytes), false);
@@ -99,7 +102,8 @@ export class ExtendedQuery {
     const route = this.#flows.place.route(traits);
     if (isVerdict(route)) return route;
     if (route.type === 'hybrid') return this.#hybrid.bind(route, statement, buffer, start, length, (leg) => this.#boundOn(leg, portal, statement));
-    const placement = this.#flows.place.place(route, false, true);
+    const stays = !core.tx && core.unit.executed && !traits.statements.some(({ flags }) => flags.sessionEffect || flags.advisoryLock);
+    const placement = this.#flows.place.place(stays ? this.#staying(route) : route, false, true);
     if (placement.verdict !== undefined) return placement.verdict;
     const { leg } = placement;
     const stop = this.#ensureParsed(leg, statement);
@@ -197,8 +201,14 @@ export class ExtendedQuery {
     const route = this.#flows.place.route(traits);
     if (isVerdict(route)) return route;
     if (route.type === 'hybrid') return core.leaveLeg(false);
-    const placement = this.#flows.place.place(core.unit.leg && route.type === 'leg' && route.leg === 'home' ? { ...route, leg: core.unit.leg.side } : route, false, false);
+    const placement = this.#flows.place.place(this.#staying(route), false, false);
     return placement.verdict ?? placement.leg;
+  }
+
+  /** What needs nothing of either side runs where its unit is. */
+  #staying(route: Route): Route {
+    const { leg } = this.#core.unit;
+    return leg && route.type === 'leg' && route.leg === 'home' ? { ...route, leg: leg.side } : route;
   }
 
   #isForGateway(traits: TextTraits): boolean {

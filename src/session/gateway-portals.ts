@@ -19,6 +19,8 @@ export class Portals {
   #unnamedAt: Side | 'gateway' | undefined;
   #unnamedStatement: PreparedStatement | undefined;
   #unnamedResult: Portal['result'];
+  /** The unit outside a block whose portals are on record. */
+  #unit: WeakRef<object> | undefined;
 
   constructor(core: SessionCore) {
     this.#core = core;
@@ -34,7 +36,18 @@ export class Portals {
       this.#unnamedAt = at;
       this.#unnamedStatement = statement;
       this.#unnamedResult = undefined;
-    } else this.#core.portals.set(name, { statement, at, result: undefined });
+      return;
+    }
+    this.#forgetEnded();
+    this.#core.portals.set(name, { statement, at, result: undefined });
+  }
+
+  /** Portals end with their transaction, which clients that name each of theirs anew rely on: those of a block with it (TransactionControl), others with their unit. */
+  #forgetEnded(): void {
+    const { portals, tx, unit: { segment } } = this.#core;
+    if (tx !== undefined || segment === undefined || this.#unit?.deref() === segment) return;
+    portals.clear();
+    this.#unit = new WeakRef(segment);
   }
 
   forget(name: string): void {

@@ -15,6 +15,7 @@ import type { Runtime } from '../../config/runtime.ts';
 import type { ErrorFields } from '../wire/error-fields.ts';
 import { Admission, freeSlots } from './admission.ts';
 import type { SlotPort } from './admission.ts';
+import { LargeBuffers } from '../wire/server-input.ts';
 import { breakDeadlock } from './break-deadlock.ts';
 import { PassedConnection } from './passed-connection.ts';
 import { ClientSession } from './client-session.ts';
@@ -149,7 +150,9 @@ class GatewayProcess implements Gateway, HandshakeHost, SessionHost {
     this.#view = viewOf(options.control.snapshot);
     const { control, facts, routes, legs, sourcePosition } = options;
     const numbers = options.askSide && new ObjectNumbers(options.askSide, (local) => this.#currentView().sourceName(local));
-    this.services = { runtime, control, facts, routes, legs, sourcePosition, numbers, limits: { ...defaultLimits, ...options.limits }, times: new UnitTimes(runtime.metrics), view: () => this.#currentView() };
+    this.services = {
+      runtime, control, facts, routes, legs, sourcePosition, numbers, limits: { ...defaultLimits, ...options.limits }, times: new UnitTimes(runtime.metrics), readBuffers: new LargeBuffers(), view: () => this.#currentView(),
+    };
     this.#connectionLimits = options.connections?.limits ?? noConnectionLimits;
     this.admission = new Admission(runtime, options.connections?.slots ?? freeSlots, this.#connectionLimits, this.services.limits.connectionWaitMs);
     this.#idleLimits = new IdleLimits(runtime, this.services.limits, () => this.#sessions.values());

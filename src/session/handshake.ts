@@ -55,6 +55,7 @@ export interface HandshakeHost {
 }
 
 const MAX_PASSWORD_MESSAGE_BYTES = 65_536;
+const LEAVE_MS = 1_000;
 const none = Buffer.alloc(0);
 
 export class Handshake {
@@ -139,8 +140,7 @@ export class Handshake {
         break;
       case 'cancel':
         this.#host.cancelRequested(packet.pid, packet.key);
-        this.#socket.end();
-        this.#finish();
+        this.#goodbye();
         break;
       case 'goodbye':
         this.drop();
@@ -293,7 +293,7 @@ export class Handshake {
 
   #connectHome(identity: Admitted['identity'], target: LegTarget, startup: ReadonlyMap<string, string>): void {
     const { services } = this.#host;
-    this.#abort = connectServer(target, new Map([['database', target.database], ...startup]), services.limits.legConnectTimeoutMs, (outcome) => this.#homeOpened(identity, target, outcome));
+    this.#abort = connectServer(target, new Map([['database', target.database], ...startup]), services.limits.legConnectTimeoutMs, (outcome) => this.#homeOpened(identity, target, outcome), services.readBuffers);
   }
 
   #homeOpened(identity: Admitted['identity'], target: LegTarget, outcome: LoginOutcome): void {
@@ -304,7 +304,7 @@ export class Handshake {
     }
     this.#socket.write(authenticationOk);
     if (!outcome.ok) {
-      if (outcome.error) this.#refuseRaw(outcome.error);
+      if (outcome.error) this.#goodbye(outcome.error);
       else this.#refuse(errorFieldsOf(new MigrationError('MIG001', undefined, { detail: outcome.reason }), 'FATAL'), 'authentication');
       return;
     }
@@ -324,16 +324,18 @@ export class Handshake {
 
   #refuse(fields: ErrorFields, reason: RefusalReason): void {
     this.#host.refused(reason);
-    this.#refuseRaw(writeError(fields));
+    this.#goodbye(writeError(fields));
   }
 
-  #refuseRaw(error: Buffer): void {
+  /** Whatever else the client sends is read and dropped, so that it can read the last answer; not for long, as it need not close its side. */
+  #goodbye(answer?: Buffer): void {
     const socket = this.#socket;
     this.#finish();
-    socket.end(error);
-    // Whatever else the client sends is read and dropped, so that it can read the error; not for long.
+    if (answer) socket.end(answer);
+    else socket.end();
     socket.on('data', () => undefined);
     socket.resume();
-    setTimeout(() => socket.destroy(), 1_000).unref();
+    const timer = setTimeout(() => socket.destroy(), LEAVE_MS).unref();
+    socket.once('close', () => clearTimeout(timer));
   }
 }

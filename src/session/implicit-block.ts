@@ -52,10 +52,12 @@ export function endImplicitBlock(core: SessionCore, control: TransactionControl)
 
 /** A Query that comes without a Sync before it: the pipeline's transaction ends first. Undefined when there is none. */
 export function endBeforeQuery(core: SessionCore, control: TransactionControl): Verdict | undefined {
-  if (core.tx?.isImplicit !== true || core.unit.segment) return undefined;
-  const stop = core.untilDrained();
+  if (core.tx?.isImplicit !== true) return undefined;
+  const stop = core.leaveLeg(false);
   if (stop !== undefined) return stop;
-  const isFailed = core.tx.failedOn !== undefined;
+  const isFailed = core.unit.skipping || core.tx?.failedOn !== undefined;
+  // A leg's error may have ended it already.
+  if (!core.tx) return undefined;
   control.run(isFailed ? rollback : commit, isFailed ? 'ROLLBACK' : 'COMMIT', (answer) => {
     core.toClient(withoutTag(answer));
     core.endUnit();

@@ -8,7 +8,7 @@ import type * as net from 'node:net';
 import type { Side } from '../../catalog/routing-snapshot.ts';
 import { Segment } from '../execute/segment.ts';
 import type { InternalReply } from '../execute/segment.ts';
-import { isOnlyColumn, readDataRow, readParameterStatus, readTag } from '../wire/backend-messages.ts';
+import { isOnlyColumn, readDataRow, readParameterStatus } from '../wire/backend-messages.ts';
 import type { TransactionStatus } from '../wire/backend-messages.ts';
 import { sendCancel } from '../wire/connect-server.ts';
 import { readErrorFields } from '../wire/error-fields.ts';
@@ -18,6 +18,7 @@ import { query, terminate } from '../wire/frontend-messages.ts';
 import type { InputReader, ServerInput } from '../wire/server-input.ts';
 import { writeCancelRequest } from '../wire/startup-packet.ts';
 import { errorBefore } from './renamed-error.ts';
+import { InternalAnswer } from './internal-answer.ts';
 import type { ObjectNumbers } from './object-numbers.ts';
 import type { LegTarget } from './services.ts';
 
@@ -46,6 +47,7 @@ export interface LegOwner {
 const T = { ready: 90, error: 69, notice: 78, notification: 65, parameter: 83, row: 68, copyData: 100, rowDescription: 84, complete: 67, parse: 49, bind: 50, copyIn: 71, copyOut: 72, copyBoth: 87, parameters: 116 } as const;
 const MAX_HELD_MESSAGE_BYTES = 1 << 30;
 const CANCEL_TIMEOUT_MS = 5_000;
+const CANCEL_AGAIN_MS = [200, 900];
 const none = Buffer.alloc(0);
 const XID_STATEMENT = 'causeway_xid';
 
@@ -72,10 +74,7 @@ export class Leg implements FrameHandler, InputReader {
   readonly #scanner: FrameScanner;
   readonly #segments: Segment[] = [];
   #held: Buffer = none;
-  #rows: (string | null)[][] = [];
-  #tag = '';
-  #error: Buffer | undefined;
-  #notices: Buffer[] = [];
+  readonly #answer = new InternalAnswer();
   #fatalSeen = false;
   #xidStatements = 0;
   #xidStatementsGone = 0;
@@ -218,8 +217,11 @@ export class Leg implements FrameHandler, InputReader {
   abandon(): void {
     if (this.closed) return;
     const busy = this.#segments.length > 0;
-    if (busy) this.cancel();
     this.end();
+    if (!busy) return;
+    this.cancel();
+    // A cancel that comes before the backend has read the statement meets nothing: until the server has closed, it is said again.
+    for (const afterMs of CANCEL_AGAIN_MS) setTimeout(() => this.#socket.closed || this.cancel(), afterMs).unref();
   }
 
   // InputReader
@@ -285,7 +287,7 @@ export class Leg implements FrameHandler, InputReader {
         return PASS;
       case T.notice:
         if (!segment?.internal) return PASS;
-        this.#notices.push(copy(buffer, start, length));
+        this.#answer.notice(copy(buffer, start, length));
         return CUT;
       case T.copyIn:
         if (segment?.internal) segment.copyIn?.();
@@ -312,8 +314,7 @@ export class Leg implements FrameHandler, InputReader {
       this.#scanner.flush();
       segment.copying = true;
     }
-    if (type === T.row && start + length <= buffer.length) this.#rows.push(readDataRow(buffer, start));
-    if (type === T.complete) this.#tag = readTag(buffer, start, length);
+    this.#answer.add(type, buffer, start, length);
     return CUT;
   }
 
@@ -360,7 +361,7 @@ export class Leg implements FrameHandler, InputReader {
     if (!segment) return PASS;
     segment.failed = true;
     if (segment.internal) {
-      this.#error ??= copy(buffer, start, length);
+      this.#answer.failed(copy(buffer, start, length));
       return CUT;
     }
     if (segment.commitFailed) this.#held = none;
@@ -378,11 +379,7 @@ export class Leg implements FrameHandler, InputReader {
     this.status = buffer[start + 5] === 0x49 ? 'I' : buffer[start + 5] === 0x54 ? 'T' : 'E';
     this.#segments.shift();
     if (segment.internal) {
-      const reply = { rows: this.#rows, tag: this.#tag, error: this.#error, notices: this.#notices };
-      this.#rows = [];
-      this.#tag = '';
-      this.#error = undefined;
-      this.#notices = [];
+      const reply = this.#answer.take();
       this.#scanner.flush();
       segment.internal(reply);
       return CUT;

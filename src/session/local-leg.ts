@@ -25,6 +25,13 @@ const stateQuery = `SELECT pg_catalog.quote_literal(name), pg_catalog.quote_lite
   UNION ALL SELECT '''role''', pg_catalog.quote_literal(pg_catalog.current_setting('role')) WHERE pg_catalog.current_setting('role') <> 'none'
   UNION ALL SELECT NULL, pg_catalog.quote_ident(channel) FROM pg_catalog.pg_listening_channels() AS channel`;
 
+/** Settings of applications' own are in no catalog: they are asked for by name. */
+function stateQueryWith(customSettings: ReadonlySet<string>): string {
+  if (customSettings.size === 0) return stateQuery;
+  const names = [...customSettings].map((name) => dollarQuoted(name)).join(', ');
+  return `${stateQuery} UNION ALL SELECT pg_catalog.quote_literal(name), pg_catalog.quote_literal(pg_catalog.current_setting(name, true)) FROM pg_catalog.unnest(ARRAY[${names}]) AS name WHERE pg_catalog.current_setting(name, true) IS NOT NULL`;
+}
+
 export class LocalLeg {
   readonly #core: SessionCore;
   readonly #owner: LegOwner;
@@ -34,10 +41,16 @@ export class LocalLeg {
   #version = 0;
   #refreshing = false;
   #bringingUp = false;
+  /** Names with a dot that the session has set. */
+  readonly #customSettings = new Set<string>();
 
   constructor(core: SessionCore, owner: LegOwner) {
     this.#core = core;
     this.#owner = owner;
+  }
+
+  settingsNamed(names: readonly string[]): void {
+    for (const name of names) this.#customSettings.add(name);
   }
 
   /** Could not be reached a moment ago: what the source can answer is read there meanwhile. */
@@ -72,7 +85,7 @@ export class LocalLeg {
         core.sourceSeen = true;
         core.services.runtime.log.debug('local leg opened', { session: core.identity.sessionId });
         core.proceed('leg');
-      });
+      }, core.services.readBuffers);
     } catch (error) {
       // Thrown before any wait: the caller's wait ends in the next turn.
       setImmediate(() => this.#failed(error instanceof MigrationError ? error : new MigrationError('MIG090', undefined, { cause: error })));
@@ -88,7 +101,7 @@ export class LocalLeg {
     if (!this.#bringingUp) {
       this.#bringingUp = true;
       const version = core.stateVersion;
-      core.ask(core.home, stateQuery, (state) => {
+      core.ask(core.home, stateQueryWith(this.#customSettings), (state) => {
         if (leg.closed) return;
         core.ask(leg, stateSql(state.rows), () => {
           this.#bringingUp = false;

@@ -36,8 +36,8 @@ export class PlaceStatement {
 
   /** The route of a whole text, or the verdict to wait with. `control` and single `transaction_control` are not for a leg. */
   route(traits: TextTraits): Route | Verdict {
-    const cursor = this.#cursorSide(traits);
-    if (cursor) return { ...homeRoute, leg: cursor };
+    const side = this.#namedSide(traits);
+    if (side) return { ...homeRoute, leg: side };
     const stop = this.#contextFresh(traits);
     return stop ?? this.#decide(this.#effective(traits));
   }
@@ -74,23 +74,24 @@ export class PlaceStatement {
     if (!leg) return { verdict: this.#localLeg.open(simple) };
     const stop = this.#freeOfOtherLeg(leg, simple) ?? (side === 'local' ? this.#localReady(route, leg, runs) : undefined);
     if (stop !== undefined) return { verdict: stop };
-    // What is behind it in its own unit is no other unit.
-    if (core.exclusive && core.unit.leg !== leg) return { verdict: core.wait('drain') };
+    // The unit's own statements go on: what waits for them to be answered would wait for a Sync that stands behind it.
+    if (core.exclusive && !core.unit.segment) return { verdict: core.wait('drain') };
     if (core.tx && !core.tx.begun[side]) this.#begin(leg);
     this.#parking.unpark();
     return { verdict: undefined, leg, route };
   }
 
-  /** The other leg's answers come first; a unit that has run something there cannot go on here. */
+  /** The other leg's answers come first. */
   #freeOfOtherLeg(leg: Leg, simple: boolean): Verdict | undefined {
     const core = this.#core;
     const { unit } = core;
     if (unit.leg && unit.leg !== leg) {
-      // Inside a block, or with nothing run yet, a Sync of our own ends nothing: the unit goes on over there.
+      // In a block a Sync of our own ends nothing: the unit goes on over there.
       return core.leaveLeg(simple) ?? core.wait('drain');
     }
     const other = leg === core.home ? core.local : core.home;
-    return other && (other.clientSegments > 0 || core.holding > 0) ? core.wait('drain') : undefined;
+    // A commit that is held back is the home leg's, whose further answers stay behind it by themselves; and the unit may have been sent there in part.
+    return other && (other.clientSegments > 0 || (core.holding > 0 && leg !== core.home)) ? core.wait('drain') : undefined;
   }
 
   #localReady(route: LegRoute, leg: Leg, runs: boolean): Verdict | undefined {
@@ -118,10 +119,13 @@ export class PlaceStatement {
     return this.#localLeg.refreshContext();
   }
 
-  #cursorSide(traits: TextTraits): Side | undefined {
+  /** Where a cursor was declared, and where a statement is prepared that the source does not have. */
+  #namedSide(traits: TextTraits): Side | undefined {
     const { single } = traits;
-    if (single?.objectName === undefined || (single.kind !== 'fetch' && single.kind !== 'close_cursor')) return undefined;
-    return this.#core.cursors.get(single.objectName);
+    if (single?.objectName === undefined) return undefined;
+    if (single.kind === 'fetch' || single.kind === 'close_cursor') return this.#core.cursors.get(single.objectName);
+    const on = single.kind === 'deallocate' ? this.#core.statements.get(single.objectName)?.on : undefined;
+    return on?.local && !on.source ? 'local' : undefined;
   }
 
   /** EXECUTE goes where the statement behind the name goes. */
@@ -147,7 +151,15 @@ export class PlaceStatement {
       return core.services.routes.decide(facts, snapshot, context);
     };
     if (traits.single?.flags.usesLastval && core.lastWrite === 'local' && traits.single.reads.length === 0) return { ...homeRoute, leg: 'local' };
-    if (!tx || tx.snapshot === now) return decide(now);
+    if (!tx) {
+      const route = decide(now);
+      const { segment } = core.unit;
+      const under = segment?.touchedUnder;
+      // A barrier over tables that this unit has touched waits for the unit: it must get through to its Sync.
+      const isWaitedFor = route.type === 'park' && route.touches.every((table) => segment?.touches.includes(table));
+      return isWaitedFor && under ? decide(under) : route;
+    }
+    if (tx.snapshot === now) return decide(now);
     // Announced, and on no leg yet: it begins now.
     if (tx.sides.length === 0) {
       tx.beginUnder(now);

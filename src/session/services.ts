@@ -8,6 +8,7 @@ import type { RelationRef, TextFacts } from '../../grammar/sql/statement-facts.t
 import type { NamingContext, Route, SessionContext } from '../route/route.ts';
 import { isRenamed } from '../route/snapshot-index.ts';
 import type { ServerTarget } from '../wire/connect-server.ts';
+import type { LargeBuffers } from '../wire/server-input.ts';
 import type { ControlPort } from './control-port.ts';
 import type { ObjectNumbers } from './object-numbers.ts';
 import type { UnitTimes } from './unit-times.ts';
@@ -121,6 +122,8 @@ export interface Services {
   readonly numbers: ObjectNumbers | undefined;
   readonly limits: GatewayLimits;
   readonly times: UnitTimes;
+  /** What all legs of the process read large answers into. */
+  readonly readBuffers: LargeBuffers;
   view(): SnapshotView;
 }
 

@@ -338,6 +338,7 @@ export abstract class SessionCore {
     this.unit.wrote ||= route.writes;
     segment.wrote ||= route.writes;
     segment.addTouches(route.touches, epoch);
+    if (route.touches.length > 0) segment.touchedUnder = this.decidedUnder ?? snapshot;
     // In the middle of a COPY nothing can be asked.
     if (route.after !== 'none') segment.holdFor(copiesIn && route.after === 'xid' ? 'position' : route.after);
     if (segment.after === 'position') this.exclusive = true;

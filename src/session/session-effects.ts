@@ -21,7 +21,10 @@ export class SessionEffects {
 
   /** `text` is asked for only when it has to be kept. */
   apply(traits: TextTraits, leg: Leg, text: () => string): void {
-    for (const statement of traits.statements) this.#applyOne(statement, traits, leg, text);
+    for (const statement of traits.statements) {
+      this.#localLeg.settingsNamed(statement.customSettings);
+      this.#applyOne(statement, traits, leg, text);
+    }
   }
 
   #applyOne(statement: StatementFacts, traits: TextTraits, leg: Leg, text: () => string): void {
@@ -46,7 +49,11 @@ export class SessionEffects {
         this.#stateChanged(statement.setting === undefined || contextSettings.test(statement.setting.name));
         break;
       case 'declare_cursor':
-        if (statement.objectName !== undefined) core.cursors.set(statement.objectName, leg.side);
+        if (statement.objectName !== undefined) this.#declared(statement.objectName, statement.flags.withHold, traits, leg);
+        break;
+      case 'close_cursor':
+        if (statement.objectName === undefined) core.cursors.clear();
+        else core.cursors.delete(statement.objectName);
         break;
       case 'create_temp':
         if (statement.objectName !== undefined) core.temporaryTables = new Map<string, Side>([...core.temporaryTables, [statement.objectName, leg.side]]);
@@ -75,6 +82,13 @@ export class SessionEffects {
     core.stateVersion += 1;
     if (contextToo) core.contextDirty = true;
     if (core.tx) core.tx.changedSession = true;
+  }
+
+  #declared(name: string, withHold: boolean, traits: TextTraits, leg: Leg): void {
+    const core = this.#core;
+    if (!withHold) core.tx?.cursors.add(name);
+    // By itself and outside a block it is an error.
+    if (withHold || core.tx || !traits.single) core.cursors.set(name, leg.side);
   }
 
   #prepared(statement: StatementFacts, traits: TextTraits, leg: Leg, text: () => string): void {

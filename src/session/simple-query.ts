@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { modesOf } from '../execute/open-transaction.ts';
 import { strongerWait } from '../execute/segment.ts';
 import type { Segment } from '../execute/segment.ts';
+import { ownCopy } from '../wire/own-copy.ts';
 import { CUT, STOP } from '../wire/framing.ts';
 import type { RenamedText } from '../../grammar/sql/rename-relations.ts';
 import type { Verdict } from '../wire/framing.ts';
@@ -11,6 +12,7 @@ import { transactionAborted } from './client-error.ts';
 import type { ControlAnswer } from './control-answer.ts';
 import { endBeforeQuery } from './implicit-block.ts';
 import type { HybridStatements } from './hybrid/hybrid-statement.ts';
+import { keptBytes } from './kept-bytes.ts';
 import type { Leg } from './leg.ts';
 import type { LocalNames } from './local-names.ts';
 import type { PlaceStatement } from './place-statement.ts';
@@ -35,12 +37,11 @@ export class SimpleQuery {
   readonly #core: SessionCore;
   readonly #flows: Flows;
   /** Column name by which the appended query's answer is known; no client can guess it. */
-  readonly #nonce: Buffer;
+  #nonce: Buffer | undefined;
 
   constructor(core: SessionCore, flows: Flows) {
     this.#core = core;
     this.#flows = flows;
-    this.#nonce = Buffer.from(`causeway_${randomBytes(12).toString('hex')}`);
   }
 
   handle(buffer: Buffer, start: number, length: number): Verdict {
@@ -51,7 +52,7 @@ export class SimpleQuery {
     if (buffer[start + length - 1] !== 0) return this.#raw(core.home);
     const traits = core.traitsAt(buffer, start + 5, start + length - 1);
     if (!traits) return STOP;
-    core.lastStatement = buffer.subarray(start + 5, Math.min(start + length - 1, start + 205));
+    core.lastStatement = keptBytes(buffer, start + 5, Math.min(start + length - 1, start + 205));
     if (traits.plain && core.raw && !core.unit.segment) return this.#raw(core.home);
     // While no table migrates everything goes there anyway.
     if (traits.unread && core.raw && !core.unit.segment) {
@@ -170,10 +171,11 @@ export class SimpleQuery {
   #send(leg: Leg, segment: Segment, named: RenamedText | undefined, buffer: Buffer, start: number, length: number): Verdict {
     const core = this.#core;
     if (segment.after !== 'xid') return named ? core.sendRenamed(leg, segment, named, queryOf(named.bytes)) : core.forward(leg);
-    segment.nonce = this.#nonce;
+    const nonce = (this.#nonce ??= ownCopy(Buffer.from(`causeway_${randomBytes(12).toString('hex')}`)));
+    segment.nonce = nonce;
     const message = named ? queryOf(named.bytes) : buffer.subarray(start, start + length);
     // On a line of its own, so that a comment at the end of the client's text cannot swallow it.
-    const asking = extendQuery(message, 0, message.length, Buffer.from(`\n;${xidSql(leg)} AS ${this.#nonce.toString()}`));
+    const asking = extendQuery(message, 0, message.length, Buffer.from(`\n;${xidSql(leg)} AS ${nonce.toString()}`));
     if (named) return core.sendRenamed(leg, segment, named, asking);
     core.send(leg, asking);
     return CUT;

@@ -25,7 +25,7 @@ const transactionKinds: ReadonlySet<StatementKind> = new Set([
 ]);
 
 const plainKinds: ReadonlySet<StatementKind> = new Set([
-  'select', 'insert', 'update', 'delete', 'merge', 'copy_to', 'truncate', 'lock', 'show', 'notify', 'explain', 'maintenance', 'empty', 'fetch', 'close_cursor',
+  'select', 'insert', 'update', 'delete', 'merge', 'copy_to', 'truncate', 'lock', 'show', 'notify', 'explain', 'maintenance', 'empty', 'fetch',
 ]);
 
 export function isTransactionControl(facts: StatementFacts): boolean {

@@ -83,6 +83,8 @@ export class TransactionControl {
   /** The block is over, one way or the other. */
   ended(tx: OpenTransaction): void {
     this.#sessionMayHaveChanged(tx);
+    this.#core.portals.clear();
+    for (const name of tx.cursors) this.#core.cursors.delete(name);
     if (tx.after === 'track') this.#core.trackPending = true;
     this.#core.unitEnded();
   }

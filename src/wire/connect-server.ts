@@ -13,7 +13,9 @@ import { password, saslInitialResponse, saslResponse } from './frontend-messages
 import { md5Password } from './md5-password.ts';
 import { SCRAM_MECHANISM, ScramClient } from './scram.ts';
 import { readErrorFields } from './error-fields.ts';
+import { ownCopy } from './own-copy.ts';
 import { ServerInput } from './server-input.ts';
+import type { LargeBuffers } from './server-input.ts';
 import { writeSslRequest, writeStartup } from './startup-packet.ts';
 
 export interface ServerTarget {
@@ -43,9 +45,9 @@ export type LoginOutcome =
 
 const MAX_LOGIN_MESSAGE_BYTES = 1 << 20;
 
-/** `parameters` are sent as they are, after the user's name. Returns what aborts the attempt. */
-export function connectServer(target: ServerTarget, parameters: ReadonlyMap<string, string>, timeoutMs: number, done: (outcome: LoginOutcome) => void): () => void {
-  const login = new ServerLogin(target, parameters, done);
+/** `parameters` are sent as they are, after the user's name; `buffers` are shared with other connections. Returns what aborts the attempt. */
+export function connectServer(target: ServerTarget, parameters: ReadonlyMap<string, string>, timeoutMs: number, done: (outcome: LoginOutcome) => void, buffers?: LargeBuffers): () => void {
+  const login = new ServerLogin(target, parameters, done, buffers);
   login.start(timeoutMs);
   return () => login.fail('connection attempt was given up', '08006');
 }
@@ -65,6 +67,11 @@ function openSocket(target: ServerTarget, input?: ServerInput): net.Socket {
   return net.connect({ host: target.host, port: target.port, noDelay: true, keepAlive: true, ...reading });
 }
 
+/** By itself: what stays with the socket must not keep the login. */
+function closeWith(socket: net.Socket, input: ServerInput): void {
+  socket.once('close', () => input.close());
+}
+
 class ServerLogin {
   readonly #target: ServerTarget;
   readonly #parameters: ReadonlyMap<string, string>;
@@ -72,7 +79,7 @@ class ServerLogin {
   readonly #scanner: FrameScanner;
   readonly #status = new Map<string, string>();
   readonly #answer: Buffer[] = [];
-  readonly #input = new ServerInput();
+  readonly #input: ServerInput;
   #socket: net.Socket;
   #timer: NodeJS.Timeout | undefined;
   #scram: ScramClient | undefined;
@@ -81,11 +88,13 @@ class ServerLogin {
   #pid = 0;
   #key: Buffer = Buffer.alloc(4);
 
-  constructor(target: ServerTarget, parameters: ReadonlyMap<string, string>, done: (outcome: LoginOutcome) => void) {
+  constructor(target: ServerTarget, parameters: ReadonlyMap<string, string>, done: (outcome: LoginOutcome) => void, buffers?: LargeBuffers) {
+    this.#input = new ServerInput(buffers);
     this.#target = target;
     this.#parameters = parameters;
     this.#done = done;
     this.#socket = target.ssl ? openSocket(target) : openSocket(target, this.#input);
+    closeWith(this.#socket, this.#input);
     this.#scanner = new FrameScanner(
       {
         message: (type, buffer, start, length) => this.#message(String.fromCharCode(type), buffer, start, length),
@@ -212,7 +221,7 @@ class ServerLogin {
     if (type === 'S') this.#status.set(...readParameterStatus(buffer, start, length));
     if (type === 'K') {
       this.#pid = buffer.readInt32BE(start + 5);
-      this.#key = Buffer.from(buffer.subarray(start + 9, start + length));
+      this.#key = ownCopy(buffer.subarray(start + 9, start + length));
     }
     if (type !== 'Z' || this.#finished) return;
     this.#finish();

@@ -111,6 +111,8 @@ export class FrameScanner {
       this.flush();
     }
     this.#running = false;
+    // Idle connections are many: what the last message came in is not kept until the next one.
+    if (this.#at === this.#buffer.length) this.#forget();
   }
 
   /** Makes `#needed` bytes contiguous; false when they have not come yet. */
@@ -174,6 +176,10 @@ export class FrameScanner {
     this.#broken = true;
     this.#queue.length = 0;
     this.#queuedBytes = 0;
+    this.#forget();
+  }
+
+  #forget(): void {
     this.#buffer = empty;
     this.#at = 0;
     this.#from = 0;

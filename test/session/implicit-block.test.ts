@@ -124,6 +124,7 @@ it('the end of a dual write waits for local, at the Sync', async () => {
 it('a Query without a Sync before it, a client that leaves, and nothing of ours stays', async () => {
   const answer = await client.ask([...run("INSERT INTO there VALUES (3, 'x')"), ...run("INSERT INTO here VALUES (3, 'x')"), q('SELECT count(*) FROM here')]);
   expect(typesOf(answer)).toBe('12nC12nCTDCZ');
+  expect(answer.at(-1)?.body.toString()).toBe('I');
   const leaving = await RawClient.connect(fixture.gateway.port);
   leaving.socket.write(Buffer.concat([...run("INSERT INTO there VALUES (7, 'x')"), ...run("INSERT INTO here VALUES (7, 'x')"), h]));
   await leaving.until(() => leaving.types().endsWith('12nC12nC'));

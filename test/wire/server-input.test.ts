@@ -1,7 +1,7 @@
 /** Memory that a reader still needs is never read into again, whatever it keeps, however large or small the chunks are. */
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { ServerInput } from '../../src/wire/server-input.ts';
+import { LargeBuffers, ServerInput } from '../../src/wire/server-input.ts';
 
 it('chunks that were kept stay what they were', () => {
   const chunk = fc.record({ bytes: fc.oneof(fc.integer({ min: 1, max: 200 }), fc.integer({ min: 1, max: 70_000 })), keeps: fc.boolean(), isBehind: fc.boolean() });
@@ -38,4 +38,38 @@ it('chunks that were kept stay what they were', () => {
     expect(seen).toBe(sent);
     for (const { chunk: memory, value: was, bytes } of kept) expect([memory.length, memory.every((byte) => byte === was)]).toEqual([bytes, true]);
   }), { numRuns: 50 });
+});
+
+it('of many connections that wait for no answer, few keep a large buffer, whatever they have read before', () => {
+  const large = new LargeBuffers();
+  const connect = (): { readonly input: ServerInput; read(bytes: number): number; isIdle(is: boolean): void } => {
+    const input = new ServerInput(large);
+    const { buffer, callback } = input.options.onread as { buffer: () => Uint8Array; callback: (bytes: number, buffer: Uint8Array) => boolean };
+    const reader = { keeps: () => false, take: () => true, idle: false };
+    input.attach(reader);
+    return {
+      input,
+      // As the socket does: the next buffer is asked for as soon as the last has been taken.
+      read: (bytes) => {
+        const memory = buffer();
+        callback(Math.min(bytes, memory.length), memory);
+        return buffer().length;
+      },
+      isIdle: (is) => (reader.idle = is),
+    };
+  };
+  const first = connect();
+  expect([100, 9_000, 9_000, 70_000, 3_000].map(first.read)).toEqual([2_048, 8_192, 65_536, 65_536, 65_536]);
+  first.isIdle(true);
+  expect(first.read(100)).toBe(65_536);
+  const all = Array.from({ length: 200 }, connect);
+  const atRest = all.map((each) => {
+    for (const bytes of [9_000, 9_000, 70_000]) each.read(bytes);
+    each.isIdle(true);
+    return each.read(100);
+  });
+  expect(atRest.filter((bytes) => bytes === 65_536).length).toBeLessThan(40);
+  expect(new Set(atRest)).toEqual(new Set([65_536, 8_192]));
+  for (const { input } of [first, ...all]) input.close();
+  expect(large.areShort).toBe(false);
 });
