@@ -54,7 +54,8 @@ export class ClientSession extends SessionCore implements LegOwner {
   readonly #control: TransactionControl;
   readonly #simple: SimpleQuery;
   readonly #extended: ExtendedQuery;
-  #copyLeg: Leg | undefined;
+  /** Unit in which the client has sent the end of its COPY data. */
+  #copyEndedIn: Segment | undefined;
   #legsFull = 0;
 
   constructor(services: Services, identity: ClientIdentity, socket: net.Socket, homeTarget: LegTarget, login: Login, host: SessionHost) {
@@ -152,9 +153,11 @@ export class ClientSession extends SessionCore implements LegOwner {
       case F.flush:
         return this.#extended.flush();
       case F.copyData:
+        return this.forwardCopyData();
       case F.copyDone:
       case F.copyFail:
-        return this.forward(this.#copyLeg ?? this.home);
+        this.#copyEndedIn = this.unit.segment;
+        return this.forwardCopyData();
       case F.functionCall:
         return this.#simple.functionCall();
       case F.terminate:
@@ -261,9 +264,8 @@ export class ClientSession extends SessionCore implements LegOwner {
   }
 
   copyInStarted(leg: Leg, segment: Segment): void {
-    this.#copyLeg = leg;
-    // In COPY mode the server drops a Sync that came early: the client's next one ends the unit.
-    if (segment.closed && !this.unit.segment && segment.bindsSent > 0) {
+    // In COPY mode the server drops a Sync that came before the data: the client's next one ends the unit.
+    if (segment.closed && !this.unit.segment && segment.bindsSent > 0 && segment !== this.#copyEndedIn) {
       segment.closed = false;
       this.unit.leg = leg;
       this.unit.segment = segment;
