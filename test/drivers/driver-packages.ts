@@ -13,26 +13,28 @@ export type Brought = { readonly path: string } | { readonly missing: string };
 const folder = path.resolve(import.meta.dirname, '../../.causeway/drivers');
 const FETCH_LIMIT_MS = 240_000;
 
-/** Tests of Python packages and the interpreter that runs them. */
-export interface PythonSuite {
+export interface PythonPackage {
   /** As pip names it; `==` version. */
   readonly package: string;
-  /** What its tests need besides. */
+  /** What it is used with. */
   readonly needs: readonly string[];
+  /** True when its source package carries a folder `tests`. */
+  readonly hasTests: boolean;
 }
 
-/** A folder with `bin/python` and `tests/`: a virtual environment that has the package, and the tests of its source package. */
-export function bringPythonSuite(suite: PythonSuite): Promise<Brought> {
-  const name = suite.package.replace('==', '-');
-  return bring(name, [suite.package, ...suite.needs].join(' '), async (place) => {
+/** A folder with `bin/python`, a virtual environment that has the package, and with the `tests/` of its source package. */
+export function bringPython(wanted: PythonPackage): Promise<Brought> {
+  const name = wanted.package.replace('==', '-');
+  return bring(name, [wanted.package, ...wanted.needs].join(' '), async (place) => {
     const python = findTool('python3');
     if (python === undefined) return 'python3 is not installed';
     const pip = ['-m', 'pip', '--disable-pip-version-check', '--quiet'];
     const source = path.join(place, 'source');
     const virtual = path.join(place, 'bin', 'python');
-    return await failed(python, ['-m', 'venv', place])
-      ?? await failed(virtual, [...pip, 'install', '--only-binary', ':all:', suite.package, ...suite.needs])
-      ?? await failed(virtual, [...pip, 'download', '--no-deps', '--no-binary', suite.package.split('==')[0] ?? '', '--dest', source, suite.package])
+    const missing = await failed(python, ['-m', 'venv', place])
+      ?? await failed(virtual, [...pip, 'install', '--only-binary', ':all:', wanted.package, ...wanted.needs]);
+    if (missing !== undefined || !wanted.hasTests) return missing;
+    return await failed(virtual, [...pip, 'download', '--no-deps', '--no-binary', wanted.package.split('==')[0] ?? '', '--dest', source, wanted.package])
       ?? await failed('tar', ['xzf', path.join(source, fs.readdirSync(source)[0] ?? ''), '-C', place, '--strip-components=1', '--wildcards', '*/tests']);
   });
 }

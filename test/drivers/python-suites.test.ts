@@ -3,15 +3,15 @@ import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
 import { describeUnless } from '../support/tools.ts';
-import { bringPythonSuite } from './driver-packages.ts';
-import type { PythonSuite } from './driver-packages.ts';
+import { bringPython } from './driver-packages.ts';
+import type { PythonPackage } from './driver-packages.ts';
 import { environmentOf, inEveryWay, throughWays } from './driver-servers.ts';
 import type { ServerOptions, Target, Way } from './driver-servers.ts';
 import { count, deviations, listedFor, readJunit } from './outcomes.ts';
 import type { Outcomes } from './outcomes.ts';
 import { runProgram } from './run-program.ts';
 
-interface Suite extends PythonSuite {
+interface Suite extends PythonPackage {
   readonly driver: string;
   readonly servers: ServerOptions;
   readonly environment: (target: Target) => Readonly<Record<string, string>>;
@@ -25,7 +25,7 @@ const RUN_LIMIT_MS = 140_000;
 
 const suites: readonly Suite[] = [
   {
-    driver: 'psycopg2', package: 'psycopg2-binary==2.9.13', needs: pytest, passes: 700,
+    driver: 'psycopg2', package: 'psycopg2-binary==2.9.13', needs: pytest, hasTests: true, passes: 700,
     servers: {
       setup: 'CREATE EXTENSION hstore',
       // Without the tables whose columns have types of the test's own, and without the one that a replication connection waits to see change.
@@ -36,7 +36,7 @@ const suites: readonly Suite[] = [
     pytest: ['--ignore', 'tests/test_errcodes.py', '-k', 'not test_concurrent_execution and not test_copy_from_insane_size and not test_commit_concurrency and not test_multiprocess_close'],
   },
   {
-    driver: 'asyncpg', package: 'asyncpg==0.32.0', needs: [...pytest, 'distro==1.9.0'], passes: 280,
+    driver: 'asyncpg', package: 'asyncpg==0.32.0', needs: [...pytest, 'distro==1.9.0'], hasTests: true, passes: 280,
     // Without the tables whose columns have types of the test's own.
     servers: { tables: ['copytab', 'copytab_where', 'copytab_nocache', 'copytab_cache', 'copytab_async', 'exmany', 'fetchmany', 'mytab', 'test_many', 'cursor_iterable_06'] },
     environment: () => ({}),
@@ -46,7 +46,7 @@ const suites: readonly Suite[] = [
 ];
 
 for (const suite of suites) {
-  const brought = await bringPythonSuite(suite);
+  const brought = await bringPython(suite);
   describeUnless('missing' in brought ? brought.missing : undefined, suite.driver, () => {
     const folder = 'path' in brought ? brought.path : '';
     let outcomes: Readonly<Record<Way, Outcomes>>;
