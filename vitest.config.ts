@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config';
 
 /** Whole products on real servers: one file at a time, after everything else, so that what they measure is theirs. */
-const products = ['test/e2e/**/*.test.ts', 'test/matrix/**/*.test.ts'];
+const products = ['test/e2e/**/*.test.ts', 'test/matrix/**/*.test.ts', 'test/drivers/**/*.test.ts'];
 
 export default defineConfig({
   test: {

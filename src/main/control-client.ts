@@ -44,12 +44,16 @@ export interface ControlClient extends ControlPort {
   ready(): Promise<void>;
   /** Without a link nothing is asked for: what was counted meanwhile goes out later. */
   sendMetrics(delta: () => unknown): void;
-  forwardCancel(pid: number, key: string): void;
+  /** To the worker that has the session; `done` when it has told the servers, or none has it. */
+  forwardCancel(pid: number, key: string, done: () => void): void;
   /** Dropped while there is no link. */
   send(message: WorkerMessage): void;
   /** Called when units end, so that a watch is answered at once. */
   unitsChanged(): void;
 }
+
+/** Nobody has the session, or its worker is gone. */
+const CANCEL_WAIT_MS = 2_000;
 
 interface PendingCommand {
   readonly resolve: (answer: CommandAnswer) => void;
@@ -69,6 +73,8 @@ class LinkedControl implements ControlClient {
   readonly #runtime: Runtime;
   readonly #options: ControlClientOptions;
   readonly #listeners = new Set<() => void>();
+  /** Clients that wait for the end of a cancel of another worker's, by its key. */
+  readonly #cancels = new Map<string, (() => void)[]>();
   readonly #commands = new Map<number, PendingCommand>();
   readonly #watches = new Map<number, { tables: readonly string[]; epoch: number; last: string }>();
   readonly #leaseRequests = new Map<number, number>();
@@ -148,8 +154,21 @@ class LinkedControl implements ControlClient {
     this.#link?.send({ type: 'metrics', delta: delta() });
   }
 
-  forwardCancel(pid: number, key: string): void {
-    this.#link?.send({ type: 'cancel', pid, key });
+  forwardCancel(pid: number, key: string, done: () => void): void {
+    if (!this.#link) return done();
+    const id = `${pid} ${key}`;
+    const timer = setTimeout(() => this.#cancelled(id), CANCEL_WAIT_MS).unref();
+    this.#cancels.set(id, [...(this.#cancels.get(id) ?? []), () => {
+      clearTimeout(timer);
+      done();
+    }]);
+    this.#link.send({ type: 'cancel', pid, key });
+  }
+
+  #cancelled(id: string): void {
+    const waiting = this.#cancels.get(id) ?? [];
+    this.#cancels.delete(id);
+    for (const done of waiting) done();
   }
 
   send(message: WorkerMessage): void {
@@ -237,6 +256,9 @@ class LinkedControl implements ControlClient {
         return;
       case 'cancel':
         this.#options.onCancel(message.pid, message.key);
+        return;
+      case 'cancelled':
+        this.#cancelled(`${message.pid} ${message.key}`);
         return;
       default:
         message satisfies never;

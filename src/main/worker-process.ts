@@ -62,7 +62,7 @@ export async function startWorker(runtime: Runtime, metrics: PrometheusMetrics, 
       survey: () => gateway?.survey() ?? { clients: [], waiting: [], loggingIn: 0, totals: [], isDraining: false },
       onSlotAnswer: (id, granted) => slots.answered(id, granted),
       onLeaseOver: () => slots.letInByShare(),
-      onCancel: (pid, key) => void gateway?.cancel(pid, Buffer.from(key, 'hex')),
+      onCancel: (pid, key) => void gateway?.cancel(pid, Buffer.from(key, 'hex'), () => control.send({ type: 'cancelled', pid, key })),
     });
     void control.run(runtime.signal);
     await control.ready();
@@ -77,7 +77,7 @@ export async function startWorker(runtime: Runtime, metrics: PrometheusMetrics, 
         maxConnections: settings.limits.maxConnections, reservedConnections: settings.limits.reservedConnections, connectionWaitMs: settings.timeouts.connectionWaitMs,
         clientIdleMs: settings.timeouts.clientIdleMs, idleTransactionMs: settings.timeouts.idleTransactionMs, startupTimeoutMs: settings.timeouts.startupMs, legConnectTimeoutMs: settings.timeouts.connectMs, maxStatementBytes: settings.limits.preparedBytesPerSession, maxMovedBytes: settings.limits.movedBytes, parkLimitMs: settings.timeouts.parkLimitMs,
       },
-      onUnknownCancel: (pid, key) => control.forwardCancel(pid, key.toString('hex')),
+      onUnknownCancel: (pid, key, done) => control.forwardCancel(pid, key.toString('hex'), done),
       ...(settings.tls === undefined ? {} : { tls: settings.tls }),
     }));
     gateway.onUnitEnded(() => control.unitsChanged());

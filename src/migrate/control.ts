@@ -222,6 +222,9 @@ export class Control {
       case 'cancel':
         this.fleet.broadcast({ type: 'cancel', pid: message.pid, key: message.key });
         return;
+      case 'cancelled':
+        this.fleet.broadcast({ type: 'cancelled', pid: message.pid, key: message.key });
+        return;
       case 'draining':
         this.#draining.add(worker.workerId);
         return;

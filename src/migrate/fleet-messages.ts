@@ -23,7 +23,9 @@ export type ControlMessage =
   | { readonly type: 'survey_request'; readonly id: number }
   /** Answers `slot_request`; not granted: too many wait already. */
   | { readonly type: 'slot_answer'; readonly id: number; readonly granted: boolean }
-  | { readonly type: 'cancel'; readonly pid: number; readonly key: string };
+  | { readonly type: 'cancel'; readonly pid: number; readonly key: string }
+  /** A worker has carried one out. */
+  | { readonly type: 'cancelled'; readonly pid: number; readonly key: string };
 
 export type WorkerMessage =
   | { readonly type: 'hello'; readonly workerId: string; readonly pid: number }
@@ -47,7 +49,8 @@ export type WorkerMessage =
   /** With each new link: all that the worker holds and waits for. */
   | { readonly type: 'slots'; readonly held: readonly SlotMessage[]; readonly waiting: readonly SlotMessage[] }
   | { readonly type: 'routes'; readonly counts: readonly (readonly [table: string, route: string, count: number])[] }
-  | { readonly type: 'cancel'; readonly pid: number; readonly key: string };
+  | { readonly type: 'cancel'; readonly pid: number; readonly key: string }
+  | { readonly type: 'cancelled'; readonly pid: number; readonly key: string };
 
 /** `id` is the worker's own. */
 export interface SlotMessage {

@@ -13,6 +13,7 @@ import { writeError } from '../wire/error-fields.ts';
 import type { ErrorFields } from '../wire/error-fields.ts';
 import { CUT, PASS, STOP } from '../wire/framing.ts';
 import type { Verdict } from '../wire/framing.ts';
+import { cancelBusy } from './cancel-busy.ts';
 import { canceledByUser, errorFieldsOf, protocolError } from './client-error.ts';
 import { CommitWait } from './commit-wait.ts';
 import { ControlAnswer } from './control-answer.ts';
@@ -58,7 +59,8 @@ export class ClientSession extends SessionCore implements LegOwner {
   readonly #hybrid: HybridStatements;
   readonly #simple: SimpleQuery;
   readonly #extended: ExtendedQuery;
-  #copyLeg: Leg | undefined;
+  /** Unit in which the client has sent the end of its COPY data. */
+  #copyEndedIn: Segment | undefined;
   #legsFull = 0;
 
   constructor(services: Services, identity: ClientIdentity, socket: net.Socket, homeTarget: LegTarget, login: Login, host: SessionHost) {
@@ -80,10 +82,7 @@ export class ClientSession extends SessionCore implements LegOwner {
   /** Takes the socket over from the handshake; `early` is what has come behind its last message. */
   start(early: Buffer): void {
     this.socket.on('data', (chunk: Buffer) => this.#receive(chunk));
-    this.socket.on('drain', () => {
-      this.home.clientBackpressure(false);
-      this.local?.clientBackpressure(false);
-    });
+    this.socket.on('drain', () => [this.home, this.local].forEach((leg) => leg?.clientBackpressure(false)));
     this.socket.on('error', () => this.socket.destroy());
     this.socket.on('close', () => this.#end());
     if (early.length > 0) this.#receive(early);
@@ -165,9 +164,11 @@ export class ClientSession extends SessionCore implements LegOwner {
       case F.flush:
         return this.#extended.flush();
       case F.copyData:
+        return this.forwardCopyData();
       case F.copyDone:
       case F.copyFail:
-        return this.forward(this.#copyLeg ?? this.home);
+        this.#copyEndedIn = this.unit.segment;
+        return this.forwardCopyData();
       case F.functionCall:
         return this.#simple.functionCall();
       case F.terminate:
@@ -284,9 +285,8 @@ export class ClientSession extends SessionCore implements LegOwner {
   }
 
   copyInStarted(leg: Leg, segment: Segment): void {
-    this.#copyLeg = leg;
-    // In COPY mode the server drops a Sync that came early: the client's next one ends the unit.
-    if (segment.closed && !this.unit.segment && segment.bindsSent > 0) {
+    // In COPY mode the server drops a Sync that came before the data: the client's next one ends the unit.
+    if (segment.closed && !this.unit.segment && segment.bindsSent > 0 && segment !== this.#copyEndedIn) {
       segment.closed = false;
       this.unit.leg = leg;
       this.unit.segment = segment;
@@ -311,16 +311,15 @@ export class ClientSession extends SessionCore implements LegOwner {
 
   // From outside
 
-  /** A CancelRequest with this session's key. */
-  cancel(): void {
-    if (this.#commitWait.giveUp()) return;
-    if (this.#readIndex.giveUp() || this.waiting === 'park') {
-      this.#failWaiting(canceledByUser);
-      return;
+  /** A CancelRequest with this session's key; `done` once no server can be hit by it any more. */
+  cancel(done: () => void = () => undefined): void {
+    const isWaiting = this.#commitWait.giveUp();
+    if (!isWaiting && (this.#readIndex.giveUp() || this.waiting === 'park')) this.#failWaiting(canceledByUser);
+    else if (!isWaiting) {
+      this.#hybrid.cancel();
+      return cancelBusy([this.home, this.local], done);
     }
-    this.#hybrid.cancel();
-    if (!this.home.idle) this.home.cancel();
-    if (this.local && !this.local.idle) this.local.cancel();
+    done();
   }
 
   giveUpCommitWait(): boolean {

@@ -70,7 +70,8 @@ export class ExtendedQuery {
     if (!core.statements.add(statement)) return core.refuse(tooManyStatements(core.statements.limitBytes), false);
     if (!leg) return this.#answer(parseComplete);
     const segment = core.unitSegment(leg);
-    if (parts.name !== '') {
+    // The server refuses a name that is taken, and keeps what it has.
+    if (parts.name !== '' && core.statements.get(parts.name) === statement) {
       (segment.parsedNames ??= new Map()).set(segment.parsesSent, parts.name);
       segment.plain = false;
     }

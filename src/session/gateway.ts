@@ -58,7 +58,7 @@ export interface GatewayOptions {
   /** Shared by the workers, so that an unknown user gets the same challenge from each. */
   readonly secret?: Buffer;
   /** A CancelRequest for no session of this process: another worker may have it. */
-  readonly onUnknownCancel?: (pid: number, key: Buffer) => void;
+  readonly onUnknownCancel?: (pid: number, key: Buffer, done: () => void) => void;
 }
 
 export interface ParkedUnit {
@@ -84,7 +84,7 @@ export interface Gateway extends AsyncDisposable {
   /** Takes a socket that a parent process has accepted. */
   handleConnection(socket: net.Socket): void;
   /** True when a session of this process has this key. */
-  cancel(pid: number, key: Buffer): boolean;
+  cancel(pid: number, key: Buffer, done?: () => void): boolean;
   /** Units of epochs before `epoch` that have touched one of the tables and are still open. */
   quiesceReport(tables: readonly string[], epoch: number): QuiesceReport;
   parkedUnits(tables: readonly string[]): readonly ParkedUnit[];
@@ -223,8 +223,10 @@ class GatewayProcess implements Gateway, HandshakeHost, SessionHost {
     this.services.runtime.metrics.count('scratchbird_gateway_connections_refused_total', { reason });
   }
 
-  cancelRequested(pid: number, key: Buffer): void {
-    if (!this.cancel(pid, key)) this.#options.onUnknownCancel?.(pid, key);
+  cancelRequested(pid: number, key: Buffer, done: () => void): void {
+    if (this.cancel(pid, key, done)) return;
+    if (this.#options.onUnknownCancel) this.#options.onUnknownCancel(pid, key, done);
+    else done();
   }
 
   admitted(client: Admitted): void {
@@ -250,9 +252,9 @@ class GatewayProcess implements Gateway, HandshakeHost, SessionHost {
     this.services.runtime.metrics.gauge('scratchbird_gateway_connections', {}, this.#sessions.size);
   }
 
-  cancel(pid: number, key: Buffer): boolean {
+  cancel(pid: number, key: Buffer, done: () => void = () => undefined): boolean {
     const found = this.#byKey.get(keyOf(pid, key)) ?? this.#passed.get(keyOf(pid, key));
-    found?.cancel();
+    found?.cancel(done);
     return found !== undefined;
   }
 

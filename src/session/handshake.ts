@@ -49,7 +49,8 @@ export interface HandshakeHost {
   /** Why one more would be too many; undefined when it is not. */
   tooMany(user: string): ErrorFields | undefined;
   admitted(client: Admitted): void;
-  cancelRequested(pid: number, key: Buffer): void;
+  /** `done`: the servers have been told, as far as they will be. */
+  cancelRequested(pid: number, key: Buffer, done: () => void): void;
   refused(reason: RefusalReason): void;
   ended(handshake: Handshake): void;
 }
@@ -139,8 +140,8 @@ export class Handshake {
         this.#refuse(protocolError(packet.sqlstate, packet.reason), 'protocol');
         break;
       case 'cancel':
-        this.#host.cancelRequested(packet.pid, packet.key);
-        this.#goodbye();
+        // Its client takes the end of this connection for the sign that the cancel cannot hit its next statement.
+        this.#host.cancelRequested(packet.pid, packet.key, () => this.#goodbye());
         break;
       case 'goodbye':
         this.drop();

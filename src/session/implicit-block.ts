@@ -43,6 +43,7 @@ export function endImplicitBlock(core: SessionCore, control: TransactionControl)
     core.ready();
     return CUT;
   }
+  tx.isImplicit = false;
   return core.answerLater((done) => control.run(isFailed ? rollback : commit, isFailed ? 'ROLLBACK' : 'COMMIT', (answer) => {
     core.toClient(withoutTag(answer));
     core.ready();
@@ -58,6 +59,7 @@ export function endBeforeQuery(core: SessionCore, control: TransactionControl): 
   const isFailed = core.unit.skipping || core.tx?.failedOn !== undefined;
   // A leg's error may have ended it already.
   if (!core.tx) return undefined;
+  core.tx.isImplicit = false;
   control.run(isFailed ? rollback : commit, isFailed ? 'ROLLBACK' : 'COMMIT', (answer) => {
     core.toClient(withoutTag(answer));
     core.endUnit();

@@ -172,8 +172,8 @@ export class Leg implements FrameHandler, InputReader {
     this.xidStatement = undefined;
   }
 
-  cancel(): void {
-    sendCancel(this.target, writeCancelRequest(this.pid, this.key), CANCEL_TIMEOUT_MS);
+  cancel(done?: () => void): void {
+    sendCancel(this.target, writeCancelRequest(this.pid, this.key), CANCEL_TIMEOUT_MS, done);
   }
 
   /** The client reads slower than the server writes. */

@@ -49,9 +49,9 @@ export class PassedConnection {
     return this.client.login;
   }
 
-  cancel(): void {
+  cancel(done: () => void): void {
     const { target, login } = this.client;
-    sendCancel(target, writeCancelRequest(login.pid, login.key), CANCEL_TIMEOUT_MS);
+    sendCancel(target, writeCancelRequest(login.pid, login.key), CANCEL_TIMEOUT_MS, done);
   }
 
   shutDown(): void {

@@ -179,7 +179,13 @@ export abstract class SessionCore {
   /** Bytes of the gateway's own, in front of the message being handled. */
   send(leg: Leg, bytes: Buffer): void {
     this.scanner.flush();
+    this.#target = leg;
     leg.write(bytes);
+  }
+
+  /** Data of a COPY follows its statement, whether or not the server has asked for it yet: some clients send both at once. */
+  protected forwardCopyData(): Verdict {
+    return this.forward(this.#target ?? this.home);
   }
 
   /** The message being handled goes to this leg as `bytes`, in which relations are named otherwise. */

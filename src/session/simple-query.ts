@@ -60,6 +60,8 @@ export class SimpleQuery {
       return this.#raw(core.home);
     }
     const text = (): string => buffer.toString('utf8', start + 5, start + length - 1);
+    const stop = this.#leavesPipeline(traits);
+    if (stop !== undefined) return stop;
     if (core.unit.segment) return this.#endsPipeline(core.unit.leg ?? core.home, core.unit.segment, traits, buffer.subarray(start + 5, start + length - 1));
     if (traits.control) return this.#migration(traits, text());
     if (traits.single && isTransactionControl(traits.single)) return this.#transactionControl(traits, text);
@@ -83,6 +85,19 @@ export class SimpleQuery {
   #raw(leg: Leg): Verdict {
     this.#core.closedSegment(leg);
     return this.#core.forward(leg);
+  }
+
+  /** A Query that cannot go where the pipeline before it is: that ends first. With nothing run in it, it is over without a trace. */
+  #leavesPipeline(traits: TextTraits): Verdict | undefined {
+    const core = this.#core;
+    const { unit } = core;
+    if (!unit.segment || core.services.view().trivial) return undefined;
+    if (!unit.executed) return core.leaveLeg(true);
+    if (core.tx?.failedOn !== undefined || traits.control) return undefined;
+    const route = this.#flows.place.route(traits);
+    if (isVerdict(route)) return route;
+    const stays = (route.type === 'leg' && (route.leg === 'home' || route.leg === unit.leg?.side)) || route.type === 'transaction_control' || route.type === 'both_legs';
+    return stays ? undefined : core.leaveLeg(false);
   }
 
   /** A Query in the middle of a pipeline ends it, like a Sync. */

@@ -12,6 +12,7 @@ import { OpenTransaction } from '../execute/open-transaction.ts';
 import type { InternalReply, Segment } from '../execute/segment.ts';
 import { commandComplete } from '../wire/backend-messages.ts';
 import { readErrorFields, writeError } from '../wire/error-fields.ts';
+import type { ErrorFields } from '../wire/error-fields.ts';
 import { errorFieldsOf, transactionAborted } from './client-error.ts';
 import { commitBoth, committedLate } from './commit-both.ts';
 import type { CommitOutcome } from './commit-both.ts';
@@ -155,6 +156,7 @@ export class TransactionControl {
 
   #end(tx: OpenTransaction, facts: StatementFacts, sql: string, done: ControlDone): void {
     const core = this.#core;
+    if (tx.isImplicit && (facts.kind === 'commit' || facts.kind === 'rollback')) core.notice(noTransaction);
     // A server prepares a block in which nothing was done, too.
     if (facts.kind === 'prepare_transaction' && tx.sides.length === 0 && tx.failedOn === undefined) this.#begin(tx, 'source');
     const { sides } = tx;
@@ -269,6 +271,9 @@ export class TransactionControl {
     this.#core.contextDirty = true;
   }
 }
+
+/** As a server says of a COMMIT in a pipeline without BEGIN, which it carries out. */
+const noTransaction: ErrorFields = { severity: 'WARNING', sqlstate: '25P01', message: 'there is no transaction in progress' };
 
 /** Temporary tables, LISTEN and WITH HOLD cursors cannot be in a transaction that is prepared; nor can any when all places are taken. */
 function unpreparable(outcome: Extract<CommitOutcome, { type: 'failed' }>): Buffer | undefined {

@@ -53,12 +53,15 @@ export function connectServer(target: ServerTarget, parameters: ReadonlyMap<stri
 }
 
 /** Sends a CancelRequest and forgets it: https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-CANCELING-REQUESTS */
-export function sendCancel(target: ServerTarget, request: Buffer, timeoutMs: number): void {
+/** `done`: the server has ended the connection, so that the cancel cannot hit what is sent from then on; or it could not be told. */
+export function sendCancel(target: ServerTarget, request: Buffer, timeoutMs: number, done?: () => void): void {
   const socket = openSocket(target);
   socket.setTimeout(timeoutMs, () => socket.destroy());
   socket.on('error', () => socket.destroy());
   socket.on('data', () => undefined);
-  socket.once('connect', () => socket.end(request));
+  // The server ends the connection when it has carried the request out.
+  socket.once('connect', () => socket.write(request));
+  if (done) socket.once('close', done);
 }
 
 function openSocket(target: ServerTarget, input?: ServerInput): net.Socket {

@@ -6,7 +6,7 @@ import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { describe, test } from 'vitest';
 
-export type Tool = 'psql' | 'pgbench' | 'pgbouncer' | 'pg_dump' | 'postgres';
+export type Tool = 'psql' | 'pgbench' | 'pgbouncer' | 'pg_dump' | 'postgres' | 'python3' | 'go' | 'java' | 'mvn' | 'ruby';
 
 /** Absolute path of the program on PATH, in Debian's per-version folders (newest first) or in /usr/sbin. */
 export function findTool(name: Tool): string | undefined {
@@ -30,15 +30,20 @@ export function requireTool(name: Tool): string {
 /** `describe`, when all the programs are there. */
 export function describeWithTools(tools: readonly Tool[], name: string, suite: () => void): void {
   const missing = tools.filter((tool) => findTool(tool) === undefined);
-  if (missing.length === 0) {
+  describeUnless(missing.length === 0 ? undefined : `not installed: ${missing.join(', ')}`, name, suite);
+}
+
+/** `describe`, unless something that the suite needs is missing. */
+export function describeUnless(missing: string | undefined, name: string, suite: () => void): void {
+  if (missing === undefined) {
     describe(name, suite);
     return;
   }
   describe(name, () => {
     if (process.env['CAUSEWAY_REQUIRE_SERVERS'] === '1') {
       test('needs its programs', () => {
-        throw new Error(`not installed: ${missing.join(', ')}`);
+        throw new Error(missing);
       });
-    } else test.skip(`(not installed: ${missing.join(', ')})`, () => undefined);
+    } else test.skip(`(${missing})`, () => undefined);
   });
 }

@@ -1,0 +1,87 @@
+/**
+ * Third-party drivers, with the tests that their packages carry: fetched from their registries by the registries' own clients, in the versions named by
+ * the caller, into `.causeway/drivers/`. What cannot be had is said as a reason, so that its suite is skipped by name.
+ */
+import * as fs from 'node:fs';
+import * as path from 'node:path';
+import { findTool } from '../support/tools.ts';
+import { runProgram } from './run-program.ts';
+
+/** The place of what was asked for, or why there is none. */
+export type Brought = { readonly path: string } | { readonly missing: string };
+
+const folder = path.resolve(import.meta.dirname, '../../.causeway/drivers');
+const FETCH_LIMIT_MS = 240_000;
+
+export interface PythonPackage {
+  /** As pip names it; `==` version. */
+  readonly package: string;
+  /** What it is used with. */
+  readonly needs: readonly string[];
+  /** True when its source package carries a folder `tests`. */
+  readonly hasTests: boolean;
+}
+
+/** A folder with `bin/python`, a virtual environment that has the package, and with the `tests/` of its source package. */
+export function bringPython(wanted: PythonPackage): Promise<Brought> {
+  const name = wanted.package.replace('==', '-');
+  return bring(name, [wanted.package, ...wanted.needs].join(' '), async (place) => {
+    const python = findTool('python3');
+    if (python === undefined) return 'python3 is not installed';
+    const pip = ['-m', 'pip', '--disable-pip-version-check', '--quiet'];
+    const source = path.join(place, 'source');
+    const virtual = path.join(place, 'bin', 'python');
+    const missing = await failed(python, ['-m', 'venv', place])
+      ?? await failed(virtual, [...pip, 'install', '--only-binary', ':all:', wanted.package, ...wanted.needs]);
+    if (missing !== undefined || !wanted.hasTests) return missing;
+    return await failed(virtual, [...pip, 'download', '--no-deps', '--no-binary', wanted.package.split('==')[0] ?? '', '--dest', source, wanted.package])
+      ?? await failed('tar', ['xzf', path.join(source, fs.readdirSync(source)[0] ?? ''), '-C', place, '--strip-components=1', '--wildcards', '*/tests']);
+  });
+}
+
+/** A folder with the module's own files, tests included, that may be written. */
+export function bringGoModule(module: string, version: string): Promise<Brought> {
+  return bring(`go-${module.replaceAll('/', '-')}-${version}`, `${module}@${version}`, async (place) => {
+    const go = findTool('go');
+    if (go === undefined) return 'go is not installed';
+    fs.mkdirSync(place, { recursive: true });
+    const found = await runProgram(go, ['mod', 'download', '-json', `${module}@${version}`], { cwd: place, limitMs: FETCH_LIMIT_MS });
+    const answer = JSON.parse(found.output === '' ? '{}' : found.output) as { Dir?: string; Error?: string };
+    if (answer.Dir === undefined) return `${module}@${version} cannot be had: ${answer.Error ?? lastLine(found.errors)}`;
+    // Modules are kept read-only.
+    return await failed('cp', ['-r', `${answer.Dir}/.`, place]) ?? await failed('chmod', ['-R', 'u+w', place]);
+  });
+}
+
+/** A folder that holds the jar, named `<artifact>-<version>.jar`. */
+export function bringJar(group: string, artifact: string, version: string): Promise<Brought> {
+  return bring(`java-${artifact}-${version}`, `${group}:${artifact}:${version}`, async (place) => {
+    const maven = findTool('mvn');
+    if (maven === undefined) return 'mvn is not installed';
+    if (findTool('java') === undefined) return 'java is not installed';
+    return failed(maven, ['--batch-mode', '--quiet', 'dependency:copy', `-Dartifact=${group}:${artifact}:${version}`, `-DoutputDirectory=${place}`]);
+  });
+}
+
+/** Fetches into a folder of its own unless it is there; the stamp is written last, so that half a folder is made anew. */
+async function bring(name: string, contents: string, fetch: (place: string) => Promise<string | undefined>): Promise<Brought> {
+  const place = path.join(folder, name);
+  const stamp = path.join(place, '.complete');
+  if (fs.existsSync(stamp) && fs.readFileSync(stamp, 'utf8') === contents) return { path: place };
+  fs.rmSync(place, { recursive: true, force: true });
+  fs.mkdirSync(folder, { recursive: true });
+  const missing = await fetch(place);
+  if (missing !== undefined) return { missing };
+  fs.writeFileSync(stamp, contents);
+  return { path: place };
+}
+
+/** Why the program did not do it; undefined when it did. */
+async function failed(program: string, args: readonly string[]): Promise<string | undefined> {
+  const { code, errors, output } = await runProgram(program, args, { cwd: folder, limitMs: FETCH_LIMIT_MS });
+  return code === 0 ? undefined : `${path.basename(program)} ended with ${code ?? 'a signal'}: ${lastLine(errors === '' ? output : errors)}`;
+}
+
+function lastLine(text: string): string {
+  return text.trim().split('\n').at(-1) ?? '';
+}

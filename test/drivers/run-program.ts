@@ -1,0 +1,35 @@
+/** Another program, run to its end beside this process: the gateway lives in this one and must be able to answer meanwhile. */
+import { spawn } from 'node:child_process';
+
+export interface Ended {
+  /** Null when it was killed. */
+  readonly code: number | null;
+  readonly output: string;
+  readonly errors: string;
+}
+
+export interface ProgramOptions {
+  readonly cwd?: string;
+  readonly env?: Readonly<Record<string, string>>;
+  /** Killed after this time, with what it has started. */
+  readonly limitMs: number;
+}
+
+/** Rejects only when it cannot be started. */
+export function runProgram(program: string, args: readonly string[], options: ProgramOptions): Promise<Ended> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(program, args, { cwd: options.cwd, env: options.env ?? process.env, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
+    const written = { output: '', errors: '' };
+    child.stdout.setEncoding('utf8').on('data', (part: string) => (written.output += part));
+    child.stderr.setEncoding('utf8').on('data', (part: string) => (written.errors += part));
+    const timer = setTimeout(() => child.pid !== undefined && process.kill(-child.pid, 'SIGKILL'), options.limitMs);
+    child.once('error', (error) => {
+      clearTimeout(timer);
+      reject(error);
+    });
+    child.once('close', (code) => {
+      clearTimeout(timer);
+      resolve({ code, ...written });
+    });
+  });
+}
