@@ -77,6 +77,8 @@ export class ReplicationConnection {
   start(options: StreamStart, handlers: StreamHandlers): Promise<void> {
     const splitter = new FrameSplitter();
     const socket = this.#socket;
+    // What has closed before anybody listens tells nobody.
+    if (socket.destroyed || !socket.writable || socket.readableEnded) return Promise.reject(new Error('the source closed the replication connection'));
     this.#onEnd = handlers.onEnd;
     socket.removeAllListeners('data');
     this.#streaming = true;
