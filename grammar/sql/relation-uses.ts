@@ -5,7 +5,7 @@
 import { namePlaces } from './name-places.ts';
 import type { NamePlace } from './name-places.ts';
 import { visitQuery } from './query-relations.ts';
-import { columnEquality, conjuncts, rowFilter } from './row-filter.ts';
+import { columnEquality, columnName, conjuncts, renamed, rowFilter } from './row-filter.ts';
 import type { ColumnName, RowFilter } from './row-filter.ts';
 import type { RelationRef } from './statement-facts.ts';
 import { isTree, listOf, nodeOf, stringNode, stringOf, treeOf, unwrap } from './tree.ts';
@@ -81,6 +81,8 @@ class Reading {
   #everything = false;
   #groups = false;
   #levels = 0;
+  /** Conditions of an outer level that hold for the rows of a sub-select in its FROM, in the sub-select's own names. */
+  readonly #handed = new Map<Tree, readonly RowFilter[]>();
 
   /** Of any kind: what is in it is found wherever it stands. */
   statement(statement: unknown): void {
@@ -139,24 +141,39 @@ class Reading {
   #select(select: Tree): void {
     if (listOf(select['groupClause']).length > 0) this.#groups = true;
     const from = listOf(select['fromClause']);
-    if (from.length > 0) this.#level(from, select['whereClause']);
+    if (from.length > 0) this.#level(from, select['whereClause'], this.#handed.get(select));
   }
 
-  #level(items: readonly unknown[], where: unknown): void {
+  #level(items: readonly unknown[], where: unknown, handed: readonly RowFilter[] = []): void {
     const level = this.#levels++;
-    const applicable = extended(nothing, conjuncts(where));
-    for (const item of items) this.#item(item, level, applicable, false);
+    const own = extended(nothing, conjuncts(where));
+    const applicable = { filters: [...own.filters, ...handed], links: own.links };
+    // Where nothing else is in FROM, a bare name can be of nothing else.
+    const [only] = items.length === 1 ? items : [];
+    for (const item of items) this.#item(item, level, applicable, false, item === only);
   }
 
   /**
    * A condition on the joined rows holds for the rows of a table in them, unless these may be missing there (the null-extended side of an outer
    * join); there the join's own condition holds in its place. Its partners may be any row, not only those that are in the result.
    */
-  #item(item: unknown, level: number, applicable: Applicable, isSampled: boolean): void {
+  #item(item: unknown, level: number, applicable: Applicable, isSampled: boolean, isOnly = false): void {
     const found = unwrap(item);
     if (found?.name === 'RangeVar') this.#leaves.set(found.node, { level, isSampled, applicable });
     else if (found?.name === 'RangeTableSample') this.#item(found.node['relation'], level, applicable, true);
     else if (found?.name === 'JoinExpr') this.#join(found.node, level, applicable);
+    else if (found?.name === 'RangeSubselect') this.#handDown(found.node, applicable.filters, isOnly);
+  }
+
+  /** What must hold for the rows of a sub-select must hold for those that they are made of, one by one or by groups of equal ones. */
+  #handDown(item: Tree, filters: readonly RowFilter[], takesBare: boolean): void {
+    const select = nodeOf(item['subquery'], 'SelectStmt');
+    const alias = treeOf(item['alias']);
+    const name = stringOf(alias?.['aliasname']);
+    if (!select || name === undefined || alias?.['colnames'] !== undefined || filters.length === 0) return;
+    const columns = outputColumns(select);
+    const handed = filters.flatMap((filter) => renamed(filter, (column) => (column.qualifier === name || (takesBare && column.qualifier === undefined) ? columns(column.name) : undefined)) ?? []);
+    if (handed.length > 0) this.#handed.set(select, handed);
   }
 
   #join(join: Tree, level: number, outer: Applicable): void {
@@ -184,6 +201,34 @@ class Reading {
       else this.#whole.add(of);
     } else if (last !== undefined && names.length <= 2) this.#whole.add(last);
   }
+}
+
+/** Of a plain select: the column of its FROM that an output column is; undefined for any other. Where rows are grouped, only what they are grouped by. */
+function outputColumns(select: Tree): (name: string) => ColumnName | undefined {
+  const isPlain = ['larg', 'limitCount', 'limitOffset', 'distinctClause', 'windowClause', 'lockingClause', 'valuesLists'].every((field) => select[field] === undefined || listOf(select[field]).length === 0 && Array.isArray(select[field]));
+  const targets = listOf(select['targetList']).map((target) => nodeOf(target, 'ResTarget'));
+  if (!isPlain || hasWindow(targets)) return () => undefined;
+  const groups = listOf(select['groupClause']);
+  const grouped = groups.map((item) => JSON.stringify(columnName(item)));
+  if (select['havingClause'] !== undefined && groups.length === 0) return () => undefined;
+  const [first] = targets;
+  const isAll = targets.length === 1 && first !== undefined && listOf(nodeOf(first['val'], 'ColumnRef')?.['fields']).length === 1 && isStar(listOf(nodeOf(first['val'], 'ColumnRef')?.['fields'])[0]);
+  return (name) => {
+    if (isAll) return groups.length === 0 ? { qualifier: undefined, name } : undefined;
+    const found = targets.filter((target) => (stringOf(target?.['name']) ?? columnName(target?.['val'])?.name) === name);
+    const column = found.length === 1 ? columnName(found[0]?.['val']) : undefined;
+    const isWhole = groups.length === 0 && !targets.some(isAggregated);
+    return column && (isWhole || grouped.includes(JSON.stringify(column))) ? column : undefined;
+  };
+}
+
+/** A call that is not known to be of one row: an aggregate, or what makes rows. */
+function isAggregated(target: Tree | undefined): boolean {
+  return /"FuncCall"|Agg"/.test(JSON.stringify(target?.['val'] ?? null));
+}
+
+function hasWindow(targets: readonly (Tree | undefined)[]): boolean {
+  return JSON.stringify(targets).includes('"over"');
 }
 
 function isStar(node: unknown): boolean {

@@ -54,8 +54,16 @@ export function conjuncts(condition: unknown): readonly unknown[] {
   return found;
 }
 
+/** The same condition over other columns; undefined when one of its own has none. */
+export function renamed(filter: RowFilter, nameOf: (column: ColumnName) => ColumnName | undefined): RowFilter | undefined {
+  const names = new Map(filter.columns.map((column) => [column, nameOf(column)]));
+  const columns = [...names.values()].flatMap((name) => name ?? []);
+  if (columns.length < names.size) return undefined;
+  return { ...filter, columns, parts: filter.parts.map((part) => (typeof part === 'object' && 'column' in part ? { column: names.get(part.column) ?? part.column } : part)) };
+}
+
 /** A name with one qualifier at most; `*` is none. */
-function columnName(node: unknown): ColumnName | undefined {
+export function columnName(node: unknown): ColumnName | undefined {
   const fields = listOf(nodeOf(node, 'ColumnRef')?.['fields']).map(stringNode);
   const [first, second] = fields;
   if (fields.length === 1 && first !== undefined) return { qualifier: undefined, name: first };

@@ -86,17 +86,23 @@ interface From {
   readonly aliases: readonly string[];
 }
 
+/** Sub-selects that can stand for a table. */
+const derivedTables = [
+  '(SELECT * FROM ? WHERE a > 0 OR b IS NULL)', '(SELECT k, max(a) AS a, min(b) AS b, s, d FROM ? GROUP BY k, s, d)', '(SELECT a AS k, k AS a, z.b, s, d FROM ? AS z)', '(SELECT DISTINCT k, a, b, s, d FROM ?)',
+  '(SELECT k, a, b, s, d FROM ? ORDER BY k LIMIT 3)', '(SELECT k, a, sum(b) OVER (PARTITION BY a)::int AS b, s, d FROM ?)', '(SELECT max(k) AS k, a, count(*)::int AS b, s, min(d) AS d FROM ? GROUP BY a, s HAVING count(*) < 3)',
+] as const;
+
 const joinWords = ['JOIN', 'LEFT JOIN', 'RIGHT JOIN', 'FULL JOIN', 'CROSS JOIN', ','] as const;
 
 function from(depth: number): fc.Arbitrary<From> {
-  return fc.tuple(fc.array(readable, { minLength: 1, maxLength: 5 }), fc.array(fc.constantFrom(...joinWords), { minLength: 4, maxLength: 4 }), fc.infiniteStream(fc.nat(9)), fc.boolean())
-    .chain(([tables, words, , isDerived]) => {
+  return fc.tuple(fc.array(readable, { minLength: 1, maxLength: 5 }), fc.array(fc.constantFrom(...joinWords), { minLength: 4, maxLength: 4 }), fc.nat(8))
+    .chain(([tables, words, derived]) => {
       const aliases = tables.map((_, index) => `x${index}`);
       const conditions = tables.map((_, index) => (index === 0 ? fc.constant('') : on(aliases.slice(0, index + 1), words[index - 1] ?? ',', depth)));
       return fc.tuple(...conditions).map((parts): From => {
         let sql = '';
         for (const [index, name] of tables.entries()) {
-          const item = isDerived && index === 1 ? `(SELECT * FROM ${name} WHERE a > 0 OR b IS NULL)` : name;
+          const item = index === (derived < 2 ? 0 : 1) ? (derivedTables[derived] ?? '?').replace('?', name) : name;
           if (index === 0) sql = `${item} AS x0`;
           else if (words[index - 1] === ',') sql = `${sql} CROSS JOIN ${item} AS x${index}`;
           else sql = `${sql} ${words[index - 1] ?? ''} ${item} AS x${index}${parts[index] ?? ''}`;
