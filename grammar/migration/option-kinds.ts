@@ -60,6 +60,18 @@ export function fraction(about: OptionAbout, fallback: number): OptionKind<numbe
   };
 }
 
+/** More than 0 and up to 100. */
+export function percent(about: OptionAbout, fallback: number): OptionKind<number> {
+  return {
+    ...about, default: fallback, range: 'a number above 0 and up to 100',
+    read: (value) => {
+      const read = numeric(value);
+      return read > 0 && read <= 100 ? good(read) : refused;
+    },
+    print: (value) => `${value}`,
+  };
+}
+
 /** Written in seconds, kept in milliseconds. */
 export function seconds(about: OptionAbout, fallbackMs: number, highSeconds: number): OptionKind<number> {
   return {

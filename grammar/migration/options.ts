@@ -4,7 +4,7 @@
  */
 import { MigrationError } from '../../config/migration-error.ts';
 import type { TableName } from '../names.ts';
-import { choice, columnList, flag, fraction, integer, intervalOr, name, predicate, qualifiedName, seconds } from './option-kinds.ts';
+import { choice, columnList, flag, fraction, integer, intervalOr, name, percent, predicate, qualifiedName, seconds } from './option-kinds.ts';
 import type { OptionAbout, OptionKind, OptionPlace } from './option-kinds.ts';
 
 export const cdcModes = ['logical_replication', 'binlog', 'change_tracking', 'trigger'] as const;
@@ -15,6 +15,10 @@ export type ConflictStrategy = (typeof conflictStrategies)[number];
 
 export const dualWriteModes = ['sync', 'async', 'two_phase'] as const;
 export type DualWriteMode = (typeof dualWriteModes)[number];
+
+/** `compare`: the source answers, and local is asked the same afterwards. */
+export const readSides = ['local', 'source', 'compare'] as const;
+export type ReadFrom = (typeof readSides)[number];
 
 /** What holds for one table's migration. Plain JSON: null stands for "not given". */
 export interface MigrationOptions {
@@ -40,7 +44,9 @@ export interface MigrationOptions {
   readonly cdcBatchSize: number;
   readonly dualWriteMode: DualWriteMode;
   /** Side that answers reads in DUAL_WRITE and CUTOVER_READY. */
-  readonly readFrom: 'local' | 'source';
+  readonly readFrom: ReadFrom;
+  /** Per cent of the reads that are compared; `readFrom` `compare` only. */
+  readonly comparePercent: number;
   /** Part of the chunks that a validation compares; 1 = all. */
   readonly validationSample: number;
   /** Null: only on demand, and once before CUTOVER_READY. */
@@ -80,7 +86,8 @@ export const optionTable: { readonly [Name in OptionName]: OptionKind<MigrationO
   cdcMode: choice(about('cdc_mode', 'source', 'spec §8.1', 'How changes are captured; a PostgreSQL source has logical replication.'), 'logical_replication', cdcModes),
   cdcBatchSize: integer(about('cdc_batch_size', 'source', 'spec §13.2', 'Changes that are applied at once at most, transactions kept whole.'), 1000, 1, 1_000_000),
   dualWriteMode: choice(about('dual_write_mode', 'source', 'DESIGN §5', 'When a write is acknowledged in DUAL_WRITE: once local shows it, at the source\'s commit, or by two-phase commit.'), 'sync', dualWriteModes),
-  readFrom: choice(about('read_from', 'source', 'DESIGN §6', 'Side that answers reads in DUAL_WRITE and CUTOVER_READY.'), 'local', ['local', 'source']),
+  readFrom: choice(about('read_from', 'source', 'DESIGN §6', 'Side that answers reads in DUAL_WRITE and CUTOVER_READY; compare: the source answers, local is asked the same afterwards, and the answers are compared.'), 'local', readSides),
+  comparePercent: percent(about('compare_percent', 'source', 'DESIGN §6', 'Part of the reads that read_from \'compare\' compares.'), 10),
   validationSample: fraction(about('validation_sample', 'source', 'spec §8.1', 'Part of the table that a validation compares; 1 is every chunk.'), 1),
   validationIntervalMs: intervalOr(about('validation_interval', 'source', 'spec §13.2', 'Validate again and again at this interval.'), 'never'),
   conflictStrategy: choice(

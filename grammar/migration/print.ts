@@ -90,6 +90,7 @@ function questionParts(statement: Exclude<MigrationStatement, { type: Definition
     case 'show_servers': return ['SHOW MIGRATION SERVERS'];
     case 'show_groups': return ['SHOW MIGRATION GROUPS'];
     case 'show_why': return ['SHOW MIGRATION WHY', forTable(statement.table)];
+    case 'show_shadow_reads': return ['SHOW MIGRATION SHADOW READS', forTable(statement.table)];
     case 'gateway_clients':
     case 'gateway_config':
     case 'gateway_databases':

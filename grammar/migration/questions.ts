@@ -4,7 +4,7 @@ import { characterPosition } from '../tokens.ts';
 import type { Cursor } from './cursor.ts';
 import { intervalForms, parseInterval } from './interval.ts';
 import { gatewayLists } from './statement.ts';
-import type { ExplainCutover, ExplainRoute, MigrationStatement, ShowConflicts, ShowErrors, ShowHelp, ShowProgress } from './statement.ts';
+import type { ExplainCutover, ExplainRoute, MigrationStatement, ShowConflicts, ShowErrors, ShowHelp, ShowProgress, ShowShadowReads } from './statement.ts';
 
 const maxRows = 1_000_000;
 
@@ -27,8 +27,14 @@ export function parseShow(cursor: Cursor): MigrationStatement {
   if (cursor.accept('servers')) return { type: 'show_servers' };
   if (cursor.accept('groups')) return { type: 'show_groups' };
   if (cursor.accept('why')) return { type: 'show_why', table: forTable(cursor) };
+  if (cursor.accept('shadow')) return shadowReads(cursor);
   if (cursor.accept('help')) return help(cursor);
   return cursor.fail();
+}
+
+function shadowReads(cursor: Cursor): ShowShadowReads {
+  cursor.expect('reads');
+  return { type: 'show_shadow_reads', table: optionalTable(cursor) };
 }
 
 function showGateway(cursor: Cursor): MigrationStatement {

@@ -13,7 +13,7 @@ export type MigrationStatement =
   | StartMigration | PauseMigration | ResumeMigration | AbortMigration | ValidateMigration | ResyncMigration | CompleteMigration
   | Cutover | RollbackMigration
   | CheckMigration | ExplainRoute | ExplainCutover
-  | ShowStatus | ShowProgress | ShowConflicts | ShowErrors | ShowSources | ShowServers | ShowGroups | ShowWhy | ShowHelp
+  | ShowStatus | ShowProgress | ShowConflicts | ShowErrors | ShowSources | ShowServers | ShowGroups | ShowWhy | ShowShadowReads | ShowHelp
   | ShowGateway;
 
 export type StatementType = MigrationStatement['type'];
@@ -231,6 +231,8 @@ export interface ShowSources { readonly type: 'show_sources' }
 export interface ShowServers { readonly type: 'show_servers' }
 export interface ShowGroups { readonly type: 'show_groups' }
 export interface ShowWhy { readonly type: 'show_why'; readonly table: TableName }
+/** What comparing reads (`read_from 'compare'`) has found. */
+export interface ShowShadowReads { readonly type: 'show_shadow_reads'; readonly table: TableName | undefined }
 /** `topic`: words, lower case, one space between; undefined: everything. */
 export interface ShowHelp { readonly type: 'show_help'; readonly topic: string | undefined }
 

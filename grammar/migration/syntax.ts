@@ -150,6 +150,11 @@ export const syntaxTable: Readonly<Record<StatementType, SyntaxEntry>> = {
     'Why a table is not further than it is, and what to do next.',
     'SHOW MIGRATION WHY FOR TABLE public.orders',
   ),
+  show_shadow_reads: entry(
+    'SHOW MIGRATION SHADOW READS [FOR TABLE table]',
+    'Reads that were answered by the source and asked of local as well: per statement what came of the comparison, and how long each side took.',
+    'SHOW MIGRATION SHADOW READS FOR TABLE public.orders',
+  ),
   show_help: entry(
     'SHOW MIGRATION HELP [topic]',
     'This help. A topic is the beginning of a statement, an option\'s name, or OPTIONS.',

@@ -6,7 +6,8 @@ import type { Tree } from './tree.ts';
 
 export const noFlags: StatementFlags = {
   lockingRead: false, returning: false, writesInCte: false, sessionEffect: false, advisoryLock: false, usesLastval: false,
-  literalSensitive: false, outsideTransaction: false, explainAnalyze: false, withHold: false, readsCatalog: false, systemOnly: true,
+  literalSensitive: false, outsideTransaction: false, explainAnalyze: false, withHold: false, readsCatalog: false,
+  unrepeatable: false, orderDependent: false, ordered: false, systemOnly: true,
 };
 
 export const emptyFacts: StatementFacts = {

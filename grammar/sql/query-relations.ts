@@ -5,6 +5,7 @@
 import { rangeVarRef } from './facts-collector.ts';
 import type { FactsCollector } from './facts-collector.ts';
 import { collectFunctionCall } from './function-call.ts';
+import { collectRepeatability, dependsOnOrder } from './repeatability.ts';
 import type { RelationRef, StatementFlags } from './statement-facts.ts';
 import { isTree, listOf, nameParts, nodeOf, stringConstant, stringOf, treeOf, unwrap } from './tree.ts';
 import type { Tree } from './tree.ts';
@@ -36,6 +37,7 @@ export function collectQuery(node: unknown, into: FactsCollector): void {
     write: (relation) => into.write(relation),
     raise: (flag) => into.raise(flag),
     node: (name, found) => {
+      collectRepeatability(name, found, into);
       if (name === 'FuncCall') collectFunctionCall(found, into);
       else if (name === 'TypeCast' && isNameCast(found)) into.raise('literalSensitive');
     },
@@ -96,6 +98,7 @@ class QueryWalk {
 
   #select(select: Tree, outer: Scope | undefined): void {
     const scope = this.#withClause(select, outer);
+    if (dependsOnOrder(select)) this.#into.raise('orderDependent');
     for (const field of Object.keys(select)) {
       if (field === 'larg' || field === 'rarg') this.#push({ SelectStmt: select[field] }, scope);
       else if (field !== 'withClause' && field !== 'lockingClause' && field !== 'intoClause') this.#push(select[field], scope);

@@ -29,6 +29,7 @@ export function queryStatement(name: string, node: Tree): StatementFacts | undef
 function queryFacts(kind: StatementKind, name: string, node: Tree): StatementFacts {
   const collector = new FactsCollector();
   collectQuery({ [name]: node }, collector);
+  if (kind === 'select' && node['sortClause'] !== undefined) collector.raise('ordered');
   return collector.facts(kind);
 }
 

@@ -74,6 +74,12 @@ export interface StatementFlags {
   readonly withHold: boolean;
   /** References SYS$MIGRATION_* relations or MIGRATION_ROW_COUNTS(): answered by the control. */
   readonly readsCatalog: boolean;
+  /** What it gives may be something else at another moment, in another session or on another server with the same rows: `now()`, `ctid`, TABLESAMPLE … */
+  readonly unrepeatable: boolean;
+  /** What it gives may depend on an order of rows that it does not surely fix: LIMIT, DISTINCT ON, `array_agg`, `row_number` … */
+  readonly orderDependent: boolean;
+  /** ORDER BY on the outside. */
+  readonly ordered: boolean;
   /** Only pg_catalog / information_schema relations, or none at all: answered by the home leg. */
   readonly systemOnly: boolean;
 }

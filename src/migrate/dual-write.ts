@@ -18,7 +18,8 @@ const OLD_READERS_MS = 10_000;
 /** Where reads go and what writes wait for, by the table's options `dual_write_mode` and `read_from`. */
 export function dualWriteRoute(record: TableRecord): Pick<RouteFlags, 'reads' | 'waitVisible' | 'trackWrites'> {
   const async = record.options['dualWriteMode'] === 'async';
-  return { reads: record.options['readFrom'] === 'source' ? 'source' : 'local', waitVisible: !async, trackWrites: async };
+  const readFrom = record.options['readFrom'];
+  return { reads: readFrom === 'source' || readFrom === 'compare' ? 'source' : 'local', waitVisible: !async, trackWrites: async };
 }
 
 export async function enterDualWrite(context: ControlContext, record: TableRecord, signal: AbortSignal): Promise<void> {

@@ -1,6 +1,7 @@
 /** Makes the routing snapshot from the catalog and puts it in force at the gateway workers. The catalog is the truth; this only shows it. */
 import type { Catalog } from '../../catalog/catalog.ts';
 import type { TableRecord } from '../../catalog/records.ts';
+import { defaultOptions } from '../../grammar/migration/options.ts';
 import { relationKey } from '../../catalog/routing-snapshot.ts';
 import type { RoutingSnapshot, TableRoute, TwoPhase } from '../../catalog/routing-snapshot.ts';
 import { detailsOf } from './table-details.ts';
@@ -123,5 +124,14 @@ export function routesOf(records: readonly TableRecord[], barriers: ReadonlyMap<
 }
 
 function routeOf(record: TableRecord): TableRoute {
-  return { tableId: record.tableId, state: record.state, source: record.source, local: record.target, ...record.route };
+  const compare = comparePercent(record);
+  return { tableId: record.tableId, state: record.state, source: record.source, local: record.target, ...record.route, ...(compare === undefined ? {} : { compare }) };
+}
+
+/** Not a flag of the catalog's: it says nothing of where anything goes, only what else is done with an answer. */
+function comparePercent({ options, route, state }: TableRecord): number | undefined {
+  const isFollowed = (state === 'DUAL_WRITE' || state === 'CUTOVER_READY') && route.reads === 'source' && route.writes === 'source' && !route.quiescing;
+  if (options['readFrom'] !== 'compare' || !isFollowed) return undefined;
+  const percent = options['comparePercent'];
+  return typeof percent === 'number' ? percent : defaultOptions.comparePercent;
 }

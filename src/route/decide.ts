@@ -9,6 +9,7 @@
  */
 import type { RoutingSnapshot, TableRoute } from '../../catalog/routing-snapshot.ts';
 import type { StatementFacts, StatementKind, TextFacts } from '../../grammar/sql/statement-facts.ts';
+import { comparedRead } from './compared-read.ts';
 import { chooseSide, refuseInTransaction } from './choose-side.ts';
 import { hybridWays, mixedViews } from './hybrid-ways.ts';
 import { needsOf, tableKey } from './needs.ts';
@@ -66,7 +67,9 @@ function dataRoute(statements: readonly StatementFacts[], index: SnapshotIndex, 
   const writes = isWriting(statements, text);
   const side = chooseSide(text, writes, session, index.snapshot.twoPhase !== undefined);
   if (typeof side === 'object') return hybridRoute(statements, text, writes, [...touched.keys()], index, session) ?? side;
-  return legRoute(statements, text, writes, side, [...touched.keys()], index);
+  const route = legRoute(statements, text, writes, side, [...touched.keys()], index);
+  const compared = side === 'source' ? comparedRead(statements, text, session) : undefined;
+  return compared === undefined ? route : { ...route, compared };
 }
 
 /** Undefined when no side can be given what it lacks. */

@@ -5,7 +5,7 @@ import type { TextFacts } from '../../grammar/sql/statement-facts.ts';
 import { decideIndexed, prefersSource } from './decide.ts';
 import { needsOf } from './needs.ts';
 import type { Need } from './needs.ts';
-import type { HybridWay, Route, RouteLabel, SessionContext } from './route.ts';
+import type { ComparedRead, HybridWay, Route, RouteLabel, SessionContext } from './route.ts';
 import { isRenamed, SnapshotIndex } from './snapshot-index.ts';
 
 export interface RouteExplanation {
@@ -56,7 +56,7 @@ export function explanationLines(explanation: RouteExplanation): readonly string
 
 function summaryOf(route: Route): string {
   switch (route.type) {
-    case 'leg': return `runs on ${route.leg === 'home' ? 'the session\'s home leg' : sideName(route.leg)}${afterText(route)}${route.before === 'read_index' ? ', once local shows what this session may have seen on the source' : ''}`;
+    case 'leg': return `runs on ${route.leg === 'home' ? 'the session\'s home leg' : sideName(route.leg)}${afterText(route)}${route.before === 'read_index' ? ', once local shows what this session may have seen on the source' : ''}${comparedText(route.compared)}`;
     case 'hybrid': return route.views.size > 0 ? `the definition of ${[...route.views].sort().join(', ')} takes its place, and the rest is decided for what that reads` : hybridText(route.ways);
     case 'park': return `waits for the change of routing of ${route.touches.join(', ')}`;
     case 'refuse': return `${route.code}: ${route.message}. ${route.detail} ${route.hint}`;
@@ -65,6 +65,11 @@ function summaryOf(route: Route): string {
     case 'transaction_control': return 'is the transaction\'s own';
     default: return route satisfies never;
   }
+}
+
+function comparedText(compared: ComparedRead | undefined): string {
+  if (compared === undefined) return '';
+  return compared.obstacle === undefined ? `; ${compared.percent} % of its answers are compared with local's` : `; its answers are not compared with local's: ${compared.obstacle}`;
 }
 
 /** Specification §3.5: the names of its strategies. */

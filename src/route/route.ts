@@ -6,7 +6,7 @@ import type { ErrorCode } from '../../config/migration-error.ts';
 
 /** `home` = any leg that answers for the session as a whole (SET, SHOW, SELECT 1, catalog queries). */
 export type Route =
-  | { readonly type: 'leg'; readonly leg: 'source' | 'local' | 'home'; readonly writes: boolean; readonly touches: readonly string[]; readonly after: AfterWrite; readonly before: BeforeRead; readonly label: RouteLabel }
+  | { readonly type: 'leg'; readonly leg: 'source' | 'local' | 'home'; readonly writes: boolean; readonly touches: readonly string[]; readonly after: AfterWrite; readonly before: BeforeRead; readonly label: RouteLabel; readonly compared?: ComparedRead }
   /**
    * Tables of both sides: it runs on one, with rows brought there from the other. Each way is possible; the cheapest is taken. `views` are keys of
    * views whose own tables are on both sides: their definitions take their place first, and there are no ways yet.
@@ -21,6 +21,20 @@ export type Route =
   /** A barrier is on: wait for the next snapshot, then decide again. `touches` are the tables waited for. */
   | { readonly type: 'park'; readonly touches: readonly string[] }
   | { readonly type: 'refuse'; readonly code: ErrorCode; readonly message: string; readonly detail: string; readonly hint: string };
+
+/** A read that the source answers and that is to be compared with local's answer. */
+export interface ComparedRead {
+  /** Per cent of its runs. */
+  readonly percent: number;
+  /** Keys of the tables that it reads. */
+  readonly tables: readonly string[];
+  /** Why its answers cannot be compared. */
+  readonly obstacle: string | undefined;
+  /** It has an ORDER BY: rows in another order are a finding. */
+  readonly ordered: boolean;
+  /** Other rows may be due to another order of rows inside. */
+  readonly orderDependent: boolean;
+}
 
 /** One side to run a statement on, and what it lacks there. */
 export interface HybridWay {

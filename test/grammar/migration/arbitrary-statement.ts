@@ -24,7 +24,7 @@ const optionValues: { readonly [Name in OptionName]: fc.Arbitrary<NonNullable<Mi
   batchSize: fc.integer({ min: 1, max: 10_000_000 }), parallelWorkers: fc.integer({ min: 1, max: 64 }), rateLimitRowsPerSecond: fc.nat(1_000_000_000),
   orderBy: name, bulkLoadWrites: fc.constantFrom('capture', 'block'), deferIndexes: yes, concurrentIndexes: yes, parallelIndexBuilders: fc.integer({ min: 1, max: 16 }),
   copyGrants: yes, cdcMode: fc.constantFrom(...cdcModes), cdcBatchSize: fc.integer({ min: 1, max: 1_000_000 }), dualWriteMode: fc.constantFrom(...dualWriteModes),
-  readFrom: fc.constantFrom('local', 'source'), validationSample: fc.double({ min: Number.MIN_VALUE, max: 1, noNaN: true }), validationIntervalMs: ms,
+  readFrom: fc.constantFrom('local', 'source', 'compare'), comparePercent: fc.double({ min: Number.MIN_VALUE, max: 100, noNaN: true }), validationSample: fc.double({ min: Number.MIN_VALUE, max: 1, noNaN: true }), validationIntervalMs: ms,
   conflictStrategy: fc.constantFrom(...conflictStrategies), conflictTimestampColumn: name, conflictMergeFunction: table, maxErrors: fc.nat(1_000_000_000),
   skipOnError: yes, autoCutover: yes, cutoverLagThresholdMs: fc.nat(3_600_000), rollbackWindowMs: ms,
 };
@@ -115,6 +115,7 @@ export const statementArbitraries: { readonly [Type in StatementType]: fc.Arbitr
   show_servers: fc.record({ type: of('show_servers') }),
   show_groups: fc.record({ type: of('show_groups') }),
   show_why: fc.record({ type: of('show_why'), table }),
+  show_shadow_reads: fc.record({ type: of('show_shadow_reads'), table: fc.option(table, { nil: undefined }) }),
   gateway_clients: fc.record({ type: of('gateway_clients') }),
   gateway_config: fc.record({ type: of('gateway_config') }),
   gateway_databases: fc.record({ type: of('gateway_databases') }),

@@ -39,11 +39,14 @@ function corpusLine(text: string, line: number): CorpusLine {
   };
 }
 
+/** `repeatability.test.ts`, and details of `analyse.test.ts`. */
+const hasTestOfItsOwn: ReadonlySet<string> = new Set(['systemOnly', 'unrepeatable', 'orderDependent', 'ordered']);
+
 export function summarise(facts: StatementFacts): FactsSummary {
   return {
     kind: facts.kind, reads: nameList(facts.reads), writes: nameList(facts.writes), defines: nameList(facts.ddl),
     sequencesWritten: nameList(facts.sequencesWritten), sequencesRead: nameList(facts.sequencesRead), functions: [...facts.functions].sort(),
-    flags: Object.entries(facts.flags).flatMap(([flag, raised]) => (raised && flag !== 'systemOnly' ? [flag] : [])).sort(),
+    flags: Object.entries(facts.flags).flatMap(([flag, raised]) => (raised && !hasTestOfItsOwn.has(flag) ? [flag] : [])).sort(),
   };
 }
 
