@@ -56,6 +56,10 @@ export const metricList = {
   scratchbird_gateway_errors_total: counter('Errors that the gateway itself gave to clients, by code', 'code'),
   scratchbird_gateway_serialization_failures_total: counter('Transactions given 40001 or 40P01 by the gateway, by cause (barrier, deadlock)', 'cause'),
 
+  // Shadow reads
+  scratchbird_gateway_shadow_reads_total: counter('Reads sampled to be compared with local, by result (equal, different, unsettled, order_differs, failed, too_large, skipped, dropped)', 'result'),
+  scratchbird_gateway_shadow_reads_slower_total: counter('Compared reads in which local took more than twice as long as the source, and more than 5 ms more'),
+
   // Changes of routing
   scratchbird_gateway_epoch: gauge('Epoch of the routing snapshot in use by the control'),
   scratchbird_gateway_workers: gauge('Gateway workers, by state (live, silent: lease run out)', 'state'),

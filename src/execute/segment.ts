@@ -19,6 +19,13 @@ export interface InternalReply {
   readonly notices: readonly Buffer[];
 }
 
+/** Sees a copy of what passes to the client. */
+export interface AnswerTap {
+  see(bytes: Buffer): void;
+  /** The answer is complete once what has passed is flushed. Called while the leg's bytes are being read: what follows from it comes later. */
+  ended(leg: { flushPassed(): void }): void;
+}
+
 export class Segment {
   /** Set for internal segments: nothing of the answer reaches the client. */
   readonly internal: ((reply: InternalReply) => void) | undefined;
@@ -63,6 +70,8 @@ export class Segment {
   /** Transaction id that the appended query told, decimal. */
   xid: string | undefined;
   readonly startedAtMs: number;
+  /** Of a read whose answer is compared with the other side's; undefined for all others. */
+  tap: AnswerTap | undefined;
   /** Under which it was sent; undefined for internal ones. A table that this does not know may have been touched unseen. */
   snapshot: RoutingSnapshot | undefined;
 

@@ -32,7 +32,7 @@ export interface ControlClientOptions {
   readonly onConnected: () => void;
   readonly onDisconnected: () => void;
   readonly onCancel: (pid: number, key: string) => void;
-  readonly survey: () => WorkerSurvey;
+  readonly survey: (shadowReads: boolean) => WorkerSurvey;
   readonly onSlotAnswer: (id: number, granted: boolean) => void;
   /** Called ten times a second while the lease has run out. */
   readonly onLeaseOver: () => void;
@@ -249,7 +249,7 @@ class LinkedControl implements ControlClient {
         this.#commands.delete(message.id);
         return;
       case 'survey_request':
-        this.send({ type: 'survey', id: message.id, survey: this.#options.survey() });
+        this.send({ type: 'survey', id: message.id, survey: this.#options.survey(message.shadowReads === true) });
         return;
       case 'slot_answer':
         this.#options.onSlotAnswer(message.id, message.granted);

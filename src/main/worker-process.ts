@@ -59,7 +59,7 @@ export async function startWorker(runtime: Runtime, metrics: PrometheusMetrics, 
         slots.connected();
       },
       onDisconnected: () => slots.disconnected(),
-      survey: () => gateway?.survey() ?? { clients: [], waiting: [], loggingIn: 0, totals: [], isDraining: false },
+      survey: (shadowReads) => ({ ...(gateway?.survey() ?? { clients: [], waiting: [], loggingIn: 0, totals: [], isDraining: false }), ...(shadowReads ? { shadowReads: gateway?.shadowReads() ?? [] } : {}) }),
       onSlotAnswer: (id, granted) => slots.answered(id, granted),
       onLeaseOver: () => slots.letInByShare(),
       onCancel: (pid, key) => void gateway?.cancel(pid, Buffer.from(key, 'hex'), () => control.send({ type: 'cancelled', pid, key })),

@@ -180,7 +180,7 @@ export class Control {
     const { isOperator, defaults, samplePercent, homeServer, isHome, connections, sides, settings } = this.#parts;
     return {
       ...this.#context, actor, isOperator: isOperator(message.user), searchPath: message.searchPath, work: this.work, defaults, samplePercent, homeServer, isHome,
-      survey: () => this.#survey.ask(), connections, sides, settings,
+      survey: (shadowReads) => this.#survey.ask(shadowReads), connections, sides, settings,
     };
   }
 

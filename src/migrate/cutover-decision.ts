@@ -25,6 +25,8 @@ export interface TableFacts {
   readonly definitionChanges: readonly string[];
   /** Functions, triggers, rules, policies and views of the table that local does not have as the source has them. */
   readonly missingDependants: readonly MissingDependant[];
+  /** Reads that were compared with local (`read_from 'compare'`): how many differed, and how many failed there. */
+  readonly shadowReads?: { readonly different: number; readonly failed: number } | undefined;
 }
 
 export interface MissingDependant {
@@ -126,6 +128,10 @@ function warningsOf(facts: CutoverFacts, words: CutoverWords): string[] {
     for (const table of facts.tables) for (const missing of table.missingDependants) if (missing.weight === 'useful') warnings.push(`FORCE: ${missing.name} will not work: ${missing.reason}`);
   }
   for (const table of facts.tables) for (const missing of table.missingDependants) if (missing.weight === 'replaced') warnings.push(`${missing.name} stays on the source, as ${missing.reason}: through the gateway its query takes its place (slower); a program that asks local does not find it.`);
+  for (const { name, shadowReads } of facts.tables) {
+    if (!shadowReads || shadowReads.different + shadowReads.failed === 0) continue;
+    warnings.push(`${name}: ${shadowReads.different} compared reads differed on local, ${shadowReads.failed} failed there; SHOW MIGRATION SHADOW READS FOR TABLE ${name} has the statements.`);
+  }
   if (facts.workers === 0) warnings.push('no gateway worker is connected.');
   return warnings;
 }

@@ -20,7 +20,7 @@ export type ControlMessage =
   /** They are part of a deadlock over both sides, and give way (RULES 22). */
   | { readonly type: 'break_deadlock'; readonly sessionIds: readonly string[] }
   | { readonly type: 'result'; readonly id: number; readonly result: CommandAnswer }
-  | { readonly type: 'survey_request'; readonly id: number }
+  | { readonly type: 'survey_request'; readonly id: number; readonly shadowReads?: boolean }
   /** Answers `slot_request`; not granted: too many wait already. */
   | { readonly type: 'slot_answer'; readonly id: number; readonly granted: boolean }
   | { readonly type: 'cancel'; readonly pid: number; readonly key: string }

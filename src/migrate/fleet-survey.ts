@@ -26,7 +26,8 @@ export class FleetSurvey {
     this.#fleet = fleet;
   }
 
-  async ask(): Promise<FleetAnswer> {
+  /** `shadowReads`: what comparing reads has found, too. */
+  async ask(shadowReads = false): Promise<FleetAnswer> {
     const id = this.#nextId++;
     const expected = this.#fleet.size;
     const surveys = new Map<string, WorkerSurvey>();
@@ -38,7 +39,7 @@ export class FleetSurvey {
           resolve();
         };
         this.#open.set(id, { surveys, expected, done });
-        const request: ControlMessage = { type: 'survey_request', id };
+        const request: ControlMessage = { type: 'survey_request', id, ...(shadowReads ? { shadowReads } : {}) };
         this.#fleet.broadcast(request);
       });
     }

@@ -11,7 +11,28 @@ export interface WorkerSurvey {
   readonly loggingIn: number;
   readonly totals: readonly DatabaseTotals[];
   readonly isDraining: boolean;
+  /** Only when it was asked for: texts and rows of clients, some hundred of them. */
+  readonly shadowReads?: readonly SurveyedShadowReads[];
 }
+
+/** What became of the reads of one statement, on one set of tables, that were compared with local. */
+export interface SurveyedShadowReads {
+  /** Keys, as in the routing snapshot. */
+  readonly tables: readonly string[];
+  readonly statement: string;
+  readonly results: Readonly<Record<ShadowResult, number>>;
+  readonly slower: number;
+  /** Of comparisons in which both sides answered; times are sums and maxima of these. */
+  readonly timed: number;
+  readonly sourceMs: number;
+  readonly sourceMaxMs: number;
+  readonly localMs: number;
+  readonly localMaxMs: number;
+  readonly note?: string | undefined;
+  readonly example?: string | undefined;
+}
+
+export type ShadowResult = 'equal' | 'different' | 'unsettled' | 'order_differs' | 'failed' | 'too_large' | 'skipped' | 'dropped';
 
 export interface WaitingClient {
   readonly user: string;

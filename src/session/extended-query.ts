@@ -110,6 +110,7 @@ export class ExtendedQuery {
     const stop = this.#ensureParsed(leg, statement);
     if (stop !== undefined) return stop;
     core.account(placement.route, leg, core.unitSegment(leg), traits.hasCopyFrom);
+    if (placement.route.compared) core.services.shadow.bound(core, core.unitSegment(leg), placement.route.compared, statement, buffer.subarray(start, end));
     return this.#bound(leg, portal, statement);
   }
 

@@ -33,6 +33,8 @@ import { defaultLimits, viewOf } from './services.ts';
 import type { FactsLookup, GatewayLimits, LegConnector, RouteDecider, Services, SnapshotView, SourcePosition } from './services.ts';
 import { ObjectNumbers } from './object-numbers.ts';
 import type { AskSide } from './object-numbers.ts';
+import type { ShadowReadCounts } from './shadow/shadow-port.ts';
+import { ShadowReads } from './shadow/shadow-reads.ts';
 import { UnitTimes } from './unit-times.ts';
 import { Users } from './users.ts';
 import type { UserEntry } from './users.ts';
@@ -97,6 +99,7 @@ export interface Gateway extends AsyncDisposable {
   /** Lets those that wait in a deadlock over both sides fail with 40P01; returns how many. */
   breakDeadlock(sessionIds: readonly string[]): number;
   survey(): GatewaySurvey;
+  shadowReads(): readonly ShadowReadCounts[];
   /** No new clients; sessions end when they have nothing open, at the latest after `limitMs`. Resolves when none is left, or at once when `hurry` is aborted: `close` does the rest. */
   drain(limitMs: number, hurry: AbortSignal): Promise<void>;
   /** No new clients; those that are there are told and closed. */
@@ -121,6 +124,7 @@ class GatewayProcess implements Gateway, HandshakeHost, SessionHost {
   readonly admission: Admission;
   readonly #connectionLimits: ConnectionLimits;
   readonly #idleLimits: IdleLimits;
+  readonly #shadow: ShadowReads;
   readonly #options: GatewayOptions;
   readonly #sessions = new Map<string, ClientSession>();
   /** By `pid:key`, as clients send it to cancel. */
@@ -150,9 +154,9 @@ class GatewayProcess implements Gateway, HandshakeHost, SessionHost {
     this.#view = viewOf(options.control.snapshot);
     const { control, facts, routes, legs, sourcePosition } = options;
     const numbers = options.askSide && new ObjectNumbers(options.askSide, (local) => this.#currentView().sourceName(local));
-    this.services = {
-      runtime, control, facts, routes, legs, sourcePosition, numbers, limits: { ...defaultLimits, ...options.limits }, times: new UnitTimes(runtime.metrics), readBuffers: new LargeBuffers(), view: () => this.#currentView(),
-    };
+    const shared = { runtime, control, facts, routes, legs, sourcePosition, numbers, limits: { ...defaultLimits, ...options.limits }, times: new UnitTimes(runtime.metrics), readBuffers: new LargeBuffers(), view: () => this.#currentView() };
+    this.#shadow = new ShadowReads(shared);
+    this.services = { ...shared, shadow: this.#shadow };
     this.#connectionLimits = options.connections?.limits ?? noConnectionLimits;
     this.admission = new Admission(runtime, options.connections?.slots ?? freeSlots, this.#connectionLimits, this.services.limits.connectionWaitMs);
     this.#idleLimits = new IdleLimits(runtime, this.services.limits, () => this.#sessions.values());
@@ -347,6 +351,8 @@ class GatewayProcess implements Gateway, HandshakeHost, SessionHost {
     }).length;
   }
 
+  readonly shadowReads = (): readonly ShadowReadCounts[] => this.#shadow.read();
+
   survey(): GatewaySurvey {
     const nowMs = this.services.runtime.clock.monotonicMs();
     return {
@@ -372,6 +378,7 @@ class GatewayProcess implements Gateway, HandshakeHost, SessionHost {
   async close(): Promise<void> {
     this.#unsubscribe();
     this.#idleLimits.stop();
+    this.#shadow.close();
     const closed = this.#refuseNew();
     for (const session of [...this.#sessions.values(), ...this.#passed.values()]) session.shutDown();
     await closed;

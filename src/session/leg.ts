@@ -261,8 +261,9 @@ export class Leg implements FrameHandler, InputReader {
 
   pass(bytes: Buffer): void {
     const head = this.#segments[0];
-    if (head?.copying) head.copyOut?.(bytes);
-    else this.#owner.toClient(bytes);
+    if (head?.copying) return head.copyOut?.(bytes);
+    this.#owner.toClient(bytes);
+    head?.tap?.see(bytes);
   }
 
   violation(): void {
@@ -377,6 +378,7 @@ export class Leg implements FrameHandler, InputReader {
 
   #ready(segment: Segment, buffer: Buffer, start: number): Verdict {
     this.status = buffer[start + 5] === 0x49 ? 'I' : buffer[start + 5] === 0x54 ? 'T' : 'E';
+    segment.tap?.ended(this);
     this.#segments.shift();
     if (segment.internal) {
       const reply = this.#answer.take();

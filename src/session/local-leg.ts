@@ -11,26 +11,13 @@ import type { Verdict } from '../wire/framing.ts';
 import { Leg } from './leg.ts';
 import type { LegOwner } from './leg.ts';
 import type { SessionCore } from './session-core.ts';
+import { stateQueryWith, stateSql } from './session-state.ts';
 
 const RETRY_AFTER_MS = 1_000;
 
 const contextQuery = `SELECT pg_catalog.to_json(pg_catalog.current_schemas(false))::text,
   (SELECT coalesce(pg_catalog.json_agg(relname), '[]')::text FROM pg_catalog.pg_class WHERE relnamespace = pg_catalog.pg_my_temp_schema() AND relkind IN ('r', 'p', 'v', 'm', 'f', 'S')),
   pg_catalog.current_setting('default_transaction_isolation'), pg_catalog.current_setting('default_transaction_read_only')`;
-
-/** Everything that is not the server's own default: of the role, the database, the start-up packet or the session. */
-const stateQuery = `SELECT pg_catalog.quote_literal(name), pg_catalog.quote_literal(pg_catalog.current_setting(name)) FROM pg_catalog.pg_settings
-  WHERE source IN ('database', 'user', 'database user', 'client', 'session', 'interactive') AND context IN ('user', 'superuser')
-    AND name NOT LIKE 'transaction\\_%'
-  UNION ALL SELECT '''role''', pg_catalog.quote_literal(pg_catalog.current_setting('role')) WHERE pg_catalog.current_setting('role') <> 'none'
-  UNION ALL SELECT NULL, pg_catalog.quote_ident(channel) FROM pg_catalog.pg_listening_channels() AS channel`;
-
-/** Settings of applications' own are in no catalog: they are asked for by name. */
-function stateQueryWith(customSettings: ReadonlySet<string>): string {
-  if (customSettings.size === 0) return stateQuery;
-  const names = [...customSettings].map((name) => dollarQuoted(name)).join(', ');
-  return `${stateQuery} UNION ALL SELECT pg_catalog.quote_literal(name), pg_catalog.quote_literal(pg_catalog.current_setting(name, true)) FROM pg_catalog.unnest(ARRAY[${names}]) AS name WHERE pg_catalog.current_setting(name, true) IS NOT NULL`;
-}
 
 export class LocalLeg {
   readonly #core: SessionCore;
@@ -41,8 +28,6 @@ export class LocalLeg {
   #version = 0;
   #refreshing = false;
   #bringingUp = false;
-  /** Names with a dot that the session has set. */
-  readonly #customSettings = new Set<string>();
 
   constructor(core: SessionCore, owner: LegOwner) {
     this.#core = core;
@@ -50,7 +35,7 @@ export class LocalLeg {
   }
 
   settingsNamed(names: readonly string[]): void {
-    for (const name of names) this.#customSettings.add(name);
+    for (const name of names) this.#core.customSettings.add(name);
   }
 
   /** Could not be reached a moment ago: what the source can answer is read there meanwhile. */
@@ -101,7 +86,7 @@ export class LocalLeg {
     if (!this.#bringingUp) {
       this.#bringingUp = true;
       const version = core.stateVersion;
-      core.ask(core.home, stateQueryWith(this.#customSettings), (state) => {
+      core.ask(core.home, stateQueryWith(core.customSettings), (state) => {
         if (leg.closed) return;
         core.ask(leg, stateSql(state.rows), () => {
           this.#bringingUp = false;
@@ -152,19 +137,4 @@ export class LocalLeg {
     core.services.runtime.log.warn('local leg could not be opened', { session: core.identity.sessionId, detail: error.detail });
     core.proceed('leg');
   }
-}
-
-/** Each setting by itself: one that local does not know must not keep the others from it. */
-function stateSql(rows: readonly (readonly (string | null)[])[]): string {
-  const settings = rows.filter(([name]) => name !== null);
-  const channels = rows.filter(([name]) => name === null).map(([, channel]) => `LISTEN ${channel ?? ''};`);
-  const blocks = settings.map(([name, value]) => `BEGIN PERFORM pg_catalog.set_config(${name ?? ''}, ${value ?? ''}, false); EXCEPTION WHEN OTHERS THEN NULL; END;`);
-  const apply = `BEGIN ${blocks.join('\n')} END`;
-  return `RESET ROLE; RESET ALL; UNLISTEN *; ${channels.join(' ')} DO ${dollarQuoted(apply)}`;
-}
-
-function dollarQuoted(text: string): string {
-  let tag = '$causeway$';
-  while (text.includes(tag)) tag = `$c${tag.slice(1)}`;
-  return `${tag}${text}${tag}`;
 }

@@ -11,6 +11,7 @@ import type { ServerTarget } from '../wire/connect-server.ts';
 import type { LargeBuffers } from '../wire/server-input.ts';
 import type { ControlPort } from './control-port.ts';
 import type { ObjectNumbers } from './object-numbers.ts';
+import type { ShadowPort } from './shadow/shadow-port.ts';
 import type { UnitTimes } from './unit-times.ts';
 
 export interface FactsLookup {
@@ -78,6 +79,15 @@ export interface GatewayLimits {
   readonly visibilityWaitMs: number;
   /** Longest wait for a barrier. */
   readonly parkLimitMs: number;
+  /** Shadow reads: those that wait to be compared, and those that are compared at once. */
+  readonly shadowQueue: number;
+  readonly shadowConcurrency: number;
+  /** Largest answer that is compared, in bytes of rows. */
+  readonly maxShadowBytes: number;
+  /** Longest run of one when it is asked again. */
+  readonly shadowTimeoutMs: number;
+  /** Statements whose outcomes are remembered. */
+  readonly shadowStatements: number;
 }
 
 export const defaultLimits: GatewayLimits = {
@@ -96,6 +106,11 @@ export const defaultLimits: GatewayLimits = {
   linkFromRows: 2_000,
   visibilityWaitMs: 10_000,
   parkLimitMs: 60_000,
+  shadowQueue: 100,
+  shadowConcurrency: 2,
+  maxShadowBytes: 1 << 20,
+  shadowTimeoutMs: 10_000,
+  shadowStatements: 200,
 };
 
 /** What the hot path asks about the snapshot, worked out once per snapshot. */
@@ -124,6 +139,7 @@ export interface Services {
   readonly times: UnitTimes;
   /** What all legs of the process read large answers into. */
   readonly readBuffers: LargeBuffers;
+  readonly shadow: ShadowPort;
   view(): SnapshotView;
 }
 

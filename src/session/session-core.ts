@@ -59,6 +59,8 @@ export abstract class SessionCore {
   holding = 0;
   /** Grows with whatever may have changed settings or LISTENs on the home leg. */
   stateVersion = 1;
+  /** Names with a dot that the session has set. */
+  readonly customSettings = new Set<string>();
   searchPath: readonly string[] = defaultSearchPath;
   /** SQL cursors by name: FETCH and CLOSE go where DECLARE went. */
   readonly cursors = new Map<string, Side>();

@@ -170,6 +170,7 @@ export class SimpleQuery {
     const segment = core.closedSegment(leg);
     const txBefore = core.tx;
     core.account(placement.route, leg, segment, false);
+    if (placement.route.compared && traits.single?.kind !== 'execute') core.services.shadow.queried(core, segment, placement.route.compared, bytes);
     if (traits.hasTransactionControl) {
       segment.modes = modesOf(traits.statements);
       const after = strongerWait(txBefore?.after ?? 'none', placement.route.after);

@@ -27,8 +27,8 @@ export interface CommandContext extends ControlContext {
   readonly homeServer: string;
   /** True when the server's address is that of the gateway's own source: only its tables can be routed. */
   readonly isHome: (serverName: string) => Promise<boolean>;
-  /** What the gateway workers have at the moment. */
-  readonly survey: () => Promise<FleetAnswer>;
+  /** What the gateway workers have at the moment; with what comparing reads has found only when that is asked for. */
+  readonly survey: (shadowReads?: boolean) => Promise<FleetAnswer>;
   readonly connections: ConnectionLimits;
   readonly sides: GatewaySides;
   readonly settings: GatewaySettings;

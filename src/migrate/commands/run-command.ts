@@ -12,6 +12,7 @@ import { abort, complete, pause, resume, resync } from './control-tables.ts';
 import { alterServer, alterSource, alterUserMapping, createServer, createSource, createUserMapping, dropServer, dropSource, dropUserMapping, showServers, showSources } from './servers.ts';
 import { checkMigration, rowCounts, showConflicts, showErrors, showGroups, showHelp, showProgress, showWhy } from './show-lists.ts';
 import { showGateway } from './show-gateway.ts';
+import { showShadowReads } from './show-shadow-reads.ts';
 import { showStatus } from './show-status.ts';
 import { startMigration } from './start.ts';
 import { cutoverTables, explainCutover, rollbackTables } from './switch-tables.ts';
@@ -52,6 +53,8 @@ async function runStatement(context: CommandContext, texts: CommandTexts, statem
   // What the gateway has can be seen where migrations are switched off, too.
   if (isAboutGateway(statement)) requireOperator({ ...context, isOperator: context.connections.isExempt(context.actor.user) }, gatewayListName(statement));
   else if (!isQuestion(statement)) requireOperator(context, statement.type.replaceAll('_', ' ').toUpperCase());
+  // Texts and rows of other clients.
+  if (statement.type === 'show_shadow_reads') requireOperator(context, 'SHOW MIGRATION SHADOW READS');
   switch (statement.type) {
     case 'create_server': return createServer(context, statement);
     case 'alter_server': return alterServer(context, statement);
@@ -82,6 +85,7 @@ async function runStatement(context: CommandContext, texts: CommandTexts, statem
     case 'show_servers': return showServers(context);
     case 'show_groups': return showGroups(context);
     case 'show_why': return showWhy(context, statement);
+    case 'show_shadow_reads': return showShadowReads(context, statement);
     case 'show_help': return showHelp(statement);
     case 'gateway_clients':
     case 'gateway_config':

@@ -15,6 +15,7 @@ import { endMigration } from '../end-migration.ts';
 import { statesOf } from '../make-dependants.ts';
 import { rollback } from '../rollback.ts';
 import { detailsOf, displayName } from '../table-details.ts';
+import { isCompared, shadowFindings } from './show-shadow-reads.ts';
 import { table, warning } from './answer.ts';
 import type { SuccessfulAnswer } from './answer.ts';
 import { findRecord, groupRecords, recordsOf, same, tiedNames } from './command-context.ts';
@@ -155,7 +156,8 @@ async function decide(context: CommandContext, records: readonly TableRecord[], 
   const flow = await context.flow(first.sourceServer);
   const tables: TableFacts[] = [];
   const dependants = await flow.schema.dependants.review(await context.catalog.tables());
-  for (const record of records) tables.push(await factsOf(context, record, records, words, dependants));
+  const { surveys } = records.some(isCompared) ? await context.survey(true) : { surveys: [] };
+  for (const record of records) tables.push({ ...(await factsOf(context, record, records, words, dependants)), shadowReads: isCompared(record) ? shadowFindings(surveys, record) : undefined });
   return decideCutover({ tables, streamConnected: flow.forward.health().connected, workers: context.fleet.size }, words);
 }
 

@@ -1,0 +1,30 @@
+/** A session's settings, role and LISTENs: asked of the connection that has them, and made on another one. */
+
+/** Everything that is not the server's own default: of the role, the database, the start-up packet or the session. */
+const stateQuery = `SELECT pg_catalog.quote_literal(name), pg_catalog.quote_literal(pg_catalog.current_setting(name)) FROM pg_catalog.pg_settings
+  WHERE source IN ('database', 'user', 'database user', 'client', 'session', 'interactive') AND context IN ('user', 'superuser')
+    AND name NOT LIKE 'transaction\\_%'
+  UNION ALL SELECT '''role''', pg_catalog.quote_literal(pg_catalog.current_setting('role')) WHERE pg_catalog.current_setting('role') <> 'none'
+  UNION ALL SELECT NULL, pg_catalog.quote_ident(channel) FROM pg_catalog.pg_listening_channels() AS channel`;
+
+/** Settings of applications' own are in no catalog: they are asked for by name. */
+export function stateQueryWith(customSettings: ReadonlySet<string>): string {
+  if (customSettings.size === 0) return stateQuery;
+  const names = [...customSettings].map((name) => dollarQuoted(name)).join(', ');
+  return `${stateQuery} UNION ALL SELECT pg_catalog.quote_literal(name), pg_catalog.quote_literal(pg_catalog.current_setting(name, true)) FROM pg_catalog.unnest(ARRAY[${names}]) AS name WHERE pg_catalog.current_setting(name, true) IS NOT NULL`;
+}
+
+/** Each setting by itself: one that local does not know must not keep the others from it. */
+export function stateSql(rows: readonly (readonly (string | null)[])[]): string {
+  const settings = rows.filter(([name]) => name !== null);
+  const channels = rows.filter(([name]) => name === null).map(([, channel]) => `LISTEN ${channel ?? ''};`);
+  const blocks = settings.map(([name, value]) => `BEGIN PERFORM pg_catalog.set_config(${name ?? ''}, ${value ?? ''}, false); EXCEPTION WHEN OTHERS THEN NULL; END;`);
+  const apply = `BEGIN ${blocks.join('\n')} END`;
+  return `RESET ROLE; RESET ALL; UNLISTEN *; ${channels.join(' ')} DO ${dollarQuoted(apply)}`;
+}
+
+function dollarQuoted(text: string): string {
+  let tag = '$causeway$';
+  while (text.includes(tag)) tag = `$c${tag.slice(1)}`;
+  return `${tag}${text}${tag}`;
+}

@@ -1,0 +1,247 @@
+/**
+ * Shadow reads (`read_from 'compare'`): the source answers, and a part of the reads is asked of local too, behind the client's back.
+ *
+ * A read's way: sampled → its answer is seen as it passes → the session's settings are known → queued → compared → counted. Whatever is missing on the
+ * way ends it with a count of its own; nothing of it is ever waited for by a client. All of it is bounded: the queue, the comparisons at once, the
+ * bytes of an answer, the statements that are remembered.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { RoutingSnapshot, Side } from '../../../catalog/routing-snapshot.ts';
+import { renameRelations } from '../../../grammar/sql/rename-relations.ts';
+import { VisibilityWait } from '../../execute/visibility-wait.ts';
+import type { InternalReply } from '../../execute/segment.ts';
+import type { ComparedRead } from '../../route/route.ts';
+import type { Services } from '../services.ts';
+import { stateQueryWith } from '../session-state.ts';
+import { AnswerDigest } from './answer-digest.ts';
+import { compareRead } from './compare-read.ts';
+import type { ComparisonWorld, ReadToCompare } from './compare-read.ts';
+import type { SessionState } from './shadow-connection.ts';
+import { ShadowLedger } from './shadow-ledger.ts';
+import type { Verdict } from './shadow-ledger.ts';
+import { ShadowPool } from './shadow-pool.ts';
+import type { ShadowedSession, ShadowedStatement, ShadowPort, ShadowReadCounts, TappedSegment } from './shadow-port.ts';
+import { textOf } from './shadow-statement.ts';
+import type { ShadowStatement } from './shadow-statement.ts';
+
+/** A text and its parameters, together. */
+const MAX_STATEMENT_BYTES = 64 * 1024;
+/** A session whose settings change all the time is not asked for them more often. */
+const STATE_EVERY_MS = 1_000;
+
+/** A read whose answer is passing, or has passed. */
+interface Watched {
+  readonly session: ShadowedSession;
+  readonly read: ComparedRead;
+  readonly statement: ShadowStatement;
+  readonly answer: AnswerDigest;
+  /** What its names stood for when it was sent. */
+  readonly snapshot: RoutingSnapshot;
+  readonly searchPath: readonly string[];
+  readonly temporaryTables: ReadonlyMap<string, Side>;
+}
+
+interface Queued extends Watched {
+  readonly state: SessionState;
+  readonly sourceMs: number;
+}
+
+interface KnownState {
+  readonly version: number;
+  readonly askedAtMs: number;
+  readonly state: SessionState | undefined;
+}
+
+export class ShadowReads implements ShadowPort {
+  readonly #services: Omit<Services, 'shadow'>;
+  readonly #ledger: ShadowLedger;
+  readonly #pool: ShadowPool;
+  readonly #states = new WeakMap<ShadowedSession, KnownState>();
+  readonly #queue: Queued[] = [];
+  readonly #closing = new AbortController();
+  #running = 0;
+
+  constructor(services: Omit<Services, 'shadow'>) {
+    this.#services = services;
+    this.#ledger = new ShadowLedger(services.runtime.metrics, services.limits.shadowStatements);
+    this.#pool = new ShadowPool(services);
+  }
+
+  /** Of its own, open now. */
+  get connections(): number {
+    return this.#pool.size;
+  }
+
+  read(): readonly ShadowReadCounts[] {
+    return this.#ledger.read();
+  }
+
+  /** What is under way is given up. */
+  close(): void {
+    this.#closing.abort();
+    this.#queue.length = 0;
+    this.#pool.close();
+  }
+
+  queried(session: ShadowedSession, segment: TappedSegment, read: ComparedRead, text: Buffer): void {
+    if (this.#isSampled(read)) this.#watch(session, segment, read, { text, bound: undefined });
+  }
+
+  bound(session: ShadowedSession, segment: TappedSegment, read: ComparedRead, { origin }: ShadowedStatement, bind: Buffer): void {
+    if (!this.#isSampled(read) || origin.type !== 'parse') return;
+    const text = textOf(origin.message);
+    if (text) this.#watch(session, segment, read, { text, bound: { parse: origin.message, bind } });
+  }
+
+  #isSampled({ percent }: ComparedRead): boolean {
+    return !this.#closing.signal.aborted && (percent >= 100 || Math.random() * 100 < percent);
+  }
+
+  #watch(session: ShadowedSession, segment: TappedSegment, read: ComparedRead, { text, bound }: ShadowStatement): void {
+    const obstacle = read.obstacle ?? this.#obstacle(session, segment, text.length + (bound?.bind.length ?? 0));
+    if (obstacle !== undefined || this.#isFull) {
+      this.#record({ statement: { text, bound }, read }, obstacle === undefined ? { result: 'dropped' } : { result: 'skipped', note: obstacle });
+      return;
+    }
+    const statement = { text: Buffer.from(text), bound: bound && { parse: Buffer.from(bound.parse), bind: Buffer.from(bound.bind) } };
+    const { searchPath, temporaryTables } = session;
+    const { limits, view } = this.#services;
+    const watched: Watched = { session, read, statement, answer: new AnswerDigest(limits.maxShadowBytes), snapshot: view().snapshot, searchPath, temporaryTables };
+    segment.tap = {
+      see: (bytes) => watched.answer.see(bytes),
+      ended: (leg) => {
+        leg.flushPassed();
+        this.#ended(watched, this.#now() - segment.startedAtMs);
+      },
+    };
+  }
+
+  /** Behind another unit its time would be that of both, and in front of one the session's settings could not be asked for. */
+  #obstacle({ home: { segments } }: ShadowedSession, segment: TappedSegment, bytes: number): string | undefined {
+    if (bytes > MAX_STATEMENT_BYTES) return 'its text and parameters are too long';
+    return segments.length === 1 && segments[0] === segment ? undefined : 'it was sent before the last one was answered';
+  }
+
+  get #isFull(): boolean {
+    return this.#queue.length >= this.#services.limits.shadowQueue;
+  }
+
+  /** Not from inside the leg's scan: the answer's last bytes leave first, and the session knows that it is over. */
+  #ended(watched: Watched, sourceMs: number): void {
+    queueMicrotask(() => this.#answered(watched, sourceMs));
+  }
+
+  /** Errors are the client's own business: local is not asked. */
+  #answered(watched: Watched, sourceMs: number): void {
+    const { end } = watched.answer;
+    if (end === 'too_large') this.#record(watched, { result: 'too_large' });
+    else if (end === 'other') this.#record(watched, { result: 'skipped', note: 'it was fetched in parts, or together with others' });
+    else if (end === 'complete') this.#withState(watched.session, (state) => this.#enqueue(watched, state, sourceMs));
+  }
+
+  /** What changes the results: settings, search path, role. Asked of the session's own connection, once after each change of them. */
+  #withState(session: ShadowedSession, done: (state: SessionState | undefined) => void): void {
+    const known = this.#states.get(session);
+    const version = session.stateVersion;
+    if (known?.version === version && known.state) {
+      done(known.state);
+      return;
+    }
+    const nowMs = this.#now();
+    if (session.ended || session.activity !== 'idle' || (known && nowMs - known.askedAtMs < STATE_EVERY_MS)) {
+      done(undefined);
+      return;
+    }
+    this.#states.set(session, { version, askedAtMs: nowMs, state: undefined });
+    session.ask(session.home, stateQueryWith(session.customSettings), (reply) => {
+      const state = stateOf(reply);
+      this.#states.set(session, { version, askedAtMs: nowMs, state });
+      done(state);
+    });
+  }
+
+  #enqueue(watched: Watched, state: SessionState | undefined, sourceMs: number): void {
+    if (this.#closing.signal.aborted) return;
+    if (!state) this.#record(watched, { result: 'skipped', note: 'the settings of its session had just changed' });
+    else if (this.#isFull) this.#record(watched, { result: 'dropped' });
+    else {
+      this.#queue.push({ ...watched, state, sourceMs });
+      if (this.#running < this.#services.limits.shadowConcurrency) void this.#work();
+    }
+  }
+
+  async #work(): Promise<void> {
+    this.#running += 1;
+    for (let next = this.#queue.shift(); next; next = this.#queue.shift()) {
+      const verdict = await this.#compare(next).catch((error: unknown): Verdict => {
+        if (!this.#closing.signal.aborted) this.#services.runtime.log.error('a shadow read failed', { error: String(error) });
+        return { result: 'skipped', note: String(error) };
+      });
+      if (!this.#closing.signal.aborted) this.#record(next, verdict);
+    }
+    this.#running -= 1;
+  }
+
+  async #compare(queued: Queued): Promise<Verdict> {
+    const { read, statement, state, answer, sourceMs, session: { identity } } = queued;
+    const { limits } = this.#services;
+    const localText = await this.#localText(queued);
+    if (localText === 'unread') return { result: 'skipped', note: 'the names of its tables could not be replaced' };
+    const job: ReadToCompare = { read, statement, localText, login: { user: identity.user, database: identity.database }, state, answer, sourceMs };
+    const world: ComparisonWorld = {
+      pool: this.#pool, maxBytes: limits.maxShadowBytes, timeoutMs: limits.shadowTimeoutMs,
+      sleep: (ms) => sleep(ms, undefined, { signal: this.#closing.signal }),
+      caughtUp: () => this.#caughtUp(),
+      isStillCompared: () => this.#isStillCompared(queued),
+    };
+    return compareRead(job, world);
+  }
+
+  #isStillCompared({ read, snapshot }: Watched): boolean {
+    const { control } = this.#services;
+    return control.leaseValid && read.tables.every((key) => {
+      const was = snapshot.tables[key];
+      const is = control.snapshot.tables[key];
+      return is?.compare !== undefined && is.local.schema === was?.local.schema && is.local.name === was.local.name;
+    });
+  }
+
+  /** As `LocalNames` does for a statement that a client sends there. */
+  async #localText({ statement, snapshot, searchPath, temporaryTables }: Watched): Promise<Buffer | undefined | 'unread'> {
+    const { facts, routes, view } = this.#services;
+    if (!view().renames) return undefined;
+    const places = await facts.places(statement.text.toString('utf8'));
+    if (!places) return 'unread';
+    return renameRelations(statement.text, places, (relation) => routes.localName(relation, snapshot, { searchPath, temporaryTables }))?.bytes;
+  }
+
+  #caughtUp(): Promise<'visible' | 'late' | 'unknown'> {
+    const { sourcePosition, control: { visibility }, limits } = this.#services;
+    return new Promise((resolve) => sourcePosition.fetch((lsn) => {
+      if (lsn === undefined) {
+        resolve('unknown');
+        return;
+      }
+      const wait = new VisibilityWait((callback) => visibility.whenPositionVisible(lsn, callback), limits.visibilityWaitMs, (end) => {
+        // From inside the constructor, when local shows it already.
+        queueMicrotask(() => wait.drop());
+        resolve(end === 'visible' ? 'visible' : 'late');
+      }, () => undefined);
+    }));
+  }
+
+  #record({ statement, read }: Pick<Watched, 'statement' | 'read'>, verdict: Verdict): void {
+    this.#ledger.record(statement.text, read.tables, verdict);
+  }
+
+  #now(): number {
+    return this.#services.runtime.clock.monotonicMs();
+  }
+}
+
+/** Its LISTENs, which have no name, and what the connection is called are left out. */
+function stateOf({ rows, error }: InternalReply): SessionState | undefined {
+  if (error) return undefined;
+  const settings = rows.filter(([name]) => name !== null && name !== "'application_name'");
+  return { key: JSON.stringify(settings), rows: settings };
+}
