@@ -5,7 +5,7 @@ import type { ComparedRead } from '../../route/route.ts';
 
 /** The part of a session that is looked at. */
 export interface ShadowedSession {
-  readonly identity: { readonly sessionId: string; readonly user: string; readonly database: string };
+  readonly identity: { readonly sessionId: string; readonly user: string; readonly database: string; readonly startup: ReadonlyMap<string, string> };
   readonly searchPath: readonly string[];
   readonly temporaryTables: ReadonlyMap<string, Side>;
   /** Grows with whatever may have changed its settings. */
@@ -20,10 +20,12 @@ export interface ShadowedSession {
 }
 
 export interface ShadowedLeg {
-  readonly segments: readonly unknown[];
+  /** Units that are not answered; those with `internal` are the gateway's own. */
+  readonly segments: readonly { readonly internal: unknown }[];
 }
 
 export interface TappedSegment {
+  readonly internal: unknown;
   tap: AnswerTap | undefined;
   readonly startedAtMs: number;
 }

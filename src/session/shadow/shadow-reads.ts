@@ -9,14 +9,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { RoutingSnapshot, Side } from '../../../catalog/routing-snapshot.ts';
 import { renameRelations } from '../../../grammar/sql/rename-relations.ts';
 import { VisibilityWait } from '../../execute/visibility-wait.ts';
-import type { InternalReply } from '../../execute/segment.ts';
 import type { ComparedRead } from '../../route/route.ts';
 import type { Services } from '../services.ts';
-import { stateQueryWith } from '../session-state.ts';
 import { AnswerDigest } from './answer-digest.ts';
 import { compareRead } from './compare-read.ts';
 import type { ComparisonWorld, ReadToCompare } from './compare-read.ts';
 import type { SessionState } from './shadow-connection.ts';
+import { SessionStates } from './session-states.ts';
 import { ShadowLedger } from './shadow-ledger.ts';
 import type { Verdict } from './shadow-ledger.ts';
 import { ShadowPool } from './shadow-pool.ts';
@@ -26,8 +25,6 @@ import type { ShadowStatement } from './shadow-statement.ts';
 
 /** A text and its parameters, together. */
 const MAX_STATEMENT_BYTES = 64 * 1024;
-/** A session whose settings change all the time is not asked for them more often. */
-const STATE_EVERY_MS = 1_000;
 
 /** A read whose answer is passing, or has passed. */
 interface Watched {
@@ -46,17 +43,11 @@ interface Queued extends Watched {
   readonly sourceMs: number;
 }
 
-interface KnownState {
-  readonly version: number;
-  readonly askedAtMs: number;
-  readonly state: SessionState | undefined;
-}
-
 export class ShadowReads implements ShadowPort {
   readonly #services: Omit<Services, 'shadow'>;
   readonly #ledger: ShadowLedger;
   readonly #pool: ShadowPool;
-  readonly #states = new WeakMap<ShadowedSession, KnownState>();
+  readonly #states: SessionStates;
   readonly #queue: Queued[] = [];
   readonly #closing = new AbortController();
   #running = 0;
@@ -65,6 +56,7 @@ export class ShadowReads implements ShadowPort {
     this.#services = services;
     this.#ledger = new ShadowLedger(services.runtime.metrics, services.limits.shadowStatements);
     this.#pool = new ShadowPool(services);
+    this.#states = new SessionStates(() => this.#now());
   }
 
   /** Of its own, open now. */
@@ -119,7 +111,7 @@ export class ShadowReads implements ShadowPort {
   /** Behind another unit its time would be that of both, and in front of one the session's settings could not be asked for. */
   #obstacle({ home: { segments } }: ShadowedSession, segment: TappedSegment, bytes: number): string | undefined {
     if (bytes > MAX_STATEMENT_BYTES) return 'its text and parameters are too long';
-    return segments.length === 1 && segments[0] === segment ? undefined : 'it was sent before the last one was answered';
+    return segments.every((other) => other === segment || other.internal) ? undefined : 'it was sent before the last one was answered';
   }
 
   get #isFull(): boolean {
@@ -136,28 +128,7 @@ export class ShadowReads implements ShadowPort {
     const { end } = watched.answer;
     if (end === 'too_large') this.#record(watched, { result: 'too_large' });
     else if (end === 'other') this.#record(watched, { result: 'skipped', note: 'it was fetched in parts, or together with others' });
-    else if (end === 'complete') this.#withState(watched.session, (state) => this.#enqueue(watched, state, sourceMs));
-  }
-
-  /** What changes the results: settings, search path, role. Asked of the session's own connection, once after each change of them. */
-  #withState(session: ShadowedSession, done: (state: SessionState | undefined) => void): void {
-    const known = this.#states.get(session);
-    const version = session.stateVersion;
-    if (known?.version === version && known.state) {
-      done(known.state);
-      return;
-    }
-    const nowMs = this.#now();
-    if (session.ended || session.activity !== 'idle' || (known && nowMs - known.askedAtMs < STATE_EVERY_MS)) {
-      done(undefined);
-      return;
-    }
-    this.#states.set(session, { version, askedAtMs: nowMs, state: undefined });
-    session.ask(session.home, stateQueryWith(session.customSettings), (reply) => {
-      const state = stateOf(reply);
-      this.#states.set(session, { version, askedAtMs: nowMs, state });
-      done(state);
-    });
+    else if (end === 'complete') this.#states.of(watched.session, (state) => this.#enqueue(watched, state, sourceMs));
   }
 
   #enqueue(watched: Watched, state: SessionState | undefined, sourceMs: number): void {
@@ -237,11 +208,4 @@ export class ShadowReads implements ShadowPort {
   #now(): number {
     return this.#services.runtime.clock.monotonicMs();
   }
-}
-
-/** Its LISTENs, which have no name, and what the connection is called are left out. */
-function stateOf({ rows, error }: InternalReply): SessionState | undefined {
-  if (error) return undefined;
-  const settings = rows.filter(([name]) => name !== null && name !== "'application_name'");
-  return { key: JSON.stringify(settings), rows: settings };
 }
