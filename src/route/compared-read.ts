@@ -15,7 +15,7 @@ export function comparedRead(statements: readonly StatementFacts[], { needs, opa
   const elsewhere = needs.filter((need) => need.role !== 'read' || need.table?.compare === undefined).map((need) => need.name);
   return {
     percent: Math.max(...compared.map((need) => need.table?.compare ?? 0)),
-    tables: compared.map((need) => need.name),
+    tables: compared.map((need) => need.name).toSorted(),
     obstacle: statements.length > 1 ? 'there are several statements in the text' : obstacleOf(facts, elsewhere, opaque),
     ordered: facts.flags.ordered, orderDependent: facts.flags.orderDependent,
   };
