@@ -130,8 +130,8 @@ class Comparison {
       return { digest, ms };
     } catch (error) {
       if (!(error instanceof ShadowConnectionError)) throw error;
-      // What a server itself says at login would be said to the client too, once its tables are there.
-      if (side === 'local' && error.sqlstate !== undefined) throw new Ended({ result: 'failed', note: `${error.sqlstate}: ${error.message}` });
+      // What a server says of the login itself would be said to the client too, once its tables are there; that it is full or starting is of the moment.
+      if (side === 'local' && /^(?:28|3D|42)/.test(error.sqlstate ?? '')) throw new Ended({ result: 'failed', note: `${error.sqlstate}: ${error.message}` });
       throw new Ended({ result: side === 'local' ? 'skipped' : 'unsettled', note: `${side === 'local' ? 'local' : 'the source'} could not be asked: ${error.message}` });
     }
   }

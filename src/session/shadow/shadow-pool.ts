@@ -9,6 +9,8 @@ export interface Login {
 }
 
 const IDLE_MS = 15_000;
+/** Of all logins together. */
+const MAX_IDLE = 4;
 /** A server that could not be reached is left alone for so long. */
 const RETRY_AFTER_MS = 5_000;
 
@@ -84,12 +86,16 @@ export class ShadowPool {
       return;
     }
     this.#idle.push({ key, connection });
+    if (this.#idle.length > MAX_IDLE) this.#drop(this.#idle.slice(0, -MAX_IDLE));
     this.#timer ??= setInterval(() => this.#sweep(), IDLE_MS / 3).unref();
   }
 
   #sweep(): void {
     const before = this.#services.runtime.clock.monotonicMs() - IDLE_MS;
-    const gone = this.#idle.filter(({ connection }) => connection.closed || connection.idleSinceMs < before);
+    this.#drop(this.#idle.filter(({ connection }) => connection.closed || connection.idleSinceMs < before));
+  }
+
+  #drop(gone: readonly Idle[]): void {
     for (const { connection } of gone) {
       connection.close();
       this.#open.delete(connection);
