@@ -79,7 +79,7 @@ export interface GatewayLimits {
   readonly visibilityWaitMs: number;
   /** Longest wait for a barrier. */
   readonly parkLimitMs: number;
-  /** Shadow reads: those that wait to be compared, and those that are compared at once. */
+  /** Shadow reads: those that wait for local or are compared, and those of them that are compared at once. */
   readonly shadowQueue: number;
   readonly shadowConcurrency: number;
   /** Largest answer that is compared, in bytes of rows. */

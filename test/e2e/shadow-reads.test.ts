@@ -51,6 +51,30 @@ it('compares reads while clients write, finds what differs, and stops with the c
   expect(before.every(({ Different, Failed, Tables }) => Different === '0' && Failed === '0' && Tables === 'public.orders')).toBe(true);
   await expect(clients[0]?.query('SHOW MIGRATION SHADOW READS')).rejects.toMatchObject({ code: '42501' });
 
+  // Values that go there and back, and counts that wander: never a difference.
+  const untilMs = performance.now() + 6_000;
+  await Promise.all(clients.map(async (client, index) => {
+    for (let n = 0; performance.now() < untilMs; n++) {
+      const id = 10_000 + 100 * index + (n % 3);
+      if (index < 2) {
+        await client.query('INSERT INTO orders VALUES ($1, 1000, $2)', [id, 'queued']);
+        await client.query("UPDATE orders SET name = CASE name WHEN 'on' THEN 'off' ELSE 'on' END WHERE id = 8");
+        await client.query('DELETE FROM orders WHERE id = $1', [id]);
+      } else {
+        await client.query('SELECT count(*) FROM orders WHERE customer = 1000');
+        await client.query('SELECT name FROM orders WHERE id = 8');
+      }
+    }
+  }));
+  const settled = async (): Promise<string> => {
+    const rows = await shown();
+    return JSON.stringify(rows.map(({ Statement, Equal, Unsettled, Dropped }) => [Statement, Equal, Unsettled, Dropped]));
+  };
+  await expect.poll(async () => [await settled(), await new Promise((resolve) => setTimeout(resolve, 1_500)), await settled()].map((each, _index, all) => each === undefined || each === all[0]), { timeout: 60_000 }).toEqual([true, true, true]);
+  const hot = await shown();
+  expect(hot.filter(({ Different, Failed }) => Different !== '0' || Failed !== '0')).toEqual([]);
+  expect(hot.map(({ Statement }) => Statement)).toEqual(expect.arrayContaining(['SELECT count(*) FROM orders WHERE customer = ?', 'SELECT name FROM orders WHERE id = ?']));
+
   await writeBehind(await stack.direct('local'), "UPDATE orders SET name = 'other' WHERE id = 7");
   await clients[0]?.query('SELECT name FROM orders WHERE id = 7');
   await expect.poll(async () => (await shown()).find(({ Different }) => Different !== '0')?.Statement, { timeout: 20_000 }).toBe('SELECT name FROM orders WHERE id = ?');

@@ -3,7 +3,8 @@
  *
  * Where they differ the table may simply have moved in between, or the formats say it differently (binary values of types made in the database hold
  * their numbers). So both sides are asked again, in text: source, local after it has caught up with that, source once more. A round in which the
- * source gave the same twice and local something else speaks for a difference; two of them, and no round in which both were alike, prove it.
+ * source gave the same twice and local something else speaks for a difference. It could still be a value that went there and back, such as the count of
+ * a queue, so two rounds in a row have to say the very same, and none before them that both sides are alike.
  */
 import type { Side } from '../../../catalog/routing-snapshot.ts';
 import type { ComparedRead } from '../../route/route.ts';
@@ -35,7 +36,7 @@ export interface ComparisonWorld {
   readonly timeoutMs: number;
   sleep(ms: number): Promise<void>;
   /** Asks the source where it is now, and waits until local shows that. */
-  caughtUp(): Promise<'visible' | 'late' | 'unknown'>;
+  caughtUp(): Promise<CaughtUp>;
   /** Its tables are still where they were, and compared. */
   isStillCompared(): boolean;
 }
@@ -44,6 +45,8 @@ export interface ComparisonWorld {
 const rounds = [30, 100, 300, 800, 2_000] as const;
 const PROOFS = 2;
 const QUERY_CANCELED = '57014';
+/** Locks, deadlocks, no room, a server that is going down. */
+const ofTheMoment = /^(?:55P03|40|53|57P)/;
 
 /** Thrown to end the comparison with this verdict. */
 class Ended extends Error {
@@ -60,6 +63,7 @@ interface Asked {
   readonly ms: number;
 }
 
+/** To be called once local shows what the source had when the client was answered. */
 export async function compareRead(job: ReadToCompare, world: ComparisonWorld): Promise<Verdict> {
   try {
     return await new Comparison(job, world).run();
@@ -80,11 +84,11 @@ class Comparison {
 
   async run(): Promise<Verdict> {
     const { answer, sourceMs, read } = this.#job;
-    await this.#catchUp();
     const local = await this.#ask('local', false, false);
     const times = { sourceMs, localMs: await this.#bestMs(local) };
     const { error } = local.digest;
-    if (error?.sqlstate === QUERY_CANCELED) return { result: 'failed', note: `${error.sqlstate}: ${error.message}`, times };
+    if (error?.sqlstate === QUERY_CANCELED) return { result: 'failed', note: textOf(error), times };
+    if (error && ofTheMoment.test(error.sqlstate)) return { result: 'unsettled', note: textOf(error) };
     const found = likeness(answer, local.digest);
     const verdict = found === 'different' ? await this.#again() : alike(found, read);
     return { ...verdict, times: error ? undefined : times };
@@ -101,18 +105,22 @@ class Comparison {
   async #again(): Promise<Verdict> {
     const { read } = this.#job;
     let proofs = 0;
+    let last: readonly [source: AnswerDigest, local: AnswerDigest] | undefined;
     for (const pauseMs of rounds) {
       await this.#world.sleep(pauseMs);
       const { digest: before } = await this.#ask('source', true, true);
       if (before.end === 'too_large') return { result: 'too_large' };
+      // For one that writes behind a view, because nothing may be written here.
+      if (before.error) return { result: 'unsettled', note: `asked again, the source fails: ${textOf(before.error)}` };
       await this.#catchUp();
       const { digest: local } = await this.#ask('local', true, true);
       const found = likeness(before, local);
       if (found !== 'different') return alike(found, read);
       const { digest: after } = await this.#ask('source', true, false);
-      // Rows in another order are the same rows: a plan may give them so.
-      if (before.end !== 'complete' || likeness(before, after) === 'different') continue;
-      proofs += 1;
+      const isStill = likeness(before, after) !== 'different';
+      const isAsLast = last !== undefined && likeness(last[0], before) !== 'different' && isSameAnswer(last[1], local);
+      proofs = isStill ? (isAsLast ? proofs : 0) + 1 : 0;
+      last = isStill ? [before, local] : undefined;
       if (proofs === PROOFS) return differing(before, local, read);
     }
     return { result: 'unsettled', note: 'its rows went on changing while it was compared' };
@@ -131,18 +139,36 @@ class Comparison {
     } catch (error) {
       if (!(error instanceof ShadowConnectionError)) throw error;
       // What a server says of the login itself would be said to the client too, once its tables are there; that it is full or starting is of the moment.
-      if (side === 'local' && /^(?:28|3D|42)/.test(error.sqlstate ?? '')) throw new Ended({ result: 'failed', note: `${error.sqlstate}: ${error.message}` });
+      if (side === 'local' && /^(?:28|3D|42)/.test(error.sqlstate ?? '')) throw new Ended({ result: 'failed', note: `${error.sqlstate ?? ''}: ${error.message}` });
       throw new Ended({ result: side === 'local' ? 'skipped' : 'unsettled', note: `${side === 'local' ? 'local' : 'the source'} could not be asked: ${error.message}` });
     }
   }
 
   async #catchUp(): Promise<void> {
-    switch (await this.#world.caughtUp()) {
-      case 'visible': return;
-      case 'late': throw new Ended({ result: 'unsettled', note: 'local was too far behind' });
-      default: throw new Ended({ result: 'skipped', note: 'the position of the source could not be had' });
-    }
+    const verdict = notCaughtUp(await this.#world.caughtUp());
+    if (verdict) throw new Ended(verdict);
   }
+}
+
+export type CaughtUp = 'visible' | 'late' | 'unknown';
+
+/** Undefined when local shows what it is to show. */
+export function notCaughtUp(found: CaughtUp): Verdict | undefined {
+  switch (found) {
+    case 'visible': return undefined;
+    case 'late': return { result: 'unsettled', note: 'local was too far behind' };
+    case 'unknown': return { result: 'skipped', note: 'the position of the source could not be had' };
+    default: return found satisfies never;
+  }
+}
+
+/** Two that are too large are not compared any further. */
+function isSameAnswer(one: AnswerDigest, other: AnswerDigest): boolean {
+  return (one.end === 'too_large' && other.end === 'too_large') || likeness(one, other) !== 'different';
+}
+
+function textOf({ sqlstate, message }: { readonly sqlstate: string; readonly message: string }): string {
+  return `${sqlstate}: ${message}`;
 }
 
 function alike(found: 'same' | 'same_in_other_order', read: ComparedRead): Verdict {
@@ -150,7 +176,7 @@ function alike(found: 'same' | 'same_in_other_order', read: ComparedRead): Verdi
 }
 
 function differing(source: AnswerDigest, local: AnswerDigest, read: ComparedRead): Verdict {
-  if (local.error) return { result: 'failed', note: `${local.error.sqlstate}: ${local.error.message}` };
+  if (local.error) return { result: 'failed', note: textOf(local.error) };
   const isOrder = read.orderDependent && source.columns === local.columns;
   return { result: isOrder ? 'order_differs' : 'different', example: exampleOf(source, local) };
 }

@@ -123,7 +123,7 @@ export class ShadowConnection {
         return;
       }
       // One snapshot, and nothing is written whatever the statement calls.
-      const begin = query(`BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = ${timeoutMs}; SET LOCAL lock_timeout = ${timeoutMs}; SET LOCAL idle_in_transaction_session_timeout = ${timeoutMs}`);
+      const begin = query(`BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = ${timeoutMs}; SET LOCAL lock_timeout = ${Math.ceil(timeoutMs / 2)}; SET LOCAL idle_in_transaction_session_timeout = ${timeoutMs}`);
       const settings = isOther ? [query(stateSql(state.rows))] : [];
       this.#socket.write(Buffer.concat([...settings, begin, messages, query('ROLLBACK')]));
     });

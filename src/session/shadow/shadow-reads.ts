@@ -1,7 +1,7 @@
 /**
  * Shadow reads (`read_from 'compare'`): the source answers, and a part of the reads is asked of local too, behind the client's back.
  *
- * A read's way: sampled → its answer is seen as it passes → the session's settings are known → queued → compared → counted. Whatever is missing on the
+ * A read's way: sampled → its answer is seen as it passes → the session's settings are known → local has caught up → queued → compared → counted. Whatever is missing on the
  * way ends it with a count of its own; nothing of it is ever waited for by a client. All of it is bounded: the queue, the comparisons at once, the
  * bytes of an answer, the statements that are remembered.
  */
@@ -12,8 +12,8 @@ import { VisibilityWait } from '../../execute/visibility-wait.ts';
 import type { ComparedRead } from '../../route/route.ts';
 import type { Services } from '../services.ts';
 import { AnswerDigest } from './answer-digest.ts';
-import { compareRead } from './compare-read.ts';
-import type { ComparisonWorld, ReadToCompare } from './compare-read.ts';
+import { compareRead, notCaughtUp } from './compare-read.ts';
+import type { CaughtUp, ComparisonWorld, ReadToCompare } from './compare-read.ts';
 import type { SessionState } from './shadow-connection.ts';
 import { SessionStates } from './session-states.ts';
 import { ShadowLedger } from './shadow-ledger.ts';
@@ -51,6 +51,8 @@ export class ShadowReads implements ShadowPort {
   readonly #queue: Queued[] = [];
   readonly #closing = new AbortController();
   #running = 0;
+  /** Those that wait for local, are queued or compared. */
+  #pending = 0;
 
   constructor(services: Omit<Services, 'shadow'>) {
     this.#services = services;
@@ -115,7 +117,7 @@ export class ShadowReads implements ShadowPort {
   }
 
   get #isFull(): boolean {
-    return this.#queue.length >= this.#services.limits.shadowQueue;
+    return this.#pending >= this.#services.limits.shadowQueue;
   }
 
   /** Not from inside the leg's scan: the answer's last bytes leave first, and the session knows that it is over. */
@@ -136,9 +138,21 @@ export class ShadowReads implements ShadowPort {
     if (!state) this.#record(watched, { result: 'skipped', note: 'the settings of its session had just changed' });
     else if (this.#isFull) this.#record(watched, { result: 'dropped' });
     else {
-      this.#queue.push({ ...watched, state, sourceMs });
-      if (this.#running < this.#services.limits.shadowConcurrency) void this.#work();
+      this.#pending += 1;
+      void this.#caughtUp().then((found) => this.#caughtUpWith({ ...watched, state, sourceMs }, notCaughtUp(found)));
     }
+  }
+
+  /** Waiting for local takes no place among the comparisons: many wait for one and the same position. */
+  #caughtUpWith(queued: Queued, instead: Verdict | undefined): void {
+    if (this.#closing.signal.aborted) return;
+    if (instead) {
+      this.#pending -= 1;
+      this.#record(queued, instead);
+      return;
+    }
+    this.#queue.push(queued);
+    if (this.#running < this.#services.limits.shadowConcurrency) void this.#work();
   }
 
   async #work(): Promise<void> {
@@ -148,6 +162,7 @@ export class ShadowReads implements ShadowPort {
         if (!this.#closing.signal.aborted) this.#services.runtime.log.error('a shadow read failed', { error: String(error) });
         return { result: 'skipped', note: String(error) };
       });
+      this.#pending -= 1;
       if (!this.#closing.signal.aborted) this.#record(next, verdict);
     }
     this.#running -= 1;
@@ -186,7 +201,7 @@ export class ShadowReads implements ShadowPort {
     return renameRelations(statement.text, places, (relation) => routes.localName(relation, snapshot, { searchPath, temporaryTables }))?.bytes;
   }
 
-  #caughtUp(): Promise<'visible' | 'late' | 'unknown'> {
+  #caughtUp(): Promise<CaughtUp> {
     const { sourcePosition, control: { visibility }, limits } = this.#services;
     return new Promise((resolve) => sourcePosition.fetch((lsn) => {
       if (lsn === undefined) {
