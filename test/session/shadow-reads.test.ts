@@ -123,6 +123,37 @@ describe('equal', () => {
     await other.end();
   });
 
+  it('a role that was set, which may do less on local', async () => {
+    await onBoth('DROP ROLE IF EXISTS reader; CREATE ROLE reader; GRANT SELECT ON orders TO reader');
+    await on(local, 'REVOKE SELECT ON orders FROM reader');
+    await client.query('SET ROLE reader');
+    await client.query('SELECT name FROM orders WHERE id = 1');
+    expect(await only()).toMatchObject({ results: { failed: 1 }, note: '42501: permission denied for table orders' });
+    await client.query('RESET ROLE');
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    await client.query('SELECT name FROM orders WHERE id = 1');
+    expect(await done(2)).toEqual({ failed: 1, equal: 1 });
+    await onBoth('DROP OWNED BY reader; DROP ROLE reader');
+  });
+
+  it('settings that change with every statement are asked for once a second', async () => {
+    for (let n = 0; n < 5; n++) {
+      await client.query(`SET TimeZone = 'Etc/GMT+${n}'`);
+      await client.query('SELECT at FROM orders WHERE id = 1');
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    expect(await done(5)).toEqual({ equal: 1, skipped: 4 });
+    expect((await only()).note).toBe('the settings of its session had just changed');
+  });
+
+  it('large answers, whose bytes come in many pieces', async () => {
+    await onBoth('INSERT INTO items SELECT n, n, n FROM generate_series(1000, 21000) n');
+    await client.query('SELECT * FROM items');
+    await client.query('SELECT id, repeat(md5(id::text), 1 + id % 20) FROM items WHERE id < $1 ORDER BY id', [2_500]);
+    await client.query("SELECT repeat('x', 900000)  FROM orders WHERE id = 1");
+    expect(await done(3)).toEqual({ equal: 3 });
+  });
+
   it('sessions that end at once, once one like them is known', async () => {
     await client.query('SELECT name FROM orders WHERE id = 1');
     await done(1);
@@ -207,6 +238,17 @@ describe('moving rows', () => {
     fixture.control.autoVisible = true;
     fixture.control.makeVisible();
     expect(await done(1)).toEqual({ equal: 1 });
+  });
+
+  it('is skipped when the source does not say where it is', async () => {
+    await client.end();
+    await fixture[Symbol.asyncDispose]();
+    let calls = 0;
+    await open({ sourcePosition: { fetch: (callback) => void (calls++ === 0 ? setImmediate(() => callback(undefined)) : undefined) } });
+    await client.query('SELECT name FROM orders WHERE id = 1');
+    await client.query('SELECT name FROM orders WHERE id = 1');
+    expect(await done(2)).toEqual({ skipped: 2 });
+    expect((await only()).note).toBe('the position of the source could not be had');
   });
 
   it('is unsettled when local does not catch up', async () => {
@@ -370,6 +412,8 @@ describe('names and changes of routing', () => {
 
 describe('the wire', () => {
   const messages = [
+    // The gateway's own question for settings makes the server forget an unnamed statement.
+    q("SET TimeZone = 'Asia/Tokyo'"), Buffer.concat([p('', 'SELECT at FROM orders WHERE id = $1'), s]), Buffer.concat([b('', '', ['1']), e(''), s]), Buffer.concat([b('', '', ['2']), d('P', ''), e(''), s]), Buffer.concat([d('S', ''), s]),
     q('SELECT * FROM orders ORDER BY id'), q('SELECT 1; SELECT id FROM items WHERE id = 1'), Buffer.concat([p('', 'SELECT name, price FROM orders WHERE id = $1'), d('S', ''), b('', '', ['7']), d('P', ''), e(''), s]),
     Buffer.concat([p('two', 'SELECT id FROM items ORDER BY id'), b('', 'two'), e('', 3), e('', 3), e(''), s]), Buffer.concat([b('', 'two'), e(''), b('', 'two'), e(''), s]), Buffer.concat([b('', 'two'), h, e(''), s]),
     Buffer.concat([q('SELECT id FROM orders WHERE id = 1'), q('SELECT id FROM orders WHERE id = 2'), q("SELECT repeat('x', 300000), id FROM orders WHERE id < 4"), q('SELECT nothing FROM orders')]), q(''), q('SELECT id FROM orders WHERE false'),
@@ -386,8 +430,8 @@ describe('the wire', () => {
       raw.end();
     }
     expect(answers[1]).toEqual(answers[0]);
-    // Compared: three of the first six, the first of the four that come together, and the last.
-    expect(await done(11)).toEqual({ equal: 5, skipped: 6 });
+    // Compared: three of the first six, two with settings of their own, the first of the four that come together, and the last.
+    expect(await done(13)).toEqual({ equal: 7, skipped: 6 });
   });
 
   it('parameters and results in binary', async () => {

@@ -8,7 +8,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { RoutingSnapshot, Side } from '../../../catalog/routing-snapshot.ts';
 import { renameRelations } from '../../../grammar/sql/rename-relations.ts';
-import { VisibilityWait } from '../../execute/visibility-wait.ts';
 import type { ComparedRead } from '../../route/route.ts';
 import type { Services } from '../services.ts';
 import { AnswerDigest } from './answer-digest.ts';
@@ -201,19 +200,28 @@ export class ShadowReads implements ShadowPort {
     return renameRelations(statement.text, places, (relation) => routes.localName(relation, snapshot, { searchPath, temporaryTables }))?.bytes;
   }
 
+  /** Bounded also where the source does not say where it is. */
   #caughtUp(): Promise<CaughtUp> {
     const { sourcePosition, control: { visibility }, limits } = this.#services;
-    return new Promise((resolve) => sourcePosition.fetch((lsn) => {
-      if (lsn === undefined) {
-        resolve('unknown');
-        return;
-      }
-      const wait = new VisibilityWait((callback) => visibility.whenPositionVisible(lsn, callback), limits.visibilityWaitMs, (end) => {
-        // From inside the constructor, when local shows it already.
-        queueMicrotask(() => wait.drop());
-        resolve(end === 'visible' ? 'visible' : 'late');
-      }, () => undefined);
-    }));
+    return new Promise((resolve) => {
+      let cancel: (() => void) | undefined;
+      let found: CaughtUp | undefined;
+      const end = (as: CaughtUp): void => {
+        if (found) return;
+        found = as;
+        clearTimeout(timer);
+        cancel?.();
+        resolve(as);
+      };
+      let late: CaughtUp = 'unknown';
+      const timer = setTimeout(() => end(late), limits.visibilityWaitMs);
+      sourcePosition.fetch((lsn) => {
+        if (found) return;
+        late = 'late';
+        if (lsn === undefined) end('unknown');
+        else cancel = visibility.whenPositionVisible(lsn, () => end('visible'));
+      });
+    });
   }
 
   #record({ statement, read }: Pick<Watched, 'statement' | 'read'>, verdict: Verdict): void {
