@@ -36,6 +36,12 @@ describe('decideCutover', () => {
     expect(blocking.every((each) => each.remedy !== '')).toBe(true);
   });
 
+  it('reads that differed or failed on local are a warning', () => {
+    const { go, warnings } = decideCutover(facts({ shadowReads: { different: 3, failed: 1 } }), words);
+    expect([go, warnings]).toEqual([true, ['public.t: 3 compared reads differed on local, 1 failed there; SHOW MIGRATION SHADOW READS FOR TABLE public.t has the statements.']]);
+    expect(decideCutover(facts({ shadowReads: { different: 0, failed: 0 } }), words).warnings).toEqual([]);
+  });
+
   it('FORCE skips validation and nothing else', () => {
     expect(decideCutover(facts({ state: 'DUAL_WRITE', validation: undefined }), { ...words, force: true }).go).toBe(true);
     for (const [, given] of blocks.slice(0, 8)) expect(decideCutover(given, { ...words, force: true }).go).toBe(false);

@@ -228,6 +228,21 @@ describe('moving rows', () => {
     expect((await only()).results).toMatchObject({ unsettled: 1, different: 0 });
   });
 
+  it('so is one that moves on local only: it may be on its way back', async () => {
+    const admin = new pg.Client(local.address);
+    await admin.connect();
+    await admin.query('UPDATE items SET n = 1000 WHERE id = 1');
+    let stopped = false;
+    const writer = (async () => {
+      while (!stopped) await admin.query('UPDATE items SET n = n + 1 WHERE id = 1');
+    })();
+    await client.query('SELECT n FROM items WHERE id = 1');
+    await done(1).finally(() => (stopped = true));
+    await writer;
+    await admin.end();
+    expect((await only()).results).toMatchObject({ unsettled: 1, different: 0 });
+  });
+
   it('waits until local shows what the source had when the client was answered', async () => {
     fixture.control.autoVisible = false;
     await on(source, "UPDATE orders SET name = 'late' WHERE id = 1");

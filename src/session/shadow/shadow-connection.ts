@@ -90,13 +90,15 @@ export class ShadowConnection {
     this.#socket.on('close', () => this.#lost('the connection was lost'));
   }
 
-  static open(target: LegTarget, timeoutMs: number, now: () => number): Promise<ShadowConnection> {
+  static open(target: LegTarget, timeoutMs: number, now: () => number, signal: AbortSignal): Promise<ShadowConnection> {
     return new Promise((resolve, reject) => {
       const parameters = new Map([['database', target.database], ['application_name', 'causeway shadow reads']]);
-      connectServer(target, parameters, timeoutMs, (outcome: LoginOutcome) => {
+      const giveUp = connectServer(target, parameters, timeoutMs, (outcome: LoginOutcome) => {
+        signal.removeEventListener('abort', giveUp);
         if (outcome.ok) resolve(new ShadowConnection(target, outcome, now));
         else reject(new ShadowConnectionError(outcome.reason, outcome.error ? outcome.sqlstate : undefined));
       });
+      signal.addEventListener('abort', giveUp);
     });
   }
 

@@ -25,7 +25,7 @@ export class ShadowPool {
   readonly #unreachable = new Map<string, { readonly untilMs: number; readonly error: ShadowConnectionError }>();
   #idle: Idle[] = [];
   #timer: NodeJS.Timeout | undefined;
-  #closed = false;
+  readonly #closing = new AbortController();
 
   constructor(services: Pick<Services, 'legs' | 'limits' | 'runtime'>) {
     this.#services = services;
@@ -47,7 +47,7 @@ export class ShadowPool {
   }
 
   close(): void {
-    this.#closed = true;
+    this.#closing.abort();
     clearInterval(this.#timer);
     this.#idle = [];
     for (const connection of [...this.#open]) connection.close();
@@ -67,9 +67,9 @@ export class ShadowPool {
     if (last && now() < last.untilMs) throw last.error;
     this.#unreachable.delete(key);
     try {
-      const connection = await ShadowConnection.open(legs.target(side, login), limits.legConnectTimeoutMs, now);
+      const connection = await ShadowConnection.open(legs.target(side, login), limits.legConnectTimeoutMs, now, this.#closing.signal);
       this.#open.add(connection);
-      if (!this.#closed) return connection;
+      if (!this.#closing.signal.aborted) return connection;
       connection.close();
       throw new ShadowConnectionError('the gateway is closing');
     } catch (error) {
@@ -80,7 +80,7 @@ export class ShadowPool {
   }
 
   #give(key: string, connection: ShadowConnection): void {
-    if (connection.closed || this.#closed) {
+    if (connection.closed || this.#closing.signal.aborted) {
       connection.close();
       this.#open.delete(connection);
       return;
