@@ -31,10 +31,6 @@ export class ShadowPool {
     this.#services = services;
   }
 
-  get size(): number {
-    return this.#open.size;
-  }
-
   /** The caller has it alone until `use` has settled. Rejects with a ShadowConnectionError when there is none to be had, or it was lost. */
   async use<T>(side: Side, login: Login, use: (connection: ShadowConnection) => Promise<T>): Promise<T> {
     const key = JSON.stringify([side, login.user, login.database]);

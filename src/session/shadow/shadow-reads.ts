@@ -5,7 +5,6 @@
  * way ends it with a count of its own; nothing of it is ever waited for by a client. All of it is bounded: the queue, the comparisons at once, the
  * bytes of an answer, the statements that are remembered.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { RoutingSnapshot, Side } from '../../../catalog/routing-snapshot.ts';
 import { renameRelations } from '../../../grammar/sql/rename-relations.ts';
 import type { ComparedRead } from '../../route/route.ts';
@@ -60,11 +59,6 @@ export class ShadowReads implements ShadowPort {
     this.#states = new SessionStates(() => this.#now());
   }
 
-  /** Of its own, open now. */
-  get connections(): number {
-    return this.#pool.size;
-  }
-
   read(): readonly ShadowReadCounts[] {
     return this.#ledger.read();
   }
@@ -109,7 +103,7 @@ export class ShadowReads implements ShadowPort {
     };
   }
 
-  /** Behind another unit its time would be that of both, and in front of one the session's settings could not be asked for. */
+  /** Behind another unit its time would be that of both. */
   #obstacle({ home: { segments } }: ShadowedSession, segment: TappedSegment, bytes: number): string | undefined {
     if (bytes > MAX_STATEMENT_BYTES) return 'its text and parameters are too long';
     return segments.every((other) => other === segment || other.internal) ? undefined : 'it was sent before the last one was answered';
@@ -169,13 +163,13 @@ export class ShadowReads implements ShadowPort {
 
   async #compare(queued: Queued): Promise<Verdict> {
     const { read, statement, state, answer, sourceMs, session: { identity } } = queued;
-    const { limits } = this.#services;
+    const { limits, runtime } = this.#services;
     const localText = await this.#localText(queued);
     if (localText === 'unread') return { result: 'skipped', note: 'the names of its tables could not be replaced' };
     const job: ReadToCompare = { read, statement, localText, login: { user: identity.user, database: identity.database }, state, answer, sourceMs };
     const world: ComparisonWorld = {
       pool: this.#pool, maxBytes: limits.maxShadowBytes, timeoutMs: limits.shadowTimeoutMs,
-      sleep: (ms) => sleep(ms, undefined, { signal: this.#closing.signal }),
+      sleep: (ms) => runtime.clock.sleep(ms, this.#closing.signal),
       caughtUp: () => this.#caughtUp(),
       isStillCompared: () => this.#isStillCompared(queued),
     };
@@ -214,7 +208,7 @@ export class ShadowReads implements ShadowPort {
         resolve(as);
       };
       let late: CaughtUp = 'unknown';
-      const timer = setTimeout(() => end(late), limits.visibilityWaitMs);
+      const timer = setTimeout(() => end(late), limits.visibilityWaitMs).unref();
       sourcePosition.fetch((lsn) => {
         if (found) return;
         late = 'late';
