@@ -136,6 +136,22 @@ describe('equal', () => {
     await onBoth('DROP OWNED BY reader; DROP ROLE reader');
   });
 
+  it("settings of the application's own, which policies look at", async () => {
+    await onBoth(`ALTER TABLE orders ENABLE ROW LEVEL SECURITY; DROP ROLE IF EXISTS tenant; CREATE ROLE tenant; GRANT SELECT ON orders TO tenant;
+      CREATE POLICY own ON orders USING (id % 5 = coalesce(current_setting('app.tenant', true), '4')::int)`);
+    await client.query("SET ROLE tenant; SELECT set_config('app.tenant', '3', false)");
+    expect((await client.query('SELECT id FROM orders')).rows).toHaveLength(10);
+    expect(await done(1)).toEqual({ equal: 1 });
+    const other = new pg.Client({ ...source.address, port: fixture.gateway.port });
+    await other.connect();
+    await other.query('SET ROLE tenant');
+    expect((await other.query('SELECT id FROM orders')).rows).toHaveLength(10);
+    expect(await done(2)).toEqual({ equal: 2 });
+    await other.end();
+    await client.query('RESET ROLE');
+    await onBoth('DROP TABLE orders CASCADE; DROP OWNED BY tenant; DROP ROLE tenant');
+  });
+
   it('settings that change with every statement are asked for once a second', async () => {
     for (let n = 0; n < 5; n++) {
       await client.query(`SET TimeZone = 'Etc/GMT+${n}'`);

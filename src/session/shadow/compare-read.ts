@@ -134,7 +134,7 @@ class Comparison {
     if (!this.#world.isStillCompared()) throw new Ended({ result: 'skipped', note: 'the routing of its tables changed meanwhile' });
     const digest = new AnswerDigest(maxBytes, keepsRows);
     try {
-      const { ms } = await pool.use(side, login, (connection) => connection.run(state, messages, digest, timeoutMs));
+      const { ms } = await pool.use(side, login, state.custom, (connection) => connection.run(state, messages, digest, timeoutMs));
       return { digest, ms };
     } catch (error) {
       if (!(error instanceof ShadowConnectionError)) throw error;

@@ -79,5 +79,7 @@ function beginningOf({ identity: { user, database, startup } }: ShadowedSession)
 function stateOf({ rows, error }: InternalReply): SessionState | undefined {
   if (error) return undefined;
   const settings = rows.filter(([name]) => name !== null && name !== "'application_name'");
-  return { key: JSON.stringify(settings), rows: settings };
+  // Once set on a connection they are there for good, if only empty.
+  const custom = settings.flatMap(([name]) => (name?.includes('.') ? [name] : [])).sort().join();
+  return { key: JSON.stringify(settings), rows: settings, custom };
 }

@@ -31,6 +31,8 @@ export class ShadowConnectionError extends Error {
 export interface SessionState {
   readonly key: string;
   readonly rows: readonly (readonly (string | null)[])[];
+  /** Names of settings of the application's own: a connection serves sessions with the same ones only. */
+  readonly custom: string;
 }
 
 export interface Timed {

@@ -31,9 +31,9 @@ export class ShadowPool {
     this.#services = services;
   }
 
-  /** The caller has it alone until `use` has settled. Rejects with a ShadowConnectionError when there is none to be had, or it was lost. */
-  async use<T>(side: Side, login: Login, use: (connection: ShadowConnection) => Promise<T>): Promise<T> {
-    const key = JSON.stringify([side, login.user, login.database]);
+  /** `custom`: as in `SessionState`. The caller has it alone until `use` has settled. Rejects with a ShadowConnectionError when there is none to be had, or it was lost. */
+  async use<T>(side: Side, login: Login, custom: string, use: (connection: ShadowConnection) => Promise<T>): Promise<T> {
+    const key = JSON.stringify([side, login.user, login.database, custom]);
     const connection = this.#takeIdle(key) ?? (await this.#connect(key, side, login));
     try {
       return await use(connection);
