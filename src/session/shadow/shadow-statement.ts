@@ -56,13 +56,3 @@ function bindUnnamed(bind: Buffer, asText: boolean): Buffer {
   const parameters = bind.subarray(from, at);
   return message('B', cstring(''), cstring(''), parameters, asText ? int16(0) : bind.subarray(at));
 }
-
-/** True for results that are all in text, so that asking for text changes nothing. */
-export function isAllText({ bound }: ShadowStatement): boolean {
-  if (!bound) return true;
-  const { bind } = bound;
-  const whole = bindUnnamed(bind, false);
-  const inText = bindUnnamed(bind, true);
-  const formats = whole.subarray(inText.length);
-  return formats.every((byte) => byte === 0);
-}
