@@ -66,7 +66,7 @@ async function measure(options: ProxyOptions, signal: AbortSignal): Promise<Repo
     try {
       await work();
     } catch (error) {
-      problems.push(signal.aborted ? String(signal.reason) : error instanceof Error ? (error.stack ?? error.message) : String(error));
+      problems.push(signal.aborted ? `${signal.reason instanceof Error ? signal.reason.message : 'stopped'}; the rest was not measured` : error instanceof Error ? (error.stack ?? error.message) : String(error));
     }
   };
   try {

@@ -36,8 +36,8 @@ const times: readonly Column[] = [
 const matrixColumns: readonly Column[] = [
   through, ...rate,
   ['of direct', (series, all) => ratio(figuresOf(series, all).tpsOfDirect)],
-  ['of pipe', (series, all) => ratio(figuresOf(series, all).tpsOfPipe)],
-  ['of pgbouncer', (series, all) => ratio(figuresOf(series, all).tpsOfPgbouncer)],
+  ['of pipe', (series, all) => (series.through === 'direct' ? blank : ratio(figuresOf(series, all).tpsOfPipe))],
+  ['of pgbouncer', (series, all) => (series.through === 'direct' ? blank : ratio(figuresOf(series, all).tpsOfPgbouncer))],
   cpu, ['of pipe', (series, all) => ratio(figuresOf(series, all).cpuOfPipe)], ...times,
   ['added p50', (series, all) => added(figuresOf(series, all).addedP50Us)],
   ['added p99', (series, all) => added(figuresOf(series, all).addedP99Us)],
