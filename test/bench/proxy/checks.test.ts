@@ -5,8 +5,8 @@ import { describe, expect, test } from 'vitest';
 import { readDocument, tableRows } from '../../ops/document-table.ts';
 import { shareProblem } from './mix.ts';
 import { readOptions, usage } from './options.ts';
-import { isAtLeast } from './peers.ts';
 import { readOutput, readTimes } from './pgbench.ts';
+import { isAtLeast, poolers } from './poolers.ts';
 import { processTimeUs } from './process-time.ts';
 import { inTurn, Rounds } from './rounds.ts';
 import type { Contender } from './rounds.ts';
@@ -127,4 +127,14 @@ describe('options', () => {
 
 test('versions are compared by their numbers', () => {
   expect(['1.18.0', '1.9', '1.21', '1.21.0', '1.24.1', '2.0'].map((version) => isAtLeast(version, [1, 21]))).toEqual([false, false, true, true, true, true]);
+});
+
+test('what a pooler cannot do in transaction mode is known beforehand', () => {
+  const cell = { workload: 'select', mode: 'prepared', clients: 64 };
+  expect(poolers.pgbouncer.notPossible('1.18.0', cell)).toContain('1.21 and later');
+  expect(poolers.pgbouncer.notPossible('1.18.0', { ...cell, mode: 'extended' })).toBeUndefined();
+  expect(poolers.pgbouncer.notPossible('1.24.1', cell)).toBeUndefined();
+  expect(poolers.pgbouncer.notPossible('1.24.1', { ...cell, workload: 'tpcb' })).toContain('stands still');
+  expect(poolers.odyssey.notPossible('1.5.2', { ...cell, workload: 'tpcb' })).toContain('stands still');
+  expect(poolers.odyssey.notPossible('1.5.2', { ...cell, workload: 'tpcb', clients: 8 })).toBeUndefined();
 });

@@ -43,10 +43,10 @@ describe('figures', () => {
 describe('the report', () => {
   test('a missed goal, an absent peer and a cell that is not possible are no failures', () => {
     const all = [series('pipe', [sample(0, 100)]), series('gateway', [sample(0, 10)]), series('pgbouncer-transaction', [], { notPossible: 'too old' })];
-    const said = report(all, { notes: { absent: [{ name: 'odyssey', why: 'not installed' }], failed: [], versions: {} } });
+    const said = report(all, { notes: { absent: [{ name: 'odyssey-session', why: 'not installed' }], failed: [], versions: {} } });
     expect(hasFailed(said)).toBe(false);
     expect(printReport(said)).toContain('pgbouncer-transaction: not possible: too old');
-    expect(printReport(said)).toContain('absent: odyssey: not installed');
+    expect(printReport(said)).toContain('absent: odyssey-session: not installed');
     expect(printReport(said)).toContain('met in 0 of 1 cells; farthest from it: 0.100 (select prepared 8)');
   });
 

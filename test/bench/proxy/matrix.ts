@@ -4,7 +4,7 @@ import type pg from 'pg';
 import { Stack } from '../../e2e/support/stack.ts';
 import { startTestPostgres } from '../../support/postgres.ts';
 import type { Sample } from './figures.ts';
-import type { ProxyOptions, Mode, Workload } from './options.ts';
+import type { ProxyOptions, Workload } from './options.ts';
 import { startPeers } from './peers.ts';
 import type { Absent, Peer } from './peers.ts';
 import { runLoad, runPgbench } from './pgbench.ts';
@@ -52,7 +52,7 @@ export async function measureMatrix(options: ProxyOptions, folder: string, round
   function contenderOf(peer: Peer): Contender {
     return {
       name: peer.name,
-      notPossible: ({ mode }) => peer.notPossible(mode as Mode),
+      notPossible: (cell) => peer.notPossible(cell),
       measure: async (cell, round): Promise<Sample> => {
         if (cell.workload === 'tpcb') await tidy(admin);
         const workers = peer.name === 'gateway' ? stack.product.pids('worker') : [];

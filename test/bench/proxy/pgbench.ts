@@ -37,14 +37,18 @@ export interface LoadFigures {
 /** Without what a user's own environment would change: PGOPTIONS, PGSSLMODE, PGSERVICE … */
 const environment = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('PG')));
 
-export async function runPgbench(args: readonly string[], target: Target, signal: AbortSignal): Promise<string> {
+/** What a run may take beyond its seconds: a peer that hangs must not end the whole benchmark. */
+const PATIENCE_SECONDS = 60;
+
+export async function runPgbench(args: readonly string[], target: Target, signal: AbortSignal, limitSeconds = 0): Promise<string> {
   const address = ['-h', '127.0.0.1', '-p', String(target.port), '-U', target.user, target.database];
   try {
-    const { stdout } = await execute(requireTool('pgbench'), [...args, ...address], { signal, env: environment, maxBuffer: 1 << 26 });
+    const { stdout } = await execute(requireTool('pgbench'), [...args, ...address], { signal, env: environment, maxBuffer: 1 << 26, timeout: limitSeconds * 1_000 });
     return stdout;
   } catch (error) {
     signal.throwIfAborted();
-    const { stderr = '' } = error as { stderr?: string };
+    const { stderr = '', killed } = error as { stderr?: string; killed?: boolean };
+    if (killed === true) throw new Error(`pgbench had not ended after ${limitSeconds} s`, { cause: error });
     const said = stderr.split('\n').find((line) => /error|fatal|aborted/i.test(line)) ?? String(error);
     throw new Error(`pgbench: ${said.trim()}`, { cause: error });
   }
@@ -58,7 +62,7 @@ export async function runLoad(options: LoadOptions, signal: AbortSignal): Promis
     const output = await runPgbench([
       ...options.what, '-n', '-M', options.mode, '-c', String(options.clients), '-j', String(Math.min(options.threads, options.clients)), '-T', String(options.seconds),
       '-l', `--log-prefix=${prefix}`, `--sampling-rate=${options.sampling}`,
-    ], options.target, signal);
+    ], options.target, signal, options.seconds + PATIENCE_SECONDS);
     return { ...readOutput(output), ...readTimes(logs().map((file) => fs.readFileSync(file, 'utf8'))) };
   } finally {
     for (const file of logs()) fs.rmSync(file, { force: true });

@@ -38,7 +38,7 @@ const matrixColumns: readonly Column[] = [
   ['of direct', (series, all) => ratio(figuresOf(series, all).tpsOfDirect)],
   ['of pipe', (series, all) => (series.through === 'direct' ? blank : ratio(figuresOf(series, all).tpsOfPipe))],
   ['of pgbouncer', (series, all) => (series.through === 'direct' ? blank : ratio(figuresOf(series, all).tpsOfPgbouncer))],
-  cpu, ['of pipe', (series, all) => ratio(figuresOf(series, all).cpuOfPipe)], ...times,
+  cpu, ['cpu of pipe', (series, all) => ratio(figuresOf(series, all).cpuOfPipe)], ...times,
   ['added p50', (series, all) => added(figuresOf(series, all).addedP50Us)],
   ['added p99', (series, all) => added(figuresOf(series, all).addedP99Us)],
 ];
@@ -46,7 +46,7 @@ const mixColumns: readonly Column[] = [
   through, ...rate,
   ['cost of unrouted', (series, all) => ratio(figuresOf(series, all).costOfUnrouted)],
   cpu, workers,
-  ['of unrouted', (series, all) => ratio(figuresOf(series, all).workersOfUnrouted)],
+  ['workers of unrouted', (series, all) => ratio(figuresOf(series, all).workersOfUnrouted)],
   ...times,
 ];
 
