@@ -12,6 +12,9 @@ import { meter } from './process-time.ts';
 import { Rounds } from './rounds.ts';
 import type { Cell, Contender } from './rounds.ts';
 
+/** Through each peer before the first run that counts: a Node.js process compiles what it meets often. */
+export const WARM_UP_SECONDS = 3;
+
 /** Of the built-in scripts; tpcb-like sends BEGIN, three UPDATEs, a SELECT, an INSERT and END. */
 const statements: Readonly<Record<string, number>> = { select: 1, tpcb: 7 };
 
@@ -40,8 +43,7 @@ export async function measureMatrix(options: ProxyOptions, folder: string, round
   await admin.query('CHECKPOINT');
   await using started = await startPeers(stack, options);
   note({ absent: started.absent, failed: started.failed, versions: { ...started.versions, postgres: await versionOf(admin) } });
-  // Code is compiled and pages are read before the first run that counts.
-  for (const peer of started.peers) await runLoad({ ...load(peer.target, { workload: 'select', mode: 'simple', clients: 8 }), seconds: Math.min(2, options.seconds) }, signal);
+  for (const peer of started.peers) await runLoad({ ...load(peer.target, { workload: 'select', mode: 'simple', clients: 8 }), seconds: WARM_UP_SECONDS }, signal);
   await rounds.run(matrixCells(options), started.peers.map((peer) => contenderOf(peer)), options.rounds, signal);
 
   function load(target: Peer['target'], { workload, mode, clients }: Cell): Parameters<typeof runLoad>[0] {

@@ -13,6 +13,7 @@ import type pg from 'pg';
 import { Stack } from '../../e2e/support/stack.ts';
 import { startTestPostgres } from '../../support/postgres.ts';
 import type { Sample } from './figures.ts';
+import { WARM_UP_SECONDS } from './matrix.ts';
 import type { ProxyOptions, Workload } from './options.ts';
 import { runLoad } from './pgbench.ts';
 import { meter } from './process-time.ts';
@@ -71,7 +72,9 @@ export async function measureMix(options: ProxyOptions, folder: string, rounds: 
     { name: 'routed', stack: routed, tables: half, onLocal: moved, hasWayBack: false },
     { name: 'routed-back', stack: kept, tables: half, onLocal: moved, hasWayBack: true },
   ];
-  for (const variant of variants) await runLoad({ ...load(variant, { workload: 'mix-read', mode: 'prepared', clients: 8 }), seconds: Math.min(2, options.seconds) }, signal);
+  for (const variant of variants) {
+    for (const mode of options.modes) await runLoad({ ...load(variant, { workload: 'mix-read', mode, clients: 8 }), seconds: WARM_UP_SECONDS }, signal);
+  }
   await rounds.run(mixCells(options), variants.map(contenderOf), options.rounds, signal);
 
   function load(variant: Variant, { workload, mode, clients }: Cell): Parameters<typeof runLoad>[0] {
