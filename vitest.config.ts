@@ -9,7 +9,7 @@ export default defineConfig({
     testTimeout: 60_000,
     hookTimeout: 120_000,
     projects: [
-      { extends: true, test: { name: 'parts', include: ['test/**/*.test.ts'], exclude: [...products, 'test/bench/**', 'test/soak/**'], maxWorkers: 2, sequence: { groupOrder: 0 } } },
+      { extends: true, test: { name: 'parts', include: ['test/**/*.test.ts'], exclude: [...products, 'test/soak/**'], maxWorkers: 2, sequence: { groupOrder: 0 } } },
       { extends: true, test: { name: 'products', include: products, maxWorkers: 1, sequence: { groupOrder: 1 } } },
     ],
   },

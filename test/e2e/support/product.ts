@@ -43,6 +43,11 @@ export class Product {
     await ready;
   }
 
+  /** Of the supervisor; the other processes are its children. */
+  get pid(): number | undefined {
+    return this.#child?.pid;
+  }
+
   get isRunning(): boolean {
     return this.#child !== undefined && this.#child.exitCode === null && this.#child.signalCode === null;
   }
