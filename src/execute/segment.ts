@@ -118,6 +118,12 @@ export class Segment {
     return this.xidParse && this.parsesSeen > this.xidParse.ordinal ? this.xidParse.name : undefined;
   }
 
+  /** An answer of one that is plain so far: something may yet be injected behind it. */
+  passed(type: number): void {
+    if (type === PARSE_COMPLETE) this.parsesSeen += 1;
+    else if (type === BIND_COMPLETE) this.#bindsSeen += 1;
+  }
+
   /** ParseComplete: true when it is the client's. */
   parseCompleted(): boolean {
     const ordinal = this.parsesSeen++;
@@ -151,6 +157,8 @@ export class Segment {
   }
 }
 
+const PARSE_COMPLETE = 0x31;
+const BIND_COMPLETE = 0x32;
 const noTouches: readonly string[] = [];
 const rank: Record<AfterWrite, number> = { none: 0, track: 1, xid: 2, position: 3 };
 

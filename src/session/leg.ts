@@ -274,7 +274,10 @@ export class Leg implements FrameHandler, InputReader {
     const segment = this.#segments[0];
     if (this.#numbers && (type === T.rowDescription || type === T.parameters) && !segment?.internal && !this.#inNumbersOfSource(type, buffer, start, length)) return STOP;
     if (type === T.ready) return segment ? this.#ready(segment, buffer, start) : CUT;
-    if (segment?.plain && type !== T.error && type !== T.parameter && type !== T.copyIn) return PASS;
+    if (segment?.plain && type !== T.error && type !== T.parameter && type !== T.copyIn) {
+      segment.passed(type);
+      return PASS;
+    }
     switch (type) {
       case T.error:
         return this.#errorSeen(segment, buffer, start, length);
@@ -288,7 +291,7 @@ export class Leg implements FrameHandler, InputReader {
         return PASS;
       case T.notice:
         if (!segment?.internal) return PASS;
-        this.#answer.notice(copy(buffer, start, length));
+        this.#answer.notice(Buffer.copyBytesFrom(buffer, start, length));
         return CUT;
       case T.copyIn:
         if (segment?.internal) segment.copyIn?.();
@@ -332,7 +335,7 @@ export class Leg implements FrameHandler, InputReader {
     }
     this.#letHeldGo();
     if (type !== T.complete || !segment.holds) return PASS;
-    this.#held = copy(buffer, start, length);
+    this.#held = Buffer.copyBytesFrom(buffer, start, length);
     return CUT;
   }
 
@@ -362,7 +365,7 @@ export class Leg implements FrameHandler, InputReader {
     if (!segment) return PASS;
     segment.failed = true;
     if (segment.internal) {
-      this.#answer.failed(copy(buffer, start, length));
+      this.#answer.failed(Buffer.copyBytesFrom(buffer, start, length));
       return CUT;
     }
     if (segment.commitFailed) this.#held = none;
@@ -393,8 +396,4 @@ export class Leg implements FrameHandler, InputReader {
     this.#held = none;
     return this.#owner.segmentEnded(this, segment, ending);
   }
-}
-
-function copy(buffer: Buffer, start: number, length: number): Buffer {
-  return Buffer.from(buffer.subarray(start, start + length));
 }

@@ -121,6 +121,17 @@ it('the end of a dual write waits for local, at the Sync', async () => {
   expect(typesOf(await asked)).toBe('12nC12TDCZ');
 });
 
+it('answers that have come before the other side is needed are the client\'s, and no others are', async () => {
+  client.messages.length = 0;
+  client.socket.write(Buffer.concat([...run('SELECT v FROM there WHERE k = 1'), h]));
+  await client.until(() => client.types() === '12TDC');
+  expect(typesOf(await client.ask([...run('SELECT v FROM here'), ...run('SELECT v FROM there WHERE k = 2'), s]))).toBe('12TDC12TDCZ');
+  client.messages.length = 0;
+  client.socket.write(Buffer.concat([p('', "UPDATE followed SET v = 'b'"), h]));
+  await client.until(() => client.types() === '1');
+  expect(typesOf(await client.ask([b('', ''), e(''), s]))).toBe('2CZ');
+});
+
 it('a Query without a Sync before it, a client that leaves, and nothing of ours stays', async () => {
   const answer = await client.ask([...run("INSERT INTO there VALUES (3, 'x')"), ...run("INSERT INTO here VALUES (3, 'x')"), q('SELECT count(*) FROM here')]);
   expect(typesOf(answer)).toBe('12nC12nCTDCZ');
