@@ -4,7 +4,7 @@
  * Where they differ the table may simply have moved in between, or the formats say it differently (binary values of types made in the database hold
  * their numbers). So both sides are asked again, in text: source, local after it has caught up with that, source once more. A round in which the
  * source gave the same twice and local something else speaks for a difference. It could still be a value that went there and back, such as the count of
- * a queue, so two rounds in a row have to say the very same, and none before them that both sides are alike.
+ * a queue, so four rounds in a row have to say the very same, and none before them that both sides are alike.
  */
 import type { Side } from '../../../catalog/routing-snapshot.ts';
 import type { ComparedRead } from '../../route/route.ts';
@@ -42,8 +42,9 @@ export interface ComparisonWorld {
 }
 
 /** Pauses before the rounds. */
-const rounds = [30, 100, 300, 800, 2_000] as const;
-const PROOFS = 2;
+const rounds = [30, 60, 120, 250, 500, 1_000, 2_000] as const;
+/** A hot count of three values was once taken for a difference with two. */
+const PROOFS = 4;
 const QUERY_CANCELED = '57014';
 /** Locks, deadlocks, no room, a server that is going down. */
 const ofTheMoment = /^(?:55P03|40|53|57P)/;
