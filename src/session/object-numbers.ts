@@ -8,6 +8,7 @@
  */
 import type { QualifiedName, Side } from '../../catalog/routing-snapshot.ts';
 import { relationKey } from '../../catalog/routing-snapshot.ts';
+import { quoteLiteral } from '../../grammar/names.ts';
 import { endOfString } from '../wire/message.ts';
 
 /** Rows of text; rejects when the side cannot be asked. */
@@ -134,7 +135,7 @@ export class ObjectNumbers {
       const names = new Map<number, QualifiedName>();
       for (const [oid, schema, name] of onLocal) names.set(Number(oid), this.#sourceName({ schema: schema ?? '', name: name ?? '' }));
       const wanted = [...names.values()];
-      const onSource = wanted.length === 0 ? [] : await this.#ask('source', columnsOf(`(n.nspname, c.relname) IN (${wanted.map(({ schema, name }) => `(${literal(schema)}, ${literal(name)})`).join(', ')})`));
+      const onSource = wanted.length === 0 ? [] : await this.#ask('source', columnsOf(`(n.nspname, c.relname) IN (${wanted.map(({ schema, name }) => `(${quoteLiteral(schema)}, ${quoteLiteral(name)})`).join(', ')})`));
       for (const oid of oids) this.#relations.set(oid, counterpart(oid, names.get(oid), onLocal, onSource));
     } catch {
       for (const oid of oids) this.#passFor(this.#relations, oid, { oid, columns: new Map() });
@@ -170,7 +171,7 @@ function namesOfTypes(oids: readonly number[]): string {
 }
 
 function typesOfNames(names: readonly (readonly (string | null)[])[]): string {
-  const values = names.map(([, schema, name, isArray], index) => `(${index}, ${literal(schema ?? '')}, ${literal(name ?? '')}, ${isArray === 'true' ? 'true' : 'false'})`);
+  const values = names.map(([, schema, name, isArray], index) => `(${index}, ${quoteLiteral(schema ?? '')}, ${quoteLiteral(name ?? '')}, ${isArray === 'true' ? 'true' : 'false'})`);
   return `SELECT v.i::text, (CASE WHEN v.is_array THEN t.typarray ELSE t.oid END)::text FROM (VALUES ${values.join(', ')}) AS v(i, schema, name, is_array)
     JOIN pg_catalog.pg_namespace n ON n.nspname = v.schema JOIN pg_catalog.pg_type t ON t.typnamespace = n.oid AND t.typname = v.name WHERE NOT v.is_array OR t.typarray <> 0`;
 }
@@ -178,8 +179,4 @@ function typesOfNames(names: readonly (readonly (string | null)[])[]): string {
 function columnsOf(which: string): string {
   return `SELECT c.oid::text, n.nspname::text, c.relname::text, a.attname::text, a.attnum::text FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
     JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND NOT a.attisdropped WHERE ${which}`;
-}
-
-function literal(text: string): string {
-  return `E'${text.replaceAll('\\', '\\\\').replaceAll("'", "''")}'`;
 }

@@ -94,8 +94,8 @@ export function fromRows({ relation, only, conditions }: Pick<Fetch, 'relation' 
 }
 
 /**
- * All rows in one statement, so that they are of one moment. Several fetches come one after the other as rows of text behind the number of
- * their fetch: `set_config` keeps the server from running them in parallel workers, which would mix them.
+ * All rows in one statement, so that they are of one moment. Of several fetches each row begins with the number of its
+ * own, as the server may mix them, and has its values as text, as their columns differ.
  */
 export function copyRows(fetches: readonly Fetch[]): string {
   const [first] = fetches;
