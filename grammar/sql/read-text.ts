@@ -34,7 +34,7 @@ export function readUses(text: string, parser: WasmParser): QueryUses | undefine
   return readTree(text, parser, relationUses, noUses);
 }
 
-const noUses: QueryUses = { places: [], uses: [], names: new Set(), parameters: new Map(), groups: false, systemColumns: false };
+const noUses: QueryUses = { places: [], uses: [], names: new Set(), qualified: new Set(), parameters: new Map(), groups: false, systemColumns: false };
 
 function readTree<T>(text: string, parser: WasmParser, read: (tree: unknown, bytes: Buffer) => T, ofNone: T): T | undefined {
   if (text.trim() === '' || text.includes('\0')) return ofNone;

@@ -36,8 +36,10 @@ export interface RelationUse {
 export interface QueryUses {
   readonly places: readonly NamePlace[];
   readonly uses: readonly RelationUse[];
-  /** Every identifier of the text that may be a column's. */
+  /** Every other identifier of the text that may be a column's. */
   readonly names: ReadonlySet<string>;
+  /** `alias.column` of those that are named so. */
+  readonly qualified: ReadonlySet<string>;
   /** Number of a parameter → how often it stands in the text. */
   readonly parameters: ReadonlyMap<number, number>;
   /** Somewhere rows are grouped: a column may be given by the key of its table. */
@@ -75,10 +77,12 @@ class Reading {
   readonly #targets = new Map<Tree, RelationRef>();
   readonly #leaves = new Map<Tree, Leaf>();
   readonly #names = new Set<string>();
+  readonly #qualified = new Set<string>();
   readonly #parameters = new Map<number, number>();
   /** Aliases whose rows are named whole, or with a star. */
   readonly #whole = new Set<string>();
   #everything = false;
+  #namesSystemColumn = false;
   #groups = false;
   #levels = 0;
   /** Conditions of an outer level that hold for the rows of a sub-select in its FROM, in the sub-select's own names. */
@@ -113,13 +117,13 @@ class Reading {
         filters: leaf?.applicable.filters ?? [], links: leaf?.applicable.links ?? [],
       }];
     });
-    return { places, uses, names: this.#names, parameters: this.#parameters, groups: this.#groups, systemColumns: [...systemColumns].some((name) => this.#names.has(name)) };
+    return { places, uses, names: this.#names, qualified: this.#qualified, parameters: this.#parameters, groups: this.#groups, systemColumns: this.#namesSystemColumn };
   }
 
   #look(tree: Tree, work: unknown[]): void {
     for (const [name, value] of Object.entries(tree)) {
       if (typeof value !== 'object' || value === null) continue;
-      work.push(value);
+      if (name !== 'ColumnRef') work.push(value);
       if (!isTree(value)) continue;
       switch (name) {
         case 'SelectStmt': case 'larg': case 'rarg': this.#select(value); break;
@@ -199,7 +203,12 @@ class Reading {
       const of = names.at(-2);
       if (of === undefined) this.#everything = true;
       else this.#whole.add(of);
-    } else if (last !== undefined && names.length <= 2) this.#whole.add(last);
+    } else if (last !== undefined) {
+      if (names.length === 2) this.#qualified.add(names.join('.'));
+      else this.#names.add(last);
+      this.#namesSystemColumn ||= systemColumns.has(last);
+      if (names.length <= 2) this.#whole.add(last);
+    }
   }
 }
 

@@ -296,6 +296,8 @@ describe('what goes wrong meanwhile', () => {
     await admins.source.query("CREATE TYPE mood AS ENUM ('ok'); CREATE TABLE moods (k int, m mood); INSERT INTO moods VALUES (1, 'ok')");
     await expect(client.query('INSERT INTO here SELECT k + 500, length(m::text) FROM moods')).rejects.toMatchObject({ code: '42704', message: expect.stringContaining('mood') as string });
     expect(await one('SELECT m FROM moods JOIN here USING (k)')).toEqual({ m: 'ok' });
+    // A column of another table that has the name is none of its own.
+    expect((await client.query('INSERT INTO here SELECT moods.k + 600 FROM moods JOIN (SELECT 1 AS m) x ON x.m = moods.k')).rowCount).toBe(1);
     fixture.control.publish({ here: onLocal, there: { ...onLocal, quiescing: true } });
     const parked = client.query(join);
     await new Promise((resolve) => setTimeout(resolve, 100));

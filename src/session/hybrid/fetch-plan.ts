@@ -58,7 +58,7 @@ export function planFetches(query: QueryUses, relationOf: (use: RelationUse) => 
 function neededColumns(query: QueryUses, use: RelationUse, { columns }: MovedRelation): readonly MovedColumn[] {
   if (use.allColumns) return columns;
   const hasKey = query.groups && columns.some(({ keyAt }) => keyAt !== undefined);
-  const needed = columns.filter(({ name, keyAt }) => query.names.has(name) || (hasKey && keyAt !== undefined));
+  const needed = columns.filter(({ name, keyAt }) => query.names.has(name) || query.qualified.has(`${use.alias}.${name}`) || (hasKey && keyAt !== undefined));
   // Rows count even when nothing of them is named.
   return needed.length > 0 ? needed : columns.slice(0, 1);
 }
