@@ -35,6 +35,10 @@ export class Segment {
   copying = false;
   /** Of an internal COPY: the server waits for data. */
   copyIn: (() => void) | undefined;
+  /** What it does to the session's settings counts when it has ended well. */
+  carries = false;
+  /** Gives a pooled connection the session's settings: the client knows them. */
+  isPreparation = false;
   closed = false;
   failed = false;
   /** True when only ReadyForQuery and errors need a look. */
@@ -62,8 +66,8 @@ export class Segment {
   wrote = false;
   /** What a text with a BEGIN of its own, among other statements, said of the block that it leaves open. */
   modes: TransactionModes | undefined;
-  /** Names of statements parsed here, by ordinal of their ParseComplete; undefined when none has a name. */
-  parsedNames: Map<number, string> | undefined;
+  /** Names of statements parsed here, by ordinal of their ParseComplete; undefined when none has a name. `again`: the session has had it before. */
+  parsedNames: Map<number, { readonly name: string; readonly again: boolean }> | undefined;
   parsesSeen = 0;
   /** The Parse of the statement that asks for the transaction id, when it was injected here. */
   xidParse: { readonly ordinal: number; readonly name: string } | undefined;
@@ -93,6 +97,12 @@ export class Segment {
 
   get holds(): boolean {
     return this.after === 'xid' || this.after === 'position';
+  }
+
+  /** The next message sent in this segment is a Parse of the client's statement of this name. */
+  parses(name: string, again: boolean): void {
+    this.plain = false;
+    (this.parsedNames ??= new Map()).set(this.parsesSent, { name, again });
   }
 
   /** The next message sent in this segment is an injected Parse, Bind + Execute, respectively. */
@@ -132,7 +142,8 @@ export class Segment {
 
   /** BindComplete: after an injected one, everything up to the next CommandComplete is cut. */
   bindCompleted(): boolean {
-    const injected = this.injectedBinds?.includes(this.#bindsSeen++) ?? false;
+    const ordinal = this.#bindsSeen++;
+    const injected = this.injectedBinds?.includes(ordinal) ?? false;
     if (injected) this.#cutting = true;
     return !injected;
   }

@@ -3,15 +3,12 @@
  *
  * States: live → ended (the client left, a leg was lost, the gateway shuts down). Ending closes the legs and drops every wait.
  */
-import type * as net from 'node:net';
-import type { RoutingSnapshot, Side } from '../../catalog/routing-snapshot.ts';
+import type { RoutingSnapshot } from '../../catalog/routing-snapshot.ts';
 import { MigrationError } from '../../config/migration-error.ts';
-import { OpenTransaction } from '../execute/open-transaction.ts';
 import type { Segment } from '../execute/segment.ts';
-import type { LoginOutcome } from '../wire/connect-server.ts';
 import { writeError } from '../wire/error-fields.ts';
 import type { ErrorFields } from '../wire/error-fields.ts';
-import { CUT, PASS, STOP } from '../wire/framing.ts';
+import { CUT, STOP } from '../wire/framing.ts';
 import type { Verdict } from '../wire/framing.ts';
 import { cancelBusy } from './cancel-busy.ts';
 import { canceledByUser, errorFieldsOf, protocolError } from './client-error.ts';
@@ -22,20 +19,25 @@ import { ExtendedQuery } from './extended-query.ts';
 import { holdsTables } from './holds-tables.ts';
 import { openImplicitBlock } from './implicit-block.ts';
 import { HybridStatements } from './hybrid/hybrid-statement.ts';
+import { Backend } from './backend.ts';
+import type { Admitted, CancelKey } from './handshake.ts';
 import { Leg } from './leg.ts';
-import type { LegOwner } from './leg.ts';
+import type { Borrowing } from './leg-connection.ts';
+import type { LegOwner } from './leg-owner.ts';
+import { CarriedState } from './pool/carried-state.ts';
 import { LocalNames } from './local-names.ts';
 import { LocalLeg } from './local-leg.ts';
 import { Parking } from './parking.ts';
 import type { ParkingLot } from './parking.ts';
 import { PlaceStatement } from './place-statement.ts';
 import { ReadIndex } from './read-index.ts';
-import type { LegTarget, Services } from './services.ts';
+import type { Services } from './services.ts';
 import { SessionCore } from './session-core.ts';
 import type { ClientIdentity } from './session-parts.ts';
 import { SessionEffects } from './session-effects.ts';
 import { SimpleQuery } from './simple-query.ts';
 import { TransactionControl } from './transaction-control.ts';
+import { UnitEnds } from './unit-ends.ts';
 
 export interface SessionHost extends ParkingLot {
   /** A unit has ended that a barrier may have waited for. */
@@ -43,12 +45,12 @@ export interface SessionHost extends ParkingLot {
   sessionEnded(session: ClientSession): void;
 }
 
-type Login = Extract<LoginOutcome, { ok: true }>;
-
+const nothingCarried: Borrowing = { settings: '', sql: () => '' };
 const F = { query: 81, parse: 80, bind: 66, describe: 68, execute: 69, close: 67, sync: 83, flush: 72, copyData: 100, copyDone: 99, copyFail: 102, functionCall: 70, terminate: 88 } as const;
 
 export class ClientSession extends SessionCore implements LegOwner {
   readonly home: Leg;
+  readonly cancelKey: CancelKey;
   readonly parking: Parking;
   readonly #host: SessionHost;
   readonly #localLeg: LocalLeg;
@@ -59,14 +61,18 @@ export class ClientSession extends SessionCore implements LegOwner {
   readonly #hybrid: HybridStatements;
   readonly #simple: SimpleQuery;
   readonly #extended: ExtendedQuery;
+  readonly #unitEnds: UnitEnds;
   /** Unit in which the client has sent the end of its COPY data. */
   #copyEndedIn: Segment | undefined;
   #legsFull = 0;
 
-  constructor(services: Services, identity: ClientIdentity, socket: net.Socket, homeTarget: LegTarget, login: Login, host: SessionHost) {
-    super(services, identity, socket);
+  constructor(services: Services, identity: ClientIdentity, client: Pick<Admitted, 'socket' | 'target' | 'home' | 'cancelKey'>, host: SessionHost) {
+    const { socket, target, home, cancelKey } = client;
+    const isOwn = 'socket' in home;
+    super(services, identity, socket, isOwn ? undefined : new CarriedState());
     this.#host = host;
-    this.home = new Leg('source', homeTarget, login, this);
+    this.cancelKey = cancelKey;
+    this.home = new Leg('source', isOwn ? new Backend(target, home, this.now()) : home, this);
     this.parking = new Parking(this, host, (fields) => this.#failWaiting(fields));
     this.#localLeg = new LocalLeg(this, this);
     this.#readIndex = new ReadIndex(this);
@@ -77,6 +83,7 @@ export class ClientSession extends SessionCore implements LegOwner {
     const flows = { place, hybrid: this.#hybrid, control: this.#control, answer: new ControlAnswer(this), effects: new SessionEffects(this, this.#localLeg), names: this.#names };
     this.#simple = new SimpleQuery(this, flows);
     this.#extended = new ExtendedQuery(this, flows);
+    this.#unitEnds = new UnitEnds(this, this.#commitWait, this.#control, () => this.#settled());
   }
 
   /** Takes the socket over from the handshake; `early` is what has come behind its last message. */
@@ -132,13 +139,24 @@ export class ClientSession extends SessionCore implements LegOwner {
   }
 
   #done(verdict: Verdict): Verdict {
-    if (verdict === STOP) return verdict;
+    if (verdict === STOP) {
+      // It may wait for long.
+      if (this.carried) queueMicrotask(() => this.#giveBack());
+      return verdict;
+    }
     this.#names.consumed();
     this.#hybrid.consumed();
     this.largeText = undefined;
     // A session that does nothing for hours must not keep the snapshot of an epoch long gone.
     this.decidedUnder = undefined;
+    if (this.carried) this.#giveBack();
     return verdict;
+  }
+
+  /** A connection that was taken and then not used. */
+  #giveBack(): void {
+    this.home.giveBack();
+    this.local?.giveBack();
   }
 
   #refusable(type: number): boolean {
@@ -198,76 +216,7 @@ export class ClientSession extends SessionCore implements LegOwner {
   }
 
   segmentEnded(leg: Leg, segment: Segment, ending: Buffer): Verdict {
-    if (leg === this.home) this.sourceSeen = true;
-    this.#reconcile(leg, segment);
-    if (segment.failed && segment.parsedNames) this.#forgetUnparsed(segment, leg.side);
-    if (segment.after === 'track') this.trackPending = true;
-    this.#host.unitEnded();
-    if (segment.swallowReady) {
-      if (segment.failed) this.unit.skipping = true;
-      this.#settled();
-      return CUT;
-    }
-    if (ending.length === 0) {
-      this.#count(leg.side, leg, segment);
-      this.#settled();
-      return PASS;
-    }
-    this.#holdBack(leg, segment, ending);
-    return CUT;
-  }
-
-  #holdBack(leg: Leg, segment: Segment, ending: Buffer): void {
-    const release = (): void => {
-      if (this.ended) return;
-      this.holding -= 1;
-      this.#count('dual', leg, segment);
-      this.toClient(ending);
-      leg.release();
-      this.#settled();
-      this.#host.unitEnded();
-    };
-    this.holding += 1;
-    // What has passed so far leaves before anything that the wait may write.
-    leg.flushPassed();
-    if (segment.failed && segment.after === 'xid') {
-      release();
-      return;
-    }
-    if (segment.after === 'xid') leg.hold();
-    this.#commitWait.start(segment.after, segment.xid, segment.touches, release);
-  }
-
-  #count(route: Side | 'dual', leg: Leg, segment: Segment): void {
-    const nowMs = this.now();
-    this.services.times.unitEnded(route, nowMs - segment.startedAtMs);
-    this.counts.unitEnded(leg.status, segment.startedAtMs, nowMs);
-  }
-
-  /** The server's word on the block counts once nothing more is on its way there. */
-  #reconcile(leg: Leg, segment: Segment): void {
-    if (!leg.idle) return;
-    const { side, status } = leg;
-    const { tx } = this;
-    if (status === 'I') {
-      if (!tx?.begun[side] || tx.sides.length > 1) return;
-      this.tx = undefined;
-      this.#control.ended(tx);
-    } else if (!tx) {
-      this.tx = OpenTransaction.leftBy(segment, side, this.services.view().snapshot, this.now());
-    } else if (status === 'E') tx.failedOn ??= side;
-    else if (tx.failedOn === side) tx.failedOn = undefined;
-  }
-
-  /** A failed pipeline has skipped some of its Parses. */
-  #forgetUnparsed(segment: Segment, side: Side): void {
-    for (const [ordinal, name] of segment.parsedNames ?? []) {
-      if (ordinal < segment.parsesSeen) continue;
-      const statement = this.statements.get(name);
-      if (!statement) continue;
-      statement.on[side] = false;
-      if (!statement.on.source && !statement.on.local) this.statements.remove(name);
-    }
+    return this.#unitEnds.segmentEnded(leg, segment, ending);
   }
 
   #settled(): void {
@@ -275,7 +224,7 @@ export class ClientSession extends SessionCore implements LegOwner {
     this.exclusive = false;
     this.#hybrid.settled();
     // A portal of theirs may live as long as the block.
-    if (!this.tx) this.ownStatements.close((side) => this.leg(side), this.now());
+    if (!this.tx) this.ownStatements.close(this.now());
     if (this.waiting === 'drain') {
       // Not from inside the leg's scan: the answer's last bytes leave first.
       queueMicrotask(() => {
@@ -298,6 +247,27 @@ export class ClientSession extends SessionCore implements LegOwner {
     if (leg === this.home && name === 'search_path') this.contextDirty = true;
   }
 
+  legReady(): void {
+    this.proceed('leg');
+  }
+
+  legRefused(leg: Leg, fields: ErrorFields): void {
+    if (leg.hasUnsent || (leg === this.home && fields.severity === 'FATAL')) return this.fatal({ ...fields, severity: 'FATAL' });
+    if (leg === this.home) this.refusal = fields;
+    else this.#localLeg.refused(fields.message);
+    this.proceed('leg');
+  }
+
+  get borrowing(): Borrowing {
+    return this.carried ?? nothingCarried;
+  }
+
+  keepsConnection(leg: Leg): boolean {
+    const { carried, waiting, tx } = this;
+    if (!carried || carried.tiedBy !== undefined || (carried.hasPending && leg === this.home) || this.holding > 0 || this.unit.leg === leg || tx?.begun[leg.side] === true) return true;
+    return waiting !== undefined && waiting !== 'park' && waiting !== 'drain' && waiting !== 'leg';
+  }
+
   legClosed(leg: Leg, fatalSeen: boolean): void {
     if (this.ended) return;
     if (leg === this.local && leg.idle && this.tx?.begun.local !== true && !fatalSeen) {
@@ -314,7 +284,7 @@ export class ClientSession extends SessionCore implements LegOwner {
   /** A CancelRequest with this session's key; `done` once no server can be hit by it any more. */
   cancel(done: () => void = () => undefined): void {
     const isWaiting = this.#commitWait.giveUp();
-    if (!isWaiting && (this.#readIndex.giveUp() || this.waiting === 'park')) this.#failWaiting(canceledByUser);
+    if (!isWaiting && (this.#readIndex.giveUp() || this.waiting === 'park' || (this.waiting === 'leg' && this.carried))) this.#failWaiting(canceledByUser);
     else if (!isWaiting) {
       this.#hybrid.cancel();
       return cancelBusy([this.home, this.local], done);
@@ -345,6 +315,7 @@ export class ClientSession extends SessionCore implements LegOwner {
     this.refusal = fields;
     this.proceed('park');
     this.proceed('visible');
+    this.proceed('leg');
   }
 
   shutDown(): void {

@@ -12,8 +12,8 @@ import type { Route } from '../route/route.ts';
 import { ownCopy } from '../wire/own-copy.ts';
 import { CUT, STOP } from '../wire/framing.ts';
 import type { Verdict } from '../wire/framing.ts';
-import { afterName, bind, closeStatement, execute, parse, readName, readParse, sync } from '../wire/frontend-messages.ts';
-import { transactionAborted } from './client-error.ts';
+import { afterName, bind, bindTo, closeStatement, describeStatement, execute, parse, readName, readParse, sync } from '../wire/frontend-messages.ts';
+import { nameTaken, transactionAborted } from './client-error.ts';
 import { onlyReads } from './control-answer.ts';
 import { HybridExtended } from './hybrid/hybrid-extended.ts';
 import { endImplicitBlock } from './implicit-block.ts';
@@ -21,6 +21,7 @@ import { keptBytes } from './kept-bytes.ts';
 import type { Leg } from './leg.ts';
 import { columnsOf, GatewayPortals, Portals } from './gateway-portals.ts';
 import { parseForLeg } from './parse-for-leg.ts';
+import { nameOn, noStatement, PooledPlaces } from './pool/pooled-statements.ts';
 import type { PreparedStatement } from './prepared-statements.ts';
 import { isVerdict } from './place-statement.ts';
 import type { SessionCore } from './session-core.ts';
@@ -55,7 +56,9 @@ export class ExtendedQuery {
     const traits = core.traitsAt(buffer, parts.textStart, parts.textEnd);
     if (!traits) return STOP;
     core.lastStatement = keptBytes(buffer, parts.textStart, Math.min(parts.textEnd, parts.textStart + 200));
-    const leg = (traits.plain || traits.unread) && core.rawUnit ? core.home : this.#legForParse(traits, parts.name);
+    const isRaw = (traits.plain || traits.unread) && core.rawUnit;
+    if (isRaw && core.lacksConnection) return core.wait('leg');
+    const leg = isRaw ? core.home : this.#legForParse(traits, parts.name);
     if (typeof leg === 'number') return leg;
     const named = leg && this.#flows.names.isFor(leg) && this.#flows.names.textFor(leg, traits, buffer.subarray(parts.textStart, parts.textEnd), false);
     if (typeof named === 'number') return named;
@@ -63,19 +66,19 @@ export class ExtendedQuery {
     if (typeof message === 'number') return message;
     const bytes = buffer.subarray(start, start + length);
     const kept = traits.plain ? undefined : buffer.toString('utf8', parts.textStart, parts.textEnd);
+    if (core.carried && parts.name !== '' && core.status !== 'E' && core.statements.get(parts.name)) return core.refuseWith(nameTaken(parts.name), false);
+    const places = core.carried ? new PooledPlaces(parts.name !== '', core.services.pools.names, (side) => core.leg(side)?.backend) : { source: leg?.side === 'source', local: leg?.side === 'local' };
     const statement: PreparedStatement = {
       name: parts.name, origin: { type: 'parse', message: parts.name === '' ? keptBytes(buffer, start, start + length) : ownCopy(bytes) }, traits, sql: kept,
-      on: { source: leg?.side === 'source', local: leg?.side === 'local' }, described: undefined,
+      on: places, described: undefined,
     };
     if (!core.statements.add(statement)) return core.refuse(tooManyStatements(core.statements.limitBytes), false);
     if (!leg) return this.#answer(parseComplete);
     const segment = core.unitSegment(leg);
     // The server refuses a name that is taken, and keeps what it has.
-    if (parts.name !== '' && core.statements.get(parts.name) === statement) {
-      (segment.parsedNames ??= new Map()).set(segment.parsesSent, parts.name);
-      segment.plain = false;
-    }
+    if ((parts.name !== '' || core.carried) && core.statements.get(parts.name) === statement) segment.parses(parts.name, false);
     segment.parsesSent += 1;
+    if (places instanceof PooledPlaces) return core.sendParse(leg, segment, named || undefined, places.parseOn(leg.side, typeof message === 'object' ? message : bytes, core.status === 'E'));
     return typeof message === 'object' ? core.sendParse(leg, segment, named || undefined, message) : core.forward(leg);
   }
 
@@ -88,10 +91,13 @@ export class ExtendedQuery {
     const statement = core.statements.get(name);
     if (!statement) return this.#toSomeLeg();
     const { traits } = statement;
-    if (traits.plain && statement.on.source && core.rawUnit) return this.#bound(core.home, portal, statement);
-    if (traits.unread && statement.on.source && core.rawUnit) {
-      this.#flows.effects.unknown();
-      return this.#bound(core.home, portal, statement);
+    if ((traits.plain || traits.unread) && core.rawUnit) {
+      if (core.lacksConnection) return core.wait('leg');
+      if (core.carried) this.#ensureParsed(core.home, statement);
+      if (statement.on.source) {
+        if (traits.unread) this.#flows.effects.unknown();
+        return this.#bound(core.home, portal, statement, buffer, start, length);
+      }
     }
     if (traits.control || this.#isForGateway(traits)) {
       const stop = core.leaveLeg(false);
@@ -99,7 +105,7 @@ export class ExtendedQuery {
       this.#portals.set(portal, statement, 'gateway');
       return this.#answer(bindComplete);
     }
-    if (core.tx?.failedOn !== undefined) return this.#bindInFailedBlock(statement, portal);
+    if (core.tx?.failedOn !== undefined) return this.#bindInFailedBlock(statement, portal, buffer, start, length);
     const route = this.#flows.place.route(traits);
     if (isVerdict(route)) return route;
     if (route.type === 'hybrid') return this.#hybrid.bind(route, statement, buffer, start, length, (leg) => this.#boundOn(leg, portal, statement));
@@ -111,7 +117,7 @@ export class ExtendedQuery {
     if (stop !== undefined) return stop;
     core.account(placement.route, leg, core.unitSegment(leg), traits.hasCopyFrom);
     if (placement.route.compared) core.services.shadow.bound(core, core.unitSegment(leg), placement.route.compared, statement, buffer.subarray(start, end));
-    return this.#bound(leg, portal, statement);
+    return this.#bound(leg, portal, statement, buffer, start, length);
   }
 
   execute(buffer: Buffer, start: number, length: number): Verdict {
@@ -125,7 +131,7 @@ export class ExtendedQuery {
     if (typeof leg === 'number') return leg;
     const { statement } = portal;
     if (statement && !statement.traits.plain) this.#beforeExecute(statement, leg);
-    core.unitSegment(leg);
+    core.unitSegment(leg).carries ||= core.carried?.hasPending ?? false;
     return core.forward(leg);
   }
 
@@ -173,7 +179,7 @@ export class ExtendedQuery {
       core.endUnit();
       return core.forward(leg);
     }
-    if (!core.tx && !unit.skipping && core.raw) {
+    if (!core.tx && !unit.skipping && core.raw && !core.carried) {
       core.closedSegment(core.home);
       core.endUnit();
       return core.forward(core.home);
@@ -236,11 +242,15 @@ export class ExtendedQuery {
     return this.#toLeg(core.unit.leg?.side ?? (core.tx && !core.tx.begun.source && core.tx.begun.local ? 'local' : 'source'));
   }
 
-  #toLeg(side: Side): Verdict {
+  /** `pooled`: what goes in place of the message on a pooled connection. */
+  #toLeg(side: Side, pooled?: () => Buffer): Verdict {
+    const core = this.#core;
     const leg = this.#legOf(side);
     if (typeof leg === 'number') return leg;
-    this.#core.unitSegment(leg);
-    return this.#core.forward(leg);
+    core.unitSegment(leg);
+    if (!core.carried || !pooled) return core.forward(leg);
+    core.send(leg, pooled());
+    return CUT;
   }
 
   #answer(bytes: Buffer): Verdict {
@@ -263,8 +273,10 @@ export class ExtendedQuery {
     statement.on[leg.side] = true;
     if (origin.type === 'parse') {
       const segment = core.unitSegment(leg);
+      // Behind an error the server skips it.
+      segment.parses(statement.name, true);
       segment.injectParse();
-      core.sendParse(leg, segment, named, message ?? origin.message);
+      core.sendParse(leg, segment, named, statement.on instanceof PooledPlaces ? statement.on.parseOn(leg.side, message ?? origin.message, false) : (message ?? origin.message));
     } else if (origin.text !== '' && !core.unit.segment) core.ask(leg, (named?.bytes ?? text).toString(), () => undefined);
     return undefined;
   }
@@ -291,11 +303,12 @@ export class ExtendedQuery {
     const here = core.unit.leg;
     const late = here && this.#ensureParsed(here, statement);
     if (late !== undefined) return late;
-    if (here) return this.#toLeg(here.side);
-    if (statement.on.source || statement.on.local) return this.#toLeg(statement.on.source ? 'source' : 'local');
+    const describing = (side: Side) => (): Buffer => describeStatement(nameOn(statement, side));
+    if (here) return this.#toLeg(here.side, describing(here.side));
+    if (statement.on.source || statement.on.local) return this.#toLeg(statement.on.source ? 'source' : 'local', describing(statement.on.source ? 'source' : 'local'));
     const leg = this.#legOf('source');
     if (typeof leg === 'number') return leg;
-    return this.#ensureParsed(leg, statement) ?? this.#toLeg('source');
+    return this.#ensureParsed(leg, statement) ?? this.#toLeg('source', describing('source'));
   }
 
   #closeStatement(name: string): Verdict {
@@ -310,9 +323,10 @@ export class ExtendedQuery {
       core.statements.remove(name);
       return this.#answer(closeComplete);
     }
-    const verdict = this.#toLeg(side);
-    if (verdict === STOP || verdict === CUT) return verdict;
+    const verdict = this.#toLeg(side, name === '' ? undefined : () => closeStatement(noStatement));
+    if (verdict === STOP || (verdict === CUT && !core.carried)) return verdict;
     core.statements.remove(name);
+    if (core.carried) return verdict;
     const other = core.leg(side === 'source' ? 'local' : 'source');
     if (other && on[other.side]) other.askRaw(Buffer.concat([closeStatement(name), sync]), core.now());
     return verdict;
@@ -329,9 +343,11 @@ export class ExtendedQuery {
 
   // Portals
 
-  #bound(leg: Leg, portal: string, statement: PreparedStatement): Verdict {
+  #bound(leg: Leg, portal: string, statement: PreparedStatement, buffer: Buffer, start: number, length: number): Verdict {
     this.#boundOn(leg, portal, statement);
-    return this.#core.forward(leg);
+    if (!this.#core.carried || statement.name === '') return this.#core.forward(leg);
+    this.#core.send(leg, bindTo(buffer, start, length, nameOn(statement, leg.side)));
+    return CUT;
   }
 
   #boundOn(leg: Leg, portal: string, statement: PreparedStatement): void {
@@ -342,11 +358,11 @@ export class ExtendedQuery {
     this.#portals.set(portal, statement, leg.side);
   }
 
-  #bindInFailedBlock(statement: PreparedStatement, portal: string): Verdict {
+  #bindInFailedBlock(statement: PreparedStatement, portal: string, buffer: Buffer, start: number, length: number): Verdict {
     const leg = this.#failedLeg();
     if (typeof leg === 'number') return leg;
     if (!leg || !statement.on[leg.side]) return this.#core.refuseWith(transactionAborted, false);
-    return this.#bound(leg, portal, statement);
+    return this.#bound(leg, portal, statement, buffer, start, length);
   }
 
   /** Behind the unit's own messages, in its transaction; the answers are swallowed. */
@@ -354,9 +370,11 @@ export class ExtendedQuery {
     const core = this.#core;
     const segment = core.unitSegment(leg);
     const messages: Buffer[] = [];
-    let name = leg.xidStatement;
+    const { backend } = leg;
+    if (!backend) return;
+    let name = backend.xidStatement;
     if (name === undefined) {
-      name = leg.newXidStatement();
+      name = backend.newXidStatement();
       segment.xidParse = { ordinal: segment.parsesSent, name };
       segment.injectParse();
       messages.push(parse(name, xidSql(leg)));

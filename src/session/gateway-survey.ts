@@ -105,7 +105,7 @@ export function surveyedClient(session: ClientSession): SurveyedClient {
 }
 
 export function surveyedPassed(passed: PassedConnection, nowMs: number): SurveyedClient {
-  const { identity, target, login, socket } = passed.client;
+  const { identity, target, home: login, socket } = passed.client;
   const openForMs = nowMs - passed.startedAtMs;
   return {
     sessionId: `replication-${login.pid}`, user: identity.user, database: target.database, address: identity.address, port: socket.remotePort ?? 0, state: 'active', replicates: true,

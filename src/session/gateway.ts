@@ -14,15 +14,17 @@ import { MigrationError } from '../../config/migration-error.ts';
 import type { Runtime } from '../../config/runtime.ts';
 import type { ErrorFields } from '../wire/error-fields.ts';
 import { Admission, freeSlots } from './admission.ts';
-import type { SlotPort } from './admission.ts';
 import { LargeBuffers } from '../wire/server-input.ts';
 import { breakDeadlock } from './break-deadlock.ts';
 import { PassedConnection } from './passed-connection.ts';
+import type { PassedClient } from './passed-connection.ts';
+import { Pools, sessionPooling } from './pool/pools.ts';
 import { ClientSession } from './client-session.ts';
 import type { SessionHost } from './client-session.ts';
-import type { ControlPort, HoldingUnit, QuiesceReport } from './control-port.ts';
+import type { HoldingUnit, QuiesceReport } from './control-port.ts';
 import { errorFieldsOf } from './client-error.ts';
 import { drain } from './drain.ts';
+import type { GatewayOptions } from './gateway-options.ts';
 import { SessionTotals, surveyedClient, surveyedPassed } from './gateway-survey.ts';
 import type { GatewaySurvey } from './gateway-survey.ts';
 import { Handshake } from './handshake.ts';
@@ -30,38 +32,12 @@ import type { Admitted, HandshakeHost, RefusalReason } from './handshake.ts';
 import { IdleLimits } from './idle-limits.ts';
 import type { Parking } from './parking.ts';
 import { defaultLimits, viewOf } from './services.ts';
-import type { FactsLookup, GatewayLimits, LegConnector, RouteDecider, Services, SnapshotView, SourcePosition } from './services.ts';
+import type { Services, SnapshotView } from './services.ts';
 import { ObjectNumbers } from './object-numbers.ts';
-import type { AskSide } from './object-numbers.ts';
 import type { ShadowReadCounts } from './shadow/shadow-port.ts';
 import { ShadowReads } from './shadow/shadow-reads.ts';
 import { UnitTimes } from './unit-times.ts';
 import { Users } from './users.ts';
-import type { UserEntry } from './users.ts';
-
-export interface GatewayOptions {
-  /** Left out: sockets come through `handleConnection` only. */
-  readonly listen?: { readonly host: string; readonly port: number } | { readonly path: string };
-  readonly users: readonly UserEntry[];
-  /** PEM text, or paths of files that hold it. */
-  readonly tls?: { readonly cert: string; readonly key: string; readonly required?: boolean };
-  readonly legs: LegConnector;
-  readonly control: ControlPort;
-  readonly facts: FactsLookup;
-  readonly routes: RouteDecider;
-  readonly sourcePosition: SourcePosition;
-  /** Asks either side about its types and tables; left out: both have the same numbers for them. */
-  readonly askSide?: AskSide;
-  readonly limits?: Partial<GatewayLimits>;
-  /** Who may have how many sessions, and who counts them; left out: no limits. */
-  readonly connections?: { readonly limits: ConnectionLimits; readonly slots: SlotPort };
-  /** Sessions are called `<name>-<n>`; unique among workers. */
-  readonly name?: string;
-  /** Shared by the workers, so that an unknown user gets the same challenge from each. */
-  readonly secret?: Buffer;
-  /** A CancelRequest for no session of this process: another worker may have it. */
-  readonly onUnknownCancel?: (pid: number, key: Buffer, done: () => void) => void;
-}
 
 export interface ParkedUnit {
   readonly sessionId: string;
@@ -154,7 +130,9 @@ class GatewayProcess implements Gateway, HandshakeHost, SessionHost {
     this.#view = viewOf(options.control.snapshot);
     const { control, facts, routes, legs, sourcePosition } = options;
     const numbers = options.askSide && new ObjectNumbers(options.askSide, (local) => this.#currentView().sourceName(local));
-    const shared = { runtime, control, facts, routes, legs, sourcePosition, numbers, limits: { ...defaultLimits, ...options.limits }, times: new UnitTimes(runtime.metrics), readBuffers: new LargeBuffers(), view: () => this.#currentView() };
+    const readBuffers = new LargeBuffers();
+    const pools = new Pools(runtime, options.pools ?? sessionPooling, readBuffers);
+    const shared = { runtime, pools, control, facts, routes, legs, sourcePosition, numbers, limits: { ...defaultLimits, ...options.limits }, times: new UnitTimes(runtime.metrics), readBuffers, view: () => this.#currentView() };
     this.#shadow = new ShadowReads(shared);
     this.services = { ...shared, shadow: this.#shadow };
     this.#connectionLimits = options.connections?.limits ?? noConnectionLimits;
@@ -234,17 +212,18 @@ class GatewayProcess implements Gateway, HandshakeHost, SessionHost {
   }
 
   admitted(client: Admitted): void {
-    if (client.replicates) return this.#pass(client);
+    const { home } = client;
+    if (client.replicates && 'socket' in home) return this.#pass({ ...client, home });
     const sessionId = `${this.#options.name ?? 'gateway'}-${++this.#counter}`;
-    const session = new ClientSession(this.services, { ...client.identity, sessionId }, client.socket, client.target, client.login, this);
+    const session = new ClientSession(this.services, { ...client.identity, sessionId }, client, this);
     this.#sessions.set(sessionId, session);
     this.#places.set(session, client.leave);
-    this.#byKey.set(keyOf(session.home.pid, session.home.key), session);
+    this.#byKey.set(keyOf(session.cancelKey.pid, session.cancelKey.key), session);
     this.#countSessions();
     session.start(client.early);
   }
 
-  #pass(client: Admitted): void {
+  #pass(client: PassedClient): void {
     const passed = new PassedConnection(client, this.services.runtime.clock.monotonicMs(), (ended) => {
       this.#passed.delete(keyOf(ended.key.pid, ended.key.key));
       client.leave();
@@ -269,7 +248,7 @@ class GatewayProcess implements Gateway, HandshakeHost, SessionHost {
     this.#sessions.delete(session.identity.sessionId);
     this.#places.get(session)?.();
     this.#totals.sessionEnded(session);
-    this.#byKey.delete(keyOf(session.home.pid, session.home.key));
+    this.#byKey.delete(keyOf(session.cancelKey.pid, session.cancelKey.key));
     this.#countSessions();
   }
 
@@ -382,6 +361,7 @@ class GatewayProcess implements Gateway, HandshakeHost, SessionHost {
     const closed = this.#refuseNew();
     for (const session of [...this.#sessions.values(), ...this.#passed.values()]) session.shutDown();
     await closed;
+    this.services.pools.close();
     // What was running is being cancelled, over connections of their own.
     await setTimeout(Math.max(0, this.#lastBusyEndMs + CANCELS_LEAVE_MS - this.services.runtime.clock.monotonicMs()));
   }

@@ -6,10 +6,11 @@
  * by timeout.
  */
 import type * as net from 'node:net';
+import { randomBytes, randomInt } from 'node:crypto';
 import * as tls from 'node:tls';
 import type { Pool } from '../../config/connection-limits.ts';
 import { MigrationError } from '../../config/migration-error.ts';
-import { authenticationOk, authenticationSasl, authenticationSaslContinue, authenticationSaslFinal, negotiateProtocolVersion } from '../wire/backend-messages.ts';
+import { authenticationOk, authenticationSasl, authenticationSaslContinue, authenticationSaslFinal, backendKeyData, negotiateProtocolVersion, readyForQuery } from '../wire/backend-messages.ts';
 import { connectServer } from '../wire/connect-server.ts';
 import type { LoginOutcome } from '../wire/connect-server.ts';
 import { writeError } from '../wire/error-fields.ts';
@@ -19,16 +20,29 @@ import { SCRAM_MECHANISM, ScramServer } from '../wire/scram.ts';
 import { readStartupPacket } from '../wire/startup-packet.ts';
 import type { StartupPacket } from '../wire/startup-packet.ts';
 import type { Admission, Refusal } from './admission.ts';
+import type { Backend } from './backend.ts';
 import { errorFieldsOf, protocolError } from './client-error.ts';
-import type { LegTarget, Services } from './services.ts';
+import type { LegTarget } from './leg-target.ts';
+import type { Services } from './services.ts';
+import type { PoolGroup } from './pool/backend-pool.ts';
 import type { ClientIdentity } from './session-parts.ts';
 import type { Users } from './users.ts';
+
+export type Login = Extract<LoginOutcome, { ok: true }>;
+
+export interface CancelKey {
+  readonly pid: number;
+  readonly key: Buffer;
+}
 
 export interface Admitted {
   readonly identity: Omit<ClientIdentity, 'sessionId'>;
   readonly socket: net.Socket;
   readonly target: LegTarget;
-  readonly login: Extract<LoginOutcome, { ok: true }>;
+  /** The connection of its own, or who lends it one. */
+  readonly home: Login | PoolGroup;
+  /** What the client was given to cancel with. */
+  readonly cancelKey: CancelKey;
   /** Bytes that came behind the last message of the handshake. */
   readonly early: Buffer;
   /** The client has asked for a replication connection. */
@@ -294,7 +308,35 @@ export class Handshake {
 
   #connectHome(identity: Admitted['identity'], target: LegTarget, startup: ReadonlyMap<string, string>): void {
     const { services } = this.#host;
+    if (!this.#replicates && services.pools.options.modeOf(identity.user, identity.database) !== 'session') return this.#joinPool(identity, target, services.pools.lender('source', target, startup));
     this.#abort = connectServer(target, new Map([['database', target.database], ...startup]), services.limits.legConnectTimeoutMs, (outcome) => this.#homeOpened(identity, target, outcome), services.readBuffers);
+  }
+
+  /** What a server says to the first client it says to all that have told it the same. */
+  #joinPool(identity: Admitted['identity'], target: LegTarget, group: PoolGroup): void {
+    const greeted = (): void => {
+      this.#abort = undefined;
+      if (this.#over) return;
+      const cancelKey = { pid: randomInt(1, 2 ** 31), key: randomBytes(4) };
+      this.#socket.write(authenticationOk);
+      this.#admit(identity, target, group, cancelKey, Buffer.concat([group.greeting ?? none, backendKeyData(cancelKey.pid, cancelKey.key), readyForQuery('I')]));
+    };
+    if (group.greeting) return greeted();
+    const borrower = {
+      isLoggingIn: true,
+      settings: '',
+      lent: (backend: Backend) => {
+        group.give(backend);
+        greeted();
+      },
+      refused: (fields: ErrorFields) => {
+        this.#abort = undefined;
+        this.#refuse({ ...fields, severity: 'FATAL' }, 'authentication');
+      },
+    };
+    this.#abort = () => group.forget(borrower);
+    const backend = group.take(borrower);
+    if (backend) borrower.lent(backend);
   }
 
   #homeOpened(identity: Admitted['identity'], target: LegTarget, outcome: LoginOutcome): void {
@@ -309,13 +351,17 @@ export class Handshake {
       else this.#refuse(errorFieldsOf(new MigrationError('MIG001', undefined, { detail: outcome.reason }), 'FATAL'), 'authentication');
       return;
     }
+    this.#admit(identity, target, outcome, { pid: outcome.pid, key: outcome.key }, outcome.answer);
+  }
+
+  #admit(identity: Admitted['identity'], target: LegTarget, home: Admitted['home'], cancelKey: CancelKey, greeting: Buffer): void {
     const socket = this.#socket;
     const early = this.#input;
     const leave = this.#leave ?? (() => undefined);
     this.#leave = undefined;
     this.#finish();
-    socket.write(outcome.answer);
-    this.#host.admitted({ identity, socket, target, login: outcome, early, replicates: this.#replicates, leave });
+    socket.write(greeting);
+    this.#host.admitted({ identity, socket, target, home, cancelKey, early, replicates: this.#replicates, leave });
     if (socket.isPaused()) socket.resume();
   }
 

@@ -19,7 +19,7 @@ const COMMAND_COMPLETE = 0x43;
 export function openImplicitBlock(core: SessionCore): void {
   const { leg, segment } = core.unit;
   if (!leg || !segment) return;
-  const name = core.ownStatements.parsedOn(leg.side);
+  const name = core.ownStatements.parsedOn(leg);
   segment.injectParse();
   segment.injectBind();
   core.send(leg, Buffer.concat([parse(name, 'BEGIN'), bind(name, name), execute(name)]));

@@ -1,101 +1,81 @@
 /**
- * A session's connection to one side, after its login: requests go out as bytes, answers come back as ranges of the
- * received chunks, filtered by the segment that asked for them.
+ * A session's way to one side: requests go out as bytes, answers come back as ranges of the
+ * received chunks, filtered by the segment that asked for them. Its connection is its own, or is lent to it by a pool for as long as it has something open.
  *
- * States: flowing → held (the head segment's end waits for something; the rest of the answers stays unread) → flowing; closed.
+ * States: (without a connection → waiting for one →) flowing → held (the head segment's end waits for something; the rest of the answers stays
+ * unread) → flowing; closed.
  */
-import type * as net from 'node:net';
 import type { Side } from '../../catalog/routing-snapshot.ts';
 import { Segment } from '../execute/segment.ts';
 import type { InternalReply } from '../execute/segment.ts';
 import { isOnlyColumn, readDataRow, readParameterStatus } from '../wire/backend-messages.ts';
 import type { TransactionStatus } from '../wire/backend-messages.ts';
-import { sendCancel } from '../wire/connect-server.ts';
 import { readErrorFields } from '../wire/error-fields.ts';
-import { CUT, FrameScanner, PASS, STOP } from '../wire/framing.ts';
-import type { FrameHandler, Verdict } from '../wire/framing.ts';
-import { query, terminate } from '../wire/frontend-messages.ts';
-import type { InputReader, ServerInput } from '../wire/server-input.ts';
-import { writeCancelRequest } from '../wire/startup-packet.ts';
+import type { ErrorFields } from '../wire/error-fields.ts';
+import { CUT, PASS, STOP } from '../wire/framing.ts';
+import type { Verdict } from '../wire/framing.ts';
+import { query } from '../wire/frontend-messages.ts';
+import type { Backend } from './backend.ts';
+import { LegConnection } from './leg-connection.ts';
+import type { BackendLender, Borrowing, ConnectionUser } from './leg-connection.ts';
+import type { LegOwner } from './leg-owner.ts';
 import { errorBefore } from './renamed-error.ts';
 import { InternalAnswer } from './internal-answer.ts';
 import type { ObjectNumbers } from './object-numbers.ts';
-import type { LegTarget } from './services.ts';
-
-/** What a leg tells its session. */
-export interface LegOwner {
-  toClient(bytes: Buffer): void;
-  /** Something that went to the client is still in memory. */
-  readonly clientBehind: boolean;
-  now(): number;
-  /** What `measure` asked for: milliseconds spent on the unit's bytes. */
-  measured(leg: Leg, ms: number): void;
-  /** The leg's output buffer is full, or has drained. */
-  legBackpressure(full: boolean): void;
-  /** The segment's ReadyForQuery has come; `ending` holds the bytes that were held back, ReadyForQuery included, and is empty for a segment that passes. */
-  segmentEnded(leg: Leg, segment: Segment, ending: Buffer): Verdict;
-  copyInStarted(leg: Leg, segment: Segment): void;
-  parameterChanged(leg: Leg, name: string, value: string): void;
-  /** A query of the gateway's own has been sent: the server forgets the unnamed statement. */
-  unnamedGone(leg: Leg): void;
-  /** A notification, in between the answers. */
-  notified(leg: Leg): void;
-  /** `fatalSeen`: the server has said why. */
-  legClosed(leg: Leg, fatalSeen: boolean): void;
-}
+import type { LegTarget } from './leg-target.ts';
 
 const T = { ready: 90, error: 69, notice: 78, notification: 65, parameter: 83, row: 68, copyData: 100, rowDescription: 84, complete: 67, parse: 49, bind: 50, copyIn: 71, copyOut: 72, copyBoth: 87, parameters: 116 } as const;
-const MAX_HELD_MESSAGE_BYTES = 1 << 30;
-const CANCEL_TIMEOUT_MS = 5_000;
-const CANCEL_AGAIN_MS = [200, 900];
 const none = Buffer.alloc(0);
-const XID_STATEMENT = 'causeway_xid';
 
-export class Leg implements FrameHandler, InputReader {
+export class Leg implements ConnectionUser {
   readonly side: Side;
   readonly target: LegTarget;
-  readonly pid: number;
-  readonly key: Buffer;
-  /** Major version of the server; 0 when it does not tell. */
-  readonly serverMajor: number;
-  readonly openedAtMs: number;
   /** As of the last ReadyForQuery. */
   status: TransactionStatus = 'I';
   /** Client segments whose answers are not complete. */
   clientSegments = 0;
-  /** Name of the prepared statement that asks for the transaction id, once the server has confirmed it. */
-  xidStatement: string | undefined;
   closed = false;
 
   /** Of the other side's types and tables, for what is said of them to the client. */
   readonly #numbers: ObjectNumbers | undefined;
-  readonly #socket: net.Socket;
   readonly #owner: LegOwner;
-  readonly #scanner: FrameScanner;
+  readonly #connection: LegConnection;
   readonly #segments: Segment[] = [];
-  #held: Buffer = none;
   readonly #answer = new InternalAnswer();
+  #held: Buffer = none;
   #fatalSeen = false;
-  #xidStatements = 0;
-  #xidStatementsGone = 0;
   #clientFull = false;
   #measuredMs = -1;
 
-  constructor(side: Side, target: LegTarget, connection: { readonly socket: net.Socket; readonly input: ServerInput; readonly pid: number; readonly key: Buffer; readonly parameters: ReadonlyMap<string, string> }, owner: LegOwner, numbers?: ObjectNumbers) {
+  /** With a connection of its own, or with somebody who lends it one. */
+  constructor(side: Side, from: Backend | BackendLender, owner: LegOwner, numbers?: ObjectNumbers) {
     this.#numbers = numbers;
     this.side = side;
-    this.target = target;
-    this.pid = connection.pid;
-    this.key = connection.key;
-    this.serverMajor = Number.parseInt(connection.parameters.get('server_version') ?? '0', 10) || 0;
-    this.#socket = connection.socket;
+    this.target = from.target;
     this.#owner = owner;
-    this.openedAtMs = owner.now();
-    this.#scanner = new FrameScanner(this, { maxMessageBytes: MAX_HELD_MESSAGE_BYTES, streamed: 'Dd' });
-    connection.input.attach(this);
-    this.#socket.on('drain', () => owner.legBackpressure(false));
-    this.#socket.on('error', () => this.#socket.destroy());
-    this.#socket.on('close', () => this.#closed());
+    this.#connection = new LegConnection(from, this);
+  }
+
+  /** Of the connection; without one 0. */
+  get pid(): number {
+    return this.backend?.pid ?? 0;
+  }
+
+  get serverMajor(): number {
+    return this.backend?.serverMajor ?? 0;
+  }
+
+  get openedAtMs(): number {
+    return this.backend?.openedAtMs ?? this.#owner.now();
+  }
+
+  /** Undefined while a pooled leg has none. */
+  get backend(): Backend | undefined {
+    return this.#connection.backend;
+  }
+
+  get isPooled(): boolean {
+    return this.#connection.isPooled;
   }
 
   get idle(): boolean {
@@ -106,12 +86,60 @@ export class Leg implements FrameHandler, InputReader {
     return this.#segments;
   }
 
+  // Its connection
+
+  /** True when there is one; else it is on its way, and `legReady` says when it has come. */
+  acquire(): boolean {
+    return !this.closed && this.#connection.acquire();
+  }
+
+  giveBack(): void {
+    this.#connection.giveBack();
+  }
+
+  get borrowing(): Borrowing {
+    return this.#owner.borrowing;
+  }
+
+  get mayGiveBack(): boolean {
+    return this.#segments.length === 0 && this.status === 'I' && !this.closed && !this.#owner.keepsConnection(this);
+  }
+
+  attached(preparing: boolean): void {
+    this.status = 'I';
+    if (this.#clientFull) this.#flow();
+    if (!preparing) return;
+    const segment = this.#internal(this.#owner.now(), (reply) => {
+      if (reply.error) this.backend?.drop();
+    });
+    segment.isPreparation = true;
+    // What was asked meanwhile comes behind it.
+    this.#segments.unshift(segment);
+  }
+
+  ready(): void {
+    this.#owner.legReady(this);
+  }
+
+  refused(fields: ErrorFields): void {
+    this.#owner.legRefused(this, fields);
+  }
+
+  blocked(isBlocked: boolean): void {
+    this.#owner.legBackpressure(isBlocked);
+  }
+
   write(bytes: Buffer): void {
-    if (!this.#socket.write(bytes)) this.#owner.legBackpressure(true);
+    this.#connection.write(bytes);
   }
 
   get writeBlocked(): boolean {
-    return this.#socket.writableNeedDrain;
+    return this.#connection.writeBlocked;
+  }
+
+  /** Something waits for a connection that cannot be refused by itself. */
+  get hasUnsent(): boolean {
+    return this.#connection.hasUnsent;
   }
 
   expect(segment: Segment): void {
@@ -121,59 +149,40 @@ export class Leg implements FrameHandler, InputReader {
 
   /** Runs a text of the gateway's own; may hold several statements. The callback comes in the order of the segments. */
   ask(sql: string, nowMs: number, callback: (reply: InternalReply) => void): void {
-    const segment = new Segment(nowMs, callback);
-    segment.closed = true;
-    this.expect(segment);
-    this.#query(sql);
-  }
-
-  #query(sql: string): void {
-    this.#owner.unnamedGone(this);
-    this.write(query(sql));
+    this.askCopy(sql, nowMs, {}, callback);
   }
 
   /** As `ask`, for a text with a COPY. `copyOut` gets the CopyData messages, which another server takes as they are; `copyIn` is called when the server waits for them. */
   askCopy(sql: string, nowMs: number, { copyOut, copyIn }: { readonly copyOut?: (messages: Buffer) => void; readonly copyIn?: () => void }, callback: (reply: InternalReply) => void): void {
-    const segment = new Segment(nowMs, callback);
-    segment.closed = true;
+    const segment = this.#internal(nowMs, callback);
     segment.copyOut = copyOut;
     segment.copyIn = copyIn;
     this.expect(segment);
-    this.#query(sql);
+    this.#owner.unnamedGone(this);
+    this.write(query(sql));
+  }
+
+  #internal(nowMs: number, callback: (reply: InternalReply) => void): Segment {
+    const segment = new Segment(nowMs, callback);
+    segment.closed = true;
+    return segment;
   }
 
   /** Calls once when what was written has left. */
   whenWritable(callback: () => void): void {
-    if (this.writeBlocked) this.#socket.once('drain', callback);
+    if (this.backend) this.backend.whenWritable(callback);
     else callback();
   }
 
   /** Messages of the gateway's own that end in a Sync, whose answer matters to nobody. */
   askRaw(messages: Buffer, nowMs: number): void {
-    const segment = new Segment(nowMs, () => undefined);
-    segment.closed = true;
-    this.expect(segment);
+    this.expect(this.#internal(nowMs, () => undefined));
     this.write(messages);
   }
 
-  /** A name that was never used here: a Parse behind an error is skipped, and whether there was one is known only later. */
-  newXidStatement(): string {
-    this.#xidStatements += 1;
-    return `${XID_STATEMENT}_${this.#xidStatements}`;
-  }
-
-  /** The server has prepared it; one that was sent in front of a DISCARD is gone again. */
-  #xidStatementConfirmed(name: string | undefined): void {
-    if (name !== undefined && Number(name.slice(XID_STATEMENT.length + 1)) > this.#xidStatementsGone) this.xidStatement ??= name;
-  }
-
-  xidStatementsGone(): void {
-    this.#xidStatementsGone = this.#xidStatements;
-    this.xidStatement = undefined;
-  }
-
   cancel(done?: () => void): void {
-    sendCancel(this.target, writeCancelRequest(this.pid, this.key), CANCEL_TIMEOUT_MS, done);
+    if (this.backend) this.backend.cancel(done);
+    else done?.();
   }
 
   /** The client reads slower than the server writes. */
@@ -184,57 +193,48 @@ export class Leg implements FrameHandler, InputReader {
 
   /** Bytes that have passed so far go to the client now. */
   flushPassed(): void {
-    this.#scanner.flush();
+    this.backend?.flush();
   }
 
   release(): void {
-    this.#scanner.resume();
+    this.backend?.resumeReading();
     this.#flow();
+    this.giveBack();
   }
 
   hold(): void {
-    this.#scanner.pause();
+    this.backend?.pauseReading();
     this.#flow();
   }
 
   #flow(): void {
-    if (this.closed) return;
-    if (this.#clientFull || this.#scanner.paused) this.#socket.pause();
-    else if (this.#socket.isPaused()) this.#socket.resume();
+    if (!this.closed) this.backend?.flow(this.#clientFull);
   }
 
   /** Says goodbye and closes; answers still on their way are dropped. */
   end(): void {
     if (this.closed) return;
     this.closed = true;
-    this.#scanner.stop();
-    this.#socket.end(terminate);
-    this.#socket.resume();
-    setTimeout(() => this.#socket.destroy(), 1_000).unref();
+    this.#connection.end();
   }
 
   /** For a client that has vanished in the middle of something: nothing is left running on the server. */
   abandon(): void {
     if (this.closed) return;
-    const busy = this.#segments.length > 0;
     this.end();
-    if (!busy) return;
-    this.cancel();
-    // A cancel that comes before the backend has read the statement meets nothing: until the server has closed, it is said again.
-    for (const afterMs of CANCEL_AGAIN_MS) setTimeout(() => this.#socket.closed || this.cancel(), afterMs).unref();
+    if (this.#segments.length > 0) this.backend?.cancelUntilClosed();
   }
 
-  // InputReader
+  // BackendUser
 
-  keeps(): boolean {
-    return this.#owner.clientBehind || this.#scanner.buffered > 0;
+  get isBehind(): boolean {
+    return this.#owner.clientBehind;
   }
 
-  take(chunk: Buffer): boolean {
-    if (this.closed) return true;
-    if (this.#measuredMs < 0) this.#scanner.push(chunk);
-    else this.#takeMeasured(chunk);
-    return !this.keeps();
+  received(chunk: Buffer, scan: (chunk: Buffer) => void): void {
+    if (this.#measuredMs < 0) scan(chunk);
+    else this.#scanMeasured(chunk, scan);
+    if (this.isPooled) this.giveBack();
   }
 
   /** Adds the time that the answer under way takes here to `spentMs`. */
@@ -242,32 +242,30 @@ export class Leg implements FrameHandler, InputReader {
     this.#measuredMs = spentMs;
   }
 
-  #takeMeasured(chunk: Buffer): void {
+  #scanMeasured(chunk: Buffer, scan: (chunk: Buffer) => void): void {
     const from = this.#owner.now();
-    this.#scanner.push(chunk);
+    scan(chunk);
     this.#measuredMs += this.#owner.now() - from;
     if (this.clientSegments > 0) return;
     this.#owner.measured(this, this.#measuredMs);
     this.#measuredMs = -1;
   }
 
-  #closed(): void {
+  drained(): void {
+    this.#owner.legBackpressure(false);
+  }
+
+  lost(): void {
     if (this.closed) return;
     this.closed = true;
     this.#owner.legClosed(this, this.#fatalSeen);
   }
-
-  // FrameHandler
 
   pass(bytes: Buffer): void {
     const head = this.#segments[0];
     if (head?.copying) return head.copyOut?.(bytes);
     this.#owner.toClient(bytes);
     head?.tap?.see(bytes);
-  }
-
-  violation(): void {
-    this.#socket.destroy();
   }
 
   message(type: number, buffer: Buffer, start: number, length: number): Verdict {
@@ -284,7 +282,7 @@ export class Leg implements FrameHandler, InputReader {
       case T.parameter: {
         this.#owner.parameterChanged(this, ...readParameterStatus(buffer, start, length));
         // The client knows one server: the home leg's parameters are its own. What a COPY of the gateway's own sets, it sets back.
-        return this.side === 'source' && !segment?.copyOut ? PASS : CUT;
+        return this.side === 'source' && !segment?.copyOut && !segment?.isPreparation ? PASS : CUT;
       }
       case T.notification:
         this.#owner.notified(this);
@@ -315,7 +313,7 @@ export class Leg implements FrameHandler, InputReader {
   #collect(segment: Segment, type: number, buffer: Buffer, start: number, length: number): Verdict {
     if (type === T.copyData && segment.copying) return PASS;
     if (type === T.copyOut && segment.copyOut) {
-      this.#scanner.flush();
+      this.flushPassed();
       segment.copying = true;
     }
     this.#answer.add(type, buffer, start, length);
@@ -348,7 +346,7 @@ export class Leg implements FrameHandler, InputReader {
   /** The CommandComplete held back was not the last one. */
   #letHeldGo(): void {
     if (this.#held.length === 0) return;
-    this.#scanner.flush();
+    this.flushPassed();
     const held = this.#held;
     this.#held = none;
     this.#owner.toClient(held);
@@ -373,7 +371,7 @@ export class Leg implements FrameHandler, InputReader {
     segment.endCut();
     const instead = segment.replaceError ?? (segment.named && errorBefore(segment.named, buffer, start, length));
     if (!instead) return PASS;
-    this.#scanner.flush();
+    this.flushPassed();
     this.#owner.toClient(instead);
     segment.replaceError = undefined;
     return CUT;
@@ -385,12 +383,12 @@ export class Leg implements FrameHandler, InputReader {
     this.#segments.shift();
     if (segment.internal) {
       const reply = this.#answer.take();
-      this.#scanner.flush();
+      this.flushPassed();
       segment.internal(reply);
       return CUT;
     }
     this.clientSegments -= 1;
-    this.#xidStatementConfirmed(segment.xidStatementParsed);
+    if (segment.xidStatementParsed !== undefined) this.backend?.xidStatementConfirmed(segment.xidStatementParsed);
     if (segment.plain) return this.#owner.segmentEnded(this, segment, none);
     const ending = segment.holds ? Buffer.concat([this.#held, buffer.subarray(start, start + 6)]) : none;
     this.#held = none;

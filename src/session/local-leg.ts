@@ -8,12 +8,15 @@ import { MigrationError } from '../../config/migration-error.ts';
 import { connectServer } from '../wire/connect-server.ts';
 import { readErrorFields } from '../wire/error-fields.ts';
 import type { Verdict } from '../wire/framing.ts';
+import { Backend } from './backend.ts';
 import { Leg } from './leg.ts';
-import type { LegOwner } from './leg.ts';
+import type { LegOwner } from './leg-owner.ts';
 import type { SessionCore } from './session-core.ts';
 import { stateQueryWith, stateSql } from './session-state.ts';
 
 const RETRY_AFTER_MS = 1_000;
+/** No session carries this: the connection's settings are made anew for the next one. */
+const OF_ONE_SESSION = 'of one session';
 
 const contextQuery = `SELECT pg_catalog.to_json(pg_catalog.current_schemas(false))::text,
   (SELECT coalesce(pg_catalog.json_agg(relname), '[]')::text FROM pg_catalog.pg_class WHERE relnamespace = pg_catalog.pg_my_temp_schema() AND relkind IN ('r', 'p', 'v', 'm', 'f', 'S')),
@@ -57,19 +60,18 @@ export class LocalLeg {
     const core = this.#core;
     try {
       const target = core.services.legs.target('local', core.identity);
+      if (core.carried) {
+        this.#opened(new Leg('local', core.services.pools.lender('local', target, core.identity.startup), this.#owner, core.services.numbers));
+        return;
+      }
       const startup = new Map([...core.identity.startup, ['database', target.database]]);
       this.#abort = connectServer(target, startup, core.services.limits.legConnectTimeoutMs, (outcome) => {
         this.#abort = undefined;
         if (!outcome.ok) {
-          this.#failed(new MigrationError('MIG001', 'local cannot be reached', { detail: outcome.error ? (readErrorFields(outcome.error, 0, outcome.error.length).get('M') ?? outcome.reason) : outcome.reason, hint: 'Check the local server; tables that still live on the source can be used meanwhile.' }));
+          this.refused(outcome.error ? (readErrorFields(outcome.error, 0, outcome.error.length).get('M') ?? outcome.reason) : outcome.reason);
           return;
         }
-        this.#version = 0;
-        core.local = new Leg('local', target, outcome, this.#owner, core.services.numbers);
-        // Local may have been restarted, without the last of what it had shown.
-        core.sourceSeen = true;
-        core.services.runtime.log.debug('local leg opened', { session: core.identity.sessionId });
-        core.proceed('leg');
+        this.#opened(new Leg('local', new Backend(target, outcome, core.now()), this.#owner, core.services.numbers));
       }, core.services.readBuffers);
     } catch (error) {
       // Thrown before any wait: the caller's wait ends in the next turn.
@@ -77,10 +79,28 @@ export class LocalLeg {
     }
   }
 
+  #opened(leg: Leg): void {
+    const core = this.#core;
+    this.#version = 0;
+    core.local = leg;
+    // Local may have been restarted, without the last of what it had shown.
+    core.sourceSeen = true;
+    core.services.runtime.log.debug('local leg opened', { session: core.identity.sessionId });
+    // Perhaps called from within the flow that is about to wait.
+    if (leg.isPooled) queueMicrotask(() => core.proceed('leg'));
+    else core.proceed('leg');
+  }
+
+  /** There is no connection to local. */
+  refused(reason: string): void {
+    this.#failed(new MigrationError('MIG001', 'local cannot be reached', { detail: reason, hint: 'Check the local server; tables that still live on the source can be used meanwhile.' }));
+  }
+
   /** STOP until the leg has the session's state; undefined when it has. */
   bringUp(leg: Leg): Verdict | undefined {
     const core = this.#core;
-    if (this.#version === core.stateVersion) return undefined;
+    // A pooled connection comes with what the session carries.
+    if (this.#version === core.stateVersion || (core.carried && core.carried.tiedBy === undefined)) return undefined;
     const homeBusyInUnit = core.unit.segment !== undefined && (core.unit.leg === core.home || core.unit.leg === leg);
     if (homeBusyInUnit || core.home.status === 'E') return undefined;
     if (!this.#bringingUp) {
@@ -88,6 +108,7 @@ export class LocalLeg {
       const version = core.stateVersion;
       core.ask(core.home, stateQueryWith(core.customSettings), (state) => {
         if (leg.closed) return;
+        if (leg.backend) leg.backend.settings = OF_ONE_SESSION;
         core.ask(leg, stateSql(state.rows), () => {
           this.#bringingUp = false;
           this.#version = version;

@@ -5,21 +5,25 @@
  */
 import { sendCancel } from '../wire/connect-server.ts';
 import { writeCancelRequest } from '../wire/startup-packet.ts';
-import type { Admitted } from './handshake.ts';
+import type { Admitted, Login } from './handshake.ts';
 
 const CANCEL_TIMEOUT_MS = 5_000;
 
+export interface PassedClient extends Admitted {
+  readonly home: Login;
+}
+
 export class PassedConnection {
-  readonly client: Admitted;
+  readonly client: PassedClient;
   readonly startedAtMs: number;
   readonly #ended: (connection: PassedConnection) => void;
   #isOver = false;
 
-  constructor(client: Admitted, nowMs: number, ended: (connection: PassedConnection) => void) {
+  constructor(client: PassedClient, nowMs: number, ended: (connection: PassedConnection) => void) {
     this.client = client;
     this.startedAtMs = nowMs;
     this.#ended = ended;
-    const { socket, login, early } = client;
+    const { socket, home: login, early } = client;
     const server = login.socket;
     if (early.length > 0) server.write(early);
     socket.on('data', (chunk: Buffer) => {
@@ -46,17 +50,17 @@ export class PassedConnection {
   }
 
   get key(): { readonly pid: number; readonly key: Buffer } {
-    return this.client.login;
+    return this.client.home;
   }
 
   cancel(done: () => void): void {
-    const { target, login } = this.client;
+    const { target, home: login } = this.client;
     sendCancel(target, writeCancelRequest(login.pid, login.key), CANCEL_TIMEOUT_MS, done);
   }
 
   shutDown(): void {
     this.client.socket.destroy();
-    this.client.login.socket.destroy();
+    this.client.home.socket.destroy();
   }
 
   #end(): void {

@@ -72,7 +72,10 @@ export class PlaceStatement {
     const side: Side = route.leg === 'local' ? 'local' : 'source';
     const leg = core.leg(side);
     if (!leg) return { verdict: this.#localLeg.open(simple) };
-    const stop = this.#freeOfOtherLeg(leg, simple) ?? (side === 'local' ? this.#localReady(route, leg, runs) : undefined);
+    // What is under way on the other leg may change the settings that a connection has to have.
+    const busy = this.#freeOfOtherLeg(leg, simple);
+    if (busy === undefined && core.carried && !leg.acquire()) return { verdict: core.wait('leg') };
+    const stop = busy ?? (side === 'local' ? this.#localReady(route, leg, runs) : undefined);
     if (stop !== undefined) return { verdict: stop };
     // The unit's own statements go on: what waits for them to be answered would wait for a Sync that stands behind it.
     if (core.exclusive && !core.unit.segment) return { verdict: core.wait('drain') };

@@ -8,6 +8,11 @@ import type { Side } from '../../catalog/routing-snapshot.ts';
 import type { CommandResult } from './control-port.ts';
 import type { TextTraits } from './text-traits.ts';
 
+export interface StatementPlaces {
+  source: boolean;
+  local: boolean;
+}
+
 export interface PreparedStatement {
   readonly name: string;
   /** The Parse message, or the text of a PREPARE. */
@@ -15,7 +20,7 @@ export interface PreparedStatement {
   readonly traits: TextTraits;
   /** The SQL of a Parse; undefined for texts that only legs see. */
   readonly sql: string | undefined;
-  readonly on: { source: boolean; local: boolean };
+  readonly on: StatementPlaces;
   /** Answer of a migration statement that a Describe has already run. */
   described: CommandResult | undefined;
 }

@@ -7,11 +7,12 @@ import type { QueryUses } from '../../grammar/sql/relation-uses.ts';
 import type { RelationRef, TextFacts } from '../../grammar/sql/statement-facts.ts';
 import type { NamingContext, Route, SessionContext } from '../route/route.ts';
 import { isRenamed } from '../route/snapshot-index.ts';
-import type { ServerTarget } from '../wire/connect-server.ts';
 import type { LargeBuffers } from '../wire/server-input.ts';
 import type { ControlPort } from './control-port.ts';
+import type { LegTarget } from './leg-target.ts';
 import type { ObjectNumbers } from './object-numbers.ts';
 import type { ShadowPort } from './shadow/shadow-port.ts';
+import type { Pools } from './pool/pools.ts';
 import type { UnitTimes } from './unit-times.ts';
 
 export interface FactsLookup {
@@ -34,10 +35,6 @@ export interface RouteDecider {
   placed(relation: RelationRef, snapshot: RoutingSnapshot, context: NamingContext): { readonly key: string; readonly source: TableName; readonly local: TableName } | undefined;
   /** Equal paths become the same object. */
   searchPath(schemas: readonly string[]): readonly string[];
-}
-
-export interface LegTarget extends ServerTarget {
-  readonly database: string;
 }
 
 /** Where a client's leg goes, and with which credentials. */
@@ -140,6 +137,8 @@ export interface Services {
   /** What all legs of the process read large answers into. */
   readonly readBuffers: LargeBuffers;
   readonly shadow: ShadowPort;
+  /** Connections that sessions share. */
+  readonly pools: Pools;
   view(): SnapshotView;
 }
 

@@ -26,6 +26,7 @@ import { OwnStatements } from './own-statements.ts';
 import { PreparedStatements } from './prepared-statements.ts';
 import type { Portal } from './prepared-statements.ts';
 import type { Services } from './services.ts';
+import type { CarriedState } from './pool/carried-state.ts';
 import type { ClientIdentity, Unit } from './session-parts.ts';
 import { SessionCounts } from './session-counts.ts';
 import { traitsOf } from './text-traits.ts';
@@ -73,6 +74,8 @@ export abstract class SessionCore {
   lastWrite: Side = 'source';
   lastStatement: Buffer | string = '';
   ended = false;
+  /** Of a session on pooled connections; undefined when its connections are its own. */
+  readonly carried: CarriedState | undefined;
   /** Facts of the message being handled, when they took time. */
   protected largeText: TextTraits | undefined;
 
@@ -87,8 +90,9 @@ export abstract class SessionCore {
   /** Answered to the next message instead of handling it. */
   protected refusal: ErrorFields | undefined;
 
-  constructor(services: Services, identity: ClientIdentity, socket: net.Socket) {
+  constructor(services: Services, identity: ClientIdentity, socket: net.Socket, carried?: CarriedState) {
     this.services = services;
+    this.carried = carried;
     this.identity = identity;
     this.socket = socket;
     this.startedAtMs = this.now();
@@ -324,6 +328,11 @@ export abstract class SessionCore {
     const { tx } = this;
     if (this.exclusive || !this.services.view().trivial || (this.local !== undefined && this.local.clientSegments > 0)) return false;
     return tx === undefined || (tx.begun.source && !tx.begun.local && tx.failedOn !== 'gateway');
+  }
+
+  /** What goes there has to wait until a connection has been lent. */
+  get lacksConnection(): boolean {
+    return this.carried !== undefined && !this.home.acquire();
   }
 
   /** The same for the next message of the unit: it has not begun on the other leg. */

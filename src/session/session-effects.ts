@@ -21,7 +21,9 @@ export class SessionEffects {
 
   /** `text` is asked for only when it has to be kept. */
   apply(traits: TextTraits, leg: Leg, text: () => string): void {
+    const isAlone = traits.single !== undefined && this.#core.tx === undefined;
     for (const statement of traits.statements) {
+      this.#core.carried?.sent(statement, isAlone, text);
       this.#localLeg.settingsNamed(statement.customSettings);
       this.#applyOne(statement, traits, leg, text);
     }
@@ -74,6 +76,7 @@ export class SessionEffects {
 
   /** Of a text that was not read. */
   unknown(): void {
+    this.#core.carried?.tie('a text that was not read');
     this.#stateChanged(true);
   }
 
@@ -104,7 +107,7 @@ export class SessionEffects {
     if (statement.objectName === undefined || statement.objectName === 'all') {
       statements.clear();
       this.#gatewaysOwnAreGone();
-      this.#replicate(leg, () => 'DEALLOCATE ALL');
+      this.#replicate(leg, () => 'DEALLOCATE ALL', true);
     } else {
       const other: Side = leg.side === 'source' ? 'local' : 'source';
       if (statements.remove(statement.objectName)?.on[other]) this.#replicate(leg, text);
@@ -120,19 +123,24 @@ export class SessionEffects {
     }
     if (statement.objectName === 'all' || statement.objectName === 'temp') core.temporaryTables = new Map();
     this.#stateChanged(true);
-    this.#replicate(leg, text);
+    this.#replicate(leg, text, statement.objectName === 'all');
   }
 
   #gatewaysOwnAreGone(): void {
-    this.#core.home.xidStatementsGone();
-    this.#core.local?.xidStatementsGone();
+    this.#core.home.backend?.xidStatementsGone();
+    this.#core.local?.backend?.xidStatementsGone();
   }
 
   /** On the other leg too, when it is there and can be asked. LISTEN opens local, whose writers may notify. */
-  #replicate(leg: Leg, text: () => string): void {
+  #replicate(leg: Leg, text: () => string, forgetsStatements = false): void {
     const core = this.#core;
     const other = leg === core.home ? core.local : core.home;
-    if (other && !(core.tx?.begun[other.side] ?? false) && core.unit.leg !== other) core.ask(other, text(), () => undefined);
+    // A pooled connection that the session does not have has nothing of its own.
+    if (other && core.carried && !other.backend) return;
+    if (other && !(core.tx?.begun[other.side] ?? false) && core.unit.leg !== other) {
+      core.ask(other, text(), () => undefined);
+      if (forgetsStatements) other.backend?.prepared.clear();
+    }
     else if (!other && core.services.view().usesLocal) this.#localLeg.openInBackground();
   }
 }

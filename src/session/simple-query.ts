@@ -16,6 +16,7 @@ import { keptBytes } from './kept-bytes.ts';
 import type { Leg } from './leg.ts';
 import type { LocalNames } from './local-names.ts';
 import type { PlaceStatement } from './place-statement.ts';
+import { deallocateByName, executeByName } from './pool/by-name.ts';
 import { isVerdict } from './place-statement.ts';
 import type { SessionCore } from './session-core.ts';
 import type { SessionEffects } from './session-effects.ts';
@@ -53,13 +54,15 @@ export class SimpleQuery {
     const traits = core.traitsAt(buffer, start + 5, start + length - 1);
     if (!traits) return STOP;
     core.lastStatement = keptBytes(buffer, start + 5, Math.min(start + length - 1, start + 205));
-    if (traits.plain && core.raw && !core.unit.segment) return this.#raw(core.home);
-    // While no table migrates everything goes there anyway.
-    if (traits.unread && core.raw && !core.unit.segment) {
-      this.#flows.effects.unknown();
+    if ((traits.plain || traits.unread) && core.raw && !core.unit.segment) {
+      if (core.lacksConnection) return core.wait('leg');
+      // While no table migrates everything goes there anyway.
+      if (traits.unread) this.#flows.effects.unknown();
       return this.#raw(core.home);
     }
     const text = (): string => buffer.toString('utf8', start + 5, start + length - 1);
+    const forgotten = core.carried && deallocateByName(core, traits);
+    if (forgotten !== undefined) return forgotten;
     const stop = this.#leavesPipeline(traits);
     if (stop !== undefined) return stop;
     if (core.unit.segment) return this.#endsPipeline(core.unit.leg ?? core.home, core.unit.segment, traits, buffer.subarray(start + 5, start + length - 1));
@@ -168,6 +171,7 @@ export class SimpleQuery {
     if (stop !== undefined) return stop;
     this.#flows.effects.apply(traits, leg, text);
     const segment = core.closedSegment(leg);
+    segment.carries = core.carried?.hasPending ?? false;
     const txBefore = core.tx;
     core.account(placement.route, leg, segment, false);
     if (placement.route.compared && traits.single?.kind !== 'execute') core.services.shadow.queried(core, segment, placement.route.compared, bytes);
@@ -202,6 +206,7 @@ export class SimpleQuery {
     for (const statement of traits.statements) {
       const name = statement.kind === 'execute' ? statement.objectName : undefined;
       const prepared = name === undefined ? undefined : this.#core.statements.get(name);
+      if (prepared) executeByName(this.#core, prepared, leg);
       if (!prepared || prepared.on[leg.side] || prepared.origin.type !== 'sql' || prepared.origin.text === '') continue;
       const text = Buffer.from(prepared.origin.text);
       const named = this.#flows.names.textFor(leg, prepared.traits, text, true);

@@ -28,6 +28,10 @@ export function negotiateProtocolVersion(newestMinor: number, unknownOptions: re
   return message('v', int32(newestMinor), int32(unknownOptions.length), ...unknownOptions.map(cstring));
 }
 
+export function backendKeyData(pid: number, key: Buffer): Buffer {
+  return message('K', int32(pid), key);
+}
+
 const ready: Record<TransactionStatus, Buffer> = {
   I: message('Z', Buffer.from('I')), T: message('Z', Buffer.from('T')), E: message('Z', Buffer.from('E')),
 };

@@ -9,7 +9,9 @@ import { emptySnapshot } from '../../catalog/routing-snapshot.ts';
 import { RouteCache } from '../../src/route/route-cache.ts';
 import type { CommandRequest, CommandResult, ControlPort } from '../../src/session/control-port.ts';
 import { createGateway } from '../../src/session/gateway.ts';
-import type { Gateway, GatewayOptions } from '../../src/session/gateway.ts';
+import type { Gateway } from '../../src/session/gateway.ts';
+import type { GatewayOptions } from '../../src/session/gateway-options.ts';
+import { sessionPooling } from '../../src/session/pool/pools.ts';
 import type { TestPostgres } from '../support/postgres.ts';
 
 const nothingCounted: Runtime['metrics'] = { count: () => undefined, gauge: () => undefined, observe: () => undefined, observer: () => () => undefined, remove: () => undefined };
@@ -106,6 +108,9 @@ export interface GatewayFixture extends AsyncDisposable {
   fetches: number;
 }
 
+/** The tests of this folder are to hold in every mode: `CAUSEWAY_POOL_MODE=transaction` runs them in that one. */
+const poolMode = (['transaction', 'pipeline'] as const).find((mode) => mode === process.env['CAUSEWAY_POOL_MODE']);
+
 export async function startGateway(source: TestPostgres['address'], local: TestPostgres['address'], options: Partial<GatewayOptions> = {}, metrics?: Runtime['metrics']): Promise<GatewayFixture> {
   const parser = await loadSqlParser();
   const facts = new FactsCache(parser);
@@ -123,6 +128,7 @@ export async function startGateway(source: TestPostgres['address'], local: TestP
         setImmediate(() => callback(1n));
       },
     },
+    ...(poolMode ? { pools: { ...sessionPooling, modeOf: () => poolMode } } : {}),
     ...options,
   });
   return Object.assign(fixture, {

@@ -127,6 +127,10 @@ it('answers that have come before the other side is needed are the client\'s, an
   await client.until(() => client.types() === '12TDC');
   expect(typesOf(await client.ask([...run('SELECT v FROM here'), ...run('SELECT v FROM there WHERE k = 2'), s]))).toBe('12TDC12TDCZ');
   client.messages.length = 0;
+  client.socket.write(Buffer.concat([p('named', 'SELECT v FROM there WHERE k = 1'), b('', 'named'), e(''), h]));
+  await client.until(() => client.types() === '12DC');
+  expect(typesOf(await client.ask([...run('SELECT v FROM here'), s]))).toBe('12TDCZ');
+  client.messages.length = 0;
   client.socket.write(Buffer.concat([p('', "UPDATE followed SET v = 'b'"), h]));
   await client.until(() => client.types() === '1');
   expect(typesOf(await client.ask([b('', ''), e(''), s]))).toBe('2CZ');

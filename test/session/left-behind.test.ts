@@ -103,7 +103,7 @@ it('nor the large bytes in which its last statement came', async () => {
   fixture.control.publish({ moved: onLocal });
   const { client, session } = await connect();
   const value = 'x'.repeat(1_000_000);
-  expect(session.home.key.buffer.byteLength).toBeLessThan(100);
+  expect(session.cancelKey.key.buffer.byteLength).toBeLessThan(100);
   const bytesKept = (): number[] => {
     const origin = session.statements.get('')?.origin;
     return [Buffer.from(session.lastStatement).equals(Buffer.from('')) ? 0 : (session.lastStatement as Buffer).buffer.byteLength, origin?.type === 'parse' ? origin.message.buffer.byteLength : 0];

@@ -15,6 +15,8 @@ import { OpenTransaction } from '../../src/execute/open-transaction.ts';
 import { Segment } from '../../src/execute/segment.ts';
 import { VisibilityWait } from '../../src/execute/visibility-wait.ts';
 import { dualWrite, onLocal, onSource, startGateway } from '../session/gateway-fixture.ts';
+import { sessionPooling } from '../../src/session/pool/pools.ts';
+import type { PoolOptions } from '../../src/session/pool/pools.ts';
 import type { TestPostgres } from '../support/postgres.ts';
 
 export const MARK = 'causeway_torture_';
@@ -45,11 +47,11 @@ export interface TortureGateway {
   stop(): Promise<void>;
 }
 
-export async function startTortureGateway(source: TestPostgres['address'], local: TestPostgres['address']): Promise<TortureGateway> {
+export async function startTortureGateway(source: TestPostgres['address'], local: TestPostgres['address'], pools: PoolOptions = sessionPooling): Promise<TortureGateway> {
   const sessions = new Set<WeakRef<ClientSession>>();
   const forget = rememberSessions(sessions);
   const parser = await loadSqlParser();
-  const fixture = await startGateway(source, local, { limits: { visibilityWaitMs: 5_000 }, facts: new FactsCache(parser, { maxBytes: FACTS_BYTES }) });
+  const fixture = await startGateway(source, local, { pools, limits: { visibilityWaitMs: 5_000 }, facts: new FactsCache(parser, { maxBytes: FACTS_BYTES }) });
   const { gateway, control } = fixture;
   const publish = (flip: typeof onLocal): void => {
     // What is counted here would grow for ever.

@@ -23,6 +23,8 @@ export interface TortureOptions {
   readonly clients: number;
   /** Between two looks at what is left. */
   readonly roundSeconds: number;
+  /** Connections that all clients share on each side; left out: each has its own. */
+  readonly poolSize?: number;
   /** Only these moves; default all. */
   readonly only?: readonly string[];
   readonly onRound?: (round: number, sample: Sample, movesDone: number) => void;
@@ -38,6 +40,8 @@ export interface TortureResult {
 const weights: Readonly<Record<string, number>> = { hugeRows: 1, manyStatements: 1, settings: 2, killedBackends: 1 };
 const NORMAL_WEIGHT = 4;
 const QUIET_MS = 15_000;
+
+export const moveNames: readonly string[] = Object.keys({ ...moves, ...crossings, ...rough });
 
 export async function torture(source: TestPostgres, local: TestPostgres, gateway: TortureGateway, options: TortureOptions): Promise<TortureResult> {
   const sides: Sides = { source: await source.client(), local: await local.client() };
@@ -153,8 +157,9 @@ class TortureRun {
     const living = this.#living;
     for (const [side, admin] of Object.entries(this.#sides) as [keyof Sides, Sides['source']][]) {
       const { rows: backends } = await admin.query<{ pid: number; state: string; query: string }>("SELECT pid, state, left(query, 100) AS query FROM pg_stat_activity WHERE application_name = 'torture'");
-      const most = side === 'source' ? living : Math.min(living, backends.length);
-      if (side === 'source' ? backends.length !== living : backends.length > most) left.push(`${backends.length} backends on ${side} for ${living} clients: ${JSON.stringify(backends.slice(0, 30))}`);
+      const { poolSize } = this.#options;
+      const most = poolSize ?? (side === 'source' ? living : Math.min(living, backends.length));
+      if (side === 'source' && poolSize === undefined ? backends.length !== living : backends.length > most) left.push(`${backends.length} backends on ${side} for ${living} clients: ${JSON.stringify(backends.slice(0, 30))}`);
       const { rows: prepared } = await admin.query<{ gid: string }>('SELECT gid FROM pg_prepared_xacts');
       if (prepared.length > 0) left.push(`${prepared.length} prepared transactions on ${side}`);
       const { rows: busy } = await admin.query<{ query: string }>("SELECT left(query, 100) AS query FROM pg_stat_activity WHERE application_name = 'torture' AND state <> 'idle'");
@@ -168,7 +173,7 @@ class TortureRun {
     const living = this.#living;
     const { rows } = await this.#sides.local.query<{ n: number }>("SELECT count(*)::int AS n FROM pg_stat_activity WHERE application_name = 'torture'");
     if (sample.sessions !== living) left.push(`${sample.sessions} sessions for ${living} clients`);
-    if (sample.localLegs !== rows[0]?.n) left.push(`${sample.localLegs} legs to local for ${rows[0]?.n ?? 0} backends there`);
+    if (this.#options.poolSize === undefined && sample.localLegs !== rows[0]?.n) left.push(`${sample.localLegs} legs to local for ${rows[0]?.n ?? 0} backends there`);
     if (sample.portals > 0) left.push(`${sample.portals} portals are kept by sessions in which none is open`);
     if (sample.cursors > 0) left.push(`${sample.cursors} cursors are kept by sessions in which none is open`);
     const most: Readonly<Record<string, number>> = { ClientSession: living, Leg: living + sample.localLegs, Handshake: 0, OpenTransaction: 0, VisibilityWait: living };

@@ -54,7 +54,7 @@ export class HybridExtended {
     if (typeof typed === 'number') return typed;
     const segment = core.unitSegment(leg);
     if (!isShape) core.account(placement.route, leg, segment, traits.hasCopyFrom);
-    const name = core.ownStatements.parsedOn(leg.side);
+    const name = core.ownStatements.parsedOn(leg);
     segment.injectParse();
     core.sendRenamed(leg, segment, ready.text, parseNamed(typed ?? unnamed, name));
     core.send(leg, message(leg, name));

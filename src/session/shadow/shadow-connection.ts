@@ -13,7 +13,7 @@ import type { Verdict } from '../../wire/framing.ts';
 import { query, terminate } from '../../wire/frontend-messages.ts';
 import type { ServerInput } from '../../wire/server-input.ts';
 import { writeCancelRequest } from '../../wire/startup-packet.ts';
-import type { LegTarget } from '../services.ts';
+import type { LegTarget } from '../leg-target.ts';
 import { stateSql } from '../session-state.ts';
 import type { AnswerDigest } from './answer-digest.ts';
 

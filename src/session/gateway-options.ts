@@ -1,0 +1,34 @@
+/** What a gateway is made with. */
+import type { ConnectionLimits } from '../../config/connection-limits.ts';
+import type { SlotPort } from './admission.ts';
+import type { ControlPort } from './control-port.ts';
+import type { AskSide } from './object-numbers.ts';
+import type { PoolOptions } from './pool/pools.ts';
+import type { FactsLookup, GatewayLimits, LegConnector, RouteDecider, SourcePosition } from './services.ts';
+import type { UserEntry } from './users.ts';
+
+export interface GatewayOptions {
+  /** Left out: sockets come through `handleConnection` only. */
+  readonly listen?: { readonly host: string; readonly port: number } | { readonly path: string };
+  readonly users: readonly UserEntry[];
+  /** PEM text, or paths of files that hold it. */
+  readonly tls?: { readonly cert: string; readonly key: string; readonly required?: boolean };
+  readonly legs: LegConnector;
+  readonly control: ControlPort;
+  readonly facts: FactsLookup;
+  readonly routes: RouteDecider;
+  readonly sourcePosition: SourcePosition;
+  /** Asks either side about its types and tables; left out: both have the same numbers for them. */
+  readonly askSide?: AskSide;
+  readonly limits?: Partial<GatewayLimits>;
+  /** Who may have how many sessions, and who counts them; left out: no limits. */
+  readonly connections?: { readonly limits: ConnectionLimits; readonly slots: SlotPort };
+  /** How sessions share connections; left out: they do not. */
+  readonly pools?: PoolOptions;
+  /** Sessions are called `<name>-<n>`; unique among workers. */
+  readonly name?: string;
+  /** Shared by the workers, so that an unknown user gets the same challenge from each. */
+  readonly secret?: Buffer;
+  /** A CancelRequest for no session of this process: another worker may have it. */
+  readonly onUnknownCancel?: (pid: number, key: Buffer, done: () => void) => void;
+}

@@ -1,0 +1,59 @@
+/** All pools of a gateway process: which users share connections, and how. */
+import type { Side } from '../../../catalog/routing-snapshot.ts';
+import type { Runtime } from '../../../config/runtime.ts';
+import type { LargeBuffers } from '../../wire/server-input.ts';
+import type { LegTarget } from '../leg-target.ts';
+import { BackendPool } from './backend-pool.ts';
+import type { PoolGroup, PoolLimits } from './backend-pool.ts';
+import { StatementNames } from './pooled-statements.ts';
+
+export type PoolMode = 'session' | 'transaction' | 'pipeline';
+
+export interface PoolOptions extends PoolLimits {
+  /** By the user's and the database's name at the gateway. */
+  readonly modeOf: (user: string, database: string) => PoolMode;
+}
+
+export interface SurveyedPool {
+  readonly side: Side;
+  /** On the server. */
+  readonly user: string;
+  readonly database: string;
+  readonly open: number;
+  readonly idle: number;
+  readonly waiting: number;
+  readonly longestWaitMs: number;
+}
+
+export class Pools {
+  readonly names = new StatementNames();
+  readonly options: PoolOptions;
+  readonly #runtime: Runtime;
+  readonly #buffers: LargeBuffers;
+  readonly #pools = new Map<string, { readonly side: Side; readonly pool: BackendPool }>();
+
+  constructor(runtime: Runtime, options: PoolOptions, buffers: LargeBuffers) {
+    this.#runtime = runtime;
+    this.options = options;
+    this.#buffers = buffers;
+  }
+
+  lender(side: Side, target: LegTarget, startup: ReadonlyMap<string, string>): PoolGroup {
+    const key = JSON.stringify([side, target.host, target.port, target.user, target.database]);
+    let found = this.#pools.get(key);
+    if (!found) this.#pools.set(key, (found = { side, pool: new BackendPool(this.#runtime, target, this.options, this.#buffers) }));
+    return found.pool.group(startup);
+  }
+
+  survey(): readonly SurveyedPool[] {
+    return [...this.#pools.values()].map(({ side, pool }) => ({ side, user: pool.target.user, database: pool.target.database, ...pool.counts }));
+  }
+
+  close(): void {
+    for (const { pool } of this.#pools.values()) pool.close();
+  }
+}
+
+export const sessionPooling: PoolOptions = {
+  modeOf: () => 'session', size: 20, waitMs: 30_000, idleMs: 600_000, lifetimeMs: 3_600_000, preparedStatements: 1_000, connectTimeoutMs: 10_000,
+};
