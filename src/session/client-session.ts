@@ -34,6 +34,7 @@ import { ReadIndex } from './read-index.ts';
 import type { Services } from './services.ts';
 import { SessionCore } from './session-core.ts';
 import type { ClientIdentity } from './session-parts.ts';
+import { Sharing } from './pool/sharing.ts';
 import { SessionEffects } from './session-effects.ts';
 import { SimpleQuery } from './simple-query.ts';
 import { TransactionControl } from './transaction-control.ts';
@@ -62,6 +63,7 @@ export class ClientSession extends SessionCore implements LegOwner {
   readonly #simple: SimpleQuery;
   readonly #extended: ExtendedQuery;
   readonly #unitEnds: UnitEnds;
+  readonly sharing: Sharing | undefined;
   /** Unit in which the client has sent the end of its COPY data. */
   #copyEndedIn: Segment | undefined;
   #legsFull = 0;
@@ -83,22 +85,34 @@ export class ClientSession extends SessionCore implements LegOwner {
     const flows = { place, hybrid: this.#hybrid, control: this.#control, answer: new ControlAnswer(this), effects: new SessionEffects(this, this.#localLeg), names: this.#names };
     this.#simple = new SimpleQuery(this, flows);
     this.#extended = new ExtendedQuery(this, flows);
+    if (!isOwn && services.pools.options.modeOf(identity.user, identity.database) === 'pipeline') this.sharing = new Sharing(this, place, home, () => this.#settled());
     this.#unitEnds = new UnitEnds(this, this.#commitWait, this.#control, () => this.#settled());
   }
 
   /** Takes the socket over from the handshake; `early` is what has come behind its last message. */
   start(early: Buffer): void {
     this.socket.on('data', (chunk: Buffer) => this.#receive(chunk));
-    this.socket.on('drain', () => [this.home, this.local].forEach((leg) => leg?.clientBackpressure(false)));
+    this.socket.on('drain', () => {
+      this.sharing?.unblock();
+      for (const leg of [this.home, this.local]) leg?.clientBackpressure(false);
+    });
     this.socket.on('error', () => this.socket.destroy());
     this.socket.on('close', () => this.#end());
     if (early.length > 0) this.#receive(early);
   }
 
   #receive(chunk: Buffer): void {
+    if (this.sharing && this.#mayShare && this.sharing.take(chunk)) return;
     if (this.services.times.isDue() && this.drained) this.#receiveMeasured(chunk);
     else this.scanner.push(chunk);
     if (this.scanner.paused) this.flowClient();
+  }
+
+  /** Nothing else of the session is under way, and no connection has anything of its own. */
+  get #mayShare(): boolean {
+    const { carried, unit } = this;
+    return this.waiting === undefined && !this.tx && carried?.tiedBy === undefined && carried?.hasPending === false && this.scanner.buffered === 0 && !this.scanner.paused
+      && unit.segment === undefined && !unit.skipping && this.refusal === undefined && this.drained;
   }
 
   #receiveMeasured(chunk: Buffer): void {
@@ -129,6 +143,8 @@ export class ClientSession extends SessionCore implements LegOwner {
   }
 
   clientMessage(type: number, buffer: Buffer, start: number, length: number): Verdict {
+    // The answer of what is shared comes first.
+    if (this.sharing?.read) return type === F.terminate ? this.#dispatch(type, buffer, start, length) : this.wait('drain');
     if (this.refusal && this.#refusable(type)) {
       const fields = this.refusal;
       this.refusal = undefined;
@@ -283,6 +299,7 @@ export class ClientSession extends SessionCore implements LegOwner {
 
   /** A CancelRequest with this session's key; `done` once no server can be hit by it any more. */
   cancel(done: () => void = () => undefined): void {
+    if (this.sharing?.cancel(done)) return;
     const isWaiting = this.#commitWait.giveUp();
     if (!isWaiting && (this.#readIndex.giveUp() || this.waiting === 'park' || (this.waiting === 'leg' && this.carried))) this.#failWaiting(canceledByUser);
     else if (!isWaiting) {
@@ -351,6 +368,7 @@ export class ClientSession extends SessionCore implements LegOwner {
   #end(polite = this.isCommitting): void {
     if (this.ended) return;
     this.ended = true;
+    this.sharing?.drop();
     this.scanner.stop();
     this.parking.unpark();
     this.#commitWait.drop();

@@ -78,8 +78,8 @@ export class ExtendedQuery {
     // The server refuses a name that is taken, and keeps what it has.
     if ((parts.name !== '' || core.carried) && core.statements.get(parts.name) === statement) segment.parses(parts.name, false);
     segment.parsesSent += 1;
-    if (places instanceof PooledPlaces) return core.sendParse(leg, segment, named || undefined, places.parseOn(leg.side, typeof message === 'object' ? message : bytes, core.status === 'E'));
-    return typeof message === 'object' ? core.sendParse(leg, segment, named || undefined, message) : core.forward(leg);
+    if (places instanceof PooledPlaces) return core.sendRenamed(leg, segment, named || undefined, places.parseOn(leg.side, typeof message === 'object' ? message : bytes, core.status === 'E'));
+    return typeof message === 'object' ? core.sendRenamed(leg, segment, named || undefined, message) : core.forward(leg);
   }
 
   bind(buffer: Buffer, start: number, length: number): Verdict {
@@ -276,7 +276,7 @@ export class ExtendedQuery {
       // Behind an error the server skips it.
       segment.parses(statement.name, true);
       segment.injectParse();
-      core.sendParse(leg, segment, named, statement.on instanceof PooledPlaces ? statement.on.parseOn(leg.side, message ?? origin.message, false) : (message ?? origin.message));
+      core.sendRenamed(leg, segment, named, statement.on instanceof PooledPlaces ? statement.on.parseOn(leg.side, message ?? origin.message, false) : (message ?? origin.message));
     } else if (origin.text !== '' && !core.unit.segment) core.ask(leg, (named?.bytes ?? text).toString(), () => undefined);
     return undefined;
   }

@@ -2,13 +2,16 @@
 import { mayHaveTouchedUnseen } from '../execute/may-have-touched-unseen.ts';
 import type { OpenTransaction } from '../execute/open-transaction.ts';
 import type { Leg } from './leg.ts';
+import type { SharedRead } from './pool/shared-read.ts';
 
 /**
  * True while something is open that touched one of the tables under an epoch before this one, or that may have: what was sent
  * to the source under a snapshot that did not know the table is not on record.
  */
-export function holdsTables(session: { readonly tx: OpenTransaction | undefined; readonly home: Leg; readonly local: Leg | undefined }, tables: ReadonlySet<string>, epoch: number): boolean {
+export function holdsTables(session: { readonly tx: OpenTransaction | undefined; readonly home: Leg; readonly local: Leg | undefined; readonly sharing: { readonly read: SharedRead | undefined } | undefined }, tables: ReadonlySet<string>, epoch: number): boolean {
   const { tx, home, local } = session;
+  const read = session.sharing?.read;
+  if (read && read.snapshot.epoch < epoch && (read.touches.some((table) => tables.has(table)) || (read.side === 'source' && mayHaveTouchedUnseen(read.snapshot, tables, epoch)))) return true;
   for (const [table, since] of tx?.routed ?? []) if (since.epoch < epoch && tables.has(table)) return true;
   if (tx?.begun.source && mayHaveTouchedUnseen(tx.snapshot, tables, epoch)) return true;
   for (const leg of [home, local]) {

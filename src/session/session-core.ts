@@ -27,6 +27,7 @@ import { PreparedStatements } from './prepared-statements.ts';
 import type { Portal } from './prepared-statements.ts';
 import type { Services } from './services.ts';
 import type { CarriedState } from './pool/carried-state.ts';
+import type { SharedRead } from './pool/shared-read.ts';
 import type { ClientIdentity, Unit } from './session-parts.ts';
 import { SessionCounts } from './session-counts.ts';
 import { traitsOf } from './text-traits.ts';
@@ -110,6 +111,9 @@ export abstract class SessionCore {
 
   abstract clientMessage(type: number, buffer: Buffer, start: number, length: number): Verdict;
   abstract protocolViolation(reason: string): void;
+  abstract fatal(fields: ErrorFields): void;
+  /** Of a session that may send reads on connections of many. */
+  abstract readonly sharing: { readonly read: SharedRead | undefined } | undefined;
 
   notified(leg: Leg): void {
     if (leg === this.home) this.notifiedBySource = true;
@@ -126,7 +130,7 @@ export abstract class SessionCore {
 
   /** A message that has come in part does not count: who stops in the middle of one is idle. */
   get activity(): Activity {
-    const isBusy = this.waiting !== undefined || this.holding > 0 || this.unit.segment !== undefined || this.unit.skipping;
+    const isBusy = this.sharing?.read !== undefined || this.waiting !== undefined || this.holding > 0 || this.unit.segment !== undefined || this.unit.skipping;
     if (isBusy || !this.home.idle || this.local?.idle === false) return 'active';
     return this.tx ? 'idle in transaction' : 'idle';
   }
@@ -194,15 +198,8 @@ export abstract class SessionCore {
     return this.forward(this.#target ?? this.home);
   }
 
-  /** The message being handled goes to this leg as `bytes`, in which relations are named otherwise. */
-  sendRenamed(leg: Leg, segment: Segment, named: RenamedText, bytes: Buffer): Verdict {
-    segment.named = named;
-    this.send(leg, bytes);
-    return CUT;
-  }
-
-  /** As `sendRenamed`, for a Parse; `named` is undefined when only its types are told otherwise. */
-  sendParse(leg: Leg, segment: Segment, named: RenamedText | undefined, bytes: Buffer): Verdict {
+  /** The message being handled goes to this leg as `bytes`; `named`: relations are named otherwise in it. */
+  sendRenamed(leg: Leg, segment: Segment, named: RenamedText | undefined, bytes: Buffer): Verdict {
     if (named) segment.named = named;
     this.send(leg, bytes);
     return CUT;
@@ -258,7 +255,7 @@ export abstract class SessionCore {
 
   /** No answer to the client is under way. */
   get drained(): boolean {
-    return this.home.clientSegments === 0 && this.holding === 0 && (this.local === undefined || this.local.clientSegments === 0);
+    return this.sharing?.read === undefined && this.home.clientSegments === 0 && this.holding === 0 && (this.local === undefined || this.local.clientSegments === 0);
   }
 
   /** Leaves the message unconsumed. */

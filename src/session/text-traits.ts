@@ -7,6 +7,8 @@ export interface TextTraits {
   readonly control: boolean;
   /** Nothing in it changes what the session has to remember. */
   readonly plain: boolean;
+  /** It does nothing but read, in built-in functions that leave nothing behind: other sessions' reads may stand behind it. */
+  readonly shareable: boolean;
   /** Too long or too deep to be read: what it does is not known. */
   readonly unread: boolean;
   /** The only statement, when there is exactly one. */
@@ -55,6 +57,7 @@ function workOut(facts: TextFacts): TextTraits {
     control: facts.type === 'migration' || statements.some((statement) => statement.flags.readsCatalog),
     unread: facts.type === 'invalid' && facts.refusal !== undefined,
     plain: facts.type === 'sql' && statements.every((statement) => plainKinds.has(statement.kind) && !statement.flags.sessionEffect && !statement.flags.readsCatalog),
+    shareable: statements.length === 1 && statements.every(isShareable),
     single: statements.length === 1 ? statements[0] : undefined,
     statements,
     inner: inner && workOut({ type: 'sql', statements: [inner] }),
@@ -62,6 +65,12 @@ function workOut(facts: TextFacts): TextTraits {
     hasCopyFrom: statements.some((statement) => statement.kind === 'copy_from'),
     needsSearchPath: statements.some(namesRelations),
   };
+}
+
+/** RULES 28: an allow-list. What sequences have told a session is not to be asked on a connection of many. */
+function isShareable({ kind, writes, functions, sequencesRead, sequencesWritten, flags }: StatementFacts): boolean {
+  return kind === 'select' && writes.length === 0 && functions.length === 0 && sequencesRead.length === 0 && sequencesWritten.length === 0
+    && !flags.lockingRead && !flags.writesInCte && !flags.sessionEffect && !flags.readsCatalog && !flags.usesLastval;
 }
 
 function namesRelations(statement: StatementFacts): boolean {

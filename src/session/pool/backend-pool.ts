@@ -82,9 +82,13 @@ export class BackendPool {
     return group;
   }
 
-  get counts(): { readonly open: number; readonly idle: number; readonly waiting: number; readonly longestWaitMs: number } {
+  get longestWaitMs(): number {
     const first = this.#waiting[0];
-    return { open: this.#members.size, idle: this.#idle.length, waiting: this.#waiting.length, longestWaitMs: first ? this.#now() - first.sinceMs : 0 };
+    return first ? this.#now() - first.sinceMs : 0;
+  }
+
+  get counts(): { readonly open: number; readonly idle: number; readonly waiting: number; readonly longestWaitMs: number } {
+    return { open: this.#members.size, idle: this.#idle.length, waiting: this.#waiting.length, longestWaitMs: this.longestWaitMs };
   }
 
   take(group: PoolGroup, borrower: Borrower): Backend | undefined {
@@ -252,6 +256,11 @@ export class PoolGroup implements BackendLender {
     this.#pool = pool;
     this.target = pool.target;
     this.startup = startup;
+  }
+
+  /** Of whoever waits for a connection of the pool. */
+  get longestWaitMs(): number {
+    return this.#pool.longestWaitMs;
   }
 
   /** The ParameterStatus messages with which the server has greeted the last one; undefined before the first. */

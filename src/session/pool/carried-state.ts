@@ -6,6 +6,9 @@
  * States: free ⇄ tied. Specification: DESIGN §4 "Pooling", RULES 28.
  */
 import type { StatementFacts } from '../../../grammar/sql/statement-facts.ts';
+import type { Borrowing } from '../leg-connection.ts';
+
+const settingsSql = (settings: string): string => `RESET ALL; ${settings}`;
 
 type Change = { readonly type: 'set'; readonly name: string; readonly sql: string } | { readonly type: 'reset'; readonly name: string | undefined } | { readonly type: 'discard' } | { readonly type: 'forget_statements' };
 
@@ -22,7 +25,13 @@ export class CarriedState {
 
   /** What makes them on a connection that has others. */
   sql(): string {
-    return `RESET ALL; ${this.settings}`;
+    return settingsSql(this.settings);
+  }
+
+  /** As they are now. */
+  asOfNow(): Borrowing {
+    const { settings } = this;
+    return { settings, sql: () => settingsSql(settings) };
   }
 
   tie(reason: string): void {

@@ -47,6 +47,7 @@ export class PooledPlaces implements StatementPlaces {
   readonly #names: StatementNames;
   readonly #backend: (side: Side) => Backend | undefined;
   readonly #nameOn: { source: string | undefined; local: string | undefined } = { source: undefined, local: undefined };
+  readonly #shared: { source?: { readonly name: string; readonly message: Buffer }; local?: { readonly name: string; readonly message: Buffer } } = {};
   /** Its last Parse on this side was a real one. */
   readonly #parsed: { source: boolean; local: boolean } = { source: false, local: false };
   /** It is on its session's own connection under the client's name as well, for SQL's EXECUTE. */
@@ -56,6 +57,18 @@ export class PooledPlaces implements StatementPlaces {
     this.#isNamed = isNamed;
     this.#names = names;
     this.#backend = backend;
+  }
+
+  /** For a connection that is not the session's: the name there, and the Parse that makes it. Undefined when the statement was never parsed on that side. */
+  preparedOn(side: Side, message: Buffer): { readonly name: string; readonly message: Buffer } | undefined {
+    const kept = this.#shared[side];
+    if (kept) return kept;
+    const name = this.#nameOn[side];
+    if (side === 'local' || (name === undefined && this.#isNamed)) return undefined;
+    const parts = readParse(message, 0, message.length);
+    if (!parts) return undefined;
+    const shared = name ?? this.#names.of(message, parts.textStart);
+    return (this.#shared[side] = { name: shared, message: parseAs(message, parts, shared, message.subarray(parts.textStart, parts.textEnd)) });
   }
 
   /** The message that has the same answer as this Parse, and leaves the statement prepared on that side. `isFailing`: in a block that has failed the server refuses it. */
@@ -68,6 +81,7 @@ export class PooledPlaces implements StatementPlaces {
     }
     const name = this.#names.of(message, parts.textStart);
     this.#nameOn[side] = name;
+    if (side === 'local') this.#shared.local ??= { name, message: parseAs(message, parts, name, message.subarray(parts.textStart, parts.textEnd)) };
     this.#parsed[side] = !backend.prepared.has(name);
     if (!this.#parsed[side] && !isFailing) {
       backend.unnamed = undefined;

@@ -1,0 +1,45 @@
+/** A read that is sent on a connection which other sessions use at the same time (`pool_mode pipeline`): one whole unit, which ends in its own Sync or is one Query. */
+import type { RoutingSnapshot, Side } from '../../../catalog/routing-snapshot.ts';
+import type { TextFacts } from '../../../grammar/sql/statement-facts.ts';
+import type { ErrorFields } from '../../wire/error-fields.ts';
+
+/** The session behind it. */
+export interface Reader {
+  /** Returns how many bytes the client has not taken yet: while there are any, `bytes` must stay as they are. */
+  answer(bytes: Buffer): number;
+  /** The whole answer has been handed over. */
+  answered(): void;
+  /** There will be no (more of the) answer. `fatal`: part of it has gone out. */
+  unanswered(fields: ErrorFields, fatal: boolean): void;
+}
+
+export class SharedRead {
+  readonly reader: Reader;
+  readonly side: Side;
+  readonly facts: TextFacts;
+  /** What the server gets. */
+  readonly bytes: Buffer;
+  /** The prepared statement that it binds: its name on every server, and the Parse that makes it. */
+  readonly prepared: { readonly name: string; readonly message: Buffer } | undefined;
+  readonly startedAtMs: number;
+  /** For barriers: what it reads, and under which snapshot that was decided. */
+  readonly touches: readonly string[];
+  readonly snapshot: RoutingSnapshot;
+  /** Something of the answer has gone to the client: it cannot be asked for again. */
+  isBegun = false;
+  /** Its ReadyForQuery has come. */
+  isOver = false;
+  /** How often a connection was lost under it. */
+  losses = 0;
+
+  constructor(reader: Reader, side: Side, facts: TextFacts, bytes: Buffer, prepared: SharedRead['prepared'], route: { readonly startedAtMs: number; readonly touches: readonly string[]; readonly snapshot: RoutingSnapshot }) {
+    this.reader = reader;
+    this.side = side;
+    this.facts = facts;
+    this.bytes = bytes;
+    this.prepared = prepared;
+    this.startedAtMs = route.startedAtMs;
+    this.touches = route.touches;
+    this.snapshot = route.snapshot;
+  }
+}
