@@ -66,6 +66,8 @@ const networkAddress = z.string().regex(/^([\da-fA-F.:]+)(\/\d{1,3})?$/, 'expect
 /** 0 is none. */
 const connections = z.int().min(0).max(1_000_000);
 
+const poolMode = z.enum(['session', 'transaction', 'pipeline']);
+
 const legCredentials = section({ user: text, password: z.string().exactOptional() });
 
 const user = z.strictObject({
@@ -77,6 +79,7 @@ const user = z.strictObject({
   source: legCredentials.exactOptional(),
   local: legCredentials.exactOptional(),
   max_user_connections: connections.exactOptional(),
+  pool_mode: poolMode.exactOptional(),
 }).superRefine((given, context) => {
   if (given.password !== undefined && given.verifier !== undefined) context.addIssue({ code: 'custom', path: ['verifier'], message: 'expected either a password or a verifier, not both' });
   if (given.password === undefined && given.verifier === undefined && given.trust_from.length === 0) {
@@ -84,7 +87,7 @@ const user = z.strictObject({
   }
 }).transform(camelKeys);
 
-const database = section({ name: text, max_db_connections: connections.exactOptional() });
+const database = section({ name: text, max_db_connections: connections.exactOptional(), pool_mode: poolMode.exactOptional() });
 
 /** No name twice. */
 function named<Each extends { readonly name: string }>(list: z.ZodType<Each[]>, what: string) {
@@ -135,6 +138,19 @@ const limitsThatFit = limits.superRefine((given, context) => {
   if (given.reservedConnections >= given.maxConnections) context.addIssue({ code: 'custom', message: `expected max_connections (${given.maxConnections}) above reserved_connections (${given.reservedConnections})` });
 });
 
+/** Connections of one user to one database on one side, over all gateway processes. */
+const pool = section({
+  mode: poolMode.default('session'),
+  size: positive.max(100_000).default(20),
+  /** Of these, so many carry the reads of many sessions, in `pipeline`. */
+  lanes: positive.max(1_000).default(4),
+  slow_ms: milliseconds.min(1).default(50),
+  wait_ms: milliseconds.min(1).default(30_000),
+  idle_ms: milliseconds.default(600_000),
+  lifetime_ms: milliseconds.min(1).default(3_600_000),
+  prepared_statements: positive.default(1000),
+});
+
 const timeouts = section({
   startup_ms: milliseconds.min(1).default(10_000),
   connect_ms: milliseconds.min(1).default(10_000),
@@ -165,6 +181,7 @@ export const settingsSchema = section({
   /** 32 bytes in base64 that encrypt stored credentials; default: a key file made in `state_directory`. */
   credential_key: z.string().refine((given) => Buffer.from(given, 'base64').length === 32, 'expected 32 bytes in base64').exactOptional(),
   limits: limitsThatFit.prefault({}),
+  pool: pool.prefault({}),
   timeouts: timeouts.prefault({}),
   log: section({
     level: z.enum(['debug', 'info', 'warn', 'error']).default('info'),

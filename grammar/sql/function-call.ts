@@ -66,6 +66,7 @@ function collectSessionCall(name: string, args: readonly unknown[], into: FactsC
   }
   if (/^pg_(try_)?advisory_/.test(name)) {
     into.raise('advisoryLock');
+    if (!name.includes('_xact_')) into.raise('lastingLock');
     into.raise('sessionEffect');
     return true;
   }

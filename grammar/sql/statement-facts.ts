@@ -63,6 +63,8 @@ export interface StatementFlags {
   /** Calls functions with effects on the session: set_config, advisory locks, lastval, pg_notify … */
   readonly sessionEffect: boolean;
   readonly advisoryLock: boolean;
+  /** One that is kept beyond the transaction. */
+  readonly lastingLock: boolean;
   readonly usesLastval: boolean;
   /** Literals name objects or settings ('t'::regclass, nextval('s'), set_config('search_path',…)): facts hold for this exact text only (RULES 26). */
   readonly literalSensitive: boolean;

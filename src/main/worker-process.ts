@@ -22,6 +22,7 @@ import type { RunningChild } from './child-process.ts';
 import { GatewayCounts } from './gateway-counts.ts';
 import { createControlClient } from './control-client.ts';
 import type { ControlClient } from './control-client.ts';
+import { poolOptions } from './pool-options.ts';
 import { workerCount } from './process-settings.ts';
 import type { ProcessSettings } from './process-settings.ts';
 import { SlotClient } from './slot-client.ts';
@@ -60,7 +61,7 @@ export async function startWorker(runtime: Runtime, metrics: PrometheusMetrics, 
         slots.connected();
       },
       onDisconnected: () => slots.disconnected(),
-      survey: (shadowReads) => ({ ...(gateway?.survey() ?? { clients: [], waiting: [], loggingIn: 0, totals: [], isDraining: false }), ...(shadowReads ? { shadowReads: gateway?.shadowReads() ?? [] } : {}) }),
+      survey: (shadowReads) => ({ ...(gateway?.survey() ?? { clients: [], waiting: [], loggingIn: 0, totals: [], isDraining: false, pools: [] }), ...(shadowReads ? { shadowReads: gateway?.shadowReads() ?? [] } : {}) }),
       onSlotAnswer: (id, granted) => slots.answered(id, granted),
       onLeaseOver: () => slots.letInByShare(),
       onCancel: (pid, key) => void gateway?.cancel(pid, Buffer.from(key, 'hex'), () => control.send({ type: 'cancelled', pid, key })),
@@ -73,7 +74,7 @@ export async function startWorker(runtime: Runtime, metrics: PrometheusMetrics, 
       facts, name: workerId,
       // The same for every worker, and nobody else's to know: it comes from what only this installation has.
       secret: createHash('sha256').update(paths.controlSocket).update(JSON.stringify(settings.users)).digest(),
-      connections: { limits, slots },
+      connections: { limits, slots }, pools: poolOptions(settings),
       limits: {
         maxConnections: settings.limits.maxConnections, reservedConnections: settings.limits.reservedConnections, connectionWaitMs: settings.timeouts.connectionWaitMs,
         clientIdleMs: settings.timeouts.clientIdleMs, idleTransactionMs: settings.timeouts.idleTransactionMs, startupTimeoutMs: settings.timeouts.startupMs, legConnectTimeoutMs: settings.timeouts.connectMs, maxStatementBytes: settings.limits.preparedBytesPerSession, maxMovedBytes: settings.limits.movedBytes, parkLimitMs: settings.timeouts.parkLimitMs,

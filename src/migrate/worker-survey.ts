@@ -11,6 +11,8 @@ export interface WorkerSurvey {
   readonly loggingIn: number;
   readonly totals: readonly DatabaseTotals[];
   readonly isDraining: boolean;
+  /** Connections that sessions share, by the user that clients log in as and the database's name on the source. */
+  readonly pools: readonly SurveyedPool[];
   /** Only when it was asked for: texts and rows of clients, some hundred of them. */
   readonly shadowReads?: readonly SurveyedShadowReads[];
 }
@@ -51,6 +53,9 @@ export interface SurveyedClient {
   readonly port: number;
   readonly state: Activity;
   readonly replicates: boolean;
+  readonly poolMode: 'session' | 'transaction' | 'pipeline';
+  /** Why it keeps the pooled connection that it has. */
+  readonly tiedBy?: string | undefined;
   readonly connectedForMs: number;
   readonly requestedForMs: number;
   /** Of a client that waits for a barrier. */
@@ -60,6 +65,19 @@ export interface SurveyedClient {
   readonly preparedStatements: number;
   readonly lastStatement: string;
   readonly legs: readonly SurveyedLeg[];
+}
+
+export interface SurveyedPool {
+  readonly side: Side;
+  readonly user: string;
+  readonly database: string;
+  readonly open: number;
+  readonly idle: number;
+  /** Of the open ones, those that carry reads of many sessions. */
+  readonly lanes: number;
+  /** Statements that wait for a connection. */
+  readonly waiting: number;
+  readonly longestWaitMs: number;
 }
 
 export interface SurveyedLeg {

@@ -355,6 +355,7 @@ export class ExtendedQuery {
     const segment = core.unitSegment(leg);
     core.unit.executed = true;
     segment.bindsSent += 1;
+    if (core.carried && statement.traits.mayDraw) core.carried.drawnIn = core.tx ?? segment;
     this.#portals.set(portal, statement, leg.side);
   }
 

@@ -4,6 +4,7 @@ import type { TransactionStatus } from '../wire/backend-messages.ts';
 import type { Admission } from './admission.ts';
 import type { ClientSession } from './client-session.ts';
 import type { PassedConnection } from './passed-connection.ts';
+import type { PoolMode, SurveyedPool } from './pool/pools.ts';
 import type { Activity } from './session-core.ts';
 
 export interface GatewaySurvey {
@@ -14,6 +15,8 @@ export interface GatewaySurvey {
   readonly loggingIn: number;
   readonly totals: readonly DatabaseTotals[];
   readonly isDraining: boolean;
+  /** Connections that sessions share. */
+  readonly pools: readonly SurveyedPool[];
 }
 
 export interface SurveyedClient {
@@ -25,6 +28,9 @@ export interface SurveyedClient {
   readonly port: number;
   readonly state: Activity;
   readonly replicates: boolean;
+  readonly poolMode: PoolMode;
+  /** Why it keeps the pooled connection that it has; undefined while any will do. */
+  readonly tiedBy: string | undefined;
   readonly connectedForMs: number;
   /** Since its last request. */
   readonly requestedForMs: number;
@@ -96,10 +102,12 @@ export function surveyedClient(session: ClientSession): SurveyedClient {
   const nowMs = session.now();
   return {
     sessionId: identity.sessionId, user: identity.user, database: home.target.database, address: identity.address, port: socket.remotePort ?? 0, state: session.activity, replicates: false,
+    poolMode: session.carried === undefined ? 'session' : session.sharing ? 'pipeline' : 'transaction', tiedBy: session.carried?.tiedBy,
     connectedForMs: nowMs - session.startedAtMs, requestedForMs: nowMs - (home.segments[0]?.startedAtMs ?? local?.segments[0]?.startedAtMs ?? counts.lastRequestMs),
     parkedForMs: parking.parkedSinceMs === undefined ? undefined : nowMs - parking.parkedSinceMs, tls: tlsOf(socket), applicationName: identity.startup.get('application_name') ?? '',
     preparedStatements: session.statements.size, lastStatement: session.lastStatement.toString('utf8'),
-    legs: [home, ...(local ? [local] : [])].map(({ side, pid, target, idle, status, openedAtMs }) =>
+    // A pooled leg without a connection is none to a server.
+    legs: [home, ...(local ? [local] : [])].filter(({ backend }) => backend !== undefined).map(({ side, pid, target, idle, status, openedAtMs }) =>
       ({ side, pid, user: target.user, database: target.database, address: target.host, port: target.port, state: idle ? stateOf[status] : 'active', openForMs: nowMs - openedAtMs })),
   };
 }
@@ -108,7 +116,7 @@ export function surveyedPassed(passed: PassedConnection, nowMs: number): Surveye
   const { identity, target, home: login, socket } = passed.client;
   const openForMs = nowMs - passed.startedAtMs;
   return {
-    sessionId: `replication-${login.pid}`, user: identity.user, database: target.database, address: identity.address, port: socket.remotePort ?? 0, state: 'active', replicates: true,
+    sessionId: `replication-${login.pid}`, user: identity.user, database: target.database, address: identity.address, port: socket.remotePort ?? 0, state: 'active', replicates: true, poolMode: 'session', tiedBy: undefined,
     connectedForMs: openForMs, requestedForMs: openForMs, parkedForMs: undefined, tls: tlsOf(socket), applicationName: identity.startup.get('application_name') ?? '', preparedStatements: 0, lastStatement: '',
     legs: [{ side: 'source', pid: login.pid, user: target.user, database: target.database, address: target.host, port: target.port, state: 'active', openForMs }],
   };

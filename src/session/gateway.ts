@@ -337,7 +337,7 @@ class GatewayProcess implements Gateway, HandshakeHost, SessionHost {
     return {
       clients: [...[...this.#sessions.values()].map(surveyedClient), ...[...this.#passed.values()].map((passed) => surveyedPassed(passed, nowMs))],
       waiting: [...this.admission.waiting].map(({ sinceMs, ...client }) => ({ ...client, waitingForMs: nowMs - sinceMs })),
-      loggingIn: this.#handshakes.size, totals: this.#totals.with(this.#sessions.values(), this.admission), isDraining: this.#closing,
+      loggingIn: this.#handshakes.size, totals: this.#totals.with(this.#sessions.values(), this.admission), isDraining: this.#closing, pools: this.services.pools.survey(),
     };
   }
 

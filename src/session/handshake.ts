@@ -308,7 +308,7 @@ export class Handshake {
 
   #connectHome(identity: Admitted['identity'], target: LegTarget, startup: ReadonlyMap<string, string>): void {
     const { services } = this.#host;
-    if (!this.#replicates && services.pools.options.modeOf(identity.user, identity.database) !== 'session') return this.#joinPool(identity, target, services.pools.lender('source', target, startup));
+    if (!this.#replicates && services.pools.options.modeOf(identity.user, identity.database) !== 'session') return this.#joinPool(identity, target, services.pools.lender('source', target, identity));
     this.#abort = connectServer(target, new Map([['database', target.database], ...startup]), services.limits.legConnectTimeoutMs, (outcome) => this.#homeOpened(identity, target, outcome), services.readBuffers);
   }
 

@@ -61,7 +61,7 @@ export class LocalLeg {
     try {
       const target = core.services.legs.target('local', core.identity);
       if (core.carried) {
-        this.#opened(new Leg('local', core.services.pools.lender('local', target, core.identity.startup), this.#owner, core.services.numbers));
+        this.#opened(new Leg('local', core.services.pools.lender('local', target, core.identity), this.#owner, core.services.numbers));
         return;
       }
       const startup = new Map([...core.identity.startup, ['database', target.database]]);

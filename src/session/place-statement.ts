@@ -38,6 +38,7 @@ export class PlaceStatement {
   route(traits: TextTraits): Route | Verdict {
     const side = this.#namedSide(traits);
     if (side) return { ...homeRoute, leg: side };
+    if (traits.asksSequence && this.#core.drewElsewhere) return valueOfAnotherConnection;
     const stop = this.#contextFresh(traits);
     return stop ?? this.#decide(this.#effective(traits));
   }
@@ -215,6 +216,11 @@ export class PlaceStatement {
 export function isVerdict(value: Route | Verdict): value is Verdict {
   return value === STOP || typeof value === 'number';
 }
+
+const valueOfAnotherConnection: Route = {
+  type: 'refuse', code: 'MIG088', message: 'currval and lastval ask the connection that has drawn the value, and this session shares its connections',
+  detail: 'In pool modes transaction and pipeline another session may have drawn one on it since.', hint: 'Use RETURNING, or ask in the transaction that draws the value; or give the user pool_mode session.',
+};
 
 const movedUnderneath: Route = {
   type: 'refuse', code: 'MIG083', message: 'could not serialize access: a table has changed sides since the transaction began',

@@ -358,6 +358,12 @@ export abstract class SessionCore {
     if (segment.after === 'position') this.exclusive = true;
   }
 
+  /** What sequences have told is asked in the block or unit that has drawn, or of nobody. */
+  get drewElsewhere(): boolean {
+    const { carried, tx, unit } = this;
+    return carried !== undefined && carried.tiedBy === undefined && (carried.drawnIn === undefined || carried.drawnIn !== (tx ?? unit.segment));
+  }
+
   // Refusing
 
   /** Answers the message being handled with an error, as the server would: a transaction fails, the rest of a pipeline is dropped. */

@@ -58,6 +58,7 @@ export class SimpleQuery {
       if (core.lacksConnection) return core.wait('leg');
       // While no table migrates everything goes there anyway.
       if (traits.unread) this.#flows.effects.unknown();
+      if (core.carried && traits.mayDraw) core.carried.drawnIn = core.tx;
       return this.#raw(core.home);
     }
     const text = (): string => buffer.toString('utf8', start + 5, start + length - 1);
@@ -172,6 +173,7 @@ export class SimpleQuery {
     this.#flows.effects.apply(traits, leg, text);
     const segment = core.closedSegment(leg);
     segment.carries = core.carried?.hasPending ?? false;
+    if (core.carried && traits.mayDraw) core.carried.drawnIn = core.tx;
     const txBefore = core.tx;
     core.account(placement.route, leg, segment, false);
     if (placement.route.compared && traits.single?.kind !== 'execute') core.services.shadow.queried(core, segment, placement.route.compared, bytes);

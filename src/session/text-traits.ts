@@ -1,5 +1,6 @@
 /** What the session asks about a text on every message, worked out once per distinct text. Pure. */
 import type { StatementFacts, StatementKind, TextFacts } from '../../grammar/sql/statement-facts.ts';
+import { ReadHabits } from './pool/read-habits.ts';
 
 export interface TextTraits {
   readonly facts: TextFacts;
@@ -7,8 +8,12 @@ export interface TextTraits {
   readonly control: boolean;
   /** Nothing in it changes what the session has to remember. */
   readonly plain: boolean;
-  /** It does nothing but read, in built-in functions that leave nothing behind: other sessions' reads may stand behind it. */
-  readonly shareable: boolean;
+  /** It does nothing but read, in built-in functions that leave nothing behind: other sessions' reads may stand behind it. Undefined for all others. */
+  readonly habits: ReadHabits | undefined;
+  /** What `currval` or `lastval` gives, which its connection knows. */
+  readonly asksSequence: boolean;
+  /** It may draw one: writes, or calls what cannot be seen into. */
+  readonly mayDraw: boolean;
   /** Too long or too deep to be read: what it does is not known. */
   readonly unread: boolean;
   /** The only statement, when there is exactly one. */
@@ -51,13 +56,16 @@ const nothing: readonly StatementFacts[] = [];
 function workOut(facts: TextFacts): TextTraits {
   const statements = facts.type === 'sql' ? facts.statements : nothing;
   const hasTransactionControl = statements.some(isTransactionControl);
+  const asksSequence = statements.some(({ flags, sequencesRead }) => flags.usesLastval || sequencesRead.length > 0);
   const inner = statements.length === 1 && statements[0]?.kind === 'prepare' ? statements[0].inner : undefined;
   return {
     facts,
     control: facts.type === 'migration' || statements.some((statement) => statement.flags.readsCatalog),
     unread: facts.type === 'invalid' && facts.refusal !== undefined,
-    plain: facts.type === 'sql' && statements.every((statement) => plainKinds.has(statement.kind) && !statement.flags.sessionEffect && !statement.flags.readsCatalog),
-    shareable: statements.length === 1 && statements.every(isShareable),
+    asksSequence,
+    mayDraw: statements.some(({ writes, sequencesWritten, functions }) => writes.length > 0 || sequencesWritten.length > 0 || functions.length > 0),
+    plain: facts.type === 'sql' && !asksSequence && statements.every((statement) => plainKinds.has(statement.kind) && !statement.flags.sessionEffect && !statement.flags.readsCatalog),
+    habits: statements.length === 1 && statements.every(isShareable) ? new ReadHabits() : undefined,
     single: statements.length === 1 ? statements[0] : undefined,
     statements,
     inner: inner && workOut({ type: 'sql', statements: [inner] }),

@@ -13,7 +13,7 @@ const leg = (side: 'source' | 'local', pid: number) => ({ side, pid, user: 'role
 
 function client(user: string, pid: number, more: Partial<SurveyedClient> = {}): SurveyedClient {
   return {
-    sessionId: `worker-1-${pid}`, user, database: 'shop', address: '10.0.0.1', port: 4000 + pid, state: 'idle', replicates: false, connectedForMs: 60_000, requestedForMs: 500, tls: 'TLSv1.3', applicationName: 'shop',
+    sessionId: `worker-1-${pid}`, user, database: 'shop', address: '10.0.0.1', port: 4000 + pid, state: 'idle', replicates: false, poolMode: 'session', connectedForMs: 60_000, requestedForMs: 500, tls: 'TLSv1.3', applicationName: 'shop',
     preparedStatements: 2, lastStatement: 'SELECT 1', legs: [leg('source', pid)], ...more,
   };
 }
@@ -21,11 +21,11 @@ function client(user: string, pid: number, more: Partial<SurveyedClient> = {}): 
 const totals = { database: 'shop', transactions: 2, units: 5, receivedBytes: 100, sentBytes: 300, transactionMs: 1.5, unitMs: 1, waitedMs: 0 };
 const one: WorkerSurvey = {
   clients: [client('app', 1), client('app', 2, { parkedForMs: 1_234.5, legs: [leg('source', 2), leg('local', 22)] }), client('op', 3)],
-  waiting: [{ user: 'app', database: 'shop', address: '10.0.0.2', port: 1, waitingForMs: 2_500.25 }], loggingIn: 2, totals: [totals], isDraining: false,
+  waiting: [{ user: 'app', database: 'shop', address: '10.0.0.2', port: 1, waitingForMs: 2_500.25 }], loggingIn: 2, totals: [totals], isDraining: false, pools: [],
 };
 const other: WorkerSurvey = {
   clients: [client('app', 4), client('repl', 5, { replicates: true, state: 'active' })],
-  waiting: [{ user: 'app', database: 'shop', address: '10.0.0.2', port: 2, waitingForMs: 10 }, { user: 'late', database: 'shop', address: '', port: 0, waitingForMs: 1 }], loggingIn: 2, totals: [totals], isDraining: true,
+  waiting: [{ user: 'app', database: 'shop', address: '10.0.0.2', port: 2, waitingForMs: 10 }, { user: 'late', database: 'shop', address: '', port: 0, waitingForMs: 1 }], loggingIn: 2, totals: [totals], isDraining: true, pools: [],
 };
 
 /** A fleet of workers that answer, or do not. */
@@ -58,9 +58,23 @@ describe('over two workers', () => {
     expect(notices).toEqual([]);
     const limits = { max_user_connections: '20', max_db_connections: '80' };
     expect(rows[0]).toEqual({
-      database: 'shop', user: 'app', cl_active: '3', cl_waiting: '2', sv_active: '4', sv_idle: '0', maxwait: '2', maxwait_us: '500250', pool_mode: 'session', cl_parked: '1', sv_source: '3', sv_local: '1', ...limits,
+      database: 'shop', user: 'app', cl_active: '3', cl_waiting: '2', sv_active: '4', sv_idle: '0', maxwait: '2', maxwait_us: '500250', pool_mode: 'session', cl_parked: '1', sv_source: '3', sv_local: '1', ...limits, cl_tied: '0', sv_lanes: '0',
     });
     expect(rows.map(({ user, cl_active, cl_waiting, max_db_connections }) => [user, cl_active, cl_waiting, max_db_connections])).toEqual([['app', '3', '2', '80'], ['late', '0', '1', '80'], ['op', '1', '0', '0'], ['repl', '1', '0', '80']]);
+  });
+
+  test('pools whose connections are shared', async () => {
+    const pool = { user: 'app', database: 'shop', open: 5, idle: 2, lanes: 1, waiting: 3, longestWaitMs: 1_500 };
+    const sharing: WorkerSurvey = {
+      ...one, waiting: [], pools: [{ side: 'source', ...pool }, { side: 'local', ...pool, open: 1, idle: 1, waiting: 0, longestWaitMs: 0 }],
+      clients: [client('app', 1, { poolMode: 'pipeline', legs: [] }), client('app', 2, { poolMode: 'transaction', tiedBy: 'create temp' })],
+    };
+    const { rows } = await show('pools', [sharing]);
+    expect(rows).toEqual([{
+      database: 'shop', user: 'app', cl_active: '2', cl_waiting: '3', sv_active: '3', sv_idle: '3', maxwait: '1', maxwait_us: '500000', pool_mode: 'pipeline, transaction', cl_parked: '0', sv_source: '3', sv_local: '0',
+      max_user_connections: '20', max_db_connections: '80', cl_tied: '1', sv_lanes: '2',
+    }]);
+    expect((await show('databases', [sharing])).rows.map(({ pool_mode, current_connections }) => [pool_mode, current_connections])).toEqual([['pipeline, transaction', '5'], ['pipeline, transaction', '1']]);
   });
 
   test('clients and servers, which name each other', async () => {

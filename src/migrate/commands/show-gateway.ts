@@ -5,7 +5,7 @@
 import type { Pool } from '../../../config/connection-limits.ts';
 import type { ShowGateway } from '../../../grammar/migration/statement.ts';
 import type { FleetAnswer } from '../fleet-survey.ts';
-import type { DatabaseTotals, SurveyedClient, SurveyedLeg, WaitingClient } from '../worker-survey.ts';
+import type { DatabaseTotals, SurveyedClient, SurveyedLeg, SurveyedPool, WaitingClient } from '../worker-survey.ts';
 import { table, warning } from './answer.ts';
 import type { SuccessfulAnswer } from './answer.ts';
 import type { CommandContext } from './command-context.ts';
@@ -36,19 +36,21 @@ function listOf(context: CommandContext, statement: ShowGateway, answer: FleetAn
 interface PoolRow extends Pool {
   readonly clients: SurveyedClient[];
   readonly waiting: WaitingClient[];
+  readonly shared: SurveyedPool[];
 }
 
 function poolsOf({ surveys }: FleetAnswer): PoolRow[] {
   const found = new Map<string, PoolRow>();
   const of = ({ user, database }: Pool): PoolRow => {
     const key = `${database}\u0000${user}`;
-    const pool = found.get(key) ?? { user, database, clients: [], waiting: [] };
+    const pool = found.get(key) ?? { user, database, clients: [], waiting: [], shared: [] };
     found.set(key, pool);
     return pool;
   };
   for (const survey of surveys) {
     for (const client of survey.clients) of(client).clients.push(client);
     for (const client of survey.waiting) of(client).waiting.push(client);
+    for (const pool of survey.pools) of(pool).shared.push(pool);
   }
   return [...found].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, pool]) => pool);
 }
@@ -62,16 +64,23 @@ function wait(ms: number): readonly [number, number] {
 function pools({ connections }: CommandContext, answer: FleetAnswer): readonly [Columns, Rows] {
   const columns: Columns = [
     ['database'], ['user'], ['cl_active', 'int8'], ['cl_waiting', 'int8'], ['sv_active', 'int8'], ['sv_idle', 'int8'], ['maxwait', 'int8'], ['maxwait_us', 'int8'], ['pool_mode'],
-    ['cl_parked', 'int8'], ['sv_source', 'int8'], ['sv_local', 'int8'], ['max_user_connections', 'int8'], ['max_db_connections', 'int8'],
+    ['cl_parked', 'int8'], ['sv_source', 'int8'], ['sv_local', 'int8'], ['max_user_connections', 'int8'], ['max_db_connections', 'int8'], ['cl_tied', 'int8'], ['sv_lanes', 'int8'],
   ];
-  return [columns, poolsOf(answer).map(({ user, database, clients: inside, waiting }) => {
-    const on = (side: SurveyedLeg['side']): number => inside.reduce((sum, { legs }) => sum + legs.filter((leg) => leg.side === side).length, 0);
-    const longest = Math.max(0, ...waiting.map(({ waitingForMs }) => waitingForMs));
+  return [columns, poolsOf(answer).map(({ user, database, clients: inside, waiting, shared }) => {
+    const total = (of: (pool: SurveyedPool) => number, side?: SurveyedLeg['side']): number => shared.reduce((sum, pool) => sum + (side === undefined || pool.side === side ? of(pool) : 0), 0);
+    const on = (side: SurveyedLeg['side']): number => inside.reduce((sum, { poolMode, legs }) => sum + (poolMode === 'session' ? legs.filter((leg) => leg.side === side).length : 0), 0) + total(({ open, idle }) => open - idle, side);
+    const longest = Math.max(0, ...waiting.map(({ waitingForMs }) => waitingForMs), ...shared.map(({ longestWaitMs }) => longestWaitMs));
     return [
-      database, user, inside.length, waiting.length, on('source') + on('local'), 0, ...wait(longest), 'session',
+      database, user, inside.length, waiting.length + total((pool) => pool.waiting), on('source') + on('local'), total(({ idle }) => idle), ...wait(longest), modesOf(inside),
       inside.filter(({ parkedForMs }) => parkedForMs !== undefined).length, on('source'), on('local'), connections.isExempt(user) ? 0 : connections.ofUser(user), connections.isExempt(user) ? 0 : connections.ofDatabase(database),
+      inside.filter(({ tiedBy }) => tiedBy !== undefined).length, total(({ lanes }) => lanes),
     ];
   })];
+}
+
+function modesOf(inside: readonly SurveyedClient[]): string {
+  const modes = new Set(inside.filter(({ replicates }) => !replicates).map(({ poolMode }) => poolMode));
+  return [...modes].toSorted().join(', ') || 'session';
 }
 
 function clients(context: CommandContext, { surveys }: FleetAnswer): readonly [Columns, Rows] {
@@ -112,10 +121,13 @@ function databases({ sides, connections }: CommandContext, { surveys }: FleetAns
   const columns: Columns = [
     ['name'], ['host'], ['port', 'int8'], ['database'], ['force_user'], ['pool_mode'], ['max_connections', 'int8'], ['current_connections', 'int8'], ['paused', 'int8'], ['disabled', 'int8'], ['side'],
   ];
-  const legs = surveys.flatMap(({ clients: inside }) => inside.flatMap((client) => client.legs));
+  const all = surveys.flatMap(({ clients: inside }) => inside);
+  const own = all.filter(({ poolMode }) => poolMode === 'session').flatMap((client) => client.legs);
+  const shared = surveys.flatMap((survey) => survey.pools);
   return [columns, (['source', 'local'] as const).map((side) => {
     const { host, port, database } = sides[side];
-    return [database, host, port, database, null, 'session', side === 'source' ? connections.ofDatabase(database) : 0, legs.filter((leg) => leg.side === side).length, 0, 0, side];
+    const open = own.filter((leg) => leg.side === side).length + shared.reduce((sum, pool) => sum + (pool.side === side ? pool.open : 0), 0);
+    return [database, host, port, database, null, modesOf(all), side === 'source' ? connections.ofDatabase(database) : 0, open, 0, 0, side];
   })];
 }
 

@@ -258,6 +258,10 @@ export class PoolGroup implements BackendLender {
     this.startup = startup;
   }
 
+  isOf(pool: BackendPool): boolean {
+    return this.#pool === pool;
+  }
+
   /** Of whoever waits for a connection of the pool. */
   get longestWaitMs(): number {
     return this.#pool.longestWaitMs;

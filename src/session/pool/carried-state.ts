@@ -20,6 +20,8 @@ export class CarriedState {
   readonly #pending: Change[] = [];
   /** Why the session needs the connection that it has; undefined while any will do. */
   tiedBy: string | undefined;
+  /** The block, or the unit, in which something was sent that may have drawn a sequence's value. */
+  drawnIn: object | undefined;
   /** Names the settings: equal ones, equal name. */
   settings = '';
 
@@ -64,8 +66,8 @@ export class CarriedState {
         if (statement.flags.withHold) this.tie('cursor with hold');
         break;
       default:
-        if (statement.flags.advisoryLock) this.tie('advisory lock');
-        else if (statement.flags.sessionEffect && !statement.flags.usesLastval && statement.setting?.local !== true) this.tie('function with an effect on the session');
+        if (statement.flags.lastingLock) this.tie('advisory lock');
+        else if (statement.flags.sessionEffect && !statement.flags.advisoryLock && !statement.flags.usesLastval && statement.setting?.local !== true) this.tie('function with an effect on the session');
     }
   }
 

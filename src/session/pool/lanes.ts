@@ -4,7 +4,6 @@
  * A read goes to the lane with the fewest before it. One that keeps those behind it waiting for longer than `slowMs` gets its lane to itself: the others are asked again
  * on another one, and what the statement does is remembered for a while, so that it does not come here again.
  */
-import type { TextFacts } from '../../../grammar/sql/statement-facts.ts';
 import { MigrationError } from '../../../config/migration-error.ts';
 import type { ErrorFields } from '../../wire/error-fields.ts';
 import type { Backend } from '../backend.ts';
@@ -29,31 +28,15 @@ const MANY_ON_A_LANE = 4;
 const LOOK_EVERY_MS = 5;
 /** In between, what has come in the meantime was read. */
 const LEAST_LOOKS = 2;
-const SLOW_FOR_MS = 60_000;
 /** A lane that carries nothing for so long goes back to the pool. */
 const IDLE_MS = 5_000;
 const MOST_LOSSES = 2;
 const MAKE_ROOM_MS = 50;
 
-/** Statements that had others wait, until when that is remembered. */
-export class SlowStatements {
-  readonly #until = new WeakMap<TextFacts, number>();
-
-  note(facts: TextFacts, nowMs: number): void {
-    this.#until.set(facts, nowMs + SLOW_FOR_MS);
-  }
-
-  has(facts: TextFacts, nowMs: number): boolean {
-    const until = this.#until.get(facts);
-    return until !== undefined && nowMs < until;
-  }
-}
-
 export interface LanesContext {
   readonly lender: BackendLender;
   readonly settings: Borrowing;
   readonly options: LaneOptions;
-  readonly slow: SlowStatements;
   readonly numbers: ObjectNumbers | undefined;
   now(): number;
   /** Of whoever waits for a connection of the pool. */
@@ -81,6 +64,10 @@ export class Lanes implements LaneHost, Borrower {
     return this.#context.numbers;
   }
 
+  get count(): number {
+    return this.#lanes.size;
+  }
+
   get isIdle(): boolean {
     return this.#lanes.size === 0 && this.#waiting.length === 0 && !this.#isBorrowing;
   }
@@ -97,11 +84,21 @@ export class Lanes implements LaneHost, Borrower {
     if (!lane || lane.length > MANY_ON_A_LANE) this.#borrow();
   }
 
-  /** Nobody wants its answer any more. */
+  /** Nobody wants its answer any more: what runs for nobody is ended. */
   drop(read: SharedRead): void {
     const at = this.#waiting.indexOf(read);
     if (at >= 0) this.#waiting.splice(at, 1);
-    for (const lane of this.#lanes) lane.drop(read);
+    for (const lane of this.#lanes) {
+      if (lane.head !== read) lane.drop(read);
+      else {
+        lane.makePrivate();
+        this.#lanes.delete(lane);
+        lane.backend.use(undefined);
+        lane.backend.end();
+        lane.backend.cancelUntilClosed();
+        this.#fill();
+      }
+    }
   }
 
   /** True when its server is asked to end it; false when it had not begun: then it is over now. */
@@ -196,12 +193,12 @@ export class Lanes implements LaneHost, Borrower {
 
   #look(): void {
     const nowMs = this.now();
-    const { options, slow } = this.#context;
+    const { options } = this.#context;
     for (const lane of this.#lanes) {
       lane.looks += 1;
       const { head } = lane;
       if (!head || lane.looks < LEAST_LOOKS || nowMs - lane.headSinceMs < options.slowMs) continue;
-      slow.note(head.facts, nowMs);
+      head.habits.wasSlow(nowMs);
       lane.makePrivate();
     }
     if (this.#waiting.length > 0) this.#borrow();

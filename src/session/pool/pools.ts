@@ -7,7 +7,7 @@ import { BackendPool } from './backend-pool.ts';
 import type { PoolGroup, PoolLimits } from './backend-pool.ts';
 import type { Borrowing } from '../leg-connection.ts';
 import type { ObjectNumbers } from '../object-numbers.ts';
-import { Lanes, SlowStatements } from './lanes.ts';
+import { Lanes } from './lanes.ts';
 import type { LaneOptions } from './lanes.ts';
 import { StatementNames } from './pooled-statements.ts';
 
@@ -22,13 +22,23 @@ export interface PoolOptions extends PoolLimits {
   readonly shared: LaneOptions;
 }
 
+/** As the client has told it. */
+export interface PooledLogin {
+  readonly user: string;
+  readonly database: string;
+  readonly startup: ReadonlyMap<string, string>;
+}
+
 export interface SurveyedPool {
   readonly side: Side;
-  /** On the server. */
+  /** As clients log in. */
   readonly user: string;
+  /** Its name on the source. */
   readonly database: string;
   readonly open: number;
   readonly idle: number;
+  /** Of the open ones, those that carry reads of many sessions. */
+  readonly lanes: number;
   readonly waiting: number;
   readonly longestWaitMs: number;
 }
@@ -36,11 +46,10 @@ export interface SurveyedPool {
 export class Pools {
   readonly names = new StatementNames();
   readonly options: PoolOptions;
-  readonly slow = new SlowStatements();
   readonly #lanes = new Map<PoolGroup, Map<string, Lanes>>();
   readonly #runtime: Runtime;
   readonly #buffers: LargeBuffers;
-  readonly #pools = new Map<string, { readonly side: Side; readonly pool: BackendPool }>();
+  readonly #pools = new Map<string, { readonly side: Side; readonly user: string; readonly database: string; readonly pool: BackendPool }>();
 
   constructor(runtime: Runtime, options: PoolOptions, buffers: LargeBuffers) {
     this.#runtime = runtime;
@@ -48,10 +57,14 @@ export class Pools {
     this.#buffers = buffers;
   }
 
-  lender(side: Side, target: LegTarget, startup: ReadonlyMap<string, string>): PoolGroup {
-    const key = JSON.stringify([side, target.host, target.port, target.user, target.database]);
+  lender(side: Side, target: LegTarget, { user, database, startup }: PooledLogin): PoolGroup {
+    const key = JSON.stringify([side, user, database]);
     let found = this.#pools.get(key);
-    if (!found) this.#pools.set(key, (found = { side, pool: new BackendPool(this.#runtime, target, this.options, this.#buffers) }));
+    if (!found) {
+      // A session's home is opened first.
+      const name = side === 'source' ? target.database : (this.#pools.get(JSON.stringify(['source', user, database]))?.database ?? database);
+      this.#pools.set(key, (found = { side, user, database: name, pool: new BackendPool(this.#runtime, target, this.options, this.#buffers) }));
+    }
     return found.pool.group(startup);
   }
 
@@ -62,13 +75,19 @@ export class Pools {
     let lanes = ofGroup.get(settings.settings);
     if (lanes) return lanes;
     if (ofGroup.size >= MOST_SETTINGS) for (const [name, each] of ofGroup) if (each.isIdle) ofGroup.delete(name);
-    lanes = new Lanes({ lender: group, settings, options: this.options.shared, slow: this.slow, numbers, now: () => this.#runtime.clock.monotonicMs(), longestWaitMs: () => group.longestWaitMs });
+    lanes = new Lanes({ lender: group, settings, options: this.options.shared, numbers, now: () => this.#runtime.clock.monotonicMs(), longestWaitMs: () => group.longestWaitMs });
     ofGroup.set(settings.settings, lanes);
     return lanes;
   }
 
   survey(): readonly SurveyedPool[] {
-    return [...this.#pools.values()].map(({ side, pool }) => ({ side, user: pool.target.user, database: pool.target.database, ...pool.counts }));
+    return [...this.#pools.values()].map(({ side, user, database, pool }) => ({ side, user, database, ...pool.counts, lanes: this.#lanesIn(pool) }));
+  }
+
+  #lanesIn(pool: BackendPool): number {
+    let count = 0;
+    for (const [group, ofGroup] of this.#lanes) if (group.isOf(pool)) for (const lanes of ofGroup.values()) count += lanes.count;
+    return count;
   }
 
   close(): void {
@@ -77,5 +96,5 @@ export class Pools {
 }
 
 export const sessionPooling: PoolOptions = {
-  modeOf: () => 'session', size: 20, waitMs: 30_000, idleMs: 600_000, lifetimeMs: 3_600_000, preparedStatements: 1_000, connectTimeoutMs: 10_000, shared: { lanes: 2, slowMs: 20 },
+  modeOf: () => 'session', size: 20, waitMs: 30_000, idleMs: 600_000, lifetimeMs: 3_600_000, preparedStatements: 1_000, connectTimeoutMs: 10_000, shared: { lanes: 2, slowMs: 50 },
 };

@@ -1,7 +1,7 @@
 /** A read that is sent on a connection which other sessions use at the same time (`pool_mode pipeline`): one whole unit, which ends in its own Sync or is one Query. */
 import type { RoutingSnapshot, Side } from '../../../catalog/routing-snapshot.ts';
-import type { TextFacts } from '../../../grammar/sql/statement-facts.ts';
 import type { ErrorFields } from '../../wire/error-fields.ts';
+import type { ReadHabits } from './read-habits.ts';
 
 /** The session behind it. */
 export interface Reader {
@@ -16,7 +16,7 @@ export interface Reader {
 export class SharedRead {
   readonly reader: Reader;
   readonly side: Side;
-  readonly facts: TextFacts;
+  readonly habits: ReadHabits;
   /** What the server gets. */
   readonly bytes: Buffer;
   /** The prepared statement that it binds: its name on every server, and the Parse that makes it. */
@@ -32,10 +32,10 @@ export class SharedRead {
   /** How often a connection was lost under it. */
   losses = 0;
 
-  constructor(reader: Reader, side: Side, facts: TextFacts, bytes: Buffer, prepared: SharedRead['prepared'], route: { readonly startedAtMs: number; readonly touches: readonly string[]; readonly snapshot: RoutingSnapshot }) {
+  constructor(reader: Reader, side: Side, habits: ReadHabits, bytes: Buffer, prepared: SharedRead['prepared'], route: { readonly startedAtMs: number; readonly touches: readonly string[]; readonly snapshot: RoutingSnapshot }) {
     this.reader = reader;
     this.side = side;
-    this.facts = facts;
+    this.habits = habits;
     this.bytes = bytes;
     this.prepared = prepared;
     this.startedAtMs = route.startedAtMs;

@@ -104,7 +104,7 @@ export class Sharing implements Reader {
   #routeOf(traits: TextTraits): LegRoute | undefined {
     const core = this.#core;
     const { services } = core;
-    if (!traits.shareable || services.pools.slow.has(traits.facts, core.now())) return undefined;
+    if (traits.habits?.mayShare(core.now()) !== true) return undefined;
     const view = services.view();
     if (view.trivial) return homeRead;
     // What has to be asked first is asked on a connection of its own.
@@ -119,11 +119,13 @@ export class Sharing implements Reader {
   #send(traits: TextTraits, bytes: Buffer, prepared: SharedRead['prepared'], route: LegRoute): void {
     const core = this.#core;
     const { services } = core;
+    const { habits } = traits;
+    if (!habits) return;
     const side = route.leg === 'local' ? 'local' : 'source';
     const snapshot: RoutingSnapshot = core.decidedUnder ?? services.view().snapshot;
     core.decidedUnder = undefined;
     for (const table of route.touches) services.control.countRoute(table, route.label);
-    this.#read = new SharedRead(this, side, traits.facts, bytes, prepared, { startedAtMs: core.now(), touches: route.touches, snapshot });
+    this.#read = new SharedRead(this, side, habits, bytes, prepared, { startedAtMs: core.now(), touches: route.touches, snapshot });
     this.#lanes = this.#lanesOf(side);
     this.#lanes.add(this.#read);
   }
@@ -132,7 +134,7 @@ export class Sharing implements Reader {
     const { services, identity, carried } = this.#core;
     const known = this.#known[side];
     if (known && known.settings === carried?.settings) return known;
-    const group = side === 'source' ? this.#source : services.pools.lender('local', services.legs.target('local', identity), identity.startup);
+    const group = side === 'source' ? this.#source : services.pools.lender('local', services.legs.target('local', identity), identity);
     return (this.#known[side] = services.pools.lanes(group, carried?.asOfNow() ?? noSettings, side === 'local' ? services.numbers : undefined));
   }
 

@@ -5,7 +5,7 @@ import { Stack } from '../../e2e/support/stack.ts';
 import { startTestPostgres } from '../../support/postgres.ts';
 import type { Sample } from './figures.ts';
 import type { ProxyOptions, Workload } from './options.ts';
-import { startPeers } from './peers.ts';
+import { startPeers, userOf } from './peers.ts';
 import type { Absent, Peer } from './peers.ts';
 import { runLoad, runPgbench } from './pgbench.ts';
 import { meter } from './process-time.ts';
@@ -57,7 +57,7 @@ export async function measureMatrix(options: ProxyOptions, folder: string, round
       notPossible: (cell) => peer.notPossible(cell),
       measure: async (cell, round): Promise<Sample> => {
         if (cell.workload === 'tpcb') await tidy(admin);
-        const workers = peer.name === 'gateway' ? stack.product.pids('worker') : [];
+        const workers = peer.name.startsWith('gateway') ? stack.product.pids('worker') : [];
         const count = meter(peer.pids, workers);
         const figures = await runLoad(load(peer.target, cell), signal);
         const used = count(figures.transactions * (statements[cell.workload] ?? 1));
@@ -72,10 +72,12 @@ export async function measureMatrix(options: ProxyOptions, folder: string, round
 async function startMatrixStack(options: ProxyOptions, scale: number): Promise<Stack> {
   // All of pgbench's tables fit, so that what is measured is the way there; idle connections of the pools count as well as the clients'.
   const settings = { shared_buffers: `${128 + 18 * scale}MB`, max_connections: 1_000, max_wal_size: '8GB', checkpoint_timeout: '30min', autovacuum: 'off' };
+  const userAs = (name: string, role: string, more: object = {}): object => ({ name, trust_from: ['127.0.0.1/32'], source: { user: role }, local: { user: role }, ...more });
+  const users = [userAs('operator', 'postgres', { operator: true }), userAs('app', 'app'), ...(['transaction', 'pipeline'] as const).map((mode) => userAs(userOf(mode), 'app', { pool_mode: mode }))];
   const before = process.env['NODE_OPTIONS'];
   if (options.profile !== '') process.env['NODE_OPTIONS'] = `--cpu-prof --cpu-prof-dir=${options.profile}`;
   try {
-    return await Stack.start({ sourceSql: 'SELECT', workers: options.processes, startServer: (side) => startTestPostgres(side === 'source' ? { settings } : {}), settings: { lease_ms: 3_000, log: { level: 'warn' } } });
+    return await Stack.start({ sourceSql: 'SELECT', workers: options.processes, startServer: (side) => startTestPostgres(side === 'source' ? { settings } : {}), settings: { lease_ms: 3_000, log: { level: 'warn' }, users } });
   } finally {
     if (before === undefined) delete process.env['NODE_OPTIONS'];
     else process.env['NODE_OPTIONS'] = before;

@@ -2,7 +2,7 @@
 
 export const workloads = ['select', 'tpcb', 'mix-read', 'mix-write'] as const;
 export const modes = ['simple', 'extended', 'prepared'] as const;
-export const peers = ['direct', 'pipe', 'gateway', 'pgbouncer-session', 'pgbouncer-transaction', 'odyssey-session', 'odyssey-transaction'] as const;
+export const peers = ['direct', 'pipe', 'gateway', 'gateway-transaction', 'gateway-pipeline', 'pgbouncer-session', 'pgbouncer-transaction', 'odyssey-session', 'odyssey-transaction'] as const;
 export type Workload = (typeof workloads)[number];
 export type Mode = (typeof modes)[number];
 export type PeerName = (typeof peers)[number];

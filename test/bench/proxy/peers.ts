@@ -34,6 +34,11 @@ export interface StartedPeers extends AsyncDisposable {
   readonly versions: Readonly<Record<string, string>>;
 }
 
+export type PooledMode = 'transaction' | 'pipeline';
+
+/** All are the same user on the servers. */
+export const userOf = (mode: PooledMode): string => `app-${mode}`;
+
 const always = (): undefined => undefined;
 
 export async function startPeers(stack: Stack, options: ProxyOptions): Promise<StartedPeers> {
@@ -52,11 +57,15 @@ export async function startPeers(stack: Stack, options: ProxyOptions): Promise<S
       return { name: 'pipe', target: target(port), pids: [child.pid ?? 0], notPossible: always };
     },
     gateway: () => Promise.resolve({ name: 'gateway', target: target(stack.gateway.port), pids: [stack.product.pid ?? 0], notPossible: always }),
+    'gateway-transaction': () => pooled('transaction'),
+    'gateway-pipeline': () => pooled('pipeline'),
     'pgbouncer-session': () => pooler('pgbouncer', 'session'),
     'pgbouncer-transaction': () => pooler('pgbouncer', 'transaction'),
     'odyssey-session': () => pooler('odyssey', 'session'),
     'odyssey-transaction': () => pooler('odyssey', 'transaction'),
   };
+  /** The product's pool mode is its user's. */
+  const pooled = (mode: PooledMode): Promise<Peer> => Promise.resolve({ name: `gateway-${mode}`, target: { ...target(stack.gateway.port), user: userOf(mode) }, pids: [stack.product.pid ?? 0], notPossible: always });
   const pooler = async (kind: PoolerKind, pool: PoolMode): Promise<Peer | string> => {
     const program = findTool(kind);
     if (program === undefined) return poolers[kind].absent;
