@@ -67,6 +67,7 @@ export class ClientSession extends SessionCore implements LegOwner {
   /** Unit in which the client has sent the end of its COPY data. */
   #copyEndedIn: Segment | undefined;
   #legsFull = 0;
+  #givesBack = false;
 
   constructor(services: Services, identity: ClientIdentity, client: Pick<Admitted, 'socket' | 'target' | 'home' | 'cancelKey'>, host: SessionHost) {
     const { socket, target, home, cancelKey } = client;
@@ -157,7 +158,7 @@ export class ClientSession extends SessionCore implements LegOwner {
   #done(verdict: Verdict): Verdict {
     if (verdict === STOP) {
       // It may wait for long.
-      if (this.carried) queueMicrotask(() => this.#giveBack());
+      this.giveBack();
       return verdict;
     }
     this.#names.consumed();
@@ -165,14 +166,19 @@ export class ClientSession extends SessionCore implements LegOwner {
     this.largeText = undefined;
     // A session that does nothing for hours must not keep the snapshot of an epoch long gone.
     this.decidedUnder = undefined;
-    if (this.carried) this.#giveBack();
+    this.giveBack();
     return verdict;
   }
 
-  /** A connection that was taken and then not used. */
-  #giveBack(): void {
-    this.home.giveBack();
-    this.local?.giveBack();
+  /** Later: a leg may be in the middle of what its connection has sent. */
+  giveBack(): void {
+    if (!this.carried || this.#givesBack) return;
+    this.#givesBack = true;
+    queueMicrotask(() => {
+      this.#givesBack = false;
+      this.home.giveBack();
+      this.local?.giveBack();
+    });
   }
 
   #refusable(type: number): boolean {
@@ -239,6 +245,7 @@ export class ClientSession extends SessionCore implements LegOwner {
     if (!this.drained) return;
     this.exclusive = false;
     this.#hybrid.settled();
+    this.giveBack();
     // A portal of theirs may live as long as the block.
     if (!this.tx) this.ownStatements.close(this.now());
     if (this.waiting === 'drain') {

@@ -38,7 +38,8 @@ export class PlaceStatement {
   route(traits: TextTraits): Route | Verdict {
     const side = this.#namedSide(traits);
     if (side) return { ...homeRoute, leg: side };
-    if (traits.asksSequence && this.#core.drewElsewhere) return valueOfAnotherConnection;
+    const { carried, tx, unit } = this.#core;
+    if (traits.asksSequence && carried?.drewElsewhere(tx ?? unit.segment) === true) return valueOfAnotherConnection;
     const stop = this.#contextFresh(traits);
     return stop ?? this.#decide(this.#effective(traits));
   }
@@ -218,7 +219,7 @@ export function isVerdict(value: Route | Verdict): value is Verdict {
 }
 
 const valueOfAnotherConnection: Route = {
-  type: 'refuse', code: 'MIG088', message: 'currval and lastval ask the connection that has drawn the value, and this session shares its connections',
+  type: 'refuse', code: 'MIG089', message: 'currval and lastval ask the connection that has drawn the value, and this session shares its connections',
   detail: 'In pool modes transaction and pipeline another session may have drawn one on it since.', hint: 'Use RETURNING, or ask in the transaction that draws the value; or give the user pool_mode session.',
 };
 

@@ -274,7 +274,11 @@ export abstract class SessionCore {
     this.waiting = undefined;
     this.scanner.resume();
     this.flowClient();
+    this.giveBack();
   }
+
+  /** Pooled connections on which nothing is open are for others. */
+  abstract giveBack(): void;
 
   abstract flowClient(): void;
   /** The unit's transaction goes on on another leg, or at the gateway. */
@@ -358,12 +362,6 @@ export abstract class SessionCore {
     if (segment.after === 'position') this.exclusive = true;
   }
 
-  /** What sequences have told is asked in the block or unit that has drawn, or of nobody. */
-  get drewElsewhere(): boolean {
-    const { carried, tx, unit } = this;
-    return carried !== undefined && carried.tiedBy === undefined && (carried.drawnIn === undefined || carried.drawnIn !== (tx ?? unit.segment));
-  }
-
   // Refusing
 
   /** Answers the message being handled with an error, as the server would: a transaction fails, the rest of a pipeline is dropped. */
@@ -386,7 +384,7 @@ export abstract class SessionCore {
       this.refusal = fields;
       return stop;
     }
-    this.countError(fields);
+    this.services.runtime.metrics.count('scratchbird_gateway_errors_total', { code: /^MIG\d{3}/.exec(fields.message)?.[0] ?? fields.sqlstate });
     this.toClient(writeError(fields));
     if (this.tx) this.tx.failedOn ??= 'gateway';
     if (simple) this.ready();
@@ -394,10 +392,6 @@ export abstract class SessionCore {
     return CUT;
   }
 
-  protected countError(fields: ErrorFields): void {
-    const code = /^MIG\d{3}/.exec(fields.message)?.[0] ?? fields.sqlstate;
-    this.services.runtime.metrics.count('scratchbird_gateway_errors_total', { code });
-  }
 }
 
 export type LegRoute = Extract<Route, { type: 'leg' }>;

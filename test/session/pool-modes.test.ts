@@ -177,7 +177,7 @@ describe.each(['transaction', 'pipeline'] as const)('in pool mode %s', (mode) =>
   it('values of sequences are asked where they were drawn, or not at all', async () => {
     const one = await connect();
     await one.query("INSERT INTO written (v) VALUES ('a')");
-    for (const sql of ['SELECT lastval()', "SELECT currval('numbers')", "SELECT currval('written_id_seq')"]) await expect(one.query(sql)).rejects.toMatchObject({ code: '0A000', message: expect.stringMatching(/^MIG088: /), hint: expect.stringContaining('RETURNING') });
+    for (const sql of ['SELECT lastval()', "SELECT currval('numbers')", "SELECT currval('written_id_seq')"]) await expect(one.query(sql)).rejects.toMatchObject({ code: '0A000', message: expect.stringMatching(/^MIG089: /), hint: expect.stringContaining('RETURNING') });
     await one.query('BEGIN');
     const { rows: [row] } = await one.query<{ id: number }>("INSERT INTO written (v) VALUES ('b') RETURNING id");
     expect((await one.query('SELECT lastval()::int AS id')).rows).toEqual([row]);

@@ -36,6 +36,11 @@ export class CarriedState {
     return { settings, sql: () => settingsSql(settings) };
   }
 
+  /** What sequences have told is asked in the block or unit that has drawn, or of nobody. */
+  drewElsewhere(open: object | undefined): boolean {
+    return this.tiedBy === undefined && (open === undefined || this.drawnIn !== open);
+  }
+
   tie(reason: string): void {
     this.tiedBy ??= reason;
   }
