@@ -107,7 +107,8 @@ function toHolding(unit: HoldingUnit): Holding {
 
 function toUser(user: UserSettings): UserEntry {
   const verifier = user.password === undefined ? user.verifier : makeScramVerifier(user.password);
-  return { name: user.name, trustFrom: user.trustFrom, ...(verifier === undefined ? {} : { verifier }) };
+  const { name, trustFrom, certificate, certificateNames } = user;
+  return { name, trustFrom, ...(verifier !== undefined && { verifier }), ...(certificate && { certificate }), ...(certificateNames && { certificateNames }) };
 }
 
 /** A user without credentials of its own for a side logs in there under its own name (trust, peer or a password-less rule). */
@@ -119,7 +120,9 @@ function legConnector(handed: ProcessSettings): LegConnector {
       const credentials = users.get(login.user)?.[side];
       const base = { host: address.host, port: address.port, database: address.database, ...(address.ssl === undefined ? {} : { ssl: address.ssl }) };
       if (!credentials) return { ...base, user: login.user };
-      return { ...base, user: credentials.user, ...(credentials.password === undefined ? {} : { password: credentials.password }) };
+      const { user, password, cert, key } = credentials;
+      const own = address.ssl && cert !== undefined && key !== undefined ? { ssl: { ...address.ssl, cert, key } } : {};
+      return { ...base, ...own, user, ...(password === undefined ? {} : { password }) };
     },
   };
 }
