@@ -10,7 +10,7 @@ import { MigrationError } from '../../config/migration-error.ts';
 import { bindComplete, closeComplete, noData, noParameters, parseComplete } from '../wire/backend-messages.ts';
 import type { Route } from '../route/route.ts';
 import { ownCopy } from '../wire/own-copy.ts';
-import { CUT, STOP } from '../wire/framing.ts';
+import { CUT, PASS, STOP } from '../wire/framing.ts';
 import type { Verdict } from '../wire/framing.ts';
 import { afterName, bind, closeStatement, execute, parse, readName, readParse, sync } from '../wire/frontend-messages.ts';
 import { transactionAborted } from './client-error.ts';
@@ -20,6 +20,7 @@ import { endImplicitBlock } from './implicit-block.ts';
 import { keptBytes } from './kept-bytes.ts';
 import type { Leg } from './leg.ts';
 import { columnsOf, GatewayPortals, Portals } from './gateway-portals.ts';
+import { LocalValues } from './local-values.ts';
 import { parseForLeg } from './parse-for-leg.ts';
 import type { PreparedStatement } from './prepared-statements.ts';
 import { isVerdict } from './place-statement.ts';
@@ -38,6 +39,7 @@ export class ExtendedQuery {
   readonly #portals: Portals;
   readonly #atGateway: GatewayPortals;
   readonly #hybrid: HybridExtended;
+  readonly #values: LocalValues;
 
   constructor(core: SessionCore, flows: Flows) {
     this.#core = core;
@@ -45,6 +47,7 @@ export class ExtendedQuery {
     this.#portals = new Portals(core);
     this.#atGateway = new GatewayPortals(core, flows, this.#portals);
     this.#hybrid = new HybridExtended(core, flows);
+    this.#values = new LocalValues(core);
   }
 
   parse(buffer: Buffer, start: number, length: number): Verdict {
@@ -102,16 +105,21 @@ export class ExtendedQuery {
     if (core.tx?.failedOn !== undefined) return this.#bindInFailedBlock(statement, portal);
     const route = this.#flows.place.route(traits);
     if (isVerdict(route)) return route;
-    if (route.type === 'hybrid') return this.#hybrid.bind(route, statement, buffer, start, length, (leg) => this.#boundOn(leg, portal, statement));
+    if (route.type === 'hybrid') return this.#hybrid.bind(route, statement, buffer, start, length, (leg) => this.#boundOn(leg, portal, statement, this.#values.formats(leg, buffer, start, length)));
     const stays = !core.tx && core.unit.executed && !traits.statements.some(({ flags }) => flags.sessionEffect || flags.advisoryLock);
     const placement = this.#flows.place.place(stays ? this.#staying(route) : route, false, true);
     if (placement.verdict !== undefined) return placement.verdict;
     const { leg } = placement;
     const stop = this.#ensureParsed(leg, statement);
     if (stop !== undefined) return stop;
+    const message = this.#values.bind(leg, statement, buffer, start, length);
+    if (typeof message === 'number') return message;
     core.account(placement.route, leg, core.unitSegment(leg), traits.hasCopyFrom);
     if (placement.route.compared) core.services.shadow.bound(core, core.unitSegment(leg), placement.route.compared, statement, buffer.subarray(start, end));
-    return this.#bound(leg, portal, statement);
+    this.#boundOn(leg, portal, statement, this.#values.formats(leg, buffer, start, length));
+    if (!message) return core.forward(leg);
+    core.send(leg, message);
+    return CUT;
   }
 
   execute(buffer: Buffer, start: number, length: number): Verdict {
@@ -119,13 +127,14 @@ export class ExtendedQuery {
     if (core.unit.skipping) return CUT;
     const name = readName(buffer, start + 5, start + length) ?? '';
     const portal = this.#portals.get(name);
-    if (!portal) return this.#toSomeLeg();
+    if (!portal) return this.#noted(this.#toSomeLeg(), (leg) => this.#values.execute(leg, name));
     if (portal.at === 'gateway') return this.#atGateway.execute(name, portal, buffer.readInt32BE(start + length - 4));
     const leg = this.#legOf(portal.at);
     if (typeof leg === 'number') return leg;
     const { statement } = portal;
     if (statement && !statement.traits.plain) this.#beforeExecute(statement, leg);
     core.unitSegment(leg);
+    this.#values.execute(leg, name, portal);
     return core.forward(leg);
   }
 
@@ -136,7 +145,7 @@ export class ExtendedQuery {
     if (buffer[start + 5] === KIND_STATEMENT) return this.#describeStatement(name);
     const portal = this.#portals.get(name);
     if (portal?.at === 'gateway') return this.#atGateway.describe(portal, name);
-    return portal ? this.#toLeg(portal.at) : this.#toSomeLeg();
+    return this.#noted(portal ? this.#toLeg(portal.at) : this.#toSomeLeg(), (leg) => this.#values.describe(leg, portal?.formats && portal.statement));
   }
 
   close(buffer: Buffer, start: number, length: number): Verdict {
@@ -243,6 +252,13 @@ export class ExtendedQuery {
     return this.#core.forward(leg);
   }
 
+  /** What has passed may have an answer that has to be read. */
+  #noted(verdict: Verdict, note: (leg: Leg) => void): Verdict {
+    const { leg } = this.#core.unit;
+    if (verdict === PASS && leg) note(leg);
+    return verdict;
+  }
+
   #answer(bytes: Buffer): Verdict {
     this.#core.toClient(bytes);
     return CUT;
@@ -261,6 +277,7 @@ export class ExtendedQuery {
     const message = origin.type === 'parse' && parts ? parseForLeg(core, leg, origin.message, 0, origin.message.length, parts, named) : undefined;
     if (typeof message === 'number') return message;
     statement.on[leg.side] = true;
+    if (leg.side === 'local') statement.shape = undefined;
     if (origin.type === 'parse') {
       const segment = core.unitSegment(leg);
       segment.injectParse();
@@ -286,13 +303,14 @@ export class ExtendedQuery {
     if (!statement.on.source && !statement.on.local && core.tx?.failedOn === undefined) {
       const route = this.#flows.place.route(traits);
       if (isVerdict(route)) return route;
-      if (route.type === 'hybrid') return this.#hybrid.describe(route, statement);
+      if (route.type === 'hybrid') return this.#hybrid.describe(route, statement, (leg) => this.#values.describe(leg, undefined));
     }
     const here = core.unit.leg;
     const late = here && this.#ensureParsed(here, statement);
     if (late !== undefined) return late;
-    if (here) return this.#toLeg(here.side);
-    if (statement.on.source || statement.on.local) return this.#toLeg(statement.on.source ? 'source' : 'local');
+    const note = (leg: Leg): void => this.#values.describe(leg, statement);
+    if (here) return this.#noted(this.#toLeg(here.side), note);
+    if (statement.on.source || statement.on.local) return this.#noted(this.#toLeg(statement.on.source ? 'source' : 'local'), note);
     const leg = this.#legOf('source');
     if (typeof leg === 'number') return leg;
     return this.#ensureParsed(leg, statement) ?? this.#toLeg('source');
@@ -334,12 +352,12 @@ export class ExtendedQuery {
     return this.#core.forward(leg);
   }
 
-  #boundOn(leg: Leg, portal: string, statement: PreparedStatement): void {
+  #boundOn(leg: Leg, portal: string, statement: PreparedStatement, formats?: Buffer): void {
     const core = this.#core;
     const segment = core.unitSegment(leg);
     core.unit.executed = true;
     segment.bindsSent += 1;
-    this.#portals.set(portal, statement, leg.side);
+    this.#portals.set(portal, statement, leg.side, formats);
   }
 
   #bindInFailedBlock(statement: PreparedStatement, portal: string): Verdict {

@@ -12,13 +12,14 @@ import { isOnlyColumn, readDataRow, readParameterStatus } from '../wire/backend-
 import type { TransactionStatus } from '../wire/backend-messages.ts';
 import { sendCancel } from '../wire/connect-server.ts';
 import { readErrorFields } from '../wire/error-fields.ts';
-import { CUT, FrameScanner, PASS, STOP } from '../wire/framing.ts';
+import { CUT, FrameScanner, PASS } from '../wire/framing.ts';
 import type { FrameHandler, Verdict } from '../wire/framing.ts';
 import { query, terminate } from '../wire/frontend-messages.ts';
 import type { InputReader, ServerInput } from '../wire/server-input.ts';
 import { writeCancelRequest } from '../wire/startup-packet.ts';
 import { errorBefore } from './renamed-error.ts';
 import { InternalAnswer } from './internal-answer.ts';
+import { LocalAnswers } from './local-answers.ts';
 import type { ObjectNumbers } from './object-numbers.ts';
 import type { LegTarget } from './services.ts';
 
@@ -44,7 +45,7 @@ export interface LegOwner {
   legClosed(leg: Leg, fatalSeen: boolean): void;
 }
 
-const T = { ready: 90, error: 69, notice: 78, notification: 65, parameter: 83, row: 68, copyData: 100, rowDescription: 84, complete: 67, parse: 49, bind: 50, copyIn: 71, copyOut: 72, copyBoth: 87, parameters: 116 } as const;
+const T = { ready: 90, error: 69, notice: 78, notification: 65, parameter: 83, row: 68, copyData: 100, rowDescription: 84, complete: 67, parse: 49, bind: 50, copyIn: 71, copyOut: 72, copyBoth: 87 } as const;
 const MAX_HELD_MESSAGE_BYTES = 1 << 30;
 const CANCEL_TIMEOUT_MS = 5_000;
 const CANCEL_AGAIN_MS = [200, 900];
@@ -67,8 +68,7 @@ export class Leg implements FrameHandler, InputReader {
   xidStatement: string | undefined;
   closed = false;
 
-  /** Of the other side's types and tables, for what is said of them to the client. */
-  readonly #numbers: ObjectNumbers | undefined;
+  readonly #fromLocal: LocalAnswers | undefined;
   readonly #socket: net.Socket;
   readonly #owner: LegOwner;
   readonly #scanner: FrameScanner;
@@ -81,8 +81,9 @@ export class Leg implements FrameHandler, InputReader {
   #clientFull = false;
   #measuredMs = -1;
 
+  /** `numbers`: of the other side's types and tables, for what is said of them to the client. */
   constructor(side: Side, target: LegTarget, connection: { readonly socket: net.Socket; readonly input: ServerInput; readonly pid: number; readonly key: Buffer; readonly parameters: ReadonlyMap<string, string> }, owner: LegOwner, numbers?: ObjectNumbers) {
-    this.#numbers = numbers;
+    this.#fromLocal = numbers && new LocalAnswers(numbers, this);
     this.side = side;
     this.target = target;
     this.pid = connection.pid;
@@ -197,6 +198,10 @@ export class Leg implements FrameHandler, InputReader {
     this.#flow();
   }
 
+  wholeRows(whole: boolean): void {
+    this.#scanner.setStreamed(T.row, !whole);
+  }
+
   #flow(): void {
     if (this.closed) return;
     if (this.#clientFull || this.#scanner.paused) this.#socket.pause();
@@ -272,7 +277,10 @@ export class Leg implements FrameHandler, InputReader {
 
   message(type: number, buffer: Buffer, start: number, length: number): Verdict {
     const segment = this.#segments[0];
-    if (this.#numbers && (type === T.rowDescription || type === T.parameters) && !segment?.internal && !this.#inNumbersOfSource(type, buffer, start, length)) return STOP;
+    if (this.#fromLocal && !segment?.internal) {
+      const verdict = this.#fromLocal.see(segment?.values, type, buffer, start, length);
+      if (verdict !== undefined) return verdict;
+    }
     if (type === T.ready) return segment ? this.#ready(segment, buffer, start) : CUT;
     if (segment?.plain && type !== T.error && type !== T.parameter && type !== T.copyIn) {
       segment.passed(type);
@@ -301,15 +309,6 @@ export class Leg implements FrameHandler, InputReader {
     }
     if (!segment) return PASS;
     return segment.internal ? this.#collect(segment, type, buffer, start, length) : this.#filter(segment, type, buffer, start, length);
-  }
-
-  /** False: the message is offered again once its numbers are known. */
-  #inNumbersOfSource(type: number, buffer: Buffer, start: number, length: number): boolean {
-    const isKnown = type === T.rowDescription ? this.#numbers?.rowForClient(buffer, start, length) : this.#numbers?.parametersForClient(buffer, start);
-    if (isKnown !== false) return true;
-    this.hold();
-    this.#numbers?.learn(() => this.release());
-    return false;
   }
 
   #collect(segment: Segment, type: number, buffer: Buffer, start: number, length: number): Verdict {
