@@ -102,7 +102,7 @@ export type TextFacts =
 
 /** The text could not be read for a reason of the gateway's own (too large, nested too deeply): it must not reach a server. */
 export interface TextRefusal {
-  readonly code: 'MIG085';
+  readonly code: 'MIG085' | 'MIG088';
   readonly message: string;
   readonly detail: string;
   readonly hint: string;

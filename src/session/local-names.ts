@@ -29,7 +29,7 @@ export class LocalNames {
     if (!this.isFor(leg) || !traits.statements.some((statement) => this.#concerns(statement))) return undefined;
     const places = this.#placesOf(traits, bytes);
     if (places === 'later') return core.wait('facts');
-    if (!places) return core.refuse(new MigrationError('MIG085', 'Too many large statements at once', { detail: 'The names of its tables have to be replaced for local.', hint: 'Try again in a moment.' }), simple);
+    if (!places) return core.refuse(new MigrationError('MIG088', undefined, { detail: 'The names of its tables have to be replaced for local, for which it could not be read as a whole.' }), simple);
     return renameRelations(bytes, places, (relation) => this.#nameOf(relation));
   }
 
