@@ -2,6 +2,8 @@
  * What the router needs to know of one SQL text. Made once per distinct text (and shared between texts that differ in
  * literals only); after this value nobody looks at the SQL again (house rule 2).
  */
+import type { CatalogLook } from './catalog-names.ts';
+
 export type StatementKind =
   // data
   | 'select' | 'insert' | 'update' | 'delete' | 'merge' | 'copy_from' | 'copy_to' | 'truncate' | 'lock' | 'call' | 'do'
@@ -52,6 +54,8 @@ export interface StatementFacts {
   readonly command?: string | undefined;
   /** `prepare`, `explain`, `declare_cursor`, `create_temp … AS`: the facts of the statement inside; its reads and writes are also those of the whole. */
   readonly inner: StatementFacts | undefined;
+  /** A SELECT of system catalogs only that names relations in constants or parameters. */
+  readonly catalog?: CatalogLook | undefined;
 }
 
 export interface StatementFlags {

@@ -19,6 +19,7 @@ import { HybridExtended } from './hybrid/hybrid-extended.ts';
 import { endImplicitBlock } from './implicit-block.ts';
 import { keptBytes } from './kept-bytes.ts';
 import type { Leg } from './leg.ts';
+import { parameterTexts } from './catalog-numbers.ts';
 import { columnsOf, GatewayPortals, Portals } from './gateway-portals.ts';
 import { LocalValues } from './local-values.ts';
 import { parseForLeg } from './parse-for-leg.ts';
@@ -60,7 +61,7 @@ export class ExtendedQuery {
     core.lastStatement = keptBytes(buffer, parts.textStart, Math.min(parts.textEnd, parts.textStart + 200));
     const leg = (traits.plain || traits.unread) && core.rawUnit ? core.home : this.#legForParse(traits, parts.name);
     if (typeof leg === 'number') return leg;
-    const named = leg && this.#flows.names.isFor(leg) && this.#flows.names.textFor(leg, traits, buffer.subarray(parts.textStart, parts.textEnd), false);
+    const named = leg && this.#flows.names.isFor(leg, traits) && this.#flows.names.textFor(leg, traits, buffer.subarray(parts.textStart, parts.textEnd), false);
     if (typeof named === 'number') return named;
     const message = leg?.side === 'local' ? parseForLeg(core, leg, buffer, start, length, parts, named || undefined) : undefined;
     if (typeof message === 'number') return message;
@@ -103,9 +104,9 @@ export class ExtendedQuery {
       return this.#answer(bindComplete);
     }
     if (core.tx?.failedOn !== undefined) return this.#bindInFailedBlock(statement, portal);
-    const route = this.#flows.place.route(traits);
+    const route = this.#routeOfBind(statement, buffer.subarray(start, end));
     if (isVerdict(route)) return route;
-    if (route.type === 'hybrid') return this.#hybrid.bind(route, statement, buffer, start, length, (leg) => this.#boundOn(leg, portal, statement, this.#values.formats(leg, buffer, start, length)));
+    if (route.type === 'hybrid') return this.#hybrid.bind(route, statement, buffer, start, length, (leg) => this.#boundOn(leg, portal, statement, this.#values.formats(leg, traits, buffer, start, length)));
     const stays = !core.tx && core.unit.executed && !traits.statements.some(({ flags }) => flags.sessionEffect || flags.advisoryLock);
     const placement = this.#flows.place.place(stays ? this.#staying(route) : route, false, true);
     if (placement.verdict !== undefined) return placement.verdict;
@@ -116,7 +117,7 @@ export class ExtendedQuery {
     if (typeof message === 'number') return message;
     core.account(placement.route, leg, core.unitSegment(leg), traits.hasCopyFrom);
     if (placement.route.compared) core.services.shadow.bound(core, core.unitSegment(leg), placement.route.compared, statement, buffer.subarray(start, end));
-    this.#boundOn(leg, portal, statement, this.#values.formats(leg, buffer, start, length));
+    this.#boundOn(leg, portal, statement, this.#values.formats(leg, traits, buffer, start, length));
     if (!message) return core.forward(leg);
     core.send(leg, message);
     return CUT;
@@ -224,6 +225,14 @@ export class ExtendedQuery {
 
   #isForGateway(traits: TextTraits): boolean {
     return traits.single !== undefined && isTransactionControl(traits.single) && !this.#flows.control.forwards(traits.single);
+  }
+
+  /** What a query of catalogs asks about may stand in its parameters. */
+  #routeOfBind(statement: PreparedStatement, bind: Buffer): Route | Verdict {
+    const { traits } = statement;
+    const route = this.#flows.place.route(traits);
+    const isOpen = !isVerdict(route) && route.type === 'leg' && route.leg === 'home' && (traits.single?.catalog?.parameters.length ?? 0) > 0;
+    return isOpen ? this.#flows.place.catalogRoute(traits, parameterTexts(statement, bind)) : route;
   }
 
   #failedLeg(): Leg | Verdict | undefined {

@@ -202,6 +202,11 @@ export class Leg implements FrameHandler, InputReader {
     this.#scanner.setStreamed(T.row, !whole);
   }
 
+  instead(bytes: Buffer): void {
+    this.#scanner.flush();
+    this.#owner.toClient(bytes);
+  }
+
   #flow(): void {
     if (this.closed) return;
     if (this.#clientFull || this.#scanner.paused) this.#socket.pause();
@@ -347,10 +352,8 @@ export class Leg implements FrameHandler, InputReader {
   /** The CommandComplete held back was not the last one. */
   #letHeldGo(): void {
     if (this.#held.length === 0) return;
-    this.#scanner.flush();
-    const held = this.#held;
+    this.instead(this.#held);
     this.#held = none;
-    this.#owner.toClient(held);
   }
 
   #errorSeen(segment: Segment | undefined, buffer: Buffer, start: number, length: number): Verdict {
@@ -372,8 +375,7 @@ export class Leg implements FrameHandler, InputReader {
     segment.endCut();
     const instead = segment.replaceError ?? (segment.named && errorBefore(segment.named, buffer, start, length));
     if (!instead) return PASS;
-    this.#scanner.flush();
-    this.#owner.toClient(instead);
+    this.instead(instead);
     segment.replaceError = undefined;
     return CUT;
   }

@@ -5,18 +5,20 @@
  * Execute what its rows are (`UnitValues`), and puts a Describe in front of one whose rows nobody has asked about. Rows without arrays or
  * composites in binary pass as ever; others are held until they are whole.
  */
+import { numberFromLocal } from '../../grammar/sql/catalog-names.ts';
 import type { AnswerValues } from '../execute/segment.ts';
 import { CUT, STOP } from '../wire/framing.ts';
 import type { Verdict } from '../wire/framing.ts';
-import { endOfString } from '../wire/message.ts';
+import { endOfString, int16, int32, message } from '../wire/message.ts';
 import type { ObjectNumbers, ValueShape } from './object-numbers.ts';
-import { renumberValue } from './value-numbers.ts';
+import { renumberValue, withNumber } from './value-numbers.ts';
 
 const T = { rowDescription: 84, parameters: 116, noData: 110, row: 68, complete: 67, empty: 73, suspended: 115, error: 69, ready: 90 } as const;
 
 interface ValueColumn {
   readonly index: number;
-  readonly shape: ValueShape;
+  /** `relation`, `type`: it is a number itself, of what a catalog lists. */
+  readonly shape: ValueShape | 'relation' | 'type';
 }
 
 /** What a statement takes and gives, once local has told it. */
@@ -76,7 +78,12 @@ export class UnitValues implements AnswerValues {
   get columns(): readonly ValueColumn[] {
     const note = this.#executes?.get(this.executesSeen);
     if (!note) return none;
-    return (note.columns ??= (note.shape.columns ?? none).filter(({ index }) => isBinary(note.formats, index)));
+    return (note.columns ??= (note.shape.columns ?? none).filter((column) => isNumber(column) || isBinary(note.formats, column.index)));
+  }
+
+  isBinary(index: number): boolean {
+    const note = this.#executes?.get(this.executesSeen);
+    return note !== undefined && isBinary(note.formats, index);
   }
 
   /** The rest of the unit has no answer. */
@@ -88,6 +95,23 @@ export class UnitValues implements AnswerValues {
 }
 
 const none: readonly ValueColumn[] = [];
+
+/** Columns of system catalogs by the catalog's number and their own: https://www.postgresql.org/docs/current/catalogs.html */
+const numberColumns: ReadonlyMap<number, ReadonlyMap<number, 'relation' | 'type'>> = new Map([
+  // pg_class.oid; before version 12 it was a hidden column.
+  [1259, new Map([[1, 'relation'], [-2, 'relation']])],
+  // pg_attribute.attrelid, .atttypid
+  [1249, new Map([[1, 'relation'], [3, 'type']])],
+  // pg_index.indexrelid, .indrelid
+  [2610, new Map([[1, 'relation'], [2, 'relation']])],
+  // pg_inherits.inhrelid, .inhparent
+  [2611, new Map([[1, 'relation'], [2, 'relation']])],
+]);
+const OID = 26;
+
+function isNumber({ shape }: ValueColumn): boolean {
+  return shape === 'relation' || shape === 'type';
+}
 
 function isBinary(formats: Buffer, index: number): boolean {
   const count = formats.readUInt16BE(0);
@@ -102,12 +126,16 @@ export interface AnswerHold {
   release(): void;
   /** Rows are offered when they are there as a whole. */
   wholeRows(whole: boolean): void;
+  /** To the client, in place of the message that is cut. */
+  instead(bytes: Buffer): void;
 }
 
 export class LocalAnswers {
   readonly #numbers: ObjectNumbers;
   readonly #leg: AnswerHold;
   #holdsRows = false;
+  /** Of the answer under way to a simple query of catalogs. */
+  #catalogColumns = none;
 
   constructor(numbers: ObjectNumbers, leg: AnswerHold) {
     this.#numbers = numbers;
@@ -119,7 +147,7 @@ export class LocalAnswers {
     const unit = values instanceof UnitValues ? values : undefined;
     switch (type) {
       case T.row:
-        return unit && this.#row(unit, buffer, start, length);
+        return unit || this.#catalogColumns.length > 0 ? this.#row(unit, buffer, start, length) : undefined;
       case T.rowDescription:
         return this.#columns(unit, buffer, start, length);
       case T.parameters:
@@ -128,6 +156,7 @@ export class LocalAnswers {
         return unit && described(unit, none);
       case T.complete: case T.empty: case T.suspended:
         if (unit) unit.executesSeen += 1;
+        this.#catalogColumns = none;
         break;
       case T.error:
         unit?.failed();
@@ -142,13 +171,12 @@ export class LocalAnswers {
   }
 
   #columns(unit: UnitValues | undefined, buffer: Buffer, start: number, length: number): Verdict | undefined {
-    const types = unit?.describe && columnTypes(buffer, start, length);
+    // As local says it, before that is put into the source's numbers.
+    const found = valueColumns(buffer, start, length, unit?.describe ? (type) => this.#numbers.shapeOf('local', type) ?? 'plain' : () => 'plain');
     if (!this.#numbers.rowForClient(buffer, start, length)) return this.#learn();
-    if (!unit) return undefined;
-    return described(unit, types?.flatMap((type, index) => {
-      const shape = this.#numbers.shapeOf('local', type) ?? 'plain';
-      return shape === 'plain' ? [] : [{ index, shape }];
-    }));
+    if (unit) return described(unit, found);
+    this.#catalogColumns = found;
+    return undefined;
   }
 
   #parameters(unit: UnitValues | undefined, buffer: Buffer, start: number): Verdict | undefined {
@@ -159,8 +187,8 @@ export class LocalAnswers {
     return note.isOwn ? CUT : undefined;
   }
 
-  #row(unit: UnitValues, buffer: Buffer, start: number, length: number): Verdict | undefined {
-    const { columns } = unit;
+  #row(unit: UnitValues | undefined, buffer: Buffer, start: number, length: number): Verdict | undefined {
+    const columns = unit?.columns ?? this.#catalogColumns;
     if (columns.length === 0) return undefined;
     if (start + length > buffer.length) {
       this.#holdRows(true);
@@ -168,7 +196,34 @@ export class LocalAnswers {
       queueMicrotask(() => this.#leg.release());
       return STOP;
     }
-    return this.#renumber(columns, buffer, start, length, false) && this.#renumber(columns, buffer, start, length, true) ? undefined : this.#learn();
+    if (!this.#renumber(columns, buffer, start, length, false)) return this.#learn();
+    this.#renumber(columns, buffer, start, length, true);
+    if (!columns.some(isNumber)) return undefined;
+    const row = this.#withNumbers(columns, unit, buffer, start);
+    if (!row) return this.#learn();
+    this.#leg.instead(row);
+    return CUT;
+  }
+
+  /** Rows of catalogs are few: they are made anew. Undefined: a type is not known yet. */
+  #withNumbers(columns: readonly ValueColumn[], unit: UnitValues | undefined, buffer: Buffer, start: number): Buffer | undefined {
+    const count = buffer.readUInt16BE(start + 5);
+    const parts: Buffer[] = [int16(count)];
+    let isKnown = true;
+    let at = start + 7;
+    for (let index = 0; index < count; index += 1) {
+      const bytes = buffer.readInt32BE(at);
+      const value = buffer.subarray(at + 4, at + 4 + Math.max(bytes, 0));
+      at += 4 + value.length;
+      const shape = columns.find((column) => column.index === index)?.shape;
+      const own = bytes > 0 && (shape === 'relation' || shape === 'type') ? withNumber(value, unit?.isBinary(index) ?? false, (oid) => {
+        if (shape === 'relation') return numberFromLocal(oid);
+        isKnown &&= this.#numbers.shapeOf('local', oid) !== undefined;
+        return this.#numbers.otherOf('local', oid);
+      }) : value;
+      parts.push(int32(bytes < 0 ? -1 : own.length), own);
+    }
+    return isKnown ? message('D', ...parts) : undefined;
   }
 
   #renumber(columns: readonly ValueColumn[], buffer: Buffer, start: number, length: number, writes: boolean): boolean {
@@ -180,7 +235,7 @@ export class LocalAnswers {
       const column = columns[next];
       if (column?.index === index) {
         next += 1;
-        if (bytes > 0 && !renumberValue(this.#numbers, 'local', column.shape, buffer, at, at + bytes, writes)) return false;
+        if (bytes > 0 && column.shape !== 'relation' && column.shape !== 'type' && !renumberValue(this.#numbers, 'local', column.shape, buffer, at, at + bytes, writes)) return false;
       }
       at += Math.max(bytes, 0);
     }
@@ -208,10 +263,15 @@ function described(unit: UnitValues, columns: readonly ValueColumn[] | undefined
   return note.isOwn ? CUT : undefined;
 }
 
-function columnTypes(buffer: Buffer, start: number, length: number): number[] {
+function valueColumns(buffer: Buffer, start: number, length: number, shapeOf: (type: number) => ValueShape): readonly ValueColumn[] {
+  const found: ValueColumn[] = [];
   let at = start + 7;
-  return Array.from({ length: buffer.readUInt16BE(start + 5) }, () => {
-    at = endOfString(buffer, at, start + length) + 19;
-    return buffer.readUInt32BE(at - 12);
-  });
+  for (let index = 0; index < buffer.readUInt16BE(start + 5); index += 1) {
+    at = endOfString(buffer, at, start + length) + 1;
+    const type = buffer.readUInt32BE(at + 6);
+    const shape = type === OID ? numberColumns.get(buffer.readUInt32BE(at))?.get(buffer.readInt16BE(at + 4)) : shapeOf(type);
+    if (shape !== undefined && shape !== 'plain') found.push({ index, shape });
+    at += 18;
+  }
+  return found.length === 0 ? none : found;
 }

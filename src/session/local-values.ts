@@ -3,12 +3,14 @@ import { bindParts } from '../wire/bind-parameters.ts';
 import type { BindParts } from '../wire/bind-parameters.ts';
 import type { Verdict } from '../wire/framing.ts';
 import { describePortal, describeStatement, flush, readParse } from '../wire/frontend-messages.ts';
+import { bindForLocal, readsCatalogs } from './catalog-numbers.ts';
 import type { Leg } from './leg.ts';
 import { UnitValues } from './local-answers.ts';
 import type { StatementShape } from './local-answers.ts';
 import type { ObjectNumbers } from './object-numbers.ts';
 import type { Portal, PreparedStatement } from './prepared-statements.ts';
 import type { SessionCore } from './session-core.ts';
+import type { TextTraits } from './text-traits.ts';
 import { mayHoldNumbers, renumberValue } from './value-numbers.ts';
 
 export class LocalValues {
@@ -22,6 +24,7 @@ export class LocalValues {
   bind(leg: Leg, statement: PreparedStatement, buffer: Buffer, start: number, length: number): Buffer | Verdict | undefined {
     const { numbers } = this.#core.services;
     if (leg.side === 'source' || !numbers) return undefined;
+    if (readsCatalogs(statement.traits)) return bindForLocal(buffer, start, length);
     const parts = bindParts(buffer, start, length);
     if (!parts) return undefined;
     const types = declaredTypes(statement);
@@ -53,12 +56,13 @@ export class LocalValues {
   }
 
   /** Undefined when nothing is asked for in binary, or it is of no interest. */
-  formats(leg: Leg, buffer: Buffer, start: number, length: number): Buffer | undefined {
+  formats(leg: Leg, traits: TextTraits, buffer: Buffer, start: number, length: number): Buffer | undefined {
     if (leg.side === 'source' || !this.#core.services.numbers) return undefined;
     const parts = bindParts(buffer, start, length);
     if (!parts) return undefined;
-    for (let at = parts.resultFormatsAt + 2; at < start + length; at += 2) if (buffer.readUInt16BE(at) === 1) return Buffer.copyBytesFrom(buffer, parts.resultFormatsAt, start + length - parts.resultFormatsAt);
-    return undefined;
+    let isOfInterest = readsCatalogs(traits);
+    for (let at = parts.resultFormatsAt + 2; at < start + length; at += 2) isOfInterest ||= buffer.readUInt16BE(at) === 1;
+    return isOfInterest ? Buffer.copyBytesFrom(buffer, parts.resultFormatsAt, start + length - parts.resultFormatsAt) : undefined;
   }
 
   /** An Execute of this portal is about to be sent. */

@@ -5,6 +5,7 @@
  * Lengths never change, so nothing is copied. A value that is not what its type says is left as it is: the server will say so.
  */
 import type { Side } from '../../catalog/routing-snapshot.ts';
+import { int32 } from '../wire/message.ts';
 import type { ObjectNumbers, ValueShape } from './object-numbers.ts';
 
 const ARRAY_HEADER_BYTES = 12;
@@ -62,4 +63,11 @@ function renumberRecord(numbers: ObjectNumbers, from: Side, buffer: Buffer, star
 /** False for what is too short to hold a number, and for any text. */
 export function mayHoldNumbers(buffer: Buffer, start: number, end: number): boolean {
   return end - start >= ARRAY_HEADER_BYTES && buffer[start] === 0 && buffer[start + 1] === 0;
+}
+
+/** A number in a row, as text or in its four bytes. */
+export function withNumber(value: Buffer, isBinary: boolean, renumber: (oid: number) => number): Buffer {
+  if (isBinary) return value.length === 4 ? int32(renumber(value.readUInt32BE(0)) | 0) : value;
+  const text = value.toString('latin1');
+  return /^\d{1,10}$/.test(text) ? Buffer.from(String(renumber(Number(text)))) : value;
 }

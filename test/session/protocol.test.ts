@@ -202,7 +202,7 @@ describe('while no table migrates', () => {
   it('no plain statement is routed, in neither protocol', async () => {
     const direct = await server.client();
     await using counted = await startGateway(server.address, server.address, {
-      routes: { decide: () => expect.fail('a route was asked for'), localName: () => expect.fail('a name was asked for'), placed: () => expect.fail('a name was asked for'), searchPath: () => expect.fail('a search path was asked for') },
+      routes: { decide: () => expect.fail('a route was asked for'), catalogRoute: () => expect.fail('a route was asked for'), localName: () => expect.fail('a name was asked for'), placed: () => expect.fail('a name was asked for'), searchPath: () => expect.fail('a search path was asked for') },
     });
     const client = new pg.Client({ host: '127.0.0.1', port: counted.gateway.port, user: 'postgres', database: 'postgres' });
     await client.connect();
