@@ -69,6 +69,15 @@ describe('psql', () => {
   });
 });
 
+it('a table with another name on local: by regclass, and by the name that it has there', async () => {
+  fixture.control.publish({ orders: { ...onLocal, local: { schema: 'app', name: 'twice' } } });
+  const columns = (which: string): string => `SELECT string_agg(attname, ',' ORDER BY attnum) FROM pg_attribute WHERE attrelid = ${which} AND attnum > 0`;
+  expect(await ask(fixture.gateway.port, columns("'orders'::regclass"))).toContain('a,b');
+  expect(await ask(fixture.gateway.port, columns("'app.twice'::regclass"))).toContain('a,b');
+  expect(await ask(fixture.gateway.port, '\\d app.twice')).toBe(await ask(local.address.port, '\\d app.twice'));
+  expect(await ask(fixture.gateway.port, '\\d orders')).toBe(await ask(source.address.port, '\\d orders'));
+});
+
 function missing(): never {
   throw new Error('not published');
 }
