@@ -56,6 +56,14 @@ export interface StatementFacts {
   readonly inner: StatementFacts | undefined;
   /** A SELECT of system catalogs only that names relations in constants or parameters. */
   readonly catalog?: CatalogLook | undefined;
+  /** A SELECT with LIMIT that has at most one row to give, if these columns are a key. */
+  readonly pinned?: PinnedRow | undefined;
+}
+
+export interface PinnedRow {
+  readonly relation: RelationRef;
+  /** Each has to be equal to a value. */
+  readonly columns: readonly string[];
 }
 
 export interface StatementFlags {
