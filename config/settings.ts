@@ -150,6 +150,15 @@ const timeouts = section({
   shutdown_ms: milliseconds.default(5000),
 });
 
+/** Of each gateway process. */
+const shadowReads = section({
+  concurrency: positive.max(64).default(2),
+  max_waiting: positive.max(100_000).default(100),
+  answer_bytes: positive.min(1024).default(1024 * 1024),
+  timeout_ms: milliseconds.min(1).default(10_000),
+  statements: positive.max(100_000).default(200),
+});
+
 const everything = section({
   listen: section({ host: text.default('127.0.0.1'), port: port.default(7432) }).prefault({}),
   http: section({ host: text.default('127.0.0.1'), port: port.default(8080) }).prefault({}),
@@ -168,6 +177,7 @@ const everything = section({
   /** 32 bytes in base64 that encrypt stored credentials; default: a key file made in `state_directory`. */
   credential_key: z.string().refine((given) => Buffer.from(given, 'base64').length === 32, 'expected 32 bytes in base64').exactOptional(),
   limits: limitsThatFit.prefault({}),
+  shadow_reads: shadowReads.prefault({}),
   timeouts: timeouts.prefault({}),
   log: section({
     level: z.enum(['debug', 'info', 'warn', 'error']).default('info'),

@@ -4,7 +4,7 @@ import type { Side } from '../../catalog/routing-snapshot.ts';
 import { emptySnapshot } from '../../catalog/routing-snapshot.ts';
 import type { ServerAddress } from '../../cdc/postgres/server-address.ts';
 import { connectionLimits } from '../../config/connection-limits.ts';
-import type { UserSettings } from '../../config/settings.ts';
+import type { Settings, UserSettings } from '../../config/settings.ts';
 import type { Runtime } from '../../config/runtime.ts';
 import { FactsCache } from '../../grammar/sql/facts-cache.ts';
 import { loadSqlParser } from '../../grammar/sql/parser.ts';
@@ -13,7 +13,7 @@ import { RouteCache } from '../route/route-cache.ts';
 import { createGateway } from '../session/gateway.ts';
 import type { Gateway } from '../session/gateway.ts';
 import type { HoldingUnit } from '../session/control-port.ts';
-import type { LegConnector, LegTarget } from '../session/services.ts';
+import type { GatewayLimits, LegConnector, LegTarget } from '../session/services.ts';
 import type { UserEntry } from '../session/users.ts';
 import { makeScramVerifier } from '../wire/scram.ts';
 import { createAskSide } from './ask-side.ts';
@@ -76,6 +76,7 @@ export async function startWorker(runtime: Runtime, metrics: PrometheusMetrics, 
       limits: {
         maxConnections: settings.limits.maxConnections, reservedConnections: settings.limits.reservedConnections, connectionWaitMs: settings.timeouts.connectionWaitMs,
         clientIdleMs: settings.timeouts.clientIdleMs, idleTransactionMs: settings.timeouts.idleTransactionMs, startupTimeoutMs: settings.timeouts.startupMs, legConnectTimeoutMs: settings.timeouts.connectMs, maxStatementBytes: settings.limits.preparedBytesPerSession, maxMovedBytes: settings.limits.movedBytes, parkLimitMs: settings.timeouts.parkLimitMs,
+        ...shadowLimits(settings.shadowReads),
       },
       onUnknownCancel: (pid, key, done) => control.forwardCancel(pid, key.toString('hex'), done),
       ...(settings.tls === undefined ? {} : { tls: settings.tls }),
@@ -98,6 +99,10 @@ export async function startWorker(runtime: Runtime, metrics: PrometheusMetrics, 
     await stack.disposeAsync();
     throw error;
   }
+}
+
+function shadowLimits({ concurrency, maxWaiting, answerBytes, timeoutMs, statements }: Settings['shadowReads']): Partial<GatewayLimits> {
+  return { shadowConcurrency: concurrency, shadowQueue: maxWaiting, maxShadowBytes: answerBytes, shadowTimeoutMs: timeoutMs, shadowStatements: statements };
 }
 
 function toHolding(unit: HoldingUnit): Holding {

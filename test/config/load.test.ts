@@ -125,20 +125,21 @@ describe('the example', () => {
 
   test('says the true default behind every commented key', () => {
     const uncommented = resolved
-      .replaceAll(/^# (migration|timeouts|log):$/gm, '$1:')
+      .replaceAll(/^# (migration|shadow_reads|timeouts|log):$/gm, '$1:')
       .replaceAll(/^(\s*)# ([a-z_]+): (?!embedded|true, )([^#\n]*?)\s*(#.*)?$/gm, (line, indent: string, key: string, value: string) => (isKey(key) ? `${indent}${key}: ${value}` : line));
     const settings = parse(uncommented, environment, directory);
     const defaults = parse(minimal, {}, directory);
     expect(settings.migration).toEqual(defaults.migration);
     expect(settings.timeouts).toEqual(defaults.timeouts);
     expect(settings.log).toEqual(defaults.log);
+    expect(settings.shadowReads).toEqual(defaults.shadowReads);
     expect({ ...settings.limits, spoolBytes: 0 }).toEqual({ ...defaults.limits, spoolBytes: 0 });
     expect({ workers: settings.workers, leaseMs: settings.leaseMs }).toEqual({ workers: defaults.workers, leaseMs: defaults.leaseMs });
   });
 
   test('names every key that there is', () => {
     const defaults = parse(minimal);
-    const names = [...Object.keys(defaults), ...[defaults.migration, defaults.limits, defaults.timeouts, defaults.log].flatMap((section) => Object.keys(section)), 'tls', 'credentialKey'];
+    const names = [...Object.keys(defaults), ...[defaults.migration, defaults.limits, defaults.shadowReads, defaults.timeouts, defaults.log].flatMap((section) => Object.keys(section)), 'tls', 'credentialKey'];
     for (const name of names) expect(yaml).toMatch(new RegExp(`(^|[\\s#])${name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)}:`, 'm'));
   });
 });
@@ -147,7 +148,7 @@ describe('the example', () => {
 function isKey(key: string): boolean {
   const settings = settingsSchema.parse({ source: { kind: 'embedded', port: 1 }, users: [{ name: 'a', password: 'a' }] });
   const camel = key.replace(/_(\w)/g, (_, letter: string) => letter.toUpperCase());
-  return [settings, settings.migration, settings.limits, settings.timeouts, settings.log].some((section) => camel in section);
+  return [settings, settings.migration, settings.limits, settings.shadowReads, settings.timeouts, settings.log].some((section) => camel in section);
 }
 
 describe('command line', () => {
