@@ -2,8 +2,12 @@
  * Property: arrays and composites of own types in binary, from local, are to the byte what the source gives; as parameters they are understood by local.
  * However they are asked for: described before, behind or never, in parts, in rows larger than a packet, on a statement that came over from the source.
  */
+import * as fc from 'fast-check';
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
+import { ObjectNumbers } from '../../src/session/object-numbers.ts';
+import type { AskSide } from '../../src/session/object-numbers.ts';
+import { renumberValue } from '../../src/session/value-numbers.ts';
 import { cstring, int16, int32, message } from '../../src/wire/message.ts';
 import { startTestPostgres } from '../support/postgres.ts';
 import type { TestPostgres } from '../support/postgres.ts';
@@ -166,4 +170,29 @@ it('what is no array is for local to refuse', async () => {
   const bytes = [parseTyped('', 'SELECT id FROM people WHERE ms = $1', await oid('mood[]')), bound('', [bad]), e(''), s];
   const [seen, expected] = [await client.ask(bytes), await direct.ask(bytes)];
   expect(fieldsOf(seen.find(({ type }) => type === 'E'))['C']).toBe(fieldsOf(expected.find(({ type }) => type === 'E'))['C']);
+});
+
+it('any bytes at all are looked through without harm, and come back by the way back', async () => {
+  const shapes = ['plain', 'array', 'record', 'plain', 'array', 'record'];
+  const ask: AskSide = (_side, sql) => Promise.resolve(sql.includes('WITH RECURSIVE') ? shapes.map((shape, index) => [String(16_384 + index), 'public', `t${index}`, 'false', shape]) : shapes.map((_, index) => [String(index), String(20_000 + index)]));
+  const numbers = new ObjectNumbers(ask);
+  for (let index = 0; index < shapes.length; index += 1) numbers.shapeOf('local', 16_384 + index);
+  await new Promise<void>((resolve) => numbers.learn(resolve));
+  const piece = fc.oneof(fc.integer({ min: -2, max: 40 }), fc.integer({ min: 16_384, max: 16_389 }), fc.constantFrom(2249, 2287, 23, 0x7fff_ffff)).map((number) => [...int32(number)]);
+  const bytes = fc.array(fc.oneof({ weight: 9, arbitrary: piece }, { weight: 1, arbitrary: fc.array(fc.nat(255), { maxLength: 3 }) }), { maxLength: 40 }).map((parts) => Buffer.from(parts.flat()));
+  let changed = 0;
+  fc.assert(fc.property(bytes, fc.constantFrom('array', 'record', 'plain'), (given, shape) => {
+    const inside = Buffer.concat([Buffer.alloc(8, 7), given, Buffer.alloc(8, 7)]);
+    const [start, end] = [8, 8 + given.length];
+    if (!renumberValue(numbers, 'local', shape, inside, start, end, false)) return;
+    expect(inside.subarray(start, end).equals(given)).toBe(true);
+    renumberValue(numbers, 'local', shape, inside, start, end, true);
+    expect([...inside.subarray(0, 8), ...inside.subarray(end)]).toEqual(Array.from({ length: 16 }, () => 7));
+    // What is no value was left where it stopped making sense: numbers behind that are still local's.
+    if (!renumberValue(numbers, 'source', shape, inside, start, end, false)) return;
+    if (!inside.subarray(start, end).equals(given)) changed += 1;
+    renumberValue(numbers, 'source', shape, inside, start, end, true);
+    expect(inside.subarray(start, end).equals(given)).toBe(true);
+  }), { numRuns: 20_000 });
+  expect(changed).toBeGreaterThan(500);
 });
