@@ -21,11 +21,16 @@ export function catalogSide(facts: StatementFacts, index: SnapshotIndex, context
 }
 
 function isDefinedOnLocal({ text, as }: CatalogName, schemas: readonly string[], index: SnapshotIndex, context: NamingContext): boolean {
-  if (as === 'name') return index.isDefinedOnLocal(unwrapped(text), schemas);
+  if (as === 'name') {
+    // The session's own table is what it means, as everywhere.
+    const leg = schemas.length === 0 ? context.temporaryTables.get(unwrapped(text)) : undefined;
+    return leg === undefined ? index.isDefinedOnLocal(unwrapped(text), schemas) : leg === 'local';
+  }
   const parts = splitQualifiedName(text);
   const name = parts?.at(-1);
   if (name === undefined) return false;
   const found = index.resolve({ schema: parts?.at(-2), name }, context);
+  if (found.type === 'temporary') return found.leg === 'local';
   return (found.type === 'table' || found.type === 'local_name') && index.isLocalDefinition(found.table);
 }
 

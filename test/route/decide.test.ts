@@ -51,6 +51,10 @@ describe('names', () => {
     expect(word('SELECT * FROM t JOIN moved USING (id)', moved, session)).toBe('hybrid source / local');
     expect(word('INSERT INTO t SELECT * FROM plain', moved, session)).toBe('source');
     expect(word('DROP TABLE t', moved, session)).toBe('source');
+    for (const asked of ["relname = 't'", "oid = 't'::regclass"]) {
+      expect(word(`SELECT * FROM pg_class WHERE ${asked}`, moved, session)).toBe('home');
+      expect(word(`SELECT * FROM pg_class WHERE ${asked}`, moved, { ...session, temporaryTables: new Map([['t', 'local']]) })).toBe('local');
+    }
     expect(word('DROP TABLE t', moved, { ...session, temporaryTables: new Map([['t', 'local']]) })).toBe('local');
   });
 
