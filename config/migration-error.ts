@@ -57,6 +57,7 @@ export const errorKinds = {
   MIG085: kind('RESOURCE', '53300', true, 'A limit of the gateway was reached', 'Raise the limit named in DETAIL, or send less at once.'),
   MIG086: kind('RESOURCE', '53100', true, 'Spool disk is full or cannot be written', 'Free space in the spool directory; the migration goes on by itself.'),
   MIG087: kind('TIMEOUT', '57014', true, 'Operation timed out', 'Try again with a longer TIMEOUT.'),
+  MIG088: kind('RESOURCE', '54000', false, 'Statement is too large or too complex', 'Send the rows in several statements, or with COPY.'),
   MIG089: kind('ROUTING', '0A000', false, 'Not possible on a connection that sessions share', 'Give the user pool_mode session, or do what HINT says.'),
   MIG090: kind('INTERNAL', 'XX000', false, 'Internal migration error', 'Report it with the gateway\'s log.'),
   MIG091: kind('INTERNAL', 'XX001', false, 'State corruption detected', 'Do not resume. DETAIL says which records disagree and how to reconcile them.'),

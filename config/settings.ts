@@ -58,8 +58,8 @@ const side = z.preprocess(
   z.discriminatedUnion('kind', [server, embedded], { error: 'expected `kind: embedded`, or host, port, database and user of a server' }),
 );
 
-/** `SCRAM-SHA-256$<iterations>:<salt>$<stored key>:<server key>`, as PostgreSQL stores it. */
-const scramVerifier = z.string().regex(/^SCRAM-SHA-256\$\d+:[\w+/=]+\$[\w+/=]+:[\w+/=]+$/, 'expected a SCRAM-SHA-256 verifier as in pg_authid.rolpassword');
+/** `SCRAM-SHA-256$<iterations>:<salt>$<stored key>:<server key>` or `md5<hash>`, as PostgreSQL stores them. */
+const storedPassword = z.string().regex(/^(?:SCRAM-SHA-256\$\d+:[\w+/=]+\$[\w+/=]+:[\w+/=]+|md5[0-9a-f]{32})$/, 'expected a SCRAM-SHA-256 verifier or an md5 hash as in pg_authid.rolpassword');
 
 const networkAddress = z.string().regex(/^([\da-fA-F.:]+)(\/\d{1,3})?$/, 'expected an IP address or network such as 10.0.0.0/8');
 
@@ -68,13 +68,15 @@ const connections = z.int().min(0).max(1_000_000);
 
 const poolMode = z.enum(['session', 'transaction', 'pipeline']);
 
-const legCredentials = section({ user: text, password: z.string().exactOptional() });
+const legCredentials = section({ user: text, password: z.string().exactOptional(), cert: pem.exactOptional(), key: pem.exactOptional() });
 
 const user = z.strictObject({
   name: text,
   password: z.string().min(1).exactOptional(),
-  verifier: scramVerifier.exactOptional(),
+  verifier: storedPassword.exactOptional(),
   trust_from: z.array(networkAddress).default([]),
+  certificate: z.enum(['login', 'verify-ca', 'verify-full']).exactOptional(),
+  certificate_names: z.array(text).min(1).exactOptional(),
   operator: z.boolean().default(false),
   source: legCredentials.exactOptional(),
   local: legCredentials.exactOptional(),
@@ -82,9 +84,10 @@ const user = z.strictObject({
   pool_mode: poolMode.exactOptional(),
 }).superRefine((given, context) => {
   if (given.password !== undefined && given.verifier !== undefined) context.addIssue({ code: 'custom', path: ['verifier'], message: 'expected either a password or a verifier, not both' });
-  if (given.password === undefined && given.verifier === undefined && given.trust_from.length === 0) {
-    context.addIssue({ code: 'custom', message: 'expected a way to log in: password, verifier or trust_from' });
+  if (given.password === undefined && given.verifier === undefined && given.trust_from.length === 0 && given.certificate !== 'login') {
+    context.addIssue({ code: 'custom', message: 'expected a way to log in: password, verifier, trust_from or certificate: login' });
   }
+  if (given.certificate_names !== undefined && (given.certificate ?? 'verify-ca') === 'verify-ca') context.addIssue({ code: 'custom', path: ['certificate_names'], message: 'expected certificate: login or verify-full, which look at names' });
 }).transform(camelKeys);
 
 const database = section({ name: text, max_db_connections: connections.exactOptional(), pool_mode: poolMode.exactOptional() });
@@ -119,7 +122,7 @@ const migration = section({
   default_bulk_load_writes: z.enum(['allow', 'block']).default('allow'),
 });
 
-const tls = section({ cert: pem, key: pem, required: z.boolean().default(false) });
+const tls = section({ cert: pem, key: pem, required: z.boolean().default(false), ca: pem.exactOptional(), crl: pem.exactOptional() });
 
 const limits = section({
   max_connections: positive.default(1000),
@@ -163,7 +166,16 @@ const timeouts = section({
   shutdown_ms: milliseconds.default(5000),
 });
 
-export const settingsSchema = section({
+/** Of each gateway process. */
+const shadowReads = section({
+  concurrency: positive.max(64).default(2),
+  max_waiting: positive.max(100_000).default(100),
+  answer_bytes: positive.min(1024).default(1024 * 1024),
+  timeout_ms: milliseconds.min(1).default(10_000),
+  statements: positive.max(100_000).default(200),
+});
+
+const everything = section({
   listen: section({ host: text.default('127.0.0.1'), port: port.default(7432) }).prefault({}),
   http: section({ host: text.default('127.0.0.1'), port: port.default(8080) }).prefault({}),
   /** Gateway processes; 0 = one per core. */
@@ -182,11 +194,25 @@ export const settingsSchema = section({
   credential_key: z.string().refine((given) => Buffer.from(given, 'base64').length === 32, 'expected 32 bytes in base64').exactOptional(),
   limits: limitsThatFit.prefault({}),
   pool: pool.prefault({}),
+  shadow_reads: shadowReads.prefault({}),
   timeouts: timeouts.prefault({}),
   log: section({
     level: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
     format: z.enum(['auto', 'json', 'text']).default('auto'),
   }).prefault({}),
+});
+
+/** A certificate that nothing can be checked against would let in nobody, or anybody. */
+export const settingsSchema = everything.superRefine((given, context) => {
+  given.users.forEach((each, index) => {
+    if (each.certificate !== undefined && given.tls?.ca === undefined) context.addIssue({ code: 'custom', path: ['users', index, 'certificate'], message: 'expected tls.ca as well: who may have signed it' });
+    for (const name of ['source', 'local'] as const) {
+      const [login, side] = [each[name], given[name]];
+      if (login?.cert === undefined && login?.key === undefined) continue;
+      if (login.cert === undefined || login.key === undefined) context.addIssue({ code: 'custom', path: ['users', index, name], message: 'expected cert and key, or neither' });
+      else if (side.kind !== 'server' || side.ssl === undefined) context.addIssue({ code: 'custom', path: ['users', index, name, 'cert'], message: `expected ${name}.ssl as well` });
+    }
+  });
 });
 
 export type Settings = z.output<typeof settingsSchema>;

@@ -113,6 +113,11 @@ export function parseCheck(cursor: Cursor): CheckMigration {
 /** MIGRATION FOR TABLE t | FOR SCHEMA s | ALL */
 function migrationScope(cursor: Cursor): Scope {
   cursor.expect('migration');
+  return scopeOfMigrations(cursor);
+}
+
+/** Behind the word MIGRATION. */
+export function scopeOfMigrations(cursor: Cursor): Scope {
   if (cursor.accept('for')) return tableOrSchema(cursor) ?? cursor.fail();
   if (cursor.accept('all')) return { type: 'all' };
   return cursor.fail();

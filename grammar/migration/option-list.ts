@@ -2,7 +2,7 @@
 import type { Token } from '../tokens.ts';
 import type { Cursor } from './cursor.ts';
 import type { OptionKind, OptionPlace, WrittenValue } from './option-kinds.ts';
-import { optionNames, optionTable } from './options.ts';
+import { alterableOptions, optionNames, optionTable } from './options.ts';
 import type { OptionName, StatedOptions } from './options.ts';
 import type { OptionChanges } from './statement.ts';
 import { nearest } from './suggest.ts';
@@ -19,6 +19,7 @@ export function optionSet<Key extends string>(table: Readonly<Record<Key, Option
 }
 
 const migrationOptions = optionSet<OptionName>(optionTable);
+const optionsOfStarted: OptionSet<OptionName> = { ...migrationOptions, kinds: new Map([...migrationOptions.kinds].filter(([, { key }]) => alterableOptions.some((each) => each === key))) };
 
 /** `[OPTIONS (…)]` of START MIGRATION and CREATE MIGRATION SOURCE. */
 export function statedOptions(cursor: Cursor, place: OptionPlace): StatedOptions {
@@ -33,8 +34,17 @@ export function statedOptions(cursor: Cursor, place: OptionPlace): StatedOptions
 
 /** `name = value [, …]` behind SET OPTION. */
 export function assignedOptions(cursor: Cursor): StatedOptions {
+  return assigned(cursor, migrationOptions);
+}
+
+/** As `assignedOptions`, of a table that has started. */
+export function alteredOptions(cursor: Cursor): StatedOptions {
+  return assigned(cursor, optionsOfStarted);
+}
+
+function assigned(cursor: Cursor, options: OptionSet<OptionName>): StatedOptions {
   const found: Record<string, unknown> = {};
-  do readInto(cursor, migrationOptions, found, 'source', '=');
+  do readInto(cursor, options, found, 'source', '=');
   while (cursor.acceptSymbol(','));
   return found as StatedOptions;
 }

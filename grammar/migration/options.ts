@@ -64,6 +64,9 @@ export interface MigrationOptions {
 
 export type OptionName = keyof MigrationOptions;
 
+/** What ALTER MIGRATION changes of a table that has started: what is looked up again each time that it counts. */
+export const alterableOptions = ['comparePercent', 'readFrom'] as const satisfies readonly OptionName[];
+
 /** The options that somebody gave, and no others. */
 export type StatedOptions = { readonly [Name in OptionName]?: MigrationOptions[Name] };
 

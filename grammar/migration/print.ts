@@ -53,6 +53,7 @@ function controlParts(statement: Exclude<MigrationStatement, { type: Definition 
         statement.excluding.length > 0 && `EXCLUDING ${tableList(statement.excluding)}`,
         statement.includingOnly !== undefined && `INCLUDING ONLY ${tableList(statement.includingOnly)}`, stated(statement.options),
       ];
+    case 'alter_migration': return ['ALTER MIGRATION', scope(statement.scope), alteration(statement.set, [])];
     case 'pause': return ['PAUSE MIGRATION', scope(statement.scope)];
     case 'resume': return ['RESUME MIGRATION', scope(statement.scope), statement.acceptDdl && 'ACCEPT DDL', statement.skipRow && 'SKIP ROW'];
     case 'abort': return ['ABORT MIGRATION', scope(statement.scope)];
@@ -74,7 +75,7 @@ function controlParts(statement: Exclude<MigrationStatement, { type: Definition 
   }
 }
 
-type Control = 'start' | 'pause' | 'resume' | 'abort' | 'validate' | 'resync' | 'complete' | 'cutover' | 'rollback';
+type Control = 'start' | 'alter_migration' | 'pause' | 'resume' | 'abort' | 'validate' | 'resync' | 'complete' | 'cutover' | 'rollback';
 
 function questionParts(statement: Exclude<MigrationStatement, { type: Definition | Control }>): readonly (string | false)[] {
   switch (statement.type) {

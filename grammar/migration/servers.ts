@@ -1,9 +1,10 @@
 /** CREATE, ALTER and DROP of servers, user mappings and migration sources. */
 import type { Cursor } from './cursor.ts';
-import { assignedOptions, givenOptions, namedOptions, optionChanges, optionSet, statedOptions } from './option-list.ts';
+import { scopeOfMigrations } from './control.ts';
+import { alteredOptions, assignedOptions, givenOptions, namedOptions, optionChanges, optionSet, statedOptions } from './option-list.ts';
 import { requiredServerOptions, requiredUserMappingOptions, serverOptionTable, userMappingOptionTable } from './server-options.ts';
 import type {
-  AlterServer, AlterSource, AlterUserMapping, CreateServer, CreateSource, CreateUserMapping, DropServer, DropSource, DropUserMapping,
+  AlterMigration, AlterServer, AlterSource, AlterUserMapping, CreateServer, CreateSource, CreateUserMapping, DropServer, DropSource, DropUserMapping,
   MappedUser, ServerOptions, UserMappingOptions,
 } from './statement.ts';
 
@@ -18,8 +19,9 @@ export function parseCreate(cursor: Cursor): CreateServer | CreateUserMapping | 
   }
 }
 
-export function parseAlter(cursor: Cursor): AlterServer | AlterUserMapping | AlterSource {
-  switch (subject(cursor)) {
+export function parseAlter(cursor: Cursor): AlterServer | AlterUserMapping | AlterSource | AlterMigration {
+  if (cursor.accept('migration')) return cursor.accept('source') ? alterSource(cursor) : alterMigration(cursor);
+  switch (serverOrMapping(cursor)) {
     case 'server': {
       const name = cursor.name('a server name');
       return { type: 'alter_server', name, changes: optionChanges<ServerOptions>(cursor, serverOptions, requiredServerOptions) };
@@ -28,7 +30,6 @@ export function parseAlter(cursor: Cursor): AlterServer | AlterUserMapping | Alt
       const mapping = mappedUser(cursor);
       return { type: 'alter_user_mapping', ...mapping, changes: optionChanges<UserMappingOptions>(cursor, userMappingOptions, requiredUserMappingOptions) };
     }
-    case 'source': return alterSource(cursor);
   }
 }
 
@@ -48,6 +49,10 @@ function subject(cursor: Cursor): 'server' | 'user mapping' | 'source' {
     cursor.expect('source');
     return 'source';
   }
+  return serverOrMapping(cursor);
+}
+
+function serverOrMapping(cursor: Cursor): 'server' | 'user mapping' {
   if (cursor.accept('server')) return 'server';
   cursor.expect('user', 'mapping');
   return 'user mapping';
@@ -84,6 +89,12 @@ function alterSource(cursor: Cursor): AlterSource {
   }
   cursor.expect('reset', 'option');
   return { type: 'alter_source', name, set: {}, reset: namedOptions(cursor) };
+}
+
+function alterMigration(cursor: Cursor): AlterMigration {
+  const scope = scopeOfMigrations(cursor);
+  cursor.expect('set', 'option');
+  return { type: 'alter_migration', scope, set: alteredOptions(cursor) };
 }
 
 /** FOR user SERVER name */

@@ -10,7 +10,7 @@ export type MigrationStatement =
   | CreateServer | AlterServer | DropServer
   | CreateUserMapping | AlterUserMapping | DropUserMapping
   | CreateSource | AlterSource | DropSource
-  | StartMigration | PauseMigration | ResumeMigration | AbortMigration | ValidateMigration | ResyncMigration | CompleteMigration
+  | StartMigration | AlterMigration | PauseMigration | ResumeMigration | AbortMigration | ValidateMigration | ResyncMigration | CompleteMigration
   | Cutover | RollbackMigration
   | CheckMigration | ExplainRoute | ExplainCutover
   | ShowStatus | ShowProgress | ShowConflicts | ShowErrors | ShowSources | ShowServers | ShowGroups | ShowWhy | ShowShadowReads | ShowHelp
@@ -139,6 +139,9 @@ export interface StartMigration {
   /** Undefined: all of them. */
   readonly includingOnly: readonly TableName[] | undefined;
 }
+
+/** Of tables that have started; only `alterableOptions`. */
+export interface AlterMigration { readonly type: 'alter_migration'; readonly scope: Scope; readonly set: StatedOptions }
 
 export interface PauseMigration { readonly type: 'pause'; readonly scope: Scope }
 export interface AbortMigration { readonly type: 'abort'; readonly scope: Scope }

@@ -67,6 +67,11 @@ export const syntaxTable: Readonly<Record<StatementType, SyntaxEntry>> = {
     'Starts to migrate: captures changes, creates the table on local, copies its rows, then follows the source.',
     "START MIGRATION FOR TABLE public.orders FROM legacy OPTIONS (parallel_workers 8, where_clause 'created_at > ''2024-01-01''')",
   ),
+  alter_migration: entry(
+    `ALTER MIGRATION ${scope} SET OPTION { compare_percent = percentage [, read_from = side] | read_from = side }`,
+    "Changes options of tables that have started: compare_percent, and read_from between 'source' and 'compare'. It counts at once.",
+    'ALTER MIGRATION FOR TABLE public.orders SET OPTION compare_percent = 50',
+  ),
   pause: entry(
     `PAUSE MIGRATION ${scope}`,
     'Stops loading and applying. Changes are still captured; reads go to the source until RESUME.',

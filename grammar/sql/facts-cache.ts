@@ -10,7 +10,8 @@ import { Fingerprinter } from './fingerprint.ts';
 import type { NamePlace } from './name-places.ts';
 import type { SqlParser } from './parser.ts';
 import type { QueryUses } from './relation-uses.ts';
-import type { StatementFacts, StatementKind, TextFacts } from './statement-facts.ts';
+import { isShareable } from './shareable.ts';
+import type { TextFacts } from './statement-facts.ts';
 
 export interface FactsCacheOptions {
   /** Of both generations, roughly; the places of names take an eighth of it besides. Default 64 MiB. */
@@ -30,12 +31,6 @@ const maxClassBytes = 256 * 1024;
 const maxClassKeyBytes = 16 * 1024;
 /** What an entry costs besides its key, estimated. */
 const entryBytes = 1_200;
-
-/** Kinds whose facts cannot depend on constants unless they say so (`literalSensitive`). */
-const sharedKinds: ReadonlySet<StatementKind> = new Set<StatementKind>([
-  'select', 'insert', 'update', 'delete', 'merge', 'call', 'copy_from', 'copy_to', 'declare_cursor', 'execute', 'notify', 'fetch',
-  'begin', 'commit', 'rollback', 'savepoint', 'release', 'rollback_to', 'empty',
-]);
 
 export class FactsCache {
   readonly #parser: SqlParser;
@@ -112,15 +107,11 @@ export class FactsCache {
   #keep(facts: TextFacts, key: string | undefined, textClass: string | undefined, hasConstants: boolean): TextFacts {
     // A refusal may be of the moment (too many large texts at once).
     if (facts.type === 'invalid' && facts.refusal !== undefined) return facts;
-    const isShared = textClass !== undefined && facts.type === 'sql' && facts.statements.every(isShareable);
+    const isShared = textClass !== undefined && isShareable(facts);
     if (isShared) this.#classes.set(textClass, facts);
     if (key !== undefined && (!isShared || !hasConstants)) this.#exact.set(key, facts);
     return facts;
   }
-}
-
-function isShareable(facts: StatementFacts): boolean {
-  return sharedKinds.has(facts.kind) && !facts.flags.literalSensitive;
 }
 
 class Generations<T> {

@@ -1,4 +1,5 @@
 /** Gathers what one statement touches while its tree is walked, and makes the finished StatementFacts of it. */
+import { CatalogNames } from './catalog-names.ts';
 import type { RelationRef, StatementFacts, StatementFlags, StatementKind } from './statement-facts.ts';
 import { systemRelations } from './system-relations.ts';
 import { stringOf } from './tree.ts';
@@ -28,6 +29,8 @@ export class FactsCollector {
   readonly #settings: Setting[] = [];
   readonly #customSettings = new Set<string>();
   readonly #raised = new Set<RaisedFlag>();
+  /** What it would name if it turned out to read nothing but catalogs. */
+  readonly catalogNames = new CatalogNames();
 
   read(relation: RelationRef): void {
     if (isControlRelation(relation)) this.raise('readsCatalog');
@@ -75,13 +78,17 @@ export class FactsCollector {
     const flags: Record<keyof StatementFlags, boolean> = { ...noFlags };
     for (const flag of this.#raised) flags[flag] = true;
     flags.systemOnly = sequences.length === 0 && relations.every(isSystemRelation);
+    // Without a relation there is no telling what a number in the answer is of.
+    const isOfCatalogs = kind === 'select' && flags.systemOnly && this.#functions.size === 0;
+    const catalog = isOfCatalogs ? this.catalogNames.look(relations.length > 0) : undefined;
+    if (isOfCatalogs && this.catalogNames.dependsOnConstants(relations.length > 0)) flags.literalSensitive = true;
     return {
       kind,
       reads: this.#reads.list(), writes: this.#writes.list(), ddl: this.#ddl.list(),
       sequencesWritten: this.#sequencesWritten.list(), sequencesRead: this.#sequencesRead.list(),
       functions: [...this.#functions], flags,
       transaction: undefined, setting: this.#settings.length === 1 ? this.#settings[0] : undefined, customSettings: [...this.#customSettings],
-      objectName: undefined, inner: undefined, ...extra,
+      objectName: undefined, inner: undefined, ...(catalog && { catalog }), ...extra,
     };
   }
 }

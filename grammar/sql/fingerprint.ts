@@ -17,7 +17,7 @@ import {
 import { ValueRows } from './value-rows.ts';
 
 /** Stand for constants; no text has these bytes. */
-const mark = { string: 1, integer: 2, number: 3, bits: 4, hex: 5 } as const;
+export const constantMarks = { string: 1, integer: 2, number: 3, bits: 4, hex: 5 } as const;
 
 /** Reads texts into classes. Holds one buffer that grows to the longest text. */
 export class Fingerprinter {
@@ -61,10 +61,10 @@ export class Fingerprinter {
       case byteClass.space: return this.#space(at + 1);
       case byteClass.word: return this.#word(at);
       case byteClass.digit: return this.#number(at);
-      case byteClass.quote: return this.#string(mark.string, stringEnd(bytes, at, end));
+      case byteClass.quote: return this.#string(constantMarks.string, stringEnd(bytes, at, end));
       // A doubled quote reads as the end of one name and the beginning of the next: copied, it comes to the same.
       case byteClass.doubleQuote: return this.#keep(at, nextQuoteEnd(bytes, at, end));
-      case byteClass.dollar: return classAt(bytes, at + 1, end) === byteClass.digit ? this.#keep(at, parameterEnd(bytes, at, end)) : this.#constant(mark.string, dollarStringEnd(bytes, at, end));
+      case byteClass.dollar: return classAt(bytes, at + 1, end) === byteClass.digit ? this.#keep(at, parameterEnd(bytes, at, end)) : this.#constant(constantMarks.string, dollarStringEnd(bytes, at, end));
       case byteClass.dot: return classAt(bytes, at + 1, end) === byteClass.digit ? this.#number(at) : this.#keep(at, at + 1);
       case byteClass.dash: return byteAt(bytes, at + 1, end) === 0x2d ? this.#space(lineCommentEnd(bytes, at, end)) : this.#keep(at, at + 1);
       case byteClass.slash: return byteAt(bytes, at + 1, end) === 0x2a ? this.#space(blockCommentEnd(bytes, at, end)) : this.#keep(at, at + 1);
@@ -111,7 +111,7 @@ export class Fingerprinter {
   #number(at: number): number {
     const behind = numberEnd(this.#bytes, at, this.#end);
     if (behind < 0 || this.#afterFloat) return this.#keep(at, behind);
-    return this.#constant(isSmallInteger(this.#bytes, at, behind) ? mark.integer : mark.number, behind);
+    return this.#constant(isSmallInteger(this.#bytes, at, behind) ? constantMarks.integer : constantMarks.number, behind);
   }
 
   #word(at: number): number {
@@ -132,9 +132,9 @@ export class Fingerprinter {
 
   /** A letter before a quote: `E'`, `B'`, `X'`; `N'` is the word NCHAR and a string; any other is a type's name before one. */
   #prefixed(at: number, behind: number): number {
-    if (this.#is(at, 1, 'e')) return this.#string(mark.string, escapeStringEnd(this.#bytes, behind, this.#end));
-    if (this.#is(at, 1, 'b')) return this.#string(mark.bits, nextQuoteEnd(this.#bytes, behind, this.#end));
-    if (this.#is(at, 1, 'x')) return this.#string(mark.hex, nextQuoteEnd(this.#bytes, behind, this.#end));
+    if (this.#is(at, 1, 'e')) return this.#string(constantMarks.string, escapeStringEnd(this.#bytes, behind, this.#end));
+    if (this.#is(at, 1, 'b')) return this.#string(constantMarks.bits, nextQuoteEnd(this.#bytes, behind, this.#end));
+    if (this.#is(at, 1, 'x')) return this.#string(constantMarks.hex, nextQuoteEnd(this.#bytes, behind, this.#end));
     return this.#keep(at, behind);
   }
 

@@ -7,7 +7,7 @@
 import { Worker } from 'node:worker_threads';
 import type { NamePlace } from './name-places.ts';
 import type { QueryUses } from './relation-uses.ts';
-import type { TextFacts } from './statement-facts.ts';
+import type { TextFacts, TextRefusal } from './statement-facts.ts';
 
 export interface LargeStatementQuestion {
   readonly text: string;
@@ -43,7 +43,7 @@ export class LargeStatementReader implements AsyncDisposable {
   /** Resolves always: what cannot be read is a refusal. */
   async read(text: string): Promise<TextFacts> {
     const { facts } = await this.#ask({ text, wanted: 'facts' });
-    return facts ?? refusal('Statement is nested too deeply for the gateway', 'The parser ran out of stack or memory.', 'Use fewer levels of nesting, or a list such as IN (…) in place of a chain of operators.');
+    return facts ?? refusal('MIG088', 'Statement is nested too deeply for the gateway', 'The parser ran out of stack or memory.', 'Use fewer levels of nesting, or a list such as IN (…) in place of a chain of operators.');
   }
 
   /** Resolves always; undefined for what cannot be read, now or ever. */
@@ -58,8 +58,8 @@ export class LargeStatementReader implements AsyncDisposable {
 
   #ask(question: LargeStatementQuestion): Promise<LargeStatementAnswer> {
     const { length } = question.text;
-    if (this.#closed || this.#queue.length >= maxQueued || this.#queuedLength + length > maxQueuedLength) {
-      return Promise.resolve({ facts: refusal('Too many large statements at once', `${this.#queue.length} are waiting to be read.`, 'Try again in a moment.') });
+    if (this.#closed || this.#queue.length >= maxQueued || (this.#queue.length > 0 && this.#queuedLength + length > maxQueuedLength)) {
+      return Promise.resolve({ facts: refusal('MIG085', 'Too many large statements at once', `${this.#queue.length} are waiting to be read.`, 'Try again in a moment.') });
     }
     return new Promise((settle) => {
       this.#queue.push({ question, settle });
@@ -113,12 +113,12 @@ export class LargeStatementReader implements AsyncDisposable {
     this.#closed = true;
     const worker = this.#worker;
     this.#worker = undefined;
-    for (const waiting of [this.#current, ...this.#queue.splice(0)]) waiting?.settle({ facts: refusal('The gateway is shutting down', 'The statement was not read.', 'Connect again.') });
+    for (const waiting of [this.#current, ...this.#queue.splice(0)]) waiting?.settle({ facts: refusal('MIG085', 'The gateway is shutting down', 'The statement was not read.', 'Connect again.') });
     this.#current = undefined;
     await worker?.terminate();
   }
 }
 
-function refusal(message: string, detail: string, hint: string): TextFacts {
-  return { type: 'invalid', message, refusal: { code: 'MIG085', message, detail, hint } };
+function refusal(code: TextRefusal['code'], message: string, detail: string, hint: string): TextFacts {
+  return { type: 'invalid', message, refusal: { code, message, detail, hint } };
 }

@@ -1,7 +1,7 @@
 /** The thread behind LargeStatementReader: a text in, its facts or the places of its names out (never the tree, which is many times larger). */
 import { parentPort } from 'node:worker_threads';
 import type { LargeStatementAnswer, LargeStatementQuestion } from './large-statement-reader.ts';
-import { readPlaces, readText, readUses } from './read-text.ts';
+import { readLargeText, readPlaces, readUses } from './read-text.ts';
 import { WasmParser } from './wasm-parser.ts';
 
 const parser = await WasmParser.load();
@@ -12,7 +12,7 @@ parentPort?.on('message', ({ text, wanted }: LargeStatementQuestion) => {
 
 function answerTo(text: string, wanted: LargeStatementQuestion['wanted']): LargeStatementAnswer {
   switch (wanted) {
-    case 'facts': return { facts: readText(text, parser) };
+    case 'facts': return { facts: readLargeText(text, parser) };
     case 'places': return { places: readPlaces(text, parser) };
     case 'uses': return { uses: readUses(text, parser) };
     default: return wanted satisfies never;

@@ -15,13 +15,13 @@ import { WasmParser } from './wasm-parser.ts';
 export interface SqlParserOptions {
   /** Texts of at least so many UTF-16 units go to the thread. Default 12,000. */
   readonly largeFrom?: number;
-  /** Texts of more UTF-16 units than this are refused (MIG085). Default 16 Mi. */
+  /** Texts of more UTF-16 units than this are refused (MIG088). Default 64 Mi. */
   readonly maxLength?: number;
 }
 
 /** At least 12.5 kB are needed to overflow the default stack of the main thread; a UTF-16 unit is at least one byte. */
 const defaultLargeFrom = 12_000;
-const defaultMaxLength = 16 * 1024 * 1024;
+const defaultMaxLength = 64 * 1024 * 1024;
 
 export async function loadSqlParser(options: SqlParserOptions = {}): Promise<SqlParser> {
   return new SqlParser(await WasmParser.load(), options);
@@ -97,8 +97,8 @@ function tooLong(length: number, limit: number): TextFacts {
   return {
     type: 'invalid', message: 'statement is too long',
     refusal: {
-      code: 'MIG085', message: 'Statement is too long for the gateway',
-      detail: `It has ${length} characters; the limit is ${limit}.`, hint: 'Send the rows in several statements, or with COPY.',
+      code: 'MIG088', message: 'Statement is too long for the gateway',
+      detail: `It has ${length} characters; the limit is ${limit} (limits.statement_bytes).`, hint: 'Send the rows in several statements, or with COPY.',
     },
   };
 }

@@ -38,6 +38,7 @@ export function collectQuery(node: unknown, into: FactsCollector): void {
     raise: (flag) => into.raise(flag),
     node: (name, found) => {
       collectRepeatability(name, found, into);
+      into.catalogNames.node(name, found);
       if (name === 'FuncCall') collectFunctionCall(found, into);
       else if (name === 'TypeCast' && isNameCast(found)) into.raise('literalSensitive');
     },

@@ -2,6 +2,8 @@
 import { FactsCollector, rangeVarRef } from './facts-collector.ts';
 import { collectFunctionCall } from './function-call.ts';
 import { collectQuery } from './query-relations.ts';
+import { pinnedRow } from './pinned-row.ts';
+import { dependsOnOrder } from './repeatability.ts';
 import { temporaryTarget } from './temporary-target.ts';
 import type { StatementFacts, StatementKind } from './statement-facts.ts';
 import { listOf, nodeOf, stringOf, treeOf } from './tree.ts';
@@ -29,8 +31,10 @@ export function queryStatement(name: string, node: Tree): StatementFacts | undef
 function queryFacts(kind: StatementKind, name: string, node: Tree): StatementFacts {
   const collector = new FactsCollector();
   collectQuery({ [name]: node }, collector);
-  if (kind === 'select' && node['sortClause'] !== undefined) collector.raise('ordered');
-  return collector.facts(kind);
+  if (kind !== 'select') return collector.facts(kind);
+  if (node['sortClause'] !== undefined) collector.raise('ordered');
+  const pinned = dependsOnOrder(node) ? pinnedRow(node) : undefined;
+  return collector.facts(kind, pinned && { pinned });
 }
 
 /** SELECT … INTO makes a table: it is then like CREATE TABLE AS. */

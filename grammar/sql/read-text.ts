@@ -6,8 +6,10 @@ import type { NamePlace } from './name-places.ts';
 import { relationUses } from './relation-uses.ts';
 import type { QueryUses } from './relation-uses.ts';
 import { isMigrationText } from '../migration/recognise.ts';
+import { isShareable } from './shareable.ts';
 import type { TextFacts } from './statement-facts.ts';
 import type { WasmParser } from './wasm-parser.ts';
+import { withoutConstants } from './without-constants.ts';
 
 /** Undefined: the parser overflowed and must be replaced; the text may be read where the stack is larger. */
 export function readText(text: string, parser: WasmParser): TextFacts | undefined {
@@ -22,6 +24,18 @@ export function readText(text: string, parser: WasmParser): TextFacts | undefine
     case 'overflow': return undefined;
     default: return outcome satisfies never;
   }
+}
+
+/** Below it the tree is small enough. */
+const withoutConstantsFrom = 128 * 1024;
+
+/** As `readText`, for a text that may be many MB of constants. */
+export function readLargeText(text: string, parser: WasmParser): TextFacts | undefined {
+  const shorter = text.length < withoutConstantsFrom || isMigrationText(text) ? undefined : withoutConstants(text);
+  if (shorter === undefined || shorter.length > text.length / 2) return readText(text, parser);
+  const facts = readText(shorter, parser);
+  // What is said of an error in it would be of a text that nobody has sent: only that there is one counts.
+  return facts === undefined || facts.type === 'invalid' || isShareable(facts) ? facts : readText(text, parser);
 }
 
 /** Undefined: the parser overflowed and must be replaced. A text that it refuses has no places. */

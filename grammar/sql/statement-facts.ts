@@ -2,6 +2,8 @@
  * What the router needs to know of one SQL text. Made once per distinct text (and shared between texts that differ in
  * literals only); after this value nobody looks at the SQL again (house rule 2).
  */
+import type { CatalogLook } from './catalog-names.ts';
+
 export type StatementKind =
   // data
   | 'select' | 'insert' | 'update' | 'delete' | 'merge' | 'copy_from' | 'copy_to' | 'truncate' | 'lock' | 'call' | 'do'
@@ -52,6 +54,16 @@ export interface StatementFacts {
   readonly command?: string | undefined;
   /** `prepare`, `explain`, `declare_cursor`, `create_temp … AS`: the facts of the statement inside; its reads and writes are also those of the whole. */
   readonly inner: StatementFacts | undefined;
+  /** A SELECT of system catalogs only that names relations in constants or parameters. */
+  readonly catalog?: CatalogLook | undefined;
+  /** A SELECT with LIMIT that has at most one row to give, if these columns are a key. */
+  readonly pinned?: PinnedRow | undefined;
+}
+
+export interface PinnedRow {
+  readonly relation: RelationRef;
+  /** Each has to be equal to a value. */
+  readonly columns: readonly string[];
 }
 
 export interface StatementFlags {
@@ -104,7 +116,7 @@ export type TextFacts =
 
 /** The text could not be read for a reason of the gateway's own (too large, nested too deeply): it must not reach a server. */
 export interface TextRefusal {
-  readonly code: 'MIG085';
+  readonly code: 'MIG085' | 'MIG088';
   readonly message: string;
   readonly detail: string;
   readonly hint: string;

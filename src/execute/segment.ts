@@ -26,6 +26,12 @@ export interface AnswerTap {
   ended(leg: { flushPassed(): void }): void;
 }
 
+/** Notes of the session on what the answers of this unit hold, for the leg that reads them. */
+export interface AnswerValues {
+  /** An error has come: there are no more answers. */
+  failed(): void;
+}
+
 export class Segment {
   /** Set for internal segments: nothing of the answer reaches the client. */
   readonly internal: ((reply: InternalReply) => void) | undefined;
@@ -76,6 +82,8 @@ export class Segment {
   readonly startedAtMs: number;
   /** Of a read whose answer is compared with the other side's; undefined for all others. */
   tap: AnswerTap | undefined;
+  /** Of extended queries on local; undefined where nothing has been noted. */
+  values: AnswerValues | undefined;
   /** Under which it was sent; undefined for internal ones. A table that this does not know may have been touched unseen. */
   snapshot: RoutingSnapshot | undefined;
 

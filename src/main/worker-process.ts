@@ -4,7 +4,7 @@ import type { Side } from '../../catalog/routing-snapshot.ts';
 import { emptySnapshot } from '../../catalog/routing-snapshot.ts';
 import type { ServerAddress } from '../../cdc/postgres/server-address.ts';
 import { connectionLimits } from '../../config/connection-limits.ts';
-import type { UserSettings } from '../../config/settings.ts';
+import type { Settings, UserSettings } from '../../config/settings.ts';
 import type { Runtime } from '../../config/runtime.ts';
 import { FactsCache } from '../../grammar/sql/facts-cache.ts';
 import { loadSqlParser } from '../../grammar/sql/parser.ts';
@@ -14,7 +14,7 @@ import { createGateway } from '../session/gateway.ts';
 import type { Gateway } from '../session/gateway.ts';
 import type { HoldingUnit } from '../session/control-port.ts';
 import type { LegTarget } from '../session/leg-target.ts';
-import type { LegConnector } from '../session/services.ts';
+import type { GatewayLimits, LegConnector } from '../session/services.ts';
 import type { UserEntry } from '../session/users.ts';
 import { makeScramVerifier } from '../wire/scram.ts';
 import { createAskSide } from './ask-side.ts';
@@ -78,6 +78,7 @@ export async function startWorker(runtime: Runtime, metrics: PrometheusMetrics, 
       limits: {
         maxConnections: settings.limits.maxConnections, reservedConnections: settings.limits.reservedConnections, connectionWaitMs: settings.timeouts.connectionWaitMs,
         clientIdleMs: settings.timeouts.clientIdleMs, idleTransactionMs: settings.timeouts.idleTransactionMs, startupTimeoutMs: settings.timeouts.startupMs, legConnectTimeoutMs: settings.timeouts.connectMs, maxStatementBytes: settings.limits.preparedBytesPerSession, maxMovedBytes: settings.limits.movedBytes, parkLimitMs: settings.timeouts.parkLimitMs,
+        ...shadowLimits(settings.shadowReads),
       },
       onUnknownCancel: (pid, key, done) => control.forwardCancel(pid, key.toString('hex'), done),
       ...(settings.tls === undefined ? {} : { tls: settings.tls }),
@@ -102,6 +103,10 @@ export async function startWorker(runtime: Runtime, metrics: PrometheusMetrics, 
   }
 }
 
+function shadowLimits({ concurrency, maxWaiting, answerBytes, timeoutMs, statements }: Settings['shadowReads']): Partial<GatewayLimits> {
+  return { shadowConcurrency: concurrency, shadowQueue: maxWaiting, maxShadowBytes: answerBytes, shadowTimeoutMs: timeoutMs, shadowStatements: statements };
+}
+
 function toHolding(unit: HoldingUnit): Holding {
   const { sessionId, user, clientAddress, backendPids, openForMs, lastStatement } = unit;
   return { sessionId, user, clientAddress, sourcePid: backendPids.source, localPid: backendPids.local, openForMs, lastStatement };
@@ -109,7 +114,8 @@ function toHolding(unit: HoldingUnit): Holding {
 
 function toUser(user: UserSettings): UserEntry {
   const verifier = user.password === undefined ? user.verifier : makeScramVerifier(user.password);
-  return { name: user.name, trustFrom: user.trustFrom, ...(verifier === undefined ? {} : { verifier }) };
+  const { name, trustFrom, certificate, certificateNames } = user;
+  return { name, trustFrom, ...(verifier !== undefined && { verifier }), ...(certificate && { certificate }), ...(certificateNames && { certificateNames }) };
 }
 
 /** A user without credentials of its own for a side logs in there under its own name (trust, peer or a password-less rule). */
@@ -121,7 +127,9 @@ function legConnector(handed: ProcessSettings): LegConnector {
       const credentials = users.get(login.user)?.[side];
       const base = { host: address.host, port: address.port, database: address.database, ...(address.ssl === undefined ? {} : { ssl: address.ssl }) };
       if (!credentials) return { ...base, user: login.user };
-      return { ...base, user: credentials.user, ...(credentials.password === undefined ? {} : { password: credentials.password }) };
+      const { user, password, cert, key } = credentials;
+      const own = address.ssl && cert !== undefined && key !== undefined ? { ssl: { ...address.ssl, cert, key } } : {};
+      return { ...base, ...own, user, ...(password === undefined ? {} : { password }) };
     },
   };
 }

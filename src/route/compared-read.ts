@@ -12,12 +12,15 @@ export function comparedRead(statements: readonly StatementFacts[], { needs, opa
   if (!session.leaseValid || session.transaction !== undefined || facts === undefined) return undefined;
   const compared = needs.filter((need) => need.role === 'read' && need.table?.compare !== undefined);
   if (compared.length === 0 || statements.some((statement) => statement.kind !== 'select' || statement.flags.lockingRead || statement.flags.writesInCte)) return undefined;
+  // Its own name for the one table that it reads is that of the need, unless that is a view's.
+  const only = compared.length === 1 && needs.length === 1 ? compared[0]?.table : undefined;
+  const pinned = facts.pinned && only?.source.name === facts.pinned.relation.name ? { pinned: { table: only.source, columns: facts.pinned.columns } } : {};
   const elsewhere = needs.filter((need) => need.role !== 'read' || need.table?.compare === undefined).map((need) => need.name);
   return {
     percent: Math.max(...compared.map((need) => need.table?.compare ?? 0)),
     tables: compared.map((need) => need.name).toSorted(),
     obstacle: statements.length > 1 ? 'there are several statements in the text' : obstacleOf(facts, elsewhere, opaque),
-    ordered: facts.flags.ordered, orderDependent: facts.flags.orderDependent,
+    ordered: facts.flags.ordered, orderDependent: facts.flags.orderDependent, ...pinned,
   };
 }
 

@@ -9,6 +9,7 @@
  */
 import type { RoutingSnapshot, TableRoute } from '../../catalog/routing-snapshot.ts';
 import type { StatementFacts, StatementKind, TextFacts } from '../../grammar/sql/statement-facts.ts';
+import { catalogSide } from './catalog-side.ts';
 import { comparedRead } from './compared-read.ts';
 import { chooseSide, refuseInTransaction } from './choose-side.ts';
 import { hybridWays, mixedViews } from './hybrid-ways.ts';
@@ -65,11 +66,19 @@ function dataRoute(statements: readonly StatementFacts[], index: SnapshotIndex, 
   const blocked = blockedNeed(text);
   if (blocked !== undefined) return blocked;
   const writes = isWriting(statements, text);
-  const side = chooseSide(text, writes, session, index.snapshot.twoPhase !== undefined);
+  const chosen = chooseSide(text, writes, session, index.snapshot.twoPhase !== undefined);
+  const side = chosen === 'home' ? catalogRoute(statements, index, session).leg : chosen;
   if (typeof side === 'object') return hybridRoute(statements, text, writes, [...touched.keys()], index, session) ?? side;
   const route = legRoute(statements, text, writes, side, [...touched.keys()], index);
   const compared = side === 'source' ? comparedRead(statements, text, session) : undefined;
   return compared === undefined ? route : { ...route, compared };
+}
+
+/** `parameters` as for `catalogSide`. */
+export function catalogRoute(statements: readonly StatementFacts[], index: SnapshotIndex, session: SessionContext, parameters?: readonly (string | undefined)[]): LegRoute {
+  const [facts] = statements;
+  if (facts?.catalog === undefined || statements.length !== 1 || catalogSide(facts, index, session, parameters) === 'home') return homeRoute;
+  return refuseInTransaction([], false, 'local', session, true) ? homeRoute : { ...homeRoute, leg: 'local', label: 'LOCAL' };
 }
 
 /** Undefined when no side can be given what it lacks. */

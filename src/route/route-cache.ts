@@ -7,7 +7,7 @@
  */
 import type { QualifiedName, RoutingSnapshot } from '../../catalog/routing-snapshot.ts';
 import type { RelationRef, TextFacts } from '../../grammar/sql/statement-facts.ts';
-import { decideIndexed } from './decide.ts';
+import { catalogRoute, decideIndexed } from './decide.ts';
 import type { NamingContext, Route, SessionContext } from './route.ts';
 import { SnapshotIndex } from './snapshot-index.ts';
 
@@ -50,6 +50,11 @@ export class RouteCache {
     const route = known?.[state];
     if (route !== undefined) return route;
     return this.#remember(routes, facts, state, decideIndexed(facts, this.#index, session));
+  }
+
+  /** Of a query of catalogs, by what its parameters name. */
+  catalogRoute(facts: TextFacts, snapshot: RoutingSnapshot, session: SessionContext, parameters: readonly (string | undefined)[]): Route {
+    return catalogRoute(facts.type === 'sql' ? facts.statements : [], this.#indexOf(snapshot), session, parameters);
   }
 
   localName(relation: RelationRef, snapshot: RoutingSnapshot, context: NamingContext): QualifiedName | undefined {

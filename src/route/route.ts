@@ -2,6 +2,7 @@
  * Where one statement goes. Made by `decide` from facts, snapshot and session context; executing takes it and decides
  * nothing (house rule 1).
  */
+import type { QualifiedName } from '../../catalog/routing-snapshot.ts';
 import type { ErrorCode } from '../../config/migration-error.ts';
 
 /** `home` = any leg that answers for the session as a whole (SET, SHOW, SELECT 1, catalog queries). */
@@ -34,6 +35,8 @@ export interface ComparedRead {
   readonly ordered: boolean;
   /** Other rows may be due to another order of rows inside. */
   readonly orderDependent: boolean;
+  /** It has at most one row, in whatever order, if these columns of the source's table are a key. */
+  readonly pinned?: { readonly table: QualifiedName; readonly columns: readonly string[] } | undefined;
 }
 
 /** One side to run a statement on, and what it lacks there. */

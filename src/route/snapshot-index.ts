@@ -28,6 +28,8 @@ export class SnapshotIndex {
   readonly #storedViews: ReadonlySet<string>;
   /** Tables whose name on local differs: by that name. */
   readonly #localNames: ReadonlyMap<string, string>;
+  /** Some table's definition is changed on local only. */
+  readonly hasLocalDefinitions: boolean;
 
   constructor(snapshot: RoutingSnapshot) {
     this.snapshot = snapshot;
@@ -37,6 +39,7 @@ export class SnapshotIndex {
     this.#others = new Set([...snapshot.shadows, ...Object.keys(snapshot.writeClosure)]);
     this.#missingViews = new Set(snapshot.missingOnLocal);
     this.#storedViews = new Set(snapshot.storedViews);
+    this.hasLocalDefinitions = tables.some((table) => this.isLocalDefinition(table));
     this.#localNames = new Map(Object.entries(snapshot.tables).flatMap(([key, table]) => {
       return isRenamed(table) ? [[relationKey(table.local.schema, table.local.name), key] as const] : [];
     }));
@@ -89,6 +92,17 @@ export class SnapshotIndex {
       case 'sequence': case 'plain': return { key: found.key, source: relation, local: relation };
       default: return found satisfies never;
     }
+  }
+
+  /** Its migration is complete: DDL goes to local, and the source's table is what was left behind. */
+  isLocalDefinition(table: TableRoute): boolean {
+    return table.state === 'LOCAL_ONLY' && table.writes === 'local' && !table.ddlBlocked;
+  }
+
+  /** Whether every table of this name on local is so; of one of these schemas, if any are given. */
+  isDefinedOnLocal(name: string, schemas: readonly string[]): boolean {
+    const named = Object.values(this.snapshot.tables).filter(({ local }) => local.name === name && (schemas.length === 0 || schemas.includes(local.schema)));
+    return named.length > 0 && named.every((table) => this.isLocalDefinition(table));
   }
 
   isMissingOnLocal(viewKey: string): boolean {

@@ -32,6 +32,7 @@ export interface BackendUser {
 const MAX_HELD_MESSAGE_BYTES = 1 << 30;
 const CANCEL_TIMEOUT_MS = 5_000;
 const CANCEL_AGAIN_MS = [200, 900];
+const ROW = 0x44;
 const XID_STATEMENT = 'causeway_xid';
 
 export class Backend implements FrameHandler, InputReader {
@@ -162,6 +163,11 @@ export class Backend implements FrameHandler, InputReader {
   /** Lets what has passed so far go to the user now. */
   flush(): void {
     this.#scanner.flush();
+  }
+
+  /** Rows are offered when they are there as a whole. */
+  wholeRows(whole: boolean): void {
+    this.#scanner.setStreamed(ROW, !whole);
   }
 
   pauseReading(): void {

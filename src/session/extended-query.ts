@@ -10,16 +10,19 @@ import { MigrationError } from '../../config/migration-error.ts';
 import { bindComplete, closeComplete, noData, noParameters, parseComplete } from '../wire/backend-messages.ts';
 import type { Route } from '../route/route.ts';
 import { ownCopy } from '../wire/own-copy.ts';
-import { CUT, STOP } from '../wire/framing.ts';
+import { CUT, PASS, STOP } from '../wire/framing.ts';
 import type { Verdict } from '../wire/framing.ts';
-import { afterName, bind, bindTo, closeStatement, describeStatement, execute, parse, readName, readParse, sync } from '../wire/frontend-messages.ts';
+import { afterName, bindTo, closeStatement, describeStatement, readName, readParse, sync } from '../wire/frontend-messages.ts';
+import { askForXid } from './ask-for-xid.ts';
 import { nameTaken, transactionAborted } from './client-error.ts';
 import { onlyReads } from './control-answer.ts';
 import { HybridExtended } from './hybrid/hybrid-extended.ts';
 import { endImplicitBlock } from './implicit-block.ts';
 import { keptBytes } from './kept-bytes.ts';
 import type { Leg } from './leg.ts';
+import { parameterTexts } from './catalog-numbers.ts';
 import { columnsOf, GatewayPortals, Portals } from './gateway-portals.ts';
+import { LocalValues } from './local-values.ts';
 import { parseForLeg } from './parse-for-leg.ts';
 import { nameOn, noStatement, PooledPlaces } from './pool/pooled-statements.ts';
 import type { PreparedStatement } from './prepared-statements.ts';
@@ -28,9 +31,7 @@ import type { SessionCore } from './session-core.ts';
 import type { Flows } from './simple-query.ts';
 import { isTransactionControl } from './text-traits.ts';
 import type { TextTraits } from './text-traits.ts';
-import { xidSql } from './transaction-control.ts';
 
-const XID_PORTAL = 'causeway_xid';
 const KIND_STATEMENT = 0x53;
 
 export class ExtendedQuery {
@@ -39,6 +40,7 @@ export class ExtendedQuery {
   readonly #portals: Portals;
   readonly #atGateway: GatewayPortals;
   readonly #hybrid: HybridExtended;
+  readonly #values: LocalValues;
 
   constructor(core: SessionCore, flows: Flows) {
     this.#core = core;
@@ -46,6 +48,7 @@ export class ExtendedQuery {
     this.#portals = new Portals(core);
     this.#atGateway = new GatewayPortals(core, flows, this.#portals);
     this.#hybrid = new HybridExtended(core, flows);
+    this.#values = new LocalValues(core);
   }
 
   parse(buffer: Buffer, start: number, length: number): Verdict {
@@ -60,7 +63,7 @@ export class ExtendedQuery {
     if (isRaw && core.lacksConnection) return core.wait('leg');
     const leg = isRaw ? core.home : this.#legForParse(traits, parts.name);
     if (typeof leg === 'number') return leg;
-    const named = leg && this.#flows.names.isFor(leg) && this.#flows.names.textFor(leg, traits, buffer.subarray(parts.textStart, parts.textEnd), false);
+    const named = leg && this.#flows.names.isFor(leg, traits) && this.#flows.names.textFor(leg, traits, buffer.subarray(parts.textStart, parts.textEnd), false);
     if (typeof named === 'number') return named;
     const message = leg?.side === 'local' ? parseForLeg(core, leg, buffer, start, length, parts, named || undefined) : undefined;
     if (typeof message === 'number') return message;
@@ -106,18 +109,21 @@ export class ExtendedQuery {
       return this.#answer(bindComplete);
     }
     if (core.tx?.failedOn !== undefined) return this.#bindInFailedBlock(statement, portal, buffer, start, length);
-    const route = this.#flows.place.route(traits);
+    const route = this.#routeOfBind(statement, buffer.subarray(start, end));
     if (isVerdict(route)) return route;
-    if (route.type === 'hybrid') return this.#hybrid.bind(route, statement, buffer, start, length, (leg) => this.#boundOn(leg, portal, statement));
+    if (route.type === 'hybrid') return this.#hybrid.bind(route, statement, buffer, start, length, (leg) => this.#boundOn(leg, portal, statement, this.#values.formats(leg, traits, buffer, start, length)));
     const stays = !core.tx && core.unit.executed && !traits.statements.some(({ flags }) => flags.sessionEffect || flags.advisoryLock);
     const placement = this.#flows.place.place(stays ? this.#staying(route) : route, false, true);
     if (placement.verdict !== undefined) return placement.verdict;
     const { leg } = placement;
     const stop = this.#ensureParsed(leg, statement);
     if (stop !== undefined) return stop;
+    const message = this.#values.bind(leg, statement, buffer, start, length);
+    if (typeof message === 'number') return message;
     core.account(placement.route, leg, core.unitSegment(leg), traits.hasCopyFrom);
     if (placement.route.compared) core.services.shadow.bound(core, core.unitSegment(leg), placement.route.compared, statement, buffer.subarray(start, end));
-    return this.#bound(leg, portal, statement, buffer, start, length);
+    const formats = this.#values.formats(leg, traits, buffer, start, length);
+    return message ? this.#bound(leg, portal, statement, message, 0, message.length, formats) : this.#bound(leg, portal, statement, buffer, start, length, formats);
   }
 
   execute(buffer: Buffer, start: number, length: number): Verdict {
@@ -125,13 +131,14 @@ export class ExtendedQuery {
     if (core.unit.skipping) return CUT;
     const name = readName(buffer, start + 5, start + length) ?? '';
     const portal = this.#portals.get(name);
-    if (!portal) return this.#toSomeLeg();
+    if (!portal) return this.#noted(this.#toSomeLeg(), (leg) => this.#values.execute(leg, name));
     if (portal.at === 'gateway') return this.#atGateway.execute(name, portal, buffer.readInt32BE(start + length - 4));
     const leg = this.#legOf(portal.at);
     if (typeof leg === 'number') return leg;
     const { statement } = portal;
     if (statement && !statement.traits.plain) this.#beforeExecute(statement, leg);
     core.unitSegment(leg).carries ||= core.carried?.hasPending ?? false;
+    this.#values.execute(leg, name, portal);
     return core.forward(leg);
   }
 
@@ -142,7 +149,7 @@ export class ExtendedQuery {
     if (buffer[start + 5] === KIND_STATEMENT) return this.#describeStatement(name);
     const portal = this.#portals.get(name);
     if (portal?.at === 'gateway') return this.#atGateway.describe(portal, name);
-    return portal ? this.#toLeg(portal.at) : this.#toSomeLeg();
+    return this.#noted(portal ? this.#toLeg(portal.at) : this.#toSomeLeg(), (leg) => this.#values.describe(leg, portal?.formats && portal.statement));
   }
 
   close(buffer: Buffer, start: number, length: number): Verdict {
@@ -175,7 +182,7 @@ export class ExtendedQuery {
     if (ended !== undefined) return ended;
     if (unit.leg && unit.segment) {
       const { leg, segment } = unit;
-      if (segment.after === 'xid' && !unit.skipping) this.#askForXid(leg);
+      if (segment.after === 'xid' && !unit.skipping) askForXid(core, leg);
       core.endUnit();
       return core.forward(leg);
     }
@@ -223,6 +230,14 @@ export class ExtendedQuery {
     return traits.single !== undefined && isTransactionControl(traits.single) && !this.#flows.control.forwards(traits.single);
   }
 
+  /** What a query of catalogs asks about may stand in its parameters. */
+  #routeOfBind(statement: PreparedStatement, bind: Buffer): Route | Verdict {
+    const { traits } = statement;
+    const route = this.#flows.place.route(traits);
+    const isOpen = !isVerdict(route) && route.type === 'leg' && route.leg === 'home' && (traits.single?.catalog?.parameters.length ?? 0) > 0;
+    return isOpen ? this.#flows.place.catalogRoute(traits, parameterTexts(statement, bind)) : route;
+  }
+
   #failedLeg(): Leg | Verdict | undefined {
     const failedOn = this.#core.tx?.failedOn;
     return failedOn === 'source' || failedOn === 'local' ? this.#legOf(failedOn) : undefined;
@@ -242,15 +257,23 @@ export class ExtendedQuery {
     return this.#toLeg(core.unit.leg?.side ?? (core.tx && !core.tx.begun.source && core.tx.begun.local ? 'local' : 'source'));
   }
 
-  /** `pooled`: what goes in place of the message on a pooled connection. */
-  #toLeg(side: Side, pooled?: () => Buffer): Verdict {
+  /** `pooled`: what goes in place of the message on a pooled connection; `note` is told of the leg first. */
+  #toLeg(side: Side, pooled?: () => Buffer, note?: (leg: Leg) => void): Verdict {
     const core = this.#core;
     const leg = this.#legOf(side);
     if (typeof leg === 'number') return leg;
     core.unitSegment(leg);
+    note?.(leg);
     if (!core.carried || !pooled) return core.forward(leg);
     core.send(leg, pooled());
     return CUT;
+  }
+
+  /** What has passed may have an answer that has to be read. */
+  #noted(verdict: Verdict, note: (leg: Leg) => void): Verdict {
+    const { leg } = this.#core.unit;
+    if (verdict === PASS && leg) note(leg);
+    return verdict;
   }
 
   #answer(bytes: Buffer): Verdict {
@@ -271,6 +294,7 @@ export class ExtendedQuery {
     const message = origin.type === 'parse' && parts ? parseForLeg(core, leg, origin.message, 0, origin.message.length, parts, named) : undefined;
     if (typeof message === 'number') return message;
     statement.on[leg.side] = true;
+    if (leg.side === 'local') statement.shape = undefined;
     if (origin.type === 'parse') {
       const segment = core.unitSegment(leg);
       // Behind an error the server skips it.
@@ -298,17 +322,17 @@ export class ExtendedQuery {
     if (!statement.on.source && !statement.on.local && core.tx?.failedOn === undefined) {
       const route = this.#flows.place.route(traits);
       if (isVerdict(route)) return route;
-      if (route.type === 'hybrid') return this.#hybrid.describe(route, statement);
+      if (route.type === 'hybrid') return this.#hybrid.describe(route, statement, (leg) => this.#values.describe(leg, undefined));
     }
     const here = core.unit.leg;
     const late = here && this.#ensureParsed(here, statement);
     if (late !== undefined) return late;
-    const describing = (side: Side) => (): Buffer => describeStatement(nameOn(statement, side));
-    if (here) return this.#toLeg(here.side, describing(here.side));
-    if (statement.on.source || statement.on.local) return this.#toLeg(statement.on.source ? 'source' : 'local', describing(statement.on.source ? 'source' : 'local'));
+    const to = (side: Side): Verdict => this.#toLeg(side, () => describeStatement(nameOn(statement, side)), (leg) => this.#values.describe(leg, statement));
+    if (here) return to(here.side);
+    if (statement.on.source || statement.on.local) return to(statement.on.source ? 'source' : 'local');
     const leg = this.#legOf('source');
     if (typeof leg === 'number') return leg;
-    return this.#ensureParsed(leg, statement) ?? this.#toLeg('source', describing('source'));
+    return this.#ensureParsed(leg, statement) ?? to('source');
   }
 
   #closeStatement(name: string): Verdict {
@@ -343,20 +367,20 @@ export class ExtendedQuery {
 
   // Portals
 
-  #bound(leg: Leg, portal: string, statement: PreparedStatement, buffer: Buffer, start: number, length: number): Verdict {
-    this.#boundOn(leg, portal, statement);
+  #bound(leg: Leg, portal: string, statement: PreparedStatement, buffer: Buffer, start: number, length: number, formats?: Buffer): Verdict {
+    this.#boundOn(leg, portal, statement, formats);
     if (!this.#core.carried || statement.name === '') return this.#core.forward(leg);
     this.#core.send(leg, bindTo(buffer, start, length, nameOn(statement, leg.side)));
     return CUT;
   }
 
-  #boundOn(leg: Leg, portal: string, statement: PreparedStatement): void {
+  #boundOn(leg: Leg, portal: string, statement: PreparedStatement, formats?: Buffer): void {
     const core = this.#core;
     const segment = core.unitSegment(leg);
     core.unit.executed = true;
     segment.bindsSent += 1;
     if (core.carried && statement.traits.mayDraw) core.carried.drawnIn = core.tx ?? segment;
-    this.#portals.set(portal, statement, leg.side);
+    this.#portals.set(portal, statement, leg.side, formats);
   }
 
   #bindInFailedBlock(statement: PreparedStatement, portal: string, buffer: Buffer, start: number, length: number): Verdict {
@@ -364,24 +388,6 @@ export class ExtendedQuery {
     if (typeof leg === 'number') return leg;
     if (!leg || !statement.on[leg.side]) return this.#core.refuseWith(transactionAborted, false);
     return this.#bound(leg, portal, statement, buffer, start, length);
-  }
-
-  /** Behind the unit's own messages, in its transaction; the answers are swallowed. */
-  #askForXid(leg: Leg): void {
-    const core = this.#core;
-    const segment = core.unitSegment(leg);
-    const messages: Buffer[] = [];
-    const { backend } = leg;
-    if (!backend) return;
-    let name = backend.xidStatement;
-    if (name === undefined) {
-      name = backend.newXidStatement();
-      segment.xidParse = { ordinal: segment.parsesSent, name };
-      segment.injectParse();
-      messages.push(parse(name, xidSql(leg)));
-    }
-    segment.injectBind();
-    core.send(leg, Buffer.concat([...messages, bind(XID_PORTAL, name), execute(XID_PORTAL)]));
   }
 }
 

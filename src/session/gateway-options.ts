@@ -5,14 +5,14 @@ import type { ControlPort } from './control-port.ts';
 import type { AskSide } from './object-numbers.ts';
 import type { PoolOptions } from './pool/pools.ts';
 import type { FactsLookup, GatewayLimits, LegConnector, RouteDecider, SourcePosition } from './services.ts';
+import type { ClientTls } from './tls-clients.ts';
 import type { UserEntry } from './users.ts';
 
 export interface GatewayOptions {
   /** Left out: sockets come through `handleConnection` only. */
   readonly listen?: { readonly host: string; readonly port: number } | { readonly path: string };
   readonly users: readonly UserEntry[];
-  /** PEM text, or paths of files that hold it. */
-  readonly tls?: { readonly cert: string; readonly key: string; readonly required?: boolean };
+  readonly tls?: ClientTls;
   readonly legs: LegConnector;
   readonly control: ControlPort;
   readonly facts: FactsLookup;

@@ -19,6 +19,7 @@ export class Portals {
   #unnamedAt: Side | 'gateway' | undefined;
   #unnamedStatement: PreparedStatement | undefined;
   #unnamedResult: Portal['result'];
+  #unnamedFormats: Buffer | undefined;
   /** The unit outside a block whose portals are on record. */
   #unit: WeakRef<object> | undefined;
 
@@ -28,18 +29,19 @@ export class Portals {
 
   get(name: string): Portal | undefined {
     if (name !== '') return this.#core.portals.get(name);
-    return this.#unnamedAt === undefined ? undefined : { statement: this.#unnamedStatement, at: this.#unnamedAt, result: this.#unnamedResult };
+    return this.#unnamedAt === undefined ? undefined : { statement: this.#unnamedStatement, at: this.#unnamedAt, result: this.#unnamedResult, formats: this.#unnamedFormats };
   }
 
-  set(name: string, statement: PreparedStatement, at: Side | 'gateway'): void {
+  set(name: string, statement: PreparedStatement, at: Side | 'gateway', formats?: Buffer): void {
     if (name === '') {
       this.#unnamedAt = at;
       this.#unnamedStatement = statement;
       this.#unnamedResult = undefined;
+      this.#unnamedFormats = formats;
       return;
     }
     this.#forgetEnded();
-    this.#core.portals.set(name, { statement, at, result: undefined });
+    this.#core.portals.set(name, { statement, at, result: undefined, formats });
   }
 
   /** Portals end with their transaction, which clients that name each of theirs anew rely on: those of a block with it (TransactionControl), others with their unit. */

@@ -3,10 +3,8 @@
  * One instance per process; several processes share a port through their parent.
  */
 import { randomBytes } from 'node:crypto';
-import * as fs from 'node:fs';
 import * as net from 'node:net';
 import { setTimeout } from 'node:timers/promises';
-import * as tls from 'node:tls';
 import type { Side } from '../../catalog/routing-snapshot.ts';
 import { noConnectionLimits } from '../../config/connection-limits.ts';
 import type { ConnectionLimits } from '../../config/connection-limits.ts';
@@ -36,6 +34,7 @@ import type { Services, SnapshotView } from './services.ts';
 import { ObjectNumbers } from './object-numbers.ts';
 import type { ShadowReadCounts } from './shadow/shadow-port.ts';
 import { ShadowReads } from './shadow/shadow-reads.ts';
+import { TlsClients } from './tls-clients.ts';
 import { UnitTimes } from './unit-times.ts';
 import { Users } from './users.ts';
 
@@ -95,8 +94,7 @@ export async function createGateway(runtime: Runtime, options: GatewayOptions): 
 class GatewayProcess implements Gateway, HandshakeHost, SessionHost {
   readonly services: Services;
   readonly users: Users;
-  readonly tlsContext: tls.SecureContext | undefined;
-  readonly tlsRequired: boolean;
+  readonly tls: TlsClients | undefined;
   readonly admission: Admission;
   readonly #connectionLimits: ConnectionLimits;
   readonly #idleLimits: IdleLimits;
@@ -125,8 +123,7 @@ class GatewayProcess implements Gateway, HandshakeHost, SessionHost {
   constructor(runtime: Runtime, options: GatewayOptions) {
     this.#options = options;
     this.users = new Users(options.users, options.secret ?? randomBytes(32));
-    this.tlsContext = options.tls && tls.createSecureContext({ cert: pem(options.tls.cert), key: pem(options.tls.key), minVersion: 'TLSv1.2' });
-    this.tlsRequired = options.tls?.required ?? false;
+    this.tls = options.tls && new TlsClients(options.tls);
     this.#view = viewOf(options.control.snapshot);
     const { control, facts, routes, legs, sourcePosition } = options;
     const numbers = options.askSide && new ObjectNumbers(options.askSide, (local) => this.#currentView().sourceName(local));
@@ -373,8 +370,4 @@ class GatewayProcess implements Gateway, HandshakeHost, SessionHost {
 
 function keyOf(pid: number, key: Buffer): string {
   return `${pid}:${key.toString('hex')}`;
-}
-
-function pem(value: string): string {
-  return value.includes('-----BEGIN') ? value : fs.readFileSync(value, 'utf8');
 }

@@ -2,30 +2,31 @@
  * From an accepted socket to a session: TLS, start-up packet, authentication, the home leg.
  * https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-START-UP
  *
- * States: startup (→ TLS → startup) → authenticating → waiting for a place → opening the home leg → session; or refused. Any of them may end
+ * States: startup (→ securing → startup) → authenticating → waiting for a place → opening the home leg → session; or refused. Any of them may end
  * by timeout.
  */
 import type * as net from 'node:net';
 import { randomBytes, randomInt } from 'node:crypto';
-import * as tls from 'node:tls';
 import type { Pool } from '../../config/connection-limits.ts';
 import { MigrationError } from '../../config/migration-error.ts';
-import { authenticationOk, authenticationSasl, authenticationSaslContinue, authenticationSaslFinal, backendKeyData, negotiateProtocolVersion, readyForQuery } from '../wire/backend-messages.ts';
+import { authenticationOk, backendKeyData, negotiateProtocolVersion, readyForQuery } from '../wire/backend-messages.ts';
 import { connectServer } from '../wire/connect-server.ts';
 import type { LoginOutcome } from '../wire/connect-server.ts';
 import { writeError } from '../wire/error-fields.ts';
 import type { ErrorFields } from '../wire/error-fields.ts';
-import { endOfString } from '../wire/message.ts';
-import { SCRAM_MECHANISM, ScramServer } from '../wire/scram.ts';
 import { readStartupPacket } from '../wire/startup-packet.ts';
 import type { StartupPacket } from '../wire/startup-packet.ts';
 import type { Admission, Refusal } from './admission.ts';
 import type { Backend } from './backend.ts';
 import { errorFieldsOf, protocolError } from './client-error.ts';
 import type { LegTarget } from './leg-target.ts';
+import { loginExchange } from './login-exchange.ts';
+import type { LoginExchange } from './login-exchange.ts';
 import type { Services } from './services.ts';
 import type { PoolGroup } from './pool/backend-pool.ts';
 import type { ClientIdentity } from './session-parts.ts';
+import { certificateOf } from './tls-clients.ts';
+import type { TlsClients } from './tls-clients.ts';
 import type { Users } from './users.ts';
 
 export type Login = Extract<LoginOutcome, { ok: true }>;
@@ -56,9 +57,7 @@ export type RefusalReason = 'authentication' | 'limit' | 'protocol' | 'timeout' 
 export interface HandshakeHost {
   readonly services: Services;
   readonly users: Users;
-  readonly tlsContext: tls.SecureContext | undefined;
-  /** Clients must use TLS. */
-  readonly tlsRequired: boolean;
+  readonly tls: TlsClients | undefined;
   readonly admission: Admission;
   /** Why one more would be too many; undefined when it is not. */
   tooMany(user: string): ErrorFields | undefined;
@@ -82,12 +81,11 @@ export class Handshake {
   #secure = false;
   #over = false;
   #parameters: ReadonlyMap<string, string> = new Map();
-  #scram: ScramServer | undefined;
-  #scramStarted = false;
+  #exchange: LoginExchange | undefined;
   #abort: (() => void) | undefined;
   #leave: (() => void) | undefined;
   /** What the next bytes are. */
-  #step: 'startup' | 'password' | 'waiting' = 'startup';
+  #step: 'startup' | 'securing' | 'password' | 'waiting' = 'startup';
 
   constructor(socket: net.Socket, host: HandshakeHost) {
     this.#socket = socket;
@@ -99,7 +97,7 @@ export class Handshake {
 
   /** The gateway is going: the client may try elsewhere, or again. */
   shutDown(): void {
-    if (this.#step === 'startup') this.drop();
+    if (this.#step === 'startup' || this.#step === 'securing') this.drop();
     else this.#refuse(protocolError('57P03', 'the gateway is shutting down', 'FATAL', 'Connect again in a moment.'), 'shutdown');
   }
 
@@ -180,7 +178,8 @@ export class Handshake {
   }
 
   #sslRequest(): void {
-    if (!this.#host.tlsContext || this.#secure) {
+    const { tls } = this.#host;
+    if (!tls || this.#secure || this.#socket.remotePort === undefined) {
       this.#socket.write('N');
       this.#again();
       return;
@@ -190,12 +189,23 @@ export class Handshake {
       this.#refuse(protocolError('08P01', 'received unencrypted data after SSL request'), 'protocol');
       return;
     }
-    this.#detach();
+    this.#step = 'securing';
+    this.#socket.off('data', this.#onData);
+    this.#socket.write('S');
+    if (!tls.accept(this.#socket, (secure) => this.#secured(secure))) this.drop();
+  }
+
+  #secured(socket: net.Socket): void {
+    if (this.#over) {
+      socket.destroy();
+      return;
+    }
     const plain = this.#socket;
+    this.#detach();
     plain.on('error', () => plain.destroy());
-    plain.write('S');
-    this.#socket = new tls.TLSSocket(plain, { isServer: true, secureContext: this.#host.tlsContext });
+    this.#socket = socket;
     this.#secure = true;
+    this.#step = 'startup';
     this.#attach();
   }
 
@@ -204,7 +214,7 @@ export class Handshake {
     const user = parameters.get('user') ?? '';
     const options = [...parameters.keys()].filter((name) => name.startsWith('_pq_.'));
     if (packet.minorVersion > 0 || options.length > 0) this.#socket.write(negotiateProtocolVersion(0, options));
-    if (this.#host.tlsRequired && !this.#secure) this.#refuse(protocolError('28000', 'the gateway accepts encrypted connections only', 'FATAL', 'Connect with sslmode=require.'), 'authentication');
+    if (this.#host.tls?.required && !this.#secure) this.#refuse(protocolError('28000', 'the gateway accepts encrypted connections only', 'FATAL', 'Connect with sslmode=require.'), 'authentication');
     else if (user === '') this.#refuse(protocolError('28000', 'no PostgreSQL user name specified in startup packet'), 'protocol');
     else {
       const tooMany = this.#host.tooMany(user);
@@ -215,14 +225,18 @@ export class Handshake {
   }
 
   #authenticate(user: string): void {
-    const method = this.#host.users.methodFor(user, this.#address);
+    const method = this.#host.users.methodFor(user, { address: this.#address, certificate: certificateOf(this.#socket) });
     if (method.type === 'trust') {
       this.#openHome();
       return;
     }
-    this.#scram = new ScramServer(method.verifier);
+    if (method.type === 'refused') {
+      this.#refuse({ ...protocolError('28000', method.message), detail: method.detail }, 'authentication');
+      return;
+    }
+    this.#exchange = loginExchange(method, user, this.#secure ? this.#host.tls?.endPoint : undefined);
     this.#step = 'password';
-    this.#socket.write(authenticationSasl([SCRAM_MECHANISM]));
+    this.#socket.write(this.#exchange.question);
     if (this.#input.length > 0) this.#readPassword();
   }
 
@@ -231,36 +245,19 @@ export class Handshake {
     const length = this.#input.readInt32BE(1) + 1;
     if (this.#input[0] !== 0x70 || length < 5 || length > MAX_PASSWORD_MESSAGE_BYTES) {
       if (this.#input[0] === 0x58) this.drop();
-      else this.#refuse(protocolError('08P01', 'expected a SASL response'), 'protocol');
+      else this.#refuse(protocolError('08P01', 'expected a password response'), 'protocol');
       return;
     }
     if (this.#input.length < length) return;
-    const body = this.#input.subarray(5, length);
+    const turn = this.#exchange?.answered(this.#input.subarray(5, length));
     this.#input = this.#input.subarray(length);
-    if (this.#scramStarted) this.#scramFinal(body.toString('utf8'));
-    else this.#scramFirst(body);
-  }
-
-  #scramFirst(body: Buffer): void {
-    const nameEnd = endOfString(body, 0, body.length);
-    const mechanism = nameEnd < 0 ? '' : body.toString('latin1', 0, nameEnd);
-    const step = mechanism === SCRAM_MECHANISM ? this.#scram?.first(body.toString('utf8', nameEnd + 5)) : undefined;
-    if (!step?.ok) {
-      this.#refuse(protocolError('08P01', mechanism === SCRAM_MECHANISM ? 'malformed SCRAM message' : 'client selected an invalid SASL authentication mechanism'), 'protocol');
+    if (turn?.type === 'refused') {
+      this.#refuse(turn.fields, turn.reason);
       return;
     }
-    this.#scramStarted = true;
-    this.#socket.write(authenticationSaslContinue(step.reply));
-    if (this.#input.length > 0) this.#readPassword();
-  }
-
-  #scramFinal(text: string): void {
-    const step = this.#scram?.final(text);
-    if (step?.ok) {
-      this.#socket.write(authenticationSaslFinal(step.reply));
-      this.#openHome();
-    } else if (step?.reason === 'password') this.#refuse(protocolError('28P01', `password authentication failed for user "${this.#parameters.get('user') ?? ''}"`), 'authentication');
-    else this.#refuse(protocolError('08P01', 'malformed SCRAM message'), 'protocol');
+    if (turn?.answer) this.#socket.write(turn.answer);
+    if (turn?.type === 'in') this.#openHome();
+    else if (this.#input.length > 0) this.#readPassword();
   }
 
   /** As the server reads the parameter: `database`, or any way of writing true. */
@@ -366,7 +363,11 @@ export class Handshake {
   }
 
   #timedOut(): void {
-    this.#refuse(protocolError('57014', 'canceling authentication due to timeout'), 'timeout');
+    // What a client in the middle of TLS would take for a part of that is not sent.
+    if (this.#step === 'securing') {
+      this.#host.refused('timeout');
+      this.drop();
+    } else this.#refuse(protocolError('57014', 'canceling authentication due to timeout'), 'timeout');
   }
 
   #refuse(fields: ErrorFields, reason: RefusalReason): void {

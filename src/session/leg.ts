@@ -12,7 +12,7 @@ import { isOnlyColumn, readDataRow, readParameterStatus } from '../wire/backend-
 import type { TransactionStatus } from '../wire/backend-messages.ts';
 import { readErrorFields } from '../wire/error-fields.ts';
 import type { ErrorFields } from '../wire/error-fields.ts';
-import { CUT, PASS, STOP } from '../wire/framing.ts';
+import { CUT, PASS } from '../wire/framing.ts';
 import type { Verdict } from '../wire/framing.ts';
 import { query } from '../wire/frontend-messages.ts';
 import type { Backend } from './backend.ts';
@@ -21,10 +21,11 @@ import type { BackendLender, Borrowing, ConnectionUser } from './leg-connection.
 import type { LegOwner } from './leg-owner.ts';
 import { errorBefore } from './renamed-error.ts';
 import { InternalAnswer } from './internal-answer.ts';
+import { LocalAnswers } from './local-answers.ts';
 import type { ObjectNumbers } from './object-numbers.ts';
 import type { LegTarget } from './leg-target.ts';
 
-const T = { ready: 90, error: 69, notice: 78, notification: 65, parameter: 83, row: 68, copyData: 100, rowDescription: 84, complete: 67, parse: 49, bind: 50, copyIn: 71, copyOut: 72, copyBoth: 87, parameters: 116 } as const;
+const T = { ready: 90, error: 69, notice: 78, notification: 65, parameter: 83, row: 68, copyData: 100, rowDescription: 84, complete: 67, parse: 49, bind: 50, copyIn: 71, copyOut: 72, copyBoth: 87 } as const;
 const none = Buffer.alloc(0);
 
 export class Leg implements ConnectionUser {
@@ -36,8 +37,7 @@ export class Leg implements ConnectionUser {
   clientSegments = 0;
   closed = false;
 
-  /** Of the other side's types and tables, for what is said of them to the client. */
-  readonly #numbers: ObjectNumbers | undefined;
+  readonly #fromLocal: LocalAnswers | undefined;
   readonly #owner: LegOwner;
   readonly #connection: LegConnection;
   readonly #segments: Segment[] = [];
@@ -47,9 +47,9 @@ export class Leg implements ConnectionUser {
   #clientFull = false;
   #measuredMs = -1;
 
-  /** With a connection of its own, or with somebody who lends it one. */
+  /** With a connection of its own, or with somebody who lends it one; `numbers`: of the other side's types and tables, for what is said of them to the client. */
   constructor(side: Side, from: Backend | BackendLender, owner: LegOwner, numbers?: ObjectNumbers) {
-    this.#numbers = numbers;
+    this.#fromLocal = numbers && new LocalAnswers(numbers, this);
     this.side = side;
     this.target = from.target;
     this.#owner = owner;
@@ -207,6 +207,15 @@ export class Leg implements ConnectionUser {
     this.#flow();
   }
 
+  wholeRows(whole: boolean): void {
+    this.backend?.wholeRows(whole);
+  }
+
+  instead(bytes: Buffer): void {
+    this.flushPassed();
+    this.#owner.toClient(bytes);
+  }
+
   #flow(): void {
     if (!this.closed) this.backend?.flow(this.#clientFull);
   }
@@ -270,7 +279,10 @@ export class Leg implements ConnectionUser {
 
   message(type: number, buffer: Buffer, start: number, length: number): Verdict {
     const segment = this.#segments[0];
-    if (this.#numbers && (type === T.rowDescription || type === T.parameters) && !segment?.internal && !this.#inNumbersOfSource(type, buffer, start, length)) return STOP;
+    if (this.#fromLocal && !segment?.internal) {
+      const verdict = this.#fromLocal.see(segment?.values, type, buffer, start, length);
+      if (verdict !== undefined) return verdict;
+    }
     if (type === T.ready) return segment ? this.#ready(segment, buffer, start) : CUT;
     if (segment?.plain && type !== T.error && type !== T.parameter && type !== T.copyIn) {
       segment.passed(type);
@@ -299,15 +311,6 @@ export class Leg implements ConnectionUser {
     }
     if (!segment) return PASS;
     return segment.internal ? this.#collect(segment, type, buffer, start, length) : this.#filter(segment, type, buffer, start, length);
-  }
-
-  /** False: the message is offered again once its numbers are known. */
-  #inNumbersOfSource(type: number, buffer: Buffer, start: number, length: number): boolean {
-    const isKnown = type === T.rowDescription ? this.#numbers?.rowForClient(buffer, start, length) : this.#numbers?.parametersForClient(buffer, start);
-    if (isKnown !== false) return true;
-    this.hold();
-    this.#numbers?.learn(() => this.release());
-    return false;
   }
 
   #collect(segment: Segment, type: number, buffer: Buffer, start: number, length: number): Verdict {
@@ -346,10 +349,8 @@ export class Leg implements ConnectionUser {
   /** The CommandComplete held back was not the last one. */
   #letHeldGo(): void {
     if (this.#held.length === 0) return;
-    this.flushPassed();
-    const held = this.#held;
+    this.instead(this.#held);
     this.#held = none;
-    this.#owner.toClient(held);
   }
 
   #errorSeen(segment: Segment | undefined, buffer: Buffer, start: number, length: number): Verdict {
@@ -371,8 +372,7 @@ export class Leg implements ConnectionUser {
     segment.endCut();
     const instead = segment.replaceError ?? (segment.named && errorBefore(segment.named, buffer, start, length));
     if (!instead) return PASS;
-    this.flushPassed();
-    this.#owner.toClient(instead);
+    this.instead(instead);
     segment.replaceError = undefined;
     return CUT;
   }

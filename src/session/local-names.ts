@@ -5,6 +5,7 @@ import type { RenamedText } from '../../grammar/sql/rename-relations.ts';
 import type { RelationRef, StatementFacts } from '../../grammar/sql/statement-facts.ts';
 import { MigrationError } from '../../config/migration-error.ts';
 import type { Verdict } from '../wire/framing.ts';
+import { textForLocal } from './catalog-numbers.ts';
 import type { Leg } from './leg.ts';
 import type { SessionCore } from './session-core.ts';
 import type { TextTraits } from './text-traits.ts';
@@ -19,17 +20,19 @@ export class LocalNames {
   }
 
   /** Whether a text for this leg has to be looked at: asked before one is taken out of its message. */
-  isFor(leg: Leg): boolean {
-    return leg.side === 'local' && this.#core.services.view().renames;
+  isFor(leg: Leg, traits: TextTraits): boolean {
+    return leg.side === 'local' && (this.#core.services.view().renames || traits.single?.catalog !== undefined);
   }
 
   /** The text that this leg is to get in place of `bytes`, which are a view of the client's; undefined when it gets them as they are. A verdict: wait with it. */
   textFor(leg: Leg, traits: TextTraits, bytes: Buffer, simple: boolean): RenamedText | Verdict | undefined {
     const core = this.#core;
-    if (!this.isFor(leg) || !traits.statements.some((statement) => this.#concerns(statement))) return undefined;
+    if (!this.isFor(leg, traits)) return undefined;
+    const numbered = textForLocal(traits, bytes);
+    if (numbered || !core.services.view().renames || !traits.statements.some((statement) => this.#concerns(statement))) return numbered;
     const places = this.#placesOf(traits, bytes);
     if (places === 'later') return core.wait('facts');
-    if (!places) return core.refuse(new MigrationError('MIG085', 'Too many large statements at once', { detail: 'The names of its tables have to be replaced for local.', hint: 'Try again in a moment.' }), simple);
+    if (!places) return core.refuse(new MigrationError('MIG088', undefined, { detail: 'The names of its tables have to be replaced for local, for which it could not be read as a whole.' }), simple);
     return renameRelations(bytes, places, (relation) => this.#nameOf(relation));
   }
 

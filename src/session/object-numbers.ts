@@ -3,8 +3,7 @@
  * of columns and parameters is told in the source's numbers, and what the client says in them is told to local in its own.
  *
  * Numbers below 16384 are the same everywhere. What has no counterpart of its name on the other side keeps its number. One instance for all
- * sessions of a gateway; numbers are learned when they are first met. Values themselves are not looked at: a binary array or composite
- * value names the types of its elements, in the numbers of the side that wrote it.
+ * sessions of a gateway; numbers are learned when they are first met. Binary arrays and composites have numbers inside, too: `value-numbers`.
  */
 import type { QualifiedName, Side } from '../../catalog/routing-snapshot.ts';
 import { relationKey } from '../../catalog/routing-snapshot.ts';
@@ -14,6 +13,15 @@ import { endOfString } from '../wire/message.ts';
 /** Rows of text; rejects when the side cannot be asked. */
 export type AskSide = (side: Side, sql: string) => Promise<readonly (readonly (string | null)[])[]>;
 
+/** Where a value in binary has numbers of types inside: in an array's header, before each field of a record, or nowhere. A domain is what it is over. */
+export type ValueShape = 'plain' | 'array' | 'record';
+
+interface KnownType {
+  /** Its number on the other side. */
+  readonly other: number;
+  readonly shape: ValueShape;
+}
+
 interface Relation {
   readonly oid: number;
   /** Number of a column on local → on the source. */
@@ -22,6 +30,9 @@ interface Relation {
 
 /** FirstNormalObjectId of PostgreSQL. */
 const FIRST_OWN = 16_384;
+/** Types that have the same number everywhere, but may hold others. */
+const RECORD = 2249;
+const RECORDS = 2287;
 /** What could not be learned passes as it is for so long. */
 const UNKNOWN_MS = 5_000;
 const MAX_KNOWN = 50_000;
@@ -29,7 +40,7 @@ const MAX_KNOWN = 50_000;
 export class ObjectNumbers {
   readonly #ask: AskSide;
   readonly #sourceName: (local: QualifiedName) => QualifiedName;
-  readonly #types = { local: new Map<number, number>(), source: new Map<number, number>() };
+  readonly #types = { local: new Map<number, KnownType>(), source: new Map<number, KnownType>() };
   readonly #relations = new Map<number, Relation>();
   readonly #missing = { local: new Set<number>(), source: new Set<number>(), relations: new Set<number>() };
   #learning: Promise<void> | undefined;
@@ -64,7 +75,7 @@ export class ObjectNumbers {
       if (type >= FIRST_OWN) {
         const own = this.#types.local.get(type);
         if (own === undefined) known = this.#lacks(this.#missing.local, type);
-        else if (writes) buffer.writeUInt32BE(own, at + 6);
+        else if (writes) buffer.writeUInt32BE(own.other, at + 6);
       }
       at += 18;
     }
@@ -87,8 +98,21 @@ export class ObjectNumbers {
       const type = buffer.readUInt32BE(at);
       if (type >= FIRST_OWN && !this.#types[side].has(type)) known = this.#lacks(this.#missing[side], type);
     }
-    for (let at = from; known && at < from + 4 * count; at += 4) buffer.writeUInt32BE(this.#types[side].get(buffer.readUInt32BE(at)) ?? buffer.readUInt32BE(at), at);
+    for (let at = from; known && at < from + 4 * count; at += 4) buffer.writeUInt32BE(this.#types[side].get(buffer.readUInt32BE(at))?.other ?? buffer.readUInt32BE(at), at);
     return known;
+  }
+
+  /** Of a type by its number on that side; undefined: not known yet, and the next `learn` asks for it. */
+  shapeOf(side: Side, type: number): ValueShape | undefined {
+    if (type < FIRST_OWN) return type === RECORD ? 'record' : type === RECORDS ? 'array' : 'plain';
+    const known = this.#types[side].get(type);
+    if (!known) this.#lacks(this.#missing[side], type);
+    return known?.shape;
+  }
+
+  /** What the other side calls a type that `shapeOf` knows. */
+  otherOf(side: Side, type: number): number {
+    return this.#types[side].get(type)?.other ?? type;
   }
 
   #lacks(missing: Set<number>, oid: number): false {
@@ -118,13 +142,14 @@ export class ObjectNumbers {
       const named = await this.#ask(side, namesOfTypes(oids));
       const found = named.length === 0 ? [] : await this.#ask(other, typesOfNames(named));
       for (const [index, oid] of found) {
-        const own = Number(named[Number(index)]?.[0]);
-        this.#types[side].set(own, Number(oid));
-        this.#types[other].set(Number(oid), own);
+        const [number, , , , shape] = named[Number(index)] ?? [];
+        this.#types[side].set(Number(number), { other: Number(oid), shape: shapeNamed(shape) });
+        this.#types[other].set(Number(oid), { other: Number(number), shape: shapeNamed(shape) });
       }
-      for (const oid of oids) if (!this.#types[side].has(oid)) this.#types[side].set(oid, oid);
+      for (const [number, , , , shape] of named) if (!this.#types[side].has(Number(number))) this.#types[side].set(Number(number), { other: Number(number), shape: shapeNamed(shape) });
+      for (const oid of oids) if (!this.#types[side].has(oid)) this.#types[side].set(oid, { other: oid, shape: 'plain' });
     } catch {
-      for (const oid of oids) this.#passFor(this.#types[side], oid, oid);
+      for (const oid of oids) this.#passFor(this.#types[side], oid, { other: oid, shape: 'plain' });
     }
   }
 
@@ -163,11 +188,19 @@ function counterpart(oid: number, name: QualifiedName | undefined, onLocal: read
   return { oid: first.oid, columns: new Map(columns) };
 }
 
-/** An array type is known by its elements: the server makes up its name. */
+function shapeNamed(shape: string | null | undefined): ValueShape {
+  return shape === 'array' || shape === 'record' ? shape : 'plain';
+}
+
+/** An array type is known by its elements: the server makes up its name. Other types with elements (`point`) have no header. */
 function namesOfTypes(oids: readonly number[]): string {
-  return `SELECT t.oid::text, n.nspname::text, e.typname::text, (e.oid <> t.oid)::text FROM pg_catalog.pg_type t
-    JOIN pg_catalog.pg_type e ON e.oid = CASE WHEN EXISTS (SELECT FROM pg_catalog.pg_type x WHERE x.oid = t.typelem AND x.typarray = t.oid) THEN t.typelem ELSE t.oid END
-    JOIN pg_catalog.pg_namespace n ON n.oid = e.typnamespace WHERE t.oid IN (${oids.join(', ')})`;
+  const isArray = (type: string): string => `EXISTS (SELECT FROM pg_catalog.pg_type x WHERE x.oid = ${type}.typelem AND x.typarray = ${type}.oid)`;
+  return `WITH RECURSIVE base(type, oid) AS (SELECT t.oid, t.oid FROM pg_catalog.pg_type t WHERE t.oid IN (${oids.join(', ')})
+      UNION ALL SELECT base.type, d.typbasetype FROM base JOIN pg_catalog.pg_type d ON d.oid = base.oid WHERE d.typtype = 'd')
+    SELECT t.oid::text, n.nspname::text, e.typname::text, (e.oid <> t.oid)::text, CASE WHEN b.typtype = 'c' THEN 'record' WHEN ${isArray('b')} THEN 'array' ELSE 'plain' END
+    FROM pg_catalog.pg_type t JOIN base ON base.type = t.oid JOIN pg_catalog.pg_type b ON b.oid = base.oid AND b.typtype <> 'd'
+    JOIN pg_catalog.pg_type e ON e.oid = CASE WHEN ${isArray('t')} THEN t.typelem ELSE t.oid END
+    JOIN pg_catalog.pg_namespace n ON n.oid = e.typnamespace`;
 }
 
 function typesOfNames(names: readonly (readonly (string | null)[])[]): string {

@@ -44,6 +44,12 @@ export class PlaceStatement {
     return stop ?? this.#decide(this.#effective(traits));
   }
 
+  /** Of a query of catalogs that a Bind has just given its parameters; its text's own route was asked for before. */
+  catalogRoute(traits: TextTraits, parameters: readonly (string | undefined)[]): Route {
+    const core = this.#core;
+    return core.services.routes.catalogRoute(traits.facts, core.services.view().snapshot, this.#context(), parameters);
+  }
+
   /** The route of a text that has taken the place of one whose route was asked for just before: names are known as they were for that. */
   routeOfRewritten(traits: TextTraits): Route {
     return this.#decide(traits);

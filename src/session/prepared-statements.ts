@@ -6,6 +6,7 @@
  */
 import type { Side } from '../../catalog/routing-snapshot.ts';
 import type { CommandResult } from './control-port.ts';
+import type { StatementShape } from './local-answers.ts';
 import type { TextTraits } from './text-traits.ts';
 
 export interface StatementPlaces {
@@ -23,6 +24,8 @@ export interface PreparedStatement {
   readonly on: StatementPlaces;
   /** Answer of a migration statement that a Describe has already run. */
   described: CommandResult | undefined;
+  /** As local has told it, while it is prepared there. */
+  shape?: StatementShape | undefined;
 }
 
 export interface Portal {
@@ -31,6 +34,8 @@ export interface Portal {
   readonly at: Side | 'gateway';
   /** Rows still to be sent, for portals of the gateway. */
   result: { readonly answer: CommandResult; sent: number } | undefined;
+  /** Of the columns, for portals on local that give any of them in binary. */
+  readonly formats?: Buffer | undefined;
 }
 
 export class PreparedStatements {
@@ -80,8 +85,10 @@ export class PreparedStatements {
 
   /** The leg is gone, and with it what was prepared there. */
   forget(side: Side): void {
-    for (const statement of this.#named.values()) statement.on[side] = false;
-    if (this.#unnamed) this.#unnamed.on[side] = false;
+    for (const statement of [...this.#named.values(), ...(this.#unnamed ? [this.#unnamed] : [])]) {
+      statement.on[side] = false;
+      if (side === 'local') statement.shape = undefined;
+    }
   }
 
   get limitBytes(): number {

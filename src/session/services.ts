@@ -29,6 +29,8 @@ export interface FactsLookup {
 
 export interface RouteDecider {
   decide(facts: TextFacts, snapshot: RoutingSnapshot, context: SessionContext): Route;
+  /** Of a query of system catalogs, once its parameters are known, as text. */
+  catalogRoute(facts: TextFacts, snapshot: RoutingSnapshot, context: SessionContext, parameters: readonly (string | undefined)[]): Route;
   /** The name on local of what a name stands for; undefined when it has no other one there. */
   localName(relation: RelationRef, snapshot: RoutingSnapshot, context: NamingContext): QualifiedName | undefined;
   /** The key of what a name stands for, and its name on each side; undefined for a system relation. */

@@ -166,7 +166,7 @@ export class SimpleQuery {
     const placement = this.#flows.place.place(hybrid?.way.route ?? route, true, true);
     if (placement.verdict !== undefined) return placement.verdict;
     const { leg } = placement;
-    const named = hybrid?.text ?? (this.#flows.names.isFor(leg) && this.#flows.names.textFor(leg, traits, bytes, true));
+    const named = hybrid?.text ?? (this.#flows.names.isFor(leg, traits) && this.#flows.names.textFor(leg, traits, bytes, true));
     if (typeof named === 'number') return named;
     const stop = this.#preparedThere(traits, leg);
     if (stop !== undefined) return stop;

@@ -83,5 +83,5 @@ function isShareable({ kind, writes, functions, sequencesRead, sequencesWritten,
 
 function namesRelations(statement: StatementFacts): boolean {
   const lists = [statement.reads, statement.writes, statement.ddl, statement.sequencesRead, statement.sequencesWritten];
-  return lists.some((list) => list.some((relation) => relation.schema === undefined)) || (statement.inner !== undefined && namesRelations(statement.inner));
+  return statement.catalog !== undefined || lists.some((list) => list.some((relation) => relation.schema === undefined)) || (statement.inner !== undefined && namesRelations(statement.inner));
 }

@@ -11,6 +11,10 @@ export const noData = message('n');
 export const emptyQueryResponse = message('I');
 export const noParameters = message('t', int16(0));
 
+export function authenticationMd5(salt: Buffer): Buffer {
+  return message('R', int32(5), salt);
+}
+
 export function authenticationSasl(mechanisms: readonly string[]): Buffer {
   return message('R', int32(10), ...mechanisms.map(cstring), Buffer.from([0]));
 }

@@ -16,6 +16,29 @@ export interface BoundParameter {
   readonly value: Buffer | undefined;
 }
 
+export interface BindParts {
+  /** Of the parameters: where their count stands, and each behind it. */
+  readonly formatsAt: number;
+  /** Of the first value, with its length. */
+  readonly valuesAt: number;
+  /** Of the results, as `formatsAt`. */
+  readonly resultFormatsAt: number;
+}
+
+/** Where the parts of the Bind at `start` stand; undefined for one that is not well formed. */
+export function bindParts(buffer: Buffer, start: number, length: number): BindParts | undefined {
+  const end = start + length;
+  try {
+    const formatsAt = afterName(buffer, afterName(buffer, start + 5, end), end);
+    const valuesAt = formatsAt + 4 + 2 * buffer.readUInt16BE(formatsAt);
+    let at = valuesAt;
+    for (let count = buffer.readUInt16BE(valuesAt - 2); count > 0 && at < end; count -= 1) at += 4 + Math.max(buffer.readInt32BE(at), 0);
+    return at + 2 <= end && at + 2 + 2 * buffer.readUInt16BE(at) === end ? { formatsAt, valuesAt, resultFormatsAt: at } : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 /** `parse` is the Parse message of the statement, `typesAt` where its types begin. Undefined for a message that is not well formed. */
 export function readBind(bind: Buffer, parse: Buffer, typesAt: number): readonly BoundParameter[] | undefined {
   try {

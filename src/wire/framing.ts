@@ -62,6 +62,11 @@ export class FrameScanner {
     for (const type of options.streamed) this.#streamed[type.charCodeAt(0)] = 1;
   }
 
+  /** From the next message of this type on. */
+  setStreamed(type: number, streamed: boolean): void {
+    this.#streamed[type] = streamed ? 1 : 0;
+  }
+
   /** Bytes received and not yet consumed. */
   get buffered(): number {
     return this.#buffer.length - this.#at + this.#queuedBytes;

@@ -3,6 +3,7 @@ import { cstring, endOfString, int16, int32, message } from './message.ts';
 
 const zeroByte = Buffer.alloc(1);
 export const sync = message('S');
+export const flush = message('H');
 export const terminate = message('X');
 
 export const copyDone = message('c');
@@ -107,6 +108,10 @@ export function bindTo(buffer: Buffer, start: number, length: number, statement:
 
 export function describeStatement(name: string): Buffer {
   return message('D', Buffer.from('S'), cstring(name));
+}
+
+export function describePortal(name: string): Buffer {
+  return message('D', Buffer.from('P'), cstring(name));
 }
 
 /** The Query message at `start` with more text behind its own. */

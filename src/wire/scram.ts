@@ -5,6 +5,9 @@
 import { createHash, createHmac, pbkdf2, pbkdf2Sync, randomBytes, timingSafeEqual } from 'node:crypto';
 
 export const SCRAM_MECHANISM = 'SCRAM-SHA-256';
+/** With channel binding: https://www.rfc-editor.org/rfc/rfc5929#section-4 */
+export const SCRAM_PLUS_MECHANISM = 'SCRAM-SHA-256-PLUS';
+const BINDING = 'p=tls-server-end-point,';
 export const DEFAULT_ITERATIONS = 4096;
 
 export interface ScramVerifier {
@@ -44,40 +47,57 @@ export function mockVerifier(user: string, secret: Buffer): ScramVerifier {
   return { iterations: DEFAULT_ITERATIONS, salt, storedKey: randomBytes(32), serverKey: randomBytes(32) };
 }
 
-export type ScramStep = { readonly ok: true; readonly reply: string } | { readonly ok: false; readonly reason: 'protocol' | 'password' };
+/** `downgraded`: somebody in between has hidden from the client that binding is possible. `binding`: the client has another end of TLS than this. */
+export type ScramFault = 'protocol' | 'password' | 'downgraded' | 'binding';
+export type ScramStep = { readonly ok: true; readonly reply: string } | { readonly ok: false; readonly fault: ScramFault };
+
+export interface ScramBinding {
+  /** The client has chosen the mechanism with binding. */
+  readonly binds: boolean;
+  /** Hash of this end's certificate; undefined where binding was not offered. */
+  readonly endPoint?: Buffer;
+  readonly random?: () => Buffer;
+}
+
+const fault = (what: ScramFault): ScramStep => ({ ok: false, fault: what });
 
 /** Server side. States: new → challenged (`first`) → done (`final`). */
 export class ScramServer {
   readonly #verifier: ScramVerifier;
-  readonly #random: () => Buffer;
+  readonly #binding: ScramBinding;
   #gs2 = '';
   #clientFirst = '';
   #serverFirst = '';
   #nonce = '';
 
-  constructor(verifier: ScramVerifier, random: () => Buffer = () => randomBytes(18)) {
+  constructor(verifier: ScramVerifier, binding: ScramBinding = { binds: false }) {
     this.#verifier = verifier;
-    this.#random = random;
+    this.#binding = binding;
   }
 
   first(message: string): ScramStep {
-    const match = /^([ny],(?:a=[^,]*)?,)((?:m=[^,]*,)?n=[^,]*,r=([\x21-\x2b\x2d-\x7e]+))(?:,.*)?$/.exec(message);
-    if (!match || match[2]?.startsWith('m=')) return { ok: false, reason: 'protocol' };
+    const match = /^((?:[ny]|p=[A-Za-z0-9.-]+),(?:a=[^,]*)?,)((?:m=[^,]*,)?n=[^,]*,r=([\x21-\x2b\x2d-\x7e]+))(?:,.*)?$/.exec(message);
+    if (!match || match[2]?.startsWith('m=')) return fault('protocol');
     this.#gs2 = match[1] ?? '';
+    const { binds, endPoint, random = () => randomBytes(18) } = this.#binding;
+    if (binds ? !this.#gs2.startsWith(BINDING) : this.#gs2.startsWith('p')) return fault('protocol');
+    if (this.#gs2.startsWith('y') && endPoint) return fault('downgraded');
     this.#clientFirst = message.slice(this.#gs2.length);
-    this.#nonce = `${match[3] ?? ''}${this.#random().toString('base64')}`;
+    this.#nonce = `${match[3] ?? ''}${random().toString('base64')}`;
     this.#serverFirst = `r=${this.#nonce},s=${this.#verifier.salt.toString('base64')},i=${this.#verifier.iterations}`;
     return { ok: true, reply: this.#serverFirst };
   }
 
   final(message: string): ScramStep {
     const match = /^(c=([A-Za-z0-9+/=]+),r=([\x21-\x2b\x2d-\x7e]+)(?:,.*)?),p=([A-Za-z0-9+/=]+)$/.exec(message);
-    if (!match || match[3] !== this.#nonce || Buffer.from(match[2] ?? '', 'base64').toString('utf8') !== this.#gs2) return { ok: false, reason: 'protocol' };
+    if (!match || match[3] !== this.#nonce) return fault('protocol');
+    const bound = Buffer.concat([Buffer.from(this.#gs2, 'utf8'), ...(this.#binding.binds && this.#binding.endPoint ? [this.#binding.endPoint] : [])]);
+    if (!Buffer.from(match[2] ?? '', 'base64').equals(bound)) return fault(this.#binding.binds ? 'binding' : 'protocol');
     const authMessage = `${this.#clientFirst},${this.#serverFirst},${match[1] ?? ''}`;
     const proof = Buffer.from(match[4] ?? '', 'base64');
-    if (proof.length !== 32) return { ok: false, reason: 'protocol' };
+    if (proof.length !== 32) return fault('protocol');
     const clientKey = xor(proof, hmac(this.#verifier.storedKey, authMessage));
-    if (!timingSafeEqual(hash(clientKey), this.#verifier.storedKey)) return { ok: false, reason: 'password' };
+    if (!timingSafeEqual(hash(clientKey), this.#verifier.storedKey)) return fault('password');
     return { ok: true, reply: `v=${hmac(this.#verifier.serverKey, authMessage).toString('base64')}` };
   }
 }

@@ -1,4 +1,5 @@
 /** A unit that has come in one piece: a Query, or (Parse,) Bind, (Describe of the portal,) Execute and Sync, with the portal without a name and all rows asked for. */
+import { bindParts } from './bind-parameters.ts';
 import { endOfString } from './message.ts';
 
 export type WholeUnit =
@@ -39,6 +40,18 @@ export function readUnit(chunk: Buffer): WholeUnit | undefined {
 /** The list that begins at `at` with the number of its elements has none. */
 export function holdsNothing(buffer: Buffer, at: number): boolean {
   return buffer.readUInt16BE(at) === 0;
+}
+
+/** The Bind at `at` has no value in binary, and wants none. */
+export function isAllText(buffer: Buffer, at: number, length: number): boolean {
+  const parts = bindParts(buffer, at, length);
+  return parts !== undefined && formatsAreText(buffer, parts.formatsAt) && formatsAreText(buffer, parts.resultFormatsAt);
+}
+
+function formatsAreText(buffer: Buffer, at: number): boolean {
+  const count = buffer.readUInt16BE(at);
+  for (let index = 0; index < count; index += 1) if (buffer.readUInt16BE(at + 2 + 2 * index) !== 0) return false;
+  return true;
 }
 
 /** Length of the message at `at`, header and all; one that does not end within the buffer is longer than it. */

@@ -29,6 +29,8 @@ function problems(yaml: string, environment: Record<string, string> = {}): reado
   throw new Error('the settings were accepted');
 }
 
+const pem = '-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----\n';
+
 describe('settings', () => {
   test('defaults are filled in, names become camelCase, paths become absolute', () => {
     const settings = parse(minimal, {}, '/etc/causeway');
@@ -70,10 +72,13 @@ users:
   - {name: b, verifier: secret}
   - {name: c, trust_from: [localhost]}
   - {name: d, password: x, trust_from: []}
-  - {name: d, password: y}
+  - {name: e, password: x, certificate: verify-ca, certificate_names: [f]}
 `).join('\n');
-    for (const part of [':4:5: users.0: expected a way to log in', ':5:25: users.1.verifier: expected a SCRAM', ':6:28: users.2.trust_from.0: expected an IP']) expect(found).toContain(part);
+    for (const part of [':4:5: users.0: expected a way to log in', ':5:25: users.1.verifier: expected a SCRAM', ':6:28: users.2.trust_from.0: expected an IP', ':8:71: users.4.certificate_names: expected certificate: login or verify-full']) expect(found).toContain(part);
     expect(problems(`source: {host: l, database: s, user: u}\nusers: [{name: d, password: x}, {name: d, password: y}]\n`).join('\n')).toContain('user "d" is listed twice');
+    expect(problems(`source: {host: l, database: s, user: u}\nusers: [{name: d, certificate: login, local: {user: d, cert: "${pem.replaceAll("\n", "\\n")}", key: "${pem.replaceAll("\n", "\\n")}"}}]\n`)).toEqual([
+      'c.yaml:2:32: users.0.certificate: expected tls.ca as well: who may have signed it', expect.stringContaining('users.0.local.cert: expected local.ssl as well'),
+    ]);
   });
 
   test('all mistakes are reported at once', () => {
@@ -106,7 +111,6 @@ users: [{name: app, password: {file: password}}]
 describe('the example', () => {
   const yaml = fs.readFileSync(example, 'utf8');
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'causeway-example-'));
-  const pem = '-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----\n';
   for (const file of ['legacy-ca.pem', 'server.pem', 'server-key.pem']) fs.writeFileSync(path.join(directory, file), pem);
   for (const file of ['operator-password', 'local-password', 'client.pem', 'client-key.pem']) fs.writeFileSync(path.join(directory, file), pem);
   const environment = {
@@ -121,20 +125,21 @@ describe('the example', () => {
 
   test('says the true default behind every commented key', () => {
     const uncommented = resolved
-      .replaceAll(/^# (migration|timeouts|log):$/gm, '$1:')
+      .replaceAll(/^# (migration|shadow_reads|timeouts|log):$/gm, '$1:')
       .replaceAll(/^(\s*)# ([a-z_]+): (?!embedded|true, )([^#\n]*?)\s*(#.*)?$/gm, (line, indent: string, key: string, value: string) => (isKey(key) ? `${indent}${key}: ${value}` : line));
     const settings = parse(uncommented, environment, directory);
     const defaults = parse(minimal, {}, directory);
     expect(settings.migration).toEqual(defaults.migration);
     expect(settings.timeouts).toEqual(defaults.timeouts);
     expect(settings.log).toEqual(defaults.log);
+    expect(settings.shadowReads).toEqual(defaults.shadowReads);
     expect({ ...settings.limits, spoolBytes: 0 }).toEqual({ ...defaults.limits, spoolBytes: 0 });
     expect({ workers: settings.workers, leaseMs: settings.leaseMs }).toEqual({ workers: defaults.workers, leaseMs: defaults.leaseMs });
   });
 
   test('names every key that there is', () => {
     const defaults = parse(minimal);
-    const names = [...Object.keys(defaults), ...[defaults.migration, defaults.limits, defaults.timeouts, defaults.log].flatMap((section) => Object.keys(section)), 'tls', 'credentialKey'];
+    const names = [...Object.keys(defaults), ...[defaults.migration, defaults.limits, defaults.shadowReads, defaults.timeouts, defaults.log].flatMap((section) => Object.keys(section)), 'tls', 'credentialKey'];
     for (const name of names) expect(yaml).toMatch(new RegExp(`(^|[\\s#])${name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)}:`, 'm'));
   });
 });
@@ -143,7 +148,7 @@ describe('the example', () => {
 function isKey(key: string): boolean {
   const settings = settingsSchema.parse({ source: { kind: 'embedded', port: 1 }, users: [{ name: 'a', password: 'a' }] });
   const camel = key.replace(/_(\w)/g, (_, letter: string) => letter.toUpperCase());
-  return [settings, settings.migration, settings.limits, settings.timeouts, settings.log].some((section) => camel in section);
+  return [settings, settings.migration, settings.limits, settings.shadowReads, settings.timeouts, settings.log].some((section) => camel in section);
 }
 
 describe('command line', () => {

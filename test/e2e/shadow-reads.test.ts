@@ -31,8 +31,12 @@ const shown = (): Promise<ShadowRow[]> => stack.command<ShadowRow>('SHOW MIGRATI
 
 it('compares reads while clients write, finds what differs, and stops with the cutover', { timeout: 120_000 }, async () => {
   await expect(stack.command('SHOW MIGRATION SHADOW READS FOR TABLE orders')).rejects.toThrow('no migration of a table');
-  await stack.insist("START MIGRATION FOR TABLE orders FROM legacy OPTIONS (copy_grants TRUE, read_from 'compare', compare_percent 100)");
+  await stack.insist("START MIGRATION FOR TABLE orders FROM legacy OPTIONS (copy_grants TRUE, read_from 'source', compare_percent 1)");
   await stack.makeReady('public');
+  // What is compared changes under a table that has started; who answers does not.
+  await expect(stack.command("ALTER MIGRATION FOR TABLE orders SET OPTION read_from = 'local'")).rejects.toThrow(/MIG074/);
+  expect(JSON.stringify(await stack.command('EXPLAIN ROUTE SELECT * FROM orders'))).not.toContain('compared');
+  await stack.command("ALTER MIGRATION FOR TABLE orders SET OPTION compare_percent = 100, read_from = 'compare'");
   expect(JSON.stringify(await stack.command('EXPLAIN ROUTE SELECT * FROM orders'))).toContain("runs on the source; 100 % of its answers are compared with local's");
 
   // Several connections, so that both gateway processes have some.

@@ -46,6 +46,15 @@ test('of several tables the larger part counts; order is told', () => {
 });
 
 test.each([
+  ['SELECT * FROM t WHERE id = $1 LIMIT 1', ['id']], ['SELECT * FROM public.t x WHERE x.id = 4::int AND 5 = v AND w > 3 ORDER BY v FETCH FIRST ROW ONLY', ['id', 'v']],
+])('the row that %s asks for', (sql, columns) => expect(compared(sql)?.pinned).toEqual({ table: { schema: 'public', name: 't' }, columns }));
+
+test.each([
+  'SELECT * FROM t WHERE id = 1', 'SELECT * FROM t WHERE id > 1 LIMIT 1', 'SELECT * FROM t WHERE id = 1 OR v = 2 LIMIT 1', 'SELECT * FROM t WHERE NOT id = 1 LIMIT 1', 'SELECT * FROM t WHERE id = v LIMIT 1', 'SELECT * FROM t, u WHERE t.id = 1 LIMIT 1',
+  'SELECT (SELECT v FROM t LIMIT 1) FROM t WHERE id = 1 LIMIT 1', 'SELECT * FROM t WHERE id = 1 UNION ALL SELECT * FROM t LIMIT 1', 'SELECT * FROM t_view WHERE id = 1 LIMIT 1', 'WITH c AS (SELECT 1) SELECT * FROM t WHERE id = 1 LIMIT 1', 'SELECT * FROM t WHERE id = ANY ($1) LIMIT 1',
+])('%s names no row', (sql) => expect(compared(sql)?.pinned).toBeUndefined());
+
+test.each([
   ['SELECT * FROM t JOIN plain USING (id)', 'it needs what is not compared: public.plain'], ['SELECT f(id) FROM t', 'it calls f, which may do anything'], ['SELECT known(id), id FROM t', 'it calls known, which may do anything'],
   ['SELECT now() FROM t', 'its answer depends on the moment'], ['SELECT id FROM t, pg_class', 'it reads the system catalogs'], ['SELECT * FROM t; SELECT * FROM t', 'there are several statements'],
   ['SELECT currval(\'t_id_seq\') FROM t', 'it needs what is not compared: public.t'], ['SELECT * FROM t, stored', 'it needs what is not compared: public.t'], ['SELECT set_config(\'a.b\', id::text, false) FROM t', 'it changes the session'],

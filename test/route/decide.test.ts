@@ -51,6 +51,10 @@ describe('names', () => {
     expect(word('SELECT * FROM t JOIN moved USING (id)', moved, session)).toBe('hybrid source / local');
     expect(word('INSERT INTO t SELECT * FROM plain', moved, session)).toBe('source');
     expect(word('DROP TABLE t', moved, session)).toBe('source');
+    for (const asked of ["relname = 't'", "oid = 't'::regclass"]) {
+      expect(word(`SELECT * FROM pg_class WHERE ${asked}`, moved, session)).toBe('home');
+      expect(word(`SELECT * FROM pg_class WHERE ${asked}`, moved, { ...session, temporaryTables: new Map([['t', 'local']]) })).toBe('local');
+    }
     expect(word('DROP TABLE t', moved, { ...session, temporaryTables: new Map([['t', 'local']]) })).toBe('local');
   });
 
@@ -131,7 +135,8 @@ describe('texts that no table decides', () => {
   test.each([
     ['BEGIN', 'transaction_control'], ['COMMIT; BEGIN', 'transaction_control'], ['ROLLBACK TO s', 'transaction_control'], ['SET TRANSACTION READ ONLY', 'transaction_control'],
     ['SET search_path = a', 'both_legs'], ["SELECT set_config('search_path', '', false)", 'both_legs'], ['LISTEN c', 'both_legs'], ['DISCARD ALL', 'both_legs'], ['SET CONSTRAINTS ALL DEFERRED', 'both_legs'],
-    ['SHOW search_path', 'home'], ['SELECT 1', 'home'], ['SELECT * FROM pg_class', 'home'], ["SELECT * FROM pg_class WHERE oid = 't'::regclass", 'home'], ['NOTIFY c', 'home'], ['', 'home'], ['VACUUM', 'home'], ['SELEC', 'home'],
+    ['SHOW search_path', 'home'], ['SELECT 1', 'home'], ['SELECT * FROM pg_class', 'home'], ["SELECT * FROM pg_class WHERE oid = 't'::regclass", 'local'], ["SELECT * FROM pg_class WHERE oid = 'plain'::regclass", 'home'], ["SELECT * FROM pg_class WHERE relname IN ('t', 'plain')", 'home'],
+    ["SELECT * FROM pg_class WHERE relname = 't'", 'local'], ["SELECT * FROM pg_class WHERE relname <> 't'", 'home'], ["SELECT * FROM information_schema.columns WHERE table_name = 't' AND table_schema = 'elsewhere'", 'home'], ["SELECT 't'::regclass", 'home'], ['NOTIFY c', 'home'], ['', 'home'], ['VACUUM', 'home'], ['SELEC', 'home'],
     ["SELECT set_config('a.b', s, false) FROM plain", 'source'], ['SELECT pg_advisory_lock(1)', 'source'], ['CREATE FUNCTION z() RETURNS int LANGUAGE sql AS $$ SELECT 1 $$', 'source'], ['CREATE TABLE new (id int)', 'source'],
     ['SHOW MIGRATION STATUS', 'control'], ['SELECT * FROM SYS$MIGRATION_STATE', 'control'], ['SELECT * FROM MIGRATION_ROW_COUNTS(legacy)', 'control'],
     ['SELECT * FROM SYS$MIGRATION_STATE; SELECT 1', 'MIG080'], ['CREATE TEMP TABLE x (id int)', 'home'], ['CREATE TABLE new (id int REFERENCES t)', 'MIG080'], ['SELECT * FROM pg_class, t', 'local'],

@@ -218,6 +218,19 @@ describe('order', () => {
     expect((await only()).results).toMatchObject({ order_differs: 1, different: 0 });
   });
 
+  it('other rows behind a key are no matter of order, LIMIT or not', async () => {
+    await onBoth('CREATE UNIQUE INDEX ON items (order_id, id) INCLUDE (n); ALTER TABLE items DROP CONSTRAINT items_pkey');
+    await on(local, "UPDATE orders SET name = 'other'; UPDATE items SET n = -1");
+    await client.query('SELECT orders.name FROM orders WHERE orders.id = $1 LIMIT $2', [7, 1]);
+    await client.query('SELECT n FROM items AS i WHERE i.order_id = 8 AND 7 = i.id AND n IS NOT NULL ORDER BY n LIMIT 1');
+    await client.query('SELECT n FROM items WHERE id = 7 LIMIT 1');
+    await client.query('SELECT name FROM orders WHERE id = 7 OR id = 8 LIMIT 1');
+    await done(4);
+    const results = Object.fromEntries(fixture.gateway.shadowReads().map(({ statement, results: { different, order_differs: order } }) => [statement, different > 0 ? 'different' : order > 0 ? 'order' : 'neither']));
+    expect(Object.values(results).toSorted()).toEqual(['different', 'different', 'order', 'order']);
+    expect(Object.entries(results).filter(([, found]) => found === 'order').map(([statement]) => statement.split(' WHERE ')[1]).toSorted()).toEqual(['id = ? LIMIT ?', 'id = ? OR id = ? LIMIT ?']);
+  });
+
   it('another collation is found', async () => {
     await onBoth("INSERT INTO orders (id, name) VALUES (101, 'a'), (102, 'B'), (103, 'c')");
     await on(local, 'ALTER TABLE orders ALTER name TYPE text COLLATE "C"');

@@ -14,7 +14,7 @@ import type { CommandContext } from './command-context.ts';
 import { resyncRows } from './validate.ts';
 
 /** Acts on every table of a scope; for one table what does not fit is an error, for many it is left as it is and said. */
-async function forEach(context: CommandContext, tag: string, records: readonly TableRecord[], one: boolean, act: (record: TableRecord) => Promise<void>): Promise<SuccessfulAnswer> {
+export async function forEach(context: CommandContext, tag: string, records: readonly TableRecord[], one: boolean, act: (record: TableRecord) => Promise<void>): Promise<SuccessfulAnswer> {
   const rows: (readonly string[])[] = [];
   for (const record of records) {
     let outcome = 'done';

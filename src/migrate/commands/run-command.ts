@@ -8,6 +8,7 @@ import { table } from './answer.ts';
 import type { SuccessfulAnswer } from './answer.ts';
 import { requireOperator } from './command-context.ts';
 import type { CommandContext } from './command-context.ts';
+import { alterMigration } from './alter-migration.ts';
 import { abort, complete, pause, resume, resync } from './control-tables.ts';
 import { alterServer, alterSource, alterUserMapping, createServer, createSource, createUserMapping, dropServer, dropSource, dropUserMapping, showServers, showSources } from './servers.ts';
 import { checkMigration, rowCounts, showConflicts, showErrors, showGroups, showHelp, showProgress, showWhy } from './show-lists.ts';
@@ -66,6 +67,7 @@ async function runStatement(context: CommandContext, texts: CommandTexts, statem
     case 'alter_source': return alterSource(context, statement);
     case 'drop_source': return dropSource(context, statement);
     case 'start': return startMigration(context, statement);
+    case 'alter_migration': return alterMigration(context, statement);
     case 'pause': return pause(context, statement);
     case 'resume': return resume(context, statement);
     case 'abort': return abort(context, statement);

@@ -73,7 +73,7 @@ function unheardNotice(unheard: number): Notices {
 async function whyNone(context: CommandContext, record: TableRecord | undefined, rows: number): Promise<Notices> {
   if (rows > 0) return [];
   const records = record ? [record] : await context.catalog.tables();
-  if (!records.some(isCompared)) return [warning('no read is compared', "Reads are compared with read_from 'compare' only.", "START MIGRATION … OPTIONS (read_from 'compare'), or ALTER MIGRATION SOURCE … SET OPTION read_from = 'compare' before tables are started.")];
+  if (!records.some(isCompared)) return [warning('no read is compared', "Reads are compared with read_from 'compare' only.", "START MIGRATION … OPTIONS (read_from 'compare'); of a table that has started with read_from 'source': ALTER MIGRATION … SET OPTION read_from = 'compare'.")];
   const waiting = records.filter((each) => isCompared(each) && each.state !== 'DUAL_WRITE' && each.state !== 'CUTOVER_READY');
   return waiting.length === 0 ? [] : [warning(`reads are compared in DUAL_WRITE and CUTOVER_READY only: ${waiting.map((each) => `${displayName(each.source)} is ${each.state}`).join(', ')}`)];
 }

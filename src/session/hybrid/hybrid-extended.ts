@@ -32,8 +32,12 @@ export class HybridExtended {
     });
   }
 
-  describe(route: HybridRoute, statement: PreparedStatement): Verdict {
-    return this.#run(route, statement, undefined, true, (_, name) => describeStatement(name));
+  /** `described` as `bound`. */
+  describe(route: HybridRoute, statement: PreparedStatement, described: (leg: Leg) => void): Verdict {
+    return this.#run(route, statement, undefined, true, (leg, name) => {
+      described(leg);
+      return describeStatement(name);
+    });
   }
 
   #run(route: HybridRoute, statement: PreparedStatement, bind: Buffer | undefined, isShape: boolean, message: (leg: Leg, name: string) => Buffer): Verdict {

@@ -4,7 +4,7 @@
  * Everything else goes the way of `pool_mode transaction`.
  */
 import type { RoutingSnapshot, Side } from '../../../catalog/routing-snapshot.ts';
-import { holdsNothing, readUnit } from '../../wire/whole-unit.ts';
+import { holdsNothing, isAllText, readUnit } from '../../wire/whole-unit.ts';
 import type { WholeUnit } from '../../wire/whole-unit.ts';
 import { readyForQuery } from '../../wire/backend-messages.ts';
 import { writeError } from '../../wire/error-fields.ts';
@@ -72,6 +72,7 @@ export class Sharing implements Reader {
     const statement = core.statements.get(unit.statement);
     if (!statement || !(statement.on instanceof PooledPlaces) || statement.origin.type !== 'parse') return false;
     const route = this.#routeOf(statement.traits);
+    if (route?.leg === 'local' && !isAllText(chunk, 0, unit.bindLength)) return false;
     const prepared = route && statement.on.preparedOn(route.leg === 'local' ? 'local' : 'source', statement.origin.message);
     if (!route || !prepared) return false;
     const bound = bindTo(chunk, 0, unit.bindLength, prepared.name);
@@ -86,8 +87,8 @@ export class Sharing implements Reader {
     if (!parts || parts.name !== '' || unit.statement !== '') return false;
     const traits = this.#traitsAt(chunk, parts.textStart, parts.textEnd);
     const route = traits && this.#routeOf(traits);
-    // Its types have other numbers on local.
-    if (!traits || !route || (route.leg === 'local' && !holdsNothing(chunk, parts.textEnd + 1))) return false;
+    // Types have other numbers on local, and so has what stands in some values.
+    if (!traits || !route || (route.leg === 'local' && !(holdsNothing(chunk, parts.textEnd + 1) && isAllText(chunk, unit.parseLength, unit.bindLength)))) return false;
     const on = new PooledPlaces(false, core.services.pools.names, (side) => core.leg(side)?.backend);
     const statement: PreparedStatement = { name: '', origin: { type: 'parse', message: keptBytes(chunk, 0, unit.parseLength) }, traits, sql: undefined, on, described: undefined };
     core.statements.add(statement);

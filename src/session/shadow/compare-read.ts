@@ -7,7 +7,9 @@
  * a queue, so four rounds in a row have to say the very same, and none before them that both sides are alike.
  */
 import type { Side } from '../../../catalog/routing-snapshot.ts';
+import { quoteLiteral } from '../../../grammar/names.ts';
 import type { ComparedRead } from '../../route/route.ts';
+import { query } from '../../wire/frontend-messages.ts';
 import { AnswerDigest } from './answer-digest.ts';
 import { exampleOf, likeness } from './compare-answers.ts';
 import { ShadowConnectionError } from './shadow-connection.ts';
@@ -122,7 +124,7 @@ class Comparison {
       const isAsLast = last !== undefined && likeness(last[0], before) !== 'different' && isSameAnswer(last[1], local);
       proofs = isStill ? (isAsLast ? proofs : 0) + 1 : 0;
       last = isStill ? [before, local] : undefined;
-      if (proofs === PROOFS) return differing(before, local, read);
+      if (proofs === PROOFS) return differing(before, local, read.orderDependent && !(await this.#isOneRow()));
     }
     return { result: 'unsettled', note: 'its rows went on changing while it was compared' };
   }
@@ -143,6 +145,20 @@ class Comparison {
       if (side === 'local' && /^(?:28|3D|42)/.test(error.sqlstate ?? '')) throw new Ended({ result: 'failed', note: `${error.sqlstate ?? ''}: ${error.message}` });
       throw new Ended({ result: side === 'local' ? 'skipped' : 'unsettled', note: `${side === 'local' ? 'local' : 'the source'} could not be asked: ${error.message}` });
     }
+  }
+
+  /** Then no order can be the reason. */
+  async #isOneRow(): Promise<boolean> {
+    const { read: { pinned }, login, state } = this.#job;
+    if (!pinned) return false;
+    const digest = new AnswerDigest(this.#world.maxBytes);
+    try {
+      await this.#world.pool.use('source', login, state.custom, (connection) => connection.run(state, query(keyQuery(pinned)), digest, this.#world.timeoutMs));
+    } catch (error) {
+      if (!(error instanceof ShadowConnectionError)) throw error;
+      return false;
+    }
+    return digest.end === 'complete' && digest.rows > 0;
   }
 
   async #catchUp(): Promise<void> {
@@ -176,8 +192,17 @@ function alike(found: 'same' | 'same_in_other_order', read: ComparedRead): Verdi
   return { result: found === 'same_in_other_order' && read.ordered ? 'order_differs' : 'equal' };
 }
 
-function differing(source: AnswerDigest, local: AnswerDigest, read: ComparedRead): Verdict {
+/** A row if some of the columns are a key of the table alone, without the tables that inherit from it. */
+function keyQuery({ table, columns }: NonNullable<ComparedRead['pinned']>): string {
+  return `SELECT FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+    WHERE n.nspname = ${quoteLiteral(table.schema)} AND c.relname = ${quoteLiteral(table.name)} AND i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL
+    AND NOT (c.relkind = 'r' AND EXISTS (SELECT FROM pg_catalog.pg_inherits h WHERE h.inhparent = c.oid))
+    AND NOT EXISTS (SELECT FROM pg_catalog.unnest(i.indkey::pg_catalog.int2[]) WITH ORDINALITY AS k(attnum, at) JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.attnum
+      WHERE k.at <= coalesce((pg_catalog.to_jsonb(i) ->> 'indnkeyatts')::pg_catalog.int4, i.indnatts) AND a.attname NOT IN (${columns.map(quoteLiteral).join(', ')})) LIMIT 1`;
+}
+
+function differing(source: AnswerDigest, local: AnswerDigest, dependsOnOrder: boolean): Verdict {
   if (local.error) return { result: 'failed', note: textOf(local.error) };
-  const isOrder = read.orderDependent && source.columns === local.columns;
+  const isOrder = dependsOnOrder && source.columns === local.columns;
   return { result: isOrder ? 'order_differs' : 'different', example: exampleOf(source, local) };
 }

@@ -1,5 +1,5 @@
 /** A client's read as it is asked again: the same text and parameters, on a connection where nothing has a name. Pure. */
-import { afterName, parseAs, queryOf, readParse, sync } from '../../wire/frontend-messages.ts';
+import { afterName, describePortal, parseAs, queryOf, readParse, sync } from '../../wire/frontend-messages.ts';
 import { message, cstring, int16, int32 } from '../../wire/message.ts';
 
 export interface ShadowStatement {
@@ -11,7 +11,6 @@ export interface ShadowStatement {
 
 /** Types from this number on were made in the database: the server finds the parameter's type out by itself. */
 const FIRST_OWN_TYPE = 16_384;
-const describePortal = message('D', Buffer.from('P'), cstring(''));
 const executeAll = message('E', cstring(''), int32(0));
 
 /** Text of the Parse message; undefined when it is malformed. */
@@ -27,7 +26,7 @@ export function messagesOf({ text, bound }: ShadowStatement, otherText: Buffer |
     const parts = readParse(bound.parse, 0, bound.parse.length);
     if (!parts) return undefined;
     const parse = withoutOwnTypes(parseAs(bound.parse, parts, '', otherText ?? text), (otherText ?? text).length);
-    return Buffer.concat([parse, bindUnnamed(bound.bind, asText), describePortal, executeAll, sync]);
+    return Buffer.concat([parse, bindUnnamed(bound.bind, asText), describePortal(''), executeAll, sync]);
   } catch (error) {
     if (error instanceof RangeError) return undefined;
     throw error;

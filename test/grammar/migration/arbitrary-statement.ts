@@ -89,6 +89,7 @@ export const statementArbitraries: { readonly [Type in StatementType]: fc.Arbitr
     fc.record({ type: of('start'), scope: tableScope, source: name, options: stated(['table', 'start', 'source']), excluding: fc.constant([]), includingOnly: fc.constant(undefined) }),
     fc.record({ type: of('start'), scope: fc.oneof(schemaScope, allScope), source: name, options: stated(['start', 'source']), excluding: fc.oneof(fc.constant([]), tables), includingOnly: fc.option(tables, { nil: undefined }) }),
   ),
+  alter_migration: fc.record({ type: of('alter_migration'), scope, set: fc.record({ comparePercent: optionValues.comparePercent, readFrom: optionValues.readFrom }, { requiredKeys: ['comparePercent'] }) }),
   pause: fc.record({ type: of('pause'), scope }),
   resume: fc.record({ type: of('resume'), scope, acceptDdl: yes, skipRow: yes }),
   abort: fc.record({ type: of('abort'), scope }),

@@ -2,7 +2,7 @@
 
 const fill: Readonly<Record<string, string>> = {
   table: 'public.orders', schema: 'shop', source: 'legacy', server: 'legacy_pg', role: 'app', setting: 'batch_size', setting2: 'read_from',
-  seconds: '30', percentage: '5', rows: '10', topic: 'cutover', statement: 'SELECT 1', "'time'": "'1 hour'", "'condition'": "'id > 1'",
+  seconds: '30', percentage: '5', rows: '10', topic: 'cutover', side: "'compare'", statement: 'SELECT 1', "'time'": "'1 hour'", "'condition'": "'id > 1'",
 };
 
 /** Placeholders that depend on the statement: an option's name, the second time another one, and a value for it. */

@@ -132,6 +132,12 @@ describe('values', () => {
     expect(one('ALTER MIGRATION SOURCE s RESET OPTION batch_size, read_from')).toEqual({ type: 'alter_source', name: 's', set: {}, reset: ['batchSize', 'readFrom'] });
   });
 
+  test('ALTER MIGRATION of tables that have started', () => {
+    expect(one("ALTER MIGRATION FOR TABLE a.b SET OPTION compare_percent = 2.5, read_from = 'compare'")).toEqual({ type: 'alter_migration', scope: { type: 'table', table: { schema: 'a', name: 'b' } }, set: { comparePercent: 2.5, readFrom: 'compare' } });
+    expect(one('ALTER MIGRATION ALL SET OPTION compare_percent = 100')).toEqual({ type: 'alter_migration', scope: { type: 'all' }, set: { comparePercent: 100 } });
+    expect(() => one('ALTER MIGRATION FOR TABLE t SET OPTION batch_size = 5')).toThrow(/MIG071: unknown option "batch_size"; .*compare_percent/);
+  });
+
   test('EXPLAIN ROUTE keeps the statement verbatim, with its offset in characters', () => {
     const text = "/* 😀 */ EXPLAIN ROUTE  SELECT '; 😀', \"x\" FROM t WHERE a = $1 -- end\n;";
     const statement = one(text);

@@ -6,6 +6,8 @@ import * as fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { FactsCache } from '../../../grammar/sql/facts-cache.ts';
 import { Fingerprinter } from '../../../grammar/sql/fingerprint.ts';
+import { isShareable } from '../../../grammar/sql/shareable.ts';
+import { withoutConstants } from '../../../grammar/sql/without-constants.ts';
 import { loadSqlParser } from '../../../grammar/sql/parser.ts';
 import type { SqlParser } from '../../../grammar/sql/parser.ts';
 import { randomStatement } from './random-query.ts';
@@ -75,6 +77,35 @@ describe('facts from the cache', () => {
       await agrees(cache, statement.replace(/'[^']*'/, `'x${number}'`));
     }), { numRuns: 1_500 });
   }, 120_000);
+});
+
+describe('a text without its constants', () => {
+  const agreesWithout = async (sql: string): Promise<boolean> => {
+    const shorter = withoutConstants(sql);
+    if (shorter === undefined) return false;
+    const [read, fresh] = [await parser.readFacts(shorter), await parser.readFacts(sql)];
+    if (fresh.type === 'invalid') expect(read.type, JSON.stringify(sql)).toBe('invalid');
+    else if (read.type === 'invalid' || isShareable(read)) expect(read, JSON.stringify([sql, shorter])).toEqual(fresh);
+    else return false;
+    return true;
+  };
+
+  test('has the same facts, or says that they depend on one', async () => {
+    let compared = 0;
+    const sql = fc.oneof(text, randomStatement, fc.constantFrom(...readCorpus().map((line) => line.sql)));
+    await fc.assert(fc.asyncProperty(sql, async (statement) => {
+      if (await agreesWithout(statement)) compared += 1;
+    }), { numRuns: 8_000 });
+    expect(compared).toBeGreaterThan(3_000);
+  }, 120_000);
+
+  test('has them too where lists are cut', async () => {
+    const list = Array.from({ length: 5_000 }, (_, index) => index).join(',');
+    for (const sql of [`SELECT * FROM a WHERE id IN (${list}, 'x', ${list}) AND f(${list}) = ANY (ARRAY[${list}])`, `INSERT INTO a VALUES (${list}), (1), (${list},1.5)`, `SELECT ${list} FROM a`, `SELECT ${list}, FROM a`, `SELECT (${list},,1) FROM a`]) {
+      expect((withoutConstants(sql) ?? sql).length).toBeLessThan(sql.length);
+      expect(await agreesWithout(sql)).toBe(true);
+    }
+  });
 });
 
 describe('classes', () => {
