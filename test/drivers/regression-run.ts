@@ -1,0 +1,84 @@
+/** Runs files of PostgreSQL's regression schedule by `psql`, one after the other, with what its own driver sets, and keeps what psql printed. */
+import { spawn } from 'node:child_process';
+import * as fs from 'node:fs';
+import * as path from 'node:path';
+import { requireTool } from '../support/tools.ts';
+import { environmentOf } from './driver-servers.ts';
+import type { Target } from './driver-servers.ts';
+
+export const regressionDatabase = 'regression';
+
+/** https://www.postgresql.org/docs/current/regress-run.html: what a new database of the suite is given. */
+export const regressionDatabaseSetup = [
+  `CREATE DATABASE ${regressionDatabase} TEMPLATE template0 ENCODING 'UTF8'`,
+  ...['lc_messages', 'lc_monetary', 'lc_numeric', 'lc_time'].map((name) => `ALTER DATABASE ${regressionDatabase} SET ${name} TO 'C'`),
+  `ALTER DATABASE ${regressionDatabase} SET bytea_output TO 'hex'`,
+  `ALTER DATABASE ${regressionDatabase} SET timezone_abbreviations TO 'Default'`,
+];
+
+/** What psql printed, by the test's name, in the schedule's order. */
+export type Outputs = ReadonlyMap<string, string>;
+
+export interface RunOptions {
+  /** The folder that was fetched. */
+  readonly suite: string;
+  /** A folder that the server may write to. */
+  readonly results: string;
+  readonly tests: readonly string[];
+  readonly after?: (test: string, output: string) => void;
+}
+
+/** The installation that the tests are of, with the psql of the same version beside the server. */
+export function regressionServer(): string {
+  return path.resolve(fs.realpathSync(requireTool('postgres')), '../..');
+}
+
+const TEST_LIMIT_MS = 180_000;
+
+/** Names in the order in which the schedule starts them. */
+export function scheduledTests(suite: string): string[] {
+  const lines = fs.readFileSync(path.join(suite, 'parallel_schedule'), 'utf8').split('\n');
+  return lines.flatMap((line) => /^test: (.*)$/.exec(line)?.[1]?.trim().split(/\s+/) ?? []);
+}
+
+export async function runTests(target: Target, { suite, results, tests, after }: RunOptions): Promise<Outputs> {
+  const outputs = new Map<string, string>();
+  for (const test of tests) {
+    const output = await runTest(target, suite, results, test);
+    outputs.set(test, output);
+    after?.(test, output);
+  }
+  return outputs;
+}
+
+function runTest(target: Target, suite: string, results: string, test: string): Promise<string> {
+  const environment = {
+    ...environmentOf(target),
+    PGAPPNAME: `pg_regress/${test}`, PGGSSENCMODE: 'disable', PGTZ: zoneOf(suite), PGDATESTYLE: 'Postgres, MDY', PGOPTIONS: '-c intervalstyle=postgres_verbose',
+    PG_ABS_SRCDIR: suite, PG_ABS_BUILDDIR: results, PG_LIBDIR: path.join(suite, 'lib'), PG_DLSUFFIX: '.so', LC_ALL: 'C.UTF-8', LANGUAGE: '',
+  };
+  const args = ['-X', '-a', '-q', '-d', regressionDatabase, '-v', 'HIDE_TABLEAM=on', '-v', 'HIDE_TOAST_COMPRESSION=on'];
+  const answers = path.join(results, `${test}.out`);
+  return new Promise((resolve, reject) => {
+    // One file for both, or what psql says of errors loses its place among the answers.
+    const [input, output] = [fs.openSync(path.join(suite, 'sql', `${test}.sql`), 'r'), fs.openSync(answers, 'w')];
+    const child = spawn(path.join(regressionServer(), 'bin', 'psql'), args, { cwd: results, env: environment, stdio: [input, output, output] });
+    fs.closeSync(input);
+    fs.closeSync(output);
+    const timer = setTimeout(() => child.kill('SIGKILL'), TEST_LIMIT_MS);
+    child.once('error', (error) => {
+      clearTimeout(timer);
+      reject(error);
+    });
+    child.once('close', (_code, signal) => {
+      clearTimeout(timer);
+      // Bytes, not characters: some tests print what is no UTF-8.
+      resolve(fs.readFileSync(answers, 'latin1') + (signal === null ? '' : `\npsql did not end within ${TEST_LIMIT_MS} ms\n`));
+    });
+  });
+}
+
+/** The suite's own, which is not the same in all versions. */
+function zoneOf(suite: string): string {
+  return /setenv\("PGTZ", "([^"]+)"/.exec(fs.readFileSync(path.join(suite, 'pg_regress.c'), 'utf8'))?.[1] ?? 'PST8PDT';
+}
