@@ -1,10 +1,10 @@
 /** Runs files of PostgreSQL's regression schedule by `psql`, one after the other, with what its own driver sets, and keeps what psql printed. */
-import { spawn } from 'node:child_process';
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { requireTool } from '../support/tools.ts';
 import { environmentOf } from './driver-servers.ts';
 import type { Target } from './driver-servers.ts';
+import { runProgram } from './run-program.ts';
 
 export const regressionDatabase = 'regression';
 
@@ -15,6 +15,9 @@ export const regressionDatabaseSetup = [
   `ALTER DATABASE ${regressionDatabase} SET bytea_output TO 'hex'`,
   `ALTER DATABASE ${regressionDatabase} SET timezone_abbreviations TO 'Default'`,
 ];
+
+/** What each client asks for at its start, as PostgreSQL's own driver has it. */
+export const clientSettings = { intervalstyle: 'postgres_verbose', datestyle: 'Postgres, MDY', timezone: 'America/Los_Angeles' };
 
 /** What psql printed, by the test's name, in the schedule's order. */
 export type Outputs = ReadonlyMap<string, string>;
@@ -51,34 +54,15 @@ export async function runTests(target: Target, { suite, results, tests, after }:
   return outputs;
 }
 
-function runTest(target: Target, suite: string, results: string, test: string): Promise<string> {
-  const environment = {
+async function runTest(target: Target, suite: string, results: string, test: string): Promise<string> {
+  const env = {
     ...environmentOf(target),
-    PGAPPNAME: `pg_regress/${test}`, PGGSSENCMODE: 'disable', PGTZ: zoneOf(suite), PGDATESTYLE: 'Postgres, MDY', PGOPTIONS: '-c intervalstyle=postgres_verbose',
+    PGAPPNAME: `pg_regress/${test}`, PGGSSENCMODE: 'disable', PGTZ: clientSettings.timezone, PGDATESTYLE: clientSettings.datestyle, PGOPTIONS: `-c intervalstyle=${clientSettings.intervalstyle}`,
     PG_ABS_SRCDIR: suite, PG_ABS_BUILDDIR: results, PG_LIBDIR: path.join(suite, 'lib'), PG_DLSUFFIX: '.so', LC_ALL: 'C.UTF-8', LANGUAGE: '',
   };
-  const args = ['-X', '-a', '-q', '-d', regressionDatabase, '-v', 'HIDE_TABLEAM=on', '-v', 'HIDE_TOAST_COMPRESSION=on'];
-  const answers = path.join(results, `${test}.out`);
-  return new Promise((resolve, reject) => {
-    // One file for both, or what psql says of errors loses its place among the answers.
-    const [input, output] = [fs.openSync(path.join(suite, 'sql', `${test}.sql`), 'r'), fs.openSync(answers, 'w')];
-    const child = spawn(path.join(regressionServer(), 'bin', 'psql'), args, { cwd: results, env: environment, stdio: [input, output, output] });
-    fs.closeSync(input);
-    fs.closeSync(output);
-    const timer = setTimeout(() => child.kill('SIGKILL'), TEST_LIMIT_MS);
-    child.once('error', (error) => {
-      clearTimeout(timer);
-      reject(error);
-    });
-    child.once('close', (_code, signal) => {
-      clearTimeout(timer);
-      // Bytes, not characters: some tests print what is no UTF-8.
-      resolve(fs.readFileSync(answers, 'latin1') + (signal === null ? '' : `\npsql did not end within ${TEST_LIMIT_MS} ms\n`));
-    });
-  });
-}
-
-/** The suite's own, which is not the same in all versions. */
-function zoneOf(suite: string): string {
-  return /setenv\("PGTZ", "([^"]+)"/.exec(fs.readFileSync(path.join(suite, 'pg_regress.c'), 'utf8'))?.[1] ?? 'PST8PDT';
+  const args = ['-X', '-a', '-q', '-d', target.database, '-v', 'HIDE_TABLEAM=on', '-v', 'HIDE_TOAST_COMPRESSION=on'];
+  const output = path.join(results, `${test}.out`);
+  const { code } = await runProgram(path.join(regressionServer(), 'bin', 'psql'), args, { cwd: results, env, limitMs: TEST_LIMIT_MS, files: { input: path.join(suite, 'sql', `${test}.sql`), output } });
+  // Bytes, not characters: some tests print what is no UTF-8.
+  return fs.readFileSync(output, 'latin1') + (code === null ? `\npsql did not end within ${TEST_LIMIT_MS} ms\n` : '');
 }

@@ -2,15 +2,15 @@
 import * as fs from 'node:fs';
 import * as os from 'node:os';
 import * as path from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
-import pg from 'pg';
 import { relationKey } from '../../catalog/routing-snapshot.ts';
 import { createAskSide } from '../../src/main/ask-side.ts';
+import { runPooler } from '../bench/proxy/poolers.ts';
 import { onLocal, startGateway } from '../session/gateway-fixture.ts';
 import { freePort, startTestPostgres } from '../support/postgres.ts';
 import type { TestPostgres } from '../support/postgres.ts';
+import { requireTool } from '../support/tools.ts';
 import type { Target } from './driver-servers.ts';
-import { regressionDatabase, regressionDatabaseSetup, regressionServer } from './regression-run.ts';
+import { clientSettings, regressionDatabase, regressionDatabaseSetup, regressionServer } from './regression-run.ts';
 
 /**
  * `pgbouncer`: in session mode, what any proxy is held to. `nothing`: the gateway, no table migrated, everything passes. `elsewhere`: a table of a schema
@@ -18,7 +18,6 @@ import { regressionDatabase, regressionDatabaseSetup, regressionServer } from '.
  */
 export type RegressionWay = 'direct' | 'pgbouncer' | 'nothing' | 'elsewhere';
 
-const START_LIMIT_MS = 15_000;
 const settings = { shared_buffers: '128MB', max_prepared_transactions: 20, max_connections: 100, wal_level: 'replica', autovacuum: 'off' };
 
 /** `results` is a folder that both the server and psql may write to. */
@@ -54,7 +53,27 @@ async function startRegressionServer(): Promise<TestPostgres> {
   return server;
 }
 
-/** Resolves with its port. The tests log in as roles of their own, so it asks the server who may. */
+/**
+ * Resolves with its port. The tests log in as roles of their own, so pgbouncer asks the server who may. What a client sets at its start is with pgbouncer a SET
+ * of its own, or ignored, so that RESET undoes it: there the database has these settings, or a quarter of the tests would differ for that alone.
+ */
 async function startPgbouncer(source: TestPostgres, stack: AsyncDisposableStack): Promise<number> {
-  throw new Error(String([source, stack, pg, delay, freePort, START_LIMIT_MS]));
+  const { host, port: serverPort, user } = source.address;
+  const admin = await source.client();
+  for (const [name, value] of Object.entries(clientSettings)) await admin.query(`ALTER DATABASE ${regressionDatabase} SET ${name} TO '${value}'`);
+  const target = { port: await freePort(), user, database: regressionDatabase };
+  const settings = `[databases]
+* = host=${host} port=${serverPort} auth_user=${user}
+[pgbouncer]
+listen_addr = ${host}
+listen_port = ${target.port}
+unix_socket_dir =
+auth_type = trust
+auth_query = SELECT rolname, '' FROM pg_roles WHERE rolname = $1
+pool_mode = session
+logfile =
+ignore_startup_parameters = extra_float_digits, options
+`;
+  await runPooler(requireTool('pgbouncer'), 'pgbouncer.ini', settings, { target, serverPort }, stack);
+  return target.port;
 }
