@@ -72,7 +72,7 @@ export class PlaceStatement {
     const side: Side = route.leg === 'local' ? 'local' : 'source';
     const leg = core.leg(side);
     if (!leg) return { verdict: this.#localLeg.open(simple) };
-    const stop = this.#freeOfOtherLeg(leg, simple) ?? (side === 'local' ? this.#localReady(route, leg, runs) : undefined);
+    const stop = this.#freeOfOtherLeg(leg, simple) ?? (side === 'local' ? this.#localReady(route, leg, simple, runs) : undefined);
     if (stop !== undefined) return { verdict: stop };
     // The unit's own statements go on: what waits for them to be answered would wait for a Sync that stands behind it.
     if (core.exclusive && !core.unit.segment) return { verdict: core.wait('drain') };
@@ -94,12 +94,12 @@ export class PlaceStatement {
     return other && (other.clientSegments > 0 || (core.holding > 0 && leg !== core.home)) ? core.wait('drain') : undefined;
   }
 
-  #localReady(route: LegRoute, leg: Leg, runs: boolean): Verdict | undefined {
+  #localReady(route: LegRoute, leg: Leg, simple: boolean, runs: boolean): Verdict | undefined {
     const core = this.#core;
     // A notification that comes while a statement waits is behind it: many of them must not make it wait for ever.
     const isNotified = core.notifiedBySource && !this.#readIndex.takeDone();
     if (runs && (core.trackPending || (route.before === 'read_index' && (core.sourceSeen || isNotified)))) return this.#readIndex.start();
-    return this.#localLeg.bringUp(leg);
+    return this.#localLeg.bringUp(leg, simple);
   }
 
   #begin(leg: Leg): void {
