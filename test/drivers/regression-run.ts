@@ -28,7 +28,6 @@ export interface RunOptions {
   /** A folder that the server may write to. */
   readonly results: string;
   readonly tests: readonly string[];
-  readonly after?: (test: string, output: string) => void;
 }
 
 /** The installation that the tests are of, with the psql of the same version beside the server. */
@@ -44,13 +43,9 @@ export function scheduledTests(suite: string): string[] {
   return lines.flatMap((line) => /^test: (.*)$/.exec(line)?.[1]?.trim().split(/\s+/) ?? []);
 }
 
-export async function runTests(target: Target, { suite, results, tests, after }: RunOptions): Promise<Outputs> {
+export async function runTests(target: Target, { suite, results, tests }: RunOptions): Promise<Outputs> {
   const outputs = new Map<string, string>();
-  for (const test of tests) {
-    const output = await runTest(target, suite, results, test);
-    outputs.set(test, output);
-    after?.(test, output);
-  }
+  for (const test of tests) outputs.set(test, await runTest(target, suite, results, test));
   return outputs;
 }
 
