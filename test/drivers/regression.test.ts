@@ -1,7 +1,7 @@
 /** Property: files of PostgreSQL's regression schedule print through the gateway what they print directly, apart from what docs/drivers.md lists. The whole schedule is `npm run soak -- regress`. */
 import { beforeAll, expect, test } from 'vitest';
 import { describeUnless } from '../support/tools.ts';
-import { throughWays } from './driver-servers.ts';
+import { bothEnded, throughWays } from './driver-servers.ts';
 import type { Way } from './driver-servers.ts';
 import { unlistedDeviations } from './regression-outcomes.ts';
 import { bringRegression } from './regression-package.ts';
@@ -25,8 +25,8 @@ describeUnless('missing' in brought ? brought.missing : undefined, 'PostgreSQL',
   let outputs: Readonly<Record<Way, Outputs>>;
 
   beforeAll(async () => {
-    const [direct, nothing] = await Promise.all([runRegression('direct', suite, tests), runRegression('nothing', suite, tests)]);
-    const [elsewhere, tables] = await Promise.all([runRegression('elsewhere', suite, tests), runRegression('tables', suite, tests)]);
+    const [direct, nothing] = await bothEnded(runRegression('direct', suite, tests), runRegression('nothing', suite, tests));
+    const [elsewhere, tables] = await bothEnded(runRegression('elsewhere', suite, tests), runRegression('tables', suite, tests));
     outputs = { direct, nothing, elsewhere, tables };
   }, 2 * RUN_LIMIT_MS);
 

@@ -10,7 +10,7 @@ import { scheduledTests } from '../drivers/regression-run.ts';
 import type { Outputs } from '../drivers/regression-run.ts';
 import { runRegression } from '../drivers/regression-ways.ts';
 import type { RegressionWay } from '../drivers/regression-ways.ts';
-import { throughWays } from '../drivers/driver-servers.ts';
+import { bothEnded, throughWays } from '../drivers/driver-servers.ts';
 import { findTool } from '../support/tools.ts';
 
 /** Exit code. */
@@ -29,11 +29,11 @@ export async function run(args: readonly string[]): Promise<number> {
     return outputs;
   };
   // Two at a time: one waits while the other is at work, on the server or in the gateway.
-  const [direct, again] = await Promise.all([timed('direct', 'directly'), timed('direct', 'directly again')]);
+  const [direct, again] = await bothEnded(timed('direct', 'directly'), timed('direct', 'directly again'));
   const unsteady = new Set([...outcomesOf(direct, again)].filter(([, outcome]) => outcome === 'failed').map(([test]) => test));
   if (unsteady.size > 0) console.log(`not the same twice, so not judged: ${[...unsteady].join(', ')}`);
-  const [nothing, elsewhere] = await Promise.all([timed('nothing', 'gateway, no table migrated'), timed('elsewhere', 'gateway, a table of another schema on local')]);
-  const [tables, pooled] = await Promise.all([timed('tables', 'gateway, some of their tables on local'), findTool('pgbouncer') === undefined ? undefined : timed('pgbouncer', 'pgbouncer, session mode')]);
+  const [nothing, elsewhere] = await bothEnded(timed('nothing', 'gateway, no table migrated'), timed('elsewhere', 'gateway, a table of another schema on local'));
+  const [tables, pooled] = await bothEnded(timed('tables', 'gateway, some of their tables on local'), findTool('pgbouncer') === undefined ? Promise.resolve(undefined) : timed('pgbouncer', 'pgbouncer, session mode'));
   const through = { nothing, elsewhere, tables };
 
   const report = (way: string, outputs: Outputs): readonly string[] => {
