@@ -23,6 +23,10 @@ export const transactionAborted: ErrorFields = {
   severity: 'ERROR', sqlstate: '25P02', message: 'current transaction is aborted, commands ignored until end of transaction block',
 };
 
+export function alreadyPrepared(name: string): ErrorFields {
+  return { severity: 'ERROR', sqlstate: '42P05', message: `prepared statement "${name}" already exists` };
+}
+
 export const canceledByUser: ErrorFields = { severity: 'ERROR', sqlstate: '57014', message: 'canceling statement due to user request' };
 
 /** A barrier that nobody lifts (the control is gone): in the end the client is told, and nothing of the unit has run. */

@@ -13,7 +13,7 @@ import { ownCopy } from '../wire/own-copy.ts';
 import { CUT, STOP } from '../wire/framing.ts';
 import type { Verdict } from '../wire/framing.ts';
 import { afterName, bind, closeStatement, execute, parse, readName, readParse, sync } from '../wire/frontend-messages.ts';
-import { transactionAborted } from './client-error.ts';
+import { alreadyPrepared, transactionAborted } from './client-error.ts';
 import { onlyReads } from './control-answer.ts';
 import { HybridExtended } from './hybrid/hybrid-extended.ts';
 import { endImplicitBlock } from './implicit-block.ts';
@@ -196,9 +196,10 @@ export class ExtendedQuery {
   /** Undefined: the gateway answers. */
   #legForParse(traits: TextTraits, name: string): Leg | undefined | Verdict {
     const core = this.#core;
-    if (traits.control || this.#isForGateway(traits)) return core.leaveLeg(false);
     const taken = name === '' ? undefined : core.statements.get(name);
-    if (taken?.on.source && !core.unit.leg) return this.#legOf('source');
+    // Who has the name refuses it.
+    if (taken) return taken.on.source || taken.on.local ? this.#legOf(taken.on.source ? 'source' : 'local') : core.refuseWith(alreadyPrepared(name), false);
+    if (traits.control || this.#isForGateway(traits)) return core.leaveLeg(false);
     if (core.tx?.failedOn !== undefined) return this.#failedLeg() ?? core.refuseWith(transactionAborted, false);
     const route = this.#flows.place.route(traits);
     if (isVerdict(route)) return route;
