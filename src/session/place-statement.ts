@@ -8,6 +8,7 @@ import type { OpenTransaction } from '../execute/open-transaction.ts';
 import type { Route, SessionContext, TransactionContext } from '../route/route.ts';
 import { STOP } from '../wire/framing.ts';
 import type { Verdict } from '../wire/framing.ts';
+import { IndexOwners } from './index-owners.ts';
 import type { Leg } from './leg.ts';
 import type { LocalLeg } from './local-leg.ts';
 import type { ReadIndex } from './read-index.ts';
@@ -26,12 +27,14 @@ export class PlaceStatement {
   readonly #localLeg: LocalLeg;
   readonly #readIndex: ReadIndex;
   readonly #parking: Parking;
+  readonly #indexOwners: IndexOwners;
 
   constructor(core: SessionCore, localLeg: LocalLeg, readIndex: ReadIndex, parking: Parking) {
     this.#core = core;
     this.#localLeg = localLeg;
     this.#readIndex = readIndex;
     this.#parking = parking;
+    this.#indexOwners = new IndexOwners(core, localLeg);
   }
 
   /** The route of a whole text, or the verdict to wait with. `control` and single `transaction_control` are not for a leg. */
@@ -39,7 +42,9 @@ export class PlaceStatement {
     const side = this.#namedSide(traits);
     if (side) return { ...homeRoute, leg: side };
     const stop = this.#contextFresh(traits);
-    return stop ?? this.#decide(this.#effective(traits));
+    if (stop !== undefined) return stop;
+    const named = this.#indexOwners.named(this.#effective(traits));
+    return typeof named === 'number' || 'type' in named ? named : this.#decide(named);
   }
 
   /** The route of a text that has taken the place of one whose route was asked for just before: names are known as they were for that. */
