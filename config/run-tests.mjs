@@ -1,7 +1,7 @@
 /**
  * `npm test`: typecheck, then the suites; ends with the skipped suites by name and one line `N passed, N failed, N skipped`.
  *
- * Some suites drive the product with programs that npm does not carry (psql, pgbench, pgbouncer, ruby). Missing ones are installed
+ * Some suites drive the product with programs that npm does not carry (psql, pgbench, pgbouncer, ruby; bzip2 for sources). Missing ones are installed
  * when this runs as root on a Debian; otherwise those suites skip themselves by name, or fail when
  * CAUSEWAY_REQUIRE_SERVERS=1 (see `test/support/tools.ts`). The older servers of `test/servers` are npm packages with a lockfile
  * of their own, since nothing but the tests needs them; where they cannot be had it is the same (see `test/support/servers.ts`).
@@ -11,7 +11,7 @@ import * as fs from 'node:fs';
 import * as path from 'node:path';
 
 /** Program → Debian packages that have it, and what is used with it. */
-const tools = { psql: ['postgresql-client'], pgbench: ['postgresql-contrib'], pgbouncer: ['pgbouncer'], ruby: ['ruby', 'ruby-pg'] };
+const tools = { psql: ['postgresql-client'], pgbench: ['postgresql-contrib'], pgbouncer: ['pgbouncer'], ruby: ['ruby', 'ruby-pg'], bzip2: ['bzip2'] };
 
 /** `context` is `{project, node, env, run, install}`; resolves with the exit code. Arguments go to vitest. */
 export async function runTests(context, args) {

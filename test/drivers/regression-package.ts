@@ -33,7 +33,7 @@ export function bringRegression(): Promise<Brought> {
     if (notUnpacked !== undefined) return notUnpacked;
     await firstThatWorks(names.map((named) => () => failed('apt-get', [...apt, 'download', named(`postgresql-server-dev-${major}`)], place)));
     await makeLibraries(place, major, path.resolve(fs.realpathSync(postgres), '../../lib'));
-    fs.rmSync(path.join(place, 'apt'), { recursive: true, force: true });
+    for (const name of fs.readdirSync(place)) if (name === 'apt' || /\.(?:deb|dsc|tar\.\w+)$/.test(name)) fs.rmSync(path.join(place, name), { recursive: true });
     return undefined;
   });
 }
