@@ -1,7 +1,7 @@
 /**
  * `npm test`: typecheck, then the suites; ends with the skipped suites by name and one line `N passed, N failed, N skipped`.
  *
- * Some suites drive the product with programs that npm does not carry (psql, pgbench, pgbouncer). Missing ones are installed
+ * Some suites drive the product with programs that npm does not carry (psql, pgbench, pgbouncer, ruby; bzip2 for sources). Missing ones are installed
  * when this runs as root on a Debian; otherwise those suites skip themselves by name, or fail when
  * CAUSEWAY_REQUIRE_SERVERS=1 (see `test/support/tools.ts`). The older servers of `test/servers` are npm packages with a lockfile
  * of their own, since nothing but the tests needs them; where they cannot be had it is the same (see `test/support/servers.ts`).
@@ -10,8 +10,8 @@ import { spawnSync } from 'node:child_process';
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 
-/** Program → Debian package that has it. */
-const tools = { psql: 'postgresql-client', pgbench: 'postgresql-contrib', pgbouncer: 'pgbouncer' };
+/** Program → Debian packages that have it, and what is used with it. */
+const tools = { psql: ['postgresql-client'], pgbench: ['postgresql-contrib'], pgbouncer: ['pgbouncer'], ruby: ['ruby', 'ruby-pg'], bzip2: ['bzip2'] };
 
 /** `context` is `{project, node, env, run, install}`; resolves with the exit code. Arguments go to vitest. */
 export async function runTests(context, args) {
@@ -61,7 +61,7 @@ function installTools(env) {
   if (missing.length === 0) return;
   const canInstall = process.getuid?.() === 0 && spawnSync('apt-get', ['--version'], { env }).status === 0;
   if (!canInstall) {
-    console.error(`causeway: ${missing.join(', ')} not found; install ${missing.map((name) => tools[name]).join(' ')} to run every suite`);
+    console.error(`causeway: ${missing.join(', ')} not found; install ${missing.flatMap((name) => tools[name]).join(' ')} to run every suite`);
     return;
   }
   console.error(`causeway: installing ${missing.join(', ')} for the tests`);
@@ -70,7 +70,7 @@ function installTools(env) {
   });
   apt(['update']);
   // --no-upgrade: replacing the libraries under a running server of the same packages breaks it.
-  apt(['install', '-y', '--no-install-recommends', '--no-upgrade', ...missing.map((name) => tools[name])]);
+  apt(['install', '-y', '--no-install-recommends', '--no-upgrade', ...missing.flatMap((name) => tools[name])]);
 }
 
 /** On PATH, or in one of Debian's per-version folders. */

@@ -66,7 +66,7 @@ function isPlainSql(sql: string): boolean {
 
 /**
  * CREATE SERVER for another foreign data wrapper than ours is the database's own; every other statement about servers and
- * user mappings is ours, because nothing in it says whose is meant. SHOW POOLS and its like are ours because no server has a setting
+ * user mappings may be ours: whose is meant depends on the server's name (`serversNamed`). SHOW POOLS and its like are ours because no server has a setting
  * of such a name, and only as they stand: `SHOW "pools"` asks the server. Never true for what PostgreSQL could run otherwise: `SHOW migration.setting`,
  * `EXPLAIN (…)`, `ROLLBACK TO x`, `START TRANSACTION`, `ALTER USER u`.
  */

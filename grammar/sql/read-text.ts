@@ -6,8 +6,9 @@ import type { NamePlace } from './name-places.ts';
 import { relationUses } from './relation-uses.ts';
 import type { QueryUses } from './relation-uses.ts';
 import { isMigrationText } from '../migration/recognise.ts';
+import { serversNamed } from '../migration/server-names.ts';
 import { isShareable } from './shareable.ts';
-import type { TextFacts } from './statement-facts.ts';
+import type { MigrationFacts, TextFacts } from './statement-facts.ts';
 import type { WasmParser } from './wasm-parser.ts';
 import { withoutConstants } from './without-constants.ts';
 
@@ -16,7 +17,14 @@ export function readText(text: string, parser: WasmParser): TextFacts | undefine
   if (text.trim() === '') return { type: 'sql', statements: [emptyFacts] };
   // The parser would stop at the NUL and judge half a text.
   if (text.includes('\0')) return { type: 'invalid', message: 'statement contains a NUL character' };
-  if (isMigrationText(text)) return { type: 'migration' };
+  if (!isMigrationText(text)) return readSql(text, parser);
+  const names = serversNamed(text);
+  if (names === undefined) return { type: 'migration' };
+  const otherwise = readSql(text, parser);
+  return otherwise && { type: 'migration', ofServers: { names, otherwise } };
+}
+
+function readSql(text: string, parser: WasmParser): Exclude<TextFacts, MigrationFacts> | undefined {
   const outcome = parser.parse(text);
   switch (outcome.type) {
     case 'tree': return { type: 'sql', statements: analyseParseTree(outcome.tree) };

@@ -110,9 +110,18 @@ export interface TransactionModes {
 export type TextFacts =
   | { readonly type: 'sql'; readonly statements: readonly StatementFacts[] }
   /** A statement of the migration language (first words match it); parsed by grammar/migration. */
-  | { readonly type: 'migration' }
+  | MigrationFacts
   /** The real grammar refuses it: goes to the home leg, whose error the client gets. */
   | { readonly type: 'invalid'; readonly message: string; readonly refusal?: TextRefusal };
+
+/**
+ * `servers`: the statement is about these, and is ours only if one of them is the gateway's; else it is the database's own (foreign data wrappers
+ * have servers and user mappings too), and `otherwise` is what it is there.
+ */
+export interface MigrationFacts {
+  readonly type: 'migration';
+  readonly ofServers?: { readonly names: readonly string[]; readonly otherwise: Exclude<TextFacts, MigrationFacts> };
+}
 
 /** The text could not be read for a reason of the gateway's own (too large, nested too deeply): it must not reach a server. */
 export interface TextRefusal {

@@ -82,6 +82,7 @@ class LinkedControl implements ControlClient {
   readonly #ready: Promise<void>;
   #markReady: () => void = () => undefined;
   #snapshot: RoutingSnapshot = emptySnapshot;
+  #servers: ReadonlySet<string> = new Set();
   #link: JsonLines<WorkerMessage> | undefined;
   #leaseEndsMs = 0;
   #leaseMs = 1_000;
@@ -101,6 +102,10 @@ class LinkedControl implements ControlClient {
 
   get leaseValid(): boolean {
     return this.#runtime.clock.monotonicMs() < this.#leaseEndsMs;
+  }
+
+  hasServer(name: string): boolean {
+    return this.#servers.has(name);
   }
 
   ready(): Promise<void> {
@@ -223,6 +228,9 @@ class LinkedControl implements ControlClient {
     switch (message.type) {
       case 'snapshot':
         this.#adopt(message.snapshot);
+        return;
+      case 'servers':
+        this.#servers = new Set(message.names);
         return;
       case 'lease':
         this.#renew(message.sequence, message.durationMs);

@@ -141,6 +141,7 @@ export class Control {
   async start(): Promise<void> {
     const { catalog } = this.#parts;
     await this.#clearQuiescing();
+    this.fleet.tellServers((await catalog.servers()).map(({ name }) => name));
     await this.#context.publisher.restoreRelations();
     await this.#context.publisher.refreshRelations().catch((error: unknown) => this.#runtime.log.warn('views and sequences of the source could not be read yet', { error: String(error) }));
     await this.#watchInDoubt(false).catch((error: unknown) => this.#runtime.log.warn('whether a transaction can be committed on both sides could not be found out yet', { error: String(error) }));

@@ -9,6 +9,8 @@ import type { WorkerSurvey } from './worker-survey.ts';
 /** `xids` are the source's 32-bit transaction ids; `lsn` is text because JSON has no 64-bit integers. */
 export type ControlMessage =
   | { readonly type: 'snapshot'; readonly snapshot: RoutingSnapshot }
+  /** All servers of CREATE SERVER: sent before the snapshot, and before the answer to what has changed them. */
+  | { readonly type: 'servers'; readonly names: readonly string[] }
   /** Answers `lease_request`: valid for `durationMs` from the moment the worker sent the request of this sequence number. */
   | { readonly type: 'lease'; readonly durationMs: number; readonly sequence: number }
   /** `reset`: what was told before may be gone from local. */

@@ -56,6 +56,7 @@ export class WorkerFleet {
   readonly #workers = new Set<WorkerRecord>();
   readonly #changed = new Set<() => void>();
   #snapshot: RoutingSnapshot | undefined;
+  #servers: readonly string[] = [];
   readonly #watches = new Map<number, ControlMessage>();
   #nextWatch = 1;
 
@@ -90,6 +91,7 @@ export class WorkerFleet {
   attach(workerId: string, channel: WorkerChannel): { receive(message: WorkerMessage): void; closed(): void } {
     const worker: WorkerRecord = { workerId, channel, connected: true, ackedEpoch: -1, leaseEndsMs: this.#runtime.clock.monotonicMs() + this.#leaseMs + LEASE_MARGIN_MS, reports: new Map() };
     this.#workers.add(worker);
+    channel.send({ type: 'servers', names: this.#servers });
     if (this.#snapshot) channel.send({ type: 'snapshot', snapshot: this.#snapshot });
     for (const watch of this.#watches.values()) channel.send(watch);
     this.#requests.onAttached?.(worker);
@@ -101,6 +103,12 @@ export class WorkerFleet {
     this.#snapshot = snapshot;
     for (const worker of this.#workers) if (worker.connected) worker.channel.send({ type: 'snapshot', snapshot });
     await this.#until(() => this.#inForce(snapshot.epoch));
+  }
+
+  /** A worker has to know them to tell the gateway's own from the database's. */
+  tellServers(names: readonly string[]): void {
+    this.#servers = names;
+    this.broadcast({ type: 'servers', names });
   }
 
   broadcast(message: ControlMessage): void {

@@ -23,8 +23,9 @@ export const transactionAborted: ErrorFields = {
   severity: 'ERROR', sqlstate: '25P02', message: 'current transaction is aborted, commands ignored until end of transaction block',
 };
 
-/** As a server says it. */
-export const nameTaken = (name: string): ErrorFields => ({ severity: 'ERROR', sqlstate: '42P05', message: `prepared statement "${name}" already exists` });
+export function alreadyPrepared(name: string): ErrorFields {
+  return { severity: 'ERROR', sqlstate: '42P05', message: `prepared statement "${name}" already exists` };
+}
 
 export const canceledByUser: ErrorFields = { severity: 'ERROR', sqlstate: '57014', message: 'canceling statement due to user request' };
 

@@ -12,6 +12,8 @@ export interface ControlPort {
    * and quiescing tables stay parked (RULES 15).
    */
   readonly leaseValid: boolean;
+  /** True for a server of CREATE SERVER at the gateway: other servers are the database's own. */
+  hasServer(name: string): boolean;
   onChange(listener: () => void): () => void;
   /** Runs one migration statement, or a SELECT over SYS$ tables. Rejects with MigrationError. */
   command(request: CommandRequest): Promise<CommandResult>;

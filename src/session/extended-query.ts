@@ -14,7 +14,7 @@ import { CUT, PASS, STOP } from '../wire/framing.ts';
 import type { Verdict } from '../wire/framing.ts';
 import { afterName, bindTo, closeStatement, describeStatement, readName, readParse, sync } from '../wire/frontend-messages.ts';
 import { askForXid } from './ask-for-xid.ts';
-import { nameTaken, transactionAborted } from './client-error.ts';
+import { alreadyPrepared, transactionAborted } from './client-error.ts';
 import { onlyReads } from './control-answer.ts';
 import { HybridExtended } from './hybrid/hybrid-extended.ts';
 import { endImplicitBlock } from './implicit-block.ts';
@@ -69,7 +69,7 @@ export class ExtendedQuery {
     if (typeof message === 'number') return message;
     const bytes = buffer.subarray(start, start + length);
     const kept = traits.plain ? undefined : buffer.toString('utf8', parts.textStart, parts.textEnd);
-    if (core.carried && parts.name !== '' && core.status !== 'E' && core.statements.get(parts.name)) return core.refuseWith(nameTaken(parts.name), false);
+    if (core.carried && parts.name !== '' && core.status !== 'E' && core.statements.get(parts.name)) return core.refuseWith(alreadyPrepared(parts.name), false);
     const places = core.carried ? new PooledPlaces(parts.name !== '', core.services.pools.names, (side) => core.leg(side)?.backend) : { source: leg?.side === 'source', local: leg?.side === 'local' };
     const statement: PreparedStatement = {
       name: parts.name, origin: { type: 'parse', message: parts.name === '' ? keptBytes(buffer, start, start + length) : ownCopy(bytes) }, traits, sql: kept,
@@ -209,9 +209,10 @@ export class ExtendedQuery {
   /** Undefined: the gateway answers. */
   #legForParse(traits: TextTraits, name: string): Leg | undefined | Verdict {
     const core = this.#core;
-    if (traits.control || this.#isForGateway(traits)) return core.leaveLeg(false);
     const taken = name === '' ? undefined : core.statements.get(name);
-    if (taken?.on.source && !core.unit.leg) return this.#legOf('source');
+    // Who has the name refuses it.
+    if (taken) return taken.on.source || taken.on.local ? this.#legOf(taken.on.source ? 'source' : 'local') : core.refuseWith(alreadyPrepared(name), false);
+    if (traits.control || this.#isForGateway(traits)) return core.leaveLeg(false);
     if (core.tx?.failedOn !== undefined) return this.#failedLeg() ?? core.refuseWith(transactionAborted, false);
     const route = this.#flows.place.route(traits);
     if (isVerdict(route)) return route;

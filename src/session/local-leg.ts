@@ -31,6 +31,8 @@ export class LocalLeg {
   #version = 0;
   #refreshing = false;
   #bringingUp = false;
+  /** Why local would not take the session's state; told to the statement that waits for it, the next one tries again. */
+  #stateError: MigrationError | undefined;
 
   constructor(core: SessionCore, owner: LegOwner) {
     this.#core = core;
@@ -97,21 +99,27 @@ export class LocalLeg {
   }
 
   /** STOP until the leg has the session's state; undefined when it has. */
-  bringUp(leg: Leg): Verdict | undefined {
+  bringUp(leg: Leg, simple: boolean): Verdict | undefined {
     const core = this.#core;
     // A pooled connection comes with what the session carries.
     if (this.#version === core.stateVersion || (core.carried && core.carried.tiedBy === undefined)) return undefined;
+    const stateError = this.#stateError;
+    if (stateError) {
+      this.#stateError = undefined;
+      return core.refuse(stateError, simple);
+    }
     const homeBusyInUnit = core.unit.segment !== undefined && (core.unit.leg === core.home || core.unit.leg === leg);
     if (homeBusyInUnit || core.home.status === 'E') return undefined;
     if (!this.#bringingUp) {
       this.#bringingUp = true;
       const version = core.stateVersion;
-      core.ask(core.home, stateQueryWith(core.customSettings), (state) => {
+      core.ask(core.home, stateQueryWith(core.customSettings, core.home.target.user), (state) => {
         if (leg.closed) return;
         if (leg.backend) leg.backend.settings = OF_ONE_SESSION;
-        core.ask(leg, stateSql(state.rows), () => {
+        core.ask(leg, stateSql(state.rows), (reply) => {
           this.#bringingUp = false;
-          this.#version = version;
+          if (reply.error) this.#stateError = stateRefused(reply.error);
+          else this.#version = version;
           core.proceed('state');
         });
       });
@@ -158,4 +166,11 @@ export class LocalLeg {
     core.services.runtime.log.warn('local leg could not be opened', { session: core.identity.sessionId, detail: error.detail });
     core.proceed('leg');
   }
+}
+
+function stateRefused(error: Buffer): MigrationError {
+  return new MigrationError('MIG004', 'the session cannot be on local what it is on the source', {
+    detail: readErrorFields(error, 0, error.length).get('M') ?? '',
+    hint: 'A role that DETAIL names has to be on local, and the user that the gateway logs in as there must be allowed to take it (GRANT role TO user).',
+  });
 }

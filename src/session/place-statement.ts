@@ -8,6 +8,7 @@ import type { OpenTransaction } from '../execute/open-transaction.ts';
 import type { Route, SessionContext, TransactionContext } from '../route/route.ts';
 import { STOP } from '../wire/framing.ts';
 import type { Verdict } from '../wire/framing.ts';
+import { IndexOwners } from './index-owners.ts';
 import type { Leg } from './leg.ts';
 import type { LocalLeg } from './local-leg.ts';
 import type { ReadIndex } from './read-index.ts';
@@ -26,12 +27,14 @@ export class PlaceStatement {
   readonly #localLeg: LocalLeg;
   readonly #readIndex: ReadIndex;
   readonly #parking: Parking;
+  readonly #indexOwners: IndexOwners;
 
   constructor(core: SessionCore, localLeg: LocalLeg, readIndex: ReadIndex, parking: Parking) {
     this.#core = core;
     this.#localLeg = localLeg;
     this.#readIndex = readIndex;
     this.#parking = parking;
+    this.#indexOwners = new IndexOwners(core, localLeg);
   }
 
   /** The route of a whole text, or the verdict to wait with. `control` and single `transaction_control` are not for a leg. */
@@ -41,7 +44,9 @@ export class PlaceStatement {
     const { carried, tx, unit } = this.#core;
     if (traits.asksSequence && carried?.drewElsewhere(tx ?? unit.segment) === true) return valueOfAnotherConnection;
     const stop = this.#contextFresh(traits);
-    return stop ?? this.#decide(this.#effective(traits));
+    if (stop !== undefined) return stop;
+    const named = this.#indexOwners.named(this.#effective(traits));
+    return typeof named === 'number' || 'type' in named ? named : this.#decide(named);
   }
 
   /** Of a query of catalogs that a Bind has just given its parameters; its text's own route was asked for before. */
@@ -83,7 +88,7 @@ export class PlaceStatement {
     // What is under way on the other leg may change the settings that a connection has to have.
     const busy = this.#freeOfOtherLeg(leg, simple);
     if (busy === undefined && core.carried && !leg.acquire()) return { verdict: core.wait('leg') };
-    const stop = busy ?? (side === 'local' ? this.#localReady(route, leg, runs) : undefined);
+    const stop = busy ?? (side === 'local' ? this.#localReady(route, leg, simple, runs) : undefined);
     if (stop !== undefined) return { verdict: stop };
     // The unit's own statements go on: what waits for them to be answered would wait for a Sync that stands behind it.
     if (core.exclusive && !core.unit.segment) return { verdict: core.wait('drain') };
@@ -105,12 +110,12 @@ export class PlaceStatement {
     return other && (other.clientSegments > 0 || (core.holding > 0 && leg !== core.home)) ? core.wait('drain') : undefined;
   }
 
-  #localReady(route: LegRoute, leg: Leg, runs: boolean): Verdict | undefined {
+  #localReady(route: LegRoute, leg: Leg, simple: boolean, runs: boolean): Verdict | undefined {
     const core = this.#core;
     // A notification that comes while a statement waits is behind it: many of them must not make it wait for ever.
     const isNotified = core.notifiedBySource && !this.#readIndex.takeDone();
     if (runs && (core.trackPending || (route.before === 'read_index' && (core.sourceSeen || isNotified)))) return this.#readIndex.start();
-    return this.#localLeg.bringUp(leg);
+    return this.#localLeg.bringUp(leg, simple);
   }
 
   #begin(leg: Leg): void {

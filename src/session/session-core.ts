@@ -30,7 +30,7 @@ import type { CarriedState } from './pool/carried-state.ts';
 import type { SharedRead } from './pool/shared-read.ts';
 import type { ClientIdentity, Unit } from './session-parts.ts';
 import { SessionCounts } from './session-counts.ts';
-import { traitsOf } from './text-traits.ts';
+import { meantFacts, traitsOf } from './text-traits.ts';
 import type { TextTraits } from './text-traits.ts';
 
 /** As `pg_stat_activity` says it. */
@@ -242,9 +242,9 @@ export abstract class SessionCore {
   traitsAt(buffer: Buffer, start: number, end: number): TextTraits | undefined {
     if (this.largeText) return this.largeText;
     const facts = this.services.facts.facts(buffer, start, end);
-    if (!(facts instanceof Promise)) return traitsOf(facts);
+    if (!(facts instanceof Promise)) return traitsOf(meantFacts(this.services.control, facts));
     void facts.then((read) => {
-      this.largeText = traitsOf(read);
+      this.largeText = traitsOf(meantFacts(this.services.control, read));
       this.proceed('facts');
     });
     this.wait('facts');

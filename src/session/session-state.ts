@@ -4,23 +4,32 @@
 const stateQuery = `SELECT pg_catalog.quote_literal(name), pg_catalog.quote_literal(pg_catalog.current_setting(name)) FROM pg_catalog.pg_settings
   WHERE source IN ('database', 'user', 'database user', 'client', 'session', 'interactive') AND context IN ('user', 'superuser')
     AND name NOT LIKE 'transaction\\_%'
-  UNION ALL SELECT '''role''', pg_catalog.quote_literal(pg_catalog.current_setting('role')) WHERE pg_catalog.current_setting('role') <> 'none'
   UNION ALL SELECT NULL, pg_catalog.quote_ident(channel) FROM pg_catalog.pg_listening_channels() AS channel`;
 
-/** Settings of applications' own are in no catalog: they are asked for by name. */
-export function stateQueryWith(customSettings: ReadonlySet<string>): string {
-  if (customSettings.size === 0) return stateQuery;
+/** Rows with these names are who the session is, which no list of settings shows. */
+const identities: ReadonlySet<string | null | undefined> = new Set(["'session_authorization'", "'role'"]);
+
+/** `login` is who the connection logged in as. Settings of applications' own are in no catalog: they are asked for by name. */
+export function stateQueryWith(customSettings: ReadonlySet<string>, login: string): string {
+  const query = `${stateQuery}
+  UNION ALL SELECT '''session_authorization''', pg_catalog.quote_literal(session_user) WHERE session_user <> ${dollarQuoted(login)}
+  UNION ALL SELECT '''role''', pg_catalog.quote_literal(pg_catalog.current_setting('role')) WHERE pg_catalog.current_setting('role') <> 'none'`;
+  if (customSettings.size === 0) return query;
   const names = [...customSettings].map((name) => dollarQuoted(name)).join(', ');
-  return `${stateQuery} UNION ALL SELECT pg_catalog.quote_literal(name), pg_catalog.quote_literal(pg_catalog.current_setting(name, true)) FROM pg_catalog.unnest(ARRAY[${names}]) AS name WHERE pg_catalog.current_setting(name, true) IS NOT NULL`;
+  return `${query} UNION ALL SELECT pg_catalog.quote_literal(name), pg_catalog.quote_literal(pg_catalog.current_setting(name, true)) FROM pg_catalog.unnest(ARRAY[${names}]) AS name WHERE pg_catalog.current_setting(name, true) IS NOT NULL`;
 }
 
-/** Each setting by itself: one that local does not know must not keep the others from it. */
+/**
+ * Each setting by itself: one that local does not know must not keep the others from it. Who the session is comes last, may need what the login may do, and
+ * fails the whole when it cannot be had: what is run then must not be run as the login.
+ */
 export function stateSql(rows: readonly (readonly (string | null)[])[]): string {
-  const settings = rows.filter(([name]) => name !== null);
+  const settings = rows.filter(([name]) => name !== null && !identities.has(name));
   const channels = rows.filter(([name]) => name === null).map(([, channel]) => `LISTEN ${channel ?? ''};`);
   const blocks = settings.map(([name, value]) => `BEGIN PERFORM pg_catalog.set_config(${name ?? ''}, ${value ?? ''}, false); EXCEPTION WHEN OTHERS THEN NULL; END;`);
   const apply = `BEGIN ${blocks.join('\n')} END`;
-  return `RESET ROLE; RESET ALL; UNLISTEN *; ${channels.join(' ')} DO ${dollarQuoted(apply)}`;
+  const identity = [...identities].flatMap((wanted) => rows.filter(([name]) => name === wanted)).map(([name, value]) => `; SELECT pg_catalog.set_config(${name ?? ''}, ${value ?? ''}, false)`);
+  return `RESET SESSION AUTHORIZATION; RESET ROLE; RESET ALL; UNLISTEN *; ${channels.join(' ')} DO ${dollarQuoted(apply)}${identity.join('')}`;
 }
 
 function dollarQuoted(text: string): string {

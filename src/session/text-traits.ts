@@ -39,6 +39,12 @@ export function isTransactionControl(facts: StatementFacts): boolean {
   return transactionKinds.has(facts.kind);
 }
 
+/** A statement about a server that the gateway does not have is the database's own. */
+export function meantFacts(control: { hasServer(name: string): boolean }, facts: TextFacts): TextFacts {
+  const ofServers = facts.type === 'migration' ? facts.ofServers : undefined;
+  return ofServers === undefined || ofServers.names.some((name) => control.hasServer(name)) ? facts : ofServers.otherwise;
+}
+
 const known = new WeakMap<TextFacts, TextTraits>();
 
 /** The same facts give the same traits. */

@@ -172,7 +172,7 @@ describe('npm test', () => {
       console.log(process.argv.slice(-1)[0]);
       fs.writeFileSync(process.argv.find((arg) => arg.startsWith('--outputFile.json=')).split('=')[1], JSON.stringify({ testResults: results }));
       process.exitCode = 1;`);
-    for (const tool of ['psql', 'pgbench', 'pgbouncer']) fs.writeFileSync(path.join(tools, tool), '');
+    for (const tool of ['psql', 'pgbench', 'pgbouncer', 'ruby', 'bzip2']) fs.writeFileSync(path.join(tools, tool), '');
     const { code, stdout } = bootstrap(['test', 'test/one']);
     expect(code).toBe(1);
     expect(stdout).toContain('test/one\n');

@@ -64,7 +64,7 @@ export function bringJar(group: string, artifact: string, version: string): Prom
 }
 
 /** Fetches into a folder of its own unless it is there; the stamp is written last, so that half a folder is made anew. */
-async function bring(name: string, contents: string, fetch: (place: string) => Promise<string | undefined>): Promise<Brought> {
+export async function bring(name: string, contents: string, fetch: (place: string) => Promise<string | undefined>): Promise<Brought> {
   const place = path.join(folder, name);
   const stamp = path.join(place, '.complete');
   if (fs.existsSync(stamp) && fs.readFileSync(stamp, 'utf8') === contents) return { path: place };
@@ -77,8 +77,8 @@ async function bring(name: string, contents: string, fetch: (place: string) => P
 }
 
 /** Why the program did not do it; undefined when it did. */
-async function failed(program: string, args: readonly string[]): Promise<string | undefined> {
-  const { code, errors, output } = await runProgram(program, args, { cwd: folder, limitMs: FETCH_LIMIT_MS });
+export async function failed(program: string, args: readonly string[], cwd = folder): Promise<string | undefined> {
+  const { code, errors, output } = await runProgram(program, args, { cwd, limitMs: FETCH_LIMIT_MS });
   return code === 0 ? undefined : `${path.basename(program)} ended with ${code ?? 'a signal'}: ${lastLine(errors === '' ? output : errors)}`;
 }
 

@@ -48,9 +48,15 @@ export async function withServers<T>(way: Way, { setup, tables }: ServerOptions,
 /** One run per way, two at a time: driver suites mostly sleep. */
 export async function inEveryWay<T>(options: ServerOptions, run: (target: Target, way: Way) => Promise<T>): Promise<Readonly<Record<Way, T>>> {
   const one = (way: Way): Promise<T> => withServers(way, options, (target) => run(target, way));
-  const [direct, nothing] = await Promise.all([one('direct'), one('nothing')]);
-  const [elsewhere, moved] = await Promise.all([one('elsewhere'), one('tables')]);
+  const [direct, nothing] = await bothEnded(one('direct'), one('nothing'));
+  const [elsewhere, moved] = await bothEnded(one('elsewhere'), one('tables'));
   return { direct, nothing, elsewhere, tables: moved };
+}
+
+/** As `Promise.all`, but a failure of one does not leave the other behind with its servers. */
+export async function bothEnded<A, B>(one: Promise<A>, other: Promise<B>): Promise<[A, B]> {
+  await Promise.allSettled([one, other]);
+  return Promise.all([one, other]);
 }
 
 /** For libpq and the drivers that read its variables. Those of the caller would lead elsewhere and are left out. */

@@ -1,5 +1,6 @@
 /** Another program, run to its end beside this process: the gateway lives in this one and must be able to answer meanwhile. */
 import { spawn } from 'node:child_process';
+import * as fs from 'node:fs';
 
 export interface Ended {
   /** Null when it was killed. */
@@ -13,15 +14,19 @@ export interface ProgramOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Killed after this time, with what it has started. */
   readonly limitMs: number;
+  /** What it reads, and where all goes that it writes: in one file output and errors keep their order, which two pipes lose. */
+  readonly files?: { readonly input: string; readonly output: string };
 }
 
 /** Rejects only when it cannot be started. */
 export function runProgram(program: string, args: readonly string[], options: ProgramOptions): Promise<Ended> {
   return new Promise((resolve, reject) => {
-    const child = spawn(program, args, { cwd: options.cwd, env: options.env ?? process.env, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
+    const files = options.files && [fs.openSync(options.files.input, 'r'), fs.openSync(options.files.output, 'w')] as const;
+    const child = spawn(program, args, { cwd: options.cwd, env: options.env ?? process.env, stdio: files ? [...files, files[1]] : ['ignore', 'pipe', 'pipe'], detached: true });
+    for (const file of files ?? []) fs.closeSync(file);
     const written = { output: '', errors: '' };
-    child.stdout.setEncoding('utf8').on('data', (part: string) => (written.output += part));
-    child.stderr.setEncoding('utf8').on('data', (part: string) => (written.errors += part));
+    child.stdout?.setEncoding('utf8').on('data', (part: string) => (written.output += part));
+    child.stderr?.setEncoding('utf8').on('data', (part: string) => (written.errors += part));
     const timer = setTimeout(() => child.pid !== undefined && process.kill(-child.pid, 'SIGKILL'), options.limitMs);
     child.once('error', (error) => {
       clearTimeout(timer);

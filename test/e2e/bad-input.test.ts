@@ -227,6 +227,15 @@ describe('statements', () => {
     await source.end();
   });
 
+  it('about a server that the gateway does not have are the source\'s to refuse, in every worker', async () => {
+    const ofGateway = "CREATE SERVER passing FOREIGN DATA WRAPPER postgres OPTIONS (host '127.0.0.1', dbname 'x')";
+    await stack.command(ofGateway);
+    await expect.poll(async () => (await refusal("CREATE USER MAPPING FOR app SERVER passing OPTIONS (user 'x')", 'app')).message).toMatch(/^MIG075/);
+    await stack.command('DROP SERVER passing');
+    await expect.poll(async () => (await refusal('DROP SERVER passing', 'app')).code).toBe('42704');
+    expect(await stack.command('DROP SERVER IF EXISTS passing')).toEqual([]);
+  });
+
   it('MIG003: while the password is wrong', async () => {
     const source = await stack.direct('source');
     await source.query("ALTER ROLE mover PASSWORD 'another'; SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'mover'");

@@ -36,6 +36,7 @@ interface Wait {
 export class FakeControl implements ControlPort {
   snapshot: RoutingSnapshot = emptySnapshot;
   leaseValid = true;
+  readonly servers = new Set<string>();
   /** Answers at once, unless a test holds it back. */
   autoVisible = true;
   readonly waits: Wait[] = [];
@@ -61,6 +62,10 @@ export class FakeControl implements ControlPort {
 
   makeVisible(): void {
     for (const wait of this.waits.splice(0)) wait.callback();
+  }
+
+  hasServer(name: string): boolean {
+    return this.servers.has(name);
   }
 
   onChange(listener: () => void): () => void {

@@ -55,6 +55,20 @@ async function onServer(server: TestPostgres, sql: string): Promise<string> {
   return String(Object.values(result.rows[0] ?? {})[0]);
 }
 
+describe('a name of a prepared statement that is taken', () => {
+  it.each([['a table on local', 'SELECT side FROM a'], ['a table of the source', 'SELECT side FROM b'], ['BEGIN', 'BEGIN']])('is refused, whatever comes second: %s', async (_what, first) => {
+    fixture.control.publish({ a: onLocal });
+    expect(types(await client.ask([p('n', first), s]))).toBe('1Z');
+    for (const second of ['SELECT side FROM a', 'SELECT side FROM b', 'SELECT 1', 'ROLLBACK']) {
+      const answer = await client.ask([p('n', second), b('', 'n'), e(''), s]);
+      expect([second, types(answer), fieldsOf(answer[0])['C']]).toEqual([second, 'EZ', '42P05']);
+    }
+    expect(types(await client.ask([p('', 'SELECT side FROM b'), b('', ''), e(''), p('n', 'SELECT side FROM b'), s]))).toBe('12DCEZ');
+    expect(types(await client.ask([c('S', 'n'), p('n', 'SELECT side FROM b'), b('', 'n'), e(''), s]))).toBe('312DCZ');
+    expect(types(await client.ask([b('', 'n'), e(''), s]))).toBe('2DCZ');
+  });
+});
+
 describe('routes', () => {
   it('sends each table to its side, and follows a change of route', async () => {
     expect(await value('SELECT side FROM a')).toBe('source');

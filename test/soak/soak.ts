@@ -1,6 +1,6 @@
 /**
  * `npm run soak`: what takes too long for `npm test`. The crash test with every fault point and every victim, then the history
- * test again and again. Arguments go to vitest (`npm run soak -- -t 'kill local'`); `torture [seconds]` and `idle [count]` are programs of their own.
+ * test again and again. Arguments go to vitest (`npm run soak -- -t 'kill local'`); `torture [seconds]`, `idle [count]` and `regress [test …]` are programs of their own.
  *
  * Environment: CAUSEWAY_SOAK_ROUNDS, how often the history test is run (default 10).
  * Ends with one line `N passed, N failed, N skipped`; the exit code is 0 when nothing failed.
@@ -22,7 +22,7 @@ interface Report {
 }
 
 /** Programs beside this one; each resolves with its exit code. */
-const programs = ['torture', 'idle'];
+const programs = ['torture', 'idle', 'regress'];
 const [program = '', ...rest] = process.argv.slice(2);
 if (programs.includes(program)) {
   const { run } = (await import(`./${program}.ts`)) as { run(args: readonly string[]): Promise<number> };

@@ -28,10 +28,15 @@ export interface TestPostgresOptions {
 export async function startTestPostgres(options: TestPostgresOptions = {}): Promise<TestPostgres> {
   const root = fs.mkdtempSync(path.join(os.tmpdir(), 'causeway-test-'));
   fs.chmodSync(root, 0o755);
-  const port = await freePort();
+  let port = await freePort();
   const start = (): Promise<EmbeddedPostgres> =>
     startEmbeddedPostgres({ directory: path.join(root, 'pg'), port, durable: options.durable ?? false, ...options });
-  let server = await start();
+  let server = await start().catch(async (error: unknown) => {
+    // Making the data directory takes a second, in which others look for free ports too.
+    if (!/is taken|already in use/.test(String(error))) throw error;
+    port = await freePort();
+    return start();
+  });
   const clients: pg.Client[] = [];
   const address = { host: '127.0.0.1', port, user: 'postgres', database: 'postgres' };
   const closeClients = async (): Promise<void> => {

@@ -12,6 +12,7 @@ type Options = Readonly<Record<string, string>>;
 export async function createServer(context: CommandContext, statement: CreateServer): Promise<SuccessfulAnswer> {
   if (statement.ifNotExists && (await context.catalog.server(statement.name))) return done('CREATE SERVER', [notice(`server "${statement.name}" already exists, skipping`)]);
   await context.catalog.createServer({ name: statement.name, wrapper: statement.wrapper, options: asText(statement.options) });
+  await tellServers(context);
   return done('CREATE SERVER');
 }
 
@@ -27,7 +28,12 @@ export async function dropServer(context: CommandContext, statement: DropServer)
   if (statement.ifExists && !(await context.catalog.server(statement.name))) return done('DROP SERVER', [notice(`server "${statement.name}" does not exist, skipping`)]);
   refuseHome(context, statement.name, 'dropped');
   const sources = await context.catalog.dropServer(statement.name, { cascade: statement.cascade });
+  await tellServers(context);
   return done('DROP SERVER', sources.map((name) => notice(`drop cascades to migration source ${name}`)));
+}
+
+async function tellServers({ catalog, fleet }: CommandContext): Promise<void> {
+  fleet.tellServers((await catalog.servers()).map(({ name }) => name));
 }
 
 function refuseHome(context: CommandContext, name: string, what: string): void {

@@ -52,7 +52,7 @@ export class SessionStates {
     const askedAtMs = this.#now();
     const waiting = [done];
     this.#known.set(session, { version, askedAtMs, state: undefined, waiting });
-    session.ask(session.home, stateQueryWith(session.customSettings), (reply) => {
+    session.ask(session.home, stateQueryWith(session.customSettings, session.home.target.user), (reply) => {
       const state = stateOf(reply);
       this.#known.set(session, { version, askedAtMs, state, waiting: undefined });
       if (version === FRESH && state) this.#keepFresh(session, state);

@@ -20,6 +20,7 @@ export interface ShadowedSession {
 }
 
 export interface ShadowedLeg {
+  readonly target: { readonly user: string };
   /** Units that are not answered; those with `internal` are the gateway's own. */
   readonly segments: readonly { readonly internal: unknown }[];
 }

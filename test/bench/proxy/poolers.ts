@@ -87,13 +87,17 @@ database "${target.database}" {
 
 const hasPrepared = (version: string): boolean => isAtLeast(version, [1, 21]);
 
+export function startPooler(kind: PoolerKind, program: string, settings: PoolerSettings, started: AsyncDisposableStack): Promise<ChildProcess> {
+  return runPooler(program, poolers[kind].file, poolers[kind].text(settings), settings, started);
+}
+
 /** Resolves when it leads to the source; ended and its folder removed by `started`. */
-export async function startPooler(kind: PoolerKind, program: string, settings: PoolerSettings, started: AsyncDisposableStack): Promise<ChildProcess> {
+export async function runPooler(program: string, fileName: string, text: string, { target, serverPort }: Pick<PoolerSettings, 'target' | 'serverPort'>, started: AsyncDisposableStack): Promise<ChildProcess> {
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'causeway-pooler-'));
   started.defer(() => fs.rmSync(directory, { recursive: true, force: true }));
   fs.chmodSync(directory, 0o755);
-  const file = path.join(directory, poolers[kind].file);
-  fs.writeFileSync(file, poolers[kind].text(settings));
+  const file = path.join(directory, fileName);
+  fs.writeFileSync(file, text);
   // pgbouncer refuses to run as root.
   const account = process.getuid?.() === 0 ? fs.readFileSync('/etc/passwd', 'utf8').split('\n').map((line) => line.split(':')).find(([name]) => name === 'nobody') : undefined;
   const child = spawn(program, [file], { cwd: directory, stdio: ['ignore', 'pipe', 'pipe'], ...(account ? { uid: Number(account[2]), gid: Number(account[3]) } : {}) });
@@ -105,9 +109,9 @@ export async function startPooler(kind: PoolerKind, program: string, settings: P
   for (const output of [child.stdout, child.stderr]) output.on('data', (chunk: Buffer) => (said = `${said}${chunk.toString()}`.slice(-2_000)));
   const deadline = performance.now() + START_LIMIT_MS;
   for (;;) {
-    const problem = await checkServer(settings.target, settings.serverPort).then(() => undefined, (error: unknown) => String(error));
+    const problem = await checkServer(target, serverPort).then(() => undefined, (error: unknown) => String(error));
     if (problem === undefined) return child;
-    if (spawnError !== undefined || child.exitCode !== null || performance.now() > deadline) throw new Error(`${kind} does not answer: ${String(spawnError ?? problem)}\n${said.trim()}`);
+    if (spawnError !== undefined || child.exitCode !== null || performance.now() > deadline) throw new Error(`${path.basename(program)} does not answer: ${String(spawnError ?? problem)}\n${said.trim()}`);
     await delay(50);
   }
 }

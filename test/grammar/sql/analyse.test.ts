@@ -111,10 +111,15 @@ describe('texts', () => {
 
   test.each([
     'START MIGRATION FOR TABLE a FROM s', 'show migration status', 'CUTOVER TABLE a', '/* x */ ROLLBACK MIGRATION FOR TABLE a', 'ABORT MIGRATION FOR TABLE a', 'EXPLAIN ROUTE SELECT 1',
-    'EXPLAIN CUTOVER TABLE a', 'CREATE SERVER x FOREIGN DATA WRAPPER postgres', 'drop user mapping for x server y', 'CREATE MIGRATION SOURCE s FROM SERVER x', 'SHOW MIGRATION WHY FOR TABLE "a"',
+    'EXPLAIN CUTOVER TABLE a', 'CREATE SERVER x FOREIGN DATA WRAPPER postgres', 'CREATE MIGRATION SOURCE s FROM SERVER x', 'SHOW MIGRATION WHY FOR TABLE "a"',
   ])('the migration language: %s', (sql) => {
     expect(parser.parseFacts(sql)).toEqual({ type: 'migration' });
   });
+
+  test.each([['drop user mapping for x server Y', ['y'], 'sql'], ['DROP SERVER a, "B" CASCADE', ['a', 'B'], 'sql'], ['ALTER SERVER s', ['s'], 'invalid'], ['CREATE USER MAPPING FOR a', [], 'invalid']])(
+    'the gateway\'s or the database\'s, by the name of the server: %s', (sql, names, type) => {
+      expect(parser.parseFacts(sql)).toMatchObject({ type: 'migration', ofServers: { names, otherwise: { type } } });
+    });
 
   test.each(['ROLLBACK', 'START TRANSACTION', 'EXPLAIN SELECT 1', 'CREATE USER x', 'SHOW search_path', 'CREATE SERVER x FOREIGN DATA WRAPPER postgres_fdw', 'SELECT 1 AS migration', 'DROP USER x'])(
     'not the migration language: %s', (sql) => {
