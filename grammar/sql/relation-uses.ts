@@ -4,6 +4,8 @@
  */
 import { namePlaces } from './name-places.ts';
 import type { NamePlace } from './name-places.ts';
+import { argumentTypes, argumentValues } from './prepared-arguments.ts';
+import type { ConstantArgument } from './prepared-arguments.ts';
 import { visitQuery } from './query-relations.ts';
 import { columnEquality, columnName, conjuncts, renamed, rowFilter } from './row-filter.ts';
 import type { ColumnName, RowFilter } from './row-filter.ts';
@@ -46,7 +48,15 @@ export interface QueryUses {
   readonly groups: boolean;
   /** Columns that tell of a row's place in its table (`ctid`, `xmin`, …) are named. */
   readonly systemColumns: boolean;
+  /** Of a PREPARE, in order. */
+  readonly argumentTypes: readonly (string | undefined)[];
+  /** Of an EXECUTE, in order. */
+  readonly argumentValues: readonly (ConstantArgument | undefined)[];
 }
+
+export const noUses: QueryUses = {
+  places: [], uses: [], names: new Set(), qualified: new Set(), parameters: new Map(), groups: false, systemColumns: false, argumentTypes: [], argumentValues: [],
+};
 
 const systemColumns: ReadonlySet<string> = new Set(['ctid', 'xmin', 'xmax', 'cmin', 'cmax', 'tableoid']);
 
@@ -83,6 +93,8 @@ class Reading {
   readonly #whole = new Set<string>();
   #everything = false;
   #namesSystemColumn = false;
+  #argumentTypes: readonly (string | undefined)[] = [];
+  #argumentValues: readonly (ConstantArgument | undefined)[] = [];
   #groups = false;
   #levels = 0;
   /** Conditions of an outer level that hold for the rows of a sub-select in its FROM, in the sub-select's own names. */
@@ -117,7 +129,10 @@ class Reading {
         filters: leaf?.applicable.filters ?? [], links: leaf?.applicable.links ?? [],
       }];
     });
-    return { places, uses, names: this.#names, qualified: this.#qualified, parameters: this.#parameters, groups: this.#groups, systemColumns: this.#namesSystemColumn };
+    return {
+      places, uses, names: this.#names, qualified: this.#qualified, parameters: this.#parameters, groups: this.#groups, systemColumns: this.#namesSystemColumn,
+      argumentTypes: this.#argumentTypes, argumentValues: this.#argumentValues,
+    };
   }
 
   #look(tree: Tree, work: unknown[]): void {
@@ -136,6 +151,8 @@ class Reading {
         case 'ParamRef': this.#parameter(value['number']); break;
         case 'String': this.#names.add(stringOf(value['sval']) ?? ''); break;
         case 'JoinExpr': this.#everything ||= value['isNatural'] === true; break;
+        case 'PrepareStmt': this.#argumentTypes = argumentTypes(value); break;
+        case 'ExecuteStmt': this.#argumentValues = argumentValues(value); break;
         default:
       }
     }

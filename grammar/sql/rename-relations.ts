@@ -24,6 +24,8 @@ export interface RenamedText {
   readonly edits: readonly Edit[];
   /** What made the old text, if it is itself one with relations named otherwise. */
   readonly earlier?: RenamedText | undefined;
+  /** A name of the gateway's own in it that messages may tell, and the client's. */
+  readonly own?: { readonly name: string; readonly was: string };
 }
 
 /** How names are written into the new text. */

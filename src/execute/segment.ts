@@ -65,6 +65,8 @@ export class Segment {
   /** Names of statements parsed here, by ordinal of their ParseComplete; undefined when none has a name. */
   parsedNames: Map<number, string> | undefined;
   parsesSeen = 0;
+  /** Name of the statement that what was sent last is to PREPARE. */
+  prepares: string | undefined;
   /** The Parse of the statement that asks for the transaction id, when it was injected here. */
   xidParse: { readonly ordinal: number; readonly name: string } | undefined;
   /** Transaction id that the appended query told, decimal. */

@@ -34,6 +34,7 @@ import type { LegTarget, Services } from './services.ts';
 import { SessionCore } from './session-core.ts';
 import type { ClientIdentity } from './session-parts.ts';
 import { SessionEffects } from './session-effects.ts';
+import { SqlPrepared } from './sql-prepared.ts';
 import { SimpleQuery } from './simple-query.ts';
 import { TransactionControl } from './transaction-control.ts';
 
@@ -74,7 +75,10 @@ export class ClientSession extends SessionCore implements LegOwner {
     this.#control = new TransactionControl(this, this.#commitWait);
     const place = new PlaceStatement(this, this.#localLeg, this.#readIndex, this.parking);
     this.#hybrid = new HybridStatements(this, place);
-    const flows = { place, hybrid: this.#hybrid, control: this.#control, answer: new ControlAnswer(this), effects: new SessionEffects(this, this.#localLeg), names: this.#names };
+    const flows = {
+      place, hybrid: this.#hybrid, control: this.#control, answer: new ControlAnswer(this), effects: new SessionEffects(this, this.#localLeg), names: this.#names,
+      prepared: new SqlPrepared(this, this.#names),
+    };
     this.#simple = new SimpleQuery(this, flows);
     this.#extended = new ExtendedQuery(this, flows);
   }
@@ -200,7 +204,7 @@ export class ClientSession extends SessionCore implements LegOwner {
   segmentEnded(leg: Leg, segment: Segment, ending: Buffer): Verdict {
     if (leg === this.home) this.sourceSeen = true;
     this.#reconcile(leg, segment);
-    if (segment.failed && segment.parsedNames) this.#forgetUnparsed(segment, leg.side);
+    if (segment.failed) this.statements.forgetUnmade(segment, leg.side);
     if (segment.after === 'track') this.trackPending = true;
     this.#host.unitEnded();
     if (segment.swallowReady) {
@@ -257,17 +261,6 @@ export class ClientSession extends SessionCore implements LegOwner {
       this.tx = OpenTransaction.leftBy(segment, side, this.services.view().snapshot, this.now());
     } else if (status === 'E') tx.failedOn ??= side;
     else if (tx.failedOn === side) tx.failedOn = undefined;
-  }
-
-  /** A failed pipeline has skipped some of its Parses. */
-  #forgetUnparsed(segment: Segment, side: Side): void {
-    for (const [ordinal, name] of segment.parsedNames ?? []) {
-      if (ordinal < segment.parsesSeen) continue;
-      const statement = this.statements.get(name);
-      if (!statement) continue;
-      statement.on[side] = false;
-      if (!statement.on.source && !statement.on.local) this.statements.remove(name);
-    }
   }
 
   #settled(): void {

@@ -8,6 +8,7 @@
 import type { Side } from '../../catalog/routing-snapshot.ts';
 import { MigrationError } from '../../config/migration-error.ts';
 import { bindComplete, closeComplete, noData, noParameters, parseComplete } from '../wire/backend-messages.ts';
+import type { Segment } from '../execute/segment.ts';
 import type { Route } from '../route/route.ts';
 import { ownCopy } from '../wire/own-copy.ts';
 import { CUT, STOP } from '../wire/framing.ts';
@@ -21,6 +22,7 @@ import { keptBytes } from './kept-bytes.ts';
 import type { Leg } from './leg.ts';
 import { columnsOf, GatewayPortals, Portals } from './gateway-portals.ts';
 import { parseForLeg } from './parse-for-leg.ts';
+import { boundTraits, sideOf } from './prepared-statements.ts';
 import type { PreparedStatement } from './prepared-statements.ts';
 import { isVerdict } from './place-statement.ts';
 import type { SessionCore } from './session-core.ts';
@@ -57,6 +59,8 @@ export class ExtendedQuery {
     core.lastStatement = keptBytes(buffer, parts.textStart, Math.min(parts.textEnd, parts.textStart + 200));
     const leg = (traits.plain || traits.unread) && core.rawUnit ? core.home : this.#legForParse(traits, parts.name);
     if (typeof leg === 'number') return leg;
+    const early = leg && !traits.plain ? this.#flows.prepared.forText(traits, leg, false) : undefined;
+    if (early !== undefined) return early;
     const named = leg && this.#flows.names.isFor(leg) && this.#flows.names.textFor(leg, traits, buffer.subarray(parts.textStart, parts.textEnd), false);
     if (typeof named === 'number') return named;
     const message = leg?.side === 'local' ? parseForLeg(core, leg, buffer, start, length, parts, named || undefined) : undefined;
@@ -65,7 +69,7 @@ export class ExtendedQuery {
     const kept = traits.plain ? undefined : buffer.toString('utf8', parts.textStart, parts.textEnd);
     const statement: PreparedStatement = {
       name: parts.name, origin: { type: 'parse', message: parts.name === '' ? keptBytes(buffer, start, start + length) : ownCopy(bytes) }, traits, sql: kept,
-      on: { source: leg?.side === 'source', local: leg?.side === 'local' }, described: undefined,
+      on: { source: leg?.side === 'source', local: leg?.side === 'local' }, shapeOn: undefined, described: undefined,
     };
     if (!core.statements.add(statement)) return core.refuse(tooManyStatements(core.statements.limitBytes), false);
     if (!leg) return this.#answer(parseComplete);
@@ -87,7 +91,7 @@ export class ExtendedQuery {
     const name = readName(buffer, afterName(buffer, start + 5, end), end) ?? '';
     const statement = core.statements.get(name);
     if (!statement) return this.#toSomeLeg();
-    const { traits } = statement;
+    const traits = boundTraits(statement);
     if (traits.plain && statement.on.source && core.rawUnit) return this.#bound(core.home, portal, statement);
     if (traits.unread && statement.on.source && core.rawUnit) {
       this.#flows.effects.unknown();
@@ -107,7 +111,7 @@ export class ExtendedQuery {
     const placement = this.#flows.place.place(stays ? this.#staying(route) : route, false, true);
     if (placement.verdict !== undefined) return placement.verdict;
     const { leg } = placement;
-    const stop = this.#ensureParsed(leg, statement);
+    const stop = (traits.plain ? undefined : this.#flows.prepared.forText(traits, leg, false)) ?? this.#ensureParsed(leg, statement);
     if (stop !== undefined) return stop;
     core.account(placement.route, leg, core.unitSegment(leg), traits.hasCopyFrom);
     if (placement.route.compared) core.services.shadow.bound(core, core.unitSegment(leg), placement.route.compared, statement, buffer.subarray(start, end));
@@ -124,8 +128,13 @@ export class ExtendedQuery {
     const leg = this.#legOf(portal.at);
     if (typeof leg === 'number') return leg;
     const { statement } = portal;
-    if (statement && !statement.traits.plain) this.#beforeExecute(statement, leg);
-    core.unitSegment(leg);
+    const segment = core.unitSegment(leg);
+    segment.prepares = undefined;
+    if (statement && !statement.traits.plain) {
+      const taken = this.#flows.prepared.taken(boundTraits(statement).single, leg);
+      if (taken) return core.refuseWith(taken, false);
+      this.#beforeExecute(statement, leg, segment);
+    }
     return core.forward(leg);
   }
 
@@ -251,21 +260,18 @@ export class ExtendedQuery {
   // Statements
 
   #ensureParsed(leg: Leg, statement: PreparedStatement): Verdict | undefined {
-    if (statement.on[leg.side]) return undefined;
-    const core = this.#core;
     const { origin, traits } = statement;
-    const parts = origin.type === 'parse' ? readParse(origin.message, 0, origin.message.length) : undefined;
-    const text = origin.type === 'sql' ? Buffer.from(origin.text) : origin.message.subarray(parts?.textStart, parts?.textEnd);
-    const named = this.#flows.names.textFor(leg, traits, text, false);
+    if (statement.on[leg.side] || origin.type === 'sql') return this.#flows.prepared.ensure(statement, leg, false);
+    const core = this.#core;
+    const parts = readParse(origin.message, 0, origin.message.length);
+    const named = this.#flows.names.textFor(leg, traits, origin.message.subarray(parts?.textStart, parts?.textEnd), false);
     if (typeof named === 'number') return named;
-    const message = origin.type === 'parse' && parts ? parseForLeg(core, leg, origin.message, 0, origin.message.length, parts, named) : undefined;
+    const message = parts && parseForLeg(core, leg, origin.message, 0, origin.message.length, parts, named);
     if (typeof message === 'number') return message;
     statement.on[leg.side] = true;
-    if (origin.type === 'parse') {
-      const segment = core.unitSegment(leg);
-      segment.injectParse();
-      core.sendParse(leg, segment, named, message ?? origin.message);
-    } else if (origin.text !== '' && !core.unit.segment) core.ask(leg, (named?.bytes ?? text).toString(), () => undefined);
+    const segment = core.unitSegment(leg);
+    segment.injectParse();
+    core.sendParse(leg, segment, named, message ?? origin.message);
     return undefined;
   }
 
@@ -273,7 +279,7 @@ export class ExtendedQuery {
     const core = this.#core;
     const statement = core.statements.get(name);
     if (!statement) return this.#toSomeLeg();
-    const { traits } = statement;
+    const traits = boundTraits(statement);
     if (traits.control || this.#isForGateway(traits)) {
       const stop = core.leaveLeg(false);
       if (stop !== undefined) return stop;
@@ -302,8 +308,8 @@ export class ExtendedQuery {
     const core = this.#core;
     const statement = core.statements.get(name);
     if (!statement) return this.#toSomeLeg();
-    const { on } = statement;
-    const side: Side | undefined = core.unit.leg?.side ?? (on.source ? 'source' : on.local ? 'local' : undefined);
+    const { on, shapeOn } = statement;
+    const side: Side | undefined = core.unit.leg?.side ?? sideOf(statement);
     if (side === undefined) {
       const stop = core.untilDrained();
       if (stop !== undefined) return stop;
@@ -314,17 +320,21 @@ export class ExtendedQuery {
     if (verdict === STOP || verdict === CUT) return verdict;
     core.statements.remove(name);
     const other = core.leg(side === 'source' ? 'local' : 'source');
-    if (other && on[other.side]) other.askRaw(Buffer.concat([closeStatement(name), sync]), core.now());
+    if (other && (on[other.side] || shapeOn === other.side)) other.askRaw(Buffer.concat([closeStatement(name), sync]), core.now());
     return verdict;
   }
 
-  #beforeExecute(statement: PreparedStatement, leg: Leg): void {
+  #beforeExecute(statement: PreparedStatement, leg: Leg, segment: Segment): void {
     const core = this.#core;
-    const { single } = statement.traits;
-    if (single && isTransactionControl(single)) this.#flows.control.predict(single, statement.sql ?? '', core.unitSegment(leg));
-    this.#flows.effects.apply(statement.traits, leg, () => statement.sql ?? '');
+    const traits = boundTraits(statement);
+    const { single } = traits;
+    if (single && isTransactionControl(single)) this.#flows.control.predict(single, statement.sql ?? '', segment);
+    const known = core.statements.size;
+    // What no leg was given as it is, is over both sides.
+    this.#flows.effects.apply(traits, leg, () => statement.sql ?? '', !statement.on[leg.side]);
+    if (single?.kind === 'prepare' && core.statements.size > known) segment.prepares = single.objectName;
     // The Sync of the client may come before its data; nothing else may until the COPY is over.
-    if (statement.traits.hasCopyFrom) core.exclusive = true;
+    if (traits.hasCopyFrom) core.exclusive = true;
   }
 
   // Portals

@@ -12,6 +12,8 @@ import type { Leg } from './leg.ts';
 import type { LocalLeg } from './local-leg.ts';
 import type { ReadIndex } from './read-index.ts';
 import type { LegRoute, SessionCore } from './session-core.ts';
+import { sideOf } from './prepared-statements.ts';
+import { executedBy } from './text-traits.ts';
 import type { TextTraits } from './text-traits.ts';
 import type { Parking } from './parking.ts';
 
@@ -124,16 +126,15 @@ export class PlaceStatement {
     const { single } = traits;
     if (single?.objectName === undefined) return undefined;
     if (single.kind === 'fetch' || single.kind === 'close_cursor') return this.#core.cursors.get(single.objectName);
-    const on = single.kind === 'deallocate' ? this.#core.statements.get(single.objectName)?.on : undefined;
-    return on?.local && !on.source ? 'local' : undefined;
+    const named = single.kind === 'deallocate' ? this.#core.statements.get(single.objectName) : undefined;
+    return named && sideOf(named);
   }
 
   /** EXECUTE goes where the statement behind the name goes. */
   #effective(traits: TextTraits): TextTraits {
-    const { single } = traits;
-    if (single?.kind !== 'execute' || single.objectName === undefined) return traits;
-    const behind = this.#core.statements.get(single.objectName)?.traits;
-    return behind?.single?.kind === 'prepare' ? (behind.inner ?? traits) : (behind ?? traits);
+    const name = executedBy(traits.single);
+    const behind = name === undefined ? undefined : this.#core.statements.get(name)?.traits;
+    return behind ? (behind.inner ?? behind) : traits;
   }
 
   /**

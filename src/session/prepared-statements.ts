@@ -5,6 +5,7 @@
  * leg when its route has changed.
  */
 import type { Side } from '../../catalog/routing-snapshot.ts';
+import type { Segment } from '../execute/segment.ts';
 import type { CommandResult } from './control-port.ts';
 import type { TextTraits } from './text-traits.ts';
 
@@ -16,6 +17,8 @@ export interface PreparedStatement {
   /** The SQL of a Parse; undefined for texts that only legs see. */
   readonly sql: string | undefined;
   readonly on: { source: boolean; local: boolean };
+  /** Of a PREPARE over tables of both sides: where it is under its name, for what a server says of it, without rows. It does not run there. */
+  shapeOn: Side | undefined;
   /** Answer of a migration statement that a Describe has already run. */
   described: CommandResult | undefined;
 }
@@ -26,6 +29,16 @@ export interface Portal {
   readonly at: Side | 'gateway';
   /** Rows still to be sent, for portals of the gateway. */
   result: { readonly answer: CommandResult; sent: number } | undefined;
+}
+
+/** The side that is asked about it; undefined when none has it. */
+export function sideOf({ on, shapeOn }: PreparedStatement): Side | undefined {
+  return on.source ? 'source' : on.local ? 'local' : shapeOn;
+}
+
+/** Of what runs when it is bound: not of the PREPARE that made it. */
+export function boundTraits({ origin, traits }: PreparedStatement): TextTraits {
+  return origin.type === 'sql' ? (traits.inner ?? traits) : traits;
 }
 
 export class PreparedStatements {
@@ -68,6 +81,17 @@ export class PreparedStatements {
     return statement;
   }
 
+  /** A failed pipeline has skipped some of its Parses; a PREPARE that failed has made nothing. */
+  forgetUnmade(segment: Segment, side: Side): void {
+    if (segment.prepares !== undefined) this.remove(segment.prepares);
+    for (const [ordinal, name] of segment.parsedNames ?? []) {
+      const statement = ordinal < segment.parsesSeen ? undefined : this.get(name);
+      if (!statement) continue;
+      statement.on[side] = false;
+      if (sideOf(statement) === undefined) this.remove(name);
+    }
+  }
+
   clear(): void {
     this.#named.clear();
     this.#bytes = 0;
@@ -75,8 +99,10 @@ export class PreparedStatements {
 
   /** The leg is gone, and with it what was prepared there. */
   forget(side: Side): void {
-    for (const statement of this.#named.values()) statement.on[side] = false;
-    if (this.#unnamed) this.#unnamed.on[side] = false;
+    for (const statement of [...this.#named.values(), ...(this.#unnamed ? [this.#unnamed] : [])]) {
+      statement.on[side] = false;
+      if (statement.shapeOn === side) statement.shapeOn = undefined;
+    }
   }
 
   get limitBytes(): number {

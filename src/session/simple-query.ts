@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { modesOf } from '../execute/open-transaction.ts';
 import { strongerWait } from '../execute/segment.ts';
 import type { Segment } from '../execute/segment.ts';
+import { commandComplete } from '../wire/backend-messages.ts';
 import { ownCopy } from '../wire/own-copy.ts';
 import { CUT, STOP } from '../wire/framing.ts';
 import type { RenamedText } from '../../grammar/sql/rename-relations.ts';
@@ -11,15 +12,18 @@ import { extendQuery, queryOf } from '../wire/frontend-messages.ts';
 import { transactionAborted } from './client-error.ts';
 import type { ControlAnswer } from './control-answer.ts';
 import { endBeforeQuery } from './implicit-block.ts';
+import { requestOf } from './hybrid/hybrid-statement.ts';
 import type { HybridStatements } from './hybrid/hybrid-statement.ts';
 import { keptBytes } from './kept-bytes.ts';
 import type { Leg } from './leg.ts';
 import type { LocalNames } from './local-names.ts';
 import type { PlaceStatement } from './place-statement.ts';
+import type { PreparedStatement } from './prepared-statements.ts';
 import { isVerdict } from './place-statement.ts';
 import type { SessionCore } from './session-core.ts';
 import type { SessionEffects } from './session-effects.ts';
-import { isTransactionControl } from './text-traits.ts';
+import type { SqlPrepared } from './sql-prepared.ts';
+import { executedBy, isTransactionControl } from './text-traits.ts';
 import type { TextTraits } from './text-traits.ts';
 import { xidSql } from './transaction-control.ts';
 import type { TransactionControl } from './transaction-control.ts';
@@ -31,6 +35,7 @@ export interface Flows {
   readonly effects: SessionEffects;
   readonly names: LocalNames;
   readonly hybrid: HybridStatements;
+  readonly prepared: SqlPrepared;
 }
 
 export class SimpleQuery {
@@ -153,24 +158,31 @@ export class SimpleQuery {
 
   #statement(traits: TextTraits, buffer: Buffer, start: number, length: number, text: () => string): Verdict {
     const core = this.#core;
+    const unmade = this.#flows.prepared.onNoLeg(traits.single);
+    if (unmade) return this.#deallocate(unmade);
     const route = this.#flows.place.route(traits);
     if (isVerdict(route)) return route;
     if (traits.hasTransactionControl && core.tx?.sides.length === 2) return this.#flows.place.place(controlOverTwoLegs, true, true).verdict ?? CUT;
     const bytes = buffer.subarray(start + 5, start + length - 1);
-    const hybrid = route.type === 'hybrid' && traits.single?.kind !== 'execute' ? this.#flows.hybrid.prepare(route, bytes, true) : undefined;
+    const request = route.type === 'hybrid' ? requestOf(core, traits, bytes) : undefined;
+    const hybrid = route.type === 'hybrid' && request ? this.#flows.hybrid.prepare(route, { ...request, simple: true }) : undefined;
     if (typeof hybrid === 'number') return hybrid;
     const placement = this.#flows.place.place(hybrid?.way.route ?? route, true, true);
     if (placement.verdict !== undefined) return placement.verdict;
     const { leg } = placement;
     const named = hybrid?.text ?? (this.#flows.names.isFor(leg) && this.#flows.names.textFor(leg, traits, bytes, true));
     if (typeof named === 'number') return named;
-    const stop = this.#preparedThere(traits, leg);
+    const taken = this.#flows.prepared.taken(traits.single, leg);
+    if (taken) return core.refuseWith(taken, true);
+    const stop = hybrid ? undefined : this.#flows.prepared.forText(traits, leg, true);
     if (stop !== undefined) return stop;
-    this.#flows.effects.apply(traits, leg, text);
+    const known = core.statements.size;
+    this.#flows.effects.apply(traits, leg, text, hybrid !== undefined);
     const segment = core.closedSegment(leg);
+    if (traits.single?.kind === 'prepare' && core.statements.size > known) segment.prepares = traits.single.objectName;
     const txBefore = core.tx;
     core.account(placement.route, leg, segment, false);
-    if (placement.route.compared && traits.single?.kind !== 'execute') core.services.shadow.queried(core, segment, placement.route.compared, bytes);
+    if (placement.route.compared && executedBy(traits.single) === undefined) core.services.shadow.queried(core, segment, placement.route.compared, bytes);
     if (traits.hasTransactionControl) {
       segment.modes = modesOf(traits.statements);
       const after = strongerWait(txBefore?.after ?? 'none', placement.route.after);
@@ -184,6 +196,17 @@ export class SimpleQuery {
     return verdict;
   }
 
+  /** No server has it: the gateway has answered its Parse. */
+  #deallocate(statement: PreparedStatement): Verdict {
+    const core = this.#core;
+    const stop = core.untilDrained();
+    if (stop !== undefined) return stop;
+    core.statements.remove(statement.name);
+    core.toClient(commandComplete('DEALLOCATE'));
+    core.ready();
+    return CUT;
+  }
+
   #send(leg: Leg, segment: Segment, named: RenamedText | undefined, buffer: Buffer, start: number, length: number): Verdict {
     const core = this.#core;
     if (segment.after !== 'xid') return named ? core.sendRenamed(leg, segment, named, queryOf(named.bytes)) : core.forward(leg);
@@ -195,21 +218,6 @@ export class SimpleQuery {
     if (named) return core.sendRenamed(leg, segment, named, asking);
     core.send(leg, asking);
     return CUT;
-  }
-
-  /** EXECUTE of a statement that was prepared on the other leg. */
-  #preparedThere(traits: TextTraits, leg: Leg): Verdict | undefined {
-    for (const statement of traits.statements) {
-      const name = statement.kind === 'execute' ? statement.objectName : undefined;
-      const prepared = name === undefined ? undefined : this.#core.statements.get(name);
-      if (!prepared || prepared.on[leg.side] || prepared.origin.type !== 'sql' || prepared.origin.text === '') continue;
-      const text = Buffer.from(prepared.origin.text);
-      const named = this.#flows.names.textFor(leg, prepared.traits, text, true);
-      if (typeof named === 'number') return named;
-      prepared.on[leg.side] = true;
-      this.#core.ask(leg, (named?.bytes ?? text).toString(), () => undefined);
-    }
-    return undefined;
   }
 }
 

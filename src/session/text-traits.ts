@@ -32,6 +32,13 @@ export function isTransactionControl(facts: StatementFacts): boolean {
   return transactionKinds.has(facts.kind);
 }
 
+/** The prepared statement that it runs, or explains. */
+export function executedBy(facts: StatementFacts | undefined): string | undefined {
+  if (facts?.kind === 'execute') return facts.objectName;
+  const isAround = facts?.kind === 'explain' || facts?.kind === 'create_temp';
+  return isAround && facts.inner?.kind === 'execute' ? facts.inner.objectName : undefined;
+}
+
 const known = new WeakMap<TextFacts, TextTraits>();
 
 /** The same facts give the same traits. */
@@ -54,7 +61,7 @@ function workOut(facts: TextFacts): TextTraits {
     facts,
     control: facts.type === 'migration' || statements.some((statement) => statement.flags.readsCatalog),
     unread: facts.type === 'invalid' && facts.refusal !== undefined,
-    plain: facts.type === 'sql' && statements.every((statement) => plainKinds.has(statement.kind) && !statement.flags.sessionEffect && !statement.flags.readsCatalog),
+    plain: facts.type === 'sql' && statements.every((statement) => plainKinds.has(statement.kind) && executedBy(statement) === undefined && !statement.flags.sessionEffect && !statement.flags.readsCatalog),
     single: statements.length === 1 ? statements[0] : undefined,
     statements,
     inner: inner && workOut({ type: 'sql', statements: [inner] }),

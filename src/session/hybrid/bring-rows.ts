@@ -3,13 +3,14 @@ import type { Side } from '../../../catalog/routing-snapshot.ts';
 import { quoteLiteral, quoteName, quoteTableName } from '../../../grammar/names.ts';
 import type { TableName } from '../../../grammar/names.ts';
 import { MigrationError } from '../../../config/migration-error.ts';
+import { executedName, preparedName, withName } from '../../../grammar/sql/prepared-name.ts';
 import { renameRelations } from '../../../grammar/sql/rename-relations.ts';
 import type { OtherName, RenamedText } from '../../../grammar/sql/rename-relations.ts';
 import type { QueryUses, RelationUse } from '../../../grammar/sql/relation-uses.ts';
 import type { RelationRef } from '../../../grammar/sql/statement-facts.ts';
 import type { InternalReply } from '../../execute/segment.ts';
 import type { HybridWay } from '../../route/route.ts';
-import { parameterSql } from '../../wire/bind-parameters.ts';
+import { argumentsFor, parameterSql } from '../../wire/bind-parameters.ts';
 import { canceledByUser, errorFieldsOf } from '../client-error.ts';
 import type { Leg } from '../leg.ts';
 import type { SessionCore } from '../session-core.ts';
@@ -52,7 +53,10 @@ export async function bringRows(core: SessionCore, work: HybridWork, nextTable: 
   let { ways, views } = work.route;
   for (let depth = 0; ; depth += 1) {
     const query = await usesOf(core, text);
-    if (views.size === 0) return new Bringing(core, { ...work, text: text.bytes }, ways, query, text, nextTable).run();
+    if (views.size === 0) {
+      const parameters = work.byName?.text ? argumentsFor(query, await usesOf(core, { bytes: work.byName.text, before: work.byName.text, edits: [] })) : work.parameters;
+      return runByName(core, work, await new Bringing(core, { ...work, text: text.bytes, parameters }, ways, query, text, nextTable).run());
+    }
     if (depth > MAX_VIEWS_DEEP) throw refusal('Views over tables of both sides are nested too deeply', `There are more than ${MAX_VIEWS_DEEP} levels.`, 'Query the tables themselves.');
     text = await expandViews(core, work, query, text, views);
     const route = work.routeOf(await core.services.facts.facts(text.bytes, 0, text.bytes.length));
@@ -67,6 +71,22 @@ async function usesOf(core: SessionCore, text: RenamedText): Promise<QueryUses> 
   const query = await core.services.facts.uses(text.bytes.toString('utf8'));
   if (query) return query;
   throw refusal('Too many large statements at once', 'The relations that it reads have to be looked up.', 'Try again in a moment.');
+}
+
+/** A PREPARE with its rows is sent under a name of the gateway's own, which takes the place of the client's in what runs it. */
+async function runByName(core: SessionCore, work: HybridWork, ready: HybridReady): Promise<HybridReady> {
+  const { byName } = work;
+  if (!byName) return ready;
+  const { runOn } = ready.way;
+  const statement = byName.newName(runOn);
+  const prepare = withName(ready.text.bytes, preparedName(ready.text.bytes), statement);
+  if (!prepare) throw new Error('a PREPARE without a name');
+  await askLeg(core, work, runOn, prepare.toString());
+  if (!byName.text) return { ...ready, statement };
+  const span = executedName(byName.text);
+  const bytes = withName(byName.text, span, statement);
+  if (!span || !bytes) throw refusal('A prepared statement over both sides is run in a way that cannot be replaced', 'The name behind EXECUTE was not found.', 'Write its name plainly, without U&"…".');
+  return { ...ready, statement, text: { bytes, before: byName.text, edits: [{ ...span, length: statement.length }], own: { name: statement, was: byName.name } } };
 }
 
 async function expandViews(core: SessionCore, work: HybridWork, query: QueryUses, text: RenamedText, views: ReadonlySet<string>): Promise<RenamedText> {

@@ -8,7 +8,8 @@
 import type { Side } from '../../../catalog/routing-snapshot.ts';
 import type { Verdict } from '../../wire/framing.ts';
 import type { BoundParameter } from '../../wire/bind-parameters.ts';
-import { traitsOf } from '../text-traits.ts';
+import { executedBy, traitsOf } from '../text-traits.ts';
+import type { TextTraits } from '../text-traits.ts';
 import { canceledByUser, errorFieldsOf } from '../client-error.ts';
 import type { PlaceStatement } from '../place-statement.ts';
 import type { SessionCore } from '../session-core.ts';
@@ -20,6 +21,24 @@ interface Current {
   readonly work: HybridWork;
   readonly signature: string;
   outcome: HybridReady | HybridRefusal | undefined;
+}
+
+export interface HybridRequest {
+  /** A view of the client's. */
+  readonly text: Buffer;
+  readonly simple: boolean;
+  readonly parameters?: readonly BoundParameter[] | undefined;
+  readonly isShape?: boolean;
+  /** When `text` is a PREPARE: what runs the statement of this name, the text of an EXECUTE, or undefined for a Bind. */
+  readonly runs?: { readonly name: string; readonly text: Buffer | undefined };
+}
+
+/** Of a text by itself, or of the PREPARE that it runs. Undefined when the text of that is not known. */
+export function requestOf(core: SessionCore, traits: TextTraits, text: Buffer): Pick<HybridRequest, 'text' | 'runs' | 'isShape'> | undefined {
+  const name = executedBy(traits.single);
+  if (name === undefined) return { text, isShape: traits.single?.kind === 'prepare' };
+  const origin = core.statements.get(name)?.origin;
+  return origin?.type === 'sql' && origin.text !== '' ? { text: Buffer.from(origin.text), runs: { name, text } } : undefined;
 }
 
 export class HybridStatements {
@@ -34,8 +53,8 @@ export class HybridStatements {
     this.#place = place;
   }
 
-  /** `text` is a view of the client's. A verdict: return it, and come again with the same message. */
-  prepare(route: HybridRoute, text: Buffer, simple: boolean, parameters: readonly BoundParameter[] = [], isShape = false): HybridReady | Verdict {
+  /** A verdict: return it, and come again with the same message. */
+  prepare(route: HybridRoute, { text, simple, parameters = [], isShape = false, runs }: HybridRequest): HybridReady | Verdict {
     const core = this.#core;
     const snapshot = core.decidedUnder ?? core.services.view().snapshot;
     // What becomes of a view's tables is decided while the rows are brought.
@@ -47,7 +66,11 @@ export class HybridStatements {
     if (current) this.#discard(current);
     const stop = core.leaveLeg(simple) ?? this.#legsReady(route, simple);
     if (stop !== undefined) return stop;
-    const work: HybridWork = { route, text: Buffer.from(text), routeOf: (facts) => this.#place.routeOfRewritten(traitsOf(facts)), snapshot, parameters, isShape, canceled: false };
+    const work: HybridWork = {
+      route, text: Buffer.from(text), snapshot, parameters, isShape, canceled: false,
+      byName: runs && { name: runs.name, text: runs.text && Buffer.from(runs.text), newName: (side) => core.ownStatements.parsedOn(side) },
+      routeOf: (facts) => this.#place.routeOfRewritten(runs ? (traitsOf(facts).inner ?? traitsOf(facts)) : traitsOf(facts)),
+    };
     this.#start({ work, signature, outcome: undefined });
     return core.wait('rows');
   }

@@ -1,0 +1,64 @@
+/** Statements of SQL's own PREPARE on the leg that is to run them. */
+import { quoteName } from '../../grammar/names.ts';
+import type { StatementFacts } from '../../grammar/sql/statement-facts.ts';
+import type { ErrorFields } from '../wire/error-fields.ts';
+import type { Verdict } from '../wire/framing.ts';
+import type { Leg } from './leg.ts';
+import type { LocalNames } from './local-names.ts';
+import { sideOf } from './prepared-statements.ts';
+import type { PreparedStatement } from './prepared-statements.ts';
+import type { SessionCore } from './session-core.ts';
+import { executedBy } from './text-traits.ts';
+import type { TextTraits } from './text-traits.ts';
+
+export class SqlPrepared {
+  readonly #core: SessionCore;
+  readonly #names: LocalNames;
+
+  constructor(core: SessionCore, names: LocalNames) {
+    this.#core = core;
+    this.#names = names;
+  }
+
+  /** What a text runs by its name is made on this leg, where it is not. A verdict: wait with it. */
+  forText(traits: TextTraits, leg: Leg, simple: boolean): Verdict | undefined {
+    for (const facts of traits.statements) {
+      const name = executedBy(facts);
+      const statement = name === undefined ? undefined : this.#core.statements.get(name);
+      const stop = statement && this.ensure(statement, leg, simple);
+      if (stop !== undefined) return stop;
+    }
+    return undefined;
+  }
+
+  ensure(statement: PreparedStatement, leg: Leg, simple: boolean): Verdict | undefined {
+    const core = this.#core;
+    const { origin } = statement;
+    if (statement.on[leg.side] || origin.type !== 'sql' || origin.text === '') return undefined;
+    // A query in the middle of a pipeline would end it.
+    const stop = core.unit.segment ? core.leaveLeg(simple) : undefined;
+    if (stop !== undefined) return stop;
+    const text = Buffer.from(origin.text);
+    const named = this.#names.textFor(leg, statement.traits, text, simple);
+    if (typeof named === 'number') return named;
+    statement.on[leg.side] = true;
+    const isInTheWay = statement.shapeOn === leg.side;
+    if (isInTheWay) statement.shapeOn = undefined;
+    core.ask(leg, `${isInTheWay ? `DEALLOCATE ${quoteName(statement.name)}; ` : ''}${(named?.bytes ?? text).toString()}`, () => undefined);
+    return undefined;
+  }
+
+  /** The error of a PREPARE whose name is taken where the server that gets it cannot see it. */
+  taken(facts: StatementFacts | undefined, leg: Leg): ErrorFields | undefined {
+    const name = facts?.kind === 'prepare' ? facts.objectName : undefined;
+    const known = name === undefined ? undefined : this.#core.statements.get(name);
+    if (!known || known.on[leg.side] || known.shapeOn === leg.side) return undefined;
+    return { severity: 'ERROR', sqlstate: '42P05', message: `prepared statement "${known.name}" already exists` };
+  }
+
+  /** A DEALLOCATE of what no server has: undefined for any other. */
+  onNoLeg(facts: StatementFacts | undefined): PreparedStatement | undefined {
+    const named = facts?.kind === 'deallocate' && facts.objectName !== undefined ? this.#core.statements.get(facts.objectName) : undefined;
+    return named && sideOf(named) === undefined ? named : undefined;
+  }
+}
