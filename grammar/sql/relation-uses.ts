@@ -36,6 +36,8 @@ export interface RelationUse {
 }
 
 export interface QueryUses {
+  /** Where each statement of the text stands, in bytes; without the semicolon. */
+  readonly statements: readonly { readonly start: number; readonly end: number }[];
   readonly places: readonly NamePlace[];
   readonly uses: readonly RelationUse[];
   /** Every other identifier of the text that may be a column's. */
@@ -55,7 +57,7 @@ export interface QueryUses {
 }
 
 export const noUses: QueryUses = {
-  places: [], uses: [], names: new Set(), qualified: new Set(), parameters: new Map(), groups: false, systemColumns: false, argumentTypes: [], argumentValues: [],
+  statements: [], places: [], uses: [], names: new Set(), qualified: new Set(), parameters: new Map(), groups: false, systemColumns: false, argumentTypes: [], argumentValues: [],
 };
 
 const systemColumns: ReadonlySet<string> = new Set(['ctid', 'xmin', 'xmax', 'cmin', 'cmax', 'tableoid']);
@@ -72,7 +74,15 @@ const nothing: Applicable = { filters: [], links: [] };
 export function relationUses(tree: unknown, bytes: Buffer): QueryUses {
   const reading = new Reading();
   for (const item of listOf(treeOf(tree)?.['stmts'])) reading.statement(treeOf(item)?.['stmt']);
-  return reading.result(namePlaces(tree, bytes));
+  return { statements: statementSpans(tree, bytes), ...reading.result(namePlaces(tree, bytes)) };
+}
+
+function statementSpans(tree: unknown, bytes: Buffer): QueryUses['statements'] {
+  return listOf(treeOf(tree)?.['stmts']).map((item) => {
+    const { stmt_location: location, stmt_len: length } = treeOf(item) ?? {};
+    const start = typeof location === 'number' ? location : 0;
+    return { start, end: typeof length === 'number' && length > 0 ? start + length : bytes.length };
+  });
 }
 
 interface Leaf {
@@ -115,7 +125,7 @@ class Reading {
     }
   }
 
-  result(places: readonly NamePlace[]): QueryUses {
+  result(places: readonly NamePlace[]): Omit<QueryUses, 'statements'> {
     const uses = [...this.#targets, ...this.#relations].flatMap(([rangeVar, relation]): RelationUse[] => {
       const start = rangeVar['location'];
       const alias = treeOf(rangeVar['alias']);

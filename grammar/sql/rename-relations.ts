@@ -69,6 +69,16 @@ export function renameRelations(
   return { bytes: Buffer.concat(parts), before: Buffer.from(text), edits };
 }
 
+/** A part of a text as a text of its own. */
+export function partOf(whole: Buffer, start: number, end: number): RenamedText {
+  return { bytes: whole.subarray(start, end), before: whole, edits: [{ start: 0, end: start, length: 0 }] };
+}
+
+/** The text made of one that was itself made of another. */
+export function madeOf(text: RenamedText, earlier: RenamedText): RenamedText {
+  return { ...text, earlier: text.earlier ? madeOf(text.earlier, earlier) : earlier };
+}
+
 /** Both offsets in bytes; a place within what was put in is where that begins in the old text. */
 export function placeBefore(edits: readonly Edit[], at: number): number {
   let shift = 0;

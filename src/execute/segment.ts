@@ -39,8 +39,11 @@ export class Segment {
   failed = false;
   /** True when only ReadyForQuery and errors need a look. */
   plain = true;
-  /** The gateway's own Sync: its ReadyForQuery is not the client's. */
+  /** Its ReadyForQuery is not the client's: the gateway's own Sync, or one statement of a text that goes on. */
   swallowReady = false;
+  /** Its last CommandComplete is not sent on, but kept here until a commit that comes behind it has succeeded. */
+  keepsTag = false;
+  tag: Buffer | undefined;
   /** The text sent last in which relations are named otherwise: errors tell places in it. */
   named: RenamedText | undefined;
   /** What the client gets in place of the next ErrorResponse. */
@@ -94,7 +97,7 @@ export class Segment {
   }
 
   get holds(): boolean {
-    return this.after === 'xid' || this.after === 'position';
+    return this.keepsTag || this.after === 'xid' || this.after === 'position';
   }
 
   /** The next message sent in this segment is an injected Parse, Bind + Execute, respectively. */

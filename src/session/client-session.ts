@@ -11,6 +11,7 @@ import type { Segment } from '../execute/segment.ts';
 import type { LoginOutcome } from '../wire/connect-server.ts';
 import { writeError } from '../wire/error-fields.ts';
 import type { ErrorFields } from '../wire/error-fields.ts';
+import { withoutReady } from '../wire/backend-messages.ts';
 import { CUT, PASS, STOP } from '../wire/framing.ts';
 import type { Verdict } from '../wire/framing.ts';
 import { cancelBusy } from './cancel-busy.ts';
@@ -128,9 +129,11 @@ export class ClientSession extends SessionCore implements LegOwner {
   clientMessage(type: number, buffer: Buffer, start: number, length: number): Verdict {
     if (this.refusal && this.#refusable(type)) {
       const fields = this.refusal;
+      const isInText = type === F.query && this.#simple.isInText;
       this.refusal = undefined;
       this.parking.unpark();
-      return this.#done(this.refuseWith(fields, type === F.query));
+      const verdict = this.refuseWith(fields, type === F.query && !isInText);
+      if (!isInText || verdict === STOP) return this.#done(verdict);
     }
     return this.#done(this.#dispatch(type, buffer, start, length));
   }
@@ -209,6 +212,7 @@ export class ClientSession extends SessionCore implements LegOwner {
     this.#host.unitEnded();
     if (segment.swallowReady) {
       if (segment.failed) this.unit.skipping = true;
+      else if (segment.keepsTag) segment.tag = withoutReady(ending);
       this.#settled();
       return CUT;
     }

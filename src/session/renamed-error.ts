@@ -15,7 +15,7 @@ export function errorBefore(named: RenamedText, buffer: Buffer, start: number, l
 }
 
 /** Positions count characters from 1; edits are in bytes. */
-function positionBefore(named: RenamedText, position: number): number {
+export function positionBefore(named: RenamedText, position: number): number {
   const bytes = Buffer.byteLength([...named.bytes.toString('utf8')].slice(0, position - 1).join(''));
   const before = [...named.before.toString('utf8', 0, placeBefore(named.edits, bytes))].length + 1;
   return named.earlier ? positionBefore(named.earlier, before) : before;

@@ -25,6 +25,7 @@ import type { Leg } from './leg.ts';
 import { OwnStatements } from './own-statements.ts';
 import { PreparedStatements } from './prepared-statements.ts';
 import type { Portal } from './prepared-statements.ts';
+import { positionBefore } from './renamed-error.ts';
 import type { Services } from './services.ts';
 import type { ClientIdentity, Unit } from './session-parts.ts';
 import { SessionCounts } from './session-counts.ts';
@@ -73,6 +74,8 @@ export abstract class SessionCore {
   lastWrite: Side = 'source';
   lastStatement: Buffer | string = '';
   ended = false;
+  /** The statement being handled, of a text with several that are run one by one. */
+  partOf: RenamedText | undefined;
   /** Facts of the message being handled, when they took time. */
   protected largeText: TextTraits | undefined;
 
@@ -359,7 +362,8 @@ export abstract class SessionCore {
     return this.refuseWith(errorFieldsOf(error), simple);
   }
 
-  refuseWith(fields: ErrorFields, simple: boolean): Verdict {
+  refuseWith(told: ErrorFields, simple: boolean): Verdict {
+    const fields = this.partOf && told.position !== undefined ? { ...told, position: positionBefore(this.partOf, told.position) } : told;
     const { leg, segment } = this.unit;
     if (leg && segment && !simple) {
       // Executing a portal that is not there fails what the unit has done so far; the client gets our words for it.

@@ -94,15 +94,30 @@ export class TransactionControl {
   run(facts: StatementFacts, sql: string, done: ControlDone): void {
     const core = this.#core;
     const { tx } = core;
-    if (facts.kind === 'begin' && (!tx || tx.isImplicit)) {
-      // In the middle of a pipeline it takes what has run before into the block.
-      if (tx) tx.isImplicit = false;
-      else core.tx = this.#fresh(sql, facts);
+    if (facts.kind === 'begin' && tx?.isImplicit && tx.sides.length > 0) this.#takeIntoBlock(tx, facts, sql, done);
+    else if (facts.kind === 'begin' && (!tx || tx.isImplicit)) {
+      core.tx = this.#fresh(sql, facts);
       done(commandComplete(beginTag(sql)), false);
     } else if (!tx) this.#onHome(sql, done);
     else if (facts.kind === 'commit' || facts.kind === 'rollback' || facts.kind === 'prepare_transaction') this.#end(tx, facts, sql, this.#untilDone(facts, done));
     else if (tx.failedOn === 'gateway' && facts.kind !== 'rollback_to') done(writeError(transactionAborted), true);
     else this.#inside(tx, facts, sql, done);
+  }
+
+  /** In the middle of a pipeline, or of a text, BEGIN takes what has run before into the block. */
+  #takeIntoBlock(tx: OpenTransaction, facts: StatementFacts, sql: string, done: ControlDone): void {
+    const { isolation, readOnly, deferrable } = facts.transaction ?? {};
+    const begun = (): void => {
+      tx.isImplicit = false;
+      done(commandComplete(beginTag(sql)), false);
+    };
+    if (isolation === undefined && readOnly === undefined && deferrable === undefined) return begun();
+    const modes = sql.replace(leadingBegin, '$1SET TRANSACTION ');
+    this.#everywhere(tx, modes, (answer, failed) => {
+      if (failed) return done(answer ?? writeError(transactionAborted), true);
+      tx.setModes(facts, modes);
+      begun();
+    });
   }
 
   #untilDone(facts: StatementFacts, done: ControlDone): ControlDone {
@@ -288,6 +303,8 @@ function unpreparable(outcome: Extract<CommitOutcome, { type: 'failed' }>): Buff
 function answerOf(reply: InternalReply | undefined): Buffer | undefined {
   return reply && Buffer.concat([...reply.notices, reply.error ?? commandComplete(reply.tag)]);
 }
+
+const leadingBegin = /^((?:\s|--[^\n]*\n|\/\*[\s\S]*?\*\/)*)(?:begin|start)(?:\s+(?:work|transaction)\b)?/i;
 
 /** The server's tag says how the block was begun. */
 export function beginTag(sql: string): string {

@@ -179,5 +179,5 @@ it('constants narrow what is brought; nothing of ours stays on the legs', async 
   for (const sql of [`PREPARE a(int) AS ${join} WHERE here.k = $1 AND there.k = $1`, `PREPARE b AS ${join} WHERE here.k = $1 AND there.k = $2`]) await expectSame([q(sql)]);
   const whole = await bytesOf('EXECUTE a(1 + 2)');
   for (const execute of ['EXECUTE a(3)', "EXECUTE a('4')", 'EXECUTE b(3, 3)']) expect(await bytesOf(execute), execute).toBeLessThan(whole / 5);
-  await expect.poll(async () => (await through.ask(q("SELECT name FROM pg_prepared_statements WHERE name <> 'a'"))).filter(({ type }) => type === 'D').length).toBe(0);
+  await expect.poll(async () => (await through.ask(q("SELECT name FROM pg_prepared_statements WHERE name NOT IN ('a', 'b')"))).filter(({ type }) => type === 'D').length).toBe(0);
 });
