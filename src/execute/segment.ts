@@ -63,6 +63,8 @@ export class Segment {
   touchedUnder: RoutingSnapshot | undefined;
   /** Something in it may have written. */
   wrote = false;
+  /** Something in it needs the side that it is on. */
+  needsSide = false;
   /** What a text with a BEGIN of its own, among other statements, said of the block that it leaves open. */
   modes: TransactionModes | undefined;
   /** Names of statements parsed here, by ordinal of their ParseComplete; undefined when none has a name. */

@@ -15,8 +15,8 @@ import type { LegRoute, SessionCore } from './session-core.ts';
 import { sideOf } from './prepared-statements.ts';
 import { executedBy } from './text-traits.ts';
 import type { TextTraits } from './text-traits.ts';
+import { MissingTables } from './missing-tables.ts';
 import type { Parking } from './parking.ts';
-
 
 /** `verdict` is what the flow has to return at once; else the statement goes to `leg`. */
 export type Placement = { readonly verdict: Verdict } | { readonly verdict: undefined; readonly leg: Leg; readonly route: LegRoute };
@@ -28,12 +28,14 @@ export class PlaceStatement {
   readonly #localLeg: LocalLeg;
   readonly #readIndex: ReadIndex;
   readonly #parking: Parking;
+  readonly #missing: MissingTables;
 
   constructor(core: SessionCore, localLeg: LocalLeg, readIndex: ReadIndex, parking: Parking) {
     this.#core = core;
     this.#localLeg = localLeg;
     this.#readIndex = readIndex;
     this.#parking = parking;
+    this.#missing = new MissingTables(core);
   }
 
   /** The route of a whole text, or the verdict to wait with. `control` and single `transaction_control` are not for a leg. */
@@ -41,7 +43,17 @@ export class PlaceStatement {
     const side = this.#namedSide(traits);
     if (side) return { ...homeRoute, leg: side };
     const stop = this.#contextFresh(traits);
-    return stop ?? this.#decide(this.#effective(traits));
+    if (stop !== undefined) return stop;
+    const route = this.#decide(this.#effective(traits));
+    return route.type === 'refuse' ? (this.#ofMissing(route, this.#effective(traits)) ?? route) : route;
+  }
+
+  /** Because of the sides of its tables, one of which may not be there at all. */
+  #ofMissing({ code }: Extract<Route, { type: 'refuse' }>, traits: TextTraits): Route | Verdict | undefined {
+    if (code !== 'MIG080' && code !== 'MIG081') return undefined;
+    const found = this.#missing.among(traits);
+    if (typeof found !== 'boolean') return found;
+    return found ? homeRoute : undefined;
   }
 
   /** The route of a text that has taken the place of one whose route was asked for just before: names are known as they were for that. */
@@ -206,7 +218,8 @@ export class PlaceStatement {
     const { unit, defaults } = this.#core;
     if (!unit.executed || !unit.leg) return undefined;
     const { side } = unit.leg;
-    return { ...defaults, wroteOn: unit.wrote ? side : undefined, usedLegs: { source: side === 'source', local: side === 'local' }, holdsLocks: unit.wrote };
+    const isUsed = unit.segment?.needsSide === true;
+    return { ...defaults, wroteOn: unit.wrote ? side : undefined, usedLegs: { source: isUsed && side === 'source', local: isUsed && side === 'local' }, holdsLocks: unit.wrote };
   }
 }
 

@@ -348,6 +348,7 @@ export abstract class SessionCore {
     }
     this.unit.wrote ||= route.writes;
     segment.wrote ||= route.writes;
+    segment.needsSide ||= route.leg !== 'home';
     segment.addTouches(route.touches, epoch);
     if (route.touches.length > 0) segment.touchedUnder = this.decidedUnder ?? snapshot;
     // In the middle of a COPY nothing can be asked.
