@@ -81,6 +81,15 @@ export class PlaceStatement {
     }
   }
 
+  /** For what may have to be done on local, too, whichever way it is. Undefined: local is ready, or cannot be had. */
+  localIfPossible(): Verdict | undefined {
+    const { local } = this.#core;
+    if (local) return this.#localLeg.bringUp(local);
+    if (this.#localLeg.down) return undefined;
+    this.#localLeg.openInBackground();
+    return this.#core.wait('leg');
+  }
+
   #onLeg(route: LegRoute, simple: boolean, runs: boolean): Placement {
     const core = this.#core;
     const side: Side = route.leg === 'local' ? 'local' : 'source';

@@ -28,7 +28,7 @@ import type { Part } from './several-statements.ts';
 import type { SqlPrepared } from './sql-prepared.ts';
 import { executedBy, isTransactionControl } from './text-traits.ts';
 import type { TextTraits } from './text-traits.ts';
-import { xidSql } from './transaction-control.ts';
+import { finishesPrepared, xidSql } from './transaction-control.ts';
 import type { TransactionControl } from './transaction-control.ts';
 
 export interface Flows {
@@ -152,7 +152,7 @@ export class SimpleQuery {
       this.#flows.control.predict(single, text(), core.closedSegment(core.home));
       return core.forward(core.home);
     }
-    const stop = core.untilDrained();
+    const stop = core.untilDrained() ?? (finishesPrepared(single) && !core.tx ? this.#flows.place.localIfPossible() : undefined);
     if (stop !== undefined) return stop;
     return core.answerLater((done) => this.#flows.control.run(single, text(), (answer) => {
       core.toClient(answer);

@@ -40,7 +40,7 @@ export class TransactionControl {
   /** The statement can go to the home leg as it is. */
   forwards(facts: StatementFacts): boolean {
     const { tx, services } = this.#core;
-    if (!tx) return facts.kind !== 'begin' || !services.view().usesLocal;
+    if (!tx) return (facts.kind !== 'begin' && !finishesPrepared(facts)) || !services.view().usesLocal;
     if (!tx.begun.source || tx.begun.local || tx.failedOn === 'gateway' || tx.isImplicit) return false;
     return facts.kind !== 'commit' || tx.after === 'none' || tx.after === 'track';
   }
@@ -98,7 +98,7 @@ export class TransactionControl {
     else if (facts.kind === 'begin' && (!tx || tx.isImplicit)) {
       core.tx = this.#fresh(sql, facts);
       done(commandComplete(beginTag(sql)), false);
-    } else if (!tx) this.#onHome(sql, done);
+    } else if (!tx) this.#onHome(facts, sql, done);
     else if (facts.kind === 'commit' || facts.kind === 'rollback' || facts.kind === 'prepare_transaction') this.#end(tx, facts, sql, this.#untilDone(facts, done));
     else if (tx.failedOn === 'gateway' && facts.kind !== 'rollback_to') done(writeError(transactionAborted), true);
     else this.#inside(tx, facts, sql, done);
@@ -175,10 +175,10 @@ export class TransactionControl {
     // A server prepares a block in which nothing was done, too.
     if (facts.kind === 'prepare_transaction' && tx.sides.length === 0 && tx.failedOn === undefined) this.#begin(tx, 'source');
     const { sides } = tx;
-    // COMMIT PREPARED may come from any session, and goes to the source.
+    // A transaction manager that recovers asks pg_prepared_xacts, hence the source, what is left to be committed: it would not see this one.
     if (facts.kind === 'prepare_transaction' && sides[0] !== tx.failedOn && (sides.length !== 1 || sides[0] === 'local')) {
       tx.failedOn ??= 'gateway';
-      done(writeError(errorFieldsOf(new MigrationError('MIG081', 'PREPARE TRANSACTION needs a transaction that is on the source only', { detail: `This one is on ${sides.join(' and ')}.`, hint: 'COMMIT it.' }))), true);
+      done(writeError(errorFieldsOf(new MigrationError('MIG081', 'PREPARE TRANSACTION needs a transaction that is on the source only', { detail: `This one is on ${sides.join(' and ')}; who recovers it would look for it in pg_prepared_xacts, which is the source's.`, hint: 'COMMIT it.' }))), true);
       return;
     }
     const { twoPhase } = core.services.view().snapshot;
@@ -266,8 +266,14 @@ export class TransactionControl {
     this.#ask(side, tx.replaySql, () => undefined);
   }
 
-  #onHome(sql: string, done: ControlDone): void {
-    this.#ask('source', sql, (reply) => done(answerOf(reply) ?? commandComplete(reply.tag), reply.error !== undefined));
+  #onHome(facts: StatementFacts, sql: string, done: ControlDone): void {
+    const answered = (reply: InternalReply): void => done(answerOf(reply) ?? commandComplete(reply.tag), reply.error !== undefined);
+    this.#core.sourceSeen = true;
+    this.#ask('source', sql, (reply) => {
+      // What the source does not know may have been prepared on local.
+      if (!this.#core.local || !finishesPrepared(facts) || sqlstateOf(reply) !== '42704') answered(reply);
+      else this.#ask('local', sql, (there) => answered(sqlstateOf(there) === '42704' ? reply : there));
+    });
   }
 
   #ask(side: Side, sql: string, callback: (reply: InternalReply) => void): void {
@@ -285,6 +291,14 @@ export class TransactionControl {
     this.#core.stateVersion += 1;
     this.#core.contextDirty = true;
   }
+}
+
+export function finishesPrepared({ kind }: StatementFacts): boolean {
+  return kind === 'commit_prepared' || kind === 'rollback_prepared';
+}
+
+function sqlstateOf({ error }: InternalReply): string | undefined {
+  return error && readErrorFields(error, 0, error.length).get('C');
 }
 
 /** As a server says of a COMMIT in a pipeline without BEGIN, which it carries out. */
