@@ -8,6 +8,7 @@ import type { OpenTransaction } from '../execute/open-transaction.ts';
 import type { Route, SessionContext, TransactionContext } from '../route/route.ts';
 import { STOP } from '../wire/framing.ts';
 import type { Verdict } from '../wire/framing.ts';
+import { LastValues } from './last-values.ts';
 import type { Leg } from './leg.ts';
 import type { LocalLeg } from './local-leg.ts';
 import type { ReadIndex } from './read-index.ts';
@@ -29,6 +30,7 @@ export class PlaceStatement {
   readonly #readIndex: ReadIndex;
   readonly #parking: Parking;
   readonly #missing: MissingTables;
+  readonly #lastValues: LastValues;
 
   constructor(core: SessionCore, localLeg: LocalLeg, readIndex: ReadIndex, parking: Parking) {
     this.#core = core;
@@ -36,6 +38,7 @@ export class PlaceStatement {
     this.#readIndex = readIndex;
     this.#parking = parking;
     this.#missing = new MissingTables(core);
+    this.#lastValues = new LastValues(core);
   }
 
   /** The route of a whole text, or the verdict to wait with. `control` and single `transaction_control` are not for a leg. */
@@ -44,8 +47,10 @@ export class PlaceStatement {
     if (side) return { ...homeRoute, leg: side };
     const stop = this.#contextFresh(traits);
     if (stop !== undefined) return stop;
-    const route = this.#decide(this.#effective(traits));
-    return route.type === 'refuse' ? (this.#ofMissing(route, this.#effective(traits)) ?? route) : route;
+    const effective = this.#effective(traits);
+    const route = this.#decide(effective);
+    if (route.type === 'refuse') return this.#ofMissing(route, effective) ?? route;
+    return this.#lastValues.elsewhere(effective, route) ?? route;
   }
 
   /** Because of the sides of its tables, one of which may not be there at all. */

@@ -339,7 +339,7 @@ export abstract class SessionCore {
   account(route: LegRoute, leg: Leg, segment: Segment, copiesIn: boolean): void {
     const { control } = this.services;
     for (const table of route.touches) control.countRoute(table, route.label);
-    if (route.writes) this.lastWrite = leg.side;
+    if (route.writes || route.draws) this.lastWrite = leg.side;
     const { snapshot } = this.services.view();
     const { epoch } = snapshot;
     if (this.tx) {
