@@ -190,10 +190,16 @@ class Reading {
    */
   #item(item: unknown, level: number, applicable: Applicable, isSampled: boolean, isOnly = false): void {
     const found = unwrap(item);
-    if (found?.name === 'RangeVar') this.#leaves.set(found.node, { level, isSampled, applicable });
+    if (found?.name === 'RangeVar') this.#leaf(found.node, { level, isSampled, applicable });
     else if (found?.name === 'RangeTableSample') this.#item(found.node['relation'], level, applicable, true);
     else if (found?.name === 'JoinExpr') this.#join(found.node, level, applicable);
     else if (found?.name === 'RangeSubselect') this.#handDown(found.node, applicable.filters, isOnly);
+  }
+
+  /** Under other names for its columns (`t AS a (x, y)`) a name says nothing of the table's own. */
+  #leaf(rangeVar: Tree, leaf: Leaf): void {
+    const isRenamed = treeOf(rangeVar['alias'])?.['colnames'] !== undefined;
+    this.#leaves.set(rangeVar, isRenamed ? { ...leaf, level: -1, applicable: nothing } : leaf);
   }
 
   /** What must hold for the rows of a sub-select must hold for those that they are made of, one by one or by groups of equal ones. */
@@ -211,7 +217,8 @@ class Reading {
     // An alias for the whole join hides the names in it.
     const base = join['alias'] === undefined ? outer : nothing;
     const own = conjuncts(join['quals']);
-    const inner = extended(base, own);
+    const withOwn = extended(base, own);
+    const inner = { ...withOwn, links: [...withOwn.links, ...usingLinks(join)] };
     const nullable: Applicable = { filters: extended(nothing, own).filters, links: [] };
     const [left, right] = ({ JOIN_INNER: [inner, inner], JOIN_LEFT: [base, nullable], JOIN_RIGHT: [nullable, base] } as const)[String(join['jointype']) as 'JOIN_INNER'] ?? [nothing, nothing];
     this.#item(join['larg'], level, left, false);
@@ -237,6 +244,24 @@ class Reading {
       if (names.length <= 2) this.#whole.add(last);
     }
   }
+}
+
+/** What USING compares: the column that one of the tables on each side has. */
+function usingLinks(join: Tree): Applicable['links'] {
+  const names = listOf(join['usingClause']).flatMap((name) => stringNode(name) ?? []);
+  const [left, right] = [leafNames(join['larg']), leafNames(join['rarg'])];
+  return names.flatMap((name) => left.flatMap((one) => right.map((other) => [{ qualifier: one, name }, { qualifier: other, name }] as const)));
+}
+
+/** Tables of a join whose rows cannot be missing in it: only of these is a merged column surely the value. */
+function leafNames(item: unknown): readonly string[] {
+  const found = unwrap(item);
+  if (found?.name === 'RangeVar') return [stringOf(treeOf(found.node['alias'])?.['aliasname']) ?? stringOf(found.node['relname']) ?? ''];
+  if (found?.name !== 'JoinExpr' || found.node['alias'] !== undefined) return [];
+  const { jointype, larg, rarg } = found.node;
+  const isLeft = jointype === 'JOIN_INNER' || jointype === 'JOIN_LEFT';
+  const isRight = jointype === 'JOIN_INNER' || jointype === 'JOIN_RIGHT';
+  return [...(isLeft ? leafNames(larg) : []), ...(isRight ? leafNames(rarg) : [])];
 }
 
 /** Of a plain select: the column of its FROM that an output column is; undefined for any other. Where rows are grouped, only what they are grouped by. */

@@ -14,7 +14,9 @@ import { argumentsFor, parameterSql } from '../../wire/bind-parameters.ts';
 import { canceledByUser, errorFieldsOf } from '../client-error.ts';
 import type { Leg } from '../leg.ts';
 import type { SessionCore } from '../session-core.ts';
-import { columnsQuery, estimateQuery, readColumns, readEstimates, rowWidth, unmovable } from './describe-relations.ts';
+import { chooseWay } from './choose-way.ts';
+import type { Plan } from './choose-way.ts';
+import { columnsQuery, readColumns, unmovable } from './describe-relations.ts';
 import { definitionsQuery, readDefinitions, replaceViews } from './expand-views.ts';
 import { conditionsOf, copyRows, createTable, createTableOfAll, fillTable, fromRows, ownColumn, planFetches } from './fetch-plan.ts';
 import type { Fetch, MovedRelation } from './fetch-plan.ts';
@@ -38,13 +40,6 @@ interface Placed {
   readonly key: string;
   readonly source: TableName;
   readonly local: TableName;
-}
-
-interface Plan {
-  readonly way: HybridWay;
-  fetches: readonly Fetch[];
-  /** Rows of each fetch, guessed; undefined where nothing depends on it. */
-  rows: readonly number[] | undefined;
 }
 
 /** Throws a HybridRefusal for what the client is to be told. */
@@ -132,11 +127,11 @@ class Bringing {
   async run(): Promise<HybridReady> {
     const ways = this.#ways;
     this.#checkText();
-    const plans = await Promise.all((this.#work.isShape ? ways.slice(0, 1) : ways).map((way) => this.#planned(way)));
-    if (!this.#work.isShape && (plans.length > 1 || plans.some(({ fetches }) => fetches.some(({ uses }) => uses.some(({ links }) => links.length > 0))))) await Promise.all(plans.map((plan) => this.#estimate(plan)));
-    const plan = this.#cheapest(plans);
+    const plans = await Promise.all(ways.map((way) => this.#planned(way)));
+    const hasLinks = plans.some(({ fetches }) => fetches.some(({ uses }) => uses.some(({ links }) => links.length > 0)));
+    const { plan, mayHaveTable } = await chooseWay(this.#core, plans, (side, sql) => this.#ask(side, sql), this.#work.temporary, !this.#work.isShape && (plans.length > 1 || hasLinks));
     if (!this.#work.isShape) await this.#onlyLinked(plan);
-    return this.#brought(plan);
+    return this.#brought(plan, this.#isReadOnly ? 'read only' : mayHaveTable ? undefined : 'not allowed');
   }
 
   // What the statement needs
@@ -195,24 +190,6 @@ class Bringing {
     return relations;
   }
 
-  // Where it runs
-
-  async #estimate(plan: Plan): Promise<void> {
-    const { rows } = await this.#ask(otherSide(plan.way.runOn), estimateQuery(plan.fetches));
-    const guessed = readEstimates(rows);
-    if (guessed.length === plan.fetches.length) plan.rows = guessed;
-  }
-
-  /** In a block, tables are kept on one side: a side that has them cannot be prepared (RULES 23). */
-  #cheapest(plans: readonly Plan[]): Plan {
-    const { tx } = this.#core;
-    const bytes = ({ fetches, rows }: Plan): number => fetches.reduce((sum, { columns }, index) => sum + (rows?.[index] ?? 0) * rowWidth(columns), 0);
-    const kept = tx && plans.find(({ way }) => tx.temporaryOn[way.runOn]);
-    const first = kept ?? plans.toSorted((a, b) => bytes(a) - bytes(b))[0];
-    if (!first) throw new Error('a hybrid route without a way');
-    return first;
-  }
-
   /** Semi-join: of many rows only those whose partners exist where the statement runs. */
   async #onlyLinked(plan: Plan): Promise<void> {
     const fetches: Fetch[] = [];
@@ -256,28 +233,32 @@ class Bringing {
 
   // Bringing the rows
 
-  async #brought({ way, fetches }: Plan): Promise<HybridReady> {
+  get #isReadOnly(): boolean {
+    const { tx, defaults } = this.#core;
+    return tx?.modes.readOnly ?? defaults.readOnly;
+  }
+
+  async #brought({ way, fetches }: Plan, noTable: NoTable | undefined): Promise<HybridReady> {
     const core = this.#core;
     const { tx } = core;
     if (fetches.length === 0) return this.#ready(way, [], [], [], []);
-    const isReadOnly = tx ? (tx.modes.readOnly ?? core.defaults.readOnly) : core.defaults.readOnly;
     const needsKey = this.#query.groups && fetches.some(({ columns }) => columns.some(({ keyAt }) => keyAt !== undefined));
-    const canInline = fetches.every(({ uses }) => uses.every((use) => isReplaceable(this.#query, this.#text.bytes, use.start))) && (!needsKey || isReadOnly);
+    const canInline = fetches.every(({ uses }) => uses.every((use) => isReplaceable(this.#query, this.#text.bytes, use.start))) && (!needsKey || noTable !== undefined);
     const names = fetches.map(() => this.#nextTable());
     const tables = names.map((name) => `pg_temp.${quoteName(name)}`);
     const make = fetches.map((fetch, index) => createTable(fetch, tables[index] ?? '', tx !== undefined, needsKey));
     const outcome = this.#work.isShape ? { type: 'collected', messages: Buffer.alloc(0), bytes: 0 } as const : await new Promise<Parameters<Parameters<typeof moveRows>[2]>[0]>((settle) => moveRows(core, {
       from: this.#leg(otherSide(way.runOn)), to: this.#leg(way.runOn), copyOut: this.#exactly(copyRows(fetches)),
-      copyIn: isReadOnly ? undefined : this.#copyIn(fetches, tables, make),
-      inlineBytes: canInline ? (isReadOnly || this.#avoidsTable(way.runOn) ? INLINE_BYTES_WITHOUT_TABLE : core.services.limits.maxInlineBytes) : 0, maxBytes: core.services.limits.maxMovedBytes,
+      copyIn: noTable ? undefined : this.#copyIn(fetches, tables, make),
+      inlineBytes: canInline ? (noTable || this.#avoidsTable(way.runOn) ? INLINE_BYTES_WITHOUT_TABLE : core.services.limits.maxInlineBytes) : 0, maxBytes: core.services.limits.maxMovedBytes,
     }, settle));
     if ('bytes' in outcome) core.services.runtime.metrics.count('scratchbird_gateway_hybrid_bytes_total', { from: otherSide(way.runOn) }, outcome.bytes);
     switch (outcome.type) {
       case 'failed': throw serverRefusal(outcome.error);
-      case 'too_large': throw this.#tooLarge(isReadOnly);
+      case 'too_large': throw this.#tooLarge(way.runOn, noTable);
       case 'collected': {
         if (canInline) return this.#ready(way, fetches, names, inlineRows(outcome.messages, fetches), []);
-        if (isReadOnly) throw refusal('A read-only transaction cannot have a table for rows of the other side', 'The statement uses ONLY, TABLE or * with a relation whose rows have to be brought.', 'Write SELECT * FROM in place of TABLE, leave ONLY out, or use a READ WRITE transaction.');
+        if (noTable) throw refusal(noTableText(way.runOn, noTable), 'The statement uses ONLY, TABLE, * or the key of a grouped table with a relation whose rows have to be brought.', `Write SELECT * FROM in place of TABLE, leave ONLY out, or ${remedies[noTable]}.`);
         await this.#ask(way.runOn, make.join('; '));
         break;
       }
@@ -307,10 +288,10 @@ class Bringing {
     return `${createTableOfAll(fetches, all)}; COPY ${all} FROM STDIN; ${fill.join('; ')}; DROP TABLE ${all}`;
   }
 
-  #tooLarge(isReadOnly: boolean): HybridRefusal {
+  #tooLarge(side: Side, noTable: NoTable | undefined): HybridRefusal {
     const { maxMovedBytes } = this.#core.services.limits;
-    return isReadOnly
-      ? refusal('Too many rows of the other side for a read-only transaction', `It can have no table for them; more than ${INLINE_BYTES_WITHOUT_TABLE} bytes do not fit into a statement.`, 'Use a READ WRITE transaction, narrow the conditions on the tables of the other side, or split the statement in two.')
+    return noTable
+      ? refusal(noTableText(side, noTable), `More than ${INLINE_BYTES_WITHOUT_TABLE} bytes of rows of the other side do not fit into a statement.`, `Narrow the conditions on the tables of the other side, split the statement in two, or ${remedies[noTable]}.`)
       : refusal('Too many rows would have to be brought to the other side', `The limit is ${maxMovedBytes} bytes.`, 'Narrow the conditions on the tables of the other side, split the statement in two, or raise limits.moved_bytes.');
   }
 
@@ -351,6 +332,15 @@ class Bringing {
   #ask(side: Side, sql: string, position?: number): Promise<InternalReply> {
     return askLeg(this.#core, this.#work, side, sql, position);
   }
+}
+
+/** Why there can be no table for rows where the statement runs. */
+type NoTable = 'read only' | 'not allowed';
+
+const remedies: Readonly<Record<NoTable, string>> = { 'read only': 'use a READ WRITE transaction', 'not allowed': 'GRANT TEMPORARY on that database' };
+
+function noTableText(side: Side, reason: NoTable): string {
+  return reason === 'read only' ? 'A read-only transaction cannot have a table for rows of the other side' : `The user may not have a table for rows of the other side on ${side === 'source' ? 'the source' : 'local'}`;
 }
 
 function otherSide(side: Side): Side {

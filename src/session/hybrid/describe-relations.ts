@@ -16,14 +16,14 @@ export function columnsQuery(names: readonly TableName[], withKeys: boolean): st
     const key = withKeys ? `(SELECT k.at - 1 FROM pg_catalog.pg_index i, pg_catalog.unnest(i.indkey::pg_catalog.int2[]) WITH ORDINALITY AS k(attnum, at) WHERE i.indrelid = a.attrelid AND i.indisprimary AND i.indimmediate AND k.attnum = a.attnum)::pg_catalog.text` : 'NULL';
     return `SELECT '${index}', a.attname::pg_catalog.text, pg_catalog.format_type(a.atttypid, a.atttypmod),
       CASE WHEN a.attcollation NOT IN (${ordinaryCollations}) THEN (SELECT pg_catalog.format('%s.%I', o.collnamespace::pg_catalog.regnamespace, o.collname) FROM pg_catalog.pg_collation o WHERE o.oid = a.attcollation) END,
-      (a.attcollation <> 0)::pg_catalog.text, ${key} FROM pg_catalog.pg_attribute a WHERE a.attrelid = ${relation} AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum`;
+      (a.attcollation <> 0)::pg_catalog.text, (a.atttypid >= 16384)::pg_catalog.text, ${key} FROM pg_catalog.pg_attribute a WHERE a.attrelid = ${relation} AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum`;
   }).join('; ');
 }
 
 export function readColumns(rows: readonly Row[], count: number): readonly (readonly MovedColumn[])[] {
   const columns: MovedColumn[][] = Array.from({ length: count }, () => []);
-  for (const [n, name, type, collation, isCollated, keyAt] of rows) {
-    columns[Number(n)]?.push({ name: name ?? '', type: type ?? '', collation: collation ?? undefined, isCollated: isCollated === 'true', keyAt: keyAt === null || keyAt === undefined ? undefined : Number(keyAt) });
+  for (const [n, name, type, collation, isCollated, isOwnType, keyAt] of rows) {
+    columns[Number(n)]?.push({ name: name ?? '', type: type ?? '', collation: collation ?? undefined, isCollated: isCollated === 'true', isOwnType: isOwnType === 'true', keyAt: keyAt === null || keyAt === undefined ? undefined : Number(keyAt) });
   }
   return columns;
 }

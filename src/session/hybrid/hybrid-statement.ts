@@ -14,6 +14,7 @@ import { canceledByUser, errorFieldsOf } from '../client-error.ts';
 import type { PlaceStatement } from '../place-statement.ts';
 import type { SessionCore } from '../session-core.ts';
 import { bringRows } from './bring-rows.ts';
+import { TemporaryTables } from './choose-way.ts';
 import { HybridRefusal } from './hybrid-work.ts';
 import type { HybridReady, HybridRoute, HybridWork } from './hybrid-work.ts';
 
@@ -45,12 +46,14 @@ export class HybridStatements {
   readonly #core: SessionCore;
   readonly #place: PlaceStatement;
   #current: Current | undefined;
+  readonly #temporary: TemporaryTables;
   #tables = 0;
   #leftOver: { readonly runOn: Side; readonly tables: readonly string[] } | undefined;
 
   constructor(core: SessionCore, place: PlaceStatement) {
     this.#core = core;
     this.#place = place;
+    this.#temporary = new TemporaryTables(core);
   }
 
   /** A verdict: return it, and come again with the same message. */
@@ -67,7 +70,7 @@ export class HybridStatements {
     const stop = core.leaveLeg(simple) ?? this.#legsReady(route, simple);
     if (stop !== undefined) return stop;
     const work: HybridWork = {
-      route, text: Buffer.from(text), snapshot, parameters, isShape, canceled: false,
+      route, text: Buffer.from(text), snapshot, temporary: this.#temporary, parameters, isShape, canceled: false,
       byName: runs && { name: runs.name, text: runs.text && Buffer.from(runs.text), newName: (side) => core.ownStatements.parsedOn(side) },
       routeOf: (facts) => this.#place.routeOfRewritten(runs ? (traitsOf(facts).inner ?? traitsOf(facts)) : traitsOf(facts)),
     };

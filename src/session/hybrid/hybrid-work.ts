@@ -7,6 +7,7 @@ import type { HybridWay, Route } from '../../route/route.ts';
 import { readErrorFields } from '../../wire/error-fields.ts';
 import type { ErrorFields } from '../../wire/error-fields.ts';
 import { errorFieldsOf } from '../client-error.ts';
+import type { TemporaryTables } from './choose-way.ts';
 import type { BoundParameter } from '../../wire/bind-parameters.ts';
 
 export type HybridRoute = Extract<Route, { type: 'hybrid' }>;
@@ -50,6 +51,7 @@ export interface HybridWork {
   /** For a text that has taken its place. */
   readonly routeOf: (facts: TextFacts) => Route;
   readonly snapshot: RoutingSnapshot;
+  readonly temporary: TemporaryTables;
   readonly parameters: readonly (BoundParameter | undefined)[];
   /** Only what the statement looks like is asked for: no rows. */
   readonly isShape: boolean;
