@@ -29,6 +29,8 @@ export interface RelationUse {
   readonly isTarget: boolean;
   /** Its columns are meant by their order, or all of them at once. */
   readonly allColumns: boolean;
+  /** Its rows are named whole, and are of its own columns' names, though an alias gives these others. */
+  readonly keepsRowType: boolean;
   /** A row for which one of these is not true cannot be part of the result. */
   readonly filters: readonly RowFilter[];
   /** Nor can one that finds no partner by one of these. */
@@ -135,6 +137,7 @@ class Reading {
       if (typeof start !== 'number' || (!isTarget && this.#targets.get(rangeVar) === relation)) return [];
       return [{
         start, relation, alias: name, level: leaf?.level ?? -1, only: rangeVar['inh'] !== true, isSampled: leaf?.isSampled ?? false, isTarget,
+        keepsRowType: alias?.['colnames'] !== undefined && (this.#everything || this.#whole.has(name)),
         allColumns: this.#everything || this.#whole.has(name) || alias?.['colnames'] !== undefined,
         filters: leaf?.applicable.filters ?? [], links: leaf?.applicable.links ?? [],
       }];

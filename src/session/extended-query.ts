@@ -27,6 +27,7 @@ import type { PreparedStatement } from './prepared-statements.ts';
 import { isVerdict } from './place-statement.ts';
 import type { SessionCore } from './session-core.ts';
 import type { Flows } from './simple-query.ts';
+import { nameTaken } from './sql-prepared.ts';
 import { isTransactionControl } from './text-traits.ts';
 import type { TextTraits } from './text-traits.ts';
 import { xidSql } from './transaction-control.ts';
@@ -207,7 +208,9 @@ export class ExtendedQuery {
     const core = this.#core;
     if (traits.control || this.#isForGateway(traits)) return core.leaveLeg(false);
     const taken = name === '' ? undefined : core.statements.get(name);
-    if (taken?.on.source && !core.unit.leg) return this.#legOf('source');
+    const takenOn = taken && sideOf(taken);
+    if (takenOn && !core.unit.leg) return this.#legOf(takenOn);
+    if (taken && !takenOn) return core.refuseWith(nameTaken(name), false);
     if (core.tx?.failedOn !== undefined) return this.#failedLeg() ?? core.refuseWith(transactionAborted, false);
     const route = this.#flows.place.route(traits);
     if (isVerdict(route)) return route;

@@ -53,7 +53,7 @@ export class SqlPrepared {
     const name = facts?.kind === 'prepare' ? facts.objectName : undefined;
     const known = name === undefined ? undefined : this.#core.statements.get(name);
     if (!known || known.on[leg.side] || known.shapeOn === leg.side) return undefined;
-    return { severity: 'ERROR', sqlstate: '42P05', message: `prepared statement "${known.name}" already exists` };
+    return nameTaken(known.name);
   }
 
   /** A DEALLOCATE of what no server has: undefined for any other. */
@@ -61,4 +61,9 @@ export class SqlPrepared {
     const named = facts?.kind === 'deallocate' && facts.objectName !== undefined ? this.#core.statements.get(facts.objectName) : undefined;
     return named && sideOf(named) === undefined ? named : undefined;
   }
+}
+
+/** In the server's words, where no server knows. */
+export function nameTaken(name: string): ErrorFields {
+  return { severity: 'ERROR', sqlstate: '42P05', message: `prepared statement "${name}" already exists` };
 }

@@ -124,6 +124,7 @@ const statements: readonly string[] = [
   'SELECT c1, o1 FROM customers AS c (c1, c2) JOIN orders AS o (o1) ON c1 = o1 WHERE c2 IS NOT NULL',
   'SELECT x.id, y.customer_id FROM customers x JOIN orders AS y (customer_id, id) ON y.id = x.id WHERE y.customer_id = 5',
   'SELECT y.id, z.qty FROM orders AS y (customer_id, id) JOIN items z ON z.order_id = y.customer_id JOIN customers c ON c.id = y.id WHERE y.id IN (5, 6) AND c.id < 9',
+  'SELECT row_to_json(y), x.id FROM customers x JOIN orders AS y (customer_id, id) ON y.customer_id = x.id AND x.id < 4',
   'SELECT * FROM customers NATURAL JOIN orders',
   'SELECT customers.id FROM ONLY customers, ONLY (orders) WHERE orders.id = customers.id',
   'SELECT c.id FROM customers * c, orders WHERE orders.id = c.id',

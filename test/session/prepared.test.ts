@@ -126,6 +126,9 @@ it('the protocol binds and closes them, too', async () => {
   await expectSame([q("EXECUTE a(1, '')")]);
   await expectSame([p('made', `${join} WHERE here.k = 7`), s]);
   await expectSame([b('', 'made'), e(''), s]);
+  await expectSame([p('made', 'SELECT 1'), s]);
+  await expectSame([q('PREPARE made AS SELECT v FROM here')]);
+  await expectSame([q(`PREPARE other AS ${join}`), p('other', 'SELECT v FROM here'), s]);
   await expectSame([q('DEALLOCATE made')]);
   await expectSame([q('DEALLOCATE made')]);
 });
