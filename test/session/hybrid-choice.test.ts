@@ -92,6 +92,30 @@ it('no right to temporary tables: it runs where a table may be, or where the row
   await admins.local.query('TRUNCATE target');
 });
 
+it('what is known of columns is as good as new: they are added, dropped, and of another type', async () => {
+  for (const side of ['source', 'local'] as const) await admins[side].query('GRANT TEMPORARY ON DATABASE postgres TO plain_user');
+  const count = async (sql: string): Promise<number> => {
+    const answer = await client.ask(q(sql), 1, 30_000);
+    return answer.find(({ type }) => type === 'T')?.body.readUInt16BE(0) ?? -1;
+  };
+  // Few rows stand in the text, many in a table.
+  for (const [table, size] of [['grows', 3], ['grows_large', 20_000]] as const) {
+    await admins.source.query(`CREATE TABLE ${table} AS SELECT g AS k, repeat('x', 30) AS v FROM generate_series(1, ${size}) g; GRANT SELECT ON ${table} TO plain_user; ANALYZE ${table}`);
+    const all = `SELECT g.* FROM ${table} g JOIN here ON here.k = g.k`;
+    for (let again = 0; again < 3; again += 1) expect(await count(all)).toBe(2);
+    await admins.source.query(`ALTER TABLE ${table} ADD COLUMN w int DEFAULT 7`);
+    for (let again = 0; again < 2; again += 1) expect(await count(all)).toBe(3);
+    expect(await ask(`SELECT sum(w) FROM ${table} g JOIN here ON here.k = g.k`)).toBe(String(7 * size));
+    await admins.source.query(`ALTER TABLE ${table} DROP COLUMN v, ALTER k TYPE bigint`);
+    for (let again = 0; again < 2; again += 1) expect(await count(all)).toBe(2);
+    await admins.source.query(`ALTER TABLE ${table} RENAME k TO k2`);
+    expect(await ask(all)).toMatch(/^42703/);
+    await admins.source.query(`DROP TABLE ${table}`);
+    expect(await ask(all)).toMatch(/^42P01/);
+  }
+  for (const admin of Object.values(admins)) await expect.poll(async () => (await admin.query("SELECT FROM pg_class WHERE relname LIKE 'causeway\\_%' AND relpersistence = 't'")).rowCount).toBe(0);
+});
+
 it('a semi-join by USING brings only rows with a partner', async () => {
   await admins.local.query('GRANT TEMPORARY ON DATABASE postgres TO plain_user');
   const counted = async (from: string): Promise<number> => {

@@ -50,7 +50,7 @@ export async function bringRows(core: SessionCore, work: HybridWork, nextTable: 
     const query = await usesOf(core, text);
     if (views.size === 0) {
       const parameters = work.byName?.text ? argumentsFor(query, await usesOf(core, { bytes: work.byName.text, before: work.byName.text, edits: [] })) : work.parameters;
-      return runByName(core, work, await new Bringing(core, { ...work, text: text.bytes, parameters }, ways, query, text, nextTable).run());
+      return runByName(core, work, await runSurely((trusts) => new Bringing(core, { ...work, text: text.bytes, parameters }, ways, query, text, nextTable, trusts)));
     }
     if (depth > MAX_VIEWS_DEEP) throw refusal('Views over tables of both sides are nested too deeply', `There are more than ${MAX_VIEWS_DEEP} levels.`, 'Query the tables themselves.');
     text = await expandViews(core, work, query, text, views);
@@ -66,6 +66,19 @@ async function usesOf(core: SessionCore, text: RenamedText): Promise<QueryUses> 
   const query = await core.services.facts.uses(text.bytes.toString('utf8'));
   if (query) return query;
   throw refusal('Too many large statements at once', 'The relations that it reads have to be looked up.', 'Try again in a moment.');
+}
+
+/** First with what is known of columns; anew when that was not right any more. */
+async function runSurely(make: (trusts: boolean) => Bringing): Promise<HybridReady> {
+  const first = make(true);
+  try {
+    const ready = await first.run();
+    if (await first.knewRight()) return ready;
+    await first.undo(ready);
+  } catch (error) {
+    if (await first.knewRight()) throw error;
+  }
+  return make(false).run();
 }
 
 /** A PREPARE with its rows is sent under a name of the gateway's own, which takes the place of the client's in what runs it. */
@@ -113,15 +126,19 @@ class Bringing {
   readonly #query: QueryUses;
   readonly #text: RenamedText;
   readonly #nextTable: () => string;
+  readonly #trusts: boolean;
+  /** Whether what was taken for known was so. */
+  readonly #checks: Promise<boolean>[] = [];
 
-  /** `text`: the client's, or what its views have made of it. */
-  constructor(core: SessionCore, work: HybridWork, ways: readonly HybridWay[], query: QueryUses, text: RenamedText, nextTable: () => string) {
+  /** `text`: the client's, or what its views have made of it. `trusts`: columns may be as they were last. */
+  constructor(core: SessionCore, work: HybridWork, ways: readonly HybridWay[], query: QueryUses, text: RenamedText, nextTable: () => string, trusts: boolean) {
     this.#core = core;
     this.#work = work;
     this.#ways = ways;
     this.#query = query;
     this.#text = text;
     this.#nextTable = nextTable;
+    this.#trusts = trusts;
   }
 
   async run(): Promise<HybridReady> {
@@ -176,7 +193,7 @@ class Bringing {
   async #describe(side: Side, names: ReadonlyMap<string, TableName>): Promise<ReadonlyMap<string, MovedRelation>> {
     const found = [...names];
     if (found.length === 0) return new Map();
-    const columns = readColumns((await this.#ask(side, columnsQuery(found.map(([, name]) => name), this.#query.groups))).rows, found.length);
+    const columns = readColumns(await this.#columnRows(side, columnsQuery(found.map(([, name]) => name), this.#query.groups)), found.length);
     const relations = new Map<string, MovedRelation>();
     for (const [index, [key, name]] of found.entries()) {
       const own = columns[index] ?? [];
@@ -229,6 +246,28 @@ class Bringing {
     const [list, count] = keys.rows[0] ?? [];
     if (Number(count) > most) return undefined;
     return `r.${quoteName(ownName)} = ANY (${quoteLiteral(list ?? '{}')}::${column.type}[])`;
+  }
+
+  async #columnRows(side: Side, sql: string): Promise<InternalReply['rows']> {
+    const { known } = this.#work;
+    const trusted = this.#trusts ? known.get(side, sql) : undefined;
+    const asked = this.#ask(side, sql).then(({ rows }) => {
+      known.set(side, sql, rows);
+      return rows;
+    });
+    if (!trusted) return asked;
+    // An error of its own is nobody's answer: the work meets it, too.
+    this.#checks.push(asked.then((rows) => JSON.stringify(rows) === JSON.stringify(trusted), () => true));
+    return trusted;
+  }
+
+  async knewRight(): Promise<boolean> {
+    return (await Promise.all(this.#checks)).every(Boolean);
+  }
+
+  /** Outside a block, where alone something is trusted. */
+  async undo({ way, tables }: HybridReady): Promise<void> {
+    if (tables.length > 0) await this.#ask(way.runOn, `DROP TABLE IF EXISTS ${tables.join(', ')}`);
   }
 
   // Bringing the rows

@@ -15,6 +15,7 @@ import type { PlaceStatement } from '../place-statement.ts';
 import type { SessionCore } from '../session-core.ts';
 import { bringRows } from './bring-rows.ts';
 import { TemporaryTables } from './choose-way.ts';
+import { KnownColumns } from './describe-relations.ts';
 import { HybridRefusal } from './hybrid-work.ts';
 import type { HybridReady, HybridRoute, HybridWork } from './hybrid-work.ts';
 
@@ -47,6 +48,7 @@ export class HybridStatements {
   readonly #place: PlaceStatement;
   #current: Current | undefined;
   readonly #temporary: TemporaryTables;
+  readonly #known: KnownColumns;
   #tables = 0;
   #leftOver: { readonly runOn: Side; readonly tables: readonly string[] } | undefined;
 
@@ -54,6 +56,7 @@ export class HybridStatements {
     this.#core = core;
     this.#place = place;
     this.#temporary = new TemporaryTables(core);
+    this.#known = new KnownColumns(core);
   }
 
   /** A verdict: return it, and come again with the same message. */
@@ -70,7 +73,7 @@ export class HybridStatements {
     const stop = core.leaveLeg(simple) ?? this.#legsReady(route, simple);
     if (stop !== undefined) return stop;
     const work: HybridWork = {
-      route, text: Buffer.from(text), snapshot, temporary: this.#temporary, parameters, isShape, canceled: false,
+      route, text: Buffer.from(text), snapshot, temporary: this.#temporary, known: this.#known, parameters, isShape, canceled: false,
       byName: runs && { name: runs.name, text: runs.text && Buffer.from(runs.text), newName: (side) => core.ownStatements.parsedOn(side) },
       routeOf: (facts) => this.#place.routeOfRewritten(runs ? (traitsOf(facts).inner ?? traitsOf(facts)) : traitsOf(facts)),
     };

@@ -8,6 +8,7 @@ import { readErrorFields } from '../../wire/error-fields.ts';
 import type { ErrorFields } from '../../wire/error-fields.ts';
 import { errorFieldsOf } from '../client-error.ts';
 import type { TemporaryTables } from './choose-way.ts';
+import type { KnownColumns } from './describe-relations.ts';
 import type { BoundParameter } from '../../wire/bind-parameters.ts';
 
 export type HybridRoute = Extract<Route, { type: 'hybrid' }>;
@@ -52,6 +53,7 @@ export interface HybridWork {
   readonly routeOf: (facts: TextFacts) => Route;
   readonly snapshot: RoutingSnapshot;
   readonly temporary: TemporaryTables;
+  readonly known: KnownColumns;
   readonly parameters: readonly (BoundParameter | undefined)[];
   /** Only what the statement looks like is asked for: no rows. */
   readonly isShape: boolean;
