@@ -246,4 +246,4 @@ const movedUnderneath: Route = {
   detail: 'The transaction runs at REPEATABLE READ or above, and its snapshot is older than the change.', hint: 'Run the transaction again.',
 };
 
-const alone = new MigrationError('MIG080', 'a statement over tables of both sides cannot run here', { detail: 'It is part of a text with several statements, or of an EXECUTE.', hint: 'Send it by itself.' });
+const alone = new MigrationError('MIG080', 'a statement over tables of both sides cannot run here', { detail: 'What it executes was prepared in a text with other statements, or with parameters of types that only one side knows.', hint: 'Prepare it again, by itself.' });

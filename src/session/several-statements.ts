@@ -167,8 +167,8 @@ export function runsOneByOne(core: SessionCore, { statements, hasTransactionCont
   return core.services.view().usesLocal && statements.some((facts) => keptBySession.has(facts.kind) || (side === 'local' && (setsSession.has(facts.kind) || facts.flags.sessionEffect)) || namesKept(core, facts));
 }
 
-/** What runs on all legs: by itself, or the other would get the whole text. */
-const keptBySession: ReadonlySet<StatementFacts['kind']> = new Set(['listen', 'unlisten', 'discard', 'deallocate']);
+/** What runs on all legs, or may have to be made on another one later: by itself, or that would get the whole text. */
+const keptBySession: ReadonlySet<StatementFacts['kind']> = new Set(['listen', 'unlisten', 'discard', 'deallocate', 'prepare']);
 /** What the home leg has to know, and the other learns from it. */
 const setsSession: ReadonlySet<StatementFacts['kind']> = new Set(['set', 'reset']);
 

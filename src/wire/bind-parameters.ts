@@ -43,6 +43,13 @@ export function readBind(bind: Buffer, parse: Buffer, typesAt: number): readonly
   }
 }
 
+/** Of a Parse, as PREPARE writes them; undefined when one has another number on each side. */
+export function parameterTypes(parse: Buffer, typesAt: number): readonly string[] | undefined {
+  const oids = Array.from({ length: parse.readUInt16BE(typesAt) }, (_, index) => parse.readUInt32BE(typesAt + 2 + 4 * index));
+  if (oids.some((oid) => oid !== 0 && types[oid] === undefined)) return undefined;
+  return oids.map((oid) => (oid === 0 ? 'unknown' : `pg_catalog.${types[oid] ?? ''}`));
+}
+
 /** Values that these types surely take as they are: what is wrong with another one is the server's to say, of the EXECUTE. */
 const sureValues: Readonly<Record<string, RegExp>> = {
   int2: /^-?\d{1,4}$/, int4: /^-?\d{1,9}$/, int8: /^-?\d{1,18}$/, numeric: /^-?\d+(?:\.\d+)?$/, float4: /^-?\d{1,9}$/, float8: /^-?\d{1,9}(?:\.\d{1,6})?$/,

@@ -5,6 +5,7 @@ import { startTestPostgres } from '../support/postgres.ts';
 import type { TestPostgres } from '../support/postgres.ts';
 import { dualWrite, onLocal, startGateway } from './gateway-fixture.ts';
 import type { GatewayFixture } from './gateway-fixture.ts';
+import { cstring, int16, int32, message } from '../../src/wire/message.ts';
 import { b, c, d, e, fieldsOf, p, q, RawClient, s } from './raw-client.ts';
 import type { RawMessage } from './raw-client.ts';
 
@@ -126,6 +127,13 @@ it('the protocol binds and closes them, too', async () => {
   await expectSame([q("EXECUTE a(1, '')")]);
   await expectSame([p('made', `${join} WHERE here.k = 7`), s]);
   await expectSame([b('', 'made'), e(''), s]);
+  await expectSame([q('EXECUTE made')]);
+  await expectSame([p('two', `${join} WHERE here.k = $1 AND there.v <> $2`), s]);
+  await expectSame([q("EXECUTE two(3, 'x')")]);
+  await expectSame([p('', "EXECUTE two(4, 'x')"), b('', ''), d('P', ''), e(''), s]);
+  await expectSame([message('P', cstring('typed'), cstring(`${join} WHERE here.k = $1 AND there.v <> $2`), int16(2), int32(20), int32(0)), s]);
+  await expectSame([q("EXECUTE typed(5, 'x')")]);
+  await expectSame([q("EXECUTE typed('five', 'x')")]);
   await expectSame([p('made', 'SELECT 1'), s]);
   await expectSame([q('PREPARE made AS SELECT v FROM here')]);
   await expectSame([q(`PREPARE other AS ${join}`), p('other', 'SELECT v FROM here'), s]);
@@ -161,6 +169,15 @@ it('their tables change sides: to both, back, and all to one', async () => {
   await expectSame([q('DEALLOCATE a')]);
   await expectSame([q('EXECUTE a(1)')]);
   await expectSame([q('EXECUTE c(1)')]);
+});
+
+it('one that was prepared beside other statements, too', async () => {
+  await admins.local.query(rows.there);
+  await expectSame([q('SELECT 1; PREPARE a AS SELECT v FROM there WHERE k = 2; PREPARE b(int) AS SELECT v FROM here WHERE k = $1; EXECUTE a')]);
+  await admins.source.query("UPDATE there SET v = 'stale'");
+  publish({ here: onLocal, there: onLocal });
+  await expectSame([q('EXECUTE a')]);
+  await expectSame([q('EXECUTE b(2); EXECUTE a')]);
 });
 
 it('one that was prepared over both sides runs on one when they meet there: with its rows, not with none', async () => {
