@@ -1,8 +1,10 @@
 /** Statements of SQL's own PREPARE on the leg that is to run them. */
 import { quoteName } from '../../grammar/names.ts';
 import type { StatementFacts } from '../../grammar/sql/statement-facts.ts';
+import { parameterTypes } from '../wire/bind-parameters.ts';
 import type { ErrorFields } from '../wire/error-fields.ts';
 import type { Verdict } from '../wire/framing.ts';
+import { readParse } from '../wire/frontend-messages.ts';
 import type { Leg } from './leg.ts';
 import type { LocalNames } from './local-names.ts';
 import { sideOf } from './prepared-statements.ts';
@@ -33,12 +35,12 @@ export class SqlPrepared {
 
   ensure(statement: PreparedStatement, leg: Leg, simple: boolean): Verdict | undefined {
     const core = this.#core;
-    const { origin } = statement;
-    if (statement.on[leg.side] || origin.type !== 'sql' || origin.text === '') return undefined;
+    const prepare = statement.on[leg.side] || statement.name === '' ? undefined : prepareOf(statement);
+    if (!prepare) return undefined;
     // A query in the middle of a pipeline would end it.
     const stop = core.unit.segment ? core.leaveLeg(simple) : undefined;
     if (stop !== undefined) return stop;
-    const text = Buffer.from(origin.text);
+    const text = Buffer.from(prepare);
     const named = this.#names.textFor(leg, statement.traits, text, simple);
     if (typeof named === 'number') return named;
     statement.on[leg.side] = true;
@@ -61,6 +63,19 @@ export class SqlPrepared {
     const named = facts?.kind === 'deallocate' && facts.objectName !== undefined ? this.#core.statements.get(facts.objectName) : undefined;
     return named && sideOf(named) === undefined ? named : undefined;
   }
+}
+
+/** What PREPARE takes; a Parse takes all there is. */
+const preparable: ReadonlySet<StatementFacts['kind']> = new Set(['select', 'insert', 'update', 'delete', 'merge']);
+
+/** The text that makes it: SQL shares the names of what the protocol has parsed. Undefined when it is not known, or not for every side. */
+export function prepareOf({ name, origin, traits }: PreparedStatement): string | undefined {
+  if (origin.type === 'sql') return origin.text === '' ? undefined : origin.text;
+  if (!traits.single || !preparable.has(traits.single.kind)) return undefined;
+  const { message } = origin;
+  const parts = readParse(message, 0, message.length);
+  const types = parts && parameterTypes(message, parts.textEnd + 1);
+  return parts && types && `PREPARE ${quoteName(name)}${types.length === 0 ? '' : ` (${types.join(', ')})`} AS ${message.toString('utf8', parts.textStart, parts.textEnd)}`;
 }
 
 /** In the server's words, where no server knows. */

@@ -171,13 +171,17 @@ it('their tables change sides: to both, back, and all to one', async () => {
   await expectSame([q('EXECUTE c(1)')]);
 });
 
-it('one that was prepared beside other statements, too', async () => {
+it('one that was prepared beside other statements, or by a Parse, too', async () => {
   await admins.local.query(rows.there);
+  await expectSame([p('parsed', 'SELECT v FROM there WHERE k = $1'), s]);
+  await expectSame([q('EXECUTE parsed(3)')]);
   await expectSame([q('SELECT 1; PREPARE a AS SELECT v FROM there WHERE k = 2; PREPARE b(int) AS SELECT v FROM here WHERE k = $1; EXECUTE a')]);
   await admins.source.query("UPDATE there SET v = 'stale'");
   publish({ here: onLocal, there: onLocal });
   await expectSame([q('EXECUTE a')]);
   await expectSame([q('EXECUTE b(2); EXECUTE a')]);
+  await expectSame([q('EXECUTE parsed(3)')]);
+  await expectSame([b('', 'parsed', ['4']), e(''), s]);
 });
 
 it('one that was prepared over both sides runs on one when they meet there: with its rows, not with none', async () => {

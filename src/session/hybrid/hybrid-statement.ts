@@ -7,9 +7,8 @@
  */
 import type { Side } from '../../../catalog/routing-snapshot.ts';
 import type { Verdict } from '../../wire/framing.ts';
-import { parameterTypes } from '../../wire/bind-parameters.ts';
 import type { BoundParameter } from '../../wire/bind-parameters.ts';
-import { readParse } from '../../wire/frontend-messages.ts';
+import { prepareOf } from '../sql-prepared.ts';
 import { executedBy, traitsOf } from '../text-traits.ts';
 import type { TextTraits } from '../text-traits.ts';
 import { canceledByUser, errorFieldsOf } from '../client-error.ts';
@@ -41,16 +40,9 @@ export interface HybridRequest {
 export function requestOf(core: SessionCore, traits: TextTraits, text: Buffer): Pick<HybridRequest, 'text' | 'runs' | 'isShape'> | undefined {
   const name = executedBy(traits.single);
   if (name === undefined) return { text, isShape: traits.single?.kind === 'prepare' };
-  const origin = core.statements.get(name)?.origin;
-  const prepare = origin?.type === 'sql' ? origin.text : origin && prepareOf(origin.message);
+  const statement = core.statements.get(name);
+  const prepare = statement && prepareOf(statement);
   return prepare ? { text: Buffer.from(prepare), runs: { name, text } } : undefined;
-}
-
-/** SQL shares the names of what the protocol has parsed: a Parse as the PREPARE that would have made the same. */
-function prepareOf(parse: Buffer): string | undefined {
-  const parts = readParse(parse, 0, parse.length);
-  const types = parts && parameterTypes(parse, parts.textEnd + 1);
-  return parts && types && `PREPARE parsed${types.length === 0 ? '' : ` (${types.join(', ')})`} AS ${parse.toString('utf8', parts.textStart, parts.textEnd)}`;
 }
 
 export class HybridStatements {
