@@ -8,7 +8,7 @@ import { rangeVarRef } from './facts-collector.ts';
 import { splitQualifiedName } from './qualified-name.ts';
 import { visitQuery } from './query-relations.ts';
 import type { RelationRef, StatementFacts, StatementKind } from './statement-facts.ts';
-import { byteAt, classAt, blockCommentEnd, lineCommentEnd, stringEnd, wordEnd } from './token-ends.ts';
+import { classAt, spaceEnd, stringEnd, wordEnd } from './token-ends.ts';
 import { byteClass } from './byte-classes.ts';
 import { isTree, listOf, nameParts, nodeOf, stringNode, treeOf, unwrap, withoutCasts } from './tree.ts';
 import type { Tree } from './tree.ts';
@@ -186,21 +186,8 @@ class Places {
     return wordEnd(bytes, start, bytes.length);
   }
 
-  /** Behind white space and comments. */
   #spaceEnd(from: number): number {
-    const bytes = this.#bytes;
-    const end = bytes.length;
-    let at = from;
-    for (;;) {
-      const next = byteAt(bytes, at + 1, end);
-      if (classAt(bytes, at, end) === byteClass.space) at += 1;
-      else if (byteAt(bytes, at, end) === 0x2d && next === 0x2d) at = lineCommentEnd(bytes, at, end);
-      else if (byteAt(bytes, at, end) === 0x2f && next === star) {
-        const behind = blockCommentEnd(bytes, at, end);
-        if (behind < 0) return at;
-        at = behind;
-      } else return at;
-    }
+    return spaceEnd(this.#bytes, from, this.#bytes.length);
   }
 
   /** Behind the name's `*`, and the parenthesis of `ONLY (name)`; undefined in `TABLE name`, which takes no alias. */

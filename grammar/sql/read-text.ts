@@ -3,7 +3,7 @@ import { analyseParseTree } from './analyse.ts';
 import { emptyFacts } from './facts-collector.ts';
 import { namePlaces } from './name-places.ts';
 import type { NamePlace } from './name-places.ts';
-import { relationUses } from './relation-uses.ts';
+import { noUses, relationUses } from './relation-uses.ts';
 import type { QueryUses } from './relation-uses.ts';
 import { isMigrationText } from '../migration/recognise.ts';
 import { serversNamed } from '../migration/server-names.ts';
@@ -55,8 +55,6 @@ export function readPlaces(text: string, parser: WasmParser): readonly NamePlace
 export function readUses(text: string, parser: WasmParser): QueryUses | undefined {
   return readTree(text, parser, relationUses, noUses);
 }
-
-const noUses: QueryUses = { places: [], uses: [], names: new Set(), qualified: new Set(), parameters: new Map(), groups: false, systemColumns: false };
 
 function readTree<T>(text: string, parser: WasmParser, read: (tree: unknown, bytes: Buffer) => T, ofNone: T): T | undefined {
   if (text.trim() === '' || text.includes('\0')) return ofNone;

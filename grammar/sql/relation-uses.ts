@@ -4,6 +4,8 @@
  */
 import { namePlaces } from './name-places.ts';
 import type { NamePlace } from './name-places.ts';
+import { argumentTypes, argumentValues } from './prepared-arguments.ts';
+import type { ConstantArgument } from './prepared-arguments.ts';
 import { visitQuery } from './query-relations.ts';
 import { columnEquality, columnName, conjuncts, renamed, rowFilter } from './row-filter.ts';
 import type { ColumnName, RowFilter } from './row-filter.ts';
@@ -27,6 +29,8 @@ export interface RelationUse {
   readonly isTarget: boolean;
   /** Its columns are meant by their order, or all of them at once. */
   readonly allColumns: boolean;
+  /** Its rows are named whole, and are of its own columns' names, though an alias gives these others. */
+  readonly keepsRowType: boolean;
   /** A row for which one of these is not true cannot be part of the result. */
   readonly filters: readonly RowFilter[];
   /** Nor can one that finds no partner by one of these. */
@@ -34,6 +38,8 @@ export interface RelationUse {
 }
 
 export interface QueryUses {
+  /** Where each statement of the text stands, in bytes; without the semicolon. */
+  readonly statements: readonly { readonly start: number; readonly end: number }[];
   readonly places: readonly NamePlace[];
   readonly uses: readonly RelationUse[];
   /** Every other identifier of the text that may be a column's. */
@@ -46,7 +52,15 @@ export interface QueryUses {
   readonly groups: boolean;
   /** Columns that tell of a row's place in its table (`ctid`, `xmin`, …) are named. */
   readonly systemColumns: boolean;
+  /** Of a PREPARE, in order. */
+  readonly argumentTypes: readonly (string | undefined)[];
+  /** Of an EXECUTE, in order. */
+  readonly argumentValues: readonly (ConstantArgument | undefined)[];
 }
+
+export const noUses: QueryUses = {
+  statements: [], places: [], uses: [], names: new Set(), qualified: new Set(), parameters: new Map(), groups: false, systemColumns: false, argumentTypes: [], argumentValues: [],
+};
 
 const systemColumns: ReadonlySet<string> = new Set(['ctid', 'xmin', 'xmax', 'cmin', 'cmax', 'tableoid']);
 
@@ -62,7 +76,15 @@ const nothing: Applicable = { filters: [], links: [] };
 export function relationUses(tree: unknown, bytes: Buffer): QueryUses {
   const reading = new Reading();
   for (const item of listOf(treeOf(tree)?.['stmts'])) reading.statement(treeOf(item)?.['stmt']);
-  return reading.result(namePlaces(tree, bytes));
+  return { statements: statementSpans(tree, bytes), ...reading.result(namePlaces(tree, bytes)) };
+}
+
+function statementSpans(tree: unknown, bytes: Buffer): QueryUses['statements'] {
+  return listOf(treeOf(tree)?.['stmts']).map((item) => {
+    const { stmt_location: location, stmt_len: length } = treeOf(item) ?? {};
+    const start = typeof location === 'number' ? location : 0;
+    return { start, end: typeof length === 'number' && length > 0 ? start + length : bytes.length };
+  });
 }
 
 interface Leaf {
@@ -83,6 +105,8 @@ class Reading {
   readonly #whole = new Set<string>();
   #everything = false;
   #namesSystemColumn = false;
+  #argumentTypes: readonly (string | undefined)[] = [];
+  #argumentValues: readonly (ConstantArgument | undefined)[] = [];
   #groups = false;
   #levels = 0;
   /** Conditions of an outer level that hold for the rows of a sub-select in its FROM, in the sub-select's own names. */
@@ -103,7 +127,7 @@ class Reading {
     }
   }
 
-  result(places: readonly NamePlace[]): QueryUses {
+  result(places: readonly NamePlace[]): Omit<QueryUses, 'statements'> {
     const uses = [...this.#targets, ...this.#relations].flatMap(([rangeVar, relation]): RelationUse[] => {
       const start = rangeVar['location'];
       const alias = treeOf(rangeVar['alias']);
@@ -113,11 +137,15 @@ class Reading {
       if (typeof start !== 'number' || (!isTarget && this.#targets.get(rangeVar) === relation)) return [];
       return [{
         start, relation, alias: name, level: leaf?.level ?? -1, only: rangeVar['inh'] !== true, isSampled: leaf?.isSampled ?? false, isTarget,
+        keepsRowType: alias?.['colnames'] !== undefined && (this.#everything || this.#whole.has(name)),
         allColumns: this.#everything || this.#whole.has(name) || alias?.['colnames'] !== undefined,
         filters: leaf?.applicable.filters ?? [], links: leaf?.applicable.links ?? [],
       }];
     });
-    return { places, uses, names: this.#names, qualified: this.#qualified, parameters: this.#parameters, groups: this.#groups, systemColumns: this.#namesSystemColumn };
+    return {
+      places, uses, names: this.#names, qualified: this.#qualified, parameters: this.#parameters, groups: this.#groups, systemColumns: this.#namesSystemColumn,
+      argumentTypes: this.#argumentTypes, argumentValues: this.#argumentValues,
+    };
   }
 
   #look(tree: Tree, work: unknown[]): void {
@@ -136,6 +164,8 @@ class Reading {
         case 'ParamRef': this.#parameter(value['number']); break;
         case 'String': this.#names.add(stringOf(value['sval']) ?? ''); break;
         case 'JoinExpr': this.#everything ||= value['isNatural'] === true; break;
+        case 'PrepareStmt': this.#argumentTypes = argumentTypes(value); break;
+        case 'ExecuteStmt': this.#argumentValues = argumentValues(value); break;
         default:
       }
     }
@@ -163,10 +193,16 @@ class Reading {
    */
   #item(item: unknown, level: number, applicable: Applicable, isSampled: boolean, isOnly = false): void {
     const found = unwrap(item);
-    if (found?.name === 'RangeVar') this.#leaves.set(found.node, { level, isSampled, applicable });
+    if (found?.name === 'RangeVar') this.#leaf(found.node, { level, isSampled, applicable });
     else if (found?.name === 'RangeTableSample') this.#item(found.node['relation'], level, applicable, true);
     else if (found?.name === 'JoinExpr') this.#join(found.node, level, applicable);
     else if (found?.name === 'RangeSubselect') this.#handDown(found.node, applicable.filters, isOnly);
+  }
+
+  /** Under other names for its columns (`t AS a (x, y)`) a name says nothing of the table's own. */
+  #leaf(rangeVar: Tree, leaf: Leaf): void {
+    const isRenamed = treeOf(rangeVar['alias'])?.['colnames'] !== undefined;
+    this.#leaves.set(rangeVar, isRenamed ? { ...leaf, level: -1, applicable: nothing } : leaf);
   }
 
   /** What must hold for the rows of a sub-select must hold for those that they are made of, one by one or by groups of equal ones. */
@@ -184,7 +220,8 @@ class Reading {
     // An alias for the whole join hides the names in it.
     const base = join['alias'] === undefined ? outer : nothing;
     const own = conjuncts(join['quals']);
-    const inner = extended(base, own);
+    const withOwn = extended(base, own);
+    const inner = { ...withOwn, links: [...withOwn.links, ...usingLinks(join)] };
     const nullable: Applicable = { filters: extended(nothing, own).filters, links: [] };
     const [left, right] = ({ JOIN_INNER: [inner, inner], JOIN_LEFT: [base, nullable], JOIN_RIGHT: [nullable, base] } as const)[String(join['jointype']) as 'JOIN_INNER'] ?? [nothing, nothing];
     this.#item(join['larg'], level, left, false);
@@ -210,6 +247,24 @@ class Reading {
       if (names.length <= 2) this.#whole.add(last);
     }
   }
+}
+
+/** What USING compares: the column that one of the tables on each side has. */
+function usingLinks(join: Tree): Applicable['links'] {
+  const names = listOf(join['usingClause']).flatMap((name) => stringNode(name) ?? []);
+  const [left, right] = [leafNames(join['larg']), leafNames(join['rarg'])];
+  return names.flatMap((name) => left.flatMap((one) => right.map((other) => [{ qualifier: one, name }, { qualifier: other, name }] as const)));
+}
+
+/** Tables of a join whose rows cannot be missing in it: only of these is a merged column surely the value. */
+function leafNames(item: unknown): readonly string[] {
+  const found = unwrap(item);
+  if (found?.name === 'RangeVar') return [stringOf(treeOf(found.node['alias'])?.['aliasname']) ?? stringOf(found.node['relname']) ?? ''];
+  if (found?.name !== 'JoinExpr' || found.node['alias'] !== undefined) return [];
+  const { jointype, larg, rarg } = found.node;
+  const isLeft = jointype === 'JOIN_INNER' || jointype === 'JOIN_LEFT';
+  const isRight = jointype === 'JOIN_INNER' || jointype === 'JOIN_RIGHT';
+  return [...(isLeft ? leafNames(larg) : []), ...(isRight ? leafNames(rarg) : [])];
 }
 
 /** Of a plain select: the column of its FROM that an output column is; undefined for any other. Where rows are grouped, only what they are grouped by. */

@@ -24,6 +24,8 @@ export interface RenamedText {
   readonly edits: readonly Edit[];
   /** What made the old text, if it is itself one with relations named otherwise. */
   readonly earlier?: RenamedText | undefined;
+  /** A name of the gateway's own in it that messages may tell, and the client's. */
+  readonly own?: { readonly name: string; readonly was: string };
 }
 
 /** How names are written into the new text. */
@@ -65,6 +67,16 @@ export function renameRelations(
   if (edits.length === 0) return undefined;
   parts.push(text.subarray(copied));
   return { bytes: Buffer.concat(parts), before: Buffer.from(text), edits };
+}
+
+/** A part of a text as a text of its own. */
+export function partOf(whole: Buffer, start: number, end: number): RenamedText {
+  return { bytes: whole.subarray(start, end), before: whole, edits: [{ start: 0, end: start, length: 0 }] };
+}
+
+/** The text made of one that was itself made of another. */
+export function madeOf(text: RenamedText, earlier: RenamedText): RenamedText {
+  return { ...text, earlier: text.earlier ? madeOf(text.earlier, earlier) : earlier };
 }
 
 /** Both offsets in bytes; a place within what was put in is where that begins in the old text. */

@@ -82,6 +82,21 @@ export function blockCommentEnd(bytes: Uint8Array, start: number, end: number): 
   return -1;
 }
 
+/** Behind white space and comments; a comment that does not end is none. */
+export function spaceEnd(bytes: Uint8Array, from: number, end: number): number {
+  let at = from;
+  for (;;) {
+    const next = byteAt(bytes, at + 1, end);
+    if (classAt(bytes, at, end) === byteClass.space) at += 1;
+    else if (byteAt(bytes, at, end) === 0x2d && next === 0x2d) at = lineCommentEnd(bytes, at, end);
+    else if (byteAt(bytes, at, end) === 0x2f && next === 0x2a) {
+      const behind = blockCommentEnd(bytes, at, end);
+      if (behind < 0) return at;
+      at = behind;
+    } else return at;
+  }
+}
+
 /** `$$…$$`, `$tag$…$tag$`. */
 export function dollarStringEnd(bytes: Uint8Array, start: number, end: number): number {
   let at = start + 1;

@@ -21,6 +21,8 @@ export class OpenTransaction {
   /** What starts the same block on another leg. */
   readonly beginSql: string;
   readonly begun = { source: false, local: false };
+  /** Something that needed this side has run there: not only what any side answers, as SHOW. */
+  readonly used = { source: false, local: false };
   modes: { isolation: NonNullable<TransactionModes['isolation']> | undefined; readOnly: boolean | undefined };
   readonly wrote = { source: false, local: false };
   /** Tables for rows of the other side were made there: it cannot be prepared. */
@@ -71,11 +73,17 @@ export class OpenTransaction {
   static leftBy(segment: Segment, side: Side, snapshot: RoutingSnapshot, nowMs: number): OpenTransaction {
     const tx = new OpenTransaction(segment.snapshot ?? snapshot, nowMs, beginWith(segment.modes), segment.modes);
     tx.begun[side] = true;
+    tx.used[side] = segment.needsSide;
     tx.wrote[side] = segment.wrote;
     tx.after = segment.after;
     tx.mayHaveWrittenOnSource = side === 'source' && segment.after !== 'none';
     for (const table of segment.touches) tx.routed.set(table, tx.snapshot);
     return tx;
+  }
+
+  /** While nothing was migrated nobody looked at what it ran. */
+  get #isUnseen(): boolean {
+    return Object.keys(this.#snapshot.tables).length === 0;
   }
 
   get wroteOn(): Side | 'both' | undefined {
@@ -120,6 +128,7 @@ export class OpenTransaction {
   ran(side: Side, route: Extract<Route, { type: 'leg' }>, under: RoutingSnapshot): void {
     for (const table of route.touches) if (!this.routed.has(table)) this.routed.set(table, under);
     if (route.writes) this.wrote[side] = true;
+    if (route.leg !== 'home') this.used[side] = true;
     if (side === 'source' && route.after !== 'none') this.mayHaveWrittenOnSource = true;
     this.after = strongerWait(this.after, route.after);
   }
@@ -131,7 +140,7 @@ export class OpenTransaction {
       readOnly: this.modes.readOnly ?? defaults.readOnly,
       wroteOn: this.wroteOn,
       mayHaveWrittenOnSource: this.mayHaveWrittenOnSource,
-      usedLegs: { ...this.begun },
+      usedLegs: { source: this.used.source || (this.begun.source && this.#isUnseen), local: this.used.local },
       holdsLocks: this.wroteOn !== undefined,
     };
   }

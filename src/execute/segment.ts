@@ -49,8 +49,11 @@ export class Segment {
   failed = false;
   /** True when only ReadyForQuery and errors need a look. */
   plain = true;
-  /** The gateway's own Sync: its ReadyForQuery is not the client's. */
+  /** Its ReadyForQuery is not the client's: the gateway's own Sync, or one statement of a text that goes on. */
   swallowReady = false;
+  /** Its last CommandComplete is not sent on, but kept here until a commit that comes behind it has succeeded. */
+  keepsTag = false;
+  tag: Buffer | undefined;
   /** The text sent last in which relations are named otherwise: errors tell places in it. */
   named: RenamedText | undefined;
   /** What the client gets in place of the next ErrorResponse. */
@@ -70,11 +73,15 @@ export class Segment {
   touchedUnder: RoutingSnapshot | undefined;
   /** Something in it may have written. */
   wrote = false;
+  /** Something in it needs the side that it is on. */
+  needsSide = false;
   /** What a text with a BEGIN of its own, among other statements, said of the block that it leaves open. */
   modes: TransactionModes | undefined;
   /** Names of statements parsed here, by ordinal of their ParseComplete; undefined when none has a name. `again`: the session has had it before. */
   parsedNames: Map<number, { readonly name: string; readonly again: boolean }> | undefined;
   parsesSeen = 0;
+  /** Name of the statement that what was sent last is to PREPARE. */
+  prepares: string | undefined;
   /** The Parse of the statement that asks for the transaction id, when it was injected here. */
   xidParse: { readonly ordinal: number; readonly name: string } | undefined;
   /** Transaction id that the appended query told, decimal. */
@@ -104,7 +111,7 @@ export class Segment {
   }
 
   get holds(): boolean {
-    return this.after === 'xid' || this.after === 'position';
+    return this.keepsTag || this.after === 'xid' || this.after === 'position';
   }
 
   /** The next message sent in this segment is a Parse of the client's statement of this name. */

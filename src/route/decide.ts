@@ -132,7 +132,8 @@ function blockedNeed(text: TextNeeds): Route | undefined {
 function legRoute(statements: readonly StatementFacts[], text: TextNeeds, writes: boolean, side: 'source' | 'local' | 'home', touches: readonly string[], index: SnapshotIndex): LegRoute {
   const after = side === 'local' ? 'none' : afterWrite(statements, text, index);
   const isIndexed = side === 'local' && text.needs.some((need) => need.role === 'read' && need.local && need.table?.writes === 'source');
-  return { type: 'leg', leg: side, writes, touches, after, before: isIndexed ? 'read_index' : 'none', label: labelOf(text, side, writes) };
+  const draws = statements.some(({ sequencesWritten }) => sequencesWritten.length > 0);
+  return { type: 'leg', leg: side, writes, touches, after, before: isIndexed ? 'read_index' : 'none', label: labelOf(text, side, writes), ...(draws ? { draws } : {}) };
 }
 
 /** Sequences are not transactional: drawing from one binds a transaction to no side. */

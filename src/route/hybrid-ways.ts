@@ -9,7 +9,7 @@ export interface PossibleWay {
   readonly moved: ReadonlySet<string>;
 }
 
-const hybridKinds: ReadonlySet<StatementKind> = new Set<StatementKind>(['select', 'insert', 'update', 'delete', 'merge', 'copy_to', 'explain', 'declare_cursor', 'create_temp']);
+const hybridKinds: ReadonlySet<StatementKind> = new Set<StatementKind>(['select', 'insert', 'update', 'delete', 'merge', 'copy_to', 'explain', 'prepare', 'declare_cursor', 'create_temp']);
 
 /**
  * Only rows that are read can be brought. What is written or locked, whose sequences are drawn from, and what functions reach must be where

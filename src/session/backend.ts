@@ -55,7 +55,6 @@ export class Backend implements FrameHandler, InputReader {
   #user: BackendUser | undefined;
   #onLost: (() => void) | undefined;
   #closed = false;
-  #ownNames = 0;
   #xidStatements = 0;
   #xidStatementsGone = 0;
 
@@ -124,12 +123,6 @@ export class Backend implements FrameHandler, InputReader {
   /** Ends it as if the server had gone. */
   drop(): void {
     this.#socket.destroy();
-  }
-
-  /** For a statement of the gateway's own: no other has it on this connection. */
-  newOwnName(): number {
-    this.#ownNames += 1;
-    return this.#ownNames;
   }
 
   // The statement that asks for the transaction id

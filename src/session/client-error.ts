@@ -37,3 +37,7 @@ export function parkedTooLong(limitMs: number): ErrorFields {
 }
 
 export const statementTimedOut: ErrorFields = { severity: 'ERROR', sqlstate: '57014', message: 'canceling statement due to statement timeout' };
+
+export function tooManyStatements(limit: number): MigrationError {
+  return new MigrationError('MIG085', 'the session keeps too many prepared statements', { detail: `Their texts may take ${limit} bytes.`, hint: 'Close statements that are no longer used, or raise maxStatementBytes.' });
+}

@@ -16,7 +16,7 @@ import { CommitWait } from './commit-wait.ts';
 import { ControlAnswer } from './control-answer.ts';
 import type { HoldingUnit } from './control-port.ts';
 import { ExtendedQuery } from './extended-query.ts';
-import { holdsTables } from './holds-tables.ts';
+import { holdingUnit, holdsTables } from './holds-tables.ts';
 import { openImplicitBlock } from './implicit-block.ts';
 import { HybridStatements } from './hybrid/hybrid-statement.ts';
 import { Backend } from './backend.ts';
@@ -36,6 +36,7 @@ import { SessionCore } from './session-core.ts';
 import type { ClientIdentity } from './session-parts.ts';
 import { Sharing } from './pool/sharing.ts';
 import { SessionEffects } from './session-effects.ts';
+import { SqlPrepared } from './sql-prepared.ts';
 import { SimpleQuery } from './simple-query.ts';
 import { TransactionControl } from './transaction-control.ts';
 import { UnitEnds } from './unit-ends.ts';
@@ -83,7 +84,10 @@ export class ClientSession extends SessionCore implements LegOwner {
     this.#control = new TransactionControl(this, this.#commitWait);
     const place = new PlaceStatement(this, this.#localLeg, this.#readIndex, this.parking);
     this.#hybrid = new HybridStatements(this, place);
-    const flows = { place, hybrid: this.#hybrid, control: this.#control, answer: new ControlAnswer(this), effects: new SessionEffects(this, this.#localLeg), names: this.#names };
+    const flows = {
+      place, hybrid: this.#hybrid, control: this.#control, answer: new ControlAnswer(this), effects: new SessionEffects(this, this.#localLeg), names: this.#names,
+      prepared: new SqlPrepared(this, this.#names),
+    };
     this.#simple = new SimpleQuery(this, flows);
     this.#extended = new ExtendedQuery(this, flows);
     if (!isOwn && services.pools.options.modeOf(identity.user, identity.database) === 'pipeline') this.sharing = new Sharing(this, place, home, () => this.#settled());
@@ -148,9 +152,11 @@ export class ClientSession extends SessionCore implements LegOwner {
     if (this.sharing?.read) return type === F.terminate ? this.#dispatch(type, buffer, start, length) : this.wait('drain');
     if (this.refusal && this.#refusable(type)) {
       const fields = this.refusal;
+      const isInText = type === F.query && this.#simple.isInText;
       this.refusal = undefined;
       this.parking.unpark();
-      return this.#done(this.refuseWith(fields, type === F.query));
+      const verdict = this.refuseWith(fields, type === F.query && !isInText);
+      if (!isInText || verdict === STOP) return this.#done(verdict);
     }
     return this.#done(this.#dispatch(type, buffer, start, length));
   }
@@ -231,6 +237,10 @@ export class ClientSession extends SessionCore implements LegOwner {
   }
 
   // LegOwner
+
+  get clientBehind(): boolean {
+    return this.socket.writableLength > 0;
+  }
 
   legBackpressure(full: boolean): void {
     this.#legsFull = full || this.home.writeBlocked || (this.local?.writeBlocked ?? false) ? 1 : 0;
@@ -351,12 +361,7 @@ export class ClientSession extends SessionCore implements LegOwner {
   }
 
   describe(): HoldingUnit {
-    const startedAtMs = this.tx?.startedAtMs ?? this.home.segments[0]?.startedAtMs ?? this.local?.segments[0]?.startedAtMs ?? this.now();
-    return {
-      sessionId: this.identity.sessionId, user: this.identity.user, clientAddress: this.identity.address,
-      backendPids: { source: this.home.pid, ...(this.local ? { local: this.local.pid } : {}) },
-      openForMs: this.now() - startedAtMs, lastStatement: this.lastStatement.toString('utf8'),
-    };
+    return holdingUnit(this);
   }
 
   get snapshot(): RoutingSnapshot {

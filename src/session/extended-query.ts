@@ -6,15 +6,14 @@
  * under way.
  */
 import type { Side } from '../../catalog/routing-snapshot.ts';
-import { MigrationError } from '../../config/migration-error.ts';
 import { bindComplete, closeComplete, noData, noParameters, parseComplete } from '../wire/backend-messages.ts';
+import type { Segment } from '../execute/segment.ts';
 import type { Route } from '../route/route.ts';
-import { ownCopy } from '../wire/own-copy.ts';
 import { CUT, PASS, STOP } from '../wire/framing.ts';
 import type { Verdict } from '../wire/framing.ts';
 import { afterName, bindTo, closeStatement, describeStatement, readName, readParse, sync } from '../wire/frontend-messages.ts';
 import { askForXid } from './ask-for-xid.ts';
-import { alreadyPrepared, transactionAborted } from './client-error.ts';
+import { alreadyPrepared, tooManyStatements, transactionAborted } from './client-error.ts';
 import { onlyReads } from './control-answer.ts';
 import { HybridExtended } from './hybrid/hybrid-extended.ts';
 import { endImplicitBlock } from './implicit-block.ts';
@@ -24,7 +23,9 @@ import { parameterTexts } from './catalog-numbers.ts';
 import { columnsOf, GatewayPortals, Portals } from './gateway-portals.ts';
 import { LocalValues } from './local-values.ts';
 import { parseForLeg } from './parse-for-leg.ts';
+import { parsedStatement } from './parsed-statement.ts';
 import { nameOn, noStatement, PooledPlaces } from './pool/pooled-statements.ts';
+import { boundTraits, sideOf } from './prepared-statements.ts';
 import type { PreparedStatement } from './prepared-statements.ts';
 import { isVerdict } from './place-statement.ts';
 import type { SessionCore } from './session-core.ts';
@@ -63,25 +64,22 @@ export class ExtendedQuery {
     if (isRaw && core.lacksConnection) return core.wait('leg');
     const leg = isRaw ? core.home : this.#legForParse(traits, parts.name);
     if (typeof leg === 'number') return leg;
+    const early = leg && !traits.plain ? this.#flows.prepared.forText(traits, leg, false) : undefined;
+    if (early !== undefined) return early;
     const named = leg && this.#flows.names.isFor(leg, traits) && this.#flows.names.textFor(leg, traits, buffer.subarray(parts.textStart, parts.textEnd), false);
     if (typeof named === 'number') return named;
     const message = leg?.side === 'local' ? parseForLeg(core, leg, buffer, start, length, parts, named || undefined) : undefined;
     if (typeof message === 'number') return message;
     const bytes = buffer.subarray(start, start + length);
-    const kept = traits.plain ? undefined : buffer.toString('utf8', parts.textStart, parts.textEnd);
     if (core.carried && parts.name !== '' && core.status !== 'E' && core.statements.get(parts.name)) return core.refuseWith(alreadyPrepared(parts.name), false);
-    const places = core.carried ? new PooledPlaces(parts.name !== '', core.services.pools.names, (side) => core.leg(side)?.backend) : { source: leg?.side === 'source', local: leg?.side === 'local' };
-    const statement: PreparedStatement = {
-      name: parts.name, origin: { type: 'parse', message: parts.name === '' ? keptBytes(buffer, start, start + length) : ownCopy(bytes) }, traits, sql: kept,
-      on: places, described: undefined,
-    };
+    const statement = parsedStatement(core, buffer, start, length, parts, traits, leg);
     if (!core.statements.add(statement)) return core.refuse(tooManyStatements(core.statements.limitBytes), false);
     if (!leg) return this.#answer(parseComplete);
     const segment = core.unitSegment(leg);
     // The server refuses a name that is taken, and keeps what it has.
     if ((parts.name !== '' || core.carried) && core.statements.get(parts.name) === statement) segment.parses(parts.name, false);
     segment.parsesSent += 1;
-    if (places instanceof PooledPlaces) return core.sendRenamed(leg, segment, named || undefined, places.parseOn(leg.side, typeof message === 'object' ? message : bytes, core.status === 'E'));
+    if (statement.on instanceof PooledPlaces) return core.sendRenamed(leg, segment, named || undefined, statement.on.parseOn(leg.side, typeof message === 'object' ? message : bytes, core.status === 'E'));
     return typeof message === 'object' ? core.sendRenamed(leg, segment, named || undefined, message) : core.forward(leg);
   }
 
@@ -93,7 +91,7 @@ export class ExtendedQuery {
     const name = readName(buffer, afterName(buffer, start + 5, end), end) ?? '';
     const statement = core.statements.get(name);
     if (!statement) return this.#toSomeLeg();
-    const { traits } = statement;
+    const traits = boundTraits(statement);
     if ((traits.plain || traits.unread) && core.rawUnit) {
       if (core.lacksConnection) return core.wait('leg');
       if (core.carried) this.#ensureParsed(core.home, statement);
@@ -116,7 +114,7 @@ export class ExtendedQuery {
     const placement = this.#flows.place.place(stays ? this.#staying(route) : route, false, true);
     if (placement.verdict !== undefined) return placement.verdict;
     const { leg } = placement;
-    const stop = this.#ensureParsed(leg, statement);
+    const stop = (traits.plain ? undefined : this.#flows.prepared.forText(traits, leg, false)) ?? this.#ensureParsed(leg, statement);
     if (stop !== undefined) return stop;
     const message = this.#values.bind(leg, statement, buffer, start, length);
     if (typeof message === 'number') return message;
@@ -136,8 +134,14 @@ export class ExtendedQuery {
     const leg = this.#legOf(portal.at);
     if (typeof leg === 'number') return leg;
     const { statement } = portal;
-    if (statement && !statement.traits.plain) this.#beforeExecute(statement, leg);
-    core.unitSegment(leg).carries ||= core.carried?.hasPending ?? false;
+    const segment = core.unitSegment(leg);
+    segment.prepares = undefined;
+    if (statement && !statement.traits.plain) {
+      const taken = this.#flows.prepared.taken(boundTraits(statement).single, leg);
+      if (taken) return core.refuseWith(taken, false);
+      this.#beforeExecute(statement, leg, segment);
+    }
+    segment.carries ||= core.carried?.hasPending ?? false;
     this.#values.execute(leg, name, portal);
     return core.forward(leg);
   }
@@ -210,8 +214,10 @@ export class ExtendedQuery {
   #legForParse(traits: TextTraits, name: string): Leg | undefined | Verdict {
     const core = this.#core;
     const taken = name === '' ? undefined : core.statements.get(name);
+    const takenOn = taken && sideOf(taken);
     // Who has the name refuses it.
-    if (taken) return taken.on.source || taken.on.local ? this.#legOf(taken.on.source ? 'source' : 'local') : core.refuseWith(alreadyPrepared(name), false);
+    if (takenOn) return this.#legOf(takenOn);
+    if (taken) return core.refuseWith(alreadyPrepared(name), false);
     if (traits.control || this.#isForGateway(traits)) return core.leaveLeg(false);
     if (core.tx?.failedOn !== undefined) return this.#failedLeg() ?? core.refuseWith(transactionAborted, false);
     const route = this.#flows.place.route(traits);
@@ -285,24 +291,21 @@ export class ExtendedQuery {
   // Statements
 
   #ensureParsed(leg: Leg, statement: PreparedStatement): Verdict | undefined {
-    if (statement.on[leg.side]) return undefined;
-    const core = this.#core;
     const { origin, traits } = statement;
-    const parts = origin.type === 'parse' ? readParse(origin.message, 0, origin.message.length) : undefined;
-    const text = origin.type === 'sql' ? Buffer.from(origin.text) : origin.message.subarray(parts?.textStart, parts?.textEnd);
-    const named = this.#flows.names.textFor(leg, traits, text, false);
+    if (statement.on[leg.side] || origin.type === 'sql') return this.#flows.prepared.ensure(statement, leg, false);
+    const core = this.#core;
+    const parts = readParse(origin.message, 0, origin.message.length);
+    const named = this.#flows.names.textFor(leg, traits, origin.message.subarray(parts?.textStart, parts?.textEnd), false);
     if (typeof named === 'number') return named;
-    const message = origin.type === 'parse' && parts ? parseForLeg(core, leg, origin.message, 0, origin.message.length, parts, named) : undefined;
+    const message = parts && parseForLeg(core, leg, origin.message, 0, origin.message.length, parts, named);
     if (typeof message === 'number') return message;
     statement.on[leg.side] = true;
     if (leg.side === 'local') statement.shape = undefined;
-    if (origin.type === 'parse') {
-      const segment = core.unitSegment(leg);
-      // Behind an error the server skips it.
-      segment.parses(statement.name, true);
-      segment.injectParse();
-      core.sendRenamed(leg, segment, named, statement.on instanceof PooledPlaces ? statement.on.parseOn(leg.side, message ?? origin.message, false) : (message ?? origin.message));
-    } else if (origin.text !== '' && !core.unit.segment) core.ask(leg, (named?.bytes ?? text).toString(), () => undefined);
+    const segment = core.unitSegment(leg);
+    // Behind an error the server skips it.
+    segment.parses(statement.name, true);
+    segment.injectParse();
+    core.sendRenamed(leg, segment, named, statement.on instanceof PooledPlaces ? statement.on.parseOn(leg.side, message ?? origin.message, false) : (message ?? origin.message));
     return undefined;
   }
 
@@ -310,7 +313,7 @@ export class ExtendedQuery {
     const core = this.#core;
     const statement = core.statements.get(name);
     if (!statement) return this.#toSomeLeg();
-    const { traits } = statement;
+    const traits = boundTraits(statement);
     if (traits.control || this.#isForGateway(traits)) {
       const stop = core.leaveLeg(false);
       if (stop !== undefined) return stop;
@@ -340,8 +343,8 @@ export class ExtendedQuery {
     const core = this.#core;
     const statement = core.statements.get(name);
     if (!statement) return this.#toSomeLeg();
-    const { on } = statement;
-    const side: Side | undefined = core.unit.leg?.side ?? (on.source ? 'source' : on.local ? 'local' : undefined);
+    const { on, shapeOn } = statement;
+    const side: Side | undefined = core.unit.leg?.side ?? sideOf(statement);
     if (side === undefined) {
       const stop = core.untilDrained();
       if (stop !== undefined) return stop;
@@ -353,17 +356,21 @@ export class ExtendedQuery {
     core.statements.remove(name);
     if (core.carried) return verdict;
     const other = core.leg(side === 'source' ? 'local' : 'source');
-    if (other && on[other.side]) other.askRaw(Buffer.concat([closeStatement(name), sync]), core.now());
+    if (other && (on[other.side] || shapeOn === other.side)) other.askRaw(Buffer.concat([closeStatement(name), sync]), core.now());
     return verdict;
   }
 
-  #beforeExecute(statement: PreparedStatement, leg: Leg): void {
+  #beforeExecute(statement: PreparedStatement, leg: Leg, segment: Segment): void {
     const core = this.#core;
-    const { single } = statement.traits;
-    if (single && isTransactionControl(single)) this.#flows.control.predict(single, statement.sql ?? '', core.unitSegment(leg));
-    this.#flows.effects.apply(statement.traits, leg, () => statement.sql ?? '');
+    const traits = boundTraits(statement);
+    const { single } = traits;
+    if (single && isTransactionControl(single)) this.#flows.control.predict(single, statement.sql ?? '', segment);
+    const known = core.statements.size;
+    // What no leg was given as it is, is over both sides.
+    this.#flows.effects.apply(traits, leg, () => statement.sql ?? '', !statement.on[leg.side]);
+    if (single?.kind === 'prepare' && core.statements.size > known) segment.prepares = single.objectName;
     // The Sync of the client may come before its data; nothing else may until the COPY is over.
-    if (statement.traits.hasCopyFrom) core.exclusive = true;
+    if (traits.hasCopyFrom) core.exclusive = true;
   }
 
   // Portals
@@ -390,8 +397,4 @@ export class ExtendedQuery {
     if (!leg || !statement.on[leg.side]) return this.#core.refuseWith(transactionAborted, false);
     return this.#bound(leg, portal, statement, buffer, start, length);
   }
-}
-
-function tooManyStatements(limit: number): MigrationError {
-  return new MigrationError('MIG085', 'the session keeps too many prepared statements', { detail: `Their texts may take ${limit} bytes.`, hint: 'Close statements that are no longer used, or raise maxStatementBytes.' });
 }

@@ -10,6 +10,7 @@ import type { CommandResult } from './control-port.ts';
 import type { Portal, PreparedStatement } from './prepared-statements.ts';
 import type { SessionCore } from './session-core.ts';
 import type { Flows } from './simple-query.ts';
+import { finishesPrepared } from './transaction-control.ts';
 
 const portalSuspended = message('s');
 
@@ -87,6 +88,8 @@ export class GatewayPortals {
     if (stop !== undefined) return stop;
     const { statement } = portal;
     const single = statement?.traits.single;
+    const later = single && finishesPrepared(single) && !core.tx ? this.#flows.place.localIfPossible(false) : undefined;
+    if (later !== undefined) return later;
     const sql = statement?.sql ?? '';
     if (single && !statement.traits.control) {
       return core.answerLater((done) => this.#flows.control.run(single, sql, (answer, failed) => {

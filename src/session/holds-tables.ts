@@ -1,8 +1,10 @@
 /** What a barrier waits for in a session. */
 import { mayHaveTouchedUnseen } from '../execute/may-have-touched-unseen.ts';
 import type { OpenTransaction } from '../execute/open-transaction.ts';
+import type { HoldingUnit } from './control-port.ts';
 import type { Leg } from './leg.ts';
 import type { SharedRead } from './pool/shared-read.ts';
+import type { SessionCore } from './session-core.ts';
 
 /**
  * True while something is open that touched one of the tables under an epoch before this one, or that may have: what was sent
@@ -21,4 +23,15 @@ export function holdsTables(session: { readonly tx: OpenTransaction | undefined;
     }
   }
   return false;
+}
+
+/** What the operator is told of it. */
+export function holdingUnit(session: SessionCore): HoldingUnit {
+  const { tx, home, local, identity, lastStatement, sharing } = session;
+  const nowMs = session.now();
+  const startedAtMs = tx?.startedAtMs ?? home.segments[0]?.startedAtMs ?? local?.segments[0]?.startedAtMs ?? sharing?.read?.startedAtMs ?? nowMs;
+  return {
+    sessionId: identity.sessionId, user: identity.user, clientAddress: identity.address, backendPids: { source: home.pid, ...(local ? { local: local.pid } : {}) },
+    openForMs: nowMs - startedAtMs, lastStatement: lastStatement.toString('utf8'),
+  };
 }

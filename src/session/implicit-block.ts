@@ -19,7 +19,7 @@ const COMMAND_COMPLETE = 0x43;
 export function openImplicitBlock(core: SessionCore): void {
   const { leg, segment } = core.unit;
   if (!leg || !segment) return;
-  const name = core.ownStatements.parsedOn(leg);
+  const name = core.ownStatements.parsedOn(leg.side);
   segment.injectParse();
   segment.injectBind();
   core.send(leg, Buffer.concat([parse(name, 'BEGIN'), bind(name, name), execute(name)]));
@@ -36,19 +36,27 @@ export function endImplicitBlock(core: SessionCore, control: TransactionControl)
   const stop = core.leaveLeg(false);
   if (stop !== undefined) return stop;
   const { tx } = core;
-  const isFailed = core.unit.skipping || tx?.failedOn !== undefined;
+  const isFailed = core.unit.skipping;
   core.endUnit();
   // A leg's error may have ended it already.
   if (!tx) {
     core.ready();
     return CUT;
   }
-  tx.isImplicit = false;
-  return core.answerLater((done) => control.run(isFailed ? rollback : commit, isFailed ? 'ROLLBACK' : 'COMMIT', (answer) => {
-    core.toClient(withoutTag(answer));
+  return core.answerLater((done) => endImplicit(core, control, isFailed, () => {
     core.ready();
     done();
   }));
+}
+
+/** On both sides or on neither. What goes wrong with it is told, that it went well is not. */
+export function endImplicit(core: SessionCore, control: TransactionControl, isFailed: boolean, done: (failed: boolean) => void): void {
+  if (core.tx) core.tx.isImplicit = false;
+  const ends = isFailed || core.tx?.failedOn !== undefined;
+  control.run(ends ? rollback : commit, ends ? 'ROLLBACK' : 'COMMIT', (answer, failed) => {
+    core.toClient(withoutTag(answer));
+    done(failed);
+  });
 }
 
 /** A Query that comes without a Sync before it: the pipeline's transaction ends first. Undefined when there is none. */
@@ -56,12 +64,9 @@ export function endBeforeQuery(core: SessionCore, control: TransactionControl): 
   if (core.tx?.isImplicit !== true) return undefined;
   const stop = core.leaveLeg(false);
   if (stop !== undefined) return stop;
-  const isFailed = core.unit.skipping || core.tx?.failedOn !== undefined;
   // A leg's error may have ended it already.
   if (!core.tx) return undefined;
-  core.tx.isImplicit = false;
-  control.run(isFailed ? rollback : commit, isFailed ? 'ROLLBACK' : 'COMMIT', (answer) => {
-    core.toClient(withoutTag(answer));
+  endImplicit(core, control, core.unit.skipping, () => {
     core.endUnit();
     queueMicrotask(() => core.proceed('answer'));
   });

@@ -9,13 +9,16 @@ import type { Route, SessionContext, TransactionContext } from '../route/route.t
 import { STOP } from '../wire/framing.ts';
 import type { Verdict } from '../wire/framing.ts';
 import { IndexOwners } from './index-owners.ts';
+import { LastValues } from './last-values.ts';
 import type { Leg } from './leg.ts';
 import type { LocalLeg } from './local-leg.ts';
 import type { ReadIndex } from './read-index.ts';
 import type { LegRoute, SessionCore } from './session-core.ts';
+import { sideOf } from './prepared-statements.ts';
+import { executedBy } from './text-traits.ts';
 import type { TextTraits } from './text-traits.ts';
+import { MissingTables } from './missing-tables.ts';
 import type { Parking } from './parking.ts';
-
 
 /** `verdict` is what the flow has to return at once; else the statement goes to `leg`. */
 export type Placement = { readonly verdict: Verdict } | { readonly verdict: undefined; readonly leg: Leg; readonly route: LegRoute };
@@ -28,6 +31,8 @@ export class PlaceStatement {
   readonly #readIndex: ReadIndex;
   readonly #parking: Parking;
   readonly #indexOwners: IndexOwners;
+  readonly #missing: MissingTables;
+  readonly #lastValues: LastValues;
 
   constructor(core: SessionCore, localLeg: LocalLeg, readIndex: ReadIndex, parking: Parking) {
     this.#core = core;
@@ -35,6 +40,8 @@ export class PlaceStatement {
     this.#readIndex = readIndex;
     this.#parking = parking;
     this.#indexOwners = new IndexOwners(core, localLeg);
+    this.#missing = new MissingTables(core);
+    this.#lastValues = new LastValues(core);
   }
 
   /** The route of a whole text, or the verdict to wait with. `control` and single `transaction_control` are not for a leg. */
@@ -45,14 +52,25 @@ export class PlaceStatement {
     if (traits.asksSequence && carried?.drewElsewhere(tx ?? unit.segment) === true) return valueOfAnotherConnection;
     const stop = this.#contextFresh(traits);
     if (stop !== undefined) return stop;
-    const named = this.#indexOwners.named(this.#effective(traits));
-    return typeof named === 'number' || 'type' in named ? named : this.#decide(named);
+    const effective = this.#indexOwners.named(this.#effective(traits));
+    if (typeof effective === 'number' || 'type' in effective) return effective;
+    const route = this.#decide(effective);
+    if (route.type === 'refuse') return this.#ofMissing(route, effective) ?? route;
+    return this.#lastValues.elsewhere(effective, route) ?? route;
   }
 
   /** Of a query of catalogs that a Bind has just given its parameters; its text's own route was asked for before. */
   catalogRoute(traits: TextTraits, parameters: readonly (string | undefined)[]): Route {
     const core = this.#core;
     return core.services.routes.catalogRoute(traits.facts, core.services.view().snapshot, this.#context(), parameters);
+  }
+
+  /** Because of the sides of its tables, one of which may not be there at all. */
+  #ofMissing({ code }: Extract<Route, { type: 'refuse' }>, traits: TextTraits): Route | Verdict | undefined {
+    if (code !== 'MIG080' && code !== 'MIG081') return undefined;
+    const found = this.#missing.among(traits);
+    if (typeof found !== 'boolean') return found;
+    return found ? homeRoute : undefined;
   }
 
   /** The route of a text that has taken the place of one whose route was asked for just before: names are known as they were for that. */
@@ -78,6 +96,15 @@ export class PlaceStatement {
       default:
         return route satisfies never;
     }
+  }
+
+  /** For what may have to be done on local, too, whichever way it is. Undefined: local is ready, or cannot be had. */
+  localIfPossible(simple: boolean): Verdict | undefined {
+    const { local } = this.#core;
+    if (local) return this.#localLeg.bringUp(local, simple);
+    if (this.#localLeg.down) return undefined;
+    this.#localLeg.openInBackground();
+    return this.#core.wait('leg');
   }
 
   #onLeg(route: LegRoute, simple: boolean, runs: boolean): Placement {
@@ -140,16 +167,15 @@ export class PlaceStatement {
     const { single } = traits;
     if (single?.objectName === undefined) return undefined;
     if (single.kind === 'fetch' || single.kind === 'close_cursor') return this.#core.cursors.get(single.objectName);
-    const on = single.kind === 'deallocate' ? this.#core.statements.get(single.objectName)?.on : undefined;
-    return on?.local && !on.source ? 'local' : undefined;
+    const named = single.kind === 'deallocate' ? this.#core.statements.get(single.objectName) : undefined;
+    return named && sideOf(named);
   }
 
   /** EXECUTE goes where the statement behind the name goes. */
   #effective(traits: TextTraits): TextTraits {
-    const { single } = traits;
-    if (single?.kind !== 'execute' || single.objectName === undefined) return traits;
-    const behind = this.#core.statements.get(single.objectName)?.traits;
-    return behind?.single?.kind === 'prepare' ? (behind.inner ?? traits) : (behind ?? traits);
+    const name = executedBy(traits.single);
+    const behind = name === undefined ? undefined : this.#core.statements.get(name)?.traits;
+    return behind ? (behind.inner ?? behind) : traits;
   }
 
   /**
@@ -221,7 +247,8 @@ export class PlaceStatement {
     const { unit, defaults } = this.#core;
     if (!unit.executed || !unit.leg) return undefined;
     const { side } = unit.leg;
-    return { ...defaults, wroteOn: unit.wrote ? side : undefined, usedLegs: { source: side === 'source', local: side === 'local' }, holdsLocks: unit.wrote };
+    const isUsed = unit.segment?.needsSide === true;
+    return { ...defaults, wroteOn: unit.wrote ? side : undefined, usedLegs: { source: isUsed && side === 'source', local: isUsed && side === 'local' }, holdsLocks: unit.wrote };
   }
 }
 
@@ -239,4 +266,4 @@ const movedUnderneath: Route = {
   detail: 'The transaction runs at REPEATABLE READ or above, and its snapshot is older than the change.', hint: 'Run the transaction again.',
 };
 
-const alone = new MigrationError('MIG080', 'a statement over tables of both sides cannot run here', { detail: 'It is part of a text with several statements, or of an EXECUTE.', hint: 'Send it by itself.' });
+const alone = new MigrationError('MIG080', 'a statement over tables of both sides cannot run here', { detail: 'What it executes was prepared in a text with other statements, or with parameters of types that only one side knows.', hint: 'Prepare it again, by itself.' });

@@ -5,6 +5,7 @@
  * leg when its route has changed.
  */
 import type { Side } from '../../catalog/routing-snapshot.ts';
+import type { Segment } from '../execute/segment.ts';
 import type { CommandResult } from './control-port.ts';
 import type { StatementShape } from './local-answers.ts';
 import type { TextTraits } from './text-traits.ts';
@@ -12,6 +13,8 @@ import type { TextTraits } from './text-traits.ts';
 export interface StatementPlaces {
   source: boolean;
   local: boolean;
+  /** Of one on pooled connections: the server has skipped its last Parse there, because of an error before it. */
+  skipped?(side: Side): void;
 }
 
 export interface PreparedStatement {
@@ -22,6 +25,8 @@ export interface PreparedStatement {
   /** The SQL of a Parse; undefined for texts that only legs see. */
   readonly sql: string | undefined;
   readonly on: StatementPlaces;
+  /** Of a PREPARE over tables of both sides: where it is under its name, for what a server says of it, without rows. It does not run there. */
+  shapeOn: Side | undefined;
   /** Answer of a migration statement that a Describe has already run. */
   described: CommandResult | undefined;
   /** As local has told it, while it is prepared there. */
@@ -36,6 +41,16 @@ export interface Portal {
   result: { readonly answer: CommandResult; sent: number } | undefined;
   /** Of the columns, for portals on local that give any of them in binary. */
   readonly formats?: Buffer | undefined;
+}
+
+/** The side that is asked about it; undefined when none has it. */
+export function sideOf({ on, shapeOn }: PreparedStatement): Side | undefined {
+  return on.source ? 'source' : on.local ? 'local' : shapeOn;
+}
+
+/** Of what runs when it is bound: not of the PREPARE that made it. */
+export function boundTraits({ origin, traits }: PreparedStatement): TextTraits {
+  return origin.type === 'sql' ? (traits.inner ?? traits) : traits;
 }
 
 export class PreparedStatements {
@@ -78,6 +93,18 @@ export class PreparedStatements {
     return statement;
   }
 
+  /** A failed pipeline has skipped some of its Parses; a PREPARE that failed has made nothing. */
+  forgetUnmade(segment: Segment, side: Side): void {
+    if (segment.prepares !== undefined) this.remove(segment.prepares);
+    for (const [ordinal, { name, again }] of segment.parsedNames ?? []) {
+      const statement = ordinal < segment.parsesSeen ? undefined : this.get(name);
+      if (!statement) continue;
+      if (statement.on.skipped) statement.on.skipped(side);
+      else statement.on[side] = false;
+      if (!again && (statement.on.skipped !== undefined || sideOf(statement) === undefined)) this.remove(name);
+    }
+  }
+
   clear(): void {
     this.#named.clear();
     this.#bytes = 0;
@@ -88,6 +115,7 @@ export class PreparedStatements {
     for (const statement of [...this.#named.values(), ...(this.#unnamed ? [this.#unnamed] : [])]) {
       statement.on[side] = false;
       if (side === 'local') statement.shape = undefined;
+      if (statement.shapeOn === side) statement.shapeOn = undefined;
     }
   }
 

@@ -25,6 +25,7 @@ import type { Leg } from './leg.ts';
 import { OwnStatements } from './own-statements.ts';
 import { PreparedStatements } from './prepared-statements.ts';
 import type { Portal } from './prepared-statements.ts';
+import { positionBefore } from './renamed-error.ts';
 import type { Services } from './services.ts';
 import type { CarriedState } from './pool/carried-state.ts';
 import type { SharedRead } from './pool/shared-read.ts';
@@ -42,7 +43,7 @@ export abstract class SessionCore {
   readonly identity: ClientIdentity;
   readonly statements: PreparedStatements;
   readonly portals = new Map<string, Portal>();
-  readonly ownStatements = new OwnStatements();
+  readonly ownStatements = new OwnStatements((side) => this.leg(side));
   readonly unit: Unit = { leg: undefined, segment: undefined, executed: false, wrote: false, skipping: false };
   abstract readonly home: Leg;
   local: Leg | undefined;
@@ -77,6 +78,8 @@ export abstract class SessionCore {
   ended = false;
   /** Of a session on pooled connections; undefined when its connections are its own. */
   readonly carried: CarriedState | undefined;
+  /** The statement being handled, of a text with several that are run one by one. */
+  partOf: RenamedText | undefined;
   /** Facts of the message being handled, when they took time. */
   protected largeText: TextTraits | undefined;
 
@@ -158,10 +161,6 @@ export abstract class SessionCore {
     }
   }
 
-  get clientBehind(): boolean {
-    return this.socket.writableLength > 0;
-  }
-
   notice(fields: ErrorFields): void {
     this.toClient(writeNotice(fields));
   }
@@ -207,22 +206,22 @@ export abstract class SessionCore {
 
   /** A segment that this message opens and closes. */
   closedSegment(leg: Leg): Segment {
-    const segment = new Segment(this.now());
+    const segment = this.#newSegment(leg);
     segment.closed = true;
-    segment.snapshot = this.services.view().snapshot;
-    leg.expect(segment);
     return segment;
   }
 
   /** The unit's segment on this leg. */
   unitSegment(leg: Leg): Segment {
-    const unit = this.unit;
-    if (unit.segment) return unit.segment;
+    const { unit } = this;
+    if (!unit.segment) unit.leg = leg;
+    return (unit.segment ??= this.#newSegment(leg));
+  }
+
+  #newSegment(leg: Leg): Segment {
     const segment = new Segment(this.now());
     segment.snapshot = this.services.view().snapshot;
     leg.expect(segment);
-    unit.leg = leg;
-    unit.segment = segment;
     return segment;
   }
 
@@ -346,7 +345,7 @@ export abstract class SessionCore {
   account(route: LegRoute, leg: Leg, segment: Segment, copiesIn: boolean): void {
     const { control } = this.services;
     for (const table of route.touches) control.countRoute(table, route.label);
-    if (route.writes) this.lastWrite = leg.side;
+    if (route.writes || route.draws) this.lastWrite = leg.side;
     const { snapshot } = this.services.view();
     const { epoch } = snapshot;
     if (this.tx) {
@@ -355,6 +354,7 @@ export abstract class SessionCore {
     }
     this.unit.wrote ||= route.writes;
     segment.wrote ||= route.writes;
+    segment.needsSide ||= route.leg !== 'home';
     segment.addTouches(route.touches, epoch);
     if (route.touches.length > 0) segment.touchedUnder = this.decidedUnder ?? snapshot;
     // In the middle of a COPY nothing can be asked.
@@ -369,7 +369,8 @@ export abstract class SessionCore {
     return this.refuseWith(errorFieldsOf(error), simple);
   }
 
-  refuseWith(fields: ErrorFields, simple: boolean): Verdict {
+  refuseWith(told: ErrorFields, simple: boolean): Verdict {
+    const fields = this.partOf && told.position !== undefined ? { ...told, position: positionBefore(this.partOf, told.position) } : told;
     const { leg, segment } = this.unit;
     if (leg && segment && !simple) {
       // Executing a portal that is not there fails what the unit has done so far; the client gets our words for it.

@@ -19,22 +19,20 @@ export class SessionEffects {
     this.#localLeg = localLeg;
   }
 
-  /** `text` is asked for only when it has to be kept. */
-  apply(traits: TextTraits, leg: Leg, text: () => string): void {
+  /** `text` is asked for only when it has to be kept; `isShape`: what it prepares is over both sides. */
+  apply(traits: TextTraits, leg: Leg, text: () => string, isShape = false): void {
     const isAlone = traits.single !== undefined && this.#core.tx === undefined;
     for (const statement of traits.statements) {
       this.#core.carried?.sent(statement, isAlone, text);
       this.#localLeg.settingsNamed(statement.customSettings);
-      this.#applyOne(statement, traits, leg, text);
+      if (statement.kind === 'prepare') this.#prepared(statement, traits, leg, text, isShape);
+      else this.#applyOne(statement, traits, leg, text);
     }
   }
 
   #applyOne(statement: StatementFacts, traits: TextTraits, leg: Leg, text: () => string): void {
     const core = this.#core;
     switch (statement.kind) {
-      case 'prepare':
-        this.#prepared(statement, traits, leg, text);
-        break;
       case 'deallocate':
         this.#deallocated(statement, leg, text);
         break;
@@ -94,12 +92,12 @@ export class SessionEffects {
     if (withHold || core.tx || !traits.single) core.cursors.set(name, leg.side);
   }
 
-  #prepared(statement: StatementFacts, traits: TextTraits, leg: Leg, text: () => string): void {
+  #prepared(statement: StatementFacts, traits: TextTraits, leg: Leg, text: () => string, isShape: boolean): void {
     if (statement.objectName === undefined) return;
     const own = traits.single ? traits : traitsOf({ type: 'sql', statements: [statement] });
-    const on = { source: leg.side === 'source', local: leg.side === 'local' };
+    const on = { source: !isShape && leg.side === 'source', local: !isShape && leg.side === 'local' };
     // A text with several statements cannot be replayed for one of them: such a statement stays where it is.
-    this.#core.statements.add({ name: statement.objectName, origin: { type: 'sql', text: traits.single ? text() : '' }, traits: own, sql: undefined, on, described: undefined });
+    this.#core.statements.add({ name: statement.objectName, origin: { type: 'sql', text: traits.single ? text() : '' }, traits: own, sql: undefined, on, shapeOn: isShape ? leg.side : undefined, described: undefined });
   }
 
   #deallocated(statement: StatementFacts, leg: Leg, text: () => string): void {
@@ -110,7 +108,8 @@ export class SessionEffects {
       this.#replicate(leg, () => 'DEALLOCATE ALL', true);
     } else {
       const other: Side = leg.side === 'source' ? 'local' : 'source';
-      if (statements.remove(statement.objectName)?.on[other]) this.#replicate(leg, text);
+      const removed = statements.remove(statement.objectName);
+      if (removed?.on[other] || removed?.shapeOn === other) this.#replicate(leg, text);
     }
   }
 

@@ -3,6 +3,8 @@ import { randomBytes } from 'node:crypto';
 import { modesOf } from '../execute/open-transaction.ts';
 import { strongerWait } from '../execute/segment.ts';
 import type { Segment } from '../execute/segment.ts';
+import type { AfterWrite } from '../route/route.ts';
+import { commandComplete } from '../wire/backend-messages.ts';
 import { ownCopy } from '../wire/own-copy.ts';
 import { CUT, STOP } from '../wire/framing.ts';
 import type { RenamedText } from '../../grammar/sql/rename-relations.ts';
@@ -11,18 +13,23 @@ import { extendQuery, queryOf } from '../wire/frontend-messages.ts';
 import { transactionAborted } from './client-error.ts';
 import type { ControlAnswer } from './control-answer.ts';
 import { endBeforeQuery } from './implicit-block.ts';
+import { requestOf } from './hybrid/hybrid-statement.ts';
 import type { HybridStatements } from './hybrid/hybrid-statement.ts';
 import { keptBytes } from './kept-bytes.ts';
 import type { Leg } from './leg.ts';
 import type { LocalNames } from './local-names.ts';
 import type { PlaceStatement } from './place-statement.ts';
-import { deallocateByName, executeByName } from './pool/by-name.ts';
+import { deallocateByName } from './pool/by-name.ts';
+import type { PreparedStatement } from './prepared-statements.ts';
 import { isVerdict } from './place-statement.ts';
 import type { SessionCore } from './session-core.ts';
 import type { SessionEffects } from './session-effects.ts';
-import { isTransactionControl } from './text-traits.ts';
+import { ofPart, runsOneByOne, SeveralStatements } from './several-statements.ts';
+import type { Part } from './several-statements.ts';
+import type { SqlPrepared } from './sql-prepared.ts';
+import { executedBy, isTransactionControl } from './text-traits.ts';
 import type { TextTraits } from './text-traits.ts';
-import { xidSql } from './transaction-control.ts';
+import { finishesPrepared, xidSql } from './transaction-control.ts';
 import type { TransactionControl } from './transaction-control.ts';
 
 export interface Flows {
@@ -32,21 +39,28 @@ export interface Flows {
   readonly effects: SessionEffects;
   readonly names: LocalNames;
   readonly hybrid: HybridStatements;
+  readonly prepared: SqlPrepared;
 }
 
 export class SimpleQuery {
   readonly #core: SessionCore;
   readonly #flows: Flows;
+  readonly #several: SeveralStatements;
   /** Column name by which the appended query's answer is known; no client can guess it. */
   #nonce: Buffer | undefined;
 
   constructor(core: SessionCore, flows: Flows) {
     this.#core = core;
     this.#flows = flows;
+    this.#several = new SeveralStatements(core, flows.control, (part) => this.#statement(part.traits, none, 0, 0, part), () => {
+      flows.names.consumed();
+      flows.hybrid.consumed();
+    });
   }
 
   handle(buffer: Buffer, start: number, length: number): Verdict {
     const core = this.#core;
+    if (this.#several.isRunning) return this.#several.resume();
     if (core.unit.skipping) return CUT;
     const ended = endBeforeQuery(core, this.#flows.control);
     if (ended !== undefined) return ended;
@@ -69,8 +83,13 @@ export class SimpleQuery {
     if (core.unit.segment) return this.#endsPipeline(core.unit.leg ?? core.home, core.unit.segment, traits, buffer.subarray(start + 5, start + length - 1));
     if (traits.control) return this.#migration(traits, text());
     if (traits.single && isTransactionControl(traits.single)) return this.#transactionControl(traits, text);
-    if (core.tx?.failedOn !== undefined) return this.#inFailedBlock(traits);
-    return this.#statement(traits, buffer, start, length, text);
+    if (core.tx?.failedOn !== undefined) return this.#inFailedBlock(traits, buffer.subarray(start + 5, start + length - 1));
+    return this.#statement(traits, buffer, start, length);
+  }
+
+  /** In the middle of a text whose statements are run one by one: what it is refused with does not end the message. */
+  get isInText(): boolean {
+    return this.#several.isRunning;
   }
 
   /** The fast path of old, which large objects use: a function of the source, in the block that is open; it may have written there. */
@@ -137,7 +156,7 @@ export class SimpleQuery {
       this.#flows.control.predict(single, text(), core.closedSegment(core.home));
       return core.forward(core.home);
     }
-    const stop = core.untilDrained();
+    const stop = core.untilDrained() ?? (finishesPrepared(single) && !core.tx ? this.#flows.place.localIfPossible(true) : undefined);
     if (stop !== undefined) return stop;
     return core.answerLater((done) => this.#flows.control.run(single, text(), (answer) => {
       core.toClient(answer);
@@ -146,48 +165,76 @@ export class SimpleQuery {
     }));
   }
 
-  #inFailedBlock(traits: TextTraits): Verdict {
+  #inFailedBlock(traits: TextTraits, text: Buffer): Verdict {
     const core = this.#core;
+    if (traits.hasTransactionControl) return this.#several.start(text, traits);
     const failedOn = core.tx?.failedOn;
     const leg = failedOn === 'source' || failedOn === 'local' ? core.leg(failedOn) : undefined;
-    const bothOpen = core.tx?.sides.length === 2;
-    if (!leg || (bothOpen && traits.hasTransactionControl)) return core.refuseWith(transactionAborted, true);
+    if (!leg) return core.refuseWith(transactionAborted, true);
     return core.drained ? this.#raw(leg) : core.wait('drain');
   }
 
-  #statement(traits: TextTraits, buffer: Buffer, start: number, length: number, text: () => string): Verdict {
+  /** `part`: of several in a text, which are run one by one. */
+  #statement(traits: TextTraits, buffer: Buffer, start: number, length: number, part?: Part): Verdict {
     const core = this.#core;
-    const route = this.#flows.place.route(traits);
+    const { place, hybrid: hybrids, prepared, names, effects } = this.#flows;
+    const simple = part === undefined;
+    const unmade = prepared.onNoLeg(traits.single);
+    if (unmade) return this.#deallocate(unmade, simple);
+    const route = place.route(traits);
     if (isVerdict(route)) return route;
-    if (traits.hasTransactionControl && core.tx?.sides.length === 2) return this.#flows.place.place(controlOverTwoLegs, true, true).verdict ?? CUT;
-    const bytes = buffer.subarray(start + 5, start + length - 1);
-    const hybrid = route.type === 'hybrid' && traits.single?.kind !== 'execute' ? this.#flows.hybrid.prepare(route, bytes, true) : undefined;
+    const bytes = part ? part.text.bytes : buffer.subarray(start + 5, start + length - 1);
+    if (!part && runsOneByOne(core, traits, route)) return this.#several.start(bytes, traits);
+    const request = route.type === 'hybrid' ? requestOf(core, traits, bytes) : undefined;
+    const hybrid = route.type === 'hybrid' && request ? hybrids.prepare(route, { ...request, simple }) : undefined;
     if (typeof hybrid === 'number') return hybrid;
-    const placement = this.#flows.place.place(hybrid?.way.route ?? route, true, true);
+    const placement = place.place(hybrid?.way.route ?? route, simple, true);
     if (placement.verdict !== undefined) return placement.verdict;
     const { leg } = placement;
-    const named = hybrid?.text ?? (this.#flows.names.isFor(leg, traits) && this.#flows.names.textFor(leg, traits, bytes, true));
+    const named = hybrid?.text ?? (names.isFor(leg, traits) ? names.textFor(leg, traits, bytes, simple) : undefined);
     if (typeof named === 'number') return named;
-    const stop = this.#preparedThere(traits, leg);
+    const taken = prepared.taken(traits.single, leg);
+    if (taken) return core.refuseWith(taken, simple);
+    const stop = hybrid ? undefined : prepared.forText(traits, leg, simple);
     if (stop !== undefined) return stop;
-    this.#flows.effects.apply(traits, leg, text);
+    const known = core.statements.size;
+    effects.apply(traits, leg, () => bytes.toString('utf8'), hybrid !== undefined);
     const segment = core.closedSegment(leg);
     segment.carries = core.carried?.hasPending ?? false;
     if (core.carried && traits.mayDraw) core.carried.drawnIn = core.tx;
+    if (traits.single?.kind === 'prepare' && core.statements.size > known) segment.prepares = traits.single.objectName;
     const txBefore = core.tx;
     core.account(placement.route, leg, segment, false);
-    if (placement.route.compared && traits.single?.kind !== 'execute') core.services.shadow.queried(core, segment, placement.route.compared, bytes);
-    if (traits.hasTransactionControl) {
-      segment.modes = modesOf(traits.statements);
-      const after = strongerWait(txBefore?.after ?? 'none', placement.route.after);
-      if (after === 'xid' || after === 'position') {
-        segment.holdFor('position');
-        core.exclusive = true;
-      }
-    }
-    const verdict = this.#send(leg, segment, named || undefined, buffer, start, length);
-    if (hybrid) this.#flows.hybrid.sent(hybrid);
+    if (placement.route.compared && executedBy(traits.single) === undefined) core.services.shadow.queried(core, segment, placement.route.compared, bytes);
+    if (traits.hasTransactionControl) this.#controlsItself(traits, segment, strongerWait(txBefore?.after ?? 'none', placement.route.after));
+    const verdict = part ? this.#sendPart(leg, segment, ofPart(part, named)) : this.#send(leg, segment, named, buffer, start, length);
+    if (hybrid) hybrids.sent(hybrid);
     return verdict;
+  }
+
+  /** A text with its own BEGIN or COMMIT among other statements. */
+  #controlsItself(traits: TextTraits, segment: Segment, after: AfterWrite): void {
+    segment.modes = modesOf(traits.statements);
+    if (after !== 'xid' && after !== 'position') return;
+    segment.holdFor('position');
+    this.#core.exclusive = true;
+  }
+
+  /** No server has it: the gateway has answered its Parse. */
+  #deallocate(statement: PreparedStatement, simple: boolean): Verdict {
+    const core = this.#core;
+    const stop = core.untilDrained();
+    if (stop !== undefined) return stop;
+    core.statements.remove(statement.name);
+    core.toClient(commandComplete('DEALLOCATE'));
+    if (simple) core.ready();
+    return CUT;
+  }
+
+  /** The message that it stands in goes on behind its answer. */
+  #sendPart(leg: Leg, segment: Segment, text: RenamedText): Verdict {
+    this.#several.sends(segment);
+    return this.#core.sendRenamed(leg, segment, text, queryOf(text.bytes));
   }
 
   #send(leg: Leg, segment: Segment, named: RenamedText | undefined, buffer: Buffer, start: number, length: number): Verdict {
@@ -202,28 +249,8 @@ export class SimpleQuery {
     core.send(leg, asking);
     return CUT;
   }
-
-  /** EXECUTE of a statement that was prepared on the other leg. */
-  #preparedThere(traits: TextTraits, leg: Leg): Verdict | undefined {
-    for (const statement of traits.statements) {
-      const name = statement.kind === 'execute' ? statement.objectName : undefined;
-      const prepared = name === undefined ? undefined : this.#core.statements.get(name);
-      if (prepared) executeByName(this.#core, prepared, leg);
-      if (!prepared || prepared.on[leg.side] || prepared.origin.type !== 'sql' || prepared.origin.text === '') continue;
-      const text = Buffer.from(prepared.origin.text);
-      const named = this.#flows.names.textFor(leg, prepared.traits, text, true);
-      if (typeof named === 'number') return named;
-      prepared.on[leg.side] = true;
-      this.#core.ask(leg, (named?.bytes ?? text).toString(), () => undefined);
-    }
-    return undefined;
-  }
 }
 
+const none = Buffer.alloc(0);
+
 const functionOfSource = { type: 'leg', leg: 'source', writes: true, touches: [], after: 'none', before: 'none', label: 'REMOTE' } as const;
-
-const controlOverTwoLegs = {
-  type: 'refuse', code: 'MIG080', message: 'a text that ends its own transaction cannot run while the transaction is on both sides',
-  detail: 'COMMIT, ROLLBACK and SAVEPOINT have to reach both sides.', hint: 'Send the statements one by one.',
-} as const;
-

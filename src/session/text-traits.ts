@@ -45,6 +45,13 @@ export function meantFacts(control: { hasServer(name: string): boolean }, facts:
   return ofServers === undefined || ofServers.names.some((name) => control.hasServer(name)) ? facts : ofServers.otherwise;
 }
 
+/** The prepared statement that it runs, or explains. */
+export function executedBy(facts: StatementFacts | undefined): string | undefined {
+  if (facts?.kind === 'execute') return facts.objectName;
+  const isAround = facts?.kind === 'explain' || facts?.kind === 'create_temp';
+  return isAround && facts.inner?.kind === 'execute' ? facts.inner.objectName : undefined;
+}
+
 const known = new WeakMap<TextFacts, TextTraits>();
 
 /** The same facts give the same traits. */
@@ -70,7 +77,7 @@ function workOut(facts: TextFacts): TextTraits {
     unread: facts.type === 'invalid' && facts.refusal !== undefined,
     asksSequence,
     mayDraw: statements.some(({ writes, sequencesWritten, functions }) => writes.length > 0 || sequencesWritten.length > 0 || functions.length > 0),
-    plain: facts.type === 'sql' && !asksSequence && statements.every((statement) => plainKinds.has(statement.kind) && !statement.flags.sessionEffect && !statement.flags.readsCatalog),
+    plain: facts.type === 'sql' && !asksSequence && statements.every((statement) => plainKinds.has(statement.kind) && executedBy(statement) === undefined && !statement.flags.sessionEffect && !statement.flags.readsCatalog),
     habits: statements.length === 1 && statements.every(isShareable) ? new ReadHabits() : undefined,
     single: statements.length === 1 ? statements[0] : undefined,
     statements,

@@ -40,7 +40,7 @@ export class TransactionControl {
   /** The statement can go to the home leg as it is. */
   forwards(facts: StatementFacts): boolean {
     const { tx, services } = this.#core;
-    if (!tx) return facts.kind !== 'begin' || !services.view().usesLocal;
+    if (!tx) return (facts.kind !== 'begin' && !finishesPrepared(facts)) || !services.view().usesLocal;
     if (!tx.begun.source || tx.begun.local || tx.failedOn === 'gateway' || tx.isImplicit) return false;
     return facts.kind !== 'commit' || tx.after === 'none' || tx.after === 'track';
   }
@@ -94,15 +94,30 @@ export class TransactionControl {
   run(facts: StatementFacts, sql: string, done: ControlDone): void {
     const core = this.#core;
     const { tx } = core;
-    if (facts.kind === 'begin' && (!tx || tx.isImplicit)) {
-      // In the middle of a pipeline it takes what has run before into the block.
-      if (tx) tx.isImplicit = false;
-      else core.tx = this.#fresh(sql, facts);
+    if (facts.kind === 'begin' && tx?.isImplicit && tx.sides.length > 0) this.#takeIntoBlock(tx, facts, sql, done);
+    else if (facts.kind === 'begin' && (!tx || tx.isImplicit)) {
+      core.tx = this.#fresh(sql, facts);
       done(commandComplete(beginTag(sql)), false);
-    } else if (!tx) this.#onHome(sql, done);
+    } else if (!tx) this.#onHome(facts, sql, done);
     else if (facts.kind === 'commit' || facts.kind === 'rollback' || facts.kind === 'prepare_transaction') this.#end(tx, facts, sql, this.#untilDone(facts, done));
     else if (tx.failedOn === 'gateway' && facts.kind !== 'rollback_to') done(writeError(transactionAborted), true);
     else this.#inside(tx, facts, sql, done);
+  }
+
+  /** In the middle of a pipeline, or of a text, BEGIN takes what has run before into the block. */
+  #takeIntoBlock(tx: OpenTransaction, facts: StatementFacts, sql: string, done: ControlDone): void {
+    const { isolation, readOnly, deferrable } = facts.transaction ?? {};
+    const begun = (): void => {
+      tx.isImplicit = false;
+      done(commandComplete(beginTag(sql)), false);
+    };
+    if (isolation === undefined && readOnly === undefined && deferrable === undefined) return begun();
+    const modes = sql.replace(leadingBegin, '$1SET TRANSACTION ');
+    this.#everywhere(tx, modes, (answer, failed) => {
+      if (failed) return done(answer ?? writeError(transactionAborted), true);
+      tx.setModes(facts, modes);
+      begun();
+    });
   }
 
   #untilDone(facts: StatementFacts, done: ControlDone): ControlDone {
@@ -160,10 +175,10 @@ export class TransactionControl {
     // A server prepares a block in which nothing was done, too.
     if (facts.kind === 'prepare_transaction' && tx.sides.length === 0 && tx.failedOn === undefined) this.#begin(tx, 'source');
     const { sides } = tx;
-    // COMMIT PREPARED may come from any session, and goes to the source.
+    // A transaction manager that recovers asks pg_prepared_xacts, hence the source, what is left to be committed: it would not see this one.
     if (facts.kind === 'prepare_transaction' && sides[0] !== tx.failedOn && (sides.length !== 1 || sides[0] === 'local')) {
       tx.failedOn ??= 'gateway';
-      done(writeError(errorFieldsOf(new MigrationError('MIG081', 'PREPARE TRANSACTION needs a transaction that is on the source only', { detail: `This one is on ${sides.join(' and ')}.`, hint: 'COMMIT it.' }))), true);
+      done(writeError(errorFieldsOf(new MigrationError('MIG081', 'PREPARE TRANSACTION needs a transaction that is on the source only', { detail: `This one is on ${sides.join(' and ')}; who recovers it would look for it in pg_prepared_xacts, which is the source's.`, hint: 'COMMIT it.' }))), true);
       return;
     }
     const { twoPhase } = core.services.view().snapshot;
@@ -251,8 +266,14 @@ export class TransactionControl {
     this.#ask(side, tx.replaySql, () => undefined);
   }
 
-  #onHome(sql: string, done: ControlDone): void {
-    this.#ask('source', sql, (reply) => done(answerOf(reply) ?? commandComplete(reply.tag), reply.error !== undefined));
+  #onHome(facts: StatementFacts, sql: string, done: ControlDone): void {
+    const answered = (reply: InternalReply): void => done(answerOf(reply) ?? commandComplete(reply.tag), reply.error !== undefined);
+    this.#core.sourceSeen = true;
+    this.#ask('source', sql, (reply) => {
+      // What the source does not know may have been prepared on local.
+      if (!this.#core.local || !finishesPrepared(facts) || sqlstateOf(reply) !== '42704') answered(reply);
+      else this.#ask('local', sql, (there) => answered(sqlstateOf(there) === '42704' ? reply : there));
+    });
   }
 
   #ask(side: Side, sql: string, callback: (reply: InternalReply) => void): void {
@@ -272,6 +293,14 @@ export class TransactionControl {
   }
 }
 
+export function finishesPrepared({ kind }: StatementFacts): boolean {
+  return kind === 'commit_prepared' || kind === 'rollback_prepared';
+}
+
+function sqlstateOf({ error }: InternalReply): string | undefined {
+  return error && readErrorFields(error, 0, error.length).get('C');
+}
+
 /** As a server says of a COMMIT in a pipeline without BEGIN, which it carries out. */
 const noTransaction: ErrorFields = { severity: 'WARNING', sqlstate: '25P01', message: 'there is no transaction in progress' };
 
@@ -288,6 +317,8 @@ function unpreparable(outcome: Extract<CommitOutcome, { type: 'failed' }>): Buff
 function answerOf(reply: InternalReply | undefined): Buffer | undefined {
   return reply && Buffer.concat([...reply.notices, reply.error ?? commandComplete(reply.tag)]);
 }
+
+const leadingBegin = /^((?:\s|--[^\n]*\n|\/\*[\s\S]*?\*\/)*)(?:begin|start)(?:\s+(?:work|transaction)\b)?/i;
 
 /** The server's tag says how the block was begun. */
 export function beginTag(sql: string): string {

@@ -2,11 +2,11 @@
 import type { Side } from '../../catalog/routing-snapshot.ts';
 import { OpenTransaction } from '../execute/open-transaction.ts';
 import type { Segment } from '../execute/segment.ts';
+import { withoutReady } from '../wire/backend-messages.ts';
 import { CUT, PASS } from '../wire/framing.ts';
 import type { Verdict } from '../wire/framing.ts';
 import type { CommitWait } from './commit-wait.ts';
 import type { Leg } from './leg.ts';
-import { PooledPlaces } from './pool/pooled-statements.ts';
 import type { SessionCore } from './session-core.ts';
 import type { TransactionControl } from './transaction-control.ts';
 
@@ -29,11 +29,12 @@ export class UnitEnds {
     if (leg === core.home) core.sourceSeen = true;
     if (segment.carries) this.#carry(leg, segment);
     this.#reconcile(leg, segment);
-    if (segment.failed && segment.parsedNames) this.#forgetUnparsed(segment, leg.side);
+    if (segment.failed) core.statements.forgetUnmade(segment, leg.side);
     if (segment.after === 'track') core.trackPending = true;
     core.unitEnded();
     if (segment.swallowReady) {
       if (segment.failed) core.unit.skipping = true;
+      else if (segment.keepsTag) segment.tag = withoutReady(ending);
       this.#settled();
       return CUT;
     }
@@ -89,19 +90,6 @@ export class UnitEnds {
       core.tx = OpenTransaction.leftBy(segment, side, core.services.view().snapshot, core.now());
     } else if (status === 'E') tx.failedOn ??= side;
     else if (tx.failedOn === side) tx.failedOn = undefined;
-  }
-
-  /** A failed pipeline has skipped some of its Parses. */
-  #forgetUnparsed(segment: Segment, side: Side): void {
-    const core = this.#core;
-    for (const [ordinal, { name, again }] of segment.parsedNames ?? []) {
-      if (ordinal < segment.parsesSeen) continue;
-      const statement = core.statements.get(name);
-      if (!statement) continue;
-      if (statement.on instanceof PooledPlaces) statement.on.skipped(side);
-      else statement.on[side] = false;
-      if (!again && (core.carried || (!statement.on.source && !statement.on.local))) core.statements.remove(name);
-    }
   }
 
   /** What the unit has done to the session's settings is so from now on, here and on later connections. */

@@ -44,6 +44,11 @@ export function readyForQuery(status: TransactionStatus): Buffer {
   return ready[status];
 }
 
+/** What stands before the ReadyForQuery that it ends with. */
+export function withoutReady(messages: Buffer): Buffer {
+  return messages.subarray(0, messages.length - ready.I.length);
+}
+
 export function commandComplete(tag: string): Buffer {
   return message('C', cstring(tag));
 }

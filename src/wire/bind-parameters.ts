@@ -1,5 +1,7 @@
 /** The parameters of a Bind as SQL: https://www.postgresql.org/docs/current/protocol-message-formats.html (Bind, Parse). */
 import { quoteLiteral } from '../../grammar/names.ts';
+import type { ConstantArgument } from '../../grammar/sql/prepared-arguments.ts';
+import type { QueryUses } from '../../grammar/sql/relation-uses.ts';
 import { afterName } from './frontend-messages.ts';
 
 /** Types that both sides have under one number, by it. */
@@ -62,6 +64,39 @@ export function readBind(bind: Buffer, parse: Buffer, typesAt: number): readonly
   } catch {
     return undefined;
   }
+}
+
+/** Of a Parse, as PREPARE writes them; undefined when one has another number on each side. */
+export function parameterTypes(parse: Buffer, typesAt: number): readonly string[] | undefined {
+  const oids = Array.from({ length: parse.readUInt16BE(typesAt) }, (_, index) => parse.readUInt32BE(typesAt + 2 + 4 * index));
+  if (oids.some((oid) => oid !== 0 && types[oid] === undefined)) return undefined;
+  return oids.map((oid) => (oid === 0 ? 'unknown' : `pg_catalog.${types[oid] ?? ''}`));
+}
+
+/** Values that these types surely take as they are: what is wrong with another one is the server's to say, of the EXECUTE. */
+const sureValues: Readonly<Record<string, RegExp>> = {
+  int2: /^-?\d{1,4}$/, int4: /^-?\d{1,9}$/, int8: /^-?\d{1,18}$/, numeric: /^-?\d+(?:\.\d+)?$/, float4: /^-?\d{1,9}$/, float8: /^-?\d{1,9}(?:\.\d{1,6})?$/,
+  text: /^/, varchar: /^/, bpchar: /^/, uuid: /^[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}$/i, date: /^\d{4}-0[1-9]-(?:0[1-9]|1\d|2[0-8])$/, bool: /^(?:true|false|t|f)$/i,
+};
+
+type Described = Pick<QueryUses, 'argumentTypes' | 'argumentValues'>;
+
+/** Those arguments of an EXECUTE that are plain constants, with the types that the PREPARE declares: as a Bind would have them. */
+export function argumentsFor(prepare: Described, execute: Described): readonly (BoundParameter | undefined)[] {
+  return execute.argumentValues.map((argument, index) => {
+    const isDeclared = index < prepare.argumentTypes.length;
+    const type = prepare.argumentTypes[index];
+    const oid = Object.keys(types).find((number) => types[Number(number)] === type);
+    if (argument === undefined || (isDeclared && oid === undefined) || !keepsValue(argument, type)) return undefined;
+    return { typeOid: oid === undefined ? undefined : Number(oid), isBinary: false, value: argument.text === undefined ? undefined : Buffer.from(argument.text) };
+  });
+}
+
+/** A number is not text; where no type is declared, a small one fits wherever it is allowed. */
+function keepsValue({ text, isNumber }: ConstantArgument, type: string | undefined): boolean {
+  if (type === undefined) return isNumber && /^-?\d{1,9}$/.test(text ?? '');
+  if (text === undefined) return true;
+  return (!isNumber || /^(?:int|float|numeric)/.test(type)) && sureValues[type]?.test(text) === true;
 }
 
 /** Undefined where the value cannot be written so that it is surely the same. */

@@ -203,6 +203,23 @@ it('a client may prepare a transaction of its own: one that did nothing, and one
   expect(await values()).toMatchObject({ a: 0, b: 5, prepared: 0 });
 });
 
+it('what is prepared is finished on the side that has it, which a client need not know', async () => {
+  for (const [index, end] of ['COMMIT', 'ROLLBACK'].entries()) {
+    await admins.local.query(`BEGIN; UPDATE a SET n = n + 10; PREPARE TRANSACTION 'there ${index}'`);
+    await admins.source.query(`BEGIN; UPDATE b SET n = n + 10; PREPARE TRANSACTION 'here ${index}'`);
+    const other = new pg.Client({ ...source.address, port: fixture.gateway.port });
+    await other.connect();
+    expect((await other.query(`${end} PREPARED 'there ${index}'`)).command).toBe(end);
+    expect((await other.query({ text: `${end} PREPARED 'here ${index}'`, values: [], queryMode: 'extended' } as pg.QueryConfig)).command).toBe(end);
+    await other.end();
+  }
+  await expect(client.query("COMMIT PREPARED 'nowhere'")).rejects.toMatchObject({ code: '42704' });
+  await client.query('BEGIN');
+  await expect(client.query("COMMIT PREPARED 'nowhere'")).rejects.toMatchObject({ code: '25001' });
+  await client.query('ROLLBACK');
+  expect(await values()).toEqual({ a: 10, b: 10, prepared: 0, decisions: 0 });
+});
+
 it('function calls run in the block that is open, and count as writes of the source', async () => {
   const raw = await RawClient.connect(fixture.gateway.port, { user: 'writer', database: 'postgres' });
   // lo_creat(int), lo_open(oid, int), lowrite(int, bytea) by their numbers, as libpq calls them.

@@ -82,14 +82,23 @@ async function place(mix: readonly State[], rows: readonly (readonly { readonly 
 interface Outcome {
   readonly rows?: readonly string[];
   readonly tag?: string;
+  /** Rows of the statements before and behind it. */
+  readonly around?: readonly unknown[];
   readonly error?: string;
 }
 
-async function ask(client: pg.Client, { sql, type }: RandomStatement, isExtended: boolean): Promise<Outcome> {
+/** `prepared`: by SQL's own PREPARE; `several`: between others in one text. */
+const manners = ['simple', 'extended', 'prepared', 'several'] as const;
+type Manner = (typeof manners)[number];
+
+async function ask(client: pg.Client, { sql, type }: RandomStatement, manner: Manner): Promise<Outcome> {
   try {
-    const result = await client.query<unknown[]>({ text: sql, rowMode: 'array', ...(isExtended ? { values: [], queryMode: 'extended' } : {}) });
+    if (manner === 'prepared') await client.query(`PREPARE r AS ${sql}`);
+    const text = manner === 'prepared' ? 'EXECUTE r' : manner === 'several' ? `SELECT a FROM t0 ORDER BY k; ${sql}; SELECT b FROM t4 ORDER BY k` : sql;
+    const answer: unknown = await client.query<unknown[]>({ text, rowMode: 'array', ...(manner === 'extended' ? { values: [], queryMode: 'extended' } : {}) });
+    const [before, result, after] = (Array.isArray(answer) ? answer : [undefined, answer, undefined]) as [pg.QueryArrayResult | undefined, pg.QueryArrayResult, pg.QueryArrayResult | undefined];
     const rows = result.rows.map((line) => JSON.stringify(line));
-    return { rows: type === 'ordered' ? rows : rows.sort(), tag: `${result.command} ${result.rowCount}` };
+    return { rows: type === 'ordered' ? rows : rows.sort(), tag: `${result.command} ${result.rowCount}`, around: [before?.rows, after?.rows] };
   } catch (error) {
     const { code, message } = error as pg.DatabaseError;
     return { error: `${code} ${code === '0A000' ? message : ''}` };
@@ -98,27 +107,28 @@ async function ask(client: pg.Client, { sql, type }: RandomStatement, isExtended
 
 const counts = { ran: 0, failed: 0, refused: 0, hybrid: 0 };
 
-async function expectSame(statement: RandomStatement, isExtended: boolean, mix: readonly State[], round: number): Promise<void> {
+async function expectSame(statement: RandomStatement, manner: Manner, mix: readonly State[], round: number): Promise<void> {
   const at = round % fixtures.length;
   const [fixture, through] = [fixtures[at], throughs[at]] as [GatewayFixture, pg.Client];
   const inBlock = statement.type === 'dml';
   const clients = [through, truth] as const;
   if (inBlock) for (const client of clients) await client.query('BEGIN');
   try {
-    const [seen, expected] = [await ask(through, statement, isExtended), await ask(truth, statement, isExtended)];
+    const [seen, expected] = [await ask(through, statement, manner), await ask(truth, statement, manner)];
     if (fixture.control.routes.splice(0).some((route) => route.endsWith('HYBRID'))) counts.hybrid += 1;
     // The only thing that may be refused: what writes is not on the side of what it deletes by WITH.
     if (seen.error?.includes('MIG080')) counts.refused += 1;
     else {
-      expect(seen, `${mix.join(', ')}\n${statement.sql}`).toEqual(expected);
+      expect(seen, `${mix.join(', ')}\n${manner}: ${statement.sql}`).toEqual(expected);
       if (seen.error === undefined) counts.ran += 1;
       else counts.failed += 1;
     }
     if (!inBlock || seen.error !== undefined) return;
     const after: RandomStatement = { sql: `SELECT * FROM ${statement.target ?? ''}`, type: 'query', target: undefined };
-    expect(await ask(through, after, isExtended), `after ${statement.sql}`).toEqual(await ask(truth, after, isExtended));
+    expect(await ask(through, after, 'simple'), `after ${manner}: ${statement.sql}`).toEqual(await ask(truth, after, 'simple'));
   } finally {
     if (inBlock) for (const client of clients) await client.query('ROLLBACK');
+    if (manner === 'prepared') for (const client of clients) await client.query('DEALLOCATE ALL');
   }
 }
 
@@ -129,7 +139,7 @@ it(`${statements} random statements over random states`, { timeout: 3_600_000 },
     if (!sample) continue;
     const [mix, rows] = sample;
     await place(mix, rows);
-    await fc.assert(fc.asyncProperty(randomStatement, fc.boolean(), (statement, isExtended) => expectSame(statement, isExtended, mix, round)), { numRuns: Math.min(perMix, statements - done), seed: seed + round, endOnFailure: false });
+    await fc.assert(fc.asyncProperty(randomStatement, fc.constantFrom(...manners), (statement, manner) => expectSame(statement, manner, mix, round)), { numRuns: Math.min(perMix, statements - done), seed: seed + round, endOnFailure: false });
   }
   console.log(`seed ${seed}: ${JSON.stringify(counts)}`);
   expect(counts.refused).toBe(0);

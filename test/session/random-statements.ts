@@ -95,25 +95,32 @@ const derivedTables = [
 const joinWords = ['JOIN', 'LEFT JOIN', 'RIGHT JOIN', 'FULL JOIN', 'CROSS JOIN', ','] as const;
 
 function from(depth: number): fc.Arbitrary<From> {
-  return fc.tuple(fc.array(readable, { minLength: 1, maxLength: 5 }), fc.array(fc.constantFrom(...joinWords), { minLength: 4, maxLength: 4 }), fc.nat(8))
-    .chain(([tables, words, derived]) => {
+  return fc.tuple(fc.array(readable, { minLength: 1, maxLength: 5 }), fc.array(fc.constantFrom(...joinWords), { minLength: 4, maxLength: 4 }), fc.nat(8), fc.nat(6))
+    .chain(([tables, words, derived, renamed]) => {
       const aliases = tables.map((_, index) => `x${index}`);
-      const conditions = tables.map((_, index) => (index === 0 ? fc.constant('') : on(aliases.slice(0, index + 1), words[index - 1] ?? ',', depth)));
+      const conditions = tables.map((_, index) => (index === 0 ? fc.constant('') : on(aliases.slice(0, index + 1), words[index - 1] ?? ',', depth, index === 1)));
       return fc.tuple(...conditions).map((parts): From => {
         let sql = '';
         for (const [index, name] of tables.entries()) {
           const item = index === (derived < 2 ? 0 : 1) ? (derivedTables[derived] ?? '?').replace('?', name) : name;
-          if (index === 0) sql = `${item} AS x0`;
-          else if (words[index - 1] === ',') sql = `${sql} CROSS JOIN ${item} AS x${index}`;
-          else sql = `${sql} ${words[index - 1] ?? ''} ${item} AS x${index}${parts[index] ?? ''}`;
+          // Some have their columns under each other's names; the rows of a view over both sides are then refused as a whole.
+          const named = index === renamed && !item.startsWith('w') ? `x${index} (k, b, a, s, d)` : `x${index}`;
+          if (index === 0) sql = `${item} AS ${named}`;
+          else if (words[index - 1] === ',') sql = `${sql} CROSS JOIN ${item} AS ${named}`;
+          else sql = `${sql} ${words[index - 1] ?? ''} ${item} AS ${named}${parts[index] ?? ''}`;
         }
         return { sql, aliases };
       });
     });
 }
 
-function on(aliases: readonly string[], word: string, depth: number): fc.Arbitrary<string> {
+function on(aliases: readonly string[], word: string, depth: number, mayMerge: boolean): fc.Arbitrary<string> {
   if (word === 'CROSS JOIN' || word === ',') return fc.constant('');
+  const condition = conditionOn(aliases, word, depth);
+  return mayMerge ? fc.oneof({ weight: 3, arbitrary: condition }, { weight: 1, arbitrary: fc.constantFrom(' USING (k)', ' USING (a)', ' USING (k, b)') }) : condition;
+}
+
+function conditionOn(aliases: readonly string[], word: string, depth: number): fc.Arbitrary<string> {
   const last = aliases.at(-1) ?? 'x0';
   const equality = fc.tuple(fc.constantFrom(...aliases.slice(0, -1)), fc.constantFrom('k', 'a', 'b'), fc.constantFrom('k', 'a')).map(([other, theirs, own]) => `${last}.${own} = ${other}.${theirs}`);
   // FULL JOIN takes only conditions that can be hashed or merged.

@@ -3,17 +3,20 @@ import type { Side } from '../../../catalog/routing-snapshot.ts';
 import { quoteLiteral, quoteName, quoteTableName } from '../../../grammar/names.ts';
 import type { TableName } from '../../../grammar/names.ts';
 import { MigrationError } from '../../../config/migration-error.ts';
+import { executedName, preparedName, withName } from '../../../grammar/sql/prepared-name.ts';
 import { renameRelations } from '../../../grammar/sql/rename-relations.ts';
 import type { OtherName, RenamedText } from '../../../grammar/sql/rename-relations.ts';
 import type { QueryUses, RelationUse } from '../../../grammar/sql/relation-uses.ts';
 import type { RelationRef } from '../../../grammar/sql/statement-facts.ts';
 import type { InternalReply } from '../../execute/segment.ts';
 import type { HybridWay } from '../../route/route.ts';
-import { parameterSql } from '../../wire/bind-parameters.ts';
+import { argumentsFor, parameterSql } from '../../wire/bind-parameters.ts';
 import { canceledByUser, errorFieldsOf } from '../client-error.ts';
 import type { Leg } from '../leg.ts';
 import type { SessionCore } from '../session-core.ts';
-import { columnsQuery, estimateQuery, readColumns, readEstimates, rowWidth, unmovable } from './describe-relations.ts';
+import { chooseWay } from './choose-way.ts';
+import type { Plan } from './choose-way.ts';
+import { columnsQuery, readColumns, unmovable } from './describe-relations.ts';
 import { definitionsQuery, readDefinitions, replaceViews } from './expand-views.ts';
 import { conditionsOf, copyRows, createTable, createTableOfAll, fillTable, fromRows, ownColumn, planFetches } from './fetch-plan.ts';
 import type { Fetch, MovedRelation } from './fetch-plan.ts';
@@ -39,20 +42,16 @@ interface Placed {
   readonly local: TableName;
 }
 
-interface Plan {
-  readonly way: HybridWay;
-  fetches: readonly Fetch[];
-  /** Rows of each fetch, guessed; undefined where nothing depends on it. */
-  rows: readonly number[] | undefined;
-}
-
 /** Throws a HybridRefusal for what the client is to be told. */
 export async function bringRows(core: SessionCore, work: HybridWork, nextTable: () => string): Promise<HybridReady> {
   let text: RenamedText = { bytes: work.text, before: work.text, edits: [] };
   let { ways, views } = work.route;
   for (let depth = 0; ; depth += 1) {
     const query = await usesOf(core, text);
-    if (views.size === 0) return new Bringing(core, { ...work, text: text.bytes }, ways, query, text, nextTable).run();
+    if (views.size === 0) {
+      const parameters = work.byName?.text ? argumentsFor(query, await usesOf(core, { bytes: work.byName.text, before: work.byName.text, edits: [] })) : work.parameters;
+      return runByName(core, work, await runSurely((trusts) => new Bringing(core, { ...work, text: text.bytes, parameters }, ways, query, text, nextTable, trusts)));
+    }
     if (depth > MAX_VIEWS_DEEP) throw refusal('Views over tables of both sides are nested too deeply', `There are more than ${MAX_VIEWS_DEEP} levels.`, 'Query the tables themselves.');
     text = await expandViews(core, work, query, text, views);
     const route = work.routeOf(await core.services.facts.facts(text.bytes, 0, text.bytes.length));
@@ -67,6 +66,35 @@ async function usesOf(core: SessionCore, text: RenamedText): Promise<QueryUses> 
   const query = await core.services.facts.uses(text.bytes.toString('utf8'));
   if (query) return query;
   throw refusal('Too many large statements at once', 'The relations that it reads have to be looked up.', 'Try again in a moment.');
+}
+
+/** First with what is known of columns; anew when that was not right any more. */
+async function runSurely(make: (trusts: boolean) => Bringing): Promise<HybridReady> {
+  const first = make(true);
+  try {
+    const ready = await first.run();
+    if (await first.knewRight()) return ready;
+    await first.undo(ready);
+  } catch (error) {
+    if (await first.knewRight()) throw error;
+  }
+  return make(false).run();
+}
+
+/** A PREPARE with its rows is sent under a name of the gateway's own, which takes the place of the client's in what runs it. */
+async function runByName(core: SessionCore, work: HybridWork, ready: HybridReady): Promise<HybridReady> {
+  const { byName } = work;
+  if (!byName) return ready;
+  const { runOn } = ready.way;
+  const statement = byName.newName(runOn);
+  const prepare = withName(ready.text.bytes, preparedName(ready.text.bytes), statement);
+  if (!prepare) throw new Error('a PREPARE without a name');
+  await askLeg(core, work, runOn, prepare.toString());
+  if (!byName.text) return { ...ready, statement };
+  const span = executedName(byName.text);
+  const bytes = withName(byName.text, span, statement);
+  if (!span || !bytes) throw refusal('A prepared statement over both sides is run in a way that cannot be replaced', 'The name behind EXECUTE was not found.', 'Write its name plainly, without U&"…".');
+  return { ...ready, statement, text: { bytes, before: byName.text, edits: [{ ...span, length: statement.length }], own: { name: statement, was: byName.name } } };
 }
 
 async function expandViews(core: SessionCore, work: HybridWork, query: QueryUses, text: RenamedText, views: ReadonlySet<string>): Promise<RenamedText> {
@@ -98,25 +126,29 @@ class Bringing {
   readonly #query: QueryUses;
   readonly #text: RenamedText;
   readonly #nextTable: () => string;
+  readonly #trusts: boolean;
+  /** Whether what was taken for known was so. */
+  readonly #checks: Promise<boolean>[] = [];
 
-  /** `text`: the client's, or what its views have made of it. */
-  constructor(core: SessionCore, work: HybridWork, ways: readonly HybridWay[], query: QueryUses, text: RenamedText, nextTable: () => string) {
+  /** `text`: the client's, or what its views have made of it. `trusts`: columns may be as they were last. */
+  constructor(core: SessionCore, work: HybridWork, ways: readonly HybridWay[], query: QueryUses, text: RenamedText, nextTable: () => string, trusts: boolean) {
     this.#core = core;
     this.#work = work;
     this.#ways = ways;
     this.#query = query;
     this.#text = text;
     this.#nextTable = nextTable;
+    this.#trusts = trusts;
   }
 
   async run(): Promise<HybridReady> {
     const ways = this.#ways;
     this.#checkText();
-    const plans = await Promise.all((this.#work.isShape ? ways.slice(0, 1) : ways).map((way) => this.#planned(way)));
-    if (!this.#work.isShape && (plans.length > 1 || plans.some(({ fetches }) => fetches.some(({ uses }) => uses.some(({ links }) => links.length > 0))))) await Promise.all(plans.map((plan) => this.#estimate(plan)));
-    const plan = this.#cheapest(plans);
+    const plans = await Promise.all(ways.map((way) => this.#planned(way)));
+    const hasLinks = plans.some(({ fetches }) => fetches.some(({ uses }) => uses.some(({ links }) => links.length > 0)));
+    const { plan, mayHaveTable } = await chooseWay(this.#core, plans, (side, sql) => this.#ask(side, sql), this.#work.temporary, !this.#work.isShape && (plans.length > 1 || hasLinks));
     if (!this.#work.isShape) await this.#onlyLinked(plan);
-    return this.#brought(plan);
+    return this.#brought(plan, this.#isReadOnly ? 'read only' : mayHaveTable ? undefined : 'not allowed');
   }
 
   // What the statement needs
@@ -161,7 +193,7 @@ class Bringing {
   async #describe(side: Side, names: ReadonlyMap<string, TableName>): Promise<ReadonlyMap<string, MovedRelation>> {
     const found = [...names];
     if (found.length === 0) return new Map();
-    const columns = readColumns((await this.#ask(side, columnsQuery(found.map(([, name]) => name), this.#query.groups))).rows, found.length);
+    const columns = readColumns(await this.#columnRows(side, columnsQuery(found.map(([, name]) => name), this.#query.groups)), found.length);
     const relations = new Map<string, MovedRelation>();
     for (const [index, [key, name]] of found.entries()) {
       const own = columns[index] ?? [];
@@ -173,24 +205,6 @@ class Bringing {
       relations.set(key, { key, name, columns: own });
     }
     return relations;
-  }
-
-  // Where it runs
-
-  async #estimate(plan: Plan): Promise<void> {
-    const { rows } = await this.#ask(otherSide(plan.way.runOn), estimateQuery(plan.fetches));
-    const guessed = readEstimates(rows);
-    if (guessed.length === plan.fetches.length) plan.rows = guessed;
-  }
-
-  /** In a block, tables are kept on one side: a side that has them cannot be prepared (RULES 23). */
-  #cheapest(plans: readonly Plan[]): Plan {
-    const { tx } = this.#core;
-    const bytes = ({ fetches, rows }: Plan): number => fetches.reduce((sum, { columns }, index) => sum + (rows?.[index] ?? 0) * rowWidth(columns), 0);
-    const kept = tx && plans.find(({ way }) => tx.temporaryOn[way.runOn]);
-    const first = kept ?? plans.toSorted((a, b) => bytes(a) - bytes(b))[0];
-    if (!first) throw new Error('a hybrid route without a way');
-    return first;
   }
 
   /** Semi-join: of many rows only those whose partners exist where the statement runs. */
@@ -234,30 +248,56 @@ class Bringing {
     return `r.${quoteName(ownName)} = ANY (${quoteLiteral(list ?? '{}')}::${column.type}[])`;
   }
 
+  async #columnRows(side: Side, sql: string): Promise<InternalReply['rows']> {
+    const { known } = this.#work;
+    const trusted = this.#trusts ? known.get(side, sql) : undefined;
+    const asked = this.#ask(side, sql).then(({ rows }) => {
+      known.set(side, sql, rows);
+      return rows;
+    });
+    if (!trusted) return asked;
+    // An error of its own is nobody's answer: the work meets it, too.
+    this.#checks.push(asked.then((rows) => JSON.stringify(rows) === JSON.stringify(trusted), () => true));
+    return trusted;
+  }
+
+  async knewRight(): Promise<boolean> {
+    return (await Promise.all(this.#checks)).every(Boolean);
+  }
+
+  /** Outside a block, where alone something is trusted. */
+  async undo({ way, tables }: HybridReady): Promise<void> {
+    if (tables.length > 0) await this.#ask(way.runOn, `DROP TABLE IF EXISTS ${tables.join(', ')}`);
+  }
+
   // Bringing the rows
 
-  async #brought({ way, fetches }: Plan): Promise<HybridReady> {
+  get #isReadOnly(): boolean {
+    const { tx, defaults } = this.#core;
+    return tx?.modes.readOnly ?? defaults.readOnly;
+  }
+
+  async #brought({ way, fetches }: Plan, noTable: NoTable | undefined): Promise<HybridReady> {
     const core = this.#core;
     const { tx } = core;
     if (fetches.length === 0) return this.#ready(way, [], [], [], []);
-    const isReadOnly = tx ? (tx.modes.readOnly ?? core.defaults.readOnly) : core.defaults.readOnly;
     const needsKey = this.#query.groups && fetches.some(({ columns }) => columns.some(({ keyAt }) => keyAt !== undefined));
-    const canInline = fetches.every(({ uses }) => uses.every((use) => isReplaceable(this.#query, this.#text.bytes, use.start))) && (!needsKey || isReadOnly);
+    const canInline = fetches.every(({ uses }) => uses.every((use) => isReplaceable(this.#query, this.#text.bytes, use.start))) && (!needsKey || noTable !== undefined);
     const names = fetches.map(() => this.#nextTable());
     const tables = names.map((name) => `pg_temp.${quoteName(name)}`);
     const make = fetches.map((fetch, index) => createTable(fetch, tables[index] ?? '', tx !== undefined, needsKey));
     const outcome = this.#work.isShape ? { type: 'collected', messages: Buffer.alloc(0), bytes: 0 } as const : await new Promise<Parameters<Parameters<typeof moveRows>[2]>[0]>((settle) => moveRows(core, {
       from: this.#leg(otherSide(way.runOn)), to: this.#leg(way.runOn), copyOut: this.#exactly(copyRows(fetches)),
-      copyIn: isReadOnly ? undefined : this.#copyIn(fetches, tables, make),
-      inlineBytes: canInline ? (isReadOnly || this.#avoidsTable(way.runOn) ? INLINE_BYTES_WITHOUT_TABLE : core.services.limits.maxInlineBytes) : 0, maxBytes: core.services.limits.maxMovedBytes,
+      copyIn: noTable ? undefined : this.#copyIn(fetches, tables, make),
+      inlineBytes: canInline ? (noTable || this.#avoidsTable(way.runOn) ? INLINE_BYTES_WITHOUT_TABLE : core.services.limits.maxInlineBytes) : 0, maxBytes: core.services.limits.maxMovedBytes,
     }, settle));
     if ('bytes' in outcome) core.services.runtime.metrics.count('scratchbird_gateway_hybrid_bytes_total', { from: otherSide(way.runOn) }, outcome.bytes);
     switch (outcome.type) {
       case 'failed': throw serverRefusal(outcome.error);
-      case 'too_large': throw this.#tooLarge(isReadOnly);
+      case 'too_large': throw this.#tooLarge(way.runOn, noTable);
       case 'collected': {
         if (canInline) return this.#ready(way, fetches, names, inlineRows(outcome.messages, fetches), []);
-        if (isReadOnly) throw refusal('A read-only transaction cannot have a table for rows of the other side', 'The statement uses ONLY, TABLE or * with a relation whose rows have to be brought.', 'Write SELECT * FROM in place of TABLE, leave ONLY out, or use a READ WRITE transaction.');
+        if (noTable) throw refusal(noTableText(way.runOn, noTable), 'The statement uses ONLY, TABLE, * or the key of a grouped table with a relation whose rows have to be brought.', `Write SELECT * FROM in place of TABLE, leave ONLY out, or ${remedies[noTable]}.`);
         await this.#ask(way.runOn, make.join('; '));
         break;
       }
@@ -287,10 +327,10 @@ class Bringing {
     return `${createTableOfAll(fetches, all)}; COPY ${all} FROM STDIN; ${fill.join('; ')}; DROP TABLE ${all}`;
   }
 
-  #tooLarge(isReadOnly: boolean): HybridRefusal {
+  #tooLarge(side: Side, noTable: NoTable | undefined): HybridRefusal {
     const { maxMovedBytes } = this.#core.services.limits;
-    return isReadOnly
-      ? refusal('Too many rows of the other side for a read-only transaction', `It can have no table for them; more than ${INLINE_BYTES_WITHOUT_TABLE} bytes do not fit into a statement.`, 'Use a READ WRITE transaction, narrow the conditions on the tables of the other side, or split the statement in two.')
+    return noTable
+      ? refusal(noTableText(side, noTable), `More than ${INLINE_BYTES_WITHOUT_TABLE} bytes of rows of the other side do not fit into a statement.`, `Narrow the conditions on the tables of the other side, split the statement in two, or ${remedies[noTable]}.`)
       : refusal('Too many rows would have to be brought to the other side', `The limit is ${maxMovedBytes} bytes.`, 'Narrow the conditions on the tables of the other side, split the statement in two, or raise limits.moved_bytes.');
   }
 
@@ -331,6 +371,15 @@ class Bringing {
   #ask(side: Side, sql: string, position?: number): Promise<InternalReply> {
     return askLeg(this.#core, this.#work, side, sql, position);
   }
+}
+
+/** Why there can be no table for rows where the statement runs. */
+type NoTable = 'read only' | 'not allowed';
+
+const remedies: Readonly<Record<NoTable, string>> = { 'read only': 'use a READ WRITE transaction', 'not allowed': 'GRANT TEMPORARY on that database' };
+
+function noTableText(side: Side, reason: NoTable): string {
+  return reason === 'read only' ? 'A read-only transaction cannot have a table for rows of the other side' : `The user may not have a table for rows of the other side on ${side === 'source' ? 'the source' : 'local'}`;
 }
 
 function otherSide(side: Side): Side {

@@ -47,7 +47,7 @@ export function replaceViews(text: RenamedText, uses: QueryUses, definitions: re
     const key = kind === 'relation' || kind === 'column' ? keyOf(relation) : undefined;
     const query = key === undefined ? undefined : queries.get(key);
     if (!query) return undefined;
-    if (kind === 'relation' && !isReplaceable(uses, text.bytes, start)) throw refusal('A view whose tables are on both sides cannot stand behind ONLY or TABLE', `It is ${relation.name}.`, 'Write SELECT * FROM in place of TABLE, and leave ONLY and * out.');
+    if (kind === 'relation' && !isReplaceable(uses, text.bytes, start)) throw refusal('A view whose tables are on both sides cannot stand behind ONLY or TABLE, nor be taken whole under other names of its columns', `It is ${relation.name}.`, 'Write SELECT * FROM in place of TABLE, leave ONLY and * out, and leave its columns their names.');
     return { schema: 'causeway', name: `definition of ${key ?? ''}`, text: query };
   });
   if (!replaced) throw new Error('a statement over views in which none is named');

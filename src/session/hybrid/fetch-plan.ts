@@ -14,6 +14,8 @@ export interface MovedColumn {
   /** Its own, quoted, where it is not its type's. */
   readonly collation: string | undefined;
   readonly isCollated: boolean;
+  /** Of a type that is not the system's: the other side may not have it. */
+  readonly isOwnType: boolean;
   /** Place in the primary key, from 0. */
   readonly keyAt: number | undefined;
 }

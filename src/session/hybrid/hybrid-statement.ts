@@ -8,11 +8,15 @@
 import type { Side } from '../../../catalog/routing-snapshot.ts';
 import type { Verdict } from '../../wire/framing.ts';
 import type { BoundParameter } from '../../wire/bind-parameters.ts';
-import { traitsOf } from '../text-traits.ts';
+import { prepareOf } from '../sql-prepared.ts';
+import { executedBy, traitsOf } from '../text-traits.ts';
+import type { TextTraits } from '../text-traits.ts';
 import { canceledByUser, errorFieldsOf } from '../client-error.ts';
 import type { PlaceStatement } from '../place-statement.ts';
 import type { SessionCore } from '../session-core.ts';
 import { bringRows } from './bring-rows.ts';
+import { TemporaryTables } from './choose-way.ts';
+import { KnownColumns } from './describe-relations.ts';
 import { HybridRefusal } from './hybrid-work.ts';
 import type { HybridReady, HybridRoute, HybridWork } from './hybrid-work.ts';
 
@@ -22,20 +26,43 @@ interface Current {
   outcome: HybridReady | HybridRefusal | undefined;
 }
 
+export interface HybridRequest {
+  /** A view of the client's. */
+  readonly text: Buffer;
+  readonly simple: boolean;
+  readonly parameters?: readonly BoundParameter[] | undefined;
+  readonly isShape?: boolean;
+  /** When `text` is a PREPARE: what runs the statement of this name, the text of an EXECUTE, or undefined for a Bind. */
+  readonly runs?: { readonly name: string; readonly text: Buffer | undefined };
+}
+
+/** Of a text by itself, or of the PREPARE that it runs. Undefined when the text of that is not known. */
+export function requestOf(core: SessionCore, traits: TextTraits, text: Buffer): Pick<HybridRequest, 'text' | 'runs' | 'isShape'> | undefined {
+  const name = executedBy(traits.single);
+  if (name === undefined) return { text, isShape: traits.single?.kind === 'prepare' };
+  const statement = core.statements.get(name);
+  const prepare = statement && prepareOf(statement);
+  return prepare ? { text: Buffer.from(prepare), runs: { name, text } } : undefined;
+}
+
 export class HybridStatements {
   readonly #core: SessionCore;
   readonly #place: PlaceStatement;
   #current: Current | undefined;
+  readonly #temporary: TemporaryTables;
+  readonly #known: KnownColumns;
   #tables = 0;
   #leftOver: { readonly runOn: Side; readonly tables: readonly string[] } | undefined;
 
   constructor(core: SessionCore, place: PlaceStatement) {
     this.#core = core;
     this.#place = place;
+    this.#temporary = new TemporaryTables(core);
+    this.#known = new KnownColumns(core);
   }
 
-  /** `text` is a view of the client's. A verdict: return it, and come again with the same message. */
-  prepare(route: HybridRoute, text: Buffer, simple: boolean, parameters: readonly BoundParameter[] = [], isShape = false): HybridReady | Verdict {
+  /** A verdict: return it, and come again with the same message. */
+  prepare(route: HybridRoute, { text, simple, parameters = [], isShape = false, runs }: HybridRequest): HybridReady | Verdict {
     const core = this.#core;
     const snapshot = core.decidedUnder ?? core.services.view().snapshot;
     // What becomes of a view's tables is decided while the rows are brought.
@@ -47,7 +74,11 @@ export class HybridStatements {
     if (current) this.#discard(current);
     const stop = core.leaveLeg(simple) ?? this.#legsReady(route, simple);
     if (stop !== undefined) return stop;
-    const work: HybridWork = { route, text: Buffer.from(text), routeOf: (facts) => this.#place.routeOfRewritten(traitsOf(facts)), snapshot, parameters, isShape, canceled: false };
+    const work: HybridWork = {
+      route, text: Buffer.from(text), snapshot, temporary: this.#temporary, known: this.#known, parameters, isShape, canceled: false,
+      byName: runs && { name: runs.name, text: runs.text && Buffer.from(runs.text), newName: (side) => core.ownStatements.parsedOn(side) },
+      routeOf: (facts) => this.#place.routeOfRewritten(runs ? (traitsOf(facts).inner ?? traitsOf(facts)) : traitsOf(facts)),
+    };
     this.#start({ work, signature, outcome: undefined });
     return core.wait('rows');
   }

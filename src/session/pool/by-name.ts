@@ -12,12 +12,14 @@ import type { SessionCore } from '../session-core.ts';
 import type { TextTraits } from '../text-traits.ts';
 import { PooledPlaces } from './pooled-statements.ts';
 
-/** Gives the statement its own name on the connection, which is the session's from now on. */
-export function executeByName(core: SessionCore, { origin, on }: PreparedStatement, leg: Leg): void {
-  if (!core.carried || origin.type !== 'parse' || !(on instanceof PooledPlaces) || on.isUnderOwnName) return;
+/** Gives the statement its own name on the connection, which is the session's from now on. False: there is no need for it. */
+export function executeByName(core: SessionCore, { origin, on }: PreparedStatement, leg: Leg): boolean {
+  if (!core.carried || origin.type !== 'parse' || !(on instanceof PooledPlaces)) return false;
+  if (on.isUnderOwnName) return true;
   core.carried.tie('EXECUTE of a statement of the protocol');
   on.isUnderOwnName = true;
   leg.askRaw(Buffer.concat([origin.message, sync]), core.now());
+  return true;
 }
 
 /** The verdict for a DEALLOCATE that no server can carry out; undefined for all others. */

@@ -12,9 +12,9 @@ import type { ErrorFields } from '../../wire/error-fields.ts';
 import { bindTo, readParse } from '../../wire/frontend-messages.ts';
 import { canceledByUser } from '../client-error.ts';
 import { keptBytes } from '../kept-bytes.ts';
+import { parsedStatement } from '../parsed-statement.ts';
 import type { PlaceStatement } from '../place-statement.ts';
 import { isVerdict } from '../place-statement.ts';
-import type { PreparedStatement } from '../prepared-statements.ts';
 import type { LegRoute, SessionCore } from '../session-core.ts';
 import { traitsOf } from '../text-traits.ts';
 import type { TextTraits } from '../text-traits.ts';
@@ -89,9 +89,7 @@ export class Sharing implements Reader {
     const route = traits && this.#routeOf(traits);
     // Types have other numbers on local, and so has what stands in some values.
     if (!traits || !route || (route.leg === 'local' && !(holdsNothing(chunk, parts.textEnd + 1) && isAllText(chunk, unit.parseLength, unit.bindLength)))) return false;
-    const on = new PooledPlaces(false, core.services.pools.names, (side) => core.leg(side)?.backend);
-    const statement: PreparedStatement = { name: '', origin: { type: 'parse', message: keptBytes(chunk, 0, unit.parseLength) }, traits, sql: undefined, on, described: undefined };
-    core.statements.add(statement);
+    core.statements.add(parsedStatement(core, chunk, 0, unit.parseLength, parts, traits, undefined));
     core.lastStatement = keptBytes(chunk, parts.textStart, Math.min(parts.textEnd, parts.textStart + 200));
     this.#send(traits, chunk, undefined, route);
     return true;
