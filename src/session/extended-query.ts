@@ -11,7 +11,7 @@ import type { Segment } from '../execute/segment.ts';
 import type { Route } from '../route/route.ts';
 import { CUT, PASS, STOP } from '../wire/framing.ts';
 import type { Verdict } from '../wire/framing.ts';
-import { afterName, bindTo, closeStatement, describeStatement, readName, readParse, sync } from '../wire/frontend-messages.ts';
+import { afterName, closeStatement, describeStatement, readName, readParse, sync } from '../wire/frontend-messages.ts';
 import { askForXid } from './ask-for-xid.ts';
 import { alreadyPrepared, tooManyStatements, transactionAborted } from './client-error.ts';
 import { onlyReads } from './control-answer.ts';
@@ -28,6 +28,7 @@ import { nameOn, noStatement, PooledPlaces } from './pool/pooled-statements.ts';
 import { boundTraits, sideOf } from './prepared-statements.ts';
 import type { PreparedStatement } from './prepared-statements.ts';
 import { isVerdict } from './place-statement.ts';
+import { sendBind } from './send-bind.ts';
 import type { SessionCore } from './session-core.ts';
 import type { Flows } from './simple-query.ts';
 import { isTransactionControl } from './text-traits.ts';
@@ -120,8 +121,8 @@ export class ExtendedQuery {
     if (typeof message === 'number') return message;
     core.account(placement.route, leg, core.unitSegment(leg), traits.hasCopyFrom);
     if (placement.route.compared) core.services.shadow.bound(core, core.unitSegment(leg), placement.route.compared, statement, buffer.subarray(start, end));
-    const formats = this.#values.formats(leg, traits, buffer, start, length);
-    return message ? this.#bound(leg, portal, statement, message, 0, message.length, formats) : this.#bound(leg, portal, statement, buffer, start, length, formats);
+    this.#boundOn(leg, portal, statement, this.#values.formats(leg, traits, buffer, start, length));
+    return sendBind(core, leg, statement, buffer, start, length, message);
   }
 
   execute(buffer: Buffer, start: number, length: number): Verdict {
@@ -375,11 +376,9 @@ export class ExtendedQuery {
 
   // Portals
 
-  #bound(leg: Leg, portal: string, statement: PreparedStatement, buffer: Buffer, start: number, length: number, formats?: Buffer): Verdict {
-    this.#boundOn(leg, portal, statement, formats);
-    if (!this.#core.carried || statement.name === '') return this.#core.forward(leg);
-    this.#core.send(leg, bindTo(buffer, start, length, nameOn(statement, leg.side)));
-    return CUT;
+  #bound(leg: Leg, portal: string, statement: PreparedStatement, buffer: Buffer, start: number, length: number): Verdict {
+    this.#boundOn(leg, portal, statement);
+    return sendBind(this.#core, leg, statement, buffer, start, length);
   }
 
   #boundOn(leg: Leg, portal: string, statement: PreparedStatement, formats?: Buffer): void {

@@ -64,7 +64,7 @@ export abstract class SessionCore {
   stateVersion = 1;
   /** Names with a dot that the session has set. */
   readonly customSettings = new Set<string>();
-  searchPath: readonly string[] = defaultSearchPath;
+  searchPath: readonly string[] = ['public'];
   /** SQL cursors by name: FETCH and CLOSE go where DECLARE went. */
   readonly cursors = new Map<string, Side>();
   temporaryTables: ReadonlyMap<string, Side> = new Map();
@@ -398,4 +398,3 @@ export abstract class SessionCore {
 export type LegRoute = Extract<Route, { type: 'leg' }>;
 
 const POISON_PORTAL = 'causeway refused a statement';
-const defaultSearchPath: readonly string[] = ['public'];

@@ -86,6 +86,7 @@ export class TransactionControl {
     this.#sessionMayHaveChanged(tx);
     this.#core.portals.clear();
     for (const name of tx.cursors) this.#core.cursors.delete(name);
+    if (this.#core.carried) this.#core.carried.drawnIn = undefined;
     if (tx.after === 'track') this.#core.trackPending = true;
     this.#core.unitEnded();
   }
