@@ -78,7 +78,7 @@ export class Segment {
   /** What a text with a BEGIN of its own, among other statements, said of the block that it leaves open. */
   modes: TransactionModes | undefined;
   /** Names of statements parsed here, by ordinal of their ParseComplete; undefined when none has a name. `again`: the session has had it before. */
-  parsedNames: Map<number, { readonly name: string; readonly again: boolean }> | undefined;
+  parsedNames: Map<number, { readonly name: string; readonly statement: object; readonly again: boolean }> | undefined;
   parsesSeen = 0;
   /** Name of the statement that what was sent last is to PREPARE. */
   prepares: string | undefined;
@@ -115,9 +115,9 @@ export class Segment {
   }
 
   /** The next message sent in this segment is a Parse of the client's statement of this name. */
-  parses(name: string, again: boolean): void {
+  parses(statement: { readonly name: string }, again: boolean): void {
     this.plain = false;
-    (this.parsedNames ??= new Map()).set(this.parsesSent, { name, again });
+    (this.parsedNames ??= new Map()).set(this.parsesSent, { name: statement.name, statement, again });
   }
 
   /** The next message sent in this segment is an injected Parse, Bind + Execute, respectively. */

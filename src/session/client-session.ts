@@ -47,7 +47,7 @@ export interface SessionHost extends ParkingLot {
   sessionEnded(session: ClientSession): void;
 }
 
-const nothingCarried: Borrowing = { settings: '', sql: () => '' };
+const nothingCarried: Borrowing = { settings: '', isTied: false, sql: () => '' };
 const F = { query: 81, parse: 80, bind: 66, describe: 68, execute: 69, close: 67, sync: 83, flush: 72, copyData: 100, copyDone: 99, copyFail: 102, functionCall: 70, terminate: 88 } as const;
 
 export class ClientSession extends SessionCore implements LegOwner {

@@ -78,7 +78,7 @@ export class ExtendedQuery {
     if (!leg) return this.#answer(parseComplete);
     const segment = core.unitSegment(leg);
     // The server refuses a name that is taken, and keeps what it has.
-    if ((parts.name !== '' || core.carried) && core.statements.get(parts.name) === statement) segment.parses(parts.name, false);
+    if ((parts.name !== '' || core.carried) && core.statements.get(parts.name) === statement) segment.parses(statement, false);
     segment.parsesSent += 1;
     if (statement.on instanceof PooledPlaces) return core.sendRenamed(leg, segment, named || undefined, statement.on.parseOn(leg.side, typeof message === 'object' ? message : bytes, core.status === 'E'));
     return typeof message === 'object' ? core.sendRenamed(leg, segment, named || undefined, message) : core.forward(leg);
@@ -304,7 +304,7 @@ export class ExtendedQuery {
     if (leg.side === 'local') statement.shape = undefined;
     const segment = core.unitSegment(leg);
     // Behind an error the server skips it.
-    segment.parses(statement.name, true);
+    segment.parses(statement, true);
     segment.injectParse();
     core.sendRenamed(leg, segment, named, statement.on instanceof PooledPlaces ? statement.on.parseOn(leg.side, message ?? origin.message, false) : (message ?? origin.message));
     return undefined;

@@ -31,6 +31,8 @@ export interface Borrower {
 /** Settings of the session that its connection has to have: their name, and what makes them. */
 export interface Borrowing {
   readonly settings: string;
+  /** The connection has more of the session than this tells; it stays as it is. */
+  readonly isTied: boolean;
   sql(): string;
 }
 
@@ -38,8 +40,10 @@ export interface ConnectionUser extends BackendUser {
   readonly borrowing: Borrowing;
   /** Nothing is open on the connection, and nobody needs this very one. */
   readonly mayGiveBack: boolean;
-  /** A connection has come; `preparing`: something of the gateway's own is sent on it first, and its answer is not the client's. */
-  attached(preparing: boolean): void;
+  /** A connection has come. */
+  attached(): void;
+  /** Something of the gateway's own is sent now, whose answer is not the client's: before all that was asked, or behind it. */
+  prepares(isFirst: boolean): void;
   /** What was sent has to wait, or has left. */
   blocked(isBlocked: boolean): void;
   /** What was waited for is there. */
@@ -80,7 +84,11 @@ export class LegConnection implements Borrower {
 
   /** True when there is a connection; else one is on its way, and `ready` says when it has come. */
   acquire(): boolean {
-    if (this.#backend) return true;
+    if (this.#backend) {
+      // It was in use for something else of the session while a setting changed.
+      if (this.#lender && !this.#user.borrowing.isTied) this.#prepare(this.#backend, false);
+      return true;
+    }
     if (this.#isWaiting) return false;
     const backend = this.#lender?.take(this);
     if (backend) this.#attach(backend);
@@ -109,11 +117,15 @@ export class LegConnection implements Borrower {
   #attach(backend: Backend): void {
     this.#backend = backend;
     backend.use(this.#user);
+    this.#user.attached();
+    this.#prepare(backend, true);
+  }
+
+  #prepare(backend: Backend, isFirst: boolean): void {
     const { borrowing } = this.#user;
-    const isAsWanted = backend.settings === borrowing.settings;
-    this.#user.attached(!isAsWanted);
-    if (isAsWanted) return;
+    if (backend.settings === borrowing.settings) return;
     backend.settings = borrowing.settings;
+    this.#user.prepares(isFirst);
     backend.write(query(borrowing.sql()));
   }
 

@@ -105,16 +105,18 @@ export class Leg implements ConnectionUser {
     return this.#segments.length === 0 && this.status === 'I' && !this.closed && !this.#owner.keepsConnection(this);
   }
 
-  attached(preparing: boolean): void {
+  attached(): void {
     this.status = 'I';
     if (this.#clientFull) this.#flow();
-    if (!preparing) return;
+  }
+
+  prepares(isFirst: boolean): void {
     const segment = this.#internal(this.#owner.now(), (reply) => {
       if (reply.error) this.backend?.drop();
     });
     segment.isPreparation = true;
-    // What was asked meanwhile comes behind it.
-    this.#segments.unshift(segment);
+    if (isFirst) this.#segments.unshift(segment);
+    else this.#segments.push(segment);
   }
 
   ready(): void {

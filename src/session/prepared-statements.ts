@@ -96,9 +96,10 @@ export class PreparedStatements {
   /** A failed pipeline has skipped some of its Parses; a PREPARE that failed has made nothing. */
   forgetUnmade(segment: Segment, side: Side): void {
     if (segment.prepares !== undefined) this.remove(segment.prepares);
-    for (const [ordinal, { name, again }] of segment.parsedNames ?? []) {
+    for (const [ordinal, { name, statement: parsed, again }] of segment.parsedNames ?? []) {
       const statement = ordinal < segment.parsesSeen ? undefined : this.get(name);
-      if (!statement) continue;
+      // The name may be another one's by now.
+      if (!statement || statement !== parsed) continue;
       if (statement.on.skipped) statement.on.skipped(side);
       else statement.on[side] = false;
       if (!again && (statement.on.skipped !== undefined || sideOf(statement) === undefined)) this.remove(name);

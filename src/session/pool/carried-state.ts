@@ -25,6 +25,10 @@ export class CarriedState {
   /** Names the settings: equal ones, equal name. */
   settings = '';
 
+  get isTied(): boolean {
+    return this.tiedBy !== undefined;
+  }
+
   /** What makes them on a connection that has others. */
   sql(): string {
     return settingsSql(this.settings);
@@ -33,7 +37,7 @@ export class CarriedState {
   /** As they are now. */
   asOfNow(): Borrowing {
     const { settings } = this;
-    return { settings, sql: () => settingsSql(settings) };
+    return { settings, isTied: false, sql: () => settingsSql(settings) };
   }
 
   /** What sequences have told is asked in the block or unit that has drawn, or of nobody. */

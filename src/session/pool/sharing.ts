@@ -196,4 +196,4 @@ export class Sharing implements Reader {
 }
 
 const homeRead: LegRoute = { type: 'leg', leg: 'home', writes: false, touches: [], after: 'none', before: 'none', label: 'REMOTE' };
-const noSettings = { settings: '', sql: () => 'RESET ALL' };
+const noSettings = { settings: '', isTied: false, sql: () => 'RESET ALL' };
