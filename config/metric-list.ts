@@ -47,6 +47,8 @@ export const metricList = {
   scratchbird_gateway_connections_waiting: gauge('Clients that wait for a place within the limit of their user or database'),
   scratchbird_gateway_connection_wait_seconds: histogram(waitBuckets, 'Wait of each client that had to wait for a place, let in or not'),
   scratchbird_gateway_sessions_ended_total: counter('Sessions that the gateway ended, by reason (client_idle, idle_transaction; after SIGTERM: drained, drain_timeout with something open)', 'reason'),
+  scratchbird_gateway_pool_connections: gauge('Connections that sessions share (pool_mode transaction, pipeline), by side and state (in_use, idle)', 'side', 'state'),
+  scratchbird_gateway_pool_waiting: gauge('Statements that wait for a connection of a pool, by side', 'side'),
   scratchbird_gateway_legs: gauge('Connections to the databases open now, by side (source, local)', 'side'),
   scratchbird_gateway_query_seconds: histogram(queryBuckets, 'Time from handing a unit to its database to the end of its answer, by route (local, remote, dual: with the wait of its commit)', 'route'),
   scratchbird_gateway_overhead_seconds: histogram(overheadBuckets, 'What the gateway itself added to a statement, one in 64 measured, by route (local, remote)', 'route'),

@@ -17,6 +17,7 @@ import { breakDeadlock } from './break-deadlock.ts';
 import { PassedConnection } from './passed-connection.ts';
 import type { PassedClient } from './passed-connection.ts';
 import { Pools, sessionPooling } from './pool/pools.ts';
+import type { SurveyedPool } from './pool/pools.ts';
 import { ClientSession } from './client-session.ts';
 import type { SessionHost } from './client-session.ts';
 import type { HoldingUnit, QuiesceReport } from './control-port.ts';
@@ -74,6 +75,8 @@ export interface Gateway extends AsyncDisposable {
   /** Lets those that wait in a deadlock over both sides fail with 40P01; returns how many. */
   breakDeadlock(sessionIds: readonly string[]): number;
   survey(): GatewaySurvey;
+  /** Connections that sessions share. */
+  pools(): readonly SurveyedPool[];
   shadowReads(): readonly ShadowReadCounts[];
   /** No new clients; sessions end when they have nothing open, at the latest after `limitMs`. Resolves when none is left, or at once when `hurry` is aborted: `close` does the rest. */
   drain(limitMs: number, hurry: AbortSignal): Promise<void>;
@@ -162,14 +165,23 @@ class GatewayProcess implements Gateway, HandshakeHost, SessionHost {
     return typeof address === 'object' && address ? address.port : 0;
   }
 
+  pools(): readonly SurveyedPool[] {
+    return this.services.pools.survey();
+  }
+
   get sessions(): number {
     return this.#sessions.size;
   }
 
   get legs(): Readonly<Record<Side, number>> {
-    let local = 0;
-    for (const session of this.#sessions.values()) if (session.local) local += 1;
-    return { source: this.#sessions.size, local };
+    const open = { source: 0, local: 0 };
+    for (const { carried, local } of this.#sessions.values()) {
+      if (carried) continue;
+      open.source += 1;
+      if (local) open.local += 1;
+    }
+    for (const pool of this.services.pools.survey()) open[pool.side] += pool.open;
+    return open;
   }
 
   handleConnection(socket: net.Socket): void {

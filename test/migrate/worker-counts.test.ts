@@ -69,7 +69,7 @@ describe('what a worker counts', () => {
   test('cache and legs: the increase, once', async () => {
     const metrics = new PrometheusMetrics();
     const facts = { counts: { exactHits: 5, classHits: 2, misses: 1 } };
-    const counts = new GatewayCounts(metrics, facts, { legs: { source: 3, local: 1 } });
+    const counts = new GatewayCounts(metrics, facts, { legs: { source: 3, local: 1 }, pools: () => [{ side: 'source', user: 'app', database: 'shop', open: 5, idle: 2, lanes: 1, waiting: 4, longestWaitMs: 9 }] });
     counts.update();
     counts.update();
     facts.counts = { exactHits: 6, classHits: 2, misses: 4 };
@@ -77,6 +77,7 @@ describe('what a worker counts', () => {
     expect(await lines(metrics)).toEqual(expect.arrayContaining([
       'scratchbird_gateway_statement_cache_total{result="hit"} 8', 'scratchbird_gateway_statement_cache_total{result="miss"} 4',
       'scratchbird_gateway_legs{side="source"} 3', 'scratchbird_gateway_legs{side="local"} 1',
+      'scratchbird_gateway_pool_connections{side="source",state="in_use"} 3', 'scratchbird_gateway_pool_connections{side="source",state="idle"} 2', 'scratchbird_gateway_pool_waiting{side="source"} 4',
     ]));
   });
 
