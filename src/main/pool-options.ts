@@ -13,6 +13,6 @@ export function poolOptions(settings: Settings): PoolOptions {
   const size = Math.max(2, Math.floor(pool.size / workers));
   return {
     modeOf, size, waitMs: pool.waitMs, idleMs: pool.idleMs, lifetimeMs: pool.lifetimeMs, preparedStatements: pool.preparedStatements, connectTimeoutMs: timeouts.connectMs,
-    shared: { lanes: Math.min(size - 1, Math.max(1, Math.ceil(pool.lanes / workers))), slowMs: pool.slowMs },
+    shared: { lanes: Math.min(size - 1, Math.max(1, Math.ceil(pool.lanes / workers))), slowMs: pool.slowMs, preparedStatements: pool.preparedStatements },
   };
 }

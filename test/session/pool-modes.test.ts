@@ -265,7 +265,7 @@ describe.each(['transaction', 'pipeline'] as const)('in pool mode %s', (mode) =>
 });
 
 describe('in pool mode pipeline', () => {
-  beforeEach(() => start('pipeline', 8, { shared: { lanes: 2, slowMs: 40 } }));
+  beforeEach(() => start('pipeline', 8, { shared: { ...sessionPooling.shared, slowMs: 40 } }));
 
   it('every session gets its own answers and errors', async () => {
     const clients = await Promise.all(Array.from({ length: 24 }, raw));

@@ -150,6 +150,7 @@ export class BackendPool {
 
   /** Serves those that wait, in their order, and opens connections for them as far as there is room. */
   #serve(): void {
+    if (this.#closed) return;
     let wanted = 0;
     for (let index = 0; index < this.#waiting.length;) {
       const waiter = this.#waiting[index];

@@ -22,6 +22,8 @@ const MOST_WAITING = 256 * 1024;
 interface Entry {
   /** Undefined once nobody wants the answer; from the start for the lane's own. */
   read: SharedRead | undefined;
+  /** It gives the connection its settings. */
+  readonly isPreparation: boolean;
   /** Name of the statement that is parsed in front of it, until the server has said so. */
   parses: string | undefined;
 }
@@ -64,7 +66,7 @@ export class Lane implements BackendUser {
     backend.use(this);
     if (backend.settings === borrowing.settings) return;
     backend.settings = borrowing.settings;
-    this.#queue.push({ read: undefined, parses: undefined });
+    this.#queue.push({ read: undefined, isPreparation: true, parses: undefined });
     backend.write(query(borrowing.sql()));
   }
 
@@ -91,7 +93,7 @@ export class Lane implements BackendUser {
     }
     this.#unsent.push(read.bytes);
     if (this.#queue.length === 0) this.#newHead();
-    this.#queue.push({ read, parses });
+    this.#queue.push({ read, isPreparation: false, parses });
     if (this.#isFlushing) return;
     this.#isFlushing = true;
     setImmediate(() => this.#flush());
@@ -218,6 +220,8 @@ export class Lane implements BackendUser {
   #error(entry: Entry, buffer: Buffer, start: number, length: number): boolean {
     if (entry.parses !== undefined) this.backend.prepared.delete(entry.parses);
     entry.parses = undefined;
+    // Nothing may run without them.
+    if (entry.isPreparation) this.backend.drop();
     const severity = readErrorFields(buffer, start, length).get('V');
     return severity === 'FATAL' || severity === 'PANIC';
   }

@@ -19,6 +19,8 @@ export interface LaneOptions {
   readonly lanes: number;
   /** Longest wait behind another session's read. */
   readonly slowMs: number;
+  /** One that has more prepared statements takes no more reads, and is closed. */
+  readonly preparedStatements: number;
 }
 
 /** So many reads on one lane; more wait in front of them. */
@@ -77,7 +79,7 @@ export class Lanes implements LaneHost, Borrower {
   }
 
   add(read: SharedRead): void {
-    this.#timer ??= setInterval(() => this.#look(), LOOK_EVERY_MS);
+    this.#timer ??= setInterval(() => this.#look(), LOOK_EVERY_MS).unref();
     const lane = this.#waiting.length === 0 ? this.#shortest() : undefined;
     if (lane) lane.add(read);
     else this.#waiting.push(read);
@@ -196,6 +198,7 @@ export class Lanes implements LaneHost, Borrower {
     const { options } = this.#context;
     for (const lane of this.#lanes) {
       lane.looks += 1;
+      if (lane.backend.prepared.size > options.preparedStatements) lane.retires = true;
       const { head } = lane;
       if (!head || lane.looks < LEAST_LOOKS || nowMs - lane.headSinceMs < options.slowMs) continue;
       head.habits.wasSlow(nowMs);

@@ -96,5 +96,5 @@ export class Pools {
 }
 
 export const sessionPooling: PoolOptions = {
-  modeOf: () => 'session', size: 20, waitMs: 30_000, idleMs: 600_000, lifetimeMs: 3_600_000, preparedStatements: 1_000, connectTimeoutMs: 10_000, shared: { lanes: 2, slowMs: 50 },
+  modeOf: () => 'session', size: 20, waitMs: 30_000, idleMs: 600_000, lifetimeMs: 3_600_000, preparedStatements: 1_000, connectTimeoutMs: 10_000, shared: { lanes: 2, slowMs: 50, preparedStatements: 1_000 },
 };
