@@ -76,7 +76,8 @@ export class Stack implements AsyncDisposable {
     return stack;
   }
 
-  async connect(user: 'app' | 'operator'): Promise<pg.Client> {
+  /** `app` and `operator` are there unless the test's settings name others. */
+  async connect(user: string): Promise<pg.Client> {
     const client = new pg.Client({ ...this.gateway, user, connectionTimeoutMillis: 10_000 });
     client.on('error', () => undefined);
     await client.connect();
