@@ -2,6 +2,7 @@
 import type { Statement } from '../apply/apply-connection.ts';
 import { formatLsn, parseLsn } from '../change.ts';
 import { MigrationError } from '../../config/migration-error.ts';
+import { lockMarksSql } from '../postgres/marks.ts';
 
 /** Just what is asked of a connection here. */
 export interface Asks {
@@ -112,8 +113,23 @@ export function setMembership(stream: string, tableId: string, mode: 'private' |
 }
 
 export async function forgetTable(target: Asks, stream: string, tableId: string): Promise<void> {
+  await endMarking(target, tableId);
   await target.rows({ text: 'DELETE FROM causeway.table_applied WHERE stream = $1 AND table_id = $2', values: [stream, tableId] });
   await target.rows({ text: 'DELETE FROM causeway.reread WHERE table_id = $1', values: [tableId] });
   await target.rows({ text: 'DELETE FROM causeway.writeback WHERE table_id = $1', values: [tableId] });
   await target.rows({ text: 'DELETE FROM causeway.applied WHERE stream = $1', values: [privateTag(stream, tableId)] });
+}
+
+/** What was marked under the lock is seen only by a statement that begins behind it. */
+async function endMarking(target: Asks, tableId: string): Promise<void> {
+  await target.rows({ text: 'BEGIN' });
+  try {
+    await target.rows({ text: lockMarksSql, values: [tableId] });
+    await target.rows({ text: 'DELETE FROM causeway.marking WHERE table_id = $1', values: [tableId] });
+    await target.rows({ text: 'DELETE FROM causeway.mark WHERE table_id = $1', values: [tableId] });
+    await target.rows({ text: 'COMMIT' });
+  } catch (error) {
+    await target.rows({ text: 'ROLLBACK' }).catch(() => undefined);
+    throw error;
+  }
 }
