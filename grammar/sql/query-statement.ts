@@ -30,7 +30,16 @@ function queryFacts(kind: StatementKind, name: string, node: Tree): StatementFac
   const collector = new FactsCollector();
   collectQuery({ [name]: node }, collector);
   if (kind === 'select' && node['sortClause'] !== undefined) collector.raise('ordered');
-  return collector.facts(kind);
+  const target = kind === 'select' || kind === 'merge' ? undefined : targetOf(node);
+  return collector.facts(kind, target === undefined ? {} : { target });
+}
+
+function targetOf(node: Tree): StatementFacts['target'] {
+  const relation = treeOf(node['relation']);
+  const name = stringOf(treeOf(relation?.['alias'])?.['aliasname']) ?? stringOf(relation?.['relname']);
+  // Of an INSERT these name where values go; what it assigns stands behind DO UPDATE SET.
+  const assigned = node['onConflictClause'] === undefined ? node['targetList'] : treeOf(node['onConflictClause'])?.['targetList'];
+  return name === undefined ? undefined : { relation: name, assigns: listOf(assigned).map((item) => stringOf(nodeOf(item, 'ResTarget')?.['name']) ?? '') };
 }
 
 /** SELECT … INTO makes a table: it is then like CREATE TABLE AS. */

@@ -26,6 +26,14 @@ export interface AnswerTap {
   ended(leg: { flushPassed(): void }): void;
 }
 
+/** Takes the rows of statements that give none to their client. */
+export interface ImageTaker {
+  /** False for a RowDescription that the client has asked for. */
+  described(buffer: Buffer, start: number): boolean;
+  /** What is to become of the row, as a verdict on its message. */
+  row(buffer: Buffer, start: number, length: number): 1 | 3;
+}
+
 export class Segment {
   /** Set for internal segments: nothing of the answer reaches the client. */
   readonly internal: ((reply: InternalReply) => void) | undefined;
@@ -72,6 +80,10 @@ export class Segment {
   readonly startedAtMs: number;
   /** Of a read whose answer is compared with the other side's; undefined for all others. */
   tap: AnswerTap | undefined;
+  /** Every row of the segment is one that this takes. */
+  images: ImageTaker | undefined;
+  /** The client has asked what a statement or portal gives. */
+  described = false;
   /** Under which it was sent; undefined for internal ones. A table that this does not know may have been touched unseen. */
   snapshot: RoutingSnapshot | undefined;
 

@@ -198,7 +198,7 @@ export class ClientSession extends SessionCore implements LegOwner {
   }
 
   segmentEnded(leg: Leg, segment: Segment, ending: Buffer): Verdict {
-    if (leg === this.home) this.sourceSeen = true;
+    if (leg === this.home && !segment.images) this.sourceSeen = true;
     this.#reconcile(leg, segment);
     if (segment.failed && segment.parsedNames) this.#forgetUnparsed(segment, leg.side);
     if (segment.after === 'track') this.trackPending = true;

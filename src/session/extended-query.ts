@@ -28,6 +28,7 @@ import type { Flows } from './simple-query.ts';
 import { isTransactionControl } from './text-traits.ts';
 import type { TextTraits } from './text-traits.ts';
 import { xidSql } from './transaction-control.ts';
+import { CapturedWrites } from './two-phase/captured-writes.ts';
 
 const XID_PORTAL = 'causeway_xid';
 const KIND_STATEMENT = 0x53;
@@ -38,6 +39,7 @@ export class ExtendedQuery {
   readonly #portals: Portals;
   readonly #atGateway: GatewayPortals;
   readonly #hybrid: HybridExtended;
+  readonly #captured: CapturedWrites;
 
   constructor(core: SessionCore, flows: Flows) {
     this.#core = core;
@@ -45,6 +47,7 @@ export class ExtendedQuery {
     this.#portals = new Portals(core);
     this.#atGateway = new GatewayPortals(core, flows, this.#portals);
     this.#hybrid = new HybridExtended(core, flows);
+    this.#captured = new CapturedWrites(core, flows);
   }
 
   parse(buffer: Buffer, start: number, length: number): Verdict {
@@ -103,6 +106,8 @@ export class ExtendedQuery {
     const route = this.#flows.place.route(traits);
     if (isVerdict(route)) return route;
     if (route.type === 'hybrid') return this.#hybrid.bind(route, statement, buffer, start, length, (leg) => this.#boundOn(leg, portal, statement));
+    const captured = this.#captured.bind(route, statement, buffer, start, length, (leg) => this.#boundOn(leg, portal, statement));
+    if (captured !== undefined) return captured;
     const stays = !core.tx && core.unit.executed && !traits.statements.some(({ flags }) => flags.sessionEffect || flags.advisoryLock);
     const placement = this.#flows.place.place(stays ? this.#staying(route) : route, false, true);
     if (placement.verdict !== undefined) return placement.verdict;
@@ -123,6 +128,8 @@ export class ExtendedQuery {
     if (portal.at === 'gateway') return this.#atGateway.execute(name, portal, buffer.readInt32BE(start + length - 4));
     const leg = this.#legOf(portal.at);
     if (typeof leg === 'number') return leg;
+    const captured = this.#captured.execute(leg, name);
+    if (captured !== undefined) return captured;
     const { statement } = portal;
     if (statement && !statement.traits.plain) this.#beforeExecute(statement, leg);
     core.unitSegment(leg);
@@ -133,7 +140,14 @@ export class ExtendedQuery {
     const core = this.#core;
     if (core.unit.skipping) return CUT;
     const name = readName(buffer, start + 6, start + length) ?? '';
-    if (buffer[start + 5] === KIND_STATEMENT) return this.#describeStatement(name);
+    const captured = buffer[start + 5] === KIND_STATEMENT ? this.#captured.leaves(false) : this.#captured.describe(name);
+    if (captured !== undefined) return captured;
+    const verdict = buffer[start + 5] === KIND_STATEMENT ? this.#describeStatement(name) : this.#describePortal(name);
+    if (core.unit.segment) core.unit.segment.described = true;
+    return verdict;
+  }
+
+  #describePortal(name: string): Verdict {
     const portal = this.#portals.get(name);
     if (portal?.at === 'gateway') return this.#atGateway.describe(portal, name);
     return portal ? this.#toLeg(portal.at) : this.#toSomeLeg();
@@ -354,9 +368,9 @@ export class ExtendedQuery {
     const core = this.#core;
     const segment = core.unitSegment(leg);
     const messages: Buffer[] = [];
-    let name = leg.xidStatement;
+    let name = leg.xid.name;
     if (name === undefined) {
-      name = leg.newXidStatement();
+      name = leg.xid.next();
       segment.xidParse = { ordinal: segment.parsesSent, name };
       segment.injectParse();
       messages.push(parse(name, xidSql(leg)));

@@ -6,6 +6,13 @@ import type { ClientSession } from './client-session.ts';
 import type { PassedConnection } from './passed-connection.ts';
 import type { Activity } from './session-core.ts';
 
+export interface CrossingBlock {
+  readonly sessionId: string;
+  readonly sourcePid: number;
+  readonly localPid: number;
+  readonly openForMs: number;
+}
+
 export interface GatewaySurvey {
   readonly clients: readonly SurveyedClient[];
   /** Clients that wait for a place. */

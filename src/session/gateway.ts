@@ -24,7 +24,7 @@ import type { ControlPort, HoldingUnit, QuiesceReport } from './control-port.ts'
 import { errorFieldsOf } from './client-error.ts';
 import { drain } from './drain.ts';
 import { SessionTotals, surveyedClient, surveyedPassed } from './gateway-survey.ts';
-import type { GatewaySurvey } from './gateway-survey.ts';
+import type { CrossingBlock, GatewaySurvey } from './gateway-survey.ts';
 import { Handshake } from './handshake.ts';
 import type { Admitted, HandshakeHost, RefusalReason } from './handshake.ts';
 import { IdleLimits } from './idle-limits.ts';
@@ -35,6 +35,7 @@ import { ObjectNumbers } from './object-numbers.ts';
 import type { AskSide } from './object-numbers.ts';
 import type { ShadowReadCounts } from './shadow/shadow-port.ts';
 import { ShadowReads } from './shadow/shadow-reads.ts';
+import type { MarkedRowsPort } from './two-phase/marked-rows-port.ts';
 import { UnitTimes } from './unit-times.ts';
 import { Users } from './users.ts';
 import type { UserEntry } from './users.ts';
@@ -52,6 +53,8 @@ export interface GatewayOptions {
   readonly sourcePosition: SourcePosition;
   /** Asks either side about its types and tables; left out: both have the same numbers for them. */
   readonly askSide?: AskSide;
+  /** Writes rows to local with a client's commit; left out: every dual-written COMMIT waits for the stream. */
+  readonly markedRows?: MarkedRowsPort;
   readonly limits?: Partial<GatewayLimits>;
   /** Who may have how many sessions, and who counts them; left out: no limits. */
   readonly connections?: { readonly limits: ConnectionLimits; readonly slots: SlotPort };
@@ -68,13 +71,6 @@ export interface ParkedUnit {
   readonly backendPids: HoldingUnit['backendPids'];
   readonly parkedForMs: number;
   readonly touches: readonly string[];
-}
-
-export interface CrossingBlock {
-  readonly sessionId: string;
-  readonly sourcePid: number;
-  readonly localPid: number;
-  readonly openForMs: number;
 }
 
 export interface Gateway extends AsyncDisposable {
@@ -152,9 +148,9 @@ class GatewayProcess implements Gateway, HandshakeHost, SessionHost {
     this.tlsContext = options.tls && tls.createSecureContext({ cert: pem(options.tls.cert), key: pem(options.tls.key), minVersion: 'TLSv1.2' });
     this.tlsRequired = options.tls?.required ?? false;
     this.#view = viewOf(options.control.snapshot);
-    const { control, facts, routes, legs, sourcePosition } = options;
+    const { control, facts, routes, legs, sourcePosition, markedRows } = options;
     const numbers = options.askSide && new ObjectNumbers(options.askSide, (local) => this.#currentView().sourceName(local));
-    const shared = { runtime, control, facts, routes, legs, sourcePosition, numbers, limits: { ...defaultLimits, ...options.limits }, times: new UnitTimes(runtime.metrics), readBuffers: new LargeBuffers(), view: () => this.#currentView() };
+    const shared = { runtime, control, facts, routes, legs, sourcePosition, markedRows, numbers, limits: { ...defaultLimits, ...options.limits }, times: new UnitTimes(runtime.metrics), readBuffers: new LargeBuffers(), view: () => this.#currentView() };
     this.#shadow = new ShadowReads(shared);
     this.services = { ...shared, shadow: this.#shadow };
     this.#connectionLimits = options.connections?.limits ?? noConnectionLimits;

@@ -7,8 +7,8 @@
 import type * as net from 'node:net';
 import type { Side } from '../../catalog/routing-snapshot.ts';
 import { Segment } from '../execute/segment.ts';
-import type { InternalReply } from '../execute/segment.ts';
-import { isOnlyColumn, readDataRow, readParameterStatus } from '../wire/backend-messages.ts';
+import type { ImageTaker, InternalReply } from '../execute/segment.ts';
+import { isOnlyColumn, noData, readDataRow, readParameterStatus } from '../wire/backend-messages.ts';
 import type { TransactionStatus } from '../wire/backend-messages.ts';
 import { sendCancel } from '../wire/connect-server.ts';
 import { readErrorFields } from '../wire/error-fields.ts';
@@ -21,6 +21,7 @@ import { errorBefore } from './renamed-error.ts';
 import { InternalAnswer } from './internal-answer.ts';
 import type { ObjectNumbers } from './object-numbers.ts';
 import type { LegTarget } from './services.ts';
+import { XidStatements } from './xid-statements.ts';
 
 /** What a leg tells its session. */
 export interface LegOwner {
@@ -49,7 +50,6 @@ const MAX_HELD_MESSAGE_BYTES = 1 << 30;
 const CANCEL_TIMEOUT_MS = 5_000;
 const CANCEL_AGAIN_MS = [200, 900];
 const none = Buffer.alloc(0);
-const XID_STATEMENT = 'causeway_xid';
 
 export class Leg implements FrameHandler, InputReader {
   readonly side: Side;
@@ -63,8 +63,7 @@ export class Leg implements FrameHandler, InputReader {
   status: TransactionStatus = 'I';
   /** Client segments whose answers are not complete. */
   clientSegments = 0;
-  /** Name of the prepared statement that asks for the transaction id, once the server has confirmed it. */
-  xidStatement: string | undefined;
+  readonly xid = new XidStatements();
   closed = false;
 
   /** Of the other side's types and tables, for what is said of them to the client. */
@@ -76,8 +75,6 @@ export class Leg implements FrameHandler, InputReader {
   #held: Buffer = none;
   readonly #answer = new InternalAnswer();
   #fatalSeen = false;
-  #xidStatements = 0;
-  #xidStatementsGone = 0;
   #clientFull = false;
   #measuredMs = -1;
 
@@ -120,8 +117,9 @@ export class Leg implements FrameHandler, InputReader {
   }
 
   /** Runs a text of the gateway's own; may hold several statements. The callback comes in the order of the segments. */
-  ask(sql: string, nowMs: number, callback: (reply: InternalReply) => void): void {
+  ask(sql: string, nowMs: number, callback: (reply: InternalReply) => void, images?: ImageTaker): void {
     const segment = new Segment(nowMs, callback);
+    segment.images = images;
     segment.closed = true;
     this.expect(segment);
     this.#query(sql);
@@ -154,22 +152,6 @@ export class Leg implements FrameHandler, InputReader {
     segment.closed = true;
     this.expect(segment);
     this.write(messages);
-  }
-
-  /** A name that was never used here: a Parse behind an error is skipped, and whether there was one is known only later. */
-  newXidStatement(): string {
-    this.#xidStatements += 1;
-    return `${XID_STATEMENT}_${this.#xidStatements}`;
-  }
-
-  /** The server has prepared it; one that was sent in front of a DISCARD is gone again. */
-  #xidStatementConfirmed(name: string | undefined): void {
-    if (name !== undefined && Number(name.slice(XID_STATEMENT.length + 1)) > this.#xidStatementsGone) this.xidStatement ??= name;
-  }
-
-  xidStatementsGone(): void {
-    this.#xidStatementsGone = this.#xidStatements;
-    this.xidStatement = undefined;
   }
 
   cancel(done?: () => void): void {
@@ -300,6 +282,7 @@ export class Leg implements FrameHandler, InputReader {
       default:
     }
     if (!segment) return PASS;
+    if (segment.images && (type === T.row || type === T.rowDescription)) return this.#toImages(segment.images, type, buffer, start, length);
     return segment.internal ? this.#collect(segment, type, buffer, start, length) : this.#filter(segment, type, buffer, start, length);
   }
 
@@ -310,6 +293,15 @@ export class Leg implements FrameHandler, InputReader {
     this.hold();
     this.#numbers?.learn(() => this.release());
     return false;
+  }
+
+  #toImages(images: ImageTaker, type: number, buffer: Buffer, start: number, length: number): Verdict {
+    if (type === T.row) return images.row(buffer, start, length);
+    if (!images.described(buffer, start)) {
+      this.#scanner.flush();
+      this.#owner.toClient(noData);
+    }
+    return CUT;
   }
 
   #collect(segment: Segment, type: number, buffer: Buffer, start: number, length: number): Verdict {
@@ -390,7 +382,7 @@ export class Leg implements FrameHandler, InputReader {
       return CUT;
     }
     this.clientSegments -= 1;
-    this.#xidStatementConfirmed(segment.xidStatementParsed);
+    this.xid.confirmed(segment.xidStatementParsed);
     if (segment.plain) return this.#owner.segmentEnded(this, segment, none);
     const ending = segment.holds ? Buffer.concat([this.#held, buffer.subarray(start, start + 6)]) : none;
     this.#held = none;

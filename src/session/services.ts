@@ -12,6 +12,7 @@ import type { LargeBuffers } from '../wire/server-input.ts';
 import type { ControlPort } from './control-port.ts';
 import type { ObjectNumbers } from './object-numbers.ts';
 import type { ShadowPort } from './shadow/shadow-port.ts';
+import type { MarkedRowsPort } from './two-phase/marked-rows-port.ts';
 import type { UnitTimes } from './unit-times.ts';
 
 export interface FactsLookup {
@@ -140,6 +141,8 @@ export interface Services {
   /** What all legs of the process read large answers into. */
   readonly readBuffers: LargeBuffers;
   readonly shadow: ShadowPort;
+  /** Left out: every dual-written COMMIT waits for the stream. */
+  readonly markedRows: MarkedRowsPort | undefined;
   view(): SnapshotView;
 }
 

@@ -340,7 +340,7 @@ export abstract class SessionCore {
     const { snapshot } = this.services.view();
     const { epoch } = snapshot;
     if (this.tx) {
-      this.tx.ran(leg.side, route, this.decidedUnder ?? snapshot);
+      this.tx.runs(leg.side, route, this.decidedUnder ?? snapshot);
       return;
     }
     this.unit.wrote ||= route.writes;

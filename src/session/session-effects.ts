@@ -124,8 +124,8 @@ export class SessionEffects {
   }
 
   #gatewaysOwnAreGone(): void {
-    this.#core.home.xidStatementsGone();
-    this.#core.local?.xidStatementsGone();
+    this.#core.home.xid.forget();
+    this.#core.local?.xid.forget();
   }
 
   /** On the other leg too, when it is there and can be asked. LISTEN opens local, whose writers may notify. */

@@ -23,6 +23,7 @@ import { isTransactionControl } from './text-traits.ts';
 import type { TextTraits } from './text-traits.ts';
 import { xidSql } from './transaction-control.ts';
 import type { TransactionControl } from './transaction-control.ts';
+import { CapturedWrites } from './two-phase/captured-writes.ts';
 
 export interface Flows {
   readonly place: PlaceStatement;
@@ -38,10 +39,12 @@ export class SimpleQuery {
   readonly #flows: Flows;
   /** Column name by which the appended query's answer is known; no client can guess it. */
   #nonce: Buffer | undefined;
+  readonly #captured: CapturedWrites;
 
   constructor(core: SessionCore, flows: Flows) {
     this.#core = core;
     this.#flows = flows;
+    this.#captured = new CapturedWrites(core, flows);
   }
 
   handle(buffer: Buffer, start: number, length: number): Verdict {
@@ -91,6 +94,7 @@ export class SimpleQuery {
   #leavesPipeline(traits: TextTraits): Verdict | undefined {
     const core = this.#core;
     const { unit } = core;
+    if (unit.segment?.images) return core.leaveLeg(false);
     if (!unit.segment || core.services.view().trivial) return undefined;
     if (!unit.executed) return core.leaveLeg(true);
     if (core.tx?.failedOn !== undefined || traits.control) return undefined;
@@ -157,6 +161,8 @@ export class SimpleQuery {
     if (isVerdict(route)) return route;
     if (traits.hasTransactionControl && core.tx?.sides.length === 2) return this.#flows.place.place(controlOverTwoLegs, true, true).verdict ?? CUT;
     const bytes = buffer.subarray(start + 5, start + length - 1);
+    const captured = this.#captured.query(traits, route, bytes);
+    if (captured !== undefined) return captured;
     const hybrid = route.type === 'hybrid' && traits.single?.kind !== 'execute' ? this.#flows.hybrid.prepare(route, bytes, true) : undefined;
     if (typeof hybrid === 'number') return hybrid;
     const placement = this.#flows.place.place(hybrid?.way.route ?? route, true, true);

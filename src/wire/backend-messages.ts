@@ -77,6 +77,18 @@ export function readDataRow(buffer: Buffer, start: number): (string | null)[] {
   return values;
 }
 
+/** Column names of the RowDescription whose header stands at `start`. */
+export function readColumnNames(buffer: Buffer, start: number): string[] {
+  const names: string[] = [];
+  let at = start + 7;
+  for (let left = buffer.readUInt16BE(start + 5); left > 0; left -= 1) {
+    const end = buffer.indexOf(0, at);
+    names.push(buffer.toString('utf8', at, end));
+    at = end + 19;
+  }
+  return names;
+}
+
 /** Name and value of a ParameterStatus whose header stands at `start`. */
 export function readParameterStatus(buffer: Buffer, start: number, length: number): readonly [string, string] {
   const end = start + length;

@@ -105,6 +105,24 @@ export function bindTo(buffer: Buffer, start: number, length: number, statement:
   return message('B', buffer.subarray(start + 5, portalEnd), cstring(statement), buffer.subarray(afterName(buffer, portalEnd, end), end));
 }
 
+/** The same, with every result in text. Undefined for a message that is not well formed. */
+export function bindToText(buffer: Buffer, start: number, length: number, statement: string): Buffer | undefined {
+  const end = start + length;
+  const portalEnd = afterName(buffer, start + 5, end);
+  const from = afterName(buffer, portalEnd, end);
+  if (from + 2 > end) return undefined;
+  let at = from + 2 + 2 * buffer.readUInt16BE(from);
+  if (at + 2 > end) return undefined;
+  let left = buffer.readUInt16BE(at);
+  at += 2;
+  for (; left > 0 && at + 4 <= end; left -= 1) at += 4 + Math.max(buffer.readInt32BE(at), 0);
+  return left > 0 || at > end ? undefined : message('B', buffer.subarray(start + 5, portalEnd), cstring(statement), buffer.subarray(from, at), int16(0));
+}
+
+export function describePortal(name: string): Buffer {
+  return message('D', Buffer.from('P'), cstring(name));
+}
+
 export function describeStatement(name: string): Buffer {
   return message('D', Buffer.from('S'), cstring(name));
 }
