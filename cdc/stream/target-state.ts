@@ -3,6 +3,7 @@ import type { Statement } from '../apply/apply-connection.ts';
 import { formatLsn, parseLsn } from '../change.ts';
 import { MigrationError } from '../../config/migration-error.ts';
 import { lockMarksSql } from '../postgres/marks.ts';
+import type { SqlClient } from '../postgres/sql-client.ts';
 
 /** Just what is asked of a connection here. */
 export interface Asks {
@@ -112,7 +113,7 @@ export function setMembership(stream: string, tableId: string, mode: 'private' |
   };
 }
 
-export async function forgetTable(target: Asks, stream: string, tableId: string): Promise<void> {
+export async function forgetTable(target: SqlClient, stream: string, tableId: string): Promise<void> {
   await endMarking(target, tableId);
   await target.rows({ text: 'DELETE FROM causeway.table_applied WHERE stream = $1 AND table_id = $2', values: [stream, tableId] });
   await target.rows({ text: 'DELETE FROM causeway.reread WHERE table_id = $1', values: [tableId] });
@@ -121,15 +122,12 @@ export async function forgetTable(target: Asks, stream: string, tableId: string)
 }
 
 /** What was marked under the lock is seen only by a statement that begins behind it. */
-async function endMarking(target: Asks, tableId: string): Promise<void> {
-  await target.rows({ text: 'BEGIN' });
-  try {
-    await target.rows({ text: lockMarksSql, values: [tableId] });
-    await target.rows({ text: 'DELETE FROM causeway.marking WHERE table_id = $1', values: [tableId] });
-    await target.rows({ text: 'DELETE FROM causeway.mark WHERE table_id = $1', values: [tableId] });
-    await target.rows({ text: 'COMMIT' });
-  } catch (error) {
-    await target.rows({ text: 'ROLLBACK' }).catch(() => undefined);
-    throw error;
-  }
+async function endMarking(target: SqlClient, tableId: string): Promise<void> {
+  await target.use(async (client) => {
+    await client.query('BEGIN');
+    await client.query(lockMarksSql, [tableId]);
+    await client.query('DELETE FROM causeway.marking WHERE table_id = $1', [tableId]);
+    await client.query('DELETE FROM causeway.mark WHERE table_id = $1', [tableId]);
+    await client.query('COMMIT');
+  });
 }
