@@ -26,6 +26,8 @@ import type { TableBinding } from './table-binding.ts';
 
 export interface ApplyUnit {
   readonly records: readonly ChangeRecord[];
+  /** Changes that an operator has left out: what their transactions marked is theirs no longer. */
+  readonly skipped?: readonly ChangeRecord[];
   /** First statements of the transaction: each must find its row under the fencing token. */
   readonly opening: readonly Statement[];
   /** Last statements before the commit; the same holds. */
@@ -212,11 +214,11 @@ export class Applier {
 
   #mayMeetMarks(unit: ApplyUnit): boolean {
     const { mayHaveMarks } = this.#options;
-    return mayHaveMarks !== undefined && touchesMarkable(unit.records, mayHaveMarks);
+    return mayHaveMarks !== undefined && (touchesMarkable(unit.records, mayHaveMarks) || touchesMarkable(unit.skipped ?? [], mayHaveMarks));
   }
 
   #heed(unit: ApplyUnit): Promise<HeededUnit | undefined> {
-    return heedMarks(this.#connection, unit.records, this.#options.mayHaveMarks ?? (() => false));
+    return heedMarks(this.#connection, unit.records, unit.skipped ?? [], this.#options.mayHaveMarks ?? (() => false));
   }
 
   /** A marked row stands as its own transaction left it: counts say nothing. */

@@ -35,8 +35,8 @@ export function touchesMarkable(records: readonly ChangeRecord[], mayHaveMarks: 
 }
 
 /** In the unit's transaction, before anything is written: keeps markers out until it ends. Undefined when nothing of it is marked. */
-export async function heedMarks(connection: ApplyConnection, records: readonly ChangeRecord[], mayHaveMarks: (tableId: string) => boolean): Promise<HeededUnit | undefined> {
-  const touched = collect(records, mayHaveMarks);
+export async function heedMarks(connection: ApplyConnection, records: readonly ChangeRecord[], skipped: readonly ChangeRecord[], mayHaveMarks: (tableId: string) => boolean): Promise<HeededUnit | undefined> {
+  const touched = collect([...records, ...skipped], mayHaveMarks);
   const found = await Promise.all([...touched].flatMap(([tableId, each]) => [connection.send({ text: lockMarksSql, values: [tableId] }), readMarks(connection, tableId, each)]));
   const marks = new Map<string, Marks>();
   [...touched.keys()].forEach((tableId, index) => {
@@ -44,7 +44,7 @@ export async function heedMarks(connection: ApplyConnection, records: readonly C
     if (read instanceof Map && read.size > 0) marks.set(tableId, read);
   });
   if (marks.size === 0) return undefined;
-  const kept = await withoutHeld(connection, records, marks);
+  const kept = await withoutHeld(connection, records, marks, new Set(skipped.map(({ transaction }) => transaction.transactionId)));
   const clear = async (): Promise<void> => {
     for (const tableId of marks.keys()) {
       await connection.send({ text: 'DELETE FROM causeway.mark WHERE table_id = $1 AND xid = ANY ($2::bigint[])', values: [tableId, [...(touched.get(tableId)?.transactions ?? [])]] });
@@ -78,9 +78,9 @@ async function readMarks(connection: ApplyConnection, tableId: string, { keys, t
   return new Map(found.map(([key, transaction]) => [key ?? '', Number(transaction)]));
 }
 
-async function withoutHeld(connection: ApplyConnection, records: readonly ChangeRecord[], marks: ReadonlyMap<string, Marks>): Promise<ChangeRecord[]> {
+async function withoutHeld(connection: ApplyConnection, records: readonly ChangeRecord[], marks: ReadonlyMap<string, Marks>, skipped: ReadonlySet<number>): Promise<ChangeRecord[]> {
   const kept: ChangeRecord[] = [];
-  const held = new Map([...marks].map(([tableId, each]) => [tableId, new Map(each)]));
+  const held = new Map([...marks].map(([tableId, each]) => [tableId, new Map([...each].filter(([, by]) => !skipped.has(by)))]));
   for (const record of records) {
     if (record.op === 'truncate') {
       kept.push(record);

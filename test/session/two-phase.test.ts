@@ -2,6 +2,7 @@
  * Property (`dual_write_mode 'two_phase'`): what a client has written through the gateway is on both sides when its COMMIT is answered, and the client sees what it
  * would see of one server; whatever cannot be written so waits for the stream, and nothing of it is on local before.
  */
+import type { Socket } from 'node:net';
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { installBookkeeping } from '../../cdc/postgres/bookkeeping.ts';
@@ -10,6 +11,7 @@ import { installFenceSupport, installGuard } from '../../cdc/postgres/fence.ts';
 import { beginMarking, installMarks } from '../../cdc/postgres/marks.ts';
 import type { MarkableTable, TableRoute } from '../../catalog/routing-snapshot.ts';
 import { createMarkedRows } from '../../src/main/marked-rows.ts';
+import type { MarkedRowsPort } from '../../src/session/two-phase/marked-rows-port.ts';
 import { cstring, int16, message } from '../../src/wire/message.ts';
 import { startTestPostgres } from '../support/postgres.ts';
 import type { TestPostgres } from '../support/postgres.ts';
@@ -24,6 +26,7 @@ let fixture: GatewayFixture;
 let markedRows: ReturnType<typeof createMarkedRows>;
 let admins: { readonly source: pg.Client; readonly local: pg.Client };
 let client: pg.Client;
+let betweenPreparedAndDecided: (gid: string) => Promise<unknown>;
 
 const markable = (name: string): MarkableTable => ({
   local: { schema: 'public', name }, key: ['k'],
@@ -34,7 +37,8 @@ beforeAll(async () => {
   source = await startTestPostgres();
   local = await startTestPostgres();
   markedRows = createMarkedRows(testRuntime(), local.address);
-  fixture = await startGateway(source.address, local.address, { limits: { visibilityWaitMs: 300 }, markedRows });
+  const watched: MarkedRowsPort = { prepare: (rows, done) => markedRows.prepare(rows, (prepared) => void betweenPreparedAndDecided(rows.gid).then(() => done(prepared))) };
+  fixture = await startGateway(source.address, local.address, { limits: { visibilityWaitMs: 300 }, markedRows: watched });
   admins = { source: await source.client(), local: await local.client() };
   for (const admin of Object.values(admins)) {
     await installDecisions(admin);
@@ -61,6 +65,7 @@ beforeEach(async () => {
   await installGuard(admins.local, ['a', 'b'].map((name) => ({ schema: 'public', name })), { epoch: 1, token: '5' });
   await admins.local.query('COMMIT');
   for (const name of ['a', 'b']) await beginMarking(admins.local, name, { schema: 'public', name });
+  betweenPreparedAndDecided = () => Promise.resolve();
   fixture.control.autoVisible = false;
   fixture.control.waits.length = 0;
   publish();
@@ -199,6 +204,18 @@ describe('what is not written so waits for the stream', () => {
     await client.query('INSERT INTO a (k) VALUES (3)');
     expect(await contents('local')).toHaveLength(1);
   });
+});
+
+it('recovery that is faster than the gateway, and a client that leaves meanwhile: both sides have the row, or the client waits for local', async () => {
+  fixture.control.autoVisible = true;
+  betweenPreparedAndDecided = (gid) => admins.source.query("INSERT INTO causeway.decision (gid, outcome) VALUES ($1, 'abort')", [gid]);
+  expect(await client.query('INSERT INTO a (k) VALUES (1)')).toMatchObject({ command: 'INSERT', rowCount: 1 });
+  expect([await contents('local'), (await contents('source')).length, await marks()]).toEqual([[], 1, []]);
+  const leaving = await connect();
+  betweenPreparedAndDecided = async () => void (leaving as unknown as { connection: { stream: Socket } }).connection.stream.destroy();
+  await leaving.query('INSERT INTO a (k) VALUES (2)').catch(() => undefined);
+  await expect.poll(async () => (await admins.local.query('SELECT 1 FROM pg_prepared_xacts')).rowCount).toBe(0);
+  expect((await contents('source')).length).toBe((await contents('local')).length + 1);
 });
 
 it('a pipeline is one transaction; a limit on rows does not suspend it; what is described gives no rows, and others’ rows come', async () => {

@@ -44,11 +44,11 @@ export function commitMarked(core: SessionCore, { mark }: TwoPhase, images: RowI
   });
 
   function decide(prepared: PreparedRows): void {
-    core.ask(core.home, `SELECT causeway.decide('${gid}'); COMMIT`, (reply) => {
+    core.ask(core.home, `SAVEPOINT causeway_decide; SELECT causeway.decide('${gid}'); RELEASE causeway_decide; COMMIT`, (reply) => {
       if (!reply.error && reply.tag === 'COMMIT') return point('commit.rows_decided', () => finish(prepared));
       prepared.rollback();
-      // The block is failed, not over, when the decision could not be written.
-      return core.ask(core.home, 'ROLLBACK', () => ended({ type: 'failed', reply }));
+      // When it is the decision that could not be written (recovery was first: this process has slept), the block goes on without it.
+      return core.ask(core.home, 'ROLLBACK TO causeway_decide', (undone) => ended(undone.error ? { type: 'failed', reply } : { type: 'unmarked' }));
     });
   }
 
