@@ -2,7 +2,6 @@
  * Property (`dual_write_mode 'two_phase'`): what a client has written through the gateway is on both sides when its COMMIT is answered, and the client sees what it
  * would see of one server; whatever cannot be written so waits for the stream, and nothing of it is on local before.
  */
-import type { Socket } from 'node:net';
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { installBookkeeping } from '../../cdc/postgres/bookkeeping.ts';
@@ -211,10 +210,15 @@ it('recovery that is faster than the gateway, and a client that leaves meanwhile
   betweenPreparedAndDecided = (gid) => admins.source.query("INSERT INTO causeway.decision (gid, outcome) VALUES ($1, 'abort')", [gid]);
   expect(await client.query('INSERT INTO a (k) VALUES (1)')).toMatchObject({ command: 'INSERT', rowCount: 1 });
   expect([await contents('local'), (await contents('source')).length, await marks()]).toEqual([[], 1, []]);
-  const leaving = await connect();
-  betweenPreparedAndDecided = async () => void (leaving as unknown as { connection: { stream: Socket } }).connection.stream.destroy();
-  await leaving.query('INSERT INTO a (k) VALUES (2)').catch(() => undefined);
-  await expect.poll(async () => (await admins.local.query('SELECT 1 FROM pg_prepared_xacts')).rowCount).toBe(0);
+  const leaving = await RawClient.connect(fixture.gateway.port, { user: 'writer', database: 'postgres' });
+  betweenPreparedAndDecided = () => Promise.resolve(leaving.end());
+  leaving.socket.write(q('INSERT INTO a (k) VALUES (2)'));
+  await leaving.until(() => leaving.closed);
+  // Who leaves behind the decision leaves the rest to recovery.
+  await expect.poll(async () => {
+    await resolveInDoubt(admins.local, admins.source, MARK);
+    return (await admins.local.query('SELECT 1 FROM pg_prepared_xacts')).rowCount;
+  }, { timeout: 10_000 }).toBe(0);
   expect((await contents('source')).length).toBe((await contents('local')).length + 1);
 });
 
