@@ -26,10 +26,10 @@ export interface AnswerTap {
   ended(leg: { flushPassed(): void }): void;
 }
 
-/** Takes the rows of statements that give none to their client. */
+/** Takes rows that are not for the client out of answers. */
 export interface ImageTaker {
-  /** False for a RowDescription that the client has asked for. */
-  described(buffer: Buffer, start: number): boolean;
+  /** A RowDescription. */
+  described(buffer: Buffer, start: number): void;
   /** What is to become of the row, as a verdict on its message. */
   row(buffer: Buffer, start: number, length: number): 1 | 3;
 }

@@ -128,7 +128,7 @@ export class ExtendedQuery {
     if (portal.at === 'gateway') return this.#atGateway.execute(name, portal, buffer.readInt32BE(start + length - 4));
     const leg = this.#legOf(portal.at);
     if (typeof leg === 'number') return leg;
-    const captured = this.#captured.execute(leg, name);
+    const captured = this.#captured.execute(leg, name, buffer.readInt32BE(start + length - 4));
     if (captured !== undefined) return captured;
     const { statement } = portal;
     if (statement && !statement.traits.plain) this.#beforeExecute(statement, leg);

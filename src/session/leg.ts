@@ -8,7 +8,7 @@ import type * as net from 'node:net';
 import type { Side } from '../../catalog/routing-snapshot.ts';
 import { Segment } from '../execute/segment.ts';
 import type { ImageTaker, InternalReply } from '../execute/segment.ts';
-import { isOnlyColumn, noData, readDataRow, readParameterStatus } from '../wire/backend-messages.ts';
+import { isOnlyColumn, readDataRow, readParameterStatus } from '../wire/backend-messages.ts';
 import type { TransactionStatus } from '../wire/backend-messages.ts';
 import { sendCancel } from '../wire/connect-server.ts';
 import { readErrorFields } from '../wire/error-fields.ts';
@@ -296,11 +296,10 @@ export class Leg implements FrameHandler, InputReader {
   }
 
   #toImages(images: ImageTaker, type: number, buffer: Buffer, start: number, length: number): Verdict {
+    // What has passed comes before what this writes.
+    this.#scanner.flush();
     if (type === T.row) return images.row(buffer, start, length);
-    if (!images.described(buffer, start)) {
-      this.#scanner.flush();
-      this.#owner.toClient(noData);
-    }
+    images.described(buffer, start);
     return CUT;
   }
 

@@ -123,6 +123,8 @@ export interface SnapshotView {
   readonly usesLocal: boolean;
   /** Some table has another name on local. */
   readonly renames: boolean;
+  /** Rows of some table go to local with their commit. */
+  readonly marksRows: boolean;
   /** By its name on local. */
   sourceName(local: QualifiedName): QualifiedName;
 }
@@ -152,6 +154,7 @@ export function viewOf(snapshot: RoutingSnapshot): SnapshotView {
     snapshot,
     trivial: routes.length === 0,
     renames: routes.some(isRenamed),
+    marksRows: routes.some(({ markable }) => markable !== undefined),
     sourceName: (name) => routes.find(({ local }) => local.schema === name.schema && local.name === name.name)?.source ?? name,
     usesLocal: routes.some((route) => route.reads === 'local' || route.writes === 'local'),
   };

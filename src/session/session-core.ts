@@ -10,7 +10,7 @@ import type * as net from 'node:net';
 import type { RoutingSnapshot, Side } from '../../catalog/routing-snapshot.ts';
 import type { OpenTransaction } from '../execute/open-transaction.ts';
 import { Segment } from '../execute/segment.ts';
-import type { InternalReply } from '../execute/segment.ts';
+import type { ImageTaker, InternalReply } from '../execute/segment.ts';
 import type { RenamedText } from '../../grammar/sql/rename-relations.ts';
 import { readyForQuery } from '../wire/backend-messages.ts';
 import type { TransactionStatus } from '../wire/backend-messages.ts';
@@ -299,9 +299,9 @@ export abstract class SessionCore {
   }
 
   /** A query of the gateway's own, behind everything sent so far. */
-  ask(leg: Leg, sql: string, callback: (reply: InternalReply) => void): void {
+  ask(leg: Leg, sql: string, callback: (reply: InternalReply) => void, images?: ImageTaker): void {
     this.scanner.flush();
-    leg.ask(sql, this.now(), callback);
+    leg.ask(sql, this.now(), callback, images);
   }
 
   /** Ends the unit's stay on its leg, so that the gateway itself can answer in order; undefined when nothing is under way. */

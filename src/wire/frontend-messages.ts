@@ -105,8 +105,11 @@ export function bindTo(buffer: Buffer, start: number, length: number, statement:
   return message('B', buffer.subarray(start + 5, portalEnd), cstring(statement), buffer.subarray(afterName(buffer, portalEnd, end), end));
 }
 
-/** The same, with every result in text. Undefined for a message that is not well formed. */
-export function bindToText(buffer: Buffer, start: number, length: number, statement: string): Buffer | undefined {
+/**
+ * The same, with every result in text. Undefined for a message that is not well formed, and where `asked` says that the client gets results and it wants
+ * some of them in binary.
+ */
+export function bindToText(buffer: Buffer, start: number, length: number, statement: string, asked: boolean): Buffer | undefined {
   const end = start + length;
   const portalEnd = afterName(buffer, start + 5, end);
   const from = afterName(buffer, portalEnd, end);
@@ -116,7 +119,9 @@ export function bindToText(buffer: Buffer, start: number, length: number, statem
   let left = buffer.readUInt16BE(at);
   at += 2;
   for (; left > 0 && at + 4 <= end; left -= 1) at += 4 + Math.max(buffer.readInt32BE(at), 0);
-  return left > 0 || at > end ? undefined : message('B', buffer.subarray(start + 5, portalEnd), cstring(statement), buffer.subarray(from, at), int16(0));
+  if (left > 0 || at + 2 > end) return undefined;
+  for (let code = at + 2; asked && code + 2 <= end; code += 2) if (buffer.readUInt16BE(code) !== 0) return undefined;
+  return message('B', buffer.subarray(start + 5, portalEnd), cstring(statement), buffer.subarray(from, at), int16(0));
 }
 
 export function describePortal(name: string): Buffer {

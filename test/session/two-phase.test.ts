@@ -129,6 +129,23 @@ it('a block commits as one, the last image of a row counts, and the next read of
   expect(fixture.fetches).toBe(before);
 });
 
+it('rows that the client has asked for are its own, in both protocols', async () => {
+  expect(await client.query("INSERT INTO a (k, t) VALUES (1, 'one'), (2, NULL) RETURNING k * 10 AS ten, t, xmin::text <> '' AS f;")).toMatchObject({
+    command: 'INSERT', rowCount: 2, fields: [{ name: 'ten' }, { name: 't' }, { name: 'f' }], rows: [{ ten: 10, t: 'one', f: true }, { ten: 20, t: null, f: true }],
+  });
+  expect(await client.query('UPDATE a x SET n = $1 WHERE k = $2 RETURNING *', [5, 1])).toMatchObject({ rowCount: 1, rows: [{ k: 1, n: 5, t: 'one' }] });
+  expect(await client.query({ name: 'd', text: 'DELETE FROM a WHERE k = $1 RETURNING k', values: [2] })).toMatchObject({ rowCount: 1, rows: [{ k: 2 }] });
+  expect(await client.query({ name: 'd', text: 'DELETE FROM a WHERE k = $1 RETURNING k', values: [2] })).toMatchObject({ rowCount: 0, rows: [], fields: [{ name: 'k' }] });
+  await expect(client.query('UPDATE a SET n = 1 WHERE k = 1 RETURNING nothing')).rejects.toMatchObject({ code: '42703', position: '42' });
+  await same();
+  expect(await contents('local')).toHaveLength(1);
+  fixture.control.autoVisible = true;
+  // More than is kept still comes to the client.
+  expect((await client.query('INSERT INTO a (k, t) SELECT g, repeat($1, 2000) FROM generate_series(10, 2000) g RETURNING k, t', ['y'])).rows).toHaveLength(1991);
+  expect((await client.query("INSERT INTO a (k, t) VALUES (9, repeat('x', 3000000)) RETURNING t")).rows[0]).toEqual({ t: 'x'.repeat(3_000_000) });
+  expect(await contents('local')).toHaveLength(1);
+});
+
 it('a rolled back block, an error and a failed COMMIT leave nothing on either side', async () => {
   await client.query('BEGIN');
   await client.query('INSERT INTO a (k) VALUES (1)');
@@ -148,7 +165,6 @@ it('a rolled back block, an error and a failed COMMIT leave nothing on either si
 
 describe('what is not written so waits for the stream', () => {
   it.each([
-    ['rows for the client', "INSERT INTO a (k) VALUES (1) RETURNING k"],
     ['a key that is changed', 'UPDATE a SET k = 8 WHERE k = 9'],
     ['a write in a CTE', 'WITH gone AS (DELETE FROM a WHERE k = 9 RETURNING k) INSERT INTO a (k) SELECT 1 FROM gone'],
     ['several statements in a text', 'INSERT INTO a (k) VALUES (1); INSERT INTO a (k) VALUES (2)'],
@@ -157,7 +173,7 @@ describe('what is not written so waits for the stream', () => {
     ['too many rows', "INSERT INTO a (k) SELECT generate_series(100, 2000)"],
     ['too large a row', "INSERT INTO a (k, t) VALUES (1, repeat('x', 2000000))"],
     ['a savepoint that was taken back', "BEGIN|INSERT INTO a (k) VALUES (1)|SAVEPOINT s|INSERT INTO a (k) VALUES (2)|ROLLBACK TO s|COMMIT"],
-    ['one of several statements', 'BEGIN|INSERT INTO a (k) VALUES (1)|INSERT INTO a (k) VALUES (2) RETURNING k|COMMIT'],
+    ['one of several statements', 'BEGIN|INSERT INTO a (k) VALUES (1)|UPDATE a SET k = 2 WHERE k = 9|COMMIT'],
     ['other styles of values', "SET DateStyle = 'SQL, DMY'|INSERT INTO a (k) VALUES (1)"],
     ['fewer digits', 'SET extra_float_digits = 0|INSERT INTO a (k, f) VALUES (1, 0.1::float8 + 0.2)'],
   ])('%s', async (_, texts) => {
@@ -235,6 +251,15 @@ it('a pipeline is one transaction; a limit on rows does not suspend it; what is 
   expect((await raw.ask(Buffer.concat([inBinary, d('P', ''), e('', 1), s]))).map(({ type }) => type).join('')).toBe('2nCZ');
   await same();
   expect(await contents('local')).toHaveLength(2);
+  const asked = Buffer.concat([p('r', "UPDATE a SET t = 'r' WHERE k < 9 RETURNING k"), d('S', 'r'), b('', 'r'), d('P', ''), e('', 1), e('', 1), e('', 1), s]);
+  fixture.control.autoVisible = true;
+  expect((await raw.ask(asked)).map(({ type }) => type).join('')).toBe('1tT2TDsDsCZ');
+  // Results in binary, or fetched in parts, are not for local.
+  expect((await raw.ask(Buffer.concat([message('B', cstring(''), cstring('r'), int16(0), int16(0), int16(1), int16(1)), e(''), s]))).map(({ type }) => type).join('')).toBe('2DDCZ');
+  expect((await contents('local')).join()).not.toContain(',r,');
+  fixture.control.autoVisible = false;
+  expect((await raw.ask(Buffer.concat([b('', 'r'), d('P', ''), e(''), s]))).map(({ type }) => type).join('')).toBe('2TDDCZ');
+  await same();
   // Bound in one unit of a block, run in another.
   await raw.ask(q('BEGIN'));
   expect((await raw.ask(Buffer.concat([p('', 'DELETE FROM a WHERE k = 1'), b('', ''), s]))).map(({ type }) => type).join('')).toBe('12Z');

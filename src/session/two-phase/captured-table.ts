@@ -1,36 +1,35 @@
 /** Which statements' rows can be had, and whether the session's settings and rights let them be. */
-import type { MarkableTable, QualifiedName } from '../../../catalog/routing-snapshot.ts';
+import type { QualifiedName } from '../../../catalog/routing-snapshot.ts';
 import { quoteLiteral } from '../../../grammar/names.ts';
 import type { Route } from '../../route/route.ts';
 import type { Verdict } from '../../wire/framing.ts';
 import type { SessionCore } from '../session-core.ts';
 import type { TextTraits } from '../text-traits.ts';
+import type { ImagesOf } from './image-reader.ts';
 
-export interface CapturedTable {
-  readonly tableId: string;
-  readonly table: MarkableTable;
+export interface CapturedTable extends ImagesOf {
   readonly source: QualifiedName;
-  readonly isDelete: boolean;
   /** What the statement calls it. */
   readonly relation: string;
 }
 
 /**
- * The table that a statement writes, when its rows tell all that local has to have: one table, no rows for the client, nothing called that cannot be
- * seen into, no key changed (a row tells where it is, not where it was).
+ * The table that a statement writes, when its rows tell all that local has to have: one table, nothing called that cannot be seen into, no key
+ * changed (a row tells where it is, not where it was).
  */
 export function capturedTable(core: SessionCore, traits: TextTraits, route: Route): CapturedTable | undefined {
   const { single } = traits;
   if (route.type !== 'leg' || route.leg !== 'source' || route.after !== 'xid' || single?.target === undefined) return undefined;
-  const { snapshot } = core.services.view();
-  if (snapshot.twoPhase?.sides.includes('local') !== true || !core.services.markedRows || core.tx?.images?.isLost === true) return undefined;
+  const { snapshot, marksRows } = core.services.view();
+  if (!marksRows || snapshot.twoPhase?.sides.includes('local') !== true || !core.services.markedRows || core.tx?.images?.isLost === true) return undefined;
   const [written] = single.writes;
-  if (single.flags.returning || single.flags.writesInCte || single.writes.length !== 1 || !written) return undefined;
+  if (single.flags.writesInCte || single.writes.length !== 1 || !written) return undefined;
   const key = core.services.routes.placed(written, snapshot, core)?.key;
   const found = key === undefined ? undefined : snapshot.tables[key];
   const { relation, assigns } = single.target;
   if (!found?.markable || assigns.some((name) => found.markable?.key.includes(name))) return undefined;
-  return { tableId: found.tableId, table: found.markable, source: found.source, isDelete: single.kind === 'delete', relation };
+  const hasReturning = single.flags.returning;
+  return { tableId: found.tableId, table: found.markable, source: found.source, isDelete: single.kind === 'delete', relation, hasReturning, tellsMore: hasReturning && single.reads.length > 0 };
 }
 
 /**

@@ -47,7 +47,7 @@ export class CapturedWrites {
   query(traits: TextTraits, route: Route, text: Buffer): Verdict | undefined {
     const core = this.#core;
     const of = capturedTable(core, traits, route);
-    const sql = of && withReturning(text.toString(), of.relation, xidFunction(core.home));
+    const sql = of && withReturning(text.toString(), of.relation, of.hasReturning, xidFunction(core.home));
     if (!of || sql === undefined) return undefined;
     const stop = core.untilDrained();
     if (stop !== undefined) return stop;
@@ -60,9 +60,9 @@ export class CapturedWrites {
     const isAlone = core.tx === undefined;
     if (isAlone) this.#begin(leg);
     core.account(placement.route, leg, new Segment(startedAtMs), false);
-    const reader = new ImageReader(this.#images());
-    reader.expect(of);
-    return core.answerLater((done) => leg.ask(sql, core.now(), (reply) => {
+    const reader = new ImageReader(this.#images(), (bytes) => core.toClient(bytes));
+    reader.expect(of, true, true);
+    return core.answerLater((done) => core.ask(leg, sql, (reply) => {
       const answered = (answer: Buffer): void => {
         core.services.times.unitEnded('dual', core.now() - startedAtMs);
         core.counts.unitEnded(leg.status, startedAtMs, core.now());
@@ -142,13 +142,13 @@ export class CapturedWrites {
     const of = origin.type === 'parse' ? capturedTable(this.#core, traits, route) : undefined;
     const parts = of && origin.type === 'parse' ? readParse(origin.message, 0, origin.message.length) : undefined;
     if (!of || !parts || origin.type !== 'parse') return undefined;
-    const sql = withReturning(origin.message.toString('utf8', parts.textStart, parts.textEnd), of.relation, xidFunction(this.#core.home));
-    if (sql === undefined || bindToText(buffer, start, length, '') === undefined) return undefined;
-    return { of, parse: parseAs(origin.message, parts, '', Buffer.from(sql)), bindAs: (name) => bindToText(buffer, start, length, name) ?? Buffer.alloc(0) };
+    const sql = withReturning(origin.message.toString('utf8', parts.textStart, parts.textEnd), of.relation, of.hasReturning, xidFunction(this.#core.home));
+    if (sql === undefined || bindToText(buffer, start, length, '', of.hasReturning) === undefined) return undefined;
+    return { of, parse: parseAs(origin.message, parts, '', Buffer.from(sql)), bindAs: (name) => bindToText(buffer, start, length, name, of.hasReturning) ?? Buffer.alloc(0) };
   }
 
   /** An Execute of the unnamed portal, when it was bound here. */
-  execute(leg: Leg, portal: string): Verdict | undefined {
+  execute(leg: Leg, portal: string, limit: number): Verdict | undefined {
     if (portal !== '' || !this.#bound) return this.leaves(false);
     const core = this.#core;
     const stop = this.leaves(true);
@@ -157,13 +157,19 @@ export class CapturedWrites {
     const images = core.tx?.images;
     // What is bound in one unit may be run in the next one of its block.
     if (!segment.images && images) this.#readFrom(segment, images);
-    this.#reader?.expect(this.#bound);
+    this.#reader?.expect(this.#bound, false, true);
+    core.send(leg, describePortal(''));
+    if (this.#bound.hasReturning) {
+      // Rows that the client has not fetched are written nevertheless.
+      if (limit !== 0) images?.lose();
+      return core.forward(leg);
+    }
     // A limit would suspend it: a statement that gives no rows runs to its end.
-    core.send(leg, Buffer.concat([describePortal(''), execute('')]));
+    core.send(leg, execute(''));
     return CUT;
   }
 
-  /** A Describe of the unnamed portal, when it was bound here: of a statement that gives no rows. */
+  /** A Describe of the unnamed portal, when it was bound here. */
   describe(portal: string): Verdict | undefined {
     if (portal !== '' || !this.#bound) return this.leaves(false);
     const stop = this.leaves(true);
@@ -172,7 +178,7 @@ export class CapturedWrites {
     if (unit.leg !== undefined && unit.leg !== home) return this.#core.leaveLeg(false);
     const segment = this.#core.unitSegment(home);
     if (!segment.images && tx?.images) this.#readFrom(segment, tx.images);
-    this.#reader?.expect(undefined);
+    this.#reader?.expect(this.#bound, true, false);
     return this.#core.forward(home);
   }
 
@@ -186,7 +192,7 @@ export class CapturedWrites {
   }
 
   #readFrom(segment: Segment, images: RowImages): void {
-    this.#reader = new ImageReader(images);
+    this.#reader = new ImageReader(images, (bytes) => this.#core.toClient(bytes));
     segment.images = this.#reader;
     segment.plain = false;
   }
