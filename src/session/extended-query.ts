@@ -91,6 +91,7 @@ export class ExtendedQuery {
     const statement = core.statements.get(name);
     if (!statement) return this.#toSomeLeg();
     const { traits } = statement;
+    if (portal === '') this.#captured.unbound();
     if (traits.plain && statement.on.source && core.rawUnit) return this.#bound(core.home, portal, statement);
     if (traits.unread && statement.on.source && core.rawUnit) {
       this.#flows.effects.unknown();

@@ -105,17 +105,18 @@ export class CapturedWrites {
 
   // The extended protocol
 
+  /** The unnamed portal is bound anew. */
+  unbound(): void {
+    this.#bound = undefined;
+  }
+
   /** A Bind. Undefined: it is not one whose rows can be had. `bound` notes the portal. */
   bind(route: Route, statement: PreparedStatement, buffer: Buffer, start: number, length: number, bound: (leg: Leg) => void): Verdict | undefined {
     const core = this.#core;
     const isUnnamed = readName(buffer, start + 5, start + length) === '';
     const rewritten = isUnnamed ? this.#rewrite(statement, route, buffer, start, length) : undefined;
     const holds = rewritten ? this.#conditions.holdFor(rewritten.of) : false;
-    if (!rewritten || holds === false) {
-      const stop = this.leaves(false);
-      if (stop === undefined && isUnnamed) this.#bound = undefined;
-      return stop;
-    }
+    if (!rewritten || holds === false) return this.leaves(false);
     if (holds !== true) return holds;
     const stop = this.leaves(true);
     if (stop !== undefined) return stop;

@@ -87,7 +87,7 @@ export class TwoPhaseWriters {
   async #unit(client: pg.Client, writer: number): Promise<void> {
     switch (pick(5)) {
       case 1:
-        await client.query(change());
+        await client.query(`${change()}${pick(2) === 1 ? ' RETURNING id' : ''}`);
         return;
       case 2:
         await client.query({ name: 'bump', text: 'UPDATE note SET n = n + $1 WHERE id = $2', values: [pick(3), pick(40)] });
