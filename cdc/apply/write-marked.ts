@@ -1,11 +1,10 @@
 /**
- * Writes rows that a transaction of the source is about to commit to local, marks them, and prepares that (RULES 23, 24). One round trip; what
- * goes wrong leaves nothing.
+ * Writes rows that a transaction of the source is about to commit to local, and marks them (RULES 24), in a transaction that is left open. One
+ * round trip; what goes wrong leaves nothing.
  */
 import type { QualifiedName } from '../../catalog/routing-snapshot.ts';
 import { tagMarkedSql, untagMarkedSql } from '../postgres/marks.ts';
 import { writeTuple } from '../postgres/pgoutput.ts';
-import { quoteLiteral } from '../postgres/quote.ts';
 import type { ApplyConnection, Statement } from './apply-connection.ts';
 import { keyRow } from './key-row.ts';
 import { encodeRows } from './row-set.ts';
@@ -25,8 +24,6 @@ export interface MarkedTable {
 }
 
 export interface MarkedTransaction {
-  /** Under which it is prepared. */
-  readonly gid: string;
   /** Of the source, as its stream tells it. */
   readonly transactionId: number;
   readonly tables: readonly MarkedTable[];
@@ -34,16 +31,15 @@ export interface MarkedTransaction {
 
 const bindings = new WeakMap<MarkedTable['columns'], TableBinding>();
 
-/** Resolves when it is prepared. Rejects with everything rolled back, unless the connection is lost: then nothing is known, and nothing will be decided. */
-export async function writeMarked(connection: ApplyConnection, { gid, transactionId, tables }: MarkedTransaction): Promise<void> {
-  const tag = `two_phase/${gid}`;
+/** Resolves when all is written, and the transaction open. Rejects with everything rolled back. */
+export async function writeMarked(connection: ApplyConnection, { transactionId, tables }: MarkedTransaction): Promise<void> {
   const sent: Promise<unknown>[] = [];
   const send = (statement: Statement): void => void sent.push(connection.send(statement));
   const sendSet = (statement: SetStatement, rows: readonly RowRef[]): void => {
     if (rows.length > 0) sent.push(connection.sendSet(statement, encodeRows(rows, statement.columns.map((column) => column.at))));
   };
   send({ text: 'BEGIN' });
-  send({ text: tagMarkedSql, values: [tag] });
+  send({ text: tagMarkedSql });
   for (const table of [...tables].sort((a, b) => (a.tableId < b.tableId ? -1 : 1))) {
     send({ text: 'SELECT causeway.mark_rows($1, $2::text[], $3::bigint)', values: [table.tableId, [...table.rows.keys()], String(transactionId)] });
     const binding = bindingOf(table);
@@ -56,13 +52,11 @@ export async function writeMarked(connection: ApplyConnection, { gid, transactio
     sendSet(binding.statements.delete, gone);
     sendSet(binding.statements.upsert, written);
   }
-  send({ text: untagMarkedSql, values: [tag] });
-  const prepared = connection.send({ text: `PREPARE TRANSACTION ${quoteLiteral(gid)}` });
-  const settled = await Promise.allSettled([...sent, prepared]);
-  const failed = settled.find((result) => result.status === 'rejected');
-  if (!failed && (await prepared).command === 'PREPARE') return;
+  send({ text: untagMarkedSql });
+  const failed = (await Promise.allSettled(sent)).find((result) => result.status === 'rejected');
+  if (!failed) return;
   await connection.send({ text: 'ROLLBACK' }).catch(() => undefined);
-  throw failed?.reason instanceof Error ? failed.reason : new Error('the rows could not be prepared');
+  throw failed.reason;
 }
 
 /** The routes of one epoch have one object for a table's columns. */

@@ -2,7 +2,7 @@
  * Marks: rows of a table that local has before the stream brings them, because a transaction of a client wrote them there itself
  * (`dual_write_mode 'two_phase'`). The tables are part of the bookkeeping; what follows says who may write them, and when.
  *
- * Whoever marks rows holds the table's lock shared until its transaction has ended, prepared or not; whoever applies changes, reads rows
+ * Whoever marks rows holds the table's lock shared until its transaction on local has ended, which is after the source has committed; whoever applies changes, reads rows
  * again or ends the marking of a table takes it exclusively. So an applier never works between a row and its mark, and finds the mark of every
  * transaction that has committed on the source.
  */
@@ -37,5 +37,5 @@ export async function beginMarking(client: ClientBase, tableId: string, local: {
 }
 
 /** Names a transaction of ours in `causeway.applied`, so that the capture of the other direction drops it; the row goes again in the same transaction. */
-export const tagMarkedSql = "INSERT INTO causeway.applied (stream, lsn, token) VALUES ($1, '0/0', 0)";
-export const untagMarkedSql = 'DELETE FROM causeway.applied WHERE stream = $1';
+export const tagMarkedSql = "INSERT INTO causeway.applied (stream, lsn, token) VALUES ('two_phase/' || pg_backend_pid(), '0/0', 0)";
+export const untagMarkedSql = "DELETE FROM causeway.applied WHERE stream = 'two_phase/' || pg_backend_pid()";

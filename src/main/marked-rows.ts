@@ -1,54 +1,68 @@
-/** Rows that clients' transactions write to local with their commit: over a few connections of the gateway process's own, which pass the guard. */
+/**
+ * Rows that clients' transactions write to local with their commit: over a few connections of the gateway process's own, which pass the guard. Their commits
+ * do not wait for local's disk: what a crash takes back the stream brings again.
+ */
 import { ApplyConnection } from '../../cdc/apply/apply-connection.ts';
 import { writeMarked } from '../../cdc/apply/write-marked.ts';
-import { quoteLiteral } from '../../cdc/postgres/quote.ts';
 import type { ServerAddress } from '../../cdc/postgres/server-address.ts';
 import type { Runtime } from '../../config/runtime.ts';
-import type { MarkedRowsPort, PreparedRows } from '../session/two-phase/marked-rows-port.ts';
+import type { MarkedRowsPort, RowsOfTransaction, WrittenRows } from '../session/two-phase/marked-rows-port.ts';
 
-const CONNECTIONS = 8;
+/** Each has one commit at a time, from its rows to the end of its transaction. */
+const CONNECTIONS = 16;
 /** Commits that wait for a connection. Beyond it they wait for the stream, which takes many at once. */
 const QUEUE = 64;
-/** All of it: a lock of local's, or local itself, may be what it waits for. */
+/** To write the rows: a lock of local's, or local itself, may be what it waits for. */
 const WITHIN_MS = 2_000;
 const LOCK_MS = 1_000;
+/** An open transaction holds the stream up, should this process be stopped or cut off: local ends it then. */
+const OPEN_MS = 3_000;
 /** Once local could not be reached nobody waits for it for so long. */
 const DOWN_MS = 1_000;
 
 export function createMarkedRows(runtime: Runtime, local: ServerAddress): MarkedRowsPort & AsyncDisposable {
   const pool = new Pool(runtime, local);
   return {
-    prepare: (rows, done) => {
+    write: (rows, done) => {
       let isOver = false;
-      const once = (prepared: PreparedRows | undefined): void => {
-        // Too late: nobody will decide it.
-        if (isOver) return prepared?.rollback();
+      const once = (written: WrittenRows | undefined): void => {
+        // Too late: its commit waits for the stream by now.
+        if (isOver) return written?.rollback();
         isOver = true;
         clearTimeout(timer);
-        done(prepared);
+        done(written);
       };
       const timer = setTimeout(() => once(undefined), WITHIN_MS);
-      pool.use((connection) => writeMarked(connection, rows)).then(
-        () => once(preparedRows(pool, runtime, rows.gid)),
-        (error: unknown) => {
-          runtime.log.debug('local could not take rows with their transaction', { error: String(error) });
-          once(undefined);
-        },
-      );
+      write(pool, rows).then(once, (error: unknown) => {
+        runtime.log.debug('local could not take rows with their transaction', { error: String(error) });
+        once(undefined);
+      });
     },
     [Symbol.asyncDispose]: () => pool.close(),
   };
 }
 
-function preparedRows(pool: Pool, runtime: Runtime, gid: string): PreparedRows {
-  const finish = (verb: string): Promise<unknown> => pool.use((connection) => connection.send({ text: `${verb} PREPARED ${quoteLiteral(gid)}` }));
-  return {
-    commit: (done) => void finish('COMMIT').then(() => done(true), (error: unknown) => {
-      runtime.log.warn('a decided transaction could not be committed at once on local', { error: String(error) });
-      done(false);
-    }),
-    rollback: () => void finish('ROLLBACK').catch((error: unknown) => runtime.log.info('a prepared transaction of local is left to recovery', { error: String(error) })),
+async function write(pool: Pool, rows: RowsOfTransaction): Promise<WrittenRows> {
+  const connection = await pool.take();
+  try {
+    await writeMarked(connection, rows);
+  } catch (error) {
+    pool.give(connection);
+    throw error;
+  }
+  let isOver = false;
+  const end = async (verb: 'COMMIT' | 'ROLLBACK'): Promise<boolean> => {
+    if (isOver) return false;
+    isOver = true;
+    try {
+      return (await connection.send({ text: verb })).command === 'COMMIT';
+    } catch {
+      return false;
+    } finally {
+      pool.give(connection);
+    }
   };
+  return { commit: (done) => void end('COMMIT').then(done), rollback: () => void end('ROLLBACK') };
 }
 
 interface Waiting {
@@ -70,17 +84,7 @@ class Pool {
     this.#address = address;
   }
 
-  async use<T>(work: (connection: ApplyConnection) => Promise<T>): Promise<T> {
-    const connection = await this.#take();
-    try {
-      return await work(connection);
-    } finally {
-      if (this.#isClosed) void connection.close();
-      else if (!this.#lost.has(connection)) this.#give(connection);
-    }
-  }
-
-  #take(): Promise<ApplyConnection> {
+  take(): Promise<ApplyConnection> {
     const idle = this.#idle.pop();
     if (idle) return Promise.resolve(idle);
     if (this.#open < CONNECTIONS) return this.#connect();
@@ -93,18 +97,22 @@ class Pool {
     if (this.#isClosed || clock.monotonicMs() < this.#downUntilMs) throw new Error('local cannot be reached');
     this.#open += 1;
     try {
-      const connection = await ApplyConnection.open(this.#address, 'causeway marked rows', { token: 0n, synchronousCommit: 'on', lockTimeoutMs: LOCK_MS });
+      const connection = await ApplyConnection.open(this.#address, 'causeway marked rows', { token: 0n, synchronousCommit: 'off', lockTimeoutMs: LOCK_MS });
+      await connection.send({ text: `SET idle_in_transaction_session_timeout = ${OPEN_MS}` });
       connection.onEnd(() => this.#forget(connection));
       return connection;
     } catch (error) {
       this.#open -= 1;
       this.#downUntilMs = clock.monotonicMs() + DOWN_MS;
-      this.#next();
+      // Whoever waits learns it at once.
+      while (this.#waiting.length > 0) this.#next();
       throw error;
     }
   }
 
-  #give(connection: ApplyConnection): void {
+  give(connection: ApplyConnection): void {
+    if (this.#isClosed) return void connection.close();
+    if (this.#lost.has(connection)) return;
     const next = this.#waiting.shift();
     if (next) next.resolve(Promise.resolve(connection));
     else this.#idle.push(connection);

@@ -29,6 +29,7 @@ import type { Services } from './services.ts';
 import type { ClientIdentity, Unit } from './session-parts.ts';
 import { SessionCounts } from './session-counts.ts';
 import { traitsOf } from './text-traits.ts';
+import type { WrittenRows } from './two-phase/marked-rows-port.ts';
 import type { TextTraits } from './text-traits.ts';
 
 /** As `pg_stat_activity` says it. */
@@ -81,6 +82,8 @@ export abstract class SessionCore {
   readonly counts: SessionCounts;
   /** The unit that holds a COMMIT sent on, or that the gateway itself is at one. */
   committing: Segment | 'gateway' | undefined;
+  /** Rows on local that wait for the source's commit. */
+  openRows: WrittenRows | undefined;
   protected readonly scanner: FrameScanner;
   protected waiting: WaitReason | undefined;
   #target: Leg | undefined;

@@ -172,9 +172,9 @@ export class TransactionControl {
       done(writeError(errorFieldsOf(new MigrationError('MIG081', 'PREPARE TRANSACTION needs a transaction that is on the source only', { detail: `This one is on ${sides.join(' and ')}.`, hint: 'COMMIT it.' }))), true);
       return;
     }
+    const images = facts.kind === 'commit' && tx.failedOn === undefined && !tx.wrote.local ? tx.knownImages : undefined;
+    if (images) return this.#commitMarked(tx, facts, sql, images, done);
     const { twoPhase } = core.services.view().snapshot;
-    const images = facts.kind === 'commit' && tx.failedOn === undefined && !tx.wrote.local && twoPhase?.sides.includes('local') === true ? tx.knownImages : undefined;
-    if (images && twoPhase) return this.#commitMarked(tx, facts, sql, twoPhase, images, done);
     if (facts.kind === 'commit' && tx.failedOn === undefined && sides.length === 2 && this.#mayHaveWrittenBoth(tx)) {
       if (twoPhase) return this.#commitBoth(tx, facts, twoPhase, done);
       if (tx.wroteOn === 'both') return this.#cannotCommitBoth(tx, facts, done);
@@ -210,9 +210,9 @@ export class TransactionControl {
   }
 
   /** Local gets the rows with the commit; when it cannot take them, the commit waits until the stream has brought them. */
-  #commitMarked(tx: OpenTransaction, facts: StatementFacts, sql: string, twoPhase: TwoPhase, images: RowImages, done: ControlDone): void {
+  #commitMarked(tx: OpenTransaction, facts: StatementFacts, sql: string, images: RowImages, done: ControlDone): void {
     const core = this.#core;
-    commitMarked(core, twoPhase, images, (outcome) => {
+    commitMarked(core, images, (outcome) => {
       if (outcome.type === 'unmarked') return this.#endOnLegs(tx, facts, sql, 'source', done);
       if (outcome.type === 'failed') {
         if (tx.begun.local) this.#ask('local', 'ROLLBACK', () => undefined);

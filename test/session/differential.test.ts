@@ -5,7 +5,6 @@
  * Set apart: notifications, and object ids of the run's own tables.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { installDecisions } from '../../cdc/postgres/decisions.ts';
 import { startTestPostgres } from '../support/postgres.ts';
 import type { TestPostgres } from '../support/postgres.ts';
 import { dualWrite, onLocal, startGateway } from './gateway-fixture.ts';
@@ -65,8 +64,7 @@ let fixture: GatewayFixture;
 beforeAll(async () => {
   server = await startTestPostgres();
   // Local takes whatever it gets.
-  fixture = await startGateway(server.address, server.address, { markedRows: { prepare: (_rows, done) => done({ commit: (then) => then(true), rollback: () => undefined }) } });
-  await installDecisions(await server.client());
+  fixture = await startGateway(server.address, server.address, { markedRows: { write: (_rows, done) => done({ commit: (then) => then(true), rollback: () => undefined }) } });
 });
 
 afterAll(async () => {
@@ -118,7 +116,7 @@ const marked = { d: { ...dualWrite, reads: 'source', markable: { local: { schema
 for (const mode of ['raw', 'routed', 'two_phase'] as const) {
   describe(mode, () => {
     beforeAll(() => {
-      if (mode === 'two_phase') fixture.control.publish(marked, { twoPhase: { sides: ['source', 'local'], mark: 'causeway_test_' } });
+      if (mode === 'two_phase') fixture.control.publish(marked);
       else fixture.control.publish(mode === 'raw' ? {} : { elsewhere: onLocal });
     });
     it(`${statements.length} statements, as simple queries`, () => compare(statements.map((sql) => [q(sql)])), 120_000);

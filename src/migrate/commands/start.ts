@@ -1,7 +1,6 @@
 /** START MIGRATION: checks everything first, then creates the migrations; what is refused changes nothing. */
 import type { TableRecord } from '../../../catalog/records.ts';
 import type { QualifiedName } from '../../../catalog/routing-snapshot.ts';
-import { canPrepare } from '../../../cdc/postgres/decisions.ts';
 import { findTable, introspectTable, listTables } from '../../../cdc/postgres/introspect.ts';
 import { planTable } from '../../../cdc/postgres/plan-table.ts';
 import { firstRefusal, preflightTable } from '../../../cdc/postgres/preflight.ts';
@@ -12,7 +11,6 @@ import type { StartMigration } from '../../../grammar/migration/statement.ts';
 import type { TableName } from '../../../grammar/names.ts';
 import type { TablePlan } from '../../../cdc/table-plan.ts';
 import { markingObstacle } from '../markable-table.ts';
-import type { SourceFlow } from '../source-flow.ts';
 import { displayName } from '../table-details.ts';
 import { table, warning } from './answer.ts';
 import type { SuccessfulAnswer } from './answer.ts';
@@ -107,7 +105,7 @@ async function prepare(context: CommandContext, serverName: string, name: Qualif
   const plan = planTable(definition, planOptions);
   await assertNameIsFree(flow, definition, plan);
   await assertConflictStrategy(flow, plan, options);
-  if (options.dualWriteMode === 'two_phase') await checkTwoPhase(flow, plan, notices);
+  if (options.dualWriteMode === 'two_phase') notices.push(...twoPhaseNotices(plan));
   const findings = await flow.sourceAdmin.use((source) => flow.localAdmin.use((local) => preflightTable(source, local, { ...planOptions, table: name, companions })));
   const refusal = firstRefusal(findings, name);
   if (refusal) throw refusal;
@@ -116,13 +114,10 @@ async function prepare(context: CommandContext, serverName: string, name: Qualif
   return { source: plan.source, target: plan.target, options, details };
 }
 
-/** Without prepared transactions on local no write could be done so; with an obstacle of the table's own each of its writes is one that waits. */
-async function checkTwoPhase(flow: SourceFlow, plan: TablePlan, notices: CommandNotice[]): Promise<void> {
-  if (!(await flow.localAdmin.use(canPrepare))) {
-    throw new MigrationError('MIG071', "dual_write_mode 'two_phase' needs prepared transactions on local", { detail: 'max_prepared_transactions is 0 there.', hint: "Set it on local, which takes a restart, or use dual_write_mode 'sync'." });
-  }
+/** With an obstacle of the table's own each of its writes is one that waits. */
+function twoPhaseNotices(plan: TablePlan): readonly CommandNotice[] {
   const obstacle = markingObstacle(plan);
-  if (obstacle !== undefined) notices.push(warning(`${displayName(plan.source)}: COMMITs wait for the change stream, as with dual_write_mode 'sync': ${obstacle}`));
+  return obstacle === undefined ? [] : [warning(`${displayName(plan.source)}: COMMITs wait for the change stream, as with dual_write_mode 'sync': ${obstacle}`)];
 }
 
 async function begin(context: CommandContext, sourceName: string, serverName: string, intent: Intent): Promise<TableRecord> {

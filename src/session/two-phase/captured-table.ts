@@ -21,7 +21,7 @@ export function capturedTable(core: SessionCore, traits: TextTraits, route: Rout
   const { single } = traits;
   if (route.type !== 'leg' || route.leg !== 'source' || route.after !== 'xid' || single?.target === undefined) return undefined;
   const { snapshot, marksRows } = core.services.view();
-  if (!marksRows || snapshot.twoPhase?.sides.includes('local') !== true || !core.services.markedRows || core.tx?.images?.isLost === true) return undefined;
+  if (!marksRows || !core.services.markedRows || core.tx?.images?.isLost === true) return undefined;
   const [written] = single.writes;
   if (single.flags.writesInCte || single.writes.length !== 1 || !written) return undefined;
   const key = core.services.routes.placed(written, snapshot, core)?.key;

@@ -1,4 +1,4 @@
-/** Where rows that a client's transaction has written on the source are written to local before both commit; declared here, filled in by whoever starts the gateway. */
+/** Where rows that a client's transaction has written on the source are written to local with its commit; declared here, filled in by whoever starts the gateway. */
 import type { QualifiedName } from '../../../catalog/routing-snapshot.ts';
 
 export interface RowsOfTable {
@@ -11,20 +11,19 @@ export interface RowsOfTable {
 }
 
 export interface RowsOfTransaction {
-  readonly gid: string;
   /** As the change stream tells it. */
   readonly transactionId: number;
   readonly tables: readonly RowsOfTable[];
 }
 
-/** A transaction of local that waits for what the source decides. */
-export interface PreparedRows {
-  /** `isDone` is false when it could not be had now: recovery commits it. */
+/** Rows in a transaction of local that is open, and ends with the first call of either, or by itself when it takes too long. */
+export interface WrittenRows {
+  /** `isDone` is false when they are not there: the stream brings them. */
   commit(done: (isDone: boolean) => void): void;
   rollback(): void;
 }
 
 export interface MarkedRowsPort {
   /** Calls back once, within a bounded time: with nothing when local could not take the rows. Then the transaction's commit waits for the stream. */
-  prepare(rows: RowsOfTransaction, done: (prepared: PreparedRows | undefined) => void): void;
+  write(rows: RowsOfTransaction, done: (written: WrittenRows | undefined) => void): void;
 }
