@@ -32,16 +32,20 @@ export function capturedTable(core: SessionCore, traits: TextTraits, route: Rout
   return { tableId: found.tableId, table: found.markable, source: found.source, isDelete: single.kind === 'delete', relation, hasReturning, tellsMore: hasReturning && single.reads.length > 0 };
 }
 
+/** No floating-point number is in them; of other types that is not known. */
+const exactTypes = /^(smallint|integer|bigint|numeric|text|character|boolean|date|time|timestamp|interval|uuid|jsonb?|bytea|inet|cidr|bit|oid)\b/;
+
 /**
  * What has to be so for a row to be told, and to be told so that local reads it as it is. Without the right to SELECT, and under row-level security,
  * RETURNING fails; rows of children are another table's; what triggers and rules make of a row only the stream tells.
  */
-function conditionSql({ schema, name }: QualifiedName): string {
+function conditionSql({ source: { schema, name }, table }: CapturedTable): string {
+  const digits = table.columns.every(({ type }) => exactTypes.test(type)) ? 0 : "CASE WHEN pg_catalog.current_setting('server_version_num')::int < 120000 THEN 3 ELSE 1 END";
   return `SELECT pg_catalog.has_table_privilege(c.oid, 'SELECT') AND c.relkind = 'r' AND NOT c.relrowsecurity AND NOT c.relhassubclass AND NOT c.relhasrules
     AND NOT EXISTS (SELECT FROM pg_catalog.pg_trigger g WHERE g.tgrelid = c.oid AND NOT g.tgisinternal AND g.tgenabled <> 'D')
     AND pg_catalog.current_setting('client_encoding') = 'UTF8' AND pg_catalog.current_setting('standard_conforming_strings') = 'on'
     AND pg_catalog.current_setting('DateStyle') LIKE 'ISO%' AND pg_catalog.current_setting('IntervalStyle') = 'postgres'
-    AND pg_catalog.current_setting('extra_float_digits')::int >= CASE WHEN pg_catalog.current_setting('server_version_num')::int < 120000 THEN 3 ELSE 1 END
+    AND (${digits} = 0 OR pg_catalog.current_setting('extra_float_digits')::int >= ${digits})
     FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = ${quoteLiteral(schema)} AND c.relname = ${quoteLiteral(name)}`;
 }
 
@@ -57,7 +61,8 @@ export class CaptureConditions {
   }
 
   /** A verdict: wait with it. */
-  holdFor({ tableId, source }: CapturedTable): boolean | Verdict {
+  holdFor(of: CapturedTable): boolean | Verdict {
+    const { tableId } = of;
     const core = this.#core;
     const { epoch } = core.services.view().snapshot;
     if (this.#stateVersion !== core.stateVersion || this.#epoch !== epoch) this.#known.clear();
@@ -68,7 +73,7 @@ export class CaptureConditions {
     const stop = core.leaveLeg(false);
     if (stop !== undefined) return stop;
     // Deferred: an answer at once must not find the session before it waits.
-    queueMicrotask(() => core.ended || core.ask(core.home, conditionSql(source), (reply) => {
+    queueMicrotask(() => core.ended || core.ask(core.home, conditionSql(of), (reply) => {
       this.#known.set(tableId, reply.rows[0]?.[0] === 't');
       core.proceed('state');
     }));
