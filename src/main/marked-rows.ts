@@ -14,7 +14,7 @@ const CONNECTIONS = 16;
 const QUEUE = 64;
 /** To write the rows: a lock of local's, or local itself, may be what it waits for. */
 const WITHIN_MS = 2_000;
-const LOCK_MS = 1_000;
+const LOCK_MS = 500;
 /** An open transaction holds the stream up, should this process be stopped or cut off: local ends it then. */
 const OPEN_MS = 3_000;
 /** Once local could not be reached nobody waits for it for so long. */
