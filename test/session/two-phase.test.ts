@@ -9,6 +9,7 @@ import { installFenceSupport, installGuard } from '../../cdc/postgres/fence.ts';
 import { beginMarking, installMarks } from '../../cdc/postgres/marks.ts';
 import type { MarkableTable, TableRoute } from '../../catalog/routing-snapshot.ts';
 import { createMarkedRows } from '../../src/main/marked-rows.ts';
+import { sessionPooling } from '../../src/session/pool/pools.ts';
 import type { MarkedRowsPort } from '../../src/session/two-phase/marked-rows-port.ts';
 import { cstring, int16, message } from '../../src/wire/message.ts';
 import { startTestPostgres } from '../support/postgres.ts';
@@ -21,6 +22,7 @@ let source: TestPostgres;
 let local: TestPostgres;
 let fixture: GatewayFixture;
 let markedRows: ReturnType<typeof createMarkedRows>;
+let watched: MarkedRowsPort;
 let admins: { readonly source: pg.Client; readonly local: pg.Client };
 let client: pg.Client;
 let afterWritten: () => Promise<unknown>;
@@ -34,7 +36,7 @@ beforeAll(async () => {
   source = await startTestPostgres();
   local = await startTestPostgres();
   markedRows = createMarkedRows(testRuntime(), local.address);
-  const watched: MarkedRowsPort = { write: (rows, done) => markedRows.write(rows, (written) => void afterWritten().then(() => done(written))) };
+  watched = { write: (rows, done) => markedRows.write(rows, (written) => void afterWritten().then(() => done(written))) };
   fixture = await startGateway(source.address, local.address, { limits: { visibilityWaitMs: 300 }, markedRows: watched });
   admins = { source: await source.client(), local: await local.client() };
   for (const admin of Object.values(admins)) {
@@ -73,12 +75,12 @@ afterEach(async () => {
   await expect.poll(openOnLocal).toBe(0);
 });
 
-function publish(a: Partial<TableRoute> = {}): void {
-  fixture.control.publish({ a: { ...dualWrite, markable: markable('a'), ...a }, b: { ...dualWrite, markable: markable('b') } });
+function publish(a: Partial<TableRoute> = {}, { control } = fixture): void {
+  control.publish({ a: { ...dualWrite, markable: markable('a'), ...a }, b: { ...dualWrite, markable: markable('b') } });
 }
 
-async function connect(user = 'writer'): Promise<pg.Client> {
-  const made = new pg.Client({ ...source.address, user, port: fixture.gateway.port });
+async function connect({ gateway } = fixture): Promise<pg.Client> {
+  const made = new pg.Client({ ...source.address, user: 'writer', port: gateway.port });
   made.on('error', () => undefined);
   await made.connect();
   return made;
@@ -174,6 +176,7 @@ describe('what is not written so waits for the stream', () => {
     ['a savepoint that was taken back', "BEGIN|INSERT INTO a (k) VALUES (1)|SAVEPOINT s|INSERT INTO a (k) VALUES (2)|ROLLBACK TO s|COMMIT"],
     ['one of several statements', 'BEGIN|INSERT INTO a (k) VALUES (1)|UPDATE a SET k = 2 WHERE k = 9|COMMIT'],
     ['other styles of values', "SET DateStyle = 'SQL, DMY'|INSERT INTO a (k) VALUES (1)"],
+    ['a setting that is changed on the way', "INSERT INTO a (k, t) VALUES (1, set_config('causeway.t', 'x', false))"],
     ['fewer digits', 'SET extra_float_digits = 0|INSERT INTO a (k, f) VALUES (1, 0.1::float8 + 0.2)'],
   ])('%s', async (_, texts) => {
     await admins.source.query('INSERT INTO a (k) VALUES (9)');
@@ -269,4 +272,38 @@ it('a pipeline is one transaction; a limit on rows does not suspend it; what is 
   expect((await raw.ask(q('COMMIT'))).map(({ type }) => type).join('')).toBe('CZ');
   await same();
   raw.end();
+});
+
+it('sessions that share one connection: it stays with a commit until that is over, and settings are those of the session that writes', async () => {
+  await using shared = await startGateway(source.address, local.address, { limits: { visibilityWaitMs: 300 }, markedRows: watched, pools: { ...sessionPooling, modeOf: () => 'transaction', size: 1 } });
+  shared.control.autoVisible = false;
+  publish({}, shared);
+  const waiting = (): number => shared.gateway.survey().pools.reduce((sum, pool) => sum + pool.waiting, 0);
+  const [one, other] = [await connect(shared), await connect(shared)];
+  const notices: string[] = [];
+  one.on('notice', (notice) => notices.push(notice.message ?? ''));
+  // What has to be known of the table first waits for the connection, too.
+  await other.query('BEGIN');
+  await other.query('INSERT INTO plain VALUES (1)');
+  const first = one.query('INSERT INTO a (k, f) VALUES (1, 0.1)');
+  await expect.poll(waiting).toBe(1);
+  await other.query('ROLLBACK');
+  await first;
+  await same();
+  let behind: Promise<pg.QueryResult> | undefined;
+  afterWritten = async () => {
+    behind ??= other.query('INSERT INTO plain VALUES (2) RETURNING k');
+    await expect.poll(waiting).toBe(1);
+  };
+  await one.query('UPDATE a SET n = $1', [8]);
+  afterWritten = () => Promise.resolve();
+  expect((await behind)?.rows).toHaveLength(1);
+  await same();
+  expect(notices).toEqual([]);
+  await one.query('SET extra_float_digits = 0');
+  await one.query('UPDATE a SET f = 0.1::float8 + 0.2');
+  expect(notices).toEqual([expect.stringContaining('local does not show it yet')]);
+  await other.query('UPDATE a SET n = 9');
+  await same();
+  for (const session of [one, other]) await session.end();
 });

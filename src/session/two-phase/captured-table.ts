@@ -21,8 +21,7 @@ export function capturedTable(core: SessionCore, traits: TextTraits, route: Rout
   const { single } = traits;
   if (route.type !== 'leg' || route.leg !== 'source' || route.after !== 'xid' || single?.target === undefined) return undefined;
   const { snapshot, marksRows } = core.services.view();
-  // The steps of the commit, and what is known of rights and settings, belong to a connection that stays.
-  if (!marksRows || !core.services.markedRows || core.carried || core.tx?.images?.isLost === true) return undefined;
+  if (!marksRows || !core.services.markedRows || core.tx?.images?.isLost === true) return undefined;
   const [written] = single.writes;
   if (single.flags.writesInCte || single.flags.sessionEffect || single.flags.advisoryLock || single.writes.length !== 1 || !written) return undefined;
   const key = core.services.routes.placed(written, snapshot, core)?.key;
@@ -73,6 +72,8 @@ export class CaptureConditions {
     if (known !== undefined) return known;
     const stop = core.leaveLeg(false);
     if (stop !== undefined) return stop;
+    // Of a pool any will do: the session's role and settings come with it.
+    if (core.lacksConnection) return core.wait('leg');
     // Deferred: an answer at once must not find the session before it waits.
     queueMicrotask(() => core.ended || core.ask(core.home, conditionSql(of), (reply) => {
       this.#known.set(tableId, reply.rows[0]?.[0] === 't');

@@ -60,6 +60,8 @@ export class CapturedWrites {
     const startedAtMs = core.now();
     const isAlone = core.tx === undefined;
     if (isAlone) this.#begin(leg);
+    // A default may draw.
+    if (core.carried) core.carried.drawnIn = core.tx;
     account(core, placement.route, leg, new Segment(startedAtMs), false);
     const reader = new ImageReader(this.#images(), (bytes) => core.toClient(bytes));
     reader.expect(of, true, true);
