@@ -24,6 +24,8 @@ export interface TableRoute {
   readonly waitVisible: boolean;
   /** `async`: COMMIT is not waited for, but the session's own later reads on local are. */
   readonly trackWrites: boolean;
+  /** `two_phase`: rows that a transaction writes may be written to local with it; else, and for all that cannot be had so, it waits as said above. */
+  readonly markable?: MarkableTable;
   /** True when writes and DDL are refused (`bulk_load_writes 'block'`, state BULK_LOADING). */
   readonly writesBlocked: boolean;
   readonly ddlBlocked: boolean;
@@ -34,6 +36,15 @@ export interface TableRoute {
   readonly barrier?: number;
   /** While quiescing: transactions that hold locks are no longer let through either; the grace is over (RULES 21). */
   readonly closed?: boolean;
+}
+
+/** What it takes to write a row of the source to local. */
+export interface MarkableTable {
+  readonly local: QualifiedName;
+  /** That are carried, with their types as they can be put behind `::` there. */
+  readonly columns: readonly { readonly name: string; readonly type: string }[];
+  /** Names of the columns that identify a row: none of them can be equal and differ as text. */
+  readonly key: readonly string[];
 }
 
 export interface QualifiedName {

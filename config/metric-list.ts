@@ -79,6 +79,7 @@ export const metricList = {
   scratchbird_gateway_spool_bytes: gauge('Bytes of changes in the spool on disk', 'stream'),
   scratchbird_gateway_slot_retained_bytes: gauge('WAL that the replication slot holds back on the captured server', 'stream'),
   scratchbird_gateway_in_doubt: gauge('Prepared transactions of the gateway that it cannot finish', 'side'),
+  scratchbird_gateway_two_phase_commits_total: counter('Commits of two_phase tables whose rows were to go to local with them; unmarked ones waited for the stream, late ones as well, after local had lost the rows', 'outcome'),
   scratchbird_gateway_in_doubt_resolved_total: counter('Transactions over both sides that the control finished in place of their session', 'outcome'),
   scratchbird_gateway_bypass_writes_total: counter('Changes made on the side that was not the authority, past the gateway', 'table'),
   scratchbird_gateway_conflicts_unresolved: gauge('Conflicts that wait for a person', 'table'),

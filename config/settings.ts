@@ -118,7 +118,7 @@ const migration = section({
   max_retries: z.int().min(0).default(3),
   retry_initial_delay_ms: milliseconds.default(1000),
   retry_max_delay_ms: milliseconds.default(60_000),
-  default_dual_write_mode: z.enum(['sync', 'async']).default('sync'),
+  default_dual_write_mode: z.enum(['sync', 'async', 'two_phase']).default('sync'),
   default_bulk_load_writes: z.enum(['allow', 'block']).default('allow'),
 });
 

@@ -15,6 +15,8 @@ import { keyJson, oldRow, rowImage } from './change-record.ts';
 import { keepsTarget } from './conflict.ts';
 import type { Conflict, ConflictStrategy } from './conflict.ts';
 import { fold } from './fold.ts';
+import { heedMarks, touchesMarkable } from './marks.ts';
+import type { HeededUnit } from './marks.ts';
 import type { Step } from './fold.ts';
 import { Replay } from './replay.ts';
 import { resolveConflicts } from './resolve-conflicts.ts';
@@ -24,6 +26,8 @@ import type { TableBinding } from './table-binding.ts';
 
 export interface ApplyUnit {
   readonly records: readonly ChangeRecord[];
+  /** Changes that an operator has left out: what their transactions marked is theirs no longer. */
+  readonly skipped?: readonly ChangeRecord[];
   /** First statements of the transaction: each must find its row under the fencing token. */
   readonly opening: readonly Statement[];
   /** Last statements before the commit; the same holds. */
@@ -43,6 +47,8 @@ export interface ApplyOutcome {
 export interface ApplierOptions {
   readonly isStrict: (table: TableBinding) => boolean;
   readonly strategyOf: (tableId: string) => ConflictStrategy;
+  /** Rows of the table may be marked: left out where none ever is. */
+  readonly mayHaveMarks?: (tableId: string) => boolean;
   /** Prefix of the fault points. */
   readonly faultPrefix: string;
 }
@@ -153,6 +159,14 @@ export class Applier {
       throw new UnexpectedCount((steps[0]?.kind === 'set' ? steps[0].table : this.#replay.anyTable) as TableBinding);
     }
     const run = this.#stepRun(unit);
+    if (this.#mayMeetMarks(unit)) {
+      await Promise.all([...opening, saved]);
+      const heeded = await this.#heed(unit);
+      if (heeded) {
+        await runSteps(this.#connection, fold(heeded.records), this.#among(heeded, run));
+        return heeded.clear();
+      }
+    }
     if (sets) {
       const sent = sendSets(this.#connection, sets);
       await Promise.all([...opening, saved]);
@@ -189,11 +203,27 @@ export class Applier {
       const changedAtMs = unit.records[0]?.transaction.committedAtMs ?? 0;
       const context = { connection: this.#connection, strategyOf: this.#options.strategyOf, report: (conflict: Conflict) => this.#conflicts.push(conflict), run: plain, lsn: unit.lsn, changedAtMs };
       const run: StepRun = { ...plain, lookFirst: (step) => resolveConflicts(context, step), isOneByOne: unit.records.some((record) => this.#mayKeep(record)) };
-      await this.#replay.run(unit.records, unit.endsTransaction, run);
+      const heeded = this.#mayMeetMarks(unit) ? await this.#heed(unit) : undefined;
+      await this.#replay.run(heeded?.records ?? unit.records, unit.endsTransaction, heeded ? this.#among(heeded, run) : run);
+      await heeded?.clear();
     } catch (error) {
       await this.#undo(isFirst);
       throw error;
     }
+  }
+
+  #mayMeetMarks(unit: ApplyUnit): boolean {
+    const { mayHaveMarks } = this.#options;
+    return mayHaveMarks !== undefined && (touchesMarkable(unit.records, mayHaveMarks) || touchesMarkable(unit.skipped ?? [], mayHaveMarks));
+  }
+
+  #heed(unit: ApplyUnit): Promise<HeededUnit | undefined> {
+    return heedMarks(this.#connection, unit.records, unit.skipped ?? [], this.#options.mayHaveMarks ?? (() => false));
+  }
+
+  /** A marked row stands as its own transaction left it: counts say nothing. */
+  #among(heeded: HeededUnit, run: StepRun): StepRun {
+    return { ...run, isStrict: (table) => !heeded.tables.has(table.plan.tableId) && run.isStrict(table) };
   }
 
   #mayKeep(record: ChangeRecord): boolean {

@@ -22,6 +22,8 @@ export const bookkeepingSchema = 'causeway';
  * - `reread`: rows to be read from the source again (RULES 1).
  * - `writeback`: rows of a conflict that this side has won, to be written to the other side (RULES 25). `local_row` is what stands here,
  *   `remote_row` what lost: JSON, column name → text.
+ * - `marking`: tables whose rows clients' transactions may mark; `mark`: the marked rows, each with the transaction of the source that marked it last
+ *   (`marks.ts`).
  * - `authority`: one row per change of authority of a table, and the epoch of it (RULES 14).
  * - `ddl_log`: what the event trigger saw, where one is allowed (RULES 6). The table belongs to every publication.
  */
@@ -44,6 +46,9 @@ CREATE TABLE IF NOT EXISTS causeway.reread (
 CREATE TABLE IF NOT EXISTS causeway.writeback (
   table_id text NOT NULL, key_json text NOT NULL, local_row text NOT NULL, remote_row text NOT NULL, noted_at timestamptz NOT NULL DEFAULT now(),
   PRIMARY KEY (table_id, key_json));
+CREATE TABLE IF NOT EXISTS causeway.marking (table_id text PRIMARY KEY, schema_name text NOT NULL, table_name text NOT NULL);
+CREATE TABLE IF NOT EXISTS causeway.mark (table_id text NOT NULL, key_json text NOT NULL, xid bigint NOT NULL, PRIMARY KEY (table_id, key_json));
+CREATE INDEX IF NOT EXISTS mark_xid ON causeway.mark (table_id, xid);
 CREATE TABLE IF NOT EXISTS causeway.authority (
   table_id text NOT NULL, epoch bigint NOT NULL, side text NOT NULL CHECK (side IN ('source', 'local')), token bigint NOT NULL,
   changed_at timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (table_id, epoch));

@@ -180,6 +180,7 @@ export class ConnectedStream {
     return new Applier(this.#runtime, connection, {
       isStrict: (table: TableBinding) => state.entries.get(table.plan.tableId)?.isStrict ?? false,
       strategyOf: state.options.conflictStrategy,
+      ...(state.options.mayHaveMarks === undefined ? {} : { mayHaveMarks: state.options.mayHaveMarks }),
       faultPrefix: 'stream',
     });
   }

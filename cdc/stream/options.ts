@@ -35,6 +35,8 @@ export interface ChangeStreamOptions {
   readonly onWriteBackFailed?: (tableId: string, key: string, error: Error) => void;
   readonly onSkipped?: (skipped: SkippedChange) => void;
   readonly conflictStrategy: (tableId: string) => ConflictStrategy;
+  /** Rows of the table may be marked on the target (`cdc/postgres/marks.ts`); left out: no table's are. */
+  readonly mayHaveMarks?: (tableId: string) => boolean;
 }
 
 export interface StreamLimits {

@@ -4,6 +4,7 @@
  * later brings them to the same end.
  */
 import type { ApplyConnection } from '../apply/apply-connection.ts';
+import { keyRow } from '../apply/key-row.ts';
 import { rowFromValues } from '../apply/resolve-conflicts.ts';
 import { encodeRows } from '../apply/row-set.ts';
 import type { RowRef } from '../apply/row-set.ts';
@@ -13,7 +14,7 @@ import type { TargetShape } from '../apply/bound-table.ts';
 import type { TableBinding } from '../apply/table-binding.ts';
 import { MigrationError } from '../../config/migration-error.ts';
 import { sqlstateOf } from '../postgres/connect.ts';
-import { writeTuple } from '../postgres/pgoutput.ts';
+import { lockMarksSql } from '../postgres/marks.ts';
 import type { SqlClient } from '../postgres/sql-client.ts';
 import type { TablePlan } from '../table-plan.ts';
 import { tagTransaction } from './target-state.ts';
@@ -55,13 +56,15 @@ export function bindPlan(plan: TablePlan, shape: TargetShape): TableBinding {
 }
 
 async function rereadSome(rereader: Rereader, table: TableBinding, keys: readonly string[]): Promise<void> {
-  const { source, connection } = rereader;
-  const wanted = keys.map((key) => keyRow(table, JSON.parse(key) as (string | null)[]));
+  const { source, connection, tag, token } = rereader;
+  const wanted = keys.map((key) => keyRow(table, key));
   const statement = rereadStatement(table);
-  const found = await source.rows({ text: statement.text, values: encodeRows(wanted, statement.columns.map((column) => column.at)) });
-  const rows = found.map((values) => rowFromValues(table, values));
   try {
-    await write(rereader, table, rows, keys);
+    // Under the lock, so that what is read is no older than any row that was marked.
+    const [, tagged] = await connection.run([{ text: 'BEGIN' }, tagTransaction(tag, 0n, token), { text: lockMarksSql, values: [table.plan.tableId] }]);
+    if (tagged?.rowCount === 0) throw new MigrationError('MIG092');
+    const found = await source.rows({ text: statement.text, values: encodeRows(wanted, statement.columns.map((column) => column.at)) });
+    await write(rereader, table, found.map((values) => rowFromValues(table, values)), keys);
   } catch (error) {
     await connection.send({ text: 'ROLLBACK' });
     // Another row still holds a unique key that one of these has by now: the list is read again when the stream has gone on.
@@ -70,19 +73,11 @@ async function rereadSome(rereader: Rereader, table: TableBinding, keys: readonl
 }
 
 async function write(rereader: Rereader, table: TableBinding, rows: readonly RowRef[], keys: readonly string[]): Promise<void> {
-  const { connection, tag, token } = rereader;
+  const { connection } = rereader;
   const { upsert } = table.statements;
-  const [, tagged] = await connection.run([{ text: 'BEGIN' }, tagTransaction(tag, 0n, token)]);
-  if (tagged?.rowCount === 0) throw new MigrationError('MIG092');
   if (rows.length > 0) await connection.sendSet(upsert, encodeRows(rows, upsert.columns.map((column) => column.at)));
   await connection.run([
     { text: 'DELETE FROM causeway.reread WHERE table_id = $1 AND key_json = ANY ($2::text[])', values: [table.plan.tableId, [...keys]] },
     { text: 'COMMIT' },
   ]);
-}
-
-export function keyRow(table: TableBinding, values: readonly (string | null)[]): RowRef {
-  const tuple: (string | null | undefined)[] = table.relation.columns.map(() => undefined);
-  table.keyColumns.forEach((column, index) => (tuple[column.at] = values[index] ?? null));
-  return { buffer: writeTuple(tuple), at: 0 };
 }

@@ -57,6 +57,7 @@ export class TableDrain {
   readonly #bindings = new Map<number, { readonly relation: Relation; readonly table: TableBinding }>();
   readonly #byLayout = new BindingCache();
   #records: ChangeRecord[] = [];
+  #skipped: ChangeRecord[] = [];
   #bytes = 0;
   #transaction: SourceTransaction | undefined;
   #transactionStart = 0;
@@ -224,6 +225,7 @@ export class TableDrain {
     const record: RowRecord = { op, table, transaction, buffer, oldAt, newAt, oldIsKeyOnly };
     if (entry.skip.has(`${transaction.commitLsn}/${this.#changeNumber}`)) {
       this.#hooks.onSkipped(entry, record);
+      this.#skipped.push(record);
       return;
     }
     this.#numbers.set(record, this.#changeNumber);
@@ -238,7 +240,7 @@ export class TableDrain {
   async #apply(offset: number, endsTransaction: boolean): Promise<void> {
     const entry = this.#entry;
     const { streamName, token } = this.#hooks;
-    const records = this.#records;
+    const [records, skipped] = [this.#records, this.#skipped];
     const lsn = this.#endLsn;
     entry.isStrict = entry.isStrictAt(records[0]?.transaction.commitLsn ?? lsn);
     this.#records = [];
@@ -248,8 +250,9 @@ export class TableDrain {
     const isFirst = !this.#isOpen;
     const opening = isFirst ? (endsTransaction ? [tag, move] : [tag]) : [];
     const closing = endsTransaction && !isFirst ? [move] : [];
-    const outcome = await this.#applier.apply(this.#applier.prepare({ records, opening, closing, endsTransaction, lsn }));
+    const outcome = await this.#applier.apply(this.#applier.prepare({ records, skipped, opening, closing, endsTransaction, lsn }));
     this.#isOpen = !endsTransaction;
+    this.#skipped = [];
     entry.drainedChanges += records.length;
     entry.oldestPendingAtMs = records.at(-1)?.transaction.committedAtMs ?? entry.oldestPendingAtMs;
     if (endsTransaction) {

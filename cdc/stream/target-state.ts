@@ -2,6 +2,8 @@
 import type { Statement } from '../apply/apply-connection.ts';
 import { formatLsn, parseLsn } from '../change.ts';
 import { MigrationError } from '../../config/migration-error.ts';
+import { lockMarksSql } from '../postgres/marks.ts';
+import type { SqlClient } from '../postgres/sql-client.ts';
 
 /** Just what is asked of a connection here. */
 export interface Asks {
@@ -111,9 +113,21 @@ export function setMembership(stream: string, tableId: string, mode: 'private' |
   };
 }
 
-export async function forgetTable(target: Asks, stream: string, tableId: string): Promise<void> {
+export async function forgetTable(target: SqlClient, stream: string, tableId: string): Promise<void> {
+  await endMarking(target, tableId);
   await target.rows({ text: 'DELETE FROM causeway.table_applied WHERE stream = $1 AND table_id = $2', values: [stream, tableId] });
   await target.rows({ text: 'DELETE FROM causeway.reread WHERE table_id = $1', values: [tableId] });
   await target.rows({ text: 'DELETE FROM causeway.writeback WHERE table_id = $1', values: [tableId] });
   await target.rows({ text: 'DELETE FROM causeway.applied WHERE stream = $1', values: [privateTag(stream, tableId)] });
+}
+
+/** What was marked under the lock is seen only by a statement that begins behind it. */
+async function endMarking(target: SqlClient, tableId: string): Promise<void> {
+  await target.use(async (client) => {
+    await client.query('BEGIN');
+    await client.query(lockMarksSql, [tableId]);
+    await client.query('DELETE FROM causeway.marking WHERE table_id = $1', [tableId]);
+    await client.query('DELETE FROM causeway.mark WHERE table_id = $1', [tableId]);
+    await client.query('COMMIT');
+  });
 }

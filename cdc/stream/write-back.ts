@@ -18,7 +18,8 @@ import type { TableBinding } from '../apply/table-binding.ts';
 import { sqlstateOf } from '../postgres/connect.ts';
 import { readTargetShape } from '../postgres/table-definition.ts';
 import { currentLsn } from './restore-entries.ts';
-import { bindPlan, keyRow } from './reread.ts';
+import { keyRow } from '../apply/key-row.ts';
+import { bindPlan } from './reread.ts';
 import type { StreamState } from './stream-state.ts';
 import type { TableEntry } from './table-entry.ts';
 import type { Asks } from './target-state.ts';
@@ -112,7 +113,7 @@ export class WriteBack {
     const visible = state.visible;
     const versions = await readVersions(state, table, winners);
     const position = await currentLsn(state);
-    const standing = await fetchRows(state.target, table, winners.map(({ key }) => keyRow(table, JSON.parse(key) as (string | null)[])));
+    const standing = await fetchRows(state.target, table, winners.map(({ key }) => keyRow(table, key)));
     for (const [index, winner] of winners.entries()) {
       const at = `${entry.tableId}/${winner.key}`;
       const version = versions.get(index + 1);
@@ -163,7 +164,7 @@ export class WriteBack {
 
 /** By ordinal (1-based): the row's version and its image as on the list. */
 async function readVersions({ source }: StreamState, table: TableBinding, winners: readonly Winner[]): Promise<Map<number, { readonly id: string; readonly image: string }>> {
-  const keys = winners.map(({ key }) => keyRow(table, JSON.parse(key) as (string | null)[]));
+  const keys = winners.map(({ key }) => keyRow(table, key));
   const statement = versionStatement(table);
   const found = await source.rows({ text: statement.text, values: encodeRows(keys, statement.columns.map((column) => column.at)) });
   return new Map(found.map(([ordinal, tableOid, ctid, xmin, ...values]) => [

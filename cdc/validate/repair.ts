@@ -3,6 +3,7 @@ import type { ClientBase } from 'pg';
 import { chooseComparison, digestTable, keyArrays, keyJoin, keyList, pinSession, readServerTraits } from '../postgres/checksum.ts';
 import type { DigestTable } from '../postgres/checksum.ts';
 import { applierTagSql } from '../postgres/fence.ts';
+import { lockMarksSql } from '../postgres/marks.ts';
 import { quoteIdent, quoteList, quoteTable } from '../postgres/quote.ts';
 import type { TablePlan } from '../table-plan.ts';
 import type { Mismatch } from './validation-report.ts';
@@ -67,6 +68,8 @@ async function repairBatch(from: RepairSide, to: RepairSide, keys: readonly (rea
     if (options.token !== undefined) await to.client.query(applierTagSql(options.token));
     await options.tagTransaction?.(to.client);
     if (options.replicaRole) await to.client.query('SET LOCAL session_replication_role = replica');
+    // What is read from the source is then no older than any row that a client's own transaction has marked here.
+    await to.client.query(lockMarksSql, [options.plan.tableId]);
     const done = to.table.isKeyless ? await replaceRows(from, to, keys, options.plan) : await mergeRows(from, to, keys, options.plan);
     await to.client.query('COMMIT');
     return done;

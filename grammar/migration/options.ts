@@ -88,7 +88,7 @@ export const optionTable: { readonly [Name in OptionName]: OptionKind<MigrationO
   copyGrants: flag(about('copy_grants', 'source', 'DESIGN §9', 'Carry owner and privileges over; the roles have to exist on local.'), false),
   cdcMode: choice(about('cdc_mode', 'source', 'spec §8.1', 'How changes are captured; a PostgreSQL source has logical replication.'), 'logical_replication', cdcModes),
   cdcBatchSize: integer(about('cdc_batch_size', 'source', 'spec §13.2', 'Changes that are applied at once at most, transactions kept whole.'), 1000, 1, 1_000_000),
-  dualWriteMode: choice(about('dual_write_mode', 'source', 'DESIGN §5', 'When a write is acknowledged in DUAL_WRITE: once local shows it, at the source\'s commit, or by two-phase commit.'), 'sync', dualWriteModes),
+  dualWriteMode: choice(about('dual_write_mode', 'source', 'DESIGN §5', 'When a write is acknowledged in DUAL_WRITE: once local shows it, at the source\'s commit, or once the transaction itself has written its rows to local.'), 'sync', dualWriteModes),
   readFrom: choice(about('read_from', 'source', 'DESIGN §6', 'Side that answers reads in DUAL_WRITE and CUTOVER_READY; compare: the source answers, local is asked the same afterwards, and the answers are compared.'), 'local', readSides),
   comparePercent: percent(about('compare_percent', 'source', 'DESIGN §6', 'Part of the reads that read_from \'compare\' compares.'), 10),
   validationSample: fraction(about('validation_sample', 'source', 'spec §8.1', 'Part of the table that a validation compares; 1 is every chunk.'), 1),

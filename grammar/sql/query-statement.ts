@@ -31,10 +31,21 @@ export function queryStatement(name: string, node: Tree): StatementFacts | undef
 function queryFacts(kind: StatementKind, name: string, node: Tree): StatementFacts {
   const collector = new FactsCollector();
   collectQuery({ [name]: node }, collector);
-  if (kind !== 'select') return collector.facts(kind);
+  if (kind !== 'select') {
+    const target = kind === 'merge' ? undefined : targetOf(node);
+    return collector.facts(kind, target && { target });
+  }
   if (node['sortClause'] !== undefined) collector.raise('ordered');
   const pinned = dependsOnOrder(node) ? pinnedRow(node) : undefined;
   return collector.facts(kind, pinned && { pinned });
+}
+
+function targetOf(node: Tree): StatementFacts['target'] {
+  const relation = treeOf(node['relation']);
+  const name = stringOf(treeOf(relation?.['alias'])?.['aliasname']) ?? stringOf(relation?.['relname']);
+  // Of an INSERT these name where values go; what it assigns stands behind DO UPDATE SET.
+  const assigned = node['onConflictClause'] === undefined ? node['targetList'] : treeOf(node['onConflictClause'])?.['targetList'];
+  return name === undefined ? undefined : { relation: name, assigns: listOf(assigned).map((item) => stringOf(nodeOf(item, 'ResTarget')?.['name']) ?? '') };
 }
 
 /** SELECT … INTO makes a table: it is then like CREATE TABLE AS. */

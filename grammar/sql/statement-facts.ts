@@ -52,6 +52,8 @@ export interface StatementFacts {
   readonly objectName: string | undefined;
   /** `ddl`, `create_temp`, `maintenance`: what it is, as in `DROP TABLE`; for messages, and to tell creating from dropping. */
   readonly command?: string | undefined;
+  /** `insert`, `update`, `delete`: what the statement calls the table that it writes, and the columns that an UPDATE, or an ON CONFLICT, assigns. */
+  readonly target?: { readonly relation: string; readonly assigns: readonly string[] };
   /** `prepare`, `explain`, `declare_cursor`, `create_temp … AS`: the facts of the statement inside; its reads and writes are also those of the whole. */
   readonly inner: StatementFacts | undefined;
   /** A SELECT of system catalogs only that names relations in constants or parameters. */

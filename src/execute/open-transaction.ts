@@ -6,7 +6,8 @@
  */
 import type { RoutingSnapshot, Side } from '../../catalog/routing-snapshot.ts';
 import type { StatementFacts, TransactionModes } from '../../grammar/sql/statement-facts.ts';
-import type { AfterWrite, Route, TransactionContext } from '../route/route.ts';
+import type { AfterWrite, LegRoute, TransactionContext } from '../route/route.ts';
+import type { RowImages } from './row-images.ts';
 import { strongerWait } from './segment.ts';
 import type { Segment } from './segment.ts';
 
@@ -32,6 +33,11 @@ export class OpenTransaction {
   /** Key of each table touched → the snapshot under which it was first routed; a barrier over it waits for this block. */
   readonly routed = new Map<string, RoutingSnapshot>();
   failedOn: Side | 'gateway' | undefined;
+  /** Rows that it has written; undefined while no statement has been sent so that they can be had. */
+  images: RowImages | undefined;
+  /** Statements that it has run on the source, and those of them whose commit is waited for. */
+  ran = 0;
+  ranWrites = 0;
   /** A pipeline without a BEGIN of the client's: its Sync ends it. */
   isImplicit = false;
   /** Something in it changed session state, which its end may change back. */
@@ -77,6 +83,8 @@ export class OpenTransaction {
     tx.wrote[side] = segment.wrote;
     tx.after = segment.after;
     tx.mayHaveWrittenOnSource = side === 'source' && segment.after !== 'none';
+    if (segment.wrote || segment.after !== 'none') tx.ranWrites = 1;
+    tx.ran = 1;
     for (const table of segment.touches) tx.routed.set(table, tx.snapshot);
     return tx;
   }
@@ -121,16 +129,26 @@ export class OpenTransaction {
 
   /** RELEASE forgets the savepoint and those after it, ROLLBACK TO only those after it. */
   unwind(name: string, keep: boolean): void {
+    // Some of its rows may never have been.
+    if (keep) this.images?.lose();
     const at = this.#replayed.findLastIndex((entry) => entry.savepoint === name);
     if (at >= 0) this.#replayed = this.#replayed.slice(0, keep ? at + 1 : at);
   }
 
-  ran(side: Side, route: Extract<Route, { type: 'leg' }>, under: RoutingSnapshot): void {
+  runs(side: Side, route: LegRoute, under: RoutingSnapshot): void {
     for (const table of route.touches) if (!this.routed.has(table)) this.routed.set(table, under);
     if (route.writes) this.wrote[side] = true;
     if (route.leg !== 'home') this.used[side] = true;
+    if (side === 'source') this.ran += 1;
+    if (route.after !== 'none') this.ranWrites += 1;
     if (side === 'source' && route.after !== 'none') this.mayHaveWrittenOnSource = true;
     this.after = strongerWait(this.after, route.after);
+  }
+
+  /** All that it has written for local to show, when that is known. */
+  get knownImages(): RowImages | undefined {
+    const { images } = this;
+    return images && images.hasRows && images.statements === this.ranWrites && this.after === 'xid' ? images : undefined;
   }
 
   context(defaults: { readonly isolation: TransactionContext['isolation']; readonly readOnly: boolean }): TransactionContext {

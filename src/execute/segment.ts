@@ -32,6 +32,12 @@ export interface AnswerValues {
   failed(): void;
 }
 
+/** Takes rows that are not for the client out of answers. */
+export interface ImageTaker {
+  /** What is to become of a RowDescription or DataRow, as a verdict on its message. */
+  take(type: number, buffer: Buffer, start: number, length: number): 1 | 3;
+}
+
 export class Segment {
   /** Set for internal segments: nothing of the answer reaches the client. */
   readonly internal: ((reply: InternalReply) => void) | undefined;
@@ -91,6 +97,10 @@ export class Segment {
   tap: AnswerTap | undefined;
   /** Of extended queries on local; undefined where nothing has been noted. */
   values: AnswerValues | undefined;
+  /** Every row of the segment is one that this takes. */
+  images: ImageTaker | undefined;
+  /** The client has asked what a statement or portal gives. */
+  described = false;
   /** Under which it was sent; undefined for internal ones. A table that this does not know may have been touched unseen. */
   snapshot: RoutingSnapshot | undefined;
 

@@ -12,6 +12,7 @@ import type { MigrationError } from '../../config/migration-error.ts';
 import type { Runtime } from '../../config/runtime.ts';
 import { quoteTableName } from '../../grammar/names.ts';
 import type { TableName } from '../../grammar/names.ts';
+import { isTwoPhase } from '../migrate/markable-table.ts';
 import { reversePlan, SourceFlow } from '../migrate/source-flow.ts';
 import { restorePosition } from '../migrate/stored-position.ts';
 import { detailsOf, displayName } from '../migrate/table-details.ts';
@@ -24,6 +25,7 @@ export async function openFlow(runtime: Runtime, handed: ProcessSettings, catalo
   const { settings, local, paths } = handed;
   const token = BigInt(catalog.token ?? 0);
   const strategies = new Map<string, ConflictStrategy>();
+  const marked = new Set<string>();
   const names = streamNames(catalog.catalogId, serverName);
   const memory = settings.migration.maxMemoryMb * MEBI;
   const shared = (direction: 'forward' | 'reverse'): Omit<ChangeStreamOptions, 'name' | 'source' | 'target' | 'slotName' | 'publicationName' | 'spoolDirectory'> => ({
@@ -36,11 +38,16 @@ export async function openFlow(runtime: Runtime, handed: ProcessSettings, catalo
     onSkipped: (skipped) => void catalog.insertErrors([{ tableId: skipped.tableId, code: 'MIG011', message: 'a change was left out by RESUME … SKIP ROW', rowKey: skipped.key, sourceError: skipped.error?.message }]),
     onWriteBackFailed: (tableId, key, error) => void catalog.insertErrors([{ tableId, code: 'MIG031', message: 'a row that won on local could not be written to the source; it is tried again every second until the cause is gone', rowKey: key, sourceError: error.message }]),
     conflictStrategy: (tableId) => inDirection(direction, strategies.get(tableId)),
+    ...(direction === 'forward' ? { mayHaveMarks: (tableId) => marked.has(tableId) } : {}),
   });
   const forward = createChangeStream(runtime, { ...shared('forward'), ...names.forward, source, target: local, spoolDirectory: path.join(paths.spool, names.forward.name) });
   const reverse = createChangeStream(runtime, { ...shared('reverse'), ...names.reverse, source: local, target: source, spoolDirectory: path.join(paths.spool, names.reverse.name) });
   const records = (await catalog.tables()).filter((record) => record.sourceServer === serverName && record.completedAt === undefined);
-  for (const record of records) strategies.set(record.tableId, strategyOf(record));
+  const noteStrategy = (record: TableRecord): void => {
+    strategies.set(record.tableId, strategyOf(record));
+    if (isTwoPhase(record)) marked.add(record.tableId);
+  };
+  records.forEach(noteStrategy);
   const tables = await captured(catalog, records);
   await forward.restore(tables);
   // Once made, its slot must be read until it is dropped, or local keeps its WAL for it.
@@ -56,7 +63,6 @@ export async function openFlow(runtime: Runtime, handed: ProcessSettings, catalo
   };
   const onKeylessSnapshot = (tableId: string, snapshot: string): Promise<void> => forward.startFromSnapshot(tableId, snapshot);
   const loader = createPostgresLoader(runtime, { source, target: local, token, memoryBytes: Math.floor(memory / 4), onKeylessSnapshot });
-  const noteStrategy = (record: TableRecord): void => void strategies.set(record.tableId, strategyOf(record));
   // A slot holds WAL on the source: it is made with the first table, not for a question.
   const runForward = (): void => {
     if (!forwardRunner.start()) return;

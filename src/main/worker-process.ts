@@ -22,6 +22,7 @@ import type { RunningChild } from './child-process.ts';
 import { GatewayCounts } from './gateway-counts.ts';
 import { createControlClient } from './control-client.ts';
 import type { ControlClient } from './control-client.ts';
+import { createMarkedRows } from './marked-rows.ts';
 import { poolOptions } from './pool-options.ts';
 import { workerCount } from './process-settings.ts';
 import type { ProcessSettings } from './process-settings.ts';
@@ -41,6 +42,7 @@ export async function startWorker(runtime: Runtime, metrics: PrometheusMetrics, 
     const facts = new FactsCache(parser);
     const sourcePosition = stack.use(createSourcePosition(source));
     const sides = stack.use(createAskSide({ source, local: handed.local }));
+    const markedRows = stack.use(createMarkedRows(runtime, handed.local));
     let gateway: Gateway | undefined;
     const limits = connectionLimits(settings);
     const slots = new SlotClient(limits, workerCount(settings), (message) => control.send(message));
@@ -71,7 +73,7 @@ export async function startWorker(runtime: Runtime, metrics: PrometheusMetrics, 
     const routes = new RouteCache(emptySnapshot);
     gateway = stack.use(await createGateway(runtime, {
       listen: settings.listen, users: settings.users.map(toUser), legs: legConnector(handed), control, sourcePosition, askSide: sides.ask, routes,
-      facts, name: workerId,
+      facts, markedRows, name: workerId,
       // The same for every worker, and nobody else's to know: it comes from what only this installation has.
       secret: createHash('sha256').update(paths.controlSocket).update(JSON.stringify(settings.users)).digest(),
       connections: { limits, slots }, pools: poolOptions(settings),

@@ -37,6 +37,7 @@ export async function enterDualWrite(context: ControlContext, record: TableRecor
   await runtime.faults.hit('dual_write.after_marker');
   signal.throwIfAborted();
   if (route.reads === 'local') flow.forward.setServed([record.tableId], true);
+  await flow.beginMarking([record]);
   await catalog.moveState(record.tableId, 'SYNCHRONIZING', 'DUAL_WRITE', { trigger: 'caught up', route });
   await publisher.publish();
   await runtime.faults.hit('dual_write.entered');

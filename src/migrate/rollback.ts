@@ -141,6 +141,7 @@ export async function completeRollback(context: ControlContext, flow: SourceFlow
   flow.forward.setServed(served.flatMap((record) => (record?.route.writes === 'source' && record.route.reads === 'local' ? [record.tableId] : [])), true);
   await context.publisher.publish();
   pauseEnds?.();
+  await flow.beginMarking(records);
   for (const { tableId } of records) await flow.reverse.removeTable(tableId);
 }
 

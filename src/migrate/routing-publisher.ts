@@ -4,6 +4,7 @@ import type { TableRecord } from '../../catalog/records.ts';
 import { defaultOptions } from '../../grammar/migration/options.ts';
 import { relationKey } from '../../catalog/routing-snapshot.ts';
 import type { RoutingSnapshot, TableRoute, TwoPhase } from '../../catalog/routing-snapshot.ts';
+import { markableTable } from './markable-table.ts';
 import { detailsOf } from './table-details.ts';
 import type { WorkerFleet } from './worker-fleet.ts';
 
@@ -125,7 +126,8 @@ export function routesOf(records: readonly TableRecord[], barriers: ReadonlyMap<
 
 function routeOf(record: TableRecord): TableRoute {
   const compare = comparePercent(record);
-  return { tableId: record.tableId, state: record.state, source: record.source, local: record.target, ...record.route, ...(compare === undefined ? {} : { compare }) };
+  const markable = markableTable(record);
+  return { tableId: record.tableId, state: record.state, source: record.source, local: record.target, ...record.route, ...(compare === undefined ? {} : { compare }), ...(markable === undefined ? {} : { markable }) };
 }
 
 /** Not a flag of the catalog's: it says nothing of where anything goes, only what else is done with an answer. */

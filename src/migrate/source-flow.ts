@@ -9,6 +9,7 @@ import { parseLsn } from '../../cdc/change.ts';
 import type { Position } from '../../cdc/change.ts';
 import { dropFenceTriggers, installFence, installFenceSupport, installGuard, readFences, removeFence, removeGuard } from '../../cdc/postgres/fence.ts';
 import { introspectTable } from '../../cdc/postgres/introspect.ts';
+import { beginMarking, installMarks } from '../../cdc/postgres/marks.ts';
 import { planTable } from '../../cdc/postgres/plan-table.ts';
 import { grantSequences } from '../../cdc/postgres/sequence-grants.ts';
 import { advancePairs, pairSequences } from '../../cdc/postgres/sequences.ts';
@@ -24,6 +25,7 @@ import { AdminConnection } from './admin-connection.ts';
 import { Turnstile } from '../../cdc/flow/turnstile.ts';
 import { LoadRates } from './load-rates.ts';
 import { LocalSchema } from './local-schema.ts';
+import { isTwoPhase } from './markable-table.ts';
 import { describeLockHolders } from './lock-holders.ts';
 import { StreamLifetime } from './stream-lifetime.ts';
 import type { StreamSwitches } from './stream-lifetime.ts';
@@ -117,6 +119,7 @@ export class SourceFlow {
         await client.query('UPDATE causeway.fence SET token = $1 WHERE token <> $1', [String(this.#token)]);
       });
     }
+    await this.localAdmin.use(installMarks);
   }
 
   async warmUp(): Promise<void> {
@@ -127,6 +130,11 @@ export class SourceFlow {
   localTrouble(): Error | undefined {
     const { connected, blockedBy, lastError } = this.forward.health();
     return connected ? blockedBy : lastError;
+  }
+
+  /** Clients' transactions may write rows of these to local from now on, behind the guard. Idempotent. */
+  async beginMarking(records: readonly TableRecord[]): Promise<void> {
+    for (const record of records.filter(isTwoPhase)) await this.localAdmin.use((client) => beginMarking(client, record.tableId, record.target));
   }
 
   async ensureForwardInterval(record: TableRecord, from: Position): Promise<void> {

@@ -16,10 +16,9 @@ import { hybridWays, mixedViews } from './hybrid-ways.ts';
 import { needsOf, tableKey } from './needs.ts';
 import type { Need, TextNeeds } from './needs.ts';
 import { refusals } from './refusals.ts';
-import type { AfterWrite, HybridWay, Route, RouteLabel, SessionContext } from './route.ts';
+import type { AfterWrite, HybridWay, LegRoute, Route, RouteLabel, SessionContext } from './route.ts';
 import { SnapshotIndex } from './snapshot-index.ts';
 
-type LegRoute = Extract<Route, { type: 'leg' }>;
 
 const homeRoute: LegRoute = { type: 'leg', leg: 'home', writes: false, touches: [], after: 'none', before: 'none', label: 'REMOTE' };
 

@@ -46,13 +46,15 @@ export interface HybridWay {
   /** Keys of the relations (`relationKey`) whose rows are brought from the other side. */
   readonly moved: ReadonlySet<string>;
   /** Of the statement, as it runs on that side. */
-  readonly route: Extract<Route, { type: 'leg' }>;
+  readonly route: LegRoute;
 }
 
 /** What a COMMIT that follows has to wait for. `xid`: by transaction id; `position`: by LSN (RULES 19); `track`: only the session's own later reads wait. */
 export type AfterWrite = 'none' | 'xid' | 'position' | 'track';
 /** Local reads of a table that the source writes: wait until local shows what this session may have seen on the source (RULES 18). */
 export type BeforeRead = 'none' | 'read_index';
+
+export type LegRoute = Extract<Route, { type: 'leg' }>;
 
 /** Values of spec §3.3, for metrics and EXPLAIN ROUTE. */
 export type RouteLabel = 'LOCAL' | 'REMOTE' | 'DUAL_WRITE' | 'HYBRID' | 'BLOCKED' | 'QUEUED';

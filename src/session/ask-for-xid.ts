@@ -11,9 +11,9 @@ export function askForXid(core: SessionCore, leg: Leg): void {
   if (!backend) return;
   const segment = core.unitSegment(leg);
   const messages: Buffer[] = [];
-  let name = backend.xidStatement;
+  let name = backend.xid.name;
   if (name === undefined) {
-    name = backend.newXidStatement();
+    name = backend.xid.next();
     segment.xidParse = { ordinal: segment.parsesSent, name };
     segment.injectParse();
     messages.push(parse(name, xidSql(leg)));

@@ -13,6 +13,7 @@ import { terminate } from '../wire/frontend-messages.ts';
 import type { InputReader } from '../wire/server-input.ts';
 import { writeCancelRequest } from '../wire/startup-packet.ts';
 import type { LegTarget } from './leg-target.ts';
+import { XidStatements } from './xid-statements.ts';
 
 export interface BackendUser {
   /** As of `FrameHandler`. */
@@ -33,7 +34,6 @@ const MAX_HELD_MESSAGE_BYTES = 1 << 30;
 const CANCEL_TIMEOUT_MS = 5_000;
 const CANCEL_AGAIN_MS = [200, 900];
 const ROW = 0x44;
-const XID_STATEMENT = 'causeway_xid';
 
 export class Backend implements FrameHandler, InputReader {
   readonly target: LegTarget;
@@ -42,8 +42,7 @@ export class Backend implements FrameHandler, InputReader {
   /** Major version of the server; 0 when it does not tell. */
   readonly serverMajor: number;
   readonly openedAtMs: number;
-  /** Name of the prepared statement that asks for the transaction id, once the server has confirmed it. */
-  xidStatement: string | undefined;
+  readonly xid = new XidStatements();
   /** Of pooled ones: settings that were made on it, as the session that made them calls them; prepared statements of sessions, and what is prepared without a name. */
   settings = '';
   readonly prepared = new Set<string>();
@@ -55,8 +54,6 @@ export class Backend implements FrameHandler, InputReader {
   #user: BackendUser | undefined;
   #onLost: (() => void) | undefined;
   #closed = false;
-  #xidStatements = 0;
-  #xidStatementsGone = 0;
 
   constructor(target: LegTarget, connection: Omit<Extract<LoginOutcome, { ok: true }>, 'ok' | 'answer'>, nowMs: number) {
     this.target = target;
@@ -123,24 +120,6 @@ export class Backend implements FrameHandler, InputReader {
   /** Ends it as if the server had gone. */
   drop(): void {
     this.#socket.destroy();
-  }
-
-  // The statement that asks for the transaction id
-
-  /** A name that was never used here: a Parse behind an error is skipped, and whether there was one is known only later. */
-  newXidStatement(): string {
-    this.#xidStatements += 1;
-    return `${XID_STATEMENT}_${this.#xidStatements}`;
-  }
-
-  /** The server has prepared it; one that was sent in front of a DISCARD is gone again. */
-  xidStatementConfirmed(name: string): void {
-    if (Number(name.slice(XID_STATEMENT.length + 1)) > this.#xidStatementsGone) this.xidStatement ??= name;
-  }
-
-  xidStatementsGone(): void {
-    this.#xidStatementsGone = this.#xidStatements;
-    this.xidStatement = undefined;
   }
 
   // What comes

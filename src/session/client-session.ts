@@ -384,6 +384,7 @@ export class ClientSession extends SessionCore implements LegOwner {
     this.scanner.stop();
     this.parking.unpark();
     this.#commitWait.drop();
+    this.openRows?.rollback();
     this.#readIndex.drop();
     this.#localLeg.drop();
     for (const leg of [this.home, this.local]) {

@@ -2,13 +2,11 @@
  * Holds the answer of a commit back until local shows it (RULES 19). Every leg has finished before the wait begins (RULES 22).
  * Past the bound, or when the client cancels, the commit is answered with a WARNING and the session reads the source until local has caught up.
  */
+import { streamTransactionId } from '../execute/stream-transaction-id.ts';
 import { VisibilityWait } from '../execute/visibility-wait.ts';
 import type { AfterWrite } from '../route/route.ts';
 import type { ErrorFields } from '../wire/error-fields.ts';
 import type { SessionCore } from './session-core.ts';
-
-/** Transaction ids in the change stream have 32 bits, pg_current_xact_id has 64. */
-const XID_MASK = 0xffffffffn;
 
 const notYetVisible: ErrorFields = {
   severity: 'WARNING', sqlstate: '01000', message: 'the transaction has committed, but local does not show it yet',
@@ -37,7 +35,7 @@ export class CommitWait {
   /** `xid` is what the server told, undefined when it had assigned none. `done` may be called at once. */
   start(after: AfterWrite, xid: string | undefined, touches: readonly string[], done: () => void): void {
     if (after === 'xid' && xid !== undefined) {
-      const id = Number(BigInt(xid) & XID_MASK);
+      const id = streamTransactionId(xid);
       this.#until((callback) => this.#core.services.control.visibility.whenTransactionVisible(id, callback), touches, done);
     } else if (after === 'position') this.#afterPosition(touches, done);
     else done();

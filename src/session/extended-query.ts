@@ -12,9 +12,11 @@ import type { Route } from '../route/route.ts';
 import { CUT, PASS, STOP } from '../wire/framing.ts';
 import type { Verdict } from '../wire/framing.ts';
 import { afterName, closeStatement, describeStatement, readName, readParse, sync } from '../wire/frontend-messages.ts';
+import { account } from './account.ts';
 import { askForXid } from './ask-for-xid.ts';
 import { alreadyPrepared, tooManyStatements, transactionAborted } from './client-error.ts';
 import { onlyReads } from './control-answer.ts';
+import { ensureParsed } from './ensure-parsed.ts';
 import { HybridExtended } from './hybrid/hybrid-extended.ts';
 import { endImplicitBlock } from './implicit-block.ts';
 import { keptBytes } from './kept-bytes.ts';
@@ -33,6 +35,7 @@ import type { SessionCore } from './session-core.ts';
 import type { Flows } from './simple-query.ts';
 import { isTransactionControl } from './text-traits.ts';
 import type { TextTraits } from './text-traits.ts';
+import { CapturedWrites } from './two-phase/captured-writes.ts';
 
 const KIND_STATEMENT = 0x53;
 
@@ -43,6 +46,7 @@ export class ExtendedQuery {
   readonly #atGateway: GatewayPortals;
   readonly #hybrid: HybridExtended;
   readonly #values: LocalValues;
+  readonly #captured: CapturedWrites;
 
   constructor(core: SessionCore, flows: Flows) {
     this.#core = core;
@@ -51,6 +55,7 @@ export class ExtendedQuery {
     this.#atGateway = new GatewayPortals(core, flows, this.#portals);
     this.#hybrid = new HybridExtended(core, flows);
     this.#values = new LocalValues(core);
+    this.#captured = new CapturedWrites(core, flows);
   }
 
   parse(buffer: Buffer, start: number, length: number): Verdict {
@@ -93,9 +98,10 @@ export class ExtendedQuery {
     const statement = core.statements.get(name);
     if (!statement) return this.#toSomeLeg();
     const traits = boundTraits(statement);
+    if (portal === '') this.#captured.unbound();
     if ((traits.plain || traits.unread) && core.rawUnit) {
       if (core.lacksConnection) return core.wait('leg');
-      if (core.carried) this.#ensureParsed(core.home, statement);
+      if (core.carried) ensureParsed(core, this.#flows, core.home, statement);
       if (statement.on.source) {
         if (traits.unread) this.#flows.effects.unknown();
         return this.#bound(core.home, portal, statement, buffer, start, length);
@@ -111,15 +117,17 @@ export class ExtendedQuery {
     const route = this.#routeOfBind(statement, buffer.subarray(start, end));
     if (isVerdict(route)) return route;
     if (route.type === 'hybrid') return this.#hybrid.bind(route, statement, buffer, start, length, (leg) => this.#boundOn(leg, portal, statement, this.#values.formats(leg, traits, buffer, start, length)));
+    const captured = this.#captured.bind(route, statement, buffer, start, length, (leg) => this.#boundOn(leg, portal, statement));
+    if (captured !== undefined) return captured;
     const stays = !core.tx && core.unit.executed && !traits.statements.some(({ flags }) => flags.sessionEffect || flags.advisoryLock);
     const placement = this.#flows.place.place(stays ? this.#staying(route) : route, false, true);
     if (placement.verdict !== undefined) return placement.verdict;
     const { leg } = placement;
-    const stop = (traits.plain ? undefined : this.#flows.prepared.forText(traits, leg, false)) ?? this.#ensureParsed(leg, statement);
+    const stop = (traits.plain ? undefined : this.#flows.prepared.forText(traits, leg, false)) ?? ensureParsed(core, this.#flows, leg, statement);
     if (stop !== undefined) return stop;
     const message = this.#values.bind(leg, statement, buffer, start, length);
     if (typeof message === 'number') return message;
-    core.account(placement.route, leg, core.unitSegment(leg), traits.hasCopyFrom);
+    account(core, placement.route, leg, core.unitSegment(leg), traits.hasCopyFrom);
     if (placement.route.compared) core.services.shadow.bound(core, core.unitSegment(leg), placement.route.compared, statement, buffer.subarray(start, end));
     this.#boundOn(leg, portal, statement, this.#values.formats(leg, traits, buffer, start, length));
     return sendBind(core, leg, statement, buffer, start, length, message);
@@ -134,6 +142,8 @@ export class ExtendedQuery {
     if (portal.at === 'gateway') return this.#atGateway.execute(name, portal, buffer.readInt32BE(start + length - 4));
     const leg = this.#legOf(portal.at);
     if (typeof leg === 'number') return leg;
+    const captured = this.#captured.execute(leg, name, buffer.readInt32BE(start + length - 4));
+    if (captured !== undefined) return captured;
     const { statement } = portal;
     const segment = core.unitSegment(leg);
     segment.prepares = undefined;
@@ -151,7 +161,14 @@ export class ExtendedQuery {
     const core = this.#core;
     if (core.unit.skipping) return CUT;
     const name = readName(buffer, start + 6, start + length) ?? '';
-    if (buffer[start + 5] === KIND_STATEMENT) return this.#describeStatement(name);
+    const captured = buffer[start + 5] === KIND_STATEMENT ? this.#captured.leaves(false) : this.#captured.describe(name);
+    if (captured !== undefined) return captured;
+    const verdict = buffer[start + 5] === KIND_STATEMENT ? this.#describeStatement(name) : this.#describePortal(name);
+    if (core.unit.segment) core.unit.segment.described = true;
+    return verdict;
+  }
+
+  #describePortal(name: string): Verdict {
     const portal = this.#portals.get(name);
     if (portal?.at === 'gateway') return this.#atGateway.describe(portal, name);
     return this.#noted(portal ? this.#toLeg(portal.at) : this.#toSomeLeg(), (leg) => this.#values.describe(leg, portal?.formats && portal.statement));
@@ -291,25 +308,6 @@ export class ExtendedQuery {
 
   // Statements
 
-  #ensureParsed(leg: Leg, statement: PreparedStatement): Verdict | undefined {
-    const { origin, traits } = statement;
-    if (statement.on[leg.side] || origin.type === 'sql') return this.#flows.prepared.ensure(statement, leg, false);
-    const core = this.#core;
-    const parts = readParse(origin.message, 0, origin.message.length);
-    const named = this.#flows.names.textFor(leg, traits, origin.message.subarray(parts?.textStart, parts?.textEnd), false);
-    if (typeof named === 'number') return named;
-    const message = parts && parseForLeg(core, leg, origin.message, 0, origin.message.length, parts, named);
-    if (typeof message === 'number') return message;
-    statement.on[leg.side] = true;
-    if (leg.side === 'local') statement.shape = undefined;
-    const segment = core.unitSegment(leg);
-    // Behind an error the server skips it.
-    segment.parses(statement, true);
-    segment.injectParse();
-    core.sendRenamed(leg, segment, named, statement.on instanceof PooledPlaces ? statement.on.parseOn(leg.side, message ?? origin.message, false) : (message ?? origin.message));
-    return undefined;
-  }
-
   #describeStatement(name: string): Verdict {
     const core = this.#core;
     const statement = core.statements.get(name);
@@ -330,14 +328,14 @@ export class ExtendedQuery {
       if (route.type === 'hybrid') return this.#hybrid.describe(route, statement, (leg) => this.#values.describe(leg, undefined));
     }
     const here = core.unit.leg;
-    const late = here && this.#ensureParsed(here, statement);
+    const late = here && ensureParsed(core, this.#flows, here, statement);
     if (late !== undefined) return late;
     const to = (side: Side): Verdict => this.#toLeg(side, () => describeStatement(nameOn(statement, side)), (leg) => this.#values.describe(leg, statement));
     if (here) return to(here.side);
     if (statement.on.source || statement.on.local) return to(statement.on.source ? 'source' : 'local');
     const leg = this.#legOf('source');
     if (typeof leg === 'number') return leg;
-    return this.#ensureParsed(leg, statement) ?? to('source');
+    return ensureParsed(core, this.#flows, leg, statement) ?? to('source');
   }
 
   #closeStatement(name: string): Verdict {

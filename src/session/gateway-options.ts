@@ -6,6 +6,7 @@ import type { AskSide } from './object-numbers.ts';
 import type { PoolOptions } from './pool/pools.ts';
 import type { FactsLookup, GatewayLimits, LegConnector, RouteDecider, SourcePosition } from './services.ts';
 import type { ClientTls } from './tls-clients.ts';
+import type { MarkedRowsPort } from './two-phase/marked-rows-port.ts';
 import type { UserEntry } from './users.ts';
 
 export interface GatewayOptions {
@@ -20,6 +21,8 @@ export interface GatewayOptions {
   readonly sourcePosition: SourcePosition;
   /** Asks either side about its types and tables; left out: both have the same numbers for them. */
   readonly askSide?: AskSide;
+  /** Writes rows to local with a client's commit; left out: every dual-written COMMIT waits for the stream. */
+  readonly markedRows?: MarkedRowsPort;
   readonly limits?: Partial<GatewayLimits>;
   /** Who may have how many sessions, and who counts them; left out: no limits. */
   readonly connections?: { readonly limits: ConnectionLimits; readonly slots: SlotPort };

@@ -7,6 +7,13 @@ import type { PassedConnection } from './passed-connection.ts';
 import type { PoolMode, SurveyedPool } from './pool/pools.ts';
 import type { Activity } from './session-core.ts';
 
+export interface CrossingBlock {
+  readonly sessionId: string;
+  readonly sourcePid: number;
+  readonly localPid: number;
+  readonly openForMs: number;
+}
+
 export interface GatewaySurvey {
   readonly clients: readonly SurveyedClient[];
   /** Clients that wait for a place. */

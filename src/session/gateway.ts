@@ -25,7 +25,7 @@ import { errorFieldsOf } from './client-error.ts';
 import { drain } from './drain.ts';
 import type { GatewayOptions } from './gateway-options.ts';
 import { SessionTotals, surveyedClient, surveyedPassed } from './gateway-survey.ts';
-import type { GatewaySurvey } from './gateway-survey.ts';
+import type { CrossingBlock, GatewaySurvey } from './gateway-survey.ts';
 import { Handshake } from './handshake.ts';
 import type { Admitted, HandshakeHost, RefusalReason } from './handshake.ts';
 import { IdleLimits } from './idle-limits.ts';
@@ -44,13 +44,6 @@ export interface ParkedUnit {
   readonly backendPids: HoldingUnit['backendPids'];
   readonly parkedForMs: number;
   readonly touches: readonly string[];
-}
-
-export interface CrossingBlock {
-  readonly sessionId: string;
-  readonly sourcePid: number;
-  readonly localPid: number;
-  readonly openForMs: number;
 }
 
 export interface Gateway extends AsyncDisposable {
@@ -128,11 +121,11 @@ class GatewayProcess implements Gateway, HandshakeHost, SessionHost {
     this.users = new Users(options.users, options.secret ?? randomBytes(32));
     this.tls = options.tls && new TlsClients(options.tls);
     this.#view = viewOf(options.control.snapshot);
-    const { control, facts, routes, legs, sourcePosition } = options;
+    const { control, facts, routes, legs, sourcePosition, markedRows } = options;
     const numbers = options.askSide && new ObjectNumbers(options.askSide, (local) => this.#currentView().sourceName(local));
     const readBuffers = new LargeBuffers();
     const pools = new Pools(runtime, options.pools ?? sessionPooling, readBuffers);
-    const shared = { runtime, pools, control, facts, routes, legs, sourcePosition, numbers, limits: { ...defaultLimits, ...options.limits }, times: new UnitTimes(runtime.metrics), readBuffers, view: () => this.#currentView() };
+    const shared = { runtime, pools, control, facts, routes, legs, sourcePosition, markedRows, numbers, limits: { ...defaultLimits, ...options.limits }, times: new UnitTimes(runtime.metrics), readBuffers, view: () => this.#currentView() };
     this.#shadow = new ShadowReads(shared);
     this.services = { ...shared, shadow: this.#shadow };
     this.#connectionLimits = options.connections?.limits ?? noConnectionLimits;

@@ -11,8 +11,8 @@ import { bind, execute, parse } from '../wire/frontend-messages.ts';
 import type { SessionCore } from './session-core.ts';
 import type { TransactionControl } from './transaction-control.ts';
 
-const commit = { ...emptyFacts, kind: 'commit' } as const;
-const rollback = { ...emptyFacts, kind: 'rollback' } as const;
+export const commit = { ...emptyFacts, kind: 'commit' } as const;
+export const rollback = { ...emptyFacts, kind: 'rollback' } as const;
 const COMMAND_COMPLETE = 0x43;
 
 /** The unit has run something on its leg, and is in no block. */
@@ -74,7 +74,7 @@ export function endBeforeQuery(core: SessionCore, control: TransactionControl): 
 }
 
 /** The client has sent no COMMIT that could be complete. */
-function withoutTag(answer: Buffer): Buffer {
+export function withoutTag(answer: Buffer): Buffer {
   const parts: Buffer[] = [];
   for (let at = 0; at + 5 <= answer.length; ) {
     const end = at + 1 + answer.readUInt32BE(at + 1);

@@ -1,9 +1,10 @@
 /** What has come so far of the answer to a query of the gateway's own. */
-import type { InternalReply } from '../execute/segment.ts';
+import type { InternalReply, Segment } from '../execute/segment.ts';
 import { readDataRow, readTag } from '../wire/backend-messages.ts';
+import { CUT, PASS } from '../wire/framing.ts';
+import type { Verdict } from '../wire/framing.ts';
 
-const ROW = 68;
-const COMPLETE = 67;
+const T = { row: 68, complete: 67, copyData: 100, copyOut: 72 } as const;
 
 export class InternalAnswer {
   #rows: (string | null)[][] = [];
@@ -11,9 +12,16 @@ export class InternalAnswer {
   #error: Buffer | undefined;
   #notices: Buffer[] = [];
 
-  add(type: number, buffer: Buffer, start: number, length: number): void {
-    if (type === ROW && start + length <= buffer.length) this.#rows.push(readDataRow(buffer, start));
-    if (type === COMPLETE) this.#tag = readTag(buffer, start, length);
+  /** A message of `segment`'s answer; what it copies out passes. */
+  collect(segment: Segment, leg: { flushPassed(): void }, type: number, buffer: Buffer, start: number, length: number): Verdict {
+    if (type === T.copyData && segment.copying) return PASS;
+    if (type === T.copyOut && segment.copyOut) {
+      leg.flushPassed();
+      segment.copying = true;
+    }
+    if (type === T.row && start + length <= buffer.length) this.#rows.push(readDataRow(buffer, start));
+    if (type === T.complete) this.#tag = readTag(buffer, start, length);
+    return CUT;
   }
 
   notice(message: Buffer): void {

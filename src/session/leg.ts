@@ -7,7 +7,7 @@
  */
 import type { Side } from '../../catalog/routing-snapshot.ts';
 import { Segment } from '../execute/segment.ts';
-import type { InternalReply } from '../execute/segment.ts';
+import type { ImageTaker, InternalReply } from '../execute/segment.ts';
 import { isOnlyColumn, readDataRow, readParameterStatus } from '../wire/backend-messages.ts';
 import type { TransactionStatus } from '../wire/backend-messages.ts';
 import { readErrorFields } from '../wire/error-fields.ts';
@@ -25,7 +25,7 @@ import { LocalAnswers } from './local-answers.ts';
 import type { ObjectNumbers } from './object-numbers.ts';
 import type { LegTarget } from './leg-target.ts';
 
-const T = { ready: 90, error: 69, notice: 78, notification: 65, parameter: 83, row: 68, copyData: 100, rowDescription: 84, complete: 67, parse: 49, bind: 50, copyIn: 71, copyOut: 72, copyBoth: 87 } as const;
+const T = { ready: 90, error: 69, notice: 78, notification: 65, parameter: 83, row: 68, rowDescription: 84, complete: 67, parse: 49, bind: 50, copyIn: 71 } as const;
 const none = Buffer.alloc(0);
 
 export class Leg implements ConnectionUser {
@@ -150,13 +150,14 @@ export class Leg implements ConnectionUser {
   }
 
   /** Runs a text of the gateway's own; may hold several statements. The callback comes in the order of the segments. */
-  ask(sql: string, nowMs: number, callback: (reply: InternalReply) => void): void {
-    this.askCopy(sql, nowMs, {}, callback);
+  ask(sql: string, nowMs: number, callback: (reply: InternalReply) => void, images?: ImageTaker): void {
+    this.askCopy(sql, nowMs, {}, callback, images);
   }
 
   /** As `ask`, for a text with a COPY. `copyOut` gets the CopyData messages, which another server takes as they are; `copyIn` is called when the server waits for them. */
-  askCopy(sql: string, nowMs: number, { copyOut, copyIn }: { readonly copyOut?: (messages: Buffer) => void; readonly copyIn?: () => void }, callback: (reply: InternalReply) => void): void {
+  askCopy(sql: string, nowMs: number, { copyOut, copyIn }: { readonly copyOut?: (messages: Buffer) => void; readonly copyIn?: () => void }, callback: (reply: InternalReply) => void, images?: ImageTaker): void {
     const segment = this.#internal(nowMs, callback);
+    segment.images = images;
     segment.copyOut = copyOut;
     segment.copyIn = copyIn;
     this.expect(segment);
@@ -312,17 +313,12 @@ export class Leg implements ConnectionUser {
       default:
     }
     if (!segment) return PASS;
-    return segment.internal ? this.#collect(segment, type, buffer, start, length) : this.#filter(segment, type, buffer, start, length);
-  }
-
-  #collect(segment: Segment, type: number, buffer: Buffer, start: number, length: number): Verdict {
-    if (type === T.copyData && segment.copying) return PASS;
-    if (type === T.copyOut && segment.copyOut) {
+    if (segment.images && (type === T.row || type === T.rowDescription)) {
+      // What has passed comes before what this writes.
       this.flushPassed();
-      segment.copying = true;
+      return segment.images.take(type, buffer, start, length);
     }
-    this.#answer.add(type, buffer, start, length);
-    return CUT;
+    return segment.internal ? this.#answer.collect(segment, this, type, buffer, start, length) : this.#filter(segment, type, buffer, start, length);
   }
 
   #filter(segment: Segment, type: number, buffer: Buffer, start: number, length: number): Verdict {
@@ -390,7 +386,7 @@ export class Leg implements ConnectionUser {
       return CUT;
     }
     this.clientSegments -= 1;
-    if (segment.xidStatementParsed !== undefined) this.backend?.xidStatementConfirmed(segment.xidStatementParsed);
+    this.backend?.xid.confirmed(segment.xidStatementParsed);
     if (segment.plain) return this.#owner.segmentEnded(this, segment, none);
     const ending = segment.holds ? Buffer.concat([this.#held, buffer.subarray(start, start + 6)]) : none;
     this.#held = none;

@@ -5,7 +5,7 @@
 import type { RoutingSnapshot, Side } from '../../catalog/routing-snapshot.ts';
 import { MigrationError } from '../../config/migration-error.ts';
 import type { OpenTransaction } from '../execute/open-transaction.ts';
-import type { Route, SessionContext, TransactionContext } from '../route/route.ts';
+import type { LegRoute, Route, SessionContext, TransactionContext } from '../route/route.ts';
 import { STOP } from '../wire/framing.ts';
 import type { Verdict } from '../wire/framing.ts';
 import { IndexOwners } from './index-owners.ts';
@@ -13,7 +13,7 @@ import { LastValues } from './last-values.ts';
 import type { Leg } from './leg.ts';
 import type { LocalLeg } from './local-leg.ts';
 import type { ReadIndex } from './read-index.ts';
-import type { LegRoute, SessionCore } from './session-core.ts';
+import type { SessionCore } from './session-core.ts';
 import { sideOf } from './prepared-statements.ts';
 import { executedBy } from './text-traits.ts';
 import type { TextTraits } from './text-traits.ts';

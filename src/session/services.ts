@@ -13,6 +13,7 @@ import type { LegTarget } from './leg-target.ts';
 import type { ObjectNumbers } from './object-numbers.ts';
 import type { ShadowPort } from './shadow/shadow-port.ts';
 import type { Pools } from './pool/pools.ts';
+import type { MarkedRowsPort } from './two-phase/marked-rows-port.ts';
 import type { UnitTimes } from './unit-times.ts';
 
 export interface FactsLookup {
@@ -121,6 +122,8 @@ export interface SnapshotView {
   readonly usesLocal: boolean;
   /** Some table has another name on local. */
   readonly renames: boolean;
+  /** Rows of some table go to local with their commit. */
+  readonly marksRows: boolean;
   /** By its name on local. */
   sourceName(local: QualifiedName): QualifiedName;
 }
@@ -141,6 +144,8 @@ export interface Services {
   readonly shadow: ShadowPort;
   /** Connections that sessions share. */
   readonly pools: Pools;
+  /** Left out: every dual-written COMMIT waits for the stream. */
+  readonly markedRows: MarkedRowsPort | undefined;
   view(): SnapshotView;
 }
 
@@ -150,6 +155,7 @@ export function viewOf(snapshot: RoutingSnapshot): SnapshotView {
     snapshot,
     trivial: routes.length === 0,
     renames: routes.some(isRenamed),
+    marksRows: routes.some(({ markable }) => markable !== undefined),
     sourceName: (name) => routes.find(({ local }) => local.schema === name.schema && local.name === name.name)?.source ?? name,
     usesLocal: routes.some((route) => route.reads === 'local' || route.writes === 'local'),
   };

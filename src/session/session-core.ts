@@ -10,7 +10,7 @@ import type * as net from 'node:net';
 import type { RoutingSnapshot, Side } from '../../catalog/routing-snapshot.ts';
 import type { OpenTransaction } from '../execute/open-transaction.ts';
 import { Segment } from '../execute/segment.ts';
-import type { InternalReply } from '../execute/segment.ts';
+import type { ImageTaker, InternalReply } from '../execute/segment.ts';
 import type { RenamedText } from '../../grammar/sql/rename-relations.ts';
 import { readyForQuery } from '../wire/backend-messages.ts';
 import type { TransactionStatus } from '../wire/backend-messages.ts';
@@ -19,7 +19,6 @@ import type { ErrorFields } from '../wire/error-fields.ts';
 import { CUT, FrameScanner, PASS, STOP } from '../wire/framing.ts';
 import type { Verdict } from '../wire/framing.ts';
 import { execute, sync } from '../wire/frontend-messages.ts';
-import type { Route } from '../route/route.ts';
 import { errorFieldsOf } from './client-error.ts';
 import type { Leg } from './leg.ts';
 import { OwnStatements } from './own-statements.ts';
@@ -32,6 +31,7 @@ import type { SharedRead } from './pool/shared-read.ts';
 import type { ClientIdentity, Unit } from './session-parts.ts';
 import { SessionCounts } from './session-counts.ts';
 import { meantFacts, traitsOf } from './text-traits.ts';
+import type { WrittenRows } from './two-phase/marked-rows-port.ts';
 import type { TextTraits } from './text-traits.ts';
 
 /** As `pg_stat_activity` says it. */
@@ -88,6 +88,8 @@ export abstract class SessionCore {
   readonly counts: SessionCounts;
   /** The unit that holds a COMMIT sent on, or that the gateway itself is at one. */
   committing: Segment | 'gateway' | undefined;
+  /** Rows on local that wait for the source's commit. */
+  openRows: WrittenRows | undefined;
   protected readonly scanner: FrameScanner;
   protected waiting: WaitReason | undefined;
   #target: Leg | undefined;
@@ -303,9 +305,9 @@ export abstract class SessionCore {
   }
 
   /** A query of the gateway's own, behind everything sent so far. */
-  ask(leg: Leg, sql: string, callback: (reply: InternalReply) => void): void {
+  ask(leg: Leg, sql: string, callback: (reply: InternalReply) => void, images?: ImageTaker): void {
     this.scanner.flush();
-    leg.ask(sql, this.now(), callback);
+    leg.ask(sql, this.now(), callback, images);
   }
 
   /** Ends the unit's stay on its leg, so that the gateway itself can answer in order; undefined when nothing is under way. */
@@ -341,27 +343,6 @@ export abstract class SessionCore {
     return (leg === undefined || leg === this.home) && this.raw;
   }
 
-  /** Touches, waits and counters of a statement that goes to a leg now. */
-  account(route: LegRoute, leg: Leg, segment: Segment, copiesIn: boolean): void {
-    const { control } = this.services;
-    for (const table of route.touches) control.countRoute(table, route.label);
-    if (route.writes || route.draws) this.lastWrite = leg.side;
-    const { snapshot } = this.services.view();
-    const { epoch } = snapshot;
-    if (this.tx) {
-      this.tx.ran(leg.side, route, this.decidedUnder ?? snapshot);
-      return;
-    }
-    this.unit.wrote ||= route.writes;
-    segment.wrote ||= route.writes;
-    segment.needsSide ||= route.leg !== 'home';
-    segment.addTouches(route.touches, epoch);
-    if (route.touches.length > 0) segment.touchedUnder = this.decidedUnder ?? snapshot;
-    // In the middle of a COPY nothing can be asked.
-    if (route.after !== 'none') segment.holdFor(copiesIn && route.after === 'xid' ? 'position' : route.after);
-    if (segment.after === 'position') this.exclusive = true;
-  }
-
   // Refusing
 
   /** Answers the message being handled with an error, as the server would: a transaction fails, the rest of a pipeline is dropped. */
@@ -392,9 +373,6 @@ export abstract class SessionCore {
     else this.unit.skipping = true;
     return CUT;
   }
-
 }
-
-export type LegRoute = Extract<Route, { type: 'leg' }>;
 
 const POISON_PORTAL = 'causeway refused a statement';

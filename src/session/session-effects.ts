@@ -126,8 +126,8 @@ export class SessionEffects {
   }
 
   #gatewaysOwnAreGone(): void {
-    this.#core.home.backend?.xidStatementsGone();
-    this.#core.local?.backend?.xidStatementsGone();
+    this.#core.home.backend?.xid.forget();
+    this.#core.local?.backend?.xid.forget();
   }
 
   /** On the other leg too, when it is there and can be asked. LISTEN opens local, whose writers may notify. */

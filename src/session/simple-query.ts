@@ -10,6 +10,7 @@ import { CUT, STOP } from '../wire/framing.ts';
 import type { RenamedText } from '../../grammar/sql/rename-relations.ts';
 import type { Verdict } from '../wire/framing.ts';
 import { extendQuery, queryOf } from '../wire/frontend-messages.ts';
+import { account } from './account.ts';
 import { transactionAborted } from './client-error.ts';
 import type { ControlAnswer } from './control-answer.ts';
 import { endBeforeQuery } from './implicit-block.ts';
@@ -31,6 +32,7 @@ import { executedBy, isTransactionControl } from './text-traits.ts';
 import type { TextTraits } from './text-traits.ts';
 import { finishesPrepared, xidSql } from './transaction-control.ts';
 import type { TransactionControl } from './transaction-control.ts';
+import { CapturedWrites } from './two-phase/captured-writes.ts';
 
 export interface Flows {
   readonly place: PlaceStatement;
@@ -48,10 +50,12 @@ export class SimpleQuery {
   readonly #several: SeveralStatements;
   /** Column name by which the appended query's answer is known; no client can guess it. */
   #nonce: Buffer | undefined;
+  readonly #captured: CapturedWrites;
 
   constructor(core: SessionCore, flows: Flows) {
     this.#core = core;
     this.#flows = flows;
+    this.#captured = new CapturedWrites(core, flows);
     this.#several = new SeveralStatements(core, flows.control, (part) => this.#statement(part.traits, none, 0, 0, part), () => {
       flows.names.consumed();
       flows.hybrid.consumed();
@@ -101,7 +105,7 @@ export class SimpleQuery {
     if (failedOn !== undefined && failedOn !== 'source') return core.refuseWith(transactionAborted, true);
     const placement = this.#flows.place.place(functionOfSource, true, true);
     if (placement.verdict !== undefined) return placement.verdict;
-    core.account(placement.route, placement.leg, core.closedSegment(placement.leg), false);
+    account(core, placement.route, placement.leg, core.closedSegment(placement.leg), false);
     return core.forward(placement.leg);
   }
 
@@ -114,6 +118,7 @@ export class SimpleQuery {
   #leavesPipeline(traits: TextTraits): Verdict | undefined {
     const core = this.#core;
     const { unit } = core;
+    if (unit.segment?.images) return core.leaveLeg(false);
     if (!unit.segment || core.services.view().trivial) return undefined;
     if (!unit.executed) return core.leaveLeg(true);
     if (core.tx?.failedOn !== undefined || traits.control) return undefined;
@@ -185,6 +190,8 @@ export class SimpleQuery {
     if (isVerdict(route)) return route;
     const bytes = part ? part.text.bytes : buffer.subarray(start + 5, start + length - 1);
     if (!part && runsOneByOne(core, traits, route)) return this.#several.start(bytes, traits);
+    const captured = part ? undefined : this.#captured.query(traits, route, bytes);
+    if (captured !== undefined) return captured;
     const request = route.type === 'hybrid' ? requestOf(core, traits, bytes) : undefined;
     const hybrid = route.type === 'hybrid' && request ? hybrids.prepare(route, { ...request, simple }) : undefined;
     if (typeof hybrid === 'number') return hybrid;
@@ -204,7 +211,7 @@ export class SimpleQuery {
     if (core.carried && traits.mayDraw) core.carried.drawnIn = core.tx;
     if (traits.single?.kind === 'prepare' && core.statements.size > known) segment.prepares = traits.single.objectName;
     const txBefore = core.tx;
-    core.account(placement.route, leg, segment, false);
+    account(core, placement.route, leg, segment, false);
     if (placement.route.compared && executedBy(traits.single) === undefined) core.services.shadow.queried(core, segment, placement.route.compared, bytes);
     if (traits.hasTransactionControl) this.#controlsItself(traits, segment, strongerWait(txBefore?.after ?? 'none', placement.route.after));
     const verdict = part ? this.#sendPart(leg, segment, ofPart(part, named)) : this.#send(leg, segment, named, buffer, start, length);

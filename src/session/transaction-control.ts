@@ -9,6 +9,7 @@ import type { Side, TwoPhase } from '../../catalog/routing-snapshot.ts';
 import { MigrationError } from '../../config/migration-error.ts';
 import type { StatementFacts } from '../../grammar/sql/statement-facts.ts';
 import { OpenTransaction } from '../execute/open-transaction.ts';
+import type { RowImages } from '../execute/row-images.ts';
 import type { InternalReply, Segment } from '../execute/segment.ts';
 import { commandComplete } from '../wire/backend-messages.ts';
 import { readErrorFields, writeError } from '../wire/error-fields.ts';
@@ -18,14 +19,19 @@ import { commitBoth, committedLate } from './commit-both.ts';
 import type { CommitOutcome } from './commit-both.ts';
 import type { CommitWait } from './commit-wait.ts';
 import type { Leg } from './leg.ts';
+import { commitMarked } from './two-phase/commit-marked.ts';
 import type { SessionCore } from './session-core.ts';
 
 /** `answer` holds notices and a CommandComplete or ErrorResponse. */
 export type ControlDone = (answer: Buffer, failed: boolean) => void;
 
 /** The 64-bit id of the transaction, NULL when it has written nothing. */
+export function xidFunction(leg: Leg): string {
+  return leg.serverMajor < 13 ? 'pg_catalog.txid_current_if_assigned()' : 'pg_catalog.pg_current_xact_id_if_assigned()';
+}
+
 export function xidSql(leg: Leg): string {
-  return leg.serverMajor < 13 ? 'SELECT pg_catalog.txid_current_if_assigned()::text' : 'SELECT pg_catalog.pg_current_xact_id_if_assigned()::text';
+  return `SELECT ${xidFunction(leg)}::text`;
 }
 
 export class TransactionControl {
@@ -182,6 +188,8 @@ export class TransactionControl {
       done(writeError(errorFieldsOf(new MigrationError('MIG081', 'PREPARE TRANSACTION needs a transaction that is on the source only', { detail: `This one is on ${sides.join(' and ')}; who recovers it would look for it in pg_prepared_xacts, which is the source's.`, hint: 'COMMIT it.' }))), true);
       return;
     }
+    const images = facts.kind === 'commit' && tx.failedOn === undefined && !tx.wrote.local ? tx.knownImages : undefined;
+    if (images) return this.#commitMarked(tx, facts, sql, images, done);
     const { twoPhase } = core.services.view().snapshot;
     if (facts.kind === 'commit' && tx.failedOn === undefined && sides.length === 2 && this.#mayHaveWrittenBoth(tx)) {
       if (twoPhase) return this.#commitBoth(tx, facts, twoPhase, done);
@@ -214,6 +222,26 @@ export class TransactionControl {
       if (outcome.late) core.notice(committedLate);
       // What is not committed there yet cannot be waited for.
       this.#commitWait.start(outcome.late ? 'none' : tx.after, xid, [...tx.routed.keys()], () => done(commandComplete('COMMIT'), false));
+    });
+  }
+
+  /** Local gets the rows with the commit; when it cannot take them, the commit waits until the stream has brought them. */
+  #commitMarked(tx: OpenTransaction, facts: StatementFacts, sql: string, images: RowImages, done: ControlDone): void {
+    const core = this.#core;
+    commitMarked(core, images, (outcome) => {
+      if (outcome.type === 'unmarked') return this.#endOnLegs(tx, facts, sql, 'source', done);
+      if (outcome.type === 'failed') {
+        if (tx.begun.local) this.#ask('local', 'ROLLBACK', () => undefined);
+        this.#finish(tx, facts, undefined);
+        return done(answerOf(outcome.reply) ?? commandComplete('ROLLBACK'), outcome.reply.error !== undefined);
+      }
+      if (tx.begun.local) this.#ask('local', 'COMMIT', () => undefined);
+      // A client that was told of nothing but its own rows has seen nothing that local does not show.
+      const { sourceSeen } = core;
+      this.#finish(tx, facts, undefined);
+      if (outcome.type === 'late') return this.#commitWait.start('xid', images.xid, [...tx.routed.keys()], () => done(commandComplete('COMMIT'), false));
+      if (tx.ran === images.statementsWithRows) core.sourceSeen = sourceSeen;
+      done(commandComplete('COMMIT'), false);
     });
   }
 

@@ -26,7 +26,7 @@ export class UnitEnds {
 
   segmentEnded(leg: Leg, segment: Segment, ending: Buffer): Verdict {
     const core = this.#core;
-    if (leg === core.home) core.sourceSeen = true;
+    if (leg === core.home && !segment.images) core.sourceSeen = true;
     if (segment.carries) this.#carry(leg, segment);
     this.#reconcile(leg, segment);
     if (segment.failed) core.statements.forgetUnmade(segment, leg.side);

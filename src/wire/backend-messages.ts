@@ -90,6 +90,32 @@ export function readDataRow(buffer: Buffer, start: number): (string | null)[] {
   return values;
 }
 
+/** Column names of the RowDescription whose header stands at `start`. */
+export function readColumnNames(buffer: Buffer, start: number): string[] {
+  const names: string[] = [];
+  let at = start + 7;
+  for (let left = buffer.readUInt16BE(start + 5); left > 0; left -= 1) {
+    const end = buffer.indexOf(0, at);
+    names.push(buffer.toString('utf8', at, end));
+    at = end + 19;
+  }
+  return names;
+}
+
+/** The RowDescription at `start` with its first columns only. */
+export function firstColumns(buffer: Buffer, start: number, count: number): Buffer {
+  let end = start + 7;
+  for (let left = count; left > 0; left -= 1) end = buffer.indexOf(0, end) + 19;
+  return message('T', int16(count), buffer.subarray(start + 7, end));
+}
+
+/** The DataRow at `start` with its first values only. */
+export function firstValues(buffer: Buffer, start: number, count: number): Buffer {
+  let end = start + 7;
+  for (let left = count; left > 0; left -= 1) end += 4 + Math.max(buffer.readInt32BE(end), 0);
+  return message('D', int16(count), buffer.subarray(start + 7, end));
+}
+
 /** Name and value of a ParameterStatus whose header stands at `start`. */
 export function readParameterStatus(buffer: Buffer, start: number, length: number): readonly [string, string] {
   const end = start + length;

@@ -13,7 +13,9 @@ export const PASS = 0;
 export const CUT = 1;
 /** The message is not consumed: the scanner pauses and offers it again after `resume()`. */
 export const STOP = 2;
-export type Verdict = typeof PASS | typeof CUT | typeof STOP;
+/** Of a streamed message of which only a first part is there: it is offered again once it is whole. */
+export const WHOLE = 3;
+export type Verdict = typeof PASS | typeof CUT | typeof STOP | typeof WHOLE;
 
 export interface FrameHandler {
   /**
@@ -160,6 +162,10 @@ export class FrameScanner {
         return;
       }
       if (verdict === CUT) this.flush();
+      else if (verdict === WHOLE) {
+        this.#needed = total;
+        return;
+      }
       this.#at = total > end - at ? end : at + total;
       if (verdict === CUT) this.#from = this.#at;
       this.#remaining = total - (this.#at - at);

@@ -106,6 +106,25 @@ export function bindTo(buffer: Buffer, start: number, length: number, statement:
   return message('B', buffer.subarray(start + 5, portalEnd), cstring(statement), buffer.subarray(afterName(buffer, portalEnd, end), end));
 }
 
+/**
+ * The same, with every result in text. Undefined for a message that is not well formed, and where `asked` says that the client gets results and it wants
+ * some of them in binary.
+ */
+export function bindToText(buffer: Buffer, start: number, length: number, statement: string, asked: boolean): Buffer | undefined {
+  const end = start + length;
+  const portalEnd = afterName(buffer, start + 5, end);
+  const from = afterName(buffer, portalEnd, end);
+  if (from + 2 > end) return undefined;
+  let at = from + 2 + 2 * buffer.readUInt16BE(from);
+  if (at + 2 > end) return undefined;
+  let left = buffer.readUInt16BE(at);
+  at += 2;
+  for (; left > 0 && at + 4 <= end; left -= 1) at += 4 + Math.max(buffer.readInt32BE(at), 0);
+  if (left > 0 || at + 2 > end) return undefined;
+  for (let code = at + 2; asked && code + 2 <= end; code += 2) if (buffer.readUInt16BE(code) !== 0) return undefined;
+  return message('B', buffer.subarray(start + 5, portalEnd), cstring(statement), buffer.subarray(from, at), int16(0));
+}
+
 export function describeStatement(name: string): Buffer {
   return message('D', Buffer.from('S'), cstring(name));
 }

@@ -26,6 +26,8 @@ export const crashPoints: Readonly<Record<Phase, readonly string[]>> = {
 
 /** Of commits over both sides: `two-sides.test.ts` crashes at them. */
 export const commitPoints: readonly string[] = ['commit.prepared', 'commit.decided', 'commit.finished'];
+/** Of commits that take their rows to local: `two-phase.test.ts`. */
+export const markedCommitPoints: readonly string[] = ['commit.rows_written', 'commit.rows_decided', 'commit.rows_finished'];
 
 export const allPoints: readonly string[] = Object.values(crashPoints).flat();
 

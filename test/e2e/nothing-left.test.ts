@@ -46,7 +46,7 @@ it('after ABORT', { timeout: 90_000 }, async () => {
 
 it('after COMPLETE, local being the truth', { timeout: 90_000 }, async () => {
   const app = await stack.connect('app');
-  await stack.migrate('public');
+  await stack.migrate('public', "copy_grants TRUE, dual_write_mode 'two_phase'");
   await app.query("INSERT INTO note (line) VALUES ('in step')");
   await stack.command('CUTOVER TABLE note');
   await app.query("INSERT INTO note (line) VALUES ('on local')");
@@ -55,6 +55,7 @@ it('after COMPLETE, local being the truth', { timeout: 90_000 }, async () => {
   await expect.poll(left, nothing).toEqual([]);
   await app.query("INSERT INTO note (line) VALUES ('afterwards')");
   await app.end();
+  expect((await (await stack.direct('local')).query('SELECT FROM causeway.marking UNION ALL SELECT FROM causeway.mark')).rowCount).toBe(0);
   const { rows } = await (await stack.direct('local')).query('SELECT line FROM note ORDER BY id DESC LIMIT 3');
   expect(rows.map(({ line }) => line as string)).toEqual(['afterwards', 'on local', 'in step']);
 });

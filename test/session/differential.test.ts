@@ -1,12 +1,13 @@
 /**
  * Property: for every one of these statements and message sequences, the bytes that come back through the gateway are those that the server sends itself.
- * Once with no table migrated (everything raw), once with a table on local, so that blocks are answered by the gateway.
+ * Once with no table migrated (everything raw), once with a table on local, so that blocks are answered by the gateway, once with a table whose rows are
+ * taken out of the answers (`two_phase`).
  * Set apart: notifications, and object ids of the run's own tables.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startTestPostgres } from '../support/postgres.ts';
 import type { TestPostgres } from '../support/postgres.ts';
-import { onLocal, startGateway } from './gateway-fixture.ts';
+import { dualWrite, onLocal, startGateway } from './gateway-fixture.ts';
 import type { GatewayFixture } from './gateway-fixture.ts';
 import { RawClient, b, c, copyData, copyDone, copyFail, d, e, h, p, q, s } from './raw-client.ts';
 import type { RawMessage } from './raw-client.ts';
@@ -62,7 +63,8 @@ let fixture: GatewayFixture;
 
 beforeAll(async () => {
   server = await startTestPostgres();
-  fixture = await startGateway(server.address, server.address);
+  // Local takes whatever it gets.
+  fixture = await startGateway(server.address, server.address, { markedRows: { write: (_rows, done) => done({ commit: (then) => then(true), rollback: () => undefined }) } });
 });
 
 afterAll(async () => {
@@ -108,9 +110,15 @@ async function compare(steps: readonly (readonly Buffer[])[]): Promise<void> {
   for (const [index, expected] of direct.entries()) expect({ index, answer: through[index] }).toEqual({ index, answer: expected });
 }
 
-for (const mode of ['raw', 'routed'] as const) {
+/** `d` is dual-written, and read where it is written. */
+const marked = { d: { ...dualWrite, reads: 'source', markable: { local: { schema: 'public', name: 'd' }, columns: [{ name: 'k', type: 'integer' }, { name: 't', type: 'text' }], key: ['k'] } }, elsewhere: onLocal } as const;
+
+for (const mode of ['raw', 'routed', 'two_phase'] as const) {
   describe(mode, () => {
-    beforeAll(() => fixture.control.publish(mode === 'raw' ? {} : { elsewhere: onLocal }));
+    beforeAll(() => {
+      if (mode === 'two_phase') fixture.control.publish(marked);
+      else fixture.control.publish(mode === 'raw' ? {} : { elsewhere: onLocal });
+    });
     it(`${statements.length} statements, as simple queries`, () => compare(statements.map((sql) => [q(sql)])), 120_000);
     it('the same as extended queries', () => compare(statements.map((sql) => [...extended(sql), s])), 120_000);
     for (const block of blocks) it(block.join(' · ').slice(0, 90), () => compare(block.map((sql) => [q(sql)])));

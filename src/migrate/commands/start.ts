@@ -9,6 +9,8 @@ import { mergeOptions } from '../../../grammar/migration/options.ts';
 import type { MigrationOptions, StatedOptions } from '../../../grammar/migration/options.ts';
 import type { StartMigration } from '../../../grammar/migration/statement.ts';
 import type { TableName } from '../../../grammar/names.ts';
+import type { TablePlan } from '../../../cdc/table-plan.ts';
+import { markingObstacle } from '../markable-table.ts';
 import { displayName } from '../table-details.ts';
 import { table, warning } from './answer.ts';
 import type { SuccessfulAnswer } from './answer.ts';
@@ -55,8 +57,8 @@ export async function startMigration(context: CommandContext, statement: StartMi
 }
 
 function refuseUnsupported(options: MigrationOptions): void {
-  if (options.dualWriteMode === 'two_phase') {
-    throw new MigrationError('MIG071', "dual_write_mode 'two_phase' is not available in this version", { hint: "Use 'sync' (COMMIT waits until local shows the write) or 'async'." });
+  if (options.dualWriteMode === 'two_phase' && options.conflictStrategy !== 'source_wins') {
+    throw new MigrationError('MIG071', `dual_write_mode 'two_phase' does not go together with conflict_strategy '${options.conflictStrategy}'`, { detail: 'What transactions of clients write to local is no conflict with the source.', hint: "Use 'source_wins', or dual_write_mode 'sync'." });
   }
   if (options.cdcMode !== 'logical_replication') {
     throw new MigrationError('MIG071', `cdc_mode '${options.cdcMode}' does not fit a PostgreSQL source`, { hint: "A PostgreSQL source is captured by 'logical_replication'." });
@@ -103,12 +105,19 @@ async function prepare(context: CommandContext, serverName: string, name: Qualif
   const plan = planTable(definition, planOptions);
   await assertNameIsFree(flow, definition, plan);
   await assertConflictStrategy(flow, plan, options);
+  if (options.dualWriteMode === 'two_phase') notices.push(...twoPhaseNotices(plan));
   const findings = await flow.sourceAdmin.use((source) => flow.localAdmin.use((local) => preflightTable(source, local, { ...planOptions, table: name, companions })));
   const refusal = firstRefusal(findings, name);
   if (refusal) throw refusal;
   for (const finding of findings) if (finding.severity === 'warning') notices.push(warning(`${displayName(name)}: ${finding.message}`, undefined, finding.remedy));
   const details = { plan, partitions: definition.partitions.map(({ schema, name: partition }) => ({ schema, name: partition })) };
   return { source: plan.source, target: plan.target, options, details };
+}
+
+/** With an obstacle of the table's own each of its writes is one that waits. */
+function twoPhaseNotices(plan: TablePlan): readonly CommandNotice[] {
+  const obstacle = markingObstacle(plan);
+  return obstacle === undefined ? [] : [warning(`${displayName(plan.source)}: COMMITs wait for the change stream, as with dual_write_mode 'sync': ${obstacle}`)];
 }
 
 async function begin(context: CommandContext, sourceName: string, serverName: string, intent: Intent): Promise<TableRecord> {

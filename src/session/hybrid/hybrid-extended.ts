@@ -7,6 +7,7 @@ import { CUT } from '../../wire/framing.ts';
 import type { Verdict } from '../../wire/framing.ts';
 import { bindTo, describeStatement, parseAs, parseNamed, readParse } from '../../wire/frontend-messages.ts';
 import type { ParseParts } from '../../wire/frontend-messages.ts';
+import { account } from '../account.ts';
 import type { Leg } from '../leg.ts';
 import { typesForLeg } from '../parse-for-leg.ts';
 import type { PlaceStatement } from '../place-statement.ts';
@@ -60,7 +61,7 @@ export class HybridExtended {
     const { leg } = placement;
     const named = this.#parsed(leg, ready, origin, parts);
     if (typeof named === 'number') return named;
-    if (!isShape) core.account(placement.route, leg, core.unitSegment(leg), traits.hasCopyFrom);
+    if (!isShape) account(core, placement.route, leg, core.unitSegment(leg), traits.hasCopyFrom);
     core.send(leg, message(leg, named));
     hybrid.sent(ready);
     return CUT;

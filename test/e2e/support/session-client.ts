@@ -18,6 +18,14 @@ export const sessionSql = `
   INSERT INTO counters SELECT g FROM generate_series(1, ${KEYS}) g;
   GRANT SELECT, INSERT, UPDATE, DELETE ON counters, trail, claims TO app`;
 
+/** The same to look at, with no trigger: the rows of a write are all that it does. */
+export const withoutTriggers = `
+  CREATE TABLE counters (k int PRIMARY KEY, n bigint NOT NULL DEFAULT 0);
+  CREATE VIEW trail AS SELECT c.k, g AS n FROM counters c, generate_series(1, c.n) g;
+  CREATE TABLE claims (id int PRIMARY KEY, owner text NOT NULL);
+  INSERT INTO counters SELECT g FROM generate_series(1, ${KEYS}) g;
+  GRANT SELECT, INSERT, UPDATE, DELETE ON counters, trail, claims TO app`;
+
 export class SessionHistory {
   readonly acknowledged = new Map<number, number>();
   /** Commits whose answer never came. */
