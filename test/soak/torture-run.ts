@@ -176,7 +176,7 @@ class TortureRun {
     if (this.#options.poolSize === undefined && sample.localLegs !== rows[0]?.n) left.push(`${sample.localLegs} legs to local for ${rows[0]?.n ?? 0} backends there`);
     if (sample.portals > 0) left.push(`${sample.portals} portals are kept by sessions in which none is open`);
     if (sample.cursors > 0) left.push(`${sample.cursors} cursors are kept by sessions in which none is open`);
-    const most: Readonly<Record<string, number>> = { ClientSession: living, Leg: living + sample.localLegs, Handshake: 0, OpenTransaction: 0, VisibilityWait: living };
+    const most: Readonly<Record<string, number>> = { ClientSession: living, Leg: this.#options.poolSize === undefined ? living + sample.localLegs : 2 * living, Handshake: 0, OpenTransaction: 0, VisibilityWait: living };
     for (const [name, bound] of Object.entries(most)) if ((sample.objects[name] ?? 0) > bound) left.push(`${sample.objects[name] ?? 0} objects ${name}, where ${bound} may be`);
     return left;
   }
