@@ -74,6 +74,6 @@ function tableAsFacts(node: Tree): StatementFacts {
 function definitionOnly(query: StatementFacts): StatementFacts {
   return {
     ...query, reads: [...query.reads, ...query.writes], writes: [], functions: [], sequencesRead: [], sequencesWritten: [],
-    flags: { ...query.flags, lockingRead: false, sessionEffect: false, advisoryLock: false, lastingLock: false, usesLastval: false },
+    flags: { ...query.flags, lockingRead: false, sessionEffect: false, advisoryLock: false, lastingLock: false, onceOnly: false, usesLastval: false },
   };
 }

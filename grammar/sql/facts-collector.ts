@@ -6,7 +6,7 @@ import { stringOf } from './tree.ts';
 import type { Tree } from './tree.ts';
 
 export const noFlags: StatementFlags = {
-  lockingRead: false, returning: false, writesInCte: false, sessionEffect: false, advisoryLock: false, lastingLock: false, usesLastval: false,
+  lockingRead: false, returning: false, writesInCte: false, sessionEffect: false, advisoryLock: false, lastingLock: false, onceOnly: false, usesLastval: false,
   literalSensitive: false, outsideTransaction: false, explainAnalyze: false, withHold: false, readsCatalog: false,
   unrepeatable: false, orderDependent: false, ordered: false, systemOnly: true,
 };

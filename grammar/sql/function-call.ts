@@ -11,6 +11,8 @@ import type { Tree } from './tree.ts';
 const sessionFunctions: ReadonlySet<string> = new Set(['pg_notify', 'setseed', 'pg_stat_clear_snapshot', 'pg_replication_origin_session_setup',
   'pg_replication_origin_session_reset', 'pg_replication_origin_xact_setup', 'pg_replication_origin_xact_reset']);
 
+const onceOnly: ReadonlySet<string> = new Set(['pg_terminate_backend', 'pg_cancel_backend', 'txid_current', 'pg_current_xact_id']);
+
 /** Looks at the call itself; its arguments are walked by the caller. */
 export function collectFunctionCall(call: Tree, into: FactsCollector): void {
   const parts = nameParts(call['funcname']) ?? [];
@@ -22,6 +24,7 @@ export function collectFunctionCall(call: Tree, into: FactsCollector): void {
     return;
   }
   if (collectSequenceCall(name, listOf(call['args']), into) || collectSessionCall(name, listOf(call['args']), into)) return;
+  if (onceOnly.has(name)) into.raise('onceOnly');
   if (pureFunctions.has(name) || (schema === undefined && pureExtensionFunctions.has(name))) {
     // Its literal names a relation that must be looked up anew for every text.
     if (name === 'to_regclass' || name === 'pg_get_serial_sequence') into.raise('literalSensitive');

@@ -79,6 +79,8 @@ export interface StatementFlags {
   readonly advisoryLock: boolean;
   /** One that is kept beyond the transaction. */
   readonly lastingLock: boolean;
+  /** It only reads, but must not run twice for one asking: signals to other sessions, transaction ids. */
+  readonly onceOnly: boolean;
   readonly usesLastval: boolean;
   /** Literals name objects or settings ('t'::regclass, nextval('s'), set_config('search_path',…)): facts hold for this exact text only (RULES 26). */
   readonly literalSensitive: boolean;

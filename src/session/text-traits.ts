@@ -91,7 +91,7 @@ function workOut(facts: TextFacts): TextTraits {
 /** RULES 28: an allow-list. What sequences have told a session is not to be asked on a connection of many. */
 function isShareable({ kind, writes, functions, sequencesRead, sequencesWritten, flags }: StatementFacts): boolean {
   return kind === 'select' && writes.length === 0 && functions.length === 0 && sequencesRead.length === 0 && sequencesWritten.length === 0
-    && !flags.lockingRead && !flags.writesInCte && !flags.sessionEffect && !flags.readsCatalog && !flags.usesLastval;
+    && !flags.lockingRead && !flags.writesInCte && !flags.sessionEffect && !flags.readsCatalog && !flags.usesLastval && !flags.onceOnly;
 }
 
 function namesRelations(statement: StatementFacts): boolean {

@@ -360,7 +360,7 @@ describe('in pool mode pipeline', () => {
 
   it('what may write, lock, or leave something behind does not share', async () => {
     const clients = await Promise.all(Array.from({ length: 4 }, raw));
-    for (const sql of ['SELECT who()', "SELECT nextval('numbers')", 'SELECT 1 FROM things WHERE id = 1 FOR UPDATE', "SELECT set_config('app.x', 'y', true)", 'WITH w AS (DELETE FROM written WHERE false RETURNING id) SELECT count(*) FROM w', 'SELECT pg_try_advisory_xact_lock(3)']) {
+    for (const sql of ['SELECT who()', "SELECT nextval('numbers')", 'SELECT 1 FROM things WHERE id = 1 FOR UPDATE', "SELECT set_config('app.x', 'y', true)", 'WITH w AS (DELETE FROM written WHERE false RETURNING id) SELECT count(*) FROM w', 'SELECT pg_try_advisory_xact_lock(3)', 'SELECT pg_terminate_backend(0)', 'SELECT txid_current()']) {
       await Promise.all(clients.map((client) => client.ask(q(sql))));
     }
     // No lane was opened for them.
