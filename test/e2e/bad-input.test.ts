@@ -198,7 +198,7 @@ describe('statements', () => {
     ['MIG072', 'START MIGRATION FOR TABLE goods FROM elsewhere'],
     ['MIG071', 'START MIGRATION FOR TABLE goods FROM legacy OPTIONS (batch_sise 10)'],
     ['MIG071', "START MIGRATION FOR TABLE goods FROM legacy OPTIONS (batch_size 'many')"],
-    ['MIG071', "START MIGRATION FOR TABLE goods FROM legacy OPTIONS (dual_write_mode 'two_phase')"],
+    ['MIG071', "START MIGRATION FOR TABLE goods FROM legacy OPTIONS (dual_write_mode 'three_phase')"],
     ['MIG070', 'START MIGRATION TABLE goods FROM legacy'],
     ['MIG072', 'CUTOVER TABLE goods'],
     ['MIG072', 'PAUSE MIGRATION FOR TABLE goods'],
