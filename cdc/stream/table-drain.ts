@@ -96,6 +96,7 @@ export class TableDrain {
 
   #reset(): void {
     this.#records = [];
+    this.#skipped = [];
     this.#bytes = 0;
     this.#transaction = undefined;
     this.#isOpen = false;
@@ -125,7 +126,8 @@ export class TableDrain {
       this.#reset();
       return;
     }
-    if (this.#records.length > 0) await this.#apply(reached, true);
+    // What is left out takes its marks along.
+    if (this.#records.length > 0 || this.#skipped.length > 0) await this.#apply(reached, true);
     else if (reached > entry.spoolOffset) entry.spoolOffset = reached;
     if (entry.pendingRereads > 0) await this.#hooks.readRereads(entry);
   }
