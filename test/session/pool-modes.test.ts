@@ -87,6 +87,14 @@ describe.each(['transaction', 'pipeline'] as const)('in pool mode %s', (mode) =>
     expect(await backends()).toBeLessThanOrEqual(SIZE);
   });
 
+  it('clients that have told different things at their start share a pool, not connections, and all are served', async () => {
+    await Promise.all(Array.from({ length: 9 }, async (_, n) => {
+      const client = await RawClient.connect(fixture.gateway.port, { user: 'postgres', database: 'postgres', application_name: `pooled ${n % 4}` });
+      opened.push(client);
+      for (let turn = 0; turn < 15; turn += 1) expect(await valueOf(client, `SELECT current_setting('application_name') || who() * 0`)).toBe(`pooled ${n % 4}0`);
+    }));
+  });
+
   it('settings are carried from connection to connection, and are nobody else\'s', async () => {
     const [one, two] = [await raw(), await raw()];
     await one.ask(q("SET work_mem = '7MB'"));

@@ -46,6 +46,7 @@ interface Waiter {
 
 const RETRY_MS = 250;
 const LOOK_EVERY_MS = 1_000;
+const MOST_GROUPS = 1_000;
 /** Starting up or shutting down, out of connections or of memory, not to be reached: it may be better in a moment. */
 const passing = /^(?:08|53|57P0)/;
 
@@ -92,13 +93,14 @@ export class BackendPool {
   }
 
   take(group: PoolGroup, borrower: Borrower): Backend | undefined {
-    // Who came before is served before.
-    const member = this.#waiting.length === 0 ? this.#idleOf(group, borrower.settings) : undefined;
+    // Who came before and wants the same is served before.
+    const member = this.#waiting.every((each) => each.group !== group) ? this.#idleOf(group, borrower.settings) : undefined;
     if (member) return member.backend;
     const timer = setTimeout(() => this.#refuse(waiter, this.#tooLong()), this.#limits.waitMs);
     const waiter: Waiter = { borrower, group, sinceMs: this.#now(), timer };
     this.#waiting.push(waiter);
-    this.#serve();
+    // Later: the borrower has to know that it waits before it is served.
+    queueMicrotask(() => this.#serve());
     return undefined;
   }
 
@@ -241,6 +243,8 @@ export class BackendPool {
 
   #closeIdle(): void {
     const nowMs = this.#now();
+    // Clients may tell what they like: who is still connected keeps his group, a new one gets a new one.
+    if (this.#groups.size > MOST_GROUPS) this.#groups.clear();
     for (const { backend, idleSinceMs } of [...this.#idle]) if (nowMs - idleSinceMs >= this.#limits.idleMs || nowMs - backend.openedAtMs > this.#limits.lifetimeMs) backend.end();
   }
 }

@@ -133,7 +133,6 @@ export class PooledPlaces implements StatementPlaces {
   }
 }
 
-
 /** What the server of that side knows the statement by. */
 export function nameOn({ name, on }: { readonly name: string; readonly on: StatementPlaces }, side: Side): string {
   return on instanceof PooledPlaces ? (on.nameOn(side) ?? name) : name;

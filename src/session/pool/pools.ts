@@ -13,6 +13,8 @@ import { StatementNames } from './pooled-statements.ts';
 
 /** From so many on, lanes of settings that nobody uses at the moment are forgotten. */
 const MOST_SETTINGS = 16;
+/** The same for groups. */
+const MOST_GROUPS = 1_000;
 
 export type PoolMode = 'session' | 'transaction' | 'pipeline';
 
@@ -71,7 +73,10 @@ export class Pools {
   /** The lanes of those who have told their server the same, and have made the same settings since. */
   lanes(group: PoolGroup, settings: Borrowing, numbers: ObjectNumbers | undefined): Lanes {
     let ofGroup = this.#lanes.get(group);
-    if (!ofGroup) this.#lanes.set(group, (ofGroup = new Map()));
+    if (!ofGroup) {
+      if (this.#lanes.size >= MOST_GROUPS) for (const [each, its] of this.#lanes) if ([...its.values()].every(({ isIdle }) => isIdle)) this.#lanes.delete(each);
+      this.#lanes.set(group, (ofGroup = new Map()));
+    }
     let lanes = ofGroup.get(settings.settings);
     if (lanes) return lanes;
     if (ofGroup.size >= MOST_SETTINGS) for (const [name, each] of ofGroup) if (each.isIdle) ofGroup.delete(name);
