@@ -287,7 +287,7 @@ export class ClientSession extends SessionCore implements LegOwner {
   legRefused(leg: Leg, fields: ErrorFields): void {
     if (leg.hasUnsent || (leg === this.home && fields.severity === 'FATAL')) return this.fatal({ ...fields, severity: 'FATAL' });
     if (leg === this.home) this.refusal = fields;
-    else this.#localLeg.refused(fields.message);
+    else this.#localLeg.refused(fields.detail ?? fields.message);
     this.proceed('leg');
   }
 

@@ -40,10 +40,8 @@ export class IndexOwners {
     if (this.#localLeg.down) return single.command === 'REINDEX' ? traits : localAway;
     const stop = core.leaveLeg(false);
     if (stop !== undefined) return stop;
-    if (!core.local) {
-      this.#localLeg.openInBackground();
-      return core.wait('leg');
-    }
+    if (!core.local) this.#localLeg.openInBackground();
+    if (!core.local || (core.carried && !core.local.acquire())) return core.wait('leg');
     const places = single.ddl.flatMap((relation, at) => this.#placesOf(relation).map((name) => ({ at, name })));
     core.ask(core.local, ownersSql(places.map(({ name }) => name)), ({ rows }) => {
       const owners = new Map<number, RelationRef>();

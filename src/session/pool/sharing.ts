@@ -111,6 +111,9 @@ export class Sharing implements Reader {
     if (core.contextDirty && traits.needsSearchPath) return undefined;
     const route = this.#place.route(traits);
     if (isVerdict(route) || route.type !== 'leg' || route.writes || route.after !== 'none' || route.compared) return undefined;
+    const catalog = traits.single?.catalog;
+    // Its parameters may say where it goes; on local, numbers of relations in it are put into local's on the way.
+    if (catalog && (route.leg === 'local' || catalog.parameters.length > 0)) return undefined;
     if (route.leg !== 'local') return route;
     const isFresh = !core.trackPending && !core.notifiedBySource && (route.before === 'none' || !core.sourceSeen);
     return isFresh && !view.renames ? route : undefined;
