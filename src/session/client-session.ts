@@ -90,7 +90,7 @@ export class ClientSession extends SessionCore implements LegOwner {
     };
     this.#simple = new SimpleQuery(this, flows);
     this.#extended = new ExtendedQuery(this, flows);
-    if (!isOwn && services.pools.options.modeOf(identity.user, identity.database) === 'pipeline') this.sharing = new Sharing(this, place, home, () => this.#settled());
+    if (!isOwn && services.pools.options.modeOf(identity.user, identity.database) === 'pipeline') this.sharing = new Sharing(this, place, this.#names, home, () => this.#settled());
     this.#unitEnds = new UnitEnds(this, this.#commitWait, this.#control, () => this.#settled());
   }
 

@@ -4,6 +4,7 @@
  */
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { cstring, int16, int32, message } from '../../src/wire/message.ts';
 import type { AskSide } from '../../src/session/object-numbers.ts';
 import { sessionPooling } from '../../src/session/pool/pools.ts';
 import { freePort, startTestPostgres } from '../support/postgres.ts';
@@ -25,6 +26,10 @@ beforeAll(async () => {
       CREATE TABLE moved (k int, v text); INSERT INTO moved VALUES (1, 'one'), (2, 'two'); GRANT SELECT ON moved TO reader; CREATE TABLE closed (k int);
       CREATE TABLE there (k int, v text); CREATE TABLE done (id int); CREATE INDEX done_i ON done (id)`);
   }
+  // Numbers of types are not the same on both sides.
+  await (await local.client()).query('CREATE TYPE other AS ENUM ()');
+  for (const server of [source, local]) await (await server.client()).query("CREATE TYPE mood AS ENUM ('sad', 'ok'); CREATE TABLE felt (k int, l mood[]); INSERT INTO felt VALUES (1, '{ok}')");
+  await (await local.client()).query('ALTER TABLE moved RENAME TO later; CREATE TABLE moved AS SELECT * FROM later; GRANT SELECT ON moved TO reader');
   await (await source.client()).query("CREATE ROLE stranger; GRANT ALL ON moved, closed TO stranger; TRUNCATE moved; INSERT INTO there VALUES (1, 'there')");
 });
 
@@ -177,5 +182,44 @@ describe.each(['transaction', 'pipeline'] as const)('in pool mode %s', (mode) =>
     await expect(client.query("COMMIT PREPARED 'none'")).rejects.toMatchObject({ code: '42704' });
     expect((await client.query('SELECT v FROM there')).rows).toEqual([{ v: 'there' }]);
     await client.end();
+  });
+});
+
+describe('reads of many on local', () => {
+  beforeEach(async () => {
+    fixture = await startGateway(source.address, local.address, { pools: { ...sessionPooling, modeOf: () => 'pipeline', size: 4 }, askSide });
+    fixture.control.publish({ moved: onLocal, felt: onLocal });
+  });
+
+  const lanes = (): number => fixture.gateway.survey().pools.find(({ side }) => side === 'local')?.lanes ?? 0;
+  /** Everything in binary. */
+  const bound = (statement: string, value: Buffer): Buffer => Buffer.concat([message('B', cstring(''), cstring(statement), int16(1), int16(1), int16(1), int32(value.length), value, int16(1), int16(1)), e(''), s]);
+  const valueIn = (messages: readonly RawMessage[]): string | undefined => messages.find(({ type }) => type === 'D')?.body.subarray(6).toString('hex');
+
+  it('values and results in binary are shared once local has said that they look the same on both sides', async () => {
+    const [one, two] = [await raw(), await raw()];
+    for (const client of [one, two]) {
+      await client.ask([p('k', 'SELECT k FROM moved WHERE k > $1'), d('S', 'k'), s]);
+      expect(lanes()).toBe(client === one ? 0 : 1);
+      for (let round = 0; round < 3; round += 1) expect(valueIn(await client.ask(bound('k', int32(1))))).toBe('00000002');
+      expect(lanes()).toBeGreaterThan(0);
+    }
+  });
+
+  it('an array of an own type is not shared, and has the source\'s numbers', async () => {
+    const client = await raw();
+    const { rows: [type] } = await (await source.client()).query<{ oid: number }>("SELECT 'mood'::regtype::oid AS oid");
+    await client.ask([p('l', 'SELECT l FROM felt WHERE k = $1'), d('S', 'l'), s]);
+    for (let round = 0; round < 3; round += 1) expect(Number.parseInt(valueIn(await client.ask(bound('l', int32(1))))?.slice(16, 24) ?? '', 16)).toBe(type?.oid);
+    expect(lanes()).toBe(0);
+  });
+
+  it('another table\'s other name keeps nobody from sharing', async () => {
+    fixture.control.publish({ moved: onLocal, felt: { ...onLocal, local: { schema: 'public', name: 'later' } } });
+    const client = await raw();
+    expect(await ask(client, 'SELECT count(*) FROM felt')).toBe('2');
+    expect(lanes()).toBe(0);
+    expect(await ask(client, 'SELECT count(*) FROM moved')).toBe('2');
+    expect(lanes()).toBe(1);
   });
 });
