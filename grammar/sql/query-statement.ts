@@ -6,7 +6,7 @@ import { pinnedRow } from './pinned-row.ts';
 import { dependsOnOrder } from './repeatability.ts';
 import { temporaryTarget } from './temporary-target.ts';
 import type { StatementFacts, StatementKind } from './statement-facts.ts';
-import { listOf, nodeOf, stringOf, treeOf } from './tree.ts';
+import { listOf, nodeOf, stringNode, stringOf, treeOf } from './tree.ts';
 import type { Tree } from './tree.ts';
 
 const modifying: Readonly<Record<string, StatementKind>> = {
@@ -80,7 +80,21 @@ function copyFacts(copy: Tree): StatementFacts {
   else if (relation !== undefined) collector.read(relation);
   collectQuery(copy['query'], collector);
   collectQuery(copy['whereClause'], collector);
-  return collector.facts(isFrom ? 'copy_from' : 'copy_to');
+  if (isFrom) return collector.facts('copy_from');
+  const format = listOf(copy['options']).map((item) => nodeOf(item, 'DefElem')).find((option) => option?.['defname'] === 'format');
+  // It may stand there as a constant.
+  if (format) collector.raise('literalSensitive');
+  return collector.facts('copy_to', stringNode(format?.['arg'])?.toLowerCase() === 'binary' ? { binaryCopy: { columns: copiedColumns(copy) } } : {});
+}
+
+/** Of a table, those that stand behind it; of a query, its own when each of them is a column and nothing else. */
+function copiedColumns(copy: Tree): readonly string[] | undefined {
+  const targets = listOf(nodeOf(copy['query'], 'SelectStmt')?.['targetList']);
+  const names = copy['query'] === undefined
+    ? listOf(copy['attlist']).map((item) => stringNode(item))
+    : targets.map((item) => stringNode(listOf(nodeOf(nodeOf(item, 'ResTarget')?.['val'], 'ColumnRef')?.['fields']).at(-1)));
+  const known = names.filter((name) => name !== undefined);
+  return names.length > 0 && known.length === names.length ? known : undefined;
 }
 
 /** ACCESS SHARE is what a plain read takes; every stronger mode is there to keep some writer out, so it belongs where the writers are. */

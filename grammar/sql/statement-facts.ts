@@ -58,6 +58,8 @@ export interface StatementFacts {
   readonly inner: StatementFacts | undefined;
   /** A SELECT of system catalogs only that names relations in constants or parameters. */
   readonly catalog?: CatalogLook | undefined;
+  /** `copy_to` in binary: the columns that it gives, by name; undefined when not all of them are columns, or not named. */
+  readonly binaryCopy?: { readonly columns: readonly string[] | undefined } | undefined;
   /** A SELECT with LIMIT that has at most one row to give, if these columns are a key. */
   readonly pinned?: PinnedRow | undefined;
 }

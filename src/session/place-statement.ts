@@ -9,6 +9,7 @@ import type { LegRoute, Route, SessionContext, TransactionContext } from '../rou
 import { STOP } from '../wire/framing.ts';
 import type { Verdict } from '../wire/framing.ts';
 import { beginOn } from './begin-on.ts';
+import { BinaryCopies } from './binary-copies.ts';
 import { IndexOwners } from './index-owners.ts';
 import { LastValues } from './last-values.ts';
 import type { Leg } from './leg.ts';
@@ -34,6 +35,7 @@ export class PlaceStatement {
   readonly #indexOwners: IndexOwners;
   readonly #missing: MissingTables;
   readonly #lastValues: LastValues;
+  readonly #binaryCopies: BinaryCopies;
 
   constructor(core: SessionCore, localLeg: LocalLeg, readIndex: ReadIndex, parking: Parking) {
     this.#core = core;
@@ -43,6 +45,7 @@ export class PlaceStatement {
     this.#indexOwners = new IndexOwners(core, localLeg);
     this.#missing = new MissingTables(core);
     this.#lastValues = new LastValues(core);
+    this.#binaryCopies = new BinaryCopies(core);
   }
 
   /** The route of a whole text, or the verdict to wait with. `control` and single `transaction_control` are not for a leg. */
@@ -57,7 +60,7 @@ export class PlaceStatement {
     if (typeof effective === 'number' || 'type' in effective) return effective;
     const route = this.#decide(effective);
     if (route.type === 'refuse') return this.#ofMissing(route, effective) ?? route;
-    return this.#lastValues.elsewhere(effective, route) ?? route;
+    return this.#lastValues.elsewhere(effective, route) ?? this.#binaryCopies.refused(effective, route) ?? route;
   }
 
   /** Of a query of catalogs that a Bind has just given its parameters; its text's own route was asked for before. */
