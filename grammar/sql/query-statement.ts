@@ -4,6 +4,7 @@ import { collectFunctionCall } from './function-call.ts';
 import { collectQuery } from './query-relations.ts';
 import { pinnedRow } from './pinned-row.ts';
 import { dependsOnOrder } from './repeatability.ts';
+import { tellsNumbers } from './told-numbers.ts';
 import { temporaryTarget } from './temporary-target.ts';
 import type { StatementFacts, StatementKind } from './statement-facts.ts';
 import { listOf, nodeOf, stringNode, stringOf, treeOf } from './tree.ts';
@@ -35,6 +36,7 @@ function queryFacts(kind: StatementKind, name: string, node: Tree): StatementFac
     const target = kind === 'merge' ? undefined : targetOf(node);
     return collector.facts(kind, target && { target });
   }
+  if (tellsNumbers(node)) collector.raise('tellsNumbers');
   if (node['sortClause'] !== undefined) collector.raise('ordered');
   const pinned = dependsOnOrder(node) ? pinnedRow(node) : undefined;
   return collector.facts(kind, pinned && { pinned });

@@ -94,6 +94,8 @@ export interface StatementFlags {
   readonly withHold: boolean;
   /** References SYS$MIGRATION_* relations or MIGRATION_ROW_COUNTS(): answered by the control. */
   readonly readsCatalog: boolean;
+  /** Its columns tell the number of something that it names, which each database has its own of. */
+  readonly tellsNumbers: boolean;
   /** What it gives may be something else at another moment, in another session or on another server with the same rows: `now()`, `ctid`, TABLESAMPLE … */
   readonly unrepeatable: boolean;
   /** What it gives may depend on an order of rows that it does not surely fix: LIMIT, DISTINCT ON, `array_agg`, `row_number` … */
