@@ -18,7 +18,9 @@ const CLIENTS = 5;
 const victims: readonly Victim[] = ['worker', 'source', 'local', 'control'];
 const points = [...commitPoints, ...waitPoints, ...markedCommitPoints];
 const isWhole = process.env['CAUSEWAY_CRASH'] === 'all';
-const cases = points.flatMap((point, index) => (isWhole ? victims : victims.filter((_, turn) => turn === index % victims.length)).map((victim) => ({ point, victim })));
+/** Who is killed at each point when there is no time for all: after local and the control everything takes seconds to be in step again. */
+const sample: readonly Victim[] = ['worker', 'source', 'local', 'control', 'worker', 'source', 'worker', 'source'];
+const cases = points.flatMap((point, index) => (isWhole ? victims : victims.filter((victim) => victim === sample[index % sample.length])).map((victim) => ({ point, victim })));
 const modes = { pooled: 'transaction', shared: 'pipeline' } as const;
 const users = Object.keys(modes);
 const waitedTables = ['stayed', 'stayed_journal'] as const;
