@@ -9,6 +9,7 @@ import type { Catalog } from '../../catalog/catalog.ts';
 import type { TableRecord } from '../../catalog/records.ts';
 import { relationKey } from '../../catalog/routing-snapshot.ts';
 import type { QualifiedName } from '../../catalog/routing-snapshot.ts';
+import { orderOf } from '../../cdc/change.ts';
 import type { VisibleAdvance } from '../../cdc/ports.ts';
 import { routingRelations } from '../../cdc/postgres/relations.ts';
 import { errorKinds, MigrationError } from '../../config/migration-error.ts';
@@ -211,7 +212,7 @@ export class Control {
   }
 
   #broadcastVisible(advance: VisibleAdvance): void {
-    this.fleet.broadcast({ type: 'visible', lsn: advance.position.lsn.toString(), xids: advance.transactionIds, ...(advance.isReset === true ? { reset: true } : {}) });
+    this.fleet.broadcast({ type: 'visible', lsn: orderOf(advance.position).toString(), xids: advance.transactionIds, ...(advance.isReset === true ? { reset: true } : {}) });
   }
 
   #onRequest(worker: FleetWorker, message: WorkerMessage): void {
@@ -384,5 +385,6 @@ export class Control {
 }
 
 function visibleNow({ forward }: SourceFlow): ControlMessage {
-  return { type: 'visible', lsn: String(forward.health().visible?.lsn ?? 0n), xids: [], reset: true };
+  const { visible } = forward.health();
+  return { type: 'visible', lsn: String(visible ? orderOf(visible) : 0n), xids: [], reset: true };
 }
