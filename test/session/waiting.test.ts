@@ -35,6 +35,26 @@ describe('waiting for local', () => {
     await held(q(`INSERT INTO w VALUES (7, 'x'); INSERT INTO w VALUES (8, 'x')`), 'CCZ');
   });
 
+  it('waits for the right transaction, wherever in its answer a chunk ends', async () => {
+    fixture.control.autoVisible = false;
+    const wrong: string[] = [];
+    // What is read first is 2 kB long: somewhere in these its end is in the row that tells the number.
+    for (let length = 1_780; length < 1_960; length += 3) {
+      const one = await RawClient.connect(fixture.gateway.port);
+      one.messages.length = 0;
+      one.socket.write(q(`INSERT INTO w VALUES (${length}, 'x') RETURNING xmin, repeat('x', ${length})`));
+      await expect.poll(() => fixture.control.waits.length, { interval: 2 }).toBe(1);
+      const id = fixture.control.waits[0]?.id;
+      fixture.control.makeVisible();
+      await one.until(() => one.types() === 'TDCZ');
+      const told = firstValue(one.messages);
+      if (told !== String(id)) wrong.push(`${length}: ${id}, not ${told}`);
+      one.socket.destroy();
+    }
+    expect(wrong).toEqual([]);
+    fixture.control.autoVisible = true;
+  });
+
   it('holds COMMIT, and the writes inside pass at once', async () => {
     expect(types(await client.ask(q('BEGIN')))).toBe('CZ');
     fixture.control.autoVisible = false;
