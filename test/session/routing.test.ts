@@ -111,6 +111,14 @@ describe('session state', () => {
     expect(await value(`SELECT current_setting('statement_timeout') || side FROM a`)).toBe('0local');
   });
 
+  it('is carried as a whole, however long it is', async () => {
+    fixture.control.publish({ a: onLocal });
+    for (const length of [10, 3_000, 30_000, 300_000]) {
+      await client.ask(q(`SET app.long = '${'x'.repeat(length)}'`));
+      expect(await value("SELECT length(current_setting('app.long')) FROM a")).toBe(String(length));
+    }
+  });
+
   it('undoes SET with its transaction on both legs', async () => {
     fixture.control.publish({ a: onLocal });
     await client.ask(q('BEGIN'));
