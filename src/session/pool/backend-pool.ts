@@ -116,7 +116,7 @@ export class BackendPool {
     const member = this.#members.get(backend);
     if (!member) return;
     const nowMs = this.#now();
-    if (this.#closed || nowMs - backend.openedAtMs > this.#limits.lifetimeMs || backend.prepared.size > this.#limits.preparedStatements) {
+    if (this.#closed || backend.wasCancelled || nowMs - backend.openedAtMs > this.#limits.lifetimeMs || backend.prepared.size > this.#limits.preparedStatements) {
       backend.end();
       return;
     }
