@@ -26,13 +26,13 @@ export function inet6Text(stored: Buffer): string {
   return length === 0 ? text(words) : `${text(words.slice(0, start))}::${text(words.slice(start + length))}`;
 }
 
-/** Start and length of the first of the longest runs of more than one zero word. */
+/** Start and length of the first of the longest runs of zero words; even a single one is left out. */
 function longestZeros(words: readonly number[]): readonly [number, number] {
   let best: readonly [number, number] = [0, 0];
   for (let start = 0; start < words.length; start += 1) {
     let length = 0;
     while (words[start + length] === 0) length += 1;
-    if (length > 1 && length > best[1]) best = [start, length];
+    if (length > best[1]) best = [start, length];
   }
   return best;
 }

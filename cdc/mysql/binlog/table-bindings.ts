@@ -24,7 +24,7 @@ interface Entry {
   readonly bound: BoundTable | undefined;
 }
 
-/** Widths of MariaDB's types that are stored as bytes, whatever the binlog says of them. */
+/** Widths of UUID, INET4 and INET6, which the binlog calls CHAR. */
 const disguisedWidths: ReadonlySet<number> = new Set([4, 16]);
 
 export class TableBindings {
@@ -57,7 +57,7 @@ export class TableBindings {
     if (this.#entries.get(id)?.body.equals(body) === true) return undefined;
     // The event's memory belongs to a whole chunk of the socket.
     const own = Buffer.from(body);
-    const map = readTableMap(own);
+    const map = readTableMap(own, this.#options.isMariadb);
     const isOurs = map.schema === bookkeepingSchema && bookkeepingFacts(map.name) !== undefined;
     if (!isOurs && !this.#options.captures(map.schema, map.name)) {
       this.#entries.set(id, { body: own, bound: undefined });

@@ -46,8 +46,8 @@ export function tableIdOf(body: Buffer): number {
   return body.readUIntLE(0, 6);
 }
 
-/** `body`: without header and checksum. */
-export function readTableMap(body: Buffer): TableMap {
+/** `body`: without header and checksum. `isMariadb`: geometry is among the columns that have a character set. */
+export function readTableMap(body: Buffer, isMariadb: boolean): TableMap {
   const cursor = new Cursor().point(body, 8, body.length);
   const schema = readName(cursor);
   const name = readName(cursor);
@@ -58,7 +58,7 @@ export function readTableMap(body: Buffer): TableMap {
   const columns = Array.from({ length: count }, (_, index) => readColumn(cursor, types[index] ?? 0));
   if (cursor.at !== metaEnd) throw new RangeError(`the columns of ${schema}.${name} are described in another form than is known`);
   cursor.skip((count + 7) >> 3);
-  return { schema, name, columns, metadata: readMetadata(cursor, columns) };
+  return { schema, name, columns, metadata: readMetadata(cursor, columns, isMariadb) };
 }
 
 /** A length in one byte, and a zero at the end. */
@@ -109,14 +109,14 @@ function readStringColumn(type: number, length: number): MappedColumn {
   return { type: type | 0x30, meta: length | (((type & 0x30) ^ 0x30) << 4), meta2: 0 };
 }
 
-function readMetadata(cursor: Cursor, columns: readonly MappedColumn[]): ColumnMetadata {
+function readMetadata(cursor: Cursor, columns: readonly MappedColumn[], isMariadb: boolean): ColumnMetadata {
   const names: string[] = [];
   const collations = new Map<number, number>();
   const labels = new Map<number, readonly Buffer[]>();
   const primaryKey: number[] = [];
   let unsigned: Set<number> | undefined;
   const indexesOf = (matches: (type: number) => boolean): number[] => columns.flatMap(({ type }, index) => (matches(type) ? [index] : []));
-  const texts = (): number[] => indexesOf((type) => character.has(type));
+  const texts = (): number[] => indexesOf((type) => character.has(type) || (isMariadb && type === columnType.geometry));
   const choices = (): number[] => indexesOf((type) => type === columnType.enum || type === columnType.set);
   while (cursor.left > 0) {
     const kind = cursor.uint8();
