@@ -45,6 +45,8 @@ const HEARTBEAT_MS = 5000;
 const SILENT_HEARTBEATS = 3;
 /** ER_MASTER_FATAL_ERROR_READING_BINLOG: purged, a wrong offset, another history. */
 const FATAL_READING = 1236;
+/** ER_DBACCESS_DENIED_ERROR, ER_ACCESS_DENIED_ERROR, ER_SPECIFIC_ACCESS_DENIED_ERROR: after the log-in. */
+const missingPrivilege: ReadonlySet<number> = new Set([1044, 1045, 1227]);
 
 export class BinlogReader implements AsyncDisposable {
   readonly #options: BinlogReaderOptions;
@@ -156,6 +158,6 @@ function streamError(error: unknown, { start }: BinlogReaderOptions): MigrationE
   if (error instanceof MigrationError) return error;
   const message = error instanceof Error ? error.message : String(error);
   if (error instanceof MysqlServerError && error.errno === FATAL_READING) return gap('the server cannot send what follows the position', `${message} (${start.binlogFile}:${start.binlogPosition})`);
-  if (error instanceof MysqlServerError && (error.sqlstate === '42000' || error.errno === 1227)) return new MigrationError('MIG004', 'the user may not read the binlog', { detail: message, hint: 'GRANT REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO the user.' });
+  if (error instanceof MysqlServerError && missingPrivilege.has(error.errno)) return new MigrationError('MIG004', 'the user may not read the binlog', { detail: message, hint: 'GRANT REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO the user.' });
   return new MigrationError('MIG023', 'the binlog stream ended', { detail: message, cause: error });
 }

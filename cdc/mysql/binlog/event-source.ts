@@ -25,6 +25,8 @@ export class EventSource {
   /** Events of the compressed transaction that is being read. */
   #inner: Buffer | undefined;
   #innerAt = 0;
+  /** A server that is asked by GTID begins with the start of some file: the place of the saved position stands until something new comes. */
+  #isBegun = false;
 
   constructor(queue: BoundedQueue, place: BinlogPlace, hasChecksums: boolean) {
     this.#queue = queue;
@@ -68,29 +70,35 @@ export class EventSource {
     if (type === eventType.rotate) {
       const { file, offset } = readRotate(body);
       place.rotate(file, offset);
-      if (!isInGroup) place.finish();
+      this.#finish(isInGroup);
       return true;
     }
     const next = nextOffset(event);
     if (next !== 0 && (flagsOf(event) & ARTIFICIAL) === 0) place.advance(next);
     switch (type) {
       case eventType.heartbeat:
-        if (!isInGroup) place.finish();
+        this.#isBegun = true;
+        this.#finish(isInGroup);
         return true;
       case eventType.formatDescription:
       case eventType.previousGtids:
       case eventType.mariadbGtidList:
       case eventType.binlogCheckpoint:
       case eventType.stop:
-        if (!isInGroup && next !== 0) place.finish();
+        this.#finish(isInGroup);
         return true;
       case eventType.transactionPayload:
         this.#inner = readPayload(body);
         this.#innerAt = 0;
         return true;
       default:
+        this.#isBegun = true;
         return false;
     }
+  }
+
+  #finish(isInGroup: boolean): void {
+    if (this.#isBegun && !isInGroup) this.#place.finish();
   }
 
   #broken(what: string): MigrationError {

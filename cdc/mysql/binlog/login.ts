@@ -40,7 +40,7 @@ export async function logIn(channel: ServerChannel, credentials: Credentials): P
     await channel.encrypt(credentials.tls);
   }
   const { user, password, tls } = credentials;
-  const proof = prove(greeting.plugin, password, greeting.salt);
+  const proof = prove(channel, greeting.plugin, password, greeting.salt);
   const head = clientHead(wanted | (tls ? capability.tls : 0));
   channel.send(Buffer.concat([head, cString(user), Buffer.from([proof.length]), proof, cString(greeting.plugin)]), true);
   await authenticate(channel, password, greeting.plugin, greeting.salt);
@@ -59,7 +59,7 @@ async function authenticate(channel: ServerChannel, password: string, plugin: st
         const nameEnd = reply.indexOf(0, 1);
         plugin = reply.toString('latin1', 1, nameEnd);
         salt = withoutZero(reply.subarray(nameEnd + 1));
-        channel.send(plugin === 'mysql_clear_password' ? clearPassword(channel, password) : prove(plugin, password, salt), true);
+        channel.send(plugin === 'mysql_clear_password' ? clearPassword(channel, password) : prove(channel, plugin, password, salt), true);
         break;
       }
       case answer.more:
@@ -71,11 +71,11 @@ async function authenticate(channel: ServerChannel, password: string, plugin: st
   }
 }
 
-/** The server has not kept the password's hash: it wants the password itself, encrypted by TLS or by its own public key. */
+/** The server has not kept the password's hash: it wants the password itself, on a private connection as it is, else encrypted by its own public key. */
 async function continueExchange(channel: ServerChannel, password: string, plugin: string, salt: Buffer, data: Buffer): Promise<void> {
   if (plugin === 'caching_sha2_password' && data[0] === sha2.fastOk) return;
   if (plugin === 'caching_sha2_password' && data[0] === sha2.fullNeeded) {
-    if (channel.isEncrypted) {
+    if (channel.isPrivate) {
       channel.send(cString(password), true);
       return;
     }
@@ -92,8 +92,8 @@ async function continueExchange(channel: ServerChannel, password: string, plugin
   throw new Error(`the server asks for more than ${plugin} needs`);
 }
 
-function prove(plugin: string, password: string, salt: Buffer): Buffer {
-  if (plugin === 'sha256_password') return password === '' ? Buffer.alloc(1) : Buffer.from([SHA256_REQUEST_KEY]);
+function prove(channel: ServerChannel, plugin: string, password: string, salt: Buffer): Buffer {
+  if (plugin === 'sha256_password') return password === '' || channel.isPrivate ? cString(password) : Buffer.from([SHA256_REQUEST_KEY]);
   if (password === '') return Buffer.alloc(0);
   switch (plugin) {
     case 'mysql_native_password': {
@@ -111,7 +111,7 @@ function prove(plugin: string, password: string, salt: Buffer): Buffer {
 }
 
 function clearPassword(channel: ServerChannel, password: string): Buffer {
-  if (!channel.isEncrypted) throw new Error('the server wants the password in clear, which is sent over TLS only');
+  if (!channel.isPrivate) throw new Error('the server wants the password in clear, which is sent over TLS or a Unix socket only');
   return cString(password);
 }
 

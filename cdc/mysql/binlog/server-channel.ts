@@ -18,6 +18,8 @@ export interface PacketListener {
 
 export class ServerChannel {
   #socket: Socket;
+  /** A Unix socket. */
+  readonly #isLocal: boolean;
   #splitter: PacketSplitter;
   #sequence = 0;
   #kept: Buffer[] = [];
@@ -26,15 +28,17 @@ export class ServerChannel {
   #ended: Error | undefined;
   #silenceMs = 0;
 
-  private constructor(socket: Socket) {
+  private constructor(socket: Socket, isLocal: boolean) {
     this.#socket = socket;
+    this.#isLocal = isLocal;
     this.#splitter = this.#newSplitter();
     this.#attach(socket);
   }
 
   static connect(host: string, port: number, timeoutMs: number): Promise<ServerChannel> {
     return new Promise((resolve, reject) => {
-      const socket = host.startsWith('/') ? net.connect(host) : net.connect({ host, port, noDelay: true, keepAlive: true });
+      const isLocal = host.startsWith('/');
+      const socket = isLocal ? net.connect(host) : net.connect({ host, port, noDelay: true, keepAlive: true });
       const fail = (error: Error): void => {
         socket.destroy();
         reject(error);
@@ -43,13 +47,14 @@ export class ServerChannel {
       socket.once('error', fail);
       socket.once('connect', () => {
         socket.off('error', fail);
-        resolve(new ServerChannel(socket));
+        resolve(new ServerChannel(socket, isLocal));
       });
     });
   }
 
-  get isEncrypted(): boolean {
-    return this.#socket instanceof tls.TLSSocket;
+  /** Nobody else can read it: servers then want some passwords as they are. */
+  get isPrivate(): boolean {
+    return this.#isLocal || this.#socket instanceof tls.TLSSocket;
   }
 
   /** The server has been asked for TLS, and has sent nothing since. */
