@@ -106,13 +106,14 @@ function base64(bytes: Buffer): string {
 
 const MOST_PLAIN_DIGITS = 15;
 
-/** Plain between 1e-15 and 1e15, else with an exponent; a whole number keeps a zero behind its point. */
+/** With an exponent below 1e-15, and from 1e15 on unless there are digits behind the point; a whole number keeps a zero behind its point. */
 export function jsonDouble(value: number): string {
   const [, sign = '', first = '', rest = '', written = '0'] = /^(-?)(\d)(?:\.(\d+))?e([+-]\d+)$/.exec(Object.is(value, -0) ? '-0e+0' : value.toExponential()) ?? [];
   const digits = first + rest;
   const exponent = Number(written);
   const point = exponent + 1;
-  if (value !== 0 && (point > MOST_PLAIN_DIGITS || point < 1 - MOST_PLAIN_DIGITS)) return `${sign}${first}${rest === '' ? '' : `.${rest}`}e${exponent}`;
+  const isLong = point > MOST_PLAIN_DIGITS && digits.length <= point;
+  if (value !== 0 && (isLong || point < 1 - MOST_PLAIN_DIGITS)) return `${sign}${first}${rest === '' ? '' : `.${rest}`}e${exponent}`;
   if (point <= 0) return `${sign}0.${'0'.repeat(-point)}${digits}`;
   return `${sign}${digits.slice(0, point).padEnd(point, '0')}.${digits.slice(point) || '0'}`;
 }
