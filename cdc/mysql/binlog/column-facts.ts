@@ -11,7 +11,10 @@ export interface ColumnFacts {
   readonly charset: string | undefined;
 }
 
-/** As it was when the events that come now were written; undefined when the table is not known. Called again after every statement in the stream. */
+/**
+ * The catalog as it is now; undefined when the table is not known. Called again after every statement in the stream. A statement that lies between
+ * the events that are read and the catalog's time, and that may have changed the definition, ends the stream: MIG011.
+ */
 export type TableFacts = (schema: string, name: string) => Promise<readonly ColumnFacts[] | undefined>;
 
 const c = columnType;
@@ -32,7 +35,11 @@ export function assertFactsMatch(map: TableMap, facts: readonly ColumnFacts[]): 
     ? facts.find((fact, index) => !(storedAs[fact.type.name] ?? geometry).includes(map.columns[index]?.type ?? -1))?.name
     : `${map.columns.length} columns in the binlog, ${facts.length} in the catalog`;
   if (mismatch === undefined) return;
-  throw new MigrationError('MIG011', `the definition of ${map.schema}.${map.name} is not the one under which its changes were written`, {
-    detail: mismatch, tableName: map.name, hint: 'RESYNC MIGRATION FOR TABLE … starts the table again. With binlog_row_metadata = FULL the binlog itself says how each change is to be read.',
+  throw otherDefinition(map.schema, map.name, mismatch);
+}
+
+export function otherDefinition(schema: string, name: string, detail: string): MigrationError {
+  return new MigrationError('MIG011', `the definition of ${schema}.${name} is not the one under which its changes were written`, {
+    detail, tableName: name, hint: 'RESYNC MIGRATION FOR TABLE … starts the table again. With binlog_row_metadata = FULL the binlog itself says how each change is to be read.',
   });
 }

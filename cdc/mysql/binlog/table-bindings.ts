@@ -1,14 +1,16 @@
 /** The tables that the binlog's row events name, each bound to the readers of its columns once per definition. */
 import { bookkeepingFacts, bookkeepingSchema } from './bookkeeping.ts';
 import type { Charsets } from './charsets.ts';
-import { assertFactsMatch } from './column-facts.ts';
+import { assertFactsMatch, otherDefinition } from './column-facts.ts';
 import type { ColumnFacts, TableFacts } from './column-facts.ts';
 import { columnReader } from './column-readers.ts';
 import type { ValueReader } from './column-readers.ts';
 import { columnType } from './event.ts';
 import type { BoundTable } from './rows-event.ts';
+import { mayChangeColumns, mentionsCaptured } from './statement-kind.ts';
 import { readTableMap, tableIdOf } from './table-map.ts';
 import type { TableMap } from './table-map.ts';
+import { compareBinlogPlaces } from '../position.ts';
 import { MigrationError } from '../../../config/migration-error.ts';
 
 export interface BindingOptions {
@@ -16,10 +18,21 @@ export interface BindingOptions {
   readonly facts: TableFacts;
   readonly charsets: Charsets;
   readonly isMariadb: boolean;
+  /** Where the binlog ends now. */
+  readonly readEnd: () => Promise<Place>;
+}
+
+interface Place {
+  readonly binlogFile: string;
+  readonly binlogPosition: number;
 }
 
 interface Entry {
   readonly body: Buffer;
+  readonly schema: string;
+  readonly name: string;
+  /** Where the binlog ended after the catalog had been asked: a change of the definition before it was not noticed. */
+  readonly askedAt: Place | undefined;
   /** Undefined for a table that is not captured. */
   readonly bound: BoundTable | undefined;
 }
@@ -35,8 +48,13 @@ export class TableBindings {
     this.#options = options;
   }
 
-  /** Some statement has come: definitions may be others now. */
-  clear(): void {
+  /** Some statement has come: definitions may be others now. MIG011: rows before it have been read by the definition that it made. */
+  forget(text: string, database: string, { file, offset }: { readonly file: string; readonly offset: number }): void {
+    const here = { binlogFile: file, binlogPosition: offset };
+    for (const { schema, name, askedAt } of this.#entries.values()) {
+      if (!askedAt || compareBinlogPlaces(here, askedAt) === 1 || !mayChangeColumns(text)) continue;
+      if (mentionsCaptured(text, database, (otherSchema, otherName) => otherSchema === schema && otherName === name)) throw otherDefinition(schema, name, `${file}:${offset}: ${text.slice(0, 200)}`);
+    }
     this.#entries.clear();
   }
 
@@ -54,33 +72,42 @@ export class TableBindings {
   /** A description that has come before is nothing new: each statement repeats those of its tables. */
   map(body: Buffer): Promise<void> | undefined {
     const id = tableIdOf(body);
-    if (this.#entries.get(id)?.body.equals(body) === true) return undefined;
+    const known = this.#entries.get(id);
+    // What was not captured may have become so since.
+    if (known?.body.equals(body) === true && (known.bound !== undefined || !this.#captures(known.schema, known.name))) return undefined;
     // The event's memory belongs to a whole chunk of the socket.
     const own = Buffer.from(body);
     const map = readTableMap(own, this.#options.isMariadb);
-    const isOurs = map.schema === bookkeepingSchema && bookkeepingFacts(map.name) !== undefined;
-    if (!isOurs && !this.#options.captures(map.schema, map.name)) {
-      this.#entries.set(id, { body: own, bound: undefined });
+    const { schema, name } = map;
+    if (!this.#captures(schema, name)) {
+      this.#entries.set(id, { body: own, schema, name, askedAt: undefined, bound: undefined });
       return undefined;
     }
-    return this.#bind(map).then((bound) => void this.#entries.set(id, { body: own, bound }));
+    return this.#bind(map).then((made) => void this.#entries.set(id, { body: own, schema, name, ...made }));
   }
 
-  async #bind(map: TableMap): Promise<BoundTable> {
-    const facts = await this.#factsOf(map);
+  #captures(schema: string, name: string): boolean {
+    return (schema === bookkeepingSchema && bookkeepingFacts(name) !== undefined) || this.#options.captures(schema, name);
+  }
+
+  async #bind(map: TableMap): Promise<Pick<Entry, 'bound' | 'askedAt'>> {
+    const own = map.schema === bookkeepingSchema ? bookkeepingFacts(map.name) : undefined;
+    const facts = own ?? (await this.#askedFacts(map));
+    if (facts) assertFactsMatch(map, facts);
+    const askedAt = facts && !own ? await this.#options.readEnd() : undefined;
     const readers: ValueReader[] = [];
     for (const index of map.columns.keys()) readers.push(await columnReader(map, index, facts?.[index], this.#options.charsets));
     const names = map.metadata.names.length > 0 ? map.metadata.names : (facts ?? []).map(({ name }) => name);
-    return { table: { schema: map.schema, name: map.name, columns: names }, readers };
+    return { bound: { table: { schema: map.schema, name: map.name, columns: names }, readers }, askedAt };
   }
 
-  async #factsOf(map: TableMap): Promise<readonly ColumnFacts[] | undefined> {
+  /** Undefined where the binlog itself says everything. */
+  async #askedFacts(map: TableMap): Promise<readonly ColumnFacts[] | undefined> {
     const isComplete = map.metadata.names.length > 0;
     const isDisguised = this.#options.isMariadb && map.columns.some(({ type, meta }) => type === columnType.string && disguisedWidths.has(meta));
     if (isComplete && !isDisguised) return undefined;
-    const facts = (map.schema === bookkeepingSchema ? bookkeepingFacts(map.name) : undefined) ?? (await this.#options.facts(map.schema, map.name));
+    const facts = await this.#options.facts(map.schema, map.name);
     if (!facts) throw new MigrationError('MIG011', `the catalog does not know ${map.schema}.${map.name}, whose changes are in the binlog`, { tableName: map.name });
-    assertFactsMatch(map, facts);
     return facts;
   }
 }

@@ -7,6 +7,8 @@
 import { MigrationError } from '../../../config/migration-error.ts';
 import type { BinlogPlace } from './binlog-place.ts';
 import { bookkeepingSchema, markersOf, tagOf } from './bookkeeping.ts';
+import { BINARY } from './charsets.ts';
+import type { Charsets } from './charsets.ts';
 import { eventType, serverIdOf, typeOf, writtenAtMs } from './event.ts';
 import { LOAD_QUERY_HEAD, readGtid, readMariadbGtid, readQuery, readTaggedGtid, readXaPrepare } from './header-events.ts';
 import type { MysqlGtid, QueryEvent } from './header-events.ts';
@@ -23,6 +25,7 @@ import type { MysqlPosition } from '../position.ts';
 
 export interface AssemblerOptions {
   readonly captures: (schema: string, name: string) => boolean;
+  readonly charsets: Charsets;
   /** Bytes of events after which a transaction is given out in parts. */
   readonly partBytes: number;
   /** Bytes of events of prepared transactions that are held. */
@@ -99,11 +102,9 @@ export class TransactionAssembler {
         this.#beginMariadbGroup(event, body);
         return undefined;
       case eventType.query:
-        this.#takeQuery(event, readQuery(body));
-        return undefined;
+        return this.#readQuery(event, readQuery(body));
       case eventType.queryCompressed:
-        this.#takeQuery(event, readQuery(body, true));
-        return undefined;
+        return this.#readQuery(event, readQuery(body, true));
       case eventType.executeLoadQuery:
         this.#refuseStatement(readQuery(body, false, LOAD_QUERY_HEAD));
         return undefined;
@@ -112,6 +113,9 @@ export class TransactionAssembler {
         return undefined;
       case eventType.partialUpdateRows:
         this.#refusePartialRows(body);
+        return undefined;
+      case eventType.formatDescription:
+        this.#abandon(event);
         return undefined;
       case eventType.incident:
         throw new MigrationError('MIG021', 'the server has lost changes before it could log them (an incident in its binlog)', { detail: `${this.#place.file}:${this.#place.offset}` });
@@ -160,6 +164,20 @@ export class TransactionAssembler {
     else if (open.bytes - open.givenBytes >= this.#options.partBytes) this.#items.push(open.part(undefined, this.#origin(event)));
   }
 
+  /** The text is in the character set of the session that ran it. */
+  #readQuery(event: Buffer, query: QueryEvent): Promise<void> | undefined {
+    const { written } = query;
+    if (written) return this.#decode(written).then((text) => this.#takeQuery(event, { ...query, text }));
+    this.#takeQuery(event, query);
+    return undefined;
+  }
+
+  async #decode({ bytes, collation }: NonNullable<QueryEvent['written']>): Promise<string> {
+    const { charsets } = this.#options;
+    const charset = await charsets.nameOf(collation);
+    return charset === BINARY ? bytes.toString('utf8') : (await charsets.readerOf(charset))(bytes, 0, bytes.length);
+  }
+
   #takeQuery(event: Buffer, query: QueryEvent): void {
     const statement = statementKind(query.text);
     switch (statement.kind) {
@@ -198,7 +216,7 @@ export class TransactionAssembler {
   }
 
   #takeStatement(event: Buffer, { text, database }: QueryEvent): void {
-    this.#tables.clear();
+    this.#tables.forget(text, database, this.#place);
     this.#items.push({ kind: 'statement', text, database, ...this.#origin(event) });
     this.isStopped = true;
     if (!this.#open) this.#finishGroup();
@@ -226,6 +244,16 @@ export class TransactionAssembler {
     const origin = this.#origin(event);
     this.#finishGroup();
     if (open) this.#giveLast(open, end, origin);
+  }
+
+  /** The server died before the transaction's end was logged: it has not been committed, and its GTID is given to another. */
+  #abandon(event: Buffer): void {
+    const open = this.#open;
+    this.#open = undefined;
+    this.#finishGtid = undefined;
+    if (open) this.#giveLast(open, 'rollback', this.#origin(event));
+    this.#gtid = '';
+    this.#place.finish();
   }
 
   #giveLast(open: OpenTransaction, end: 'commit' | 'rollback', origin: Origin): void {
@@ -267,6 +295,11 @@ export class TransactionAssembler {
   }
 
   #finishGroup(): void {
+    if (!this.#finishGtid && this.#place.needsGtids) {
+      throw new MigrationError('MIG021', 'a transaction was logged without a GTID, where reading goes by GTID', {
+        detail: `${this.#place.file}:${this.#place.offset}`, hint: 'Keep gtid_mode = ON, then RESYNC MIGRATION FOR TABLE ….',
+      });
+    }
     this.#finishGtid?.();
     this.#finishGtid = undefined;
     this.#gtid = '';

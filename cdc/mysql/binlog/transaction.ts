@@ -1,6 +1,10 @@
 /** What comes out of a binlog, in commit order. */
 import type { MysqlPosition } from '../position.ts';
-import type { Marker } from './bookkeeping.ts';
+
+export interface Marker {
+  readonly name: string;
+  readonly token: string;
+}
 
 /** Canonical text of a value; null is NULL, undefined a column that the row image leaves out. */
 export type Value = string | null | undefined;
