@@ -4,7 +4,6 @@
  * The place behind each batch is known by file and offset, and by GTID where the server has them. After a lost connection another reader
  * is opened at the last position, on the same server or, by GTID, on another one.
  */
-import { randomUUID } from 'node:crypto';
 import { MigrationError } from '../../../config/migration-error.ts';
 import { BoundedQueue } from '../../flow/bounded-queue.ts';
 import { Wake } from '../../flow/wake.ts';
@@ -80,7 +79,8 @@ export class BinlogReader implements AsyncDisposable {
       const heartbeatMs = options.heartbeatMs ?? HEARTBEAT_MS;
       const settings = await prepareDump(connection, options.start, heartbeatMs);
       // By this id a server recognises a replica that has come back, and ends its old connection.
-      await connection.query(`SET @slave_uuid = '${randomUUID()}', @replica_uuid = @slave_uuid`);
+      const uuid = uuidOf(options.replicaId);
+      await connection.query(`SET @slave_uuid = '${uuid}', @replica_uuid = '${uuid}'`);
       await connection.register(options.replicaId);
       const reader = new BinlogReader(options, connection, settings);
       connection.dump(options.replicaId, settings.start, heartbeatMs * SILENT_HEARTBEATS, {
@@ -144,6 +144,10 @@ export class BinlogReader implements AsyncDisposable {
     this.close();
     await Promise.resolve();
   }
+}
+
+function uuidOf(replicaId: number): string {
+  return `00000000-0000-4000-8000-${replicaId.toString(16).padStart(12, '0')}`;
 }
 
 /** A connection for one question, since the other one is busy with the binlog. */

@@ -7,11 +7,16 @@ export type StatementKind =
   | { readonly kind: 'changes' | 'other' };
 
 const comments = /^(?:\s+|\/\*(?!M?!)[\s\S]*?\*\/|(?:#|--\s)[^\n]*\n)+/;
-const definitionsStay = /^(?:truncate|analyze|optimize|repair|check|flush|grant|revoke|(?:create|drop)\s+(?:or\s+replace\s+)?(?:(?:unique|fulltext|spatial)\s+)?(?:index|trigger|procedure|function|event|user|role))\b/i;
+/** What leaves the columns of every table that there was before as they are: a table that is made anew has been dropped before, unless it is replaced. */
+const definitionsStay = /^(?:truncate|analyze|optimize|repair|check|flush|grant|revoke|create\s+(?:temporary\s+)?table|(?:create|drop)\s+(?:or\s+replace\s+)?(?:(?:unique|fulltext|spatial)\s+)?(?:index|trigger|procedure|function|event|user|role))\b/i;
+/** What ALTER TABLE changes is named first; others that it names are referred to. */
+const altered = /^alter\s+(?:(?:online|ignore)\s+)*table\s+(?:if\s+exists\s+)?((?:`(?:[^`]|``)+`|[\p{L}\p{N}_$]+)(?:\s*\.\s*(?:`(?:[^`]|``)+`|[\p{L}\p{N}_$]+))?)/iu;
 
-/** False only where no table has other columns afterwards. */
-export function mayChangeColumns(text: string): boolean {
-  return !definitionsStay.test(text.replace(comments, ''));
+/** True when the table may have other columns afterwards: more often than it has, never less. */
+export function mayRedefine(text: string, database: string, schema: string, name: string): boolean {
+  const bare = text.replace(comments, '');
+  if (definitionsStay.test(bare)) return false;
+  return mentionsCaptured(altered.exec(bare)?.[1] ?? bare, database, (otherSchema, otherName) => otherSchema === schema && otherName === name);
 }
 
 /** A comment that the server runs. */

@@ -7,7 +7,7 @@ import { columnReader } from './column-readers.ts';
 import type { ValueReader } from './column-readers.ts';
 import { columnType } from './event.ts';
 import type { BoundTable } from './rows-event.ts';
-import { mayChangeColumns, mentionsCaptured } from './statement-kind.ts';
+import { mayRedefine } from './statement-kind.ts';
 import { readTableMap, tableIdOf } from './table-map.ts';
 import type { TableMap } from './table-map.ts';
 import { compareBinlogPlaces } from '../position.ts';
@@ -22,6 +22,13 @@ export interface BindingOptions {
   readonly readEnd: () => Promise<Place>;
 }
 
+interface Asked {
+  readonly schema: string;
+  readonly name: string;
+  /** Where the binlog ended after the catalog had been asked: a statement that lies before may have made the definition that it gave. */
+  readonly at: Place;
+}
+
 interface Place {
   readonly binlogFile: string;
   readonly binlogPosition: number;
@@ -31,8 +38,6 @@ interface Entry {
   readonly body: Buffer;
   readonly schema: string;
   readonly name: string;
-  /** Where the binlog ended after the catalog had been asked: a change of the definition before it was not noticed. */
-  readonly askedAt: Place | undefined;
   /** Undefined for a table that is not captured. */
   readonly bound: BoundTable | undefined;
 }
@@ -43,6 +48,8 @@ const disguisedWidths: ReadonlySet<number> = new Set([4, 16]);
 export class TableBindings {
   readonly #options: BindingOptions;
   readonly #entries = new Map<number, Entry>();
+  /** Tables that the catalog was asked about, until all that was logged by then has been read. */
+  readonly #asked = new Map<string, Asked>();
 
   constructor(options: BindingOptions) {
     this.#options = options;
@@ -51,9 +58,9 @@ export class TableBindings {
   /** Some statement has come: definitions may be others now. MIG011: rows before it have been read by the definition that it made. */
   forget(text: string, database: string, { file, offset }: { readonly file: string; readonly offset: number }): void {
     const here = { binlogFile: file, binlogPosition: offset };
-    for (const { schema, name, askedAt } of this.#entries.values()) {
-      if (!askedAt || compareBinlogPlaces(here, askedAt) === 1 || !mayChangeColumns(text)) continue;
-      if (mentionsCaptured(text, database, (otherSchema, otherName) => otherSchema === schema && otherName === name)) throw otherDefinition(schema, name, `${file}:${offset}: ${text.slice(0, 200)}`);
+    for (const [key, { schema, name, at }] of this.#asked) {
+      if (compareBinlogPlaces(here, at) === 1) this.#asked.delete(key);
+      else if (mayRedefine(text, database, schema, name)) throw otherDefinition(schema, name, `${file}:${offset}: ${text.slice(0, 200)}`);
     }
     this.#entries.clear();
   }
@@ -80,25 +87,25 @@ export class TableBindings {
     const map = readTableMap(own, this.#options.isMariadb);
     const { schema, name } = map;
     if (!this.#captures(schema, name)) {
-      this.#entries.set(id, { body: own, schema, name, askedAt: undefined, bound: undefined });
+      this.#entries.set(id, { body: own, schema, name, bound: undefined });
       return undefined;
     }
-    return this.#bind(map).then((made) => void this.#entries.set(id, { body: own, schema, name, ...made }));
+    return this.#bind(map).then((bound) => void this.#entries.set(id, { body: own, schema, name, bound }));
   }
 
   #captures(schema: string, name: string): boolean {
     return (schema === bookkeepingSchema && bookkeepingFacts(name) !== undefined) || this.#options.captures(schema, name);
   }
 
-  async #bind(map: TableMap): Promise<Pick<Entry, 'bound' | 'askedAt'>> {
+  async #bind(map: TableMap): Promise<BoundTable> {
     const own = map.schema === bookkeepingSchema ? bookkeepingFacts(map.name) : undefined;
     const facts = own ?? (await this.#askedFacts(map));
     if (facts) assertFactsMatch(map, facts);
-    const askedAt = facts && !own ? await this.#options.readEnd() : undefined;
+    if (facts && !own) this.#asked.set(JSON.stringify([map.schema, map.name]), { schema: map.schema, name: map.name, at: await this.#options.readEnd() });
     const readers: ValueReader[] = [];
     for (const index of map.columns.keys()) readers.push(await columnReader(map, index, facts?.[index], this.#options.charsets));
     const names = map.metadata.names.length > 0 ? map.metadata.names : (facts ?? []).map(({ name }) => name);
-    return { bound: { table: { schema: map.schema, name: map.name, columns: names }, readers }, askedAt };
+    return { table: { schema: map.schema, name: map.name, columns: names }, readers };
   }
 
   /** Undefined where the binlog itself says everything. */
