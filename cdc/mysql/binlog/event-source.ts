@@ -76,6 +76,8 @@ export class EventSource {
         this.#finish(isInGroup);
         // A file that begins inside a transaction: the server died before it had logged the end.
         return !isInGroup;
+      // Of the file alone: what the server sends of it is decrypted.
+      case eventType.startEncryption:
       case eventType.previousGtids:
       case eventType.mariadbGtidList:
       case eventType.binlogCheckpoint:

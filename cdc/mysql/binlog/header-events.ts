@@ -142,14 +142,23 @@ export interface MariadbGtidEvent {
   readonly isStandalone: boolean;
   /** Ends with XA PREPARE. */
   readonly isPrepared: boolean;
+  /** Says that an ALTER TABLE begins, or that one has been given up: what it does comes with another group, if it comes. */
+  readonly isNoChange: boolean;
 }
 
-const mariadbFlag = { standalone: 1, preparedXa: 64 } as const;
+const mariadbFlag = { standalone: 1, groupCommit: 2, preparedXa: 64, completedXa: 128 } as const;
+const mariadbExtraFlag = { startAlter: 2, rollbackAlter: 8 } as const;
 
 /** https://mariadb.com/kb/en/gtid_event/ */
 export function readMariadbGtid(body: Buffer): MariadbGtidEvent {
   const flags = body[12] ?? 0;
-  return { sequence: body.readBigUInt64LE(0), domain: body.readUInt32LE(8), isStandalone: (flags & mariadbFlag.standalone) !== 0, isPrepared: (flags & mariadbFlag.preparedXa) !== 0 };
+  let extraAt = 13 + ((flags & mariadbFlag.groupCommit) === 0 ? 0 : 8);
+  if ((flags & (mariadbFlag.preparedXa | mariadbFlag.completedXa)) !== 0) extraAt += 6 + (body[extraAt + 4] ?? 0) + (body[extraAt + 5] ?? 0);
+  const extra = body[extraAt] ?? 0;
+  return {
+    sequence: body.readBigUInt64LE(0), domain: body.readUInt32LE(8), isStandalone: (flags & mariadbFlag.standalone) !== 0, isPrepared: (flags & mariadbFlag.preparedXa) !== 0,
+    isNoChange: (extra & (mariadbExtraFlag.startAlter | mariadbExtraFlag.rollbackAlter)) !== 0,
+  };
 }
 
 /** Whether it is in fact the commit in one phase; format, lengths of the two parts of the name, and the parts. */

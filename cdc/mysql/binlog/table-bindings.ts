@@ -44,6 +44,9 @@ interface Entry {
 
 /** Widths of UUID, INET4 and INET6, which the binlog calls CHAR. */
 const disguisedWidths: ReadonlySet<number> = new Set([4, 16]);
+/** MariaDB's old times, of which the binlog does not say how many fractional digits they have. */
+const oldTimes: ReadonlySet<number> = new Set([columnType.time, columnType.datetime, columnType.timestamp]);
+const BINARY_COLLATION = 63;
 
 export class TableBindings {
   readonly #options: BindingOptions;
@@ -111,7 +114,7 @@ export class TableBindings {
   /** Undefined where the binlog itself says everything. */
   async #askedFacts(map: TableMap): Promise<readonly ColumnFacts[] | undefined> {
     const isComplete = map.metadata.names.length > 0;
-    const isDisguised = this.#options.isMariadb && map.columns.some(({ type, meta }) => type === columnType.string && disguisedWidths.has(meta));
+    const isDisguised = this.#options.isMariadb && map.columns.some(({ type, meta }, index) => (type === columnType.string && disguisedWidths.has(meta) && (map.metadata.collations.get(index) ?? BINARY_COLLATION) === BINARY_COLLATION) || oldTimes.has(type));
     if (isComplete && !isDisguised) return undefined;
     const facts = await this.#options.facts(map.schema, map.name);
     if (!facts) throw new MigrationError('MIG011', `the catalog does not know ${map.schema}.${map.name}, whose changes are in the binlog`, { tableName: map.name });

@@ -50,6 +50,8 @@ export class TransactionAssembler {
   /** Adds the group's GTID to the position. */
   #finishGtid: (() => void) | undefined;
   #committedAtMs: number | undefined;
+  /** The statement that comes now only says that another one begins. */
+  #isNoChange = false;
   #open: OpenTransaction | undefined;
   readonly #prepared = new Map<string, Prepared>();
   /** A statement is the last item: what comes behind it may need other definitions. */
@@ -119,8 +121,6 @@ export class TransactionAssembler {
         return undefined;
       case eventType.incident:
         throw new MigrationError('MIG021', 'the server has lost changes before it could log them (an incident in its binlog)', { detail: `${this.#place.file}:${this.#place.offset}` });
-      case eventType.startEncryption:
-        throw new MigrationError('MIG021', 'the server sends an encrypted binlog', { detail: this.#place.file, hint: 'Let the server decrypt it for its replicas, or turn encrypt_binlog off.' });
       default:
         return undefined;
     }
@@ -133,7 +133,8 @@ export class TransactionAssembler {
   }
 
   #beginMariadbGroup(event: Buffer, body: Buffer): void {
-    const { domain, sequence, isStandalone, isPrepared } = readMariadbGtid(body);
+    const { domain, sequence, isStandalone, isPrepared, isNoChange } = readMariadbGtid(body);
+    this.#isNoChange = isNoChange;
     const gtid = { domain, server: serverIdOf(event), sequence };
     this.#gtid = formatMariadbGtid(gtid);
     this.#committedAtMs = undefined;
@@ -216,6 +217,11 @@ export class TransactionAssembler {
   }
 
   #takeStatement(event: Buffer, { text, database }: QueryEvent): void {
+    if (this.#isNoChange) {
+      this.#isNoChange = false;
+      this.#finishGroup();
+      return;
+    }
     this.#tables.forget(text, database, this.#place);
     this.#items.push({ kind: 'statement', text, database, ...this.#origin(event) });
     this.isStopped = true;

@@ -254,6 +254,19 @@ for (const kind of ['mysql-9.7', 'mysql-5.6'] as const) {
   });
 }
 
+describeMysql(['mariadb-10.11'], 'mariadb-10.11 alone', () => {
+  test('a change of definition that is logged in two phases is told once, when it is made', async () => {
+    await using server = await startShop('mariadb-10.11', ['binlog-row-metadata=FULL']);
+    const start = await endOf(server);
+    await server.sql('SET binlog_alter_two_phase = ON; INSERT INTO t VALUES (1, 1), (2, 1); ALTER TABLE t ADD w int; INSERT INTO t VALUES (3, 1, 1)', 'shop');
+    await expect(server.sql('SET binlog_alter_two_phase = ON; ALTER TABLE t ADD UNIQUE (w), ADD UNIQUE (v(1))', 'shop')).rejects.toThrow(/Duplicate/);
+    const { items, position } = await readToNow(server, await openReader(server, start));
+    expect(insertedIds(items)).toEqual([1, 2, 3]);
+    expect(statementsOf(items).map(({ text }) => text)).toEqual(['ALTER TABLE t ADD w int']);
+    expect(position).toEqual(await endOf(server));
+  });
+});
+
 describeMysql(['mysql-9.7'], 'mysql-9.7 alone', () => {
   test('a transaction without GTID ends a stream that goes by GTID', async () => {
     await using server = await startShop('mysql-9.7');
