@@ -12,8 +12,8 @@ export interface ColumnFacts {
 }
 
 /**
- * The catalog as it is now; undefined when the table is not known. Called again after every statement in the stream. A statement that lies between
- * the events that are read and the catalog's time, and that may have changed the definition, ends the stream: MIG011.
+ * The catalog as it is now; undefined when the table is not known. Called again after every statement in the stream. Of a statement that lies
+ * between the events that are read and the catalog's time, and that may have changed the definition, the stream says so (`misread`).
  */
 export type TableFacts = (schema: string, name: string) => Promise<readonly ColumnFacts[] | undefined>;
 
@@ -35,11 +35,7 @@ export function assertFactsMatch(map: TableMap, facts: readonly ColumnFacts[]): 
     ? facts.find((fact, index) => !(storedAs[fact.type.name] ?? geometry).includes(map.columns[index]?.type ?? -1))?.name
     : `${map.columns.length} columns in the binlog, ${facts.length} in the catalog`;
   if (mismatch === undefined) return;
-  throw otherDefinition(map.schema, map.name, mismatch);
-}
-
-export function otherDefinition(schema: string, name: string, detail: string): MigrationError {
-  return new MigrationError('MIG011', `the definition of ${schema}.${name} is not the one under which its changes were written`, {
-    detail, tableName: name, hint: 'RESYNC MIGRATION FOR TABLE … starts the table again. With binlog_row_metadata = FULL the binlog itself says how each change is to be read.',
+  throw new MigrationError('MIG011', `the definition of ${map.schema}.${map.name} is not the one under which its changes were written`, {
+    detail: mismatch, tableName: map.name, hint: 'RESYNC MIGRATION FOR TABLE … starts the table again. With binlog_row_metadata = FULL the binlog itself says how each change is to be read.',
   });
 }

@@ -1,7 +1,7 @@
 /** The tables that the binlog's row events name, each bound to the readers of its columns once per definition. */
 import { bookkeepingFacts, bookkeepingSchema } from './bookkeeping.ts';
 import type { Charsets } from './charsets.ts';
-import { assertFactsMatch, otherDefinition } from './column-facts.ts';
+import { assertFactsMatch } from './column-facts.ts';
 import type { ColumnFacts, TableFacts } from './column-facts.ts';
 import { columnReader } from './column-readers.ts';
 import type { ValueReader } from './column-readers.ts';
@@ -10,6 +10,7 @@ import type { BoundTable } from './rows-event.ts';
 import { mayRedefine } from './statement-kind.ts';
 import { readTableMap, tableIdOf } from './table-map.ts';
 import type { TableMap } from './table-map.ts';
+import type { TableName } from './transaction.ts';
 import { compareBinlogPlaces } from '../position.ts';
 import { MigrationError } from '../../../config/migration-error.ts';
 
@@ -22,9 +23,7 @@ export interface BindingOptions {
   readonly readEnd: () => Promise<Place>;
 }
 
-interface Asked {
-  readonly schema: string;
-  readonly name: string;
+interface Asked extends TableName {
   /** Where the binlog ended after the catalog had been asked: a statement that lies before may have made the definition that it gave. */
   readonly at: Place;
 }
@@ -34,10 +33,8 @@ interface Place {
   readonly binlogPosition: number;
 }
 
-interface Entry {
+interface Entry extends TableName {
   readonly body: Buffer;
-  readonly schema: string;
-  readonly name: string;
   /** Undefined for a table that is not captured. */
   readonly bound: BoundTable | undefined;
 }
@@ -58,14 +55,16 @@ export class TableBindings {
     this.#options = options;
   }
 
-  /** Some statement has come: definitions may be others now. MIG011: rows before it have been read by the definition that it made. */
-  forget(text: string, database: string, { file, offset }: { readonly file: string; readonly offset: number }): void {
+  /** Some statement has come: definitions may be others now. Gives the tables whose rows before it may have been read by the definition that it makes. */
+  forget(text: string, database: string, { file, offset }: { readonly file: string; readonly offset: number }): readonly TableName[] {
     const here = { binlogFile: file, binlogPosition: offset };
+    const misread: TableName[] = [];
     for (const [key, { schema, name, at }] of this.#asked) {
       if (compareBinlogPlaces(here, at) === 1) this.#asked.delete(key);
-      else if (mayRedefine(text, database, schema, name)) throw otherDefinition(schema, name, `${file}:${offset}: ${text.slice(0, 200)}`);
+      else if (mayRedefine(text, database, schema, name)) misread.push({ schema, name });
     }
     this.#entries.clear();
+    return misread;
   }
 
   /** Undefined for a table that is not captured. */
@@ -93,7 +92,9 @@ export class TableBindings {
       this.#entries.set(id, { body: own, schema, name, bound: undefined });
       return undefined;
     }
-    return this.#bind(map).then((bound) => void this.#entries.set(id, { body: own, schema, name, bound }));
+    return this.#bind(map)
+      .catch((error: unknown) => unreadable(map, error))
+      .then((bound) => void this.#entries.set(id, { body: own, schema, name, bound }));
   }
 
   #captures(schema: string, name: string): boolean {
@@ -120,4 +121,10 @@ export class TableBindings {
     if (!facts) throw new MigrationError('MIG011', `the catalog does not know ${map.schema}.${map.name}, whose changes are in the binlog`, { tableName: map.name });
     return facts;
   }
+}
+
+/** The catalog is that of now, the changes are of then: one table's new definition must not stop the others. */
+function unreadable({ schema, name }: TableMap, error: unknown): BoundTable {
+  if (!(error instanceof MigrationError && (error.code === 'MIG011' || error.code === 'MIG012'))) throw error;
+  return { table: { schema, name, columns: [], unreadable: error }, readers: [] };
 }

@@ -222,8 +222,8 @@ export class TransactionAssembler {
       this.#finishGroup();
       return;
     }
-    this.#tables.forget(text, database, this.#place);
-    this.#items.push({ kind: 'statement', text, database, ...this.#origin(event) });
+    const misread = this.#tables.forget(text, database, this.#place);
+    this.#items.push({ kind: 'statement', text, database, misread, ...this.#origin(event) });
     this.isStopped = true;
     if (!this.#open) this.#finishGroup();
   }

@@ -10,12 +10,17 @@ export interface Marker {
 export type Value = string | null | undefined;
 export type Row = readonly Value[];
 
-/** One definition of a table; after any statement in the stream it is another object. */
-export interface CapturedTable {
+export interface TableName {
   readonly schema: string;
   readonly name: string;
+}
+
+/** One definition of a table; after any statement in the stream it is another object. */
+export interface CapturedTable extends TableName {
   /** In the order of a row's values. */
   readonly columns: readonly string[];
+  /** Nobody can say any more how its rows are to be read; they come as rows without values. */
+  readonly unreadable?: Error;
 }
 
 /** Changes of one kind that follow each other. */
@@ -60,6 +65,8 @@ export interface StatementItem extends Origin {
   readonly text: string;
   /** Empty where there is none. */
   readonly database: string;
+  /** Tables whose rows before this may have been read by the definition that it makes: these rows are not to be trusted. */
+  readonly misread: readonly TableName[];
 }
 
 export type BinlogItem = TransactionPart | StatementItem;
