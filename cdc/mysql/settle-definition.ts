@@ -54,7 +54,7 @@ async function settle(local: ClientBase, converted: ConvertedTable): Promise<Con
       columns: definition.columns.filter((column) => column.generated === null || generated.has(column.name)).map((column) => ({
         ...column, type: spelledColumns.get(column.name)?.type ?? column.type, typeOid: spelledColumns.get(column.name)?.typeOid ?? 0, typmod: spelledColumns.get(column.name)?.typmod ?? -1,
         default: column.generated !== null || defaults.has(column.name) ? spelledColumns.get(column.name)?.default ?? null : null,
-        collation: column.collation === null ? null : spelledColumns.get(column.name)?.collation ?? column.collation,
+        collation: spelledColumns.get(column.name)?.collation ?? column.collation,
       })),
       constraints: definition.constraints.filter((each) => each.type !== 'check' || checks.has(each.name)).map((each) => (each.type === 'check' ? { ...each, definition: spelledChecks.get(each.name) ?? each.definition } : each)),
       indexes: definition.indexes.filter((index) => indexes.has(index.name)).map((index) => ({ ...index, tail: spelledTails.get(trialName(index)) ?? index.tail })),
