@@ -14,6 +14,7 @@ import { translateExpression } from './translate-expression.ts';
 import type { ExpressionScope, ValueKind } from './translate-expression.ts';
 import { mapColumn, rangeCheck } from './type-map.ts';
 import type { MapOverrides, MappedColumn } from './type-map.ts';
+import { policyFor } from './type-loss.ts';
 
 export interface ConvertedColumns {
   readonly mapped: readonly MappedColumn[];
@@ -173,7 +174,8 @@ class ColumnConverter {
     if (column.generated !== null) return [];
     const name = quoteIdent(column.name);
     const make = (condition: string): ConstraintDefinition[] => [constraint(truncateName(`${this.#table.name}_${column.name}_range`), [column.name], condition)];
-    const labels = `ARRAY[${column.type.labels.map((label) => `${quoteLiteral(label)}::text`).join(', ')}]`;
+    const takesEmpty = column.type.name === 'enum' && policyFor(mapped.policies, 'enum_empty') === 'text';
+    const labels = `ARRAY[${[...column.type.labels, ...(takesEmpty ? [''] : [])].map((label) => `${quoteLiteral(label)}::text`).join(', ')}]`;
     if (column.type.name === 'enum' && local !== 'enum') return make(`(${name} = ANY (${labels}))`);
     if (column.type.name === 'set' && local !== 'enum' && local.name === 'text[]') return make(`(${name} <@ ${labels})`);
     const range = rangeCheck(mapped, name);

@@ -144,6 +144,11 @@ export function enumPlan(labels: readonly string[]): ConversionPlan {
   };
 }
 
+/** ENUM to a text that keeps the empty value as well; a server takes that back in a mode without checks only. */
+export function enumTextPlan(labels: readonly string[]): ConversionPlan {
+  return { ...enumPlan([...labels, '']), toLocalLosses: [] };
+}
+
 /** SET to `text[]`, in the order of the definition. A label holds no comma. */
 export function setPlan(labels: readonly string[]): ConversionPlan {
   const quoted = new Map(labels.map((label) => [label, `"${label.replace(/[\\"]/g, (special) => `\\${special}`)}"`]));

@@ -4,7 +4,7 @@ import { integerRange, isByteType, isCharacterType, maxBytes } from './column-ty
 import { keepBoth } from './conversion.ts';
 import type { ConversionPlan } from './conversion.ts';
 import { bitFlagPlan, bitNumberPlan, booleanPlan, decimalPlan, floatPlan, integerPlan, numberTextPlan, yearPlan } from './convert-numbers.ts';
-import { bytesPlan, enumPlan, inetPlan, jsonLongtextPlan, jsonTextPlan, jsonbPlan, setPlan, setTextPlan, textPlan, uuidBytesPlan, uuidTextPlan } from './convert-texts.ts';
+import { bytesPlan, enumPlan, enumTextPlan, inetPlan, jsonLongtextPlan, jsonTextPlan, jsonbPlan, setPlan, setTextPlan, textPlan, uuidBytesPlan, uuidTextPlan } from './convert-texts.ts';
 import { datePlan, instantPlan, intervalPlan, timeOfDayPlan, timeTextPlan, zonedDatetimePlan } from './convert-times.ts';
 import type { MysqlColumn } from './definition.ts';
 import type { LocalType } from './local-type.ts';
@@ -32,7 +32,7 @@ export function planConversion(column: MysqlColumn, local: LocalType | 'enum', s
       if (isText) return timeTextPlan(/^(?:0000|19(?:0[1-9]|[1-9]\d)|20\d\d|21(?:[0-4]\d|5[0-5]))$/);
       return target === 'smallint' || target === 'integer' || target === 'bigint' ? yearPlan : undefined;
     case 'date': case 'datetime': case 'timestamp': case 'time': return timeConversion(column, local, server, policies, isText);
-    case 'enum': return isText ? enumPlan(type.labels) : undefined;
+    case 'enum': return !isText ? undefined : policyFor(policies, 'enum_empty') === 'text' ? enumTextPlan(type.labels) : enumPlan(type.labels);
     case 'set':
       if (target === 'text[]') return setPlan(type.labels);
       return isText ? setTextPlan(type.labels) : undefined;

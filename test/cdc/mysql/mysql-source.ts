@@ -51,6 +51,7 @@ function expressionOf(name: string, type: ColumnType): string {
   if (isByteType(type)) return `HEX(${name})`;
   if (type.name === 'bit') return `BIN(${name} + 0)`;
   if (type.name === 'float') return `${name} + 0e0`;
+  if (type.name === 'json') return `CAST(${name} AS CHAR CHARACTER SET utf8mb4)`;
   return name;
 }
 
