@@ -153,7 +153,8 @@ function padScale(text: string, scale: number): string {
   return point < 0 ? `${text}.${'0'.repeat(scale)}` : text.padEnd(point + 1 + scale, '0');
 }
 
-const largestFloat = '3.40282347e38';
+/** Not its shortest text, 3.4028235e38, which is above it and refused by MySQL. */
+const largestFloat = '3.4028234663852886e38';
 const largestDouble = '1.7976931348623157e308';
 
 /** FLOAT and DOUBLE to `real`, `double precision`. FLOAT(M,D) and DOUBLE(M,D) are rounded by MySQL. */
@@ -177,7 +178,7 @@ export function floatPlan(type: ColumnType, target: string): ConversionPlan {
         if (last < 48 || last > 57) return toSource('not_finite', text, text === 'NaN' ? '0' : isNegative ? smallest : largest);
         if (type.unsigned && isNegative && Number(text) !== 0) return toSource('decimal_range', text, '0');
         if (isWider && Number(shortestSingle(Number(text))) !== Number(text)) {
-          return Math.abs(Number(text)) > 3.4028234663852886e38 ? toSource('float_rounding', text, isNegative ? smallest : largest) : toSource('float_rounding', text, shortestSingle(Number(text)));
+          return Math.abs(Number(text)) > Number(largestFloat) ? toSource('float_rounding', text, isNegative ? smallest : largest) : toSource('float_rounding', text, shortestSingle(Number(text)));
         }
         if (digits !== undefined) {
           const value = Number(text);
@@ -187,6 +188,7 @@ export function floatPlan(type: ColumnType, target: string): ConversionPlan {
           const isSame = isSingle ? Math.fround(Number(rounded)) === Math.fround(value) : Number(rounded) === value;
           if (!isSame) return toSource('float_rounding', text, rounded);
         }
+        if (isSingle && digits === undefined && text.endsWith('3.4028235e+38')) return isNegative ? `-${largestFloat}` : largestFloat;
         return text.includes('e+') ? text.replace('e+', 'e') : text;
       },
     }),

@@ -34,7 +34,7 @@ export const sampleColumns: readonly SampleColumn[] = [
   { name: 'big_u', type: 'BIGINT UNSIGNED', local: 'numeric(20,0)', extremes: ['0', '18446744073709551615'] },
   { name: 'dec', type: 'DECIMAL(65,30)', local: 'numeric(65,30)', extremes: [`-${'9'.repeat(35)}.${'9'.repeat(30)}`, `0.${'0'.repeat(29)}1`, `0.${'0'.repeat(30)}`] },
   { name: 'dec_u', type: 'DECIMAL(5,0) UNSIGNED', local: 'numeric(5,0)', extremes: ['0', '99999'] },
-  { name: 'float', type: 'FLOAT', local: 'real', extremes: ['-3.40282e38', '1.17549e-38', '0.1', '16777216'] },
+  { name: 'float', type: 'FLOAT', local: 'real', extremes: ['-3.4028234663852886e38', '1.17549e-38', '0.1', '16777216', '3.4028234663852886e38'] },
   { name: 'float_md', type: 'FLOAT(7,2)', local: 'real', extremes: ['-99999.99', '0.01'] },
   { name: 'double', type: 'DOUBLE', local: 'double precision', extremes: ['-1.7976931348623157e308', '2.2250738585072014e-308', '0.1', '123456789.12345679'] },
   { name: 'double_u', type: 'DOUBLE UNSIGNED', local: 'double precision', extremes: ['0', '1e100'] },

@@ -92,7 +92,7 @@ for (const kind of sourceKinds) {
       await fc.assert(fc.asyncProperty(fc.array(row, { minLength: 30, maxLength: 60 }), async (rows) => {
         const { written, back } = await roundTrip(converted, rows.map((values, index) => [`${index + 1}`, ...values]));
         expect(back).toEqual(written);
-      }), { numRuns: 4, endOnFailure: true });
+      }), { numRuns: 8, endOnFailure: true });
     }, 180_000);
 
     it('that local cannot hold are refused by name, or become what their policy says', async () => {
