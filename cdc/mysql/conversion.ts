@@ -16,6 +16,11 @@ export interface Conversion {
 export interface ConversionPlan {
   readonly toLocalLosses: readonly LossKind[];
   readonly toSourceLosses: readonly LossKind[];
+  /**
+   * The way to local changes only what is out of the ordinary: texts with U+0000, dates with a part of zeros or a day above 28. All else may be
+   * handed on unread, instants to a session whose `TimeZone` is UTC.
+   */
+  readonly keepsOrdinary?: true;
   make(toLocal: OnLoss, toSource: OnLoss): Conversion;
 }
 

@@ -20,7 +20,7 @@ export function textPlan(limits: TextLimits): ConversionPlan {
   if (encodable !== undefined) losses.push('charset');
   if (limits.isBlankCut) losses.push('trailing_blanks');
   return {
-    toLocalLosses: ['nul_character'], toSourceLosses: losses,
+    toLocalLosses: ['nul_character'], toSourceLosses: losses, keepsOrdinary: true,
     make: (toLocal, toSource) => ({ toLocal: withoutNul(toLocal), toSource: textToSource(limits, toSource) }),
   };
 }

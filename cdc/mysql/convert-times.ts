@@ -37,7 +37,7 @@ const dateLosses: readonly LossKind[] = ['zero_date', 'invalid_date'];
 /** DATE to `date`, DATETIME to `timestamp`. `takesZero`: -infinity stands for the zero date. */
 export function datePlan(digits: number | undefined, takesZero: boolean): ConversionPlan {
   return {
-    toLocalLosses: dateLosses, toSourceLosses: ['date_range', ...(digits === undefined ? [] : ['fraction'] as const)],
+    toLocalLosses: dateLosses, toSourceLosses: ['date_range', ...(digits === undefined ? [] : ['fraction'] as const)], keepsOrdinary: true,
     make: (toLocal, toSource) => ({ toLocal: dateToLocal('', toLocal), toSource: dateToSource(digits, takesZero, toSource) }),
   };
 }
@@ -73,7 +73,7 @@ function fractionTo(whole: number, digits: number, onLoss: OnLoss): ConvertText 
 /** TIMESTAMP to `timestamptz` (`suffix` '+00') or `timestamp`. `lastInstant`: the end of the type on this server. */
 export function instantPlan(digits: number, takesZero: boolean, lastInstant: string, isZoned: boolean): ConversionPlan {
   return {
-    toLocalLosses: dateLosses, toSourceLosses: ['timestamp_range', 'date_range', 'fraction'],
+    toLocalLosses: dateLosses, toSourceLosses: ['timestamp_range', 'date_range', 'fraction'], keepsOrdinary: true,
     make: (toLocal, toSource) => {
       const back = dateToSource(digits, takesZero, toSource);
       const zeros = digits === 0 ? '' : `.${'0'.repeat(digits)}`;
@@ -95,7 +95,7 @@ export function instantPlan(digits: number, takesZero: boolean, lastInstant: str
 /** DATETIME that the operator knows to be UTC, to `timestamptz`. */
 export function zonedDatetimePlan(digits: number, takesZero: boolean): ConversionPlan {
   return {
-    toLocalLosses: dateLosses, toSourceLosses: ['date_range', 'fraction'],
+    toLocalLosses: dateLosses, toSourceLosses: ['date_range', 'fraction'], keepsOrdinary: true,
     make: (toLocal, toSource) => {
       const back = dateToSource(digits, takesZero, toSource);
       return { toLocal: dateToLocal('+00', toLocal), toSource: (text) => back(inUtc(text)) };

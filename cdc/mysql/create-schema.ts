@@ -92,7 +92,8 @@ function onUpdateSteps({ mapped, definition }: ConvertedTable, target: Qualified
   if (touched.length === 0) return [];
   const name = truncateName(`${target.name}_on_update`);
   const compared = definition.columns.filter((column) => column.generated === null).map((column) => quoteIdent(column.name));
-  const row = (side: 'NEW' | 'OLD'): string => `ROW(${compared.map((column) => `${side}.${column}`).join(', ')})`;
+  // As records the images are compared byte for byte, as MySQL does; a bare ROW would compare column by column, with operators that not every type has.
+  const row = (side: 'NEW' | 'OLD'): string => `ROW(${compared.map((column) => `${side}.${column}`).join(', ')})::record`;
   const body = touched.map(({ column, local }) => {
     const quoted = quoteIdent(column.name);
     const type = local === 'enum' ? 'text' : local.spelled;

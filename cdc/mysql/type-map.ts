@@ -63,7 +63,9 @@ function overrideType(column: MysqlColumn, written: string): LocalType | 'enum' 
   if (written.toLowerCase() === 'enum') return 'enum';
   const type = parseLocalType(written);
   if (type === undefined) throw new MigrationError('MIG071', `type_map: no conversion is known to type ${written} of column ${column.name}`);
-  return type;
+  // Without digits of its own the column keeps those of the source: more of them could not go back.
+  const isTime = ['timestamp', 'timestamptz', 'time', 'interval'].includes(type.name) && ['datetime', 'timestamp', 'time'].includes(column.type.name);
+  return isTime && type.modifiers.length === 0 ? localType(type.name, column.type.length ?? 0) : type;
 }
 
 function policiesFor(column: string, overrides: MapOverrides): LossPolicies {

@@ -1,10 +1,11 @@
 /** A MySQL or MariaDB server as source beside the packaged PostgreSQL as local, and how tests read and write values on it. */
+import mysql from 'mysql2/promise';
 import type pg from 'pg';
 import type { ColumnType } from '../../../cdc/mysql/column-type.ts';
 import { isByteType } from '../../../cdc/mysql/column-type.ts';
 import { shortestSingle } from '../../../cdc/mysql/convert-numbers.ts';
 import { mysqlLiteral, mysqlName } from '../../../cdc/mysql/query.ts';
-import type { MysqlQuery } from '../../../cdc/mysql/query.ts';
+import type { MysqlQuery, MysqlRow } from '../../../cdc/mysql/query.ts';
 import { startMysql } from '../../support/mysql-servers.ts';
 import type { MysqlKind, TestMysql, TestMysqlOptions } from '../../support/mysql-servers.ts';
 import { startTestPostgres } from '../../support/postgres.ts';
@@ -29,6 +30,18 @@ export async function startMysqlSource(kind: MysqlKind, options: TestMysqlOption
       await mysql.dispose();
       await postgres[Symbol.asyncDispose]();
     },
+  };
+}
+
+/** A connection of a user whose password is its name. */
+export async function connectAs(server: TestMysql, user: string): Promise<AsyncDisposable & { readonly query: MysqlQuery }> {
+  const connection = await mysql.createConnection({ host: server.host, port: server.port, user, password: user, typeCast: (field) => field.string() });
+  return {
+    query: async (sql) => {
+      const [rows] = await connection.query(sql);
+      return Array.isArray(rows) ? (rows as MysqlRow[]) : [];
+    },
+    [Symbol.asyncDispose]: () => connection.end(),
   };
 }
 
