@@ -45,7 +45,7 @@ function* keyCollationFindings(table: MysqlTable, index: MysqlIndex): Generator<
     if (column === undefined || !isCharacterType(column.type) || collationFor(column.collation) === undefined) continue;
     const subject = `${mysqlTableName(table)} ${index.name}`;
     if (column.padsBlanks) yield { code: 'key_collation', severity: 'warning', subject, message: `${column.collation} ignores blanks at the end of ${column.name}, local does not: after the cutover it takes a value beside the same one with a blank, which the source refuses on the way back`, remedy: 'See that the application trims its keys.' };
-    if (collationFor(column.collation)?.definition.deterministic === false) yield { code: 'key_collation', severity: 'warning', subject, message: `${column.collation} is compared by ICU on local, which agrees about case and accents but not about every character (ß, for one): a few values may be equal on one side only`, remedy: 'VALIDATE … FULL finds such rows before the cutover.' };
+    if (collationFor(column.collation)?.definition.deterministic === false) yield { code: 'key_collation', severity: 'warning', subject, message: `${column.collation} is compared by ICU on local, which agrees about case and accents but not about every character (ß, ł and đ, for some): a few values may be equal on one side only`, remedy: 'VALIDATE … FULL finds such rows before the cutover.' };
   }
 }
 
