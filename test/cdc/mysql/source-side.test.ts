@@ -39,7 +39,7 @@ function suite(kind: MysqlKind): void {
   let side: MysqlSourceSide;
 
   beforeAll(async () => {
-    source = await startMysqlSource(kind);
+    source = await startMysqlSource(kind, { settings: kind === 'mysql-9.7' ? ['performance-schema=ON'] : [] });
     await source.mysql.sql('CREATE DATABASE shop; CREATE DATABASE other');
     await source.mysql.sql(`
       CREATE TABLE orders (id INT NOT NULL AUTO_INCREMENT PRIMARY KEY, state ENUM('new', 'paid') NOT NULL DEFAULT 'new', changed TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP) ENGINE=InnoDB;
@@ -188,7 +188,7 @@ function suite(kind: MysqlKind): void {
     await holder.run('BEGIN');
     await holder.run("UPDATE orders SET state = 'paid' WHERE id = 1");
     const waiting = waiter.run("UPDATE orders SET state = 'new' WHERE id = 1");
-    await expect.poll(() => side.blockers([waiter.id, holder.id])).toEqual([[waiter.id, holder.id]]);
+    await expect.poll(() => side.blockers([waiter.id, holder.id]), { timeout: 5_000 }).toEqual([[waiter.id, holder.id]]);
     await holder.run('COMMIT');
     await waiting;
     expect(await side.blockers([waiter.id])).toEqual([]);
