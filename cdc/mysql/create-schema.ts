@@ -10,6 +10,7 @@ import type { ForeignKeyDefinition, IndexDefinition, TableDefinition } from '../
 import type { Finding } from '../postgres/finding.ts';
 import { quoteIdent, quoteLiteral, quoteTable } from '../postgres/quote.ts';
 import { truncateName } from '../../grammar/names.ts';
+import type { TableMapping } from '../source-side.ts';
 import type { TablePlan } from '../table-plan.ts';
 import { mysqlSupportSchema } from './collation.ts';
 import type { LocalCollation } from './collation.ts';
@@ -17,15 +18,9 @@ import { convertColumns } from './convert-columns.ts';
 import { convertForeignKeys, convertIndexes } from './convert-indexes.ts';
 import type { MysqlTable } from './definition.ts';
 import { nowExpression } from './translate-default.ts';
-import type { MapOverrides, MappedColumn } from './type-map.ts';
+import type { MappedColumn } from './type-map.ts';
 
-export interface ConvertOptions {
-  readonly overrides?: MapOverrides;
-  /** Default: the name of the database. */
-  readonly targetSchema?: string;
-  /** Default: every column. */
-  readonly columns?: readonly string[];
-}
+export type ConvertOptions = TableMapping;
 
 export interface ConvertedTable {
   /** As if a PostgreSQL server had described the table; expressions are spelled by `settleDefinition`. */

@@ -17,11 +17,11 @@ import type { PlanOptions } from '../postgres/plan-table.ts';
 import type { RoutingRelations } from '../postgres/relations.ts';
 import type { SequencePair } from '../postgres/sequences.ts';
 import type { ServerAddress } from '../postgres/server-address.ts';
-import type { FenceRequest, SourceSide, TablePair } from '../source-side.ts';
+import type { FenceRequest, SourceSide, TableMapping, TablePair } from '../source-side.ts';
 import type { TablePlan } from '../table-plan.ts';
 import { MysqlAdminConnection } from './admin-connection.ts';
 import { convertTable, planMysqlSchema } from './create-schema.ts';
-import type { ConvertedTable, ConvertOptions } from './create-schema.ts';
+import type { ConvertedTable } from './create-schema.ts';
 import type { MysqlTable } from './definition.ts';
 import { readMysqlDependants } from './dependants.ts';
 import { dropMysqlFences, installFenceTriggers, installMysqlFenceSupport, lowerFence, passFences, raiseFence } from './fence.ts';
@@ -52,6 +52,7 @@ export interface MysqlSourceSideParts {
 export class MysqlSourceSide implements SourceSide {
   readonly engine = 'MySQL';
   readonly captureModes = ['binlog'];
+  readonly mapsTypes = true;
   readonly #runtime: Runtime;
   readonly #parts: MysqlSourceSideParts;
   readonly #admin: MysqlAdminConnection;
@@ -76,22 +77,22 @@ export class MysqlSourceSide implements SourceSide {
   }
 
   /** `mapping`: the migration's options that decide what the table becomes; without them it is the standard one under the same name. */
-  async findTable(table: QualifiedName, mapping: ConvertOptions = {}): Promise<TableDefinition | undefined> {
+  async findTable(table: QualifiedName, mapping: TableMapping = {}): Promise<TableDefinition | undefined> {
     const found = await this.#admin.use((query) => findMysqlTable(query, table));
     return found === undefined ? undefined : this.#convert(found, mapping);
   }
 
-  async introspectTable(table: QualifiedName, mapping: ConvertOptions = {}): Promise<TableDefinition> {
+  async introspectTable(table: QualifiedName, mapping: TableMapping = {}): Promise<TableDefinition> {
     return this.#convert(await this.#admin.use((query) => introspectMysqlTable(query, table)), mapping);
   }
 
   /** For the stream and the load: the columns' mappings beside the definition. */
-  async readConverted(table: QualifiedName, mapping: ConvertOptions = {}): Promise<ConvertedTable> {
+  async readConverted(table: QualifiedName, mapping: TableMapping = {}): Promise<ConvertedTable> {
     const definition = await this.introspectTable(table, mapping);
     return this.#convertedOf(definition);
   }
 
-  async #convert(table: MysqlTable, mapping: ConvertOptions): Promise<TableDefinition> {
+  async #convert(table: MysqlTable, mapping: TableMapping): Promise<TableDefinition> {
     const converted = await this.#local.use((local) => settleDefinition(local, convertTable(table, mapping)));
     this.#converted.set(converted.definition, converted);
     return converted.definition;
