@@ -3,6 +3,7 @@
  * keys and everything after it are those of every other source. What a definition of PostgreSQL cannot say (collations that stand for MySQL's,
  * ON UPDATE CURRENT_TIMESTAMP) are steps of its own before and behind the table's.
  */
+import { createHash } from 'node:crypto';
 import type { QualifiedName } from '../../catalog/routing-snapshot.ts';
 import { planSchema } from '../postgres/create-schema.ts';
 import type { SchemaOptions, SchemaPlan, SchemaStep } from '../postgres/create-schema.ts';
@@ -29,6 +30,8 @@ export interface ConvertedTable {
   readonly mapped: readonly MappedColumn[];
   readonly collations: readonly LocalCollation[];
   readonly findings: readonly Finding[];
+  /** Of everything that the meaning of the source's values depends on, also where local's type hides it: labels, character sets, signs. */
+  readonly sourceHash: string;
 }
 
 export function convertTable(table: MysqlTable, options: ConvertOptions = {}): ConvertedTable {
@@ -46,7 +49,13 @@ export function convertTable(table: MysqlTable, options: ConvertOptions = {}): C
     replicaIdentity: identityOf(keys.indexes, converted.columns), partitioning: null, partitions: [], partitionOf: null, inherits: [], inheritedBy: [], grants: [], schemaUsers: [],
     requiredTypes: converted.types, views: [], estimatedRows: table.estimatedRows, bytes: table.bytes,
   };
-  return { definition, mapped: converted.mapped, collations: converted.collations, findings };
+  return { definition, mapped: converted.mapped, collations: converted.collations, findings, sourceHash: sourceHash(table) };
+}
+
+function sourceHash(table: MysqlTable): string {
+  const columns = table.columns.map(({ name, position, typeText, charset, collation, notNull, generated, autoIncrement }) => [name, position, typeText, charset, collation, notNull, generated, autoIncrement]);
+  const keys = table.indexes.filter((index) => index.unique).map((index) => index.parts);
+  return createHash('sha256').update(JSON.stringify([table.engine, columns, keys])).digest('hex').slice(0, 32);
 }
 
 /** Its own findings come with the child. */

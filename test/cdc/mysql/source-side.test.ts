@@ -90,6 +90,14 @@ function suite(kind: MysqlKind): void {
     expect((await side.introspectTable(orders, { targetSchema: 'moved' })).columns[1]?.type).toBe('moved.orders_state');
   });
 
+  it('sees a change of definition that the types of local hide', async () => {
+    const before = (await side.readConverted(orders)).sourceHash;
+    await source.mysql.sql("INSERT INTO orders (state) VALUES ('new'); DELETE FROM orders WHERE id > 3", 'shop');
+    expect((await side.readConverted(orders)).sourceHash).toBe(before);
+    await source.mysql.sql("ALTER TABLE orders MODIFY state ENUM('new', 'paid', 'sent') NOT NULL DEFAULT 'new'", 'shop');
+    expect((await side.readConverted(orders)).sourceHash).not.toBe(before);
+  });
+
   it('knows what has to move together, and what a write reaches', async () => {
     const group = await side.groupOf(orders);
     expect(group.tables.map(({ name }) => name)).toEqual(['audit', 'items', 'orders']);
