@@ -1,0 +1,100 @@
+/** The texts of `field-form.ts` in MySQL's SQL, all of them strings of bytes: no collation has a say. */
+import { FIELD_END, fieldMark } from '../field-form.ts';
+import type { FieldForm } from '../field-form.ts';
+import { quoteIdent } from './quote.ts';
+import { isBytes, isCharacters } from './source-column.ts';
+import type { SourceColumn } from './source-column.ts';
+
+type ComparedColumn = Pick<SourceColumn, 'name' | 'type' | 'length' | 'fraction' | 'isZerofill'>;
+
+/** How values of a column are compared, by its type here and the type (as `format_type` writes it) that it has on PostgreSQL. */
+export function fieldForm(column: Pick<SourceColumn, 'type' | 'length'>, localType: string): FieldForm {
+  const local = localType.replace(/\(.*?\)/, '').replace(/^pg_catalog\./, '');
+  if (local === 'boolean') return { kind: 'boolean' };
+  if (local.endsWith('[]')) return { kind: 'labels' };
+  if (local === 'bit' || local === 'bit varying') return { kind: 'bits', length: column.length ?? 1 };
+  if (/^(?:smallint|integer|bigint|numeric)$/.test(local)) return { kind: 'number' };
+  if (local === 'real' || local === 'double precision') return { kind: 'float' };
+  if (local === 'timestamp with time zone') return { kind: 'instant' };
+  if (local.startsWith('timestamp')) return { kind: 'datetime' };
+  if (local === 'date') return { kind: 'date' };
+  if (local === 'interval' || local.startsWith('time')) return { kind: 'time' };
+  if (local === 'bytea') return { kind: 'bytes' };
+  return /^(?:tiny|medium|long)?text$|^json$/.test(column.type) ? { kind: 'long_text' } : { kind: 'text' };
+}
+
+const end = Buffer.from(`${String.fromCharCode(FIELD_END)}${fieldMark.end}`).toString('hex');
+const nothing = Buffer.from(`${String.fromCharCode(FIELD_END)}${fieldMark.null}`).toString('hex');
+const itself = Buffer.from(`${String.fromCharCode(FIELD_END)}${fieldMark.itself}`).toString('hex');
+const escaped = (bytes: string): string => `REPLACE(${bytes}, 0x${FIELD_END.toString(16)}, 0x${itself})`;
+/** The connection's charset is utf8mb4: so is what a number or a date is written in. */
+const bytesOf = (text: string): string => `CAST(${text} AS BINARY)`;
+
+export function rowText(columns: readonly ComparedColumn[], forms: readonly FieldForm[]): string {
+  return `CONCAT(${columns.map((column, at) => `IFNULL(${fieldText(column, forms[at] ?? { kind: 'text' })}, 0x${nothing}), 0x${end}`).join(', ')})`;
+}
+
+export function keyHash(columns: readonly ComparedColumn[], forms: readonly FieldForm[]): string {
+  return hashed(`CONCAT(${columns.map((column, at) => `${keyFieldText(column, forms[at] ?? { kind: 'text' })}, 0x${end}`).join(', ')})`);
+}
+
+export function hashed(bytes: string): string {
+  return `LEFT(SHA2(${bytes}, 256), 32)`;
+}
+
+/** NULL for NULL. */
+export function fieldText(column: ComparedColumn, form: FieldForm): string {
+  switch (form.kind) {
+    case 'text':
+    case 'labels':
+      return escaped(unicode(column));
+    case 'long_text':
+      return hashed(unicode(column));
+    case 'bytes':
+      return hashed(quoteIdent(column.name));
+    default:
+      return bytesOf(plainText(column, form));
+  }
+}
+
+/** As text that local's type reads again. */
+export function keyFieldText(column: ComparedColumn, form: FieldForm): string {
+  if (form.kind === 'bytes') return `CONCAT(0x5c78, LOWER(HEX(${quoteIdent(column.name)})))`;
+  return form.kind === 'text' || form.kind === 'long_text' ? unicode(column) : fieldText(column, form);
+}
+
+function unicode(column: ComparedColumn): string {
+  const name = quoteIdent(column.name);
+  if (isBytes(column)) return bytesOf(`CONCAT(0x5c78, LOWER(HEX(${name})))`);
+  if (isCharacters(column) || column.type === 'enum' || column.type === 'set' || column.type === 'json') return bytesOf(`CONVERT(${name} USING utf8mb4)`);
+  return bytesOf(plainText(column, { kind: 'number' }));
+}
+
+function plainText(column: ComparedColumn, form: Exclude<FieldForm, { kind: 'text' | 'labels' | 'long_text' | 'bytes' }>): string {
+  const name = quoteIdent(column.name);
+  switch (form.kind) {
+    case 'boolean':
+      return `IF(${name} = 0, '0', IF(${name} IS NULL, NULL, '1'))`;
+    case 'bits':
+      return `LPAD(BIN(${name} + 0), ${form.length}, '0')`;
+    case 'float':
+      // Of a FLOAT the text has six digits, of the DOUBLE that it is all of them. A sum would lose the sign of a zero.
+      return `CAST(${name} * 1e0 AS CHAR)`;
+    case 'number':
+      return `CAST(${column.type === 'year' || column.type === 'bit' || column.isZerofill ? `${name} + 0` : name} AS CHAR)`;
+    case 'date':
+    case 'datetime':
+    case 'instant':
+      return `IF(${name} = 0, '-infinity', ${withoutZeros(name, column.fraction)})`;
+    case 'time':
+      return withoutZeros(name, column.fraction);
+    default:
+      return form satisfies never;
+  }
+}
+
+/** PostgreSQL leaves out the zeros at the end of a fraction. */
+function withoutZeros(name: string, fraction: number): string {
+  const text = `CAST(${name} AS CHAR)`;
+  return fraction === 0 ? text : `TRIM(TRAILING '.' FROM TRIM(TRAILING '0' FROM ${text}))`;
+}
