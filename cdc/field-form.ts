@@ -7,7 +7,10 @@
 export type FieldForm =
   /** Digits, with the column's scale. */
   | { readonly kind: 'number' }
-  /** float4 and float8, by the shortest digits of the float8. */
+  /**
+   * float4 and float8, by the shortest digits of the float8; a zero has no sign. Small ones are written times a power of two, which loses
+   * nothing (`floatTiers`): servers do not agree on when a small number gets an exponent, and MySQL 9.7 cuts the text of one at 22 characters.
+   */
   | { readonly kind: 'float' }
   /** `YYYY-MM-DD[ HH:MM:SS[.f…]]`, zeros at the end of the fraction left out; an instant is in UTC. */
   | { readonly kind: 'date' | 'datetime' | 'instant' }
@@ -21,6 +24,20 @@ export type FieldForm =
   /** By its SHA-256: it may be longer than what a server puts together in one text. */
   | { readonly kind: 'long_text' }
   | { readonly kind: 'bytes' };
+
+export interface FloatTier {
+  /** The sizes from here on, up to the tier before. */
+  readonly from: string;
+  readonly prefix: string;
+  /** Powers of two: 2^1000, 2^200. */
+  readonly factors: readonly string[];
+}
+
+export const floatTiers: readonly FloatTier[] = [
+  { from: '1e-4', prefix: '', factors: [] },
+  { from: '1e-300', prefix: 's', factors: ['1.0715086071862673e301'] },
+  { from: '0', prefix: 't', factors: ['1.0715086071862673e301', '1.6069380442589903e60'] },
+];
 
 /** Ends a field. In a text itself it is followed by another letter. */
 export const FIELD_END = 0x1f;

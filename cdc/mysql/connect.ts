@@ -24,6 +24,8 @@ export function connectMysql(address: ServerAddress, options: MysqlConnectOption
   const { promise, resolve, reject } = Promise.withResolvers<mysql.Connection>();
   const connection = mysql.createConnection({
     host: address.host, port: address.port, user: address.user, database: address.database, connectTimeout: options.timeoutMs ?? 10_000,
+    // A statement of ours is its text alone; files of this machine are nobody's business.
+    flags: ['-CLIENT_QUERY_ATTRIBUTES', '-LOCAL_FILES'],
     charset: 'utf8mb4', typeCast: (field) => field.string('utf8'), rowsAsArray: true, enableKeepAlive: true,
     ...(address.password === undefined ? {} : { password: address.password }),
     ...(address.ssl === undefined ? {} : { ssl: sslOptions(address.ssl, address.host) }),

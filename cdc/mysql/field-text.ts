@@ -1,5 +1,5 @@
 /** The texts of `field-form.ts` in MySQL's SQL, all of them strings of bytes: no collation has a say. */
-import { FIELD_END, fieldMark } from '../field-form.ts';
+import { FIELD_END, fieldMark, floatTiers } from '../field-form.ts';
 import type { FieldForm } from '../field-form.ts';
 import { quoteIdent } from './quote.ts';
 import { isBytes, isCharacters } from './source-column.ts';
@@ -78,8 +78,7 @@ function plainText(column: ComparedColumn, form: Exclude<FieldForm, { kind: 'tex
     case 'bits':
       return `LPAD(BIN(${name} + 0), ${form.length}, '0')`;
     case 'float':
-      // Of a FLOAT the text has six digits, of the DOUBLE that it is all of them. A sum would lose the sign of a zero.
-      return `CAST(${name} * 1e0 AS CHAR)`;
+      return floatText(name);
     case 'number':
       return `CAST(${column.type === 'year' || column.type === 'bit' || column.isZerofill ? `${name} + 0` : name} AS CHAR)`;
     case 'date':
@@ -97,4 +96,11 @@ function plainText(column: ComparedColumn, form: Exclude<FieldForm, { kind: 'tex
 function withoutZeros(name: string, fraction: number): string {
   const text = `CAST(${name} AS CHAR)`;
   return fraction === 0 ? text : `TRIM(TRAILING '.' FROM TRIM(TRAILING '0' FROM ${text}))`;
+}
+
+/** Of a FLOAT the text has six digits, of the DOUBLE that it is all of them. */
+function floatText(name: string): string {
+  const size = `ABS(${name} * 1e0)`;
+  const tiers = floatTiers.map(({ from, prefix, factors }) => `WHEN ${size} >= ${from} THEN CONCAT('${prefix}', ${[size, ...factors].join(' * ')})`);
+  return `CONCAT(IF(${name} < 0, '-', ''), CASE WHEN ${name} = 0 THEN '0' ${tiers.join(' ')} END)`;
 }

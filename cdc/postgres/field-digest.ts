@@ -1,5 +1,5 @@
 /** A PostgreSQL table as a side of a comparison with another engine: rows by the texts of their fields (`field-form.ts`), hashed by SHA-256. */
-import { FIELD_END, fieldMark } from '../field-form.ts';
+import { FIELD_END, fieldMark, floatTiers } from '../field-form.ts';
 import type { FieldForm } from '../field-form.ts';
 import type { TablePlan } from '../table-plan.ts';
 import type { DigestTable } from './checksum.ts';
@@ -65,7 +65,11 @@ function dateText(value: string): string {
   return `CASE WHEN ${value} >= '0001-01-01' THEN ${value}::text WHEN ${value} = '-infinity' THEN '-infinity' ELSE '0000' || substr(replace(${value}::text, ' BC', ''), 5) END`;
 }
 
-/** As MySQL writes it: positional from 1e-15 to below 1e15, and no plus sign in an exponent. */
+/** Without the plus sign that MySQL does not write in an exponent. */
 function floatText(value: string): string {
-  return `CASE WHEN ${value} <> 0 AND abs(${value}) < 1e-4::float8 AND abs(${value}) >= 1e-15::float8 THEN ${value}::text::numeric::text ELSE replace(${value}::text, 'e+', 'e') END`;
+  const tiers = floatTiers.map(({ from, prefix, factors }) => {
+    const size = [`abs(${value})`, ...factors.map((factor) => `${factor}::float8`)].join(' * ');
+    return `WHEN abs(${value}) >= ${from}::float8 THEN '${prefix}' || replace((${size})::text, 'e+', 'e')`;
+  });
+  return `CASE WHEN ${value} < 0 THEN '-' ELSE '' END || CASE WHEN ${value} = 0 THEN '0' ${tiers.join(' ')} END`;
 }

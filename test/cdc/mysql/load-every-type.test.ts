@@ -108,7 +108,7 @@ for (const kind of kinds) {
       const middle = await nextBound(ask, there, all, 70_000);
       const ranges = [{ ...all, upper: ['-1'] }, { ...all, lower: ['-1'], upper: middle ?? null }, { ...all, lower: middle ?? null }];
       // The extremes one by one, so that a difference names its row.
-      expect(await readDigests(ask, there, ranges.slice(0, 1))).toHaveLength(11);
+      expect(await readDigests(ask, there, ranges.slice(0, 1))).toHaveLength(Math.max(...everyType.map(({ extremes }) => extremes.length)));
       const digests = async (): Promise<readonly string[][]> => {
         const [inSource, inLocal] = [await readDigests(ask, there, ranges.slice(0, 1)), await postgres.readDigests(client, here, ranges.slice(0, 1))];
         const known = new Map(inLocal.map((row) => [row.key.join(), row.digest]));
