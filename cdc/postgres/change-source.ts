@@ -16,6 +16,7 @@ import type { CaptureConnection, CaptureHandlers, ChangeSource, Retention, RowVe
 import type { TablePlan } from '../table-plan.ts';
 import { sqlstateOf } from './connect.ts';
 import { dropDdlLog, installDdlLog } from './ddl-log.ts';
+import { writeMarkerRow } from './marker-row.ts';
 import { ReplicationConnection, ReplicationError } from './replication-connection.ts';
 import type { ServerAddress } from './server-address.ts';
 import { checkPositions, createSlot, dropPublication, dropSlot, preparePublication, publishTable, readSlot, unpublishTable, waitForWriters } from './slot.ts';
@@ -112,10 +113,7 @@ export class PostgresChangeSource implements ChangeSource {
   }
 
   async writeMarker(name: string, token: string): Promise<void> {
-    await this.#client.rows({
-      text: `INSERT INTO causeway.marker (name, token) VALUES ($1, $2)
-             ON CONFLICT (name) DO UPDATE SET token = EXCLUDED.token, written_at = now()`, values: [name, token],
-    });
+    await this.#client.use((client) => writeMarkerRow(client, name, token));
   }
 
   installDdlLog(): Promise<boolean> {

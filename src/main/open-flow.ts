@@ -5,6 +5,7 @@ import type { TableRecord } from '../../catalog/records.ts';
 import type { Conflict, ConflictStrategy } from '../../cdc/apply/conflict.ts';
 import { formatPosition } from '../../cdc/change.ts';
 import type { ServerAddress } from '../../cdc/postgres/server-address.ts';
+import { PostgresSourceSide } from '../../cdc/postgres/source-side.ts';
 import { createPostgresLoader } from '../../cdc/postgres/table-loader.ts';
 import { createChangeStream } from '../../cdc/postgres/change-stream.ts';
 import type { ChangeStreamOptions, RestoredTable } from '../../cdc/stream/options.ts';
@@ -73,7 +74,7 @@ export async function openFlow(runtime: Runtime, handed: ProcessSettings, catalo
     await Promise.all([forwardRunner.end(), reverseRunner.end()]);
     await catalog.putSetting(reverseSetting, 'dropped');
   };
-  const flow = new SourceFlow(runtime, { noteStrategy, serverName, source, local, forward, reverse, loader, catalog, token, switches: { runForward, runReverse, endStreams, forwardFailure: () => forwardRunner.failure, endForward: () => forwardRunner.end() } });
+  const flow = new SourceFlow(runtime, { noteStrategy, serverName, source, sourceSide: new PostgresSourceSide(runtime, source), local, forward, reverse, loader, catalog, token, switches: { runForward, runReverse, endStreams, forwardFailure: () => forwardRunner.failure, endForward: () => forwardRunner.end() } });
   await flow.prepare();
   if (tables.length > 0) await flow.streams.runForward();
   if (hasReverse) {

@@ -11,7 +11,6 @@ import { relationKey } from '../../catalog/routing-snapshot.ts';
 import type { QualifiedName } from '../../catalog/routing-snapshot.ts';
 import { orderOf } from '../../cdc/change.ts';
 import type { VisibleAdvance } from '../../cdc/ports.ts';
-import { routingRelations } from '../../cdc/postgres/relations.ts';
 import { errorKinds, MigrationError } from '../../config/migration-error.ts';
 import type { Runtime } from '../../config/runtime.ts';
 import type { MigrationOptions } from '../../grammar/migration/options.ts';
@@ -249,7 +248,7 @@ export class Control {
 
   async #readRelations(tables: readonly TableRecord[]) {
     const flow = await this.#flow(this.#parts.homeServer);
-    const { functions = {}, ...others } = await flow.sourceAdmin.use((client) => routingRelations(client, tables.map((record) => record.source), tables.map((record) => record.target)));
+    const { functions = {}, ...others } = await flow.sourceSide.routingRelations(tables.map((record) => record.source), tables.map((record) => record.target));
     const missing = await this.#missingOnLocal(flow, tables, Object.keys(others.views), Object.keys(functions));
     // A function that local lacks must not be taken for one that can run wherever its tables are.
     const known = Object.fromEntries(Object.entries(functions).filter(([name]) => !missing.functions.has(name)));
