@@ -102,7 +102,7 @@ export async function startMysql(kind: MysqlKind, options: TestMysqlOptions = {}
 
 async function query(where: { readonly port: number; readonly database?: string }, text: string): Promise<readonly Record<string, string | null>[]> {
   const connection = await mysql.createConnection({
-    host: '127.0.0.1', user, password, ...where, multipleStatements: true, typeCast: (field) => field.string(),
+    host: '127.0.0.1', user, password, ...where, multipleStatements: true, typeCast: (field) => (field.type === 'JSON' ? field.string('utf8') : field.string()),
   });
   try {
     const [result] = await connection.query(text);

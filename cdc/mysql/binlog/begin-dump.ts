@@ -1,0 +1,81 @@
+/** What a replica settles with the server before the binlog comes, and the gaps that can be seen before it does (RULES 7). */
+import { MigrationError } from '../../../config/migration-error.ts';
+import type { MysqlPosition } from '../position.ts';
+import { GtidSet } from './gtid-set.ts';
+import { MariadbGtidList } from './mariadb-gtid-list.ts';
+import type { DumpStart, ReplicaConnection } from './replica-connection.ts';
+
+/** All that the server can send: MariaDB's own GTID events, and no BEGIN for them. */
+const MARIADB_CAPABILITY = 4;
+const NS_PER_MS = 1_000_000;
+
+export interface DumpSettings {
+  readonly start: DumpStart;
+  /** Whether events have checksums until the first format description says so. */
+  readonly hasChecksums: boolean;
+}
+
+export async function prepareDump(connection: ReplicaConnection, position: MysqlPosition, heartbeatMs: number): Promise<DumpSettings> {
+  const [[checksum] = []] = await connection.query('SELECT @@GLOBAL.binlog_checksum');
+  // Newer names beside the older ones: each server reads its own.
+  const names = (older: string, newer: string, value: string | number): string => `@${older} = ${value}, @${newer} = ${value}`;
+  await connection.query(`SET ${names('master_heartbeat_period', 'source_heartbeat_period', heartbeatMs * NS_PER_MS)}`);
+  await connection.query(`SET ${names('master_binlog_checksum', 'source_binlog_checksum', '@@GLOBAL.binlog_checksum')}`);
+  if (connection.isMariadb) await connection.query(`SET @mariadb_slave_capability = ${MARIADB_CAPABILITY}`);
+  return { start: await startOf(connection, position), hasChecksums: checksum === 'CRC32' };
+}
+
+async function startOf(connection: ReplicaConnection, position: MysqlPosition): Promise<DumpStart> {
+  switch (position.type) {
+    case 'mysql_gtid': {
+      const set = GtidSet.parse(position.gtidSet);
+      await assertNoGap(connection, set);
+      return { by: 'gtid', encoded: set.encode() };
+    }
+    case 'mariadb_gtid':
+      await connection.query(`SET @slave_connect_state = '${MariadbGtidList.parse(position.gtidList).toString()}', @slave_gtid_strict_mode = 1, @slave_gtid_ignore_duplicates = 0`);
+      return { by: 'connectState' };
+    case 'mysql_binlog':
+      return { by: 'file', file: position.binlogFile, offset: position.binlogPosition };
+    default:
+      return position satisfies never;
+  }
+}
+
+/** Neither must the server have forgotten transactions that were not read, nor must it lack some that were: then it is another history. */
+async function assertNoGap(connection: ReplicaConnection, read: GtidSet): Promise<void> {
+  const [[executed, purged] = []] = await connection.query('SELECT @@GLOBAL.gtid_executed, @@GLOBAL.gtid_purged');
+  const forgotten = GtidSet.parse(purged ?? '').minus(read);
+  if (!forgotten.isEmpty) throw gap('the server has purged transactions that have not been read', forgotten.toString());
+  const missing = read.minus(GtidSet.parse(executed ?? ''));
+  if (!missing.isEmpty) throw gap('the server lacks transactions that have been read', missing.toString(), 'It is behind the server that was read before, or has another history: let it catch up, or RESYNC MIGRATION FOR TABLE ….');
+}
+
+export function gap(message: string, detail: string, hint?: string): MigrationError {
+  return new MigrationError('MIG021', message, { detail, ...(hint === undefined ? {} : { hint }) });
+}
+
+/** Where the server's binlog ends now. With GTIDs where the server has them. */
+export async function readBinlogEnd(connection: ReplicaConnection): Promise<MysqlPosition> {
+  const [row] = await binlogStatus(connection);
+  if (!row) throw new MigrationError('MIG004', 'the server has no binlog', { hint: 'Set log_bin and binlog_format = ROW.' });
+  const place = { binlogFile: row[0] ?? '', binlogPosition: Number(row[1]) };
+  if (connection.isMariadb) {
+    const [[gtids] = []] = await connection.query(`SELECT BINLOG_GTID_POS('${place.binlogFile}', ${place.binlogPosition})`);
+    return gtids === null || gtids === undefined || gtids === '' ? { type: 'mysql_binlog', ...place } : { type: 'mariadb_gtid', gtidList: MariadbGtidList.parse(gtids).toString(), ...place };
+  }
+  const [[mode] = []] = await connection.query('SELECT @@GLOBAL.gtid_mode');
+  return mode === 'ON' ? { type: 'mysql_gtid', gtidSet: GtidSet.parse(row[4] ?? '').toString(), ...place } : { type: 'mysql_binlog', ...place };
+}
+
+const SYNTAX_ERROR = 1064;
+
+async function binlogStatus(connection: ReplicaConnection): ReturnType<ReplicaConnection['query']> {
+  try {
+    return await connection.query('SHOW MASTER STATUS');
+  } catch (error) {
+    // MySQL 8.4 took the old name away.
+    if (!(error instanceof Error && 'errno' in error && error.errno === SYNTAX_ERROR)) throw error;
+    return connection.query('SHOW BINARY LOG STATUS');
+  }
+}

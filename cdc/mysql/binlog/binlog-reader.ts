@@ -1,0 +1,163 @@
+/**
+ * Reads a server's binlog as a replica does: `open` at a position, then pull batches until something ends it.
+ *
+ * The place behind each batch is known by file and offset, and by GTID where the server has them. After a lost connection another reader
+ * is opened at the last position, on the same server or, by GTID, on another one.
+ */
+import { randomUUID } from 'node:crypto';
+import { MigrationError } from '../../../config/migration-error.ts';
+import { BoundedQueue } from '../../flow/bounded-queue.ts';
+import { Wake } from '../../flow/wake.ts';
+import type { MysqlPosition } from '../position.ts';
+import type { ReplicationAddress } from '../replication-address.ts';
+import { gap, prepareDump } from './begin-dump.ts';
+import type { DumpSettings } from './begin-dump.ts';
+import { BinlogPlace } from './binlog-place.ts';
+import { Charsets } from './charsets.ts';
+import type { TableFacts } from './column-facts.ts';
+import { EventSource } from './event-source.ts';
+import { ReplicaConnection } from './replica-connection.ts';
+import { MysqlServerError } from './server-error.ts';
+import { TableBindings } from './table-bindings.ts';
+import { TransactionAssembler } from './transaction-assembler.ts';
+import type { BinlogBatch } from './transaction.ts';
+
+export interface BinlogReaderOptions {
+  readonly address: ReplicationAddress;
+  readonly start: MysqlPosition;
+  /** Among all servers and replicas of the topology no other may have it. */
+  readonly replicaId: number;
+  readonly captures: (schema: string, name: string) => boolean;
+  /** Asked where the binlog does not say enough (`binlog_row_metadata` is not FULL, or types that look like bytes). */
+  readonly facts: TableFacts;
+  /** Events that have come and are not read yet. Default 16 MB; one larger event is held all the same. */
+  readonly queueBytes?: number;
+  /** Events that one batch is made of, and after which a transaction is given out in parts. Default 4 MB. */
+  readonly batchBytes?: number;
+  /** Default 256 MB. */
+  readonly preparedBytes?: number;
+  /** An idle server says so; three times as long without a word, and it is lost. Default 5 s. */
+  readonly heartbeatMs?: number;
+}
+
+const MB = 1024 * 1024;
+const HEARTBEAT_MS = 5000;
+const SILENT_HEARTBEATS = 3;
+/** ER_MASTER_FATAL_ERROR_READING_BINLOG: purged, a wrong offset, another history. */
+const FATAL_READING = 1236;
+/** ER_DBACCESS_DENIED_ERROR, ER_ACCESS_DENIED_ERROR, ER_SPECIFIC_ACCESS_DENIED_ERROR: after the log-in. */
+const missingPrivilege: ReadonlySet<number> = new Set([1044, 1045, 1227]);
+
+export class BinlogReader implements AsyncDisposable {
+  readonly #options: BinlogReaderOptions;
+  readonly #connection: ReplicaConnection;
+  readonly #place: BinlogPlace;
+  readonly #queue: BoundedQueue;
+  readonly #wake = new Wake();
+  readonly #assembler: TransactionAssembler;
+  readonly #events: EventSource;
+  #ended: Error | undefined;
+  #isClosed = false;
+
+  private constructor(options: BinlogReaderOptions, connection: ReplicaConnection, settings: DumpSettings) {
+    this.#options = options;
+    this.#connection = connection;
+    this.#place = new BinlogPlace(options.start);
+    this.#queue = new BoundedQueue(options.queueBytes ?? 16 * MB, () => connection.pause(), () => connection.resume());
+    const { captures, facts } = options;
+    const tables = new TableBindings({ captures, facts, charsets: new Charsets((text) => ask(options.address, text)), isMariadb: connection.isMariadb });
+    this.#assembler = new TransactionAssembler({ captures, partBytes: options.batchBytes ?? 4 * MB, preparedBytes: options.preparedBytes ?? 256 * MB }, tables, this.#place);
+    this.#events = new EventSource(this.#queue, this.#place, settings.hasChecksums);
+  }
+
+  /** MIG001, MIG003: the server cannot be used. MIG021: it does not have what follows the position. */
+  static async open(options: BinlogReaderOptions): Promise<BinlogReader> {
+    const connection = await ReplicaConnection.open(options.address);
+    try {
+      const heartbeatMs = options.heartbeatMs ?? HEARTBEAT_MS;
+      const settings = await prepareDump(connection, options.start, heartbeatMs);
+      // By this id a server recognises a replica that has come back, and ends its old connection.
+      await connection.query(`SET @slave_uuid = '${randomUUID()}', @replica_uuid = @slave_uuid`);
+      await connection.register(options.replicaId);
+      const reader = new BinlogReader(options, connection, settings);
+      connection.dump(options.replicaId, settings.start, heartbeatMs * SILENT_HEARTBEATS, {
+        onEvent: (event) => {
+          reader.#queue.push(event);
+          reader.#wake.notify();
+        },
+        onEnd: (error) => {
+          reader.#ended = streamError(error, options);
+          reader.#wake.notify();
+        },
+      });
+      return reader;
+    } catch (error) {
+      connection.close();
+      throw error instanceof MigrationError ? error : streamError(error, options);
+    }
+  }
+
+  /** Asking for the next batch says that the last one is done with. Throws what ended the stream, after everything that had come; ends when closed. */
+  async *batches(): AsyncGenerator<BinlogBatch, void, undefined> {
+    while (!this.#isClosed) {
+      const isMoved = await this.#fill();
+      if (isMoved) yield { items: this.#assembler.takeItems(), position: this.#place.position, resume: this.#assembler.resume };
+      else if (this.#isClosed) return;
+      else if (this.#ended) throw this.#ended;
+      else await this.#wake.wait();
+    }
+  }
+
+  /** Reads events until a batch is full or nothing more has come; true when there was any. */
+  async #fill(): Promise<boolean> {
+    const limit = this.#options.batchBytes ?? 4 * MB;
+    const assembler = this.#assembler;
+    const { file, offset } = this.#place;
+    let bytes = 0;
+    let isAny = false;
+    try {
+      while (bytes < limit && !assembler.isStopped) {
+        const next = this.#events.next(assembler.isInGroup);
+        if (!next) break;
+        isAny = true;
+        bytes += next.event.length;
+        const asked = assembler.take(next.event, next.body);
+        if (asked) await asked;
+      }
+    } catch (error) {
+      this.#connection.close();
+      throw error instanceof MigrationError ? error : new MigrationError('MIG090', 'the binlog cannot be read', { detail: `${this.#place.file}:${this.#place.offset}: ${String(error)}`, cause: error });
+    }
+    return isAny || file !== this.#place.file || offset !== this.#place.offset;
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    this.#connection.close();
+    this.#wake.notify();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.close();
+    await Promise.resolve();
+  }
+}
+
+/** A connection for one question, since the other one is busy with the binlog. */
+async function ask(address: ReplicationAddress, text: string): ReturnType<ReplicaConnection['query']> {
+  const connection = await ReplicaConnection.open(address);
+  try {
+    await connection.query('SET NAMES utf8mb4');
+    return await connection.query(text);
+  } finally {
+    connection.close();
+  }
+}
+
+function streamError(error: unknown, { start }: BinlogReaderOptions): MigrationError {
+  if (error instanceof MigrationError) return error;
+  const message = error instanceof Error ? error.message : String(error);
+  if (error instanceof MysqlServerError && error.errno === FATAL_READING) return gap('the server cannot send what follows the position', `${message} (${start.binlogFile}:${start.binlogPosition})`);
+  if (error instanceof MysqlServerError && missingPrivilege.has(error.errno)) return new MigrationError('MIG004', 'the user may not read the binlog', { detail: message, hint: 'GRANT REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO the user.' });
+  return new MigrationError('MIG023', 'the binlog stream ended', { detail: message, cause: error });
+}
