@@ -28,6 +28,7 @@ export const errorKinds = {
   MIG011: kind('SCHEMA', '42P16', false, 'Schema mismatch detected', 'SHOW MIGRATION ERRORS shows the difference and the statement that removes it.'),
   MIG012: kind('SCHEMA', '42704', false, 'Unsupported column type', 'Leave the column out with OPTIONS (columns …), or create the type on local first.'),
   MIG013: kind('SCHEMA', '42P16', false, 'Primary key required for migration', 'Add a primary key, or set a replica identity that has one.'),
+  MIG014: kind('DATA_TYPE', '22000', false, 'Value has no counterpart on the other side', 'Change the value, or say what to do with such values: OPTIONS (type_map …).'),
   MIG020: kind('CDC', '42704', false, 'Replication slot does not exist', 'Changes may be lost: RESYNC MIGRATION FOR TABLE … starts the table again from a new position.'),
   MIG021: kind('CDC', '55000', false, 'Change stream position not found', 'Changes may be lost: RESYNC MIGRATION FOR TABLE … starts the table again from a new position.'),
   MIG022: kind('CDC', '55000', true, 'CDC lag exceeded threshold', 'Wait until the lag in SHOW MIGRATION STATUS has fallen, or look for what slows local down.'),

@@ -13,13 +13,20 @@ import { readReplicationSettings, replicationFindings, versionText } from './sou
 import type { RequiredType, TableDefinition } from './definition.ts';
 
 export async function localFindings(source: ClientBase, local: ClientBase, definition: TableDefinition, plan: TablePlan | undefined, target: QualifiedName): Promise<Finding[]> {
+  return [
+    ...(await targetFindings(local, definition, plan, target)),
+    ...(await collationFindings(local, definition)),
+    ...(await encodingFindings(source, local)),
+  ];
+}
+
+/** What does not depend on the engine of the source. */
+export async function targetFindings(local: ClientBase, definition: TableDefinition, plan: TablePlan | undefined, target: QualifiedName): Promise<Finding[]> {
   const settings = await readReplicationSettings(local);
   return [
     ...(await roleFindings(local)),
     ...(await typeFindings(local, definition.requiredTypes)),
     ...versionFindings(definition, settings.version),
-    ...(await collationFindings(local, definition)),
-    ...(await encodingFindings(source, local)),
     ...(plan === undefined ? [] : await existingTableFindings(local, definition, plan, target)),
     ...(plan === undefined ? [] : reverseFindings(definition, plan)),
     ...replicationFindings(settings, 'local'),
