@@ -17,6 +17,8 @@ export type FieldForm =
   /** A length of time or a time of day: `[-]HH:MM:SS[.f…]`. */
   | { readonly kind: 'time' }
   | { readonly kind: 'boolean' }
+  /** An address of the Internet, without a mask. */
+  | { readonly kind: 'address' }
   | { readonly kind: 'bits'; readonly length: number }
   | { readonly kind: 'text' }
   /** Labels joined by commas. */

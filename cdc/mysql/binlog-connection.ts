@@ -4,27 +4,35 @@
  * States: open → reading (`start`) → closed. The stream holds the blocks back by `pause`; then no further batch is asked for.
  */
 import { MigrationError } from '../../config/migration-error.ts';
-import type { Clock } from '../../config/runtime.ts';
-import type { Relation } from '../change.ts';
 import { bookkeepingSchema } from '../postgres/bookkeeping.ts';
 import { Wake } from '../flow/wake.ts';
 import type { CaptureConnection, CaptureHandlers, Retention, SavedState, SourceIdentity } from '../stream/change-source.ts';
 import { checkRetained, gap } from '../stream/saved-state.ts';
-import type { BinlogReading, ChangeBatch, ChangedRows, ChangedTransaction, LoggedStatement, OpenBinlog, ReadPosition } from './binlog-changes.ts';
+import type { BinlogBatch, RowsChange, StatementItem, TransactionPart } from './binlog/transaction.ts';
 import { packOrder } from './binlog-order.ts';
+import { ownTable } from './captured-tables.ts';
 import type { CapturedTables } from './captured-tables.ts';
 import { ChangeEncoder } from './change-encoder.ts';
 import type { EncodedTable, OnRefused } from './change-encoder.ts';
+import type { MysqlPosition } from './position.ts';
 import type { SourceRecordFile } from './source-record.ts';
+import { readTableStatement } from './table-statement.ts';
+
+/** A reader of binlogs, opened. */
+export interface BinlogReading {
+  /** Asking for the next batch says that the last one is done with. Throws what ended the stream. */
+  batches(): AsyncIterable<BinlogBatch>;
+  close(): void;
+}
+
+/** `captures`: asked for each table again and again, since tables come and go. MIG021: the server does not have what follows the position. */
+export type OpenBinlog = (start: MysqlPosition, captures: (schema: string, name: string) => boolean) => Promise<BinlogReading>;
 
 export interface BinlogConnectionOptions {
   readonly streamName: string;
-  readonly clock: Clock;
   readonly tables: CapturedTables;
   readonly record: SourceRecordFile;
   readonly openBinlog: OpenBinlog;
-  /** The tables of which may be captured. */
-  readonly database: string;
   identify(): Promise<SourceIdentity>;
   readEnd(): Promise<bigint>;
   format(order: bigint): string;
@@ -33,15 +41,16 @@ export interface BinlogConnectionOptions {
 
 /** Tables of our own, as the router knows them by name. */
 const bookkeeping = {
-  marker: ownTable(1, 'marker', ['name', 'token']),
-  applied: ownTable(2, 'applied', ['stream']),
-  ddlLog: ownTable(3, 'ddl_log', ['object_schema', 'object_name']),
+  marker: ownTable(1, bookkeepingSchema, 'marker', ['name', 'token']),
+  applied: ownTable(2, bookkeepingSchema, 'applied', ['stream']),
+  ddlLog: ownTable(3, bookkeepingSchema, 'ddl_log', ['object_schema', 'object_name']),
 };
 
 export class BinlogConnection implements CaptureConnection {
   readonly #options: BinlogConnectionOptions;
   readonly #encoder: ChangeEncoder;
-  readonly #described = new Set<Relation>();
+  /** By number: what the stream was last told of a table. */
+  readonly #described = new Map<number, EncodedTable['relation']>();
   readonly #wake = new Wake();
   #handlers: CaptureHandlers | undefined;
   #reading: BinlogReading | undefined;
@@ -50,10 +59,12 @@ export class BinlogConnection implements CaptureConnection {
   #isClosed = false;
   /** In a transaction whose end has not come: the position in its begin. */
   #open: bigint | undefined;
-  /** Everything before it has been sent. */
+  /** Everything before it is written. */
   #sent = 0n;
+  /** Everything before it has been handed on. */
+  #given = 0n;
   /** Where to begin again, for each position that has been sent and not been confirmed. */
-  #resumes: { readonly order: bigint; readonly resume: ReadPosition }[] = [];
+  #resumes: { readonly order: bigint; readonly resume: MysqlPosition }[] = [];
 
   constructor(options: BinlogConnectionOptions) {
     this.#options = options;
@@ -77,14 +88,13 @@ export class BinlogConnection implements CaptureConnection {
   }
 
   async start(from: bigint, handlers: CaptureHandlers): Promise<void> {
-    const { record, openBinlog, database } = this.#options;
+    const { record, openBinlog, tables } = this.#options;
     const saved = record.read();
     if (!saved || saved.confirmed !== from) throw new MigrationError('MIG020', 'The record of where the stream is in the source\'s binlog does not fit', { detail: `${saved?.confirmed ?? 'no record'}, not ${from}` });
     this.#generation = saved.generation;
-    this.#sent = from;
+    this.#sent = this.#given = from;
     this.#resumes = [{ order: from, resume: saved.resume }];
-    // All of its tables: one that is added later must not have been left out by then.
-    const reading = await openBinlog(saved.resume, (schema) => schema === database);
+    const reading = await openBinlog(saved.resume, (schema, name) => tables.isExpected(schema, name));
     this.#handlers = handlers;
     this.#reading = reading;
     void this.#pump(reading, handlers).catch((error: unknown) => {
@@ -98,28 +108,29 @@ export class BinlogConnection implements CaptureConnection {
       await this.#encode(batch);
       const block = this.#encoder.take();
       if (block) handlers.onBlock(block);
+      if (this.#open === undefined) this.#given = this.#sent;
       while (this.#isPaused && !this.#isClosed) await this.#wake.wait();
     }
     if (!this.#isClosed) throw new Error('the binlog stream ended');
   }
 
-  async #encode(batch: ChangeBatch): Promise<void> {
+  async #encode(batch: BinlogBatch): Promise<void> {
     for (const item of batch.items) {
-      if (item.kind === 'statement') this.#statement(item);
+      if (item.kind === 'statement') await this.#statement(item);
       else await this.#transaction(item);
     }
     const order = this.#orderOf(batch.position);
-    if (this.#open !== undefined || order <= this.#sent) return;
+    if (this.#open !== undefined || order < this.#sent) return;
+    if (order > this.#sent) this.#encoder.keepalive(order);
     this.#sent = order;
-    this.#encoder.keepalive(order);
-    this.#resumes.push({ order, resume: batch.resume });
+    if (order > (this.#resumes.at(-1)?.order ?? 0n)) this.#resumes.push({ order, resume: batch.resume });
   }
 
   #orderOf({ binlogFile, binlogPosition }: { readonly binlogFile: string; readonly binlogPosition: number }): bigint {
     return packOrder(this.#generation, binlogFile, binlogPosition);
   }
 
-  async #transaction(part: ChangedTransaction): Promise<void> {
+  async #transaction(part: TransactionPart): Promise<void> {
     const order = this.#orderOf(part);
     const encoder = this.#encoder;
     if (part.isFirst) {
@@ -139,9 +150,8 @@ export class BinlogConnection implements CaptureConnection {
     this.#sent = order;
   }
 
-  async #rows(change: ChangedRows): Promise<void> {
+  async #rows(change: RowsChange): Promise<void> {
     const { tables } = this.#options;
-    if (!tables.isExpected(change.table)) return;
     const table = tables.known(change.table) ?? (await tables.describe(change.table));
     if (!table) return;
     const encoder = this.#encoder;
@@ -153,8 +163,8 @@ export class BinlogConnection implements CaptureConnection {
   }
 
   #describe(table: EncodedTable): void {
-    if (this.#described.has(table.relation)) return;
-    this.#described.add(table.relation);
+    if (this.#described.get(table.relation.oid) === table.relation) return;
+    this.#described.set(table.relation.oid, table.relation);
     this.#encoder.relation(table.relation);
   }
 
@@ -163,29 +173,35 @@ export class BinlogConnection implements CaptureConnection {
     this.#encoder.insert(table, row);
   }
 
-  /** TRUNCATE empties a table; any other statement that names one may have changed its definition, and is looked at where it stands (RULES 6). */
-  #statement(statement: LoggedStatement): void {
+  /** Where it stands among the changes (RULES 6). */
+  async #statement(statement: StatementItem): Promise<void> {
     const { tables } = this.#options;
-    const named = tables.plans.filter(({ source }) => mentions(statement, source.schema, source.name));
-    if (named.length === 0) return;
+    const found = readTableStatement(statement.text, statement.database);
+    const plans = found.kind === 'replace_schema' ? tables.inSchema(found.schema) : found.kind === 'other' ? [] : tables.named(found.tables);
+    if (plans.length === 0) return;
     const order = this.#orderOf(statement);
     this.#encoder.begin(order - 1n, statement.committedAtMs, Number(order & 0xffff_ffffn));
-    for (const { source } of named) {
-      if (/^\s*truncate\b/i.test(statement.text)) {
-        const relation: Relation = { oid: tables.numberOf(source), schema: source.schema, name: source.name, replicaIdentity: 'default', columns: [] };
-        this.#encoder.truncate(relation);
-      } else this.#ownRow(bookkeeping.ddlLog, [source.schema, source.name]);
+    for (const { source } of plans) {
+      if (found.kind === 'define') this.#ownRow(bookkeeping.ddlLog, [source.schema, source.name]);
+      else this.#empty(found.kind === 'truncate' ? await tables.describeNow(source) : tables.describeOther(source));
     }
     this.#encoder.commit(order - 1n, order, statement.committedAtMs);
     this.#sent = order;
   }
 
+  /** Under the description of nothing it stops the table. */
+  #empty(table: EncodedTable | undefined): void {
+    if (!table) return;
+    this.#describe(table);
+    this.#encoder.truncate(table.relation);
+  }
+
   sendFeedback(_written: bigint, confirmed: bigint, _nowMs: number, askForAnswer: boolean): void {
     this.#confirm(confirmed);
-    if (!askForAnswer || this.#isClosed || this.#open !== undefined || !this.#handlers) return;
+    if (!askForAnswer || this.#isClosed || !this.#handlers) return;
     // The reader has an end of its own to silence: as long as it has not ended, nothing has come.
     const answer = new ChangeEncoder(this.#options.onRefused);
-    answer.keepalive(this.#sent);
+    answer.keepalive(this.#given);
     const block = answer.take();
     if (block) this.#handlers.onBlock(block);
   }
@@ -212,14 +228,4 @@ export class BinlogConnection implements CaptureConnection {
     this.#reading?.close();
     this.#wake.notify();
   }
-}
-
-function mentions({ text, database }: LoggedStatement, schema: string, name: string): boolean {
-  const lower = text.toLowerCase();
-  return lower.includes(name.toLowerCase()) && (database.toLowerCase() === schema.toLowerCase() || lower.includes(schema.toLowerCase()));
-}
-
-function ownTable(oid: number, name: string, columns: readonly string[]): EncodedTable {
-  const relation: Relation = { oid, schema: bookkeepingSchema, name, replicaIdentity: 'default', columns: columns.map((column, at) => ({ name: column, typeOid: 25, typmod: -1, inKey: at === 0 })) };
-  return { relation, toLocal: columns.map(() => (text: string) => text), keyAt: [0] };
 }

@@ -7,9 +7,8 @@
 import type { Relation } from '../change.ts';
 import { messageKind, tupleKind, valueKind } from '../postgres/pgoutput.ts';
 import { frameKind, MESSAGE_AT } from '../stream/capture-frames.ts';
-import type { ToLocal } from './source-column.ts';
-
-export type SourceRow = readonly (string | null | undefined)[];
+import type { Row, Value } from './binlog/transaction.ts';
+import type { ConvertText } from './conversion.ts';
 
 /** A value that its conversion refuses. It is written as one that no type of local takes, so that the table stops at this very change, and no other one does. */
 export type OnRefused = (relation: Relation, error: unknown) => void;
@@ -18,7 +17,7 @@ export type OnRefused = (relation: Relation, error: unknown) => void;
 export interface EncodedTable {
   readonly relation: Relation;
   /** For each value of a row; undefined for one that is not carried. */
-  readonly toLocal: readonly (ToLocal | undefined)[];
+  readonly toLocal: readonly (ConvertText | undefined)[];
   readonly keyAt: readonly number[];
 }
 
@@ -85,7 +84,7 @@ export class ChangeEncoder {
     this.#close();
   }
 
-  insert(table: EncodedTable, row: SourceRow): void {
+  insert(table: EncodedTable, row: Row): void {
     this.#open();
     this.#byte(messageKind.insert);
     this.#int(table.relation.oid);
@@ -95,7 +94,7 @@ export class ChangeEncoder {
   }
 
   /** The old row's key goes along only where it is another one. */
-  update(table: EncodedTable, before: SourceRow, after: SourceRow): void {
+  update(table: EncodedTable, before: Row, after: Row): void {
     this.#open();
     this.#byte(messageKind.update);
     this.#int(table.relation.oid);
@@ -108,7 +107,7 @@ export class ChangeEncoder {
     this.#close();
   }
 
-  delete(table: EncodedTable, row: SourceRow): void {
+  delete(table: EncodedTable, row: Row): void {
     this.#open();
     this.#byte(messageKind.delete);
     this.#int(table.relation.oid);
@@ -151,20 +150,20 @@ export class ChangeEncoder {
     this.#out.writeUInt32BE(this.#at - this.#frame - 1, this.#frame + 1);
   }
 
-  #tuple(table: EncodedTable, row: SourceRow): void {
+  #tuple(table: EncodedTable, row: Row): void {
     const { toLocal } = table;
     this.#short(toLocal.length);
     for (let at = 0; at < toLocal.length; at += 1) this.#value(table, toLocal[at], row[at]);
   }
 
-  #keyTuple(table: EncodedTable, row: SourceRow): void {
+  #keyTuple(table: EncodedTable, row: Row): void {
     const { toLocal, keyAt } = table;
     this.#short(toLocal.length);
     for (let at = 0; at < toLocal.length; at += 1) this.#value(table, toLocal[at], keyAt.includes(at) ? row[at] : null);
   }
 
   /** What is not carried is NULL to whoever looks at the row; nobody takes it from there. */
-  #value(table: EncodedTable, toLocal: ToLocal | undefined, value: string | null | undefined): void {
+  #value(table: EncodedTable, toLocal: ConvertText | undefined, value: Value): void {
     if (value === undefined && toLocal !== undefined) throw new RangeError('a row image leaves a column out: binlog_row_image must be FULL');
     const text = value === null || value === undefined || toLocal === undefined ? null : this.#convert(table, toLocal, value);
     if (text === null) {
@@ -179,7 +178,7 @@ export class ChangeEncoder {
     this.#at += 5 + bytes;
   }
 
-  #convert(table: EncodedTable, toLocal: ToLocal, value: string): string | null {
+  #convert(table: EncodedTable, toLocal: ConvertText, value: string): string | null {
     try {
       return toLocal(value);
     } catch (error) {

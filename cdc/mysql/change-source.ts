@@ -2,6 +2,7 @@
  * A MySQL or MariaDB database as the captured side of a stream. What the server keeps it keeps for everybody: where this stream is, is in a record of
  * its own (`source-record.ts`), and whether the server still has what follows is looked at before each start.
  */
+import { createHash, randomUUID } from 'node:crypto';
 import { MigrationError } from '../../config/migration-error.ts';
 import type { Runtime } from '../../config/runtime.ts';
 import type { QualifiedName } from '../../catalog/routing-snapshot.ts';
@@ -11,32 +12,42 @@ import type { ServerAddress } from '../postgres/server-address.ts';
 import type { BaselineColumn } from '../spool/spool.ts';
 import type { CaptureConnection, ChangeSource, Retention, RowVersion, SourceIdentity } from '../stream/change-source.ts';
 import type { TablePlan } from '../table-plan.ts';
-import type { OpenBinlog, ReadPosition } from './binlog-changes.ts';
+import { createBookkeeping } from './binlog/bookkeeping.ts';
+import { readBinlogEnd } from './binlog/begin-dump.ts';
+import { BinlogReader } from './binlog/binlog-reader.ts';
+import type { OpenBinlog } from './binlog-connection.ts';
 import { packOrder, readFileName, unpackOrder } from './binlog-order.ts';
 import { BinlogConnection } from './binlog-connection.ts';
 import { CapturedTables } from './captured-tables.ts';
+import { replicationAddress } from './connect.ts';
 import { MysqlClient } from './mysql-client.ts';
-import { quoteTable, quoteText } from './quote.ts';
+import type { MysqlPosition } from './position.ts';
+import { mysqlLiteral, mysqlTableName } from './query.ts';
 import { SourceRecordFile } from './source-record.ts';
-import type { AskMysql, MapColumn } from './source-column.ts';
+import type { TypeRules } from './source-column.ts';
 
 export interface MysqlSourceOptions {
   readonly name: string;
   readonly source: ServerAddress;
   /** The stream's own file for what it keeps of the server. */
   readonly recordFile: string;
-  readonly mapColumn: (plan: TablePlan) => MapColumn;
-  readonly openBinlog: OpenBinlog;
-  /** Where the server's binlog ends now, by GTID where it has them. */
-  readonly readBinlogEnd: (ask: AskMysql) => Promise<ReadPosition>;
-  /** What makes the schema `causeway` with the table `marker (name, token)`, statement by statement. */
-  readonly bookkeeping: readonly string[];
+  readonly types: TypeRules;
+  /** Among all servers and replicas of the topology no other may have it. Default: made from the stream's name. */
+  readonly replicaId?: number;
+  /** Another log than the server's own. */
+  readonly log?: BinlogAccess;
+}
+
+export interface BinlogAccess {
+  readonly open: OpenBinlog;
+  /** Where it ends now, by GTID where the server has them. */
+  readEnd(): Promise<MysqlPosition>;
 }
 
 /** Those who wait behind the lock are not held for longer. */
 const LOCK_WAIT_S = 1;
 const LOCK_WAIT_TIMEOUT = 1205;
-const RETRY_MS = 50;
+const RETRY_MS = 1000;
 
 export class MysqlChangeSource implements ChangeSource {
   readonly #runtime: Runtime;
@@ -44,13 +55,16 @@ export class MysqlChangeSource implements ChangeSource {
   readonly #client: MysqlClient;
   readonly #tables: CapturedTables;
   readonly #record: SourceRecordFile;
+  readonly #log: BinlogAccess;
+  #isMariadb: Promise<boolean> | undefined;
   #file = { base: 'binlog', digits: 6 };
 
   constructor(runtime: Runtime, options: MysqlSourceOptions) {
     this.#runtime = runtime;
     this.#options = options;
     this.#client = new MysqlClient(options.source);
-    this.#tables = new CapturedTables((sql) => this.#client.ask(sql), options.mapColumn);
+    this.#tables = new CapturedTables({ ask: (sql) => this.#client.ask(sql), query: (sql) => this.#client.query(sql), types: options.types });
+    this.#log = options.log ?? { open: (start, captures) => this.#openReader(start, captures), readEnd: () => this.#readBinlogEnd() };
     this.#record = new SourceRecordFile(options.recordFile);
     const saved = this.#record.read();
     if (saved) this.#file = readFileName(saved.resume.binlogFile);
@@ -65,7 +79,7 @@ export class MysqlChangeSource implements ChangeSource {
   }
 
   async prepare(): Promise<void> {
-    for (const statement of this.#options.bookkeeping) await this.#client.ask(statement);
+    for (const statement of createBookkeeping) await this.#client.ask(statement);
   }
 
   async readRetention(): Promise<Retention | undefined> {
@@ -78,7 +92,7 @@ export class MysqlChangeSource implements ChangeSource {
   }
 
   async begin(): Promise<bigint> {
-    const resume = await this.#options.readBinlogEnd((sql) => this.#client.ask(sql));
+    const resume = await this.#log.readEnd();
     this.#file = readFileName(resume.binlogFile);
     const confirmed = packOrder(0, resume.binlogFile, resume.binlogPosition);
     this.#record.write({ generation: 0, confirmed, resume });
@@ -87,10 +101,26 @@ export class MysqlChangeSource implements ChangeSource {
 
   connect(): Promise<CaptureConnection> {
     return Promise.resolve(new BinlogConnection({
-      streamName: this.#options.name, clock: this.#runtime.clock, tables: this.#tables, record: this.#record, openBinlog: this.#options.openBinlog, database: this.#options.source.database,
+      streamName: this.#options.name, tables: this.#tables, record: this.#record, openBinlog: this.#log.open,
       identify: () => this.#identify(), readEnd: () => this.readEnd(), format: (order) => this.#format(order),
       onRefused: (relation, error) => this.#runtime.log.warn('a value of the source cannot become one of local', { table: `${relation.schema}.${relation.name}`, error: String(error) }),
     }));
+  }
+
+  #openReader(start: MysqlPosition, captures: (schema: string, name: string) => boolean): Promise<BinlogReader> {
+    return BinlogReader.open({
+      address: replicationAddress(this.#options.source), start, captures, facts: (schema, name) => this.#tables.facts(schema, name),
+      replicaId: this.#options.replicaId ?? replicaIdOf(this.#options.name),
+    });
+  }
+
+  async #readBinlogEnd(): Promise<MysqlPosition> {
+    this.#isMariadb ??= this.#client.ask('SELECT VERSION()').then(([row]) => /mariadb/i.test(row?.[0] ?? ''));
+    const isMariadb = await this.#isMariadb.catch((error: unknown) => {
+      this.#isMariadb = undefined;
+      throw error;
+    });
+    return readBinlogEnd({ isMariadb, query: (sql) => this.#client.ask(sql) });
   }
 
   #format(order: bigint): string {
@@ -100,13 +130,14 @@ export class MysqlChangeSource implements ChangeSource {
 
   /** MariaDB has no name of its own for a server but the number that its replicas know it by. */
   async #identify(): Promise<SourceIdentity> {
-    const rows = await this.#client.ask("SHOW GLOBAL VARIABLES WHERE Variable_name IN ('server_uuid', 'server_id')");
+    const rows = await this.#client.ask("SHOW GLOBAL VARIABLES WHERE Variable_name IN ('server_uuid', 'server_id', 'lower_case_table_names')");
     const found = new Map(rows.map(([name, value]) => [name, value]));
+    this.#tables.foldsCase = found.get('lower_case_table_names') !== '0';
     return { systemId: found.get('server_uuid') ?? `server ${found.get('server_id')}`, timeline: this.#record.read()?.generation ?? 0 };
   }
 
   async readEnd(): Promise<bigint> {
-    const { binlogFile, binlogPosition } = await this.#options.readBinlogEnd((sql) => this.#client.ask(sql));
+    const { binlogFile, binlogPosition } = await this.#log.readEnd();
     return packOrder(this.#record.read()?.generation ?? 0, binlogFile, binlogPosition);
   }
 
@@ -130,15 +161,22 @@ export class MysqlChangeSource implements ChangeSource {
   }
 
   /**
-   * The binlog has every table. What must be waited for are transactions that the binlog has and that readers do not see yet: each still holds
-   * the lock on its tables, and a lock that is granted after it says that it has ended.
+   * The binlog has every table. What must be waited for are transactions that the binlog has and that readers do not see yet. Servers make
+   * transactions visible in the order of the binlog: once one of our own is, all before it are. Where that order has been turned off each of
+   * them still holds the lock on its tables, and a lock that is granted after it says that it has ended.
    */
   async captureTable(plan: TablePlan): Promise<void> {
+    const [setting] = await this.#client.ask("SHOW GLOBAL VARIABLES LIKE 'binlog_order_commits'");
+    await this.writeMarker(captureName(this.#options.name), randomUUID());
+    if (setting?.[1] === 'OFF') await this.#waitForWriters(plan);
+  }
+
+  async #waitForWriters(plan: TablePlan): Promise<void> {
     for (;;) {
       try {
         await this.#client.use(async (ask) => {
           await ask(`SET lock_wait_timeout = ${LOCK_WAIT_S}`);
-          await ask(`LOCK TABLES ${quoteTable(plan.source)} READ`);
+          await ask(`LOCK TABLES ${mysqlTableName(plan.source)} READ`);
           await ask('UNLOCK TABLES');
         });
         return;
@@ -149,12 +187,13 @@ export class MysqlChangeSource implements ChangeSource {
     }
   }
 
-  releaseTable(): Promise<void> {
+  releaseTable(plan: TablePlan): Promise<void> {
+    this.#tables.release(plan);
     return Promise.resolve();
   }
 
   async writeMarker(name: string, token: string): Promise<void> {
-    await this.#client.ask(`INSERT INTO causeway.marker (name, token) VALUES (${quoteText(name)}, ${quoteText(token)}) ON DUPLICATE KEY UPDATE token = VALUES(token)`);
+    await this.#client.ask(`INSERT INTO causeway.marker (name, token) VALUES (${mysqlLiteral(name)}, ${mysqlLiteral(token)}) ON DUPLICATE KEY UPDATE token = VALUES(token)`);
   }
 
   /** Statements stand in the binlog where they belong. */
@@ -181,7 +220,7 @@ export class MysqlChangeSource implements ChangeSource {
 
   async drop(): Promise<void> {
     const [known] = await this.#client.ask("SELECT 1 FROM information_schema.TABLES WHERE TABLE_SCHEMA = 'causeway' AND TABLE_NAME = 'marker'");
-    if (known) await this.#client.ask(`DELETE FROM causeway.marker WHERE name = ${quoteText(this.#options.name)}`);
+    if (known) await this.#client.ask(`DELETE FROM causeway.marker WHERE name IN (${[this.#options.name, captureName(this.#options.name)].map(mysqlLiteral).join(', ')})`);
     this.#record.remove();
   }
 
@@ -192,4 +231,13 @@ export class MysqlChangeSource implements ChangeSource {
 
 function writesBackNothing(): MigrationError {
   return new MigrationError('MIG031', 'rows that won on local are not written back to MySQL', { hint: "Use conflict_strategy 'source_wins' for tables of this source." });
+}
+
+function captureName(stream: string): string {
+  return `${stream} capture`;
+}
+
+/** Far above the numbers that people give; the same in every process, so that a server ends what is left of an earlier connection. */
+function replicaIdOf(stream: string): number {
+  return (0x8000_0000 | createHash('sha256').update(stream).digest().readUInt32BE(0)) >>> 0;
 }

@@ -9,9 +9,10 @@ import type { ChunkRange, ChunkSum, KeyRange, RowDigest, RowVersion } from '../p
 import type { TablePlan } from '../table-plan.ts';
 import { fieldForm, hashed, keyFieldText, keyHash, rowText } from './field-text.ts';
 import { boundOf, keyAfter, keyBefore } from './key-range.ts';
-import { quoteIdent, quoteTable } from './quote.ts';
-import { isBytes, isCharacters } from './source-column.ts';
-import type { AskMysql, SourceColumn } from './source-column.ts';
+import { isByteType, isCharacterType } from './column-type.ts';
+import type { AskMysql } from './connect.ts';
+import { mysqlName, mysqlTableName } from './query.ts';
+import type { SourceColumn } from './source-column.ts';
 
 export interface MysqlDigestTable {
   readonly table: QualifiedName;
@@ -30,7 +31,7 @@ export interface MysqlDigestTable {
 
 /** The session is `mysqlSession`. `columns`: of the plan, in its order. */
 export function mysqlDigestTable(plan: TablePlan, columns: readonly SourceColumn[]): MysqlDigestTable {
-  const forms = columns.map((column, at) => fieldForm(column, plan.columns[at]?.type ?? 'text'));
+  const forms = columns.map((column) => fieldForm(column.type, column.local));
   const formOf = (column: SourceColumn): FieldForm => forms[columns.indexOf(column)] ?? { kind: 'text' };
   const key = plan.keyKind === 'full' ? [] : plan.key.flatMap((name) => columns.find((column) => column.name === name) ?? []);
   const digest = hashed(rowText(columns, forms));
@@ -44,7 +45,7 @@ export function mysqlDigestTable(plan: TablePlan, columns: readonly SourceColumn
 
 /** Texts are ordered by collations, which two engines do not share; labels by their numbers here. A float's text here is no exact literal. */
 function isOrderedAlike(column: SourceColumn, form: FieldForm): boolean {
-  if (form.kind === 'bytes') return isBytes(column);
+  if (form.kind === 'bytes') return isByteType(column.type);
   return form.kind === 'number' || form.kind === 'date' || form.kind === 'datetime' || form.kind === 'instant';
 }
 
@@ -57,7 +58,7 @@ function predicate(table: MysqlDigestTable, range: ChunkRange): string {
 /** From the text of both engines to that of `boundOf`. */
 function toBound(column: SourceColumn | undefined, text: string): string {
   if (column === undefined) return text;
-  if (isBytes(column)) return text.slice(2);
+  if (isByteType(column.type)) return text.slice(2);
   return text === '-infinity' ? '0000-00-00' : text;
 }
 
@@ -66,7 +67,7 @@ function bucketSql(table: MysqlDigestTable, of: number): string {
 }
 
 function fromWhere(table: MysqlDigestTable, condition: string): string {
-  return `FROM ${quoteTable(table.table)} WHERE ${condition}${table.where === undefined ? '' : ` AND (${table.where})`}`;
+  return `FROM ${mysqlTableName(table.table)} WHERE ${condition}${table.where === undefined ? '' : ` AND (${table.where})`}`;
 }
 
 const half = (from: number): string => `IFNULL(SUM(CAST(CONV(SUBSTR(d, ${from}, 16), 16, -10) AS SIGNED)), 0)`;
@@ -89,8 +90,8 @@ export async function checksumBuckets(ask: AskMysql, table: MysqlDigestTable, of
 
 /** The key `rows` further in key order within the range (`lower` excluded); undefined when fewer are left. Reads the key's index only. */
 export async function nextBound(ask: AskMysql, table: MysqlDigestTable, range: KeyRange, rows: number): Promise<readonly string[] | undefined> {
-  const order = table.key.map((column) => quoteIdent(column.name)).join(', ');
-  const [row] = await ask(`SELECT ${table.keyTexts.join(', ')} FROM ${quoteTable(table.table)} WHERE ${predicate(table, range)} ORDER BY ${order} LIMIT 1 OFFSET ${rows - 1}`);
+  const order = table.key.map((column) => mysqlName(column.name)).join(', ');
+  const [row] = await ask(`SELECT ${table.keyTexts.join(', ')} FROM ${mysqlTableName(table.table)} WHERE ${predicate(table, range)} ORDER BY ${order} LIMIT 1 OFFSET ${rows - 1}`);
   return row?.map((text) => text ?? '');
 }
 
@@ -121,21 +122,21 @@ export async function readRows(ask: AskMysql, table: MysqlDigestTable, keys: rea
 }
 
 function shownValue(column: SourceColumn): string {
-  const name = quoteIdent(column.name);
-  if (isBytes(column)) return `CONCAT(0x5c78, LOWER(HEX(${name})))`;
-  if (column.type === 'bit') return `LPAD(BIN(${name} + 0), ${column.length ?? 1}, '0')`;
-  return column.type === 'float' || column.type === 'double' ? `${name} * 1e0` : name;
+  const name = mysqlName(column.name);
+  if (isByteType(column.type)) return `CONCAT(0x5c78, LOWER(HEX(${name})))`;
+  if (column.type.name === 'bit') return `LPAD(BIN(${name} + 0), ${column.type.length ?? 1}, '0')`;
+  return column.type.name === 'float' || column.type.name === 'double' ? `${name} * 1e0` : name;
 }
 
 function byKey(table: MysqlDigestTable, keys: readonly (readonly string[])[]): string {
   if (table.key.length === 0) return `${table.digest} IN (${keys.map(([digest]) => `'${(digest ?? '').replaceAll(/[^0-9a-f]/g, '')}'`).join(', ')})`;
-  return `(${keys.map((key) => `(${table.key.map((column, index) => `${quoteIdent(column.name)} = ${valueOf(column, key[index] ?? '')}`).join(' AND ')})`).join(' OR ')})`;
+  return `(${keys.map((key) => `(${table.key.map((column, index) => `${mysqlName(column.name)} = ${valueOf(column, key[index] ?? '')}`).join(' AND ')})`).join(' OR ')})`;
 }
 
 function valueOf(column: SourceColumn, text: string): string {
-  if (isCharacters(column)) return `CONVERT(_utf8mb4 0x${Buffer.from(text).toString('hex')} USING ${column.charset ?? 'utf8mb4'})${column.collation === undefined ? '' : ` COLLATE ${column.collation}`}`;
-  if (column.type === 'enum' || column.type === 'set') return `_utf8mb4 0x${Buffer.from(text).toString('hex')}`;
-  if (column.type === 'bit') return `b'${text.replaceAll(/[^01]/g, '')}'`;
+  if (isCharacterType(column.type)) return `CONVERT(_utf8mb4 0x${Buffer.from(text).toString('hex')} USING ${column.charset ?? 'utf8mb4'})${column.collation === undefined ? '' : ` COLLATE ${column.collation}`}`;
+  if (column.type.name === 'enum' || column.type.name === 'set') return `_utf8mb4 0x${Buffer.from(text).toString('hex')}`;
+  if (column.type.name === 'bit') return `b'${text.replaceAll(/[^01]/g, '')}'`;
   return boundOf(column, toBound(column, text));
 }
 

@@ -6,18 +6,20 @@ import type { ServerAddress } from '../postgres/server-address.ts';
 import type { Chunk, ChunkSize, CopyFormat } from '../snapshot/chunk.ts';
 import type { ChunkReader, ChunkSource, SnapshotRead } from '../snapshot/chunk-source.ts';
 import type { TablePlan } from '../table-plan.ts';
-import { askMysql, connectMysql, endMysql, mysqlSession } from './connect.ts';
+import { askMysql, connectMysql, endMysql, mysqlSession, queryMysql } from './connect.ts';
+import type { AskMysql } from './connect.ts';
+import { shortestSingle } from './convert-numbers.ts';
 import { keyAfter, keyBefore, keyText } from './key-range.ts';
-import { quoteIdent, quoteTable, quoteText } from './quote.ts';
+import { mysqlLiteral, mysqlName, mysqlTableName } from './query.ts';
+import type { MysqlQuery } from './query.ts';
 import { MysqlError, RowConnection } from './row-connection.ts';
 import { RowEncoder } from './row-encoder.ts';
 import { readSourceColumns } from './source-column.ts';
-import type { AskMysql, MapColumn, SourceColumn } from './source-column.ts';
+import type { SourceColumn, TypeRules } from './source-column.ts';
 
 export interface MysqlChunkSourceOptions {
   readonly source: ServerAddress;
-  /** How the values of a column of the plan become local's. */
-  readonly mapColumn: (plan: TablePlan) => MapColumn;
+  readonly types: TypeRules;
   /** The plan's key on the target, which may be there already. */
   readonly buildKey: (plan: TablePlan, signal: AbortSignal) => Promise<void>;
 }
@@ -42,24 +44,24 @@ export class MysqlChunkSource implements ChunkSource {
   }
 
   async openReader(plan: TablePlan, signal: AbortSignal): Promise<ChunkReader> {
-    const columns = await this.#once(signal, (ask) => readSourceColumns(ask, plan.source, plan.columns.map(({ name }) => name), this.#options.mapColumn(plan)));
+    const columns = await this.#once(signal, (_, query) => readSourceColumns(query, plan, this.#options.types));
     return new MysqlChunkReader(await RowConnection.open(this.#options.source, signal), plan, columns);
   }
 
   /** Walks along the key's index, one step for each chunk. */
   readKeyBounds(plan: TablePlan, order: readonly string[], size: ChunkSize, signal: AbortSignal): Promise<readonly (readonly string[])[]> {
-    return this.#once(signal, async (ask) => {
-      const columns = await readSourceColumns(ask, plan.source, order, this.#options.mapColumn(plan));
+    return this.#once(signal, async (ask, query) => {
+      const columns = keyColumns(await readSourceColumns(query, plan, this.#options.types), order);
       const { rows, rowBytes } = await readSize(ask, plan.source);
       const step = Math.max(1, Math.floor(Math.min(size.rows, size.bytes / Math.max(1, rowBytes))), Math.ceil(rows / MAX_CHUNKS));
-      const names = order.map(quoteIdent).join(', ');
+      const names = order.map(mysqlName).join(', ');
       const bounds: string[][] = [];
       // Rows without a value of the order belong to the last chunk.
-      const isThere = isNullable(plan, order) ? `${quoteIdent(order[0] ?? '')} IS NOT NULL` : 'TRUE';
+      const isThere = isNullable(plan, order) ? `${mysqlName(order[0] ?? '')} IS NOT NULL` : 'TRUE';
       for (let lower: readonly string[] | undefined, isRepeated = false; ; ) {
         signal.throwIfAborted();
         const from = lower === undefined ? '' : ` AND ${keyAfter(columns, lower, !isRepeated)}`;
-        const [row] = await ask(`SELECT ${columns.map(keyText).join(', ')} FROM ${quoteTable(plan.source)} WHERE ${isThere}${from} ORDER BY ${names} LIMIT 1 OFFSET ${isRepeated ? 0 : step}`);
+        const [row] = await ask(`SELECT ${columns.map(keyText).join(', ')} FROM ${mysqlTableName(plan.source)} WHERE ${isThere}${from} ORDER BY ${names} LIMIT 1 OFFSET ${isRepeated ? 0 : step}`);
         if (!row) return bounds;
         const bound = row.map((value) => value ?? '');
         // An order that is no key may have more rows of one value than a step: they stay one chunk.
@@ -75,11 +77,11 @@ export class MysqlChunkSource implements ChunkSource {
     return this.#options.buildKey(plan, signal);
   }
 
-  async #once<T>(signal: AbortSignal, work: (ask: AskMysql) => Promise<T>): Promise<T> {
+  async #once<T>(signal: AbortSignal, work: (ask: AskMysql, query: MysqlQuery) => Promise<T>): Promise<T> {
     const connection = await connectMysql(this.#options.source, { signal });
     try {
       await askMysql(connection, mysqlSession);
-      return await work((sql) => askMysql(connection, sql));
+      return await work((sql) => askMysql(connection, sql), (sql) => queryMysql(connection, sql));
     } finally {
       await endMysql(connection);
     }
@@ -87,7 +89,7 @@ export class MysqlChunkSource implements ChunkSource {
 }
 
 async function readSize(ask: AskMysql, table: QualifiedName): Promise<{ readonly rows: number; readonly rowBytes: number }> {
-  const [row] = await ask(`SELECT TABLE_ROWS, AVG_ROW_LENGTH FROM information_schema.TABLES WHERE TABLE_SCHEMA = ${quoteText(table.schema)} AND TABLE_NAME = ${quoteText(table.name)}`);
+  const [row] = await ask(`SELECT TABLE_ROWS, AVG_ROW_LENGTH FROM information_schema.TABLES WHERE TABLE_SCHEMA = ${mysqlLiteral(table.schema)} AND TABLE_NAME = ${mysqlLiteral(table.name)}`);
   if (!row) throw new MigrationError('MIG010', `Source table ${table.schema}.${table.name} not found`);
   return { rows: Number(row[0] ?? 0), rowBytes: Number(row[1] ?? 0) };
 }
@@ -102,7 +104,7 @@ class MysqlChunkReader implements ChunkReader {
     this.#connection = connection;
     this.#plan = plan;
     this.#columns = columns;
-    this.#encoder = new RowEncoder(columns);
+    this.#encoder = new RowEncoder(columns.map(inProtocol));
   }
 
   async read(chunk: Chunk, _format: CopyFormat, sink: CopySink): Promise<void> {
@@ -150,14 +152,14 @@ export function selectSql(plan: TablePlan, columns: readonly SourceColumn[], chu
   const conditions = plan.where === undefined ? [] : [`(${plan.where}\n)`];
   let order = '';
   if (range.kind === 'key') {
-    const key = range.columns.map((name) => columns.find((column) => column.name === name)).filter((column) => column !== undefined);
+    const key = keyColumns(columns, range.columns);
     const lower = range.lower ? keyAfter(key, range.lower, true) : undefined;
-    if (lower !== undefined) conditions.push(range.upper === undefined && isNullable(plan, range.columns) ? `(${lower} OR ${quoteIdent(range.columns[0] ?? '')} IS NULL)` : lower);
+    if (lower !== undefined) conditions.push(range.upper === undefined && isNullable(plan, range.columns) ? `(${lower} OR ${mysqlName(range.columns[0] ?? '')} IS NULL)` : lower);
     if (range.upper) conditions.push(keyBefore(key, range.upper, false));
-    order = ` ORDER BY ${range.columns.map(quoteIdent).join(', ')}`;
+    order = ` ORDER BY ${range.columns.map(mysqlName).join(', ')}`;
   }
   const where = conditions.length === 0 ? '' : ` WHERE ${conditions.join(' AND ')}`;
-  return `SELECT ${columns.map(valueSql).join(', ')} FROM ${quoteTable(plan.source)}${where}${order}`;
+  return `SELECT ${columns.map(valueSql).join(', ')} FROM ${mysqlTableName(plan.source)}${where}${order}`;
 }
 
 /** Of the columns of a key none is; the column of `order_by` may be. */
@@ -166,10 +168,20 @@ function isNullable(plan: TablePlan, order: readonly string[]): boolean {
   return first !== undefined && !plan.key.includes(first) && plan.columns.find((column) => column.name === first)?.notNull !== true;
 }
 
+function keyColumns(columns: readonly SourceColumn[], names: readonly string[]): readonly SourceColumn[] {
+  return names.map((name) => columns.find((column) => column.name === name)).filter((column) => column !== undefined);
+}
+
+/** As `valueSql` asks for it. Whatever is not read into four bytes again has to have the digits of a FLOAT alone. */
+function inProtocol(column: SourceColumn): SourceColumn {
+  if (column.type.name !== 'float' || column.local === 'real') return column;
+  return { ...column, toLocal: (text) => column.toLocal(shortestSingle(Number(text))) };
+}
+
 /** The protocol's text of a FLOAT has six digits; as a DOUBLE it has all of them. */
 function valueSql(column: SourceColumn): string {
-  const name = quoteIdent(column.name);
-  return column.type === 'float' || column.type === 'double' ? `${name} * 1e0` : name;
+  const name = mysqlName(column.name);
+  return column.type.name === 'float' || column.type.name === 'double' ? `${name} * 1e0` : name;
 }
 
 /** https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html */

@@ -1,18 +1,20 @@
 /** The texts of `field-form.ts` in MySQL's SQL, all of them strings of bytes: no collation has a say. */
 import { FIELD_END, fieldMark, floatTiers } from '../field-form.ts';
 import type { FieldForm } from '../field-form.ts';
-import { quoteIdent } from './quote.ts';
-import { isBytes, isCharacters } from './source-column.ts';
+import { isByteType, isCharacterType } from './column-type.ts';
+import type { ColumnType } from './column-type.ts';
+import { mysqlName } from './query.ts';
+import { fractionOf } from './source-column.ts';
 import type { SourceColumn } from './source-column.ts';
 
-type ComparedColumn = Pick<SourceColumn, 'name' | 'type' | 'length' | 'fraction' | 'isZerofill'>;
+type ComparedColumn = Pick<SourceColumn, 'name' | 'type'>;
 
 /** How values of a column are compared, by its type here and the type (as `format_type` writes it) that it has on PostgreSQL. */
-export function fieldForm(column: Pick<SourceColumn, 'type' | 'length'>, localType: string): FieldForm {
+export function fieldForm(type: ColumnType, localType: string): FieldForm {
   const local = localType.replace(/\(.*?\)/, '').replace(/^pg_catalog\./, '');
   if (local === 'boolean') return { kind: 'boolean' };
   if (local.endsWith('[]')) return { kind: 'labels' };
-  if (local === 'bit' || local === 'bit varying') return { kind: 'bits', length: column.length ?? 1 };
+  if (local === 'bit' || local === 'bit varying') return { kind: 'bits', length: type.length ?? 1 };
   if (/^(?:smallint|integer|bigint|numeric)$/.test(local)) return { kind: 'number' };
   if (local === 'real' || local === 'double precision') return { kind: 'float' };
   if (local === 'timestamp with time zone') return { kind: 'instant' };
@@ -20,7 +22,8 @@ export function fieldForm(column: Pick<SourceColumn, 'type' | 'length'>, localTy
   if (local === 'date') return { kind: 'date' };
   if (local === 'interval' || local.startsWith('time')) return { kind: 'time' };
   if (local === 'bytea') return { kind: 'bytes' };
-  return /^(?:tiny|medium|long)?text$|^json$/.test(column.type) ? { kind: 'long_text' } : { kind: 'text' };
+  if (local === 'inet') return { kind: 'address' };
+  return /^(?:tiny|medium|long)?text$|^json$/.test(type.name) ? { kind: 'long_text' } : { kind: 'text' };
 }
 
 const end = Buffer.from(`${String.fromCharCode(FIELD_END)}${fieldMark.end}`).toString('hex');
@@ -51,7 +54,7 @@ export function fieldText(column: ComparedColumn, form: FieldForm): string {
     case 'long_text':
       return hashed(unicode(column));
     case 'bytes':
-      return hashed(quoteIdent(column.name));
+      return hashed(mysqlName(column.name));
     default:
       return bytesOf(plainText(column, form));
   }
@@ -59,19 +62,19 @@ export function fieldText(column: ComparedColumn, form: FieldForm): string {
 
 /** As text that local's type reads again. */
 export function keyFieldText(column: ComparedColumn, form: FieldForm): string {
-  if (form.kind === 'bytes') return `CONCAT(0x5c78, LOWER(HEX(${quoteIdent(column.name)})))`;
+  if (form.kind === 'bytes') return `CONCAT(0x5c78, LOWER(HEX(${mysqlName(column.name)})))`;
   return form.kind === 'text' || form.kind === 'long_text' ? unicode(column) : fieldText(column, form);
 }
 
 function unicode(column: ComparedColumn): string {
-  const name = quoteIdent(column.name);
-  if (isBytes(column)) return bytesOf(`CONCAT(0x5c78, LOWER(HEX(${name})))`);
-  if (isCharacters(column) || column.type === 'enum' || column.type === 'set' || column.type === 'json') return bytesOf(`CONVERT(${name} USING utf8mb4)`);
+  const name = mysqlName(column.name);
+  if (isByteType(column.type)) return bytesOf(`CONCAT(0x5c78, LOWER(HEX(${name})))`);
+  if (isCharacterType(column.type) || /^(?:enum|set|json)$/.test(column.type.name)) return bytesOf(`CONVERT(${name} USING utf8mb4)`);
   return bytesOf(plainText(column, { kind: 'number' }));
 }
 
 function plainText(column: ComparedColumn, form: Exclude<FieldForm, { kind: 'text' | 'labels' | 'long_text' | 'bytes' }>): string {
-  const name = quoteIdent(column.name);
+  const name = mysqlName(column.name);
   switch (form.kind) {
     case 'boolean':
       return `IF(${name} = 0, '0', IF(${name} IS NULL, NULL, '1'))`;
@@ -80,13 +83,15 @@ function plainText(column: ComparedColumn, form: Exclude<FieldForm, { kind: 'tex
     case 'float':
       return floatText(name);
     case 'number':
-      return `CAST(${column.type === 'year' || column.type === 'bit' || column.isZerofill ? `${name} + 0` : name} AS CHAR)`;
+      return `CAST(${column.type.name === 'year' || column.type.name === 'bit' || column.type.zerofill ? `${name} + 0` : name} AS CHAR)`;
     case 'date':
     case 'datetime':
     case 'instant':
-      return `IF(${name} = 0, '-infinity', ${withoutZeros(name, column.fraction)})`;
+      return `IF(${name} = 0, '-infinity', ${withoutZeros(name, fractionOf(column.type))})`;
+    case 'address':
+      return `CAST(${name} AS CHAR)`;
     case 'time':
-      return withoutZeros(name, column.fraction);
+      return withoutZeros(name, fractionOf(column.type));
     default:
       return form satisfies never;
   }

@@ -3,31 +3,31 @@
  *
  * Bounds are literals of the column's own character set and collation, or it would be the literal that the index is compared under.
  */
-import { quoteIdent } from './quote.ts';
-import { isBytes, isCharacters } from './source-column.ts';
+import { isByteType, isCharacterType } from './column-type.ts';
+import { mysqlName } from './query.ts';
 import type { SourceColumn } from './source-column.ts';
 
 export type KeyColumn = Pick<SourceColumn, 'name' | 'type' | 'charset' | 'collation'>;
 
 function isNumbered(column: KeyColumn): boolean {
-  return column.type === 'enum' || column.type === 'set' || column.type === 'bit';
+  return /^(?:enum|set|bit)$/.test(column.type.name);
 }
 
 /** SQL for the text of a key column by which `boundOf` finds its value again. */
 export function keyText(column: KeyColumn): string {
-  const name = quoteIdent(column.name);
-  if (isCharacters(column) || isBytes(column)) return `HEX(${name})`;
+  const name = mysqlName(column.name);
+  if (isCharacterType(column.type) || isByteType(column.type)) return `HEX(${name})`;
   // An ENUM is ordered by its numbers.
   return isNumbered(column) ? `${name} + 0` : name;
 }
 
 export function boundOf(column: KeyColumn, text: string): string {
-  if (isBytes(column)) return text === '' ? "''" : `0x${text}`;
-  if (isCharacters(column)) {
+  if (isByteType(column.type)) return text === '' ? "''" : `0x${text}`;
+  if (isCharacterType(column.type)) {
     const literal = text === '' ? `_${column.charset ?? 'utf8mb4'} ''` : `_${column.charset ?? 'utf8mb4'} 0x${text}`;
     return `${literal}${column.collation === undefined ? '' : ` COLLATE ${column.collation}`}`;
   }
-  if (/int$|^(?:decimal|float|double|year|bit|enum|set)$/.test(column.type)) {
+  if (/int$|^(?:decimal|float|double|year|bit|enum|set)$/.test(column.type.name)) {
     if (!/^-?[0-9.]+(?:e[+-]?[0-9]+)?$/.test(text)) throw new RangeError(`not a number: ${text}`);
     return text;
   }
@@ -35,7 +35,7 @@ export function boundOf(column: KeyColumn, text: string): string {
 }
 
 function compared(column: KeyColumn): string {
-  return isNumbered(column) ? `${quoteIdent(column.name)} + 0` : quoteIdent(column.name);
+  return isNumbered(column) ? `${mysqlName(column.name)} + 0` : mysqlName(column.name);
 }
 
 /** Rows behind the bound, or with `orEqual` at it too. */

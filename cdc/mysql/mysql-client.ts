@@ -1,8 +1,9 @@
 /** A connection for occasional questions: made when first needed, made again after it was lost. Questions run one after the other. */
 import type mysql from 'mysql2';
 import type { ServerAddress } from '../postgres/server-address.ts';
-import { askMysql, connectMysql, endMysql, mysqlSession } from './connect.ts';
-import type { AskMysql } from './source-column.ts';
+import { askMysql, connectMysql, endMysql, mysqlSession, queryMysql } from './connect.ts';
+import type { AskMysql } from './connect.ts';
+import type { MysqlRow } from './query.ts';
 
 export class MysqlClient {
   readonly #address: ServerAddress;
@@ -18,12 +19,21 @@ export class MysqlClient {
     return this.use((ask) => ask(sql));
   }
 
+  /** Rows by the names of their columns. */
+  query(sql: string): Promise<readonly MysqlRow[]> {
+    return this.#hold((connection) => queryMysql(connection, sql));
+  }
+
   /** Holds the connection for several statements. */
   use<T>(work: (ask: AskMysql) => Promise<T>): Promise<T> {
+    return this.#hold((connection) => work((sql) => askMysql(connection, sql)));
+  }
+
+  #hold<T>(work: (connection: mysql.Connection) => Promise<T>): Promise<T> {
     const result = this.#tail.then(async () => {
       const connection = await this.#connected();
       try {
-        return await work((sql) => askMysql(connection, sql));
+        return await work(connection);
       } catch (error) {
         // What a server says has a number of its own; anything else has ended the connection.
         if (!(error instanceof Error && 'sqlState' in error)) await this.close();

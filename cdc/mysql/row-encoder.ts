@@ -5,8 +5,11 @@
  * https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_query_response_text_resultset_row.html,
  * https://www.postgresql.org/docs/current/sql-copy.html#SQL-COPY-FILE-FORMATS
  */
-import { asItIs, isBytes, isCharacters } from './source-column.ts';
-import type { SourceColumn, ToLocal } from './source-column.ts';
+import { isByteType, isCharacterType } from './column-type.ts';
+import { keepText } from './conversion.ts';
+import type { ConvertText } from './conversion.ts';
+import { keepsAll } from './source-column.ts';
+import type { SourceColumn } from './source-column.ts';
 
 /** How the bytes of a column's values are written. */
 const form = {
@@ -14,7 +17,7 @@ const form = {
   plain: 0,
   /** With the characters escaped that COPY gives a meaning; through the conversion where a NUL is among them. */
   text: 1,
-  /** As they are; through the conversion where a part of the date is zero. */
+  /** As they are; through the conversion where a part of the date is zero, or a day that not every month has. */
   date: 2,
   hex: 3,
   bits: 4,
@@ -36,21 +39,22 @@ const START_BYTES = 128 * 1024;
 const HEX = Buffer.from('0123456789abcdef');
 
 function formOf(column: SourceColumn): number {
-  const keepsAll = column.toLocal === asItIs;
-  if (isBytes(column)) return keepsAll ? form.hex : form.converted;
-  if (column.type === 'bit') return form.bits;
-  if (keepsAll || column.keepsOrdinary) {
-    if (/^(?:date|datetime|timestamp)$/.test(column.type)) return form.date;
-    if (isCharacters(column)) return form.text;
+  const { type } = column;
+  const isKept = keepsAll(column);
+  if (isByteType(type)) return isKept ? form.hex : form.converted;
+  if (type.name === 'bit') return form.bits;
+  if (isKept || column.keepsOrdinary) {
+    if (/^(?:date|datetime|timestamp)$/.test(type.name)) return form.date;
+    if (isCharacterType(type)) return form.text;
   }
-  if (!keepsAll) return form.converted;
-  return /int$|^(?:decimal|float|double|year|time)$/.test(column.type) ? form.plain : form.text;
+  if (!isKept) return form.converted;
+  return /int$|^(?:decimal|float|double|year|time)$/.test(type.name) ? form.plain : form.text;
 }
 
 /** Collects rows as `CopyData` frames; `take` hands over what is there. One for each reader; not used twice at once. */
 export class RowEncoder {
   readonly #forms: Uint8Array;
-  readonly #converters: readonly ToLocal[];
+  readonly #converters: readonly ConvertText[];
   readonly #areBytes: readonly boolean[];
   readonly #bits: readonly number[];
   #out = Buffer.allocUnsafe(START_BYTES);
@@ -58,8 +62,8 @@ export class RowEncoder {
   #rows = 0;
 
   constructor(columns: readonly SourceColumn[]) {
-    this.#areBytes = columns.map(isBytes);
-    this.#bits = columns.map((column) => column.length ?? 1);
+    this.#areBytes = columns.map((column) => isByteType(column.type));
+    this.#bits = columns.map((column) => column.type.length ?? 1);
     this.#forms = Uint8Array.from(columns, formOf);
     this.#converters = columns.map((column) => column.toLocal);
   }
@@ -194,7 +198,7 @@ export class RowEncoder {
   }
 
   #convert(column: number, text: string): void {
-    const value = (this.#converters[column] ?? asItIs)(text);
+    const value = (this.#converters[column] ?? keepText)(text);
     if (value === null) {
       this.#reserve(2);
       this.#out[this.#at++] = BACKSLASH;
@@ -217,10 +221,12 @@ export class RowEncoder {
 
 const escapes: Readonly<Record<string, string>> = { '\\': '\\\\', '\n': '\\n', '\r': '\\r', '\t': '\\t' };
 
-/** `YYYY-MM-DD…` with a year, a month and a day that are not zero. */
+/** `YYYY-MM-DD…` with a year, a month and a day that are not zero, and a day that every month has. */
 function isWholeDate(from: Buffer, at: number): boolean {
   if (from[at] === ZERO && from[at + 1] === ZERO && from[at + 2] === ZERO && from[at + 3] === ZERO) return false;
-  return !(from[at + 5] === ZERO && from[at + 6] === ZERO) && !(from[at + 8] === ZERO && from[at + 9] === ZERO);
+  if (from[at + 5] === ZERO && from[at + 6] === ZERO) return false;
+  const day = ((from[at + 8] as number) - ZERO) * 10 + (from[at + 9] as number) - ZERO;
+  return day > 0 && day <= 28;
 }
 
 /** BIT(n) comes as bytes, the highest first. */

@@ -4,14 +4,15 @@
  */
 import * as fs from 'node:fs';
 import * as path from 'node:path';
-import type { ReadPosition } from './binlog-changes.ts';
+import { readPosition, writePosition } from './position.ts';
+import type { MysqlPosition } from './position.ts';
 
 export interface SourceRecord {
   readonly generation: number;
   /** Everything before it may be forgotten. */
   readonly confirmed: bigint;
   /** Where reading begins for what comes behind it. */
-  readonly resume: ReadPosition;
+  readonly resume: MysqlPosition;
 }
 
 export class SourceRecordFile {
@@ -23,8 +24,8 @@ export class SourceRecordFile {
 
   read(): SourceRecord | undefined {
     if (!fs.existsSync(this.#file)) return undefined;
-    const { generation, confirmed, resume } = JSON.parse(fs.readFileSync(this.#file, 'utf8')) as { generation: number; confirmed: string; resume: ReadPosition };
-    return { generation, confirmed: BigInt(confirmed), resume };
+    const { generation, confirmed, resume } = JSON.parse(fs.readFileSync(this.#file, 'utf8')) as { generation: number; confirmed: string; resume: unknown };
+    return { generation, confirmed: BigInt(confirmed), resume: readPosition(resume) };
   }
 
   /** The file is the old one or the new one, whatever happens in between. */
@@ -33,7 +34,7 @@ export class SourceRecordFile {
     const fresh = `${this.#file}.new`;
     const fd = fs.openSync(fresh, 'w');
     try {
-      fs.writeSync(fd, JSON.stringify({ ...record, confirmed: String(record.confirmed) }));
+      fs.writeSync(fd, JSON.stringify({ generation: record.generation, confirmed: String(record.confirmed), resume: writePosition(record.resume) }));
       fs.fsyncSync(fd);
     } finally {
       fs.closeSync(fd);

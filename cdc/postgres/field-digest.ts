@@ -40,6 +40,8 @@ function fieldText(value: string, form: FieldForm): string {
       return dateText(value);
     case 'instant':
       return dateText(`(${value} AT TIME ZONE 'UTC')`);
+    case 'address':
+      return `host(${value})`;
     case 'boolean':
       return `${value}::int::text`;
     case 'text':

@@ -56,7 +56,7 @@ export function gap(message: string, detail: string, hint?: string): MigrationEr
 }
 
 /** Where the server's binlog ends now. With GTIDs where the server has them. */
-export async function readBinlogEnd(connection: ReplicaConnection): Promise<MysqlPosition> {
+export async function readBinlogEnd(connection: Pick<ReplicaConnection, 'query' | 'isMariadb'>): Promise<MysqlPosition> {
   const [row] = await binlogStatus(connection);
   if (!row) throw new MigrationError('MIG004', 'the server has no binlog', { hint: 'Set log_bin and binlog_format = ROW.' });
   const place = { binlogFile: row[0] ?? '', binlogPosition: Number(row[1]) };
@@ -70,7 +70,7 @@ export async function readBinlogEnd(connection: ReplicaConnection): Promise<Mysq
 
 const SYNTAX_ERROR = 1064;
 
-async function binlogStatus(connection: ReplicaConnection): ReturnType<ReplicaConnection['query']> {
+async function binlogStatus(connection: Pick<ReplicaConnection, 'query'>): ReturnType<ReplicaConnection['query']> {
   try {
     return await connection.query('SHOW MASTER STATUS');
   } catch (error) {

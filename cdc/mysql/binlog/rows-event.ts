@@ -30,6 +30,11 @@ export function rowsKind(type: number): RowsKind | undefined {
 
 /** Adds the rows of the event to `old` and `new`. `body`: without header and checksum. */
 export function readRows(body: Buffer, { op, hasExtra, isCompressed }: RowsKind, bound: BoundTable, rows: { readonly old: Row[]; readonly new: Row[] }): void {
+  if (bound.table.unreadable) {
+    if (op !== 'insert') rows.old.push([]);
+    if (op !== 'delete') rows.new.push([]);
+    return;
+  }
   const cursor = new Cursor().point(body, 8, body.length);
   if (hasExtra) cursor.skip(cursor.uint(2) - 2);
   const count = cursor.packed();

@@ -20,6 +20,8 @@ export interface BindingOptions {
 
 interface Entry {
   readonly body: Buffer;
+  readonly schema: string;
+  readonly name: string;
   /** Undefined for a table that is not captured. */
   readonly bound: BoundTable | undefined;
 }
@@ -54,16 +56,20 @@ export class TableBindings {
   /** A description that has come before is nothing new: each statement repeats those of its tables. */
   map(body: Buffer): Promise<void> | undefined {
     const id = tableIdOf(body);
-    if (this.#entries.get(id)?.body.equals(body) === true) return undefined;
+    const known = this.#entries.get(id);
+    // What was not captured when it came by first may be captured now.
+    if (known?.body.equals(body) === true && (known.bound !== undefined || !this.#options.captures(known.schema, known.name))) return undefined;
     // The event's memory belongs to a whole chunk of the socket.
     const own = Buffer.from(body);
     const map = readTableMap(own, this.#options.isMariadb);
     const isOurs = map.schema === bookkeepingSchema && bookkeepingFacts(map.name) !== undefined;
     if (!isOurs && !this.#options.captures(map.schema, map.name)) {
-      this.#entries.set(id, { body: own, bound: undefined });
+      this.#entries.set(id, { body: own, schema: map.schema, name: map.name, bound: undefined });
       return undefined;
     }
-    return this.#bind(map).then((bound) => void this.#entries.set(id, { body: own, bound }));
+    return this.#bind(map)
+      .catch((error: unknown) => unreadable(map, error))
+      .then((bound) => void this.#entries.set(id, { body: own, schema: map.schema, name: map.name, bound }));
   }
 
   async #bind(map: TableMap): Promise<BoundTable> {
@@ -83,4 +89,10 @@ export class TableBindings {
     assertFactsMatch(map, facts);
     return facts;
   }
+}
+
+/** The catalog is that of now, the changes are of then: one table's new definition must not stop the others. */
+function unreadable({ schema, name }: TableMap, error: unknown): BoundTable {
+  if (!(error instanceof MigrationError && error.code === 'MIG011')) throw error;
+  return { table: { schema, name, columns: [], unreadable: error }, readers: [] };
 }

@@ -12,6 +12,8 @@ export interface CapturedTable {
   readonly name: string;
   /** In the order of a row's values. */
   readonly columns: readonly string[];
+  /** Nobody can say any more how its rows are to be read; they come as rows without values. */
+  readonly unreadable?: Error;
 }
 
 /** Changes of one kind that follow each other. */

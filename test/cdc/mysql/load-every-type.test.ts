@@ -7,16 +7,17 @@ import * as path from 'node:path';
 import type { Client } from 'pg';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { checksumBuckets, checksumChunk, lookUpRows, mysqlDigestTable, nextBound, readDigests } from '../../../cdc/mysql/checksum.ts';
-import { askMysql, connectMysql, endMysql, mysqlSession } from '../../../cdc/mysql/connect.ts';
-import { readSourceColumns } from '../../../cdc/mysql/source-column.ts';
-import type { AskMysql } from '../../../cdc/mysql/source-column.ts';
+import type { AskMysql } from '../../../cdc/mysql/connect.ts';
 import * as postgres from '../../../cdc/postgres/checksum.ts';
 import { fieldDigestTable } from '../../../cdc/postgres/field-digest.ts';
 import { describeMysql, startMysql } from '../../support/mysql-servers.ts';
 import type { MysqlKind, TestMysql } from '../../support/mysql-servers.ts';
 import { startTestPostgres } from '../../support/postgres.ts';
 import type { TestPostgres } from '../../support/postgres.ts';
-import { columnsOfEveryType, everyType, everyTypePlan, fillEveryType, localDefinition, mapEveryType } from './every-type.ts';
+import { everyType, everyTypeMap, fillEveryType } from './every-type.ts';
+import { makeMysqlPair, typeRules } from './mysql-pair.ts';
+import type { MysqlPair } from './mysql-pair.ts';
+import type { TablePlan } from '../../../cdc/table-plan.ts';
 
 const program = path.join(import.meta.dirname, 'load-child.ts');
 const ROWS = 200_000;
@@ -31,33 +32,27 @@ afterAll(async () => local[Symbol.asyncDispose]());
 for (const kind of kinds) {
   describeMysql([kind], `from ${kind}`, () => {
     let source: TestMysql;
+    let pair: MysqlPair;
     let client: Client;
     let ask: AskMysql;
-    let endAsking: (() => Promise<void>) | undefined;
+    let plan: TablePlan;
+    const rules = typeRules(everyTypeMap);
     const database = 'types';
-    const plan = everyTypePlan(database);
-    const target = (): { host: string; port: number; user: string; database: string } => ({ ...local.address, database: localName });
-    const localName = `types_${kind.replaceAll(/\W/g, '_')}`;
-    const address = () => ({ host: source.host, port: source.port, user: source.user, password: source.password, database });
 
     beforeAll(async () => {
       source = await startMysql(kind);
-      await source.createDatabase(database);
+      pair = await makeMysqlPair(source, local, database, `types_${kind.replaceAll(/\W/g, '_')}`);
+      ({ client, ask } = pair);
       await fillEveryType(source, database, ROWS);
-      client = await local.client(await local.createDatabase(localName));
-      await client.query(localDefinition);
-      const connection = await connectMysql(address());
-      await askMysql(connection, mysqlSession);
-      ask = (sql) => askMysql(connection, sql);
-      endAsking = () => endMysql(connection);
+      plan = await pair.migrate('every_type', rules);
     });
     afterAll(async () => {
-      await endAsking?.();
+      await pair[Symbol.asyncDispose]();
       await source.dispose();
     });
 
     const load = (faults: string): Promise<{ readonly signal: NodeJS.Signals | null; readonly output: string }> => {
-      const job = { source: address(), target: target(), options: { parallelWorkers: 2, batchSize: 20_000 } };
+      const job = { source: pair.source, target: pair.target, plan, typeMap: everyTypeMap, options: { parallelWorkers: 2, batchSize: 20_000 } };
       const child = spawn(process.execPath, [program, JSON.stringify(job)], { env: { ...process.env, CAUSEWAY_FAULT: faults }, stdio: ['ignore', 'pipe', 'inherit'] });
       let output = '';
       child.stdout.on('data', (piece: Buffer) => (output += piece.toString()));
@@ -78,7 +73,7 @@ for (const kind of kinds) {
 
     it('holds every value exactly', async () => {
       const shown = everyType.map((column) => (column.shown ?? 'v').replace(/\bv\b/, `\`${column.name}\``));
-      const printed = columnsOfEveryType.map(({ name, local: type }) => (type === 'real' || type === 'double precision' ? `"${name}"::float8::text` : `"${name}"::text`));
+      const printed = [{ name: 'id', type: 'bigint' }, ...everyType].map(({ name, type }) => (type === 'float' || type === 'double' ? `"${name}"::float8::text` : `"${name}"::text`));
       const step = 20_000;
       let compared = 0;
       for (let from = -100; from <= ROWS; from += step) {
@@ -100,7 +95,7 @@ for (const kind of kinds) {
     });
 
     it('has the checksums of the source, over ranges of the key and over buckets, until one value is another', async () => {
-      const there = mysqlDigestTable(plan, await readSourceColumns(ask, plan.source, plan.columns.map(({ name }) => name), mapEveryType));
+      const there = mysqlDigestTable(plan, await pair.columns(plan, rules));
       const here = fieldDigestTable(plan, there.forms);
       await postgres.pinSession(client);
       expect(there.isOrdered).toBe(true);
