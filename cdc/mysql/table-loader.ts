@@ -12,6 +12,7 @@ import { MysqlChunkSource } from './chunk-reader.ts';
 import { convertTable, planMysqlSchema } from './create-schema.ts';
 import { introspectMysqlTable } from './introspect.ts';
 import { MysqlClient } from './mysql-client.ts';
+import { settleDefinition } from './settle-definition.ts';
 import type { TypeRules } from './source-column.ts';
 
 export interface MysqlLoaderOptions extends LoaderOptions {
@@ -29,7 +30,7 @@ async function buildPlannedKey({ source, target, types }: MysqlLoaderOptions, pl
   const local = await connectServer(target, { applicationName: 'causeway load', signal });
   try {
     const table = await introspectMysqlTable((sql) => mysql.query(sql), plan.source);
-    const converted = convertTable(table, { overrides: types.overridesOf(plan), targetSchema: plan.target.schema, columns: plan.columns.map(({ name }) => name) });
+    const converted = await settleDefinition(local, convertTable(table, { overrides: types.overridesOf(plan), targetSchema: plan.target.schema, columns: plan.columns.map(({ name }) => name) }));
     const schema = planMysqlSchema(converted, plan, { localVersion: await readServerVersion(local) });
     // A process that was driving this load before may have been building it: then it is there now. Any other cause fails again.
     await buildKey(local, schema).catch(() => buildKey(local, schema));

@@ -1,9 +1,9 @@
 /** A database on a real MySQL or MariaDB server, one on PostgreSQL beside it, and tables that migrate between them under the real type map. */
 import type pg from 'pg';
-import { connectMysql, askMysql, endMysql, mysqlSession, queryMysql } from '../../../cdc/mysql/connect.ts';
 import type { AskMysql } from '../../../cdc/mysql/connect.ts';
 import { convertTable, planMysqlSchema } from '../../../cdc/mysql/create-schema.ts';
 import { introspectMysqlTable } from '../../../cdc/mysql/introspect.ts';
+import { MysqlClient } from '../../../cdc/mysql/mysql-client.ts';
 import type { MysqlQuery } from '../../../cdc/mysql/query.ts';
 import { settleDefinition } from '../../../cdc/mysql/settle-definition.ts';
 import { readSourceColumns, standardTypes } from '../../../cdc/mysql/source-column.ts';
@@ -39,11 +39,11 @@ export async function makeMysqlPair(mysql: TestMysql, local: TestPostgres, datab
   const localName = await local.createDatabase(name);
   const client = await local.client(localName);
   const source = { host: mysql.host, port: mysql.port, user: mysql.user, password: mysql.password, database };
-  const connection = await connectMysql(source);
-  await askMysql(connection, mysqlSession);
-  const query: MysqlQuery = (sql) => queryMysql(connection, sql);
+  // Connects again when its server has been killed.
+  const connection = new MysqlClient(source);
+  const query: MysqlQuery = (sql) => connection.query(sql);
   return {
-    database, source, target: { ...local.address, database: localName }, client, query, ask: (sql) => askMysql(connection, sql),
+    database, source, target: { ...local.address, database: localName }, client, query, ask: (sql) => connection.ask(sql),
     migrate: async (table, types = standardTypes) => {
       const definition = await introspectMysqlTable(query, { schema: database, name: table });
       const fresh = { tableId: table, source: definition, target: { schema: 'public', name: table } };
@@ -55,7 +55,7 @@ export async function makeMysqlPair(mysql: TestMysql, local: TestPostgres, datab
     },
     columns: (plan, types = standardTypes) => readSourceColumns(query, plan, types),
     [Symbol.asyncDispose]: async () => {
-      await endMysql(connection);
+      await connection.close();
       await client.end();
     },
   };
