@@ -120,16 +120,23 @@ for (const kind of sourceKinds) {
       const [there, here] = [await readCanonical(server, database, plan.source.name, table.columns), await readLocal(plan)];
       const conversions = table.columns.map((column) => makeConversion(mapColumn(column, table.server), () => undefined));
       const types = table.columns.map((column) => column.type);
-      const plain = (value: string, at: number): unknown => (types[at]?.name === 'json' ? sortedJson(JSON.parse(value)) : types[at]?.zerofill === true || /^(?:float|double)$/.test(types[at]?.name ?? '') ? Number(value) : value);
-      const normal = (rows: readonly (readonly (string | null)[])[], convert: (value: string, at: number) => string | null): string[] =>
-        rows.map((row) => JSON.stringify(row.map((value, at) => {
+      const plain = (value: string, at: number): unknown => {
+        if (types[at]?.name === 'json') return sortedJson(JSON.parse(value));
+        if (types[at]?.name === 'float') return Math.fround(Number(value));
+        return types[at]?.zerofill === true || types[at]?.name === 'double' ? Number(value) : value;
+      };
+      const keyAt = plan.key.map((name) => table.columns.findIndex((column) => column.name === name));
+      const byKey = (rows: readonly (readonly (string | null)[])[], convert: (value: string, at: number) => string | null): Map<string, string[]> => new Map(rows.map((row) => [
+        JSON.stringify(keyAt.map((at) => row[at])), row.map((value, at) => {
           const text = value === null ? null : convert(value, at);
-          return text === null ? null : plain(text, at);
-        }))).sort();
-      const [want, have] = [normal(there, (value) => value), normal(here, (value, at) => conversions[at]?.toSource(value) ?? null)];
-      const [wanted, had] = [new Set(want), new Set(have)];
-      expect({ table: plan.tableId, missing: want.filter((row) => !had.has(row)).slice(0, 3), extra: have.filter((row) => !wanted.has(row)).slice(0, 3), rows: have.length }, `seed ${seed}`)
-        .toEqual({ table: plan.tableId, missing: [], extra: [], rows: want.length });
+          return JSON.stringify(text === null ? null : plain(text, at));
+        }),
+      ]));
+      const [want, have] = [byKey(there, (value) => value), byKey(here, (value, at) => conversions[at]?.toSource(value) ?? null)];
+      const missing = [...want.keys()].filter((key) => !have.has(key));
+      const extra = [...have.keys()].filter((key) => !want.has(key));
+      const others = [...want].flatMap(([key, row]) => row.flatMap((value, at) => (have.has(key) && have.get(key)?.[at] !== value ? [`${key} ${table.columns[at]?.name}: ${have.get(key)?.[at]} instead of ${value}`] : [])));
+      expect({ table: plan.tableId, missing: missing.slice(0, 5), extra: extra.slice(0, 5), others: others.slice(0, 5), rows: here.length }, `seed ${seed}`).toEqual({ table: plan.tableId, missing: [], extra: [], others: [], rows: there.length });
       const digests = mysqlDigestTable(plan, await pair.columns(plan));
       const localDigests = fieldDigestTable(plan, digests.forms);
       await postgres.pinSession(pair.client);
