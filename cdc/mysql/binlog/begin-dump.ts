@@ -8,6 +8,7 @@ import type { DumpStart, ReplicaConnection } from './replica-connection.ts';
 /** All that the server can send: MariaDB's own GTID events, and no BEGIN for them. */
 const MARIADB_CAPABILITY = 4;
 const NS_PER_MS = 1_000_000;
+const HELD_BACK_S = 24 * 3600;
 
 export interface DumpSettings {
   readonly start: DumpStart;
@@ -21,6 +22,8 @@ export async function prepareDump(connection: ReplicaConnection, position: Mysql
   const names = (older: string, newer: string, value: string | number): string => `@${older} = ${value}, @${newer} = ${value}`;
   await connection.query(`SET ${names('master_heartbeat_period', 'source_heartbeat_period', heartbeatMs * NS_PER_MS)}`);
   await connection.query(`SET ${names('master_binlog_checksum', 'source_binlog_checksum', '@@GLOBAL.binlog_checksum')}`);
+  // A server ends a connection that takes nothing for so long; a reader that is held back takes nothing.
+  await connection.query(`SET SESSION net_write_timeout = ${HELD_BACK_S}`);
   if (connection.isMariadb) await connection.query(`SET @mariadb_slave_capability = ${MARIADB_CAPABILITY}`);
   return { start: await startOf(connection, position), hasChecksums: checksum === 'CRC32' };
 }

@@ -35,6 +35,11 @@ export class BinlogPlace {
     this.offset = high + low < this.offset ? high + FOUR_GB + low : high + low;
   }
 
+  /** A transaction without one would be lost when reading begins again. */
+  get needsGtids(): boolean {
+    return this.#type !== 'mysql_binlog';
+  }
+
   /** What has been read so far has been given out. */
   finish(): void {
     this.#doneFile = this.file;

@@ -4,13 +4,12 @@
  * The place behind each batch is known by file and offset, and by GTID where the server has them. After a lost connection another reader
  * is opened at the last position, on the same server or, by GTID, on another one.
  */
-import { randomUUID } from 'node:crypto';
 import { MigrationError } from '../../../config/migration-error.ts';
 import { BoundedQueue } from '../../flow/bounded-queue.ts';
 import { Wake } from '../../flow/wake.ts';
 import type { MysqlPosition } from '../position.ts';
 import type { ReplicationAddress } from '../replication-address.ts';
-import { gap, prepareDump } from './begin-dump.ts';
+import { gap, prepareDump, readBinlogEnd } from './begin-dump.ts';
 import type { DumpSettings } from './begin-dump.ts';
 import { BinlogPlace } from './binlog-place.ts';
 import { Charsets } from './charsets.ts';
@@ -28,7 +27,7 @@ export interface BinlogReaderOptions {
   /** Among all servers and replicas of the topology no other may have it. */
   readonly replicaId: number;
   readonly captures: (schema: string, name: string) => boolean;
-  /** Asked where the binlog does not say enough (`binlog_row_metadata` is not FULL, or types that look like bytes). */
+  /** The catalog as it is now. Asked where the binlog does not say enough (`binlog_row_metadata` is not FULL, or types that look like bytes). */
   readonly facts: TableFacts;
   /** Events that have come and are not read yet. Default 16 MB; one larger event is held all the same. */
   readonly queueBytes?: number;
@@ -45,6 +44,8 @@ const HEARTBEAT_MS = 5000;
 const SILENT_HEARTBEATS = 3;
 /** ER_MASTER_FATAL_ERROR_READING_BINLOG: purged, a wrong offset, another history. */
 const FATAL_READING = 1236;
+/** The same number says that another replica has come under this one's id. */
+const SAME_ID = /\bsame server_(?:uuid|id)\b/;
 /** ER_DBACCESS_DENIED_ERROR, ER_ACCESS_DENIED_ERROR, ER_SPECIFIC_ACCESS_DENIED_ERROR: after the log-in. */
 const missingPrivilege: ReadonlySet<number> = new Set([1044, 1045, 1227]);
 
@@ -65,9 +66,10 @@ export class BinlogReader implements AsyncDisposable {
     this.#place = new BinlogPlace(options.start);
     this.#queue = new BoundedQueue(options.queueBytes ?? 16 * MB, () => connection.pause(), () => connection.resume());
     const { captures, facts } = options;
-    const tables = new TableBindings({ captures, facts, charsets: new Charsets((text) => ask(options.address, text)), isMariadb: connection.isMariadb });
-    this.#assembler = new TransactionAssembler({ captures, partBytes: options.batchBytes ?? 4 * MB, preparedBytes: options.preparedBytes ?? 256 * MB }, tables, this.#place);
-    this.#events = new EventSource(this.#queue, this.#place, settings.hasChecksums);
+    const charsets = new Charsets((text) => once(options.address, (asked) => asked.query(text)));
+    const tables = new TableBindings({ captures, facts, charsets, isMariadb: connection.isMariadb, readEnd: () => once(options.address, readBinlogEnd) });
+    this.#assembler = new TransactionAssembler({ captures, charsets, partBytes: options.batchBytes ?? 4 * MB, preparedBytes: options.preparedBytes ?? 256 * MB }, tables, this.#place);
+    this.#events = new EventSource(this.#queue, this.#place, settings.hasChecksums, () => this.#wake.notify());
   }
 
   /** MIG001, MIG003: the server cannot be used. MIG021: it does not have what follows the position. */
@@ -77,7 +79,8 @@ export class BinlogReader implements AsyncDisposable {
       const heartbeatMs = options.heartbeatMs ?? HEARTBEAT_MS;
       const settings = await prepareDump(connection, options.start, heartbeatMs);
       // By this id a server recognises a replica that has come back, and ends its old connection.
-      await connection.query(`SET @slave_uuid = '${randomUUID()}', @replica_uuid = @slave_uuid`);
+      const uuid = uuidOf(options.replicaId);
+      await connection.query(`SET @slave_uuid = '${uuid}', @replica_uuid = '${uuid}'`);
       await connection.register(options.replicaId);
       const reader = new BinlogReader(options, connection, settings);
       connection.dump(options.replicaId, settings.start, heartbeatMs * SILENT_HEARTBEATS, {
@@ -86,7 +89,7 @@ export class BinlogReader implements AsyncDisposable {
           reader.#wake.notify();
         },
         onEnd: (error) => {
-          reader.#ended = streamError(error, options);
+          reader.#ended ??= streamError(error, options);
           reader.#wake.notify();
         },
       });
@@ -103,7 +106,7 @@ export class BinlogReader implements AsyncDisposable {
       const isMoved = await this.#fill();
       if (isMoved) yield { items: this.#assembler.takeItems(), position: this.#place.position, resume: this.#assembler.resume };
       else if (this.#isClosed) return;
-      else if (this.#ended) throw this.#ended;
+      else if (this.#ended && !this.#events.isBusy) throw this.#ended;
       else await this.#wake.wait();
     }
   }
@@ -143,12 +146,16 @@ export class BinlogReader implements AsyncDisposable {
   }
 }
 
+function uuidOf(replicaId: number): string {
+  return `00000000-0000-4000-8000-${replicaId.toString(16).padStart(12, '0')}`;
+}
+
 /** A connection for one question, since the other one is busy with the binlog. */
-async function ask(address: ReplicationAddress, text: string): ReturnType<ReplicaConnection['query']> {
+async function once<T>(address: ReplicationAddress, question: (connection: ReplicaConnection) => Promise<T>): Promise<T> {
   const connection = await ReplicaConnection.open(address);
   try {
     await connection.query('SET NAMES utf8mb4');
-    return await connection.query(text);
+    return await question(connection);
   } finally {
     connection.close();
   }
@@ -157,6 +164,9 @@ async function ask(address: ReplicationAddress, text: string): ReturnType<Replic
 function streamError(error: unknown, { start }: BinlogReaderOptions): MigrationError {
   if (error instanceof MigrationError) return error;
   const message = error instanceof Error ? error.message : String(error);
+  if (error instanceof MysqlServerError && error.errno === FATAL_READING && SAME_ID.test(message)) {
+    return new MigrationError('MIG023', 'another replica has connected to the server under the same id', { detail: message, hint: 'Each reader of a binlog, and each replica of the server, needs an id of its own.' });
+  }
   if (error instanceof MysqlServerError && error.errno === FATAL_READING) return gap('the server cannot send what follows the position', `${message} (${start.binlogFile}:${start.binlogPosition})`);
   if (error instanceof MysqlServerError && missingPrivilege.has(error.errno)) return new MigrationError('MIG004', 'the user may not read the binlog', { detail: message, hint: 'GRANT REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO the user.' });
   return new MigrationError('MIG023', 'the binlog stream ended', { detail: message, cause: error });

@@ -4,7 +4,7 @@
  */
 import { parseColumnType } from '../column-type.ts';
 import type { ColumnFacts } from './column-facts.ts';
-import type { RowsChange } from './transaction.ts';
+import type { Marker, RowsChange } from './transaction.ts';
 
 export const bookkeepingSchema = 'causeway';
 
@@ -14,11 +14,6 @@ export const createBookkeeping: readonly string[] = [
   'CREATE TABLE IF NOT EXISTS causeway.marker (name varchar(190) CHARACTER SET utf8 COLLATE utf8_bin NOT NULL PRIMARY KEY, token varchar(64) CHARACTER SET ascii NOT NULL) ENGINE=InnoDB',
   'CREATE TABLE IF NOT EXISTS causeway.applied (stream varchar(190) CHARACTER SET utf8 COLLATE utf8_bin NOT NULL PRIMARY KEY, position bigint unsigned NOT NULL, token varchar(64) CHARACTER SET ascii NOT NULL) ENGINE=InnoDB',
 ];
-
-export interface Marker {
-  readonly name: string;
-  readonly token: string;
-}
 
 const text = (name: string): ColumnFacts => ({ name, type: parseColumnType('varchar(190)'), charset: 'utf8mb4' });
 const facts: Readonly<Record<string, readonly ColumnFacts[]>> = {

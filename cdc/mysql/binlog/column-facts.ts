@@ -11,7 +11,10 @@ export interface ColumnFacts {
   readonly charset: string | undefined;
 }
 
-/** As it was when the events that come now were written; undefined when the table is not known. Called again after every statement in the stream. */
+/**
+ * The catalog as it is now; undefined when the table is not known. Called again after every statement in the stream. Of a statement that lies
+ * between the events that are read and the catalog's time, and that may have changed the definition, the stream says so (`misread`).
+ */
 export type TableFacts = (schema: string, name: string) => Promise<readonly ColumnFacts[] | undefined>;
 
 const c = columnType;

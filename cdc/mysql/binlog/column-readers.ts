@@ -11,7 +11,7 @@ import { doubleText, floatText } from './float-text.ts';
 import { inet4Text, inet6Text, uuidText } from './address-text.ts';
 import { jsonText } from './json-text.ts';
 import type { MappedColumn, TableMap } from './table-map.ts';
-import { datetimeReader, oldTimestampReader, readDate, readOldDatetime, readOldTime, readYear, timeReader, timestampReader } from './temporal-text.ts';
+import { datetimeReader, oldDatetimeReader, oldTimeReader, oldTimestampReader, readDate, readYear, timeReader, timestampReader } from './temporal-text.ts';
 
 export type ValueReader = (cursor: Cursor) => string;
 
@@ -52,9 +52,9 @@ function makeReader(context: ColumnContext, name: string): ValueReader {
     case c.year: return readYear;
     case c.date:
     case c.newDate: return readDate;
-    case c.time: return readOldTime;
-    case c.datetime: return readOldDatetime;
-    case c.timestamp: return oldTimestampReader();
+    case c.time: return oldTimeReader(context.facts?.type.length ?? 0);
+    case c.datetime: return oldDatetimeReader(context.facts?.type.length ?? 0);
+    case c.timestamp: return oldTimestampReader(context.facts?.type.length ?? 0);
     case c.time2: return timeReader(meta);
     case c.datetime2: return datetimeReader(meta);
     case c.timestamp2: return timestampReader(meta);

@@ -1,58 +1,50 @@
 /**
  * Events one by one, checked: those of the socket, and those inside a compressed transaction. Follows files, offsets and heartbeats; bounded in bytes.
  */
-import { constants, zstdDecompressSync } from 'node:zlib';
 import { MigrationError } from '../../../config/migration-error.ts';
 import { BoundedQueue } from '../../flow/bounded-queue.ts';
 import type { BinlogPlace } from './binlog-place.ts';
-import { Cursor } from './cursor.ts';
 import { ARTIFICIAL, CHECKSUM_BYTES, eventType, flagsOf, hasGoodChecksum, HEADER_BYTES, nextOffset, typeOf } from './event.ts';
+import type { CheckedEvent } from './event.ts';
 import { readFormatDescription, readRotate } from './header-events.ts';
-
-export interface CheckedEvent {
-  readonly event: Buffer;
-  /** Without header and checksum. */
-  readonly body: Buffer;
-}
-
-const payloadField = { end: 0, size: 1, compression: 2, uncompressedSize: 3 } as const;
-const payloadCompression = { zstd: 0, none: 255 } as const;
+import { openPayload } from './payload-events.ts';
+import type { PayloadEvents } from './payload-events.ts';
 
 export class EventSource {
   readonly #queue: BoundedQueue;
   readonly #place: BinlogPlace;
   #hasChecksums: boolean;
+  readonly #onMore: () => void;
   /** Events of the compressed transaction that is being read. */
-  #inner: Buffer | undefined;
-  #innerAt = 0;
+  #inner: PayloadEvents | undefined;
   /** A server that is asked by GTID begins with the start of some file: the place of the saved position stands until something new comes. */
   #isBegun = false;
 
-  constructor(queue: BoundedQueue, place: BinlogPlace, hasChecksums: boolean) {
+  /** `onMore`: events may have come of themselves, out of a compressed transaction. */
+  constructor(queue: BoundedQueue, place: BinlogPlace, hasChecksums: boolean, onMore: () => void) {
     this.#queue = queue;
     this.#place = place;
     this.#hasChecksums = hasChecksums;
+    this.#onMore = onMore;
+  }
+
+  /** More will come of itself, even when the connection has ended. */
+  get isBusy(): boolean {
+    return this.#inner !== undefined;
   }
 
   /** Undefined when nothing has come. `isInGroup`: a heartbeat inside a transaction says nothing of what is done. */
   next(isInGroup: boolean): CheckedEvent | undefined {
     for (;;) {
-      const inner = this.#nextInner();
+      const inner = this.#inner?.next();
       if (inner) return inner;
+      if (this.#inner?.isDone === false) return undefined;
+      this.#inner = undefined;
       const event = this.#queue.shift();
       if (!event) return undefined;
       const checked = this.#check(event);
       if (!this.#follow(checked, isInGroup)) return checked;
     }
-  }
-
-  #nextInner(): CheckedEvent | undefined {
-    const inner = this.#inner;
-    if (!inner) return undefined;
-    const event = inner.subarray(this.#innerAt, this.#innerAt + inner.readUInt32LE(this.#innerAt + 9));
-    this.#innerAt += event.length;
-    if (this.#innerAt >= inner.length) this.#inner = undefined;
-    return { event, body: event.subarray(HEADER_BYTES) };
   }
 
   #check(event: Buffer): CheckedEvent {
@@ -81,6 +73,11 @@ export class EventSource {
         this.#finish(isInGroup);
         return true;
       case eventType.formatDescription:
+        this.#finish(isInGroup);
+        // A file that begins inside a transaction: the server died before it had logged the end.
+        return !isInGroup;
+      // Of the file alone: what the server sends of it is decrypted.
+      case eventType.startEncryption:
       case eventType.previousGtids:
       case eventType.mariadbGtidList:
       case eventType.binlogCheckpoint:
@@ -88,8 +85,7 @@ export class EventSource {
         this.#finish(isInGroup);
         return true;
       case eventType.transactionPayload:
-        this.#inner = readPayload(body);
-        this.#innerAt = 0;
+        this.#inner = openPayload(body, this.#onMore);
         return true;
       default:
         this.#isBegun = true;
@@ -104,23 +100,4 @@ export class EventSource {
   #broken(what: string): MigrationError {
     return new MigrationError('MIG023', `${what}; it is read again`, { detail: `${this.#place.file}:${this.#place.offset}` });
   }
-}
-
-/** https://dev.mysql.com/doc/dev/mysql-server/latest/classmysql_1_1binlog_1_1event_1_1Transaction__payload__event.html */
-function readPayload(body: Buffer): Buffer | undefined {
-  const cursor = new Cursor().point(body, 0, body.length);
-  let compression: number = payloadCompression.none;
-  let size = 0;
-  for (let field = cursor.packed(); field !== payloadField.end; field = cursor.packed()) {
-    const end = cursor.packed() + cursor.at;
-    if (field === payloadField.compression) compression = cursor.packed();
-    else if (field === payloadField.uncompressedSize) size = cursor.packed();
-    cursor.at = end;
-  }
-  const data = body.subarray(cursor.at);
-  if (compression === payloadCompression.none) return data.length === 0 ? undefined : data;
-  if (compression !== payloadCompression.zstd) throw new RangeError(`a transaction is compressed by method ${compression}`);
-  const plain = zstdDecompressSync(data, { maxOutputLength: Math.max(size, 1), params: { [constants.ZSTD_d_windowLogMax]: 31 } });
-  if (plain.length !== size) throw new RangeError('a compressed transaction has another length than it says');
-  return plain.length === 0 ? undefined : plain;
 }

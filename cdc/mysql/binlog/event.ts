@@ -18,6 +18,12 @@ export const columnType = {
   longBlob: 251, blob: 252, varString: 253, string: 254, geometry: 255,
 } as const;
 
+export interface CheckedEvent {
+  readonly event: Buffer;
+  /** Without header and checksum. */
+  readonly body: Buffer;
+}
+
 export const HEADER_BYTES = 19;
 export const CHECKSUM_BYTES = 4;
 /** The server made the event up: it is in no file. */

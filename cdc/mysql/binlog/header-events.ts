@@ -1,4 +1,5 @@
 /** Events that say where a transaction begins and ends, and what it is called. */
+import { isAscii } from 'node:buffer';
 import { Cursor } from './cursor.ts';
 import { eventType, HEADER_BYTES } from './event.ts';
 import { formatUuid } from './gtid-set.ts';
@@ -30,6 +31,8 @@ export function readRotate(body: Buffer): { readonly file: string; readonly offs
 export interface QueryEvent {
   readonly text: string;
   readonly database: string;
+  /** The text's bytes and their collation, where its character set matters. */
+  readonly written: { readonly bytes: Buffer; readonly collation: number } | undefined;
 }
 
 const QUERY_HEAD = 13;
@@ -42,7 +45,24 @@ export function readQuery(body: Buffer, isCompressed = false, headBytes = QUERY_
   const databaseAt = headBytes + body.readUInt16LE(11);
   const textAt = databaseAt + databaseLength + 1;
   const rest = body.subarray(textAt);
-  return { database: body.toString('utf8', databaseAt, databaseAt + databaseLength), text: (isCompressed ? decompress(rest) : rest).toString('utf8') };
+  const bytes = isCompressed ? decompress(rest) : rest;
+  const collation = isAscii(bytes) ? undefined : clientCollation(body.subarray(headBytes, databaseAt));
+  return { database: body.toString('utf8', databaseAt, databaseAt + databaseLength), text: bytes.toString('utf8'), written: collation === undefined ? undefined : { bytes, collation } };
+}
+
+/** Variables of the session that come before its character set: code and length of the value; a text has its own length before it. */
+const valueBytes: ReadonlyMap<number, number | 'text'> = new Map<number, number | 'text'>([[0, 4], [1, 8], [3, 4], [6, 'text']]);
+const CHARSET_CODE = 4;
+
+function clientCollation(status: Buffer): number | undefined {
+  for (let at = 0; at < status.length; ) {
+    const code = status[at] ?? 0;
+    if (code === CHARSET_CODE) return status.readUInt16LE(at + 1);
+    const bytes = valueBytes.get(code);
+    if (bytes === undefined) return undefined;
+    at += 1 + (bytes === 'text' ? 1 + (status[at + 1] ?? 0) : bytes);
+  }
+  return undefined;
 }
 
 export interface MysqlGtid {
@@ -122,14 +142,23 @@ export interface MariadbGtidEvent {
   readonly isStandalone: boolean;
   /** Ends with XA PREPARE. */
   readonly isPrepared: boolean;
+  /** Says that an ALTER TABLE begins, or that one has been given up: what it does comes with another group, if it comes. */
+  readonly isNoChange: boolean;
 }
 
-const mariadbFlag = { standalone: 1, preparedXa: 64 } as const;
+const mariadbFlag = { standalone: 1, groupCommit: 2, preparedXa: 64, completedXa: 128 } as const;
+const mariadbExtraFlag = { startAlter: 2, rollbackAlter: 8 } as const;
 
 /** https://mariadb.com/kb/en/gtid_event/ */
 export function readMariadbGtid(body: Buffer): MariadbGtidEvent {
   const flags = body[12] ?? 0;
-  return { sequence: body.readBigUInt64LE(0), domain: body.readUInt32LE(8), isStandalone: (flags & mariadbFlag.standalone) !== 0, isPrepared: (flags & mariadbFlag.preparedXa) !== 0 };
+  let extraAt = 13 + ((flags & mariadbFlag.groupCommit) === 0 ? 0 : 8);
+  if ((flags & (mariadbFlag.preparedXa | mariadbFlag.completedXa)) !== 0) extraAt += 6 + (body[extraAt + 4] ?? 0) + (body[extraAt + 5] ?? 0);
+  const extra = body[extraAt] ?? 0;
+  return {
+    sequence: body.readBigUInt64LE(0), domain: body.readUInt32LE(8), isStandalone: (flags & mariadbFlag.standalone) !== 0, isPrepared: (flags & mariadbFlag.preparedXa) !== 0,
+    isNoChange: (extra & (mariadbExtraFlag.startAlter | mariadbExtraFlag.rollbackAlter)) !== 0,
+  };
 }
 
 /** Whether it is in fact the commit in one phase; format, lengths of the two parts of the name, and the parts. */

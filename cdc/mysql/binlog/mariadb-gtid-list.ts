@@ -54,7 +54,11 @@ export class MariadbGtidList {
   }
 
   contains(other: MariadbGtidList): boolean {
-    return [...other.#last.values()].every(({ domain, sequence }) => (this.of(domain)?.sequence ?? -1n) >= sequence);
+    return [...other.#last.values()].every(({ domain, server, sequence }) => {
+      const ours = this.of(domain);
+      // The same number of two servers is two histories.
+      return ours !== undefined && (ours.sequence > sequence || (ours.sequence === sequence && ours.server === server));
+    });
   }
 
   toString(): string {

@@ -1,7 +1,6 @@
 /** A transaction whose end has not come, and the parts of it that have been given out already. */
 import { MigrationError } from '../../../config/migration-error.ts';
-import type { Marker } from './bookkeeping.ts';
-import type { CapturedTable, Origin, Row, RowsChange, TransactionPart } from './transaction.ts';
+import type { CapturedTable, Marker, Origin, Row, RowsChange, TransactionPart } from './transaction.ts';
 
 interface GrowingChange extends RowsChange {
   readonly old: Row[];

@@ -33,6 +33,8 @@ const ERROR = 0xff;
 const NULL_VALUE = 0xfb;
 const THROUGH_GTID = 0x04;
 const FIRST_EVENT = 4;
+/** The largest answer is the table of a character set. */
+const ANSWER_MS = 60_000;
 
 export class ReplicaConnection {
   readonly #channel: ServerChannel;
@@ -73,6 +75,7 @@ export class ReplicaConnection {
       let isInRows = false;
       const finish = (error?: Error): void => {
         this.#channel.unlisten();
+        this.#channel.expectWithin(0);
         if (error) reject(error);
         else resolve(rows);
       };
@@ -89,6 +92,7 @@ export class ReplicaConnection {
         },
         onEnd: finish,
       });
+      this.#channel.expectWithin(ANSWER_MS);
       this.#channel.send(Buffer.concat([Buffer.from([command.query]), Buffer.from(text)]));
     });
   }
@@ -98,8 +102,10 @@ export class ReplicaConnection {
     const body = Buffer.alloc(18);
     body[0] = command.registerSlave;
     body.writeUInt32LE(serverId, 1);
+    this.#channel.expectWithin(ANSWER_MS);
     this.#channel.send(body);
     const reply = await this.#channel.next();
+    this.#channel.expectWithin(0);
     if (reply[0] === ERROR) throw errorOf(reply);
   }
 
@@ -111,8 +117,8 @@ export class ReplicaConnection {
       onPacket: (payload) => {
         if (payload[0] === OK) handlers.onEvent(payload.subarray(1));
         else {
-          channel.close();
           handlers.onEnd(payload[0] === ERROR ? errorOf(payload) : new MigrationError('MIG023', 'the server ended the binlog stream'));
+          channel.close();
         }
       },
       onEnd: handlers.onEnd,
@@ -156,7 +162,7 @@ function dumpCommand(serverId: number, start: DumpStart): Buffer {
   }
   const head = Buffer.alloc(11);
   head[0] = command.binlogDump;
-  if (start.by === 'file' && start.offset > 0xffff_ffff) throw new RangeError(`COM_BINLOG_DUMP cannot begin behind 4 GB of a file: ${start.file}:${start.offset}`);
+  if (start.by === 'file' && start.offset > 0xffff_ffff) throw new MigrationError('MIG021', 'a server without GTIDs cannot be asked for what lies behind 4 GB of a file', { detail: `${start.file}:${start.offset}` });
   head.writeUInt32LE(start.by === 'file' ? start.offset : FIRST_EVENT, 1);
   head.writeUInt32LE(serverId, 7);
   return Buffer.concat([head, Buffer.from(start.by === 'file' ? start.file : '')]);

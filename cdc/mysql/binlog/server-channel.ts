@@ -47,7 +47,9 @@ export class ServerChannel {
       socket.once('error', fail);
       socket.once('connect', () => {
         socket.off('error', fail);
-        resolve(new ServerChannel(socket, isLocal));
+        const channel = new ServerChannel(socket, isLocal);
+        channel.#silenceMs = timeoutMs;
+        resolve(channel);
       });
     });
   }
@@ -63,6 +65,7 @@ export class ServerChannel {
     plain.removeAllListeners();
     return new Promise((resolve, reject) => {
       const secure = tls.connect({ ...options, socket: plain });
+      secure.setTimeout(this.#silenceMs, () => secure.destroy(new Error(`no answer within ${this.#silenceMs} ms`)));
       secure.once('error', reject);
       secure.once('secureConnect', () => {
         secure.off('error', reject);
@@ -115,10 +118,7 @@ export class ServerChannel {
   }
 
   close(): void {
-    this.#ended ??= new Error('the connection was closed');
-    this.#listener = undefined;
-    this.#waiting = undefined;
-    this.#socket.destroy();
+    this.#end(new Error('the connection was closed'));
   }
 
   #newSplitter(): PacketSplitter {

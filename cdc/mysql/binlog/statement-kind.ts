@@ -7,9 +7,23 @@ export type StatementKind =
   | { readonly kind: 'changes' | 'other' };
 
 const comments = /^(?:\s+|\/\*(?!M?!)[\s\S]*?\*\/|(?:#|--\s)[^\n]*\n)+/;
+/** What leaves the columns of every table that there was before as they are: a table that is made anew has been dropped before, unless it is replaced. */
+const definitionsStay = /^(?:truncate|analyze|optimize|repair|check|flush|grant|revoke|create\s+(?:temporary\s+)?table|(?:create|drop)\s+(?:or\s+replace\s+)?(?:(?:unique|fulltext|spatial)\s+)?(?:index|trigger|procedure|function|event|user|role))\b/i;
+/** What ALTER TABLE changes is named first; others that it names are referred to. */
+const altered = /^alter\s+(?:(?:online|ignore)\s+)*table\s+(?:if\s+exists\s+)?((?:`(?:[^`]|``)+`|[\p{L}\p{N}_$]+)(?:\s*\.\s*(?:`(?:[^`]|``)+`|[\p{L}\p{N}_$]+))?)/iu;
+
+/** True when the table may have other columns afterwards: more often than it has, never less. */
+export function mayRedefine(text: string, database: string, schema: string, name: string): boolean {
+  const bare = text.replace(comments, '');
+  if (definitionsStay.test(bare)) return false;
+  return mentionsCaptured(altered.exec(bare)?.[1] ?? bare, database, (otherSchema, otherName) => otherSchema === schema && otherName === name);
+}
+
+/** A comment that the server runs. */
+const executable = /^\/\*M?!\d*\s*/;
 
 export function statementKind(text: string): StatementKind {
-  const bare = text.replace(comments, '');
+  const bare = text.replace(comments, '').replace(executable, '');
   const word = /^[a-z]+/i.exec(bare)?.[0].toLowerCase();
   switch (word) {
     case 'begin':
@@ -62,14 +76,19 @@ function xaKind(text: string): StatementKind {
 }
 
 const names = /`((?:[^`]|``)+)`|([\p{L}\p{N}_$]+)/gu;
+const ansiNames = /"((?:[^"]|"")+)"|([\p{L}\p{N}_$]+)/gu;
 
 /** True when some word or pair of words of the text is the name of a captured table: more than it touches, never less. */
 export function mentionsCaptured(text: string, database: string, captures: (schema: string, name: string) => boolean): boolean {
-  let before = database;
-  for (const [, quoted, plain] of text.matchAll(names)) {
-    const name = quoted?.replaceAll('``', '`') ?? plain ?? '';
-    if (captures(database, name) || captures(before, name)) return true;
-    before = name;
+  // Servers with lower_case_table_names take any case, and log their tables in lower case.
+  const isCaptured = (schema: string, name: string): boolean => captures(schema, name) || captures(schema.toLowerCase(), name.toLowerCase());
+  for (const pattern of [names, ansiNames]) {
+    let before = database;
+    for (const [, quoted, plain] of text.matchAll(pattern)) {
+      const name = quoted?.replace(/(["`])\1/g, '$1') ?? plain ?? '';
+      if (isCaptured(database, name) || isCaptured(before, name)) return true;
+      before = name;
+    }
   }
   return false;
 }

@@ -31,23 +31,25 @@ export function readYear(cursor: Cursor): string {
 }
 
 /** TIME before MySQL 5.6.4: hhmmss as a number. */
-export function readOldTime(cursor: Cursor): string {
+function readOldTime(cursor: Cursor): string {
   const value = cursor.int(3);
   const size = Math.abs(value);
   return `${value < 0 ? '-' : ''}${pad2(Math.trunc(size / 10_000))}:${pad2(Math.trunc(size / 100) % 100)}:${pad2(size % 100)}`;
 }
 
 /** DATETIME before MySQL 5.6.4: yyyymmddhhmmss as a number. */
-export function readOldDatetime(cursor: Cursor): string {
+function readOldDatetime(cursor: Cursor): string {
   const value = Number(cursor.uint64());
   const date = Math.trunc(value / 1_000_000);
   const time = value % 1_000_000;
   return `${pad4(Math.trunc(date / 10_000))}-${pad2(Math.trunc(date / 100) % 100)}-${pad2(date % 100)} ${pad2(Math.trunc(time / 10_000))}:${pad2(Math.trunc(time / 100) % 100)}:${pad2(time % 100)}`;
 }
 
-export function oldTimestampReader(): Reader {
+export function oldTimestampReader(digits: number): Reader {
   const text = timestampWriter();
-  return (cursor) => text(cursor.uint(4));
+  if (digits === 0) return (cursor) => text(cursor.uint(4));
+  const bytes = fractionBytes[digits] ?? 0;
+  return (cursor) => `${text(cursor.uintBigEndian(4))}.${String(cursor.uintBigEndian(bytes)).padStart(digits, '0')}`;
 }
 
 /** Seconds since 1970, UTC; 0 is the zero date. Rows that follow each other are mostly of one day, whose text is kept. */
@@ -114,6 +116,39 @@ export function timeReader(digits: number): Reader {
     const time = Math.trunc(size / unit);
     const text = `${packed < 0 ? '-' : ''}${pad2((time >> 12) & 1023)}:${pad2((time >> 6) & 63)}:${pad2(time & 63)}`;
     return bytes === 0 ? text : text + fractionText(size % unit, digits);
+  };
+}
+
+/**
+ * Fractions before MariaDB 10.1, and under mysql56_temporal_format = OFF: one number, big endian, of so many bytes for so many digits.
+ * The binlog calls these columns as it calls those without fractions.
+ */
+const oldTimeBytes = [3, 4, 4, 5, 5, 5, 6] as const;
+const oldDatetimeBytes = [5, 6, 6, 7, 7, 7, 8] as const;
+/** The least TIME is 0: as many seconds as there are up to 838:59:59, and one more. */
+const OLD_TIME_OFFSET_S = 839 * 3600;
+
+export function oldTimeReader(digits: number): Reader {
+  if (digits === 0) return readOldTime;
+  const unit = 10 ** digits;
+  return (cursor) => {
+    const value = cursor.uintBigEndian(oldTimeBytes[digits] ?? 0) - OLD_TIME_OFFSET_S * unit;
+    const size = Math.abs(value);
+    const seconds = Math.trunc(size / unit);
+    return `${value < 0 ? '-' : ''}${pad2(Math.trunc(seconds / 3600))}:${pad2(Math.trunc(seconds / 60) % 60)}:${pad2(seconds % 60)}.${String(size % unit).padStart(digits, '0')}`;
+  };
+}
+
+export function oldDatetimeReader(digits: number): Reader {
+  if (digits === 0) return readOldDatetime;
+  const unit = 10n ** BigInt(digits);
+  return (cursor) => {
+    const value = BigInt(`0x${cursor.bytes(oldDatetimeBytes[digits] ?? 0).toString('hex')}`);
+    const time = Number((value / unit) % 86_400n);
+    const date = Number(value / unit / 86_400n);
+    const months = date >> 5;
+    const day = `${pad4(Math.trunc(months / 13))}-${pad2(months % 13)}-${pad2(date & 31)}`;
+    return `${day} ${pad2(Math.trunc(time / 3600))}:${pad2(Math.trunc(time / 60) % 60)}:${pad2(time % 60)}.${String(value % unit).padStart(digits, '0')}`;
   };
 }
 

@@ -7,6 +7,8 @@
 import { MigrationError } from '../../../config/migration-error.ts';
 import type { BinlogPlace } from './binlog-place.ts';
 import { bookkeepingSchema, markersOf, tagOf } from './bookkeeping.ts';
+import { BINARY } from './charsets.ts';
+import type { Charsets } from './charsets.ts';
 import { eventType, serverIdOf, typeOf, writtenAtMs } from './event.ts';
 import { LOAD_QUERY_HEAD, readGtid, readMariadbGtid, readQuery, readTaggedGtid, readXaPrepare } from './header-events.ts';
 import type { MysqlGtid, QueryEvent } from './header-events.ts';
@@ -23,6 +25,7 @@ import type { MysqlPosition } from '../position.ts';
 
 export interface AssemblerOptions {
   readonly captures: (schema: string, name: string) => boolean;
+  readonly charsets: Charsets;
   /** Bytes of events after which a transaction is given out in parts. */
   readonly partBytes: number;
   /** Bytes of events of prepared transactions that are held. */
@@ -47,6 +50,8 @@ export class TransactionAssembler {
   /** Adds the group's GTID to the position. */
   #finishGtid: (() => void) | undefined;
   #committedAtMs: number | undefined;
+  /** The statement that comes now only says that another one begins. */
+  #isNoChange = false;
   #open: OpenTransaction | undefined;
   readonly #prepared = new Map<string, Prepared>();
   /** A statement is the last item: what comes behind it may need other definitions. */
@@ -99,11 +104,9 @@ export class TransactionAssembler {
         this.#beginMariadbGroup(event, body);
         return undefined;
       case eventType.query:
-        this.#takeQuery(event, readQuery(body));
-        return undefined;
+        return this.#readQuery(event, readQuery(body));
       case eventType.queryCompressed:
-        this.#takeQuery(event, readQuery(body, true));
-        return undefined;
+        return this.#readQuery(event, readQuery(body, true));
       case eventType.executeLoadQuery:
         this.#refuseStatement(readQuery(body, false, LOAD_QUERY_HEAD));
         return undefined;
@@ -113,10 +116,11 @@ export class TransactionAssembler {
       case eventType.partialUpdateRows:
         this.#refusePartialRows(body);
         return undefined;
+      case eventType.formatDescription:
+        this.#abandon(event);
+        return undefined;
       case eventType.incident:
         throw new MigrationError('MIG021', 'the server has lost changes before it could log them (an incident in its binlog)', { detail: `${this.#place.file}:${this.#place.offset}` });
-      case eventType.startEncryption:
-        throw new MigrationError('MIG021', 'the server sends an encrypted binlog', { detail: this.#place.file, hint: 'Let the server decrypt it for its replicas, or turn encrypt_binlog off.' });
       default:
         return undefined;
     }
@@ -129,7 +133,8 @@ export class TransactionAssembler {
   }
 
   #beginMariadbGroup(event: Buffer, body: Buffer): void {
-    const { domain, sequence, isStandalone, isPrepared } = readMariadbGtid(body);
+    const { domain, sequence, isStandalone, isPrepared, isNoChange } = readMariadbGtid(body);
+    this.#isNoChange = isNoChange;
     const gtid = { domain, server: serverIdOf(event), sequence };
     this.#gtid = formatMariadbGtid(gtid);
     this.#committedAtMs = undefined;
@@ -158,6 +163,20 @@ export class TransactionAssembler {
     open.bytes += body.length;
     if (open.isPrepared) this.#checkPrepared(open);
     else if (open.bytes - open.givenBytes >= this.#options.partBytes) this.#items.push(open.part(undefined, this.#origin(event)));
+  }
+
+  /** The text is in the character set of the session that ran it. */
+  #readQuery(event: Buffer, query: QueryEvent): Promise<void> | undefined {
+    const { written } = query;
+    if (written) return this.#decode(written).then((text) => this.#takeQuery(event, { ...query, text }));
+    this.#takeQuery(event, query);
+    return undefined;
+  }
+
+  async #decode({ bytes, collation }: NonNullable<QueryEvent['written']>): Promise<string> {
+    const { charsets } = this.#options;
+    const charset = await charsets.nameOf(collation);
+    return charset === BINARY ? bytes.toString('utf8') : (await charsets.readerOf(charset))(bytes, 0, bytes.length);
   }
 
   #takeQuery(event: Buffer, query: QueryEvent): void {
@@ -198,8 +217,13 @@ export class TransactionAssembler {
   }
 
   #takeStatement(event: Buffer, { text, database }: QueryEvent): void {
-    this.#tables.clear();
-    this.#items.push({ kind: 'statement', text, database, ...this.#origin(event) });
+    if (this.#isNoChange) {
+      this.#isNoChange = false;
+      this.#finishGroup();
+      return;
+    }
+    const misread = this.#tables.forget(text, database, this.#place);
+    this.#items.push({ kind: 'statement', text, database, misread, ...this.#origin(event) });
     this.isStopped = true;
     if (!this.#open) this.#finishGroup();
   }
@@ -226,6 +250,16 @@ export class TransactionAssembler {
     const origin = this.#origin(event);
     this.#finishGroup();
     if (open) this.#giveLast(open, end, origin);
+  }
+
+  /** The server died before the transaction's end was logged: it has not been committed, and its GTID is given to another. */
+  #abandon(event: Buffer): void {
+    const open = this.#open;
+    this.#open = undefined;
+    this.#finishGtid = undefined;
+    if (open) this.#giveLast(open, 'rollback', this.#origin(event));
+    this.#gtid = '';
+    this.#place.finish();
   }
 
   #giveLast(open: OpenTransaction, end: 'commit' | 'rollback', origin: Origin): void {
@@ -267,6 +301,11 @@ export class TransactionAssembler {
   }
 
   #finishGroup(): void {
+    if (!this.#finishGtid && this.#place.needsGtids) {
+      throw new MigrationError('MIG021', 'a transaction was logged without a GTID, where reading goes by GTID', {
+        detail: `${this.#place.file}:${this.#place.offset}`, hint: 'Keep gtid_mode = ON, then RESYNC MIGRATION FOR TABLE ….',
+      });
+    }
     this.#finishGtid?.();
     this.#finishGtid = undefined;
     this.#gtid = '';

@@ -1,15 +1,22 @@
 /** What comes out of a binlog, in commit order. */
 import type { MysqlPosition } from '../position.ts';
-import type { Marker } from './bookkeeping.ts';
+
+export interface Marker {
+  readonly name: string;
+  readonly token: string;
+}
 
 /** Canonical text of a value; null is NULL, undefined a column that the row image leaves out. */
 export type Value = string | null | undefined;
 export type Row = readonly Value[];
 
-/** One definition of a table; after any statement in the stream it is another object. */
-export interface CapturedTable {
+export interface TableName {
   readonly schema: string;
   readonly name: string;
+}
+
+/** One definition of a table; after any statement in the stream it is another object. */
+export interface CapturedTable extends TableName {
   /** In the order of a row's values. */
   readonly columns: readonly string[];
   /** Nobody can say any more how its rows are to be read; they come as rows without values. */
@@ -58,6 +65,8 @@ export interface StatementItem extends Origin {
   readonly text: string;
   /** Empty where there is none. */
   readonly database: string;
+  /** Tables whose rows before this may have been read by the definition that it makes: these rows are not to be trusted. */
+  readonly misread: readonly TableName[];
 }
 
 export type BinlogItem = TransactionPart | StatementItem;

@@ -50,7 +50,7 @@ describe('events', () => {
   const source = (events: readonly Buffer[], place = new BinlogPlace({ type: 'mysql_binlog', binlogFile: 'b.000001', binlogPosition: 4 })): EventSource => {
     const queue = new BoundedQueue(1_000_000, () => undefined, () => undefined);
     for (const event of events) queue.push(event);
-    return new EventSource(queue, place, true);
+    return new EventSource(queue, place, true, () => undefined);
   };
 
   test('are passed on when their checksum is right, and never with one byte changed', () => {

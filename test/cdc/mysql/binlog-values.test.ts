@@ -15,6 +15,7 @@ interface Setup {
 const setups: readonly Setup[] = [
   { kind: 'mariadb-10.11', settings: ['binlog-row-metadata=FULL'] },
   { kind: 'mariadb-10.11', settings: ['binlog-row-metadata=NO_LOG', 'log-bin-compress=ON', 'log-bin-compress-min-len=10'] },
+  { kind: 'mariadb-10.11', settings: ['binlog-row-metadata=FULL', 'mysql56-temporal-format=OFF'] },
   { kind: 'mariadb-11.8', settings: ['binlog-row-metadata=MINIMAL'] },
   { kind: 'mysql-9.7', settings: ['binlog-row-metadata=FULL', 'binlog-transaction-compression=ON'] },
   { kind: 'mysql-9.7', settings: ['binlog-row-metadata=MINIMAL', 'binlog-checksum=NONE'] },
