@@ -7,6 +7,7 @@
  */
 import type { ClientBase } from 'pg';
 import type { QualifiedName, Side } from '../catalog/routing-snapshot.ts';
+import type { TypeOverride } from '../grammar/migration/type-overrides.ts';
 import type { Position } from './change.ts';
 import type { SavedPositions } from './ports.ts';
 import type { SchemaPlan, ForeignKeyStep } from './postgres/create-schema.ts';
@@ -26,6 +27,15 @@ export interface TablePair {
   readonly target: QualifiedName;
 }
 
+/** The migration's options that decide what a table of another engine becomes on local; a source of local's own engine needs none of them. */
+export interface TableMapping {
+  readonly overrides?: readonly TypeOverride[];
+  /** Default: as on the source. */
+  readonly targetSchema?: string;
+  /** Default: every column. */
+  readonly columns?: readonly string[];
+}
+
 export interface FenceRequest {
   readonly epoch: number;
   /** Fencing token of the control process (RULES 14). */
@@ -42,19 +52,22 @@ export interface SourceSide {
   /** Values of `cdc_mode` that fit. */
   readonly captureModes: readonly string[];
 
+  /** Whether columns may be given other types on local: the option `type_map`. */
+  readonly mapsTypes: boolean;
+
   // Tables
 
   /** Of a schema, or of all that are the user's; without the gateway's own. */
   listTables(schema: string | undefined): Promise<readonly QualifiedName[]>;
-  findTable(table: QualifiedName): Promise<TableDefinition | undefined>;
+  findTable(table: QualifiedName, mapping?: TableMapping): Promise<TableDefinition | undefined>;
   /** MIG010, MIG011: not there, or not a table that can be migrated. */
-  introspectTable(table: QualifiedName): Promise<TableDefinition>;
+  introspectTable(table: QualifiedName, mapping?: TableMapping): Promise<TableDefinition>;
   /** Throws as `planTable` of PostgreSQL: MIG010, MIG011, MIG012, MIG013. */
   planTable(definition: TableDefinition, options: PlanOptions): TablePlan;
   planSchema(definition: TableDefinition, plan: TablePlan, localVersion: number): SchemaPlan;
   planForeignKeys(definition: TableDefinition, targetOf: (source: QualifiedName) => QualifiedName | undefined): readonly ForeignKeyStep[];
   /** Changes nothing; errors first. */
-  preflight(local: ClientBase, options: PreflightOptions): Promise<readonly Finding[]>;
+  preflight(local: ClientBase, options: PreflightOptions & TableMapping): Promise<readonly Finding[]>;
   /** What would keep local's rows from coming back. */
   wayBackFindings(definition: TableDefinition, plan: TablePlan): readonly Finding[];
   groupOf(table: QualifiedName): Promise<TableGroup>;

@@ -22,17 +22,21 @@ const languages: Readonly<Record<string, string>> = {
 
 const builtIn = (name: string, provider: string): LocalCollation => ({ definition: { schema: 'pg_catalog', name, provider, deterministic: true, version: null, explicit: true }, locale: undefined });
 
+/** Those that tell `a` from `á`: by their names, and old ones that do so whatever their names say. */
+const accentSensitive = /_as_ci$|_w2$|^(?:latin[127]|cp125[16]|cp850)_general_(?:nopad_)?ci$|_(?:japanese|chinese|korean)_(?:nopad_)?ci$|^hp8_english|_tolower_ci$/;
+
 /** Undefined for a column without one. */
 export function collationFor(collation: string | null): LocalCollation | undefined {
   if (collation === null) return undefined;
   if (collation === 'binary' || collation.endsWith('_bin')) return builtIn('C', 'c');
   const words = collation.split('_').slice(1);
   const language = languages[words.slice(0, 2).join('_')] ?? languages[words[0] ?? ''] ?? languages[words[1] ?? ''];
-  if (!collation.endsWith('_ci')) return builtIn(language === undefined ? 'und-x-icu' : `${language.slice(0, 2)}-x-icu`, 'i');
-  const isAccentSensitive = collation.endsWith('_as_ci') || /^latin\d_general_ci$|^latin7_estonian|^cp125\d_general_ci$/.test(collation);
-  const strength = isAccentSensitive ? 'level2' : 'level1';
+  const isCaseSensitive = collation.endsWith('_ai_cs');
+  if (!isCaseSensitive && !/_ci$|_w2$/.test(collation)) return builtIn(language === undefined ? 'und-x-icu' : `${language.slice(0, 2)}-x-icu`, 'i');
+  const isAccentSensitive = accentSensitive.test(collation);
+  const strength = isAccentSensitive ? 'level2' : isCaseSensitive ? 'level1-kc' : 'level1';
   const [base = 'und', keywords] = (language ?? 'und').split('-u-');
-  const name = `${language === undefined ? '' : `${language.replaceAll('-u-co-', '_').replaceAll('-', '_')}_`}${isAccentSensitive ? 'as' : 'ai'}_ci`;
+  const name = `${language === undefined ? '' : `${language.replaceAll('-u-co-', '_').replaceAll('-', '_')}_`}${isAccentSensitive ? 'as' : 'ai'}_${isCaseSensitive ? 'cs' : 'ci'}`;
   return {
     definition: { schema: mysqlSupportSchema, name, provider: 'i', deterministic: false, version: null, explicit: true },
     locale: `${base}-u-${keywords === undefined ? '' : `${keywords}-`}ks-${strength}`,

@@ -3,6 +3,7 @@
  * keys and everything after it are those of every other source. What a definition of PostgreSQL cannot say (collations that stand for MySQL's,
  * ON UPDATE CURRENT_TIMESTAMP) are steps of its own before and behind the table's.
  */
+import { createHash } from 'node:crypto';
 import type { QualifiedName } from '../../catalog/routing-snapshot.ts';
 import { planSchema } from '../postgres/create-schema.ts';
 import type { SchemaOptions, SchemaPlan, SchemaStep } from '../postgres/create-schema.ts';
@@ -10,6 +11,7 @@ import type { ForeignKeyDefinition, IndexDefinition, TableDefinition } from '../
 import type { Finding } from '../postgres/finding.ts';
 import { quoteIdent, quoteLiteral, quoteTable } from '../postgres/quote.ts';
 import { truncateName } from '../../grammar/names.ts';
+import type { TableMapping } from '../source-side.ts';
 import type { TablePlan } from '../table-plan.ts';
 import { mysqlSupportSchema } from './collation.ts';
 import type { LocalCollation } from './collation.ts';
@@ -17,15 +19,9 @@ import { convertColumns } from './convert-columns.ts';
 import { convertForeignKeys, convertIndexes } from './convert-indexes.ts';
 import type { MysqlTable } from './definition.ts';
 import { nowExpression } from './translate-default.ts';
-import type { MapOverrides, MappedColumn } from './type-map.ts';
+import type { MappedColumn } from './type-map.ts';
 
-export interface ConvertOptions {
-  readonly overrides?: MapOverrides;
-  /** Default: the name of the database. */
-  readonly targetSchema?: string;
-  /** Default: every column. */
-  readonly columns?: readonly string[];
-}
+export type ConvertOptions = TableMapping;
 
 export interface ConvertedTable {
   /** As if a PostgreSQL server had described the table; expressions are spelled by `settleDefinition`. */
@@ -34,6 +30,8 @@ export interface ConvertedTable {
   readonly mapped: readonly MappedColumn[];
   readonly collations: readonly LocalCollation[];
   readonly findings: readonly Finding[];
+  /** Of everything that the meaning of the source's values depends on, also where local's type hides it: labels, character sets, signs. */
+  readonly sourceHash: string;
 }
 
 export function convertTable(table: MysqlTable, options: ConvertOptions = {}): ConvertedTable {
@@ -51,7 +49,13 @@ export function convertTable(table: MysqlTable, options: ConvertOptions = {}): C
     replicaIdentity: identityOf(keys.indexes, converted.columns), partitioning: null, partitions: [], partitionOf: null, inherits: [], inheritedBy: [], grants: [], schemaUsers: [],
     requiredTypes: converted.types, views: [], estimatedRows: table.estimatedRows, bytes: table.bytes,
   };
-  return { definition, mapped: converted.mapped, collations: converted.collations, findings };
+  return { definition, mapped: converted.mapped, collations: converted.collations, findings, sourceHash: sourceHash(table) };
+}
+
+function sourceHash(table: MysqlTable): string {
+  const columns = table.columns.map(({ name, position, typeText, charset, collation, notNull, generated, autoIncrement }) => [name, position, typeText, charset, collation, notNull, generated, autoIncrement]);
+  const keys = table.indexes.filter((index) => index.unique).map((index) => index.parts);
+  return createHash('sha256').update(JSON.stringify([table.engine, columns, keys])).digest('hex').slice(0, 32);
 }
 
 /** Its own findings come with the child. */

@@ -78,7 +78,7 @@ export async function keyCollisionFindings(query: MysqlQuery, table: MysqlTable,
   const findings: Finding[] = [];
   for (const index of table.indexes.filter((each) => each.unique && each.parts.every((part) => part.column !== null && part.prefix === null))) {
     const parts = index.parts.map((part) => columns.find(({ column }) => column.name === part.column)?.column);
-    const texts = parts.filter((column) => column !== undefined && isCharacterType(column.type) && column.collation?.endsWith('_ci') === true && column.collation !== strictCollation && !column.collation.includes('_0900_'));
+    const texts = parts.filter((column) => column !== undefined && isCharacterType(column.type) && column.collation?.endsWith('_ci') === true && !/_520_|_0900_/.test(column.collation));
     if (texts.length === 0 || table.estimatedRows > SCANNED_ROWS) continue;
     const grouped = parts.map((column) => (column !== undefined && texts.includes(column) ? `CONVERT(${mysqlName(column.name)} USING utf8mb4) COLLATE ${strictCollation}` : mysqlName(column?.name ?? '')));
     const notNull = parts.map((column) => `${mysqlName(column?.name ?? '')} IS NOT NULL`);
@@ -93,8 +93,8 @@ export async function keyCollisionFindings(query: MysqlQuery, table: MysqlTable,
   return findings;
 }
 
-/** Knows that `ß` is `ss`, as ICU does; in every version. */
-const strictCollation = 'utf8mb4_unicode_ci';
+/** Knows that `ß` is `ss` and `ł` is `l`, as ICU does; every version has it. */
+const strictCollation = 'utf8mb4_unicode_520_ci';
 
 function mysqlLiteralForPeople(text: string): string {
   return `'${text.slice(0, 40)}'`;

@@ -3,13 +3,14 @@ import type { QualifiedName } from '../../catalog/routing-snapshot.ts';
 import { byTable } from './by-table.ts';
 import type { ByTable } from './by-table.ts';
 import type { MysqlTrigger } from './definition.ts';
+import { fenceTriggerPrefix } from './fence.ts';
 import { inScope, mysqlLiteral, mysqlTableName } from './query.ts';
 import type { MysqlQuery, MysqlScope } from './query.ts';
 
 export async function readTriggers(query: MysqlQuery, scope: MysqlScope): Promise<ByTable<MysqlTrigger>> {
   const rows = await query(`
     SELECT EVENT_OBJECT_TABLE AS tableName, TRIGGER_NAME AS name, ACTION_TIMING AS timing, EVENT_MANIPULATION AS event, ACTION_STATEMENT AS statement
-      FROM information_schema.TRIGGERS WHERE ${inScope(scope, 'EVENT_OBJECT_SCHEMA', 'EVENT_OBJECT_TABLE')} ORDER BY TRIGGER_NAME`);
+      FROM information_schema.TRIGGERS WHERE ${inScope(scope, 'EVENT_OBJECT_SCHEMA', 'EVENT_OBJECT_TABLE')} AND LEFT(TRIGGER_NAME, ${fenceTriggerPrefix.length}) <> '${fenceTriggerPrefix}' ORDER BY TRIGGER_NAME`);
   return byTable(rows, (row) => ({ name: row['name'] ?? '', timing: row['timing'] ?? '', event: row['event'] ?? '', statement: row['statement'] ?? '' }));
 }
 

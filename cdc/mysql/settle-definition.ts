@@ -52,7 +52,7 @@ async function settle(local: ClientBase, converted: ConvertedTable): Promise<Con
     definition: {
       ...definition,
       columns: definition.columns.filter((column) => column.generated === null || generated.has(column.name)).map((column) => ({
-        ...column, type: spelledColumns.get(column.name)?.type ?? column.type, typeOid: spelledColumns.get(column.name)?.typeOid ?? 0, typmod: spelledColumns.get(column.name)?.typmod ?? -1,
+        ...column, type: spelledColumns.get(column.name)?.type ?? column.type, typeOid: column.typeKind === 'e' ? column.typeOid : spelledColumns.get(column.name)?.typeOid ?? 0, typmod: spelledColumns.get(column.name)?.typmod ?? -1,
         default: column.generated !== null || defaults.has(column.name) ? spelledColumns.get(column.name)?.default ?? null : null,
         collation: spelledColumns.get(column.name)?.collation ?? column.collation,
       })),

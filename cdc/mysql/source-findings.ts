@@ -11,7 +11,7 @@ export type MysqlSettings = Readonly<Record<string, string>>;
 
 const names = [
   'log_bin', 'binlog_format', 'binlog_row_image', 'binlog_row_metadata', 'binlog_row_value_options', 'gtid_mode', 'gtid_strict_mode', 'expire_logs_days', 'binlog_expire_logs_seconds', 'server_id',
-  'read_only', 'log_slave_updates', 'log_replica_updates', 'sql_mode', 'lower_case_table_names', 'time_zone', 'system_time_zone',
+  'read_only', 'log_slave_updates', 'log_replica_updates', 'sql_mode', 'lower_case_table_names', 'time_zone', 'system_time_zone', 'log_bin_trust_function_creators',
 ];
 
 /** A setting that the version does not have is left out. */
@@ -25,7 +25,7 @@ export async function mysqlSourceFindings(query: MysqlQuery, server: MysqlCapabi
   const grants = await readGrants(query, server);
   return [
     ...logFindings(settings, server), ...settingFindings(settings), ...versionFindings(server),
-    ...privilegeFindings(grants, await readAccount(query), server, table), ...(await filterFindings(query, grants, server, table)),
+    ...privilegeFindings(grants, await readAccount(query), server, table), ...fenceFindings(settings, grants), ...(await filterFindings(query, grants, server, table)),
   ];
 }
 
@@ -89,12 +89,23 @@ export function privilegeFindings(grants: readonly MysqlGrant[], account: string
   const monitor = server.flavour === 'mariadb' && server.version >= 100502 ? 'BINLOG MONITOR' : 'REPLICATION CLIENT';
   if (![monitor, 'REPLICATION CLIENT', 'SUPER'].some((privilege) => isGranted(grants, privilege, undefined))) lack('replication_privilege', 'error', monitor, '*.*', 'the position of the binary log cannot be asked for');
   const own = { schema: ownSchema, table: undefined };
-  const missing = ['CREATE', 'SELECT', 'INSERT', 'UPDATE', 'DELETE'].filter((privilege) => !isGranted(grants, privilege, own));
+  const missing = ['CREATE', 'SELECT', 'INSERT', 'UPDATE', 'DELETE', 'LOCK TABLES'].filter((privilege) => !isGranted(grants, privilege, own));
   if (missing.length > 0) lack('own_schema_privilege', 'error', missing.join(', '), `${mysqlName(ownSchema)}.*`, 'markers are rows of a table there');
   const writes = ['INSERT', 'UPDATE', 'DELETE'].filter((privilege) => !isGranted(grants, privilege, on));
   if (writes.length > 0) lack('way_back', 'warning', writes.join(', '), mysqlTableName(table), 'after the cutover there is no way back');
   if (!isGranted(grants, 'TRIGGER', on)) lack('way_back', 'warning', 'TRIGGER', mysqlTableName(table), 'triggers cannot be seen, nor can others be kept from writing after the cutover');
+  if (!isGranted(grants, 'LOCK TABLES', { schema: table.schema, table: undefined })) lack('lock_privilege', 'error', 'LOCK TABLES', `${mysqlName(table.schema)}.*`, 'transactions that are writing when the migration begins cannot be waited for');
+  if (!isGranted(grants, 'PROCESS', undefined)) lack('fence', 'warning', 'PROCESS', '*.*', 'a cutover that waits for a lock cannot say who holds it');
   return findings;
+}
+
+/** Pure: whether the server takes triggers from the migration's user. */
+export function fenceFindings(settings: MysqlSettings, grants: readonly MysqlGrant[]): Finding[] {
+  if (settings['log_bin_trust_function_creators'] === 'ON' || isGranted(grants, 'SUPER', undefined)) return [];
+  return [{
+    code: 'fence', severity: 'warning', subject: 'source', message: 'log_bin_trust_function_creators is OFF, and the migration\'s user is no SUPER: it may not make the triggers that keep others from writing after the cutover',
+    remedy: 'SET GLOBAL log_bin_trust_function_creators = ON; or cut over with NO FENCE.',
+  }];
 }
 
 /** A filter of the log leaves whole databases out. */

@@ -5,6 +5,7 @@ import { collationFor } from './collation.ts';
 import { isByteType, isCharacterType } from './column-type.ts';
 import type { ConvertedTable } from './create-schema.ts';
 import type { MysqlForeignKey, MysqlIndex, MysqlTable } from './definition.ts';
+import { freeTimings } from './fence.ts';
 import { mysqlTableName } from './query.ts';
 import { policyFor } from './type-loss.ts';
 import type { MappedColumn } from './type-map.ts';
@@ -45,7 +46,7 @@ function* keyCollationFindings(table: MysqlTable, index: MysqlIndex): Generator<
     if (column === undefined || !isCharacterType(column.type) || collationFor(column.collation) === undefined) continue;
     const subject = `${mysqlTableName(table)} ${index.name}`;
     if (column.padsBlanks) yield { code: 'key_collation', severity: 'warning', subject, message: `${column.collation} ignores blanks at the end of ${column.name}, local does not: after the cutover it takes a value beside the same one with a blank, which the source refuses on the way back`, remedy: 'See that the application trims its keys.' };
-    if (collationFor(column.collation)?.definition.deterministic === false) yield { code: 'key_collation', severity: 'warning', subject, message: `${column.collation} is compared by ICU on local, which agrees about case and accents but not about every character (ß, for one): a few values may be equal on one side only`, remedy: 'VALIDATE … FULL finds such rows before the cutover.' };
+    if (collationFor(column.collation)?.definition.deterministic === false) yield { code: 'key_collation', severity: 'warning', subject, message: `${column.collation} is compared by ICU on local, which agrees about case and accents but not about every character (ß, ł and đ, for some): a few values may be equal on one side only`, remedy: 'VALIDATE … FULL finds such rows before the cutover.' };
   }
 }
 
@@ -66,6 +67,9 @@ function* columnFindings(table: MysqlTable, { column, local, reason, plan, polic
 
 function* behaviourFindings(table: MysqlTable): Generator<Finding> {
   const name = mysqlTableName(table);
+  for (const event of ['INSERT', 'UPDATE', 'DELETE']) {
+    if (freeTimings(table.triggers, event, table.server).length === 0) yield { code: 'fence', severity: 'warning', subject: name, message: `has triggers before and after ${event}, and this version takes one of each: there is no room for the one that keeps others from writing after the cutover`, remedy: 'Cut over with NO FENCE, or take one of the triggers away.' };
+  }
   for (const trigger of table.triggers) {
     yield { code: 'trigger', severity: 'warning', subject: `${name} ${trigger.name}`, message: `${trigger.timing} ${trigger.event}: it is not made on local, where rows written after the cutover do without it; until then its effects come with the changes`, remedy: 'Write it for local, and create it there before the cutover.' };
   }

@@ -61,11 +61,10 @@ export async function advancePairs(from: ClientBase, to: ClientBase, pairs: read
   if (pairs.length === 0) return [];
   const positions = await readPositions(from, pairs.map((pair) => pair.source));
   const wanted = pairs.map(({ source, target }, index) => wantedPosition({ ...source, ...positions[index] }, target, BigInt(margin)));
-  const moves = pairs.flatMap(({ target }, index) => {
+  await setAtLeast(to, pairs.flatMap(({ target }, index) => {
     const value = wanted[index]?.value;
-    return value === undefined ? [] : [setAtLeastSql(target, value)];
-  });
-  if (moves.length > 0) await to.query(moves.join(';\n'));
+    return value === undefined ? [] : [{ sequence: target, value }];
+  }));
   const reached = await readPositions(to, pairs.map((pair) => pair.target));
   return pairs.map(({ source, target }, index) => ({
     from: { schema: source.schema, name: source.name }, to: { schema: target.schema, name: target.name }, column: source.column,
@@ -78,7 +77,8 @@ export async function advanceSequences(from: ClientBase, to: ClientBase, tables:
   return advancePairs(from, to, await pairSequences(from, to, tables), margin);
 }
 
-function readPositions(client: ClientBase, sequences: readonly QualifiedName[]): Promise<{ lastValue: string; isCalled: boolean }[]> {
+/** Where they stand now, in the same order. */
+export function readPositions(client: ClientBase, sequences: readonly QualifiedName[]): Promise<{ lastValue: string; isCalled: boolean }[]> {
   const one = (name: QualifiedName, index: number): string => `SELECT ${index} AS n, last_value::text AS "lastValue", is_called AS "isCalled" FROM ${quoteTable(name)}`;
   return readJson(client, `SELECT "lastValue", "isCalled" FROM (${sequences.map(one).join(' UNION ALL ')}) p ORDER BY n`);
 }
@@ -96,6 +96,11 @@ export function wantedPosition(source: SequenceDefinition, target: SequenceDefin
   const isBefore = step > 0n ? wanted < start : wanted > start;
   if (isBefore) return undefined;
   return isPast ? { value: end, exhausted: true } : { value: wanted, exhausted: false };
+}
+
+/** One that is already further stays. */
+export async function setAtLeast(client: ClientBase, moves: readonly { readonly sequence: SequenceDefinition; readonly value: bigint }[]): Promise<void> {
+  if (moves.length > 0) await client.query(moves.map(({ sequence, value }) => setAtLeastSql(sequence, value)).join(';\n'));
 }
 
 function setAtLeastSql(target: SequenceDefinition, value: bigint): string {

@@ -38,6 +38,7 @@ import type { ServerAddress } from './server-address.ts';
 export class PostgresSourceSide implements SourceSide {
   readonly engine = 'PostgreSQL';
   readonly captureModes = ['logical_replication'];
+  readonly mapsTypes = false;
   readonly #runtime: Runtime;
   readonly #admin: AdminConnection;
   /** For cutover and rollback alone: inside a pause nobody waits behind a table driver's statement. */

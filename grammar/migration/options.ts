@@ -6,6 +6,8 @@ import { MigrationError } from '../../config/migration-error.ts';
 import type { TableName } from '../names.ts';
 import { choice, columnList, flag, fraction, integer, intervalOr, name, percent, predicate, qualifiedName, seconds } from './option-kinds.ts';
 import type { OptionAbout, OptionKind, OptionPlace } from './option-kinds.ts';
+import { typeOverrides } from './type-overrides.ts';
+import type { TypeOverride } from './type-overrides.ts';
 
 export const cdcModes = ['logical_replication', 'binlog', 'change_tracking', 'trigger'] as const;
 export type CdcMode = (typeof cdcModes)[number];
@@ -27,6 +29,8 @@ export interface MigrationOptions {
   readonly whereClause: string | null;
   /** Null: every column. */
   readonly columns: readonly string[] | null;
+  /** Null: as the type map of the source's engine says. */
+  readonly typeMap: readonly TypeOverride[] | null;
   /** Rows per chunk. */
   readonly batchSize: number;
   readonly parallelWorkers: number;
@@ -77,6 +81,7 @@ export const optionTable: { readonly [Name in OptionName]: OptionKind<MigrationO
   targetTable: qualifiedName(about('target_table', 'table', 'spec §8.2', 'Name of the table on local; default: as on the source.'), 'a table name, with or without a schema'),
   whereClause: predicate(about('where_clause', 'table', 'spec §8.2', 'Only the source\'s rows for which this condition is true are carried.')),
   columns: columnList(about('columns', 'table', 'spec §13.2', 'Only these columns are carried; the key has to be among them.')),
+  typeMap: typeOverrides(about('type_map', 'source', 'spec §13.2', 'Types on local of columns of another engine\'s source, and what becomes of values that they cannot hold.')),
   batchSize: integer(about('batch_size', 'source', 'spec §8.1', 'Rows per chunk of the bulk load.'), 10_000, 1, 10_000_000),
   parallelWorkers: integer(about('parallel_workers', 'source', 'spec §8.1', 'Chunks that are copied at once.'), 4, 1, 64),
   rateLimitRowsPerSecond: integer(about('rate_limit', 'source', 'spec §8.1', 'Rows per second that the bulk load reads at most; 0 is unlimited.'), 0, 0, 1_000_000_000),

@@ -9,7 +9,7 @@ import { findTable } from '../../cdc/postgres/introspect.ts';
 import type { TablePlan } from '../../cdc/table-plan.ts';
 import { MigrationError } from '../../config/migration-error.ts';
 import type { SourceFlow } from './source-flow.ts';
-import { detailsOf, displayName } from './table-details.ts';
+import { detailsOf, displayName, mappingOf } from './table-details.ts';
 
 /** The plan that the table's options make of a definition of its source. Throws as `planTable`. */
 export function planFor(flow: SourceFlow, record: TableRecord, definition: TableDefinition): TablePlan {
@@ -61,7 +61,7 @@ function* sourceDrift(flow: SourceFlow, record: TableRecord, definition: TableDe
 
 /** Throws MIG011 when the definition has changed since the migration began. */
 export async function assertSameDefinition(flow: SourceFlow, record: TableRecord): Promise<void> {
-  const definition = await flow.sourceSide.findTable(record.source);
+  const definition = await flow.sourceSide.findTable(record.source, mappingOf(record));
   const differences = definition ? await definitionDrift(flow, record, definition) : [`table ${displayName(record.source)} is gone`];
   if (differences.length > 0) throw new MigrationError('MIG011', undefined, { detail: differences.join('\n'), tableName: displayName(record.source), hint: driftRemedy(displayName(record.source)) });
 }

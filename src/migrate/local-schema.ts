@@ -11,7 +11,7 @@ import type { ServerAddress } from '../../cdc/postgres/server-address.ts';
 import type { TableDefinition } from '../../cdc/postgres/table-definition.ts';
 import type { AdminConnection } from '../../cdc/postgres/admin-connection.ts';
 import { LocalDependants } from './local-dependants.ts';
-import { detailsOf } from './table-details.ts';
+import { detailsOf, mappingOf } from './table-details.ts';
 
 /** States in which all rows of the table are on local, at one instant with the other such tables. */
 const loadedStates: readonly string[] = ['SYNCHRONIZING', 'DUAL_WRITE', 'CUTOVER_READY', 'LOCAL_ONLY'];
@@ -54,7 +54,7 @@ export class LocalSchema {
     const loaded = new Set(records.filter((record) => loadedStates.includes(record.state) && detailsOf(record).indexesBuilt === true).map((record) => nameKey(record.source)));
     for (const record of records) {
       if (!loaded.has(nameKey(record.source)) || record.state === 'LOCAL_ONLY') continue;
-      const definition = await this.#source.introspectTable(record.source);
+      const definition = await this.#source.introspectTable(record.source, mappingOf(record));
       const steps = this.#source.planForeignKeys(definition, (source) => targets.get(nameKey(source)));
       await this.#local.use((client) => addForeignKeys(client, steps, (source) => loaded.has(nameKey(source))));
     }
@@ -78,7 +78,7 @@ export class LocalSchema {
   }
 
   async #plan(record: TableRecord): Promise<{ definition: TableDefinition; schema: SchemaPlan }> {
-    const definition = await this.#source.introspectTable(record.source);
+    const definition = await this.#source.introspectTable(record.source, mappingOf(record));
     const localVersion = await this.#local.use((client) => readServerVersion(client));
     return { definition, schema: this.#source.planSchema(definition, detailsOf(record).plan, localVersion) };
   }

@@ -6,12 +6,12 @@ import { MigrationError } from '../../config/migration-error.ts';
 import type { ControlContext } from './control-context.ts';
 import { planFor } from './definition-drift.ts';
 import type { SourceFlow } from './source-flow.ts';
-import { detailsOf, displayName } from './table-details.ts';
+import { detailsOf, displayName, mappingOf } from './table-details.ts';
 
 /** Throws MIG011 with the statements for local when its table does not fit the source's new definition. */
 export async function replanTable(context: ControlContext, flow: SourceFlow, record: TableRecord): Promise<void> {
   const old = detailsOf(record);
-  const definition = await flow.sourceSide.introspectTable(record.source);
+  const definition = await flow.sourceSide.introspectTable(record.source, mappingOf(record));
   const plan = planFor(flow, record, definition);
   const local = await flow.localAdmin.use((client) => findTable(client, plan.target));
   if (local) {

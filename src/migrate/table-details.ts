@@ -3,6 +3,8 @@ import type { TableRecord } from '../../catalog/records.ts';
 import type { QualifiedName } from '../../catalog/routing-snapshot.ts';
 import { relationKey } from '../../catalog/routing-snapshot.ts';
 import type { TablePlan } from '../../cdc/table-plan.ts';
+import type { TableMapping } from '../../cdc/source-side.ts';
+import type { TypeOverride } from '../../grammar/migration/type-overrides.ts';
 
 export interface TableDetails {
   readonly plan: TablePlan;
@@ -39,4 +41,12 @@ export function routedKeys(record: TableRecord): readonly string[] {
 
 export function displayName(name: QualifiedName): string {
   return `${name.schema}.${name.name}`;
+}
+
+/** What the table's options say of its definition on local. */
+export function mappingOf(record: TableRecord): TableMapping {
+  const { columns, typeMap } = record.options;
+  return {
+    ...(Array.isArray(typeMap) ? { overrides: typeMap as readonly TypeOverride[] } : {}), ...(Array.isArray(columns) ? { columns: columns as string[] } : {}), targetSchema: record.target.schema,
+  };
 }

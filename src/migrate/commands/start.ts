@@ -7,7 +7,7 @@ import { mergeOptions } from '../../../grammar/migration/options.ts';
 import type { MigrationOptions, StatedOptions } from '../../../grammar/migration/options.ts';
 import type { StartMigration } from '../../../grammar/migration/statement.ts';
 import type { TableName } from '../../../grammar/names.ts';
-import type { SourceSide } from '../../../cdc/source-side.ts';
+import type { SourceSide, TableMapping } from '../../../cdc/source-side.ts';
 import type { TablePlan } from '../../../cdc/table-plan.ts';
 import { markingObstacle } from '../markable-table.ts';
 import { displayName } from '../table-details.ts';
@@ -55,7 +55,8 @@ export async function startMigration(context: CommandContext, statement: StartMi
     records.map((record) => [displayName(record.source), 'BULK_LOADING', source.name, 'SHOW MIGRATION STATUS;']), notices);
 }
 
-function refuseUnsupported(options: MigrationOptions, { engine, captureModes }: SourceSide): void {
+function refuseUnsupported(options: MigrationOptions, { engine, captureModes, mapsTypes }: SourceSide): void {
+  if (options.typeMap !== null && !mapsTypes) throw new MigrationError('MIG071', `type_map does not fit a ${engine} source`, { detail: 'Its columns have the same types on local.' });
   if (options.dualWriteMode === 'two_phase' && options.conflictStrategy !== 'source_wins') {
     throw new MigrationError('MIG071', `dual_write_mode 'two_phase' does not go together with conflict_strategy '${options.conflictStrategy}'`, { detail: 'What transactions of clients write to local is no conflict with the source.', hint: "Use 'source_wins', or dual_write_mode 'sync'." });
   }
@@ -93,7 +94,6 @@ async function prepare(context: CommandContext, serverName: string, name: Qualif
     throw new MigrationError('MIG073', `${displayName(name)} is in migration already (${existing.state})`, { hint: `SHOW MIGRATION STATUS FOR TABLE ${displayName(name)};` });
   }
   const flow = await context.flow(serverName);
-  const definition = await flow.sourceSide.introspectTable(name);
   const planOptions = {
     tableId: '',
     ...(options.columns === null ? {} : { columns: options.columns }),
@@ -101,11 +101,13 @@ async function prepare(context: CommandContext, serverName: string, name: Qualif
     ...(options.targetSchema === null ? {} : { targetSchema: options.targetSchema }),
     ...(options.targetTable === null ? {} : { targetTable: options.targetTable.name, ...(options.targetTable.schema === undefined ? {} : { targetSchema: options.targetTable.schema }) }),
   };
+  const mapping: TableMapping = { ...planOptions, ...(options.typeMap === null ? {} : { overrides: options.typeMap }) };
+  const definition = await flow.sourceSide.introspectTable(name, mapping);
   const plan = flow.sourceSide.planTable(definition, planOptions);
   await assertNameIsFree(flow, definition, plan);
   await assertConflictStrategy(flow, plan, options);
   if (options.dualWriteMode === 'two_phase') notices.push(...twoPhaseNotices(plan));
-  const findings = await flow.localAdmin.use((local) => flow.sourceSide.preflight(local, { ...planOptions, table: name, companions }));
+  const findings = await flow.localAdmin.use((local) => flow.sourceSide.preflight(local, { ...planOptions, ...mapping, table: name, companions }));
   const refusal = firstRefusal(findings, name);
   if (refusal) throw refusal;
   for (const finding of findings) if (finding.severity === 'warning') notices.push(warning(`${displayName(name)}: ${finding.message}`, undefined, finding.remedy));

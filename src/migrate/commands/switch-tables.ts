@@ -12,7 +12,7 @@ import { definitionDrift } from '../definition-drift.ts';
 import { endMigration } from '../end-migration.ts';
 import { statesOf } from '../make-dependants.ts';
 import { rollback } from '../rollback.ts';
-import { detailsOf, displayName } from '../table-details.ts';
+import { detailsOf, displayName, mappingOf } from '../table-details.ts';
 import { isCompared, shadowFindings } from './show-shadow-reads.ts';
 import { table, warning } from './answer.ts';
 import type { SuccessfulAnswer } from './answer.ts';
@@ -161,7 +161,7 @@ async function factsOf(context: CommandContext, record: TableRecord, moving: rea
   const validation = await context.catalog.lastValidation(record.tableId);
   const moved = (await context.catalog.tables()).filter((each) => each.state === 'LOCAL_ONLY');
   const tied = (await tiedNames(context, record)).filter((name) => !moved.some((each) => same(each.source, name)));
-  const definition = await flow.sourceSide.introspectTable(record.source);
+  const definition = await flow.sourceSide.introspectTable(record.source, mappingOf(record));
   const wayBack = words.noRollback ? [] : flow.sourceSide.wayBackFindings(definition, detailsOf(record).plan);
   return {
     name: displayName(record.source),

@@ -16,7 +16,7 @@ const statements: { readonly [Name in MysqlCapability]?: string } = {
   generatedColumns: 'CREATE TABLE with_generated (a INT, b INT GENERATED ALWAYS AS (a + 1) STORED)', expressionDefaults: 'CREATE TABLE computed (a INT DEFAULT (1 + 1))',
   functionalIndexes: 'CREATE TABLE functional (a INT, KEY ((a + 1)))', commonTableExpressions: 'WITH RECURSIVE x AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM x WHERE n < 3) SELECT * FROM x',
   windowFunctions: 'SELECT ROW_NUMBER() OVER (ORDER BY id) FROM t', setOperations: 'SELECT 1 EXCEPT SELECT 2', lateral: 'SELECT * FROM t, LATERAL (SELECT t.id) x', skipLocked: 'SELECT * FROM t FOR UPDATE SKIP LOCKED',
-  jsonFunctions: "SELECT JSON_EXTRACT('{\"a\": 1}', '$.a')", inet6Type: 'CREATE TABLE inet6 (a INET6)', inet4Type: 'CREATE TABLE inet4 (a INET4)', uuidType: 'CREATE TABLE uuids (a UUID)', vectorType: 'CREATE TABLE vectors (a VECTOR(3))', roles: 'CREATE ROLE r1',
+  jsonFunctions: "SELECT JSON_EXTRACT('{\"a\": 1}', '$.a')", inet6Type: 'CREATE TABLE inet6 (a INET6)', inet4Type: 'CREATE TABLE inet4 (a INET4)', uuidType: 'CREATE TABLE uuids (a UUID)', vectorType: 'CREATE TABLE vectors (a VECTOR(3))', roles: 'CREATE ROLE r1', dataLocks: 'SELECT OBJECT_NAME, LOCK_MODE FROM performance_schema.data_locks LIMIT 1',
 };
 
 /** Those that take more than one statement to see. */
@@ -36,6 +36,10 @@ const probes: { readonly [Name in MysqlCapability]?: (server: TestMysql, has: My
   descendingIndexes: async (server) => {
     await server.sql('CREATE TABLE falling (a INT, KEY k (a DESC))', 'd');
     return (await server.sql("SELECT COLLATION AS direction FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = 'd' AND TABLE_NAME = 'falling'"))[0]?.['direction'] === 'D';
+  },
+  severalTriggers: async (server) => {
+    await server.sql('CREATE TABLE fired (a INT); CREATE TRIGGER first_one BEFORE INSERT ON fired FOR EACH ROW SET @x = 1', 'd');
+    return server.sql('CREATE TRIGGER second_one BEFORE INSERT ON fired FOR EACH ROW SET @x = 2', 'd').then(() => true, () => false);
   },
   nativeJson: async (server) => {
     await server.sql('CREATE TABLE json_values (a JSON)', 'd').catch(() => undefined);

@@ -5,6 +5,7 @@ import type { OptionPlace } from '../../../grammar/migration/option-kinds.ts';
 import { cdcModes, conflictStrategies, dualWriteModes, optionNames, optionTable } from '../../../grammar/migration/options.ts';
 import type { MigrationOptions, OptionName, StatedOptions } from '../../../grammar/migration/options.ts';
 import { repairStrategies } from '../../../grammar/migration/statement.ts';
+import { readTypeOverrides } from '../../../grammar/migration/type-overrides.ts';
 import type { MappedUser, MigrationStatement, OptionChanges, ServerOptions, StatementType, UserMappingOptions } from '../../../grammar/migration/statement.ts';
 
 /** Up to 15 characters: what is longer than 63 bytes would be cut when read. */
@@ -26,6 +27,7 @@ const optionValues: { readonly [Name in OptionName]: fc.Arbitrary<NonNullable<Mi
   copyGrants: yes, cdcMode: fc.constantFrom(...cdcModes), cdcBatchSize: fc.integer({ min: 1, max: 1_000_000 }), dualWriteMode: fc.constantFrom(...dualWriteModes),
   readFrom: fc.constantFrom('local', 'source', 'compare'), comparePercent: fc.double({ min: Number.MIN_VALUE, max: 100, noNaN: true }), validationSample: fc.double({ min: Number.MIN_VALUE, max: 1, noNaN: true }), validationIntervalMs: ms,
   conflictStrategy: fc.constantFrom(...conflictStrategies), conflictTimestampColumn: name, conflictMergeFunction: table, maxErrors: fc.nat(1_000_000_000),
+  typeMap: fc.constantFrom(...['born date ON zero_date NULL, "Odd, na""me" numeric(30, 4)', '* ON * CLAMP'].map((written) => readTypeOverrides(written) ?? [])),
   skipOnError: yes, autoCutover: yes, cutoverLagThresholdMs: fc.nat(3_600_000), rollbackWindowMs: ms,
 };
 
