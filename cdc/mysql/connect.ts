@@ -5,6 +5,8 @@ import type { ErrorCode } from '../../config/migration-error.ts';
 import { tlsOptions } from '../postgres/connect.ts';
 import { describeAddress } from '../postgres/server-address.ts';
 import type { ServerAddress } from '../postgres/server-address.ts';
+import type { MysqlRow } from './query.ts';
+import type { ReplicationAddress } from './replication-address.ts';
 
 export interface MysqlConnectOptions {
   readonly signal?: AbortSignal;
@@ -43,6 +45,9 @@ export function connectMysql(address: ServerAddress, options: MysqlConnectOption
   return promise;
 }
 
+/** One statement; every value as the server prints it. */
+export type AskMysql = (sql: string) => Promise<readonly (readonly (string | null)[])[]>;
+
 /** Rows as arrays of texts. */
 export function askMysql(connection: mysql.Connection, sql: string): Promise<readonly (readonly (string | null)[])[]> {
   return new Promise((resolve, reject) => {
@@ -53,8 +58,23 @@ export function askMysql(connection: mysql.Connection, sql: string): Promise<rea
   });
 }
 
+/** Rows by the names of their columns. */
+export function queryMysql(connection: mysql.Connection, sql: string): Promise<readonly MysqlRow[]> {
+  return new Promise((resolve, reject) => {
+    connection.query<mysql.RowDataPacket[]>({ sql, rowsAsArray: false }, (error, rows) => {
+      if (error) reject(error);
+      else resolve(Array.isArray(rows) ? (rows as MysqlRow[]) : []);
+    });
+  });
+}
+
 export function endMysql(connection: mysql.Connection): Promise<void> {
   return new Promise((resolve) => connection.end(() => resolve()));
+}
+
+/** As the reader of the binlog takes it. */
+export function replicationAddress({ host, port, user, password, ssl }: ServerAddress): ReplicationAddress {
+  return { host, port, user, password: password ?? '', ...(ssl === undefined ? {} : { tls: tlsOptions(ssl, host) }) };
 }
 
 function sslOptions(ssl: NonNullable<ServerAddress['ssl']>, host: string): mysql.SslOptions {

@@ -52,6 +52,11 @@ export class PostgresChangeSource implements ChangeSource {
     return { type: 'postgresql_lsn', lsn: order };
   }
 
+  /** What a table's changes are called is in the stream itself. */
+  expect(): void {
+    return undefined;
+  }
+
   async prepare(): Promise<void> {
     await this.#client.use((client) => preparePublication(client, this.#options.publicationName));
   }

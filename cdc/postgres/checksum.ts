@@ -47,12 +47,14 @@ export interface DigestTable {
   readonly isKeyless: boolean;
   readonly columns: readonly string[];
   readonly where: string | undefined;
-  /** SQL for the text of a row (alias `t`), and for its md5. */
+  /** SQL for the text of a row (alias `t`), and for its md5, or for another digest in hexadecimal digits. */
   readonly rowText: string;
   readonly digest: string;
   readonly hash: Comparison['hash'];
   /** SQL for the text of a key, as a text array. */
   readonly keyText: string;
+  /** SQL for the digest that puts a key into its bucket, where the other side has another way to write an array. */
+  readonly keyHash?: string;
 }
 
 /**
@@ -145,7 +147,7 @@ function tuple(parts: readonly string[]): string {
 function bucketSql(table: DigestTable, of: number): string {
   const text = table.isKeyless ? table.rowText : `${table.keyText}::text`;
   if (table.hash === 'hashtext') return `((hashtextextended((${text}) COLLATE "C", 0) & 268435455)::int % ${of})`;
-  const digest = table.isKeyless ? table.digest : `md5(${text})`;
+  const digest = table.keyHash ?? (table.isKeyless ? table.digest : `md5(${text})`);
   return `(('x' || substr(${digest}, 1, 7))::bit(28)::int % ${of})`;
 }
 

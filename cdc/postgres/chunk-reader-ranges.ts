@@ -1,8 +1,9 @@
 /** Cuts a table into chunks: by heap blocks within a snapshot, by key ranges that outlive it. */
 import type { QualifiedName } from '../../catalog/routing-snapshot.ts';
 import type { TablePlan } from '../table-plan.ts';
+import { wholeTable } from '../snapshot/chunk.ts';
+import type { Chunk, ChunkRange, ChunkSize } from '../snapshot/chunk.ts';
 import { plannedColumn } from './chunk-reader.ts';
-import type { Chunk, ChunkRange } from './chunk-reader.ts';
 import type { CopyConnection } from './copy-connection.ts';
 import { quoteIdent, quoteList, quoteLiteral, quoteTable } from './quote.ts';
 
@@ -17,11 +18,6 @@ export interface StoredRelation {
   readonly toastBytes: number;
   /** From the statistics; −1 when never analysed. */
   readonly estimatedRows: number;
-}
-
-export interface ChunkSize {
-  readonly rows: number;
-  readonly bytes: number;
 }
 
 /** A ledger of more chunks than this serves nobody. */
@@ -75,10 +71,6 @@ export function cutBlocks(plan: TablePlan, relations: readonly StoredRelation[],
   return parts.map((part, index) => ({ chunkNo: index + 1, ...part }));
 }
 
-export function wholeTable(plan: TablePlan): Chunk {
-  return { chunkNo: 1, relation: plan.source, only: !plan.isPartitioned, range: { kind: 'all' } };
-}
-
 function blocksPerChunk(relation: StoredRelation, size: ChunkSize): number {
   const bytesPerBlock = relation.blockBytes + relation.toastBytes / Math.max(1, relation.blocks);
   // Without statistics a row is taken to be 100 bytes; the bound in bytes holds all the same.
@@ -110,14 +102,4 @@ export async function readKeyBounds(connection: CopyConnection, plan: TablePlan,
     WHERE causeway_n > 1 AND (causeway_n - 1) % ${step} = 0 ORDER BY causeway_n`);
   const bounds = (result?.rows ?? []).map((row) => row.map((value) => value ?? ''));
   return bounds.filter((bound, index) => index === 0 || JSON.stringify(bound) !== JSON.stringify(bounds[index - 1]));
-}
-
-/** `bounds` cut the line −∞ … +∞ into one chunk more than there are bounds. */
-export function keyChunks(plan: TablePlan, columns: readonly string[], bounds: readonly (readonly string[])[]): Chunk[] {
-  return Array.from({ length: bounds.length + 1 }, (_, index) => ({
-    chunkNo: index + 1,
-    relation: plan.source,
-    only: !plan.isPartitioned,
-    range: { kind: 'key', columns, lower: bounds[index - 1], upper: bounds[index] } satisfies ChunkRange,
-  }));
 }

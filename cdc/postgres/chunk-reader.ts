@@ -1,33 +1,9 @@
 /** The source's side of a load: connections that share one snapshot, and the SELECT of one chunk. */
-import type { QualifiedName } from '../../catalog/routing-snapshot.ts';
 import type { PlannedColumn, TablePlan } from '../table-plan.ts';
+import type { Chunk, ChunkRange, CopyFormat } from '../snapshot/chunk.ts';
 import { CopyConnection } from './copy-connection.ts';
 import { quoteIdent, quoteList, quoteLiteral, quoteTable } from './quote.ts';
 import type { ServerAddress } from './server-address.ts';
-
-/**
- * The rows of one chunk.
- * - `all`: the whole relation, where it cannot be cut.
- * - `blocks`: heap blocks `from` ≤ b < `to`; true only within one snapshot (RULES 2).
- * - `key`: `lower` ≤ (columns) < `upper`, as the source orders them; a missing bound is −∞ or +∞, and the chunk without an
- *   upper bound also holds the NULLs of a nullable `order_by` column.
- */
-export type ChunkRange =
-  | { readonly kind: 'all' }
-  | { readonly kind: 'blocks'; readonly from: number; readonly to: number | undefined }
-  | { readonly kind: 'key'; readonly columns: readonly string[]; readonly lower: readonly string[] | undefined; readonly upper: readonly string[] | undefined };
-
-export interface Chunk {
-  /** 1, 2, …; 0 is the load's own row in the ledger. */
-  readonly chunkNo: number;
-  /** The table, or the partition that holds the blocks. */
-  readonly relation: QualifiedName;
-  /** False for a partitioned table that is read as a whole. */
-  readonly only: boolean;
-  readonly range: ChunkRange;
-}
-
-export type CopyFormat = 'binary' | 'text';
 
 /**
  * Text of values, and with it key bounds and rows in the text format, does not depend on the server's or the user's settings.

@@ -1,6 +1,6 @@
 /** Decides whether rows can go from one server to the other in the binary format of COPY. */
 import type { QualifiedName } from '../../catalog/routing-snapshot.ts';
-import type { CopyFormat } from './chunk-reader.ts';
+import type { CopyFormat } from '../snapshot/chunk.ts';
 import type { CopyConnection } from './copy-connection.ts';
 import { quoteLiteral, quoteTable } from './quote.ts';
 

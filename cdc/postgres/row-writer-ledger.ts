@@ -16,6 +16,8 @@ export interface LoadHeader {
   /** Form `key`: the columns that order the chunks, and the bounds between them as text. */
   readonly order?: readonly string[];
   readonly bounds?: readonly (readonly string[])[];
+  /** Form `key`: the ranges are the load's own from its start, and the key is built after the last of them. */
+  readonly appends?: boolean;
 }
 
 export interface RowError {

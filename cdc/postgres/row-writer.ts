@@ -1,6 +1,6 @@
 /** The target's side of a load: one transaction per chunk that holds its rows and its row in the ledger. */
 import type { TablePlan } from '../table-plan.ts';
-import type { Chunk, CopyFormat } from './chunk-reader.ts';
+import type { Chunk, CopyFormat } from '../snapshot/chunk.ts';
 import { CopyConnection } from './copy-connection.ts';
 import { quoteList, quoteLiteral, quoteTable } from './quote.ts';
 import { dropLoadTagSql, loadLockKeys, loadTagSql, takenOver } from './row-writer-ledger.ts';

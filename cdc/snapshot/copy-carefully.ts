@@ -2,20 +2,20 @@
  * The slow way for a chunk that holds rows which the target refuses: blocks of rows under savepoints, each failing block
  * halved until the bad rows stand alone. Good rows stay, in the transaction that the caller has open.
  */
-import type { CopyConnection } from '../postgres/copy-connection.ts';
+import type { CopySink } from '../postgres/copy-connection.ts';
 import { CopyDataSplitter, framePayload } from '../postgres/copy-connection-frames.ts';
 import type { RowError } from '../postgres/row-writer-ledger.ts';
 import type { RowWriter } from '../postgres/row-writer.ts';
 import { CopyFailure } from './copy-through.ts';
-import type { Copied, CopyFlow } from './copy-through.ts';
+import type { Copied, CopyFlow, Holdable } from './copy-through.ts';
 
 const BLOCK_ROWS = 1000;
 const BLOCK_BYTES = 1024 * 1024;
 const SHOWN_VALUE_LENGTH = 200;
 
 export interface CarefulCopy {
-  /** `COPY … TO STDOUT` and `COPY … FROM STDIN`, both in the text format. */
-  readonly selectSql: string;
+  /** Hands the rows to `sink`, and `COPY … FROM STDIN`, both in the text format. */
+  read(sink: CopySink): Promise<void>;
   readonly copySql: string;
   /** Of the columns in the SELECT, those to name a row by. */
   readonly keyColumns: readonly { readonly name: string; readonly index: number }[];
@@ -26,7 +26,7 @@ export interface CarefulCopy {
 }
 
 /** Returns the rows that were written; memory is bounded by two blocks, or by the largest row. */
-export async function copyCarefully(source: CopyConnection, writer: RowWriter, copy: CarefulCopy, flow: CopyFlow): Promise<Copied> {
+export async function copyCarefully(source: Holdable, writer: RowWriter, copy: CarefulCopy, flow: CopyFlow): Promise<Copied> {
   const splitter = new CopyDataSplitter();
   const work = new BlockWriter(writer, copy, flow);
   let failure: { readonly reason: unknown } | undefined;
@@ -42,7 +42,7 @@ export async function copyCarefully(source: CopyConnection, writer: RowWriter, c
       failure ??= { reason };
     }).finally(() => source.resume());
   };
-  const outgoing = source.copyOut(copy.selectSql, (piece) => {
+  const outgoing = copy.read((piece) => {
     if (failure) return;
     for (const frame of splitter.push(piece)) {
       block.push(frame);

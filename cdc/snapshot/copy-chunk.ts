@@ -1,10 +1,9 @@
 /** One chunk, from `BEGIN` on the target to its COMMIT: the rows and the ledger's row become true together. */
-import type { CopyConnection } from '../postgres/copy-connection.ts';
-import { copyOutSql } from '../postgres/chunk-reader.ts';
-import type { Chunk, CopyFormat } from '../postgres/chunk-reader.ts';
 import type { RowError } from '../postgres/row-writer-ledger.ts';
 import type { RowWriter } from '../postgres/row-writer.ts';
 import type { RateLimit } from '../flow/rate-limit.ts';
+import type { Chunk, CopyFormat } from './chunk.ts';
+import type { ChunkReader } from './chunk-source.ts';
 import { copyCarefully } from './copy-carefully.ts';
 import { CopyFailure, copyThrough } from './copy-through.ts';
 import type { CopyFlow } from './copy-through.ts';
@@ -13,7 +12,7 @@ import { isRowError, isTransient, loadError } from './load-error.ts';
 import type { InFlight } from './load-tally.ts';
 
 export interface ChunkWorker extends LoadContext {
-  readonly reader: CopyConnection;
+  readonly reader: ChunkReader;
   readonly writer: RowWriter;
   readonly format: CopyFormat;
   readonly limit: RateLimit;
@@ -64,10 +63,10 @@ async function copyOnce(worker: ChunkWorker, chunk: Chunk, inFlight: InFlight, i
 }
 
 async function land(worker: ChunkWorker, chunk: Chunk, inFlight: InFlight): Promise<Landed> {
-  const { reader, writer, format, plan } = worker;
+  const { reader, writer, format } = worker;
   // The end of a binary COPY comes as a message of its own, which is counted as a row.
   if (format === 'binary') inFlight.rows = -1;
-  const copied = await copyThrough(reader, copyOutSql(plan, chunk, format), writer.connection, writer.copyInSql(format), flowOf(worker, inFlight));
+  const copied = await copyThrough(reader, (sink) => reader.read(chunk, format, sink), writer.connection, writer.copyInSql(format), flowOf(worker, inFlight));
   await writer.merge();
   return { ...copied, errors: [] };
 }
@@ -77,7 +76,7 @@ async function landCarefully(worker: ChunkWorker, chunk: Chunk, inFlight: InFlig
   const errors: RowError[] = [];
   const keyColumns = plan.keyKind === 'full' ? [] : plan.key.map((name) => ({ name, index: plan.columns.findIndex((column) => column.name === name) }));
   const copied = await copyCarefully(reader, writer, {
-    selectSql: copyOutSql(plan, chunk, 'text'),
+    read: (sink) => reader.read(chunk, 'text', sink),
     copySql: writer.copyInSql('text'),
     keyColumns,
     isRowError,

@@ -1,7 +1,8 @@
-/** One chunk on its way: the source's `CopyData` bytes are handed to the target as they are. */
+/** One chunk on its way: the reader's `CopyData` bytes are handed to the target as they are. */
 import type { Clock } from '../../config/runtime.ts';
 import type { RateLimit } from '../flow/rate-limit.ts';
-import type { CopyConnection } from '../postgres/copy-connection.ts';
+import type { CopyConnection, CopySink } from '../postgres/copy-connection.ts';
+import type { ChunkReader } from './chunk-source.ts';
 
 export interface CopyFlow {
   readonly clock: Clock;
@@ -20,6 +21,9 @@ export interface Copied {
   readonly bytes: number;
 }
 
+/** What a copy holds back while the target is busy. */
+export type Holdable = Pick<ChunkReader, 'pause' | 'resume'>;
+
 /** The connection on which a copy failed: it decides what the failure means. */
 export class CopyFailure extends Error {
   readonly side: 'source' | 'target';
@@ -36,11 +40,13 @@ export class CopyFailure extends Error {
  * Returns what arrived when both servers have ended their COPY. Throws `CopyFailure`; both connections are then usable again unless they are
  * lost: a failed target is fed nothing more but the source is read to its end, as cancelling it would end its snapshot.
  */
-export async function copyThrough(source: CopyConnection, selectSql: string, target: CopyConnection, copySql: string, flow: CopyFlow): Promise<Copied> {
+export async function copyThrough(source: Holdable, read: (sink: CopySink) => Promise<void>, target: CopyConnection, copySql: string, flow: CopyFlow): Promise<Copied> {
   const incoming = target.copyIn(copySql);
   const forward = new Forwarding(source, target, flow);
   incoming.done.catch(() => forward.stop());
-  const outgoing = source.copyOut(selectSql, (piece, rows, unfinished) => forward.take(piece, rows, unfinished));
+  const outgoing = read((piece, rows, unfinished) => forward.take(piece, rows, unfinished));
+  // Asked for only when the target is ready; it may fail before.
+  outgoing.catch(() => undefined);
   source.pause();
   await settled(incoming.ready);
   source.resume();
@@ -66,7 +72,7 @@ export async function copyThrough(source: CopyConnection, selectSql: string, tar
  * been begun is still sent, then nothing more.
  */
 class Forwarding {
-  readonly #source: CopyConnection;
+  readonly #source: Holdable;
   readonly #target: CopyConnection;
   readonly #flow: CopyFlow;
   #midway: (() => Promise<void>) | undefined;
@@ -77,7 +83,7 @@ class Forwarding {
   #owed = 0;
   payloadBytes = 0;
 
-  constructor(source: CopyConnection, target: CopyConnection, flow: CopyFlow) {
+  constructor(source: Holdable, target: CopyConnection, flow: CopyFlow) {
     this.#source = source;
     this.#target = target;
     this.#flow = flow;

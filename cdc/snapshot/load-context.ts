@@ -4,20 +4,15 @@ import type { LoadOptions } from '../ports.ts';
 import type { ChunkLedger } from '../postgres/row-writer-ledger.ts';
 import type { ServerAddress } from '../postgres/server-address.ts';
 import type { TablePlan } from '../table-plan.ts';
+import type { ChunkSource } from './chunk-source.ts';
 import type { LoadTally } from './load-tally.ts';
 
-export interface PostgresLoaderOptions {
-  readonly source: ServerAddress;
+export interface LoaderOptions {
   readonly target: ServerAddress;
   /** Fencing token of the control process (RULES 14). */
   readonly token: bigint;
   /** Bound of what one `load` keeps in memory for rows on their way, all workers together; a row larger than that in careful mode excepted. */
   readonly memoryBytes: number;
-  /**
-   * Builds the plan's key on the target when it is not there; idempotent. Default: under the name that it has on the source.
-   * Called after the last chunk of a snapshot, before the first key range.
-   */
-  readonly buildKey?: (plan: TablePlan, signal: AbortSignal) => Promise<void>;
   /**
    * Keyless tables: called with the snapshot of the copy (text of `txid_current_snapshot()`) before its first row is written. The stream must
    * leave out what that snapshot saw, for a keyless table has no arbiter that would make a repeated insert harmless (RULES 2).
@@ -27,7 +22,8 @@ export interface PostgresLoaderOptions {
 
 export interface LoadContext {
   readonly runtime: Runtime;
-  readonly options: PostgresLoaderOptions;
+  readonly options: LoaderOptions;
+  readonly source: ChunkSource;
   readonly plan: TablePlan;
   readonly loadOptions: LoadOptions;
   readonly ledger: ChunkLedger;

@@ -83,6 +83,7 @@ class Stream implements OpenedStream {
   readonly #pauseWanted = new Map<TableEntry, boolean>();
 
   #newEntry(plan: TablePlan): TableEntry {
+    this.#state.source.expect(plan);
     const meta = this.#state.spool.readMeta(plan.tableId) ?? { tableId: plan.tableId, columns: undefined };
     return new TableEntry(plan, this.#options.direction === 'forward', meta);
   }
@@ -270,6 +271,7 @@ class Stream implements OpenedStream {
     const state = this.#state;
     const entry = state.entry(plan.tableId);
     await this.pauseTable(plan.tableId);
+    state.source.expect(plan);
     const columns = await state.source.readColumns(plan.source);
     await this.#connection.atBoundary(async () => {
       entry.plan = plan;

@@ -10,6 +10,7 @@ export async function ejectTable(state: StreamState, error: Error): Promise<bool
   const { options, target, spool, runtime } = state;
   const entry = error instanceof LeaveShared ? error.entry : error instanceof ChangeFailure ? state.entries.get(error.table.plan.tableId) : undefined;
   if (!entry) return false;
+  const commitLsn = error instanceof LeaveShared ? error.commitLsn : error instanceof ChangeFailure ? error.record.transaction.commitLsn : 0n;
   const { name, token } = options;
   runtime.log.warn('table leaves the shared applier', { stream: name, tableId: entry.tableId, error: error.message });
   await target.use(async (client) => {
@@ -26,5 +27,6 @@ export async function ejectTable(state: StreamState, error: Error): Promise<bool
   entry.log?.remove();
   entry.log = undefined;
   entry.mode = 'draining';
+  entry.joinsAfter = commitLsn;
   return true;
 }

@@ -162,6 +162,7 @@ export class TableDrains {
       const { log } = entry;
       if (!log || entry.mode !== 'draining' || this.#joining.has(entry) || entry.pendingRereads > 0) continue;
       if (log.endOffset - entry.spoolOffset > JOIN_HOLD_BYTES || entry.applied > router.unit.endLsn) continue;
+      if (entry.joinsAfter !== undefined && router.unit.endLsn <= entry.joinsAfter) continue;
       if (this.#runtime.clock.monotonicMs() < (this.#notBeforeMs.get(entry) ?? 0)) continue;
       if (entry.consistentFrom === undefined || this.#state.visible < entry.consistentFrom) continue;
       this.#joining.add(entry);
@@ -185,6 +186,7 @@ export class TableDrains {
     if (this.#runtime.faults.armed) await this.#runtime.faults.hit('stream.join_shared');
     await this.#context.commitDurably(boundary, [setMembership(state.options.name, entry.tableId, 'shared', boundary, state.options.token)]);
     entry.mode = 'shared';
+    entry.joinsAfter = undefined;
     entry.error = undefined;
     entry.sharedPending = 0;
     entry.oldestPendingAtMs = undefined;

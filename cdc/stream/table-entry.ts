@@ -32,6 +32,8 @@ export class TableEntry {
   savedOffset = 0;
   /** Conflicts count from transactions that commit at or after this (RULES 25). */
   consistentFrom: bigint | undefined;
+  /** It left the shared tables for a transaction here: joining them before that has come again would be for nothing. */
+  joinsAfter: bigint | undefined;
   /** Holds for the unit that is being prepared. */
   isStrict = false;
   error: Error | undefined;

@@ -29,13 +29,14 @@ export interface GatheredUnit {
 /** A shared table has to leave at the boundary before the transaction that is being read. */
 export class LeaveShared extends Error {
   readonly entry: TableEntry;
-  readonly reason: Error | undefined;
+  /** Commit position of the transaction that it cannot take part in. */
+  readonly commitLsn: bigint;
 
-  constructor(entry: TableEntry, reason: Error | undefined) {
-    super(`table ${entry.tableId} leaves the shared tables${reason ? `: ${reason.message}` : ''}`, { cause: reason });
+  constructor(entry: TableEntry, commitLsn: bigint) {
+    super(`table ${entry.tableId} leaves the shared tables`);
     this.name = 'LeaveShared';
     this.entry = entry;
-    this.reason = reason;
+    this.commitLsn = commitLsn;
   }
 }
 
@@ -228,7 +229,7 @@ export class TransactionRouter {
       const { entry } = route;
       if (!entry || entry.plan.source.schema !== schema || entry.plan.source.name !== name) continue;
       if (entry.mode !== 'shared') this.#takePrivate(route, entry, Buffer.from([DEFINITION_NOTE]));
-      else if (this.#isNew(this.#sharedFrom)) throw new LeaveShared(entry, undefined);
+      else if (this.#isNew(this.#sharedFrom)) throw new LeaveShared(entry, this.#transaction?.commitLsn ?? 0n);
       return;
     }
   }
@@ -259,7 +260,7 @@ export class TransactionRouter {
   #bind(route: Route, entry: TableEntry): TableBinding {
     if (route.binding) return route.binding;
     const differences = definitionDifferences(entry.plan, entry.meta.columns, route.relation);
-    if (differences.length > 0 || !entry.shape) throw new LeaveShared(entry, undefined);
+    if (differences.length > 0 || !entry.shape) throw new LeaveShared(entry, this.#transaction?.commitLsn ?? 0n);
     route.binding = this.#bindings.bind(entry.plan, route.relation, entry.shape);
     return route.binding;
   }

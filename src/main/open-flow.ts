@@ -6,7 +6,7 @@ import type { Conflict, ConflictStrategy } from '../../cdc/apply/conflict.ts';
 import { formatPosition } from '../../cdc/change.ts';
 import type { ServerAddress } from '../../cdc/postgres/server-address.ts';
 import { PostgresSourceSide } from '../../cdc/postgres/source-side.ts';
-import { createPostgresLoader } from '../../cdc/snapshot/copy-table.ts';
+import { createPostgresLoader } from '../../cdc/postgres/table-loader.ts';
 import { createChangeStream } from '../../cdc/postgres/change-stream.ts';
 import type { ChangeStreamOptions, RestoredTable } from '../../cdc/stream/options.ts';
 import type { MigrationError } from '../../config/migration-error.ts';

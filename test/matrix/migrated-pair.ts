@@ -12,7 +12,7 @@ import { introspectTable } from '../../cdc/postgres/introspect.ts';
 import { planTable } from '../../cdc/postgres/plan-table.ts';
 import { readServerVersion } from '../../cdc/postgres/read-json.ts';
 import type { TableDefinition } from '../../cdc/postgres/table-definition.ts';
-import { createPostgresLoader } from '../../cdc/snapshot/copy-table.ts';
+import { createPostgresLoader } from '../../cdc/postgres/table-loader.ts';
 import { createChangeStream } from '../../cdc/postgres/change-stream.ts';
 import type { OpenedStream } from '../../cdc/stream/change-stream.ts';
 import type { TablePlan } from '../../cdc/table-plan.ts';

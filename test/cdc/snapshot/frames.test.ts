@@ -2,7 +2,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { CopyDataScan, CopyDataSplitter, encodeMessage, framePayload } from '../../../cdc/postgres/copy-connection-frames.ts';
-import { cutBlocks, keyChunks } from '../../../cdc/postgres/chunk-reader-ranges.ts';
+import { cutBlocks } from '../../../cdc/postgres/chunk-reader-ranges.ts';
+import { keyChunks } from '../../../cdc/snapshot/chunk.ts';
 import type { StoredRelation } from '../../../cdc/postgres/chunk-reader-ranges.ts';
 import { copyOutSql } from '../../../cdc/postgres/chunk-reader.ts';
 import { chooseFormat } from '../../../cdc/postgres/row-writer-format.ts';

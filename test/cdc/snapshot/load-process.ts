@@ -3,7 +3,7 @@
  * Prints the result as JSON with the time and the largest resident set; faults come by CAUSEWAY_FAULT.
  */
 import pg from 'pg';
-import { createPostgresLoader } from '../../../cdc/snapshot/copy-table.ts';
+import { createPostgresLoader } from '../../../cdc/postgres/table-loader.ts';
 import { introspectTable } from '../../../cdc/postgres/introspect.ts';
 import { planTable } from '../../../cdc/postgres/plan-table.ts';
 import type { ServerAddress } from '../../../cdc/postgres/server-address.ts';

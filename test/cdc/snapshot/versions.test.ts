@@ -2,7 +2,7 @@
 import * as fs from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { startTestPostgres } from '../../support/postgres.ts';
-import { createPostgresLoader } from '../../../cdc/snapshot/copy-table.ts';
+import { createPostgresLoader } from '../../../cdc/postgres/table-loader.ts';
 import { introspectTable } from '../../../cdc/postgres/introspect.ts';
 import { planTable } from '../../../cdc/postgres/plan-table.ts';
 import { defaultOptions, testRuntime } from './loader-fixture.ts';

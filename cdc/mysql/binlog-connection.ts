@@ -1,0 +1,231 @@
+/**
+ * One reading of a binlog as a connection of the stream: batches in, blocks of frames out.
+ *
+ * States: open → reading (`start`) → closed. The stream holds the blocks back by `pause`; then no further batch is asked for.
+ */
+import { MigrationError } from '../../config/migration-error.ts';
+import { bookkeepingSchema } from '../postgres/bookkeeping.ts';
+import { Wake } from '../flow/wake.ts';
+import type { CaptureConnection, CaptureHandlers, Retention, SavedState, SourceIdentity } from '../stream/change-source.ts';
+import { checkRetained, gap } from '../stream/saved-state.ts';
+import type { BinlogBatch, RowsChange, StatementItem, TransactionPart } from './binlog/transaction.ts';
+import { packOrder } from './binlog-order.ts';
+import { ownTable } from './captured-tables.ts';
+import type { CapturedTables } from './captured-tables.ts';
+import { ChangeEncoder } from './change-encoder.ts';
+import type { EncodedTable, OnRefused } from './change-encoder.ts';
+import type { MysqlPosition } from './position.ts';
+import type { SourceRecordFile } from './source-record.ts';
+import { readTableStatement } from './table-statement.ts';
+
+/** A reader of binlogs, opened. */
+export interface BinlogReading {
+  /** Asking for the next batch says that the last one is done with. Throws what ended the stream. */
+  batches(): AsyncIterable<BinlogBatch>;
+  close(): void;
+}
+
+/** `captures`: asked for each table again and again, since tables come and go. MIG021: the server does not have what follows the position. */
+export type OpenBinlog = (start: MysqlPosition, captures: (schema: string, name: string) => boolean) => Promise<BinlogReading>;
+
+export interface BinlogConnectionOptions {
+  readonly streamName: string;
+  readonly tables: CapturedTables;
+  readonly record: SourceRecordFile;
+  readonly openBinlog: OpenBinlog;
+  identify(): Promise<SourceIdentity>;
+  readEnd(): Promise<bigint>;
+  format(order: bigint): string;
+  readonly onRefused: OnRefused;
+}
+
+/** Tables of our own, as the router knows them by name. */
+const bookkeeping = {
+  marker: ownTable(1, bookkeepingSchema, 'marker', ['name', 'token']),
+  applied: ownTable(2, bookkeepingSchema, 'applied', ['stream']),
+  ddlLog: ownTable(3, bookkeepingSchema, 'ddl_log', ['object_schema', 'object_name']),
+};
+
+export class BinlogConnection implements CaptureConnection {
+  readonly #options: BinlogConnectionOptions;
+  readonly #encoder: ChangeEncoder;
+  /** By number: what the stream was last told of a table. */
+  readonly #described = new Map<number, EncodedTable['relation']>();
+  readonly #wake = new Wake();
+  #handlers: CaptureHandlers | undefined;
+  #reading: BinlogReading | undefined;
+  #generation = 0;
+  #isPaused = false;
+  #isClosed = false;
+  /** In a transaction whose end has not come: the position in its begin. */
+  #open: bigint | undefined;
+  /** Everything before it is written. */
+  #sent = 0n;
+  /** Everything before it has been handed on. */
+  #given = 0n;
+  /** Where to begin again, for each position that has been sent and not been confirmed. */
+  #resumes: { readonly order: bigint; readonly resume: MysqlPosition }[] = [];
+
+  constructor(options: BinlogConnectionOptions) {
+    this.#options = options;
+    this.#encoder = new ChangeEncoder(options.onRefused);
+  }
+
+  identify(): Promise<SourceIdentity> {
+    return this.#options.identify();
+  }
+
+  async check(saved: SavedState, retention: Retention | undefined): Promise<SourceIdentity> {
+    const { streamName, format } = this.#options;
+    if (!retention) throw new MigrationError('MIG020', `The record of where stream ${streamName} is in the source's binlog is gone`);
+    if (retention.lost) throw new MigrationError('MIG020', 'The source has removed binlogs that have not been read');
+    const identity = await this.identify();
+    if (saved.systemId !== undefined && saved.systemId !== identity.systemId) throw gap(`the source is another server (${identity.systemId}, was ${saved.systemId})`);
+    const end = await this.#options.readEnd();
+    if (saved.applied > end) throw gap(`the source's binlog ends at ${format(end)}, but ${format(saved.applied)} was applied: it has been restored, or has lost what it had sent`);
+    checkRetained(saved, retention, format);
+    return identity;
+  }
+
+  async start(from: bigint, handlers: CaptureHandlers): Promise<void> {
+    const { record, openBinlog, tables } = this.#options;
+    const saved = record.read();
+    if (!saved || saved.confirmed !== from) throw new MigrationError('MIG020', 'The record of where the stream is in the source\'s binlog does not fit', { detail: `${saved?.confirmed ?? 'no record'}, not ${from}` });
+    this.#generation = saved.generation;
+    this.#sent = this.#given = from;
+    this.#resumes = [{ order: from, resume: saved.resume }];
+    const reading = await openBinlog(saved.resume, (schema, name) => tables.isExpected(schema, name));
+    this.#handlers = handlers;
+    this.#reading = reading;
+    void this.#pump(reading, handlers).catch((error: unknown) => {
+      if (!this.#isClosed) handlers.onEnd(error instanceof Error ? error : new Error(String(error)));
+    });
+  }
+
+  async #pump(reading: BinlogReading, handlers: CaptureHandlers): Promise<void> {
+    for await (const batch of reading.batches()) {
+      if (this.#isClosed) return;
+      await this.#encode(batch);
+      const block = this.#encoder.take();
+      if (block) handlers.onBlock(block);
+      if (this.#open === undefined) this.#given = this.#sent;
+      while (this.#isPaused && !this.#isClosed) await this.#wake.wait();
+    }
+    if (!this.#isClosed) throw new Error('the binlog stream ended');
+  }
+
+  async #encode(batch: BinlogBatch): Promise<void> {
+    for (const item of batch.items) {
+      if (item.kind === 'statement') await this.#statement(item);
+      else await this.#transaction(item);
+    }
+    const order = this.#orderOf(batch.position);
+    if (this.#open !== undefined || order < this.#sent) return;
+    if (order > this.#sent) this.#encoder.keepalive(order);
+    this.#sent = order;
+    if (order > (this.#resumes.at(-1)?.order ?? 0n)) this.#resumes.push({ order, resume: batch.resume });
+  }
+
+  #orderOf({ binlogFile, binlogPosition }: { readonly binlogFile: string; readonly binlogPosition: number }): bigint {
+    return packOrder(this.#generation, binlogFile, binlogPosition);
+  }
+
+  async #transaction(part: TransactionPart): Promise<void> {
+    const order = this.#orderOf(part);
+    const encoder = this.#encoder;
+    if (part.isFirst) {
+      // Inside the transaction, whether this is all of it or its first part: what had been read up to is not behind it.
+      this.#open = order - 1n;
+      encoder.begin(this.#open, part.committedAtMs, Number(order & 0xffff_ffffn));
+      if (part.appliedBy !== undefined) this.#ownRow(bookkeeping.applied, [part.appliedBy]);
+    }
+    if (this.#open === undefined) throw new Error('a part of a transaction that has not begun');
+    // Its first parts have gone on their way.
+    if (part.end === 'rollback' && !part.isFirst) throw new MigrationError('MIG021', 'a transaction over tables without transactions was rolled back', { detail: `${part.binlogFile}:${part.binlogPosition}` });
+    if (part.end !== 'rollback') for (const change of part.changes) await this.#rows(change);
+    for (const { name, token } of part.markers) this.#ownRow(bookkeeping.marker, [name, token]);
+    if (part.end === undefined) return;
+    encoder.commit(this.#open, order, part.committedAtMs);
+    this.#open = undefined;
+    this.#sent = order;
+  }
+
+  async #rows(change: RowsChange): Promise<void> {
+    const { tables } = this.#options;
+    const table = tables.known(change.table) ?? (await tables.describe(change.table));
+    if (!table) return;
+    const encoder = this.#encoder;
+    this.#describe(table);
+    const { op, old, new: rows } = change;
+    if (op === 'insert') for (const row of rows) encoder.insert(table, row);
+    else if (op === 'delete') for (const row of old) encoder.delete(table, row);
+    else for (const [at, row] of rows.entries()) encoder.update(table, old[at] ?? row, row);
+  }
+
+  #describe(table: EncodedTable): void {
+    if (this.#described.get(table.relation.oid) === table.relation) return;
+    this.#described.set(table.relation.oid, table.relation);
+    this.#encoder.relation(table.relation);
+  }
+
+  #ownRow(table: EncodedTable, row: readonly string[]): void {
+    this.#describe(table);
+    this.#encoder.insert(table, row);
+  }
+
+  /** Where it stands among the changes (RULES 6). */
+  async #statement(statement: StatementItem): Promise<void> {
+    const { tables } = this.#options;
+    const found = readTableStatement(statement.text, statement.database);
+    const plans = found.kind === 'replace_schema' ? tables.inSchema(found.schema) : found.kind === 'other' ? [] : tables.named(found.tables);
+    if (plans.length === 0) return;
+    const order = this.#orderOf(statement);
+    this.#encoder.begin(order - 1n, statement.committedAtMs, Number(order & 0xffff_ffffn));
+    for (const { source } of plans) {
+      if (found.kind === 'define') this.#ownRow(bookkeeping.ddlLog, [source.schema, source.name]);
+      else this.#empty(found.kind === 'truncate' ? await tables.describeNow(source) : tables.describeOther(source));
+    }
+    this.#encoder.commit(order - 1n, order, statement.committedAtMs);
+    this.#sent = order;
+  }
+
+  /** Under the description of nothing it stops the table. */
+  #empty(table: EncodedTable | undefined): void {
+    if (!table) return;
+    this.#describe(table);
+    this.#encoder.truncate(table.relation);
+  }
+
+  sendFeedback(_written: bigint, confirmed: bigint, _nowMs: number, askForAnswer: boolean): void {
+    this.#confirm(confirmed);
+    if (!askForAnswer || this.#isClosed || !this.#handlers) return;
+    // The reader has an end of its own to silence: as long as it has not ended, nothing has come.
+    const answer = new ChangeEncoder(this.#options.onRefused);
+    answer.keepalive(this.#given);
+    const block = answer.take();
+    if (block) this.#handlers.onBlock(block);
+  }
+
+  #confirm(confirmed: bigint): void {
+    const at = this.#resumes.findLastIndex(({ order }) => order <= confirmed);
+    const reached = this.#resumes[at];
+    if (at < 1 || !reached) return;
+    this.#resumes = this.#resumes.slice(at);
+    this.#options.record.write({ generation: this.#generation, confirmed: reached.order, resume: reached.resume });
+  }
+
+  pause(): void {
+    this.#isPaused = true;
+  }
+
+  resume(): void {
+    this.#isPaused = false;
+    this.#wake.notify();
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    this.#reading?.close();
+    this.#wake.notify();
+  }
+}

@@ -1,0 +1,187 @@
+/** The tables of a binlog as the stream knows them: a number and a description for each definition, and how its values become local's. */
+import { MigrationError } from '../../config/migration-error.ts';
+import type { Relation } from '../change.ts';
+import type { BaselineColumn } from '../spool/spool.ts';
+import type { TablePlan } from '../table-plan.ts';
+import type { QualifiedName } from '../../catalog/routing-snapshot.ts';
+import type { ColumnFacts } from './binlog/column-facts.ts';
+import type { CapturedTable } from './binlog/transaction.ts';
+import type { EncodedTable } from './change-encoder.ts';
+import { parseColumnType } from './column-type.ts';
+import type { AskMysql } from './connect.ts';
+import { keepText } from './conversion.ts';
+import { mysqlLiteral } from './query.ts';
+import type { MysqlQuery } from './query.ts';
+import { readSourceColumns } from './source-column.ts';
+import type { SourceColumn, TypeRules } from './source-column.ts';
+
+/** Numbers below are of tables of our own. */
+const FIRST_TABLE_NUMBER = 100;
+
+interface CatalogColumn extends ColumnFacts {
+  /** Everything that makes a value of another one of local. */
+  readonly definition: string;
+}
+
+interface Planned {
+  readonly plan: TablePlan;
+  /** As last read from the catalog, and what it was made from. */
+  columns: { readonly from: string; readonly all: readonly SourceColumn[] } | undefined;
+}
+
+export interface TableSource {
+  readonly ask: AskMysql;
+  readonly query: MysqlQuery;
+  readonly types: TypeRules;
+}
+
+export class CapturedTables {
+  readonly #source: TableSource;
+  readonly #planned = new Map<string, Planned>();
+  readonly #numbers = new Map<string, number>();
+  /** By the reader's own object, which is another one after every statement. */
+  #encoded = new WeakMap<CapturedTable, EncodedTable>();
+  /** The server finds names under any spelling (`lower_case_table_names`). */
+  foldsCase = false;
+
+  constructor(source: TableSource) {
+    this.#source = source;
+  }
+
+  /** Also for a plan that takes another's place. */
+  expect(plan: TablePlan): void {
+    this.#planned.set(nameKey(plan.source), { plan, columns: undefined });
+    this.#encoded = new WeakMap();
+  }
+
+  release(plan: TablePlan): void {
+    this.#planned.delete(nameKey(plan.source));
+    this.#encoded = new WeakMap();
+  }
+
+  isExpected(schema: string, name: string): boolean {
+    return this.#planned.has(nameKey({ schema, name }));
+  }
+
+  /** Plans of the tables that a statement names. */
+  named(tables: readonly QualifiedName[]): readonly TablePlan[] {
+    return this.plans.filter(({ source }) => tables.some((table) => this.#isSame(table.schema, source.schema) && this.#isSame(table.name, source.name)));
+  }
+
+  inSchema(schema: string): readonly TablePlan[] {
+    return this.plans.filter(({ source }) => this.#isSame(schema, source.schema));
+  }
+
+  get plans(): readonly TablePlan[] {
+    return [...this.#planned.values()].map(({ plan }) => plan);
+  }
+
+  #isSame(a: string, b: string): boolean {
+    return a === b || (this.foldsCase && a.toLowerCase() === b.toLowerCase());
+  }
+
+  numberOf(table: QualifiedName): number {
+    const key = nameKey(table);
+    const number = this.#numbers.get(key) ?? FIRST_TABLE_NUMBER + this.#numbers.size;
+    this.#numbers.set(key, number);
+    return number;
+  }
+
+  known(table: CapturedTable): EncodedTable | undefined {
+    return this.#encoded.get(table);
+  }
+
+  /** For the reader: what the catalog says of a table. */
+  async facts(schema: string, name: string): Promise<readonly ColumnFacts[] | undefined> {
+    return this.#readCatalog({ schema, name });
+  }
+
+  /** Reads the server's catalog once per definition. Undefined for a table that nobody waits for. */
+  async describe(table: CapturedTable): Promise<EncodedTable | undefined> {
+    const planned = this.#planned.get(nameKey(table));
+    if (!planned) return undefined;
+    const catalog = table.unreadable === undefined ? await this.#readCatalog(table) : undefined;
+    const encoded = await this.#encode(planned, table, catalog);
+    this.#encoded.set(table, encoded);
+    return encoded;
+  }
+
+  /** The table as the catalog has it now. */
+  async describeNow(table: QualifiedName): Promise<EncodedTable | undefined> {
+    const planned = this.#planned.get(nameKey(table));
+    if (!planned) return undefined;
+    const catalog = await this.#readCatalog(table);
+    return this.#encode(planned, { schema: table.schema, name: table.name, columns: (catalog ?? []).map(({ name }) => name) }, catalog);
+  }
+
+  /** A description of nothing: a change under it stops the table, for its definition is another one. */
+  describeOther(table: QualifiedName): EncodedTable {
+    return { relation: { oid: this.numberOf(table), schema: table.schema, name: table.name, replicaIdentity: 'default', columns: [] }, toLocal: [], keyAt: [] };
+  }
+
+  async #encode(planned: Planned, table: CapturedTable, catalog: readonly CatalogColumn[] | undefined): Promise<EncodedTable> {
+    const { plan } = planned;
+    const columns = catalog && (await this.#columnsOf(planned, catalog));
+    // The catalog is that of now, the change of then.
+    if (!catalog || !columns) return this.describeOther(plan.source);
+    const carried = new Map(columns.map((column) => [column.name, column]));
+    const baseline = new Map(baselineOf(plan, catalog).map((column) => [column.name, column]));
+    const relation: Relation = {
+      oid: this.numberOf(plan.source), schema: table.schema, name: table.name, replicaIdentity: 'default',
+      columns: table.columns.map((name) => ({ name, typeOid: baseline.get(name)?.typeOid ?? 0, typmod: baseline.get(name)?.typmod ?? -1, inKey: plan.key.includes(name) })),
+    };
+    return {
+      relation, toLocal: table.columns.map((name) => carried.get(name)?.toLocal),
+      keyAt: plan.key.map((name) => table.columns.indexOf(name)).filter((at) => at >= 0),
+    };
+  }
+
+  /** Most statements change no definition: the conversions stand as long as the catalog says the same. */
+  async #columnsOf(planned: Planned, catalog: readonly CatalogColumn[]): Promise<readonly SourceColumn[] | undefined> {
+    const from = JSON.stringify(catalog.map(({ name, definition }) => [name, definition]));
+    if (planned.columns?.from === from) return planned.columns.all;
+    const all = await readSourceColumns(this.#source.query, planned.plan, this.#source.types).catch(goneSince);
+    planned.columns = all && { from, all };
+    return all;
+  }
+
+  /** `typmod` stands for the whole definition of the type, so that any change of it is one; a column of the plan has the plan's type. */
+  async readBaseline(table: QualifiedName): Promise<readonly BaselineColumn[] | undefined> {
+    const catalog = await this.#readCatalog(table);
+    return catalog && baselineOf(this.#planned.get(nameKey(table))?.plan, catalog);
+  }
+
+  async #readCatalog(table: QualifiedName): Promise<readonly CatalogColumn[] | undefined> {
+    const rows = await this.#source.ask(`SELECT COLUMN_NAME, COLUMN_TYPE, CHARACTER_SET_NAME FROM information_schema.COLUMNS
+      WHERE TABLE_SCHEMA = ${mysqlLiteral(table.schema)} AND TABLE_NAME = ${mysqlLiteral(table.name)} ORDER BY ORDINAL_POSITION`);
+    if (rows.length === 0) return undefined;
+    return rows.map(([name, type, charset]) => ({ name: name ?? '', type: parseColumnType(type ?? ''), charset: charset ?? undefined, definition: `${type} ${charset}` }));
+  }
+}
+
+/** For rows of tables of our own. */
+export function ownTable(oid: number, schema: string, name: string, columns: readonly string[]): EncodedTable {
+  const relation: Relation = { oid, schema, name, replicaIdentity: 'default', columns: columns.map((column, at) => ({ name: column, typeOid: 25, typmod: -1, inKey: at === 0 })) };
+  return { relation, toLocal: columns.map(() => keepText), keyAt: [0] };
+}
+
+function baselineOf(plan: TablePlan | undefined, catalog: readonly CatalogColumn[]): readonly BaselineColumn[] {
+  const planned = new Map(plan?.columns.map((column) => [column.name, column.typeOid]));
+  return catalog.map(({ name, definition }) => ({ name, typeOid: planned.get(name) ?? 0, typmod: typeNumber(definition) }));
+}
+
+function goneSince(error: unknown): undefined {
+  if (error instanceof MigrationError && ['MIG010', 'MIG011', 'MIG012', 'MIG071'].includes(error.code)) return undefined;
+  throw error;
+}
+
+function nameKey(table: QualifiedName): string {
+  return JSON.stringify([table.schema, table.name]);
+}
+
+/** FNV-1a, in 31 bits: it has to be the same in every process, and no secret. */
+function typeNumber(text: string): number {
+  let hash = 0x811c9dc5;
+  for (let at = 0; at < text.length; at += 1) hash = Math.imul(hash ^ text.charCodeAt(at), 0x01000193);
+  return hash & 0x7fff_ffff;
+}

@@ -1,0 +1,243 @@
+/**
+ * A MySQL or MariaDB database as the captured side of a stream. What the server keeps it keeps for everybody: where this stream is, is in a record of
+ * its own (`source-record.ts`), and whether the server still has what follows is looked at before each start.
+ */
+import { createHash, randomUUID } from 'node:crypto';
+import { MigrationError } from '../../config/migration-error.ts';
+import type { Runtime } from '../../config/runtime.ts';
+import type { QualifiedName } from '../../catalog/routing-snapshot.ts';
+import type { TargetShape } from '../apply/bound-table.ts';
+import type { Position } from '../change.ts';
+import type { ServerAddress } from '../postgres/server-address.ts';
+import type { BaselineColumn } from '../spool/spool.ts';
+import type { CaptureConnection, ChangeSource, Retention, RowVersion, SourceIdentity } from '../stream/change-source.ts';
+import type { TablePlan } from '../table-plan.ts';
+import { createBookkeeping } from './binlog/bookkeeping.ts';
+import { readBinlogEnd } from './binlog/begin-dump.ts';
+import { BinlogReader } from './binlog/binlog-reader.ts';
+import type { OpenBinlog } from './binlog-connection.ts';
+import { packOrder, readFileName, unpackOrder } from './binlog-order.ts';
+import { BinlogConnection } from './binlog-connection.ts';
+import { CapturedTables } from './captured-tables.ts';
+import { replicationAddress } from './connect.ts';
+import { MysqlClient } from './mysql-client.ts';
+import type { MysqlPosition } from './position.ts';
+import { mysqlLiteral, mysqlTableName } from './query.ts';
+import { SourceRecordFile } from './source-record.ts';
+import type { TypeRules } from './source-column.ts';
+
+export interface MysqlSourceOptions {
+  readonly name: string;
+  readonly source: ServerAddress;
+  /** The stream's own file for what it keeps of the server. */
+  readonly recordFile: string;
+  readonly types: TypeRules;
+  /** Among all servers and replicas of the topology no other may have it. Default: made from the stream's name. */
+  readonly replicaId?: number;
+  /** Another log than the server's own. */
+  readonly log?: BinlogAccess;
+}
+
+export interface BinlogAccess {
+  readonly open: OpenBinlog;
+  /** Where it ends now, by GTID where the server has them. */
+  readEnd(): Promise<MysqlPosition>;
+}
+
+/** Those who wait behind the lock are not held for longer. */
+const LOCK_WAIT_S = 1;
+const LOCK_WAIT_TIMEOUT = 1205;
+const RETRY_MS = 1000;
+
+export class MysqlChangeSource implements ChangeSource {
+  readonly #runtime: Runtime;
+  readonly #options: MysqlSourceOptions;
+  readonly #client: MysqlClient;
+  readonly #tables: CapturedTables;
+  readonly #record: SourceRecordFile;
+  readonly #log: BinlogAccess;
+  #isMariadb: Promise<boolean> | undefined;
+  #file = { base: 'binlog', digits: 6 };
+
+  constructor(runtime: Runtime, options: MysqlSourceOptions) {
+    this.#runtime = runtime;
+    this.#options = options;
+    this.#client = new MysqlClient(options.source);
+    this.#tables = new CapturedTables({ ask: (sql) => this.#client.ask(sql), query: (sql) => this.#client.query(sql), types: options.types });
+    this.#log = options.log ?? { open: (start, captures) => this.#openReader(start, captures), readEnd: () => this.#readBinlogEnd() };
+    this.#record = new SourceRecordFile(options.recordFile);
+    const saved = this.#record.read();
+    if (saved) this.#file = readFileName(saved.resume.binlogFile);
+  }
+
+  expect(plan: TablePlan): void {
+    this.#tables.expect(plan);
+  }
+
+  positionOf(order: bigint): Position {
+    return unpackOrder(order, this.#file);
+  }
+
+  async prepare(): Promise<void> {
+    for (const statement of createBookkeeping) await this.#client.ask(statement);
+  }
+
+  async readRetention(): Promise<Retention | undefined> {
+    const record = this.#record.read();
+    if (!record) return undefined;
+    const logs = await this.#client.ask('SHOW BINARY LOGS');
+    const at = logs.findIndex(([file]) => file === record.resume.binlogFile);
+    const bytes = logs.slice(at).reduce((sum, [, size]) => sum + Number(size ?? 0), 0);
+    return { confirmed: record.confirmed, lost: at < 0, retainedBytes: at < 0 ? 0 : Math.max(0, bytes - record.resume.binlogPosition) };
+  }
+
+  async begin(): Promise<bigint> {
+    const resume = await this.#log.readEnd();
+    this.#file = readFileName(resume.binlogFile);
+    const confirmed = packOrder(0, resume.binlogFile, resume.binlogPosition);
+    this.#record.write({ generation: 0, confirmed, resume });
+    return confirmed;
+  }
+
+  connect(): Promise<CaptureConnection> {
+    return Promise.resolve(new BinlogConnection({
+      streamName: this.#options.name, tables: this.#tables, record: this.#record, openBinlog: this.#log.open,
+      identify: () => this.#identify(), readEnd: () => this.readEnd(), format: (order) => this.#format(order),
+      onRefused: (relation, error) => this.#runtime.log.warn('a value of the source cannot become one of local', { table: `${relation.schema}.${relation.name}`, error: String(error) }),
+    }));
+  }
+
+  #openReader(start: MysqlPosition, captures: (schema: string, name: string) => boolean): Promise<BinlogReader> {
+    return BinlogReader.open({
+      address: replicationAddress(this.#options.source), start, captures, facts: (schema, name) => this.#tables.facts(schema, name),
+      replicaId: this.#options.replicaId ?? replicaIdOf(this.#options.name),
+    });
+  }
+
+  async #readBinlogEnd(): Promise<MysqlPosition> {
+    this.#isMariadb ??= this.#client.ask('SELECT VERSION()').then(([row]) => /mariadb/i.test(row?.[0] ?? ''));
+    const isMariadb = await this.#isMariadb.catch((error: unknown) => {
+      this.#isMariadb = undefined;
+      throw error;
+    });
+    return readBinlogEnd({ isMariadb, query: (sql) => this.#client.ask(sql) });
+  }
+
+  #format(order: bigint): string {
+    const { file, offset } = unpackOrder(order, this.#file);
+    return `${file}:${offset}`;
+  }
+
+  /** MariaDB has no name of its own for a server but the number that its replicas know it by. */
+  async #identify(): Promise<SourceIdentity> {
+    const rows = await this.#client.ask("SHOW GLOBAL VARIABLES WHERE Variable_name IN ('server_uuid', 'server_id', 'lower_case_table_names')");
+    const found = new Map(rows.map(([name, value]) => [name, value]));
+    this.#tables.foldsCase = found.get('lower_case_table_names') !== '0';
+    return { systemId: found.get('server_uuid') ?? `server ${found.get('server_id')}`, timeline: this.#record.read()?.generation ?? 0 };
+  }
+
+  async readEnd(): Promise<bigint> {
+    const { binlogFile, binlogPosition } = await this.#log.readEnd();
+    return packOrder(this.#record.read()?.generation ?? 0, binlogFile, binlogPosition);
+  }
+
+  /** A server with `sync_binlog` below 1 may lose the end of its binlog in a crash; then it ends before what was read, which the next start tells. */
+  readDurableEnd(): Promise<bigint> {
+    return this.readEnd();
+  }
+
+  checkTable(plan: TablePlan): Promise<void> {
+    if (plan.keyKind === 'full') return Promise.reject(new MigrationError('MIG013', `The table ${plan.source.name} has no key that says which row a change belongs to`, { tableName: plan.source.name, hint: 'Give the table a primary key, or a unique key over columns that are NOT NULL.' }));
+    return Promise.resolve();
+  }
+
+  readColumns(table: QualifiedName): Promise<readonly BaselineColumn[] | undefined> {
+    return this.#tables.readBaseline(table);
+  }
+
+  /** Changes come under the table's own name. */
+  readPartitions(table: QualifiedName): Promise<readonly number[]> {
+    return Promise.resolve([this.#tables.numberOf(table)]);
+  }
+
+  /**
+   * The binlog has every table. What must be waited for are transactions that the binlog has and that readers do not see yet. Servers make
+   * transactions visible in the order of the binlog: once one of our own is, all before it are. Where that order has been turned off each of
+   * them still holds the lock on its tables, and a lock that is granted after it says that it has ended.
+   */
+  async captureTable(plan: TablePlan): Promise<void> {
+    const [setting] = await this.#client.ask("SHOW GLOBAL VARIABLES LIKE 'binlog_order_commits'");
+    await this.writeMarker(captureName(this.#options.name), randomUUID());
+    if (setting?.[1] === 'OFF') await this.#waitForWriters(plan);
+  }
+
+  async #waitForWriters(plan: TablePlan): Promise<void> {
+    for (;;) {
+      try {
+        await this.#client.use(async (ask) => {
+          await ask(`SET lock_wait_timeout = ${LOCK_WAIT_S}`);
+          await ask(`LOCK TABLES ${mysqlTableName(plan.source)} READ`);
+          await ask('UNLOCK TABLES');
+        });
+        return;
+      } catch (error) {
+        if (!(error instanceof Error && 'errno' in error && error.errno === LOCK_WAIT_TIMEOUT)) throw error;
+        await this.#runtime.clock.sleep(RETRY_MS, this.#runtime.signal);
+      }
+    }
+  }
+
+  releaseTable(plan: TablePlan): Promise<void> {
+    this.#tables.release(plan);
+    return Promise.resolve();
+  }
+
+  async writeMarker(name: string, token: string): Promise<void> {
+    await this.#client.ask(`INSERT INTO causeway.marker (name, token) VALUES (${mysqlLiteral(name)}, ${mysqlLiteral(token)}) ON DUPLICATE KEY UPDATE token = VALUES(token)`);
+  }
+
+  /** Statements stand in the binlog where they belong. */
+  installDdlLog(): Promise<boolean> {
+    return Promise.resolve(true);
+  }
+
+  /** Row images are whole: nothing is ever read again. */
+  readRows(): Promise<never> {
+    return Promise.reject(new Error('a row of a MySQL table was to be read again'));
+  }
+
+  readShape(): Promise<TargetShape> {
+    return Promise.resolve({ identityAlways: new Set(), generated: new Set() });
+  }
+
+  readVersions(): Promise<ReadonlyMap<number, RowVersion>> {
+    return Promise.reject(writesBackNothing());
+  }
+
+  writeVersion(): Promise<never> {
+    return Promise.reject(writesBackNothing());
+  }
+
+  async drop(): Promise<void> {
+    const [known] = await this.#client.ask("SELECT 1 FROM information_schema.TABLES WHERE TABLE_SCHEMA = 'causeway' AND TABLE_NAME = 'marker'");
+    if (known) await this.#client.ask(`DELETE FROM causeway.marker WHERE name IN (${[this.#options.name, captureName(this.#options.name)].map(mysqlLiteral).join(', ')})`);
+    this.#record.remove();
+  }
+
+  close(): Promise<void> {
+    return this.#client.close();
+  }
+}
+
+function writesBackNothing(): MigrationError {
+  return new MigrationError('MIG031', 'rows that won on local are not written back to MySQL', { hint: "Use conflict_strategy 'source_wins' for tables of this source." });
+}
+
+function captureName(stream: string): string {
+  return `${stream} capture`;
+}
+
+/** Far above the numbers that people give; the same in every process, so that a server ends what is left of an earlier connection. */
+function replicaIdOf(stream: string): number {
+  return (0x8000_0000 | createHash('sha256').update(stream).digest().readUInt32BE(0)) >>> 0;
+}

@@ -1,0 +1,71 @@
+/** A connection for occasional questions: made when first needed, made again after it was lost. Questions run one after the other. */
+import type mysql from 'mysql2';
+import type { ServerAddress } from '../postgres/server-address.ts';
+import { askMysql, connectMysql, endMysql, mysqlSession, queryMysql } from './connect.ts';
+import type { AskMysql } from './connect.ts';
+import type { MysqlRow } from './query.ts';
+
+export class MysqlClient {
+  readonly #address: ServerAddress;
+  #connection: Promise<mysql.Connection> | undefined;
+  #tail: Promise<unknown> = Promise.resolve();
+
+  constructor(address: ServerAddress) {
+    this.#address = address;
+  }
+
+  /** Rows as arrays of the server's own text. */
+  ask(sql: string): Promise<readonly (readonly (string | null)[])[]> {
+    return this.use((ask) => ask(sql));
+  }
+
+  /** Rows by the names of their columns. */
+  query(sql: string): Promise<readonly MysqlRow[]> {
+    return this.#hold((connection) => queryMysql(connection, sql));
+  }
+
+  /** Holds the connection for several statements. */
+  use<T>(work: (ask: AskMysql) => Promise<T>): Promise<T> {
+    return this.#hold((connection) => work((sql) => askMysql(connection, sql)));
+  }
+
+  #hold<T>(work: (connection: mysql.Connection) => Promise<T>): Promise<T> {
+    const result = this.#tail.then(async () => {
+      const connection = await this.#connected();
+      try {
+        return await work(connection);
+      } catch (error) {
+        // What a server says has a number of its own; anything else has ended the connection.
+        if (!(error instanceof Error && 'sqlState' in error)) await this.close();
+        throw error;
+      }
+    });
+    this.#tail = result.catch(() => undefined);
+    return result;
+  }
+
+  #connected(): Promise<mysql.Connection> {
+    this.#connection ??= this.#open().catch((error: unknown) => {
+      this.#connection = undefined;
+      throw error;
+    });
+    return this.#connection;
+  }
+
+  async #open(): Promise<mysql.Connection> {
+    const connection = await connectMysql(this.#address);
+    await askMysql(connection, mysqlSession);
+    const forget = (): void => {
+      this.#connection = undefined;
+    };
+    connection.on('error', forget);
+    connection.on('end', forget);
+    return connection;
+  }
+
+  async close(): Promise<void> {
+    const connection = this.#connection;
+    this.#connection = undefined;
+    await connection?.then(endMysql).catch(() => undefined);
+  }
+}
