@@ -1,0 +1,110 @@
+/** A session's connection to the MySQL source: bytes pass, and only the heads of packets are read. */
+import type * as net from 'node:net';
+import { AnswerTracker } from '../../wire/mysql/answer-tracker.ts';
+import type { AnswerShape } from '../../wire/mysql/answer-tracker.ts';
+import { Command } from '../../wire/mysql/commands.ts';
+import type { MysqlLogin } from '../../wire/mysql/connect-mysql.ts';
+import { writePackets } from '../../wire/mysql/packets.ts';
+
+export interface MysqlLegOwner {
+  /** False: wait for `resume`. */
+  toClient(bytes: Buffer): boolean;
+  answered(): void;
+  wantsFile(): void;
+  /** The server takes more again. */
+  drained(): void;
+  legEnded(): void;
+}
+
+export class MysqlLeg {
+  readonly threadId: number;
+  readonly tracker: AnswerTracker;
+  readonly #socket: net.Socket;
+  readonly #owner: MysqlLegOwner;
+  #isWaiting = false;
+  #askedForFile = false;
+  #isOver = false;
+
+  constructor(login: Extract<MysqlLogin, { ok: true }>, owner: MysqlLegOwner) {
+    this.threadId = login.greeting.connectionId;
+    this.tracker = new AnswerTracker(login.capabilities);
+    this.#socket = login.socket;
+    this.#owner = owner;
+    this.#socket.on('data', (chunk: Buffer) => this.#receive(chunk));
+    this.#socket.on('drain', () => owner.drained());
+    this.#socket.on('error', () => this.#socket.destroy());
+    this.#socket.on('close', () => this.#ended());
+    this.#socket.on('end', () => this.#socket.end());
+  }
+
+  /** An answer is awaited, or on its way. */
+  get isBusy(): boolean {
+    return this.#isWaiting;
+  }
+
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  /** False: wait until it has drained. `shape` undefined: no answer will come, or none yet. */
+  send(bytes: Buffer, shape?: AnswerShape): boolean {
+    if (shape !== undefined) {
+      this.tracker.expect(shape);
+      this.#isWaiting = true;
+      this.#askedForFile = false;
+    }
+    return this.#socket.write(bytes);
+  }
+
+  /** Of a file; the last of them with `isLast`. */
+  sendFile(bytes: Buffer): boolean {
+    return this.#socket.write(bytes);
+  }
+
+  fileSent(): void {
+    this.tracker.fileSent();
+    this.#askedForFile = false;
+  }
+
+  pause(): void {
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    this.#socket.resume();
+  }
+
+  /** In good order. */
+  quit(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#socket.end(writePackets(Buffer.of(Command.quit), 0));
+    this.#socket.resume();
+  }
+
+  destroy(): void {
+    this.#isOver = true;
+    this.#socket.destroy();
+  }
+
+  #receive(chunk: Buffer): void {
+    if (this.#isOver) return;
+    const { tracker } = this;
+    tracker.push(chunk);
+    if (!this.#owner.toClient(chunk)) this.#socket.pause();
+    if (!this.#isWaiting) return;
+    if (tracker.isComplete) {
+      this.#isWaiting = false;
+      this.#owner.answered();
+    } else if (tracker.wantsFile && !this.#askedForFile) {
+      this.#askedForFile = true;
+      this.#owner.wantsFile();
+    }
+  }
+
+  #ended(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#owner.legEnded();
+  }
+}
