@@ -2,20 +2,20 @@
  * What a MySQL client sends, one command at a time: the next one is looked at when the answer of the one before has come, however many have
  * been sent at once. Small ones are handed over whole; of large ones the bytes pass as they come.
  *
- * States: command (the next one is to begin, or is gathered) → passing | skipping (its bytes go on, or nowhere) → held (answer awaited) → command;
+ * States: command (the next one is to begin, or is gathered) → passing (its bytes go on as they come) → held (answer awaited) → command;
  * file (of LOAD DATA LOCAL, up to an empty packet); packet (the parts of a password exchange).
  */
 import { HEADER_BYTES, MAX_PACKET_BYTES, readPayload } from '../../wire/mysql/packets.ts';
 
 export interface CommandSink {
   /** Asked when a command's first bytes have come: `head` begins with the command, `length` is that of its first packet. `more`: not enough of them. */
-  plan(head: Buffer, length: number): 'whole' | 'pass' | 'skip' | 'more';
+  plan(head: Buffer, length: number): 'whole' | 'pass' | 'more';
   /** `packets`: as they came. Returns true when it is answered or needs no answer, and the next one may come. */
   command(payload: Buffer, packets: Buffer, sequence: number): boolean;
   /** Bytes of a command that passes, or of a file. */
   pass(bytes: Buffer): void;
-  /** The last byte of a command that passed has been handed over, or of one that was skipped. Returns as `command`. */
-  passed(isSkipped: boolean, sequence: number): boolean;
+  /** The last byte of a command that passed has been handed over. Returns as `command`. */
+  passed(): boolean;
   /** The file is at its end. */
   fileEnded(): void;
   /** A packet that is no command. */
@@ -32,12 +32,11 @@ export class CommandReader {
   #bytes = 0;
   /** Fewer are of no use. */
   #needed = HEADER_BYTES + 1;
-  #state: 'command' | 'passing' | 'skipping' | 'held' | 'file' | 'packet' = 'command';
+  #state: 'command' | 'passing' | 'held' | 'file' | 'packet' = 'command';
   /** Of the packet that passes. */
   #left = 0;
   #isLast = false;
   #continues = false;
-  #sequence = 0;
   #isRunning = false;
   #isOver = false;
 
@@ -128,7 +127,6 @@ export class CommandReader {
       case 'packet':
         return this.#packet();
       case 'passing':
-      case 'skipping':
       case 'file':
         return this.#through();
       case 'held':
@@ -149,7 +147,7 @@ export class CommandReader {
       return false;
     }
     if (plan !== 'whole') {
-      this.#state = plan === 'pass' ? 'passing' : 'skipping';
+      this.#state = 'passing';
       this.#needed = HEADER_BYTES;
       return true;
     }
@@ -200,7 +198,6 @@ export class CommandReader {
       else {
         if (bytes.length - at < HEADER_BYTES) break;
         const length = bytes.readUIntLE(at, 3);
-        this.#sequence = bytes[at + 3] ?? 0;
         at += HEADER_BYTES;
         this.#left = length;
         // A file ends with an empty packet that does not go on with the one before.
@@ -211,16 +208,15 @@ export class CommandReader {
     const passed = bytes.subarray(0, at);
     this.#take(at);
     this.#needed = this.#left > 0 ? 1 : HEADER_BYTES;
-    const isSkipped = this.#state === 'skipping';
     if (!isDone) {
-      if (!isSkipped && passed.length > 0) this.#sink.pass(passed);
+      if (passed.length > 0) this.#sink.pass(passed);
       return this.#bytes >= this.#needed && at > 0;
     }
     this.#isLast = false;
     this.#state = 'held';
-    if (!isSkipped) this.#sink.pass(passed);
+    this.#sink.pass(passed);
     if (isFile) this.#sink.fileEnded();
-    else if (this.#sink.passed(isSkipped, this.#sequence)) this.next();
+    else if (this.#sink.passed()) this.next();
     return true;
   }
 }

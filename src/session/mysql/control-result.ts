@@ -9,6 +9,7 @@ import { writeOk } from '../../wire/mysql/ok-packet.ts';
 import { writePackets } from '../../wire/mysql/packets.ts';
 import { writeResultSet } from '../../wire/mysql/result-set.ts';
 import { errorFieldsOf } from '../client-error.ts';
+import type { ErrorFields } from '../../wire/error-fields.ts';
 import type { CommandResult } from '../control-port.ts';
 
 /** int8, int2, int4. */
@@ -30,7 +31,10 @@ export function writeCommandResult({ columns, rows, tag, notices = [] }: Command
 
 /** Cause and next step stand behind the message: there is no other place for them. */
 export function mysqlErrorOf(error: unknown): MysqlError {
-  const { sqlstate, message, detail, hint } = errorFieldsOf(error);
   const isLimit = error instanceof MigrationError && error.code === 'MIG085';
-  return { code: isLimit ? ErrorCode.tooManyConnections : ErrorCode.unknown, sqlstate, message: [message, detail, hint].filter(Boolean).join(' ') };
+  return { ...mysqlErrorWith(errorFieldsOf(error)), ...(isLimit ? { code: ErrorCode.tooManyConnections } : {}) };
+}
+
+export function mysqlErrorWith({ sqlstate, message, detail, hint }: ErrorFields): MysqlError {
+  return { code: ErrorCode.unknown, sqlstate, message: [message, detail, hint].filter(Boolean).join(' ') };
 }

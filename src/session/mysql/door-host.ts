@@ -43,10 +43,13 @@ export interface MysqlAdmitted {
 
 /** A session, as its helpers and the door see it. */
 export interface DoorSession {
+  readonly sessionId: string;
   readonly client: MysqlAdmitted;
   readonly capabilities: Capabilities;
   /** Of its connection to the source. */
   readonly threadId: number;
+  /** Transaction and autocommit, as the gateway's own answers say them. */
+  readonly status: number;
   fail(error: MysqlError, sequence: number): void;
   /** Packets are no commands until `changed`. */
   readPackets(listener: (payload: Buffer, sequence: number) => void): void;

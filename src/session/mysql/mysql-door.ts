@@ -7,7 +7,7 @@ import { askGreeting } from '../../wire/mysql/connect-mysql.ts';
 import type { MysqlTarget } from '../../wire/mysql/connect-mysql.ts';
 import type { Greeting } from '../../wire/mysql/greeting.ts';
 import type { Admission } from '../admission.ts';
-import type { ControlPort, QuiesceReport } from '../control-port.ts';
+import type { ControlPort, HoldingUnit, QuiesceReport } from '../control-port.ts';
 import { drain } from '../drain.ts';
 import { defaultLimits } from '../services.ts';
 import type { GatewayLimits } from '../services.ts';
@@ -64,6 +64,10 @@ export async function openMysqlDoor(runtime: Runtime, options: MysqlDoorOptions)
   const door = new Door(runtime, options);
   await door.listen();
   return door;
+}
+
+function describe({ sessionId, client: { user, address }, unit: { openForMs, lastText } }: MysqlSession): HoldingUnit {
+  return { sessionId, user, clientAddress: address, backendPids: {}, openForMs, lastStatement: lastText };
 }
 
 class Door implements MysqlDoor, MysqlDoorHost {
@@ -245,7 +249,7 @@ class Door implements MysqlDoor, MysqlDoorHost {
     const wanted = new Set(tables);
     const sessions = [...this.#sessions.values()];
     return {
-      epoch, holding: sessions.filter((session) => session.holds(wanted, epoch)).map((session) => session.describe()),
+      epoch, holding: sessions.filter(({ unit }) => unit.holds(wanted, epoch)).map(describe),
       parked: sessions.filter(({ waitsFor }) => waitsFor.some((table) => wanted.has(table))).length,
     };
   }

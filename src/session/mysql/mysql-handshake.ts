@@ -23,10 +23,10 @@ import { certificateOf } from '../tls-clients.ts';
 import { accessDenied } from './access-denied.ts';
 import { mysqlErrorOf } from './control-result.ts';
 import type { MysqlDoorHost } from './door-host.ts';
+import { leaveSocket } from './leave-socket.ts';
 import { PasswordExchange } from './password-exchange.ts';
 
 const MAX_LOGIN_BYTES = 1 << 16;
-const LEAVE_MS = 1_000;
 const none = Buffer.alloc(0);
 
 export type MysqlRefusal = Parameters<MysqlDoorHost['refused']>[0];
@@ -267,11 +267,7 @@ export class MysqlHandshake {
     const socket = this.#socket;
     const sequence = this.#step === 'greeting' ? 0 : this.#sequence + 1;
     this.#finish();
-    socket.end(writePackets(answer, sequence & 0xff));
-    socket.on('data', () => undefined);
-    socket.resume();
-    const timer = setTimeout(() => socket.destroy(), LEAVE_MS).unref();
-    socket.once('close', () => clearTimeout(timer));
+    leaveSocket(socket, writePackets(answer, sequence & 0xff));
   }
 
   /** The next packet of the login. */

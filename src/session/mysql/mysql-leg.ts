@@ -46,18 +46,15 @@ export class MysqlLeg {
     return this.#isOver;
   }
 
-  /** False: wait until it has drained. `shape` undefined: no answer will come, or none yet. */
-  send(bytes: Buffer, shape?: AnswerShape): boolean {
-    if (shape !== undefined) {
-      this.tracker.expect(shape);
-      this.#isWaiting = true;
-      this.#askedForFile = false;
-    }
-    return this.#socket.write(bytes);
+  /** What is sent from now on, in one piece or several, has one answer. */
+  expect(shape: AnswerShape): void {
+    this.tracker.expect(shape);
+    this.#isWaiting = true;
+    this.#askedForFile = false;
   }
 
-  /** Of a file; the last of them with `isLast`. */
-  sendFile(bytes: Buffer): boolean {
+  /** False: wait until it has drained. */
+  send(bytes: Buffer): boolean {
     return this.#socket.write(bytes);
   }
 

@@ -8,38 +8,35 @@
 import { MigrationError } from '../../../config/migration-error.ts';
 import { ServerStatus } from '../../wire/mysql/capabilities.ts';
 import type { Capabilities } from '../../wire/mysql/capabilities.ts';
-import { Command, refusedCommands } from '../../wire/mysql/commands.ts';
-import { ErrorCode, writeMysqlError } from '../../wire/mysql/error-packet.ts';
+import { Command } from '../../wire/mysql/commands.ts';
+import { writeMysqlError } from '../../wire/mysql/error-packet.ts';
 import type { MysqlError } from '../../wire/mysql/error-packet.ts';
-import { writeOk } from '../../wire/mysql/ok-packet.ts';
 import { writePackets } from '../../wire/mysql/packets.ts';
 import type { AnswerShape } from '../../wire/mysql/answer-tracker.ts';
-import { LAST_PREPARED } from '../../wire/mysql/statement-packets.ts';
 import { parkedTooLong } from '../client-error.ts';
-import { onlyReads } from '../control-answer.ts';
-import type { HoldingUnit } from '../control-port.ts';
 import type { DrainedSession } from '../drain.ts';
+import { BarrierWait } from './barrier-wait.ts';
 import { changeMysqlUser } from './change-user.ts';
+import { goingAway, notPassed, notPreparable, shapes, tooLargeCommand } from './command-answers.ts';
 import { CommandReader } from './command-reader.ts';
 import type { CommandSink } from './command-reader.ts';
-import { mysqlErrorOf, writeCommandResult } from './control-result.ts';
+import { mysqlErrorOf, mysqlErrorWith } from './control-result.ts';
 import type { DoorSession, MysqlAdmitted, MysqlDoorHost } from './door-host.ts';
+import { killCommand } from './kill-command.ts';
+import { leaveSocket } from './leave-socket.ts';
+import type { MysqlDecision } from './mysql-decision.ts';
 import { MysqlLeg } from './mysql-leg.ts';
 import type { MysqlLegOwner } from './mysql-leg.ts';
 import { isControlText, OWN_TEXT_BYTES, readKill } from './own-texts.ts';
+import type { Kill } from './own-texts.ts';
 import { OpenUnit } from './open-unit.ts';
+import { PreparedTexts } from './prepared-texts.ts';
+import { runControl } from './run-control.ts';
 
 /** Larger commands pass as they come, while no table migrates. */
 const WHOLE_BYTES = 16 * 1024;
-const LEAVE_MS = 1_000;
 /** Enough of a text to tell by its first words that it is not the control's. */
 const HEAD_BYTES = 64;
-
-const shapes: Readonly<Record<number, AnswerShape>> = {
-  [Command.initDatabase]: 'packet', [Command.query]: 'result', [Command.fieldList]: 'fields', [Command.statistics]: 'packet', [Command.processInfo]: 'result', [Command.processKill]: 'packet',
-  [Command.debug]: 'packet', [Command.ping]: 'packet', [Command.prepare]: 'prepare', [Command.execute]: 'result', [Command.resetStatement]: 'packet', [Command.setOption]: 'packet',
-  [Command.fetch]: 'rows', [Command.resetConnection]: 'packet',
-};
 
 export class MysqlSession implements CommandSink, MysqlLegOwner, DrainedSession, DoorSession {
   readonly client: MysqlAdmitted;
@@ -48,16 +45,11 @@ export class MysqlSession implements CommandSink, MysqlLegOwner, DrainedSession,
   readonly capabilities: Capabilities;
   readonly #host: MysqlDoorHost;
   readonly #reader: CommandReader;
-  /** Texts of prepared statements, by the server's ids: what they touch is asked again at each execution. */
-  readonly #texts = new Map<number, string>();
-  #textBytes = 0;
+  readonly #texts = new PreparedTexts();
   #preparing: string | undefined;
-  #lastPrepared = 0;
   #leg: MysqlLeg;
-  #waiting: { readonly retry: () => void; readonly timer: NodeJS.Timeout; readonly sequence: number } | undefined;
+  #waiting: BarrierWait | undefined;
   #onPacket: ((payload: Buffer, sequence: number) => void) | undefined;
-  /** What a command that was skipped is answered with. */
-  #refusal: MysqlError | undefined;
   #isOver = false;
 
   constructor(host: MysqlDoorHost, client: MysqlAdmitted, sessionId: string) {
@@ -84,15 +76,9 @@ export class MysqlSession implements CommandSink, MysqlLegOwner, DrainedSession,
     return this.#leg.threadId;
   }
 
-  get isBusy(): boolean {
-    return this.#leg.isBusy;
-  }
-
-  // DrainedSession
-
   get activity(): 'active' | 'idle' | 'idle in transaction' {
     if (this.#leg.isBusy || this.#waiting || this.#onPacket) return 'active';
-    return this.#inTransaction ? 'idle in transaction' : 'idle';
+    return this.isInTransaction ? 'idle in transaction' : 'idle';
   }
 
   get isReceiving(): boolean {
@@ -110,26 +96,19 @@ export class MysqlSession implements CommandSink, MysqlLegOwner, DrainedSession,
   /** Whoever waits for an answer gets none: it would be taken for that. */
   shutDown(): void {
     const { socket } = this.client;
-    if (!this.#leg.isBusy) socket.write(writePackets(writeMysqlError({ code: ErrorCode.shuttingDown, sqlstate: '08S01', message: 'the gateway is shutting down; connect again in a moment' }), 0));
+    if (!this.#leg.isBusy) socket.write(writePackets(writeMysqlError(goingAway), 0));
     this.#end();
   }
 
-  // Barriers
-
-  describe(): HoldingUnit {
-    const { user, address } = this.client;
-    return { sessionId: this.sessionId, user, clientAddress: address, backendPids: {}, openForMs: this.unit.openForMs, lastStatement: this.unit.lastText };
-  }
-
   routingChanged(): void {
-    this.#waiting?.retry();
+    this.#waiting?.routingChanged();
   }
 
   get waitsFor(): readonly string[] {
-    return this.#waiting ? this.unit.wanted : [];
+    return this.#waiting?.tables ?? [];
   }
 
-  get #inTransaction(): boolean {
+  get isInTransaction(): boolean {
     return (this.#leg.tracker.status & ServerStatus.inTransaction) !== 0;
   }
 
@@ -141,25 +120,19 @@ export class MysqlSession implements CommandSink, MysqlLegOwner, DrainedSession,
 
   // CommandSink
 
-  plan(head: Buffer, length: number): 'whole' | 'pass' | 'skip' | 'more' {
+  plan(head: Buffer, length: number): 'whole' | 'pass' | 'more' {
     const [command = 0] = head;
     if (command === Command.sendLongData) return 'pass';
     if (length <= WHOLE_BYTES || (command !== Command.query && command !== Command.execute)) return 'whole';
     if (head.length < HEAD_BYTES) return 'more';
-    if (command === Command.execute) {
-      const refused = this.#decideExecute(head);
-      if (refused === 'wait') return 'whole';
-      if (!refused) return this.#passes(command);
-      this.#refusal = mysqlErrorOf(refused);
-      return 'skip';
-    }
+    if (command === Command.execute) return this.#planExecute(head);
     if (!this.#host.isTrivial() || (length <= OWN_TEXT_BYTES && this.#isControl(head.toString('utf8', 1)))) return 'whole';
-    this.unit.begins(undefined, this.#host.snapshot, head.toString('utf8', 1, 1 + HEAD_BYTES), this.#inTransaction);
+    this.unit.begins(undefined, this.#host.snapshot, head.toString('utf8', 1, 1 + HEAD_BYTES), this.isInTransaction);
     return this.#passes(command);
   }
 
   #passes(command: number): 'pass' {
-    this.#leg.send(Buffer.alloc(0), shapes[command]);
+    this.#leg.expect(shapes[command] ?? 'result');
     return 'pass';
   }
 
@@ -167,11 +140,9 @@ export class MysqlSession implements CommandSink, MysqlLegOwner, DrainedSession,
     if (!this.#leg.send(bytes)) this.client.socket.pause();
   }
 
-  passed(isSkipped: boolean, sequence: number): boolean {
-    // Only COM_STMT_SEND_LONG_DATA passes without an answer.
-    if (!isSkipped) return !this.#leg.isBusy;
-    this.fail(this.#refusal ?? mysqlErrorOf(undefined), sequence);
-    return true;
+  /** Only COM_STMT_SEND_LONG_DATA passes without an answer. */
+  passed(): boolean {
+    return !this.#leg.isBusy;
   }
 
   fileEnded(): void {
@@ -183,8 +154,7 @@ export class MysqlSession implements CommandSink, MysqlLegOwner, DrainedSession,
   }
 
   tooLarge(): void {
-    const { maxMessageBytes } = this.#host.services.limits;
-    this.fail({ code: ErrorCode.packetTooLarge, sqlstate: '08S01', message: `MIG088: the command is larger than the gateway takes (${maxMessageBytes} bytes)` }, 0);
+    this.fail(tooLargeCommand(this.#host.services.limits.maxMessageBytes), 0);
     this.#end();
   }
 
@@ -204,7 +174,7 @@ export class MysqlSession implements CommandSink, MysqlLegOwner, DrainedSession,
       case Command.fieldList:
         return this.#fieldList(payload, packets, sequence);
       case Command.closeStatement:
-        this.#forget(payload);
+        this.#texts.closed(payload);
         this.#leg.send(packets);
         return true;
       case Command.processKill:
@@ -219,17 +189,19 @@ export class MysqlSession implements CommandSink, MysqlLegOwner, DrainedSession,
 
   #other(command: number | undefined, packets: Buffer, sequence: number): boolean {
     const shape = command === undefined ? undefined : shapes[command];
-    if (shape === undefined) {
-      const name = (command === undefined ? undefined : refusedCommands[command]) ?? `command ${command ?? 'of no bytes'}`;
-      this.fail({ code: ErrorCode.unknownCommand, sqlstate: '08S01', message: `${name} is not possible through the gateway` }, sequence);
-      return true;
-    }
-    return this.#forward(packets, shape);
+    return shape === undefined ? this.#refuse(notPassed(command), sequence) : this.#forward(packets, shape);
+  }
+
+  /** True: it is answered. */
+  #refuse(error: MysqlError, sequence: number): boolean {
+    this.fail(error, sequence);
+    return true;
   }
 
   /** False: its answer is awaited. */
   #forward(packets: Buffer, shape: AnswerShape): boolean {
-    if (!this.#leg.send(packets, shape)) this.client.socket.pause();
+    this.#leg.expect(shape);
+    this.pass(packets);
     return false;
   }
 
@@ -237,53 +209,38 @@ export class MysqlSession implements CommandSink, MysqlLegOwner, DrainedSession,
     const text = payload.toString('utf8', 1);
     const kill = readKill(text);
     if (kill) return this.#kill(kill, packets, sequence);
-    if (payload.length <= OWN_TEXT_BYTES && this.#isControl(text)) return this.#control(text, sequence);
+    if (this.#isControl(text)) return this.#control(text, sequence);
     return this.#decided(text, sequence, () => this.#forward(packets, 'result'));
   }
 
   #isControl(text: string): boolean {
-    return isControlText(text, (name) => this.#host.services.control.hasServer(name));
+    return text.length <= OWN_TEXT_BYTES && isControlText(text, (name) => this.#host.services.control.hasServer(name));
   }
 
   #prepare(payload: Buffer, packets: Buffer, sequence: number): boolean {
     const text = payload.toString('utf8', 1);
-    if (payload.length <= OWN_TEXT_BYTES && this.#isControl(text)) {
-      this.fail({ code: ErrorCode.notPreparable, sqlstate: 'HY000', message: 'Migration statements cannot be prepared; send them as text' }, sequence);
-      return true;
-    }
-    const limit = this.#host.services.limits.maxStatementBytes;
-    if (this.#textBytes + text.length > limit) {
-      this.fail(mysqlErrorOf(new MigrationError('MIG085', 'the session keeps too many prepared statements', { detail: `Their texts may take ${limit} bytes.`, hint: 'Close statements that are no longer used.' })), sequence);
-      return true;
-    }
+    if (this.#isControl(text)) return this.#refuse(notPreparable, sequence);
+    const tooMany = this.#texts.refusal(text, this.#host.services.limits.maxStatementBytes);
+    if (tooMany) return this.#refuse(mysqlErrorOf(tooMany), sequence);
     return this.#decided(text, sequence, () => {
       this.#preparing = text;
       return this.#forward(packets, 'prepare');
     });
   }
 
-  #textOf(statement: Buffer): string | undefined {
-    if (statement.length < 5) return undefined;
-    const id = statement.readUInt32LE(1);
-    return this.#texts.get(id === LAST_PREPARED ? this.#lastPrepared : id);
-  }
-
   #execute(payload: Buffer, packets: Buffer, sequence: number): boolean {
     const shape = payload[0] === Command.fetch ? 'rows' : 'result';
-    const text = this.#textOf(payload);
+    const text = this.#texts.ofCommand(payload);
     // What is not known here the server does not know either, and says so.
     return text === undefined ? this.#forward(packets, shape) : this.#decided(text, sequence, () => this.#forward(packets, shape));
   }
 
-  /** For one that passes as it comes: why it may not. */
-  #decideExecute(head: Buffer): MigrationError | 'wait' | undefined {
-    const text = this.#textOf(head);
-    if (text === undefined) return undefined;
-    const decision = this.#host.decide(text, { holdsLocks: this.unit.isOpen });
-    if (decision?.route === 'wait') return 'wait';
-    if (decision?.route === 'refused') return decision.error;
-    this.unit.begins(decision?.touches, this.#host.snapshot, text, this.#inTransaction);
-    return undefined;
+  #planExecute(head: Buffer): 'whole' | 'pass' {
+    const text = this.#texts.ofCommand(head);
+    const decision = text === undefined ? undefined : this.#host.decide(text, { holdsLocks: this.unit.isOpen });
+    if (decision && decision.route !== 'remote') return 'whole';
+    this.unit.begins(decision?.touches, this.#host.snapshot, text ?? '', this.isInTransaction);
+    return this.#passes(Command.execute);
   }
 
   #fieldList(payload: Buffer, packets: Buffer, sequence: number): boolean {
@@ -295,85 +252,60 @@ export class MysqlSession implements CommandSink, MysqlLegOwner, DrainedSession,
   /** Runs `go` now or when a barrier is over; or answers why not. */
   #decided(text: string, sequence: number, go: () => boolean): boolean {
     const decision = this.#host.decide(text, { holdsLocks: this.unit.isOpen });
-    if (decision?.route === 'refused') {
-      this.fail(mysqlErrorOf(decision.error), sequence);
-      return true;
+    if (decision?.route === 'wait') {
+      this.#waitFor(decision.touches, text, sequence, go);
+      return false;
     }
-    if (decision?.route === 'wait') return this.#wait(decision.touches, sequence, () => this.#decided(text, sequence, go));
-    if (decision?.route === 'local') {
-      this.fail(mysqlErrorOf(new MigrationError('MIG082', 'the statement belongs on local, where a MySQL client\'s session has no connection')), sequence);
-      return true;
+    return this.#carryOut(decision, text, sequence, go);
+  }
+
+  #carryOut(decision: Exclude<MysqlDecision, { route: 'wait' }> | undefined, text: string, sequence: number, go: () => boolean): boolean {
+    if (decision?.route === 'refused' || decision?.route === 'local') {
+      return this.#refuse(mysqlErrorOf(decision.route === 'refused' ? decision.error : new MigrationError('MIG082', 'the statement belongs on local, where a MySQL client\'s session has no connection')), sequence);
     }
-    this.unit.begins(decision?.touches, this.#host.snapshot, text, this.#inTransaction);
+    this.unit.begins(decision?.touches, this.#host.snapshot, text, this.isInTransaction);
     return go();
   }
 
-  #wait(touches: readonly string[], sequence: number, again: () => boolean): boolean {
-    const started = this.#waiting;
-    const limitMs = this.#host.services.limits.parkLimitMs;
-    if (started) clearTimeout(started.timer);
-    else this.unit.waitsFor(touches);
-    const waitedMs = this.unit.waitedMs;
-    const timer = setTimeout(() => {
-      this.#waiting = undefined;
-      this.fail(mysqlErrorOf(new MigrationError('MIG087', parkedTooLong(limitMs).message.replace(/^MIG087: /, ''), { detail: `The statement waited ${limitMs} ms and has not run.` })), sequence);
-      this.#reader.next();
-    }, Math.max(0, limitMs - waitedMs));
-    const retry = (): void => {
-      clearTimeout(timer);
-      const isDone = again();
-      // Nothing has replaced it: it no longer waits.
-      if (this.#waiting?.retry === retry) {
-        this.#waiting = undefined;
-        if (isDone) this.#reader.next();
-      }
+  #waitFor(touches: readonly string[], text: string, sequence: number, go: () => boolean): void {
+    const { parkLimitMs } = this.#host.services.limits;
+    let isAnswered = false;
+    const attempt = (): boolean => {
+      const decision = this.#host.decide(text, { holdsLocks: this.unit.isOpen });
+      if (decision?.route === 'wait') return false;
+      isAnswered = this.#carryOut(decision, text, sequence, go);
+      return true;
     };
-    this.#waiting = { retry, timer, sequence };
+    this.#waiting = new BarrierWait(touches, parkLimitMs, attempt, (outcome) => {
+      this.#waiting = undefined;
+      if (outcome === 'late') this.fail(mysqlErrorWith(parkedTooLong(parkLimitMs)), sequence);
+      if (isAnswered || outcome === 'late') this.#next();
+    });
     this.#host.unitChanged();
-    return false;
   }
 
   #control(text: string, sequence: number): boolean {
-    if (this.#inTransaction && !onlyReads(text)) {
-      this.fail({ code: ErrorCode.unknown, sqlstate: '25001', message: 'MIG074: the statement cannot run inside a transaction. End the transaction first.' }, sequence);
-      return true;
-    }
-    const { user, address, database } = this.client;
-    const request = { sql: text, user, clientAddress: address, sessionId: this.sessionId, searchPath: database === undefined ? [] : [database] };
-    this.#host.services.control.command(request).then(
-      (result) => this.#answered(writeCommandResult(result, this.status, this.capabilities, sequence + 1)),
-      (error: unknown) => {
-        if (!(error instanceof MigrationError)) this.#host.services.runtime.log.error('migration command failed', { error: String(error) });
-        this.#answered(writePackets(writeMysqlError(mysqlErrorOf(error)), sequence + 1));
-      },
-    );
+    void runControl(this.#host.services, this, text, sequence + 1).then((packets) => this.#answered(packets));
     return false;
   }
 
   #answered(packets: Buffer): void {
     if (this.#isOver) return;
     this.client.socket.write(packets);
+    this.#next();
+  }
+
+  /** The next command, of which some may have been held back. */
+  #next(): void {
     this.#reader.next();
+    this.drained();
   }
 
-  /** A number of the gateway's becomes that of the session's connection. */
-  #kill({ kind, id }: { readonly kind: 'query' | 'connection'; readonly id: number }, packets: Buffer, sequence: number): boolean {
-    const threadId = this.#host.threadOf(id);
-    const begin = (): boolean => {
-      this.unit.begins([], this.#host.snapshot, 'KILL', this.#inTransaction);
-      return this.#forward(threadId === undefined ? packets : writePackets(Buffer.from(`\x03KILL ${kind === 'query' ? 'QUERY ' : 'CONNECTION '}${threadId}`, 'latin1'), 0), 'result');
-    };
-    if (threadId !== undefined || !this.#host.isOwnId(id)) return begin();
-    this.#host.killElsewhere(id, kind, this.client.user, (found) => {
-      this.#answered(writePackets(found ? writeOk({ status: this.status }, this.capabilities) : writeMysqlError({ code: ErrorCode.noSuchThread, sqlstate: 'HY000', message: `Unknown thread id: ${id}` }), sequence + 1));
-    });
-    return false;
-  }
-
-  #forget(payload: Buffer): void {
-    const id = payload.length < 5 ? -1 : payload.readUInt32LE(1);
-    this.#textBytes -= this.#texts.get(id)?.length ?? 0;
-    this.#texts.delete(id);
+  #kill(kill: Kill, packets: Buffer, sequence: number): boolean {
+    const asked = killCommand(this.#host, this, kill, packets, sequence, (answer) => this.#answered(answer));
+    if (!asked) return false;
+    this.unit.begins([], this.#host.snapshot, 'KILL', this.isInTransaction);
+    return this.#forward(asked, 'result');
   }
 
   /** What the gateway's own answers say of the session. */
@@ -394,17 +326,12 @@ export class MysqlSession implements CommandSink, MysqlLegOwner, DrainedSession,
   answered(): void {
     const { tracker } = this.#leg;
     if (this.#preparing !== undefined) {
-      if (tracker.errorCode === 0) {
-        this.#texts.set(tracker.statementId, this.#preparing);
-        this.#textBytes += this.#preparing.length;
-        this.#lastPrepared = tracker.statementId;
-      }
+      if (tracker.errorCode === 0) this.#texts.add(tracker.statementId, this.#preparing);
       this.#preparing = undefined;
     }
-    if (!this.#inTransaction) this.unit.end();
+    if (!this.isInTransaction) this.unit.end();
     this.#host.unitChanged();
-    if (this.client.socket.isPaused()) this.client.socket.resume();
-    this.#reader.next();
+    this.#next();
   }
 
   wantsFile(): void {
@@ -424,8 +351,6 @@ export class MysqlSession implements CommandSink, MysqlLegOwner, DrainedSession,
     this.#end();
   }
 
-  // Another user on the same connection
-
   readPackets(listener: (payload: Buffer, sequence: number) => void): void {
     this.#onPacket = listener;
     this.#reader.packets();
@@ -440,11 +365,10 @@ export class MysqlSession implements CommandSink, MysqlLegOwner, DrainedSession,
     this.#leg.quit();
     Object.assign(this.client, who);
     this.#texts.clear();
-    this.#textBytes = 0;
     this.unit.end();
     this.#leg = new MysqlLeg(login, this);
     this.#host.unitChanged();
-    this.#reader.next();
+    this.#next();
   }
 
   #clientGone(): void {
@@ -457,21 +381,13 @@ export class MysqlSession implements CommandSink, MysqlLegOwner, DrainedSession,
   #end(): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    if (this.#waiting) clearTimeout(this.#waiting.timer);
+    this.#waiting?.cancel();
     this.#waiting = undefined;
     this.#reader.stop();
     if (this.#leg.isBusy && !this.unit.isCommit) this.#leg.destroy();
     else this.#leg.quit();
     this.unit.end();
-    const { socket } = this.client;
-    socket.end();
-    socket.resume();
-    const timer = setTimeout(() => socket.destroy(), LEAVE_MS).unref();
-    socket.once('close', () => clearTimeout(timer));
+    leaveSocket(this.client.socket);
     this.#host.sessionEnded(this);
-  }
-
-  holds(tables: ReadonlySet<string>, epoch: number): boolean {
-    return this.unit.holds(tables, epoch);
   }
 }

@@ -12,8 +12,6 @@ export class OpenUnit {
   #touchedUnseen = false;
   #epoch: number | undefined;
   #startedAtMs = 0;
-  #waitingSinceMs = 0;
-  wanted: readonly string[] = [];
   lastText = '';
 
   constructor(clock: Clock) {
@@ -34,15 +32,6 @@ export class OpenUnit {
     return this.#epoch === undefined ? 0 : this.#clock.monotonicMs() - this.#startedAtMs;
   }
 
-  get waitedMs(): number {
-    return this.#clock.monotonicMs() - this.#waitingSinceMs;
-  }
-
-  waitsFor(tables: readonly string[]): void {
-    this.wanted = tables;
-    this.#waitingSinceMs = this.#clock.monotonicMs();
-  }
-
   /** A statement runs now. `touches` undefined: nobody has looked. */
   begins(touches: readonly string[] | undefined, { epoch }: RoutingSnapshot, text: string, isInTransaction: boolean): void {
     this.lastText = text.length > SHOWN_CHARACTERS ? text.slice(0, SHOWN_CHARACTERS) : text;
@@ -59,7 +48,6 @@ export class OpenUnit {
     this.#touched.clear();
     this.#touchedUnseen = false;
     this.#epoch = undefined;
-    this.wanted = [];
   }
 
   holds(tables: ReadonlySet<string>, epoch: number): boolean {
