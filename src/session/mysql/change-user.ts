@@ -33,7 +33,7 @@ export function changeMysqlUser(session: DoorSession, host: MysqlDoorHost, paylo
   const peer = { address, certificate: certificateOf(socket), isPrivate };
   // The nonce that the client has used is that of its login, and not to be used twice: it is asked again, with a new one.
   const nonce = makeNonce();
-  const plugin = wanted.plugin === NATIVE_PASSWORD && host.passwords.methodFor(wanted.user, peer).nativeHash ? NATIVE_PASSWORD : CACHING_SHA2_PASSWORD;
+  const plugin = host.passwords.methodFor(wanted.user, peer).nativeHash && (!isPrivate || wanted.plugin === NATIVE_PASSWORD) ? NATIVE_PASSWORD : CACHING_SHA2_PASSWORD;
   let exchange: PasswordExchange | undefined;
   session.readPackets((answer, answerSequence) => {
     last = answerSequence;

@@ -74,7 +74,8 @@ export interface MysqlDoorHost {
   greeting(done: (greeting: Greeting | Error) => void): void;
   /** A client is told what the last server has said. */
   greeted(greeting: Greeting): void;
-  isFull(): boolean;
+  /** Without that login there are as many as may be. */
+  isFull(login: object): boolean;
   admitted(client: MysqlAdmitted): void;
   loginEnded(login: object): void;
   refused(reason: 'authentication' | 'limit' | 'protocol' | 'timeout' | 'shutdown' | 'queue_full' | 'queue_timeout'): void;

@@ -24,7 +24,7 @@ import { MysqlHandshake } from './mysql-handshake.ts';
 import { MysqlPasswords } from './mysql-passwords.ts';
 import type { NativeUser } from './mysql-passwords.ts';
 import { MysqlSession } from './mysql-session.ts';
-import { FIRST_CONNECTION_ID } from './own-texts.ts';
+import { FIRST_CONNECTION_ID, isDoorId } from './own-texts.ts';
 
 export interface MysqlDoorOptions {
   readonly listen: { readonly host: string; readonly port: number } | { readonly path: string };
@@ -174,8 +174,9 @@ class Door implements MysqlDoor, MysqlDoorHost {
     this.#greeting = greeting;
   }
 
-  isFull(): boolean {
-    return this.#sessions.size + this.#logins.size > this.services.limits.maxConnections;
+  isFull(login: object): boolean {
+    const others = this.#sessions.size + this.#logins.size - (this.#logins.has(login) ? 1 : 0);
+    return others >= this.services.limits.maxConnections;
   }
 
   admitted(client: MysqlAdmitted): void {
@@ -214,7 +215,7 @@ class Door implements MysqlDoor, MysqlDoorHost {
   }
 
   isOwnId(id: number): boolean {
-    return id >= FIRST_CONNECTION_ID;
+    return isDoorId(id);
   }
 
   threadOf(id: number): number | undefined {

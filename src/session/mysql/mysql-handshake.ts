@@ -97,7 +97,7 @@ export class MysqlHandshake {
   #greet(greeting: Greeting | Error): void {
     if (this.#isOver) return;
     if (greeting instanceof Error) return this.#refuse({ code: ErrorCode.unknown, sqlstate: '08001', message: `MIG001: Cannot connect to source server. ${greeting.message}` }, 'authentication');
-    if (this.#host.isFull()) return this.#refuse({ code: ErrorCode.tooManyConnections, sqlstate: '08004', message: 'Too many connections' }, 'limit');
+    if (this.#host.isFull(this)) return this.#refuse({ code: ErrorCode.tooManyConnections, sqlstate: '08004', message: 'Too many connections' }, 'limit');
     const { flags, mariadb } = greeting.capabilities;
     const own = Capability.pluginAuth | Capability.secureConnection | Capability.protocol41 | Capability.lengthEncodedAuth | (this.#hasTls ? Capability.ssl : 0);
     this.#offered = { flags: (flags & passable.flags) | own, mariadb: mariadb & passable.mariadb };

@@ -20,6 +20,10 @@ export function isControlText(text: string, hasServer: (name: string) => boolean
 /** 0x80000000 and up are the gateway's, below are the servers': a client may have either, from its handshake or from CONNECTION_ID(). */
 export const FIRST_CONNECTION_ID = 2 ** 31;
 
+export function isDoorId(id: number): boolean {
+  return id >= FIRST_CONNECTION_ID;
+}
+
 export interface Kill {
   readonly kind: KillKind;
   readonly id: number;

@@ -59,10 +59,12 @@ export class PasswordExchange {
       if (this.#plugin === CACHING_SHA2_PASSWORD && this.#proof.answer.length > 0) this.#send(writeMoreData(Buffer.of(FAST_OK)));
       return this.#end({ type: 'in' });
     }
-    if (this.#plugin === CACHING_SHA2_PASSWORD) return this.#cachingSha2(this.#proof.answer);
-    if (this.#plugin === NATIVE_PASSWORD && nativeHash && this.#proof.answer.length > 0) return this.#native(this.#proof.answer);
+    // Where anybody may listen, a proof is better than the password itself, which some clients send as it is.
+    const prefersNative = nativeHash !== undefined && (!this.#peer.isPrivate || this.#plugin === NATIVE_PASSWORD);
+    if (this.#plugin === CACHING_SHA2_PASSWORD && !prefersNative) return this.#cachingSha2(this.#proof.answer);
+    if (this.#proof.plugin === undefined && nativeHash) return this.#native(this.#proof.answer);
     if (this.#proof.plugin === undefined) return this.#end({ type: 'denied', hasPassword: this.#proof.answer.length > 0, reason: 'the client knows no authentication method but mysql_native_password' });
-    this.#switch(this.#plugin === NATIVE_PASSWORD && nativeHash ? NATIVE_PASSWORD : CACHING_SHA2_PASSWORD);
+    this.#switch(prefersNative ? NATIVE_PASSWORD : CACHING_SHA2_PASSWORD);
   }
 
   /** The client's next payload. */

@@ -28,7 +28,7 @@ export function readBinaryValue(reader: PayloadReader, type: number, isUnsigned:
     case ColumnType.float:
       return shortestFloat(reader.bytes(4).readFloatLE());
     case ColumnType.double:
-      return String(reader.bytes(8).readDoubleLE());
+      return shortestDouble(reader.bytes(8).readDoubleLE());
     case ColumnType.date:
     case ColumnType.dateTime:
     case ColumnType.timestamp:
@@ -44,8 +44,13 @@ function whole(value: number, bits: number, isUnsigned: boolean): string {
   return String(isUnsigned || value < 2 ** (bits - 1) ? value : value - 2 ** bits);
 }
 
+function shortestDouble(value: number): string {
+  return Object.is(value, -0) ? '-0' : String(value);
+}
+
 /** The shortest text that reads back to the same four bytes. */
 export function shortestFloat(value: number): string {
+  if (Object.is(value, -0)) return '-0';
   if (!Number.isFinite(value)) return String(value);
   for (let digits = 6; digits < 9; digits += 1) {
     const text = value.toPrecision(digits);

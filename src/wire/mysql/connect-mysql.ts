@@ -239,6 +239,7 @@ class Attempt {
 
   #write(payload: Buffer): void {
     this.#socket.write(writePackets(payload, this.#sequence));
+    this.#sequence = (this.#sequence + 1) & 0xff;
   }
 }
 
