@@ -8,7 +8,7 @@
 import { HEADER_BYTES, MAX_PACKET_BYTES, readPayload } from '../../wire/mysql/packets.ts';
 
 export interface CommandSink {
-  /** Asked when a command's first bytes have come: `head` begins with the command, `length` is that of its first packet. `more`: not enough of them. */
+  /** Asked when a command's first bytes have come, or as it has none: `head` begins with the command, `length` is that of its first packet. `more`: not enough of them. */
   plan(head: Buffer, length: number): 'whole' | 'pass' | 'more';
   /** `packets`: as they came. Returns true when it is answered or needs no answer, and the next one may come. */
   command(payload: Buffer, packets: Buffer, sequence: number): boolean;
@@ -31,7 +31,7 @@ export class CommandReader {
   #parts: Buffer[] = [];
   #bytes = 0;
   /** Fewer are of no use. */
-  #needed = HEADER_BYTES + 1;
+  #needed = HEADER_BYTES;
   #state: 'command' | 'passing' | 'held' | 'file' | 'packet' = 'command';
   /** Of the packet that passes. */
   #left = 0;
@@ -63,15 +63,15 @@ export class CommandReader {
 
   /** The answer is complete. */
   next(): void {
-    this.#enter('command', HEADER_BYTES + 1);
+    this.#enter('command');
   }
 
   file(): void {
-    this.#enter('file', HEADER_BYTES);
+    this.#enter('file');
   }
 
   packets(): void {
-    this.#enter('packet', HEADER_BYTES);
+    this.#enter('packet');
   }
 
   hold(): void {
@@ -84,9 +84,9 @@ export class CommandReader {
     this.#bytes = 0;
   }
 
-  #enter(state: 'command' | 'file' | 'packet', needed: number): void {
+  #enter(state: 'command' | 'file' | 'packet'): void {
     this.#state = state;
-    this.#needed = needed;
+    this.#needed = HEADER_BYTES;
     this.#left = 0;
     this.#isLast = false;
     this.#continues = false;
@@ -139,7 +139,6 @@ export class CommandReader {
   #command(): boolean {
     const bytes = this.#joined();
     const length = bytes.readUIntLE(0, 3);
-    // A command of no bytes: the sink says what it thinks of it.
     const head = bytes.subarray(HEADER_BYTES, HEADER_BYTES + length);
     const plan = this.#sink.plan(head, length);
     if (plan === 'more') {

@@ -121,7 +121,8 @@ export class MysqlSession implements CommandSink, MysqlLegOwner, DrainedSession,
   // CommandSink
 
   plan(head: Buffer, length: number): 'whole' | 'pass' | 'more' {
-    const [command = 0] = head;
+    const [command] = head;
+    if (command === undefined) return length === 0 ? 'whole' : 'more';
     if (command === Command.sendLongData) return 'pass';
     if (length <= WHOLE_BYTES || (command !== Command.query && command !== Command.execute)) return 'whole';
     if (head.length < HEAD_BYTES) return 'more';

@@ -81,6 +81,23 @@ export class RawMysql implements Disposable {
     }
   }
 
+  /** Of the next answer, which is not kept; it must be the only one on its way. */
+  async lengthOfAnswer(shape: AnswerShape): Promise<number> {
+    const tracker = new AnswerTracker(this.capabilities);
+    tracker.expect(shape);
+    tracker.push(this.#bytes);
+    let length = this.#bytes.length;
+    this.#bytes = Buffer.alloc(0);
+    while (!tracker.isComplete) {
+      this.socket.resume();
+      await this.#more();
+      tracker.push(this.#bytes);
+      length += this.#bytes.length;
+      this.#bytes = Buffer.alloc(0);
+    }
+    return length;
+  }
+
   async #more(): Promise<void> {
     if (this.#isClosed) throw new Error('the connection is closed');
     await new Promise<void>((resolve) => {
