@@ -6,12 +6,53 @@ export interface LsnPosition {
   readonly lsn: bigint;
 }
 
-export type Position = LsnPosition;
+/**
+ * A point in the binlog of a MySQL or MariaDB server. `order` is what the stream counts by: it grows along one stream, also over a change to another
+ * server, whose files and offsets begin anew.
+ */
+export interface BinlogPosition {
+  readonly type: 'mysql_binlog';
+  readonly order: bigint;
+  readonly file: string;
+  readonly offset: bigint;
+}
 
-/** −1, 0, 1, or undefined where the two are not ordered (a partial order, as GTID sets have). */
+/** The same with the GTID set of everything before it, as the server writes it: another server of the group can go on from there. */
+export interface GtidPosition {
+  readonly type: 'mysql_gtid' | 'mariadb_gtid';
+  readonly order: bigint;
+  readonly gtidSet: string;
+  readonly file: string;
+  readonly offset: bigint;
+}
+
+export type Position = LsnPosition | BinlogPosition | GtidPosition;
+
+/** What a stream keeps and compares: grows along one stream, means nothing in another. */
+export function orderOf(position: Position): bigint {
+  return position.type === 'postgresql_lsn' ? position.lsn : position.order;
+}
+
+/** −1, 0, 1, or undefined where the two are not ordered: they are of two engines. */
 export function comparePositions(a: Position, b: Position): -1 | 0 | 1 | undefined {
-  if (a.type !== b.type) return undefined;
-  return a.lsn < b.lsn ? -1 : a.lsn > b.lsn ? 1 : 0;
+  if ((a.type === 'postgresql_lsn') !== (b.type === 'postgresql_lsn')) return undefined;
+  const [first, second] = [orderOf(a), orderOf(b)];
+  return first < second ? -1 : first > second ? 1 : 0;
+}
+
+/** As operators and logs have it. */
+export function formatPosition(position: Position): string {
+  switch (position.type) {
+    case 'postgresql_lsn':
+      return formatLsn(position.lsn);
+    case 'mysql_binlog':
+      return `${position.file}:${position.offset}`;
+    case 'mysql_gtid':
+    case 'mariadb_gtid':
+      return position.gtidSet;
+    default:
+      return position satisfies never;
+  }
 }
 
 /** The largest position that both contain. */

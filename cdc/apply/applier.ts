@@ -8,6 +8,7 @@
 import type { Runtime } from '../../config/runtime.ts';
 import { MigrationError } from '../../config/migration-error.ts';
 import { formatLsn } from '../change.ts';
+import type { Position } from '../change.ts';
 import type { ApplyConnection, Statement } from './apply-connection.ts';
 import { UnexpectedCount, remedyOf } from './apply-error.ts';
 import type { ChangeRecord } from './change-record.ts';
@@ -49,6 +50,8 @@ export interface ApplierOptions {
   readonly strategyOf: (tableId: string) => ConflictStrategy;
   /** Rows of the table may be marked: left out where none ever is. */
   readonly mayHaveMarks?: (tableId: string) => boolean;
+  /** The captured side's name for a position. */
+  readonly positionOf: (order: bigint) => Position;
   /** Prefix of the fault points. */
   readonly faultPrefix: string;
 }
@@ -201,7 +204,7 @@ export class Applier {
       }
       const plain = this.#stepRun(unit);
       const changedAtMs = unit.records[0]?.transaction.committedAtMs ?? 0;
-      const context = { connection: this.#connection, strategyOf: this.#options.strategyOf, report: (conflict: Conflict) => this.#conflicts.push(conflict), run: plain, lsn: unit.lsn, changedAtMs };
+      const context = { connection: this.#connection, strategyOf: this.#options.strategyOf, report: (conflict: Conflict) => this.#conflicts.push(conflict), run: plain, position: this.#options.positionOf(unit.lsn), changedAtMs };
       const run: StepRun = { ...plain, lookFirst: (step) => resolveConflicts(context, step), isOneByOne: unit.records.some((record) => this.#mayKeep(record)) };
       const heeded = this.#mayMeetMarks(unit) ? await this.#heed(unit) : undefined;
       await this.#replay.run(heeded?.records ?? unit.records, unit.endsTransaction, heeded ? this.#among(heeded, run) : run);
@@ -266,7 +269,7 @@ export class Applier {
         this.#conflicts.push({
           tableId: record.table.plan.tableId, kind: record.op === 'delete' ? 'delete_missing' : 'update_missing', key: keyJson(record.table, oldRow(record)),
           local: undefined, remote: rowImage(record.table, oldRow(record)), strategy: this.#options.strategyOf(record.table.plan.tableId).kind,
-          outcome: 'source', position: { type: 'postgresql_lsn', lsn: unit.lsn }, changedAtMs: record.transaction.committedAtMs,
+          outcome: 'source', position: this.#options.positionOf(unit.lsn), changedAtMs: record.transaction.committedAtMs,
         });
       },
     };

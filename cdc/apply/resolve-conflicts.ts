@@ -1,6 +1,6 @@
 /** Looks at the target's rows before a set is written, and decides conflict by conflict what is written (RULES 25). */
 import { MigrationError } from '../../config/migration-error.ts';
-import type { TextValue } from '../change.ts';
+import type { Position, TextValue } from '../change.ts';
 import { readTuple, writeTuple } from '../postgres/pgoutput.ts';
 import type { ApplyConnection } from './apply-connection.ts';
 import { keyJson, rowImage } from './change-record.ts';
@@ -18,7 +18,7 @@ export interface ConflictContext {
   readonly strategyOf: (tableId: string) => ConflictStrategy;
   readonly report: (conflict: Conflict) => void;
   readonly run: StepRun;
-  readonly lsn: bigint;
+  readonly position: Position;
   readonly changedAtMs: number;
 }
 
@@ -178,7 +178,7 @@ function report(context: ConflictContext, table: TableBinding, kind: ConflictKin
     strategy: context.strategyOf(table.plan.tableId).kind,
     outcome: decision.outcome,
     ...(decision.outcome === 'merged' && decision.row ? { merged: rowImage(table, decision.row) } : {}),
-    position: { type: 'postgresql_lsn', lsn: context.lsn },
+    position: context.position,
     changedAtMs: context.changedAtMs,
   });
 }

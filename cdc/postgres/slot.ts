@@ -12,6 +12,8 @@ import { installBookkeeping } from './bookkeeping.ts';
 import { serverCapabilities } from './capabilities.ts';
 import { quoteName, quoteTable, sqlstateOf } from './connect.ts';
 import type { ReplicationConnection } from './replication-connection.ts';
+import type { Retention, SavedState, SourceIdentity } from '../stream/change-source.ts';
+import { checkRetained, gap } from '../stream/saved-state.ts';
 
 /** Name of the captured server's version as one number: 150003 is 15.3. */
 export async function serverVersion(client: ClientBase): Promise<number> {
@@ -69,12 +71,8 @@ export async function dropPublication(client: ClientBase, publicationName: strin
 
 const DROP_ATTEMPTS = 50;
 
-export interface SlotState {
-  readonly confirmed: bigint;
+export interface SlotState extends Retention {
   readonly activePid: number | undefined;
-  /** The server has thrown away WAL that the slot still needs. */
-  readonly lost: boolean;
-  readonly retainedBytes: number;
 }
 
 export async function readSlot(client: ClientBase, slotName: string): Promise<SlotState | undefined> {
@@ -98,17 +96,8 @@ export async function readSlot(client: ClientBase, slotName: string): Promise<Sl
   };
 }
 
-export interface SavedPositions {
-  /** Shared tables have been applied up to here. */
-  readonly applied: bigint;
-  readonly systemId: string | undefined;
-  readonly timeline: number | undefined;
-  /** Present when some table's changes are in the spool. */
-  readonly spool: { readonly durable: bigint; readonly id: string; readonly idOnTarget: string | undefined; readonly endOnTarget: bigint } | undefined;
-}
-
 /** Refuses every gap and fork that can be seen before streaming (RULES 7). */
-export async function checkPositions(saved: SavedPositions, slotName: string, slot: SlotState | undefined, connection: ReplicationConnection): Promise<{ systemId: string; timeline: number }> {
+export async function checkPositions(saved: SavedState, slotName: string, slot: Retention | undefined, connection: ReplicationConnection): Promise<SourceIdentity> {
   if (!slot) throw new MigrationError('MIG020', `Replication slot ${slotName} does not exist any more`);
   if (slot.lost) throw new MigrationError('MIG020', `Replication slot ${slotName} was invalidated: the source has removed WAL that it needed`);
   const identity = await connection.identify();
@@ -118,32 +107,17 @@ export async function checkPositions(saved: SavedPositions, slotName: string, sl
   const written = parseLsn(identity.writtenLsn);
   if (saved.applied > written) throw gap(`the source ends at ${identity.writtenLsn}, but ${formatLsn(saved.applied)} was applied: it has been restored or failed over`);
   if (saved.timeline !== undefined && saved.timeline !== identity.timeline) await checkFork(saved, identity.timeline, connection);
-  if (saved.applied < slot.confirmed) {
-    throw gap(`the target has applied up to ${formatLsn(saved.applied)}, but the source has already forgotten everything before ${formatLsn(slot.confirmed)}`);
-  }
-  checkSpool(saved, slot);
+  checkRetained(saved, slot, formatLsn);
   return { systemId: identity.systemId, timeline: identity.timeline };
 }
 
-function checkSpool(saved: SavedPositions, slot: SlotState): void {
-  const { spool } = saved;
-  if (!spool) return;
-  if (spool.idOnTarget !== undefined && spool.idOnTarget !== spool.id) throw gap(`the spool was lost or replaced (spool ${spool.id}, expected ${spool.idOnTarget})`);
-  if (spool.durable < slot.confirmed) throw gap(`the spool ends at ${formatLsn(spool.durable)}, but the source has forgotten everything before ${formatLsn(slot.confirmed)}`);
-  if (spool.durable < spool.endOnTarget) throw gap(`the spool ends at ${formatLsn(spool.durable)}, but held ${formatLsn(spool.endOnTarget)} before`);
-}
-
-async function checkFork(saved: SavedPositions, timeline: number, connection: ReplicationConnection): Promise<void> {
+async function checkFork(saved: SavedState, timeline: number, connection: ReplicationConnection): Promise<void> {
   const history = await connection.timelineHistory(timeline);
   const line = history.split('\n').map((text) => text.trim().split(/\s+/)).find(([id]) => Number(id) === saved.timeline);
   const switchedAt = line?.[1] === undefined ? undefined : parseLsn(line[1]);
   if (switchedAt === undefined || switchedAt < saved.applied) {
     throw gap(`the source's timeline ${timeline} left timeline ${saved.timeline} at ${switchedAt === undefined ? 'an unknown place' : formatLsn(switchedAt)}, but ${formatLsn(saved.applied)} was applied`);
   }
-}
-
-function gap(detail: string): MigrationError {
-  return new MigrationError('MIG021', 'The change stream has a gap: resync needed', { detail });
 }
 
 /** True when the publication sends the table's changes. */

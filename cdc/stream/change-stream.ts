@@ -1,25 +1,24 @@
 /**
- * A change stream between two PostgreSQL databases (contract: `ChangeStream` in `cdc/ports.ts`).
+ * A change stream into a PostgreSQL database, from whatever `ChangeSource` it is given (contract: `ChangeStream` in `cdc/ports.ts`).
  *
  * States: idle (made, or between two runs) → connected (`ConnectedStream`) → idle. Tables, their modes and intervals outlive a
  * connection; where each table really is, is read from the target and the spool at every start.
  */
 import { MigrationError } from '../../config/migration-error.ts';
 import type { Runtime } from '../../config/runtime.ts';
+import { orderOf } from '../change.ts';
 import type { Position } from '../change.ts';
 import type { ChangeStream, SavedPositions, StreamHealth, TableStreamStatus, VisibleAdvance } from '../ports.ts';
 import { SqlClient } from '../postgres/sql-client.ts';
-import { createSlot, preparePublication, publishTable, readSlot, unpublishTable, waitForWriters } from '../postgres/slot.ts';
 import { installBookkeeping } from '../postgres/bookkeeping.ts';
-import { checkReplicaIdentity, publishedTables, readColumns, readTargetShape, readTreeOids } from '../postgres/table-definition.ts';
-import { installDdlLog } from '../postgres/ddl-log.ts';
+import { readTargetShape } from '../postgres/table-definition.ts';
 import { Spool } from '../spool/spool.ts';
 import type { TablePlan } from '../table-plan.ts';
 import { closeAt, openAt } from './authority.ts';
+import type { ChangeSource } from './change-source.ts';
 import { ConnectionHolder } from './connection-holder.ts';
 import { dropFromServers } from './drop-stream.ts';
 import type { ChangeStreamOptions, RestoredTable } from './options.ts';
-import { currentLsn, flushedLsn } from './restore-entries.ts';
 import { ejectTable } from './eject-table.ts';
 import { goOffline, OfflineCapture, takeUpSpooled, targetAnswers } from './offline-capture.ts';
 import { StreamState } from './stream-state.ts';
@@ -28,8 +27,8 @@ import { forgetTable, insertStreamRow, raiseTokens, readStreamRow, setMembership
 import { randomUUID } from 'node:crypto';
 
 /** What the implementation offers beyond the contract. */
-export interface PostgresChangeStream extends ChangeStream {
-  /** Bookkeeping on both sides, publication and slot. Idempotent; done by `run` and `addTable` too. */
+export interface OpenedStream extends ChangeStream {
+  /** What the stream needs on both servers. Idempotent; done by `run` and `addTable` too. */
   prepare(): Promise<void>;
   /** Hands in the tables of an earlier process, before the first `run` or `addTable`. */
   restore(tables: readonly RestoredTable[]): void;
@@ -42,14 +41,13 @@ export interface PostgresChangeStream extends ChangeStream {
   close(): Promise<void>;
 }
 
-const WRITER_POLL_MS = 20;
 const OFFLINE_AFTER_MS = 10_000;
 
-export function createChangeStream(runtime: Runtime, options: ChangeStreamOptions): PostgresChangeStream {
-  return new PostgresStream(runtime, options);
+export function openStream(runtime: Runtime, options: ChangeStreamOptions, source: ChangeSource): OpenedStream {
+  return new Stream(runtime, options, source);
 }
 
-class PostgresStream implements PostgresChangeStream {
+class Stream implements OpenedStream {
   readonly #runtime: Runtime;
   readonly #options: ChangeStreamOptions;
   readonly #state: StreamState;
@@ -57,10 +55,9 @@ class PostgresStream implements PostgresChangeStream {
   #preparing: Promise<void> | undefined;
   readonly #markerWrittenAt = new Map<string, ReadonlyMap<string, number>>();
 
-  constructor(runtime: Runtime, options: ChangeStreamOptions) {
+  constructor(runtime: Runtime, options: ChangeStreamOptions, source: ChangeSource) {
     this.#runtime = runtime;
     this.#options = options;
-    const source = new SqlClient(options.source, `causeway ${options.name} source`);
     const target = new SqlClient(options.target, `causeway ${options.name} state`, `SET causeway.applier = '${options.token}'`);
     this.#state = new StreamState(runtime, options, Spool.open(options.spoolDirectory), source, target);
     this.#connection = new ConnectionHolder(this.#state);
@@ -74,7 +71,7 @@ class PostgresStream implements PostgresChangeStream {
     for (const { plan, mode, intervals, isServed } of tables) {
       const entry = this.#newEntry(plan);
       entry.mode = mode === 'spooling' ? 'spooling' : 'draining';
-      entry.intervals = intervals.map(({ from, to }) => ({ from: from.lsn, to: to?.lsn }));
+      entry.intervals = intervals.map(({ from, to }) => ({ from: orderOf(from), to: to && orderOf(to) }));
       entry.hasIntervals = intervals.length > 0;
       entry.isServed = isServed ?? false;
       this.#pauseWanted.set(entry, mode === 'spooling');
@@ -99,14 +96,13 @@ class PostgresStream implements PostgresChangeStream {
   }
 
   async #prepare(): Promise<void> {
-    const { name, slotName, publicationName, token } = this.#options;
+    const { name, token } = this.#options;
     const { source, target, spool } = this.#state;
     await target.use(installBookkeeping);
-    await source.use((client) => preparePublication(client, publicationName));
+    await source.prepare();
     if (!(await readStreamRow(target, name))) {
-      // No row: nothing was ever streamed, so a slot that is there is one whose making was interrupted.
-      const slot = await source.use((client) => readSlot(client, slotName));
-      const from = slot?.confirmed ?? (await source.use((client) => createSlot(client, slotName)));
+      // No row: nothing was ever streamed, so what is kept there is of a beginning that was interrupted.
+      const from = (await source.readRetention())?.confirmed ?? (await source.begin());
       spool.advance(from);
       await insertStreamRow(target, name, from, token, spool.identity.id);
     }
@@ -170,23 +166,23 @@ class PostgresStream implements PostgresChangeStream {
     await this.prepare();
     const state = this.#state;
     if (!state.entries.has(plan.tableId)) await this.#register(plan);
-    await this.#publish(plan);
-    return { type: 'postgresql_lsn', lsn: await flushedLsn(state) };
+    await state.source.captureTable(plan);
+    return state.source.positionOf(await state.source.readDurableEnd());
   }
 
   async #register(plan: TablePlan): Promise<void> {
     const state = this.#state;
     const { name, token } = this.#options;
-    await checkReplicaIdentity(state.source, plan);
+    await state.source.checkTable(plan);
     // What an earlier life left behind says nothing about this one.
     state.spool.forget(plan.tableId);
     await forgetTable(state.target, name, plan.tableId);
     const entry = this.#newEntry(plan);
-    entry.meta = { tableId: plan.tableId, columns: await readColumns(state.source, plan.source) };
+    entry.meta = { tableId: plan.tableId, columns: await state.source.readColumns(plan.source) };
     state.spool.writeMeta(entry.meta);
     state.spool.advance(state.durable);
     // What committed before is not the table's, also when the source sends it again: an earlier life of the table in this stream may have had it.
-    const from = await flushedLsn(state);
+    const from = await state.source.readDurableEnd();
     const { text, values } = setMembership(name, plan.tableId, 'private', from, token);
     await state.target.rows({ text, ...(values === undefined ? {} : { values }) });
     const enter = async (): Promise<void> => {
@@ -199,23 +195,12 @@ class PostgresStream implements PostgresChangeStream {
     await this.#connection.atBoundary(enter);
   }
 
-  async #publish(plan: TablePlan): Promise<void> {
-    const { source } = this.#state;
-    const { publicationName } = this.#options;
-    const sleep = (): Promise<void> => this.#runtime.clock.sleep(WRITER_POLL_MS, this.#runtime.signal);
-    for (const table of await publishedTables(source, plan)) await source.use((client) => publishTable(client, publicationName, table, sleep));
-    const oids = await readTreeOids(source, plan.source);
-    await source.use((client) => waitForWriters(client, oids, sleep));
-  }
-
   async removeTable(tableId: string): Promise<void> {
     const state = this.#state;
     const entry = state.entries.get(tableId);
     if (!entry) return;
     await this.pauseTable(tableId);
-    // A table that was dropped on the source has left the publication by itself.
-    const published = await publishedTables(state.source, entry.plan).catch(() => [entry.plan.source]);
-    for (const table of published) await state.source.use((client) => unpublishTable(client, this.#options.publicationName, table));
+    await state.source.releaseTable(entry.plan);
     await this.#connection.atBoundary(async () => {
       state.entries.delete(tableId);
       await this.#connection.current?.routes.read();
@@ -234,7 +219,7 @@ class PostgresStream implements PostgresChangeStream {
     this.#pauseWanted.delete(entry);
     if (entry.mode === 'draining' || entry.mode === 'shared') return;
     // The copy may hold rows from any instant before now.
-    state.setConsistentFrom(entry, await currentLsn(state));
+    state.setConsistentFrom(entry, await state.source.readEnd());
     await this.#drain(entry);
   }
 
@@ -285,7 +270,7 @@ class PostgresStream implements PostgresChangeStream {
     const state = this.#state;
     const entry = state.entry(plan.tableId);
     await this.pauseTable(plan.tableId);
-    const columns = await readColumns(state.source, plan.source);
+    const columns = await state.source.readColumns(plan.source);
     await this.#connection.atBoundary(async () => {
       entry.plan = plan;
       entry.meta = { ...entry.meta, columns };
@@ -303,7 +288,7 @@ class PostgresStream implements PostgresChangeStream {
   }
 
   installDdlLog(): Promise<boolean> {
-    return this.#state.source.use(installDdlLog);
+    return this.#state.source.installDdlLog();
   }
 
   setServed(tableIds: readonly string[], isServed: boolean): void {
@@ -328,10 +313,7 @@ class PostgresStream implements PostgresChangeStream {
       if (this.#markerWrittenAt.size <= MARKERS_REMEMBERED) break;
       this.#markerWrittenAt.delete(old);
     }
-    await this.#state.source.rows({
-      text: `INSERT INTO causeway.marker (name, token) VALUES ($1, $2)
-             ON CONFLICT (name) DO UPDATE SET token = EXCLUDED.token, written_at = now()`, values: [this.#options.name, token],
-    });
+    await this.#state.source.writeMarker(this.#options.name, token);
     return token;
   }
 
@@ -355,7 +337,7 @@ class PostgresStream implements PostgresChangeStream {
 
   async openInterval(tableId: string, from: Position): Promise<void> {
     const entry = this.#state.entry(tableId);
-    entry.intervals = openAt(entry.intervals, from.lsn);
+    entry.intervals = openAt(entry.intervals, orderOf(from));
     entry.hasIntervals = true;
     await Promise.resolve();
   }
@@ -363,14 +345,14 @@ class PostgresStream implements PostgresChangeStream {
   async closeInterval(tableId: string, to: Position): Promise<void> {
     const entry = this.#state.entry(tableId);
     if (!entry.hasIntervals && entry.isForward) entry.intervals = [{ from: 0n, to: undefined }];
-    entry.intervals = closeAt(entry.intervals, to.lsn);
+    entry.intervals = closeAt(entry.intervals, orderOf(to));
     entry.hasIntervals = true;
     await Promise.resolve();
   }
 
   health(): StreamHealth {
     const state = this.#state;
-    const position = (lsn: bigint): Position | undefined => (lsn === 0n ? undefined : { type: 'postgresql_lsn', lsn });
+    const position = (lsn: bigint): Position | undefined => (lsn === 0n ? undefined : state.source.positionOf(lsn));
     return {
       connected: state.isConnected, lastError: state.lastError, blockedBy: state.isConnected ? state.blockedBy : undefined, durable: position(state.durable), visible: position(state.told),
       resume: position(state.resume), spoolBytes: state.spoolBytes, retainedBytes: state.retainedBytes,

@@ -4,7 +4,6 @@
  * Order: note the applied position → fsync the logs → one synchronous commit on the target → write the spool's own record → tell
  * the source. Segments of logs whose changes are durably applied are deleted on the way.
  */
-import { readSlot } from '../postgres/slot.ts';
 import type { TableLog } from '../spool/table-log.ts';
 import type { SharedPipeline } from './shared-pipeline.ts';
 import type { StreamState } from './stream-state.ts';
@@ -105,8 +104,7 @@ export class Confirmation {
     this.#dropApplied(logs);
     if (faults.armed) await faults.hit('stream.before_confirm');
     if (confirmed > state.durable) state.durable = confirmed;
-    const slot = await state.source.use((client) => readSlot(client, state.options.slotName));
-    state.retainedBytes = slot?.retainedBytes;
+    state.retainedBytes = (await state.source.readRetention())?.retainedBytes;
   }
 
   /** One synchronous commit makes everything that this side committed before it durable. */

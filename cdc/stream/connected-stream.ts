@@ -12,12 +12,11 @@ import type { ApplyOutcome } from '../apply/applier.ts';
 import type { ChangeRecord } from '../apply/change-record.ts';
 import type { TableBinding } from '../apply/table-binding.ts';
 import { BoundedQueue } from '../flow/bounded-queue.ts';
-import { ReplicationConnection, ReplicationError } from '../postgres/replication-connection.ts';
-import { checkPositions, readSlot } from '../postgres/slot.ts';
 import { readTargetShape } from '../postgres/table-definition.ts';
+import type { CaptureConnection } from './change-source.ts';
 import { Confirmation } from './confirmation.ts';
 import { countRereads, rereadRows } from './reread.ts';
-import { currentLsn, restoreEntries } from './restore-entries.ts';
+import { restoreEntries } from './restore-entries.ts';
 import { SharedPipeline } from './shared-pipeline.ts';
 import { StreamRoutes } from './stream-routes.ts';
 import type { StreamState } from './stream-state.ts';
@@ -35,7 +34,7 @@ const LOCK_TIMEOUT_MS = 2000;
 export class ConnectedStream {
   readonly #state: StreamState;
   readonly #runtime: Runtime;
-  readonly #replication: ReplicationConnection;
+  readonly #capture: CaptureConnection;
   readonly #connection: ApplyConnection;
   readonly #applier: Applier;
   readonly router: TransactionRouter;
@@ -49,15 +48,15 @@ export class ConnectedStream {
   /** The connection to the target has ended: what is in flight says nothing about what is visible. */
   #isTargetLost = false;
 
-  private constructor(state: StreamState, replication: ReplicationConnection, connection: ApplyConnection, sharedFrom: bigint) {
+  private constructor(state: StreamState, capture: CaptureConnection, connection: ApplyConnection, sharedFrom: bigint) {
     this.#state = state;
     this.#runtime = state.runtime;
-    this.#replication = replication;
+    this.#capture = capture;
     this.#connection = connection;
     this.#applier = this.#newApplier(connection);
     this.routes = new StreamRoutes(state);
     this.#writeBack = new WriteBack(state);
-    this.#queue = new BoundedQueue(state.options.limits.bufferBytes, () => replication.pause(), () => replication.resume());
+    this.#queue = new BoundedQueue(state.options.limits.bufferBytes, () => capture.pause(), () => capture.resume());
     this.router = new TransactionRouter({
       entryOf: (relation, isNew) => this.routes.entryOf(relation, isNew),
       onBypass: (entry, lsn) => this.#onBypass(entry, lsn),
@@ -93,21 +92,21 @@ export class ConnectedStream {
     const saved = await readStreamRow(state.target, options.name);
     if (!saved) throw new MigrationError('MIG091', 'The stream has no row on the target', { detail: options.name });
     await restoreEntries(state, saved.lsn);
-    const replication = await ReplicationConnection.open(options.source);
+    const capture = await state.source.connect();
     try {
-      const slot = await state.source.use((client) => readSlot(client, options.slotName));
+      const retention = await state.source.readRetention();
       const usesSpool = [...state.entries.values()].some((entry) => entry.log !== undefined);
       const spool = usesSpool ? { ...state.spool.identity, idOnTarget: saved.spoolId, endOnTarget: saved.spoolEnd } : undefined;
-      const source = await checkPositions({ applied: saved.lsn, systemId: saved.systemId, timeline: saved.timeline, spool }, options.slotName, slot, replication);
+      const source = await capture.check({ applied: saved.lsn, systemId: saved.systemId, timeline: saved.timeline, spool }, retention);
       await saveSource(state.target, options.name, source.systemId, source.timeline, state.spool.identity.id);
       state.sourceIdentity = source;
-      state.spool.advance(slot?.confirmed ?? 0n);
+      state.spool.advance(retention?.confirmed ?? 0n);
       const connection = await ApplyConnection.open(options.target, `causeway ${options.name}`, {
         token: options.token, synchronousCommit: options.synchronousCommit ?? 'off', lockTimeoutMs: LOCK_TIMEOUT_MS,
       });
-      const stream = new ConnectedStream(state, replication, connection, saved.lsn);
+      const stream = new ConnectedStream(state, capture, connection, saved.lsn);
       try {
-        await stream.#start(saved.lsn, slot?.confirmed ?? 0n);
+        await stream.#start(saved.lsn, retention?.confirmed ?? 0n);
       } catch (error) {
         await stream.close();
         throw error;
@@ -115,7 +114,7 @@ export class ConnectedStream {
       runtime.log.info('change stream started', { stream: options.name });
       return stream;
     } catch (error) {
-      replication.close();
+      capture.close();
       throw error;
     }
   }
@@ -131,8 +130,8 @@ export class ConnectedStream {
       entry.pendingWritebacks = await countWritebacks(state.target, entry.tableId);
     }
     state.isCaughtUp = (entry) => this.drains.isCaughtUp(entry);
-    await this.#replication
-      .start({ slotName: state.options.slotName, publicationName: state.options.publicationName, from: confirmed }, {
+    await this.#capture
+      .start(confirmed, {
         onBlock: (block) => {
           state.lastHeardAtMs = this.#runtime.clock.now();
           this.#queue.push(block);
@@ -142,7 +141,7 @@ export class ConnectedStream {
         onEnd: (error) => this.pipeline.fail(new MigrationError('MIG023', undefined, { detail: error.message, cause: error })),
       })
       .catch((error: unknown) => {
-        if (error instanceof ReplicationError && error.sqlstate === '42704') throw new MigrationError('MIG020', undefined, { cause: error, detail: error.message });
+        if (error instanceof MigrationError) throw error;
         throw new MigrationError('MIG023', undefined, { cause: error, detail: error instanceof Error ? error.message : String(error) });
       });
     state.isConnected = true;
@@ -167,7 +166,7 @@ export class ConnectedStream {
     state.isCaughtUp = () => false;
     this.#abort.abort();
     this.pipeline.end(new MigrationError('MIG023'));
-    this.#replication.close();
+    this.#capture.close();
     await this.drains.end();
     await this.#connection.close();
     await this.#writeBack.end();
@@ -181,6 +180,7 @@ export class ConnectedStream {
       isStrict: (table: TableBinding) => state.entries.get(table.plan.tableId)?.isStrict ?? false,
       strategyOf: state.options.conflictStrategy,
       ...(state.options.mayHaveMarks === undefined ? {} : { mayHaveMarks: state.options.mayHaveMarks }),
+      positionOf: (order) => state.source.positionOf(order),
       faultPrefix: 'stream',
     });
   }
@@ -250,7 +250,7 @@ export class ConnectedStream {
 
   #onBypass(entry: TableEntry, lsn: bigint): void {
     entry.bypassWrites += 1;
-    this.#state.options.onBypassWrite?.(entry.tableId, { type: 'postgresql_lsn', lsn });
+    this.#state.options.onBypassWrite?.(entry.tableId, this.#state.source.positionOf(lsn));
   }
 
   /** Rows of shared tables that have to be read again; on the shared connection, while no unit is open on it. */
@@ -268,7 +268,7 @@ export class ConnectedStream {
     const { options } = state;
     entry.pendingRereads = await rereadRows({ source: state.source, connection, tag: privateTag(options.name, entry.tableId), token: options.token }, entry.plan, entry.shape);
     entry.rereadsDone += 1;
-    if (entry.consistentFrom !== undefined) state.setConsistentFrom(entry, await currentLsn(state));
+    if (entry.consistentFrom !== undefined) state.setConsistentFrom(entry, await state.source.readEnd());
     state.check();
   }
 
@@ -295,6 +295,6 @@ export class ConnectedStream {
 
   #sendFeedback(askForAnswer: boolean): void {
     const { visible, durable } = this.#state;
-    this.#replication.sendFeedback(visible > durable ? visible : durable, durable, this.#runtime.clock.now(), askForAnswer);
+    this.#capture.sendFeedback(visible > durable ? visible : durable, durable, this.#runtime.clock.now(), askForAnswer);
   }
 }

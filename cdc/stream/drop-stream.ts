@@ -1,6 +1,4 @@
 /** Takes away what a stream has on the two servers. */
-import { dropDdlLog } from '../postgres/ddl-log.ts';
-import { dropPublication, dropSlot } from '../postgres/slot.ts';
 import type { StreamState } from './stream-state.ts';
 import { forgetTable, readTableRows } from './target-state.ts';
 
@@ -9,7 +7,7 @@ import { forgetTable, readTableRows } from './target-state.ts';
  * its slot would be a gap.
  */
 export async function dropFromServers(state: StreamState): Promise<void> {
-  const { name, slotName, publicationName, direction } = state.options;
+  const { name } = state.options;
   const { source, target, spool } = state;
   const [known] = await target.rows({ text: "SELECT to_regclass('causeway.applied')::text" });
   if (known?.[0]) {
@@ -19,9 +17,5 @@ export async function dropFromServers(state: StreamState): Promise<void> {
     }
     await target.rows({ text: 'DELETE FROM causeway.applied WHERE stream = $1', values: [name] });
   }
-  await source.use(async (client) => {
-    if (direction === 'forward') await dropDdlLog(client, publicationName);
-    await dropPublication(client, publicationName);
-    await dropSlot(client, slotName);
-  });
+  await source.drop();
 }

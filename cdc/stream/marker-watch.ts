@@ -18,9 +18,11 @@ export class MarkerWatch {
   readonly #seen = new Map<string, bigint>();
   readonly #waiters = new Set<Waiter>();
   readonly #progress: TableProgress;
+  readonly #positionOf: (order: bigint) => Position;
 
-  constructor(progress: TableProgress) {
+  constructor(progress: TableProgress, positionOf: (order: bigint) => Position) {
     this.#progress = progress;
+    this.#positionOf = positionOf;
   }
 
   seen(token: string, lsn: bigint): void {
@@ -64,7 +66,7 @@ export class MarkerWatch {
       const verdicts = waiter.tableIds.map((tableId) => this.#progress(tableId, lsn ?? 0xffff_ffff_ffff_ffffn));
       const error = verdicts.find((verdict) => verdict instanceof Error);
       if (error instanceof Error) waiter.reject(error);
-      else if (lsn !== undefined && verdicts.every((verdict) => verdict === 'reached')) waiter.resolve({ type: 'postgresql_lsn', lsn });
+      else if (lsn !== undefined && verdicts.every((verdict) => verdict === 'reached')) waiter.resolve(this.#positionOf(lsn));
     }
   }
 

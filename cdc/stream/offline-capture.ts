@@ -10,16 +10,13 @@ import { MigrationError } from '../../config/migration-error.ts';
 import { BoundedQueue } from '../flow/bounded-queue.ts';
 import { Wake } from '../flow/wake.ts';
 import { connectServer } from '../postgres/connect.ts';
-import { ReplicationConnection } from '../postgres/replication-connection.ts';
-import { readSlot } from '../postgres/slot.ts';
+import { frameKind, KEEPALIVE_POSITION_AT, MESSAGE_AT } from './capture-frames.ts';
+import type { CaptureConnection } from './change-source.ts';
 import { StreamRoutes } from './stream-routes.ts';
 import type { StreamState } from './stream-state.ts';
 import { moveShared, setMembership } from './target-state.ts';
 import { TransactionRouter } from './transaction-router.ts';
 
-const COPY_DATA = 0x64;
-const XLOG_DATA = 0x77;
-const KEEPALIVE = 0x6b;
 const CONFIRM_MS = 1_000;
 const PROBE_MS = 1_000;
 const PROBE_TIMEOUT_MS = 3_000;
@@ -39,8 +36,8 @@ export async function targetAnswers(state: StreamState): Promise<boolean> {
 /** Between two connections: every table's log is open, and holds, or will, everything from the slot's confirmed position on. Idempotent. */
 export async function goOffline(state: StreamState): Promise<bigint> {
   const { options, source, spool } = state;
-  const slot = await source.use((client) => readSlot(client, options.slotName));
-  if (!slot || slot.lost) throw new MigrationError('MIG020', `Replication slot ${options.slotName} does not exist any more`);
+  const retention = await source.readRetention();
+  if (!retention || retention.lost) throw new MigrationError('MIG020', `The source keeps nothing for stream ${options.name} any more`);
   const isFresh = spool.offlineFrom === undefined;
   for (const entry of state.entries.values()) {
     entry.log?.close();
@@ -49,14 +46,14 @@ export async function goOffline(state: StreamState): Promise<bigint> {
     if (entry.mode === 'shared') entry.mode = 'draining';
     entry.log = state.openLog(entry);
   }
-  if (isFresh) spool.goOffline(slot.confirmed);
-  return slot.confirmed;
+  if (isFresh) spool.goOffline(retention.confirmed);
+  return retention.confirmed;
 }
 
 /** Until the target answers again or the signal aborts; throws when the source is lost. */
 export class OfflineCapture {
   readonly #state: StreamState;
-  readonly #replication: ReplicationConnection;
+  readonly #connection: CaptureConnection;
   readonly #queue: BoundedQueue;
   readonly #routes: StreamRoutes;
   readonly #router: TransactionRouter;
@@ -64,10 +61,10 @@ export class OfflineCapture {
   #failure: Error | undefined;
   #isTargetBack = false;
 
-  private constructor(state: StreamState, replication: ReplicationConnection) {
+  private constructor(state: StreamState, connection: CaptureConnection) {
     this.#state = state;
-    this.#replication = replication;
-    this.#queue = new BoundedQueue(state.options.limits.bufferBytes, () => replication.pause(), () => replication.resume());
+    this.#connection = connection;
+    this.#queue = new BoundedQueue(state.options.limits.bufferBytes, () => connection.pause(), () => connection.resume());
     this.#routes = new StreamRoutes(state);
     this.#router = new TransactionRouter({
       entryOf: (relation, isNew) => this.#routes.entryOf(relation, isNew),
@@ -77,8 +74,8 @@ export class OfflineCapture {
   }
 
   static async run(state: StreamState, confirmed: bigint, signal: AbortSignal): Promise<void> {
-    const replication = await ReplicationConnection.open(state.options.source);
-    const capture = new OfflineCapture(state, replication);
+    const connection = await state.source.connect();
+    const capture = new OfflineCapture(state, connection);
     const stop = new AbortController();
     const ended = AbortSignal.any([signal, stop.signal]);
     const timer = setInterval(() => capture.#wake.notify(), CONFIRM_MS);
@@ -93,7 +90,7 @@ export class OfflineCapture {
       signal.removeEventListener('abort', abort);
       clearInterval(timer);
       stop.abort();
-      replication.close();
+      connection.close();
       state.flushLogs();
       for (const entry of state.entries.values()) {
         await entry.log?.sync().catch(() => undefined);
@@ -104,7 +101,7 @@ export class OfflineCapture {
 
   /** What the target knows of the source cannot be asked; another cluster is not to be spooled as if it were this one. */
   async #checkSource(): Promise<void> {
-    const { systemId, timeline } = await this.#replication.identify();
+    const { systemId, timeline } = await this.#connection.identify();
     const known = this.#state.sourceIdentity;
     if (known && (known.systemId !== systemId || known.timeline !== timeline)) {
       throw new MigrationError('MIG023', undefined, { detail: `The captured server is another one than before (${systemId}, timeline ${timeline}); what that means is decided when the target can be asked.` });
@@ -112,11 +109,10 @@ export class OfflineCapture {
   }
 
   async #start(confirmed: bigint): Promise<void> {
-    const { options } = this.#state;
     this.#router.startsAt(confirmed);
     this.#router.advance(confirmed);
     await this.#routes.read();
-    await this.#replication.start({ slotName: options.slotName, publicationName: options.publicationName, from: confirmed }, {
+    await this.#connection.start(confirmed, {
       onBlock: (block) => {
         this.#queue.push(block);
         this.#wake.notify();
@@ -161,8 +157,8 @@ export class OfflineCapture {
       if (!block) return;
       for (let at = 0; at < block.length; ) {
         const end = at + 1 + block.readUInt32BE(at + 1);
-        if (block[at] === COPY_DATA && block[at + 5] === XLOG_DATA) this.#router.take(block, at + 30, end);
-        else if (block[at] === COPY_DATA && block[at + 5] === KEEPALIVE) this.#router.advance(block.readBigUInt64BE(at + 6));
+        if (block[at] === frameKind.copyData && block[at + 5] === frameKind.message) this.#router.take(block, at + MESSAGE_AT, end);
+        else if (block[at] === frameKind.copyData && block[at + 5] === frameKind.keepalive) this.#router.advance(block.readBigUInt64BE(at + KEEPALIVE_POSITION_AT));
         at = end;
       }
       // Markers and transaction ids are for those who look at the target.
@@ -180,13 +176,12 @@ export class OfflineCapture {
     state.spool.advance(spooled);
     state.durable = spooled;
     this.#sendFeedback();
-    const slot = await state.source.use((client) => readSlot(client, state.options.slotName));
-    state.retainedBytes = slot?.retainedBytes;
+    state.retainedBytes = (await state.source.readRetention())?.retainedBytes;
   }
 
   #sendFeedback(): void {
     const { durable, runtime } = this.#state;
-    this.#replication.sendFeedback(durable, durable, runtime.clock.now(), true);
+    this.#connection.sendFeedback(durable, durable, runtime.clock.now(), true);
   }
 }
 

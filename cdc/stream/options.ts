@@ -9,15 +9,11 @@ export interface ChangeStreamOptions {
   readonly name: string;
   /** In a forward stream a table without intervals counts as open from the beginning, in a reverse one as closed. */
   readonly direction: 'forward' | 'reverse';
-  /** The captured server. */
-  readonly source: ServerAddress;
   readonly target: ServerAddress;
   /** A folder of this stream's own. */
   readonly spoolDirectory: string;
   /** Fencing token of the control process (RULES 14). */
   readonly token: bigint;
-  readonly slotName: string;
-  readonly publicationName: string;
   readonly limits: StreamLimits;
   /** A target that cannot be reached for so long has its changes kept in the spool; default 10 s. */
   readonly offlineAfterMs?: number;

@@ -5,24 +5,22 @@
  */
 import type { ApplyConnection } from '../apply/apply-connection.ts';
 import { keyRow } from '../apply/key-row.ts';
-import { rowFromValues } from '../apply/resolve-conflicts.ts';
 import { encodeRows } from '../apply/row-set.ts';
 import type { RowRef } from '../apply/row-set.ts';
-import { rereadStatement } from '../apply/statements.ts';
 import { bindTable } from '../apply/table-binding.ts';
 import type { TargetShape } from '../apply/bound-table.ts';
 import type { TableBinding } from '../apply/table-binding.ts';
 import { MigrationError } from '../../config/migration-error.ts';
 import { sqlstateOf } from '../postgres/connect.ts';
 import { lockMarksSql } from '../postgres/marks.ts';
-import type { SqlClient } from '../postgres/sql-client.ts';
 import type { TablePlan } from '../table-plan.ts';
+import type { ChangeSource } from './change-source.ts';
 import { tagTransaction } from './target-state.ts';
 
 const ROWS_AT_ONCE = 500;
 
 export interface Rereader {
-  readonly source: SqlClient;
+  readonly source: ChangeSource;
   readonly connection: ApplyConnection;
   readonly tag: string;
   readonly token: bigint;
@@ -58,13 +56,11 @@ export function bindPlan(plan: TablePlan, shape: TargetShape): TableBinding {
 async function rereadSome(rereader: Rereader, table: TableBinding, keys: readonly string[]): Promise<void> {
   const { source, connection, tag, token } = rereader;
   const wanted = keys.map((key) => keyRow(table, key));
-  const statement = rereadStatement(table);
   try {
     // Under the lock, so that what is read is no older than any row that was marked.
     const [, tagged] = await connection.run([{ text: 'BEGIN' }, tagTransaction(tag, 0n, token), { text: lockMarksSql, values: [table.plan.tableId] }]);
     if (tagged?.rowCount === 0) throw new MigrationError('MIG092');
-    const found = await source.rows({ text: statement.text, values: encodeRows(wanted, statement.columns.map((column) => column.at)) });
-    await write(rereader, table, found.map((values) => rowFromValues(table, values)), keys);
+    await write(rereader, table, await source.readRows(table, wanted), keys);
   } catch (error) {
     await connection.send({ text: 'ROLLBACK' });
     // Another row still holds a unique key that one of these has by now: the list is read again when the stream has gone on.

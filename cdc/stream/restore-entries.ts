@@ -5,18 +5,6 @@ import type { StreamState } from './stream-state.ts';
 import type { TableEntry } from './table-entry.ts';
 import { readTableRows } from './target-state.ts';
 
-/** Where the source's WAL ends now. Some of it may be gone after a crash: never a reason to leave a later change out. */
-export async function currentLsn(state: StreamState): Promise<bigint> {
-  const [row] = await state.source.rows({ text: "SELECT (pg_current_wal_insert_lsn() - '0/0'::pg_lsn)::text" });
-  return BigInt(row?.[0] ?? '0');
-}
-
-/** Up to where the source's WAL outlives a crash of the source: what commits from now on lies behind it, whatever happens. */
-export async function flushedLsn(state: StreamState): Promise<bigint> {
-  const [row] = await state.source.rows({ text: "SELECT (pg_current_wal_flush_lsn() - '0/0'::pg_lsn)::text" });
-  return BigInt(row?.[0] ?? '0');
-}
-
 /** Puts every table where the target and the spool say it is. */
 export async function restoreEntries(state: StreamState, applied: bigint): Promise<void> {
   const rows = new Map((await readTableRows(state.target, state.options.name)).map((row) => [row.tableId, row]));
@@ -36,7 +24,7 @@ export async function restoreEntries(state: StreamState, applied: bigint): Promi
     }
     if (entry.mode === 'shared') entry.mode = 'draining';
     restorePrivate(state, entry, row ?? { lsn: applied, spoolOffset: 0 });
-    if (entry.mode === 'draining') entry.consistentFrom ??= await currentLsn(state);
+    if (entry.mode === 'draining') entry.consistentFrom ??= await state.source.readEnd();
   }
 }
 

@@ -12,6 +12,7 @@ import type { Statement } from '../apply/apply-connection.ts';
 import type { ApplyOutcome, Applier, PreparedUnit } from '../apply/applier.ts';
 import type { BoundedQueue } from '../flow/bounded-queue.ts';
 import { Wake } from '../flow/wake.ts';
+import { frameKind, KEEPALIVE_POSITION_AT, MESSAGE_AT } from './capture-frames.ts';
 import type { GatheredUnit, TransactionRouter } from './transaction-router.ts';
 
 export interface PipelineLimits {
@@ -41,9 +42,6 @@ interface Order {
   readonly reject: (error: Error) => void;
 }
 
-const COPY_DATA = 0x64;
-const XLOG_DATA = 0x77;
-const KEEPALIVE = 0x6b;
 const SPOOL_FULL_POLL_MS = 200;
 const GATHER_BYTES = 4 * 1024 * 1024;
 
@@ -177,9 +175,9 @@ export class SharedPipeline {
       const block = this.#block;
       const at = this.#at;
       const end = at + 1 + block.readUInt32BE(at + 1);
-      if (block[at] === COPY_DATA) {
-        if (block[at + 5] === XLOG_DATA) this.#router.take(block, at + 30, end);
-        else if (block[at + 5] === KEEPALIVE) this.#router.advance(block.readBigUInt64BE(at + 6));
+      if (block[at] === frameKind.copyData) {
+        if (block[at + 5] === frameKind.message) this.#router.take(block, at + MESSAGE_AT, end);
+        else if (block[at + 5] === frameKind.keepalive) this.#router.advance(block.readBigUInt64BE(at + KEEPALIVE_POSITION_AT));
       }
       this.#at = end;
       budget -= end - at;

@@ -1,7 +1,6 @@
 /** Which table of a stream a relation of the captured server belongs to: by its name, or as a partition. */
 import { MigrationError } from '../../config/migration-error.ts';
 import type { Relation } from '../change.ts';
-import { readLeaves } from '../postgres/table-definition.ts';
 import type { StreamState } from './stream-state.ts';
 import type { TableEntry } from './table-entry.ts';
 
@@ -21,7 +20,7 @@ export class StreamRoutes {
     this.#byPartition.clear();
     for (const entry of state.entries.values()) this.#byName.set(nameKey(entry.plan.source), entry);
     const partitioned = [...state.entries.values()].filter((entry) => entry.plan.isPartitioned);
-    for (const entry of partitioned) for (const leaf of await readLeaves(state.source, entry.plan.source)) this.#byPartition.set(leaf.oid, entry);
+    for (const entry of partitioned) for (const oid of await state.source.readPartitions(entry.plan.source)) this.#byPartition.set(oid, entry);
   }
 
   /** Throws for a `isNew` relation that may be a partition made since the routes were read. */

@@ -8,6 +8,7 @@ import type { Spool } from '../spool/spool.ts';
 import { TableLog } from '../spool/table-log.ts';
 import { MarkerWatch } from './marker-watch.ts';
 import type { ChangeStreamOptions } from './options.ts';
+import type { ChangeSource, SourceIdentity } from './change-source.ts';
 import type { TableEntry } from './table-entry.ts';
 
 const MAX_UNTOLD = 65_536;
@@ -16,7 +17,7 @@ export class StreamState {
   readonly runtime: Runtime;
   readonly options: ChangeStreamOptions;
   readonly spool: Spool;
-  readonly source: SqlClient;
+  readonly source: ChangeSource;
   readonly target: SqlClient;
   readonly entries = new Map<string, TableEntry>();
   /** Relations of the source that belonged to no table when they were first met. */
@@ -35,7 +36,7 @@ export class StreamState {
   durable = 0n;
   isConnected = false;
   /** The captured cluster, as the last connection found it; undefined before the first. */
-  sourceIdentity: { readonly systemId: string; readonly timeline: number } | undefined;
+  sourceIdentity: SourceIdentity | undefined;
   lastError: Error | undefined;
   spoolError: Error | undefined;
   /** Why nothing is read from the source at the moment. */
@@ -45,13 +46,13 @@ export class StreamState {
   /** Set while a drain of the table has nothing left to read. */
   isCaughtUp: (entry: TableEntry) => boolean = () => false;
 
-  constructor(runtime: Runtime, options: ChangeStreamOptions, spool: Spool, source: SqlClient, target: SqlClient) {
+  constructor(runtime: Runtime, options: ChangeStreamOptions, spool: Spool, source: ChangeSource, target: SqlClient) {
     this.runtime = runtime;
     this.options = options;
     this.spool = spool;
     this.source = source;
     this.target = target;
-    this.markers = new MarkerWatch((tableId, lsn) => this.#progress(tableId, lsn));
+    this.markers = new MarkerWatch((tableId, lsn) => this.#progress(tableId, lsn), (order) => source.positionOf(order));
   }
 
   entry(tableId: string): TableEntry {
@@ -98,7 +99,7 @@ export class StreamState {
     this.#behind = [...this.entries.values()].filter((entry) => entry.isServed && entry.mode !== 'shared');
     for (const entry of this.#behind) if (this.#lags(entry) && entry.applied < this.#told) this.#told = entry.applied;
     // Said even when nothing moves: who was told otherwise, by an earlier process perhaps, knows from here on what is true.
-    this.tell({ position: { type: 'postgresql_lsn', lsn: this.#told }, transactionIds: [], isReset: true });
+    this.tell({ position: this.source.positionOf(this.#told), transactionIds: [], isReset: true });
   }
 
   /** Readers of the target would not find there what they may have been told is committed (RULES 12). */
@@ -112,7 +113,7 @@ export class StreamState {
     if (this.visible > this.#told) this.#told = this.visible;
     const transactionIds = this.#untold;
     this.#untold = [];
-    this.tell({ position: { type: 'postgresql_lsn', lsn: this.#told }, transactionIds });
+    this.tell({ position: this.source.positionOf(this.#told), transactionIds });
   }
 
   /** Kept on disk: a table that was put back to draining by a conflict must meet it again after a restart. */
@@ -177,7 +178,7 @@ export class StreamState {
     this.visible = 0n;
     this.#told = 0n;
     this.#untold = [];
-    this.tell({ position: { type: 'postgresql_lsn', lsn: 0n }, transactionIds: [], isReset: true });
+    this.tell({ position: this.source.positionOf(0n), transactionIds: [], isReset: true });
   }
 
   tell(advance: VisibleAdvance): void {

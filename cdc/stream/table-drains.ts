@@ -7,7 +7,6 @@ import type { Statement } from '../apply/apply-connection.ts';
 import type { Applier, ApplyOutcome } from '../apply/applier.ts';
 import type { ChangeRecord } from '../apply/change-record.ts';
 import { keyJson, newRow, oldRow } from '../apply/change-record.ts';
-import { readColumns } from '../postgres/table-definition.ts';
 import { countRereads } from './reread.ts';
 import type { SharedPipeline } from './shared-pipeline.ts';
 import type { StreamState } from './stream-state.ts';
@@ -99,15 +98,15 @@ export class TableDrains {
       token: state.options.token,
       batchChanges: state.options.limits.batchChanges,
       presentDifferences: async (entry) => {
-        const columns = await readColumns(state.source, entry.plan.source);
+        const columns = await state.source.readColumns(entry.plan.source);
         return columns ? definitionDifferences(entry.plan, entry.meta.columns, { columns: columns.map((column) => ({ ...column, inKey: false })) }) : ['the table is gone'];
       },
       onApplied: (_entry, records, outcome) => this.#context.count(records, outcome),
       onBypass: (entry, lsn) => this.#context.onBypass(entry, lsn),
-      onSchemaChange: (entry, lsn, differences) => state.options.onSchemaChange(entry.tableId, { position: { type: 'postgresql_lsn', lsn }, differences }),
+      onSchemaChange: (entry, lsn, differences) => state.options.onSchemaChange(entry.tableId, { position: state.source.positionOf(lsn), differences }),
       onSkipped: (entry, record) => state.options.onSkipped?.({
         tableId: entry.tableId, key: keyJson(record.table, record.newAt >= 0 ? newRow(record) : oldRow(record)),
-        position: { type: 'postgresql_lsn', lsn: record.transaction.commitLsn }, error: entry.error,
+        position: state.source.positionOf(record.transaction.commitLsn), error: entry.error,
       }),
       readRereads: (entry) => this.#context.reread(entry, connection),
       onProgress: () => {

@@ -9,15 +9,11 @@
  * The write is an ordinary one of the source: it comes back through the stream, in commit order with every other change of the row
  * (docs/decisions/0005-winners-are-written-as-clients-write.md).
  */
-import { fetchRows, rowFromValues } from '../apply/resolve-conflicts.ts';
+import { fetchRows } from '../apply/resolve-conflicts.ts';
 import type { RowImage } from '../apply/conflict.ts';
 import { rowImage } from '../apply/change-record.ts';
-import { encodeRows } from '../apply/row-set.ts';
-import { versionStatement, writeVersionStatement } from '../apply/statements.ts';
 import type { TableBinding } from '../apply/table-binding.ts';
 import { sqlstateOf } from '../postgres/connect.ts';
-import { readTargetShape } from '../postgres/table-definition.ts';
-import { currentLsn } from './restore-entries.ts';
 import { keyRow } from '../apply/key-row.ts';
 import { bindPlan } from './reread.ts';
 import type { StreamState } from './stream-state.ts';
@@ -39,9 +35,6 @@ interface Sighting {
 }
 
 const ROWS_AT_ONCE = 200;
-/** A writer may hold the row; the list is taken up again a moment later. */
-const LOCK_TIMEOUT = "SET LOCAL lock_timeout = '200ms'";
-const LOCK_NOT_AVAILABLE = '55P03';
 
 export async function countWritebacks(target: Asks, tableId: string): Promise<number> {
   const [row] = await target.rows({ text: 'SELECT count(*) FROM causeway.writeback WHERE table_id = $1', values: [tableId] });
@@ -94,7 +87,7 @@ export class WriteBack {
 
   async #table(entry: TableEntry): Promise<void> {
     const state = this.#state;
-    const table = bindPlan(entry.plan, await readTargetShape(state.source, entry.plan.source));
+    const table = bindPlan(entry.plan, await state.source.readShape(entry.plan.source));
     let after = '';
     while (!this.#isEnded) {
       const listed = await state.target.rows({
@@ -111,14 +104,15 @@ export class WriteBack {
   async #some(entry: TableEntry, table: TableBinding, winners: readonly Winner[]): Promise<void> {
     const state = this.#state;
     const visible = state.visible;
-    const versions = await readVersions(state, table, winners);
-    const position = await currentLsn(state);
-    const standing = await fetchRows(state.target, table, winners.map(({ key }) => keyRow(table, key)));
+    const keys = winners.map(({ key }) => keyRow(table, key));
+    const versions = await state.source.readVersions(table, keys);
+    const position = await state.source.readEnd();
+    const standing = await fetchRows(state.target, table, keys);
     for (const [index, winner] of winners.entries()) {
       const at = `${entry.tableId}/${winner.key}`;
       const version = versions.get(index + 1);
       const local = standing.get(index + 1);
-      if (version?.image !== winner.remote || !local || JSON.stringify(rowImage(table, local)) !== winner.local) {
+      if (!version || JSON.stringify(version.image) !== winner.remote || !local || JSON.stringify(rowImage(table, local)) !== winner.local) {
         await this.#settle(entry, winner, at);
         continue;
       }
@@ -132,21 +126,15 @@ export class WriteBack {
   async #write(entry: TableEntry, table: TableBinding, winner: Winner, version: string, at: string): Promise<void> {
     const { source, options, runtime } = this.#state;
     const local = JSON.parse(winner.local) as RowImage;
-    const { text, columns } = writeVersionStatement(table);
     try {
-      const isWritten = await source.use(async (client) => {
-        await client.query('BEGIN');
-        await client.query(LOCK_TIMEOUT);
-        const { rowCount } = await client.query(text, [...version.split(' '), ...columns.map((column) => local[column.plan.name] ?? null)]);
-        await client.query('COMMIT');
-        return rowCount === 1;
-      });
+      const outcome = await source.writeVersion(table, version, local);
+      // The list is taken up again a moment later.
+      if (outcome === 'locked') return;
       if (runtime.faults.armed) await runtime.faults.hit('stream.write_back');
       // Somebody was faster: the next look says what that means.
-      if (isWritten) await this.#settle(entry, winner, at);
+      if (outcome === 'written') await this.#settle(entry, winner, at);
       else this.#seen.delete(at);
     } catch (error) {
-      if (sqlstateOf(error) === LOCK_NOT_AVAILABLE) return;
       if (sqlstateOf(error) === undefined) throw error;
       if (!this.#told.has(at)) options.onWriteBackFailed?.(entry.tableId, winner.key, error as Error);
       this.#told.add(at);
@@ -160,14 +148,4 @@ export class WriteBack {
       text: 'DELETE FROM causeway.writeback WHERE table_id = $1 AND key_json = $2 AND local_row = $3 AND remote_row = $4', values: [entry.tableId, key, local, remote],
     });
   }
-}
-
-/** By ordinal (1-based): the row's version and its image as on the list. */
-async function readVersions({ source }: StreamState, table: TableBinding, winners: readonly Winner[]): Promise<Map<number, { readonly id: string; readonly image: string }>> {
-  const keys = winners.map(({ key }) => keyRow(table, key));
-  const statement = versionStatement(table);
-  const found = await source.rows({ text: statement.text, values: encodeRows(keys, statement.columns.map((column) => column.at)) });
-  return new Map(found.map(([ordinal, tableOid, ctid, xmin, ...values]) => [
-    Number(ordinal), { id: `${tableOid} ${ctid} ${xmin}`, image: JSON.stringify(rowImage(table, rowFromValues(table, values))) },
-  ]));
 }

@@ -3,10 +3,11 @@ import * as path from 'node:path';
 import type { Catalog } from '../../catalog/catalog.ts';
 import type { TableRecord } from '../../catalog/records.ts';
 import type { Conflict, ConflictStrategy } from '../../cdc/apply/conflict.ts';
-import { formatLsn } from '../../cdc/change.ts';
+import { formatPosition } from '../../cdc/change.ts';
 import type { ServerAddress } from '../../cdc/postgres/server-address.ts';
+import { PostgresSourceSide } from '../../cdc/postgres/source-side.ts';
 import { createPostgresLoader } from '../../cdc/snapshot/copy-table.ts';
-import { createChangeStream } from '../../cdc/stream/change-stream.ts';
+import { createChangeStream } from '../../cdc/postgres/change-stream.ts';
 import type { ChangeStreamOptions, RestoredTable } from '../../cdc/stream/options.ts';
 import type { MigrationError } from '../../config/migration-error.ts';
 import type { Runtime } from '../../config/runtime.ts';
@@ -28,12 +29,12 @@ export async function openFlow(runtime: Runtime, handed: ProcessSettings, catalo
   const marked = new Set<string>();
   const names = streamNames(catalog.catalogId, serverName);
   const memory = settings.migration.maxMemoryMb * MEBI;
-  const shared = (direction: 'forward' | 'reverse'): Omit<ChangeStreamOptions, 'name' | 'source' | 'target' | 'slotName' | 'publicationName' | 'spoolDirectory'> => ({
+  const shared = (direction: 'forward' | 'reverse'): Omit<ChangeStreamOptions, 'name' | 'target' | 'spoolDirectory'> => ({
     direction, token,
     limits: { spoolBytes: settings.limits.spoolBytes, bufferBytes: Math.floor(memory / 8), batchChanges: settings.migration.cdcBatchSize, batchWaitMs: 100 },
     onConflict: (conflict) => void saveConflict(runtime, catalog, conflict).catch((error: unknown) => runtime.log.error('a conflict could not be logged', { error: String(error) })),
     onError: (tableId, error) => runtime.log.warn('a table left the shared stream', { tableId, direction, error: error.message }),
-    onSchemaChange: (tableId, change) => runtime.log.warn('the definition of a table in migration has changed', { tableId, differences: change.differences, position: formatLsn(change.position.lsn) }),
+    onSchemaChange: (tableId, change) => runtime.log.warn('the definition of a table in migration has changed', { tableId, differences: change.differences, position: formatPosition(change.position) }),
     onBypassWrite: (tableId) => void countBypass(runtime, catalog, tableId),
     onSkipped: (skipped) => void catalog.insertErrors([{ tableId: skipped.tableId, code: 'MIG011', message: 'a change was left out by RESUME … SKIP ROW', rowKey: skipped.key, sourceError: skipped.error?.message }]),
     onWriteBackFailed: (tableId, key, error) => void catalog.insertErrors([{ tableId, code: 'MIG031', message: 'a row that won on local could not be written to the source; it is tried again every second until the cause is gone', rowKey: key, sourceError: error.message }]),
@@ -73,7 +74,7 @@ export async function openFlow(runtime: Runtime, handed: ProcessSettings, catalo
     await Promise.all([forwardRunner.end(), reverseRunner.end()]);
     await catalog.putSetting(reverseSetting, 'dropped');
   };
-  const flow = new SourceFlow(runtime, { noteStrategy, serverName, source, local, forward, reverse, loader, catalog, token, switches: { runForward, runReverse, endStreams, forwardFailure: () => forwardRunner.failure, endForward: () => forwardRunner.end() } });
+  const flow = new SourceFlow(runtime, { noteStrategy, serverName, source, sourceSide: new PostgresSourceSide(runtime, source), local, forward, reverse, loader, catalog, token, switches: { runForward, runReverse, endStreams, forwardFailure: () => forwardRunner.failure, endForward: () => forwardRunner.end() } });
   await flow.prepare();
   if (tables.length > 0) await flow.streams.runForward();
   if (hasReverse) {

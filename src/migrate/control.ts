@@ -9,8 +9,8 @@ import type { Catalog } from '../../catalog/catalog.ts';
 import type { TableRecord } from '../../catalog/records.ts';
 import { relationKey } from '../../catalog/routing-snapshot.ts';
 import type { QualifiedName } from '../../catalog/routing-snapshot.ts';
+import { orderOf } from '../../cdc/change.ts';
 import type { VisibleAdvance } from '../../cdc/ports.ts';
-import { routingRelations } from '../../cdc/postgres/relations.ts';
 import { errorKinds, MigrationError } from '../../config/migration-error.ts';
 import type { Runtime } from '../../config/runtime.ts';
 import type { MigrationOptions } from '../../grammar/migration/options.ts';
@@ -211,7 +211,7 @@ export class Control {
   }
 
   #broadcastVisible(advance: VisibleAdvance): void {
-    this.fleet.broadcast({ type: 'visible', lsn: advance.position.lsn.toString(), xids: advance.transactionIds, ...(advance.isReset === true ? { reset: true } : {}) });
+    this.fleet.broadcast({ type: 'visible', lsn: orderOf(advance.position).toString(), xids: advance.transactionIds, ...(advance.isReset === true ? { reset: true } : {}) });
   }
 
   #onRequest(worker: FleetWorker, message: WorkerMessage): void {
@@ -248,7 +248,7 @@ export class Control {
 
   async #readRelations(tables: readonly TableRecord[]) {
     const flow = await this.#flow(this.#parts.homeServer);
-    const { functions = {}, ...others } = await flow.sourceAdmin.use((client) => routingRelations(client, tables.map((record) => record.source), tables.map((record) => record.target)));
+    const { functions = {}, ...others } = await flow.sourceSide.routingRelations(tables.map((record) => record.source), tables.map((record) => record.target));
     const missing = await this.#missingOnLocal(flow, tables, Object.keys(others.views), Object.keys(functions));
     // A function that local lacks must not be taken for one that can run wherever its tables are.
     const known = Object.fromEntries(Object.entries(functions).filter(([name]) => !missing.functions.has(name)));
@@ -384,5 +384,6 @@ export class Control {
 }
 
 function visibleNow({ forward }: SourceFlow): ControlMessage {
-  return { type: 'visible', lsn: String(forward.health().visible?.lsn ?? 0n), xids: [], reset: true };
+  const { visible } = forward.health();
+  return { type: 'visible', lsn: String(visible ? orderOf(visible) : 0n), xids: [], reset: true };
 }

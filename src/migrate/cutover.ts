@@ -79,7 +79,7 @@ async function run(context: ControlContext, flow: SourceFlow, request: CutoverRe
 
   // Making a slot waits for every open writing transaction of the cluster: never inside the pause (RULES 16).
   if (!words.noRollback) await flow.prepareReverse(records, clock.left(deadlineMs, 'making the reverse stream'));
-  const sequences = await flow.findSequences('to_local', records);
+  const sequences = await flow.findSequences('local', records);
   await flow.warmUp();
   await clock.done('reverse_ready');
 
@@ -95,7 +95,7 @@ async function run(context: ControlContext, flow: SourceFlow, request: CutoverRe
   assertClean(flow, records);
   await clock.done('drained');
 
-  await flow.carrySequences('to_local', sequences, limits.sequenceMargin);
+  await flow.carrySequences('local', sequences, limits.sequenceMargin);
   await clock.done('sequences');
 
   const reverseFrom = await flow.releaseLocal(records, { epoch, attemptId, saved });

@@ -6,17 +6,16 @@ import type { TableRecord } from '../../catalog/records.ts';
 import type { TableDefinition } from '../../cdc/postgres/definition.ts';
 import { diffDefinitions } from '../../cdc/postgres/definition-diff.ts';
 import { findTable } from '../../cdc/postgres/introspect.ts';
-import { planTable } from '../../cdc/postgres/plan-table.ts';
 import type { TablePlan } from '../../cdc/table-plan.ts';
 import { MigrationError } from '../../config/migration-error.ts';
 import type { SourceFlow } from './source-flow.ts';
 import { detailsOf, displayName } from './table-details.ts';
 
 /** The plan that the table's options make of a definition of its source. Throws as `planTable`. */
-export function planFor(record: TableRecord, definition: TableDefinition): TablePlan {
+export function planFor(flow: SourceFlow, record: TableRecord, definition: TableDefinition): TablePlan {
   const { plan } = detailsOf(record);
   const columns = record.options['columns'];
-  return planTable(definition, {
+  return flow.sourceSide.planTable(definition, {
     tableId: record.tableId,
     ...(Array.isArray(columns) ? { columns: columns as string[] } : {}),
     ...(plan.where === undefined ? {} : { whereClause: plan.where }),
@@ -27,7 +26,7 @@ export function planFor(record: TableRecord, definition: TableDefinition): Table
 
 /** One line per difference, for people; empty when there is none. */
 export async function definitionDrift(flow: SourceFlow, record: TableRecord, definition: TableDefinition): Promise<readonly string[]> {
-  const found = [...sourceDrift(record, definition)];
+  const found = [...sourceDrift(flow, record, definition)];
   const local = await flow.localAdmin.use((client) => findTable(client, record.target));
   if (!local) return [...found, 'the table is not on local'];
   const { plan } = detailsOf(record);
@@ -40,7 +39,7 @@ export async function definitionDrift(flow: SourceFlow, record: TableRecord, def
   return [...new Set(found)];
 }
 
-function* sourceDrift(record: TableRecord, definition: TableDefinition): Generator<string> {
+function* sourceDrift(flow: SourceFlow, record: TableRecord, definition: TableDefinition): Generator<string> {
   const { plan } = detailsOf(record);
   const present = new Map(definition.columns.map((column) => [column.name, column]));
   const narrowed = Array.isArray(record.options['columns']);
@@ -50,7 +49,7 @@ function* sourceDrift(record: TableRecord, definition: TableDefinition): Generat
     else if (now.attnum !== column.attnum || now.type !== column.type) yield `column ${column.name} is another one than before (${now.type}, was ${column.type})`;
   }
   try {
-    const fresh = planFor(record, definition);
+    const fresh = planFor(flow, record, definition);
     const planned = new Set(plan.columns.map((column) => column.name));
     if (!narrowed) for (const { name } of fresh.columns) if (!planned.has(name)) yield `column ${name} is new`;
     if (fresh.key.join() !== plan.key.join()) yield `its key is ${fresh.key.join(', ')} now, and was ${plan.key.join(', ')}`;
@@ -62,7 +61,7 @@ function* sourceDrift(record: TableRecord, definition: TableDefinition): Generat
 
 /** Throws MIG011 when the definition has changed since the migration began. */
 export async function assertSameDefinition(flow: SourceFlow, record: TableRecord): Promise<void> {
-  const definition = await flow.sourceAdmin.use((client) => findTable(client, record.source));
+  const definition = await flow.sourceSide.findTable(record.source);
   const differences = definition ? await definitionDrift(flow, record, definition) : [`table ${displayName(record.source)} is gone`];
   if (differences.length > 0) throw new MigrationError('MIG011', undefined, { detail: differences.join('\n'), tableName: displayName(record.source), hint: driftRemedy(displayName(record.source)) });
 }

@@ -5,7 +5,7 @@ import type { Resolution } from '../../cdc/postgres/decisions.ts';
 import type { Runtime } from '../../config/runtime.ts';
 import { readWaits } from './cross-deadlocks.ts';
 import type { Wait } from './cross-deadlocks.ts';
-import { AdminConnection } from './admin-connection.ts';
+import { AdminConnection } from '../../cdc/postgres/admin-connection.ts';
 import type { SourceFlow } from './source-flow.ts';
 
 const both = ['source', 'local'] as const;

@@ -6,20 +6,19 @@ import type { DependantState, ReviewOptions } from '../../cdc/postgres/create-de
 import { isRenamed } from '../../cdc/postgres/dependants.ts';
 import type { CarriedTable, Dependant } from '../../cdc/postgres/dependants.ts';
 import { quoteTable } from '../../cdc/postgres/quote.ts';
-import { readDependants } from '../../cdc/postgres/read-dependants.ts';
-import { readServerVersion } from '../../cdc/postgres/read-json.ts';
+import type { SourceSide } from '../../cdc/source-side.ts';
 import { MigrationError } from '../../config/migration-error.ts';
-import type { AdminConnection } from './admin-connection.ts';
+import type { AdminConnection } from '../../cdc/postgres/admin-connection.ts';
 import { detailsOf, displayName } from './table-details.ts';
 
 /** States in which all rows of the table are on local. */
 const loadedStates: readonly string[] = ['SYNCHRONIZING', 'DUAL_WRITE', 'CUTOVER_READY', 'LOCAL_ONLY'];
 
 export class LocalDependants {
-  readonly #source: AdminConnection;
+  readonly #source: SourceSide;
   readonly #local: AdminConnection;
 
-  constructor(source: AdminConnection, local: AdminConnection) {
+  constructor(source: SourceSide, local: AdminConnection) {
     this.#source = source;
     this.#local = local;
   }
@@ -61,7 +60,7 @@ export class LocalDependants {
     const followed = new Set(records.filter((record) => record.state !== 'LOCAL_ONLY').map((record) => nameKey(record.source)));
     const loaded = new Set(records.filter((record) => loadedStates.includes(record.state)).map((record) => nameKey(record.source)));
     const renamed = new Set(tables.filter(isRenamed).map((table) => nameKey(table.source)));
-    const { all, sourceVersion } = await this.#source.use(async (client) => ({ all: await readDependants(client, tables), sourceVersion: await readServerVersion(client) }));
+    const { all, sourceVersion } = await this.#source.readDependants(tables);
     const dependants = all.filter((each) => each.relation !== undefined || each.tables.length === 0 || each.tables.some((table) => followed.has(nameKey(table))));
     return { dependants, options: { sourceVersion, tables, isOnLocal: (table, anyName) => loaded.has(nameKey(table)) && (anyName || !renamed.has(nameKey(table))) } };
   }

@@ -3,14 +3,13 @@ import type { TableRecord } from '../../catalog/records.ts';
 import type { QualifiedName } from '../../catalog/routing-snapshot.ts';
 import { dropDependantsOf, dropFunctionsOf } from '../../cdc/postgres/create-dependants.ts';
 import { addForeignKeys, buildIndexes, buildKey, createTable, grantAll } from '../../cdc/postgres/build-keys.ts';
-import { planForeignKeys, planSchema } from '../../cdc/postgres/create-schema.ts';
 import type { SchemaPlan } from '../../cdc/postgres/create-schema.ts';
-import { introspectTable } from '../../cdc/postgres/introspect.ts';
+import type { SourceSide } from '../../cdc/source-side.ts';
 import { quoteTable } from '../../cdc/postgres/quote.ts';
 import { readServerVersion } from '../../cdc/postgres/read-json.ts';
 import type { ServerAddress } from '../../cdc/postgres/server-address.ts';
 import type { TableDefinition } from '../../cdc/postgres/table-definition.ts';
-import type { AdminConnection } from './admin-connection.ts';
+import type { AdminConnection } from '../../cdc/postgres/admin-connection.ts';
 import { LocalDependants } from './local-dependants.ts';
 import { detailsOf } from './table-details.ts';
 
@@ -18,13 +17,13 @@ import { detailsOf } from './table-details.ts';
 const loadedStates: readonly string[] = ['SYNCHRONIZING', 'DUAL_WRITE', 'CUTOVER_READY', 'LOCAL_ONLY'];
 
 export class LocalSchema {
-  readonly #source: AdminConnection;
+  readonly #source: SourceSide;
   readonly #local: AdminConnection;
   readonly #address: ServerAddress;
   /** What hangs on the tables: functions, triggers, policies, views. */
   readonly dependants: LocalDependants;
 
-  constructor(source: AdminConnection, local: AdminConnection, address: ServerAddress) {
+  constructor(source: SourceSide, local: AdminConnection, address: ServerAddress) {
     this.#source = source;
     this.#local = local;
     this.#address = address;
@@ -55,8 +54,8 @@ export class LocalSchema {
     const loaded = new Set(records.filter((record) => loadedStates.includes(record.state) && detailsOf(record).indexesBuilt === true).map((record) => nameKey(record.source)));
     for (const record of records) {
       if (!loaded.has(nameKey(record.source)) || record.state === 'LOCAL_ONLY') continue;
-      const definition = await this.#source.use((client) => introspectTable(client, record.source));
-      const steps = planForeignKeys(definition, (source) => targets.get(nameKey(source)));
+      const definition = await this.#source.introspectTable(record.source);
+      const steps = this.#source.planForeignKeys(definition, (source) => targets.get(nameKey(source)));
       await this.#local.use((client) => addForeignKeys(client, steps, (source) => loaded.has(nameKey(source))));
     }
   }
@@ -79,9 +78,9 @@ export class LocalSchema {
   }
 
   async #plan(record: TableRecord): Promise<{ definition: TableDefinition; schema: SchemaPlan }> {
-    const definition = await this.#source.use((client) => introspectTable(client, record.source));
+    const definition = await this.#source.introspectTable(record.source);
     const localVersion = await this.#local.use((client) => readServerVersion(client));
-    return { definition, schema: planSchema(definition, detailsOf(record).plan, { localVersion }) };
+    return { definition, schema: this.#source.planSchema(definition, detailsOf(record).plan, localVersion) };
   }
 }
 

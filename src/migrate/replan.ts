@@ -1,7 +1,7 @@
 /** Looks at the source's definition again and makes the table's plan anew (RESUME … ACCEPT DDL, RESYNC). */
 import type { TableRecord } from '../../catalog/records.ts';
 import { diffDefinitions } from '../../cdc/postgres/definition-diff.ts';
-import { findTable, introspectTable } from '../../cdc/postgres/introspect.ts';
+import { findTable } from '../../cdc/postgres/introspect.ts';
 import { MigrationError } from '../../config/migration-error.ts';
 import type { ControlContext } from './control-context.ts';
 import { planFor } from './definition-drift.ts';
@@ -11,8 +11,8 @@ import { detailsOf, displayName } from './table-details.ts';
 /** Throws MIG011 with the statements for local when its table does not fit the source's new definition. */
 export async function replanTable(context: ControlContext, flow: SourceFlow, record: TableRecord): Promise<void> {
   const old = detailsOf(record);
-  const definition = await flow.sourceAdmin.use((client) => introspectTable(client, record.source));
-  const plan = planFor(record, definition);
+  const definition = await flow.sourceSide.introspectTable(record.source);
+  const plan = planFor(flow, record, definition);
   const local = await flow.localAdmin.use((client) => findTable(client, plan.target));
   if (local) {
     const differences = diffDefinitions(definition, local, { sameTable: false, target: plan.target, columns: plan.columns.map((column) => column.name) }).filter((difference) => difference.blocking);

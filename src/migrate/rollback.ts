@@ -72,7 +72,7 @@ async function run(context: ControlContext, flow: SourceFlow, request: RollbackR
   await clock.done('begun');
 
   await flow.assertReverseReady(records, clock.left(deadlineMs, 'starting'));
-  const sequences = await flow.findSequences('to_source', records);
+  const sequences = await flow.findSequences('source', records);
   await flow.warmUp();
   await clock.done('reverse_ready');
 
@@ -89,7 +89,7 @@ async function run(context: ControlContext, flow: SourceFlow, request: RollbackR
   const saved = flow.reverse.savedPositions(tableIds);
   await clock.done('drained');
 
-  await flow.carrySequences('to_source', sequences, limits.sequenceMargin);
+  await flow.carrySequences('source', sequences, limits.sequenceMargin);
   await clock.done('sequences');
 
   const forwardFrom = await flow.releaseSource(records, { epoch, attemptId, saved });

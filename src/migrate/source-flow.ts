@@ -5,28 +5,28 @@
 import type { ClientBase } from 'pg';
 import type { AuthorityInterval, TableRecord } from '../../catalog/records.ts';
 import type { QualifiedName, Side } from '../../catalog/routing-snapshot.ts';
-import { parseLsn } from '../../cdc/change.ts';
 import type { Position } from '../../cdc/change.ts';
-import { dropFenceTriggers, installFence, installFenceSupport, installGuard, readFences, removeFence, removeGuard } from '../../cdc/postgres/fence.ts';
+import { dropFenceTriggers, installFenceSupport, installGuard, readFences, removeGuard } from '../../cdc/postgres/fence.ts';
+import type { SequencePair } from '../../cdc/postgres/sequences.ts';
 import { introspectTable } from '../../cdc/postgres/introspect.ts';
+import { lockedTransaction } from '../../cdc/postgres/locked-transaction.ts';
+import { writeMarkerRow } from '../../cdc/postgres/marker-row.ts';
 import { beginMarking, installMarks } from '../../cdc/postgres/marks.ts';
 import { planTable } from '../../cdc/postgres/plan-table.ts';
-import { grantSequences } from '../../cdc/postgres/sequence-grants.ts';
-import { advancePairs, pairSequences } from '../../cdc/postgres/sequences.ts';
-import type { SequencePair } from '../../cdc/postgres/sequences.ts';
 import type { ServerAddress } from '../../cdc/postgres/server-address.ts';
+import { readBlockers, readFlushedPosition } from '../../cdc/postgres/source-side.ts';
+import type { SourceSide, TablePair } from '../../cdc/source-side.ts';
 import type { ChangeStream, SavedPositions, TableLoader } from '../../cdc/ports.ts';
 import { assertSaved } from '../../cdc/stream/saved-positions.ts';
 import type { TablePlan } from '../../cdc/table-plan.ts';
 import { MigrationError } from '../../config/migration-error.ts';
 import type { Runtime } from '../../config/runtime.ts';
 import type { Catalog } from '../../catalog/catalog.ts';
-import { AdminConnection } from './admin-connection.ts';
+import { AdminConnection } from '../../cdc/postgres/admin-connection.ts';
 import { Turnstile } from '../../cdc/flow/turnstile.ts';
 import { LoadRates } from './load-rates.ts';
 import { LocalSchema } from './local-schema.ts';
 import { isTwoPhase } from './markable-table.ts';
-import { describeLockHolders } from './lock-holders.ts';
 import { StreamLifetime } from './stream-lifetime.ts';
 import type { StreamSwitches } from './stream-lifetime.ts';
 import { restorePosition, storePosition } from './stored-position.ts';
@@ -35,6 +35,7 @@ import { detailsOf, displayName } from './table-details.ts';
 export interface SourceFlowParts {
   readonly serverName: string;
   readonly source: ServerAddress;
+  readonly sourceSide: SourceSide;
   readonly local: ServerAddress;
   readonly forward: ChangeStream;
   readonly reverse: ChangeStream;
@@ -45,8 +46,6 @@ export interface SourceFlowParts {
   /** What the stream is to do with conflicts of the table: its option `conflict_strategy`. */
   readonly noteStrategy: (record: TableRecord) => void;
 }
-
-export type SequenceDirection = 'to_local' | 'to_source';
 
 interface ReleaseMark {
   readonly epoch: number;
@@ -61,29 +60,21 @@ interface SwitchMark {
   readonly timeoutMs: number;
 }
 
-const MARKER_SQL = 'INSERT INTO causeway.marker (name, token) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET token = excluded.token, written_at = now()';
 const AUTHORITY_SQL = 'INSERT INTO causeway.authority (table_id, epoch, side, token) VALUES ($1, $2, $3, $4) ON CONFLICT (table_id, epoch) DO UPDATE SET side = excluded.side, token = excluded.token, changed_at = now()';
-/**
- * One attempt at the fence's lock: short, so that those who queue behind it are not held up; tried again until the budget ends. Longer
- * than the default `deadlock_timeout` of a second, after which an autovacuum that is in the way is cancelled by the server.
- */
-const LOCK_ATTEMPT_MS = 1_500;
-
 export class SourceFlow {
   readonly serverName: string;
   readonly source: ServerAddress;
+  readonly sourceSide: SourceSide;
   readonly local: ServerAddress;
   readonly forward: ChangeStream;
   readonly reverse: ChangeStream;
   readonly loader: TableLoader;
   readonly schema: LocalSchema;
   readonly rates: LoadRates;
-  readonly sourceAdmin: AdminConnection;
   readonly localAdmin: AdminConnection;
   /** One cutover or rollback at a time: their pauses must not wait for each other's locks. */
   readonly switching = new Turnstile(1);
   /** For cutover and rollback alone: inside a pause nobody waits behind a table driver's statement. */
-  readonly #switchSource: AdminConnection;
   readonly #switchLocal: AdminConnection;
   readonly #catalog: Catalog;
   readonly #runtime: Runtime;
@@ -104,26 +95,24 @@ export class SourceFlow {
     this.streams = new StreamLifetime(runtime, parts.catalog, parts.serverName, parts.switches);
     this.noteStrategy = parts.noteStrategy;
     this.rates = new LoadRates();
-    this.sourceAdmin = new AdminConnection(parts.source, 'causeway control');
+    this.sourceSide = parts.sourceSide;
     this.localAdmin = new AdminConnection(parts.local, 'causeway control');
-    this.#switchSource = new AdminConnection(parts.source, 'causeway control');
     this.#switchLocal = new AdminConnection(parts.local, 'causeway control');
-    this.schema = new LocalSchema(this.sourceAdmin, this.localAdmin, parts.local);
+    this.schema = new LocalSchema(parts.sourceSide, this.localAdmin, parts.local);
   }
 
   /** Bookkeeping and fence functions on both sides; fences of an earlier control process obey this one's token from now on. */
   async prepare(): Promise<void> {
-    for (const admin of [this.sourceAdmin, this.localAdmin]) {
-      await admin.use(async (client) => {
-        await installFenceSupport(client);
-        await client.query('UPDATE causeway.fence SET token = $1 WHERE token <> $1', [String(this.#token)]);
-      });
-    }
-    await this.localAdmin.use(installMarks);
+    await this.sourceSide.prepare(this.#token);
+    await this.localAdmin.use(async (client) => {
+      await installFenceSupport(client);
+      await client.query('UPDATE causeway.fence SET token = $1 WHERE token <> $1', [String(this.#token)]);
+      await installMarks(client);
+    });
   }
 
   async warmUp(): Promise<void> {
-    await Promise.all([this.#switchSource, this.#switchLocal].map((admin) => admin.use((client) => client.query('SELECT 1'))));
+    await Promise.all([this.sourceSide.warmUp(), this.#switchLocal.use((client) => client.query('SELECT 1'))]);
   }
 
   /** An error when changes do not come to local: it cannot be reached, or the stream does not read. */
@@ -198,30 +187,26 @@ export class SourceFlow {
   /** Rule 10: ONE source transaction locks out writers, installs the fence and writes this attempt's marker. Returns the marker's token. */
   async fenceSource(records: readonly TableRecord[], mark: SwitchMark & { readonly fence: boolean }): Promise<string> {
     const marker = `cutover:${mark.attemptId}`;
-    await this.#locked(this.#switchSource, 'source', records, mark.timeoutMs, async (client) => {
-      const tables = records.map((record) => record.source);
-      if (mark.fence) await installFence(client, tables, { epoch: mark.epoch, token: String(this.#token) });
-      else await client.query(`LOCK TABLE ${records.map((record) => quoted(record.source)).join(', ')} IN SHARE ROW EXCLUSIVE MODE`);
-      await client.query(MARKER_SQL, [this.forward.name, marker]);
-    });
+    const { epoch, fence, timeoutMs } = mark;
+    await this.sourceSide.fence(sourceTables(records), { epoch, token: this.#token, partitions: partitionsOf(records), timeoutMs, fence, marker: { stream: this.forward.name, token: marker } });
     return marker;
   }
 
   async fenceSourceAgain(records: readonly TableRecord[]): Promise<void> {
     const fenced = records.filter((record) => detailsOf(record).noFence !== true);
-    await this.#locked(this.sourceAdmin, 'source', records, 10_000, (client) => installFence(client, fenced.map((record) => record.source), { epoch: maxEpoch(records), token: String(this.#token) }));
+    await this.sourceSide.fenceAgain(sourceTables(fenced), { epoch: maxEpoch(records), token: this.#token, partitions: partitionsOf(fenced), timeoutMs: 10_000 });
   }
 
   async unfenceSource(records: readonly TableRecord[]): Promise<void> {
-    await this.#locked(this.sourceAdmin, 'source', records, 10_000, (client) => removeFence(client, records.map((record) => record.source)));
+    await this.sourceSide.unfence(sourceTables(records), 10_000);
   }
 
   /** The other direction's fence: stops local's writers and writes the marker into local's stream. */
   async fenceLocal(records: readonly TableRecord[], mark: SwitchMark): Promise<string> {
     const marker = `rollback:${mark.attemptId}`;
-    await this.#locked(this.#switchLocal, 'local', records, mark.timeoutMs, async (client) => {
+    await this.#locked(this.#switchLocal, records, mark.timeoutMs, async (client) => {
       await installGuard(client, records.map((record) => record.target), { epoch: mark.epoch, token: String(this.#token) });
-      await client.query(MARKER_SQL, [this.reverse.name, marker]);
+      await writeMarkerRow(client, this.reverse.name, marker);
     });
     return marker;
   }
@@ -231,23 +216,23 @@ export class SourceFlow {
     const standing = await this.localAdmin.use((client) => readFences(client));
     const isGuarded = (name: QualifiedName): boolean => standing.some((fence) => fence.kind === 'guard' && fence.complete && fence.token === String(this.#token) && fence.schema === name.schema && fence.name === name.name);
     if (records.every((record) => isGuarded(record.target))) return;
-    await this.#locked(this.localAdmin, 'local', records, 30_000, (client) => installGuard(client, records.map((record) => record.target), { epoch: maxEpoch(records), token: String(this.#token) }));
+    await this.#locked(this.localAdmin, records, 30_000, (client) => installGuard(client, records.map((record) => record.target), { epoch: maxEpoch(records), token: String(this.#token) }));
   }
 
   async unguardLocal(records: readonly TableRecord[]): Promise<void> {
-    await this.#locked(this.localAdmin, 'local', records, 10_000, (client) => removeGuard(client, records.map((record) => record.target)));
+    await this.#locked(this.localAdmin, records, 10_000, (client) => removeGuard(client, records.map((record) => record.target)));
   }
 
   /** Removes what fences and guards that no longer stand have left; tried again by whoever calls, never inside a pause. */
   async dropFences(records: readonly TableRecord[]): Promise<void> {
-    await this.#locked(this.sourceAdmin, 'source', records, 5_000, (client) => dropFenceTriggers(client, 'fence', records.map((record) => record.source)));
-    await this.#locked(this.localAdmin, 'local', records, 5_000, (client) => dropFenceTriggers(client, 'guard', records.map((record) => record.target)));
+    await this.sourceSide.dropFences(sourceTables(records));
+    await this.#locked(this.localAdmin, records, 5_000, (client) => dropFenceTriggers(client, 'guard', records.map((record) => record.target)));
   }
 
   /** Local, which must still have what was drained, becomes writable, with the record of who the authority is (RULES 14). Returns the position from which local's own changes count. */
   async releaseLocal(records: readonly TableRecord[], mark: ReleaseMark): Promise<Position> {
     const from = await this.position('local');
-    await this.#locked(this.#switchLocal, 'local', records, 10_000, async (client) => {
+    await this.#locked(this.#switchLocal, records, 10_000, async (client) => {
       await assertSaved(client, mark.saved);
       await removeGuard(client, records.map((record) => record.target));
       for (const { tableId } of records) await client.query(AUTHORITY_SQL, [tableId, mark.epoch, 'local', String(this.#token)]);
@@ -263,83 +248,46 @@ export class SourceFlow {
   /** The source, which must still have what was drained, becomes writable. */
   async releaseSource(records: readonly TableRecord[], mark: ReleaseMark): Promise<Position> {
     const from = await this.position('source');
-    await this.#switchSource.use((client) => assertSaved(client, mark.saved));
-    await this.#locked(this.#switchLocal, 'local', records, 10_000, async (client) => {
+    await this.sourceSide.assertSaved(mark.saved);
+    await this.#locked(this.#switchLocal, records, 10_000, async (client) => {
       for (const { tableId } of records) await client.query(AUTHORITY_SQL, [tableId, mark.epoch, 'source', String(this.#token)]);
     });
-    await this.#locked(this.#switchSource, 'source', records, 10_000, async (client) => {
-      await assertSaved(client, mark.saved);
-      await removeFence(client, records.map((record) => record.source));
-    });
+    await this.sourceSide.unfence(sourceTables(records), 10_000, mark.saved);
     return from;
   }
 
-  /** Which sequences go with the tables: found before the pause, carried inside it. */
-  async findSequences(direction: SequenceDirection, records: readonly TableRecord[]): Promise<readonly SequencePair[]> {
-    const tables = records.map((record) => (direction === 'to_local' ? { from: record.source, to: record.target } : { from: record.target, to: record.source }));
-    return this.#acrossSides(direction, (from, to) => pairSequences(from, to, tables));
+  /** Which sequences go with the tables to that side: found before the pause, carried inside it. */
+  findSequences(to: Side, records: readonly TableRecord[]): Promise<readonly SequencePair[]> {
+    return this.#switchLocal.use((local) => this.sourceSide.pairSequences(to, local, records.map(pairOf)));
   }
 
   /** Privileges on the table's sequences, when the option `copy_grants` asks for those of the table. */
   async grantSequences(record: TableRecord): Promise<void> {
     if (record.options['copyGrants'] !== true) return;
-    const pairs = await this.sourceAdmin.use((source) => this.localAdmin.use((local) => pairSequences(source, local, [{ from: record.source, to: record.target }])));
-    const skipped = await this.sourceAdmin.use((source) => this.localAdmin.use((local) => grantSequences(source, local, pairs)));
+    const skipped = await this.localAdmin.use((local) => this.sourceSide.grantSequences(local, [pairOf(record)]));
     for (const reason of skipped) this.#runtime.log.warn('a privilege could not be carried', { table: displayName(record.source), reason });
   }
 
-  async carrySequences(direction: SequenceDirection, pairs: readonly SequencePair[], margin: number): Promise<void> {
-    await this.#acrossSides(direction, (from, to) => advancePairs(from, to, pairs, margin));
-  }
-
-  #acrossSides<T>(direction: SequenceDirection, work: (from: ClientBase, to: ClientBase) => Promise<T>): Promise<T> {
-    const [from, to] = direction === 'to_local' ? [this.#switchSource, this.#switchLocal] : [this.#switchLocal, this.#switchSource];
-    return from.use((fromClient) => to.use((toClient) => work(fromClient, toClient)));
+  carrySequences(to: Side, pairs: readonly SequencePair[], margin: number): Promise<void> {
+    return this.#switchLocal.use((local) => this.sourceSide.advanceSequences(to, local, pairs, margin));
   }
 
   /** What commits from now on lies behind it, also after a crash of the server, which may take back what it has not flushed. */
   async position(side: Side): Promise<Position> {
-    const admin = side === 'source' ? this.#switchSource : this.#switchLocal;
-    const { rows } = await admin.use((client) => client.query<{ lsn: string }>('SELECT pg_current_wal_flush_lsn()::text AS lsn'));
-    return { type: 'postgresql_lsn', lsn: parseLsn(rows[0]?.lsn ?? '') };
+    return side === 'source' ? this.sourceSide.position() : this.#switchLocal.use(readFlushedPosition);
   }
 
-  async blockers(side: Side, pids: readonly number[]): Promise<readonly (readonly [number, number])[]> {
-    const admin = side === 'source' ? this.#switchSource : this.#switchLocal;
-    const { rows } = await admin.use((client) => client.query<{ blocked: number; blocking: number }>('SELECT p AS blocked, unnest(pg_blocking_pids(p)) AS blocking FROM unnest($1::int[]) p', [[...pids]]));
-    return rows.map((row) => [row.blocked, row.blocking] as const);
+  blockers(side: Side, pids: readonly number[]): Promise<readonly (readonly [number, number])[]> {
+    return side === 'source' ? this.sourceSide.blockers(pids) : this.#switchLocal.use((client) => readBlockers(client, pids));
   }
 
   async close(): Promise<void> {
-    await Promise.all([this.sourceAdmin, this.localAdmin, this.#switchSource, this.#switchLocal].map((admin) => admin.close()));
+    await Promise.all([this.sourceSide.close(), this.localAdmin.close(), this.#switchLocal.close()]);
   }
 
-  /** A transaction whose locks are tried for in short attempts until the budget ends (RULES 10). */
-  async #locked(admin: AdminConnection, side: Side, records: readonly TableRecord[], timeoutMs: number, work: (client: ClientBase) => Promise<void>): Promise<void> {
-    const endMs = this.#runtime.clock.monotonicMs() + timeoutMs;
-    for (;;) {
-      const leftMs = Math.max(1, Math.floor(endMs - this.#runtime.clock.monotonicMs()));
-      try {
-        await admin.transaction(async (client) => {
-          await client.query(`SET LOCAL lock_timeout = ${Math.min(leftMs, LOCK_ATTEMPT_MS)}`);
-          await hurryAutovacuum(client);
-          await work(client);
-        });
-        return;
-      } catch (error) {
-        const state = error instanceof Error && 'code' in error ? error.code : undefined;
-        if ((state !== '55P03' && state !== '40P01') || this.#runtime.clock.monotonicMs() >= endMs) {
-          throw state === '55P03' ? await this.#lockError(admin, lockedTables(side, records), error) : error;
-        }
-        await this.#runtime.clock.sleep(20);
-      }
-    }
-  }
-
-  async #lockError(admin: AdminConnection, tables: readonly QualifiedName[], cause: unknown): Promise<MigrationError> {
-    const holders = await admin.use((client) => describeLockHolders(client, tables)).catch(() => undefined);
-    const detail = holders ?? 'The lock that stops writers could not be had in time, and whoever held it has ended since.';
-    return new MigrationError('MIG052', 'a transaction outside the gateway holds the table', { detail, cause });
+  /** A transaction of local's that locks the tables there. */
+  #locked(admin: AdminConnection, records: readonly TableRecord[], timeoutMs: number, work: (client: ClientBase) => Promise<void>): Promise<void> {
+    return lockedTransaction(this.#runtime, admin, { tables: localTables(records), timeoutMs }, work);
   }
 
   async #within(timeoutMs: number, what: string, work: () => Promise<void>): Promise<void> {
@@ -356,11 +304,6 @@ export class SourceFlow {
   }
 }
 
-/** An autovacuum in the way of a lock is cancelled after `deadlock_timeout`; who may lower it does not wait a second for that. */
-async function hurryAutovacuum(client: ClientBase): Promise<void> {
-  await client.query("SELECT set_config('deadlock_timeout', '20ms', true) FROM pg_roles WHERE rolname = current_user AND rolsuper");
-}
-
 /** The plan of the other direction, as the last cutover made it: from local back to the source, whole rows by the same columns. */
 export function reversePlan(record: TableRecord): TablePlan {
   const { plan, reversePlan: planned } = detailsOf(record);
@@ -371,13 +314,19 @@ function maxEpoch(records: readonly TableRecord[]): number {
   return Math.max(0, ...records.map((record) => record.epoch));
 }
 
-function quoted(name: { schema: string; name: string }): string {
-  return `"${name.schema.replaceAll('"', '""')}"."${name.name.replaceAll('"', '""')}"`;
+function pairOf({ source, target }: TableRecord): TablePair {
+  return { source, target };
 }
 
-function lockedTables(side: Side, records: readonly TableRecord[]): QualifiedName[] {
-  return records.flatMap((record) => {
-    const named = side === 'source' ? record.source : record.target;
-    return [named, ...(detailsOf(record).partitions ?? []).map((partition) => (side === 'source' ? partition : { schema: named.schema, name: partition.name }))];
-  });
+/** With the partitions, which writers lock by themselves. */
+function localTables(records: readonly TableRecord[]): QualifiedName[] {
+  return records.flatMap((record) => [record.target, ...partitionsOf([record]).map(({ name }) => ({ schema: record.target.schema, name }))]);
+}
+
+function partitionsOf(records: readonly TableRecord[]): QualifiedName[] {
+  return records.flatMap((record) => detailsOf(record).partitions ?? []);
+}
+
+function sourceTables(records: readonly TableRecord[]): QualifiedName[] {
+  return records.map((record) => record.source);
 }

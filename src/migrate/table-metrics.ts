@@ -1,7 +1,7 @@
 /** Once a second: the figures of every table for Prometheus, for the catalog's state row, and for SHOW MIGRATION PROGRESS. */
 import { tableStates } from '../../catalog/table-state.ts';
-import { formatLsn } from '../../cdc/change.ts';
 import { metricList } from '../../config/metric-list.ts';
+import { storePosition } from './stored-position.ts';
 import type { ControlContext } from './control-context.ts';
 import { detailsOf } from './table-details.ts';
 import { tableStatus } from './table-status.ts';
@@ -84,5 +84,5 @@ async function savePosition(context: ControlContext, serverName: string): Promis
   const flow = await context.flow(serverName);
   const { resume } = flow.forward.health();
   if (!resume) return;
-  await context.catalog.putCdcPosition({ sourceServer: serverName, tableName: flow.forward.name, cdcType: 'logical_replication', position: { type: 'postgresql_lsn', lsn: formatLsn(resume.lsn), slot_name: flow.forward.name } });
+  await context.catalog.putCdcPosition({ sourceServer: serverName, tableName: flow.forward.name, cdcType: 'logical_replication', position: { ...storePosition(resume), slot_name: flow.forward.name } });
 }

@@ -10,7 +10,7 @@ import { sendCancel } from '../wire/connect-server.ts';
 import { CUT, FrameScanner } from '../wire/framing.ts';
 import type { FrameHandler, Verdict } from '../wire/framing.ts';
 import { terminate } from '../wire/frontend-messages.ts';
-import type { InputReader } from '../wire/server-input.ts';
+import type { InputReader } from '../wire/socket-input.ts';
 import { writeCancelRequest } from '../wire/startup-packet.ts';
 import type { LegTarget } from './leg-target.ts';
 import { XidStatements } from './xid-statements.ts';
@@ -84,6 +84,10 @@ export class Backend implements FrameHandler, InputReader {
   /** False when the bytes wait in memory: `drained` says when they have left. */
   write(bytes: Buffer): boolean {
     return this.#socket.write(bytes);
+  }
+
+  get hasUnwritten(): boolean {
+    return this.#socket.writableLength > 0;
   }
 
   get writeBlocked(): boolean {

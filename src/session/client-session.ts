@@ -12,6 +12,7 @@ import { CUT, STOP } from '../wire/framing.ts';
 import type { Verdict } from '../wire/framing.ts';
 import { cancelBusy } from './cancel-busy.ts';
 import { canceledByUser, errorFieldsOf, protocolError } from './client-error.ts';
+import { ClientInput } from './client-input.ts';
 import { CommitWait } from './commit-wait.ts';
 import { ControlAnswer } from './control-answer.ts';
 import type { HoldingUnit } from './control-port.ts';
@@ -49,6 +50,7 @@ export interface SessionHost extends ParkingLot {
 
 const nothingCarried: Borrowing = { settings: '', isTied: false, sql: () => '' };
 const F = { query: 81, parse: 80, bind: 66, describe: 68, execute: 69, close: 67, sync: 83, flush: 72, copyData: 100, copyDone: 99, copyFail: 102, functionCall: 70, terminate: 88 } as const;
+const refusable: ReadonlySet<number> = new Set([F.query, F.parse, F.bind, F.execute, F.describe, F.close]);
 
 export class ClientSession extends SessionCore implements LegOwner {
   readonly home: Leg;
@@ -56,6 +58,7 @@ export class ClientSession extends SessionCore implements LegOwner {
   readonly parking: Parking;
   readonly #host: SessionHost;
   readonly #localLeg: LocalLeg;
+  readonly #input = new ClientInput(this);
   readonly #names = new LocalNames(this);
   readonly #readIndex: ReadIndex;
   readonly #commitWait: CommitWait;
@@ -96,18 +99,18 @@ export class ClientSession extends SessionCore implements LegOwner {
 
   /** Takes the socket over from the handshake; `early` is what has come behind its last message. */
   start(early: Buffer): void {
-    this.socket.on('data', (chunk: Buffer) => this.#receive(chunk));
     this.socket.on('drain', () => {
       this.sharing?.unblock();
       for (const leg of [this.home, this.local]) leg?.clientBackpressure(false);
     });
     this.socket.on('error', () => this.socket.destroy());
     this.socket.on('close', () => this.#end());
-    if (early.length > 0) this.#receive(early);
+    if (early.length > 0) this.receive(early);
+    this.#input.read(this.socket, this.services.readBuffers);
   }
 
-  #receive(chunk: Buffer): void {
-    if (this.sharing && this.#mayShare && this.sharing.take(chunk)) return;
+  receive(chunk: Buffer): void {
+    if (this.sharing && this.#mayShare && this.sharing.take(chunk)) return this.#input.handled(false);
     if (this.services.times.isDue() && this.drained) this.#receiveMeasured(chunk);
     else this.scanner.push(chunk);
     if (this.scanner.paused) this.flowClient();
@@ -125,6 +128,10 @@ export class ClientSession extends SessionCore implements LegOwner {
     this.scanner.push(chunk);
     const leg = this.home.clientSegments > 0 ? this.home : this.local;
     if (leg?.clientSegments === 1 && this.waiting === undefined) leg.measure(this.now() - from);
+  }
+
+  get holdsInput(): boolean {
+    return this.scanner.buffered > 0 || this.home.hasUnwritten || (this.local?.hasUnwritten ?? false);
   }
 
   measured(leg: Leg, ms: number): void {
@@ -148,9 +155,10 @@ export class ClientSession extends SessionCore implements LegOwner {
   }
 
   clientMessage(type: number, buffer: Buffer, start: number, length: number): Verdict {
+    this.passesOn = false;
     // The answer of what is shared comes first.
     if (this.sharing?.read) return type === F.terminate ? this.#dispatch(type, buffer, start, length) : this.wait('drain');
-    if (this.refusal && this.#refusable(type)) {
+    if (this.refusal && refusable.has(type)) {
       const fields = this.refusal;
       const isInText = type === F.query && this.#simple.isInText;
       this.refusal = undefined;
@@ -162,6 +170,7 @@ export class ClientSession extends SessionCore implements LegOwner {
   }
 
   #done(verdict: Verdict): Verdict {
+    this.#input.handled(this.passesOn);
     if (verdict === STOP) {
       // It may wait for long.
       this.giveBack();
@@ -185,10 +194,6 @@ export class ClientSession extends SessionCore implements LegOwner {
       this.home.giveBack();
       this.local?.giveBack();
     });
-  }
-
-  #refusable(type: number): boolean {
-    return type === F.query || type === F.parse || type === F.bind || type === F.execute || type === F.describe || type === F.close;
   }
 
   #dispatch(type: number, buffer: Buffer, start: number, length: number): Verdict {
@@ -218,7 +223,9 @@ export class ClientSession extends SessionCore implements LegOwner {
       case F.functionCall:
         return this.#simple.functionCall();
       case F.terminate:
-        this.#terminate();
+        // A client that says goodbye has read what it wanted; what it has sent before is still carried out.
+        this.scanner.flush();
+        this.#end(true);
         return CUT;
       default:
         this.protocolViolation(`invalid frontend message type ${type}`);
@@ -366,14 +373,6 @@ export class ClientSession extends SessionCore implements LegOwner {
 
   get snapshot(): RoutingSnapshot {
     return this.tx?.snapshot ?? this.services.view().snapshot;
-  }
-
-  // The end
-
-  #terminate(): void {
-    // A client that says goodbye has read what it wanted; what it has sent before is still carried out.
-    this.scanner.flush();
-    this.#end(true);
   }
 
   /** A COMMIT that has been sent is not taken back, whatever ends the session. */

@@ -19,7 +19,6 @@ import { onlyReads } from './control-answer.ts';
 import { ensureParsed } from './ensure-parsed.ts';
 import { HybridExtended } from './hybrid/hybrid-extended.ts';
 import { endImplicitBlock } from './implicit-block.ts';
-import { keptBytes } from './kept-bytes.ts';
 import type { Leg } from './leg.ts';
 import { parameterTexts } from './catalog-numbers.ts';
 import { columnsOf, GatewayPortals, Portals } from './gateway-portals.ts';
@@ -65,7 +64,7 @@ export class ExtendedQuery {
     if (!parts) return this.#toSomeLeg();
     const traits = core.traitsAt(buffer, parts.textStart, parts.textEnd);
     if (!traits) return STOP;
-    core.lastStatement = keptBytes(buffer, parts.textStart, Math.min(parts.textEnd, parts.textStart + 200));
+    core.noteStatement(buffer, parts.textStart, parts.textEnd);
     const isRaw = (traits.plain || traits.unread) && core.rawUnit;
     if (isRaw && core.lacksConnection) return core.wait('leg');
     const leg = isRaw ? core.home : this.#legForParse(traits, parts.name);
@@ -86,7 +85,7 @@ export class ExtendedQuery {
     if ((parts.name !== '' || core.carried) && core.statements.get(parts.name) === statement) segment.parses(statement, false);
     segment.parsesSent += 1;
     if (statement.on instanceof PooledPlaces) return core.sendRenamed(leg, segment, named || undefined, statement.on.parseOn(leg.side, typeof message === 'object' ? message : bytes, core.status === 'E'));
-    return typeof message === 'object' ? core.sendRenamed(leg, segment, named || undefined, message) : core.forward(leg);
+    return typeof message === 'object' ? core.sendRenamed(leg, segment, named || undefined, message) : core.passOn(leg);
   }
 
   bind(buffer: Buffer, start: number, length: number): Verdict {
@@ -128,7 +127,7 @@ export class ExtendedQuery {
     const message = this.#values.bind(leg, statement, buffer, start, length);
     if (typeof message === 'number') return message;
     account(core, placement.route, leg, core.unitSegment(leg), traits.hasCopyFrom);
-    if (placement.route.compared) core.services.shadow.bound(core, core.unitSegment(leg), placement.route.compared, statement, buffer.subarray(start, end));
+    if (placement.route.compared) core.services.shadow.bound(core, core.unitSegment(leg), placement.route.compared, statement, Buffer.copyBytesFrom(buffer, start, length));
     this.#boundOn(leg, portal, statement, this.#values.formats(leg, traits, buffer, start, length));
     return sendBind(core, leg, statement, buffer, start, length, message);
   }
@@ -154,7 +153,7 @@ export class ExtendedQuery {
     }
     segment.carries ||= core.carried?.hasPending ?? false;
     this.#values.execute(leg, name, portal);
-    return core.forward(leg);
+    return core.passOn(leg);
   }
 
   describe(buffer: Buffer, start: number, length: number): Verdict {
@@ -194,7 +193,7 @@ export class ExtendedQuery {
 
   flush(): Verdict {
     const { leg } = this.#core.unit;
-    return leg ? this.#core.forward(leg) : CUT;
+    return leg ? this.#core.passOn(leg) : CUT;
   }
 
   sync(): Verdict {
@@ -206,12 +205,12 @@ export class ExtendedQuery {
       const { leg, segment } = unit;
       if (segment.after === 'xid' && !unit.skipping) askForXid(core, leg);
       core.endUnit();
-      return core.forward(leg);
+      return core.passOn(leg);
     }
     if (!core.tx && !unit.skipping && core.raw && !core.carried) {
       core.closedSegment(core.home);
       core.endUnit();
-      return core.forward(core.home);
+      return core.passOn(core.home);
     }
     const stop = core.untilDrained();
     if (stop !== undefined) return stop;
@@ -289,7 +288,7 @@ export class ExtendedQuery {
     if (typeof leg === 'number') return leg;
     core.unitSegment(leg);
     note?.(leg);
-    if (!core.carried || !pooled) return core.forward(leg);
+    if (!core.carried || !pooled) return core.passOn(leg);
     core.send(leg, pooled());
     return CUT;
   }

@@ -26,6 +26,8 @@ export interface GatewayOptions {
   readonly limits?: Partial<GatewayLimits>;
   /** Who may have how many sessions, and who counts them; left out: no limits. */
   readonly connections?: { readonly limits: ConnectionLimits; readonly slots: SlotPort };
+  /** The memory that sockets are read into is erased before it is used again: for tests. */
+  readonly erasesInput?: boolean;
   /** How sessions share connections; left out: they do not. */
   readonly pools?: PoolOptions;
   /** Sessions are called `<name>-<n>`; unique among workers. */

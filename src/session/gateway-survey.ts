@@ -112,7 +112,7 @@ export function surveyedClient(session: ClientSession): SurveyedClient {
     poolMode: session.carried === undefined ? 'session' : session.sharing ? 'pipeline' : 'transaction', tiedBy: session.carried?.tiedBy,
     connectedForMs: nowMs - session.startedAtMs, requestedForMs: nowMs - (home.segments[0]?.startedAtMs ?? local?.segments[0]?.startedAtMs ?? counts.lastRequestMs),
     parkedForMs: parking.parkedSinceMs === undefined ? undefined : nowMs - parking.parkedSinceMs, tls: tlsOf(socket), applicationName: identity.startup.get('application_name') ?? '',
-    preparedStatements: session.statements.size, lastStatement: session.lastStatement.toString('utf8'),
+    preparedStatements: session.statements.size, lastStatement: session.lastStatement,
     // A pooled leg without a connection is none to a server.
     legs: [home, ...(local ? [local] : [])].filter(({ backend }) => backend !== undefined).map(({ side, pid, target, idle, status, openedAtMs }) =>
       ({ side, pid, user: target.user, database: target.database, address: target.host, port: target.port, state: idle ? stateOf[status] : 'active', openForMs: nowMs - openedAtMs })),

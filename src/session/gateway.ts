@@ -12,7 +12,7 @@ import { MigrationError } from '../../config/migration-error.ts';
 import type { Runtime } from '../../config/runtime.ts';
 import type { ErrorFields } from '../wire/error-fields.ts';
 import { Admission, freeSlots } from './admission.ts';
-import { LargeBuffers } from '../wire/server-input.ts';
+import { LargeBuffers } from '../wire/socket-input.ts';
 import { breakDeadlock } from './break-deadlock.ts';
 import { PassedConnection } from './passed-connection.ts';
 import type { PassedClient } from './passed-connection.ts';
@@ -125,7 +125,7 @@ class GatewayProcess implements Gateway, HandshakeHost, SessionHost {
     this.#view = viewOf(options.control.snapshot);
     const { control, facts, routes, legs, sourcePosition, markedRows } = options;
     const numbers = options.askSide && new ObjectNumbers(options.askSide, (local) => this.#currentView().sourceName(local));
-    const readBuffers = new LargeBuffers();
+    const readBuffers = new LargeBuffers(options.erasesInput);
     const pools = new Pools(runtime, options.pools ?? sessionPooling, readBuffers);
     const shared = { runtime, pools, control, facts, routes, legs, sourcePosition, markedRows, numbers, limits: { ...defaultLimits, ...options.limits }, times: new UnitTimes(runtime.metrics), readBuffers, view: () => this.#currentView() };
     this.#shadow = new ShadowReads(shared);

@@ -32,6 +32,6 @@ export function holdingUnit(session: SessionCore): HoldingUnit {
   const startedAtMs = tx?.startedAtMs ?? home.segments[0]?.startedAtMs ?? local?.segments[0]?.startedAtMs ?? sharing?.read?.startedAtMs ?? nowMs;
   return {
     sessionId: identity.sessionId, user: identity.user, clientAddress: identity.address, backendPids: { source: home.pid, ...(local ? { local: local.pid } : {}) },
-    openForMs: nowMs - startedAtMs, lastStatement: lastStatement.toString('utf8'),
+    openForMs: nowMs - startedAtMs, lastStatement: lastStatement,
   };
 }

@@ -154,6 +154,10 @@ export class LegConnection implements Borrower {
     return this.#unsent !== undefined || (this.#backend?.writeBlocked ?? false);
   }
 
+  get hasUnwritten(): boolean {
+    return this.#unsent !== undefined || (this.#backend?.hasUnwritten ?? false);
+  }
+
   get hasUnsent(): boolean {
     return this.#unsent !== undefined;
   }

@@ -139,6 +139,11 @@ export class Leg implements ConnectionUser {
     return this.#connection.writeBlocked;
   }
 
+  /** Bytes that were given to it have not left. */
+  get hasUnwritten(): boolean {
+    return this.#connection.hasUnwritten;
+  }
+
   /** Something waits for a connection that cannot be refused by itself. */
   get hasUnsent(): boolean {
     return this.#connection.hasUnsent;

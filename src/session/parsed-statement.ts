@@ -1,7 +1,6 @@
 /** What a session keeps of a statement that a client has parsed. */
 import { ownCopy } from '../wire/own-copy.ts';
 import type { ParseParts } from '../wire/frontend-messages.ts';
-import { keptBytes } from './kept-bytes.ts';
 import type { Leg } from './leg.ts';
 import { PooledPlaces } from './pool/pooled-statements.ts';
 import type { PreparedStatement } from './prepared-statements.ts';
@@ -13,7 +12,12 @@ export function parsedStatement(core: SessionCore, buffer: Buffer, start: number
   const isNamed = parts.name !== '';
   const on = core.carried ? new PooledPlaces(isNamed, core.services.pools.names, (side) => core.leg(side)?.backend) : { source: leg?.side === 'source', local: leg?.side === 'local' };
   return {
-    name: parts.name, origin: { type: 'parse', message: isNamed ? ownCopy(buffer.subarray(start, start + length)) : keptBytes(buffer, start, start + length) }, traits,
+    name: parts.name, origin: originOf(core.statements.get(parts.name)?.origin, buffer.subarray(start, start + length)), traits,
     sql: traits.plain ? undefined : buffer.toString('utf8', parts.textStart, parts.textEnd), on, shapeOn: undefined, described: undefined,
   };
+}
+
+/** In memory of its own. Many clients parse the same text again and again, without a name. */
+function originOf(before: PreparedStatement['origin'] | undefined, message: Buffer): PreparedStatement['origin'] {
+  return before?.type === 'parse' && before.message.equals(message) ? before : { type: 'parse', message: ownCopy(message) };
 }

@@ -7,7 +7,7 @@ import type { QueryUses } from '../../grammar/sql/relation-uses.ts';
 import type { RelationRef, TextFacts } from '../../grammar/sql/statement-facts.ts';
 import type { NamingContext, Route, SessionContext } from '../route/route.ts';
 import { isRenamed } from '../route/snapshot-index.ts';
-import type { LargeBuffers } from '../wire/server-input.ts';
+import type { LargeBuffers } from '../wire/socket-input.ts';
 import type { ControlPort } from './control-port.ts';
 import type { LegTarget } from './leg-target.ts';
 import type { ObjectNumbers } from './object-numbers.ts';

@@ -74,7 +74,8 @@ export abstract class SessionCore {
   /** By which the last route was decided. */
   decidedUnder: RoutingSnapshot | undefined;
   lastWrite: Side = 'source';
-  lastStatement: Buffer | string = '';
+  /** The beginning of its last statement, a character for each byte: nothing of the memory it came in is kept. */
+  #lastBytes = '';
   ended = false;
   /** Of a session on pooled connections; undefined when its connections are its own. */
   readonly carried: CarriedState | undefined;
@@ -91,6 +92,8 @@ export abstract class SessionCore {
   /** Rows on local that wait for the source's commit. */
   openRows: WrittenRows | undefined;
   protected readonly scanner: FrameScanner;
+  /** The message being handled only passes to a leg: no part of it is kept. */
+  protected passesOn = false;
   protected waiting: WaitReason | undefined;
   #target: Leg | undefined;
   /** Answered to the next message instead of handling it. */
@@ -154,6 +157,14 @@ export abstract class SessionCore {
     return side === 'source' ? this.home : this.local;
   }
 
+  noteStatement(buffer: Buffer, start: number, end: number): void {
+    this.#lastBytes = buffer.toString('latin1', start, Math.min(end, start + NOTED_BYTES));
+  }
+
+  get lastStatement(): string {
+    return Buffer.from(this.#lastBytes, 'latin1').toString('utf8');
+  }
+
   // Towards the client
 
   toClient(bytes: Buffer): void {
@@ -178,6 +189,12 @@ export abstract class SessionCore {
 
   // Towards the legs
 
+  /** As `forward`, of a message that nobody keeps any part of: the memory that it came in is free once it has left. */
+  passOn(leg: Leg): Verdict {
+    this.passesOn = true;
+    return this.forward(leg);
+  }
+
   /** The message being handled goes to this leg as it is. */
   forward(leg: Leg): Verdict {
     if (this.#target !== leg) {
@@ -196,7 +213,7 @@ export abstract class SessionCore {
 
   /** Data of a COPY follows its statement, whether or not the server has asked for it yet: some clients send both at once. */
   protected forwardCopyData(): Verdict {
-    return this.forward(this.#target ?? this.home);
+    return this.passOn(this.#target ?? this.home);
   }
 
   /** The message being handled goes to this leg as `bytes`; `named`: relations are named otherwise in it. */
@@ -375,4 +392,5 @@ export abstract class SessionCore {
   }
 }
 
+const NOTED_BYTES = 200;
 const POISON_PORTAL = 'causeway refused a statement';

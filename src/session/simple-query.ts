@@ -16,7 +16,6 @@ import type { ControlAnswer } from './control-answer.ts';
 import { endBeforeQuery } from './implicit-block.ts';
 import { requestOf } from './hybrid/hybrid-statement.ts';
 import type { HybridStatements } from './hybrid/hybrid-statement.ts';
-import { keptBytes } from './kept-bytes.ts';
 import type { Leg } from './leg.ts';
 import type { LocalNames } from './local-names.ts';
 import type { PlaceStatement } from './place-statement.ts';
@@ -71,7 +70,7 @@ export class SimpleQuery {
     if (buffer[start + length - 1] !== 0) return this.#raw(core.home);
     const traits = core.traitsAt(buffer, start + 5, start + length - 1);
     if (!traits) return STOP;
-    core.lastStatement = keptBytes(buffer, start + 5, Math.min(start + length - 1, start + 205));
+    core.noteStatement(buffer, start + 5, start + length - 1);
     if ((traits.plain || traits.unread) && core.raw && !core.unit.segment) {
       if (core.lacksConnection) return core.wait('leg');
       // While no table migrates everything goes there anyway.
@@ -106,12 +105,12 @@ export class SimpleQuery {
     const placement = this.#flows.place.place(functionOfSource, true, true);
     if (placement.verdict !== undefined) return placement.verdict;
     account(core, placement.route, placement.leg, core.closedSegment(placement.leg), false);
-    return core.forward(placement.leg);
+    return core.passOn(placement.leg);
   }
 
   #raw(leg: Leg): Verdict {
     this.#core.closedSegment(leg);
-    return this.#core.forward(leg);
+    return this.#core.passOn(leg);
   }
 
   /** A Query that cannot go where the pipeline before it is: that ends first. With nothing run in it, it is over without a trace. */
@@ -133,7 +132,7 @@ export class SimpleQuery {
     const core = this.#core;
     const named = this.#flows.names.textFor(leg, traits, text, true);
     if (typeof named === 'number') return named;
-    const verdict = named ? core.sendRenamed(leg, segment, named, queryOf(named.bytes)) : core.forward(leg);
+    const verdict = named ? core.sendRenamed(leg, segment, named, queryOf(named.bytes)) : core.passOn(leg);
     core.endUnit();
     return verdict;
   }
@@ -159,7 +158,7 @@ export class SimpleQuery {
     if (this.#flows.control.forwards(single)) {
       if (core.exclusive || (core.local !== undefined && core.local.clientSegments > 0)) return core.wait('drain');
       this.#flows.control.predict(single, text(), core.closedSegment(core.home));
-      return core.forward(core.home);
+      return core.passOn(core.home);
     }
     const stop = core.untilDrained() ?? (finishesPrepared(single) && !core.tx ? this.#flows.place.localIfPossible(true) : undefined);
     if (stop !== undefined) return stop;
@@ -212,7 +211,7 @@ export class SimpleQuery {
     if (traits.single?.kind === 'prepare' && core.statements.size > known) segment.prepares = traits.single.objectName;
     const txBefore = core.tx;
     account(core, placement.route, leg, segment, false);
-    if (placement.route.compared && executedBy(traits.single) === undefined) core.services.shadow.queried(core, segment, placement.route.compared, bytes);
+    if (placement.route.compared && executedBy(traits.single) === undefined) core.services.shadow.queried(core, segment, placement.route.compared, Buffer.from(bytes));
     if (traits.hasTransactionControl) this.#controlsItself(traits, segment, strongerWait(txBefore?.after ?? 'none', placement.route.after));
     const verdict = part ? this.#sendPart(leg, segment, ofPart(part, named)) : this.#send(leg, segment, named, buffer, start, length);
     if (hybrid) hybrids.sent(hybrid);
@@ -246,7 +245,7 @@ export class SimpleQuery {
 
   #send(leg: Leg, segment: Segment, named: RenamedText | undefined, buffer: Buffer, start: number, length: number): Verdict {
     const core = this.#core;
-    if (segment.after !== 'xid') return named ? core.sendRenamed(leg, segment, named, queryOf(named.bytes)) : core.forward(leg);
+    if (segment.after !== 'xid') return named ? core.sendRenamed(leg, segment, named, queryOf(named.bytes)) : core.passOn(leg);
     const nonce = (this.#nonce ??= ownCopy(Buffer.from(`causeway_${randomBytes(12).toString('hex')}`)));
     segment.nonce = nonce;
     const message = named ? queryOf(named.bytes) : buffer.subarray(start, start + length);

@@ -14,8 +14,8 @@ import { md5Password } from './md5-password.ts';
 import { SCRAM_MECHANISM, ScramClient } from './scram.ts';
 import { readErrorFields } from './error-fields.ts';
 import { ownCopy } from './own-copy.ts';
-import { ServerInput } from './server-input.ts';
-import type { LargeBuffers } from './server-input.ts';
+import { SocketInput } from './socket-input.ts';
+import type { LargeBuffers } from './socket-input.ts';
 import { writeSslRequest, writeStartup } from './startup-packet.ts';
 
 export interface ServerTarget {
@@ -33,7 +33,7 @@ export type LoginOutcome =
       readonly ok: true;
       readonly socket: net.Socket;
       /** What comes from the socket from now on. */
-      readonly input: ServerInput;
+      readonly input: SocketInput;
       readonly pid: number;
       readonly key: Buffer;
       readonly parameters: ReadonlyMap<string, string>;
@@ -64,14 +64,14 @@ export function sendCancel(target: ServerTarget, request: Buffer, timeoutMs: num
   if (done) socket.once('close', done);
 }
 
-function openSocket(target: ServerTarget, input?: ServerInput): net.Socket {
+function openSocket(target: ServerTarget, input?: SocketInput): net.Socket {
   const reading = input?.options ?? {};
   if (target.host.startsWith('/')) return net.connect({ path: `${target.host}/.s.PGSQL.${target.port}`, ...reading });
   return net.connect({ host: target.host, port: target.port, noDelay: true, keepAlive: true, ...reading });
 }
 
 /** By itself: what stays with the socket must not keep the login. */
-function closeWith(socket: net.Socket, input: ServerInput): void {
+function closeWith(socket: net.Socket, input: SocketInput): void {
   socket.once('close', () => input.close());
 }
 
@@ -82,7 +82,7 @@ class ServerLogin {
   readonly #scanner: FrameScanner;
   readonly #status = new Map<string, string>();
   readonly #answer: Buffer[] = [];
-  readonly #input: ServerInput;
+  readonly #input: SocketInput;
   #socket: net.Socket;
   #timer: NodeJS.Timeout | undefined;
   #scram: ScramClient | undefined;
@@ -92,7 +92,7 @@ class ServerLogin {
   #key: Buffer = Buffer.alloc(4);
 
   constructor(target: ServerTarget, parameters: ReadonlyMap<string, string>, done: (outcome: LoginOutcome) => void, buffers?: LargeBuffers) {
-    this.#input = new ServerInput(buffers);
+    this.#input = new SocketInput(buffers);
     this.#target = target;
     this.#parameters = parameters;
     this.#done = done;

@@ -7,7 +7,7 @@ import * as fs from 'node:fs';
 import * as os from 'node:os';
 import * as path from 'node:path';
 import type { Client } from 'pg';
-import { createChangeStream } from '../../cdc/stream/change-stream.ts';
+import { createChangeStream } from '../../cdc/postgres/change-stream.ts';
 import type { TablePlan } from '../../cdc/table-plan.ts';
 import { startTestPostgres } from '../support/postgres.ts';
 import type { TestPostgres } from '../support/postgres.ts';

@@ -13,8 +13,8 @@ import { planTable } from '../../cdc/postgres/plan-table.ts';
 import { readServerVersion } from '../../cdc/postgres/read-json.ts';
 import type { TableDefinition } from '../../cdc/postgres/table-definition.ts';
 import { createPostgresLoader } from '../../cdc/snapshot/copy-table.ts';
-import { createChangeStream } from '../../cdc/stream/change-stream.ts';
-import type { PostgresChangeStream } from '../../cdc/stream/change-stream.ts';
+import { createChangeStream } from '../../cdc/postgres/change-stream.ts';
+import type { OpenedStream } from '../../cdc/stream/change-stream.ts';
 import type { TablePlan } from '../../cdc/table-plan.ts';
 import { validateTable } from '../../cdc/validate/validate-table.ts';
 import type { ValidationReport } from '../../cdc/validate/validation-report.ts';
@@ -28,8 +28,8 @@ type Plans = Readonly<Record<SampleTable, TablePlan>>;
 export class MigratedPair implements AsyncDisposable {
   readonly source: pg.Client;
   readonly local: pg.Client;
-  readonly forward: PostgresChangeStream;
-  readonly reverse: PostgresChangeStream;
+  readonly forward: OpenedStream;
+  readonly reverse: OpenedStream;
   /** What went wrong beside the calls: conflicts, errors of tables, changes of definitions, writes past the authority. */
   readonly trouble: string[];
   readonly #servers: { readonly source: TestPostgres; readonly local: TestPostgres };
@@ -45,7 +45,7 @@ export class MigratedPair implements AsyncDisposable {
     this.#abort = new AbortController();
     this.#spool = fs.mkdtempSync(path.join(os.tmpdir(), 'causeway-matrix-'));
     this.trouble = [];
-    const make = (direction: 'forward' | 'reverse', from: TestPostgres, to: TestPostgres): PostgresChangeStream =>
+    const make = (direction: 'forward' | 'reverse', from: TestPostgres, to: TestPostgres): OpenedStream =>
       createChangeStream(testRuntime(this.#abort.signal), streamOptions({
         name: direction, direction, source: from.address, target: to.address, spoolDirectory: path.join(this.#spool, direction),
         slotName: `causeway_${direction}`, publicationName: `causeway_${direction}`,
@@ -64,7 +64,7 @@ export class MigratedPair implements AsyncDisposable {
     return new MigratedPair({ source, local }, clients);
   }
 
-  run(stream: PostgresChangeStream): void {
+  run(stream: OpenedStream): void {
     this.#running.push(runLoop(testRuntime(this.#abort.signal), stream.name, (signal) => stream.run(signal), this.#abort.signal).catch((error: unknown) => {
       if (!this.#abort.signal.aborted) this.trouble.push(`${stream.name} ended: ${String(error)}`);
     }));
@@ -105,7 +105,7 @@ export class MigratedPair implements AsyncDisposable {
   }
 
   /** Resolves with the marker's position once all changes before it are on the other side and all tables are applied together. */
-  async caughtUp(stream: PostgresChangeStream, limitMs = 20_000): Promise<Position> {
+  async caughtUp(stream: OpenedStream, limitMs = 20_000): Promise<Position> {
     await until(`all tables of ${stream.name} shared`, () => {
       if (this.trouble.length > 0) throw new Error(this.trouble.join('\n'));
       return sampleTables.every((name) => stream.status(name)?.mode === 'shared');

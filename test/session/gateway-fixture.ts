@@ -133,6 +133,7 @@ export async function startGateway(source: TestPostgres['address'], local: TestP
         setImmediate(() => callback(1n));
       },
     },
+    erasesInput: true,
     ...(poolMode ? { pools: { ...sessionPooling, modeOf: () => poolMode } } : {}),
     ...options,
   });

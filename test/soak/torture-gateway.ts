@@ -139,6 +139,6 @@ function describe(session: ClientSession | undefined): string {
   return JSON.stringify({
     waiting: inside.waiting ?? null, drained: session.drained, holding: session.holding, exclusive: session.exclusive, scanner: { paused: inside.scanner.paused, buffered: inside.scanner.buffered },
     client: { paused: inside.socket.isPaused(), unsent: inside.socket.writableLength }, unit: { leg: session.unit.leg?.side, open: session.unit.segment !== undefined, executed: session.unit.executed, skipping: session.unit.skipping },
-    tx: session.tx && { begun: session.tx.begun, wrote: session.tx.wrote, failedOn: session.tx.failedOn, after: session.tx.after }, lastStatement: session.lastStatement.toString('utf8').slice(0, 100), legs,
+    tx: session.tx && { begun: session.tx.begun, wrote: session.tx.wrote, failedOn: session.tx.failedOn, after: session.tx.after }, lastStatement: session.lastStatement.slice(0, 100), legs,
   });
 }

@@ -12,7 +12,6 @@ import type { ControlContext } from '../control-context.ts';
 import type { MigrationOptions } from '../../../grammar/migration/options.ts';
 import type { TableWork } from '../table-work.ts';
 import { displayName } from '../table-details.ts';
-import { groupOf } from '../../../cdc/postgres/groups.ts';
 
 export interface CommandContext extends ControlContext {
   readonly actor: Actor;
@@ -97,7 +96,7 @@ export async function groupRecords(context: CommandContext, record: TableRecord)
 /** Names of the table's whole group, itself included. */
 export async function tiedNames(context: CommandContext, record: TableRecord): Promise<readonly QualifiedName[]> {
   const flow = await context.flow(record.sourceServer);
-  const group = await flow.sourceAdmin.use((client) => groupOf(client, record.source));
+  const group = await flow.sourceSide.groupOf(record.source);
   return group.tables;
 }
 

@@ -21,7 +21,7 @@ export async function assertConflictStrategy(flow: SourceFlow, plan: TablePlan, 
   if (plan.keyKind === 'full') refuse(`needs a key, and ${tableName} has none: its rows cannot be told apart`, "Use 'source_wins', or give the table a primary key.");
   if (plan.where !== undefined) refuse("does not go together with where_clause: a row that local lacks may only have left the filter", "Use 'source_wins', or leave where_clause out.");
   if (strategy === 'fail_on_conflict') return;
-  if (!(await flow.sourceAdmin.use((client) => mayUpdate(client, plan)))) {
+  if (!(await flow.sourceSide.mayUpdate(plan.source))) {
     refuse(`writes the row of local to the source where it wins, and the source's user may not update ${tableName}`, `GRANT UPDATE ON ${quoteTable(plan.source)} TO it, or use 'source_wins'.`);
   }
   if (strategy === 'timestamp_wins') assertTimestampColumn(plan, options.conflictTimestampColumn, refuse);
@@ -37,11 +37,6 @@ function assertTimestampColumn(plan: TablePlan, name: string | null, refuse: (me
   const column = plan.columns.find((each) => each.name === name);
   if (!column) refuse(`compares column ${name}, which ${displayName(plan.source)} does not have or which is not carried`, `Its columns: ${plan.columns.map((each) => each.name).join(', ')}.`);
   else if (!orderedTypes.test(column.type)) refuse(`compares column ${column.name}, whose type ${column.type} does not say which row is newer`, 'Name a column with a time, or with a number that grows with every change.');
-}
-
-async function mayUpdate(client: ClientBase, plan: TablePlan): Promise<boolean> {
-  const { rows } = await client.query<{ ok: boolean }>("SELECT has_table_privilege($1, 'UPDATE') AS ok", [quoteTable(plan.source)]);
-  return rows[0]?.ok === true;
 }
 
 async function isMergeFunction(client: ClientBase, written: string): Promise<boolean> {

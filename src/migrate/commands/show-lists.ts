@@ -1,8 +1,5 @@
 /** SHOW MIGRATION PROGRESS, CONFLICTS, ERRORS, GROUPS, WHY, HELP; CHECK MIGRATION; EXPLAIN ROUTE; MIGRATION_ROW_COUNTS. */
 import type { TableRecord } from '../../../catalog/records.ts';
-import { tableGroups } from '../../../cdc/postgres/groups.ts';
-import { findTable, listTables } from '../../../cdc/postgres/introspect.ts';
-import { preflightTable } from '../../../cdc/postgres/preflight.ts';
 import { quoteTable } from '../../../cdc/postgres/quote.ts';
 import { errorKinds, MigrationError } from '../../../config/migration-error.ts';
 import { helpRows } from '../../../grammar/migration/help.ts';
@@ -52,7 +49,7 @@ export async function showErrors(context: CommandContext, statement: ShowErrors)
 export async function showGroups(context: CommandContext): Promise<SuccessfulAnswer> {
   const records = await context.catalog.tables();
   const flow = await context.flow(context.homeServer);
-  const groups = await flow.sourceAdmin.use((client) => tableGroups(client));
+  const groups = await flow.sourceSide.tableGroups();
   const alone = records.filter((record) => !groups.some((group) => group.tables.some((name) => same(name, record.source)))).map((record) => ({ tables: [record.source], ties: [] }));
   const rows = [...groups, ...alone].flatMap((group, index) => group.tables.map((name) => {
     const record = records.find((each) => same(each.source, name));
@@ -100,14 +97,14 @@ export async function checkMigration(context: CommandContext, statement: CheckMi
   const flow = await context.flow(source.serverName);
   const { scope } = statement;
   const names = scope.type === 'schema'
-    ? await flow.sourceAdmin.use((client) => listTables(client, scope.schema))
+    ? await flow.sourceSide.listTables(scope.schema)
     : [{ schema: scope.table.schema ?? 'public', name: scope.table.name }];
   if (names.length === 0) throw new MigrationError('MIG010', 'there is no table to check');
   const companions = [...names, ...(await context.catalog.tables()).map((record) => record.source)];
   const rows: (readonly (string | undefined)[])[] = [];
   for (const name of names) {
-    if (!(await flow.sourceAdmin.use((client) => findTable(client, name)))) throw new MigrationError('MIG010', `source table ${displayName(name)} not found`);
-    const findings = await flow.sourceAdmin.use((client) => flow.localAdmin.use((local) => preflightTable(client, local, { tableId: '', table: name, companions })));
+    if (!(await flow.sourceSide.findTable(name))) throw new MigrationError('MIG010', `source table ${displayName(name)} not found`);
+    const findings = await flow.localAdmin.use((local) => flow.sourceSide.preflight(local, { tableId: '', table: name, companions }));
     for (const finding of findings) rows.push([displayName(name), finding.severity, finding.errorCode ?? finding.code, finding.subject, finding.message, finding.remedy]);
     if (findings.length === 0) rows.push([displayName(name), 'ok', undefined, undefined, 'nothing stands in the way', `START MIGRATION FOR TABLE ${displayName(name)} FROM ${statement.source};`]);
   }
@@ -125,7 +122,7 @@ export async function rowCounts(context: CommandContext, sourceName: string): Pr
     const sql = (name: typeof record.source): string => `SELECT count(*)::text AS n FROM ${quoteTable(name)}`;
     const [local, remote] = await Promise.all([
       flow.localAdmin.use((client) => client.query<{ n: string }>(sql(record.target))).then((result) => result.rows[0]?.n ?? '0', () => '-'),
-      flow.sourceAdmin.use((client) => client.query<{ n: string }>(sql(record.source))).then((result) => result.rows[0]?.n ?? '0'),
+      flow.sourceSide.countRows(record.source),
     ]);
     rows.push([displayName(record.source), local, remote, local === remote ? 'Yes' : 'No']);
   }

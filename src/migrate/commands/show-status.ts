@@ -1,6 +1,6 @@
 /** SHOW MIGRATION STATUS, for all tables and for one (specification §8.3). */
 import type { TableRecord } from '../../../catalog/records.ts';
-import { formatLsn } from '../../../cdc/change.ts';
+import { formatPosition } from '../../../cdc/change.ts';
 import type { ShowStatus } from '../../../grammar/migration/statement.ts';
 import { detailsOf, displayName } from '../table-details.ts';
 import { tableStatus } from '../table-status.ts';
@@ -66,7 +66,7 @@ async function streamLines(context: CommandContext, { record, stream, lagMs }: T
   const applied = stream ? stream.applied.insert + stream.applied.update + stream.applied.delete + stream.applied.truncate : undefined;
   return [
     ['CDC', 'Mode', 'logical_replication'], ['CDC', 'Direction', reverse ? 'local to source' : 'source to local'], ['CDC', 'Stream', stream?.mode],
-    ['CDC', 'Position', health.visible === undefined ? undefined : formatLsn(health.visible.lsn)],
+    ['CDC', 'Position', health.visible === undefined ? undefined : formatPosition(health.visible)],
     ['CDC', 'Lag', lagMs === undefined ? undefined : `${(lagMs / 1000).toFixed(1)} seconds`],
     ['CDC', 'Pending', stream === undefined ? undefined : `${grouped(stream.pendingChanges)} changes`], ['CDC', 'Applied', applied === undefined ? undefined : `${grouped(applied)} changes`],
     ['CDC', 'Spool', stream === undefined ? undefined : `${grouped(stream.spoolBytes)} bytes`], ['CDC', 'Bypass Writes', stream?.bypassWrites],

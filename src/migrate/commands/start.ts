@@ -1,14 +1,13 @@
 /** START MIGRATION: checks everything first, then creates the migrations; what is refused changes nothing. */
 import type { TableRecord } from '../../../catalog/records.ts';
 import type { QualifiedName } from '../../../catalog/routing-snapshot.ts';
-import { findTable, introspectTable, listTables } from '../../../cdc/postgres/introspect.ts';
-import { planTable } from '../../../cdc/postgres/plan-table.ts';
-import { firstRefusal, preflightTable } from '../../../cdc/postgres/preflight.ts';
+import { firstRefusal } from '../../../cdc/postgres/preflight.ts';
 import { MigrationError } from '../../../config/migration-error.ts';
 import { mergeOptions } from '../../../grammar/migration/options.ts';
 import type { MigrationOptions, StatedOptions } from '../../../grammar/migration/options.ts';
 import type { StartMigration } from '../../../grammar/migration/statement.ts';
 import type { TableName } from '../../../grammar/names.ts';
+import type { SourceSide } from '../../../cdc/source-side.ts';
 import type { TablePlan } from '../../../cdc/table-plan.ts';
 import { markingObstacle } from '../markable-table.ts';
 import { displayName } from '../table-details.ts';
@@ -41,7 +40,7 @@ export async function startMigration(context: CommandContext, statement: StartMi
     });
   }
   const options = mergeOptions(context.defaults, source.options as StatedOptions, statement.options);
-  refuseUnsupported(options);
+  refuseUnsupported(options, (await context.flow(source.serverName)).sourceSide);
   const names = await tablesToStart(context, source.serverName, statement);
   const notices: CommandNotice[] = [];
   const intents: Intent[] = [];
@@ -56,12 +55,12 @@ export async function startMigration(context: CommandContext, statement: StartMi
     records.map((record) => [displayName(record.source), 'BULK_LOADING', source.name, 'SHOW MIGRATION STATUS;']), notices);
 }
 
-function refuseUnsupported(options: MigrationOptions): void {
+function refuseUnsupported(options: MigrationOptions, { engine, captureModes }: SourceSide): void {
   if (options.dualWriteMode === 'two_phase' && options.conflictStrategy !== 'source_wins') {
     throw new MigrationError('MIG071', `dual_write_mode 'two_phase' does not go together with conflict_strategy '${options.conflictStrategy}'`, { detail: 'What transactions of clients write to local is no conflict with the source.', hint: "Use 'source_wins', or dual_write_mode 'sync'." });
   }
-  if (options.cdcMode !== 'logical_replication') {
-    throw new MigrationError('MIG071', `cdc_mode '${options.cdcMode}' does not fit a PostgreSQL source`, { hint: "A PostgreSQL source is captured by 'logical_replication'." });
+  if (!captureModes.includes(options.cdcMode)) {
+    throw new MigrationError('MIG071', `cdc_mode '${options.cdcMode}' does not fit a ${engine} source`, { hint: `A ${engine} source is captured by ${captureModes.map((mode) => `'${mode}'`).join(' or ')}.` });
   }
 }
 
@@ -71,12 +70,12 @@ async function tablesToStart(context: CommandContext, serverName: string, statem
   if (scope.type === 'table') {
     const schemas = scope.table.schema === undefined ? searchSchemas(context) : [scope.table.schema];
     for (const schema of schemas) {
-      const found = await flow.sourceAdmin.use((client) => findTable(client, { schema, name: scope.table.name }));
+      const found = await flow.sourceSide.findTable({ schema, name: scope.table.name });
       if (found) return [{ schema, name: scope.table.name }];
     }
     throw new MigrationError('MIG010', `source table ${scope.table.schema === undefined ? '' : `${scope.table.schema}.`}${scope.table.name} not found`, { detail: `Looked in ${schemas.join(', ')} of server ${serverName}.` });
   }
-  const listed = await flow.sourceAdmin.use((client) => listTables(client, scope.type === 'schema' ? scope.schema : undefined));
+  const listed = await flow.sourceSide.listTables(scope.type === 'schema' ? scope.schema : undefined);
   const running = await context.catalog.tables();
   const isNamed = (list: readonly TableName[], name: QualifiedName): boolean => list.some((each) => each.name === name.name && (each.schema === undefined || each.schema === name.schema));
   const unknown = [...statement.excluding, ...(statement.includingOnly ?? [])].filter((each) => !listed.some((name) => isNamed([each], name)));
@@ -94,7 +93,7 @@ async function prepare(context: CommandContext, serverName: string, name: Qualif
     throw new MigrationError('MIG073', `${displayName(name)} is in migration already (${existing.state})`, { hint: `SHOW MIGRATION STATUS FOR TABLE ${displayName(name)};` });
   }
   const flow = await context.flow(serverName);
-  const definition = await flow.sourceAdmin.use((client) => introspectTable(client, name));
+  const definition = await flow.sourceSide.introspectTable(name);
   const planOptions = {
     tableId: '',
     ...(options.columns === null ? {} : { columns: options.columns }),
@@ -102,11 +101,11 @@ async function prepare(context: CommandContext, serverName: string, name: Qualif
     ...(options.targetSchema === null ? {} : { targetSchema: options.targetSchema }),
     ...(options.targetTable === null ? {} : { targetTable: options.targetTable.name, ...(options.targetTable.schema === undefined ? {} : { targetSchema: options.targetTable.schema }) }),
   };
-  const plan = planTable(definition, planOptions);
+  const plan = flow.sourceSide.planTable(definition, planOptions);
   await assertNameIsFree(flow, definition, plan);
   await assertConflictStrategy(flow, plan, options);
   if (options.dualWriteMode === 'two_phase') notices.push(...twoPhaseNotices(plan));
-  const findings = await flow.sourceAdmin.use((source) => flow.localAdmin.use((local) => preflightTable(source, local, { ...planOptions, table: name, companions })));
+  const findings = await flow.localAdmin.use((local) => flow.sourceSide.preflight(local, { ...planOptions, table: name, companions }));
   const refusal = firstRefusal(findings, name);
   if (refusal) throw refusal;
   for (const finding of findings) if (finding.severity === 'warning') notices.push(warning(`${displayName(name)}: ${finding.message}`, undefined, finding.remedy));

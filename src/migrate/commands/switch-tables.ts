@@ -1,7 +1,5 @@
 /** CUTOVER, ROLLBACK and EXPLAIN CUTOVER. */
 import type { TableRecord } from '../../../catalog/records.ts';
-import { introspectTable } from '../../../cdc/postgres/introspect.ts';
-import { reverseFindings } from '../../../cdc/postgres/local-findings.ts';
 import { MigrationError } from '../../../config/migration-error.ts';
 import type { Cutover, ExplainCutover, RollbackMigration } from '../../../grammar/migration/statement.ts';
 import type { DependantState, DependantStatus } from '../../../cdc/postgres/create-dependants.ts';
@@ -134,15 +132,11 @@ async function predictPause(context: CommandContext, records: readonly TableReco
   const [first] = records;
   if (!first) return [];
   const flow = await context.flow(first.sourceServer);
-  const { rows } = await flow.sourceAdmin.use((client) => client.query<{ ms: string; n: string }>(
-    `SELECT coalesce(max(extract(epoch FROM clock_timestamp() - a.xact_start)) * 1000, 0)::bigint::text AS ms, count(*)::text AS n FROM pg_stat_activity a
-      WHERE a.pid <> pg_backend_pid() AND EXISTS (SELECT 1 FROM pg_locks l WHERE l.pid = a.pid AND l.relation = ANY ($1::regclass[]) AND l.mode IN ('RowExclusiveLock', 'ExclusiveLock', 'ShareRowExclusiveLock'))`,
-    [records.map((record) => `"${record.source.schema}"."${record.source.name}"`)]));
-  const open = Number(rows[0]?.ms ?? 0);
+  const writers = await flow.sourceSide.openWriters(records.map((record) => record.source));
   const lag = Math.max(0, ...records.map((record) => flow.forward.status(record.tableId)?.lagMs ?? 0));
   const last = records.map((record) => detailsOf(record).lastSwitch?.pauseMs).find((ms) => ms !== undefined);
   const parts: (readonly [string, number, string])[] = [
-    ['Open writers', open, `${rows[0]?.n ?? 0} transactions hold locks on the tables now; the longest has been open that long`],
+    ['Open writers', writers.longestMs, `${writers.count} transactions hold locks on the tables now; the longest has been open that long`],
     ['Drain', lag, 'changes not yet visible on local'],
     ['Fence, sequences, switch', 20 + 8 * records.length, 'fixed work for this number of tables'],
   ];
@@ -167,8 +161,8 @@ async function factsOf(context: CommandContext, record: TableRecord, moving: rea
   const validation = await context.catalog.lastValidation(record.tableId);
   const moved = (await context.catalog.tables()).filter((each) => each.state === 'LOCAL_ONLY');
   const tied = (await tiedNames(context, record)).filter((name) => !moved.some((each) => same(each.source, name)));
-  const definition = await flow.sourceAdmin.use((client) => introspectTable(client, record.source));
-  const wayBack = words.noRollback ? [] : reverseFindings(definition, detailsOf(record).plan);
+  const definition = await flow.sourceSide.introspectTable(record.source);
+  const wayBack = words.noRollback ? [] : flow.sourceSide.wayBackFindings(definition, detailsOf(record).plan);
   return {
     name: displayName(record.source),
     state: record.state,

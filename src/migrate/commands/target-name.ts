@@ -1,7 +1,6 @@
 /** What a table may be called on local (`target_schema`, `target_table`). */
 import { partitionSchema } from '../../../cdc/postgres/create-schema.ts';
 import type { TableDefinition } from '../../../cdc/postgres/definition.ts';
-import { quoteTable } from '../../../cdc/postgres/quote.ts';
 import type { TablePlan } from '../../../cdc/table-plan.ts';
 import { MigrationError } from '../../../config/migration-error.ts';
 import { displayName } from '../table-details.ts';
@@ -13,10 +12,7 @@ export async function assertNameIsFree(flow: SourceFlow, definition: TableDefini
   if (same(plan.source, plan.target)) return;
   const pairs = [[plan.source, plan.target], ...definition.partitions.map((part) => [part, { schema: partitionSchema(part.schema, definition, plan), name: part.name }])] as const;
   const asked = pairs.flatMap(([own, wanted]) => (same(own, wanted) ? [] : [wanted]));
-  const taken = await flow.sourceAdmin.use(async (client) => {
-    const { rows } = await client.query<{ place: number }>('SELECT ordinality::int AS place FROM unnest($1::text[]) WITH ORDINALITY AS x(name) WHERE to_regclass(name) IS NOT NULL', [asked.map(quoteTable)]);
-    return rows.flatMap(({ place }) => asked[place - 1] ?? []);
-  });
+  const taken = await flow.sourceSide.takenNames(asked);
   const [first] = taken;
   if (!first) return;
   throw new MigrationError('MIG071', `${displayName(plan.source)} cannot be ${displayName(first)} on local: the source has another relation of that name`, {

@@ -11,7 +11,7 @@ import { connectServer } from '../../wire/connect-server.ts';
 import type { LoginOutcome } from '../../wire/connect-server.ts';
 import { readErrorFields } from '../../wire/error-fields.ts';
 import type { ErrorFields } from '../../wire/error-fields.ts';
-import type { LargeBuffers } from '../../wire/server-input.ts';
+import type { LargeBuffers } from '../../wire/socket-input.ts';
 import { Backend } from '../backend.ts';
 import { errorFieldsOf } from '../client-error.ts';
 import type { BackendLender, Borrower } from '../leg-connection.ts';

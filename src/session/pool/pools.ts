@@ -1,7 +1,7 @@
 /** All pools of a gateway process: which users share connections, and how. */
 import type { Side } from '../../../catalog/routing-snapshot.ts';
 import type { Runtime } from '../../../config/runtime.ts';
-import type { LargeBuffers } from '../../wire/server-input.ts';
+import type { LargeBuffers } from '../../wire/socket-input.ts';
 import type { LegTarget } from '../leg-target.ts';
 import { BackendPool } from './backend-pool.ts';
 import type { PoolGroup, PoolLimits } from './backend-pool.ts';

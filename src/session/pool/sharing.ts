@@ -12,7 +12,6 @@ import type { ErrorFields } from '../../wire/error-fields.ts';
 import { bindTo, readParse } from '../../wire/frontend-messages.ts';
 import type { LegRoute } from '../../route/route.ts';
 import { canceledByUser } from '../client-error.ts';
-import { keptBytes } from '../kept-bytes.ts';
 import { parsedStatement } from '../parsed-statement.ts';
 import type { PlaceStatement } from '../place-statement.ts';
 import { isVerdict } from '../place-statement.ts';
@@ -62,7 +61,7 @@ export class Sharing implements Reader {
     if (!traits || !route) return false;
     // The server forgets what it has parsed without a name.
     this.#core.statements.remove('');
-    this.#core.lastStatement = keptBytes(chunk, textStart, Math.min(textEnd, textStart + 200));
+    this.#core.noteStatement(chunk, textStart, textEnd);
     this.#send(traits, chunk, undefined, route);
     return true;
   }
@@ -91,7 +90,7 @@ export class Sharing implements Reader {
     // Types have other numbers on local, and so has what stands in some values.
     if (!traits || !route || (route.leg === 'local' && !(holdsNothing(chunk, parts.textEnd + 1) && isAllText(chunk, unit.parseLength, unit.bindLength)))) return false;
     core.statements.add(parsedStatement(core, chunk, 0, unit.parseLength, parts, traits, undefined));
-    core.lastStatement = keptBytes(chunk, parts.textStart, Math.min(parts.textEnd, parts.textStart + 200));
+    core.noteStatement(chunk, parts.textStart, parts.textEnd);
     this.#send(traits, chunk, undefined, route);
     return true;
   }

@@ -11,7 +11,7 @@ import { readErrorFields } from '../../wire/error-fields.ts';
 import { CUT, FrameScanner, PASS } from '../../wire/framing.ts';
 import type { Verdict } from '../../wire/framing.ts';
 import { query, terminate } from '../../wire/frontend-messages.ts';
-import type { ServerInput } from '../../wire/server-input.ts';
+import type { SocketInput } from '../../wire/socket-input.ts';
 import { writeCancelRequest } from '../../wire/startup-packet.ts';
 import type { LegTarget } from '../leg-target.ts';
 import { stateSql } from '../session-state.ts';
@@ -69,7 +69,7 @@ export class ShadowConnection {
   closed = false;
   idleSinceMs: number;
 
-  private constructor(target: LegTarget, login: { readonly socket: net.Socket; readonly input: ServerInput; readonly pid: number; readonly key: Buffer }, now: () => number) {
+  private constructor(target: LegTarget, login: { readonly socket: net.Socket; readonly input: SocketInput; readonly pid: number; readonly key: Buffer }, now: () => number) {
     this.#target = target;
     this.#socket = login.socket;
     this.#cancelRequest = writeCancelRequest(login.pid, login.key);

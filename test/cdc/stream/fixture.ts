@@ -3,8 +3,10 @@ import type { Client } from 'pg';
 import type { Runtime } from '../../../config/runtime.ts';
 import { noFaults } from '../../../config/faults.ts';
 import type { FaultPoints } from '../../../config/faults.ts';
+import { orderOf } from '../../../cdc/change.ts';
+import type { Position } from '../../../cdc/change.ts';
 import type { TablePlan } from '../../../cdc/table-plan.ts';
-import type { ChangeStreamOptions } from '../../../cdc/stream/options.ts';
+import type { PostgresStreamOptions } from '../../../cdc/postgres/change-stream.ts';
 
 export function testRuntime(signal: AbortSignal, faults: FaultPoints = noFaults, isLoud = process.env['LOUD'] === '1'): Runtime {
   const say = (level: string) => (message: string, fields?: object): void => {
@@ -61,7 +63,7 @@ export async function planOf(client: Client, name: string, over: Partial<TablePl
   };
 }
 
-export function streamOptions(over: Pick<ChangeStreamOptions, 'source' | 'target' | 'spoolDirectory'> & Partial<ChangeStreamOptions>): ChangeStreamOptions {
+export function streamOptions(over: Pick<PostgresStreamOptions, 'source' | 'target' | 'spoolDirectory'> & Partial<PostgresStreamOptions>): PostgresStreamOptions {
   return {
     name: 'fwd', direction: 'forward', token: 1n, slotName: 'causeway_fwd', publicationName: 'causeway_fwd',
     limits: { spoolBytes: 1 << 30, bufferBytes: 16 << 20, batchChanges: 10_000, batchWaitMs: 50 },
@@ -83,4 +85,8 @@ export async function until(what: string, test: () => boolean | Promise<boolean>
     if (performance.now() > end) throw new Error(`not within ${timeoutMs} ms: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
+}
+
+export function orderOr(position: Position | undefined, missing: bigint): bigint {
+  return position === undefined ? missing : orderOf(position);
 }

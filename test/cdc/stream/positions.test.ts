@@ -4,13 +4,14 @@ import * as os from 'node:os';
 import * as path from 'node:path';
 import type { Client } from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { createChangeStream } from '../../../cdc/stream/change-stream.ts';
-import type { PostgresChangeStream } from '../../../cdc/stream/change-stream.ts';
-import type { ChangeStreamOptions } from '../../../cdc/stream/options.ts';
+import { orderOf } from '../../../cdc/change.ts';
+import { createChangeStream } from '../../../cdc/postgres/change-stream.ts';
+import type { OpenedStream } from '../../../cdc/stream/change-stream.ts';
+import type { PostgresStreamOptions } from '../../../cdc/postgres/change-stream.ts';
 import type { TablePlan } from '../../../cdc/table-plan.ts';
 import { startTestPostgres } from '../../support/postgres.ts';
 import type { TestPostgres } from '../../support/postgres.ts';
-import { contents, planOf, streamOptions, testRuntime, until } from './fixture.ts';
+import { contents, planOf, orderOr, streamOptions, testRuntime, until } from './fixture.ts';
 
 let server: TestPostgres;
 const spools: string[] = [];
@@ -25,11 +26,11 @@ afterAll(async () => {
 interface Pair {
   readonly source: Client;
   readonly target: Client;
-  readonly options: ChangeStreamOptions;
+  readonly options: PostgresStreamOptions;
 }
 
 let number = 0;
-async function pair(over: Partial<ChangeStreamOptions> = {}): Promise<Pair> {
+async function pair(over: Partial<PostgresStreamOptions> = {}): Promise<Pair> {
   number += 1;
   const names = [`ps${number}`, `pt${number}`] as const;
   for (const name of names) await server.createDatabase(name);
@@ -40,12 +41,12 @@ async function pair(over: Partial<ChangeStreamOptions> = {}): Promise<Pair> {
 }
 
 interface Running {
-  readonly stream: PostgresChangeStream;
+  readonly stream: OpenedStream;
   readonly ended: Promise<unknown>;
   stop(): Promise<void>;
 }
 
-function startStream(options: ChangeStreamOptions, plans: readonly TablePlan[] = [], mode: 'spooling' | 'shared' = 'shared'): Running {
+function startStream(options: PostgresStreamOptions, plans: readonly TablePlan[] = [], mode: 'spooling' | 'shared' = 'shared'): Running {
   const abort = new AbortController();
   const stream = createChangeStream(testRuntime(abort.signal), options);
   stream.restore(plans.map((plan) => ({ plan, mode, intervals: [] })));
@@ -68,7 +69,7 @@ async function share(running: Running, plan: TablePlan): Promise<void> {
 
 const table = 'CREATE TABLE t (id int PRIMARY KEY, v int)';
 
-async function sharedPair(over: Partial<ChangeStreamOptions> = {}): Promise<Pair & { plan: TablePlan }> {
+async function sharedPair(over: Partial<PostgresStreamOptions> = {}): Promise<Pair & { plan: TablePlan }> {
   const made = await pair(over);
   for (const client of [made.source, made.target]) await client.query(table);
   const plan = await planOf(made.source, 't');
@@ -76,7 +77,7 @@ async function sharedPair(over: Partial<ChangeStreamOptions> = {}): Promise<Pair
   await share(running, plan);
   await made.source.query('INSERT INTO t SELECT g, g FROM generate_series(1, 50) g');
   await running.stream.waitForMarker(await running.stream.writeMarker(), [plan.tableId], 10_000);
-  await until('confirmed', () => (running.stream.health().durable?.lsn ?? 0n) >= (running.stream.health().resume?.lsn ?? 1n));
+  await until('confirmed', () => orderOr(running.stream.health().durable, 0n) >= orderOr(running.stream.health().resume, 1n));
   // The next feedback tells the source.
   await new Promise((resolve) => setTimeout(resolve, 1200));
   await running.stop();
@@ -118,7 +119,7 @@ test('a spool that was lost, or put back from an earlier time, is a gap while a 
   const { rows } = await source.query<{ lsn: string }>("SELECT (pg_current_wal_insert_lsn() - '0/0')::text AS lsn");
   await until('confirmed past it', async () => {
     await source.query('INSERT INTO t VALUES ((SELECT max(id) + 1 FROM t), 0)');
-    return (first.stream.health().durable?.lsn ?? 0n) > BigInt(rows[0]?.lsn ?? 0);
+    return orderOr(first.stream.health().durable, 0n) > BigInt(rows[0]?.lsn ?? 0);
   });
   await new Promise((resolve) => setTimeout(resolve, 1200));
   await first.stop();
@@ -167,7 +168,7 @@ test('two streams between the same tables: nothing echoes, and each writes what 
     await share(forward, plan);
     await share(reverse, plan);
   }
-  const mark = async (running: Running): Promise<bigint> => (await running.stream.waitForMarker(await running.stream.writeMarker(), plans.map((plan) => plan.tableId), 20_000)).lsn;
+  const mark = async (running: Running): Promise<bigint> => orderOf(await running.stream.waitForMarker(await running.stream.writeMarker(), plans.map((plan) => plan.tableId), 20_000));
   const position = (lsn: bigint) => ({ type: 'postgresql_lsn' as const, lsn });
   let writes = 0;
   for (let round = 0; round < 6; round += 1) {

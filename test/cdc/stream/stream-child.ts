@@ -3,7 +3,7 @@
  * table is captured, `settled` after a `settle` on stdin once all tables are shared and have passed a marker.
  */
 import { armFaults } from '../../../config/faults.ts';
-import { createChangeStream } from '../../../cdc/stream/change-stream.ts';
+import { createChangeStream } from '../../../cdc/postgres/change-stream.ts';
 import { runLoop } from '../../../cdc/flow/run-loop.ts';
 import { connectText } from '../../../cdc/postgres/connect.ts';
 import type { ServerAddress } from '../../../cdc/postgres/server-address.ts';

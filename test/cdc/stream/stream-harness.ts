@@ -8,9 +8,9 @@ import * as path from 'node:path';
 import type { Client } from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, expect } from 'vitest';
 import type { FaultPoints } from '../../../config/faults.ts';
-import { createChangeStream } from '../../../cdc/stream/change-stream.ts';
-import type { PostgresChangeStream } from '../../../cdc/stream/change-stream.ts';
-import type { ChangeStreamOptions } from '../../../cdc/stream/options.ts';
+import { createChangeStream } from '../../../cdc/postgres/change-stream.ts';
+import type { OpenedStream } from '../../../cdc/stream/change-stream.ts';
+import type { PostgresStreamOptions } from '../../../cdc/postgres/change-stream.ts';
 import type { Conflict } from '../../../cdc/apply/conflict.ts';
 import type { TablePlan } from '../../../cdc/table-plan.ts';
 import { startTestPostgres } from '../../support/postgres.ts';
@@ -20,8 +20,8 @@ import { contents, planOf, streamOptions, testRuntime, until } from './fixture.t
 export let server: TestPostgres;
 export let source: Client;
 export let target: Client;
-export let stream: PostgresChangeStream;
-export let options: ChangeStreamOptions;
+export let stream: OpenedStream;
+export let options: PostgresStreamOptions;
 export let runError: unknown;
 let abort: AbortController;
 let running: Promise<void> | undefined;
@@ -66,7 +66,7 @@ export function useStream(): void {
 }
 
 /** A stream as a new process would make it, with what is given changed from here on. */
-export function make(over: Partial<ChangeStreamOptions> = {}, faults?: FaultPoints): void {
+export function make(over: Partial<PostgresStreamOptions> = {}, faults?: FaultPoints): void {
   options = { ...options, ...over };
   abort = new AbortController();
   stream = createChangeStream(testRuntime(abort.signal, faults), options);

@@ -1,12 +1,12 @@
 /** Memory that a reader still needs is never read into again, whatever it keeps, however large or small the chunks are. */
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { LargeBuffers, ServerInput } from '../../src/wire/server-input.ts';
+import { LargeBuffers, SocketInput } from '../../src/wire/socket-input.ts';
 
 it('chunks that were kept stay what they were', () => {
   const chunk = fc.record({ bytes: fc.oneof(fc.integer({ min: 1, max: 200 }), fc.integer({ min: 1, max: 70_000 })), keeps: fc.boolean(), isBehind: fc.boolean() });
   fc.assert(fc.property(fc.array(chunk, { maxLength: 200 }), (chunks) => {
-    const input = new ServerInput();
+    const input = new SocketInput();
     const { buffer, callback } = input.options.onread as { buffer: () => Uint8Array; callback: (bytes: number, buffer: Uint8Array) => boolean };
     const kept: { readonly chunk: Buffer; readonly value: number; readonly bytes: number }[] = [];
     let now = { keeps: false, isBehind: false };
@@ -42,8 +42,8 @@ it('chunks that were kept stay what they were', () => {
 
 it('of many connections that wait for no answer, few keep a large buffer, whatever they have read before', () => {
   const large = new LargeBuffers();
-  const connect = (): { readonly input: ServerInput; read(bytes: number): number; isIdle(is: boolean): void } => {
-    const input = new ServerInput(large);
+  const connect = (): { readonly input: SocketInput; read(bytes: number): number; isIdle(is: boolean): void } => {
+    const input = new SocketInput(large);
     const { buffer, callback } = input.options.onread as { buffer: () => Uint8Array; callback: (bytes: number, buffer: Uint8Array) => boolean };
     const reader = { keeps: () => false, take: () => true, idle: false };
     input.attach(reader);

@@ -1,5 +1,5 @@
 /**
- * What a server sends, read into memory that is used again: a small answer costs no allocation and passes no stream machinery.
+ * What a server or a client sends, read into memory that is used again: a small message costs no allocation and passes no stream machinery.
  *
  * Only a plain socket can be told where to read to; over TLS chunks come as `data` events. Memory: one buffer for a connection, small at first; an answer that fills it
  * is read on into a large one. Idle connections are many: only a few of them keep a large one. What is still needed after it was taken is left with whoever took it, and another
@@ -27,8 +27,14 @@ const MOST_SPARE = 32;
 
 /** The large buffers of a process. As long as few connections have one they keep it; else who waits for no answer gives its own back. */
 export class LargeBuffers {
+  /** What is read into again is erased first: a part that was kept against the rule shows at once. For tests. */
+  readonly erases: boolean;
   readonly #spare: Buffer[] = [];
   #users = 0;
+
+  constructor(erases = false) {
+    this.erases = erases;
+  }
 
   get areShort(): boolean {
     return this.#users > MOST_KEPT;
@@ -49,7 +55,7 @@ export class LargeBuffers {
   }
 }
 
-export class ServerInput {
+export class SocketInput {
   readonly #large: LargeBuffers;
   #reader: InputReader | undefined;
   #size = FIRST_BYTES;
@@ -95,6 +101,7 @@ export class ServerInput {
     const chunk = buffer.subarray(0, bytes);
     if (bytes < LARGE_BYTES / 2 && reader.keeps()) reader.take(Buffer.from(chunk));
     else if (!reader.take(chunk)) this.#buffer = undefined;
+    else if (this.#large.erases) chunk.fill(0xee);
     this.#resize(bytes);
   }
 

@@ -1,7 +1,7 @@
 /** One connection for the control's own statements on one server: opened at first use, opened again after a loss, used by one caller at a time. */
 import type pg from 'pg';
-import { connectServer } from '../../cdc/postgres/connect.ts';
-import type { ServerAddress } from '../../cdc/postgres/server-address.ts';
+import { connectServer } from './connect.ts';
+import type { ServerAddress } from './server-address.ts';
 
 export class AdminConnection {
   readonly #address: ServerAddress;

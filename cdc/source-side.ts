@@ -1,0 +1,102 @@
+/**
+ * The source as the migration control asks it: its tables, what stands in their way, and what a change of authority does there (DESIGN §9).
+ * What knows the engine hides behind it; capture (`stream/change-source.ts`) and copying are apart.
+ *
+ * Definitions are told in the terms of local, which is PostgreSQL: types, keys and clauses as the table gets them there. For a source of
+ * another engine that is a translation, and what it cannot carry is a finding of the preflight.
+ */
+import type { ClientBase } from 'pg';
+import type { QualifiedName, Side } from '../catalog/routing-snapshot.ts';
+import type { Position } from './change.ts';
+import type { SavedPositions } from './ports.ts';
+import type { SchemaPlan, ForeignKeyStep } from './postgres/create-schema.ts';
+import type { TableDefinition } from './postgres/definition.ts';
+import type { CarriedTable, Dependant } from './postgres/dependants.ts';
+import type { Finding } from './postgres/finding.ts';
+import type { TableGroup } from './postgres/groups.ts';
+import type { PlanOptions } from './postgres/plan-table.ts';
+import type { PreflightOptions } from './postgres/preflight.ts';
+import type { RoutingRelations } from './postgres/relations.ts';
+import type { SequencePair } from './postgres/sequences.ts';
+import type { TablePlan } from './table-plan.ts';
+
+/** Which table of the source is which on local. */
+export interface TablePair {
+  readonly source: QualifiedName;
+  readonly target: QualifiedName;
+}
+
+export interface FenceRequest {
+  readonly epoch: number;
+  /** Fencing token of the control process (RULES 14). */
+  readonly token: bigint;
+  /** Of the tables: who holds one of them holds its table. */
+  readonly partitions: readonly QualifiedName[];
+  /** How long locks are tried for; MIG052 names who holds them. */
+  readonly timeoutMs: number;
+}
+
+export interface SourceSide {
+  /** Of people's words: `PostgreSQL`. */
+  readonly engine: string;
+  /** Values of `cdc_mode` that fit. */
+  readonly captureModes: readonly string[];
+
+  // Tables
+
+  /** Of a schema, or of all that are the user's; without the gateway's own. */
+  listTables(schema: string | undefined): Promise<readonly QualifiedName[]>;
+  findTable(table: QualifiedName): Promise<TableDefinition | undefined>;
+  /** MIG010, MIG011: not there, or not a table that can be migrated. */
+  introspectTable(table: QualifiedName): Promise<TableDefinition>;
+  /** Throws as `planTable` of PostgreSQL: MIG010, MIG011, MIG012, MIG013. */
+  planTable(definition: TableDefinition, options: PlanOptions): TablePlan;
+  planSchema(definition: TableDefinition, plan: TablePlan, localVersion: number): SchemaPlan;
+  planForeignKeys(definition: TableDefinition, targetOf: (source: QualifiedName) => QualifiedName | undefined): readonly ForeignKeyStep[];
+  /** Changes nothing; errors first. */
+  preflight(local: ClientBase, options: PreflightOptions): Promise<readonly Finding[]>;
+  /** What would keep local's rows from coming back. */
+  wayBackFindings(definition: TableDefinition, plan: TablePlan): readonly Finding[];
+  groupOf(table: QualifiedName): Promise<TableGroup>;
+  tableGroups(): Promise<readonly TableGroup[]>;
+  /** Views, sequences, functions and what writes to one of the tables writes besides. */
+  routingRelations(tables: readonly QualifiedName[], others: readonly QualifiedName[]): Promise<RoutingRelations>;
+  /** Functions, triggers, policies and views that local is to have as well. */
+  readDependants(tables: readonly CarriedTable[]): Promise<{ readonly all: readonly Dependant[]; readonly sourceVersion: number }>;
+  /** Those of the names that some relation has. */
+  takenNames(names: readonly QualifiedName[]): Promise<readonly QualifiedName[]>;
+  mayUpdate(table: QualifiedName): Promise<boolean>;
+  countRows(table: QualifiedName): Promise<string>;
+
+  // Changes of authority
+
+  /** Bookkeeping and fence; fences of an earlier control process obey this token from now on. Idempotent. */
+  prepare(token: bigint): Promise<void>;
+  /** Connections that a pause will need are there. */
+  warmUp(): Promise<void>;
+  /** RULES 10: one transaction locks out writers, installs the fence unless `fence` is false, and writes the marker into the stream of that name. */
+  fence(tables: readonly QualifiedName[], request: FenceRequest & { readonly fence: boolean; readonly marker: { readonly stream: string; readonly token: string } }): Promise<void>;
+  /** After a crash: without a marker. Idempotent. */
+  fenceAgain(tables: readonly QualifiedName[], request: FenceRequest): Promise<void>;
+  /** Becomes writable. `saved`: what the side must have for that; MIG002 when it has lost some of it. */
+  unfence(tables: readonly QualifiedName[], timeoutMs: number, saved?: SavedPositions): Promise<void>;
+  assertSaved(saved: SavedPositions): Promise<void>;
+  /** Removes what fences that no longer stand have left. */
+  dropFences(tables: readonly QualifiedName[]): Promise<void>;
+  /** What commits from now on lies behind it, also after a crash. */
+  position(): Promise<Position>;
+  /** Pairs of sessions, blocked and blocking. */
+  blockers(pids: readonly number[]): Promise<readonly (readonly [number, number])[]>;
+  /** Transactions that hold the tables for writing now, and for how long the longest has been open. */
+  openWriters(tables: readonly QualifiedName[]): Promise<{ readonly count: number; readonly longestMs: number }>;
+
+  // Sequences
+
+  /** `direction`: to which side values go. */
+  pairSequences(to: Side, local: ClientBase, tables: readonly TablePair[]): Promise<readonly SequencePair[]>;
+  advanceSequences(to: Side, local: ClientBase, pairs: readonly SequencePair[], margin: number): Promise<void>;
+  /** Returns what could not be carried. */
+  grantSequences(local: ClientBase, tables: readonly TablePair[]): Promise<readonly string[]>;
+
+  close(): Promise<void>;
+}
