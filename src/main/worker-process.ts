@@ -56,9 +56,9 @@ export async function startWorker(runtime: Runtime, metrics: PrometheusMetrics, 
       }),
       quiesceReport: (tables, epoch) => ({
         holding: [gateway, door].flatMap((each) => each?.quiesceReport(tables, epoch).holding.map(toHolding) ?? []),
-        parked: gateway?.parkedUnits(tables).map((unit) => ({ sessionId: unit.sessionId, sourcePid: unit.backendPids.source, localPid: unit.backendPids.local, parkedForMs: unit.parkedForMs })) ?? [],
+        parked: [gateway, door].flatMap((each) => each?.parkedUnits(tables).map((unit) => ({ sessionId: unit.sessionId, sourcePid: unit.backendPids.source, localPid: unit.backendPids.local, parkedForMs: unit.parkedForMs })) ?? []),
       }),
-      failParked: (sessionIds) => void gateway?.failParked(sessionIds),
+      failParked: (sessionIds) => [gateway, door].forEach((each) => each?.failParked(sessionIds)),
       crossingUnits: () => gateway?.crossingUnits() ?? [],
       breakDeadlock: (sessionIds) => void gateway?.breakDeadlock(sessionIds),
       onConnected: () => {

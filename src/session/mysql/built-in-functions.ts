@@ -24,3 +24,12 @@ export const beforeParenthesis: ReadonlySet<string> = new Set(`
   natural not offset on or order over partition primary range references regexp rlike select some straight_join table then union unique unsigned using when where with within xor
   window rows hash list linear foreign fulltext spatial add cross distinctrow fields lines ignore force
 `.trim().split(/\s+/));
+
+/**
+ * With a space before the parenthesis these are names like any other, and may be functions of the database's own:
+ * https://dev.mysql.com/doc/refman/en/function-resolution.html
+ */
+export const onlyWithoutSpace: ReadonlySet<string> = new Set(`
+  adddate bit_and bit_or bit_xor cast count curdate curtime date_add date_sub extract group_concat max mid min now position session_user std stddev stddev_pop stddev_samp
+  subdate substr substring sum sysdate system_user trim variance var_pop var_samp
+`.trim().split(/\s+/));

@@ -18,6 +18,11 @@ export function notPassed(command: number | undefined): MysqlError {
 
 export const notPreparable: MysqlError = { code: ErrorCode.notPreparable, sqlstate: 'HY000', message: 'Migration statements cannot be prepared; send them as text' };
 
+export function unknownStatement(payload: Buffer): MysqlError {
+  const id = payload.length >= 5 ? payload.readUInt32LE(1) : 0;
+  return { code: ErrorCode.unknownStatement, sqlstate: 'HY000', message: `Unknown prepared statement handler (${id}) given to mysqld_stmt_execute` };
+}
+
 export function noSuchThread(id: number): MysqlError {
   return { code: ErrorCode.noSuchThread, sqlstate: 'HY000', message: `Unknown thread id: ${id}` };
 }

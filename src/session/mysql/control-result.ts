@@ -31,8 +31,13 @@ export function writeCommandResult({ columns, rows, tag, notices = [] }: Command
 
 /** Cause and next step stand behind the message: there is no other place for them. */
 export function mysqlErrorOf(error: unknown): MysqlError {
-  const isLimit = error instanceof MigrationError && error.code === 'MIG085';
-  return { ...mysqlErrorWith(errorFieldsOf(error)), ...(isLimit ? { code: ErrorCode.tooManyConnections } : {}) };
+  const code = error instanceof MigrationError ? error.code : undefined;
+  return { ...mysqlErrorWith(errorFieldsOf(error)), ...(code === 'MIG085' ? { code: ErrorCode.tooManyConnections } : {}) };
+}
+
+/** As of a deadlock, so that clients run the transaction again. */
+export function gaveWay(): MysqlError {
+  return { ...mysqlErrorOf(new MigrationError('MIG083')), code: ErrorCode.deadlock };
 }
 
 export function mysqlErrorWith({ sqlstate, message, detail, hint }: ErrorFields): MysqlError {

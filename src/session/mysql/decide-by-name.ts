@@ -5,7 +5,8 @@
  */
 import type { RoutingSnapshot, TableRoute } from '../../../catalog/routing-snapshot.ts';
 import { MigrationError } from '../../../config/migration-error.ts';
-import { beforeParenthesis } from './built-in-functions.ts';
+import { beforeParenthesis, onlyWithoutSpace } from './built-in-functions.ts';
+import { heldUp } from './mysql-decision.ts';
 import type { MysqlContext, MysqlDecider, MysqlDecision } from './mysql-decision.ts';
 
 /** What a snapshot says by name. */
@@ -25,29 +26,34 @@ const reads = /^[\s(]*(?:select|show|desc|describe|explain|table|values)\b/i;
 /** A read that locks, writes or runs what it explains. */
 const readsMore = /\b(?:for\s+(?:update|share)|lock\s+in\s+share\s+mode|into|analyze|insert|update|delete|replace)\b/i;
 const changes = /^\s*(?:insert|update|delete|replace|load)\b/i;
-/** What these run is elsewhere. */
-const opaque = /\b(?:call|execute|prepare|do\s+release_all_locks|drop\s+(?:database|schema)|begin\s+not\s+atomic)\b/i;
+/** What these run, or on what, is elsewhere. A branch of XA may have been prepared by any session. */
+const opaque = /\b(?:call|execute|prepare|do\s+release_all_locks|drop\s+(?:database|schema)|begin\s+not\s+atomic|handler|binlog\s*'|xa\s+commit(?![\s\S]*\bone\s+phase\b))/;
+/** Another name, by which the table could be reached unseen. */
+const makesName = /^\s*(?:create|alter)\b[\s\S]*?\b(?:view|trigger|procedure|function|event|package)\b/;
+/** Settings by which a session's changes escape the capture. */
+const hidesChanges = /\b(?:sql_log_bin|binlog_format|binlog_row_image|binlog_row_value_options|skip_replication|gtid_next|server_id)\b[`'"\s]*:?=/;
 
 export class DecideByName implements MysqlDecider {
   readonly #known = new WeakMap<RoutingSnapshot, Names>();
 
-  decide(text: string, snapshot: RoutingSnapshot, { holdsLocks }: MysqlContext): MysqlDecision {
+  decide(text: string, snapshot: RoutingSnapshot, context: MysqlContext): MysqlDecision {
     const names = this.#namesOf(snapshot);
     // Servers take these two for the ASCII letters.
     const lower = text.replaceAll('\u212a', 'k').replaceAll('\u0130', 'i').toLowerCase();
     const hidden = hiddenTouch(lower, names);
     const touches = hidden === undefined ? named(lower, names) : names.all;
+    if (hidesChanges.test(lower)) return refusal('the setting would hide changes of tables that are being migrated', 'What the session wrote would not be in the binary log as rows.');
+    if (heldUp(touches, snapshot, context).length > 0) return { route: 'wait', touches };
     if (hidden !== undefined && names.isWatchful) return refusal(`${hidden} may touch tables that are being migrated`, 'What it runs cannot be seen by its text.');
     const isRead = reads.test(lower) && !readsMore.test(lower) && !/;\s*\S/.test(lower);
-    let waits = false;
+    if (touches.length > 0 && makesName.test(lower)) return refusal(`table "${touches[0]}" is being migrated: it cannot be given another name to be reached by now`, 'The gateway tells by their names which tables a statement touches.');
     for (const key of touches) {
       const route = snapshot.tables[key];
       if (!route) continue;
       const refused = refusalFor(key, route, isRead, changes.test(lower));
       if (refused) return refused;
-      waits ||= route.quiescing && (route.closed === true || !holdsLocks);
     }
-    return { route: waits ? 'wait' : 'remote', touches };
+    return { route: 'remote', touches };
   }
 
   #namesOf(snapshot: RoutingSnapshot): Names {
@@ -87,7 +93,7 @@ function readNames(snapshot: RoutingSnapshot): Names {
   const routes = Object.values(snapshot.tables);
   return {
     words, others, all: Object.keys(snapshot.tables),
-    isWatchful: routes.some((route) => route.writes === 'local' || route.waitVisible || route.writesBlocked || route.ddlBlocked || route.quiescing),
+    isWatchful: routes.some((route) => route.writes === 'local' || route.waitVisible || route.writesBlocked || route.ddlBlocked),
     hasOpenNames: [...others.keys()].some((name) => !/^[\x20-\x7e]*$/.test(name)),
   };
 }
@@ -118,7 +124,7 @@ function unknownCall(text: string): string | undefined {
     const before = text.slice(Math.max(0, at - 300), at).trimEnd();
     if (hasComment && /(?:\*\/|--[^\n]*|#[^\n]*)$/.test(before)) return 'a comment before a parenthesis';
     const [, word = ''] = /([\w$\u0080-\uffff]+|`[^`]*`|"[^"]*")$/.exec(before) ?? [];
-    if (word === '' || beforeParenthesis.has(word)) continue;
+    if (word === '' || (beforeParenthesis.has(word) && !(onlyWithoutSpace.has(word) && text[at - 1] !== word.at(-1)))) continue;
     // The columns of a table that is written, of a common table expression, of an index.
     if (!hasComment && /\b(?:into|table|with|recursive|references|index|key|constraint|exists)\s+(?:[\w$`"]+\s*\.\s*)?$/.test(before.slice(0, -word.length))) continue;
     return `${word}(…)`;

@@ -9,6 +9,7 @@ import type { Greeting } from '../../wire/mysql/greeting.ts';
 import type { Admission } from '../admission.ts';
 import type { ControlPort, HoldingUnit, QuiesceReport } from '../control-port.ts';
 import { drain } from '../drain.ts';
+import type { ParkedUnit } from '../gateway.ts';
 import { defaultLimits } from '../services.ts';
 import type { GatewayLimits } from '../services.ts';
 import { TlsClients } from '../tls-clients.ts';
@@ -52,6 +53,10 @@ export interface MysqlDoor extends AsyncDisposable {
   readonly sessions: number;
   /** Units of epochs before `epoch` that may have touched one of the tables and are still open. */
   quiesceReport(tables: readonly string[], epoch: number): QuiesceReport;
+  /** Statements that wait for a barrier over one of the tables. */
+  parkedUnits(tables: readonly string[]): readonly ParkedUnit[];
+  /** Gives these up, as far as they are parked in a transaction; returns how many were. */
+  failParked(sessionIds: readonly string[]): number;
   onUnitEnded(listener: () => void): () => void;
   /** On behalf of that user's session elsewhere. False: no session here has the number, or it is another user's. */
   kill(id: number, kind: KillKind, user: string, done: () => void): boolean;
@@ -66,8 +71,8 @@ export async function openMysqlDoor(runtime: Runtime, options: MysqlDoorOptions)
   return door;
 }
 
-function describe({ sessionId, client: { user, address }, unit: { openForMs, lastText } }: MysqlSession): HoldingUnit {
-  return { sessionId, user, clientAddress: address, backendPids: {}, openForMs, lastStatement: lastText };
+function describe({ sessionId, threadId, client: { user, address }, unit: { openForMs, lastText } }: MysqlSession): HoldingUnit {
+  return { sessionId, user, clientAddress: address, backendPids: { source: threadId }, openForMs, lastStatement: lastText };
 }
 
 class Door implements MysqlDoor, MysqlDoorHost {
@@ -248,11 +253,20 @@ class Door implements MysqlDoor, MysqlDoorHost {
 
   quiesceReport(tables: readonly string[], epoch: number): QuiesceReport {
     const wanted = new Set(tables);
-    const sessions = [...this.#sessions.values()];
-    return {
-      epoch, holding: sessions.filter(({ unit }) => unit.holds(wanted, epoch)).map(describe),
-      parked: sessions.filter(({ waitsFor }) => waitsFor.some((table) => wanted.has(table))).length,
-    };
+    const holding = [...this.#sessions.values()].filter(({ unit }) => unit.holds(wanted, epoch)).map(describe);
+    return { epoch, holding, parked: this.parkedUnits(tables).length };
+  }
+
+  parkedUnits(tables: readonly string[]): readonly ParkedUnit[] {
+    const wanted = new Set(tables);
+    return [...this.#sessions.values()].filter(({ waitsFor }) => waitsFor.some((table) => wanted.has(table))).map(({ sessionId, threadId, parkedForMs = 0, waitsFor }) => (
+      { sessionId, backendPids: { source: threadId }, parkedForMs, touches: waitsFor }
+    ));
+  }
+
+  failParked(sessionIds: readonly string[]): number {
+    const wanted = new Set(sessionIds);
+    return [...this.#sessions.values()].filter((session) => wanted.has(session.sessionId) && session.failParked()).length;
   }
 
   async drain(limitMs: number, hurry: AbortSignal): Promise<void> {

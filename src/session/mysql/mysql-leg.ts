@@ -23,6 +23,8 @@ export class MysqlLeg {
   readonly #owner: MysqlLegOwner;
   #isWaiting = false;
   #askedForFile = false;
+  /** What the gateway itself has asked: its answer goes to nobody else. */
+  #own: (() => void) | undefined;
   #isOver = false;
 
   constructor(login: Extract<MysqlLogin, { ok: true }>, owner: MysqlLegOwner) {
@@ -58,6 +60,13 @@ export class MysqlLeg {
     return this.#socket.write(bytes);
   }
 
+  /** Asks for the gateway; `done` when the answer has come, and the tracker knows what it says. Only while nothing else is awaited. */
+  ask(payload: Buffer, shape: AnswerShape, done: () => void): void {
+    this.expect(shape);
+    this.#own = done;
+    this.send(writePackets(payload, 0));
+  }
+
   fileSent(): void {
     this.tracker.fileSent();
     this.#askedForFile = false;
@@ -88,6 +97,10 @@ export class MysqlLeg {
     if (this.#isOver) return;
     const { tracker } = this;
     tracker.push(chunk);
+    if (this.#own) {
+      this.#ownAnswer(this.#own);
+      return;
+    }
     if (!this.#owner.toClient(chunk)) this.#socket.pause();
     if (!this.#isWaiting) return;
     if (tracker.isComplete) {
@@ -97,6 +110,13 @@ export class MysqlLeg {
       this.#askedForFile = true;
       this.#owner.wantsFile();
     }
+  }
+
+  #ownAnswer(done: () => void): void {
+    if (!this.tracker.isComplete) return;
+    this.#own = undefined;
+    this.#isWaiting = false;
+    done();
   }
 
   #ended(): void {

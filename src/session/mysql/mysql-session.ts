@@ -5,7 +5,6 @@
  * States: idle → (waiting for a barrier, or for the control →) asked (the source's answer is on its way) → idle; changing (another user logs
  * in on the same connection) → idle; over.
  */
-import { MigrationError } from '../../../config/migration-error.ts';
 import { ServerStatus } from '../../wire/mysql/capabilities.ts';
 import type { Capabilities } from '../../wire/mysql/capabilities.ts';
 import { Command } from '../../wire/mysql/commands.ts';
@@ -13,18 +12,15 @@ import { writeMysqlError } from '../../wire/mysql/error-packet.ts';
 import type { MysqlError } from '../../wire/mysql/error-packet.ts';
 import { writePackets } from '../../wire/mysql/packets.ts';
 import type { AnswerShape } from '../../wire/mysql/answer-tracker.ts';
-import { parkedTooLong } from '../client-error.ts';
 import type { DrainedSession } from '../drain.ts';
-import { BarrierWait } from './barrier-wait.ts';
 import { changeMysqlUser } from './change-user.ts';
-import { goingAway, notPassed, notPreparable, shapes, tooLargeCommand } from './command-answers.ts';
+import { goingAway, notPassed, notPreparable, shapes, tooLargeCommand, unknownStatement } from './command-answers.ts';
 import { CommandReader } from './command-reader.ts';
 import type { CommandSink } from './command-reader.ts';
-import { mysqlErrorOf, mysqlErrorWith } from './control-result.ts';
+import { mysqlErrorOf } from './control-result.ts';
 import type { DoorSession, MysqlAdmitted, MysqlDoorHost } from './door-host.ts';
 import { killCommand } from './kill-command.ts';
 import { leaveSocket } from './leave-socket.ts';
-import type { MysqlDecision } from './mysql-decision.ts';
 import { MysqlLeg } from './mysql-leg.ts';
 import type { MysqlLegOwner } from './mysql-leg.ts';
 import { isControlText, OWN_TEXT_BYTES, readKill } from './own-texts.ts';
@@ -32,13 +28,17 @@ import type { Kill } from './own-texts.ts';
 import { OpenUnit } from './open-unit.ts';
 import { PreparedTexts } from './prepared-texts.ts';
 import { runControl } from './run-control.ts';
+import { StatementGate } from './statement-gate.ts';
+import type { GatedSession } from './statement-gate.ts';
 
 /** Larger commands pass as they come, while no table migrates. */
 const WHOLE_BYTES = 16 * 1024;
 /** Enough of a text to tell by its first words that it is not the control's. */
 const HEAD_BYTES = 64;
+const ping = Buffer.of(Command.ping);
+const rollback = Buffer.from('\x03ROLLBACK', 'latin1');
 
-export class MysqlSession implements CommandSink, MysqlLegOwner, DrainedSession, DoorSession {
+export class MysqlSession implements CommandSink, MysqlLegOwner, DrainedSession, DoorSession, GatedSession {
   readonly client: MysqlAdmitted;
   readonly sessionId: string;
   readonly unit: OpenUnit;
@@ -46,9 +46,10 @@ export class MysqlSession implements CommandSink, MysqlLegOwner, DrainedSession,
   readonly #host: MysqlDoorHost;
   readonly #reader: CommandReader;
   readonly #texts = new PreparedTexts();
-  #preparing: string | undefined;
+  readonly #gate: StatementGate;
+  /** What follows from the answer that is awaited, when it is no error. */
+  #onSuccess: (() => void) | undefined;
   #leg: MysqlLeg;
-  #waiting: BarrierWait | undefined;
   #onPacket: ((payload: Buffer, sequence: number) => void) | undefined;
   #isOver = false;
 
@@ -59,6 +60,7 @@ export class MysqlSession implements CommandSink, MysqlLegOwner, DrainedSession,
     this.capabilities = client.capabilities;
     this.unit = new OpenUnit(host.services.runtime.clock);
     this.#leg = new MysqlLeg(client.login, this);
+    this.#gate = new StatementGate(host, this);
     this.#reader = new CommandReader(this, host.services.limits.maxMessageBytes);
   }
 
@@ -77,7 +79,7 @@ export class MysqlSession implements CommandSink, MysqlLegOwner, DrainedSession,
   }
 
   get activity(): 'active' | 'idle' | 'idle in transaction' {
-    if (this.#leg.isBusy || this.#waiting || this.#onPacket) return 'active';
+    if (this.#leg.isBusy || this.#gate.parkedForMs !== undefined || this.#onPacket) return 'active';
     return this.isInTransaction ? 'idle in transaction' : 'idle';
   }
 
@@ -100,12 +102,22 @@ export class MysqlSession implements CommandSink, MysqlLegOwner, DrainedSession,
     this.#end();
   }
 
+  /** The newest snapshot is another one, or the lease has come or gone. */
   routingChanged(): void {
-    this.#waiting?.routingChanged();
+    this.#gate.routingChanged();
   }
 
+  failParked(): boolean {
+    return this.#gate.failParked();
+  }
+
+  /** Tables that its statement waits for. */
   get waitsFor(): readonly string[] {
-    return this.#waiting?.tables ?? [];
+    return this.#gate.touches;
+  }
+
+  get parkedForMs(): number | undefined {
+    return this.#gate.parkedForMs;
   }
 
   get isInTransaction(): boolean {
@@ -128,7 +140,7 @@ export class MysqlSession implements CommandSink, MysqlLegOwner, DrainedSession,
     if (head.length < HEAD_BYTES) return 'more';
     if (command === Command.execute) return this.#planExecute(head);
     if (!this.#host.isTrivial() || (length <= OWN_TEXT_BYTES && this.#isControl(head.toString('utf8', 1)))) return 'whole';
-    this.unit.begins(undefined, this.#host.snapshot, head.toString('utf8', 1, 1 + HEAD_BYTES), this.isInTransaction);
+    this.unit.begins(undefined, this.#host.snapshot, head.toString('utf8', 1, 1 + HEAD_BYTES));
     return this.#passes(command);
   }
 
@@ -190,7 +202,10 @@ export class MysqlSession implements CommandSink, MysqlLegOwner, DrainedSession,
 
   #other(command: number | undefined, packets: Buffer, sequence: number): boolean {
     const shape = command === undefined ? undefined : shapes[command];
-    return shape === undefined ? this.#refuse(notPassed(command), sequence) : this.#forward(packets, shape);
+    if (shape === undefined) return this.#refuse(notPassed(command), sequence);
+    // The server has forgotten them all.
+    if (command === Command.resetConnection) this.#onSuccess = () => this.#texts.clear();
+    return this.#forward(packets, shape);
   }
 
   /** True: it is answered. */
@@ -211,7 +226,7 @@ export class MysqlSession implements CommandSink, MysqlLegOwner, DrainedSession,
     const kill = readKill(text);
     if (kill) return this.#kill(kill, packets, sequence);
     if (this.#isControl(text)) return this.#control(text, sequence);
-    return this.#decided(text, sequence, () => this.#forward(packets, 'result'));
+    return this.#gate.run(text, sequence, () => this.#forward(packets, 'result'));
   }
 
   #isControl(text: string): boolean {
@@ -223,8 +238,8 @@ export class MysqlSession implements CommandSink, MysqlLegOwner, DrainedSession,
     if (this.#isControl(text)) return this.#refuse(notPreparable, sequence);
     const tooMany = this.#texts.refusal(text, this.#host.services.limits.maxStatementBytes);
     if (tooMany) return this.#refuse(mysqlErrorOf(tooMany), sequence);
-    return this.#decided(text, sequence, () => {
-      this.#preparing = text;
+    return this.#gate.run(text, sequence, () => {
+      this.#onSuccess = () => this.#texts.add(this.#leg.tracker.statementId, text);
       return this.#forward(packets, 'prepare');
     });
   }
@@ -232,57 +247,24 @@ export class MysqlSession implements CommandSink, MysqlLegOwner, DrainedSession,
   #execute(payload: Buffer, packets: Buffer, sequence: number): boolean {
     const shape = payload[0] === Command.fetch ? 'rows' : 'result';
     const text = this.#texts.ofCommand(payload);
-    // What is not known here the server does not know either, and says so.
-    return text === undefined ? this.#forward(packets, shape) : this.#decided(text, sequence, () => this.#forward(packets, shape));
+    if (text !== undefined) return this.#gate.run(text, sequence, () => this.#forward(packets, shape));
+    // The server does not know it either, and says so; but while tables migrate nothing passes that nobody has looked at.
+    return this.#host.isTrivial() ? this.#forward(packets, shape) : this.#refuse(unknownStatement(payload), sequence);
   }
 
   #planExecute(head: Buffer): 'whole' | 'pass' {
     const text = this.#texts.ofCommand(head);
-    const decision = text === undefined ? undefined : this.#host.decide(text, { holdsLocks: this.unit.isOpen });
+    if (text === undefined) return 'whole';
+    const decision = this.#gate.decide(text);
     if (decision && decision.route !== 'remote') return 'whole';
-    this.unit.begins(decision?.touches, this.#host.snapshot, text ?? '', this.isInTransaction);
+    this.unit.begins(decision?.touches, this.#host.snapshot, text);
     return this.#passes(Command.execute);
   }
 
   #fieldList(payload: Buffer, packets: Buffer, sequence: number): boolean {
     const end = payload.indexOf(0, 1);
     const table = payload.toString('utf8', 1, end < 0 ? payload.length : end);
-    return this.#decided(`show columns from \`${table}\``, sequence, () => this.#forward(packets, 'fields'));
-  }
-
-  /** Runs `go` now or when a barrier is over; or answers why not. */
-  #decided(text: string, sequence: number, go: () => boolean): boolean {
-    const decision = this.#host.decide(text, { holdsLocks: this.unit.isOpen });
-    if (decision?.route === 'wait') {
-      this.#waitFor(decision.touches, text, sequence, go);
-      return false;
-    }
-    return this.#carryOut(decision, text, sequence, go);
-  }
-
-  #carryOut(decision: Exclude<MysqlDecision, { route: 'wait' }> | undefined, text: string, sequence: number, go: () => boolean): boolean {
-    if (decision?.route === 'refused' || decision?.route === 'local') {
-      return this.#refuse(mysqlErrorOf(decision.route === 'refused' ? decision.error : new MigrationError('MIG082', 'the statement belongs on local, where a MySQL client\'s session has no connection')), sequence);
-    }
-    this.unit.begins(decision?.touches, this.#host.snapshot, text, this.isInTransaction);
-    return go();
-  }
-
-  #waitFor(touches: readonly string[], text: string, sequence: number, go: () => boolean): void {
-    const { parkLimitMs } = this.#host.services.limits;
-    let isAnswered = false;
-    const attempt = (): boolean => {
-      const decision = this.#host.decide(text, { holdsLocks: this.unit.isOpen });
-      if (decision?.route === 'wait') return false;
-      isAnswered = this.#carryOut(decision, text, sequence, go);
-      return true;
-    };
-    this.#waiting = new BarrierWait(touches, parkLimitMs, attempt, (outcome) => {
-      this.#waiting = undefined;
-      if (outcome === 'late') this.fail(mysqlErrorWith(parkedTooLong(parkLimitMs)), sequence);
-      if (isAnswered || outcome === 'late') this.#next();
-    });
-    this.#host.unitChanged();
+    return this.#gate.run(`show columns from \`${table}\``, sequence, () => this.#forward(packets, 'fields'));
   }
 
   #control(text: string, sequence: number): boolean {
@@ -293,11 +275,11 @@ export class MysqlSession implements CommandSink, MysqlLegOwner, DrainedSession,
   #answered(packets: Buffer): void {
     if (this.#isOver) return;
     this.client.socket.write(packets);
-    this.#next();
+    this.next();
   }
 
   /** The next command, of which some may have been held back. */
-  #next(): void {
+  next(): void {
     this.#reader.next();
     this.drained();
   }
@@ -305,7 +287,7 @@ export class MysqlSession implements CommandSink, MysqlLegOwner, DrainedSession,
   #kill(kill: Kill, packets: Buffer, sequence: number): boolean {
     const asked = killCommand(this.#host, this, kill, packets, sequence, (answer) => this.#answered(answer));
     if (!asked) return false;
-    this.unit.begins([], this.#host.snapshot, 'KILL', this.isInTransaction);
+    this.unit.begins([], this.#host.snapshot, 'KILL');
     return this.#forward(asked, 'result');
   }
 
@@ -325,14 +307,30 @@ export class MysqlSession implements CommandSink, MysqlLegOwner, DrainedSession,
   }
 
   answered(): void {
-    const { tracker } = this.#leg;
-    if (this.#preparing !== undefined) {
-      if (tracker.errorCode === 0) this.#texts.add(tracker.statementId, this.#preparing);
-      this.#preparing = undefined;
+    const { errorCode, status } = this.#leg.tracker;
+    const onSuccess = this.#onSuccess;
+    this.#onSuccess = undefined;
+    if (errorCode === 0) onSuccess?.();
+    else {
+      this.unit.failed();
+      // An error does not say whether a transaction is open behind it.
+      if (this.isInTransaction || (status & ServerStatus.autocommit) === 0 || this.unit.mayBegin) return this.#leg.ask(ping, 'packet', () => this.#settled());
     }
-    if (!this.isInTransaction) this.unit.end();
+    this.#settled();
+  }
+
+  #settled(): void {
+    if (!this.isInTransaction) this.unit.settle();
     this.#host.unitChanged();
-    this.#next();
+    this.next();
+  }
+
+  rollBack(done: () => void): void {
+    this.#leg.ask(rollback, 'result', () => {
+      this.unit.end();
+      this.#host.unitChanged();
+      done();
+    });
   }
 
   wantsFile(): void {
@@ -369,7 +367,7 @@ export class MysqlSession implements CommandSink, MysqlLegOwner, DrainedSession,
     this.unit.end();
     this.#leg = new MysqlLeg(login, this);
     this.#host.unitChanged();
-    this.#next();
+    this.next();
   }
 
   #clientGone(): void {
@@ -382,8 +380,7 @@ export class MysqlSession implements CommandSink, MysqlLegOwner, DrainedSession,
   #end(): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    this.#waiting?.cancel();
-    this.#waiting = undefined;
+    this.#gate.cancel();
     this.#reader.stop();
     if (this.#leg.isBusy && !this.unit.isCommit) this.#leg.destroy();
     else this.#leg.quit();

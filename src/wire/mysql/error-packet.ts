@@ -19,6 +19,7 @@ export const ErrorCode = {
   noSuchThread: 1094,
   unknown: 1105,
   packetTooLarge: 1153,
+  deadlock: 1213,
   malformedPacket: 1835,
   unknownStatement: 1243,
   notPreparable: 1295,
