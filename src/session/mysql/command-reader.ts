@@ -50,6 +50,11 @@ export class CommandReader {
     return this.#state === 'held' ? this.#bytes : 0;
   }
 
+  /** That have come and are neither handed over nor passed. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
   /** A part of a command has come. */
   get isReceiving(): boolean {
     return this.#state !== 'held' && (this.#bytes > 0 || this.#state !== 'command');

@@ -6,6 +6,7 @@ import type { Capabilities } from '../../wire/mysql/capabilities.ts';
 import type { MysqlLogin, MysqlTarget } from '../../wire/mysql/connect-mysql.ts';
 import type { MysqlError } from '../../wire/mysql/error-packet.ts';
 import type { Greeting } from '../../wire/mysql/greeting.ts';
+import type { LargeBuffers } from '../../wire/socket-input.ts';
 import type { ConnectionTraits } from '../../wire/mysql/handshake-response.ts';
 import type { Admission } from '../admission.ts';
 import type { ControlPort } from '../control-port.ts';
@@ -63,6 +64,8 @@ export interface MysqlDoorHost {
   readonly passwords: MysqlPasswords;
   readonly tls: TlsClients | undefined;
   readonly admission: Admission;
+  /** What clients and the source are read into. */
+  readonly readBuffers: LargeBuffers;
   readonly snapshot: RoutingSnapshot;
   /** No table migrates: nothing is to be decided. */
   isTrivial(): boolean;

@@ -6,6 +6,7 @@ import type { Runtime } from '../../../config/runtime.ts';
 import { askGreeting } from '../../wire/mysql/connect-mysql.ts';
 import type { MysqlTarget } from '../../wire/mysql/connect-mysql.ts';
 import type { Greeting } from '../../wire/mysql/greeting.ts';
+import { LargeBuffers } from '../../wire/socket-input.ts';
 import type { Admission } from '../admission.ts';
 import type { ControlPort, HoldingUnit, QuiesceReport } from '../control-port.ts';
 import { drain } from '../drain.ts';
@@ -41,6 +42,8 @@ export interface MysqlDoorOptions {
   /** Left out: by the names in a statement's text. */
   readonly decider?: MysqlDecider;
   readonly limits?: Partial<GatewayLimits>;
+  /** The memory that sockets are read into is erased before it is used again: for tests. */
+  readonly erasesInput?: boolean;
   readonly name?: string;
   /** Shared by the workers, so that an unknown user looks the same to each. */
   readonly secret: Buffer;
@@ -80,6 +83,7 @@ class Door implements MysqlDoor, MysqlDoorHost {
   readonly passwords: MysqlPasswords;
   readonly tls: TlsClients | undefined;
   readonly admission: Admission;
+  readonly readBuffers: LargeBuffers;
   readonly #options: MysqlDoorOptions;
   readonly #decider: MysqlDecider;
   readonly #sessions = new Map<number, MysqlSession>();
@@ -100,10 +104,11 @@ class Door implements MysqlDoor, MysqlDoorHost {
     this.passwords = new MysqlPasswords(new Users(options.users, options.secret), options.users);
     this.tls = options.tls && new TlsClients(options.tls);
     this.admission = options.admission;
+    this.readBuffers = new LargeBuffers(options.erasesInput);
     this.#decider = options.decider ?? new DecideByName();
     this.#server = net.createServer({ noDelay: true }, (socket) => this.#accepted(socket));
     this.#unsubscribe = options.control.onChange(() => {
-      for (const session of [...this.#sessions.values()]) session.routingChanged();
+      for (const session of [...this.#sessions.values()]) session.gate.routingChanged();
       this.unitChanged();
     });
   }
@@ -259,14 +264,14 @@ class Door implements MysqlDoor, MysqlDoorHost {
 
   parkedUnits(tables: readonly string[]): readonly ParkedUnit[] {
     const wanted = new Set(tables);
-    return [...this.#sessions.values()].filter(({ waitsFor }) => waitsFor.some((table) => wanted.has(table))).map(({ sessionId, threadId, parkedForMs = 0, waitsFor }) => (
-      { sessionId, backendPids: { source: threadId }, parkedForMs, touches: waitsFor }
+    return [...this.#sessions.values()].filter(({ gate }) => gate.touches.some((table) => wanted.has(table))).map(({ sessionId, threadId, gate: { parkedForMs = 0, touches } }) => (
+      { sessionId, backendPids: { source: threadId }, parkedForMs, touches }
     ));
   }
 
   failParked(sessionIds: readonly string[]): number {
     const wanted = new Set(sessionIds);
-    return [...this.#sessions.values()].filter((session) => wanted.has(session.sessionId) && session.failParked()).length;
+    return [...this.#sessions.values()].filter((session) => wanted.has(session.sessionId) && session.gate.failParked()).length;
   }
 
   async drain(limitMs: number, hurry: AbortSignal): Promise<void> {

@@ -5,18 +5,23 @@ import type { AnswerShape } from '../../wire/mysql/answer-tracker.ts';
 import { Command } from '../../wire/mysql/commands.ts';
 import type { MysqlLogin } from '../../wire/mysql/connect-mysql.ts';
 import { writePackets } from '../../wire/mysql/packets.ts';
+import type { LargeBuffers } from '../../wire/socket-input.ts';
+import { ClientInput } from '../client-input.ts';
+import type { InputSession } from '../client-input.ts';
 
 export interface MysqlLegOwner {
   /** False: wait for `resume`. */
   toClient(bytes: Buffer): boolean;
+  /** What was handed over is still to leave. */
+  readonly clientHolds: boolean;
   answered(): void;
   wantsFile(): void;
   /** The server takes more again. */
-  drained(): void;
+  serverDrained(): void;
   legEnded(): void;
 }
 
-export class MysqlLeg {
+export class MysqlLeg implements InputSession {
   readonly threadId: number;
   readonly tracker: AnswerTracker;
   readonly #socket: net.Socket;
@@ -27,16 +32,17 @@ export class MysqlLeg {
   #own: (() => void) | undefined;
   #isOver = false;
 
-  constructor(login: Extract<MysqlLogin, { ok: true }>, owner: MysqlLegOwner) {
+  constructor(login: Extract<MysqlLogin, { ok: true }>, owner: MysqlLegOwner, readBuffers: LargeBuffers) {
     this.threadId = login.greeting.connectionId;
     this.tracker = new AnswerTracker(login.capabilities);
     this.#socket = login.socket;
     this.#owner = owner;
-    this.#socket.on('data', (chunk: Buffer) => this.#receive(chunk));
-    this.#socket.on('drain', () => owner.drained());
+    this.#socket.on('drain', () => owner.serverDrained());
     this.#socket.on('error', () => this.#socket.destroy());
     this.#socket.on('close', () => this.#ended());
     this.#socket.on('end', () => this.#socket.end());
+    // As a client is read: the connection is made without knowing of the memory.
+    new ClientInput(this).read(this.#socket, readBuffers);
   }
 
   /** An answer is awaited, or on its way. */
@@ -93,7 +99,20 @@ export class MysqlLeg {
     this.#socket.destroy();
   }
 
-  #receive(chunk: Buffer): void {
+  /** Of its answers, at the client. */
+  get holdsInput(): boolean {
+    return this.#owner.clientHolds;
+  }
+
+  get drained(): boolean {
+    return !this.#isWaiting;
+  }
+
+  get hasUnwritten(): boolean {
+    return this.#socket.writableLength > 0;
+  }
+
+  receive(chunk: Buffer): void {
     if (this.#isOver) return;
     const { tracker } = this;
     tracker.push(chunk);

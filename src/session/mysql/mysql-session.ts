@@ -12,6 +12,8 @@ import { writeMysqlError } from '../../wire/mysql/error-packet.ts';
 import type { MysqlError } from '../../wire/mysql/error-packet.ts';
 import { writePackets } from '../../wire/mysql/packets.ts';
 import type { AnswerShape } from '../../wire/mysql/answer-tracker.ts';
+import { ClientInput } from '../client-input.ts';
+import type { InputSession } from '../client-input.ts';
 import type { DrainedSession } from '../drain.ts';
 import { changeMysqlUser } from './change-user.ts';
 import { goingAway, notPassed, notPreparable, shapes, tooLargeCommand, unknownStatement } from './command-answers.ts';
@@ -38,15 +40,16 @@ const HEAD_BYTES = 64;
 const ping = Buffer.of(Command.ping);
 const rollback = Buffer.from('\x03ROLLBACK', 'latin1');
 
-export class MysqlSession implements CommandSink, MysqlLegOwner, DrainedSession, DoorSession, GatedSession {
+export class MysqlSession implements CommandSink, MysqlLegOwner, DrainedSession, DoorSession, GatedSession, InputSession {
   readonly client: MysqlAdmitted;
   readonly sessionId: string;
   readonly unit: OpenUnit;
+  readonly gate: StatementGate;
   readonly capabilities: Capabilities;
   readonly #host: MysqlDoorHost;
   readonly #reader: CommandReader;
   readonly #texts = new PreparedTexts();
-  readonly #gate: StatementGate;
+  readonly #input = new ClientInput(this);
   /** What follows from the answer that is awaited, when it is no error. */
   #onSuccess: (() => void) | undefined;
   #leg: MysqlLeg;
@@ -59,19 +62,19 @@ export class MysqlSession implements CommandSink, MysqlLegOwner, DrainedSession,
     this.sessionId = sessionId;
     this.capabilities = client.capabilities;
     this.unit = new OpenUnit(host.services.runtime.clock);
-    this.#leg = new MysqlLeg(client.login, this);
-    this.#gate = new StatementGate(host, this);
+    this.#leg = new MysqlLeg(client.login, this, host.readBuffers);
+    this.gate = new StatementGate(host, this);
     this.#reader = new CommandReader(this, host.services.limits.maxMessageBytes);
   }
 
   start(): void {
     const { socket, early } = this.client;
-    socket.on('data', (chunk: Buffer) => this.#receive(chunk));
     socket.on('drain', () => this.#leg.resume());
     socket.on('error', () => socket.destroy());
     socket.on('end', () => this.#clientGone());
     socket.on('close', () => this.#clientGone());
-    if (early.length > 0) this.#receive(early);
+    if (early.length > 0) this.receive(early);
+    this.#input.read(socket, this.#host.readBuffers);
   }
 
   get threadId(): number {
@@ -79,7 +82,7 @@ export class MysqlSession implements CommandSink, MysqlLegOwner, DrainedSession,
   }
 
   get activity(): 'active' | 'idle' | 'idle in transaction' {
-    if (this.#leg.isBusy || this.#gate.parkedForMs !== undefined || this.#onPacket) return 'active';
+    if (this.#leg.isBusy || this.gate.parkedForMs !== undefined || this.#onPacket) return 'active';
     return this.isInTransaction ? 'idle in transaction' : 'idle';
   }
 
@@ -102,29 +105,19 @@ export class MysqlSession implements CommandSink, MysqlLegOwner, DrainedSession,
     this.#end();
   }
 
-  /** The newest snapshot is another one, or the lease has come or gone. */
-  routingChanged(): void {
-    this.#gate.routingChanged();
-  }
-
-  failParked(): boolean {
-    return this.#gate.failParked();
-  }
-
-  /** Tables that its statement waits for. */
-  get waitsFor(): readonly string[] {
-    return this.#gate.touches;
-  }
-
-  get parkedForMs(): number | undefined {
-    return this.#gate.parkedForMs;
-  }
-
   get isInTransaction(): boolean {
     return (this.#leg.tracker.status & ServerStatus.inTransaction) !== 0;
   }
 
-  #receive(chunk: Buffer): void {
+  get holdsInput(): boolean {
+    return this.#reader.bytes > 0 || this.#leg.hasUnwritten;
+  }
+
+  get drained(): boolean {
+    return this.activity !== 'active';
+  }
+
+  receive(chunk: Buffer): void {
     if (this.#isOver) return;
     this.#reader.push(chunk);
     if (this.#reader.heldBytes > this.#host.services.limits.readAheadBytes) this.client.socket.pause();
@@ -163,6 +156,7 @@ export class MysqlSession implements CommandSink, MysqlLegOwner, DrainedSession,
   }
 
   packet(payload: Buffer, sequence: number): void {
+    this.#input.handled(false);
     this.#onPacket?.(payload, sequence);
   }
 
@@ -173,6 +167,13 @@ export class MysqlSession implements CommandSink, MysqlLegOwner, DrainedSession,
 
   command(payload: Buffer, packets: Buffer, sequence: number): boolean {
     const [command] = payload;
+    const isAnswered = this.#command(command, payload, packets, sequence);
+    // What neither passes nor is answered at once is kept.
+    this.#input.handled(isAnswered || this.#leg.isBusy);
+    return isAnswered;
+  }
+
+  #command(command: number | undefined, payload: Buffer, packets: Buffer, sequence: number): boolean {
     switch (command) {
       case Command.quit:
         this.#end();
@@ -226,7 +227,7 @@ export class MysqlSession implements CommandSink, MysqlLegOwner, DrainedSession,
     const kill = readKill(text);
     if (kill) return this.#kill(kill, packets, sequence);
     if (this.#isControl(text)) return this.#control(text, sequence);
-    return this.#gate.run(text, sequence, () => this.#forward(packets, 'result'));
+    return this.gate.run(text, sequence, () => this.#forward(packets, 'result'));
   }
 
   #isControl(text: string): boolean {
@@ -238,7 +239,7 @@ export class MysqlSession implements CommandSink, MysqlLegOwner, DrainedSession,
     if (this.#isControl(text)) return this.#refuse(notPreparable, sequence);
     const tooMany = this.#texts.refusal(text, this.#host.services.limits.maxStatementBytes);
     if (tooMany) return this.#refuse(mysqlErrorOf(tooMany), sequence);
-    return this.#gate.run(text, sequence, () => {
+    return this.gate.run(text, sequence, () => {
       this.#onSuccess = () => this.#texts.add(this.#leg.tracker.statementId, text);
       return this.#forward(packets, 'prepare');
     });
@@ -247,7 +248,7 @@ export class MysqlSession implements CommandSink, MysqlLegOwner, DrainedSession,
   #execute(payload: Buffer, packets: Buffer, sequence: number): boolean {
     const shape = payload[0] === Command.fetch ? 'rows' : 'result';
     const text = this.#texts.ofCommand(payload);
-    if (text !== undefined) return this.#gate.run(text, sequence, () => this.#forward(packets, shape));
+    if (text !== undefined) return this.gate.run(text, sequence, () => this.#forward(packets, shape));
     // The server does not know it either, and says so; but while tables migrate nothing passes that nobody has looked at.
     return this.#host.isTrivial() ? this.#forward(packets, shape) : this.#refuse(unknownStatement(payload), sequence);
   }
@@ -255,7 +256,7 @@ export class MysqlSession implements CommandSink, MysqlLegOwner, DrainedSession,
   #planExecute(head: Buffer): 'whole' | 'pass' {
     const text = this.#texts.ofCommand(head);
     if (text === undefined) return 'whole';
-    const decision = this.#gate.decide(text);
+    const decision = this.gate.decide(text);
     if (decision && decision.route !== 'remote') return 'whole';
     this.unit.begins(decision?.touches, this.#host.snapshot, text);
     return this.#passes(Command.execute);
@@ -264,7 +265,7 @@ export class MysqlSession implements CommandSink, MysqlLegOwner, DrainedSession,
   #fieldList(payload: Buffer, packets: Buffer, sequence: number): boolean {
     const end = payload.indexOf(0, 1);
     const table = payload.toString('utf8', 1, end < 0 ? payload.length : end);
-    return this.#gate.run(`show columns from \`${table}\``, sequence, () => this.#forward(packets, 'fields'));
+    return this.gate.run(`show columns from \`${table}\``, sequence, () => this.#forward(packets, 'fields'));
   }
 
   #control(text: string, sequence: number): boolean {
@@ -281,7 +282,7 @@ export class MysqlSession implements CommandSink, MysqlLegOwner, DrainedSession,
   /** The next command, of which some may have been held back. */
   next(): void {
     this.#reader.next();
-    this.drained();
+    this.serverDrained();
   }
 
   #kill(kill: Kill, packets: Buffer, sequence: number): boolean {
@@ -304,6 +305,10 @@ export class MysqlSession implements CommandSink, MysqlLegOwner, DrainedSession,
 
   toClient(bytes: Buffer): boolean {
     return this.client.socket.write(bytes);
+  }
+
+  get clientHolds(): boolean {
+    return this.client.socket.writableLength > 0;
   }
 
   answered(): void {
@@ -337,7 +342,7 @@ export class MysqlSession implements CommandSink, MysqlLegOwner, DrainedSession,
     this.#reader.file();
   }
 
-  drained(): void {
+  serverDrained(): void {
     if (this.#reader.heldBytes <= this.#host.services.limits.readAheadBytes) this.client.socket.resume();
   }
 
@@ -365,7 +370,7 @@ export class MysqlSession implements CommandSink, MysqlLegOwner, DrainedSession,
     Object.assign(this.client, who);
     this.#texts.clear();
     this.unit.end();
-    this.#leg = new MysqlLeg(login, this);
+    this.#leg = new MysqlLeg(login, this, this.#host.readBuffers);
     this.#host.unitChanged();
     this.next();
   }
@@ -380,7 +385,7 @@ export class MysqlSession implements CommandSink, MysqlLegOwner, DrainedSession,
   #end(): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    this.#gate.cancel();
+    this.gate.cancel();
     this.#reader.stop();
     if (this.#leg.isBusy && !this.unit.isCommit) this.#leg.destroy();
     else this.#leg.quit();

@@ -37,6 +37,7 @@ export class StatementGate {
     this.#session = session;
   }
 
+  /** Tables that a statement waits for. */
   get touches(): readonly string[] {
     return this.#waiting?.touches ?? [];
   }
@@ -95,6 +96,7 @@ export class StatementGate {
     this.#host.unitChanged();
   }
 
+  /** The newest snapshot is another one, or the lease has come or gone. */
   routingChanged(): void {
     this.#waiting?.attempt();
   }

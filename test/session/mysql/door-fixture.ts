@@ -33,7 +33,7 @@ export async function openDoor(server: TestMysql, options: Partial<MysqlDoorOpti
   const { host, port, user, password } = server;
   const door = await openMysqlDoor(runtime, {
     listen: { host: '127.0.0.1', port: 0 }, users: doorUsers, control, admission: new Admission(runtime, freeSlots, noConnectionLimits, 1_000),
-    server: { host, port }, target: () => ({ host, port, user, password }), secret: randomBytes(32), ...options,
+    server: { host, port }, target: () => ({ host, port, user, password }), secret: randomBytes(32), erasesInput: true, ...options,
   });
   return { door, control, warnings, [Symbol.asyncDispose]: () => door.close() };
 }
