@@ -7,7 +7,6 @@ import type { ControlPort } from '../session/control-port.ts';
 import type { KillKind } from '../session/mysql/kill-on-server.ts';
 import { openMysqlDoor } from '../session/mysql/mysql-door.ts';
 import type { MysqlDoor } from '../session/mysql/mysql-door.ts';
-import { isDoorId } from '../session/mysql/own-texts.ts';
 import type { GatewayLimits } from '../session/services.ts';
 import type { UserEntry } from '../session/users.ts';
 import type { MysqlTarget } from '../wire/mysql/connect-mysql.ts';
@@ -47,9 +46,10 @@ export async function openFrontDoor(runtime: Runtime, { settings, users, control
 
 /** Another worker's client wants a session killed: it comes the way of a cancel request. True: it was no cancel request. */
 export function killForwarded(door: MysqlDoor | undefined, id: number, key: string, done: () => void): boolean {
-  if (!isDoorId(id)) return false;
+  // Longer than any key of a cancel request of ours.
   const kill = readKill(key);
-  if (kill) door?.kill(id, kill.kind, kill.user, done);
+  if (!kill) return false;
+  door?.kill(id, kill.kind, kill.user, done);
   return true;
 }
 

@@ -26,12 +26,17 @@ const reads = /^[\s(]*(?:select|show|desc|describe|explain|table|values)\b/i;
 /** A read that locks, writes or runs what it explains. */
 const readsMore = /\b(?:for\s+(?:update|share)|lock\s+in\s+share\s+mode|into|analyze|insert|update|delete|replace)\b/i;
 const changes = /^\s*(?:insert|update|delete|replace|load)\b/i;
-/** What these run, or on what, is elsewhere. A branch of XA may have been prepared by any session. */
-const opaque = /\b(?:call|execute|prepare|do\s+release_all_locks|drop\s+(?:database|schema)|begin\s+not\s+atomic|handler|binlog\s*'|xa\s+commit(?![\s\S]*\bone\s+phase\b))/;
+/**
+ * What these run, or on what, is elsewhere. Between two words a comment may stand, so anything may. A branch of XA may have been prepared by any
+ * session.
+ */
+const opaque = /\b(?:call|execute|(?<!\b(?:deallocate|drop)\s+)prepare|drop\b[\s\S]*?\b(?:database|schema)|begin\b[\s\S]*?\bnot\b[\s\S]*?\batomic|handler|binlog|xa\b[\s\S]*?\bcommit)\b/;
+const commitsOwnBranch = /^\s*xa\s+commit\s+[^/#-]*\bone\s+phase\s*;?\s*$/;
 /** Another name, by which the table could be reached unseen. */
-const makesName = /^\s*(?:create|alter)\b[\s\S]*?\b(?:view|trigger|procedure|function|event|package)\b/;
+const makesName = /\b(?:create|alter)\b(?!\s+(?:temporary\s+|or\s+replace\s+)*table\b)[\s\S]*?\b(?:view|trigger|procedure|function|event|package)\b/;
 /** Settings by which a session's changes escape the capture. */
-const hidesChanges = /\b(?:sql_log_bin|binlog_format|binlog_row_image|binlog_row_value_options|skip_replication|gtid_next|server_id)\b[`'"\s]*:?=/;
+const capturesBy = /\b(?:sql_log_bin|binlog_format|binlog_row_image|binlog_row_value_options|skip_replication|gtid_next|server_id)\b/;
+const sets = /\bset(?:_var)?\b/;
 
 export class DecideByName implements MysqlDecider {
   readonly #known = new WeakMap<RoutingSnapshot, Names>();
@@ -42,15 +47,17 @@ export class DecideByName implements MysqlDecider {
     const lower = text.replaceAll('\u212a', 'k').replaceAll('\u0130', 'i').toLowerCase();
     const hidden = hiddenTouch(lower, names);
     const touches = hidden === undefined ? named(lower, names) : names.all;
-    if (hidesChanges.test(lower)) return refusal('the setting would hide changes of tables that are being migrated', 'What the session wrote would not be in the binary log as rows.');
+    if (capturesBy.test(lower) && sets.test(lower)) return refusal('the setting would hide changes of tables that are being migrated', 'What the session wrote would not be in the binary log as rows.');
     if (heldUp(touches, snapshot, context).length > 0) return { route: 'wait', touches };
     if (hidden !== undefined && names.isWatchful) return refusal(`${hidden} may touch tables that are being migrated`, 'What it runs cannot be seen by its text.');
-    const isRead = reads.test(lower) && !readsMore.test(lower) && !/;\s*\S/.test(lower);
+    const isSingle = !/;\s*\S/.test(lower);
+    const isRead = isSingle && reads.test(lower) && !readsMore.test(lower);
+    const isChange = isSingle && changes.test(lower);
     if (touches.length > 0 && makesName.test(lower)) return refusal(`table "${touches[0]}" is being migrated: it cannot be given another name to be reached by now`, 'The gateway tells by their names which tables a statement touches.');
     for (const key of touches) {
       const route = snapshot.tables[key];
       if (!route) continue;
-      const refused = refusalFor(key, route, isRead, changes.test(lower));
+      const refused = refusalFor(key, route, isRead, isChange);
       if (refused) return refused;
     }
     return { route: 'remote', touches };
@@ -106,15 +113,15 @@ function nameOf(key: string): string {
 function named(text: string, { words, others }: Names): readonly string[] {
   const found = new Set<string>();
   for (const [word] of text.matchAll(/[\w$]+/g)) for (const key of words.get(word) ?? []) found.add(key);
-  for (const [name, keys] of others) if (text.includes(name.replaceAll('`', '``'))) for (const key of keys) found.add(key);
+  for (const [name, keys] of others) if (['`', '"'].some((quote) => text.includes(name.replaceAll(quote, quote + quote)))) for (const key of keys) found.add(key);
   return [...found];
 }
 
 /** The construct by which tables may be touched that the text does not name. */
 function hiddenTouch(text: string, names: Names): string | undefined {
   if (names.hasOpenNames && !/^[\x00-\x7f]*$/.test(text)) return 'a statement with letters outside ASCII';
-  const [found] = opaque.exec(text) ?? [];
-  return found === undefined ? unknownCall(text) : found.toUpperCase();
+  const [found] = commitsOwnBranch.test(text) ? [] : opaque.exec(text) ?? [];
+  return found === undefined ? unknownCall(text) : found.slice(0, 20).toUpperCase();
 }
 
 /** A function of the database's own, as far as one can tell. */

@@ -1,6 +1,6 @@
 /**
  * What MySQL clients are known by: what the PostgreSQL side stores, and nothing that is weaker unless the operator gives it
- * (docs/decisions/0013-mysql-clients-prove-their-scram-password.md).
+ * (docs/decisions/0014-mysql-clients-prove-their-scram-password.md).
  */
 import { makePasswordKey, remembered } from '../../wire/mysql/caching-sha2-password.ts';
 import type { PasswordKey } from '../../wire/mysql/caching-sha2-password.ts';

@@ -17,11 +17,14 @@ export function isControlText(text: string, hasServer: (name: string) => boolean
   return name === undefined || hasServer(name);
 }
 
-/** 0x80000000 and up are the gateway's, below are the servers': a client may have either, from its handshake or from CONNECTION_ID(). */
-export const FIRST_CONNECTION_ID = 2 ** 31;
+/**
+ * From 2³⁰ to 2³¹ − 1 are the gateway's, below are the servers': a client may have either, from its handshake or from CONNECTION_ID(). Some clients
+ * read the number with a sign.
+ */
+export const FIRST_CONNECTION_ID = 2 ** 30;
 
 export function isDoorId(id: number): boolean {
-  return id >= FIRST_CONNECTION_ID;
+  return id >= FIRST_CONNECTION_ID && id < 2 * FIRST_CONNECTION_ID;
 }
 
 export interface Kill {
