@@ -90,7 +90,7 @@ function resolveNode(node: unknown, resolving: Resolving): unknown {
   return match?.[1] === undefined ? node.value : readVariable(match[1], node, resolving);
 }
 
-const secretKeys = new Set(['password', 'verifier', 'credential_key']);
+const secretKeys = new Set(['password', 'verifier', 'credential_key', 'mysql_native_hash']);
 
 function readVariable(name: string, node: Node, { origin, problems, at, key }: Resolving): unknown {
   const value = origin.environment[name];

@@ -44,6 +44,7 @@ export const metricList = {
   scratchbird_gateway_connections: gauge('Client connections open now'),
   scratchbird_gateway_connections_total: counter('Client connections accepted'),
   scratchbird_gateway_connections_refused_total: counter('Client connections refused, by reason (authentication, limit, protocol, timeout, queue_full, queue_timeout, shutdown)', 'reason'),
+  scratchbird_gateway_mysql_connections: gauge('Connections of MySQL clients open now'),
   scratchbird_gateway_connections_waiting: gauge('Clients that wait for a place within the limit of their user or database'),
   scratchbird_gateway_connection_wait_seconds: histogram(waitBuckets, 'Wait of each client that had to wait for a place, let in or not'),
   scratchbird_gateway_sessions_ended_total: counter('Sessions that the gateway ended, by reason (client_idle, idle_transaction; after SIGTERM: drained, drain_timeout with something open)', 'reason'),

@@ -11,8 +11,11 @@ import { spawnSync } from 'node:child_process';
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 
-/** Program → Debian packages that have it, and what is used with it. */
-const tools = { psql: ['postgresql-client'], pgbench: ['postgresql-contrib'], pgbouncer: ['pgbouncer'], ruby: ['ruby', 'ruby-pg'], mariadb: ['mariadb-client'], bzip2: ['bzip2'] };
+/** Program, or file of a library → Debian packages that have it, and what is used with it. */
+const tools = {
+  psql: ['postgresql-client'], pgbench: ['postgresql-contrib'], pgbouncer: ['pgbouncer'], ruby: ['ruby', 'ruby-pg'], mariadb: ['mariadb-client'], bzip2: ['bzip2'],
+  '/usr/lib/python3/dist-packages/pymysql': ['python3-pymysql', 'python3-cryptography'], '/usr/share/java/mariadb-java-client.jar': ['libmariadb-java'],
+};
 
 /** `context` is `{project, node, env, run, install}`; resolves with the exit code. Arguments go to vitest. */
 export async function runTests(context, args) {
@@ -77,6 +80,7 @@ function installTools(env) {
 
 /** On PATH, or in one of Debian's per-version folders. */
 function isInstalled(name, env) {
+  if (path.isAbsolute(name)) return fs.existsSync(name);
   const folders = (env.PATH ?? '').split(path.delimiter);
   const root = '/usr/lib/postgresql';
   if (fs.existsSync(root)) for (const version of fs.readdirSync(root)) folders.push(path.join(root, version, 'bin'));

@@ -70,6 +70,8 @@ const poolMode = z.enum(['session', 'transaction', 'pipeline']);
 
 const legCredentials = section({ user: text, password: z.string().exactOptional(), cert: pem.exactOptional(), key: pem.exactOptional() });
 
+const mysqlLogin = section({ user: text, password: z.string().exactOptional() });
+
 const user = z.strictObject({
   name: text,
   password: z.string().min(1).exactOptional(),
@@ -80,6 +82,9 @@ const user = z.strictObject({
   operator: z.boolean().default(false),
   source: legCredentials.exactOptional(),
   local: legCredentials.exactOptional(),
+  /** At the MySQL server, for those who come in by the MySQL front door. */
+  mysql: mysqlLogin.exactOptional(),
+  mysql_native_hash: z.string().regex(/^\*[0-9A-Fa-f]{40}$/, 'expected * and 40 hexadecimal digits, as mysql.user has them for mysql_native_password').exactOptional(),
   max_user_connections: connections.exactOptional(),
   pool_mode: poolMode.exactOptional(),
 }).superRefine((given, context) => {
@@ -123,6 +128,12 @@ const migration = section({
 });
 
 const tls = section({ cert: pem, key: pem, required: z.boolean().default(false), ca: pem.exactOptional(), crl: pem.exactOptional() });
+
+/** The front door for MySQL clients, and the server behind it. */
+const mysql = section({
+  listen: section({ host: text.default('127.0.0.1'), port: port.default(7306) }).prefault({}),
+  server: section({ host: text, port: port.default(3306), ssl: ssl.exactOptional() }),
+});
 
 const limits = section({
   max_connections: positive.default(1000),
@@ -187,6 +198,8 @@ const everything = section({
   /** By their names on the source. */
   databases: named(z.array(database), 'database').default([]),
   tls: tls.exactOptional(),
+  /** Left out: no front door for MySQL clients. */
+  mysql: mysql.exactOptional(),
   migration: migration.prefault({}),
   /** How long a gateway worker serves an epoch without hearing from the control process (RULES 15). */
   lease_ms: milliseconds.min(100).default(3000),

@@ -13,6 +13,7 @@ import { RouteCache } from '../route/route-cache.ts';
 import { createGateway } from '../session/gateway.ts';
 import type { Gateway } from '../session/gateway.ts';
 import type { HoldingUnit } from '../session/control-port.ts';
+import type { MysqlDoor } from '../session/mysql/mysql-door.ts';
 import type { LegTarget } from '../session/leg-target.ts';
 import type { GatewayLimits, LegConnector } from '../session/services.ts';
 import type { UserEntry } from '../session/users.ts';
@@ -22,6 +23,7 @@ import type { RunningChild } from './child-process.ts';
 import { GatewayCounts } from './gateway-counts.ts';
 import { createControlClient } from './control-client.ts';
 import type { ControlClient } from './control-client.ts';
+import { killForwarded, openFrontDoor } from './mysql-front-door.ts';
 import { createMarkedRows } from './marked-rows.ts';
 import { poolOptions } from './pool-options.ts';
 import { workerCount } from './process-settings.ts';
@@ -44,6 +46,7 @@ export async function startWorker(runtime: Runtime, metrics: PrometheusMetrics, 
     const sides = stack.use(createAskSide({ source, local: handed.local }));
     const markedRows = stack.use(createMarkedRows(runtime, handed.local));
     let gateway: Gateway | undefined;
+    let door: MysqlDoor | undefined;
     const limits = connectionLimits(settings);
     const slots = new SlotClient(limits, workerCount(settings), (message) => control.send(message));
     const control: ControlClient = createControlClient(runtime, {
@@ -52,10 +55,10 @@ export async function startWorker(runtime: Runtime, metrics: PrometheusMetrics, 
         if (lsn !== undefined) callback(lsn);
       }),
       quiesceReport: (tables, epoch) => ({
-        holding: gateway?.quiesceReport(tables, epoch).holding.map(toHolding) ?? [],
-        parked: gateway?.parkedUnits(tables).map((unit) => ({ sessionId: unit.sessionId, sourcePid: unit.backendPids.source, localPid: unit.backendPids.local, parkedForMs: unit.parkedForMs })) ?? [],
+        holding: [gateway, door].flatMap((each) => each?.quiesceReport(tables, epoch).holding.map(toHolding) ?? []),
+        parked: [gateway, door].flatMap((each) => each?.parkedUnits(tables).map((unit) => ({ sessionId: unit.sessionId, sourcePid: unit.backendPids.source, localPid: unit.backendPids.local, parkedForMs: unit.parkedForMs })) ?? []),
       }),
-      failParked: (sessionIds) => void gateway?.failParked(sessionIds),
+      failParked: (sessionIds) => [gateway, door].forEach((each) => each?.failParked(sessionIds)),
       crossingUnits: () => gateway?.crossingUnits() ?? [],
       breakDeadlock: (sessionIds) => void gateway?.breakDeadlock(sessionIds),
       onConnected: () => {
@@ -66,26 +69,31 @@ export async function startWorker(runtime: Runtime, metrics: PrometheusMetrics, 
       survey: (shadowReads) => ({ ...(gateway?.survey() ?? { clients: [], waiting: [], loggingIn: 0, totals: [], isDraining: false, pools: [] }), ...(shadowReads ? { shadowReads: gateway?.shadowReads() ?? [] } : {}) }),
       onSlotAnswer: (id, granted) => slots.answered(id, granted),
       onLeaseOver: () => slots.letInByShare(),
-      onCancel: (pid, key) => void gateway?.cancel(pid, Buffer.from(key, 'hex'), () => control.send({ type: 'cancelled', pid, key })),
+      onCancel: (pid, key) => {
+        const done = (): void => control.send({ type: 'cancelled', pid, key });
+        if (!killForwarded(door, pid, key, done)) gateway?.cancel(pid, Buffer.from(key, 'hex'), done);
+      },
     });
     void control.run(runtime.signal);
     await control.ready();
     const routes = new RouteCache(emptySnapshot);
+    const users = settings.users.map(toUser);
+    // The same for every worker, and nobody else's to know: it comes from what only this installation has.
+    const secret = createHash('sha256').update(paths.controlSocket).update(JSON.stringify(settings.users)).digest();
+    const gatewayLimits = {
+      maxConnections: settings.limits.maxConnections, reservedConnections: settings.limits.reservedConnections, connectionWaitMs: settings.timeouts.connectionWaitMs,
+      clientIdleMs: settings.timeouts.clientIdleMs, idleTransactionMs: settings.timeouts.idleTransactionMs, startupTimeoutMs: settings.timeouts.startupMs, legConnectTimeoutMs: settings.timeouts.connectMs, maxStatementBytes: settings.limits.preparedBytesPerSession, maxMovedBytes: settings.limits.movedBytes, parkLimitMs: settings.timeouts.parkLimitMs,
+      ...shadowLimits(settings.shadowReads),
+    };
     gateway = stack.use(await createGateway(runtime, {
-      listen: settings.listen, users: settings.users.map(toUser), legs: legConnector(handed), control, sourcePosition, askSide: sides.ask, routes,
-      facts, markedRows, name: workerId,
-      // The same for every worker, and nobody else's to know: it comes from what only this installation has.
-      secret: createHash('sha256').update(paths.controlSocket).update(JSON.stringify(settings.users)).digest(),
-      connections: { limits, slots }, pools: poolOptions(settings),
-      limits: {
-        maxConnections: settings.limits.maxConnections, reservedConnections: settings.limits.reservedConnections, connectionWaitMs: settings.timeouts.connectionWaitMs,
-        clientIdleMs: settings.timeouts.clientIdleMs, idleTransactionMs: settings.timeouts.idleTransactionMs, startupTimeoutMs: settings.timeouts.startupMs, legConnectTimeoutMs: settings.timeouts.connectMs, maxStatementBytes: settings.limits.preparedBytesPerSession, maxMovedBytes: settings.limits.movedBytes, parkLimitMs: settings.timeouts.parkLimitMs,
-        ...shadowLimits(settings.shadowReads),
-      },
+      listen: settings.listen, users, legs: legConnector(handed), control, sourcePosition, askSide: sides.ask, routes,
+      facts, markedRows, name: workerId, secret, connections: { limits, slots }, pools: poolOptions(settings), limits: gatewayLimits,
       onUnknownCancel: (pid, key, done) => control.forwardCancel(pid, key.toString('hex'), done),
       ...(settings.tls === undefined ? {} : { tls: settings.tls }),
     }));
     gateway.onUnitEnded(() => control.unitsChanged());
+    door = await openFrontDoor(runtime, { settings, users, control, admission: gateway.admission, limits: gatewayLimits, name: workerId, secret });
+    if (door) stack.use(door).onUnitEnded(() => control.unitsChanged());
     const counted = new GatewayCounts(metrics, facts, gateway);
     const timer = setInterval(() => {
       counted.update();
@@ -93,10 +101,10 @@ export async function startWorker(runtime: Runtime, metrics: PrometheusMetrics, 
     }, METRICS_EVERY_MS);
     stack.defer(() => clearInterval(timer));
     const owned = stack.move();
-    const drained = gateway;
-    const drain = (hurry: AbortSignal): Promise<void> => {
+    const drained = [gateway, door];
+    const drain = async (hurry: AbortSignal): Promise<void> => {
       control.send({ type: 'draining' });
-      return drained.drain(settings.timeouts.shutdownMs, hurry);
+      await Promise.all(drained.map((each) => each?.drain(settings.timeouts.shutdownMs, hurry)));
     };
     return { drain, [Symbol.asyncDispose]: () => owned.disposeAsync() };
   } catch (error) {

@@ -50,6 +50,8 @@ export interface Gateway extends AsyncDisposable {
   /** Of the listening socket; 0 without one. */
   readonly port: number;
   readonly sessions: number;
+  /** Places, for those who come in by another door too. */
+  readonly admission: Admission;
   /** Connections to the databases open now. */
   readonly legs: Readonly<Record<Side, number>>;
   /** Takes a socket that a parent process has accepted. */

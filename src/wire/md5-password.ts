@@ -19,6 +19,13 @@ export function provesMd5(stored: string, salt: Buffer, answer: string): boolean
   return given.length === expected.length && timingSafeEqual(given, expected);
 }
 
+/** Whether a password that has been sent as it is fits. */
+export function matchesMd5(stored: string, user: string, password: string): boolean {
+  const expected = Buffer.from(stored);
+  const given = Buffer.from(`md5${md5(password, user)}`);
+  return given.length === expected.length && timingSafeEqual(given, expected);
+}
+
 function answerOf(hash: string, salt: Buffer): string {
   return `md5${md5(hash, salt)}`;
 }

@@ -41,6 +41,11 @@ export function parseScramVerifier(text: string): ScramVerifier | undefined {
   return verifier.iterations > 0 && verifier.storedKey.length === 32 && verifier.serverKey.length === 32 ? verifier : undefined;
 }
 
+/** Whether a password that has been sent as it is fits. The key derivation runs off the event loop. */
+export function matchesVerifier({ iterations, salt, storedKey }: ScramVerifier, password: string, done: (fits: boolean) => void): void {
+  pbkdf2(preparePassword(password), salt, iterations, 32, 'sha256', (error, salted) => done(!error && timingSafeEqual(hash(hmac(salted, 'Client Key')), storedKey)));
+}
+
 /** A verifier that no password fits, the same for the same name, so that an unknown user looks like a wrong password. */
 export function mockVerifier(user: string, secret: Buffer): ScramVerifier {
   const salt = hmac(secret, user).subarray(0, 16);

@@ -1,0 +1,140 @@
+/**
+ * Where a statement goes, told from the names in its text alone: what runs on the source while it is the authority passes, all else is
+ * refused with what is missing. It errs only towards refusing: a name counts wherever it stands, in strings and comments too,
+ * and while some table is not wholly the source's, so does everything that could touch it without a name.
+ */
+import type { RoutingSnapshot, TableRoute } from '../../../catalog/routing-snapshot.ts';
+import { MigrationError } from '../../../config/migration-error.ts';
+import { beforeParenthesis, onlyWithoutSpace } from './built-in-functions.ts';
+import { heldUp } from './mysql-decision.ts';
+import type { MysqlContext, MysqlDecider, MysqlDecision } from './mysql-decision.ts';
+
+/** What a snapshot says by name. */
+interface Names {
+  /** Lower case → keys of the tables that it may reach. */
+  readonly words: ReadonlyMap<string, readonly string[]>;
+  /** Names that are no single word, in lower case. */
+  readonly others: ReadonlyMap<string, readonly string[]>;
+  readonly all: readonly string[];
+  /** Some table may not be read and written at will on the source. */
+  readonly isWatchful: boolean;
+  /** Names whose spelling depends on a client's character set. */
+  readonly hasOpenNames: boolean;
+}
+
+const reads = /^[\s(]*(?:select|show|desc|describe|explain|table|values)\b/i;
+/** A read that locks, writes or runs what it explains. */
+const readsMore = /\b(?:for\s+(?:update|share)|lock\s+in\s+share\s+mode|into|analyze|insert|update|delete|replace)\b/i;
+const changes = /^\s*(?:insert|update|delete|replace|load)\b/i;
+/**
+ * What these run, or on what, is elsewhere. Between two words a comment may stand, so anything may. A branch of XA may have been prepared by any
+ * session.
+ */
+const opaque = /\b(?:call|execute|(?<!\b(?:deallocate|drop)\s+)prepare|drop\b[\s\S]*?\b(?:database|schema)|begin\b[\s\S]*?\bnot\b[\s\S]*?\batomic|handler|binlog|xa\b[\s\S]*?\bcommit)\b/;
+const commitsOwnBranch = /^\s*xa\s+commit\s+[^/#-]*\bone\s+phase\s*;?\s*$/;
+/** Another name, by which the table could be reached unseen. */
+const makesName = /\b(?:create|alter)\b(?!\s+(?:temporary\s+|or\s+replace\s+)*table\b)[\s\S]*?\b(?:view|trigger|procedure|function|event|package)\b/;
+/** Settings by which a session's changes escape the capture. */
+const capturesBy = /\b(?:sql_log_bin|binlog_format|binlog_row_image|binlog_row_value_options|skip_replication|gtid_next|server_id)\b/;
+const sets = /\bset(?:_var)?\b/;
+
+export class DecideByName implements MysqlDecider {
+  readonly #known = new WeakMap<RoutingSnapshot, Names>();
+
+  decide(text: string, snapshot: RoutingSnapshot, context: MysqlContext): MysqlDecision {
+    const names = this.#namesOf(snapshot);
+    // Servers take these two for the ASCII letters.
+    const lower = text.replaceAll('\u212a', 'k').replaceAll('\u0130', 'i').toLowerCase();
+    const hidden = hiddenTouch(lower, names);
+    const touches = hidden === undefined ? named(lower, names) : names.all;
+    if (capturesBy.test(lower) && sets.test(lower)) return refusal('the setting would hide changes of tables that are being migrated', 'What the session wrote would not be in the binary log as rows.');
+    if (heldUp(touches, snapshot, context).length > 0) return { route: 'wait', touches };
+    if (hidden !== undefined && names.isWatchful) return refusal(`${hidden} may touch tables that are being migrated`, 'What it runs cannot be seen by its text.');
+    const isSingle = !/;\s*\S/.test(lower);
+    const isRead = isSingle && reads.test(lower) && !readsMore.test(lower);
+    const isChange = isSingle && changes.test(lower);
+    if (touches.length > 0 && makesName.test(lower)) return refusal(`table "${touches[0]}" is being migrated: it cannot be given another name to be reached by now`, 'The gateway tells by their names which tables a statement touches.');
+    for (const key of touches) {
+      const route = snapshot.tables[key];
+      if (!route) continue;
+      const refused = refusalFor(key, route, isRead, isChange);
+      if (refused) return refused;
+    }
+    return { route: 'remote', touches };
+  }
+
+  #namesOf(snapshot: RoutingSnapshot): Names {
+    let names = this.#known.get(snapshot);
+    if (!names) {
+      names = readNames(snapshot);
+      this.#known.set(snapshot, names);
+    }
+    return names;
+  }
+}
+
+function refusalFor(key: string, { state, writes, waitVisible, writesBlocked, ddlBlocked }: TableRoute, isRead: boolean, isChange: boolean): MysqlDecision | undefined {
+  const table = `table "${key}" is ${state}`;
+  if (writes === 'local') return refusal(`${table}: its rows are on local, where a MySQL client's statement cannot run`, 'It would have to be translated to PostgreSQL.');
+  if (isRead) return undefined;
+  if (writesBlocked) return refusal(`${table}: it is not to be written now`, 'Its writes are blocked in this state.');
+  if (ddlBlocked && !isChange) return refusal(`${table}: its definition is not to be changed now`, 'Its DDL is blocked in this state.');
+  if (waitVisible) return refusal(`${table}: its writes are to be waited for until local has them, which a MySQL client's session cannot do`, 'Waiting for a MySQL transaction on local is missing.');
+  return undefined;
+}
+
+function refusal(message: string, detail: string): MysqlDecision {
+  return { route: 'refused', error: new MigrationError('MIG082', message, { detail, hint: 'Run it by the PostgreSQL protocol, or wait for another state of the table.' }) };
+}
+
+function readNames(snapshot: RoutingSnapshot): Names {
+  const words = new Map<string, readonly string[]>();
+  const others = new Map<string, readonly string[]>();
+  const add = (name: string, keys: readonly string[]): void => {
+    const lower = name.toLowerCase();
+    const into = /^[\w$]+$/.test(lower) ? words : others;
+    into.set(lower, [...new Set([...into.get(lower) ?? [], ...keys])]);
+  };
+  for (const [key, { source }] of Object.entries(snapshot.tables)) add(source.name, [key]);
+  for (const reached of [snapshot.views, snapshot.writeClosure]) for (const [key, keys] of Object.entries(reached)) add(nameOf(key), keys);
+  const routes = Object.values(snapshot.tables);
+  return {
+    words, others, all: Object.keys(snapshot.tables),
+    isWatchful: routes.some((route) => route.writes === 'local' || route.waitVisible || route.writesBlocked || route.ddlBlocked),
+    hasOpenNames: [...others.keys()].some((name) => !/^[\x20-\x7e]*$/.test(name)),
+  };
+}
+
+/** Of a key as `relationKey` writes it. */
+function nameOf(key: string): string {
+  return key.replace(/^(?:[^.\\]|\\.)*\./, '').replace(/\\(.)/g, '$1');
+}
+
+function named(text: string, { words, others }: Names): readonly string[] {
+  const found = new Set<string>();
+  for (const [word] of text.matchAll(/[\w$]+/g)) for (const key of words.get(word) ?? []) found.add(key);
+  for (const [name, keys] of others) if (['`', '"'].some((quote) => text.includes(name.replaceAll(quote, quote + quote)))) for (const key of keys) found.add(key);
+  return [...found];
+}
+
+/** The construct by which tables may be touched that the text does not name. */
+function hiddenTouch(text: string, names: Names): string | undefined {
+  if (names.hasOpenNames && !/^[\x00-\x7f]*$/.test(text)) return 'a statement with letters outside ASCII';
+  const [found] = commitsOwnBranch.test(text) ? [] : opaque.exec(text) ?? [];
+  return found === undefined ? unknownCall(text) : found.slice(0, 20).toUpperCase();
+}
+
+/** A function of the database's own, as far as one can tell. */
+function unknownCall(text: string): string | undefined {
+  const hasComment = /--|#|\/\*/.test(text);
+  for (let at = text.indexOf('('); at >= 0; at = text.indexOf('(', at + 1)) {
+    const before = text.slice(Math.max(0, at - 300), at).trimEnd();
+    if (hasComment && /(?:\*\/|--[^\n]*|#[^\n]*)$/.test(before)) return 'a comment before a parenthesis';
+    const [, word = ''] = /([\w$\u0080-\uffff]+|`[^`]*`|"[^"]*")$/.exec(before) ?? [];
+    if (word === '' || (beforeParenthesis.has(word) && !(onlyWithoutSpace.has(word) && text[at - 1] !== word.at(-1)))) continue;
+    // The columns of a table that is written, of a common table expression, of an index.
+    if (!hasComment && /\b(?:into|table|with|recursive|references|index|key|constraint|exists)\s+(?:[\w$`"]+\s*\.\s*)?$/.test(before.slice(0, -word.length))) continue;
+    return `${word}(…)`;
+  }
+  return undefined;
+}

@@ -1,0 +1,146 @@
+/** A session's connection to the MySQL source: bytes pass, and only the heads of packets are read. */
+import type * as net from 'node:net';
+import { AnswerTracker } from '../../wire/mysql/answer-tracker.ts';
+import type { AnswerShape } from '../../wire/mysql/answer-tracker.ts';
+import { Command } from '../../wire/mysql/commands.ts';
+import type { MysqlLogin } from '../../wire/mysql/connect-mysql.ts';
+import { writePackets } from '../../wire/mysql/packets.ts';
+import type { LargeBuffers } from '../../wire/socket-input.ts';
+import { ClientInput } from '../client-input.ts';
+import type { InputSession } from '../client-input.ts';
+
+export interface MysqlLegOwner {
+  /** False: wait for `resume`. */
+  toClient(bytes: Buffer): boolean;
+  /** What was handed over is still to leave. */
+  readonly clientHolds: boolean;
+  answered(): void;
+  wantsFile(): void;
+  /** The server takes more again. */
+  serverDrained(): void;
+  legEnded(): void;
+}
+
+export class MysqlLeg implements InputSession {
+  readonly threadId: number;
+  readonly tracker: AnswerTracker;
+  readonly #socket: net.Socket;
+  readonly #owner: MysqlLegOwner;
+  #isWaiting = false;
+  #askedForFile = false;
+  /** What the gateway itself has asked: its answer goes to nobody else. */
+  #own: (() => void) | undefined;
+  #isOver = false;
+
+  constructor(login: Extract<MysqlLogin, { ok: true }>, owner: MysqlLegOwner, readBuffers: LargeBuffers) {
+    this.threadId = login.greeting.connectionId;
+    this.tracker = new AnswerTracker(login.capabilities);
+    this.#socket = login.socket;
+    this.#owner = owner;
+    this.#socket.on('drain', () => owner.serverDrained());
+    this.#socket.on('error', () => this.#socket.destroy());
+    this.#socket.on('close', () => this.#ended());
+    this.#socket.on('end', () => this.#socket.end());
+    // As a client is read: the connection is made without knowing of the memory.
+    new ClientInput(this).read(this.#socket, readBuffers);
+  }
+
+  /** An answer is awaited, or on its way. */
+  get isBusy(): boolean {
+    return this.#isWaiting;
+  }
+
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  /** What is sent from now on, in one piece or several, has one answer. */
+  expect(shape: AnswerShape): void {
+    this.tracker.expect(shape);
+    this.#isWaiting = true;
+    this.#askedForFile = false;
+  }
+
+  /** False: wait until it has drained. */
+  send(bytes: Buffer): boolean {
+    return this.#socket.write(bytes);
+  }
+
+  /** Asks for the gateway; `done` when the answer has come, and the tracker knows what it says. Only while nothing else is awaited. */
+  ask(payload: Buffer, shape: AnswerShape, done: () => void): void {
+    this.expect(shape);
+    this.#own = done;
+    this.send(writePackets(payload, 0));
+  }
+
+  fileSent(): void {
+    this.tracker.fileSent();
+    this.#askedForFile = false;
+  }
+
+  pause(): void {
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    this.#socket.resume();
+  }
+
+  /** In good order. */
+  quit(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#socket.end(writePackets(Buffer.of(Command.quit), 0));
+    this.#socket.resume();
+  }
+
+  destroy(): void {
+    this.#isOver = true;
+    this.#socket.destroy();
+  }
+
+  /** Of its answers, at the client. */
+  get holdsInput(): boolean {
+    return this.#owner.clientHolds;
+  }
+
+  get drained(): boolean {
+    return !this.#isWaiting;
+  }
+
+  get hasUnwritten(): boolean {
+    return this.#socket.writableLength > 0;
+  }
+
+  receive(chunk: Buffer): void {
+    if (this.#isOver) return;
+    const { tracker } = this;
+    tracker.push(chunk);
+    if (this.#own) {
+      this.#ownAnswer(this.#own);
+      return;
+    }
+    if (!this.#owner.toClient(chunk)) this.#socket.pause();
+    if (!this.#isWaiting) return;
+    if (tracker.isComplete) {
+      this.#isWaiting = false;
+      this.#owner.answered();
+    } else if (tracker.wantsFile && !this.#askedForFile) {
+      this.#askedForFile = true;
+      this.#owner.wantsFile();
+    }
+  }
+
+  #ownAnswer(done: () => void): void {
+    if (!this.tracker.isComplete) return;
+    this.#own = undefined;
+    this.#isWaiting = false;
+    done();
+  }
+
+  #ended(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#owner.legEnded();
+  }
+}

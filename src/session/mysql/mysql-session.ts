@@ -1,0 +1,396 @@
+/**
+ * A MySQL client and its connection to the source. Statements pass as they came, and answers as they come; what is for the migration control,
+ * or may not run, is answered here.
+ *
+ * States: idle → (waiting for a barrier, or for the control →) asked (the source's answer is on its way) → idle; changing (another user logs
+ * in on the same connection) → idle; over.
+ */
+import { ServerStatus } from '../../wire/mysql/capabilities.ts';
+import type { Capabilities } from '../../wire/mysql/capabilities.ts';
+import { Command } from '../../wire/mysql/commands.ts';
+import { writeMysqlError } from '../../wire/mysql/error-packet.ts';
+import type { MysqlError } from '../../wire/mysql/error-packet.ts';
+import { writePackets } from '../../wire/mysql/packets.ts';
+import type { AnswerShape } from '../../wire/mysql/answer-tracker.ts';
+import { ClientInput } from '../client-input.ts';
+import type { InputSession } from '../client-input.ts';
+import type { DrainedSession } from '../drain.ts';
+import { changeMysqlUser } from './change-user.ts';
+import { goingAway, notPassed, notPreparable, shapes, tooLargeCommand, unknownStatement } from './command-answers.ts';
+import { CommandReader } from './command-reader.ts';
+import type { CommandSink } from './command-reader.ts';
+import { mysqlErrorOf } from './control-result.ts';
+import type { DoorSession, MysqlAdmitted, MysqlDoorHost } from './door-host.ts';
+import { killCommand } from './kill-command.ts';
+import { leaveSocket } from './leave-socket.ts';
+import { MysqlLeg } from './mysql-leg.ts';
+import type { MysqlLegOwner } from './mysql-leg.ts';
+import { isControlText, OWN_TEXT_BYTES, readKill } from './own-texts.ts';
+import type { Kill } from './own-texts.ts';
+import { OpenUnit } from './open-unit.ts';
+import { PreparedTexts } from './prepared-texts.ts';
+import { runControl } from './run-control.ts';
+import { StatementGate } from './statement-gate.ts';
+import type { GatedSession } from './statement-gate.ts';
+
+/** Larger commands pass as they come, while no table migrates. */
+const WHOLE_BYTES = 16 * 1024;
+/** Enough of a text to tell by its first words that it is not the control's. */
+const HEAD_BYTES = 64;
+const ping = Buffer.of(Command.ping);
+const rollback = Buffer.from('\x03ROLLBACK', 'latin1');
+
+export class MysqlSession implements CommandSink, MysqlLegOwner, DrainedSession, DoorSession, GatedSession, InputSession {
+  readonly client: MysqlAdmitted;
+  readonly sessionId: string;
+  readonly unit: OpenUnit;
+  readonly gate: StatementGate;
+  readonly capabilities: Capabilities;
+  readonly #host: MysqlDoorHost;
+  readonly #reader: CommandReader;
+  readonly #texts = new PreparedTexts();
+  readonly #input = new ClientInput(this);
+  /** What follows from the answer that is awaited, when it is no error. */
+  #onSuccess: (() => void) | undefined;
+  #leg: MysqlLeg;
+  #onPacket: ((payload: Buffer, sequence: number) => void) | undefined;
+  #isOver = false;
+
+  constructor(host: MysqlDoorHost, client: MysqlAdmitted, sessionId: string) {
+    this.#host = host;
+    this.client = client;
+    this.sessionId = sessionId;
+    this.capabilities = client.capabilities;
+    this.unit = new OpenUnit(host.services.runtime.clock);
+    this.#leg = new MysqlLeg(client.login, this, host.readBuffers);
+    this.gate = new StatementGate(host, this);
+    this.#reader = new CommandReader(this, host.services.limits.maxMessageBytes);
+  }
+
+  start(): void {
+    const { socket, early } = this.client;
+    socket.on('drain', () => this.#leg.resume());
+    socket.on('error', () => socket.destroy());
+    socket.on('end', () => this.#clientGone());
+    socket.on('close', () => this.#clientGone());
+    if (early.length > 0) this.receive(early);
+    this.#input.read(socket, this.#host.readBuffers);
+  }
+
+  get threadId(): number {
+    return this.#leg.threadId;
+  }
+
+  get activity(): 'active' | 'idle' | 'idle in transaction' {
+    if (this.#leg.isBusy || this.gate.parkedForMs !== undefined || this.#onPacket) return 'active';
+    return this.isInTransaction ? 'idle in transaction' : 'idle';
+  }
+
+  get isReceiving(): boolean {
+    return this.#reader.isReceiving;
+  }
+
+  get isCommitting(): boolean {
+    return this.#leg.isBusy && this.unit.isCommit;
+  }
+
+  giveUpCommitWait(): boolean {
+    return false;
+  }
+
+  /** Whoever waits for an answer gets none: it would be taken for that. */
+  shutDown(): void {
+    const { socket } = this.client;
+    if (!this.#leg.isBusy) socket.write(writePackets(writeMysqlError(goingAway), 0));
+    this.#end();
+  }
+
+  get isInTransaction(): boolean {
+    return (this.#leg.tracker.status & ServerStatus.inTransaction) !== 0;
+  }
+
+  get holdsInput(): boolean {
+    return this.#reader.bytes > 0 || this.#leg.hasUnwritten;
+  }
+
+  get drained(): boolean {
+    return this.activity !== 'active';
+  }
+
+  receive(chunk: Buffer): void {
+    if (this.#isOver) return;
+    this.#reader.push(chunk);
+    if (this.#reader.heldBytes > this.#host.services.limits.readAheadBytes) this.client.socket.pause();
+  }
+
+  // CommandSink
+
+  plan(head: Buffer, length: number): 'whole' | 'pass' | 'more' {
+    const [command] = head;
+    if (command === undefined) return length === 0 ? 'whole' : 'more';
+    if (command === Command.sendLongData) return 'pass';
+    if (length <= WHOLE_BYTES || (command !== Command.query && command !== Command.execute)) return 'whole';
+    if (head.length < HEAD_BYTES) return 'more';
+    if (command === Command.execute) return this.#planExecute(head);
+    if (!this.#host.isTrivial() || (length <= OWN_TEXT_BYTES && this.#isControl(head.toString('utf8', 1)))) return 'whole';
+    this.unit.begins(undefined, this.#host.snapshot, head.toString('utf8', 1, 1 + HEAD_BYTES));
+    return this.#passes(command);
+  }
+
+  #passes(command: number): 'pass' {
+    this.#leg.expect(shapes[command] ?? 'result');
+    return 'pass';
+  }
+
+  pass(bytes: Buffer): void {
+    if (!this.#leg.send(bytes)) this.client.socket.pause();
+  }
+
+  /** Only COM_STMT_SEND_LONG_DATA passes without an answer. */
+  passed(): boolean {
+    return !this.#leg.isBusy;
+  }
+
+  fileEnded(): void {
+    this.#leg.fileSent();
+  }
+
+  packet(payload: Buffer, sequence: number): void {
+    this.#input.handled(false);
+    this.#onPacket?.(payload, sequence);
+  }
+
+  tooLarge(): void {
+    this.fail(tooLargeCommand(this.#host.services.limits.maxMessageBytes), 0);
+    this.#end();
+  }
+
+  command(payload: Buffer, packets: Buffer, sequence: number): boolean {
+    const [command] = payload;
+    const isAnswered = this.#command(command, payload, packets, sequence);
+    // What neither passes nor is answered at once is kept.
+    this.#input.handled(isAnswered || this.#leg.isBusy);
+    return isAnswered;
+  }
+
+  #command(command: number | undefined, payload: Buffer, packets: Buffer, sequence: number): boolean {
+    switch (command) {
+      case Command.quit:
+        this.#end();
+        return false;
+      case Command.query:
+        return this.#query(payload, packets, sequence);
+      case Command.prepare:
+        return this.#prepare(payload, packets, sequence);
+      case Command.execute:
+      case Command.fetch:
+        return this.#execute(payload, packets, sequence);
+      case Command.fieldList:
+        return this.#fieldList(payload, packets, sequence);
+      case Command.closeStatement:
+        this.#texts.closed(payload);
+        this.#leg.send(packets);
+        return true;
+      case Command.processKill:
+        return this.#kill({ kind: 'connection', id: payload.length >= 5 ? payload.readUInt32LE(1) : 0 }, packets, sequence);
+      case Command.changeUser:
+        changeMysqlUser(this, this.#host, payload, sequence);
+        return false;
+      default:
+        return this.#other(command, packets, sequence);
+    }
+  }
+
+  #other(command: number | undefined, packets: Buffer, sequence: number): boolean {
+    const shape = command === undefined ? undefined : shapes[command];
+    if (shape === undefined) return this.#refuse(notPassed(command), sequence);
+    // The server has forgotten them all.
+    if (command === Command.resetConnection) this.#onSuccess = () => this.#texts.clear();
+    return this.#forward(packets, shape);
+  }
+
+  /** True: it is answered. */
+  #refuse(error: MysqlError, sequence: number): boolean {
+    this.fail(error, sequence);
+    return true;
+  }
+
+  /** False: its answer is awaited. */
+  #forward(packets: Buffer, shape: AnswerShape): boolean {
+    this.#leg.expect(shape);
+    this.pass(packets);
+    return false;
+  }
+
+  #query(payload: Buffer, packets: Buffer, sequence: number): boolean {
+    const text = payload.toString('utf8', 1);
+    const kill = readKill(text);
+    if (kill) return this.#kill(kill, packets, sequence);
+    if (this.#isControl(text)) return this.#control(text, sequence);
+    return this.gate.run(text, sequence, () => this.#forward(packets, 'result'));
+  }
+
+  #isControl(text: string): boolean {
+    return text.length <= OWN_TEXT_BYTES && isControlText(text, (name) => this.#host.services.control.hasServer(name));
+  }
+
+  #prepare(payload: Buffer, packets: Buffer, sequence: number): boolean {
+    const text = payload.toString('utf8', 1);
+    if (this.#isControl(text)) return this.#refuse(notPreparable, sequence);
+    const tooMany = this.#texts.refusal(text, this.#host.services.limits.maxStatementBytes);
+    if (tooMany) return this.#refuse(mysqlErrorOf(tooMany), sequence);
+    return this.gate.run(text, sequence, () => {
+      this.#onSuccess = () => this.#texts.add(this.#leg.tracker.statementId, text);
+      return this.#forward(packets, 'prepare');
+    });
+  }
+
+  #execute(payload: Buffer, packets: Buffer, sequence: number): boolean {
+    const shape = payload[0] === Command.fetch ? 'rows' : 'result';
+    const text = this.#texts.ofCommand(payload);
+    if (text !== undefined) return this.gate.run(text, sequence, () => this.#forward(packets, shape));
+    // The server does not know it either, and says so; but while tables migrate nothing passes that nobody has looked at.
+    return this.#host.isTrivial() ? this.#forward(packets, shape) : this.#refuse(unknownStatement(payload), sequence);
+  }
+
+  #planExecute(head: Buffer): 'whole' | 'pass' {
+    const text = this.#texts.ofCommand(head);
+    if (text === undefined) return 'whole';
+    const decision = this.gate.decide(text);
+    if (decision && decision.route !== 'remote') return 'whole';
+    this.unit.begins(decision?.touches, this.#host.snapshot, text);
+    return this.#passes(Command.execute);
+  }
+
+  #fieldList(payload: Buffer, packets: Buffer, sequence: number): boolean {
+    const end = payload.indexOf(0, 1);
+    const table = payload.toString('utf8', 1, end < 0 ? payload.length : end);
+    return this.gate.run(`show columns from \`${table}\``, sequence, () => this.#forward(packets, 'fields'));
+  }
+
+  #control(text: string, sequence: number): boolean {
+    void runControl(this.#host.services, this, text, sequence + 1).then((packets) => this.#answered(packets));
+    return false;
+  }
+
+  #answered(packets: Buffer): void {
+    if (this.#isOver) return;
+    this.client.socket.write(packets);
+    this.next();
+  }
+
+  /** The next command, of which some may have been held back. */
+  next(): void {
+    this.#reader.next();
+    this.serverDrained();
+  }
+
+  #kill(kill: Kill, packets: Buffer, sequence: number): boolean {
+    const asked = killCommand(this.#host, this, kill, packets, sequence, (answer) => this.#answered(answer));
+    if (!asked) return false;
+    this.unit.begins([], this.#host.snapshot, 'KILL');
+    return this.#forward(asked, 'result');
+  }
+
+  /** What the gateway's own answers say of the session. */
+  get status(): number {
+    return this.#leg.tracker.status & (ServerStatus.inTransaction | ServerStatus.autocommit);
+  }
+
+  fail(error: MysqlError, sequence: number): void {
+    this.client.socket.write(writePackets(writeMysqlError(error), (sequence + 1) & 0xff));
+  }
+
+  // MysqlLegOwner
+
+  toClient(bytes: Buffer): boolean {
+    return this.client.socket.write(bytes);
+  }
+
+  get clientHolds(): boolean {
+    return this.client.socket.writableLength > 0;
+  }
+
+  answered(): void {
+    const { errorCode, status } = this.#leg.tracker;
+    const onSuccess = this.#onSuccess;
+    this.#onSuccess = undefined;
+    if (errorCode === 0) onSuccess?.();
+    else {
+      this.unit.failed();
+      // An error does not say whether a transaction is open behind it.
+      if (this.isInTransaction || (status & ServerStatus.autocommit) === 0 || this.unit.mayBegin) return this.#leg.ask(ping, 'packet', () => this.#settled());
+    }
+    this.#settled();
+  }
+
+  #settled(): void {
+    if (!this.isInTransaction) this.unit.settle();
+    this.#host.unitChanged();
+    this.next();
+  }
+
+  rollBack(done: () => void): void {
+    this.#leg.ask(rollback, 'result', () => {
+      this.unit.end();
+      this.#host.unitChanged();
+      done();
+    });
+  }
+
+  wantsFile(): void {
+    this.#reader.file();
+  }
+
+  serverDrained(): void {
+    if (this.#reader.heldBytes <= this.#host.services.limits.readAheadBytes) this.client.socket.resume();
+  }
+
+  close(): void {
+    this.#end();
+  }
+
+  /** What the server said last has been passed on. */
+  legEnded(): void {
+    this.#end();
+  }
+
+  readPackets(listener: (payload: Buffer, sequence: number) => void): void {
+    this.#onPacket = listener;
+    this.#reader.packets();
+  }
+
+  changed(login: MysqlAdmitted['login'], who: Pick<MysqlAdmitted, 'user' | 'database' | 'target'>): void {
+    this.#onPacket = undefined;
+    if (this.#isOver) {
+      login.socket.destroy();
+      return;
+    }
+    this.#leg.quit();
+    Object.assign(this.client, who);
+    this.#texts.clear();
+    this.unit.end();
+    this.#leg = new MysqlLeg(login, this, this.#host.readBuffers);
+    this.#host.unitChanged();
+    this.next();
+  }
+
+  #clientGone(): void {
+    if (this.#isOver) return;
+    // A server notices that nobody reads only when it writes: what runs would go on, with its locks.
+    if (this.#leg.isBusy && !this.unit.isCommit) this.#host.killOf(this);
+    this.#end();
+  }
+
+  #end(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.gate.cancel();
+    this.#reader.stop();
+    if (this.#leg.isBusy && !this.unit.isCommit) this.#leg.destroy();
+    else this.#leg.quit();
+    this.unit.end();
+    leaveSocket(this.client.socket);
+    this.#host.sessionEnded(this);
+  }
+}

@@ -1,0 +1,96 @@
+/** What a session has touched since its transaction, or its statement, began: what a barrier waits for. */
+import type { RoutingSnapshot } from '../../../catalog/routing-snapshot.ts';
+import type { Clock } from '../../../config/runtime.ts';
+import { mayHaveTouchedUnseen } from '../../execute/may-have-touched-unseen.ts';
+
+const SHOWN_CHARACTERS = 200;
+const commits = /^\s*(?:commit|xa\s+commit|start|begin|alter|create|drop|truncate|rename)\b/i;
+/** What leaves no locks behind. */
+const takesNothing = /^\s*(?:begin|start\s+transaction|set|use)\b[^;(]*;?\s*$/i;
+const between = String.raw`(?:^|;)(?:\s|/\*[^!][\s\S]*?\*/|--[^\n]*\n|#[^\n]*\n)*`;
+const locksTables = new RegExp(`${between}lock\\s+tables?\\b`, 'i');
+const unlocksTables = new RegExp(`${between}(?:unlock\\s+tables?|begin|start\\s+transaction)\\b`, 'i');
+/** A text that an error may leave with a transaction begun, of which the error says nothing. */
+const mayBegin = /;|\b(?:call|begin|start|execute|xa)\b/i;
+
+export class OpenUnit {
+  readonly #clock: Clock;
+  /** Keys of migrating tables, with the epoch in which they were first touched. */
+  readonly #touched = new Map<string, number>();
+  /** Under which it began: what it knew no table of may have been touched unseen. */
+  #first: RoutingSnapshot | undefined;
+  #startedAtMs = 0;
+  #hasRun = false;
+  /** LOCK TABLES is in force, or being asked for: it outlasts statements and transactions. */
+  #locksTables = false;
+  lastText = '';
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** Under which it began; undefined between units. */
+  get first(): RoutingSnapshot | undefined {
+    return this.#first;
+  }
+
+  /** It has done something that others may wait for. */
+  get holdsLocks(): boolean {
+    return this.#hasRun;
+  }
+
+  /** What is under way may commit: it is left to its end. */
+  get isCommit(): boolean {
+    return commits.test(this.lastText);
+  }
+
+  get mayBegin(): boolean {
+    return this.lastText.length === SHOWN_CHARACTERS || mayBegin.test(this.lastText);
+  }
+
+  get openForMs(): number {
+    return this.#first === undefined ? 0 : this.#clock.monotonicMs() - this.#startedAtMs;
+  }
+
+  /** A statement runs now. `touches` undefined: nobody has looked, as no table migrates. */
+  begins(touches: readonly string[] | undefined, snapshot: RoutingSnapshot, text: string): void {
+    this.lastText = text.length > SHOWN_CHARACTERS ? text.slice(0, SHOWN_CHARACTERS) : text;
+    if (this.#first === undefined) {
+      this.#first = snapshot;
+      this.#startedAtMs = this.#clock.monotonicMs();
+    }
+    for (const table of touches ?? []) if (!this.#touched.has(table)) this.#touched.set(table, snapshot.epoch);
+    this.#hasRun ||= !takesNothing.test(this.lastText);
+    if (locksTables.test(this.lastText)) this.#locksTables = true;
+    else if (unlocksTables.test(this.lastText)) this.#locksTables = false;
+  }
+
+  /** The statement was an error. */
+  failed(): void {
+    if (locksTables.test(this.lastText)) this.#locksTables = false;
+  }
+
+  /** The statement is over, and no transaction open. */
+  settle(): void {
+    if (!this.#locksTables) this.end();
+  }
+
+  end(): void {
+    if (this.#first === undefined) return;
+    this.#touched.clear();
+    this.#first = undefined;
+    this.#hasRun = false;
+    this.#locksTables = false;
+  }
+
+  /** A barrier over the table waits for this unit, whatever its epoch. */
+  hasTouched(table: string): boolean {
+    return this.#touched.has(table) || (this.#first !== undefined && !Object.hasOwn(this.#first.tables, table));
+  }
+
+  holds(tables: ReadonlySet<string>, epoch: number): boolean {
+    if (this.#first === undefined) return false;
+    for (const [table, since] of this.#touched) if (since < epoch && tables.has(table)) return true;
+    return mayHaveTouchedUnseen(this.#first, tables, epoch);
+  }
+}
