@@ -17,7 +17,7 @@ export type FieldForm =
   /** A length of time or a time of day: `[-]HH:MM:SS[.f…]`. */
   | { readonly kind: 'time' }
   | { readonly kind: 'boolean' }
-  /** An address of the Internet, without a mask. */
+  /** The bytes of an address of the Internet, in hexadecimal digits: servers do not agree on which zeros are left out. */
   | { readonly kind: 'address' }
   | { readonly kind: 'bits'; readonly length: number }
   | { readonly kind: 'text' }

@@ -177,14 +177,16 @@ export class BinlogConnection implements CaptureConnection {
   async #statement(statement: StatementItem): Promise<void> {
     const { tables } = this.#options;
     const found = readTableStatement(statement.text, statement.database);
-    const plans = found.kind === 'replace_schema' ? tables.inSchema(found.schema) : found.kind === 'other' ? [] : tables.named(found.tables);
-    if (plans.length === 0) return;
+    const named = found.kind === 'replace_schema' ? tables.inSchema(found.schema) : found.kind === 'other' ? [] : tables.named(found.tables);
+    const misread = tables.named(statement.misread);
+    if (named.length + misread.length === 0) return;
     const order = this.#orderOf(statement);
     this.#encoder.begin(order - 1n, statement.committedAtMs, Number(order & 0xffff_ffffn));
-    for (const { source } of plans) {
+    for (const { source } of named) {
       if (found.kind === 'define') this.#ownRow(bookkeeping.ddlLog, [source.schema, source.name]);
       else this.#empty(found.kind === 'truncate' ? await tables.describeNow(source) : tables.describeOther(source));
     }
+    for (const { source } of misread) this.#empty(tables.describeOther(source));
     this.#encoder.commit(order - 1n, order, statement.committedAtMs);
     this.#sent = order;
   }

@@ -13,7 +13,6 @@ import type { BaselineColumn } from '../spool/spool.ts';
 import type { CaptureConnection, ChangeSource, Retention, RowVersion, SourceIdentity } from '../stream/change-source.ts';
 import type { TablePlan } from '../table-plan.ts';
 import { createBookkeeping } from './binlog/bookkeeping.ts';
-import { readBinlogEnd } from './binlog/begin-dump.ts';
 import { BinlogReader } from './binlog/binlog-reader.ts';
 import type { OpenBinlog } from './binlog-connection.ts';
 import { packOrder, readFileName, unpackOrder } from './binlog-order.ts';
@@ -23,6 +22,7 @@ import { replicationAddress } from './connect.ts';
 import { MysqlClient } from './mysql-client.ts';
 import type { MysqlPosition } from './position.ts';
 import { mysqlLiteral, mysqlTableName } from './query.ts';
+import { readServerPosition } from './read-position.ts';
 import { SourceRecordFile } from './source-record.ts';
 import type { TypeRules } from './source-column.ts';
 
@@ -56,7 +56,6 @@ export class MysqlChangeSource implements ChangeSource {
   readonly #tables: CapturedTables;
   readonly #record: SourceRecordFile;
   readonly #log: BinlogAccess;
-  #isMariadb: Promise<boolean> | undefined;
   #file = { base: 'binlog', digits: 6 };
 
   constructor(runtime: Runtime, options: MysqlSourceOptions) {
@@ -64,7 +63,7 @@ export class MysqlChangeSource implements ChangeSource {
     this.#options = options;
     this.#client = new MysqlClient(options.source);
     this.#tables = new CapturedTables({ ask: (sql) => this.#client.ask(sql), query: (sql) => this.#client.query(sql), types: options.types });
-    this.#log = options.log ?? { open: (start, captures) => this.#openReader(start, captures), readEnd: () => this.#readBinlogEnd() };
+    this.#log = options.log ?? { open: (start, captures) => this.#openReader(start, captures), readEnd: () => readServerPosition((sql) => this.#client.query(sql)) };
     this.#record = new SourceRecordFile(options.recordFile);
     const saved = this.#record.read();
     if (saved) this.#file = readFileName(saved.resume.binlogFile);
@@ -79,6 +78,9 @@ export class MysqlChangeSource implements ChangeSource {
   }
 
   async prepare(): Promise<void> {
+    // Statements that change nothing are in the binlog all the same.
+    const [made] = await this.#client.ask("SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA = 'causeway' AND TABLE_NAME IN ('marker', 'applied')");
+    if (made?.[0] === '2') return;
     for (const statement of createBookkeeping) await this.#client.ask(statement);
   }
 
@@ -112,15 +114,6 @@ export class MysqlChangeSource implements ChangeSource {
       address: replicationAddress(this.#options.source), start, captures, facts: (schema, name) => this.#tables.facts(schema, name),
       replicaId: this.#options.replicaId ?? replicaIdOf(this.#options.name),
     });
-  }
-
-  async #readBinlogEnd(): Promise<MysqlPosition> {
-    this.#isMariadb ??= this.#client.ask('SELECT VERSION()').then(([row]) => /mariadb/i.test(row?.[0] ?? ''));
-    const isMariadb = await this.#isMariadb.catch((error: unknown) => {
-      this.#isMariadb = undefined;
-      throw error;
-    });
-    return readBinlogEnd({ isMariadb, query: (sql) => this.#client.ask(sql) });
   }
 
   #format(order: bigint): string {

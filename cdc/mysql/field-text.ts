@@ -89,7 +89,7 @@ function plainText(column: ComparedColumn, form: Exclude<FieldForm, { kind: 'tex
     case 'instant':
       return `IF(${name} = 0, '-infinity', ${withoutZeros(name, fractionOf(column.type))})`;
     case 'address':
-      return `CAST(${name} AS CHAR)`;
+      return `LOWER(HEX(CAST(${name} AS BINARY(${column.type.name === 'inet4' ? 4 : 16}))))`;
     case 'time':
       return withoutZeros(name, fractionOf(column.type));
     default:

@@ -26,7 +26,7 @@ function hashed(bytes: string): string {
   return `substr(encode(sha256(${bytes}), 'hex'), 1, 32)`;
 }
 
-/** Another text than NULL's for every value: `FIELD_END` never stands alone in one. */
+/** Another text than NULL's for every value: `FIELD_END` never stands alone in one. The collation of a column that stands for one of MySQL's passes control characters over. */
 function fieldText(value: string, form: FieldForm): string {
   switch (form.kind) {
     case 'number':
@@ -41,13 +41,14 @@ function fieldText(value: string, form: FieldForm): string {
     case 'instant':
       return dateText(`(${value} AT TIME ZONE 'UTC')`);
     case 'address':
-      return `host(${value})`;
+      // Behind family, bits, kind and length.
+      return `encode(substring(inet_send(${value}) from 5), 'hex')`;
     case 'boolean':
       return `${value}::int::text`;
     case 'text':
-      return `replace(${value}::text, ${mark('')}, ${mark(fieldMark.itself)})`;
+      return `replace(${value}::text COLLATE "C", ${mark('')}, ${mark(fieldMark.itself)})`;
     case 'labels':
-      return `replace(array_to_string(${value}, ','), ${mark('')}, ${mark(fieldMark.itself)})`;
+      return `replace(array_to_string(${value}, ',') COLLATE "C", ${mark('')}, ${mark(fieldMark.itself)})`;
     case 'long_text':
       return hashed(`convert_to(${value}::text, 'UTF8')`);
     case 'bytes':

@@ -1,22 +1,20 @@
 /** The chunks of a table, each with both sides' checksums; together they cover every key from −∞ to +∞ (RULES 29). */
-import type { ClientBase } from 'pg';
-import { checksumBuckets, checksumChunk, emptySum, estimateRows, nextBound, readWalPosition } from '../postgres/checksum.ts';
-import type { ChunkRange, ChunkSum, DigestTable, KeyRange } from '../postgres/checksum.ts';
+import { emptySum } from '../postgres/checksum.ts';
+import type { ChunkRange, ChunkSum, KeyRange } from '../postgres/checksum.ts';
+import type { ComparedTables } from './compared-table.ts';
 
 export interface ComparedChunk {
   readonly range: ChunkRange;
   readonly source: ChunkSum;
   readonly local: ChunkSum;
-  /** LSN of the source before the chunk was read. */
+  /** Of the source's log, before the chunk was read. */
   readonly position: string;
   /** Estimated number of all chunks. */
   readonly total: number;
 }
 
 export interface ChunkInput {
-  readonly source: ClientBase;
-  readonly local: ClientBase;
-  readonly tables: { readonly source: DigestTable; readonly local: DigestTable };
+  readonly tables: ComparedTables;
   readonly mode: { readonly type: 'full' } | { readonly type: 'sample'; readonly percent: number; readonly seed: number };
   readonly chunkRows: number;
   readonly signal?: AbortSignal;
@@ -26,12 +24,12 @@ const maxBuckets = 65_536;
 
 /** Bounds come from the source; the first chunk has no lower end, the last no upper one, so rows that only local has are met too. */
 export async function* rangeChunks(input: ChunkInput): AsyncGenerator<ComparedChunk> {
-  const total = Math.ceil((await estimateRows(input.source, input.tables.source.table)) / input.chunkRows) + 1;
+  const total = Math.ceil((await input.tables.source.estimateRows()) / input.chunkRows) + 1;
   let lower: readonly string[] | null = null;
   for (let at = 0; ; at += 1) {
     input.signal?.throwIfAborted();
     const rest: KeyRange = { type: 'range', lower, upper: null };
-    const upper: readonly string[] | null = (await nextBound(input.source, input.tables.source, rest, input.chunkRows)) ?? null;
+    const upper: readonly string[] | null = (await input.tables.source.nextBound(rest, input.chunkRows)) ?? null;
     if (at === 0 || upper === null || isSampled(input.mode, at)) yield await compare(input, { type: 'range', lower, upper }, total);
     if (upper === null) return;
     lower = upper;
@@ -40,11 +38,11 @@ export async function* rangeChunks(input: ChunkInput): AsyncGenerator<ComparedCh
 
 /** One scan of each side; a sample takes its share of the buckets. */
 export async function* bucketChunks(input: ChunkInput): AsyncGenerator<ComparedChunk> {
-  const { source, local, tables } = input;
-  const rows = Math.max(await estimateRows(source, tables.source.table), await estimateRows(local, tables.local.table));
+  const { source, local } = input.tables;
+  const rows = Math.max(await source.estimateRows(), await local.estimateRows());
   const of = Math.min(maxBuckets, Math.max(1, Math.ceil(rows / input.chunkRows)));
-  const position = await readWalPosition(source);
-  const [inSource, inLocal] = await Promise.all([checksumBuckets(source, tables.source, of), checksumBuckets(local, tables.local, of)]);
+  const position = await source.readPosition();
+  const [inSource, inLocal] = await Promise.all([source.checksumBuckets(of), local.checksumBuckets(of)]);
   for (let bucket = 0; bucket < of; bucket += 1) {
     input.signal?.throwIfAborted();
     if (bucket > 0 && !isSampled(input.mode, bucket)) continue;
@@ -61,8 +59,9 @@ export async function* givenChunks(input: ChunkInput, ranges: readonly ChunkRang
 }
 
 async function compare(input: ChunkInput, range: ChunkRange, total: number): Promise<ComparedChunk> {
-  const position = await readWalPosition(input.source);
-  const [source, local] = await Promise.all([checksumChunk(input.source, input.tables.source, range), checksumChunk(input.local, input.tables.local, range)]);
+  const { tables } = input;
+  const position = await tables.source.readPosition();
+  const [source, local] = await Promise.all([tables.source.checksumChunk(range), tables.local.checksumChunk(range)]);
   return { range, source, local, position, total };
 }
 

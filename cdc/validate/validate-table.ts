@@ -3,21 +3,26 @@
  * they differ, and what differs is looked at again once the stream has settled.
  */
 import type { ClientBase } from 'pg';
-import { checksumChunk, chooseComparison, digestTable, isSameSum, keyOrdering, lookUpRows, nextBound, pinSession, readDigests, readRows, readServerTraits } from '../postgres/checksum.ts';
-import type { ChunkRange, ChunkSum, DigestTable, KeyRange, RowDigest } from '../postgres/checksum.ts';
+import { isSameSum } from '../postgres/checksum.ts';
+import type { ChunkRange, ChunkSum, KeyRange, RowDigest } from '../postgres/checksum.ts';
+import { compareInPostgres } from '../postgres/compared-table.ts';
 import type { TablePlan } from '../table-plan.ts';
 import { bucketChunks, givenChunks, rangeChunks } from './chunks.ts';
 import type { ComparedChunk } from './chunks.ts';
+import type { ComparedTables } from './compared-table.ts';
 import { settleCandidates } from './settle-candidates.ts';
 import type { Candidate, LookUp } from './settle-candidates.ts';
 import type { ChunkResult, Mismatch, MismatchType, ValidationProgress, ValidationReport } from './validation-report.ts';
 
-export interface ValidationOptions {
+export interface ValidationOptions extends ComparisonOptions {
   /**
    * Connections for this validation alone: their settings are changed, and not put back.
    */
   readonly source: ClientBase;
   readonly local: ClientBase;
+}
+
+export interface ComparisonOptions {
   readonly plan: TablePlan;
   readonly mode: { readonly type: 'full' } | { readonly type: 'sample'; readonly percent: number; readonly seed: number };
   /** The side that takes the writes; default `source`. After cutover it is local, and the stream that settles is the reverse one. */
@@ -46,24 +51,25 @@ const maxCandidates = 5_000;
 const lookUpBatch = 500;
 const maxValueLength = 1_000;
 
+/** Both sides are PostgreSQL. */
 export async function validateTable(options: ValidationOptions): Promise<ValidationReport> {
-  const { source, local, plan } = options;
   const started = options.monotonicMs();
-  await Promise.all([pinSession(source), pinSession(local)]);
-  const comparison = chooseComparison(await Promise.all([readServerTraits(source), readServerTraits(local)]));
-  const tables = { source: await digestTable(source, plan, 'source', comparison), local: await digestTable(local, plan, 'target', comparison) };
+  return compareTables(await compareInPostgres(options.source, options.local, options.plan), options, started);
+}
+
+/** `tables`: on connections for this validation alone. */
+export async function compareTables(tables: ComparedTables, options: ComparisonOptions, started = options.monotonicMs()): Promise<ValidationReport> {
   const run = new Validation(options, tables);
-  const byRange = plan.keyKind !== 'full' && (await keyOrdering(source, tables.source)) === 'ordered' && (await keyOrdering(local, tables.local)) === 'ordered';
-  const input = { source, local, tables, mode: options.mode, chunkRows: options.chunkRows ?? 20_000, ...(options.signal === undefined ? {} : { signal: options.signal }) };
-  const chunks = options.ranges !== undefined ? givenChunks(input, options.ranges) : byRange ? rangeChunks(input) : bucketChunks(input);
+  const input = { tables, mode: options.mode, chunkRows: options.chunkRows ?? 20_000, ...(options.signal === undefined ? {} : { signal: options.signal }) };
+  const chunks = options.ranges !== undefined ? givenChunks(input, options.ranges) : tables.isOrdered ? rangeChunks(input) : bucketChunks(input);
   for await (const chunk of chunks) await run.take(chunk);
   await run.settle();
-  return run.report(options.mode.type, byRange ? 'key ranges' : 'hash buckets', options.monotonicMs() - started);
+  return run.report(options.mode.type, tables.isOrdered ? 'key ranges' : 'hash buckets', options.monotonicMs() - started);
 }
 
 class Validation {
-  private readonly options: ValidationOptions;
-  private readonly tables: { readonly source: DigestTable; readonly local: DigestTable };
+  private readonly options: ComparisonOptions;
+  private readonly tables: ComparedTables;
   private readonly chunks: ChunkResult[] = [];
   private readonly mismatches: Mismatch[] = [];
   private readonly unsettled: (readonly string[])[] = [];
@@ -73,7 +79,7 @@ class Validation {
   private rowsLocal = 0;
   private falseAlarms = 0;
 
-  constructor(options: ValidationOptions, tables: Validation['tables']) {
+  constructor(options: ComparisonOptions, tables: ComparedTables) {
     this.options = options;
     this.tables = tables;
   }
@@ -90,20 +96,20 @@ class Validation {
 
   /** A chunk in which one side has far more rows than planned is halved until its digests fit. */
   private async findCandidates(range: ChunkRange, sums: { readonly source: ChunkSum; readonly local: ChunkSum }, chunk: number): Promise<void> {
-    const { source, local } = this.options;
+    const { source, local } = this.tables;
     const larger = sums.source.rows >= sums.local.rows ? 'source' : 'local';
     if (range.type === 'range' && sums[larger].rows > maxDigests) {
-      const middle = await nextBound(this.options[larger], this.tables[larger], range, Math.ceil(sums[larger].rows / 2));
+      const middle = await this.tables[larger].nextBound(range, Math.ceil(sums[larger].rows / 2));
       if (middle !== undefined && middle.join('\0') !== range.upper?.join('\0')) {
         for (const half of [{ ...range, upper: middle }, { ...range, lower: middle }] satisfies KeyRange[]) {
           this.options.signal?.throwIfAborted();
-          const [inSource, inLocal] = await Promise.all([checksumChunk(source, this.tables.source, half), checksumChunk(local, this.tables.local, half)]);
+          const [inSource, inLocal] = await Promise.all([source.checksumChunk(half), local.checksumChunk(half)]);
           if (!isSameSum(inSource, inLocal)) await this.findCandidates(half, { source: inSource, local: inLocal }, chunk);
         }
         return;
       }
     }
-    const [inSource, inLocal] = await Promise.all([readDigests(source, this.tables.source, [range]), readDigests(local, this.tables.local, [range])]);
+    const [inSource, inLocal] = await Promise.all([source.readDigests([range]), local.readDigests([range])]);
     for (const key of differingKeys(inSource, inLocal)) {
       this.candidates.set(key.join('\0'), { key, chunk });
       if (this.candidates.size >= maxCandidates) await this.settle();
@@ -126,10 +132,11 @@ class Validation {
     const candidates = [...this.candidates.values()];
     this.candidates = new Map();
     if (candidates.length === 0) return;
-    const { source, local, signal } = this.options;
+    const { signal } = this.options;
+    const { source, local } = this.tables;
     const isReverse = this.options.authority === 'local';
-    const lookUpSource: LookUp = (keys) => lookUpRows(source, this.tables.source, keys);
-    const lookUpLocal: LookUp = (keys) => lookUpRows(local, this.tables.local, keys);
+    const lookUpSource: LookUp = (keys) => source.lookUpRows(keys);
+    const lookUpLocal: LookUp = (keys) => local.lookUpRows(keys);
     const settled = await settleCandidates(candidates, {
       lookUpAuthority: isReverse ? lookUpLocal : lookUpSource,
       lookUpFollower: isReverse ? lookUpSource : lookUpLocal,
@@ -157,7 +164,7 @@ class Validation {
     const listed = found.slice(0, Math.max(0, room));
     if (listed.length === 0) return;
     const keys = listed.map((each) => each.key);
-    const [inSource, inLocal] = await Promise.all([readRows(this.options.source, this.tables.source, keys), readRows(this.options.local, this.tables.local, keys)]);
+    const [inSource, inLocal] = await Promise.all([this.tables.source.readRows(keys), this.tables.local.readRows(keys)]);
     for (const [at, { key, type }] of listed.entries()) {
       const [source, local] = [inSource.get(at), inLocal.get(at)];
       const columns = source === undefined || local === undefined ? [] : this.tables.source.columns.filter((_, column) => source[column] !== local[column]);

@@ -2,11 +2,11 @@
 import { formatUuid } from './gtid-set.ts';
 
 /**
- * Time-based UUIDs are stored with their parts turned around, so that they sort by time; those of version 6 and later sort by themselves.
+ * UUIDs of the versions before 6 are stored with their parts turned around, so that they sort by time: the variant is then where the version stands otherwise.
  * https://mariadb.com/kb/en/uuid-data-type/
  */
 export function uuidText(stored: Buffer): string {
-  const isSwapped = (stored[6] ?? 0) >= 0x80;
+  const isSwapped = (stored[6] ?? 0) >= 0x80 && (stored[8] ?? 0) < 0x60;
   if (!isSwapped) return formatUuid(stored);
   return formatUuid(Buffer.concat([stored.subarray(12, 16), stored.subarray(10, 12), stored.subarray(8, 10), stored.subarray(6, 8), stored.subarray(0, 6)]));
 }

@@ -42,7 +42,7 @@ class HandMadeBinlog {
     const placed = items.map((item) => {
       this.end += 100;
       const origin = { gtid: '', serverId: 1, committedAtMs: Date.now(), binlogFile: FILE, binlogPosition: this.end };
-      return 'text' in item ? { ...item, ...origin } : { kind: 'transaction' as const, isFirst: true, end: 'commit' as const, changes: [], markers: [], appliedBy: undefined, ...item, ...origin };
+      return 'text' in item ? { misread: [], ...item, ...origin } : { kind: 'transaction' as const, isFirst: true, end: 'commit' as const, changes: [], markers: [], appliedBy: undefined, ...item, ...origin };
     });
     this.#batches.push({ at, batch: { items: placed, position: this.place(), resume: this.place() } });
     for (const wake of this.#waiting) wake();

@@ -57,17 +57,9 @@ async function knownTables(): Promise<ReadonlyMap<string, boolean>> {
 }
 
 async function loadAndDrain(plan: TablePlan): Promise<void> {
-  for (;;) {
-    try {
-      await loader.load(plan, { ...defaultOptions, batchSize: configuration.batchSize, parallelWorkers: 2 }, () => undefined, abort.signal);
-      break;
-    } catch (error) {
-      // The source is killed too.
-      if (!mayBeTried(error)) throw error;
-      await runtime.clock.sleep(100);
-    }
-  }
-  await stream.startDraining(plan.tableId);
+  // The source is killed too.
+  await retried(() => loader.load(plan, { ...defaultOptions, batchSize: configuration.batchSize, parallelWorkers: 2 }, () => undefined, abort.signal));
+  await retried(() => stream.startDraining(plan.tableId));
 }
 
 function mayBeTried(error: unknown): boolean {
