@@ -62,7 +62,7 @@ export class Charsets {
     if (!twoByte.has(charset) && longest?.[0] !== '1') throw new MigrationError('MIG012', `texts in the character set ${charset} cannot be read from the binlog`);
     const singles: string[] = [];
     for (const [code, text] of await this.#ask(codesQuery(charset, '', 1))) singles[Number.parseInt(code ?? '', 16)] = fromHex(text);
-    const pairs = twoByte.has(charset) ? await this.#readPairs(charset, '') : undefined;
+    const pairs = twoByte.has(charset) ? withoutSingles(await this.#readPairs(charset, ''), singles) : undefined;
     const triples = threeByte.has(charset) ? await this.#readPairs(charset, THREE_BYTE_LEAD.toString(16)) : undefined;
     return tableReader(singles, pairs, triples, charset === 'gb18030' ? fourByteReader() : undefined);
   }
@@ -72,6 +72,12 @@ export class Charsets {
     for (const [code, text] of await this.#ask(codesQuery(charset, prefix, 2))) pairs[Number.parseInt(code ?? '', 16)] = fromHex(text);
     return pairs;
   }
+}
+
+/** MySQL 5.6 counts any two bytes as a character, also where the first one is a character by itself and the second begins another. No byte is both a character and the first of two. */
+function withoutSingles(pairs: readonly (string | undefined)[], singles: readonly (string | undefined)[]): readonly (string | undefined)[] {
+  const isCharacter = (byte: number): boolean => ![undefined, '', UNKNOWN].includes(singles[byte]);
+  return pairs.map((text, code) => (isCharacter(code >> 8) ? undefined : text));
 }
 
 const hexDigits = `(${[...'0123456789ABCDEF'].map((digit, index) => `SELECT '${digit}'${index === 0 ? ' AS c' : ''}`).join(' UNION ALL ')})`;
