@@ -7,7 +7,7 @@ import { createTestAuthority } from '../../support/certificates.ts';
 import type { TestAuthority } from '../../support/certificates.ts';
 import { describeMysql, startMysql } from '../../support/mysql-servers.ts';
 import type { MysqlKind, TestMysql } from '../../support/mysql-servers.ts';
-import { addressOf, endOf, installMarkers, openReader } from './binlog-harness.ts';
+import { addressOf, endOf, installMarkers, openReader, readToNow, replay } from './binlog-harness.ts';
 
 /** Plugins of each server's accounts, with the way to make one. */
 const plugins: readonly { readonly kind: MysqlKind; readonly plugin: string; readonly identified: (password: string) => string }[] = [
@@ -59,6 +59,13 @@ for (const { kind, plugin, identified } of plugins) {
       for (const [user, password] of [['long', 'p'.repeat(60)], ['odd', 'ä ö$'], ['empty', '']]) {
         expect(await whoAmI({ ...addressOf(server), user: user ?? '', password: password ?? '', tls })).toEqual({ user: `${user}@%`, isEncrypted: true });
       }
+      await installMarkers(server);
+      await server.sql('CREATE DATABASE shop; CREATE TABLE shop.t (id int PRIMARY KEY, v longtext)');
+      const start = await endOf(server);
+      for (let id = 0; id < 20; id += 1) await server.sql(`INSERT INTO shop.t VALUES (${id}, REPEAT('x', 300000))`);
+      // Small enough that the socket is paused again and again.
+      const { items } = await readToNow(server, await openReader(server, start, { address: { ...addressOf(server), tls }, batchBytes: 100_000, queueBytes: 100_000 }));
+      expect([...replay(items, 't').values()].map(([id, text]) => [id, text?.length])).toEqual(Array.from({ length: 20 }, (_, id) => [String(id), 300_000]));
       await expect(whoAmI({ ...addressOf(server), tls: { servername: 'localhost' } })).rejects.toMatchObject({ code: 'MIG001' });
     });
 
