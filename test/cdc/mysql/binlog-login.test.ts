@@ -1,6 +1,8 @@
 /** A replica logs in with every plugin that its account may have, plain and over TLS, and says clearly why it cannot. */
 import * as fs from 'node:fs';
+import * as net from 'node:net';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { packet } from '../../../cdc/mysql/binlog/packet-splitter.ts';
 import { ReplicaConnection } from '../../../cdc/mysql/binlog/replica-connection.ts';
 import type { ReplicationAddress } from '../../../cdc/mysql/replication-address.ts';
 import { createTestAuthority } from '../../support/certificates.ts';
@@ -88,3 +90,21 @@ for (const { kind, plugin, identified } of plugins) {
     });
   });
 }
+
+test('an account with a plugin that is not spoken is named, not taken for a wrong password', async () => {
+  const salt = Buffer.alloc(12, 's');
+  const greeting = Buffer.concat([Buffer.from('\x0a11.8-MariaDB\0'), Buffer.alloc(4), salt.subarray(0, 8), Buffer.alloc(1), Buffer.from([0xff, 0xf7, 45, 2, 0, 0xff, 0x81, 21]), Buffer.alloc(10), salt, Buffer.from('\0mysql_native_password\0')]);
+  const server = net.createServer((socket) => {
+    socket.on('error', () => undefined);
+    socket.write(packet(greeting, 0));
+    socket.once('data', () => socket.write(packet(Buffer.concat([Buffer.from('\xfeclient_ed25519\0', 'latin1'), Buffer.alloc(32, 's')]), 2)));
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  try {
+    const address = server.address();
+    const port = typeof address === 'object' && address !== null ? address.port : 0;
+    await expect(ReplicaConnection.open({ host: '127.0.0.1', port, user: 'u', password: 'p' })).rejects.toMatchObject({ code: 'MIG003', detail: expect.stringContaining('client_ed25519') });
+  } finally {
+    server.close();
+  }
+});
