@@ -66,8 +66,13 @@ export class BinlogReader implements AsyncDisposable {
     this.#place = new BinlogPlace(options.start);
     this.#queue = new BoundedQueue(options.queueBytes ?? 4 * MB, () => connection.pause(), () => connection.resume());
     const { captures, facts } = options;
-    const charsets = new Charsets((text) => once(options.address, (asked) => asked.query(text)));
-    const tables = new TableBindings({ captures, facts, charsets, isMariadb: connection.isMariadb, readEnd: () => once(options.address, readBinlogEnd) });
+    // What hinders an answer now may not hinder the next one.
+    const failed = (error: unknown): never => {
+      throw streamError(error, options);
+    };
+    const ask = <T>(question: (asked: ReplicaConnection) => Promise<T>): Promise<T> => once(options.address, question).catch(failed);
+    const charsets = new Charsets((text) => ask((asked) => asked.query(text)));
+    const tables = new TableBindings({ captures, facts: (schema, name) => facts(schema, name).catch(failed), charsets, isMariadb: connection.isMariadb, readEnd: () => ask(readBinlogEnd) });
     this.#assembler = new TransactionAssembler({ captures, charsets, partBytes: options.batchBytes ?? MB, preparedBytes: options.preparedBytes ?? 256 * MB }, tables, this.#place);
     this.#events = new EventSource(this.#queue, this.#place, settings.hasChecksums, () => this.#wake.notify());
   }
