@@ -5,7 +5,7 @@
  * States: idle → (waiting for a barrier, or for the control →) asked (the source's answer is on its way) → idle; changing (another user logs
  * in on the same connection) → idle; over.
  */
-import { ServerStatus } from '../../wire/mysql/capabilities.ts';
+import { can, Capability, ServerStatus } from '../../wire/mysql/capabilities.ts';
 import type { Capabilities } from '../../wire/mysql/capabilities.ts';
 import { Command } from '../../wire/mysql/commands.ts';
 import { writeMysqlError } from '../../wire/mysql/error-packet.ts';
@@ -16,7 +16,7 @@ import { ClientInput } from '../client-input.ts';
 import type { InputSession } from '../client-input.ts';
 import type { DrainedSession } from '../drain.ts';
 import { changeMysqlUser } from './change-user.ts';
-import { goingAway, notPassed, notPreparable, shapes, tooLargeCommand, unknownStatement } from './command-answers.ts';
+import { goingAway, notPassed, notPreparable, setOption, shapes, tooLargeCommand, unknownStatement } from './command-answers.ts';
 import { CommandReader } from './command-reader.ts';
 import type { CommandSink } from './command-reader.ts';
 import { mysqlErrorOf } from './control-result.ts';
@@ -37,7 +37,6 @@ import type { GatedSession } from './statement-gate.ts';
 const WHOLE_BYTES = 16 * 1024;
 /** Enough of a text to tell by its first words that it is not the control's. */
 const HEAD_BYTES = 64;
-const ping = Buffer.of(Command.ping);
 const rollback = Buffer.from('\x03ROLLBACK', 'latin1');
 
 export class MysqlSession implements CommandSink, MysqlLegOwner, DrainedSession, DoorSession, GatedSession, InputSession {
@@ -53,6 +52,8 @@ export class MysqlSession implements CommandSink, MysqlLegOwner, DrainedSession,
   /** What follows from the answer that is awaited, when it is no error. */
   #onSuccess: (() => void) | undefined;
   #leg: MysqlLeg;
+  /** Says again what is so already: unlike a ping its answer leaves ROW_COUNT() as an error does. */
+  #statusQuestion: Buffer;
   #onPacket: ((payload: Buffer, sequence: number) => void) | undefined;
   #isOver = false;
 
@@ -63,6 +64,7 @@ export class MysqlSession implements CommandSink, MysqlLegOwner, DrainedSession,
     this.capabilities = client.capabilities;
     this.unit = new OpenUnit(host.services.runtime.clock);
     this.#leg = new MysqlLeg(client.login, this, host.readBuffers);
+    this.#statusQuestion = setOption(can(client.capabilities, Capability.multiStatements) ? 0 : 1);
     this.gate = new StatementGate(host, this);
     this.#reader = new CommandReader(this, host.services.limits.maxMessageBytes);
   }
@@ -197,15 +199,15 @@ export class MysqlSession implements CommandSink, MysqlLegOwner, DrainedSession,
         changeMysqlUser(this, this.#host, payload, sequence);
         return false;
       default:
-        return this.#other(command, packets, sequence);
+        return this.#other(command, payload[1] ?? 0, packets, sequence);
     }
   }
 
-  #other(command: number | undefined, packets: Buffer, sequence: number): boolean {
+  #other(command: number | undefined, option: number, packets: Buffer, sequence: number): boolean {
     const shape = command === undefined ? undefined : shapes[command];
     if (shape === undefined) return this.#refuse(notPassed(command), sequence);
-    // The server has forgotten them all.
-    if (command === Command.resetConnection) this.#onSuccess = () => this.#texts.clear();
+    if (command === Command.setOption) this.#onSuccess = () => (this.#statusQuestion = setOption(option));
+    if (command === Command.resetConnection) this.#onSuccess = () => this.#texts.clear(); // The server has forgotten them all.
     return this.#forward(packets, shape);
   }
 
@@ -319,7 +321,7 @@ export class MysqlSession implements CommandSink, MysqlLegOwner, DrainedSession,
     else {
       this.unit.failed();
       // An error does not say whether a transaction is open behind it.
-      if (this.isInTransaction || (status & ServerStatus.autocommit) === 0 || this.unit.mayBegin) return this.#leg.ask(ping, 'packet', () => this.#settled());
+      if (this.isInTransaction || (status & ServerStatus.autocommit) === 0 || this.unit.mayBegin) return this.#leg.ask(this.#statusQuestion, 'packet', () => this.#settled());
     }
     this.#settled();
   }
