@@ -10,6 +10,11 @@ export const shapes: Readonly<Record<number, AnswerShape>> = {
   [Command.fetch]: 'rows', [Command.resetConnection]: 'packet',
 };
 
+/** 0: several statements in one text are allowed; 1: they are not. */
+export function setOption(option: number): Buffer {
+  return Buffer.of(Command.setOption, option, 0);
+}
+
 /** `command` undefined: the packet was empty. */
 export function notPassed(command: number | undefined): MysqlError {
   const name = (command === undefined ? undefined : refusedCommands[command]) ?? `command ${command ?? 'of no bytes'}`;

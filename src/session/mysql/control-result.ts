@@ -40,6 +40,10 @@ export function gaveWay(): MysqlError {
   return { ...mysqlErrorOf(new MigrationError('MIG083')), code: ErrorCode.deadlock };
 }
 
+export function idleTooLong(fields: ErrorFields): MysqlError {
+  return { ...mysqlErrorWith(fields), code: ErrorCode.idleTooLong };
+}
+
 export function mysqlErrorWith({ sqlstate, message, detail, hint }: ErrorFields): MysqlError {
   return { code: ErrorCode.unknown, sqlstate, message: [message, detail, hint].filter(Boolean).join(' ') };
 }

@@ -69,6 +69,8 @@ export interface MysqlDoorHost {
   readonly snapshot: RoutingSnapshot;
   /** No table migrates: nothing is to be decided. */
   isTrivial(): boolean;
+  /** True for what the migration control answers. */
+  isControl(text: string): boolean;
   /** Undefined: it passes, and nobody has looked at what it touches. */
   decide(text: string, context: MysqlContext): MysqlDecision | undefined;
   /** Where that user's connections to the source go. Throws a MigrationError. */

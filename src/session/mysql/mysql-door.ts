@@ -11,6 +11,7 @@ import type { Admission } from '../admission.ts';
 import type { ControlPort, HoldingUnit, QuiesceReport } from '../control-port.ts';
 import { drain } from '../drain.ts';
 import type { ParkedUnit } from '../gateway.ts';
+import { IdleLimits } from '../idle-limits.ts';
 import { defaultLimits } from '../services.ts';
 import type { GatewayLimits } from '../services.ts';
 import { TlsClients } from '../tls-clients.ts';
@@ -26,7 +27,7 @@ import { MysqlHandshake } from './mysql-handshake.ts';
 import { MysqlPasswords } from './mysql-passwords.ts';
 import type { NativeUser } from './mysql-passwords.ts';
 import { MysqlSession } from './mysql-session.ts';
-import { FIRST_CONNECTION_ID, isDoorId } from './own-texts.ts';
+import { FIRST_CONNECTION_ID, isControlText, isDoorId, OWN_TEXT_BYTES } from './own-texts.ts';
 
 export interface MysqlDoorOptions {
   readonly listen: { readonly host: string; readonly port: number } | { readonly path: string };
@@ -91,6 +92,7 @@ class Door implements MysqlDoor, MysqlDoorHost {
   readonly #listeners = new Set<() => void>();
   readonly #unsubscribe: () => void;
   readonly #server: net.Server;
+  readonly #idleLimits: IdleLimits;
   readonly #asking: ((greeting: Greeting | Error) => void)[] = [];
   #greeting: Greeting | undefined;
   #counter = 0;
@@ -106,6 +108,7 @@ class Door implements MysqlDoor, MysqlDoorHost {
     this.admission = options.admission;
     this.readBuffers = new LargeBuffers(options.erasesInput);
     this.#decider = options.decider ?? new DecideByName();
+    this.#idleLimits = new IdleLimits(runtime, this.services.limits, () => this.#sessions.values());
     this.#server = net.createServer({ noDelay: true }, (socket) => this.#accepted(socket));
     this.#unsubscribe = options.control.onChange(() => {
       for (const session of [...this.#sessions.values()]) session.gate.routingChanged();
@@ -160,6 +163,10 @@ class Door implements MysqlDoor, MysqlDoorHost {
   isTrivial(): boolean {
     for (const _ in this.snapshot.tables) return false;
     return true;
+  }
+
+  isControl(text: string): boolean {
+    return text.length <= OWN_TEXT_BYTES && isControlText(text, (name) => this.services.control.hasServer(name));
   }
 
   decide(text: string, context: MysqlContext): MysqlDecision | undefined {
@@ -288,6 +295,7 @@ class Door implements MysqlDoor, MysqlDoorHost {
 
   async close(): Promise<void> {
     this.#unsubscribe();
+    this.#idleLimits.stop();
     const closed = this.#refuseNew();
     for (const session of [...this.#sessions.values()]) session.shutDown();
     await closed;

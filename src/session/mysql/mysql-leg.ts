@@ -18,7 +18,7 @@ export interface MysqlLegOwner {
   wantsFile(): void;
   /** The server takes more again. */
   serverDrained(): void;
-  legEnded(): void;
+  close(): void;
 }
 
 export class MysqlLeg implements InputSession {
@@ -141,6 +141,6 @@ export class MysqlLeg implements InputSession {
   #ended(): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    this.#owner.legEnded();
+    this.#owner.close();
   }
 }

@@ -5,27 +5,29 @@
  * States: idle → (waiting for a barrier, or for the control →) asked (the source's answer is on its way) → idle; changing (another user logs
  * in on the same connection) → idle; over.
  */
-import { ServerStatus } from '../../wire/mysql/capabilities.ts';
+import { can, Capability, ServerStatus } from '../../wire/mysql/capabilities.ts';
 import type { Capabilities } from '../../wire/mysql/capabilities.ts';
 import { Command } from '../../wire/mysql/commands.ts';
 import { writeMysqlError } from '../../wire/mysql/error-packet.ts';
 import type { MysqlError } from '../../wire/mysql/error-packet.ts';
 import { writePackets } from '../../wire/mysql/packets.ts';
+import type { ErrorFields } from '../../wire/error-fields.ts';
 import type { AnswerShape } from '../../wire/mysql/answer-tracker.ts';
 import { ClientInput } from '../client-input.ts';
 import type { InputSession } from '../client-input.ts';
 import type { DrainedSession } from '../drain.ts';
+import type { WatchedSession } from '../idle-limits.ts';
 import { changeMysqlUser } from './change-user.ts';
-import { goingAway, notPassed, notPreparable, shapes, tooLargeCommand, unknownStatement } from './command-answers.ts';
+import { goingAway, notPassed, notPreparable, setOption, shapes, tooLargeCommand, unknownStatement } from './command-answers.ts';
 import { CommandReader } from './command-reader.ts';
 import type { CommandSink } from './command-reader.ts';
-import { mysqlErrorOf } from './control-result.ts';
+import { idleTooLong, mysqlErrorOf } from './control-result.ts';
 import type { DoorSession, MysqlAdmitted, MysqlDoorHost } from './door-host.ts';
 import { killCommand } from './kill-command.ts';
 import { leaveSocket } from './leave-socket.ts';
 import { MysqlLeg } from './mysql-leg.ts';
 import type { MysqlLegOwner } from './mysql-leg.ts';
-import { isControlText, OWN_TEXT_BYTES, readKill } from './own-texts.ts';
+import { OWN_TEXT_BYTES, readKill } from './own-texts.ts';
 import type { Kill } from './own-texts.ts';
 import { OpenUnit } from './open-unit.ts';
 import { PreparedTexts } from './prepared-texts.ts';
@@ -37,10 +39,9 @@ import type { GatedSession } from './statement-gate.ts';
 const WHOLE_BYTES = 16 * 1024;
 /** Enough of a text to tell by its first words that it is not the control's. */
 const HEAD_BYTES = 64;
-const ping = Buffer.of(Command.ping);
 const rollback = Buffer.from('\x03ROLLBACK', 'latin1');
 
-export class MysqlSession implements CommandSink, MysqlLegOwner, DrainedSession, DoorSession, GatedSession, InputSession {
+export class MysqlSession implements CommandSink, MysqlLegOwner, DrainedSession, DoorSession, GatedSession, InputSession, WatchedSession {
   readonly client: MysqlAdmitted;
   readonly sessionId: string;
   readonly unit: OpenUnit;
@@ -53,6 +54,8 @@ export class MysqlSession implements CommandSink, MysqlLegOwner, DrainedSession,
   /** What follows from the answer that is awaited, when it is no error. */
   #onSuccess: (() => void) | undefined;
   #leg: MysqlLeg;
+  /** Says again what is so already: unlike a ping its answer leaves ROW_COUNT() as an error does. */
+  #statusQuestion: Buffer;
   #onPacket: ((payload: Buffer, sequence: number) => void) | undefined;
   #isOver = false;
 
@@ -63,6 +66,7 @@ export class MysqlSession implements CommandSink, MysqlLegOwner, DrainedSession,
     this.capabilities = client.capabilities;
     this.unit = new OpenUnit(host.services.runtime.clock);
     this.#leg = new MysqlLeg(client.login, this, host.readBuffers);
+    this.#statusQuestion = setOption(can(client.capabilities, Capability.multiStatements) ? 0 : 1);
     this.gate = new StatementGate(host, this);
     this.#reader = new CommandReader(this, host.services.limits.maxMessageBytes);
   }
@@ -99,10 +103,17 @@ export class MysqlSession implements CommandSink, MysqlLegOwner, DrainedSession,
   }
 
   /** Whoever waits for an answer gets none: it would be taken for that. */
-  shutDown(): void {
-    const { socket } = this.client;
-    if (!this.#leg.isBusy) socket.write(writePackets(writeMysqlError(goingAway), 0));
+  shutDown(error = goingAway): void {
+    if (!this.#leg.isBusy) this.socket.write(writePackets(writeMysqlError(error), 0));
     this.#end();
+  }
+
+  fatal(fields: ErrorFields): void {
+    this.shutDown(idleTooLong(fields));
+  }
+
+  get socket(): MysqlAdmitted['socket'] {
+    return this.client.socket;
   }
 
   get isInTransaction(): boolean {
@@ -132,7 +143,7 @@ export class MysqlSession implements CommandSink, MysqlLegOwner, DrainedSession,
     if (length <= WHOLE_BYTES || (command !== Command.query && command !== Command.execute)) return 'whole';
     if (head.length < HEAD_BYTES) return 'more';
     if (command === Command.execute) return this.#planExecute(head);
-    if (!this.#host.isTrivial() || (length <= OWN_TEXT_BYTES && this.#isControl(head.toString('utf8', 1)))) return 'whole';
+    if (!this.#host.isTrivial() || (length <= OWN_TEXT_BYTES && this.#host.isControl(head.toString('utf8', 1)))) return 'whole';
     this.unit.begins(undefined, this.#host.snapshot, head.toString('utf8', 1, 1 + HEAD_BYTES));
     return this.#passes(command);
   }
@@ -197,15 +208,15 @@ export class MysqlSession implements CommandSink, MysqlLegOwner, DrainedSession,
         changeMysqlUser(this, this.#host, payload, sequence);
         return false;
       default:
-        return this.#other(command, packets, sequence);
+        return this.#other(command, payload[1] ?? 0, packets, sequence);
     }
   }
 
-  #other(command: number | undefined, packets: Buffer, sequence: number): boolean {
+  #other(command: number | undefined, option: number, packets: Buffer, sequence: number): boolean {
     const shape = command === undefined ? undefined : shapes[command];
     if (shape === undefined) return this.#refuse(notPassed(command), sequence);
-    // The server has forgotten them all.
-    if (command === Command.resetConnection) this.#onSuccess = () => this.#texts.clear();
+    if (command === Command.setOption) this.#onSuccess = () => (this.#statusQuestion = setOption(option));
+    if (command === Command.resetConnection) this.#onSuccess = () => this.#texts.clear(); // The server has forgotten them all.
     return this.#forward(packets, shape);
   }
 
@@ -226,17 +237,13 @@ export class MysqlSession implements CommandSink, MysqlLegOwner, DrainedSession,
     const text = payload.toString('utf8', 1);
     const kill = readKill(text);
     if (kill) return this.#kill(kill, packets, sequence);
-    if (this.#isControl(text)) return this.#control(text, sequence);
+    if (this.#host.isControl(text)) return this.#control(text, sequence);
     return this.gate.run(text, sequence, () => this.#forward(packets, 'result'));
-  }
-
-  #isControl(text: string): boolean {
-    return text.length <= OWN_TEXT_BYTES && isControlText(text, (name) => this.#host.services.control.hasServer(name));
   }
 
   #prepare(payload: Buffer, packets: Buffer, sequence: number): boolean {
     const text = payload.toString('utf8', 1);
-    if (this.#isControl(text)) return this.#refuse(notPreparable, sequence);
+    if (this.#host.isControl(text)) return this.#refuse(notPreparable, sequence);
     const tooMany = this.#texts.refusal(text, this.#host.services.limits.maxStatementBytes);
     if (tooMany) return this.#refuse(mysqlErrorOf(tooMany), sequence);
     return this.gate.run(text, sequence, () => {
@@ -319,7 +326,7 @@ export class MysqlSession implements CommandSink, MysqlLegOwner, DrainedSession,
     else {
       this.unit.failed();
       // An error does not say whether a transaction is open behind it.
-      if (this.isInTransaction || (status & ServerStatus.autocommit) === 0 || this.unit.mayBegin) return this.#leg.ask(ping, 'packet', () => this.#settled());
+      if (this.isInTransaction || (status & ServerStatus.autocommit) === 0 || this.unit.mayBegin) return this.#leg.ask(this.#statusQuestion, 'packet', () => this.#settled());
     }
     this.#settled();
   }
@@ -346,12 +353,8 @@ export class MysqlSession implements CommandSink, MysqlLegOwner, DrainedSession,
     if (this.#reader.heldBytes <= this.#host.services.limits.readAheadBytes) this.client.socket.resume();
   }
 
+  /** Of a leg that has ended: what the server said last has been passed on. */
   close(): void {
-    this.#end();
-  }
-
-  /** What the server said last has been passed on. */
-  legEnded(): void {
     this.#end();
   }
 

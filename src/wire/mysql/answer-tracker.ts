@@ -103,7 +103,7 @@ export class AnswerTracker {
     this.#state = 'none';
     if (first === ERROR) this.#error(bytes, start, end);
     else if (first === OK && end - start >= 7) this.status = readStatus(bytes, start, end, false);
-    else if (first === EOF && end - start === 5) this.status = readStatus(bytes, start, end, true);
+    else if (first === EOF && end - start >= 5) this.status = readStatus(bytes, start, end, end - start === 5);
   }
 
   #first(first: number, bytes: Buffer, start: number, end: number, length: number): void {

@@ -24,6 +24,7 @@ export const ErrorCode = {
   unknownStatement: 1243,
   notPreparable: 1295,
   notSupported: 1235,
+  idleTooLong: 4031,
 } as const;
 
 /** `isGreeting`: before a client has said what it can there is no SQLSTATE. */

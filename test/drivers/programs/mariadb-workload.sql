@@ -18,7 +18,6 @@ USE shop
 CALL fails(1);
 CALL two_results(2, @out); SELECT @out;
 SHOW CREATE TABLE item\G
-SHOW INDEX FROM item;
 DESCRIBE kinds;
 SHOW TABLE STATUS LIKE 'nothing';
 SELECT REPEAT('ab', 5), NULL, '', x'00ff', 'ß 漢字';

@@ -129,7 +129,7 @@ def killed(kind):
 
     def sleeper():
         try:
-            outcome.append(run(victim, 'SELECT SLEEP(30)')[0][3])
+            outcome.append(run(victim, 'SELECT SLEEP(8)')[0][3])
         except Exception as error:
             outcome.append((type(error).__name__, error.args[0]))
 

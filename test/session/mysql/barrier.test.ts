@@ -138,7 +138,9 @@ describeMysql(kinds, 'barriers and MySQL sessions', () => {
         await client.query('BEGIN');
         await client.query('INSERT INTO item VALUES (9, 9)');
         await expect(client.query('INSERT INTO item VALUES (1, 1)')).rejects.toThrow('Duplicate');
-        said.push([(await client.query('SHOW WARNINGS'))[0], (await client.query('SELECT ROW_COUNT() AS n'))[0], (await client.query('SELECT COUNT(*) AS n FROM item'))[0]]);
+        const count = (await client.query('SELECT ROW_COUNT() AS n'))[0];
+        await expect(client.query('INSERT INTO item VALUES (1, 1)')).rejects.toThrow('Duplicate');
+        said.push([count, (await client.query('SHOW WARNINGS'))[0], (await client.query('SELECT ROW_COUNT() AS n'))[0], (await client.query('SELECT COUNT(*) AS n FROM item'))[0]]);
         await client.query('ROLLBACK');
       }
       expect(said[1]).toEqual(said[0]);
@@ -204,6 +206,23 @@ describeMysql(kinds, 'barriers and MySQL sessions', () => {
       expect(await read).toContain('MIG083');
       await client.query('ROLLBACK');
       expect((await client.query('SELECT n FROM item WHERE id = 1'))[0]).toEqual([{ n: 1 }]);
+    });
+
+    test('who keeps a transaction open and sends nothing is ended', async () => {
+      await using other = await openDoor(server, { limits: { idleTransactionMs: 200 } });
+      const [idle, holder] = await Promise.all([0, 1].map(() => mysql.createConnection({ host: '127.0.0.1', port: other.door.port, user: 'causeway', database: 'shop' })));
+      if (!idle || !holder) throw new Error('no clients');
+      clients.push(idle, holder);
+      other.control.publish({ item: onSource });
+      await idle.query('SELECT n FROM item');
+      await holder.query('BEGIN');
+      await holder.query('UPDATE item SET n = 0 WHERE id = 1');
+      const ended = new Promise<unknown>((resolve) => holder.on('error', resolve));
+      other.control.publish({ item: closed });
+      expect(await ended).toMatchObject({ message: expect.stringContaining('idle-in-transaction timeout') });
+      await expect.poll(() => other.door.quiesceReport(['public.item'], other.control.snapshot.epoch).holding).toEqual([]);
+      await expect.poll(rows).toBe('1,2');
+      expect((await idle.query('SELECT 1 AS one'))[0]).toEqual([{ one: 1 }]);
     });
 
     test('a client that goes while it waits leaves nothing, and its statement does not run', async () => {

@@ -81,21 +81,18 @@ export class RawMysql implements Disposable {
     }
   }
 
-  /** Of the next answer, which is not kept; it must be the only one on its way. */
-  async lengthOfAnswer(shape: AnswerShape): Promise<number> {
+  /** How often a byte comes in the next answer, which is not kept; it must be the only one on its way. */
+  async countInAnswer(shape: AnswerShape, byte: number): Promise<number> {
     const tracker = new AnswerTracker(this.capabilities);
     tracker.expect(shape);
-    tracker.push(this.#bytes);
-    let length = this.#bytes.length;
-    this.#bytes = Buffer.alloc(0);
-    while (!tracker.isComplete) {
+    for (let count = 0; ;) {
+      tracker.push(this.#bytes);
+      for (const each of this.#bytes) if (each === byte) count += 1;
+      this.#bytes = Buffer.alloc(0);
+      if (tracker.isComplete) return count;
       this.socket.resume();
       await this.#more();
-      tracker.push(this.#bytes);
-      length += this.#bytes.length;
-      this.#bytes = Buffer.alloc(0);
     }
-    return length;
   }
 
   async #more(): Promise<void> {

@@ -1,0 +1,95 @@
+// The MySQL front door of the whole product: its settings, its workers, the control's barrier over sessions of both protocols.
+import mysql from 'mysql2/promise';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { describeMysql, startMysql } from '../support/mysql-servers.ts';
+import type { TestMysql } from '../support/mysql-servers.ts';
+import { freePort } from '../support/postgres.ts';
+import { Stack } from './support/stack.ts';
+
+describeMysql(['mariadb-10.11'], 'the MySQL front door of the product', () => {
+  let server: TestMysql;
+  let stack: Stack;
+  let port: number;
+  const open: mysql.Connection[] = [];
+
+  beforeAll(async () => {
+    server = await startMysql('mariadb-10.11');
+    await server.createDatabase('shop');
+    await server.sql("CREATE TABLE note (id int PRIMARY KEY, body text); INSERT INTO note VALUES (1, 'mysql')", 'shop');
+    port = await freePort();
+    const login = (): object => ({ user: server.user, password: server.password });
+    stack = await Stack.start({
+      sourceSql: "CREATE TABLE note (id int PRIMARY KEY, body text); INSERT INTO note VALUES (1, 'postgres')", workers: 2,
+      settings: {
+        mysql: { listen: { port }, server: { host: server.host, port: server.port } },
+        users: [
+          { name: 'operator', operator: true, trust_from: ['127.0.0.1/32'], source: { user: 'postgres' }, local: { user: 'postgres' }, mysql: login() },
+          { name: 'app', password: 'right', source: { user: 'app' }, local: { user: 'app' }, mysql: login() },
+          { name: 'other', password: 'right', source: { user: 'app' }, local: { user: 'app' } },
+        ],
+      },
+    });
+  });
+
+  afterAll(async () => {
+    for (const connection of open) connection.destroy();
+    await stack?.[Symbol.asyncDispose]();
+    await server?.dispose();
+  });
+
+  async function connect(user = 'app', password = 'right'): Promise<mysql.Connection> {
+    const connection = await mysql.createConnection({ host: '127.0.0.1', port, user, password, database: 'shop' });
+    open.push(connection);
+    return connection;
+  }
+
+  /** Before the barrier, then parked by it. */
+  async function readUntilRefused(connection: mysql.Connection): Promise<string> {
+    for (;;) {
+      const refusal = await connection.query('SELECT body FROM note').then(() => undefined, String);
+      if (refusal !== undefined) return refusal;
+    }
+  }
+
+  it('lets in who has a login there', async () => {
+    expect((await (await connect()).query('SELECT body FROM note'))[0]).toEqual([{ body: 'mysql' }]);
+    await expect(connect('app', 'wrong')).rejects.toThrow('Access denied');
+    await expect(connect('other')).rejects.toThrow('MIG003');
+    expect(await stack.metrics()).toContain('scratchbird_gateway_mysql_connections');
+  });
+
+  it('ends statements by the number of the handshake, whichever worker has them', async () => {
+    const sleepers = await Promise.all(Array.from({ length: 6 }, () => connect()));
+    const outcomes = sleepers.map((sleeper) => sleeper.query('SELECT 1 FROM note WHERE SLEEP(60) = 0').then(() => 'slept', (error: unknown) => String(error)));
+    await expect.poll(async () => (await server.sql("SELECT id FROM information_schema.processlist WHERE info LIKE '%SLEEP(60)%' AND info NOT LIKE '%processlist%'")).length).toBe(6);
+    const killer = await connect();
+    for (const { threadId } of sleepers) await killer.query(`KILL QUERY ${threadId}`);
+    for (const outcome of await Promise.all(outcomes)) expect(outcome).toContain('interrupted');
+    await expect(killer.query('KILL QUERY 1073741824')).resolves.toBeDefined();
+  });
+
+  it('a migration, by statements of a MySQL client; its barrier waits for what a MySQL session has open', async () => {
+    const operator = await connect('operator', '');
+    await expect((await connect()).query('START MIGRATION FOR SCHEMA public FROM legacy')).rejects.toThrow(/MIG\d+/);
+    await operator.query('START MIGRATION FOR SCHEMA public FROM legacy OPTIONS (copy_grants TRUE)');
+    await stack.makeReady('public');
+    expect((await operator.query('SHOW MIGRATION STATUS'))[0]).toMatchObject([{ Table: expect.stringContaining('note'), State: 'CUTOVER_READY' }]);
+    const [holder, late] = [await connect(), await connect()];
+    await holder.query('BEGIN');
+    await holder.query('SELECT body FROM note');
+    await expect(operator.query('CUTOVER TABLE public.note TIMEOUT 1')).rejects.toThrow(/MIG052.*Session of app.*SELECT body FROM note/s);
+    let hasEnded = false;
+    const cutover = operator.query('CUTOVER TABLE public.note').then(() => hasEnded);
+    const refused = readUntilRefused(late);
+    await expect.poll(async () => /scratchbird_gateway_parked_total\S* [1-9]/.test(await stack.metrics())).toBe(true);
+    expect((await holder.query('SELECT body FROM note'))[0]).toEqual([{ body: 'mysql' }]);
+    hasEnded = true;
+    await holder.query('COMMIT');
+    expect(await cutover).toBe(true);
+    expect(await refused).toContain('MIG082');
+    await expect(holder.query('SELECT body FROM note')).rejects.toThrow('MIG082');
+    expect((await holder.query('SELECT 1 AS one'))[0]).toEqual([{ one: 1 }]);
+    await operator.query('ROLLBACK MIGRATION FOR TABLE public.note');
+    await expect.poll(async () => (await holder.query('SELECT body FROM note').then(([rows]) => rows, String))).toEqual([{ body: 'mysql' }]);
+  });
+});
