@@ -8,8 +8,9 @@ const commits = /^\s*(?:commit|xa\s+commit|start|begin|alter|create|drop|truncat
 /** What leaves no locks behind. */
 const takesNothing = /^\s*(?:begin|start\s+transaction|set|use)\b[^;(]*;?\s*$/i;
 const between = String.raw`(?:^|;)(?:\s|/\*[^!][\s\S]*?\*/|--[^\n]*\n|#[^\n]*\n)*`;
-const locksTables = new RegExp(`${between}lock\\s+tables?\\b`, 'i');
-const unlocksTables = new RegExp(`${between}(?:unlock\\s+tables?|begin|start\\s+transaction)\\b`, 'i');
+/** A prepared branch is out of the transaction's sight, and writes with its commit. */
+const outlasts = new RegExp(`${between}(?:lock\\s+tables?|xa\\s+prepare)\\b`, 'i');
+const endsLasting = new RegExp(`${between}(?:unlock\\s+tables?|begin|start\\s+transaction|xa\\s+(?:commit|rollback))\\b`, 'i');
 /** A text that an error may leave with a transaction begun, of which the error says nothing. */
 const mayBegin = /;|\b(?:call|begin|start|execute|xa)\b/i;
 
@@ -21,8 +22,8 @@ export class OpenUnit {
   #first: RoutingSnapshot | undefined;
   #startedAtMs = 0;
   #hasRun = false;
-  /** LOCK TABLES is in force, or being asked for: it outlasts statements and transactions. */
-  #locksTables = false;
+  /** LOCK TABLES or a prepared branch of XA is there, or being asked for: it outlasts statements and transactions. */
+  #isLasting = false;
   lastText = '';
 
   constructor(clock: Clock) {
@@ -61,18 +62,18 @@ export class OpenUnit {
     }
     for (const table of touches ?? []) if (!this.#touched.has(table)) this.#touched.set(table, snapshot.epoch);
     this.#hasRun ||= !takesNothing.test(this.lastText);
-    if (locksTables.test(this.lastText)) this.#locksTables = true;
-    else if (unlocksTables.test(this.lastText)) this.#locksTables = false;
+    if (outlasts.test(this.lastText)) this.#isLasting = true;
+    else if (endsLasting.test(this.lastText)) this.#isLasting = false;
   }
 
   /** The statement was an error. */
   failed(): void {
-    if (locksTables.test(this.lastText)) this.#locksTables = false;
+    if (outlasts.test(this.lastText)) this.#isLasting = false;
   }
 
   /** The statement is over, and no transaction open. */
   settle(): void {
-    if (!this.#locksTables) this.end();
+    if (!this.#isLasting) this.end();
   }
 
   end(): void {
@@ -80,7 +81,7 @@ export class OpenUnit {
     this.#touched.clear();
     this.#first = undefined;
     this.#hasRun = false;
-    this.#locksTables = false;
+    this.#isLasting = false;
   }
 
   /** A barrier over the table waits for this unit, whatever its epoch. */

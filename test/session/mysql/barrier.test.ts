@@ -158,6 +158,17 @@ describeMysql(kinds, 'barriers and MySQL sessions', () => {
       await expect.poll(() => report().holding).toEqual([]);
     });
 
+    test('a prepared branch of XA is waited for: it writes with its commit', async () => {
+      const client = await connect();
+      publish(onSource);
+      for (const text of ["XA START 'x'", 'UPDATE item SET n = 7 WHERE id = 1', "XA END 'x'", "XA PREPARE 'x'"]) await client.query(text);
+      publish(closed);
+      expect(report().holding).toHaveLength(1);
+      await client.query("XA COMMIT 'x'");
+      await expect.poll(() => report().holding).toEqual([]);
+      expect(await rows()).toBe('7,2');
+    });
+
     test('one that is parked with locks is given up as a deadlock is; one without goes on waiting', async () => {
       const [inTransaction, alone] = [await connect(), await connect()];
       publish(onSource);
