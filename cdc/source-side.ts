@@ -7,6 +7,7 @@
  */
 import type { ClientBase } from 'pg';
 import type { QualifiedName, Side } from '../catalog/routing-snapshot.ts';
+import type { CdcMode, ConflictStrategy, DualWriteMode } from '../grammar/migration/options.ts';
 import type { TypeOverride } from '../grammar/migration/type-overrides.ts';
 import type { Position } from './change.ts';
 import type { SavedPositions } from './ports.ts';
@@ -46,11 +47,21 @@ export interface FenceRequest {
   readonly timeoutMs: number;
 }
 
+/** Options of START that fit a source of this engine; of values the usual one first. */
+export interface AcceptedOptions {
+  readonly cdcMode: readonly CdcMode[];
+  readonly dualWriteMode: readonly DualWriteMode[];
+  readonly conflictStrategy: readonly ConflictStrategy[];
+  /** A predicate of local's dialect can be asked of the source. */
+  readonly whereClause: boolean;
+}
+
 export interface SourceSide {
   /** Of people's words: `PostgreSQL`. */
   readonly engine: string;
-  /** Values of `cdc_mode` that fit. */
-  readonly captureModes: readonly string[];
+  /** Of the clients that reach its tables: undefined for PostgreSQL's. */
+  readonly door: 'mysql' | undefined;
+  readonly accepts: AcceptedOptions;
 
   /** Whether columns may be given other types on local: the option `type_map`. */
   readonly mapsTypes: boolean;
@@ -87,6 +98,8 @@ export interface SourceSide {
   prepare(token: bigint): Promise<void>;
   /** Connections that a pause will need are there. */
   warmUp(): Promise<void>;
+  /** What a fence needs that would stop readers for a moment; before the pause. */
+  prepareFence(tables: readonly QualifiedName[], timeoutMs: number): Promise<void>;
   /** RULES 10: one transaction locks out writers, installs the fence unless `fence` is false, and writes the marker into the stream of that name. */
   fence(tables: readonly QualifiedName[], request: FenceRequest & { readonly fence: boolean; readonly marker: { readonly stream: string; readonly token: string } }): Promise<void>;
   /** After a crash: without a marker. Idempotent. */

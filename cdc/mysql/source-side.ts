@@ -17,7 +17,7 @@ import type { PlanOptions } from '../postgres/plan-table.ts';
 import type { RoutingRelations } from '../postgres/relations.ts';
 import type { SequencePair } from '../postgres/sequences.ts';
 import type { ServerAddress } from '../postgres/server-address.ts';
-import type { FenceRequest, SourceSide, TableMapping, TablePair } from '../source-side.ts';
+import type { AcceptedOptions, FenceRequest, SourceSide, TableMapping, TablePair } from '../source-side.ts';
 import type { TablePlan } from '../table-plan.ts';
 import { MysqlAdminConnection } from './admin-connection.ts';
 import { convertTable, planMysqlSchema } from './create-schema.ts';
@@ -51,7 +51,9 @@ export interface MysqlSourceSideParts {
 
 export class MysqlSourceSide implements SourceSide {
   readonly engine = 'MySQL';
-  readonly captureModes = ['binlog'];
+  readonly door = 'mysql';
+  // Its clients' commits are answered by the server itself, which knows nothing of local.
+  readonly accepts: AcceptedOptions = { cdcMode: ['binlog'], dualWriteMode: ['async'], conflictStrategy: ['source_wins', 'fail_on_conflict'], whereClause: false };
   readonly mapsTypes = true;
   readonly #runtime: Runtime;
   readonly #parts: MysqlSourceSideParts;

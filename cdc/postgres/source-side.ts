@@ -2,10 +2,11 @@
 import type { ClientBase } from 'pg';
 import type { QualifiedName, Side } from '../../catalog/routing-snapshot.ts';
 import type { Runtime } from '../../config/runtime.ts';
+import { conflictStrategies, dualWriteModes } from '../../grammar/migration/options.ts';
 import { parseLsn } from '../change.ts';
 import type { Position } from '../change.ts';
 import type { SavedPositions } from '../ports.ts';
-import type { FenceRequest, SourceSide, TablePair } from '../source-side.ts';
+import type { AcceptedOptions, FenceRequest, SourceSide, TablePair } from '../source-side.ts';
 import { assertSaved } from '../stream/saved-positions.ts';
 import type { TablePlan } from '../table-plan.ts';
 import { AdminConnection } from './admin-connection.ts';
@@ -37,7 +38,8 @@ import type { ServerAddress } from './server-address.ts';
 
 export class PostgresSourceSide implements SourceSide {
   readonly engine = 'PostgreSQL';
-  readonly captureModes = ['logical_replication'];
+  readonly door = undefined;
+  readonly accepts: AcceptedOptions = { cdcMode: ['logical_replication'], dualWriteMode: dualWriteModes, conflictStrategy: conflictStrategies, whereClause: true };
   readonly mapsTypes = false;
   readonly #runtime: Runtime;
   readonly #admin: AdminConnection;
@@ -132,6 +134,10 @@ export class PostgresSourceSide implements SourceSide {
 
   async warmUp(): Promise<void> {
     await this.#switch.use((client) => client.query('SELECT 1'));
+  }
+
+  prepareFence(): Promise<void> {
+    return Promise.resolve();
   }
 
   fence(tables: readonly QualifiedName[], { epoch, token, timeoutMs, fence, marker, partitions }: Parameters<SourceSide['fence']>[1]): Promise<void> {

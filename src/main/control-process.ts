@@ -22,7 +22,8 @@ import type { MetricDelta, PrometheusMetrics } from '../ops/prometheus.ts';
 import { explainRoute, explanationLines } from '../route/explain-route.ts';
 import { listenForWorkers } from './control-server.ts';
 import { openFlow } from './open-flow.ts';
-import { homeServer, workerCount } from './process-settings.ts';
+import type { ReachedSource } from './open-flow.ts';
+import { homeServer, mysqlServer, mysqlSource, workerCount } from './process-settings.ts';
 import type { ProcessSettings } from './process-settings.ts';
 import { routesOf } from '../migrate/routing-publisher.ts';
 
@@ -36,9 +37,15 @@ export async function startControl(runtime: Runtime, metrics: PrometheusMetrics,
     await catalog.acquire({ pid: process.pid, host: os.hostname() });
     await checkAuthority(runtime, catalog, source, handed.local);
     await registerHome(catalog, source, handed);
+    const mysql = mysqlSource(settings);
+    if (mysql) await registerMysql(catalog, mysql);
     const query = stack.use(openCatalogQuery({ file: paths.catalog, clock: processClock }));
     const parser = stack.use(await loadSqlParser());
     const operators = operatorsOf(settings.users);
+    const reachedBy = async (name: string): Promise<ReachedSource | undefined> => {
+      if (name === homeServer || sameServer(await addressOf(catalog, name), source)) return { engine: 'postgres', address: source };
+      return mysql !== undefined && name === mysqlServer ? { engine: 'mysql', address: mysql } : undefined;
+    };
     const control = new Control(runtime, {
       catalog, leaseMs: settings.leaseMs, workers: workerCount(settings), connections: connectionLimits(settings), sides: { source, local: handed.local }, settings: { list: listSettings(settings), users: settings.users.length }, homeServer, defaults: defaultsOf(settings.migration), samplePercent: settings.migration.validationSamplePercent, cdcMaxLagMs: settings.migration.cdcMaxLagSeconds * 1000,
       limits: {
@@ -48,7 +55,12 @@ export async function startControl(runtime: Runtime, metrics: PrometheusMetrics,
       },
       isOperator: (user) => settings.migration.enabled && operators.has(user),
       isHome: async (name) => name === homeServer || sameServer(await addressOf(catalog, name), source),
-      openFlow: (name) => openFlow(runtime, handed, catalog, name, source),
+      isServed: async (name) => (await reachedBy(name)) !== undefined,
+      openFlow: async (name) => {
+        const reached = await reachedBy(name);
+        if (!reached) throw new MigrationError('MIG072', `server ${name} is not one that the gateway stands in front of`);
+        return openFlow(runtime, handed, catalog, name, reached);
+      },
       onWorkerClosed: (workerId) => metrics.forgetWorker(workerId),
       onWorkerMetrics: (workerId, delta) => metrics.absorb(delta as MetricDelta, workerId),
       texts: {
@@ -89,6 +101,13 @@ async function registerHome(catalog: Catalog, source: ServerAddress, handed: Pro
   // Both databases are the product's own: what `app` may do on the source it may do on local.
   const copyGrants = handed.settings.source.kind === 'embedded' && handed.settings.local.kind === 'embedded';
   await catalog.createSource({ name: homeServer, serverName: homeServer, options: copyGrants ? { copyGrants } : {} });
+}
+
+async function registerMysql(catalog: Catalog, { host, port }: ServerAddress): Promise<void> {
+  const options = { host, port: String(port) };
+  if (await catalog.server(mysqlServer)) await catalog.alterServer(mysqlServer, options);
+  else await catalog.createServer({ name: mysqlServer, wrapper: 'mysql', options });
+  if (!(await catalog.source(mysqlServer))) await catalog.createSource({ name: mysqlServer, serverName: mysqlServer, options: {} });
 }
 
 async function addressOf(catalog: Catalog, name: string): Promise<Pick<ServerAddress, 'host' | 'port' | 'database'>> {

@@ -5,31 +5,39 @@ import type { TableRecord } from '../../catalog/records.ts';
 import type { Conflict, ConflictStrategy } from '../../cdc/apply/conflict.ts';
 import { formatPosition } from '../../cdc/change.ts';
 import type { ServerAddress } from '../../cdc/postgres/server-address.ts';
-import { PostgresSourceSide } from '../../cdc/postgres/source-side.ts';
-import { createPostgresLoader } from '../../cdc/postgres/table-loader.ts';
-import { createChangeStream } from '../../cdc/postgres/change-stream.ts';
-import type { ChangeStreamOptions, RestoredTable } from '../../cdc/stream/options.ts';
+import type { RestoredTable } from '../../cdc/stream/options.ts';
 import type { MigrationError } from '../../config/migration-error.ts';
 import type { Runtime } from '../../config/runtime.ts';
 import { quoteTableName } from '../../grammar/names.ts';
 import type { TableName } from '../../grammar/names.ts';
+import type { TypeOverride } from '../../grammar/migration/type-overrides.ts';
 import { isTwoPhase } from '../migrate/markable-table.ts';
 import { reversePlan, SourceFlow } from '../migrate/source-flow.ts';
 import { restorePosition } from '../migrate/stored-position.ts';
-import { detailsOf, displayName } from '../migrate/table-details.ts';
+import { detailsOf, displayName, mappingOf } from '../migrate/table-details.ts';
 import type { ProcessSettings } from './process-settings.ts';
+import { mysqlEngine, postgresEngine } from './source-engine.ts';
+import type { StreamParts } from './source-engine.ts';
 import { StreamRunner } from './stream-runner.ts';
 
 const MEBI = 1024 * 1024;
 
-export async function openFlow(runtime: Runtime, handed: ProcessSettings, catalog: Catalog, serverName: string, source: ServerAddress): Promise<SourceFlow> {
+/** A server that clients reach through the gateway while its tables have not been moved. */
+export interface ReachedSource {
+  readonly engine: 'postgres' | 'mysql';
+  readonly address: ServerAddress;
+}
+
+export async function openFlow(runtime: Runtime, handed: ProcessSettings, catalog: Catalog, serverName: string, reached: ReachedSource): Promise<SourceFlow> {
   const { settings, local, paths } = handed;
   const token = BigInt(catalog.token ?? 0);
   const strategies = new Map<string, ConflictStrategy>();
+  const overrides = new Map<string, readonly TypeOverride[]>();
   const marked = new Set<string>();
   const names = streamNames(catalog.catalogId, serverName);
   const memory = settings.migration.maxMemoryMb * MEBI;
-  const shared = (direction: 'forward' | 'reverse'): Omit<ChangeStreamOptions, 'name' | 'target' | 'spoolDirectory'> => ({
+  const shared = (direction: 'forward' | 'reverse'): StreamParts => ({
+    ...names[direction], spoolDirectory: path.join(paths.spool, names[direction].name),
     direction, token,
     limits: { spoolBytes: settings.limits.spoolBytes, bufferBytes: Math.floor(memory / 8), batchChanges: settings.migration.cdcBatchSize, batchWaitMs: 100 },
     onConflict: (conflict) => void saveConflict(runtime, catalog, conflict).catch((error: unknown) => runtime.log.error('a conflict could not be logged', { error: String(error) })),
@@ -41,14 +49,16 @@ export async function openFlow(runtime: Runtime, handed: ProcessSettings, catalo
     conflictStrategy: (tableId) => inDirection(direction, strategies.get(tableId)),
     ...(direction === 'forward' ? { mayHaveMarks: (tableId) => marked.has(tableId) } : {}),
   });
-  const forward = createChangeStream(runtime, { ...shared('forward'), ...names.forward, source, target: local, spoolDirectory: path.join(paths.spool, names.forward.name) });
-  const reverse = createChangeStream(runtime, { ...shared('reverse'), ...names.reverse, source: local, target: source, spoolDirectory: path.join(paths.spool, names.reverse.name) });
+  const parts = { source: reached.address, local, token, loadBytes: Math.floor(memory / 4), forward: shared('forward'), reverse: shared('reverse'), overridesOf: (tableId: string) => overrides.get(tableId) ?? [] };
+  const engine = reached.engine === 'mysql' ? mysqlEngine(runtime, parts) : postgresEngine(runtime, parts);
+  const { forward, reverse } = engine;
   const records = (await catalog.tables()).filter((record) => record.sourceServer === serverName && record.completedAt === undefined);
-  const noteStrategy = (record: TableRecord): void => {
+  const noteOptions = (record: TableRecord): void => {
     strategies.set(record.tableId, strategyOf(record));
+    overrides.set(record.tableId, mappingOf(record).overrides ?? []);
     if (isTwoPhase(record)) marked.add(record.tableId);
   };
-  records.forEach(noteStrategy);
+  records.forEach(noteOptions);
   const tables = await captured(catalog, records);
   await forward.restore(tables);
   // Once made, its slot must be read until it is dropped, or local keeps its WAL for it.
@@ -62,8 +72,6 @@ export async function openFlow(runtime: Runtime, handed: ProcessSettings, catalo
     await catalog.putSetting(reverseSetting, 'made');
     reverseRunner.start();
   };
-  const onKeylessSnapshot = (tableId: string, snapshot: string): Promise<void> => forward.startFromSnapshot(tableId, snapshot);
-  const loader = createPostgresLoader(runtime, { source, target: local, token, memoryBytes: Math.floor(memory / 4), onKeylessSnapshot });
   // A slot holds WAL on the source: it is made with the first table, not for a question.
   const runForward = (): void => {
     if (!forwardRunner.start()) return;
@@ -74,7 +82,7 @@ export async function openFlow(runtime: Runtime, handed: ProcessSettings, catalo
     await Promise.all([forwardRunner.end(), reverseRunner.end()]);
     await catalog.putSetting(reverseSetting, 'dropped');
   };
-  const flow = new SourceFlow(runtime, { noteStrategy, serverName, source, sourceSide: new PostgresSourceSide(runtime, source), local, forward, reverse, loader, catalog, token, switches: { runForward, runReverse, endStreams, forwardFailure: () => forwardRunner.failure, endForward: () => forwardRunner.end() } });
+  const flow = new SourceFlow(runtime, { ...engine, noteOptions, serverName, source: reached.address, local, catalog, token, switches: { runForward, runReverse, endStreams, forwardFailure: () => forwardRunner.failure, endForward: () => forwardRunner.end() } });
   await flow.prepare();
   if (tables.length > 0) await flow.streams.runForward();
   if (hasReverse) {

@@ -7,6 +7,17 @@ import type { ServerAddress } from '../../cdc/postgres/server-address.ts';
 /** Name of the server and of the migration source for the settings' `source`. */
 export const homeServer = 'legacy';
 
+/** Name of the server and of the migration source for the settings' `mysql.server`. */
+export const mysqlServer = 'legacy_mysql';
+
+/** Undefined where migrations have no login there. */
+export function mysqlSource({ mysql }: Pick<Settings, 'mysql'>): ServerAddress | undefined {
+  if (mysql?.server.user === undefined) return undefined;
+  const { host, port, user, password, ssl } = mysql.server;
+  // Every user may use it, whatever databases there are.
+  return { host, port, database: 'information_schema', user, ...(password === undefined ? {} : { password }), ...(ssl === undefined ? {} : { ssl }) };
+}
+
 export interface ProcessSettings {
   readonly settings: Settings;
   readonly source: ServerAddress;

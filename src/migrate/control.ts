@@ -32,7 +32,7 @@ import { LagWatch } from './lag-watch.ts';
 import { publishFleetMetrics, publishStreamMetrics } from './stream-metrics.ts';
 import { publishTableMetrics } from './table-metrics.ts';
 import { recoverSwitches } from './recovery.ts';
-import { RoutingPublisher } from './routing-publisher.ts';
+import { mergeRelations, RoutingPublisher } from './routing-publisher.ts';
 import type { RoutingRelations } from './routing-publisher.ts';
 import type { SourceFlow } from './source-flow.ts';
 import { SpoolWatch } from './spool-watch.ts';
@@ -55,7 +55,9 @@ export interface ControlParts {
   readonly sides: GatewaySides;
   readonly settings: GatewaySettings;
   readonly homeServer: string;
+  /** The source of PostgreSQL clients. */
   readonly isHome: (serverName: string) => Promise<boolean>;
+  readonly isServed: (serverName: string) => Promise<boolean>;
   readonly isOperator: (user: string) => boolean;
   readonly defaults: Partial<MigrationOptions>;
   readonly samplePercent: number;
@@ -178,9 +180,9 @@ export class Control {
 
   #commandContext(message: CommandMessage): CommandContext {
     const actor: Actor = { user: message.user, clientIp: message.clientAddress, sessionId: message.sessionId };
-    const { isOperator, defaults, samplePercent, homeServer, isHome, connections, sides, settings } = this.#parts;
+    const { isOperator, defaults, samplePercent, homeServer, isServed, connections, sides, settings } = this.#parts;
     return {
-      ...this.#context, actor, isOperator: isOperator(message.user), searchPath: message.searchPath, work: this.work, defaults, samplePercent, homeServer, isHome,
+      ...this.#context, actor, isOperator: isOperator(message.user), searchPath: message.searchPath, work: this.work, defaults, samplePercent, homeServer, isServed,
       survey: (shadowReads) => this.#survey.ask(shadowReads), connections, sides, settings,
     };
   }
@@ -246,8 +248,14 @@ export class Control {
     }
   }
 
-  async #readRelations(tables: readonly TableRecord[]) {
-    const flow = await this.#flow(this.#parts.homeServer);
+  async #readRelations(tables: readonly TableRecord[]): Promise<RoutingRelations> {
+    const { homeServer } = this.#parts;
+    const servers = [...new Set([homeServer, ...tables.map((record) => record.sourceServer)])];
+    // Two names of one server are of the same relations.
+    return mergeRelations(await Promise.all(servers.map(async (name) => this.#relationsOf(await this.#flow(name), tables.filter((record) => record.sourceServer === name)))));
+  }
+
+  async #relationsOf(flow: SourceFlow, tables: readonly TableRecord[]): Promise<RoutingRelations> {
     const { functions = {}, ...others } = await flow.sourceSide.routingRelations(tables.map((record) => record.source), tables.map((record) => record.target));
     const missing = await this.#missingOnLocal(flow, tables, Object.keys(others.views), Object.keys(functions));
     // A function that local lacks must not be taken for one that can run wherever its tables are.

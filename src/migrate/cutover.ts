@@ -79,6 +79,7 @@ async function run(context: ControlContext, flow: SourceFlow, request: CutoverRe
 
   // Making a slot waits for every open writing transaction of the cluster: never inside the pause (RULES 16).
   if (!words.noRollback) await flow.prepareReverse(records, clock.left(deadlineMs, 'making the reverse stream'));
+  if (!words.noFence) await flow.prepareFence(records, clock.left(deadlineMs, 'preparing the fence'));
   const sequences = await flow.findSequences('local', records);
   await flow.warmUp();
   await clock.done('reverse_ready');

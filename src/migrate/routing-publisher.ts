@@ -13,6 +13,16 @@ export type RoutingRelations = Pick<RoutingSnapshot, 'views' | 'sequences' | 'wr
 
 export const noRelations: RoutingRelations = { views: {}, sequences: {}, writeClosure: {}, shadows: [] };
 
+/** Of several servers. */
+export function mergeRelations(all: readonly RoutingRelations[]): RoutingRelations {
+  const lists = (pick: (one: RoutingRelations) => readonly string[] | undefined): readonly string[] => [...new Set(all.flatMap((one) => pick(one) ?? []))];
+  return {
+    views: Object.assign({}, ...all.map(({ views }) => views)), sequences: Object.assign({}, ...all.map(({ sequences }) => sequences)),
+    writeClosure: Object.assign({}, ...all.map(({ writeClosure }) => writeClosure)), functions: Object.assign({}, ...all.map(({ functions }) => functions ?? {})),
+    shadows: lists(({ shadows }) => shadows), missingOnLocal: lists(({ missingOnLocal }) => missingOnLocal), storedViews: lists(({ storedViews }) => storedViews),
+  };
+}
+
 const RELATIONS_SETTING = 'routing relations';
 const TWO_PHASE_SETTING = 'two-phase commit';
 
@@ -127,7 +137,8 @@ export function routesOf(records: readonly TableRecord[], barriers: ReadonlyMap<
 function routeOf(record: TableRecord): TableRoute {
   const compare = comparePercent(record);
   const markable = markableTable(record);
-  return { tableId: record.tableId, state: record.state, source: record.source, local: record.target, ...record.route, ...(compare === undefined ? {} : { compare }), ...(markable === undefined ? {} : { markable }) };
+  const { door } = detailsOf(record);
+  return { tableId: record.tableId, state: record.state, source: record.source, local: record.target, ...record.route, ...(compare === undefined ? {} : { compare }), ...(markable === undefined ? {} : { markable }), ...(door === undefined ? {} : { door }) };
 }
 
 /** Not a flag of the catalog's: it says nothing of where anything goes, only what else is done with an answer. */

@@ -19,6 +19,7 @@ import type { SourceSide, TablePair } from '../../cdc/source-side.ts';
 import type { ChangeStream, SavedPositions, TableLoader } from '../../cdc/ports.ts';
 import { assertSaved } from '../../cdc/stream/saved-positions.ts';
 import type { TablePlan } from '../../cdc/table-plan.ts';
+import type { TableComparer } from '../../cdc/validate/table-comparer.ts';
 import { MigrationError } from '../../config/migration-error.ts';
 import type { Runtime } from '../../config/runtime.ts';
 import type { Catalog } from '../../catalog/catalog.ts';
@@ -40,11 +41,12 @@ export interface SourceFlowParts {
   readonly forward: ChangeStream;
   readonly reverse: ChangeStream;
   readonly loader: TableLoader;
+  readonly comparer: TableComparer;
   readonly catalog: Catalog;
   readonly token: bigint;
   readonly switches: StreamSwitches;
-  /** What the stream is to do with conflicts of the table: its option `conflict_strategy`. */
-  readonly noteStrategy: (record: TableRecord) => void;
+  /** Options of the table that streams and loader go by: `conflict_strategy`, `type_map`, `dual_write_mode`. */
+  readonly noteOptions: (record: TableRecord) => void;
 }
 
 interface ReleaseMark {
@@ -69,6 +71,7 @@ export class SourceFlow {
   readonly forward: ChangeStream;
   readonly reverse: ChangeStream;
   readonly loader: TableLoader;
+  readonly comparer: TableComparer;
   readonly schema: LocalSchema;
   readonly rates: LoadRates;
   readonly localAdmin: AdminConnection;
@@ -80,7 +83,7 @@ export class SourceFlow {
   readonly #runtime: Runtime;
   readonly #token: bigint;
   readonly streams: StreamLifetime;
-  readonly noteStrategy: (record: TableRecord) => void;
+  readonly noteOptions: (record: TableRecord) => void;
 
   constructor(runtime: Runtime, parts: SourceFlowParts) {
     this.#runtime = runtime;
@@ -90,10 +93,11 @@ export class SourceFlow {
     this.forward = parts.forward;
     this.reverse = parts.reverse;
     this.loader = parts.loader;
+    this.comparer = parts.comparer;
     this.#catalog = parts.catalog;
     this.#token = parts.token;
     this.streams = new StreamLifetime(runtime, parts.catalog, parts.serverName, parts.switches);
-    this.noteStrategy = parts.noteStrategy;
+    this.noteOptions = parts.noteOptions;
     this.rates = new LoadRates();
     this.sourceSide = parts.sourceSide;
     this.localAdmin = new AdminConnection(parts.local, 'causeway control');
@@ -182,6 +186,11 @@ export class SourceFlow {
       if (status?.mode === 'shared' || status?.mode === 'draining') continue;
       throw new MigrationError('MIG060', `the reverse stream of ${displayName(record.source)} is ${status?.mode ?? 'not running'}`, { detail: status?.error?.message ?? 'Its changes have not been carried to the source.' });
     }
+  }
+
+  /** Before the pause: what fencing the source needs. */
+  async prepareFence(records: readonly TableRecord[], timeoutMs: number): Promise<void> {
+    await this.sourceSide.prepareFence(sourceTables(records), timeoutMs);
   }
 
   /** Rule 10: ONE source transaction locks out writers, installs the fence and writes this attempt's marker. Returns the marker's token. */

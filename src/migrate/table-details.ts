@@ -12,6 +12,8 @@ export interface TableDetails {
   readonly reversePlan?: TablePlan;
   /** All partitions below the table, on the source: their names route as the table's does. */
   readonly partitions: readonly QualifiedName[];
+  /** The clients that reach it on the source are not PostgreSQL's: see `TableRoute`. */
+  readonly door?: 'mysql';
   /** Secondary indexes and constraints stand, and the stream has passed the consistency point (RULES 3). */
   readonly indexesBuilt?: boolean;
   readonly startedAt?: string;

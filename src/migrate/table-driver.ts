@@ -94,7 +94,7 @@ async function loadNow(context: ControlContext, record: TableRecord, signal: Abo
   const { catalog, runtime } = context;
   const flow = await context.flow(record.sourceServer);
   const details = detailsOf(record);
-  flow.noteStrategy(record);
+  flow.noteOptions(record);
   await flow.schema.createTable(record);
   await runtime.faults.hit('load.after_create_table');
   await flow.guardLocal([record]);

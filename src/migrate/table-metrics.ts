@@ -84,5 +84,5 @@ async function savePosition(context: ControlContext, serverName: string): Promis
   const flow = await context.flow(serverName);
   const { resume } = flow.forward.health();
   if (!resume) return;
-  await context.catalog.putCdcPosition({ sourceServer: serverName, tableName: flow.forward.name, cdcType: 'logical_replication', position: { ...storePosition(resume), slot_name: flow.forward.name } });
+  await context.catalog.putCdcPosition({ sourceServer: serverName, tableName: flow.forward.name, cdcType: flow.sourceSide.accepts.cdcMode[0] ?? '', position: { ...storePosition(resume), slot_name: flow.forward.name } });
 }

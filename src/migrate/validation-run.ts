@@ -1,10 +1,7 @@
 /** Runs one validation of one table and keeps its result; a full one that passes makes the table CUTOVER_READY. */
 import { randomUUID } from 'node:crypto';
 import type { TableRecord, ValidationRecord } from '../../catalog/records.ts';
-import { connectServer } from '../../cdc/postgres/connect.ts';
-import { repairRows } from '../../cdc/validate/repair.ts';
 import type { RepairResult, RepairStrategy } from '../../cdc/validate/repair.ts';
-import { validateTable } from '../../cdc/validate/validate-table.ts';
 import type { ValidationReport } from '../../cdc/validate/validation-report.ts';
 import { MigrationError } from '../../config/migration-error.ts';
 import type { ControlContext } from './control-context.ts';
@@ -70,27 +67,19 @@ async function compare(context: ControlContext, flow: SourceFlow, request: Valid
   const where = [whole.where, request.where].filter((part) => part !== undefined).map((part) => `(${part})`).join(' AND ');
   const plan = { ...whole, where: where === '' ? undefined : where };
   const stream = record.route.writes === 'local' ? flow.reverse : flow.forward;
-  const [source, local] = await Promise.all([
-    connectServer(flow.source, { applicationName: 'causeway validate', signal }),
-    connectServer(flow.local, { applicationName: 'causeway validate', signal }),
-  ]);
-  try {
-    const report = await validateTable({
-      source, local, plan, signal, authority: record.route.writes, maxListed: request.repair === undefined ? 100 : 10_000, monotonicMs: () => runtime.clock.monotonicMs(),
-      mode: request.percent >= 100 ? { type: 'full' } : { type: 'sample', percent: request.percent, seed: runtime.clock.now() % 1_000_000 },
-      settle: async () => {
-        const token = await stream.writeMarker();
-        await stream.waitForMarker(token, [record.tableId], SETTLE_TIMEOUT_MS);
-      },
-    });
-    const repair = request.repair === undefined || report.isEqual ? undefined : await repairRows({
-      source, local, plan, mismatches: report.mismatches, strategy: request.repair, token: String(context.catalog.token ?? ''), replicaRole: true, signal,
-      tagTransaction: async (client) => void (await client.query("UPDATE causeway.applied SET updated_at = now() WHERE stream = $1", [request.repair === 'COPY_TO_SOURCE' ? flow.reverse.name : flow.forward.name])),
-    });
-    return { report, repair };
-  } finally {
-    await Promise.all([source.end(), local.end()].map((end) => end.catch(() => undefined)));
-  }
+  const report = await flow.comparer.compare({
+    plan, signal, authority: record.route.writes, maxListed: request.repair === undefined ? 100 : 10_000, monotonicMs: () => runtime.clock.monotonicMs(),
+    mode: request.percent >= 100 ? { type: 'full' } : { type: 'sample', percent: request.percent, seed: runtime.clock.now() % 1_000_000 },
+    settle: async () => {
+      const token = await stream.writeMarker();
+      await stream.waitForMarker(token, [record.tableId], SETTLE_TIMEOUT_MS);
+    },
+  });
+  const repair = request.repair === undefined || report.isEqual ? undefined : await flow.comparer.repair({
+    plan, mismatches: report.mismatches, strategy: request.repair, token: String(context.catalog.token ?? ''), signal,
+    stream: request.repair === 'COPY_TO_SOURCE' ? flow.reverse.name : flow.forward.name,
+  });
+  return { report, repair };
 }
 
 function conclude(started: ValidationRecord, report: ValidationReport, finishedAt: string): ValidationRecord {

@@ -1,4 +1,5 @@
 /** Which side can run a text that has these needs, in this transaction. */
+import { isReached } from './needs.ts';
 import type { Need, TextNeeds } from './needs.ts';
 import { refusals } from './refusals.ts';
 import type { Route, SessionContext } from './route.ts';
@@ -9,8 +10,9 @@ type Refusal = Extract<Route, { type: 'refuse' }>;
 export function chooseSide(text: TextNeeds, writes: boolean, session: SessionContext, commitsBoth: boolean): 'source' | 'local' | 'home' | Refusal {
   const { needs } = text;
   if (needs.length === 0) return text.opaque ? 'source' : 'home';
-  const renamed = needs.find((need) => !need.source && !need.local);
-  if (renamed !== undefined) return refusals.otherName(renamed);
+  const nowhere = needs.find((need) => !need.source && !need.local);
+  if (nowhere?.table !== undefined && !isReached(nowhere.table)) return refusals.notReached(nowhere.name, nowhere.table);
+  if (nowhere !== undefined) return refusals.otherName(nowhere);
   const isSource = needs.every((need) => need.source);
   const isLocal = needs.every((need) => need.local);
   if (!isSource && !isLocal) return mixed(needs, session);

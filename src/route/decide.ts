@@ -13,7 +13,7 @@ import { catalogSide } from './catalog-side.ts';
 import { comparedRead } from './compared-read.ts';
 import { chooseSide, refuseInTransaction } from './choose-side.ts';
 import { hybridWays, mixedViews } from './hybrid-ways.ts';
-import { needsOf, tableKey } from './needs.ts';
+import { isReached, needsOf, tableKey } from './needs.ts';
 import type { Need, TextNeeds } from './needs.ts';
 import { refusals } from './refusals.ts';
 import type { AfterWrite, HybridWay, LegRoute, Route, RouteLabel, SessionContext } from './route.ts';
@@ -130,7 +130,7 @@ function blockedNeed(text: TextNeeds): Route | undefined {
 
 function legRoute(statements: readonly StatementFacts[], text: TextNeeds, writes: boolean, side: 'source' | 'local' | 'home', touches: readonly string[], index: SnapshotIndex): LegRoute {
   const after = side === 'local' ? 'none' : afterWrite(statements, text, index);
-  const isIndexed = side === 'local' && text.needs.some((need) => need.role === 'read' && need.local && need.table?.writes === 'source');
+  const isIndexed = side === 'local' && text.needs.some((need) => need.role === 'read' && need.local && need.table?.writes === 'source' && isReached(need.table));
   const draws = statements.some(({ sequencesWritten }) => sequencesWritten.length > 0);
   return { type: 'leg', leg: side, writes, touches, after, before: isIndexed ? 'read_index' : 'none', label: labelOf(text, side, writes), ...(draws ? { draws } : {}) };
 }

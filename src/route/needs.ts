@@ -135,13 +135,14 @@ class NeedsGathering {
 
   /** `knownOn`: the side on which the table has the name that the text uses. */
   #table(role: NeedRole, key: string, table: TableRoute, knownOn: 'source' | 'local' | 'both'): void {
-    const sides = role === 'read' ? this.#readSides(table) : { source: table.writes === 'source', local: table.writes === 'local' };
+    const sides = role === 'read' ? this.#readSides(table) : { source: isReached(table) && table.writes === 'source', local: table.writes === 'local' };
     this.#put({ role, name: key, source: sides.source && knownOn !== 'local', local: sides.local && knownOn !== 'source', table });
     if (role === 'write') this.#follow(key);
   }
 
   #readSides(table: TableRoute): { readonly source: boolean; readonly local: boolean } {
     // Until its writes go to local, the source can answer everything about a table (RULES 20).
+    if (!isReached(table)) return { source: false, local: table.reads === 'local' && this.#context.session.leaseValid };
     const source = table.writes === 'source';
     return { source, local: table.reads === 'local' && !(source && this.#context.preferSource) };
   }
@@ -196,6 +197,11 @@ function writeRole(facts: StatementFacts): NeedRole {
   if (facts.flags.writesInCte) return 'write';
   if (facts.inner !== undefined) return writeRole(facts.inner);
   return facts.kind === 'select' || facts.kind === 'lock' ? 'lock' : 'write';
+}
+
+/** By a PostgreSQL client's session, while its rows are on the source. */
+export function isReached(table: TableRoute): boolean {
+  return table.door === undefined;
 }
 
 /** The key under which messages and metrics know a table. */

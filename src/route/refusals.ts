@@ -47,6 +47,12 @@ export const refusals = {
     hint: need.table === undefined ? '' : `Name it ${displayTableName(need.table.writes === 'local' ? need.table.local : need.table.source)}.`,
   }),
 
+  notReached: (name: string, table: TableRoute): Refusal => ({
+    type: 'refuse', code: 'MIG082', message: `Table "${name}" is in a MySQL database, which a PostgreSQL client's statement does not reach`,
+    detail: `Table ${name} is ${table.state}: ${table.writes === 'source' && table.reads === 'local' ? 'local has a copy to be read, its writes go to the source' : 'its rows are on the source'}.`,
+    hint: 'Send it by the MySQL protocol, or cut the table over (CUTOVER TABLE).',
+  }),
+
   noLease: (onlySource: readonly Need[]): Refusal => ({
     type: 'refuse', code: 'MIG084', message: 'The control process cannot be reached',
     detail: `Until it answers, ${names(onlySource)} can only be read from the source, where the other tables of the statement are not.`,

@@ -24,8 +24,8 @@ export interface CommandContext extends ControlContext {
   readonly samplePercent: number;
   /** Name of the server and source that the gateway itself stands in front of. */
   readonly homeServer: string;
-  /** True when the server's address is that of the gateway's own source: only its tables can be routed. */
-  readonly isHome: (serverName: string) => Promise<boolean>;
+  /** True when the gateway's clients reach the server while its tables have not been moved: only such tables can be routed. */
+  readonly isServed: (serverName: string) => Promise<boolean>;
   /** What the gateway workers have at the moment; with what comparing reads has found only when that is asked for. */
   readonly survey: (shadowReads?: boolean) => Promise<FleetAnswer>;
   readonly connections: ConnectionLimits;

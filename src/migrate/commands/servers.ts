@@ -19,14 +19,14 @@ export async function createServer(context: CommandContext, statement: CreateSer
 export async function alterServer(context: CommandContext, statement: AlterServer): Promise<SuccessfulAnswer> {
   const server = await context.catalog.server(statement.name);
   if (!server) throw new MigrationError('MIG072', `no server ${statement.name}`);
-  refuseHome(context, statement.name, 'altered');
+  refuseHome(context, statement.name, server.wrapper, 'altered');
   await context.catalog.alterServer(statement.name, changed(server.options, statement.changes));
   return done('ALTER SERVER');
 }
 
 export async function dropServer(context: CommandContext, statement: DropServer): Promise<SuccessfulAnswer> {
   if (statement.ifExists && !(await context.catalog.server(statement.name))) return done('DROP SERVER', [notice(`server "${statement.name}" does not exist, skipping`)]);
-  refuseHome(context, statement.name, 'dropped');
+  refuseHome(context, statement.name, (await context.catalog.server(statement.name))?.wrapper, 'dropped');
   const sources = await context.catalog.dropServer(statement.name, { cascade: statement.cascade });
   await tellServers(context);
   return done('DROP SERVER', sources.map((name) => notice(`drop cascades to migration source ${name}`)));
@@ -36,9 +36,10 @@ async function tellServers({ catalog, fleet }: CommandContext): Promise<void> {
   fleet.tellServers((await catalog.servers()).map(({ name }) => name));
 }
 
-function refuseHome(context: CommandContext, name: string, what: string): void {
-  if (name !== context.homeServer) return;
-  throw new MigrationError('MIG074', `server ${name} comes from the settings file and can't be ${what} here`, { hint: 'Change `source` in the settings file and restart.' });
+/** CREATE SERVER makes servers of PostgreSQL only. */
+function refuseHome(context: CommandContext, name: string, wrapper: string | undefined, what: string): void {
+  if (name !== context.homeServer && (wrapper === undefined || wrapper === 'postgres')) return;
+  throw new MigrationError('MIG074', `server ${name} comes from the settings file and can't be ${what} here`, { hint: 'Change the settings file and restart.' });
 }
 
 export async function createUserMapping(context: CommandContext, statement: CreateUserMapping): Promise<SuccessfulAnswer> {

@@ -65,7 +65,7 @@ async function streamLines(context: CommandContext, { record, stream, lagMs }: T
   const health = (reverse ? flow.reverse : flow.forward).health();
   const applied = stream ? stream.applied.insert + stream.applied.update + stream.applied.delete + stream.applied.truncate : undefined;
   return [
-    ['CDC', 'Mode', 'logical_replication'], ['CDC', 'Direction', reverse ? 'local to source' : 'source to local'], ['CDC', 'Stream', stream?.mode],
+    ['CDC', 'Mode', String(record.options['cdcMode'])], ['CDC', 'Direction', reverse ? 'local to source' : 'source to local'], ['CDC', 'Stream', stream?.mode],
     ['CDC', 'Position', health.visible === undefined ? undefined : formatPosition(health.visible)],
     ['CDC', 'Lag', lagMs === undefined ? undefined : `${(lagMs / 1000).toFixed(1)} seconds`],
     ['CDC', 'Pending', stream === undefined ? undefined : `${grouped(stream.pendingChanges)} changes`], ['CDC', 'Applied', applied === undefined ? undefined : `${grouped(applied)} changes`],

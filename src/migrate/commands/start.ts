@@ -16,7 +16,7 @@ import type { SuccessfulAnswer } from './answer.ts';
 import { assertConflictStrategy } from './conflict-option.ts';
 import { same, searchSchemas } from './command-context.ts';
 import type { CommandContext } from './command-context.ts';
-import { assertNameIsFree } from './target-name.ts';
+import { assertNameIsFree, assertNotAtHome } from './target-name.ts';
 import type { CommandNotice } from '../fleet-messages.ts';
 
 interface Intent {
@@ -33,14 +33,15 @@ export async function startMigration(context: CommandContext, statement: StartMi
     const known = (await catalog.sources()).map((each) => each.name);
     throw new MigrationError('MIG072', `no migration source ${statement.source}`, { detail: `Sources: ${known.join(', ') || 'none'}.`, hint: 'CREATE MIGRATION SOURCE name FROM SERVER server; makes one.' });
   }
-  if (!(await context.isHome(source.serverName))) {
+  if (!(await context.isServed(source.serverName))) {
     throw new MigrationError('MIG074', `server ${source.serverName} is not the database that this gateway stands in front of`, {
       detail: 'Statements for tables that have not been moved go to the source of the settings file; tables of another server could not be reached before they are moved.',
       hint: 'Start a gateway with that server as its source.',
     });
   }
-  const options = mergeOptions(context.defaults, source.options as StatedOptions, statement.options);
-  refuseUnsupported(options, (await context.flow(source.serverName)).sourceSide);
+  const { sourceSide } = await context.flow(source.serverName);
+  const options = mergeOptions(usualOptions(context.defaults, sourceSide), source.options as StatedOptions, statement.options);
+  refuseUnsupported(options, sourceSide);
   const names = await tablesToStart(context, source.serverName, statement);
   const notices: CommandNotice[] = [];
   const intents: Intent[] = [];
@@ -55,14 +56,25 @@ export async function startMigration(context: CommandContext, statement: StartMi
     records.map((record) => [displayName(record.source), 'BULK_LOADING', source.name, 'SHOW MIGRATION STATUS;']), notices);
 }
 
-function refuseUnsupported(options: MigrationOptions, { engine, captureModes, mapsTypes }: SourceSide): void {
+/** What nobody has said for this source: defaults for all sources count where they fit it. */
+function usualOptions(defaults: StatedOptions, { accepts }: SourceSide): StatedOptions {
+  const usual = <Value extends string>(stated: Value | undefined, fitting: readonly Value[]): Value | undefined => (stated !== undefined && fitting.includes(stated) ? stated : fitting[0]);
+  const [cdcMode, dualWriteMode, conflictStrategy] = [usual(defaults.cdcMode, accepts.cdcMode), usual(defaults.dualWriteMode, accepts.dualWriteMode), usual(defaults.conflictStrategy, accepts.conflictStrategy)];
+  return { ...defaults, ...(cdcMode && { cdcMode }), ...(dualWriteMode && { dualWriteMode }), ...(conflictStrategy && { conflictStrategy }) };
+}
+
+function refuseUnsupported(options: MigrationOptions, { engine, accepts, mapsTypes }: SourceSide): void {
   if (options.typeMap !== null && !mapsTypes) throw new MigrationError('MIG071', `type_map does not fit a ${engine} source`, { detail: 'Its columns have the same types on local.' });
   if (options.dualWriteMode === 'two_phase' && options.conflictStrategy !== 'source_wins') {
     throw new MigrationError('MIG071', `dual_write_mode 'two_phase' does not go together with conflict_strategy '${options.conflictStrategy}'`, { detail: 'What transactions of clients write to local is no conflict with the source.', hint: "Use 'source_wins', or dual_write_mode 'sync'." });
   }
-  if (!captureModes.includes(options.cdcMode)) {
-    throw new MigrationError('MIG071', `cdc_mode '${options.cdcMode}' does not fit a ${engine} source`, { hint: `A ${engine} source is captured by ${captureModes.map((mode) => `'${mode}'`).join(' or ')}.` });
-  }
+  const refuse = (option: string, value: string, fitting: readonly string[]): void => {
+    if (!fitting.includes(value)) throw new MigrationError('MIG071', `${option} '${value}' does not fit a ${engine} source`, { hint: `For a ${engine} source it is ${fitting.map((each) => `'${each}'`).join(' or ')}.` });
+  };
+  refuse('cdc_mode', options.cdcMode, accepts.cdcMode);
+  refuse('dual_write_mode', options.dualWriteMode, accepts.dualWriteMode);
+  refuse('conflict_strategy', options.conflictStrategy, accepts.conflictStrategy);
+  if (options.whereClause !== null && !accepts.whereClause) throw new MigrationError('MIG071', `where_clause does not fit a ${engine} source`, { detail: 'The source would have to understand a predicate of PostgreSQL.' });
 }
 
 async function tablesToStart(context: CommandContext, serverName: string, statement: StartMigration): Promise<readonly QualifiedName[]> {
@@ -105,13 +117,15 @@ async function prepare(context: CommandContext, serverName: string, name: Qualif
   const definition = await flow.sourceSide.introspectTable(name, mapping);
   const plan = flow.sourceSide.planTable(definition, planOptions);
   await assertNameIsFree(flow, definition, plan);
+  if (serverName !== context.homeServer && flow.sourceSide.door !== undefined) await assertNotAtHome(await context.flow(context.homeServer), plan);
   await assertConflictStrategy(flow, plan, options);
   if (options.dualWriteMode === 'two_phase') notices.push(...twoPhaseNotices(plan));
   const findings = await flow.localAdmin.use((local) => flow.sourceSide.preflight(local, { ...planOptions, ...mapping, table: name, companions }));
   const refusal = firstRefusal(findings, name);
   if (refusal) throw refusal;
   for (const finding of findings) if (finding.severity === 'warning') notices.push(warning(`${displayName(name)}: ${finding.message}`, undefined, finding.remedy));
-  const details = { plan, partitions: definition.partitions.map(({ schema, name: partition }) => ({ schema, name: partition })) };
+  const { door } = flow.sourceSide;
+  const details = { plan, ...(door === undefined ? {} : { door }), partitions: definition.partitions.map(({ schema, name: partition }) => ({ schema, name: partition })) };
   return { source: plan.source, target: plan.target, options, details };
 }
 

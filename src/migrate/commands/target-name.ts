@@ -19,3 +19,12 @@ export async function assertNameIsFree(flow: SourceFlow, definition: TableDefini
     tableName: displayName(plan.source), detail: 'It could not be said which of the two a statement means.', hint: 'Choose another target_schema or target_table.',
   });
 }
+
+/** A PostgreSQL client's statement with a name that its source has means that relation. */
+export async function assertNotAtHome(home: SourceFlow, plan: TablePlan): Promise<void> {
+  const [first] = await home.sourceSide.takenNames([plan.source, plan.target]);
+  if (!first) return;
+  throw new MigrationError('MIG071', `${displayName(plan.source)} cannot be migrated: the PostgreSQL source has a relation ${displayName(first)}`, {
+    tableName: displayName(plan.source), detail: 'It could not be said which of the two a statement means.', hint: 'Rename the one on the PostgreSQL source, or use a gateway whose PostgreSQL source has no such relation.',
+  });
+}

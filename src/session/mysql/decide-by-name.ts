@@ -95,11 +95,18 @@ function readNames(snapshot: RoutingSnapshot): Names {
     const into = /^[\w$]+$/.test(lower) ? words : others;
     into.set(lower, [...new Set([...into.get(lower) ?? [], ...keys])]);
   };
-  for (const [key, { source }] of Object.entries(snapshot.tables)) add(source.name, [key]);
-  for (const reached of [snapshot.views, snapshot.writeClosure]) for (const [key, keys] of Object.entries(reached)) add(nameOf(key), keys);
-  const routes = Object.values(snapshot.tables);
+  const tables = Object.entries(snapshot.tables).filter(([, route]) => route.door === 'mysql');
+  for (const [key, { source }] of tables) add(source.name, [key]);
+  const ours = new Set(tables.map(([key]) => key));
+  for (const reached of [snapshot.views, snapshot.writeClosure]) {
+    for (const [key, keys] of Object.entries(reached)) {
+      const touched = keys.filter((each) => ours.has(each));
+      if (touched.length > 0) add(nameOf(key), touched);
+    }
+  }
+  const routes = tables.map(([, route]) => route);
   return {
-    words, others, all: Object.keys(snapshot.tables),
+    words, others, all: [...ours],
     isWatchful: routes.some((route) => route.writes === 'local' || route.waitVisible || route.writesBlocked || route.ddlBlocked),
     hasOpenNames: [...others.keys()].some((name) => !/^[\x20-\x7e]*$/.test(name)),
   };

@@ -161,9 +161,13 @@ class Door implements MysqlDoor, MysqlDoorHost {
   }
 
   isTrivial(): boolean {
-    for (const _ in this.snapshot.tables) return false;
-    return true;
+    const { snapshot } = this;
+    if (this.#looked.snapshot !== snapshot) this.#looked = { snapshot, isTrivial: !Object.values(snapshot.tables).some((route) => route.door === 'mysql') };
+    return this.#looked.isTrivial;
   }
+
+  /** Once for each snapshot. */
+  #looked: { readonly snapshot: RoutingSnapshot | undefined; readonly isTrivial: boolean } = { snapshot: undefined, isTrivial: true };
 
   isControl(text: string): boolean {
     return text.length <= OWN_TEXT_BYTES && isControlText(text, (name) => this.services.control.hasServer(name));

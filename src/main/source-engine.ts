@@ -1,0 +1,71 @@
+/** What is between one source and local, by the source's engine: all that differs from engine to engine is made here. */
+import * as path from 'node:path';
+import { createBookkeeping } from '../../cdc/mysql/binlog/bookkeeping.ts';
+import { createMysqlStream } from '../../cdc/mysql/change-stream.ts';
+import { LossLedger } from '../../cdc/mysql/loss-ledger.ts';
+import { noWayBack, NoWayBack } from '../../cdc/mysql/no-way-back.ts';
+import { readServerPosition, streamPosition } from '../../cdc/mysql/read-position.ts';
+import type { TypeRules } from '../../cdc/mysql/source-column.ts';
+import { MysqlSourceSide } from '../../cdc/mysql/source-side.ts';
+import { MysqlTableComparer } from '../../cdc/mysql/table-comparer.ts';
+import { createMysqlLoader } from '../../cdc/mysql/table-loader.ts';
+import type { TableLoader } from '../../cdc/ports.ts';
+import { createChangeStream } from '../../cdc/postgres/change-stream.ts';
+import type { ServerAddress } from '../../cdc/postgres/server-address.ts';
+import { PostgresSourceSide } from '../../cdc/postgres/source-side.ts';
+import { PostgresTableComparer } from '../../cdc/postgres/table-comparer.ts';
+import { createPostgresLoader } from '../../cdc/postgres/table-loader.ts';
+import type { SourceSide } from '../../cdc/source-side.ts';
+import type { OpenedStream } from '../../cdc/stream/change-stream.ts';
+import type { ChangeStreamOptions } from '../../cdc/stream/options.ts';
+import type { TableComparer } from '../../cdc/validate/table-comparer.ts';
+import type { Runtime } from '../../config/runtime.ts';
+import type { TypeOverride } from '../../grammar/migration/type-overrides.ts';
+
+export interface SourceEngine {
+  readonly sourceSide: SourceSide;
+  readonly forward: OpenedStream;
+  readonly reverse: OpenedStream;
+  readonly loader: TableLoader;
+  readonly comparer: TableComparer;
+}
+
+export interface EngineParts {
+  readonly source: ServerAddress;
+  readonly local: ServerAddress;
+  readonly token: bigint;
+  /** For the loads of all tables together. */
+  readonly loadBytes: number;
+  readonly forward: StreamParts;
+  readonly reverse: StreamParts;
+  /** Of OPTIONS (type_map …). */
+  readonly overridesOf: (tableId: string) => readonly TypeOverride[];
+}
+
+/** `name` is that of slot and publication too. */
+export interface StreamParts extends Omit<ChangeStreamOptions, 'target'> {
+  readonly slotName: string;
+  readonly publicationName: string;
+}
+
+export function postgresEngine(runtime: Runtime, { source, local, token, loadBytes, ...parts }: EngineParts): SourceEngine {
+  const forward = createChangeStream(runtime, { ...parts.forward, source, target: local });
+  const onKeylessSnapshot = (tableId: string, snapshot: string): Promise<void> => forward.startFromSnapshot(tableId, snapshot);
+  return {
+    forward, reverse: createChangeStream(runtime, { ...parts.reverse, source: local, target: source }),
+    sourceSide: new PostgresSourceSide(runtime, source), comparer: new PostgresTableComparer(source, local),
+    loader: createPostgresLoader(runtime, { source, target: local, token, memoryBytes: loadBytes, onKeylessSnapshot }),
+  };
+}
+
+export function mysqlEngine(runtime: Runtime, { source, local, token, loadBytes, overridesOf, ...parts }: EngineParts): SourceEngine {
+  const losses = new LossLedger();
+  const types: TypeRules = { overridesOf: (plan) => overridesOf(plan.tableId), onLoss: (plan, loss) => losses.teller(plan.tableId)(loss) };
+  return {
+    forward: createMysqlStream(runtime, { ...parts.forward, source, target: local, types, recordFile: path.join(parts.forward.spoolDirectory, 'source.json') }),
+    reverse: new NoWayBack(parts.reverse.name),
+    sourceSide: new MysqlSourceSide(runtime, { source, local, bookkeeping: createBookkeeping, readPosition: async (query) => streamPosition(await readServerPosition(query)), assertSaved: () => Promise.reject(noWayBack()) }),
+    comparer: new MysqlTableComparer(source, local, types),
+    loader: createMysqlLoader(runtime, { source, target: local, token, memoryBytes: loadBytes, types }),
+  };
+}

@@ -1,0 +1,107 @@
+// A MySQL database to local by statements of an operator, while its clients go on writing through the front door: nothing that was acknowledged is missing.
+import mysql from 'mysql2/promise';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { describeMysql, startMysql } from '../support/mysql-servers.ts';
+import type { MysqlKind, TestMysql } from '../support/mysql-servers.ts';
+import { freePort } from '../support/postgres.ts';
+import { Stack } from './support/stack.ts';
+
+const kinds: readonly MysqlKind[] = ['mariadb-10.11', 'mysql-9.7', 'mysql-5.6'];
+const customers = 200;
+
+for (const kind of kinds) {
+  describeMysql([kind], `a migration from ${kind}`, () => {
+    let server: TestMysql;
+    let stack: Stack;
+    let port: number;
+    const open: mysql.Connection[] = [];
+
+    beforeAll(async () => {
+      server = await startMysql(kind);
+      await server.createDatabase('shop');
+      await server.sql(`
+        CREATE TABLE customer (id int AUTO_INCREMENT PRIMARY KEY, name varchar(60) NOT NULL, email varchar(80) NULL, seen timestamp NULL, balance decimal(12, 2) NOT NULL, UNIQUE KEY by_email (email)) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4;
+        CREATE TABLE orders (id bigint unsigned AUTO_INCREMENT PRIMARY KEY, customer_id int NOT NULL, total decimal(12, 2) NOT NULL, paid tinyint(1) NOT NULL, state enum('new', 'sent', 'lost') NOT NULL, note text, picture blob,
+          made datetime NOT NULL, KEY by_customer (customer_id), CONSTRAINT of_customer FOREIGN KEY (customer_id) REFERENCES customer (id)) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4`, 'shop');
+      const rows = Array.from({ length: customers }, (_, at) => `('Käufer ${at}', 'c${at}@example.com', '2024-02-29 12:00:00', ${at}.25)`);
+      await server.sql(`INSERT INTO customer (name, email, seen, balance) VALUES ${rows.join(', ')}`, 'shop');
+      const orders = Array.from({ length: 3_000 }, (_, at) => `(${1 + (at % customers)}, ${at}.50, ${at % 2}, '${['new', 'sent', 'lost'][at % 3]}', '${'ö'.repeat(at % 50)}', x'00ff', '2024-02-29 23:59:59')`);
+      await server.sql(`INSERT INTO orders (customer_id, total, paid, state, note, picture, made) VALUES ${orders.join(', ')}`, 'shop');
+      port = await freePort();
+      const login = (): object => ({ user: server.user, password: server.password });
+      stack = await Stack.start({
+        sourceSql: 'CREATE TABLE other (id int PRIMARY KEY)', workers: 2,
+        settings: {
+          mysql: { listen: { port }, server: { host: server.host, port: server.port, ...login() } },
+          users: [
+            { name: 'operator', operator: true, trust_from: ['127.0.0.1/32'], source: { user: 'postgres' }, local: { user: 'postgres' }, mysql: login() },
+            { name: 'app', password: 'right', source: { user: 'app' }, local: { user: 'app' }, mysql: login() },
+          ],
+        },
+      });
+    });
+
+    afterAll(async () => {
+      for (const connection of open) connection.destroy();
+      await stack?.[Symbol.asyncDispose]();
+      await server?.dispose();
+    });
+
+    async function connect(): Promise<mysql.Connection> {
+      const connection = await mysql.createConnection({ host: '127.0.0.1', port, user: 'app', password: 'right', database: 'shop' });
+      connection.on('error', () => undefined);
+      open.push(connection);
+      return connection;
+    }
+
+    /** Orders and payments, one transaction after the other, until the table has moved. */
+    async function write(seen: { inserted: bigint[]; error: string | undefined }, signal: AbortSignal): Promise<void> {
+      const connection = await connect();
+      for (let at = 0; !signal.aborted; at += 1) {
+        try {
+          await connection.query('BEGIN');
+          const [result] = await connection.execute<mysql.ResultSetHeader>("INSERT INTO orders (customer_id, total, paid, state, note, made) VALUES (?, ?, 0, 'new', ?, NOW())", [1 + (at % customers), at, `während ${at}`]);
+          await connection.query(`UPDATE customer SET balance = balance + 1 WHERE id = ${1 + (at % customers)}`);
+          if (at % 5 === 0) await connection.query(`DELETE FROM orders WHERE id = ${1 + (at % 1_000)} AND note NOT LIKE 'während%'`);
+          await connection.query('COMMIT');
+          seen.inserted.push(BigInt(result.insertId));
+        } catch (error) {
+          seen.error = String(error);
+          if (/MIG082/.test(seen.error)) return;
+          if (!/MIG083|Deadlock|Lock wait/i.test(seen.error)) throw error;
+          await connection.query('ROLLBACK');
+        }
+      }
+    }
+
+    it('loses nothing from START to CUTOVER', async () => {
+      const stop = new AbortController();
+      const writers = [0, 1, 2].map(() => ({ inserted: [] as bigint[], error: undefined as string | undefined }));
+      const writing = Promise.all(writers.map((seen) => write(seen, stop.signal)));
+      writing.catch(() => undefined);
+      await stack.command('START MIGRATION FOR SCHEMA shop FROM legacy_mysql');
+      await expect(stack.command('SELECT count(*) FROM shop.orders')).rejects.toThrow('MIG082');
+      await stack.makeReady('shop', 120_000);
+      await stack.command('CUTOVER SCHEMA shop NO ROLLBACK');
+      await writing;
+      stop.abort();
+      for (const { error } of writers) expect(error).toContain('MIG082');
+      const acknowledged = writers.flatMap(({ inserted }) => inserted);
+      expect(acknowledged.length).toBeGreaterThan(50);
+      const found = new Set((await stack.command<{ id: string }>("SELECT id::text FROM shop.orders WHERE note LIKE 'während%'")).map(({ id }) => BigInt(id)));
+      expect(acknowledged.filter((id) => !found.has(id))).toEqual([]);
+      const [there] = await server.sql('SELECT CAST(SUM(balance) AS CHAR) AS balance, (SELECT COUNT(*) FROM orders) AS orders FROM customer', 'shop');
+      const [here] = await stack.command<{ balance: string; orders: string }>('SELECT sum(balance)::text AS balance, (SELECT count(*) FROM shop.orders)::text AS orders FROM shop.customer');
+      expect(here).toEqual({ balance: there?.['balance'], orders: String(there?.['orders']) });
+    }, 240_000);
+
+    it('is the truth afterwards: PostgreSQL clients write on local, numbers go on, and the source takes nothing any more', async () => {
+      const [made] = await stack.command<{ id: string }>("INSERT INTO shop.orders (customer_id, total, paid, state, made) VALUES (1, 1, true, 'sent', now()) RETURNING id::text");
+      const [largest] = await server.sql('SELECT MAX(id) AS id FROM orders', 'shop');
+      expect(BigInt(made?.id ?? 0)).toBeGreaterThan(BigInt(String(largest?.['id'])));
+      await expect(server.sql("INSERT INTO orders (customer_id, total, paid, state, made) VALUES (1, 1, 0, 'new', NOW())", 'shop')).rejects.toThrow(/fence|causeway/i);
+      const [row] = await stack.command("SELECT paid, state::text, note, picture, made::text FROM shop.orders WHERE id = (SELECT max(id) FROM shop.orders WHERE picture IS NOT NULL)");
+      expect(row).toEqual({ paid: true, state: 'lost', note: 'ö'.repeat(2_999 % 50), picture: Buffer.from([0, 255]), made: '2024-02-29 23:59:59' });
+    });
+  });
+}
