@@ -10,8 +10,9 @@ import { isTree, listOf, nameParts, nodeOf, optionTruth, stringOf, treeOf } from
 import type { Tree } from './tree.ts';
 
 const maintenance: ReadonlySet<string> = new Set(['VacuumStmt', 'ClusterStmt', 'ReindexStmt', 'RefreshMatViewStmt']);
-/** Objects whose list of names is a relation's own. */
-const relationObjects: ReadonlySet<string> = new Set(['OBJECT_TABLE', 'OBJECT_VIEW', 'OBJECT_MATVIEW', 'OBJECT_INDEX', 'OBJECT_SEQUENCE', 'OBJECT_FOREIGN_TABLE']);
+const STATISTICS = 'OBJECT_STATISTIC_EXT';
+/** Objects whose list of names is a relation's own; extended statistics have names of the same kind. */
+const relationObjects: ReadonlySet<string> = new Set(['OBJECT_TABLE', 'OBJECT_VIEW', 'OBJECT_MATVIEW', 'OBJECT_INDEX', 'OBJECT_SEQUENCE', 'OBJECT_FOREIGN_TABLE', STATISTICS]);
 /** Objects whose list of names is a relation's with one more name behind it. */
 const partObjects: ReadonlySet<string> = new Set(['OBJECT_COLUMN', 'OBJECT_TABCONSTRAINT', 'OBJECT_TRIGGER', 'OBJECT_RULE', 'OBJECT_POLICY']);
 
@@ -22,7 +23,7 @@ export function ddlStatement(name: string, node: Tree): StatementFacts {
   const command = commandOf(name, node);
   const temporary = name === 'CreateStmt' || name === 'CreateSeqStmt' ? temporaryTarget(treeOf(node['relation'] ?? node['sequence']) ?? {}) : undefined;
   collectNames(node, collector);
-  collectObjects(node, collector);
+  collectObjects(name, node, collector);
   collectOwner(node['options'], collector);
   if (temporary !== undefined) return temporaryFacts(collector, temporary, command);
   return collector.facts(kindOf(name), { command, objectName: name === 'RenameStmt' ? stringOf(node['newname']) : undefined });
@@ -78,11 +79,12 @@ function collectDefinition(name: string, query: unknown, into: FactsCollector): 
 }
 
 /** DROP a, b; COMMENT ON …; SECURITY LABEL ON …; ALTER … OWNER/SET SCHEMA/DEPENDS of objects given as name lists. */
-function collectObjects(node: Tree, into: FactsCollector): void {
-  const type = stringOf(node['removeType']) ?? stringOf(node['objtype']) ?? stringOf(node['objectType']) ?? '';
+function collectObjects(statement: string, node: Tree, into: FactsCollector): void {
+  const renamed = node['renameType'] === STATISTICS ? STATISTICS : undefined;
+  const type = stringOf(node['removeType']) ?? stringOf(node['objtype']) ?? stringOf(node['objectType']) ?? renamed ?? (statement === 'AlterStatsStmt' ? STATISTICS : '');
   const partly = partObjects.has(type);
   if (!partly && !relationObjects.has(type)) return;
-  const objects = node['removeType'] === undefined ? [node['object']] : listOf(node['objects']);
+  const objects = node['removeType'] === undefined ? [node['object'] ?? node['defnames']] : listOf(node['objects']);
   for (const object of objects) {
     const parts = nameParts(object);
     const names = partly ? parts?.slice(0, -1) : parts;
@@ -134,10 +136,10 @@ function isOff(options: unknown, name: string): boolean {
 /** `DROP TABLE`, `ALTER INDEX`, `CREATE TRIG` …: close enough to the command tag to be read by people. */
 function commandOf(name: string, node: Tree): string {
   const object = (stringOf(node['removeType']) ?? stringOf(node['renameType']) ?? stringOf(node['objtype']) ?? stringOf(node['objectType']) ?? '')
-    .replace(/^OBJECT_/, '').replace('MATVIEW', 'MATERIALIZED VIEW').replace('TABCONSTRAINT', 'CONSTRAINT').replaceAll('_', ' ');
+    .replace(/^OBJECT_/, '').replace('MATVIEW', 'MATERIALIZED VIEW').replace('TABCONSTRAINT', 'CONSTRAINT').replace('STATISTIC_EXT', 'STATISTICS').replaceAll('_', ' ');
   if (name === 'VacuumStmt') return node['is_vacuumcmd'] === true ? 'VACUUM' : 'ANALYZE';
   if (name === 'DropStmt') return `DROP ${object}`;
-  if (name === 'CommentStmt') return 'COMMENT';
+  if (name === 'CommentStmt') return `COMMENT ON ${object}`;
   if (name === 'GrantStmt') return node['is_grant'] === true ? 'GRANT' : 'REVOKE';
   if (name === 'RenameStmt' || name === 'AlterTableStmt' || name.startsWith('AlterO')) return `ALTER ${object}`;
   return fixedCommands[name] ?? name.replace(/Stmt$/, '').replace(/(?<=[a-z])(?=[A-Z])/g, ' ').toUpperCase();
@@ -146,5 +148,5 @@ function commandOf(name: string, node: Tree): string {
 const fixedCommands: Readonly<Record<string, string>> = {
   CreateStmt: 'CREATE TABLE', IndexStmt: 'CREATE INDEX', CreateTrigStmt: 'CREATE TRIGGER', RuleStmt: 'CREATE RULE', CreateSeqStmt: 'CREATE SEQUENCE',
   AlterSeqStmt: 'ALTER SEQUENCE', CreatedbStmt: 'CREATE DATABASE', DropdbStmt: 'DROP DATABASE', RefreshMatViewStmt: 'REFRESH MATERIALIZED VIEW',
-  ClusterStmt: 'CLUSTER', ReindexStmt: 'REINDEX', CreateForeignTableStmt: 'CREATE FOREIGN TABLE', SecLabelStmt: 'SECURITY LABEL',
+  ClusterStmt: 'CLUSTER', ReindexStmt: 'REINDEX', CreateForeignTableStmt: 'CREATE FOREIGN TABLE', SecLabelStmt: 'SECURITY LABEL', AlterStatsStmt: 'ALTER STATISTICS',
 };

@@ -8,7 +8,7 @@ import type { Tree } from './tree.ts';
 export const noFlags: StatementFlags = {
   lockingRead: false, returning: false, writesInCte: false, sessionEffect: false, advisoryLock: false, lastingLock: false, onceOnly: false, usesLastval: false,
   literalSensitive: false, outsideTransaction: false, explainAnalyze: false, withHold: false, readsCatalog: false,
-  unrepeatable: false, orderDependent: false, ordered: false, systemOnly: true,
+  tellsNumbers: false, unrepeatable: false, orderDependent: false, ordered: false, systemOnly: true,
 };
 
 export const emptyFacts: StatementFacts = {

@@ -47,8 +47,13 @@ const placedKinds: ReadonlySet<StatementKind> = new Set<StatementKind>(['select'
 const wrappingKinds: ReadonlySet<StatementKind> = new Set<StatementKind>(['explain', 'prepare', 'declare_cursor', 'create_temp']);
 
 /** Whether `namePlaces` finds what a statement of these facts names. */
-export function hasPlaces({ kind, inner }: StatementFacts): boolean {
-  return placedKinds.has(kind) || (wrappingKinds.has(kind) && inner !== undefined && hasPlaces(inner));
+export function hasPlaces({ kind, command, inner }: StatementFacts): boolean {
+  return placedKinds.has(kind) || ((wrappingKinds.has(kind) || isTableFromQuery({ kind, command })) && inner !== undefined && hasPlaces(inner));
+}
+
+/** CREATE TABLE AS, and SELECT INTO: what it defines has rows at once. */
+export function isTableFromQuery({ kind, command }: Pick<StatementFacts, 'kind' | 'command'>): boolean {
+  return kind === 'ddl' && command === 'CREATE TABLE AS';
 }
 
 class Places {

@@ -4,9 +4,10 @@ import { collectFunctionCall } from './function-call.ts';
 import { collectQuery } from './query-relations.ts';
 import { pinnedRow } from './pinned-row.ts';
 import { dependsOnOrder } from './repeatability.ts';
+import { tellsNumbers } from './told-numbers.ts';
 import { temporaryTarget } from './temporary-target.ts';
 import type { StatementFacts, StatementKind } from './statement-facts.ts';
-import { listOf, nodeOf, stringOf, treeOf } from './tree.ts';
+import { listOf, nodeOf, stringNode, stringOf, treeOf } from './tree.ts';
 import type { Tree } from './tree.ts';
 
 const modifying: Readonly<Record<string, StatementKind>> = {
@@ -35,6 +36,7 @@ function queryFacts(kind: StatementKind, name: string, node: Tree): StatementFac
     const target = kind === 'merge' ? undefined : targetOf(node);
     return collector.facts(kind, target && { target });
   }
+  if (tellsNumbers(node)) collector.raise('tellsNumbers');
   if (node['sortClause'] !== undefined) collector.raise('ordered');
   const pinned = dependsOnOrder(node) ? pinnedRow(node) : undefined;
   return collector.facts(kind, pinned && { pinned });
@@ -80,7 +82,21 @@ function copyFacts(copy: Tree): StatementFacts {
   else if (relation !== undefined) collector.read(relation);
   collectQuery(copy['query'], collector);
   collectQuery(copy['whereClause'], collector);
-  return collector.facts(isFrom ? 'copy_from' : 'copy_to');
+  if (isFrom) return collector.facts('copy_from');
+  const format = listOf(copy['options']).map((item) => nodeOf(item, 'DefElem')).find((option) => option?.['defname'] === 'format');
+  // It may stand there as a constant.
+  if (format) collector.raise('literalSensitive');
+  return collector.facts('copy_to', stringNode(format?.['arg'])?.toLowerCase() === 'binary' ? { binaryCopy: { columns: copiedColumns(copy) } } : {});
+}
+
+/** Of a table, those that stand behind it; of a query, its own when each of them is a column and nothing else. */
+function copiedColumns(copy: Tree): readonly string[] | undefined {
+  const targets = listOf(nodeOf(copy['query'], 'SelectStmt')?.['targetList']);
+  const names = copy['query'] === undefined
+    ? listOf(copy['attlist']).map((item) => stringNode(item))
+    : targets.map((item) => stringNode(listOf(nodeOf(nodeOf(item, 'ResTarget')?.['val'], 'ColumnRef')?.['fields']).at(-1)));
+  const known = names.filter((name) => name !== undefined);
+  return names.length > 0 && known.length === names.length ? known : undefined;
 }
 
 /** ACCESS SHARE is what a plain read takes; every stronger mode is there to keep some writer out, so it belongs where the writers are. */

@@ -58,6 +58,8 @@ export interface StatementFacts {
   readonly inner: StatementFacts | undefined;
   /** A SELECT of system catalogs only that names relations in constants or parameters. */
   readonly catalog?: CatalogLook | undefined;
+  /** `copy_to` in binary: the columns that it gives, by name; undefined when not all of them are columns, or not named. */
+  readonly binaryCopy?: { readonly columns: readonly string[] | undefined } | undefined;
   /** A SELECT with LIMIT that has at most one row to give, if these columns are a key. */
   readonly pinned?: PinnedRow | undefined;
 }
@@ -92,6 +94,8 @@ export interface StatementFlags {
   readonly withHold: boolean;
   /** References SYS$MIGRATION_* relations or MIGRATION_ROW_COUNTS(): answered by the control. */
   readonly readsCatalog: boolean;
+  /** Its columns tell the number of something that it names, which each database has its own of. */
+  readonly tellsNumbers: boolean;
   /** What it gives may be something else at another moment, in another session or on another server with the same rows: `now()`, `ctid`, TABLESAMPLE … */
   readonly unrepeatable: boolean;
   /** What it gives may depend on an order of rows that it does not surely fix: LIMIT, DISTINCT ON, `array_agg`, `row_number` … */

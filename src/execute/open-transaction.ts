@@ -84,6 +84,7 @@ export class OpenTransaction {
     tx.after = segment.after;
     tx.mayHaveWrittenOnSource = side === 'source' && segment.after !== 'none';
     if (segment.wrote || segment.after !== 'none') tx.ranWrites = 1;
+    tx.changedSession = segment.changedSession;
     tx.ran = 1;
     for (const table of segment.touches) tx.routed.set(table, tx.snapshot);
     return tx;

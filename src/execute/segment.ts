@@ -81,6 +81,8 @@ export class Segment {
   wrote = false;
   /** Something in it needs the side that it is on. */
   needsSide = false;
+  /** Something in it changed settings, perhaps for its block alone. */
+  changedSession = false;
   /** What a text with a BEGIN of its own, among other statements, said of the block that it leaves open. */
   modes: TransactionModes | undefined;
   /** Names of statements parsed here, by ordinal of their ParseComplete; undefined when none has a name. `again`: the session has had it before. */

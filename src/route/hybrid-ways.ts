@@ -1,5 +1,5 @@
 /** The sides on which a statement over tables of both sides can run, when rows of what a side lacks are brought there (specification §3.5, DESIGN §4). */
-import { hasPlaces } from '../../grammar/sql/name-places.ts';
+import { hasPlaces, isTableFromQuery } from '../../grammar/sql/name-places.ts';
 import type { StatementFacts, StatementKind } from '../../grammar/sql/statement-facts.ts';
 import { needsOf, readNeeds } from './needs.ts';
 import type { NeedsContext } from './needs.ts';
@@ -17,7 +17,7 @@ const hybridKinds: ReadonlySet<StatementKind> = new Set<StatementKind>(['select'
  * would have to see one moment of both sides.
  */
 export function hybridWays(facts: StatementFacts, context: NeedsContext): readonly PossibleWay[] {
-  if (!hybridKinds.has(facts.kind) || !hasPlaces(facts) || context.session.transaction?.isolation === 'serializable') return [];
+  if (!canBring(facts, context)) return [];
   const own = needsOf([{ ...facts, reads: [] }], context);
   return (['source', 'local'] as const).flatMap((runOn): PossibleWay[] => {
     if (!own.needs.every((need) => need[runOn]) || (own.opaque && runOn === 'local')) return [];
@@ -29,7 +29,7 @@ export function hybridWays(facts: StatementFacts, context: NeedsContext): readon
 /** Views that are read and that neither side can answer, because of where their tables are: their definitions can be put in their place. What a view has stored stays where it is. */
 export function mixedViews(facts: StatementFacts, context: NeedsContext): ReadonlySet<string> {
   const views = new Set<string>();
-  if (!hybridKinds.has(facts.kind) || !hasPlaces(facts) || context.session.transaction?.isolation === 'serializable') return views;
+  if (!canBring(facts, context)) return views;
   for (const relation of facts.reads) {
     const found = context.index.resolve(relation, context.session);
     if (found.type !== 'view' || context.index.isStored(found.key)) continue;
@@ -37,6 +37,10 @@ export function mixedViews(facts: StatementFacts, context: NeedsContext): Readon
     if (!needs.every((need) => need.source) && !needs.every((need) => need.local)) views.add(found.key);
   }
   return views;
+}
+
+function canBring(facts: StatementFacts, { session }: NeedsContext): boolean {
+  return (hybridKinds.has(facts.kind) || isTableFromQuery(facts)) && hasPlaces(facts) && session.transaction?.isolation !== 'serializable';
 }
 
 /** Undefined when something that is read can be had on neither side as it is. */

@@ -77,6 +77,8 @@ class NeedsGathering {
     for (const name of facts.functions) this.#function(facts, name);
     if (facts.kind === 'do') this.#unseen('DO');
     if (facts.kind === 'ddl' && facts.ddl.length === 0) this.#put({ role: 'define', name: facts.command ?? 'DDL', source: true, local: false, table: undefined });
+    // The client knows the source's numbers; of catalogs each side has its own.
+    if (facts.flags.tellsNumbers && !facts.flags.systemOnly) this.#put({ role: 'session', name: 'numbers of relations and types', source: true, local: false, table: undefined });
     // One home for advisory locks: two clients must meet at the same one (RULES 27).
     if (facts.flags.advisoryLock) this.#advisoryLocks();
   }

@@ -54,6 +54,7 @@ export class Backend implements FrameHandler, InputReader {
   #user: BackendUser | undefined;
   #onLost: (() => void) | undefined;
   #closed = false;
+  #wasCancelled = false;
 
   constructor(target: LegTarget, connection: Omit<Extract<LoginOutcome, { ok: true }>, 'ok' | 'answer'>, nowMs: number) {
     this.target = target;
@@ -100,7 +101,13 @@ export class Backend implements FrameHandler, InputReader {
     else callback();
   }
 
+  /** A cancel was sent, and may meet what it runs later: then nobody else is to have it. */
+  get wasCancelled(): boolean {
+    return this.#wasCancelled;
+  }
+
   cancel(done?: () => void): void {
+    this.#wasCancelled = true;
     sendCancel(this.target, writeCancelRequest(this.pid, this.key), CANCEL_TIMEOUT_MS, done);
   }
 

@@ -93,7 +93,7 @@ export class ClientSession extends SessionCore implements LegOwner {
     };
     this.#simple = new SimpleQuery(this, flows);
     this.#extended = new ExtendedQuery(this, flows);
-    if (!isOwn && services.pools.options.modeOf(identity.user, identity.database) === 'pipeline') this.sharing = new Sharing(this, place, home, () => this.#settled());
+    if (!isOwn && services.pools.options.modeOf(identity.user, identity.database) === 'pipeline') this.sharing = new Sharing(this, place, this.#names, home, () => this.#settled());
     this.#unitEnds = new UnitEnds(this, this.#commitWait, this.#control, () => this.#settled());
   }
 
@@ -294,7 +294,7 @@ export class ClientSession extends SessionCore implements LegOwner {
   legRefused(leg: Leg, fields: ErrorFields): void {
     if (leg.hasUnsent || (leg === this.home && fields.severity === 'FATAL')) return this.fatal({ ...fields, severity: 'FATAL' });
     if (leg === this.home) this.refusal = fields;
-    else this.#localLeg.refused(fields.message);
+    else this.#localLeg.refused(fields.detail ?? fields.message);
     this.proceed('leg');
   }
 

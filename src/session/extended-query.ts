@@ -349,10 +349,12 @@ export class ExtendedQuery {
       core.statements.remove(name);
       return this.#answer(closeComplete);
     }
-    const verdict = this.#toLeg(side, name === '' ? undefined : () => closeStatement(noStatement));
-    if (verdict === STOP || (verdict === CUT && !core.carried)) return verdict;
+    // One that SQL knows by the client's name is on the session's own connection.
+    const isShared = on instanceof PooledPlaces && name !== '' && !on.underOwnName[side];
+    const verdict = this.#toLeg(side, isShared ? () => closeStatement(noStatement) : undefined);
+    if (verdict === STOP || (verdict === CUT && !isShared)) return verdict;
     core.statements.remove(name);
-    if (core.carried) return verdict;
+    if (isShared) return verdict;
     const other = core.leg(side === 'source' ? 'local' : 'source');
     if (other && (on[other.side] || shapeOn === other.side)) other.askRaw(Buffer.concat([closeStatement(name), sync]), core.now());
     return verdict;
@@ -363,9 +365,10 @@ export class ExtendedQuery {
     const traits = boundTraits(statement);
     const { single } = traits;
     if (single && isTransactionControl(single)) this.#flows.control.predict(single, statement.sql ?? '', segment);
-    const known = core.statements.size;
+    const [known, version] = [core.statements.size, core.stateVersion];
     // What no leg was given as it is, is over both sides.
     this.#flows.effects.apply(traits, leg, () => statement.sql ?? '', !statement.on[leg.side]);
+    segment.changedSession ||= core.stateVersion !== version;
     if (single?.kind === 'prepare' && core.statements.size > known) segment.prepares = single.objectName;
     // The Sync of the client may come before its data; nothing else may until the COPY is over.
     if (traits.hasCopyFrom) core.exclusive = true;

@@ -1,7 +1,7 @@
 /** What has come so far of the answer to a query of the gateway's own. */
 import type { InternalReply, Segment } from '../execute/segment.ts';
 import { readDataRow, readTag } from '../wire/backend-messages.ts';
-import { CUT, PASS } from '../wire/framing.ts';
+import { CUT, PASS, WHOLE } from '../wire/framing.ts';
 import type { Verdict } from '../wire/framing.ts';
 
 const T = { row: 68, complete: 67, copyData: 100, copyOut: 72 } as const;
@@ -19,7 +19,8 @@ export class InternalAnswer {
       leg.flushPassed();
       segment.copying = true;
     }
-    if (type === T.row && start + length <= buffer.length) this.#rows.push(readDataRow(buffer, start));
+    if (type === T.row && start + length > buffer.length) return WHOLE;
+    if (type === T.row) this.#rows.push(readDataRow(buffer, start));
     if (type === T.complete) this.#tag = readTag(buffer, start, length);
     return CUT;
   }

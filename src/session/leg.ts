@@ -12,7 +12,7 @@ import { isOnlyColumn, readDataRow, readParameterStatus } from '../wire/backend-
 import type { TransactionStatus } from '../wire/backend-messages.ts';
 import { readErrorFields } from '../wire/error-fields.ts';
 import type { ErrorFields } from '../wire/error-fields.ts';
-import { CUT, PASS } from '../wire/framing.ts';
+import { CUT, PASS, WHOLE } from '../wire/framing.ts';
 import type { Verdict } from '../wire/framing.ts';
 import { query } from '../wire/frontend-messages.ts';
 import type { Backend } from './backend.ts';
@@ -327,7 +327,7 @@ export class Leg implements ConnectionUser {
   }
 
   #filter(segment: Segment, type: number, buffer: Buffer, start: number, length: number): Verdict {
-    if (segment.cutting) return this.#cut(segment, type, buffer, start);
+    if (segment.cutting) return type === T.row && start + length > buffer.length ? WHOLE : this.#cut(segment, type, buffer, start);
     if (type === T.parse) {
       this.#letHeldGo();
       return segment.parseCompleted() ? PASS : CUT;

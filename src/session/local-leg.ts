@@ -9,10 +9,11 @@ import { connectServer } from '../wire/connect-server.ts';
 import { readErrorFields } from '../wire/error-fields.ts';
 import type { Verdict } from '../wire/framing.ts';
 import { Backend } from './backend.ts';
+import { beginOn } from './begin-on.ts';
 import { Leg } from './leg.ts';
 import type { LegOwner } from './leg-owner.ts';
 import type { SessionCore } from './session-core.ts';
-import { stateQueryWith, stateSql } from './session-state.ts';
+import { blockStateSql, stateQueryWith, stateSql } from './session-state.ts';
 
 const RETRY_AFTER_MS = 1_000;
 /** No session carries this: the connection's settings are made anew for the next one. */
@@ -101,8 +102,9 @@ export class LocalLeg {
   /** STOP until the leg has the session's state; undefined when it has. */
   bringUp(leg: Leg, simple: boolean): Verdict | undefined {
     const core = this.#core;
-    // A pooled connection comes with what the session carries.
-    if (this.#version === core.stateVersion || (core.carried && core.carried.tiedBy === undefined)) return undefined;
+    // A pooled connection comes with what the session carries. What the block has set goes with the block.
+    const isLent = core.carried !== undefined && core.carried.tiedBy === undefined;
+    if (this.#version === core.stateVersion || (isLent && core.tx?.changedSession !== true)) return undefined;
     const stateError = this.#stateError;
     if (stateError) {
       this.#stateError = undefined;
@@ -112,11 +114,12 @@ export class LocalLeg {
     if (homeBusyInUnit || core.home.status === 'E') return undefined;
     if (!this.#bringingUp) {
       this.#bringingUp = true;
+      if (isLent) beginOn(core, leg);
       const version = core.stateVersion;
       core.ask(core.home, stateQueryWith(core.customSettings, core.home.target.user), (state) => {
         if (leg.closed) return;
-        if (leg.backend) leg.backend.settings = OF_ONE_SESSION;
-        core.ask(leg, stateSql(state.rows), (reply) => {
+        if (leg.backend && !isLent) leg.backend.settings = OF_ONE_SESSION;
+        core.ask(leg, isLent ? blockStateSql(state.rows) : stateSql(state.rows), (reply) => {
           this.#bringingUp = false;
           if (reply.error) this.#stateError = stateRefused(reply.error);
           else this.#version = version;

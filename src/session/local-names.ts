@@ -24,12 +24,17 @@ export class LocalNames {
     return leg.side === 'local' && (this.#core.services.view().renames || traits.single?.catalog !== undefined);
   }
 
+  /** Something that it names has another name on local. */
+  isRenamed(traits: TextTraits): boolean {
+    return this.#core.services.view().renames && traits.statements.some((statement) => this.#concerns(statement));
+  }
+
   /** The text that this leg is to get in place of `bytes`, which are a view of the client's; undefined when it gets them as they are. A verdict: wait with it. */
   textFor(leg: Leg, traits: TextTraits, bytes: Buffer, simple: boolean): RenamedText | Verdict | undefined {
     const core = this.#core;
     if (!this.isFor(leg, traits)) return undefined;
     const numbered = textForLocal(traits, bytes);
-    if (numbered || !core.services.view().renames || !traits.statements.some((statement) => this.#concerns(statement))) return numbered;
+    if (numbered || !this.isRenamed(traits)) return numbered;
     const places = this.#placesOf(traits, bytes);
     if (places === 'later') return core.wait('facts');
     if (!places) return core.refuse(new MigrationError('MIG088', undefined, { detail: 'The names of its tables have to be replaced for local, for which it could not be read as a whole.' }), simple);

@@ -114,7 +114,7 @@ function shapeOf(statement: PreparedStatement): StatementShape {
 }
 
 /** Of the Parse, in the client's numbers; 0 where it leaves a type to the server. */
-function declaredTypes({ origin }: PreparedStatement): readonly number[] {
+export function declaredTypes({ origin }: PreparedStatement): readonly number[] {
   if (origin.type !== 'parse') return [];
   const parts = readParse(origin.message, 0, origin.message.length);
   const at = (parts?.textEnd ?? origin.message.length) + 1;

@@ -8,6 +8,8 @@ import type { OpenTransaction } from '../execute/open-transaction.ts';
 import type { LegRoute, Route, SessionContext, TransactionContext } from '../route/route.ts';
 import { STOP } from '../wire/framing.ts';
 import type { Verdict } from '../wire/framing.ts';
+import { beginOn } from './begin-on.ts';
+import { BinaryCopies } from './binary-copies.ts';
 import { IndexOwners } from './index-owners.ts';
 import { LastValues } from './last-values.ts';
 import type { Leg } from './leg.ts';
@@ -33,6 +35,7 @@ export class PlaceStatement {
   readonly #indexOwners: IndexOwners;
   readonly #missing: MissingTables;
   readonly #lastValues: LastValues;
+  readonly #binaryCopies: BinaryCopies;
 
   constructor(core: SessionCore, localLeg: LocalLeg, readIndex: ReadIndex, parking: Parking) {
     this.#core = core;
@@ -42,6 +45,7 @@ export class PlaceStatement {
     this.#indexOwners = new IndexOwners(core, localLeg);
     this.#missing = new MissingTables(core);
     this.#lastValues = new LastValues(core);
+    this.#binaryCopies = new BinaryCopies(core);
   }
 
   /** The route of a whole text, or the verdict to wait with. `control` and single `transaction_control` are not for a leg. */
@@ -56,7 +60,7 @@ export class PlaceStatement {
     if (typeof effective === 'number' || 'type' in effective) return effective;
     const route = this.#decide(effective);
     if (route.type === 'refuse') return this.#ofMissing(route, effective) ?? route;
-    return this.#lastValues.elsewhere(effective, route) ?? route;
+    return this.#lastValues.elsewhere(effective, route) ?? this.#binaryCopies.refused(effective, route) ?? route;
   }
 
   /** Of a query of catalogs that a Bind has just given its parameters; its text's own route was asked for before. */
@@ -100,18 +104,19 @@ export class PlaceStatement {
 
   /** For what may have to be done on local, too, whichever way it is. Undefined: local is ready, or cannot be had. */
   localIfPossible(simple: boolean): Verdict | undefined {
-    const { local } = this.#core;
-    if (local) return this.#localLeg.bringUp(local, simple);
-    if (this.#localLeg.down) return undefined;
-    this.#localLeg.openInBackground();
-    return this.#core.wait('leg');
+    const { local, carried } = this.#core;
+    if (this.#localLeg.down && !local?.backend) return undefined;
+    if (!local) this.#localLeg.openInBackground();
+    if (!local || (carried && !local.acquire())) return this.#core.wait('leg');
+    return this.#localLeg.bringUp(local, simple);
   }
 
   #onLeg(route: LegRoute, simple: boolean, runs: boolean): Placement {
     const core = this.#core;
     const side: Side = route.leg === 'local' ? 'local' : 'source';
     const leg = core.leg(side);
-    if (!leg) return { verdict: this.#localLeg.open(simple) };
+    const isAway = core.carried !== undefined && side === 'local' && leg?.backend === undefined && this.#localLeg.down;
+    if (!leg || isAway) return { verdict: this.#localLeg.open(simple) };
     // What is under way on the other leg may change the settings that a connection has to have.
     const busy = this.#freeOfOtherLeg(leg, simple);
     if (busy === undefined && core.carried && !leg.acquire()) return { verdict: core.wait('leg') };
@@ -119,7 +124,7 @@ export class PlaceStatement {
     if (stop !== undefined) return { verdict: stop };
     // The unit's own statements go on: what waits for them to be answered would wait for a Sync that stands behind it.
     if (core.exclusive && !core.unit.segment) return { verdict: core.wait('drain') };
-    if (core.tx && !core.tx.begun[side]) this.#begin(leg);
+    beginOn(core, leg);
     this.#parking.unpark();
     return { verdict: undefined, leg, route };
   }
@@ -143,16 +148,6 @@ export class PlaceStatement {
     const isNotified = core.notifiedBySource && !this.#readIndex.takeDone();
     if (runs && (core.trackPending || (route.before === 'read_index' && (core.sourceSeen || isNotified)))) return this.#readIndex.start();
     return this.#localLeg.bringUp(leg, simple);
-  }
-
-  #begin(leg: Leg): void {
-    const core = this.#core;
-    const { tx } = core;
-    if (!tx) return;
-    tx.begun[leg.side] = true;
-    core.ask(leg, tx.replaySql, (reply) => {
-      if (reply.error && core.tx === tx) tx.failedOn = 'gateway';
-    });
   }
 
   #contextFresh(traits: TextTraits): Verdict | undefined {

@@ -204,8 +204,10 @@ export class SimpleQuery {
     const stop = hybrid ? undefined : prepared.forText(traits, leg, simple);
     if (stop !== undefined) return stop;
     const known = core.statements.size;
+    const version = core.stateVersion;
     effects.apply(traits, leg, () => bytes.toString('utf8'), hybrid !== undefined);
     const segment = core.closedSegment(leg);
+    segment.changedSession = core.stateVersion !== version;
     segment.carries = core.carried?.hasPending ?? false;
     if (core.carried && traits.mayDraw) core.carried.drawnIn = core.tx;
     if (traits.single?.kind === 'prepare' && core.statements.size > known) segment.prepares = traits.single.objectName;

@@ -4,11 +4,11 @@ import type { StatementFacts } from '../../grammar/sql/statement-facts.ts';
 import { parameterTypes } from '../wire/bind-parameters.ts';
 import type { ErrorFields } from '../wire/error-fields.ts';
 import type { Verdict } from '../wire/framing.ts';
-import { readParse } from '../wire/frontend-messages.ts';
+import { readParse, sync } from '../wire/frontend-messages.ts';
 import { alreadyPrepared } from './client-error.ts';
 import type { Leg } from './leg.ts';
 import type { LocalNames } from './local-names.ts';
-import { executeByName } from './pool/by-name.ts';
+import { PooledPlaces } from './pool/pooled-statements.ts';
 import { sideOf } from './prepared-statements.ts';
 import type { PreparedStatement } from './prepared-statements.ts';
 import type { SessionCore } from './session-core.ts';
@@ -29,19 +29,36 @@ export class SqlPrepared {
     for (const facts of traits.statements) {
       const name = executedBy(facts);
       const statement = name === undefined ? undefined : this.#core.statements.get(name);
-      const stop = statement && !executeByName(this.#core, statement, leg) ? this.ensure(statement, leg, simple) : undefined;
+      const stop = statement && (statement.on instanceof PooledPlaces ? this.#underOwnName(statement, statement.on, leg, simple) : this.ensure(statement, leg, simple));
       if (stop !== undefined) return stop;
     }
     return undefined;
   }
 
+  /** On pooled connections the protocol's statements have other names than the client's. */
+  #underOwnName(statement: PreparedStatement, on: PooledPlaces, leg: Leg, simple: boolean): Verdict | undefined {
+    if (on.underOwnName[leg.side]) return undefined;
+    const prepare = leg.side === 'source' ? undefined : prepareOf(statement);
+    const stop = this.#make(statement, leg, prepare, simple);
+    if (stop !== undefined) return stop;
+    this.#core.carried?.tie('EXECUTE of a statement of the protocol');
+    on.underOwnName[leg.side] = true;
+    if (prepare === undefined && statement.origin.type === 'parse') leg.askRaw(Buffer.concat([statement.origin.message, sync]), this.#core.now());
+    return undefined;
+  }
+
   ensure(statement: PreparedStatement, leg: Leg, simple: boolean): Verdict | undefined {
-    const core = this.#core;
     const prepare = statement.on[leg.side] || statement.name === '' ? undefined : prepareOf(statement);
-    if (!prepare) return undefined;
+    return prepare === undefined ? undefined : this.#make(statement, leg, prepare, simple);
+  }
+
+  /** Without a text nothing is sent, at a time at which it could be. */
+  #make(statement: PreparedStatement, leg: Leg, prepare: string | undefined, simple: boolean): Verdict | undefined {
+    const core = this.#core;
     // A query in the middle of a pipeline would end it.
     const stop = core.unit.segment ? core.leaveLeg(simple) : undefined;
     if (stop !== undefined) return stop;
+    if (prepare === undefined) return undefined;
     const text = Buffer.from(prepare);
     const named = this.#names.textFor(leg, statement.traits, text, simple);
     if (typeof named === 'number') return named;

@@ -300,7 +300,9 @@ export class TransactionControl {
     this.#core.sourceSeen = true;
     this.#ask('source', sql, (reply) => {
       // What the source does not know may have been prepared on local.
-      if (!this.#core.local || !finishesPrepared(facts) || sqlstateOf(reply) !== '42704') answered(reply);
+      const { local, carried } = this.#core;
+      const isAway = !local || (carried !== undefined && !local.acquire());
+      if (isAway || !finishesPrepared(facts) || sqlstateOf(reply) !== '42704') answered(reply);
       else this.#ask('local', sql, (there) => answered(sqlstateOf(there) === '42704' ? reply : there));
     });
   }

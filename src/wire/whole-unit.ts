@@ -48,6 +48,12 @@ export function isAllText(buffer: Buffer, at: number, length: number): boolean {
   return parts !== undefined && formatsAreText(buffer, parts.formatsAt) && formatsAreText(buffer, parts.resultFormatsAt);
 }
 
+/** It has no value in binary; what it wants may be. */
+export function takesText(buffer: Buffer, at: number, length: number): boolean {
+  const parts = bindParts(buffer, at, length);
+  return parts !== undefined && formatsAreText(buffer, parts.formatsAt);
+}
+
 function formatsAreText(buffer: Buffer, at: number): boolean {
   const count = buffer.readUInt16BE(at);
   for (let index = 0; index < count; index += 1) if (buffer.readUInt16BE(at + 2 + 2 * index) !== 0) return false;

@@ -29,6 +29,9 @@ export const commitPoints: readonly string[] = ['commit.prepared', 'commit.decid
 /** Of commits that take their rows to local: `two-phase.test.ts`. */
 export const markedCommitPoints: readonly string[] = ['commit.rows_written', 'commit.rows_decided', 'commit.rows_finished'];
 
+/** That a commit of a dual-written table waits for. */
+export const waitPoints: readonly string[] = ['stream.before_commit', 'stream.after_commit'];
+
 export const allPoints: readonly string[] = Object.values(crashPoints).flat();
 
 export interface CrashCase {

@@ -184,11 +184,12 @@ describe('several tables, several statements', () => {
     expect(ways('INSERT INTO t SELECT * FROM plain')).toEqual(['local < public.plain']);
     expect(ways('UPDATE plain SET v = t.v FROM t')).toEqual(['source < public.t']);
     expect(ways('SELECT * FROM t, plain FOR UPDATE OF plain')).toEqual(['source < public.t']);
+    for (const sql of ['CREATE TABLE x AS SELECT * FROM t', 'CREATE TABLE x AS SELECT * FROM t, plain', 'SELECT id INTO x FROM t']) expect(ways(sql), sql).toEqual(['source < public.t']);
     expect(ways('SELECT f(t.id) FROM t, plain')).toEqual(['source < public.t']);
     expect(ways('SELECT * FROM t, plain, pg_class')).toEqual(['source < public.t']);
     expect(ways("SELECT nextval('t_id_seq') FROM plain")).toEqual(['local < public.plain']);
     expect(ways('SELECT * FROM t, plain', moved, inTransaction({ isolation: 'repeatable read' }))).toEqual(['source < public.t', 'local < public.plain']);
-    for (const sql of ['SELECT * FROM t, plain FOR UPDATE', 'WITH d AS (DELETE FROM plain RETURNING *) INSERT INTO t SELECT * FROM d', 'SELECT * FROM t; SELECT * FROM plain', 'CREATE TABLE x AS SELECT * FROM t, plain', 'TRUNCATE t, plain']) expect(ways(sql), sql).toBe('MIG080');
+    for (const sql of ['SELECT * FROM t, plain FOR UPDATE', 'WITH d AS (DELETE FROM plain RETURNING *) INSERT INTO t SELECT * FROM d', 'SELECT * FROM t; SELECT * FROM plain', 'CREATE VIEW x AS SELECT * FROM t, plain', 'CREATE MATERIALIZED VIEW x AS SELECT * FROM t, plain', 'TRUNCATE t, plain']) expect(ways(sql), sql).toBe('MIG080');
     expect(ways('SELECT * FROM t, plain', moved, inTransaction({ isolation: 'serializable' }))).toBe('MIG080');
   });
 

@@ -9,9 +9,10 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { writeCancelRequest } from '../../src/wire/startup-packet.ts';
 import { startTestPostgres } from '../support/postgres.ts';
 import type { TestPostgres } from '../support/postgres.ts';
+import { sessionPooling } from '../../src/session/pool/pools.ts';
 import { startGateway } from './gateway-fixture.ts';
 import type { GatewayFixture } from './gateway-fixture.ts';
-import { RawClient, q } from './raw-client.ts';
+import { fieldsOf, RawClient, q } from './raw-client.ts';
 
 const CANCEL_BYTES = 16;
 const DELAY_MS = 400;
@@ -19,6 +20,7 @@ let server: TestPostgres;
 let fixture: GatewayFixture;
 let slow: net.Server;
 let toldAtMs = 0;
+let address: TestPostgres['address'];
 
 beforeAll(async () => {
   server = await startTestPostgres();
@@ -36,7 +38,7 @@ beforeAll(async () => {
   });
   slow.listen(0, '127.0.0.1');
   await once(slow, 'listening');
-  const address = { ...server.address, port: (slow.address() as net.AddressInfo).port };
+  address = { ...server.address, port: (slow.address() as net.AddressInfo).port };
   fixture = await startGateway(address, address);
 });
 
@@ -59,4 +61,23 @@ it('the end of a cancel request comes after the server has been told', async () 
   expect((await answered).map(({ type }) => type).join('')).toContain('E');
   session.end();
   expect(endedAtMs).toBeGreaterThanOrEqual(toldAtMs);
+});
+
+it.each(['transaction', 'pipeline'] as const)('in pool mode %s one that comes too late does not meet the session that has the connection next', async (mode) => {
+  await using pooled = await startGateway(address, address, { pools: { ...sessionPooling, modeOf: () => mode, size: 1, waitMs: 5_000 } });
+  const [one, next] = [await RawClient.connect(pooled.gateway.port), await RawClient.connect(pooled.gateway.port)];
+  const key = one.messages.find(({ type }) => type === 'K')?.body ?? Buffer.alloc(8);
+  const first = one.ask(q('SELECT pg_sleep(0.2)'));
+  const second = next.ask(q('SELECT pg_sleep(0.8)'));
+  const cancel = net.connect(pooled.gateway.port, '127.0.0.1');
+  cancel.resume();
+  toldAtMs = 0;
+  await delay(50);
+  cancel.write(writeCancelRequest(key.readInt32BE(0), key.subarray(4)));
+  expect((await first).map(({ type }) => type).join('')).toBe('TDCZ');
+  expect(toldAtMs).toBe(0);
+  expect(fieldsOf((await second).find(({ type }) => type === 'E'))).toEqual({});
+  expect(toldAtMs).toBeGreaterThan(0);
+  one.end();
+  next.end();
 });

@@ -209,13 +209,13 @@ describe('who waits', () => {
   });
 
   it('does not fall under the time for logging in, and his place is given back when the source then refuses him', async () => {
-    const { fixture, waiting } = await gateway({ user: 1 }, { startupTimeoutMs: 300 });
+    const { fixture, waiting } = await gateway({ user: 1 }, { startupTimeoutMs: 1_500 });
     const holder = await comeIn(fixture, 'ann');
     const nowhere = await knock(fixture, 'ann', 'missing');
     await expect.poll(waiting).toBe(1);
     const next = await knock(fixture, 'ann');
     await expect.poll(waiting).toBe(2);
-    await new Promise((resolve) => setTimeout(resolve, 600));
+    await new Promise((resolve) => setTimeout(resolve, 1_800));
     holder.end();
     await nowhere.until(() => nowhere.closed);
     expect(fieldsOf(nowhere.messages.at(-1))).toMatchObject({ C: '3D000' });

@@ -7,7 +7,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startTestPostgres } from '../support/postgres.ts';
 import type { TestPostgres } from '../support/postgres.ts';
-import { dualWrite, onLocal, startGateway } from './gateway-fixture.ts';
+import { dualWrite, onLocal, poolMode, startGateway } from './gateway-fixture.ts';
 import type { GatewayFixture } from './gateway-fixture.ts';
 import { RawClient, b, c, copyData, copyDone, copyFail, d, e, h, p, q, s } from './raw-client.ts';
 import type { RawMessage } from './raw-client.ts';
@@ -85,6 +85,8 @@ function comparable({ type, body }: RawMessage): string {
       at += 18;
     }
   }
+  // The gateway refuses a name that is taken in the server's words, and has no place in its source.
+  if (type === 'E' && poolMode && body.includes('C42P05')) return `E ${copy.toString('latin1').replace(/\0[FLR][^\0]*/g, '')}`;
   return `${type} ${copy.toString('latin1')}`;
 }
 

@@ -100,6 +100,10 @@ async function expectSame(text: string, values?: unknown[], name?: string): Prom
 }
 
 const statements: readonly string[] = [
+  'CREATE TABLE made AS SELECT c.id, c.shade, c.tags, c."Mixed Case", o.total FROM customers c JOIN orders o ON o.customer_id = c.id WHERE o.id < 90', 'SELECT * FROM made ORDER BY total', 'SELECT m.id, i.what FROM made m JOIN items i ON i.order_id = m.id',
+  'CREATE TABLE made AS SELECT 1 FROM items', 'DROP TABLE made', 'SELECT name AS what INTO made FROM customers WHERE id < 20 UNION ALL SELECT what FROM items WHERE line = 1', 'SELECT count(*), min(what) FROM made', 'DROP TABLE made',
+  'CREATE TABLE made (who, sum) AS WITH s AS (SELECT customer_id, sum(total) FROM orders GROUP BY 1) SELECT c.name, s.sum FROM customers c LEFT JOIN s ON s.customer_id = c.id WITH NO DATA', 'SELECT * FROM made', 'DROP TABLE made',
+  'CREATE TABLE made AS SELECT * FROM overview', 'SELECT customer, name FROM made WHERE total > 100', 'DROP TABLE made', 'CREATE TABLE made AS TABLE items', 'SELECT count(*) FROM made', 'DROP TABLE made',
   'SELECT c.name, o.total FROM customers c JOIN orders o ON o.customer_id = c.id WHERE o.total > 50',
   'SELECT * FROM customers c JOIN orders o ON o.customer_id = c.id ORDER BY o.id',
   'SELECT c.*, o.id FROM customers c LEFT JOIN orders o ON o.customer_id = c.id AND o.total > 100 WHERE c.id < 10',

@@ -1,4 +1,4 @@
-/** Property: a statement about an index of a table that local owns changes the index on local, and none on the source, in every way to say it; others stay the source's. */
+/** Property: a statement about an index, or extended statistics, of a table that local owns changes it on local, and none on the source, in every way to say it; others stay the source's. */
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import pg from 'pg';
 import { freePort, startTestPostgres } from '../support/postgres.ts';
@@ -62,6 +62,37 @@ it.each<[string, 'source' | 'local', string[]]>([
   }
   await client.query(sql);
   expect({ source: await indexes(source), local: await indexes(local) }).toEqual({ ...all, [side]: [...left].sort() });
+});
+
+async function comments(server: TestPostgres): Promise<string[]> {
+  const { rows } = await (await server.client()).query<{ description: string }>("SELECT description FROM pg_description WHERE description ~ '^said ' ORDER BY 1");
+  return rows.map(({ description }) => description);
+}
+
+async function statistics(server: TestPostgres): Promise<string[]> {
+  const { rows } = await (await server.client()).query<{ name: string }>('SELECT stxname AS name FROM pg_statistic_ext ORDER BY 1');
+  return rows.map(({ name }) => name);
+}
+
+it('comments are kept where what they are about is', async () => {
+  for (const server of [source, local]) await (await server.client()).query('ALTER TABLE moved ADD CONSTRAINT positive CHECK (a > 0); CREATE STATISTICS st ON a, b FROM moved; CREATE STATISTICS other.st_b ON a, b FROM moved');
+  await (await source.client()).query('CREATE TABLE pairs(a int, b int); CREATE STATISTICS dual ON a, b FROM pairs');
+  for (const object of ['INDEX moved_a', 'INDEX only_local', 'STATISTICS st', 'STATISTICS other.st_b', 'CONSTRAINT positive ON moved', 'INDEX plain_a', 'STATISTICS dual']) await client.query(`COMMENT ON ${object} IS 'said of ${object}'`);
+  expect({ source: await comments(source), local: await comments(local) }).toEqual({
+    source: ['said of INDEX plain_a', 'said of STATISTICS dual'],
+    local: ['said of CONSTRAINT positive ON moved', 'said of INDEX moved_a', 'said of INDEX only_local', 'said of STATISTICS other.st_b', 'said of STATISTICS st'],
+  });
+});
+
+it('statistics are changed where their table is', async () => {
+  for (const server of [source, local]) await (await server.client()).query('CREATE STATISTICS st ON a, b FROM moved; CREATE STATISTICS st_b ON a, b FROM moved; CREATE STATISTICS st_c ON a, b FROM moved');
+  await client.query('ALTER STATISTICS st RENAME TO renamed');
+  await client.query('ALTER STATISTICS st_b SET STATISTICS 7');
+  await client.query('DROP STATISTICS st_c');
+  await client.query('CREATE TABLE pairs(a int, b int); CREATE STATISTICS dual ON a, b FROM pairs');
+  await client.query('ALTER STATISTICS dual RENAME TO of_source');
+  await expect(client.query('DROP STATISTICS nowhere')).rejects.toMatchObject({ code: '42704' });
+  expect({ source: await statistics(source), local: await statistics(local) }).toEqual({ source: ['of_source', 'st', 'st_b', 'st_c'], local: ['renamed', 'st_b'] });
 });
 
 it('finds a name by the session\'s search path', async () => {

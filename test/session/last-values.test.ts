@@ -4,9 +4,12 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
 import type { TableRoute } from '../../catalog/routing-snapshot.ts';
 import { startTestPostgres } from '../support/postgres.ts';
 import type { TestPostgres } from '../support/postgres.ts';
-import { onLocal, onSource, startGateway } from './gateway-fixture.ts';
+import { onLocal, onSource, poolMode, startGateway } from './gateway-fixture.ts';
 import type { GatewayFixture } from './gateway-fixture.ts';
 import { b, e, fieldsOf, firstValue, p, q, RawClient, s } from './raw-client.ts';
+
+/** A session that shares its connections is told so (MIG089): `pool-modes.test.ts`. */
+const itOwning = it.skipIf(poolMode !== undefined);
 
 let source: TestPostgres;
 let local: TestPostgres;
@@ -61,7 +64,7 @@ async function expectDrawn(value: number): Promise<void> {
   }
 }
 
-it('over changes of sides there and back', async () => {
+itOwning('over changes of sides there and back', async () => {
   await ask('INSERT INTO t DEFAULT VALUES');
   await expectDrawn(1);
   await moveTo('local', 100);
@@ -80,7 +83,7 @@ it('over changes of sides there and back', async () => {
   expect(await ask("SELECT nextval('t_id_seq') + currval('t_id_seq')")).toBe('604');
 });
 
-it('in blocks, which go on', async () => {
+itOwning('in blocks, which go on', async () => {
   await ask('INSERT INTO t DEFAULT VALUES');
   await moveTo('local', 100);
   await ask('BEGIN');
@@ -93,7 +96,7 @@ it('in blocks, which go on', async () => {
   expect((await admins.source.query('SELECT FROM plain')).rowCount).toBe(1);
 });
 
-it('one that has drawn nothing gets the server\'s error, also after others have', async () => {
+itOwning('one that has drawn nothing gets the server\'s error, also after others have', async () => {
   expect(await ask("SELECT currval('t_id_seq')")).toBe('55000');
   await moveTo('local', 100);
   expect(await ask("SELECT currval('t_id_seq')")).toBe('55000');
@@ -102,7 +105,7 @@ it('one that has drawn nothing gets the server\'s error, also after others have'
   expect(await askExtended("SELECT currval('missing')")).toBe('42P01');
 });
 
-it('a statement with tables gets the value of its own side, or is refused: never an old one', async () => {
+itOwning('a statement with tables gets the value of its own side, or is refused: never an old one', async () => {
   await ask('INSERT INTO t DEFAULT VALUES');
   await moveTo('local', 100);
   const refused = fieldsOf((await client.ask(q("INSERT INTO t (id) VALUES (currval('t_id_seq') + 1)"))).find(({ type }) => type === 'E'));

@@ -7,7 +7,7 @@ import { startTestPostgres } from '../support/postgres.ts';
 import type { TestPostgres } from '../support/postgres.ts';
 import { onLocal, onSource, startGateway } from './gateway-fixture.ts';
 import type { GatewayFixture } from './gateway-fixture.ts';
-import { b, d, e, p, q, RawClient, s } from './raw-client.ts';
+import { b, d, e, fieldsOf, firstValue, p, q, RawClient, s } from './raw-client.ts';
 import type { RawMessage } from './raw-client.ts';
 
 let source: TestPostgres;
@@ -100,6 +100,17 @@ it('a table with another name on local is the source\'s own; what only local has
   fixture.control.publish({ people: onLocal, owned: onLocal });
   const answer = await client.ask(q('SELECT o FROM owned'));
   expect(answer[0]?.body.readUInt32BE(2 + 2 + 6)).toBe(own);
+});
+
+it.each(["SELECT id, 'people'::regclass::oid FROM people", "SELECT 'mood'::regtype::oid, CAST('mood[]'::regtype AS oid)::int8 FROM people WHERE id = 1", 'SELECT pg_typeof(m)::oid AS m, pg_typeof(cs)::oid, t FROM people', "SELECT id, 0 FROM people UNION ALL SELECT 5, 'people'::regclass::oid FROM people"])('what a query tells of names is the source\'s number: %s', async (sql) => {
+  const rows = (messages: readonly RawMessage[]): string[] => messages.filter(({ type }) => type === 'D' || type === 'E').map(({ type, body }) => `${type} ${body.toString('latin1')}`);
+  for (const asks of [[q(sql)], [p('', sql), b('', ''), e(''), s]]) expect(rows(await client.ask(asks))).toEqual(rows(await direct.ask(asks)));
+  await client.ask(q('BEGIN ISOLATION LEVEL SERIALIZABLE'));
+  expect(fieldsOf((await client.ask(q(sql))).find(({ type }) => type === 'E'))).toMatchObject({ C: '0A000', D: expect.stringContaining('numbers of relations and types') });
+});
+
+it('what is compared with a number there is local\'s own', async () => {
+  expect(firstValue(await client.ask(q("SELECT count(*) FROM people WHERE tableoid = 'people'::regclass::oid AND current_setting('port') = '" + String(local.address.port) + "'")))).toBe('1');
 });
 
 it('numbers that cannot be asked for pass as they are, and are learned later; nobody waits for long', async () => {

@@ -8,7 +8,7 @@ import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startTestPostgres } from '../support/postgres.ts';
 import type { TestPostgres } from '../support/postgres.ts';
-import { startGateway } from './gateway-fixture.ts';
+import { poolMode, startGateway } from './gateway-fixture.ts';
 import type { GatewayFixture } from './gateway-fixture.ts';
 import { RawClient, b, c, copyData, copyDone, copyFail, d, e, fieldsOf, firstValue, h, p, q, s } from './raw-client.ts';
 
@@ -166,7 +166,8 @@ describe('raw protocol', () => {
     expect(process.memoryUsage().rss - before).toBeLessThan(250 << 20);
   });
 
-  it('passes the server\'s own FATAL and closes when the backend is killed', async () => {
+  // The connection that has told its number is not the one that the next read of many has.
+  it.skipIf(poolMode === 'pipeline')('passes the server\'s own FATAL and closes when the backend is killed', async () => {
     const client = await RawClient.connect(fixture.gateway.port);
     const pid = firstValue(await client.ask(q('SELECT pg_backend_pid()')));
     client.messages.length = 0;

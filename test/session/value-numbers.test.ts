@@ -13,7 +13,7 @@ import { startTestPostgres } from '../support/postgres.ts';
 import type { TestPostgres } from '../support/postgres.ts';
 import { onLocal, onSource, startGateway } from './gateway-fixture.ts';
 import type { GatewayFixture } from './gateway-fixture.ts';
-import { d, e, fieldsOf, p, q, RawClient, s } from './raw-client.ts';
+import { b, d, e, fieldsOf, p, q, RawClient, s } from './raw-client.ts';
 import type { RawMessage } from './raw-client.ts';
 
 let source: TestPostgres;
@@ -195,4 +195,22 @@ it('any bytes at all are looked through without harm, and come back by the way b
     expect(inside.subarray(start, end).equals(given)).toBe(true);
   }), { numRuns: 20_000 });
   expect(changed).toBeGreaterThan(500);
+});
+
+it.each(['COPY people TO STDOUT BINARY', 'COPY people (id, ms) TO STDOUT (FORMAT binary)', "COPY (SELECT id, c AS composite FROM people) TO STDOUT (FORMAT 'binary')", 'COPY (SELECT * FROM people WHERE id < 3) TO STDOUT BINARY', 'COPY people (none) TO STDOUT BINARY'])('%s is refused on local, with what to do', async (sql) => {
+  for (const ask of [[q(sql)], [p('', sql), s, b('', ''), e(''), s]]) {
+    const answer = await client.ask(ask, ask.length === 1 ? 1 : 2);
+    const { C, M, H } = fieldsOf(answer.find(({ type }) => type === 'E'));
+    expect({ C, M, H }).toEqual({ C: '0A000', M: expect.stringMatching(/^MIG080: COPY in binary/), H: expect.stringContaining('text or csv') });
+    expect(answer.map(({ type }) => type)).not.toContain('d');
+  }
+  fixture.control.publish({});
+  expect((await client.ask(q(sql))).map(({ type }) => type)).toContain('d');
+});
+
+it('COPY of all else gives what the source gives, in binary and as text', async () => {
+  for (const sql of ['COPY people (id, m, p, ints, r) TO STDOUT (FORMAT binary)', 'COPY (SELECT id, m, ints FROM people ORDER BY id) TO STDOUT BINARY', 'COPY people TO STDOUT', 'COPY people (ms, c) TO STDOUT (FORMAT csv)']) {
+    for (let round = 0; round < 2; round += 1) await expectAlike([q(sql)]);
+    await expectAlike([p('', sql), b('', ''), e(''), s]);
+  }
 });

@@ -64,6 +64,8 @@ export class BackendPool {
   readonly #aborts = new Set<() => void>();
   #opening = 0;
   #retry: NodeJS.Timeout | undefined;
+  /** Why the last connection could not be opened; undefined once one could. */
+  #away: ErrorFields | undefined;
   #closed = false;
 
   constructor(runtime: Runtime, target: LegTarget, limits: PoolLimits, buffers: LargeBuffers) {
@@ -96,7 +98,7 @@ export class BackendPool {
     // Who came before and wants the same is served before.
     const member = this.#waiting.every((each) => each.group !== group) ? this.#idleOf(group, borrower.settings) : undefined;
     if (member) return member.backend;
-    const timer = setTimeout(() => this.#refuse(waiter, this.#tooLong()), this.#limits.waitMs);
+    const timer = setTimeout(() => this.#refuse(waiter, this.#away ?? this.#tooLong()), this.#limits.waitMs);
     const waiter: Waiter = { borrower, group, sinceMs: this.#now(), timer };
     this.#waiting.push(waiter);
     // Later: the borrower has to know that it waits before it is served.
@@ -114,7 +116,7 @@ export class BackendPool {
     const member = this.#members.get(backend);
     if (!member) return;
     const nowMs = this.#now();
-    if (this.#closed || nowMs - backend.openedAtMs > this.#limits.lifetimeMs || backend.prepared.size > this.#limits.preparedStatements) {
+    if (this.#closed || backend.wasCancelled || nowMs - backend.openedAtMs > this.#limits.lifetimeMs || backend.prepared.size > this.#limits.preparedStatements) {
       backend.end();
       return;
     }
@@ -197,6 +199,7 @@ export class BackendPool {
   #opened(group: PoolGroup, outcome: Extract<LoginOutcome, { ok: true }>): void {
     const backend = new Backend(this.target, outcome, this.#now());
     if (this.#closed) return backend.end();
+    this.#away = undefined;
     group.loggedIn(outcome.answer);
     const member: Member = { backend, group, idleSinceMs: this.#now() };
     this.#members.set(backend, member);
@@ -211,6 +214,8 @@ export class BackendPool {
     this.#runtime.log.warn('pool: a connection could not be opened', { user: this.target.user, database: this.target.database, host: this.target.host, reason: outcome.reason });
     const willPass = passing.test(outcome.sqlstate);
     const fields = refusalOf(outcome);
+    // Who has waited for nothing else keeps his session.
+    this.#away = { ...fields, severity: 'ERROR' };
     for (const waiter of this.#waiting.filter((each) => each.group === group && (!willPass || each.borrower.isLoggingIn))) this.#refuse(waiter, fields);
     if (!willPass) return this.#serve();
     this.#retry ??= setTimeout(() => {

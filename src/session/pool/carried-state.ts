@@ -53,10 +53,8 @@ export class CarriedState {
   sent(statement: StatementFacts, alone: boolean, text: () => string): void {
     switch (statement.kind) {
       case 'set':
-        if (statement.setting?.local !== true) this.#sentSetting(statement, alone, text);
-        break;
       case 'reset':
-        this.#sentSetting(statement, alone, text);
+        if (statement.setting?.local !== true) this.#sentSetting(statement, alone, text);
         break;
       case 'discard':
         if (statement.objectName === 'all') this.#pending.push({ type: 'discard' });

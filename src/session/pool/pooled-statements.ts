@@ -23,13 +23,18 @@ export class StatementNames {
     this.#maxBytes = maxBytes;
   }
 
+  /** A name for one that is nobody else's. */
+  own(): string {
+    this.#count += 1;
+    return `causeway_p${this.#count}`;
+  }
+
   /** The name for what a Parse message parses: its text and its types. */
   of(message: Buffer, textStart: number): string {
     const key = message.toString('latin1', textStart);
     const known = this.#names.get(key);
     if (known !== undefined) return known;
-    this.#count += 1;
-    const name = `causeway_p${this.#count}`;
+    const name = this.own();
     this.#names.set(key, name);
     this.#bytes += key.length;
     for (const oldest of this.#bytes > this.#maxBytes ? this.#names.keys() : []) {
@@ -50,11 +55,14 @@ export class PooledPlaces implements StatementPlaces {
   readonly #shared: { source?: { readonly name: string; readonly message: Buffer }; local?: { readonly name: string; readonly message: Buffer } } = {};
   /** Its last Parse on this side was a real one. */
   readonly #parsed: { source: boolean; local: boolean } = { source: false, local: false };
-  /** It is on its session's own connection under the client's name as well, for SQL's EXECUTE. */
-  isUnderOwnName = false;
+  /** Where it is on its session's own connection under the client's name as well, for SQL's EXECUTE. */
+  readonly underOwnName = { source: false, local: false };
+  readonly #isOwn: boolean;
 
-  constructor(isNamed: boolean, names: StatementNames, backend: (side: Side) => Backend | undefined) {
+  /** `isOwn`: what it gives depends on more than its text and its types, so it cannot be another session's. */
+  constructor(isNamed: boolean, isOwn: boolean, names: StatementNames, backend: (side: Side) => Backend | undefined) {
     this.#isNamed = isNamed;
+    this.#isOwn = isOwn;
     this.#names = names;
     this.#backend = backend;
   }
@@ -79,7 +87,7 @@ export class PooledPlaces implements StatementPlaces {
       if (backend) backend.unnamed = this;
       return message;
     }
-    const name = this.#names.of(message, parts.textStart);
+    const name = this.#isOwn ? (this.#nameOn.source ?? this.#nameOn.local ?? this.#names.own()) : this.#names.of(message, parts.textStart);
     this.#nameOn[side] = name;
     if (side === 'local') this.#shared.local ??= { name, message: parseAs(message, parts, name, message.subarray(parts.textStart, parts.textEnd)) };
     this.#parsed[side] = !backend.prepared.has(name);
@@ -128,6 +136,7 @@ export class PooledPlaces implements StatementPlaces {
 
   /** A named one is on a connection once it was parsed there, and nothing that a session does takes it away. */
   #set(side: Side, isOn: boolean): void {
+    if (!isOn) this.underOwnName[side] = false;
     const backend = this.#backend(side);
     if (!this.#isNamed && backend) backend.unnamed = isOn ? this : backend.unnamed === this ? undefined : backend.unnamed;
   }

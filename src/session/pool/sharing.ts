@@ -4,7 +4,7 @@
  * Everything else goes the way of `pool_mode transaction`.
  */
 import type { RoutingSnapshot, Side } from '../../../catalog/routing-snapshot.ts';
-import { holdsNothing, isAllText, readUnit } from '../../wire/whole-unit.ts';
+import { holdsNothing, isAllText, readUnit, takesText } from '../../wire/whole-unit.ts';
 import type { WholeUnit } from '../../wire/whole-unit.ts';
 import { readyForQuery } from '../../wire/backend-messages.ts';
 import { writeError } from '../../wire/error-fields.ts';
@@ -12,6 +12,8 @@ import type { ErrorFields } from '../../wire/error-fields.ts';
 import { bindTo, readParse } from '../../wire/frontend-messages.ts';
 import type { LegRoute } from '../../route/route.ts';
 import { canceledByUser } from '../client-error.ts';
+import type { LocalNames } from '../local-names.ts';
+import { declaredTypes } from '../local-values.ts';
 import { parsedStatement } from '../parsed-statement.ts';
 import type { PlaceStatement } from '../place-statement.ts';
 import { isVerdict } from '../place-statement.ts';
@@ -20,6 +22,7 @@ import { traitsOf } from '../text-traits.ts';
 import type { TextTraits } from '../text-traits.ts';
 import type { PoolGroup } from './backend-pool.ts';
 import type { Lanes } from './lanes.ts';
+import type { PreparedStatement } from '../prepared-statements.ts';
 import { PooledPlaces } from './pooled-statements.ts';
 import { SharedRead } from './shared-read.ts';
 import type { Reader } from './shared-read.ts';
@@ -30,15 +33,17 @@ const MOST_BYTES = 16 * 1024;
 export class Sharing implements Reader {
   readonly #core: SessionCore;
   readonly #place: PlaceStatement;
+  readonly #names: LocalNames;
   readonly #settled: () => void;
   readonly #source: PoolGroup;
   #read: SharedRead | undefined;
   #lanes: Lanes | undefined;
   readonly #known: { source?: Lanes; local?: Lanes } = {};
 
-  constructor(core: SessionCore, place: PlaceStatement, source: PoolGroup, settled: () => void) {
+  constructor(core: SessionCore, place: PlaceStatement, names: LocalNames, source: PoolGroup, settled: () => void) {
     this.#core = core;
     this.#place = place;
+    this.#names = names;
     this.#source = source;
     this.#settled = settled;
   }
@@ -72,7 +77,7 @@ export class Sharing implements Reader {
     const statement = core.statements.get(unit.statement);
     if (!statement || !(statement.on instanceof PooledPlaces) || statement.origin.type !== 'parse') return false;
     const route = this.#routeOf(statement.traits);
-    if (route?.leg === 'local' && !isAllText(chunk, 0, unit.bindLength)) return false;
+    if (route?.leg === 'local' && !isAllText(chunk, 0, unit.bindLength) && !this.#holdsNoNumbers(statement, chunk, unit.bindLength)) return false;
     const prepared = route && statement.on.preparedOn(route.leg === 'local' ? 'local' : 'source', statement.origin.message);
     if (!route || !prepared) return false;
     const bound = bindTo(chunk, 0, unit.bindLength, prepared.name);
@@ -95,6 +100,15 @@ export class Sharing implements Reader {
     return true;
   }
 
+  /** Binary values have the same bytes on both sides, unless they are arrays or composites of own types. What they are is known once local has described the statement. */
+  #holdsNoNumbers(statement: PreparedStatement, chunk: Buffer, bindLength: number): boolean {
+    const { numbers } = this.#core.services;
+    if (numbers === undefined || statement.shape?.columns?.length !== 0) return false;
+    if (takesText(chunk, 0, bindLength)) return true;
+    const types = statement.shape.parameters ?? declaredTypes(statement);
+    return types.length > 0 && types.every((type) => type !== 0 && numbers.shapeOf('source', type) === 'plain');
+  }
+
   #traitsAt(buffer: Buffer, start: number, end: number): TextTraits | undefined {
     const facts = this.#core.services.facts.facts(buffer, start, end);
     return facts instanceof Promise ? undefined : traitsOf(facts);
@@ -110,9 +124,12 @@ export class Sharing implements Reader {
     if (core.contextDirty && traits.needsSearchPath) return undefined;
     const route = this.#place.route(traits);
     if (isVerdict(route) || route.type !== 'leg' || route.writes || route.after !== 'none' || route.compared) return undefined;
+    const catalog = traits.single?.catalog;
+    // Its parameters may say where it goes; on local, numbers of relations in it are put into local's on the way.
+    if (catalog && (route.leg === 'local' || catalog.parameters.length > 0)) return undefined;
     if (route.leg !== 'local') return route;
     const isFresh = !core.trackPending && !core.notifiedBySource && (route.before === 'none' || !core.sourceSeen);
-    return isFresh && !view.renames ? route : undefined;
+    return isFresh && !this.#names.isRenamed(traits) ? route : undefined;
   }
 
   #send(traits: TextTraits, bytes: Buffer, prepared: SharedRead['prepared'], route: LegRoute): void {

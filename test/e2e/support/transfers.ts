@@ -22,14 +22,18 @@ export const movedTables = ['moved', 'moved_journal'] as const;
 export class Transfers {
   readonly acknowledged = new Set<string>();
   readonly errors = new Map<string, number>();
+  /** A connection that had another's transaction open, or none where a block was. */
+  readonly strays: string[] = [];
   unknown = 0;
   readonly #run = randomUUID();
   readonly #target: BankTarget;
+  readonly #user: string;
   readonly #abort = new AbortController();
   readonly #running: Promise<void>[] = [];
 
-  constructor(target: BankTarget) {
+  constructor(target: BankTarget, user = 'app') {
     this.#target = target;
+    this.#user = user;
   }
 
   start(clients: number): void {
@@ -56,8 +60,12 @@ export class Transfers {
   }
 
   async #connect(): Promise<pg.Client | undefined> {
-    const client = new pg.Client({ ...this.#target, user: 'app', connectionTimeoutMillis: CONNECT_LIMIT_MS, query_timeout: 60_000 });
+    const client = new pg.Client({ ...this.#target, user: this.#user, connectionTimeoutMillis: CONNECT_LIMIT_MS, query_timeout: 60_000 });
     client.on('error', () => undefined);
+    // "There is already a transaction in progress", "there is no transaction in progress".
+    client.on('notice', ({ code, message }) => {
+      if (code === '25001' || code === '25P01') this.strays.push(message ?? code);
+    });
     return client.connect().then(() => client, () => undefined);
   }
 
@@ -67,6 +75,10 @@ export class Transfers {
     const amount = 1 + Math.floor(Math.random() * 9);
     let isCommitting = false;
     try {
+      for (const table of ['moved', 'pg_catalog.pg_class']) {
+        const { rows } = await client.query<{ fresh: boolean }>(`SELECT now() = statement_timestamp() AND pg_current_xact_id_if_assigned() IS NULL AS fresh FROM ${table} LIMIT 1`);
+        if (rows[0]?.fresh !== true) this.strays.push(`a transaction was open on a connection for ${table}`);
+      }
       await client.query('BEGIN');
       await client.query('UPDATE moved SET balance = balance - $1 WHERE id = $2', [amount, account()]);
       await client.query('INSERT INTO moved_journal VALUES ($1, $2)', [transfer, amount]);

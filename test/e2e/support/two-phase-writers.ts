@@ -46,13 +46,14 @@ export class TwoPhaseWriters {
   #isStopping = false;
   #next = 1;
 
-  constructor(gateway: { readonly host: string; readonly port: number; readonly database: string }, source: { readonly host: string; readonly port: number; readonly user: string; readonly database: string }) {
-    this.#target = { ...gateway, user: 'app' };
+  constructor(gateway: { readonly host: string; readonly port: number; readonly database: string }, source: { readonly host: string; readonly port: number; readonly user: string; readonly database: string }, user = 'app') {
+    this.#target = { ...gateway, user };
     this.#direct = source;
   }
 
-  start(throughGateway: number, direct: number): void {
-    for (let number = 0; number < throughGateway; number += 1) this.#running.push(this.#write(this.#target, (client) => this.#unit(client, number)));
+  /** `first`: number of the first of those through the gateway; no two that are at work have the same. */
+  start(throughGateway: number, direct: number, first = 0): void {
+    for (let number = first; number < first + throughGateway; number += 1) this.#running.push(this.#write(this.#target, (client) => this.#unit(client, number)));
     for (let number = 0; number < direct; number += 1) this.#running.push(this.#write(this.#direct, async (client) => void (await client.query(change()))));
   }
 
