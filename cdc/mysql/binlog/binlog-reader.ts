@@ -29,9 +29,9 @@ export interface BinlogReaderOptions {
   readonly captures: (schema: string, name: string) => boolean;
   /** The catalog as it is now. Asked where the binlog does not say enough (`binlog_row_metadata` is not FULL, or types that look like bytes). */
   readonly facts: TableFacts;
-  /** Events that have come and are not read yet. Default 16 MB; one larger event is held all the same. */
+  /** Events that have come and are not read yet. Default 4 MB; one larger event is held all the same. */
   readonly queueBytes?: number;
-  /** Events that one batch is made of, and after which a transaction is given out in parts. Default 4 MB. */
+  /** Events that one batch is made of, and after which a transaction is given out in parts. Default 1 MB. */
   readonly batchBytes?: number;
   /** Default 256 MB. */
   readonly preparedBytes?: number;
@@ -64,11 +64,16 @@ export class BinlogReader implements AsyncDisposable {
     this.#options = options;
     this.#connection = connection;
     this.#place = new BinlogPlace(options.start);
-    this.#queue = new BoundedQueue(options.queueBytes ?? 16 * MB, () => connection.pause(), () => connection.resume());
+    this.#queue = new BoundedQueue(options.queueBytes ?? 4 * MB, () => connection.pause(), () => connection.resume());
     const { captures, facts } = options;
-    const charsets = new Charsets((text) => once(options.address, (asked) => asked.query(text)));
-    const tables = new TableBindings({ captures, facts, charsets, isMariadb: connection.isMariadb, readEnd: () => once(options.address, readBinlogEnd) });
-    this.#assembler = new TransactionAssembler({ captures, charsets, partBytes: options.batchBytes ?? 4 * MB, preparedBytes: options.preparedBytes ?? 256 * MB }, tables, this.#place);
+    // What hinders an answer now may not hinder the next one.
+    const failed = (error: unknown): never => {
+      throw streamError(error, options);
+    };
+    const ask = <T>(question: (asked: ReplicaConnection) => Promise<T>): Promise<T> => once(options.address, question).catch(failed);
+    const charsets = new Charsets((text) => ask((asked) => asked.query(text)));
+    const tables = new TableBindings({ captures, facts: (schema, name) => facts(schema, name).catch(failed), charsets, isMariadb: connection.isMariadb, readEnd: () => ask(readBinlogEnd) });
+    this.#assembler = new TransactionAssembler({ captures, charsets, partBytes: options.batchBytes ?? MB, preparedBytes: options.preparedBytes ?? 256 * MB }, tables, this.#place);
     this.#events = new EventSource(this.#queue, this.#place, settings.hasChecksums, () => this.#wake.notify());
   }
 
@@ -113,7 +118,7 @@ export class BinlogReader implements AsyncDisposable {
 
   /** Reads events until a batch is full or nothing more has come; true when there was any. */
   async #fill(): Promise<boolean> {
-    const limit = this.#options.batchBytes ?? 4 * MB;
+    const limit = this.#options.batchBytes ?? MB;
     const assembler = this.#assembler;
     const { file, offset } = this.#place;
     let bytes = 0;

@@ -74,9 +74,10 @@ export class Charsets {
   }
 }
 
-/** MySQL 5.6 passes over the beginning of a second character: what is a character by itself never begins one of two bytes. */
+/** MySQL 5.6 counts any two bytes as a character, also where the first one is a character by itself and the second begins another. No byte is both a character and the first of two. */
 function withoutSingles(pairs: readonly (string | undefined)[], singles: readonly (string | undefined)[]): readonly (string | undefined)[] {
-  return pairs.map((text, code) => ((singles[code >> 8] ?? UNKNOWN) === UNKNOWN ? text : undefined));
+  const isCharacter = (byte: number): boolean => ![undefined, '', UNKNOWN].includes(singles[byte]);
+  return pairs.map((text, code) => (isCharacter(code >> 8) ? undefined : text));
 }
 
 const hexDigits = `(${[...'0123456789ABCDEF'].map((digit, index) => `SELECT '${digit}'${index === 0 ? ' AS c' : ''}`).join(' UNION ALL ')})`;

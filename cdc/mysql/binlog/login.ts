@@ -4,7 +4,7 @@
  */
 import { constants, createHash, publicEncrypt } from 'node:crypto';
 import type { ConnectionOptions } from 'node:tls';
-import { errorOf } from './server-error.ts';
+import { errorOf, MysqlServerError } from './server-error.ts';
 import type { ServerChannel } from './server-channel.ts';
 
 export interface Credentials {
@@ -23,6 +23,9 @@ const LARGEST_PACKET = 0x4000_0000;
 const answer = { ok: 0x00, more: 0x01, authSwitch: 0xfe, error: 0xff } as const;
 const sha2 = { requestKey: 0x02, fastOk: 0x03, fullNeeded: 0x04 } as const;
 const SHA256_REQUEST_KEY = 0x01;
+
+const plugins: ReadonlySet<string> = new Set(['mysql_native_password', 'caching_sha2_password', 'sha256_password', 'mysql_clear_password']);
+const NOT_SUPPORTED_AUTH_MODE = 1251;
 
 interface Greeting {
   readonly version: string;
@@ -58,6 +61,7 @@ async function authenticate(channel: ServerChannel, password: string, plugin: st
       case answer.authSwitch: {
         const nameEnd = reply.indexOf(0, 1);
         plugin = reply.toString('latin1', 1, nameEnd);
+        if (!plugins.has(plugin)) throw new MysqlServerError(NOT_SUPPORTED_AUTH_MODE, '08004', `the account logs in by ${plugin}, which is not spoken here`);
         salt = withoutZero(reply.subarray(nameEnd + 1));
         channel.send(plugin === 'mysql_clear_password' ? clearPassword(channel, password) : prove(channel, plugin, password, salt), true);
         break;

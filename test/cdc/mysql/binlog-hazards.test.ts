@@ -122,6 +122,13 @@ for (const kind of kinds) {
       expect(transactionsOf(items).flatMap(({ changes }) => changes.map(({ table, new: rows }) => [table.columns, rows]))).toEqual([[['id', 'w'], [['2', '4294967295']]]]);
     });
 
+    test('a catalog that cannot be asked now may be asked later', async () => {
+      const start = await endOf(server);
+      await server.sql("CREATE TABLE q (id int PRIMARY KEY); INSERT INTO q VALUES (1); DROP TABLE q", 'shop');
+      const facts = (): Promise<never> => Promise.reject(new Error('Connection lost'));
+      await expect(readToNow(server, await openReader(server, start, { facts }))).rejects.toMatchObject({ code: 'MIG023', retryable: true, detail: 'Connection lost' });
+    });
+
     test('a statement is told in the characters in which it was written', async () => {
       const start = await endOf(server);
       await server.sql('SET NAMES latin1; CREATE TABLE `tä` (id int PRIMARY KEY); SET NAMES utf8; CREATE TABLE `tö` (id int PRIMARY KEY)', 'shop');

@@ -1,13 +1,15 @@
 /** A replica logs in with every plugin that its account may have, plain and over TLS, and says clearly why it cannot. */
 import * as fs from 'node:fs';
+import * as net from 'node:net';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { packet } from '../../../cdc/mysql/binlog/packet-splitter.ts';
 import { ReplicaConnection } from '../../../cdc/mysql/binlog/replica-connection.ts';
 import type { ReplicationAddress } from '../../../cdc/mysql/replication-address.ts';
 import { createTestAuthority } from '../../support/certificates.ts';
 import type { TestAuthority } from '../../support/certificates.ts';
 import { describeMysql, startMysql } from '../../support/mysql-servers.ts';
 import type { MysqlKind, TestMysql } from '../../support/mysql-servers.ts';
-import { addressOf, endOf, installMarkers, openReader } from './binlog-harness.ts';
+import { addressOf, endOf, installMarkers, openReader, readToNow, replay } from './binlog-harness.ts';
 
 /** Plugins of each server's accounts, with the way to make one. */
 const plugins: readonly { readonly kind: MysqlKind; readonly plugin: string; readonly identified: (password: string) => string }[] = [
@@ -59,6 +61,13 @@ for (const { kind, plugin, identified } of plugins) {
       for (const [user, password] of [['long', 'p'.repeat(60)], ['odd', 'ä ö$'], ['empty', '']]) {
         expect(await whoAmI({ ...addressOf(server), user: user ?? '', password: password ?? '', tls })).toEqual({ user: `${user}@%`, isEncrypted: true });
       }
+      await installMarkers(server);
+      await server.sql('CREATE DATABASE shop; CREATE TABLE shop.t (id int PRIMARY KEY, v longtext)');
+      const start = await endOf(server);
+      for (let id = 0; id < 20; id += 1) await server.sql(`INSERT INTO shop.t VALUES (${id}, REPEAT('x', 300000))`);
+      // Small enough that the socket is paused again and again.
+      const { items } = await readToNow(server, await openReader(server, start, { address: { ...addressOf(server), tls }, batchBytes: 100_000, queueBytes: 100_000 }));
+      expect([...replay(items, 't').values()].map(([id, text]) => [id, text?.length])).toEqual(Array.from({ length: 20 }, (_, id) => [String(id), 300_000]));
       await expect(whoAmI({ ...addressOf(server), tls: { servername: 'localhost' } })).rejects.toMatchObject({ code: 'MIG001' });
     });
 
@@ -81,3 +90,21 @@ for (const { kind, plugin, identified } of plugins) {
     });
   });
 }
+
+test('an account with a plugin that is not spoken is named, not taken for a wrong password', async () => {
+  const salt = Buffer.alloc(12, 's');
+  const greeting = Buffer.concat([Buffer.from('\x0a11.8-MariaDB\0'), Buffer.alloc(4), salt.subarray(0, 8), Buffer.alloc(1), Buffer.from([0xff, 0xf7, 45, 2, 0, 0xff, 0x81, 21]), Buffer.alloc(10), salt, Buffer.from('\0mysql_native_password\0')]);
+  const server = net.createServer((socket) => {
+    socket.on('error', () => undefined);
+    socket.write(packet(greeting, 0));
+    socket.once('data', () => socket.write(packet(Buffer.concat([Buffer.from('\xfeclient_ed25519\0', 'latin1'), Buffer.alloc(32, 's')]), 2)));
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  try {
+    const address = server.address();
+    const port = typeof address === 'object' && address !== null ? address.port : 0;
+    await expect(ReplicaConnection.open({ host: '127.0.0.1', port, user: 'u', password: 'p' })).rejects.toMatchObject({ code: 'MIG003', detail: expect.stringContaining('client_ed25519') });
+  } finally {
+    server.close();
+  }
+});

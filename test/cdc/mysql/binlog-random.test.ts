@@ -67,6 +67,12 @@ for (const kind of kinds) {
       for (const { c: charset } of charsets) {
         await server.sql(`CREATE TABLE cs_${charset} (id int PRIMARY KEY, v text CHARACTER SET ${charset})`, 'shop');
         for (const [id, plane] of planes.entries()) await server.sql(`${lenient}INSERT INTO cs_${charset} VALUES (${id}, REPLACE(${quoted(plane)}, '?', ''))`, 'shop');
+        // Any character behind any other: a byte may begin one, end one or be one.
+        const known = [...new Set((await server.sql(`${lenient}SELECT v FROM cs_${charset}`, 'shop')).flatMap(({ v }) => [...(v ?? '')]))];
+        for (let id = 100; id < 104; id += 1) {
+          const mixed = fc.sample(fc.constantFrom(...known), 4000).join('');
+          await server.sql(`${lenient}INSERT INTO cs_${charset} VALUES (${id}, ${quoted(mixed)})`, 'shop');
+        }
       }
       const { items } = await readToNow(server, await openReader(server, start, { facts: factsOf(server) }));
       for (const { c: charset } of charsets) {

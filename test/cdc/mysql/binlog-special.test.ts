@@ -42,6 +42,7 @@ for (const kind of kinds) {
       expect(insertedIds(after.items)).toEqual([2, 1, 4]);
       expect(after.resume).toEqual(after.position);
       await expect(readToNow(server, await openReader(server, before.position))).rejects.toMatchObject({ code: 'MIG021', detail: expect.stringContaining(',7') });
+      await expect(readToNow(server, await openReader(server, start, { preparedBytes: 10 }))).rejects.toMatchObject({ code: 'MIG085' });
     });
 
     test('what was rolled back to a savepoint does not come, though it was logged', async () => {

@@ -144,7 +144,8 @@ for (const kind of kinds) {
         })().catch((error: unknown) => error);
         for (let id = 0; id < 20; id += 1) await server.sql(`INSERT INTO t VALUES (${600 + round * 20 + id}, 'k')`, 'shop');
         await server.kill();
-        expect(await ended).toMatchObject({ code: 'MIG023', retryable: true });
+        // The stream itself, or a question that it had for the server.
+        expect(await ended).toMatchObject({ code: expect.stringMatching(/^MIG0(?:01|23)$/), retryable: true });
         await server.restart();
       }
       const { items } = await readToNow(server, await openReader(server, position));

@@ -74,6 +74,8 @@ describe("MariaDB's positions", () => {
       expect(a.contains(b)).toBe(Object.entries(second).every(([domain, sequence]) => (first[domain] ?? -1) >= sequence));
       expect(MariadbGtidList.parse(a.toString()).toString()).toBe(a.toString());
     }));
+    const [ours, theirs] = [MariadbGtidList.parse('0-1-9'), MariadbGtidList.parse('0-2-9')];
+    expect([ours.contains(theirs), theirs.contains(ours)]).toEqual([false, false]);
     for (const text of ['1-2', '0-1-2,0-1-3', 'a-b-c', '0-1--2']) expect(() => MariadbGtidList.parse(text)).toThrow(RangeError);
   });
 });
