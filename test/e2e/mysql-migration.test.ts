@@ -82,7 +82,10 @@ for (const kind of kinds) {
       await stack.command('START MIGRATION FOR SCHEMA shop FROM legacy_mysql');
       await expect(stack.command('SELECT count(*) FROM shop.orders')).rejects.toThrow('MIG082');
       await stack.makeReady('shop', 120_000);
-      await stack.command('CUTOVER SCHEMA shop NO ROLLBACK');
+      await stack.command('CUTOVER SCHEMA shop NO ROLLBACK').catch((error: unknown) => {
+        process.stderr.write(`DBG ${JSON.stringify(error)}\n`);
+        throw error;
+      });
       await writing;
       stop.abort();
       for (const { error } of writers) expect(error).toContain('MIG082');

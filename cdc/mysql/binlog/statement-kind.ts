@@ -8,7 +8,8 @@ export type StatementKind =
 
 const comments = /^(?:\s+|\/\*(?!M?!)[\s\S]*?\*\/|(?:#|--\s)[^\n]*\n)+/;
 /** What leaves the columns of every table that there was before as they are: a table that is made anew has been dropped before, unless it is replaced. */
-const definitionsStay = /^(?:truncate|analyze|optimize|repair|check|flush|grant|revoke|create\s+(?:temporary\s+)?table|(?:create|drop)\s+(?:or\s+replace\s+)?(?:(?:unique|fulltext|spatial)\s+)?(?:index|trigger|procedure|function|event|user|role))\b/i;
+const definer = String.raw`(?:definer\s*=\s*(?:\`(?:[^\`]|\`\`)*\`|'(?:[^']|'')*'|[^\s@'\`]+)(?:\s*@\s*(?:\`(?:[^\`]|\`\`)*\`|'(?:[^']|'')*'|[^\s'\`]+))?\s+)?`;
+const definitionsStay = new RegExp(String.raw`^(?:truncate|analyze|optimize|repair|check|flush|grant|revoke|create\s+(?:temporary\s+)?table|(?:create|drop)\s+(?:or\s+replace\s+)?${definer}(?:(?:unique|fulltext|spatial|aggregate)\s+)?(?:index|trigger|procedure|function|event|user|role))\b`, 'i');
 /** What ALTER TABLE changes is named first; others that it names are referred to. */
 const altered = /^alter\s+(?:(?:online|ignore)\s+)*table\s+(?:if\s+exists\s+)?((?:`(?:[^`]|``)+`|[\p{L}\p{N}_$]+)(?:\s*\.\s*(?:`(?:[^`]|``)+`|[\p{L}\p{N}_$]+))?)/iu;
 
