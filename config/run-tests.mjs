@@ -1,17 +1,18 @@
 /**
  * `npm test`: typecheck, then the suites; ends with the skipped suites by name and one line `N passed, N failed, N skipped`.
  *
- * Some suites drive the product with programs that npm does not carry (psql, pgbench, pgbouncer, ruby; bzip2 for sources). Missing ones are installed
+ * Some suites drive the product with programs that npm does not carry (psql, pgbench, pgbouncer, ruby, mariadb; bzip2 for sources). Missing ones are installed
  * when this runs as root on a Debian; otherwise those suites skip themselves by name, or fail when
  * CAUSEWAY_REQUIRE_SERVERS=1 (see `test/support/tools.ts`). The older servers of `test/servers` are npm packages with a lockfile
- * of their own, since nothing but the tests needs them; where they cannot be had it is the same (see `test/support/servers.ts`).
+ * of their own, since nothing but the tests needs them, and MySQL and MariaDB come from Debian's archive into the user's cache folder; where
+ * they cannot be had it is the same (see `test/support/servers.ts` and `test/support/mysql-servers.ts`).
  */
 import { spawnSync } from 'node:child_process';
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 
 /** Program → Debian packages that have it, and what is used with it. */
-const tools = { psql: ['postgresql-client'], pgbench: ['postgresql-contrib'], pgbouncer: ['pgbouncer'], ruby: ['ruby', 'ruby-pg'], bzip2: ['bzip2'] };
+const tools = { psql: ['postgresql-client'], pgbench: ['postgresql-contrib'], pgbouncer: ['pgbouncer'], ruby: ['ruby', 'ruby-pg'], mariadb: ['mariadb-client'], bzip2: ['bzip2'] };
 
 /** `context` is `{project, node, env, run, install}`; resolves with the exit code. Arguments go to vitest. */
 export async function runTests(context, args) {
@@ -53,7 +54,8 @@ function readReport(file) {
 async function installServers(context) {
   if (process.platform !== 'linux' || process.arch !== 'x64' || !fs.existsSync(path.join(context.project, 'test/servers/package-lock.json'))) return;
   const code = await context.install('test/servers');
-  if (code !== 0) console.error(`causeway: the older PostgreSQL servers could not be installed (npm ci ended with code ${code}); their suites are skipped`);
+  if (code !== 0) console.error(`causeway: the older servers of test/servers could not be installed (npm ci ended with code ${code}); their suites are skipped`);
+  await context.run(context.node, ['test/servers/install-debian-servers.ts'], context.env);
 }
 
 function installTools(env) {
