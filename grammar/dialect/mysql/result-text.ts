@@ -1,0 +1,45 @@
+/** A value that MySQL sent, in PostgreSQL's text form. `time` of timestamptz is UTC. */
+import type { PgType } from './pg-type.ts';
+
+/** Made once per column: nothing but the result is allocated. */
+export function resultText(type: PgType): (value: string) => string {
+  switch (type.name) {
+    case 'bool': return (value) => (value === '0' ? 'f' : 't');
+    case 'float8': return (value) => floatText(Number(value), String(Number(value)), 15);
+    case 'float4': return (value) => floatText(Math.fround(Number(value)), shortestFloat4(Number(value)), 6);
+    case 'timestamp': return withoutZeros;
+    case 'timestamptz': return (value) => `${withoutZeros(value)}+00`;
+    case 'bpchar': return type.length === undefined ? (value) => value : (value) => value.padEnd((type.length ?? 0) + value.length - [...value].length);
+    default: return (value) => value;
+  }
+}
+
+function withoutZeros(value: string): string {
+  return value.includes('.') ? value.replace(/\.?0+$/, '') : value.length === 10 ? `${value} 00:00:00` : value;
+}
+
+/** The fewest digits that read back as the same float4. */
+function shortestFloat4(value: number): string {
+  const wanted = Math.fround(value);
+  for (let digits = 6; digits <= 9; digits += 1) {
+    const text = wanted.toPrecision(digits);
+    if (Math.fround(Number(text)) === wanted) return String(Number(text));
+  }
+  return String(wanted);
+}
+
+/** PostgreSQL writes an exponent from 10^15 on (10^6 for float4), and below 10^-4. */
+function floatText(value: number, shortest: string, places: number): string {
+  if (value === 0) return Object.is(value, -0) ? '-0' : '0';
+  const [, sign = '', whole = '', fraction = '', power = '0'] = /^(-?)(\d+)(?:\.(\d+))?(?:e([+-]\d+))?$/.exec(shortest) ?? [];
+  const all = `${whole}${fraction}`;
+  const leading = all.length - all.replace(/^0+/, '').length;
+  const digits = all.slice(leading).replace(/0+$/, '');
+  const exponent = whole.length - 1 - leading + Number(power);
+  if (exponent < -4 || exponent >= places) {
+    const mantissa = digits.length > 1 ? `${digits.slice(0, 1)}.${digits.slice(1)}` : digits;
+    return `${sign}${mantissa}e${exponent < 0 ? '-' : '+'}${String(Math.abs(exponent)).padStart(2, '0')}`;
+  }
+  if (exponent < 0) return `${sign}0.${'0'.repeat(-exponent - 1)}${digits}`;
+  return digits.length <= exponent + 1 ? `${sign}${digits.padEnd(exponent + 1, '0')}` : `${sign}${digits.slice(0, exponent + 1)}.${digits.slice(exponent + 1)}`;
+}
