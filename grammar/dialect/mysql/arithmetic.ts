@@ -141,5 +141,11 @@ export function negate(emission: Emission, given: Value, place: unknown): Value 
   if (!isNumber(given.type) || given.type.name === 'float4') return refuse(`operator - of ${typeLabel(given.type)}`, place);
   const value = coerce(emission, given, given.type, place);
   const { shown: _shown, column: _column, number: _number, ...rest } = value;
-  return { ...rest, sql: isInteger(value.type) ? inRange(`(-${value.sql})`, value.type) : `(-${value.sql})` };
+  return { ...rest, sql: negated(value) };
+}
+
+/** Of a double 0 the negative is -0, which MySQL's minus does not make. */
+function negated(value: Value): string {
+  if (isFloat(value.type)) return `(${value.sql} * -1e0)`;
+  return isInteger(value.type) ? inRange(`(-${value.sql})`, value.type) : `(-${value.sql})`;
 }

@@ -16,7 +16,8 @@ export function findColumn(table: TableFacts, name: string, place?: unknown): Co
 
 /** The text that puts the node's value into the column. */
 export function assign(emission: Emission, column: ColumnFacts, node: unknown, scope: Scope): string {
-  if (nodeOf(node, 'SetToDefault') !== undefined) return 'DEFAULT';
+  // The default of such a column is 0 where 0 does not stand for the next number.
+  if (nodeOf(node, 'SetToDefault') !== undefined) return column.autoIncrement === true ? 'NULL' : 'DEFAULT';
   return assignValue(emission, column, emission.expression(node, scope));
 }
 

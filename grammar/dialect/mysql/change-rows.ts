@@ -120,7 +120,7 @@ function sourceOf(value: unknown): unknown {
  * statement over several tables there is no order at all.
  */
 export function inOrder<T extends Assignment>(assignments: readonly T[], isJoined: boolean): readonly T[] {
-  const isReadBy = (column: ColumnFacts, other: T): boolean => new RegExp(`(?<![\\w\`])${escapeRegExp(quoteMysqlName(column.mysqlName))}(?![\\w\`])`, 'i').test(other.sql);
+  const isReadBy = (column: ColumnFacts, other: T): boolean => new RegExp(`(?<!VALUES\\(|excluded\\.)${escapeRegExp(quoteMysqlName(column.mysqlName))}(?![\\w\`])`, 'i').test(other.sql);
   if (isJoined && assignments.some((one) => assignments.some((other) => other !== one && isReadBy(one.column, other)))) return refuse('SET that reads columns which it changes');
   const waiting = [...assignments];
   const done: T[] = [];
@@ -141,12 +141,20 @@ export function emitDelete(emission: Emission, node: Tree): Steps {
   const target = targetOf(emission, node);
   refuseOwnTarget(emission, [node['whereClause'], node['usingClause']], target.table);
   const returning = returningList(node);
-  const scope = scopeOf(target);
   const others = listOf(node['usingClause']);
   if (returning.length > 0) return deleteReturning(emission, node, target, returning);
-  const from = others.length === 0 ? '' : ` CROSS JOIN ${emitFrom(emission, others, scope)}`;
+  // MariaDB lets a DELETE read its own table only when it names no other, and takes no alias then.
+  const isAlone = others.length === 0;
+  const scope = isAlone ? new Scope(undefined) : scopeOf(target);
+  const own = sqlTable(target.table);
+  if (isAlone) {
+    const relation = tableRelation(emission, target.table, { alias: target.alias, ...(target.relation.schema === undefined ? {} : { schema: target.relation.schema }), qualifier: `${own}.` });
+    scope.relations.push(relation);
+    scope.visible = [...relation.columns];
+  }
+  const from = isAlone ? '' : ` CROSS JOIN ${emitFrom(emission, others, scope)}`;
   const where = node['whereClause'] === undefined ? '' : ` WHERE ${condition(emission, node['whereClause'], scope)}`;
-  return { steps: [makeStep(`DELETE ${target.name} FROM ${sqlTable(target.table)} AS ${target.name}${from}${where}`, { rowCount: 'affected' })], columns: [], needsTransaction: false };
+  return { steps: [makeStep(isAlone ? `DELETE FROM ${own}${where}` : `DELETE ${target.name} FROM ${own} AS ${target.name}${from}${where}`, { rowCount: 'affected' })], columns: [], needsTransaction: false };
 }
 
 function deleteReturning(emission: Emission, node: Tree, target: Target, returning: readonly unknown[]): Steps {

@@ -30,7 +30,7 @@ function textColumn(emission: Emission, raw: string, column: ColumnFacts, value:
   const isPlain = ['char', 'varchar', 'tinytext', 'text', 'mediumtext', 'longtext'].includes(column.mysqlType);
   if (isPlain && binaryCollation !== undefined && column.collation === binaryCollation) return value;
   const decoded = isPlain && column.charset === 'utf8mb4' ? raw : `CONVERT(${raw} USING utf8mb4)`;
-  return { ...value, sql: `${decoded} COLLATE ${binaryCollation ?? 'utf8mb4_bin'}`, ...(isPlain ? { column: raw } : {}) };
+  return { ...value, sql: `${decoded} COLLATE ${binaryCollation ?? 'utf8mb4_bin'}`, ...(isPlain ? { column: raw, columnCharset: { charset: column.charset ?? 'utf8mb4', collation: column.collation ?? 'utf8mb4_general_ci' } } : {}) };
 }
 
 /** The table under a name of its own in the text; `qualifier` ends in a point, or is empty. */

@@ -1,5 +1,5 @@
 /** Comparisons: =, <>, <, IN, BETWEEN, IS DISTINCT FROM, of rows too. */
-import { comparable, needsBinary } from './text-value.ts';
+import { asStored, comparable, needsBinary } from './text-value.ts';
 import type { Emission, Scope, Value } from './emission.ts';
 import { coerce, decide } from './literal.ts';
 import { bool, commonType, isNumber, isText, typeLabel, unknown } from './pg-type.ts';
@@ -45,8 +45,8 @@ function comparisonSql(emission: Emission, operator: ComparisonOperator, left: V
   const exact = `${comparable(emission, left)} ${operator} ${comparable(emission, right)}`;
   if (operator !== '=') return `(${exact})`;
   // The column's own collation finds at least the rows that are equal by code point, and has an index.
-  if (left.column !== undefined && right.constant === true) return `(${left.column} = ${right.sql} AND ${exact})`;
-  if (right.column !== undefined && left.constant === true) return `(${right.column} = ${left.sql} AND ${exact})`;
+  if (left.column !== undefined && right.constant === true) return `(${left.column} = ${asStored(left, right.sql)} AND ${exact})`;
+  if (right.column !== undefined && left.constant === true) return `(${right.column} = ${asStored(right, left.sql)} AND ${exact})`;
   return `(${exact})`;
 }
 
@@ -73,14 +73,15 @@ export function isDistinct(emission: Emission, one: Value, other: Value, isNegat
 export function isIn(emission: Emission, value: Value, items: readonly Value[], isNegated: boolean, place: unknown): Value {
   const { type, values: [left = value, ...rest] } = unify(emission, [value, ...items], place);
   if (!comparableTypes.has(type.name)) refuse(`comparison of ${typeLabel(type)}`, place);
-  return inList(emission, left, rest.map((item) => item.sql).join(', '), { isNegated, isConstant: rest.every(({ constant }) => constant === true), nullable: rest.some(({ nullable }) => nullable) });
+  return inList(emission, left, rest.map((item) => item.sql), { isNegated, isConstant: rest.every(({ constant }) => constant === true), nullable: rest.some(({ nullable }) => nullable) });
 }
 
-function inList(emission: Emission, left: Value, list: string, options: { readonly isNegated: boolean; readonly isConstant: boolean; readonly nullable: boolean }): Value {
+function inList(emission: Emission, left: Value, items: readonly string[], options: { readonly isNegated: boolean; readonly isConstant: boolean; readonly nullable: boolean; readonly isIndexable?: boolean }): Value {
   const word = options.isNegated ? 'NOT IN' : 'IN';
+  const list = items.join(', ');
   const exact = `${isText(left.type) ? comparable(emission, left) : indexable(left)} ${word} (${list})`;
-  const isIndexed = isText(left.type) && left.column !== undefined && !options.isNegated && options.isConstant;
-  return { sql: isIndexed ? `(${left.column} IN (${list}) AND ${exact})` : `(${exact})`, type: bool, nullable: left.nullable || options.nullable };
+  const isIndexed = isText(left.type) && options.isIndexable !== false && left.column !== undefined && !options.isNegated && options.isConstant;
+  return { sql: isIndexed ? `(${left.column} IN (${items.map((item) => asStored(left, item)).join(', ')}) AND ${exact})` : `(${exact})`, type: bool, nullable: left.nullable || options.nullable };
 }
 
 /** `value = ANY ($n)`: the elements stand in the text once the parameter is there. */
@@ -88,7 +89,8 @@ export function isAnyOf(emission: Emission, value: Value, number: number, isNega
   const left = decide(emission, value, unknown, place);
   if (!comparableTypes.has(left.type.name) || left.type.name === 'bytea') refuse(`array of ${typeLabel(left.type)}`, place);
   const list = emission.slot({ kind: 'elements', number, type: left.type });
-  return inList(emission, left, list, { isNegated, isConstant: true, nullable: true });
+  // Elements cannot be converted one by one: they stand in the text later.
+  return inList(emission, left, [list], { isNegated, isConstant: true, nullable: true, isIndexable: left.columnCharset?.charset === 'utf8mb4' });
 }
 
 /** Rows are equal when all fields are; they are ordered by the first field that differs. */

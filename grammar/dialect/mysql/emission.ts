@@ -14,6 +14,8 @@ export interface Value {
   readonly parameter?: number;
   /** The column itself, where `sql` is more than it: an index can be used on it. */
   readonly column?: string;
+  /** Of a column of text: what a value is brought to before it is compared with it by its index. */
+  readonly columnCharset?: { readonly charset: string; readonly collation: string };
   /** A constant or a parameter: the same for every row. */
   readonly constant?: boolean;
   /** A constant number of known value. */
@@ -43,7 +45,7 @@ export interface CommonTable {
   readonly sqlName: string;
   /** Where the server has no common tables: the query itself. */
   readonly inline?: string;
-  readonly columns: readonly { readonly name: string; readonly type: PgType; readonly nullable: boolean; readonly showOnly?: boolean | undefined }[];
+  readonly columns: readonly { readonly name: string; readonly type: PgType; readonly nullable: boolean; readonly showOnly?: boolean | undefined; readonly hasText?: boolean }[];
 }
 
 /** Names that one query level sees. */
@@ -137,6 +139,8 @@ export interface Emission {
 export interface QueryOptions {
   readonly named: boolean;
   readonly types?: readonly (PgType | undefined)[];
+  /** The text of numbers of varying scale: in their place (`shown`), or as columns t1, t2 … of their own behind the others (`beside`). */
+  readonly texts?: 'shown' | 'beside';
 }
 
 export function quoteMysqlName(name: string): string {

@@ -125,12 +125,21 @@ function caseExpression(emission: Emission, node: Tree, scope: Scope): Value {
   const { values, type } = unified(emission, [...arms.map((arm) => emission.expression(arm['result'], scope)), otherwise], node['location']);
   const texts = values.map(({ sql }) => sql);
   const sql = `(CASE ${conditions.map((test, index) => `WHEN ${test} THEN ${texts[index] ?? 'NULL'}`).join(' ')} ELSE ${texts.at(-1) ?? 'NULL'} END)`;
-  return { sql, type, nullable: values.some(({ nullable }) => nullable) };
+  const shown = textOfArms(emission, values, type, (arms) => `(CASE ${conditions.map((test, index) => `WHEN ${test} THEN ${arms[index] ?? 'NULL'}`).join(' ')} ELSE ${arms.at(-1) ?? 'NULL'} END)`);
+  return { sql, type, nullable: values.some(({ nullable }) => nullable), ...shown };
+}
+
+/** Numbers of different scales: each arm is shown as it is. */
+function textOfArms(emission: Emission, values: readonly Value[], type: PgType, join: (arms: readonly string[]) => string): { readonly shown?: string } {
+  if (type.name !== 'numeric' || type.scale !== undefined) return {};
+  const isShowable = values.every((value) => value.sql === 'NULL' || value.shown !== undefined || isInteger(value.type) || value.type.scale !== undefined);
+  return isShowable ? { shown: join(values.map((value) => (value.sql === 'NULL' ? 'NULL' : textOf(emission, value).sql))) } : {};
 }
 
 function coalesce(emission: Emission, node: Tree, scope: Scope): Value {
   const { values, type } = unified(emission, listOf(node['args']).map((item) => emission.expression(item, scope)), node['location']);
-  return { sql: `COALESCE(${values.map(({ sql }) => sql).join(', ')})`, type, nullable: values.every(({ nullable }) => nullable) };
+  const join = (items: readonly string[]): string => `COALESCE(${items.join(', ')})`;
+  return { sql: join(values.map(({ sql }) => sql)), type, nullable: values.every(({ nullable }) => nullable), ...textOfArms(emission, values, type, join) };
 }
 
 /** PostgreSQL overlooks NULLs here, MySQL does not. */

@@ -76,8 +76,9 @@ function rangeVar(emission: Emission, node: Tree, scope: Scope): FromItem {
 }
 
 /** Text from a subquery has the collation it was made with, but not the strength of one that is written. */
-export function derivedValue(emission: Emission, sql: string, column: { readonly type: Value['type']; readonly nullable: boolean; readonly showOnly?: boolean | undefined }): Value {
+export function derivedValue(emission: Emission, sql: string, column: { readonly type: Value['type']; readonly nullable: boolean; readonly showOnly?: boolean | undefined; readonly hasText?: boolean }): Value {
   const { type, nullable } = column;
+  if (column.hasText === true) return { sql, type, nullable, shown: sql.replace(/c(\d+)$/, 't$1') };
   if (column.showOnly === true) return { sql, type, nullable, showOnly: true };
   if (isText(type)) return { sql: collated(emission, sql), type, nullable };
   return { sql: type.name === 'bool' ? `(${sql} <> 0)` : sql, type, nullable };
@@ -88,8 +89,8 @@ function rangeSubselect(emission: Emission, node: Tree, scope: Scope): FromItem 
   if (isLateral && !emission.capabilities.lateral) return refuse('LATERAL');
   const alias = aliasOf(node);
   const name = emission.newName();
-  const query = emission.query(node['subquery'], isLateral ? scope : outside(scope), { named: true });
-  const columns = query.columns.map((column, index) => ({ name: alias.columns[index] ?? column.name, value: derivedValue(emission, `${name}.c${index + 1}`, { ...column.value, showOnly: column.value.showOnly }) }));
+  const query = emission.query(node['subquery'], isLateral ? scope : outside(scope), { named: true, texts: 'beside' });
+  const columns = query.columns.map((column, index) => ({ name: alias.columns[index] ?? column.name, value: derivedValue(emission, `${name}.c${index + 1}`, { ...column.value, hasText: column.value.shown !== undefined }) }));
   return { sql: `${isLateral ? 'LATERAL ' : ''}(${query.sql}) AS ${name}`, relations: [{ alias: alias.name ?? '', columns, sqlName: name }], visible: columns };
 }
 

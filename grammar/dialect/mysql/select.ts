@@ -49,18 +49,22 @@ function queryBody(emission: Emission, select: Tree, level: Scope, options: Quer
   const core = selectCore(emission, select, level, options.types);
   if (distinct.length > 0) {
     refuseInexactText(emission, core.columns, 'DISTINCT');
-    return sortedOutside(emission, named(emission, core, 'DISTINCT '), select, sorts, level, options);
+    return sortedOutside(emission, named(core, 'DISTINCT '), select, sorts, level, options);
   }
   const order = sorts.flatMap((item) => sortKeys(emission, item, (key) => sortValue(emission, key, core.columns, core.scope)));
-  const list = core.columns.map(({ value }, index) => columnText(emission, value, options.named ? index : undefined));
+  const list = listTexts(core.columns, options);
   explainGrouping(core.scope);
   return { sql: `${core.build(list.join(', '), order)}${limitClause(emission, select, core.scope)}${lockClause(emission, select, core.scope)}`, columns: core.columns };
 }
 
-/** A column as the outside sees it: text keeps its exact collation, an undecided constant is text. */
-function columnText(_emission: Emission, value: Value, index: number | undefined): string {
-  const sql = index === undefined && value.shown !== undefined ? value.shown : value.sql;
-  return index === undefined ? sql : `${sql} AS c${index + 1}`;
+function listTexts(columns: readonly Column[], options: QueryOptions): readonly string[] {
+  const texts = columns.map(({ value }, index) => (options.named ? `${value.sql} AS c${index + 1}` : options.texts === 'shown' ? value.shown ?? value.sql : value.sql));
+  return options.texts === 'beside' ? [...texts, ...columns.flatMap(({ value }, index) => (value.shown === undefined ? [] : [`${value.shown} AS t${index + 1}`]))] : texts;
+}
+
+function withoutText({ name, value }: Column): Column {
+  const { shown: _shown, ...rest } = value;
+  return { name, value: rest };
 }
 
 function refuseInexactText(emission: Emission, columns: readonly Column[], what: string): void {
@@ -69,9 +73,9 @@ function refuseInexactText(emission: Emission, columns: readonly Column[], what:
   if (other !== undefined) refuse(`${what} of ${typeLabel(other.value.type)}`);
 }
 
-function named(emission: Emission, core: Core, distinct: string): QueryText {
+function named(core: Core, distinct: string): QueryText {
   explainGrouping(core.scope);
-  return { sql: core.build(`${distinct}${core.columns.map(({ value }, index) => columnText(emission, value, index)).join(', ')}`, []), columns: core.columns };
+  return { sql: core.build(`${distinct}${listTexts(core.columns, { named: true }).join(', ')}`, []), columns: core.columns.map(withoutText) };
 }
 
 /** A column outside an aggregate that the groups do not decide is an error on PostgreSQL; MySQL would take any row's. */
@@ -87,7 +91,7 @@ function sortedOutside(emission: Emission, inner: QueryText, select: Tree, sorts
   const name = emission.newName();
   const columns = inner.columns.map((column, index) => ({ name: column.name, value: derivedValue(emission, `${name}.c${index + 1}`, column.value) }));
   const keys = sorts.flatMap((item) => sortKeys(emission, item, (key) => outputColumn(key, columns) ?? refuse('ORDER BY an expression over DISTINCT or a set operation')));
-  const list = columns.map(({ value }, index) => columnText(emission, value, options.named ? index : undefined));
+  const list = listTexts(columns, { named: options.named });
   return { sql: `SELECT ${list.join(', ')} FROM (${inner.sql}) AS ${name}${keys.length === 0 ? '' : ` ORDER BY ${keys.join(', ')}`}${limit}`, columns };
 }
 
@@ -182,7 +186,7 @@ function distinctOn(emission: Emission, select: Tree, level: Scope, options: Que
   const name = emission.newName();
   const values = sorts.map((item) => sortValue(emission, nodeOf(item, 'SortBy')?.['node'], core.columns, core.scope));
   const list = [
-    ...core.columns.map(({ value }, index) => columnText(emission, value, index)),
+    ...listTexts(core.columns, { named: true }),
     `ROW_NUMBER() OVER (PARTITION BY ${keys.join(', ')}${order.length === 0 ? '' : ` ORDER BY ${order.join(', ')}`}) AS n`,
     ...values.map((value, index) => `${value.sql} AS s${index + 1}`),
   ];
@@ -191,7 +195,7 @@ function distinctOn(emission: Emission, select: Tree, level: Scope, options: Que
     const value = values[index] ?? refuse('ORDER BY');
     return sortKeys(emission, item, () => derivedValue(emission, `${name}.s${index + 1}`, value));
   });
-  const texts = columns.map(({ value }, index) => columnText(emission, value, options.named ? index : undefined));
+  const texts = listTexts(columns, { named: options.named });
   return { sql: `SELECT ${texts.join(', ')} FROM (${core.build(list.join(', '), [])}) AS ${name} WHERE ${name}.n = 1${outer.length === 0 ? '' : ` ORDER BY ${outer.join(', ')}`}${limitClause(emission, select, level)}`, columns };
 }
 

@@ -19,6 +19,12 @@ export function collated(emission: Emission, sql: string): string {
   return `${sql} COLLATE ${emission.capabilities.binaryCollation ?? 'utf8mb4_bin'}`;
 }
 
+/** A constant or parameter in the column's own charset and collation, so that its index serves; what has no place there equals nothing in it. */
+export function asStored(column: Value, sql: string): string {
+  const { columnCharset } = column;
+  return columnCharset === undefined || columnCharset.charset === 'utf8mb4' ? sql : `CONVERT(${sql} USING ${columnCharset.charset}) COLLATE ${columnCharset.collation}`;
+}
+
 export function textOf(emission: Emission, given: Value, place?: unknown): Value {
   const value = decide(emission, given, textType, place);
   const { type } = value;
@@ -74,11 +80,11 @@ export function like(emission: Emission, left: Value, right: Value, options: Lik
   const subject = textOf(emission, left, place);
   const pattern = patternOf(emission, right, escape, place);
   const [one, other] = options.ignoresCase ? [changeCase(emission, 'LOWER', subject).sql, changeCase(emission, 'LOWER', pattern).sql] : [subject.sql, pattern.sql];
-  const end = ` ESCAPE ${quoteMysqlText(escape)}`;
+  const end = escape === '' ? '' : ` ESCAPE ${quoteMysqlText(escape)}`;
   const test = `${one} LIKE ${other}${end}`;
   const isPrefix = right.parameter !== undefined || (typeof right.literal === 'string' && !wildcards.test(right.literal.slice(0, 1)));
   const isIndexed = !options.ignoresCase && subject.column !== undefined && isPrefix;
-  const exact = isIndexed ? `(${subject.column} LIKE ${other}${end} AND ${test})` : `(${test})`;
+  const exact = isIndexed ? `(${subject.column} LIKE ${asStored(subject, other)}${end} AND ${test})` : `(${test})`;
   return options.negated ? `(NOT ${exact})` : exact;
 }
 

@@ -48,7 +48,7 @@ function emitStatement(emission: Emission, name: string, node: Tree): Steps & { 
 }
 
 function selectSteps(emission: Emission, node: Tree): Steps {
-  const query = emission.query({ SelectStmt: node }, undefined, { named: false });
+  const query = emission.query({ SelectStmt: node }, undefined, { named: false, texts: 'shown' });
   if (query.columns.length === 0) return refuse('SELECT without columns');
   // A number whose text comes with it has its own scale in each row.
   const columns = query.columns.map(({ name, value }) => ({ name, type: value.shown === undefined ? value.type : { ...value.type, precision: -1 } }));

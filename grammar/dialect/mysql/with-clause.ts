@@ -20,10 +20,10 @@ export function withClause(emission: Emission, clause: Tree | undefined, level: 
 }
 
 function commonTable(emission: Emission, node: Tree, names: readonly string[], level: Scope): string {
-  const query = emission.query(node['ctequery'], level, { named: true });
+  const query = emission.query(node['ctequery'], level, { named: true, texts: 'beside' });
   const name = stringOf(node['ctename']) ?? '';
   const sqlName = emission.newName();
-  const columns = query.columns.map((column, index) => ({ name: names[index] ?? column.name, type: column.value.type, nullable: column.value.nullable, ...(column.value.showOnly === true ? { showOnly: true } : {}) }));
+  const columns = query.columns.map((column, index) => ({ name: names[index] ?? column.name, type: column.value.type, nullable: column.value.nullable, ...(column.value.showOnly === true ? { showOnly: true } : {}), ...(column.value.shown === undefined ? {} : { hasText: true }) }));
   const table: CommonTable = { name, sqlName, columns, ...(emission.capabilities.commonTables ? {} : { inline: query.sql }) };
   level.commonTables.set(name, table);
   return emission.capabilities.commonTables ? `${sqlName} AS (${query.sql})` : '';
