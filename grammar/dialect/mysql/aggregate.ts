@@ -153,7 +153,10 @@ function windowOf(emission: Emission, given: Tree, scope: Scope): string {
     ...(order.length === 0 ? [] : [`ORDER BY ${order.join(', ')}`]),
     ...frameOf(node),
   ];
-  return `(${pieces.join(' ')})`;
+  const text = pieces.join(' ');
+  const known = scope.sqlWindows.get(text) ?? emission.newName();
+  scope.sqlWindows.set(text, known);
+  return known;
 }
 
 function frameOf(node: Tree): readonly string[] {

@@ -3,7 +3,7 @@ import { parseArray } from './array-text.ts';
 import { isInRange, mysqlForm, parameterPrecision, parameterScale, plainDecimal } from './literal.ts';
 import { isInteger } from './pg-type.ts';
 import type { PgType } from './pg-type.ts';
-import { endsInEscape } from './text-value.ts';
+import { endsInEscape, noEscape } from './text-value.ts';
 import { Refusal, refuse } from './translation.ts';
 import type { RefusedTranslation, Slot, Step, StepValues } from './translation.ts';
 import { quoteMysqlText } from './emission.ts';
@@ -36,8 +36,8 @@ interface Bound {
   readonly values: readonly (string | Uint8Array | null)[];
 }
 
-/** No row at all: nothing is in it, and everything is not in it, NULL too. */
-const nothing = 'SELECT NULL FROM DUAL WHERE FALSE';
+/** No row at all: nothing is in it, and everything is not in it, NULL too. MySQL 5.6 makes NULL of `NOT IN (SELECT … FROM DUAL WHERE FALSE)`. */
+const nothing = 'SELECT NULL FROM (SELECT 1) AS nothing WHERE FALSE';
 
 function bindSlot(slot: Slot, given: StepValues): Bound {
   switch (slot.kind) {
@@ -49,6 +49,7 @@ function bindSlot(slot: Slot, given: StepValues): Bound {
     case 'elements': return elements(parameter(given, slot.number), slot.type);
     case 'pattern': {
       const value = parameter(given, slot.number);
+      if (value?.includes(noEscape) === true) return refuse('control character in a LIKE pattern');
       if (value !== null && endsInEscape(value, slot.escape)) return refuse('LIKE pattern that ends in its escape character');
       return { text: '?', values: [value] };
     }
@@ -64,7 +65,7 @@ function bindSlot(slot: Slot, given: StepValues): Bound {
 }
 
 function emptyKeys(columns: number): string {
-  return `SELECT ${Array.from({ length: columns }, () => 'NULL').join(', ')} FROM DUAL WHERE FALSE`;
+  return `SELECT ${Array.from({ length: columns }, () => 'NULL').join(', ')} FROM (SELECT 1) AS nothing WHERE FALSE`;
 }
 
 function integerText(value: string | null): string {

@@ -56,6 +56,8 @@ export class Scope {
   visible: VisibleColumn[] = [];
   readonly commonTables = new Map<string, CommonTable>();
   readonly windows = new Map<string, unknown>();
+  /** Definition in the text → its name: windows that are the same are one. */
+  readonly sqlWindows = new Map<string, string>();
   /** Texts of what the query groups by; undefined: it does not group. */
   grouping: readonly string[] | undefined;
   /** Columns met outside aggregates that the grouping has not explained yet. */

@@ -121,9 +121,16 @@ function selectCore(emission: Emission, select: Tree, level: Scope, types: Query
   const group = isGrouped ? groupClause(emission, select, scope) : '';
   const columns = targetColumns(emission, listOf(select['targetList']), scope).map((column, index) => typed(emission, column, types?.[index]));
   const having = select['havingClause'] === undefined ? '' : ` HAVING ${condition(emission, select['havingClause'], scope)}`;
+  // MySQL 5.6 takes no WHERE of DUAL in a query, and misreads it in a subquery.
+  const oneRow = `(SELECT 1) AS ${emission.newName()}`;
   const build = (list: string, order: readonly string[]): string =>
-    `SELECT ${list} FROM ${from === '' ? 'DUAL' : from}${where}${group}${having}${order.length === 0 ? '' : ` ORDER BY ${order.join(', ')}`}`;
+    `SELECT ${list} FROM ${from === '' ? (where === '' ? 'DUAL' : oneRow) : from}${where}${group}${having}${windowClause(scope)}${order.length === 0 ? '' : ` ORDER BY ${order.join(', ')}`}`;
   return { build, columns, scope };
+}
+
+/** Written once each: a server counts the windows of a query, and has an end of them. */
+function windowClause(scope: Scope): string {
+  return scope.sqlWindows.size === 0 ? '' : ` WINDOW ${[...scope.sqlWindows].map(([text, name]) => `${name} AS (${text})`).join(', ')}`;
 }
 
 function typed(emission: Emission, column: Column, type: PgType | undefined): Column {

@@ -25,13 +25,13 @@ export function serverCapabilities(version: MysqlVersion): DialectCapabilities {
   if (version.isMariaDb) {
     return {
       name, binaryCollation: from(10, 2) ? 'utf8mb4_nopad_bin' : undefined, commonTables: from(10, 2, 2), windows: from(10, 2, 2), lagDefault: false,
-      exceptIntersect: from(10, 5), lateral: false, insertReturning: from(10, 5), deleteReturning: from(10, 3, 1), skipLocked: from(10, 6), forShare: false,
+      exceptIntersect: from(10, 5), lateral: false, md5: true, insertReturning: from(10, 5), deleteReturning: from(10, 3, 1), skipLocked: from(10, 6), forShare: false,
       readsOwnTarget: from(10, 3, 2), rowAlias: false, simultaneousAssignment: from(10, 3, 5), json: from(10, 3) ? 'text' : 'none', snapshotIsolation: from(10, 11, 8),
     };
   }
   return {
     name, binaryCollation: from(8, 0, 17) ? 'utf8mb4_0900_bin' : undefined, commonTables: from(8, 0, 11), windows: from(8, 0, 11), lagDefault: true,
-    exceptIntersect: from(8, 0, 31), lateral: from(8, 0, 14), insertReturning: false, deleteReturning: false, skipLocked: from(8, 0, 11), forShare: from(8, 0, 11),
+    exceptIntersect: from(8, 0, 31), lateral: from(8, 0, 14), md5: !from(9, 0), insertReturning: false, deleteReturning: false, skipLocked: from(8, 0, 11), forShare: from(8, 0, 11),
     readsOwnTarget: false, rowAlias: from(8, 0, 19), simultaneousAssignment: false, json: from(8, 0, 17) ? 'type' : 'none', snapshotIsolation: false,
   };
 }

@@ -136,7 +136,7 @@ export const textFunctions: Readonly<Record<string, FunctionEmitter>> = {
     return made(all, `REPLACE(${all.map(({ sql }) => sql).join(', ')})`);
   },
   reverse: ofText('reverse', (sql) => `REVERSE(${sql})`),
-  md5: ofText('md5', (sql) => `MD5(${sql})`),
+  md5: ofText('md5', (sql, emission) => (emission.capabilities.md5 ? `MD5(${sql})` : refuse('function md5'))),
   repeat: (emission, values, place) => {
     const [subject, given] = values;
     if (subject === undefined || values.length !== 2) return refuse('function repeat of these arguments', place);

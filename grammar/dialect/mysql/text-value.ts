@@ -67,6 +67,8 @@ export function changeCase(emission: Emission, word: 'LOWER' | 'UPPER', given: V
 }
 
 const wildcards = /[%_]/;
+/** Stands for no escape character at all, which MariaDB cannot be told. */
+export const noEscape = '\u0001';
 
 export interface LikeOptions {
   readonly negated: boolean;
@@ -80,7 +82,7 @@ export function like(emission: Emission, left: Value, right: Value, options: Lik
   const subject = textOf(emission, left, place);
   const pattern = patternOf(emission, right, escape, place);
   const [one, other] = options.ignoresCase ? [changeCase(emission, 'LOWER', subject).sql, changeCase(emission, 'LOWER', pattern).sql] : [subject.sql, pattern.sql];
-  const end = escape === '' ? '' : ` ESCAPE ${quoteMysqlText(escape)}`;
+  const end = ` ESCAPE ${quoteMysqlText(escape === '' ? noEscape : escape)}`;
   const test = `${one} LIKE ${other}${end}`;
   const isPrefix = right.parameter !== undefined || (typeof right.literal === 'string' && !wildcards.test(right.literal.slice(0, 1)));
   const isIndexed = !options.ignoresCase && subject.column !== undefined && isPrefix;
@@ -90,6 +92,7 @@ export function like(emission: Emission, left: Value, right: Value, options: Lik
 
 function patternOf(emission: Emission, pattern: Value, escape: string, place: unknown): Value {
   if (pattern.literal !== undefined) {
+    if (pattern.literal?.includes(noEscape) === true) refuse('control character in a LIKE pattern', place);
     if (pattern.literal !== null && endsInEscape(pattern.literal, escape)) refuse('LIKE pattern that ends in its escape character', place);
     return decide(emission, pattern, textType, place);
   }

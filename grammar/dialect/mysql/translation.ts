@@ -46,6 +46,8 @@ export interface DialectCapabilities {
   readonly lagDefault: boolean;
   readonly exceptIntersect: boolean;
   readonly lateral: boolean;
+  /** Gone with MySQL 9. */
+  readonly md5: boolean;
   readonly insertReturning: boolean;
   readonly deleteReturning: boolean;
   readonly skipLocked: boolean;

@@ -145,7 +145,7 @@ class Target {
     if (bound.type === 'refused') throw new Error(`bind: ${bound.construct}`);
     const [result] = bound.values.length === 0 ? await this.connection.query(bound.sql) : await this.connection.execute({ sql: bound.sql, values: bound.values.map((value) => (value instanceof Uint8Array ? Buffer.from(value) : value)), typeCast: true });
     if (Array.isArray(result)) return { rows: result.map((row) => (Array.isArray(row) ? row.map(textOf) : [])), count: result.length };
-    return { rows: [], count: typeof step.rowCount === 'number' ? step.rowCount : step.rowCount === 'affected' ? result.affectedRows : Number(/(?:matched|Records): (\d+)/.exec(result.info)?.[1] ?? result.affectedRows) };
+    return { rows: [], count: typeof step.rowCount === 'number' ? step.rowCount : step.rowCount === 'affected' ? result.affectedRows : Number(/(?:matched|Records): (\d+)/.exec('info' in result ? result.info : '')?.[1] ?? result.affectedRows) };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
