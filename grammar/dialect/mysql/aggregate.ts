@@ -7,7 +7,7 @@ import { asNumeric, bool, float8, int4, int8, isFloat, isInteger, isMoment, isTe
 import type { PgType } from './pg-type.ts';
 import { requireCodePoints } from './comparison.ts';
 import { needsBinary, textOf } from './text-value.ts';
-import { refuse } from './translation.ts';
+import { refuse } from './refusal.ts';
 import { sortKeys } from './sort-keys.ts';
 import { listOf, nodeOf, stringOf, treeOf } from '../../sql/tree.ts';
 import type { Tree } from '../../sql/tree.ts';

@@ -8,7 +8,7 @@ import type { Emission, Value } from './emission.ts';
 import { coerce } from './literal.ts';
 import { asNumeric, commonType, isFloat, isInteger, isNumber, numeric, typeLabel } from './pg-type.ts';
 import type { PgType } from './pg-type.ts';
-import { refuse } from './translation.ts';
+import { refuse } from './refusal.ts';
 
 export type ArithmeticOperator = '+' | '-' | '*' | '/' | '%';
 

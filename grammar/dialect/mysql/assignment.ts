@@ -6,7 +6,7 @@ import { decide, parameterOf } from './literal.ts';
 import { isFloat, isMoment, isNumber, isText, numeric, parsePgType, typeLabel } from './pg-type.ts';
 import type { PgType } from './pg-type.ts';
 import { textOf } from './text-value.ts';
-import { refuse } from './translation.ts';
+import { refuse } from './refusal.ts';
 import type { ColumnFacts, TableFacts } from './translation.ts';
 import { nodeOf } from '../../sql/tree.ts';
 

@@ -4,7 +4,7 @@ import { isInRange, mysqlForm, parameterPrecision, parameterScale, plainDecimal 
 import { isInteger } from './pg-type.ts';
 import type { PgType } from './pg-type.ts';
 import { endsInEscape, noEscape } from './text-value.ts';
-import { Refusal, refuse } from './translation.ts';
+import { Refusal, refuse } from './refusal.ts';
 import type { RefusedTranslation, Slot, Step, StepValues } from './translation.ts';
 import { quoteMysqlText } from './emission.ts';
 

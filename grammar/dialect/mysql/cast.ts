@@ -6,7 +6,7 @@ import { decide } from './literal.ts';
 import { asNumeric, castType, isInteger, isText, numeric, text as textType, typeLabel } from './pg-type.ts';
 import type { PgType } from './pg-type.ts';
 import { textOf } from './text-value.ts';
-import { refuse } from './translation.ts';
+import { refuse } from './refusal.ts';
 import type { Tree } from '../../sql/tree.ts';
 import { treeOf } from '../../sql/tree.ts';
 

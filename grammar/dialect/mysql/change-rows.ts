@@ -8,7 +8,7 @@ import { emitFrom, findTable } from './from-clause.ts';
 import { makeStep } from './step.ts';
 import type { Steps } from './step.ts';
 import { amongKeys, integerKey, returningList, returningText } from './returning.ts';
-import { refuse } from './translation.ts';
+import { refuse } from './refusal.ts';
 import type { ColumnFacts, TableFacts } from './translation.ts';
 import { listOf, nodeOf, stringOf, treeOf } from '../../sql/tree.ts';
 import type { Tree } from '../../sql/tree.ts';

@@ -5,7 +5,7 @@ import { coerce, decide } from './literal.ts';
 import { bool, commonType, isNumber, isText, typeLabel, unknown } from './pg-type.ts';
 import type { PgType } from './pg-type.ts';
 import { listOf, nodeOf } from '../../sql/tree.ts';
-import { refuse } from './translation.ts';
+import { refuse } from './refusal.ts';
 
 export type ComparisonOperator = '=' | '<>' | '<' | '<=' | '>' | '>=';
 const operators: ReadonlySet<string> = new Set(['=', '<>', '<', '<=', '>', '>=']);

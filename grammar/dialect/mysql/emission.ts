@@ -1,7 +1,7 @@
 /** What the parts of the emitter hand one another: values with their PostgreSQL types, names in sight, and the translation under way. */
 import type { PgType } from './pg-type.ts';
 import type { DialectCapabilities, DialectFacts, Slot, TableFacts } from './translation.ts';
-import { refuse } from './translation.ts';
+import { refuse } from './refusal.ts';
 
 /** An expression of the statement as MySQL text whose value is that of PostgreSQL's, brought to the form that `type` has on MySQL. */
 export interface Value {

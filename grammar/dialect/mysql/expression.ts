@@ -11,7 +11,7 @@ import type { PgType } from './pg-type.ts';
 import { jsonOperator } from './json.ts';
 import { parseArray } from './array-text.ts';
 import { comparable, like, textOf } from './text-value.ts';
-import { refuse } from './translation.ts';
+import { refuse } from './refusal.ts';
 import { constantText, listOf, nameParts, nodeOf, stringConstant, stringNode, treeOf, unwrap } from '../../sql/tree.ts';
 import type { Tree } from '../../sql/tree.ts';
 

@@ -6,7 +6,7 @@ import type { Emission, Relation, Value, VisibleColumn } from './emission.ts';
 import { condition } from './expression.ts';
 import { isText } from './pg-type.ts';
 import { collated } from './text-value.ts';
-import { refuse } from './translation.ts';
+import { refuse } from './refusal.ts';
 import type { TableFacts } from './translation.ts';
 import { listOf, nodeOf, stringNode, stringOf, treeOf, unwrap } from '../../sql/tree.ts';
 import type { Tree } from '../../sql/tree.ts';

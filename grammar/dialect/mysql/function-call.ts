@@ -5,7 +5,7 @@ import { mathFunctions } from './math-functions.ts';
 import { atTimeZone, currentMoment, extractPart, formatMoment, requireUtc, truncateMoment } from './moment.ts';
 import { date, timestamp, timestamptz } from './pg-type.ts';
 import { textFunctions } from './text-functions.ts';
-import { refuse } from './translation.ts';
+import { refuse } from './refusal.ts';
 import { listOf, nameParts } from '../../sql/tree.ts';
 import type { Tree } from '../../sql/tree.ts';
 

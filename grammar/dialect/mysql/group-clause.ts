@@ -1,7 +1,7 @@
 /** GROUP BY: what it groups by is what the rest of the query may use. */
 import type { Emission, Scope, Value } from './emission.ts';
 import { sortable } from './expression.ts';
-import { refuse } from './translation.ts';
+import { refuse } from './refusal.ts';
 import { listOf, nodeOf, stringNode, stringOf, treeOf } from '../../sql/tree.ts';
 import type { Tree } from '../../sql/tree.ts';
 

@@ -10,7 +10,7 @@ import { parsePgType } from './pg-type.ts';
 import { returningList, returningText } from './returning.ts';
 import { makeStep } from './step.ts';
 import type { Steps } from './step.ts';
-import { refuse } from './translation.ts';
+import { refuse } from './refusal.ts';
 import type { ColumnFacts, RowCount, TableFacts } from './translation.ts';
 import { listOf, nameParts, nodeOf, stringConstant, stringOf, treeOf } from '../../sql/tree.ts';
 import type { Tree } from '../../sql/tree.ts';

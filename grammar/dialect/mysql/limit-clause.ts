@@ -1,7 +1,7 @@
 /** LIMIT, OFFSET and row locks. */
 import type { Emission, Scope } from './emission.ts';
 import { int8 } from './pg-type.ts';
-import { refuse } from './translation.ts';
+import { refuse } from './refusal.ts';
 import { listOf, nodeOf, stringOf, treeOf } from '../../sql/tree.ts';
 import type { Tree } from '../../sql/tree.ts';
 

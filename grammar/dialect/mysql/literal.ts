@@ -6,7 +6,7 @@ import { quoteMysqlText } from './emission.ts';
 import type { Emission, Value } from './emission.ts';
 import { commonType, isInteger, isNumber, isText, numeric, text as textType, typeLabel } from './pg-type.ts';
 import type { PgType } from './pg-type.ts';
-import { refuse } from './translation.ts';
+import { refuse } from './refusal.ts';
 
 const integerRange: Readonly<Record<string, readonly [bigint, bigint]>> = {
   int2: [-32768n, 32767n], int4: [-2147483648n, 2147483647n], int8: [-9223372036854775808n, 9223372036854775807n],

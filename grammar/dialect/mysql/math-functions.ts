@@ -4,7 +4,7 @@ import { failIf } from './emission.ts';
 import type { Emission, Value } from './emission.ts';
 import { coerce } from './literal.ts';
 import { asNumeric, float8, isFloat, isInteger, isNumber, numeric, typeLabel } from './pg-type.ts';
-import { refuse } from './translation.ts';
+import { refuse } from './refusal.ts';
 
 export type FunctionEmitter = (emission: Emission, values: readonly Value[], place: unknown) => Value;
 

@@ -9,7 +9,7 @@ import type { Interval } from './interval.ts';
 import { coerce, decide } from './literal.ts';
 import { date, float8, int4, isInteger, isMoment, numeric, text as textType, timestamp, timestamptz, typeLabel } from './pg-type.ts';
 import type { PgType } from './pg-type.ts';
-import { refuse } from './translation.ts';
+import { refuse } from './refusal.ts';
 import { listOf, nameParts, nodeOf, stringConstant, treeOf } from '../../sql/tree.ts';
 import type { Tree } from '../../sql/tree.ts';
 

@@ -1,6 +1,6 @@
 /** PostgreSQL's types as far as the emitter knows them, and which of two an operation is done in. */
 import { treeOf, nameParts, listOf, constantText } from '../../sql/tree.ts';
-import { refuse } from './translation.ts';
+import { refuse } from './refusal.ts';
 
 export type PgTypeName =
   | 'bool' | 'int2' | 'int4' | 'int8' | 'numeric' | 'float4' | 'float8' | 'text' | 'varchar' | 'bpchar' | 'bytea' | 'date' | 'time' | 'timestamp' | 'timestamptz'

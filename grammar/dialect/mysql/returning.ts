@@ -4,7 +4,7 @@ import type { Emission, QueryText, Relation } from './emission.ts';
 import { Scope } from './emission.ts';
 import { decide } from './literal.ts';
 import { targetColumns } from './select.ts';
-import { refuse } from './translation.ts';
+import { refuse } from './refusal.ts';
 import type { Slot, TableFacts } from './translation.ts';
 import { listOf, treeOf } from '../../sql/tree.ts';
 import type { Tree } from '../../sql/tree.ts';

@@ -12,7 +12,7 @@ import { columnLabel } from './column-label.ts';
 import { commonType, isText, text as textType, typeLabel, unknown } from './pg-type.ts';
 import type { PgType } from './pg-type.ts';
 import { sortKeys } from './sort-keys.ts';
-import { refuse } from './translation.ts';
+import { refuse } from './refusal.ts';
 import { listOf, nameParts, nodeOf, stringNode, stringOf, treeOf, unwrap } from '../../sql/tree.ts';
 import type { Tree } from '../../sql/tree.ts';
 

@@ -3,7 +3,7 @@ import { requireCodePoints } from './comparison.ts';
 import type { Emission, Value } from './emission.ts';
 import { isText, typeLabel } from './pg-type.ts';
 import { comparable } from './text-value.ts';
-import { refuse } from './translation.ts';
+import { refuse } from './refusal.ts';
 import { nodeOf } from '../../sql/tree.ts';
 
 const sortableTypes: ReadonlySet<string> = new Set(['bool', 'int2', 'int4', 'int8', 'numeric', 'float4', 'float8', 'text', 'varchar', 'bpchar', 'bytea', 'date', 'timestamp', 'timestamptz']);

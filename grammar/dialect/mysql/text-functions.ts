@@ -5,7 +5,7 @@ import { coerce } from './literal.ts';
 import type { FunctionEmitter } from './math-functions.ts';
 import { bool, int4, isInteger, isText, text as textType, typeLabel } from './pg-type.ts';
 import { changeCase, collated, comparable, textOf } from './text-value.ts';
-import { refuse } from './translation.ts';
+import { refuse } from './refusal.ts';
 
 function made(values: readonly Value[], sql: string, type = textType): Value {
   return { sql, type, nullable: values.some(({ nullable }) => nullable), ...(values.every(({ constant }) => constant === true) ? { constant: true } : {}) };

@@ -3,7 +3,7 @@ import { failIf, quoteMysqlText } from './emission.ts';
 import type { Emission, Value } from './emission.ts';
 import { decide } from './literal.ts';
 import { isInteger, isText, text as textType, typeLabel } from './pg-type.ts';
-import { refuse } from './translation.ts';
+import { refuse } from './refusal.ts';
 
 /** The form in which the server compares and sorts text as PostgreSQL does. */
 export function comparable(emission: Emission, value: Value): string {

@@ -3,7 +3,7 @@ import { quoteMysqlName } from './emission.ts';
 import type { Emission } from './emission.ts';
 import { makeStep } from './step.ts';
 import type { StepDraft, Steps } from './step.ts';
-import { refuse } from './translation.ts';
+import { refuse } from './refusal.ts';
 import { constantText, listOf, nodeOf, stringOf } from '../../sql/tree.ts';
 import type { Tree } from '../../sql/tree.ts';
 

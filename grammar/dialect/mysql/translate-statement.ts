@@ -12,7 +12,7 @@ import { emitQuery } from './select.ts';
 import { makeStep } from './step.ts';
 import type { Steps } from './step.ts';
 import { emitTransaction } from './transaction.ts';
-import { Refusal, refuse } from './translation.ts';
+import { Refusal, refuse } from './refusal.ts';
 import type { DialectCapabilities, DialectFacts, Slot, Translation } from './translation.ts';
 import { unwrap } from '../../sql/tree.ts';
 import type { Tree } from '../../sql/tree.ts';

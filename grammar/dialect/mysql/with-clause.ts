@@ -1,7 +1,7 @@
 /** WITH: common tables, inlined where the server has none. */
 import type { CommonTable, Emission, Scope } from './emission.ts';
 import { typeLabel } from './pg-type.ts';
-import { refuse } from './translation.ts';
+import { refuse } from './refusal.ts';
 import { listOf, nodeOf, stringNode, stringOf, treeOf } from '../../sql/tree.ts';
 import type { Tree } from '../../sql/tree.ts';
 
