@@ -100,7 +100,9 @@ function extreme(emission: Emission, name: 'min' | 'max', call: Call, value: Val
     requireCodePoints(emission, place);
     if (emission.capabilities.binaryCollation === undefined) return refuse(`${name} of text`, place);
   } else if (!isInteger(type) && !isFloat(type) && type.name !== 'numeric' && !isMoment(type)) return refuse(`${name} of ${typeLabel(type)}`, place);
-  return { sql: call(name.toUpperCase()), type: isText(type) && type.name !== 'bpchar' ? textType : type, nullable: true };
+  // MySQL 5.6 looks the extreme of a column up in its index, also when a joined table then has no row.
+  const own = emission.capabilities.binaryCollation === undefined ? `COALESCE(${value.sql}, NULL)` : value.sql;
+  return { sql: call(name.toUpperCase(), own), type: isText(type) && type.name !== 'bpchar' ? textType : type, nullable: true };
 }
 
 function stringAggregate(emission: Emission, node: Tree, scope: Scope, parts: { readonly values: readonly Value[]; readonly filtered: (sql: string) => string; readonly isDistinct: boolean; readonly over: string | undefined }): Value {
@@ -125,7 +127,7 @@ function windowFunction(emission: Emission, name: string, node: Tree, scope: Sco
     case 'percent_rank': case 'cume_dist': return { sql: `(${name.toUpperCase()}() OVER ${over} + 0e0)`, type: float8, nullable: false };
     case 'ntile': return value?.number === undefined || value.number < 1 ? refuse('ntile of what is no constant', place) : { sql: `NTILE(${value.number}) OVER ${over}`, type: int4, nullable: false };
     case 'first_value': case 'last_value':
-      return value === undefined ? refuse(name, place) : { sql: `${name.toUpperCase()}(${decide(emission, value, textType).sql}) OVER ${over}`, type: decide(emission, value, textType).type, nullable: true };
+      return value === undefined || value.type.name === 'unknown' ? refuse(`${name} of a constant without a type`, place) : { sql: `${name.toUpperCase()}(${value.sql}) OVER ${over}`, type: value.type, nullable: true };
     case 'lag': case 'lead': {
       if (value === undefined || value.type.name === 'unknown' || (offset !== undefined && (offset.number === undefined || offset.number < 0))) return refuse(`${name} by what is no constant`, place);
       if (otherwise !== undefined && !emission.capabilities.lagDefault) return refuse(`${name} with a default`, place);
@@ -146,7 +148,7 @@ function windowOf(emission: Emission, given: Tree, scope: Scope): string {
   if (stringOf(given['refname']) !== undefined) return refuse('window that extends another', place);
   const node = name === undefined ? given : treeOf(nodeOf(scope.windows.get(name), 'WindowDef')) ?? refuse(`window ${name}`, place);
   if (stringOf(node['refname']) !== undefined) return refuse('window that extends another', place);
-  const partition = listOf(node['partitionClause']).map((item) => emission.expression(item, scope).sql);
+  const partition = listOf(node['partitionClause']).map((item) => decide(emission, emission.expression(item, scope), textType).sql);
   const order = listOf(node['orderClause']).flatMap((item) => sortKeys(emission, item, (key) => emission.expression(key, scope)));
   const pieces = [
     ...(partition.length === 0 ? [] : [`PARTITION BY ${partition.join(', ')}`]),

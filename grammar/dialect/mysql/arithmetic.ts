@@ -81,7 +81,8 @@ function decimals(operator: ArithmeticOperator, left: Value, right: Value, place
     case '/': return quotient(left, right, place);
     case '%':
       if (!isFixed) refuse('remainder of numeric of varying scale', place);
-      return { sql: nonZero(left, right, `(${left.sql} MOD ${right.sql})`), type: numeric(Math.max(one.precision ?? 65, other.precision ?? 65), Math.max(one.scale ?? 0, other.scale ?? 0)) };
+      // MariaDB and MySQL 5.6 have a remainder of -0.
+      return { sql: nonZero(left, right, `((${left.sql} MOD ${right.sql}) + 0)`), type: numeric(Math.max(one.precision ?? 65, other.precision ?? 65), Math.max(one.scale ?? 0, other.scale ?? 0)) };
     default: return operator satisfies never;
   }
 }
@@ -110,7 +111,7 @@ export function quotient(left: Value, right: Value, place: unknown): Result {
   const scale = `GREATEST(16 - 4 * (${weight(left, one)} - ${weight(right, other)} - ${isSmaller}), ${one.scale}, ${other.scale}, 0)`;
   const digits = `CAST(ROUND(${left.sql} / ${right.sql}, IF(${scale} > 30, ${failIf(`${scale} > 30`)}, ${scale})) AS DECIMAL(65,30))`;
   const sql = nonZero(left, right, digits);
-  const textual = `CAST(${sql} AS CHAR)`;
+  const textual = `CONCAT(${sql})`;
   return { sql, type: numeric(), shown: `LEFT(${textual}, LOCATE('.', ${textual}) + IF(${scale} = 0, -1, ${scale}))` };
 }
 

@@ -79,9 +79,9 @@ function toNumeric(given: Value, type: PgType, place: unknown): Value {
   if (type.scale === undefined || type.precision === undefined) return { ...given, type: from };
   const limit = `1${'0'.repeat(type.precision - type.scale)}`;
   const isLarge = `ABS(ROUND(${value.sql}, ${type.scale})) >= ${limit}`;
-  const cast = `CAST(${value.sql} AS DECIMAL(${type.precision},${type.scale}))`;
+  const cast = (sql: string): string => `CAST(${sql} AS DECIMAL(${type.precision},${type.scale}))`;
   const fits = from.precision !== undefined && from.scale !== undefined && from.precision - from.scale < type.precision - type.scale;
-  return { ...value, type, sql: fits ? cast : `IF(${isLarge}, ${failIf(isLarge)}, ${cast})` };
+  return { ...value, type, sql: cast(fits ? value.sql : `IF(${isLarge}, ${failIf(isLarge)}, ${value.sql})`) };
 }
 
 function toMoment(emission: Emission, value: Value, type: PgType, place: unknown): Value {

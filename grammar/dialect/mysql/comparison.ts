@@ -65,7 +65,9 @@ export function between(emission: Emission, node: { readonly value: Value; reado
 export function isDistinct(emission: Emission, one: Value, other: Value, isNegated: boolean, place: unknown): Value {
   const { type, values: [left = one, right = other] } = unify(emission, [one, other], place);
   if (!comparableTypes.has(type.name)) refuse(`comparison of ${typeLabel(type)}`, place);
-  const same = `${comparable(emission, left)} <=> ${comparable(emission, right)}`;
+  const equal = `${comparable(emission, left)} <=> ${comparable(emission, right)}`;
+  // MySQL 5.6 takes a comparison with the word NULL for NULL where it is asked whether it is.
+  const same = emission.capabilities.binaryCollation === undefined ? `IF(${equal}, TRUE, FALSE)` : equal;
   return { sql: isNegated ? `(${same})` : `(NOT (${same}))`, type: bool, nullable: false };
 }
 
@@ -73,15 +75,15 @@ export function isDistinct(emission: Emission, one: Value, other: Value, isNegat
 export function isIn(emission: Emission, value: Value, items: readonly Value[], isNegated: boolean, place: unknown): Value {
   const { type, values: [left = value, ...rest] } = unify(emission, [value, ...items], place);
   if (!comparableTypes.has(type.name)) refuse(`comparison of ${typeLabel(type)}`, place);
-  return inList(emission, left, rest.map((item) => item.sql), { isNegated, isConstant: rest.every(({ constant }) => constant === true), nullable: rest.some(({ nullable }) => nullable) });
+  return inList(emission, left, rest, { isNegated, isConstant: rest.every(({ constant }) => constant === true), nullable: rest.some(({ nullable }) => nullable) });
 }
 
-function inList(emission: Emission, left: Value, items: readonly string[], options: { readonly isNegated: boolean; readonly isConstant: boolean; readonly nullable: boolean; readonly isIndexable?: boolean }): Value {
+function inList(emission: Emission, left: Value, items: readonly Value[], options: { readonly isNegated: boolean; readonly isConstant: boolean; readonly nullable: boolean; readonly isIndexable?: boolean }): Value {
   const word = options.isNegated ? 'NOT IN' : 'IN';
-  const list = items.join(', ');
+  const list = items.map((item) => comparable(emission, item)).join(', ');
   const exact = `${isText(left.type) ? comparable(emission, left) : indexable(left)} ${word} (${list})`;
   const isIndexed = isText(left.type) && options.isIndexable !== false && left.column !== undefined && !options.isNegated && options.isConstant;
-  return { sql: isIndexed ? `(${left.column} IN (${items.map((item) => asStored(left, item)).join(', ')}) AND ${exact})` : `(${exact})`, type: bool, nullable: left.nullable || options.nullable };
+  return { sql: isIndexed ? `(${left.column} IN (${items.map((item) => asStored(left, item.sql)).join(', ')}) AND ${exact})` : `(${exact})`, type: bool, nullable: left.nullable || options.nullable };
 }
 
 /** `value = ANY ($n)`: the elements stand in the text once the parameter is there. */
@@ -90,7 +92,7 @@ export function isAnyOf(emission: Emission, value: Value, number: number, isNega
   if (!comparableTypes.has(left.type.name) || left.type.name === 'bytea') refuse(`array of ${typeLabel(left.type)}`, place);
   const list = emission.slot({ kind: 'elements', number, type: left.type });
   // Elements cannot be converted one by one: they stand in the text later.
-  return inList(emission, left, [list], { isNegated, isConstant: true, nullable: true, isIndexable: left.columnCharset?.charset === 'utf8mb4' });
+  return inList(emission, left, [{ sql: list, type: unknown, nullable: true }], { isNegated, isConstant: true, nullable: true, isIndexable: left.columnCharset?.charset === 'utf8mb4' });
 }
 
 /** Rows are equal when all fields are; they are ordered by the first field that differs. */
@@ -130,5 +132,8 @@ export function compareWithQuery(emission: Emission, parts: { readonly left: rea
   const query = needsLevel ? `SELECT ${columns.join(', ')} FROM (${found.sql}) AS ${name}` : found.sql;
   const operand = left.length === 1 ? left.map((value) => comparable(emission, value)).join('') : `(${left.map((value) => comparable(emission, value)).join(', ')})`;
   const word = operator === '=' && !all ? 'IN' : operator === '<>' && all ? 'NOT IN' : `${operator} ${all ? 'ALL' : 'ANY'}`;
-  return { sql: `(${operand} ${word} (${query}))`, type: bool, nullable: true };
+  // MySQL 5.6 makes FALSE of a NULL in some places of a statement, and TRUE of its opposite.
+  const mayBeNull = left.some(({ nullable }) => nullable) || found.columns.some(({ value }) => value.nullable);
+  if (emission.capabilities.binaryCollation === undefined && mayBeNull) return refuse('comparison with a subquery where a value may be NULL', place);
+  return { sql: `(${operand} ${word} (${query}))`, type: bool, nullable: mayBeNull };
 }

@@ -101,10 +101,17 @@ function nullTest(emission: Emission, node: Tree, scope: Scope): Value {
   return { sql: `(${value.column ?? value.sql} IS ${node['nulltesttype'] === 'IS_NOT_NULL' ? 'NOT ' : ''}NULL)`, type: bool, nullable: false };
 }
 
+const truthTests: Readonly<Record<string, { readonly words: string; readonly plain: (sql: string) => string }>> = {
+  IS_TRUE: { words: 'IS TRUE', plain: (sql) => `IF(${sql}, TRUE, FALSE)` }, IS_NOT_TRUE: { words: 'IS NOT TRUE', plain: (sql) => `IF(${sql}, FALSE, TRUE)` },
+  IS_FALSE: { words: 'IS FALSE', plain: (sql) => `IF(COALESCE(${sql}, TRUE), FALSE, TRUE)` }, IS_NOT_FALSE: { words: 'IS NOT FALSE', plain: (sql) => `IF(COALESCE(${sql}, TRUE), TRUE, FALSE)` },
+  IS_UNKNOWN: { words: 'IS UNKNOWN', plain: (sql) => `(${sql} IS NULL)` }, IS_NOT_UNKNOWN: { words: 'IS NOT UNKNOWN', plain: (sql) => `(${sql} IS NOT NULL)` },
+};
+
+/** MySQL 5.6 makes an inner join of an outer one for such a test, as if no NULL could pass it. */
 function booleanTest(emission: Emission, node: Tree, scope: Scope): Value {
-  const words: Readonly<Record<string, string>> = { IS_TRUE: 'TRUE', IS_NOT_TRUE: 'NOT TRUE', IS_FALSE: 'FALSE', IS_NOT_FALSE: 'NOT FALSE', IS_UNKNOWN: 'UNKNOWN', IS_NOT_UNKNOWN: 'NOT UNKNOWN' };
-  const word = words[String(node['booltesttype'])] ?? refuse('boolean test', node['location']);
-  return { sql: `(${condition(emission, node['arg'], scope)} IS ${word})`, type: bool, nullable: false };
+  const test = truthTests[String(node['booltesttype'])] ?? refuse('boolean test', node['location']);
+  const tested = condition(emission, node['arg'], scope);
+  return { sql: emission.capabilities.binaryCollation === undefined ? test.plain(tested) : `(${tested} ${test.words})`, type: bool, nullable: false };
 }
 
 /** The values of CASE, COALESCE …, brought to one type. */
@@ -118,7 +125,8 @@ function unified(emission: Emission, values: readonly Value[], place: unknown): 
 }
 
 function caseExpression(emission: Emission, node: Tree, scope: Scope): Value {
-  const subject = node['arg'] === undefined ? undefined : emission.expression(node['arg'], scope);
+  // A constant without a type is text here, whatever it is compared with.
+  const subject = node['arg'] === undefined ? undefined : decide(emission, emission.expression(node['arg'], scope), textType, node['location']);
   const arms = listOf(node['args']).map((arm) => treeOf(nodeOf(arm, 'CaseWhen')) ?? refuse('CASE', node['location']));
   const conditions = arms.map((arm) => (subject === undefined ? condition(emission, arm['expr'], scope) : compare(emission, '=', subject, emission.expression(arm['expr'], scope), node['location']).sql));
   const otherwise: Value = node['defresult'] === undefined ? { sql: 'NULL', type: unknown, nullable: true, literal: null } : emission.expression(node['defresult'], scope);

@@ -1,6 +1,7 @@
 /** GROUP BY: what it groups by is what the rest of the query may use. */
 import type { Emission, Scope, Value } from './emission.ts';
 import { sortable } from './expression.ts';
+import { isSameForAll } from './sort-keys.ts';
 import { refuse } from './refusal.ts';
 import { listOf, nodeOf, stringNode, stringOf, treeOf } from '../../sql/tree.ts';
 import type { Tree } from '../../sql/tree.ts';
@@ -35,5 +36,5 @@ function groupValue(emission: Emission, item: unknown, select: Tree, scope: Scop
 }
 
 function checked(value: Value): Value {
-  return value.constant === true ? refuse('GROUP BY a constant') : value;
+  return isSameForAll(value) ? refuse('GROUP BY a constant') : value;
 }

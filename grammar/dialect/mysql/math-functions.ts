@@ -24,13 +24,16 @@ function one(name: string, emit: (value: Value, place: unknown) => Value): Funct
 function wholeNumber(name: string, word: 'CEILING' | 'FLOOR'): FunctionEmitter {
   return one(name, (value) => {
     if (isInteger(value.type)) return { ...plain(value, `(${value.sql} + 0e0)`), type: float8 };
-    return value.type.name === 'numeric' ? { ...plain(value, `${word}(${value.sql})`), type: numeric(value.type.precision === undefined ? undefined : value.type.precision + 1, 0) } : plain(value, word === 'FLOOR' ? `FLOOR(${value.sql})` : ceilingOfDouble(value.sql));
+    return value.type.name === 'numeric' ? { ...plain(value, `${word}(${value.sql})`), type: numeric(value.type.precision === undefined ? undefined : value.type.precision + 1, 0) } : plain(value, word === 'FLOOR' ? `(FLOOR(${value.sql}) * 1e0)` : ceilingOfDouble(value.sql));
   });
 }
 
-/** What lies between -1 and 0 goes up to -0, which MySQL does not make. */
+/**
+ * What lies between -1 and 0 goes up to -0, which MySQL does not make. Times one: a sorted result has room for 17 digits of what FLOOR and
+ * CEILING give, and would cut a larger number to them.
+ */
 function ceilingOfDouble(sql: string): string {
-  return `IF(${sql} < 0 AND CEILING(${sql}) = 0, 0e0 * -1e0, CEILING(${sql}))`;
+  return `IF(${sql} < 0 AND CEILING(${sql}) = 0, 0e0 * -1e0, CEILING(${sql}) * 1e0)`;
 }
 
 function rounding(name: 'round' | 'trunc'): FunctionEmitter {

@@ -1,6 +1,6 @@
 /**
- * Dates and timestamps. MySQL's end in the year 9999 and become NULL behind it; PostgreSQL's go on, so such a result makes the statement
- * fail. Months are added before days, days before hours, as PostgreSQL does.
+ * Dates and timestamps. MySQL's begin with the year 1 and end with 9999, and what is outside becomes NULL or is of a year 0; PostgreSQL's go
+ * on, so such a result makes the statement fail. Months are added before days, days before hours, as PostgreSQL does.
  */
 import { failIf, quoteMysqlText } from './emission.ts';
 import type { Emission, Scope, Value } from './emission.ts';
@@ -18,12 +18,8 @@ export function requireUtc(emission: Emission, what: string, place: unknown): vo
 }
 
 function notBeyond(sql: string, base: Value, type: 'DATE' | 'DATETIME'): string {
-  if (!base.nullable) {
-    const isLost = `${sql} IS NULL`;
-    return `IF(${isLost}, CAST(${failIf(isLost)} AS ${type}), ${sql})`;
-  }
-  const isLost = `${sql} IS NULL AND ${base.sql} IS NOT NULL`;
-  return `IF(${isLost}, CAST(${failIf(isLost)} AS ${type}), ${sql})`;
+  const isKept = `COALESCE(${sql} >= '0001-01-01', ${base.nullable ? `${base.sql} IS NULL` : 'FALSE'})`;
+  return `IF(${isKept}, ${sql}, CAST(${failIf(base.nullable ? `${base.sql} IS NOT NULL` : `NOT ${isKept}`)} AS ${type}))`;
 }
 
 interface Multiple {

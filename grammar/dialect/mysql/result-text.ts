@@ -5,7 +5,8 @@ import type { PgType } from './pg-type.ts';
 export function resultText(type: PgType): (value: string) => string {
   switch (type.name) {
     case 'bool': return (value) => (value === '0' ? 'f' : 't');
-    case 'float8': return (value) => floatText(Number(value), String(Number(value)), 15);
+    case 'numeric': return type.scale === undefined || type.precision === -1 ? (value) => value : withDigits(type.scale);
+    case 'float8': return (value) => floatText(Number(value), shortestFloat8(Number(value)), 15);
     case 'float4': return (value) => floatText(Math.fround(Number(value)), shortestFloat4(Number(value)), 6);
     case 'timestamp': return withoutZeros;
     case 'timestamptz': return (value) => `${withoutZeros(value)}+00`;
@@ -14,8 +15,45 @@ export function resultText(type: PgType): (value: string) => string {
   }
 }
 
+/** A zero that MySQL 5.6 has computed comes as `0`, whatever its scale. */
+function withDigits(scale: number): (value: string) => string {
+  const zero = scale === 0 ? '0' : `0.${'0'.repeat(scale)}`;
+  return (value) => (value === '0' ? zero : value);
+}
+
 function withoutZeros(value: string): string {
   return value.includes('.') ? value.replace(/\.?0+$/, '') : value.length === 10 ? `${value} 00:00:00` : value;
+}
+
+/** JavaScript's, but for digits that lie halfway between two numbers: they read back as this one, and PostgreSQL takes more of them. */
+function shortestFloat8(value: number): string {
+  const shortest = String(value);
+  if (!isHalfway(shortest, value, 53)) return shortest;
+  for (let digits = 15; digits <= 17; digits += 1) {
+    const text = value.toPrecision(digits);
+    if (Number(text) === value && !isHalfway(text, value, 53)) return text;
+  }
+  return shortest;
+}
+
+/** Below 2^`bits` what lies halfway has more digits than the number itself. */
+function isHalfway(text: string, value: number, bits: number): boolean {
+  const size = Math.abs(value);
+  if (!(size >= 2 ** bits) || size === Infinity) return false;
+  const exact = BigInt(size);
+  const gap = 2n ** BigInt(exact.toString(2).length - bits);
+  const written = integerOf(text.replace('-', ''));
+  const distance = written > exact ? written - exact : exact - written;
+  // Below a power of two the numbers are twice as close.
+  const isBelowPower = written < exact && size === 2 ** (exact.toString(2).length - 1);
+  return distance * (isBelowPower ? 4n : 2n) === gap;
+}
+
+/** `1.25e+18` and `1250000000000000000` as a whole number. */
+function integerOf(text: string): bigint {
+  const [digits = '', power = '0'] = text.split('e');
+  const [whole = '', fraction = ''] = digits.split('.');
+  return BigInt(`${whole}${fraction.padEnd(Number(power), '0')}`);
 }
 
 /** The fewest digits that read back as the same float4. */
@@ -23,7 +61,7 @@ function shortestFloat4(value: number): string {
   const wanted = Math.fround(value);
   for (let digits = 6; digits <= 9; digits += 1) {
     const text = wanted.toPrecision(digits);
-    if (Math.fround(Number(text)) === wanted) return String(Number(text));
+    if (Math.fround(Number(text)) === wanted && !isHalfway(text, wanted, 24)) return String(Number(text));
   }
   return String(wanted);
 }

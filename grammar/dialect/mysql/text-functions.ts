@@ -101,7 +101,7 @@ function locate(name: string): FunctionEmitter {
 }
 
 function concatenated(emission: Emission, value: Value, place: unknown): string {
-  if (value.type.name === 'bool') return `CASE WHEN ${value.sql} THEN 't' WHEN NOT ${value.sql} THEN 'f' END`;
+  if (value.type.name === 'bool') return `ELT(${value.sql} + 1, 'f', 't')`;
   return textOf(emission, value, place).sql;
 }
 
@@ -133,7 +133,10 @@ export const textFunctions: Readonly<Record<string, FunctionEmitter>> = {
   strpos: locate('strpos'),
   replace: (emission, values, place) => {
     const all = texts(emission, 'replace', values, 3, place);
-    return made(all, `REPLACE(${all.map(({ sql }) => sql).join(', ')})`);
+    const sql = `REPLACE(${all.map((value) => value.sql).join(', ')})`;
+    const [, , other] = all;
+    // What would be put in is not looked at where nothing is found.
+    return made(all, other?.nullable === true ? `IF(${other.sql} IS NULL, NULL, ${sql})` : sql);
   },
   reverse: ofText('reverse', (sql) => `REVERSE(${sql})`),
   md5: ofText('md5', (sql, emission) => (emission.capabilities.md5 ? `MD5(${sql})` : refuse('function md5'))),
@@ -152,7 +155,10 @@ export const textFunctions: Readonly<Record<string, FunctionEmitter>> = {
   concat_ws: (emission, values, place) => {
     const [separator, ...rest] = values;
     if (separator === undefined || rest.length === 0) return refuse('function concat_ws of these arguments', place);
-    return { sql: `CONCAT_WS(${textOf(emission, separator, place).sql}, ${rest.map((value) => concatenated(emission, value, place)).join(', ')})`, type: textType, nullable: separator.nullable };
+    const mark = textOf(emission, separator, place);
+    // MariaDB takes the first item wrongly when it is a subquery's column that stands there twice: an empty one goes before it, and away again.
+    const sql = `SUBSTRING(CONCAT_WS(${mark.sql}, '', ${rest.map((value) => concatenated(emission, value, place)).join(', ')}), CHAR_LENGTH(${mark.sql}) + 1)`;
+    return { sql, type: textType, nullable: separator.nullable };
   },
   starts_with: (emission, values, place) => {
     const [subject, wanted] = texts(emission, 'starts_with', values, 2, place);

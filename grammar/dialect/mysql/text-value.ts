@@ -25,19 +25,24 @@ export function asStored(column: Value, sql: string): string {
   return columnCharset === undefined || columnCharset.charset === 'utf8mb4' ? sql : `CONVERT(${sql} USING ${columnCharset.charset}) COLLATE ${columnCharset.collation}`;
 }
 
+/**
+ * What a value looks like as text. Other types by CONCAT, since MySQL 9.7 takes what CAST … AS CHAR gives for latin1 where MIN or MAX stands
+ * around it in a query that groups.
+ */
 export function textOf(emission: Emission, given: Value, place?: unknown): Value {
   const value = decide(emission, given, textType, place);
   const { type } = value;
   if (isText(type)) return { ...value, type: textType };
   const base = { type: textType, nullable: value.nullable, ...(value.constant === true ? { constant: true } : {}) };
-  if (isInteger(type)) return { ...base, sql: `CAST(${value.sql} AS CHAR)` };
+  if (isInteger(type)) return { ...base, sql: `CONCAT(${value.sql})` };
   switch (type.name) {
     case 'numeric':
       if (value.shown !== undefined) return { ...base, sql: value.shown };
       if (type.scale === undefined) refuse('numeric of varying scale as text', place);
-      return { ...base, sql: `CAST(${value.sql} AS CHAR)` };
-    case 'bool': return { ...base, sql: `CASE WHEN ${value.sql} THEN 'true' WHEN NOT ${value.sql} THEN 'false' END` };
-    case 'date': return { ...base, sql: `CAST(${value.sql} AS CHAR)` };
+      // A zero that MySQL 5.6 has computed has no digits after its point.
+      return { ...base, sql: emission.capabilities.binaryCollation === undefined && value.column === undefined ? `CONCAT(CAST(${value.sql} AS DECIMAL(65,${type.scale})))` : `CONCAT(${value.sql})` };
+    case 'bool': return { ...base, sql: `ELT(${value.sql} + 1, 'false', 'true')` };
+    case 'date': return { ...base, sql: `CONCAT(${value.sql})` };
     case 'timestamp': case 'timestamptz': return { ...base, sql: momentText(emission, value, place) };
     default: return refuse(`${typeLabel(type)} as text`, place);
   }
@@ -45,7 +50,7 @@ export function textOf(emission: Emission, given: Value, place?: unknown): Value
 
 /** PostgreSQL shows no zeros at the end of a fraction. */
 function momentText(emission: Emission, value: Value, place: unknown): string {
-  const digits = `CAST(${value.sql} AS CHAR)`;
+  const digits = `CONCAT(${value.sql})`;
   const short = `IF(LOCATE('.', ${digits}) = 0, ${digits}, TRIM(TRAILING '.' FROM TRIM(TRAILING '0' FROM ${digits})))`;
   if (value.type.name === 'timestamp') return short;
   if (emission.facts.timeZone !== 'UTC') refuse(`timestamptz as text in time zone ${emission.facts.timeZone}`, place);

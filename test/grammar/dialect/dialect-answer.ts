@@ -13,10 +13,14 @@ export interface DialectAnswer {
 export const isWrite = (sql: string): boolean => /^(INSERT|UPDATE|DELETE)/i.test(sql);
 
 export function sortedRows(rows: Rows): string {
-  return JSON.stringify(rows.map((row) => JSON.stringify(row)).toSorted());
+  return JSON.stringify(rows.map((row) => JSON.stringify(row.map((value) => (value === '-0' ? '0' : value)))).toSorted());
 }
 
-/** Equal texts: equal answers. Rows without an order are compared as a set in which each counts. */
+/**
+ * Equal texts: equal answers. Rows without an order are compared as a set in which each counts. A negative zero is a zero: MariaDB keeps
+ * none, which docs/mysql.md says.
+ */
 export function answerText(answer: DialectAnswer, isOrdered: boolean): string {
-  return JSON.stringify({ ...answer, rows: isOrdered ? answer.rows.map((row) => JSON.stringify(row)) : sortedRows(answer.rows) });
+  const rows = answer.rows.map((row) => JSON.stringify(row.map((value) => (value === '-0' ? '0' : value))));
+  return JSON.stringify({ ...answer, rows: isOrdered ? rows : rows.toSorted() });
 }

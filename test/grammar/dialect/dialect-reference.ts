@@ -1,5 +1,5 @@
 /** The PostgreSQL that translated statements are compared with. */
-import type pg from 'pg';
+import pg from 'pg';
 import { startTestPostgres } from '../../support/postgres.ts';
 import type { TestPostgres } from '../../support/postgres.ts';
 import { isWrite, sortedRows } from './dialect-answer.ts';
@@ -26,7 +26,7 @@ export class DialectReference {
     return new DialectReference(postgres, client);
   }
 
-  /** What the statement answers, or the message of the error that it ends in; nothing of it stays. */
+  /** What the statement answers, or SQLSTATE and message of the error that it ends in; nothing of it stays. */
   async run(sql: string, parameters: readonly (string | null)[]): Promise<DialectAnswer | string> {
     await this.#client.query("SELECT setval(pg_get_serial_sequence('items', 'id'), 1000)");
     await this.#client.query('BEGIN');
@@ -37,7 +37,7 @@ export class DialectReference {
       return { columns: result.fields.map(({ name }) => name), rows: rowsOf(result), count: result.rowCount ?? 0, tables };
     } catch (error) {
       if (!(error instanceof Error)) throw error;
-      return error.message;
+      return `${error instanceof pg.DatabaseError ? error.code ?? '' : ''} ${error.message}`;
     } finally {
       await this.#client.query('ROLLBACK');
     }
