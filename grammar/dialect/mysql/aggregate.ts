@@ -6,7 +6,7 @@ import { coerce, decide } from './literal.ts';
 import { asNumeric, bool, float8, int4, int8, isFloat, isInteger, isMoment, isText, numeric, text as textType, typeLabel } from './pg-type.ts';
 import type { PgType } from './pg-type.ts';
 import { requireCodePoints } from './comparison.ts';
-import { needsBinary, textOf } from './text-value.ts';
+import { collated, needsBinary, textOf } from './text-value.ts';
 import { refuse } from './refusal.ts';
 import { sortKeys } from './sort-keys.ts';
 import { listOf, nodeOf, stringOf, treeOf } from '../../sql/tree.ts';
@@ -98,11 +98,14 @@ function extreme(emission: Emission, name: 'min' | 'max', call: Call, value: Val
   const { type } = value;
   if (isText(type)) {
     requireCodePoints(emission, place);
-    if (emission.capabilities.binaryCollation === undefined) return refuse(`${name} of text`, place);
-  } else if (!isInteger(type) && !isFloat(type) && type.name !== 'numeric' && !isMoment(type)) return refuse(`${name} of ${typeLabel(type)}`, place);
+    // By bytes, whose order is that of code points. MySQL 9.7 breaks letters in the extreme of a text that has a number or a moment in it.
+    const bytes = call(name.toUpperCase(), `CAST(${value.sql} AS BINARY)`);
+    return { sql: collated(emission, `CONVERT(${bytes} USING utf8mb4)`), type: type.name === 'bpchar' ? type : textType, nullable: true };
+  }
+  if (!isInteger(type) && !isFloat(type) && type.name !== 'numeric' && !isMoment(type)) return refuse(`${name} of ${typeLabel(type)}`, place);
   // MySQL 5.6 looks the extreme of a column up in its index, also when a joined table then has no row.
   const own = emission.capabilities.binaryCollation === undefined ? `COALESCE(${value.sql}, NULL)` : value.sql;
-  return { sql: call(name.toUpperCase(), own), type: isText(type) && type.name !== 'bpchar' ? textType : type, nullable: true };
+  return { sql: call(name.toUpperCase(), own), type, nullable: true };
 }
 
 function stringAggregate(emission: Emission, node: Tree, scope: Scope, parts: { readonly values: readonly Value[]; readonly filtered: (sql: string) => string; readonly isDistinct: boolean; readonly over: string | undefined }): Value {

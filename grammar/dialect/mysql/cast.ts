@@ -45,7 +45,11 @@ function castUndecided(emission: Emission, given: Value, type: PgType, place: un
     const value = decide(emission, given, plain, place);
     return type.name === 'numeric' && type.scale === undefined ? value : castValue(emission, value, type, place);
   }
-  if (given.literal === null) return { sql: 'NULL', type, nullable: true, constant: true };
+  if (given.literal === null) {
+    // A NULL of its own type: beside it other numbers would lose their scale.
+    const isScaled = type.name === 'numeric' && type.scale !== undefined && type.precision !== undefined;
+    return { sql: isScaled ? `CAST(NULL AS DECIMAL(${type.precision},${type.scale}))` : 'NULL', type, nullable: true, constant: true };
+  }
   if (isText(type)) return cutText(decide(emission, given, textType, place), type, place);
   return type.name === 'numeric' ? toNumeric(decide(emission, given, numeric(), place), type, place) : decide(emission, given, type, place);
 }

@@ -30,6 +30,11 @@ export function targetOf(emission: Emission, node: Tree): Target {
   return { table, alias, name, relation: tableRelation(emission, table, { alias, schema: written === undefined ? table.schema : undefined, qualifier: `${name}.` }) };
 }
 
+/** Rows are read after the change, and PostgreSQL's subquery sees what was before it. */
+export function refuseChangedTable(returning: readonly unknown[], table: TableFacts): void {
+  if (reads(returning, table.name)) refuse('subquery in RETURNING that reads the table being changed');
+}
+
 /** MySQL refuses a subquery that reads the table which the statement changes. */
 export function refuseOwnTarget(emission: Emission, node: unknown, table: TableFacts): void {
   if (!emission.capabilities.readsOwnTarget && reads(node, table.name)) refuse('subquery that reads the table being changed');
@@ -77,6 +82,7 @@ interface UpdateParts {
 
 /** The rows are locked and their keys read; then they are changed, and read, by key. */
 function updateReturning(emission: Emission, target: Target, parts: UpdateParts): Steps {
+  refuseChangedTable(parts.returning, target.table);
   const key = integerKey(target.table);
   if (parts.assigned.some(({ name }) => target.table.primaryKey.includes(name))) return refuse('RETURNING of an UPDATE of the primary key');
   const table = `${sqlTable(target.table)} AS ${target.name}`;

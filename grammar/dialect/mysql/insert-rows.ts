@@ -1,6 +1,6 @@
 /** INSERT, with ON CONFLICT where exactly one unique key can be hit. */
 import { assign, assignValue, findColumn } from './assignment.ts';
-import { inOrder, refuseOwnTarget } from './change-rows.ts';
+import { inOrder, refuseChangedTable, refuseOwnTarget } from './change-rows.ts';
 import { columnValue, sqlTable, tableRelation } from './column-value.ts';
 import { compare } from './comparison.ts';
 import { quoteMysqlName, Scope } from './emission.ts';
@@ -202,6 +202,7 @@ function nativeReturning(emission: Emission, { text, table, alias, returning }: 
 function readBack(emission: Emission, parts: ReturningParts & { readonly source: Source; readonly keyed: readonly string[] | undefined }): Steps {
   const { table, source } = parts;
   if (source.rows === undefined) return refuse('RETURNING of INSERT from a query');
+  refuseChangedTable(parts.returning, table);
   const name = emission.newName();
   const relation = tableRelation(emission, table, { alias: parts.alias, schema: table.schema, qualifier: `${name}.` });
   const read = returningText(emission, parts.returning, relation);

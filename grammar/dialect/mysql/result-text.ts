@@ -15,10 +15,14 @@ export function resultText(type: PgType): (value: string) => string {
   }
 }
 
-/** A zero that MySQL 5.6 has computed comes as `0`, whatever its scale. */
+/** A zero that MySQL 5.6 has computed comes as `0`, and what could have been NULL without a scale with the digits that it has. */
 function withDigits(scale: number): (value: string) => string {
-  const zero = scale === 0 ? '0' : `0.${'0'.repeat(scale)}`;
-  return (value) => (value === '0' ? zero : value);
+  if (scale === 0) return (value) => value;
+  return (value) => {
+    const point = value.indexOf('.');
+    const missing = point < 0 ? scale : scale - (value.length - point - 1);
+    return missing <= 0 ? value : `${value}${point < 0 ? '.' : ''}${'0'.repeat(missing)}`;
+  };
 }
 
 function withoutZeros(value: string): string {

@@ -26,13 +26,13 @@ export function serverCapabilities(version: MysqlVersion): DialectCapabilities {
     return {
       name, binaryCollation: from(10, 2) ? 'utf8mb4_nopad_bin' : undefined, commonTables: from(10, 2, 2), windows: from(10, 2, 2), lagDefault: false,
       exceptIntersect: from(10, 5), lateral: false, md5: true, insertReturning: from(10, 5), deleteReturning: from(10, 3, 1), skipLocked: from(10, 6), forShare: false,
-      readsOwnTarget: from(10, 3, 2), rowAlias: false, simultaneousAssignment: from(10, 3, 5), json: from(10, 3) ? 'text' : 'none', snapshotIsolation: from(10, 11, 8),
+      readsOwnTarget: from(10, 3, 2), rowAlias: false, simultaneousAssignment: from(10, 3, 5), json: from(10, 3) ? 'text' : 'none', subqueryCache: true, snapshotIsolation: from(10, 11, 8),
     };
   }
   return {
     name, binaryCollation: from(8, 0, 17) ? 'utf8mb4_0900_bin' : undefined, commonTables: from(8, 0, 11), windows: from(8, 0, 11), lagDefault: true,
     exceptIntersect: from(8, 0, 31), lateral: from(8, 0, 14), md5: !from(9, 0), insertReturning: false, deleteReturning: false, skipLocked: from(8, 0, 11), forShare: from(8, 0, 11),
-    readsOwnTarget: false, rowAlias: from(8, 0, 19), simultaneousAssignment: false, json: from(8, 0, 17) ? 'type' : 'none', snapshotIsolation: false,
+    readsOwnTarget: false, rowAlias: from(8, 0, 19), simultaneousAssignment: false, json: from(8, 0, 17) ? 'type' : 'none', subqueryCache: false, snapshotIsolation: false,
   };
 }
 
@@ -49,6 +49,7 @@ export function sessionSettings(capabilities: DialectCapabilities): readonly str
     `SET NAMES utf8mb4 COLLATE ${capabilities.binaryCollation ?? 'utf8mb4_bin'}`,
     `SET SESSION sql_mode = '${modes.join(',')}', time_zone = '+00:00', div_precision_increment = 30, group_concat_max_len = 4294967295, lc_time_names = 'en_US', sql_safe_updates = 0, sql_select_limit = 18446744073709551615, sql_auto_is_null = 0`,
     'SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED',
+    ...(capabilities.subqueryCache ? ["SET SESSION optimizer_switch = 'subquery_cache=off'"] : []),
     ...(capabilities.snapshotIsolation ? ['SET SESSION innodb_snapshot_isolation = ON'] : []),
   ];
 }

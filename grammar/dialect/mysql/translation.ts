@@ -60,6 +60,8 @@ export interface DialectCapabilities {
   /** Assignments of one UPDATE see the old row (sql_mode SIMULTANEOUS_ASSIGNMENT). */
   readonly simultaneousAssignment: boolean;
   readonly json: 'none' | 'text' | 'type';
+  /** Answers of a subquery are kept by the values that it saw, and found again by values that are equal in the column's own collation. */
+  readonly subqueryCache: boolean;
   /** A transaction that lost a race at REPEATABLE READ fails, as on PostgreSQL, when `innodb_snapshot_isolation` is on. */
   readonly snapshotIsolation: boolean;
 }
