@@ -45,13 +45,19 @@ function castUndecided(emission: Emission, given: Value, type: PgType, place: un
     const value = decide(emission, given, plain, place);
     return type.name === 'numeric' && type.scale === undefined ? value : castValue(emission, value, type, place);
   }
-  if (given.literal === null) {
-    // A NULL of its own type: beside it other numbers would lose their scale.
-    const isScaled = type.name === 'numeric' && type.scale !== undefined && type.precision !== undefined;
-    return { sql: isScaled ? `CAST(NULL AS DECIMAL(${type.precision},${type.scale}))` : 'NULL', type, nullable: true, constant: true };
-  }
+  if (given.literal === null) return { sql: nullSql(type), type, nullable: true, constant: true };
   if (isText(type)) return cutText(decide(emission, given, textType, place), type, place);
   return type.name === 'numeric' ? toNumeric(decide(emission, given, numeric(), place), type, place) : decide(emission, given, type, place);
+}
+
+/** A NULL of its own type: beside a bare one other numbers lose their scale, and dates become text. */
+function nullSql(type: PgType): string {
+  switch (type.name) {
+    case 'numeric': return type.scale === undefined || type.precision === undefined ? 'NULL' : `CAST(NULL AS DECIMAL(${type.precision},${type.scale}))`;
+    case 'date': return 'CAST(NULL AS DATE)';
+    case 'timestamp': case 'timestamptz': return 'CAST(NULL AS DATETIME(6))';
+    default: return 'NULL';
+  }
 }
 
 /** varchar(n) and char(n) of a cast cut without a word. */

@@ -25,7 +25,7 @@ export function mysqlForm(text: string, type: PgType): string | undefined {
       return digits !== undefined && isInRange(BigInt(digits.replace('+', '')), type) ? BigInt(digits.replace('+', '')).toString() : undefined;
     }
     case 'numeric': return plainDecimal(text.trim());
-    case 'float4': case 'float8': return /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text.trim()) && Number.isFinite(Number(text)) ? text.trim() : undefined;
+    case 'float4': case 'float8': return floatForm(text.trim(), type.name);
     case 'bool': {
       const word = text.trim().toLowerCase();
       if (/^(t|tr|tru|true|y|ye|yes|on|1)$/.test(word)) return '1';
@@ -39,6 +39,14 @@ export function mysqlForm(text: string, type: PgType): string | undefined {
     case 'bytea': return /^\\x([\da-f]{2})*$/i.test(text) ? text.slice(2) : undefined;
     default: return undefined;
   }
+}
+
+/** MySQL has no constants of single precision: the double that is the same number stands for one. */
+function floatForm(text: string, type: 'float4' | 'float8'): string | undefined {
+  if (!/^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text)) return undefined;
+  const value = type === 'float4' ? Math.fround(Number(text)) : Number(text);
+  if (!Number.isFinite(value)) return undefined;
+  return type === 'float4' ? String(value) : text;
 }
 
 /** `1.5e3` as `1500`: MySQL takes an exponent for a float. */
@@ -150,7 +158,7 @@ function parameterSql(place: string, type: PgType): string {
 /** Gives an undecided constant or parameter its type; other values are left as they are. */
 export function decide(emission: Emission, value: Value, type: PgType, place?: unknown): Value {
   // A modifier of the other side, such as its scale, is not the constant's.
-  const wanted = type.name === 'unknown' ? textType : type.name === 'numeric' ? numeric() : type;
+  const wanted: PgType = type.name === 'unknown' ? textType : type.name === 'numeric' ? numeric() : type.name === 'bpchar' ? { name: 'bpchar' } : type;
   if (value.literal === null) return { sql: 'NULL', type: wanted, nullable: true, constant: true };
   if (value.literal !== undefined) return literalOf(value.literal, wanted, place);
   if (value.parameter !== undefined) return parameterOf(emission, value.parameter, wanted);

@@ -19,7 +19,9 @@ export function requireUtc(emission: Emission, what: string, place: unknown): vo
 
 function notBeyond(sql: string, base: Value, type: 'DATE' | 'DATETIME'): string {
   const isKept = `COALESCE(${sql} >= '0001-01-01', ${base.nullable ? `${base.sql} IS NULL` : 'FALSE'})`;
-  return `IF(${isKept}, ${sql}, CAST(${failIf(base.nullable ? `${base.sql} IS NOT NULL` : `NOT ${isKept}`)} AS ${type}))`;
+  const failure = failIf(base.nullable ? `${base.sql} IS NOT NULL` : `NOT ${isKept}`);
+  // Without the cast around it MySQL makes a moment, or text, of a date that may be a bare NULL.
+  return type === 'DATE' ? `CAST(IF(${isKept}, ${sql}, ${failure}) AS DATE)` : `IF(${isKept}, ${sql}, CAST(${failure} AS DATETIME))`;
 }
 
 interface Multiple {

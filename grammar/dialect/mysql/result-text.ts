@@ -8,6 +8,7 @@ export function resultText(type: PgType): (value: string) => string {
     case 'numeric': return type.scale === undefined || type.precision === -1 ? (value) => value : withDigits(type.scale);
     case 'float8': return (value) => floatText(Number(value), shortestFloat8(Number(value)), 15);
     case 'float4': return (value) => floatText(Math.fround(Number(value)), shortestFloat4(Number(value)), 6);
+    case 'date': return (value) => (value.length > 10 ? value.slice(0, 10) : value);
     case 'timestamp': return withoutZeros;
     case 'timestamptz': return (value) => `${withoutZeros(value)}+00`;
     case 'bpchar': return type.length === undefined ? (value) => value : (value) => value.padEnd((type.length ?? 0) + value.length - [...value].length);

@@ -240,7 +240,7 @@ function setOperation(emission: Emission, select: Tree, level: Scope, options: Q
   const [left, right] = [branch('larg', types), branch('rarg', types)];
   const columns = left.columns.map((column, index) => ({
     name: column.name,
-    value: { sql: '', type: commonType(column.value.type, right.columns[index]?.value.type ?? column.value.type) ?? column.value.type, nullable: column.value.nullable || right.columns[index]?.value.nullable === true, ...(column.value.showOnly === true || right.columns[index]?.value.showOnly === true ? { showOnly: true } : {}) },
+    value: { sql: '', type: commonType(column.value.type, right.columns[index]?.value.type ?? column.value.type) ?? refuse(`${operation} of ${typeLabel(column.value.type)} of different lengths`), nullable: column.value.nullable || right.columns[index]?.value.nullable === true, ...(column.value.showOnly === true || right.columns[index]?.value.showOnly === true ? { showOnly: true } : {}) },
   }));
   if (!isAll) refuseInexactText(emission, columns, operation);
   const side = ({ sql }: QueryText): string => {

@@ -90,7 +90,22 @@ const words: TableDefinition = {
   rows: [['one', '1'], ['two', '2'], ['three', '3']],
 };
 
-export const dialectTables: readonly TableDefinition[] = [items, people, orders, counters, odd, words];
+/** Types whose counterparts are not the obvious ones. */
+const kinds: TableDefinition = {
+  name: 'kinds', primaryKey: ['id'],
+  columns: [
+    plain('id', 'smallint', 'tinyint', true), plain('f', 'real', 'float'), { name: 'c', type: 'character(5)', mysql: 'char(5) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci', facts: { mysqlType: 'char', charset: 'utf8mb4', collation: 'utf8mb4_general_ci' } },
+    plain('u', 'numeric(20,0)', 'bigint unsigned', false, { unsigned: true }), plain('y', 'smallint', 'year'), plain('t', 'timestamp(3) without time zone', 'datetime(3)', false, { fraction: 3 }), plain('z', 'timestamp(0) with time zone', 'timestamp NULL', false, { fraction: 0 }),
+    plain('m', 'integer', 'mediumint'), plain('w', 'numeric(12,0)', 'decimal(12,0)'), { name: 'e', type: 'text', mysql: "enum('small','Big','ä') CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci", facts: { mysqlType: 'enum', charset: 'utf8mb4', collation: 'utf8mb4_general_ci' } },
+    { name: 'l', type: 'text', mysql: 'mediumtext CHARACTER SET latin1 COLLATE latin1_general_cs', facts: { mysqlType: 'mediumtext', charset: 'latin1', collation: 'latin1_general_cs' } },
+  ],
+  rows: [
+    ['1', '0.1', 'ab', '18446744073709551615', '2024', '2024-01-01 10:00:00.123', '2024-01-01 10:00:00', '-8388608', '123456789012', 'small', 'Ä ö'], ['2', '-2.5', 'AB', '0', '1999', '1999-12-31 23:59:59.999', '1999-12-31 23:59:59', '8388607', '-1', 'Big', 'x '],
+    ['3', '16777216', '', '9223372036854775808', '1901', null, null, '0', '0', 'ä', ''], ['4', null, null, null, null, '2000-02-29 00:00:00.000', '2000-02-29 00:00:00', null, null, null, null], ['5', '3.4e38', 'é', '7', '2155', '2024-01-01 10:00:00.120', '2024-01-01 10:00:01', '-7', '7', 'small', 'X'],
+  ],
+};
+
+export const dialectTables: readonly TableDefinition[] = [items, people, orders, counters, odd, words, kinds];
 
 export function createOnPostgres(): readonly string[] {
   return dialectTables.map((table) => {

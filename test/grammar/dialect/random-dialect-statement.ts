@@ -27,6 +27,7 @@ const tables: readonly Omit<Source, 'alias'>[] = [
   { table: 'people', key: ['id'], columns: { int: ['id', 'boss', 'badge'], numeric: ['salary'], text: ['name', 'city'], date: ['born'] } },
   { table: 'orders', key: ['person', 'item'], columns: { int: ['person', 'item', 'n'], timestamp: ['at'], bool: ['paid'] } },
   { table: 'counters', key: ['id'], columns: { int: ['a', 'b'], bigint: ['id', 'hits'], text: ['label'] } },
+  { table: 'kinds', key: ['id'], columns: { int: ['id', 'y', 'm'], numeric: ['u', 'w'], text: ['c', 'e', 'l'], float: ['f'], timestamp: ['t'], timestamptz: ['z'] } },
 ];
 
 const constants: Readonly<Record<Type, readonly string[]>> = {
