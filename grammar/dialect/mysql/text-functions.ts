@@ -101,6 +101,7 @@ function locate(name: string): FunctionEmitter {
 }
 
 function concatenated(emission: Emission, value: Value, place: unknown): string {
+  if (value.type.name === 'bpchar') return refuse('concat of character', place);
   if (value.type.name === 'bool') return `ELT(${value.sql} + 1, 'f', 't')`;
   return textOf(emission, value, place).sql;
 }

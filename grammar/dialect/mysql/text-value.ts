@@ -87,6 +87,8 @@ export interface LikeOptions {
 export function like(emission: Emission, left: Value, right: Value, options: LikeOptions, place: unknown): string {
   const { escape } = options;
   if ([...escape].length > 1) refuse('ESCAPE of several characters', place);
+  // PostgreSQL has the spaces at its end in sight here.
+  if (left.type.name === 'bpchar') refuse('LIKE of character', place);
   const subject = textOf(emission, left, place);
   const pattern = patternOf(emission, right, escape, place);
   const [one, other] = options.ignoresCase ? [changeCase(emission, 'LOWER', subject).sql, changeCase(emission, 'LOWER', pattern).sql] : [subject.sql, pattern.sql];
