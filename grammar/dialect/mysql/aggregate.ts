@@ -113,6 +113,8 @@ function stringAggregate(emission: Emission, node: Tree, scope: Scope, parts: { 
   const [given, separator] = parts.values;
   if (given === undefined || typeof separator?.literal !== 'string') return refuse('string_agg with a separator that is no constant', place);
   if (parts.over !== undefined) return refuse('string_agg as a window function', place);
+  // MySQL 9.7 makes NULL of empty constants.
+  if (given.constant === true) return refuse('string_agg of a constant', place);
   if (parts.isDistinct && emission.capabilities.binaryCollation === undefined) return refuse('string_agg of DISTINCT text', place);
   if (!isText(given.type) && given.type.name !== 'unknown') return refuse(`string_agg of ${typeLabel(given.type)}`, place);
   const order = listOf(node['agg_order']);

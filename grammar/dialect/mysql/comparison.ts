@@ -135,5 +135,8 @@ export function compareWithQuery(emission: Emission, parts: { readonly left: rea
   // MySQL 5.6 makes FALSE of a NULL in some places of a statement, and TRUE of its opposite.
   const mayBeNull = left.some(({ nullable }) => nullable) || found.columns.some(({ value }) => value.nullable);
   if (emission.capabilities.binaryCollation === undefined && mayBeNull) return refuse('comparison with a subquery where a value may be NULL', place);
-  return { sql: `(${operand} ${word} (${query}))`, type: bool, nullable: mayBeNull };
+  const test = `(${operand} ${word} (${query}))`;
+  // Of no rows at all MySQL makes NULL where it looks for the least or the greatest of them.
+  const isExtreme = word !== 'IN' && word !== 'NOT IN';
+  return { sql: isExtreme ? `(CASE WHEN EXISTS (${query}) THEN ${test} ELSE ${all ? 'TRUE' : 'FALSE'} END)` : test, type: bool, nullable: mayBeNull };
 }
