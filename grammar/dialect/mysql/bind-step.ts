@@ -1,6 +1,6 @@
 /** A step's text and values for the parameters of one execution. */
 import { parseArray } from './array-text.ts';
-import { isInRange, mysqlForm, parameterPrecision, parameterScale, plainDecimal } from './literal.ts';
+import { isInRange, mysqlForm, namesZone, parameterPrecision, parameterScale, plainDecimal } from './literal.ts';
 import { isInteger } from './pg-type.ts';
 import type { PgType } from './pg-type.ts';
 import { endsInEscape, noEscape } from './text-value.ts';
@@ -44,6 +44,7 @@ function bindSlot(slot: Slot, given: StepValues): Bound {
     case 'parameter': {
       const value = parameter(given, slot.number);
       if (value === null) return slot.notNull === true ? refuse(`NULL for $${slot.number}`) : { text: 'NULL', values: [] };
+      if (slot.zoned === true && !namesZone(value)) return refuse('timestamptz parameter without a time zone');
       return { text: '?', values: [formOf(value, slot.type)] };
     }
     case 'elements': return elements(parameter(given, slot.number), slot.type);

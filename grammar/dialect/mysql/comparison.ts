@@ -90,6 +90,7 @@ function inList(emission: Emission, left: Value, items: readonly Value[], option
 export function isAnyOf(emission: Emission, value: Value, number: number, isNegated: boolean, place: unknown): Value {
   const left = decide(emission, value, unknown, place);
   if (!comparableTypes.has(left.type.name) || left.type.name === 'bytea') refuse(`array of ${typeLabel(left.type)}`, place);
+  if (left.type.name === 'timestamptz' && emission.facts.timeZone !== 'UTC') refuse(`array of timestamptz in time zone ${emission.facts.timeZone}`, place);
   const list = emission.slot({ kind: 'elements', number, type: left.type });
   // Elements cannot be converted one by one: they stand in the text later.
   return inList(emission, left, [{ sql: list, type: unknown, nullable: true }], { isNegated, isConstant: true, nullable: true, isIndexable: left.columnCharset?.charset === 'utf8mb4' });

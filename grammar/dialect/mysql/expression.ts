@@ -1,12 +1,12 @@
 /** One expression node to MySQL text; what is not named here is refused. */
 import { calculate, negate } from './arithmetic.ts';
 import { castExpression } from './cast.ts';
-import { between, compare, compareRows, compareWithQuery, isAnyOf, isComparison, isDistinct, isIn, rowFields, unify } from './comparison.ts';
+import { between, compare, compareRows, compareWithQuery, isAnyOf, isComparison, isDistinct, isIn, requireCodePoints, rowFields, unify } from './comparison.ts';
 import type { Emission, Scope, Value } from './emission.ts';
 import { functionCall, valueFunction } from './function-call.ts';
 import { coerce, decide, decimalType, isInRange, integerSql, literalOf, plainDecimal } from './literal.ts';
 import { addInterval, momentOperator } from './moment.ts';
-import { bool, commonType, int4, int8, isInteger, text as textType, typeLabel, unknown } from './pg-type.ts';
+import { bool, commonType, int4, int8, isInteger, isText, text as textType, typeLabel, unknown } from './pg-type.ts';
 import type { PgType } from './pg-type.ts';
 import { jsonOperator } from './json.ts';
 import { parseArray } from './array-text.ts';
@@ -154,6 +154,7 @@ function coalesce(emission: Emission, node: Tree, scope: Scope): Value {
 function greatest(emission: Emission, node: Tree, scope: Scope): Value {
   const { values, type } = unified(emission, listOf(node['args']).map((item) => emission.expression(item, scope)), node['location']);
   if (emission.capabilities.binaryCollation === undefined && textType.name === type.name) return refuse('GREATEST or LEAST of text', node['location']);
+  if (isText(type)) requireCodePoints(emission, node['location']);
   if (values.length > 8) return refuse('GREATEST or LEAST of more than eight values', node['location']);
   const word = node['op'] === 'IS_GREATEST' ? 'GREATEST' : 'LEAST';
   const filled = values.map((value, index) => (value.nullable && values.length > 1 ? `COALESCE(${[value, ...values.filter((_, other) => other !== index)].map(({ sql }) => sql).join(', ')})` : value.sql));

@@ -80,6 +80,11 @@ function checkedDate(year: string, month: string, day: string): string | undefin
   return isReal && Number(year) > 0 ? `${year}-${month.padStart(2, '0')}-${day.padStart(2, '0')}` : undefined;
 }
 
+/** Whether a moment says what zone it is of; without that it is of the session's. */
+export function namesZone(text: string): boolean {
+  return /(Z|UTC|:\d{2}(\.\d+)?\s*[+-]\d{2}(:?\d{2})?)\s*$/i.test(text);
+}
+
 const momentPattern = /^\s*(\d{4})-(\d{1,2})-(\d{1,2})(?:[T ]+(\d{1,2}):(\d{2})(?::(\d{2})(?:\.(\d{1,6}))?)?)?\s*(Z|UTC|[+-]\d{2}(?::?\d{2})?)?\s*$/i;
 
 /** An offset is counted in for timestamptz; for timestamp PostgreSQL overlooks it. */
@@ -135,8 +140,9 @@ export const parameterScale = 15;
 
 export function parameterOf(emission: Emission, number: number, wanted: PgType, options: { readonly notNull?: boolean } = {}): Value {
   const decided = emission.parameterType(number, wanted);
+  const zoned = decided.name === 'timestamptz' && emission.facts.timeZone !== 'UTC';
   const slotType = decided.name === 'numeric' ? numeric() : decided;
-  const place = emission.slot({ kind: 'parameter', number, type: slotType, ...(options.notNull === true ? { notNull: true } : {}) });
+  const place = emission.slot({ kind: 'parameter', number, type: slotType, ...(options.notNull === true ? { notNull: true } : {}), ...(zoned ? { zoned } : {}) });
   const type = decided.name === 'numeric' ? numeric(parameterPrecision) : decided;
   return { sql: parameterSql(place, type), type, nullable: true, constant: true };
 }
@@ -160,7 +166,10 @@ export function decide(emission: Emission, value: Value, type: PgType, place?: u
   // A modifier of the other side, such as its scale, is not the constant's.
   const wanted: PgType = type.name === 'unknown' ? textType : type.name === 'numeric' ? numeric() : type.name === 'bpchar' ? { name: 'bpchar' } : type;
   if (value.literal === null) return { sql: 'NULL', type: wanted, nullable: true, constant: true };
-  if (value.literal !== undefined) return literalOf(value.literal, wanted, place);
+  if (value.literal !== undefined) {
+    if (wanted.name === 'timestamptz' && emission.facts.timeZone !== 'UTC' && !namesZone(value.literal)) return refuse(`timestamptz constant without a time zone in time zone ${emission.facts.timeZone}`, place);
+    return literalOf(value.literal, wanted, place);
+  }
   if (value.parameter !== undefined) return parameterOf(emission, value.parameter, wanted);
   return value;
 }

@@ -32,6 +32,8 @@ function translated(node: unknown, facts: DialectFacts): Translation {
   const emission = new StatementEmission(facts);
   const { command, steps, columns, needsTransaction } = emitStatement(emission, found.name, found.node);
   const vague = columns.find(({ type }) => type.name === 'numeric' && type.scale === undefined && type.precision !== -1);
+  // Results are shown in UTC.
+  if (facts.timeZone !== 'UTC' && columns.some(({ type }) => type.name === 'timestamptz')) return refuse(`timestamptz in the result in time zone ${facts.timeZone}`);
   if (vague !== undefined) return refuse(`numeric of varying scale in the result (${vague.name})`);
   return { type: 'plan', command, columns, needsTransaction, parameterTypes: emission.parameterTypes, steps: steps.map((step) => ({ ...step, slots: emission.slots })) };
 }

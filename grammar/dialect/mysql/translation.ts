@@ -81,8 +81,8 @@ export interface DialectFacts {
 
 /** Where a `?` of a step gets its value from. */
 export type Slot =
-  /** `$number`, in the form of `type`. `notNull`: MySQL would put another value in place of NULL. */
-  | { readonly kind: 'parameter'; readonly number: number; readonly type: PgType; readonly notNull?: boolean }
+  /** `$number`, in the form of `type`. `notNull`: MySQL would put another value in place of NULL. `zoned`: a moment without a zone is of one that is not known here. */
+  | { readonly kind: 'parameter'; readonly number: number; readonly type: PgType; readonly notNull?: boolean; readonly zoned?: boolean }
   /** The elements of the array `$number`: as many `?` as it has. */
   | { readonly kind: 'elements'; readonly number: number; readonly type: PgType }
   /** A LIKE pattern: one that ends in its escape character is an error on PostgreSQL. */
