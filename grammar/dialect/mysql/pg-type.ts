@@ -128,10 +128,10 @@ function commonNumber(left: PgType, right: PgType): PgType {
   return { name: numberOrder[Math.max(numberOrder.indexOf(left.name), numberOrder.indexOf(right.name))] ?? 'float8' };
 }
 
-/** Of two lengths of `character` each value is filled up to its own, which a result cannot say. */
+/** Of two lengths of `character` each value is filled up to its own, which a result cannot say; with other text it depends on which stands first. */
 function commonText(left: PgType, right: PgType): PgType | undefined {
   if (left.name === right.name && left.length === right.length) return left;
-  if (left.name === 'bpchar' && right.name === 'bpchar') return undefined;
+  if (left.name === 'bpchar' || right.name === 'bpchar') return undefined;
   return text;
 }
 
