@@ -61,6 +61,8 @@ function aggregate(emission: Emission, name: string, node: Tree, scope: Scope, o
   if (node['agg_order'] !== undefined && name !== 'count') return refuse(`ORDER BY in ${name}`, place);
   const value = decide(emission, given, textType, place);
   const call = (word: string, sql = value.sql): string => `${word}(${isDistinct ? 'DISTINCT ' : ''}${filtered(sql)})${end}`;
+  // MySQL 9.7 counts a NULL that it has worked out before the rows.
+  if (name === 'count' && isDistinct && (!/`|\br\d+\.c\d/.test(value.sql) || value.sql.includes('(SELECT '))) return refuse('count of DISTINCT constants or subqueries', place);
   switch (name) {
     case 'count': return { sql: call('COUNT', isDistinct && needsBinary(emission, value) ? `BINARY ${value.sql}` : value.sql), type: int8, nullable: false };
     case 'sum': return { ...sumOf(call, value, place), nullable: true };

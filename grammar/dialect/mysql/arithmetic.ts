@@ -25,6 +25,8 @@ export function calculate(emission: Emission, operator: ArithmeticOperator, one:
   if (type === undefined || !isNumber(type)) refuse(`operator ${operator} of ${typeLabel(one.type)} and ${typeLabel(other.type)}`, place);
   const [left, right] = [one, other].map((value) => (value.type.name === 'unknown' ? coerce(emission, value, type, place) : value));
   if (left === undefined || right === undefined) return refuse('operator', place);
+  // A bare NULL makes a double of what is worked out with it.
+  if (left.sql === 'NULL' || right.sql === 'NULL') return refuse('arithmetic with NULL', place);
   const nullable = left.nullable || right.nullable;
   const constant = left.constant === true && right.constant === true;
   const result = isInteger(type) ? integers(operator, left, right, type) : isFloat(type) ? floats(operator, left, right, type, place) : decimals(operator, left, right, place);

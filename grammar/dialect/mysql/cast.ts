@@ -50,10 +50,11 @@ function castUndecided(emission: Emission, given: Value, type: PgType, place: un
   return type.name === 'numeric' ? toNumeric(decide(emission, given, numeric(), place), type, place) : decide(emission, given, type, place);
 }
 
-/** A NULL of its own type: beside a bare one other numbers lose their scale, and dates become text. */
+/** A NULL of its own type: beside a bare one numbers lose their scale or become doubles, and dates become text. */
 function nullSql(type: PgType): string {
   switch (type.name) {
     case 'numeric': return type.scale === undefined || type.precision === undefined ? 'NULL' : `CAST(NULL AS DECIMAL(${type.precision},${type.scale}))`;
+    case 'bool': case 'int2': case 'int4': case 'int8': return 'CAST(NULL AS SIGNED)';
     case 'date': return 'CAST(NULL AS DATE)';
     case 'timestamp': case 'timestamptz': return 'CAST(NULL AS DATETIME(6))';
     default: return 'NULL';

@@ -137,7 +137,8 @@ export function compareWithQuery(emission: Emission, parts: { readonly left: rea
   const mayBeNull = left.some(({ nullable }) => nullable) || found.columns.some(({ value }) => value.nullable);
   if (emission.capabilities.binaryCollation === undefined && mayBeNull) return refuse('comparison with a subquery where a value may be NULL', place);
   const test = `(${operand} ${word} (${query}))`;
-  // Of no rows at all MySQL makes NULL where it looks for the least or the greatest of them.
+  // MySQL looks for the least or the greatest of the rows: of none at all it makes NULL, and among others it overlooks a NULL.
   const isExtreme = word !== 'IN' && word !== 'NOT IN';
+  if (isExtreme && found.columns.some(({ value }) => value.nullable)) return refuse(`${operator} ${all ? 'ALL' : 'ANY'} of a subquery whose values may be NULL`, place);
   return { sql: isExtreme ? `(CASE WHEN EXISTS (${query}) THEN ${test} ELSE ${all ? 'TRUE' : 'FALSE'} END)` : test, type: bool, nullable: mayBeNull };
 }

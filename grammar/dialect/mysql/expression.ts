@@ -171,11 +171,7 @@ function operatorExpression(emission: Emission, node: Tree, scope: Scope): Value
     case 'AEXPR_OP_ANY': case 'AEXPR_OP_ALL': return arrayComparison(emission, name, node, scope);
     case 'AEXPR_DISTINCT': case 'AEXPR_NOT_DISTINCT':
       return isDistinct(emission, emission.expression(node['lexpr'], scope), emission.expression(node['rexpr'], scope), node['kind'] === 'AEXPR_NOT_DISTINCT', place);
-    case 'AEXPR_BETWEEN': case 'AEXPR_NOT_BETWEEN': {
-      const [low, high] = listOf(nodeOf(node['rexpr'], 'List')?.['items']).map((item) => emission.expression(item, scope));
-      if (low === undefined || high === undefined) return refuse('BETWEEN', place);
-      return between(emission, { value: emission.expression(node['lexpr'], scope), low, high }, node['kind'] === 'AEXPR_NOT_BETWEEN', place);
-    }
+    case 'AEXPR_BETWEEN': case 'AEXPR_NOT_BETWEEN': case 'AEXPR_BETWEEN_SYM': case 'AEXPR_NOT_BETWEEN_SYM': return betweenExpression(emission, node, scope);
     case 'AEXPR_NULLIF': {
       const [left, right] = [emission.expression(node['lexpr'], scope), emission.expression(node['rexpr'], scope)];
       const test = compare(emission, '=', left, right, place);
@@ -184,9 +180,21 @@ function operatorExpression(emission: Emission, node: Tree, scope: Scope): Value
     }
     case 'AEXPR_LIKE': case 'AEXPR_ILIKE': return likeExpression(emission, name, node, scope);
     case 'AEXPR_SIMILAR': return refuse('SIMILAR TO', place);
-    case 'AEXPR_BETWEEN_SYM': case 'AEXPR_NOT_BETWEEN_SYM': return refuse('BETWEEN SYMMETRIC', place);
     default: return refuse(String(node['kind']), place);
   }
+}
+
+function betweenExpression(emission: Emission, node: Tree, scope: Scope): Value {
+  const place = node['location'];
+  const [low, high] = listOf(nodeOf(node['rexpr'], 'List')?.['items']).map((item) => emission.expression(item, scope));
+  if (low === undefined || high === undefined) return refuse('BETWEEN', place);
+  const value = emission.expression(node['lexpr'], scope);
+  const kind = String(node['kind']);
+  const isNegated = kind.startsWith('AEXPR_NOT');
+  const one = between(emission, { value, low, high }, isNegated, place);
+  if (!kind.endsWith('SYM')) return one;
+  const other = between(emission, { value, low: high, high: low }, isNegated, place);
+  return { sql: `(${one.sql} ${isNegated ? 'AND' : 'OR'} ${other.sql})`, type: bool, nullable: true };
 }
 
 function plainOperator(emission: Emission, name: string, node: Tree, scope: Scope): Value {

@@ -73,7 +73,9 @@ function side(name: 'left' | 'right', word: 'LEFT' | 'RIGHT'): FunctionEmitter {
     const count = countOf(emission, given, name, place);
     if (value === undefined) return refuse(name, place);
     const length = count.number !== undefined && count.number >= 0 ? count.sql : `IF(${count.sql} < 0, GREATEST(CHAR_LENGTH(${value.sql}) + ${count.sql}, 0), ${count.sql})`;
-    return made([value, count], `${word}(${value.sql}, ${length})`);
+    // The least of all integers has no negative: PostgreSQL's right leaves nothing out by it.
+    const checked = name === 'right' && count.number === undefined ? `IF(${count.sql} = -2147483648, CHAR_LENGTH(${value.sql}), ${length})` : length;
+    return made([value, count], `${word}(${value.sql}, ${checked})`);
   };
 }
 
