@@ -66,7 +66,8 @@ function momentText(emission: Emission, value: Value, place: unknown): string {
  */
 export function changeCase(emission: Emission, word: 'LOWER' | 'UPPER', given: Value): Value {
   const value = textOf(emission, given);
-  const changed = `${word}(${value.sql})`;
+  // MySQL 9.7 changes the letters where they are: in what the column of a subquery is for all who read it.
+  const changed = value.column === undefined ? `${word}(CONCAT('', ${value.sql}))` : `${word}(${value.sql})`;
   const base = { type: textType, nullable: value.nullable, ...(value.constant === true ? { constant: true } : {}) };
   if (/^'[\x20-\x7e]*'$/.test(value.sql)) return { ...base, sql: changed };
   const isForeign = `CONVERT(CONVERT(${value.sql} USING latin1) USING utf8mb4) <> ${value.sql}`;
