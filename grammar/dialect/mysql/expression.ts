@@ -232,9 +232,9 @@ const plainText: ReadonlySet<string> = new Set(['text', 'varchar', 'bpchar', 'un
 function concatenate(emission: Emission, left: Value, right: Value, place: unknown): Value {
   if (!plainText.has(left.type.name) && !plainText.has(right.type.name)) return refuse(`operator || of ${typeLabel(left.type)} and ${typeLabel(right.type)}`, place);
   const [one, other] = [textOf(emission, left, place), textOf(emission, right, place)];
-  // MySQL 5.6 appends to what it has kept of a subquery, row after row, unless another text goes before it.
-  const first = one.sql.includes('(SELECT ') ? `'', ${one.sql}` : one.sql;
-  return { sql: `CONCAT(${first}, ${other.sql})`, type: textType, nullable: one.nullable || other.nullable, ...(one.constant === true && other.constant === true ? { constant: true } : {}) };
+  // MySQL 5.6 appends to what it has kept of a subquery, row after row.
+  if (emission.capabilities.binaryCollation === undefined && one.sql.includes('(SELECT ')) return refuse('operator || of a subquery', place);
+  return { sql: `CONCAT(${one.sql}, ${other.sql})`, type: textType, nullable: one.nullable || other.nullable, ...(one.constant === true && other.constant === true ? { constant: true } : {}) };
 }
 
 function likeExpression(emission: Emission, name: string, node: Tree, scope: Scope): Value {
