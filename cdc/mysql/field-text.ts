@@ -1,6 +1,6 @@
 /** The texts of `field-form.ts` in MySQL's SQL, all of them strings of bytes: no collation has a say. */
-import { FIELD_END, fieldMark, floatTiers } from '../field-form.ts';
-import type { FieldForm } from '../field-form.ts';
+import { FIELD_END, fieldMark, floatFraction, floatTiers, usualTiers } from '../field-form.ts';
+import type { FieldForm, FloatTier } from '../field-form.ts';
 import { isByteType, isCharacterType } from './column-type.ts';
 import type { ColumnType } from './column-type.ts';
 import { mysqlName } from './query.ts';
@@ -63,6 +63,7 @@ export function fieldText(column: ComparedColumn, form: FieldForm): string {
 /** As text that local's type reads again. */
 export function keyFieldText(column: ComparedColumn, form: FieldForm): string {
   if (form.kind === 'bytes') return `CONCAT(0x5c78, LOWER(HEX(${mysqlName(column.name)})))`;
+  if (form.kind === 'float') return floatDigits(mysqlName(column.name));
   return form.kind === 'text' || form.kind === 'long_text' ? unicode(column) : fieldText(column, form);
 }
 
@@ -103,9 +104,18 @@ function withoutZeros(name: string, fraction: number): string {
   return fraction === 0 ? text : `TRIM(TRAILING '.' FROM TRIM(TRAILING '0' FROM ${text}))`;
 }
 
-/** Of a FLOAT the text has six digits, of the DOUBLE that it is all of them. */
 function floatText(name: string): string {
   const size = `ABS(${name} * 1e0)`;
-  const tiers = floatTiers.map(({ from, prefix, factors }) => `WHEN ${size} >= ${from} THEN CONCAT('${prefix}', ${[size, ...factors].join(' * ')})`);
-  return `CONCAT(IF(${name} < 0, '-', ''), CASE WHEN ${name} = 0 THEN '0' ${tiers.join(' ')} END)`;
+  const text = ({ name: tier, factors }: FloatTier): string => {
+    const scaled = [size, ...factors].join(' * ');
+    return `CONCAT('${tier}:', CAST(FLOOR(${scaled}) AS SIGNED), ':', CAST((${scaled} - FLOOR(${scaled})) * ${floatFraction} AS SIGNED))`;
+  };
+  const usual = usualTiers.map((tier) => `WHEN ${size} >= ${tier.from} AND ${size} < ${tier.below} THEN ${text(tier)}`);
+  const tiers = floatTiers.map((tier) => `WHEN ${size} >= ${tier.from} THEN ${text(tier)}`);
+  return `CONCAT(IF(${name} < 0, '-', ''), CASE WHEN ${name} = 0 THEN '0' ${[...usual, ...tiers].join(' ')} END)`;
+}
+
+/** Of a FLOAT the text has six digits, of the DOUBLE that it is all of them. */
+function floatDigits(name: string): string {
+  return bytesOf(`${name} * 1e0`);
 }

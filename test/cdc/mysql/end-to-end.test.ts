@@ -49,7 +49,8 @@ interface Child {
   readonly ended: Promise<void>;
 }
 
-for (const kind of sourceKinds) {
+// The others have their turn in `npm run soak`.
+for (const kind of process.env['CAUSEWAY_CRASH'] === 'all' ? sourceKinds : sourceKinds.slice(0, 1)) {
   describeMysql([kind], `a migration from ${kind}`, () => {
     const random = seeded(seed);
     const database = 'shop';
