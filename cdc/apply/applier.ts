@@ -19,8 +19,10 @@ import { fold } from './fold.ts';
 import { heedMarks, touchesMarkable } from './marks.ts';
 import type { HeededUnit } from './marks.ts';
 import type { Step } from './fold.ts';
+import { postgresRows } from '../postgres/row-target.ts';
 import { Replay } from './replay.ts';
 import { resolveConflicts } from './resolve-conflicts.ts';
+import type { RowTarget } from './row-target.ts';
 import { checkSets, prepareSet, runSteps, sendSets } from './run-steps.ts';
 import type { PreparedSet, StepRun } from './run-steps.ts';
 import type { TableBinding } from './table-binding.ts';
@@ -75,13 +77,15 @@ export class Applier {
   #isOpen = false;
   #conflicts: Conflict[] = [];
   #rereads = new Map<string, number>();
+  readonly #rows: RowTarget;
   readonly #replay: Replay;
 
   constructor(runtime: Runtime, connection: ApplyConnection, options: ApplierOptions) {
     this.#runtime = runtime;
     this.#connection = connection;
     this.#options = options;
-    this.#replay = new Replay(connection);
+    this.#rows = postgresRows(connection);
+    this.#replay = new Replay(this.#rows);
   }
 
   get connection(): ApplyConnection {
@@ -204,7 +208,7 @@ export class Applier {
       }
       const plain = this.#stepRun(unit);
       const changedAtMs = unit.records[0]?.transaction.committedAtMs ?? 0;
-      const context = { connection: this.#connection, strategyOf: this.#options.strategyOf, report: (conflict: Conflict) => this.#conflicts.push(conflict), run: plain, position: this.#options.positionOf(unit.lsn), changedAtMs };
+      const context = { target: this.#rows, strategyOf: this.#options.strategyOf, report: (conflict: Conflict) => this.#conflicts.push(conflict), run: plain, position: this.#options.positionOf(unit.lsn), changedAtMs };
       const run: StepRun = { ...plain, lookFirst: (step) => resolveConflicts(context, step), isOneByOne: unit.records.some((record) => this.#mayKeep(record)) };
       const heeded = this.#mayMeetMarks(unit) ? await this.#heed(unit) : undefined;
       await this.#replay.run(heeded?.records ?? unit.records, unit.endsTransaction, heeded ? this.#among(heeded, run) : run);
