@@ -16,6 +16,7 @@ import type { TablePlan } from '../table-plan.ts';
 import { installBookkeeping } from './bookkeeping.ts';
 import { connectServer } from './connect.ts';
 import { countRereads, rereadRows } from './reread.ts';
+import { postgresUnits } from './row-target.ts';
 import { SqlClient } from './sql-client.ts';
 import { readTargetShape } from './table-definition.ts';
 import { forgetTable, insertStreamRow, movePrivate, moveShared, privateTag, raiseTokens, readStreamRow, readTableRows, saveSource, setMembership, tagShared, tagTransaction } from './target-state.ts';
@@ -157,7 +158,7 @@ export class PostgresChangeTarget implements ChangeTarget {
     const { target, token, synchronousCommit } = this.#options;
     const connection = await ApplyConnection.open(target, name.slice(0, MAX_APPLICATION_NAME), { token, synchronousCommit: synchronousCommit ?? 'off', lockTimeoutMs: LOCK_TIMEOUT_MS });
     return {
-      applier: new Applier(this.#runtime, connection, applier),
+      applier: new Applier(this.#runtime, postgresUnits(connection), applier),
       countRereads: (tableId) => countRereads(connection, tableId),
       reread: (source, plan, shape) => rereadRows({ source, connection, tag: privateTag(this.#options.name, plan.tableId), token }, plan, shape),
       onEnd: (listener) => connection.onEnd(listener),

@@ -1,17 +1,44 @@
-/** `RowTarget` on PostgreSQL. */
+/** `UnitTarget` and `RowTarget` on PostgreSQL. */
 import type { ApplyConnection } from '../apply/apply-connection.ts';
 import { remedyOf } from '../apply/apply-error.ts';
 import { fetchRows } from '../apply/fetch-rows.ts';
 import { mergeRows } from '../apply/merge-rows.ts';
+import type { Step } from '../apply/fold.ts';
+import { heedMarks } from '../apply/marks.ts';
 import { encodeRows } from '../apply/row-set.ts';
 import type { RowTarget, Winner } from '../apply/row-target.ts';
-import { missingOrdinals, noteReread, runSteps } from '../apply/run-steps.ts';
+import { checkSets, missingOrdinals, noteReread, prepareSet, runSteps, sendSets } from '../apply/run-steps.ts';
+import type { PreparedSet } from '../apply/run-steps.ts';
 import type { TableBinding } from '../apply/table-binding.ts';
+import type { UnitTarget } from '../apply/unit-target.ts';
 import { sqlstateOf } from './connect.ts';
 
 const uniqueStates = new Set(['23505', '23P01']);
 
-export function postgresRows(connection: ApplyConnection): RowTarget {
+export function postgresUnits(connection: ApplyConnection): UnitTarget {
+  return {
+    rows: postgresRows(connection),
+    send: (statement) => connection.send(statement),
+    prepareSets,
+    sendSets: (sets) => {
+      const sent = sendSets(connection, sets);
+      return (run) => checkSets(connection, sent, run);
+    },
+    heedMarks: (records, skipped, mayHaveMarks) => heedMarks(connection, records, skipped, mayHaveMarks),
+  };
+}
+
+/** Undefined when the steps have to run one after the other. */
+function prepareSets(steps: readonly Step[], isStrict: (table: TableBinding) => boolean): readonly PreparedSet[] | undefined {
+  const sets: PreparedSet[] = [];
+  for (const step of steps) {
+    if (step.kind !== 'set') return undefined;
+    sets.push(...prepareSet(step, isStrict(step.table)));
+  }
+  return sets;
+}
+
+function postgresRows(connection: ApplyConnection): RowTarget {
   return {
     send: (statement) => connection.send(statement),
     runSteps: (steps, run) => runSteps(connection, steps, run),
