@@ -55,7 +55,8 @@ export class MysqlApplyConnection {
   run(sql: string): Promise<readonly number[]> {
     return new Promise((resolve, reject) => {
       this.#connection.query(sql, (error, result: unknown) => {
-        if (error) reject(error);
+        // The whole text is no part of what is told of an error.
+        if (error) reject(Object.assign(error, { sql: undefined }));
         else resolve((Array.isArray(result) ? result : [result]).map(foundBy));
       });
     });
