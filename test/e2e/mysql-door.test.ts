@@ -77,9 +77,9 @@ describeMysql(['mariadb-10.11'], 'the MySQL front door of the product', () => {
     const [holder, late] = [await connect(), await connect()];
     await holder.query('BEGIN');
     await holder.query('SELECT body FROM note');
-    await expect(operator.query('CUTOVER TABLE shop.note NO ROLLBACK TIMEOUT 1')).rejects.toThrow(/MIG052.*Session of app.*SELECT body FROM note/s);
+    await expect(operator.query('CUTOVER TABLE shop.note TIMEOUT 4')).rejects.toThrow(/MIG052.*Session of app.*SELECT body FROM note/s);
     let hasEnded = false;
-    const cutover = operator.query('CUTOVER TABLE shop.note NO ROLLBACK').then(() => hasEnded);
+    const cutover = operator.query('CUTOVER TABLE shop.note').then(() => hasEnded);
     const refused = readUntilRefused(late);
     await expect.poll(async () => /scratchbird_gateway_parked_total\S* [1-9]/.test(await stack.metrics())).toBe(true);
     expect((await holder.query('SELECT body FROM note'))[0]).toEqual([{ body: 'mysql' }]);
@@ -89,5 +89,7 @@ describeMysql(['mariadb-10.11'], 'the MySQL front door of the product', () => {
     expect(await refused).toContain('MIG082');
     await expect(holder.query('SELECT body FROM note')).rejects.toThrow('MIG082');
     expect((await holder.query('SELECT 1 AS one'))[0]).toEqual([{ one: 1 }]);
+    await operator.query('ROLLBACK MIGRATION FOR TABLE shop.note');
+    await expect.poll(async () => (await holder.query('SELECT body FROM note').then(([rows]) => rows, String))).toEqual([{ body: 'mysql' }]);
   });
 });

@@ -96,9 +96,11 @@ for (const kind of kinds) {
     }, 240_000);
 
     it('is the truth afterwards: PostgreSQL clients write on local, numbers go on, and the source takes nothing any more', async () => {
-      const [made] = await stack.command<{ id: string }>("INSERT INTO shop.orders (customer_id, total, paid, state, made) VALUES (1, 1, true, 'sent', now()) RETURNING id::text");
       const [largest] = await server.sql('SELECT MAX(id) AS id FROM orders', 'shop');
+      const [made] = await stack.command<{ id: string }>("INSERT INTO shop.orders (customer_id, total, paid, state, made) VALUES (1, 1, true, 'sent', now()) RETURNING id::text");
       expect(BigInt(made?.id ?? 0)).toBeGreaterThan(BigInt(String(largest?.['id'])));
+      // The way back is open.
+      await expect.poll(async () => (await server.sql(`SELECT state FROM orders WHERE id = ${made?.id}`, 'shop')).map((row) => row['state'])).toEqual(['sent']);
       await expect(server.sql("INSERT INTO orders (customer_id, total, paid, state, made) VALUES (1, 1, 0, 'new', NOW())", 'shop')).rejects.toThrow(/fence|causeway/i);
       const [row] = await stack.command("SELECT paid, state::text, note, picture, made::text FROM shop.orders WHERE id = (SELECT max(id) FROM shop.orders WHERE picture IS NOT NULL)");
       expect(row).toEqual({ paid: true, state: 'lost', note: 'ö'.repeat(2_999 % 50), picture: Buffer.from([0, 255]), made: '2024-02-29 23:59:59' });
