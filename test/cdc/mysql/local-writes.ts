@@ -8,6 +8,8 @@ import { sqlstateOf } from '../../../cdc/postgres/connect.ts';
 import type { TablePlan } from '../../../cdc/table-plan.ts';
 import type { Random } from '../stream/random-workload.ts';
 
+const PAUSE_MS = 5;
+
 export interface WrittenLocal {
   readonly plan: TablePlan;
   /** SQL for another key than the row `o` has, column by column; `n` is a number that no row has had. */
@@ -29,7 +31,8 @@ export class LocalWrites {
   }
 
   async run(client: pg.Client, signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) await this.#transaction(client);
+    // What it writes faster than a busy machine carries it would only be waited for at the end.
+    for (; !signal.aborted; await new Promise((resolve) => setTimeout(resolve, PAUSE_MS))) await this.#transaction(client);
   }
 
   async #transaction(client: pg.Client): Promise<void> {
@@ -58,6 +61,7 @@ export class LocalWrites {
     const one = `SELECT * FROM ${table} OFFSET ${Math.floor(this.#random() * 60)} LIMIT 1`;
     const other = `SELECT * FROM ${table} OFFSET ${Math.floor(this.#random() * 60)} LIMIT 1`;
     const isRow = plan.key.map((name) => `t.${quoteIdent(name)} = o.${quoteIdent(name)}`).join(' AND ');
+    const isKey = plan.key.map(quoteIdent).join(', ');
     const free = plan.columns.map(({ name }) => name).filter((name) => !plan.key.includes(name) && unique[name] === undefined);
     const keyOf = (name: string): string | undefined => newKey[name]?.replaceAll(/\bn\b/g, n);
     const copied = plan.columns.map(({ name }) => keyOf(name) ?? unique[name]?.replaceAll(/\bn\b/g, n) ?? `o.${quoteIdent(name)}`);
@@ -70,7 +74,7 @@ export class LocalWrites {
     if (kind < 0.94 && written.mayTruncate === true) return `TRUNCATE ${table}`;
     const [first] = Object.keys(unique);
     if (first !== undefined) return swap(table, quoteIdent(first), plan.key[0] ?? '', this.#random);
-    return `UPDATE ${table} t SET ${set.map((name) => `${quoteIdent(name)} = p.${quoteIdent(name)}`).join(', ')} FROM (${other}) p WHERE random() < 0.1`;
+    return `UPDATE ${table} t SET ${set.map((name) => `${quoteIdent(name)} = p.${quoteIdent(name)}`).join(', ')} FROM (${other}) p WHERE (${plan.key.map((name) => `t.${quoteIdent(name)}`).join(', ')}) IN (SELECT ${isKey} FROM ${table} OFFSET ${Math.floor(this.#random() * 60)} LIMIT 30)`;
   }
 }
 

@@ -9,6 +9,8 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
 import { createMysqlStream } from '../../../cdc/mysql/change-stream.ts';
 import { parseColumnType } from '../../../cdc/mysql/column-type.ts';
 import { runLoop } from '../../../cdc/flow/run-loop.ts';
+import { installFenceTriggers, installMysqlFenceSupport, raiseFence } from '../../../cdc/mysql/fence.ts';
+import { readMysqlServer } from '../../../cdc/mysql/introspect.ts';
 import { standardTypes } from '../../../cdc/mysql/source-column.ts';
 import type { TypeLoss } from '../../../cdc/mysql/type-loss.ts';
 import type { Conflict } from '../../../cdc/apply/conflict.ts';
@@ -128,6 +130,22 @@ for (const kind of sourceKinds) {
       await back.stream.skipFailedChange('strict_one');
       await back.settle();
       expect(await rows('strict_one', columns)).toEqual([['1', '2024-02-29 10:00:00', 'fits'], ['3', null, 'three']]);
+    });
+
+    it('the fence lets it by, and triggers of the users can tell it', async () => {
+      await server.sql(`CREATE TABLE fenced (id int NOT NULL PRIMARY KEY, v varchar(40)${kind === 'mysql-5.6' ? '' : ', twice int AS (id * 2) STORED'}) ENGINE=InnoDB; CREATE TABLE seen (id int NOT NULL AUTO_INCREMENT PRIMARY KEY, v varchar(40)) ENGINE=InnoDB;
+        CREATE TRIGGER note AFTER INSERT ON fenced FOR EACH ROW INSERT INTO seen (v) SELECT NEW.v FROM DUAL WHERE @causeway_applier IS NULL; INSERT INTO fenced (id, v) VALUES (1, 'one')`, pair.database);
+      const { forward, reverse } = await copyToLocal(pair, 'fenced', standardTypes);
+      await installMysqlFenceSupport(pair.query);
+      await installFenceTriggers(pair.query, [forward.source], await readMysqlServer(pair.query));
+      await raiseFence(pair.query, [forward.source], { epoch: 2, token: '1' });
+      await using back = await runBack(reverseOptions(pair, folder, { types: standardTypes }), [reverse]);
+      await expect(server.sql("INSERT INTO fenced (id, v) VALUES (2, 'theirs')", pair.database)).rejects.toThrow(/MIG082/);
+      await pair.client.query("INSERT INTO fenced (id, v) VALUES (2, 'ours'); UPDATE fenced SET v = 'changed' WHERE id = 1");
+      await back.settle();
+      expect(await rows('fenced', [['id', 'int'], ['v', 'varchar(40)']])).toEqual([['1', 'changed'], ['2', 'ours']]);
+      if (kind !== 'mysql-5.6') expect(await rows('fenced', [['id', 'int'], ['twice', 'int']])).toEqual([['1', '2'], ['2', '4']]);
+      expect(await rows('seen', [['id', 'int'], ['v', 'varchar(40)']])).toEqual([['1', 'one']]);
     });
 
     it('the stream that captures MySQL brings nothing back, and rows that others wrote are conflicts', async () => {
