@@ -9,8 +9,10 @@ import type { StartMigration } from '../../../grammar/migration/statement.ts';
 import type { TableName } from '../../../grammar/names.ts';
 import type { SourceSide, TableMapping } from '../../../cdc/source-side.ts';
 import type { TablePlan } from '../../../cdc/table-plan.ts';
+import type { TableDefinition } from '../../../cdc/postgres/definition.ts';
 import { markingObstacle } from '../markable-table.ts';
 import { displayName } from '../table-details.ts';
+import { beginLosses } from '../type-losses.ts';
 import { table, warning } from './answer.ts';
 import type { SuccessfulAnswer } from './answer.ts';
 import { assertConflictStrategy } from './conflict-option.ts';
@@ -23,6 +25,7 @@ interface Intent {
   readonly source: QualifiedName;
   readonly target: QualifiedName;
   readonly options: MigrationOptions;
+  readonly definition: TableDefinition;
   readonly details: Readonly<Record<string, unknown>>;
 }
 
@@ -47,6 +50,7 @@ export async function startMigration(context: CommandContext, statement: StartMi
   const intents: Intent[] = [];
   const companions = [...names, ...(await catalog.tables()).map((record) => record.source)];
   for (const name of names) intents.push(await prepare(context, source.serverName, name, options, companions, notices));
+  assertColumnsOfTypeMap(statement.options, intents);
   const records: TableRecord[] = [];
   for (const intent of intents) records.push(await begin(context, source.name, source.serverName, intent));
   await context.publisher.refreshRelations();
@@ -75,6 +79,16 @@ function refuseUnsupported(options: MigrationOptions, { engine, accepts, mapsTyp
   refuse('dual_write_mode', options.dualWriteMode, accepts.dualWriteMode);
   refuse('conflict_strategy', options.conflictStrategy, accepts.conflictStrategy);
   if (options.whereClause !== null && !accepts.whereClause) throw new MigrationError('MIG071', `where_clause does not fit a ${engine} source`, { detail: 'The source would have to understand a predicate of PostgreSQL.' });
+}
+
+/** What this START says of types; a source's own words may be of tables that are started another time. */
+function assertColumnsOfTypeMap({ typeMap }: StatedOptions, intents: readonly Intent[]): void {
+  const known = new Set(intents.flatMap(({ definition }) => definition.columns.map((column) => column.name)));
+  const unknown = (typeMap ?? []).flatMap(({ column }) => (column === undefined || known.has(column) ? [] : [column]));
+  if (unknown.length === 0) return;
+  const [only, ...others] = intents;
+  const where = only !== undefined && others.length === 0 ? displayName(only.source) : 'no table of this START';
+  throw new MigrationError('MIG071', `type_map names ${unknown.join(', ')}, which ${others.length === 0 ? `${where} does not have or does not carry` : `${where} has`}`, { detail: `Columns: ${[...known].join(', ')}.`, hint: 'Names are as on the source; one with capitals is written in double quotes.' });
 }
 
 async function tablesToStart(context: CommandContext, serverName: string, statement: StartMigration): Promise<readonly QualifiedName[]> {
@@ -126,7 +140,7 @@ async function prepare(context: CommandContext, serverName: string, name: Qualif
   for (const finding of findings) if (finding.severity === 'warning') notices.push(warning(`${displayName(name)}: ${finding.message}`, undefined, finding.remedy));
   const { door } = flow.sourceSide;
   const details = { plan, ...(door === undefined ? {} : { door }), partitions: definition.partitions.map(({ schema, name: partition }) => ({ schema, name: partition })) };
-  return { source: plan.source, target: plan.target, options, details };
+  return { source: plan.source, target: plan.target, options, definition, details };
 }
 
 /** With an obstacle of the table's own each of its writes is one that waits. */
@@ -142,6 +156,7 @@ async function begin(context: CommandContext, sourceName: string, serverName: st
     options: intent.options as unknown as Readonly<Record<string, unknown>>, details: intent.details, startedBy: actor.user,
     audit: { action: 'MIGRATION_START', actor, sourceServer: serverName, details: { table: displayName(intent.source) } },
   });
+  await beginLosses(context, await context.flow(serverName), created.tableId, intent.definition);
   const now = new Date(runtime.clock.now()).toISOString();
   const plan = { ...(intent.details['plan'] as object), tableId: created.tableId };
   await catalog.moveState(created.tableId, 'NOT_STARTED', 'BULK_LOADING', {
