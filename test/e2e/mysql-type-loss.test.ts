@@ -7,6 +7,9 @@ import { Stack } from './support/stack.ts';
 
 const kinds: readonly MysqlKind[] = ['mariadb-10.11', 'mysql-9.7', 'mysql-5.6'];
 
+/** A cutover has been decided, and clients still write. */
+const DECIDED = 'cutover.reverse_ready';
+
 interface LossRow {
   readonly Table: string;
   readonly Column: string;
@@ -27,12 +30,12 @@ for (const kind of kinds) {
     beforeAll(async () => {
       server = await startMysql(kind);
       await server.createDatabase('shop');
-      await server.sql(`SET sql_mode = ''; CREATE TABLE person (id int PRIMARY KEY, born date, flag tinyint(1) NOT NULL, level int NOT NULL, note text, FULLTEXT KEY by_note (note)) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4;
+      await server.sql(`SET sql_mode = ''; CREATE TABLE person (id int PRIMARY KEY, born date, flag tinyint(1) NOT NULL, level int NOT NULL, note text, vip tinyint(1) NOT NULL DEFAULT 0, FULLTEXT KEY by_note (note)) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4;
         CREATE TABLE plain (id int PRIMARY KEY) ENGINE = InnoDB;
-        INSERT INTO person VALUES (1, '0000-00-00', 1, 1, 'a'), (2, '0000-00-00', 0, 2, 'b'), (3, '2024-02-29', 7, 3, NULL), (4, NULL, 1, 4, 'd')`, 'shop');
+        INSERT INTO person (id, born, flag, level, note) VALUES (1, '0000-00-00', 1, 1, 'a'), (2, '0000-00-00', 0, 2, 'b'), (3, '2024-02-29', 7, 3, NULL), (4, NULL, 1, 4, 'd')`, 'shop');
       const login = (): object => ({ user: server.user, password: server.password });
       stack = await Stack.start({
-        sourceSql: 'CREATE TABLE other (id int PRIMARY KEY)', workers: 1,
+        sourceSql: 'CREATE TABLE other (id int PRIMARY KEY)', workers: 1, faultPoints: [DECIDED],
         settings: {
           mysql: { listen: { port: await freePort() }, server: { host: server.host, port: server.port, ...login() } },
           users: [
@@ -63,7 +66,7 @@ for (const kind of kinds) {
     });
 
     it('counts what the load and the stream change, by the policies of type_map', async () => {
-      await stack.command("START MIGRATION FOR SCHEMA shop FROM legacy_mysql OPTIONS (type_map 'born ON zero_date CLAMP, flag ON boolean_range CLAMP, level numeric(12)')");
+      await stack.command("START MIGRATION FOR SCHEMA shop FROM legacy_mysql OPTIONS (type_map 'born ON zero_date CLAMP, flag ON boolean_range CLAMP, vip ON boolean_range CLAMP, level numeric(12)')");
       await stack.waitState(['DUAL_WRITE'], 60_000);
       const local = await stack.direct('local');
       const { rows } = await local.query('SELECT id, born::text, flag, pg_typeof(level)::text AS type FROM shop.person ORDER BY id');
@@ -73,7 +76,7 @@ for (const kind of kinds) {
       const [born] = await stack.command<LossRow>('SHOW MIGRATION TYPE LOSS');
       expect(born).toMatchObject({ Table: 'shop.person', Examples: "'0000-00-00' → '-infinity'; '0000-00-00' → '-infinity'" });
       expect(await losses()).toEqual([['born', 'to local', 'zero_date', 'clamp', '2', null], fullText, ['flag', 'to local', 'boolean_range', 'clamp', '1', null]]);
-      await write("INSERT INTO person VALUES (5, '0000-00-00', 1, 5, 'e')");
+      await write("INSERT INTO person (id, born, flag, level, note) VALUES (5, '0000-00-00', 1, 5, 'e')");
       await arrived(5);
       expect(await losses()).toEqual([['born', 'to local', 'zero_date', 'clamp', '3', null], fullText, ['flag', 'to local', 'boolean_range', 'clamp', '1', null]]);
     }, 120_000);
@@ -110,11 +113,22 @@ for (const kind of kinds) {
       await expect(app.query('SHOW MIGRATION TYPE LOSS')).rejects.toThrow('MIG075');
       await app.end();
       expect((await stack.command('ALTER MIGRATION ALL ACCEPT TYPE LOSS')).length).toBe(2);
+    }, 120_000);
+
+    it('a loss that comes after the decision undoes the cutover; one of a kind that is accepted does not', async () => {
+      stack.faults.arm(DECIDED);
+      const undone = expect(stack.command('CUTOVER TABLE shop.person NO ROLLBACK')).rejects.toMatchObject({ message: expect.stringContaining('MIG053: shop.person: a loss that nobody has accepted came with the last changes') as string, detail: 'vip: 1 value to local (boolean_range)' });
+      await stack.faults.reached(DECIDED, 30_000);
+      await write('UPDATE person SET vip = 5 WHERE id = 4');
+      stack.faults.release(DECIDED);
+      await undone;
+      expect((await stack.status()).map(({ Table, State }) => [Table, State])).toContainEqual(['shop.person', 'CUTOVER_READY']);
+      expect((await stack.command('ALTER MIGRATION FOR TABLE shop.person ACCEPT TYPE LOSS')).length).toBe(1);
       // More values of a kind that is accepted are accepted.
-      await write("INSERT INTO person VALUES (6, '0000-00-00', 1, 6, 'f')");
+      await write("INSERT INTO person (id, born, flag, level, note) VALUES (6, '0000-00-00', 1, 6, 'f')");
       await arrived(6);
       await stack.command('CUTOVER TABLE shop.person NO ROLLBACK');
-      expect(await losses()).toEqual([['born', 'to local', 'zero_date', 'clamp', '4', 'operator'], ['by_note', 'definition', 'index', null, '1', 'operator'], ['flag', 'to local', 'boolean_range', 'clamp', '1', 'operator']]);
+      expect(await losses()).toEqual([['born', 'to local', 'zero_date', 'clamp', '4', 'operator'], ['by_note', 'definition', 'index', null, '1', 'operator'], ['flag', 'to local', 'boolean_range', 'clamp', '1', 'operator'], ['vip', 'to local', 'boolean_range', 'clamp', '1', 'operator']]);
     }, 120_000);
   });
 }
