@@ -11,8 +11,8 @@ import type { Actor, AuditEntry, AuditRecord } from './audit.ts';
 import type { CredentialKey, Secret } from './credentials.ts';
 import type {
   AuthorityInterval, CdcPositionRecord, ConflictRecord, ConflictResolution, EpochRecord, ErrorRecord, HistoryEvent, HistoryRecord, JournalRecord,
-  JsonObject, MappingRecord, ProgressBucket, ProgressSample, RouteFlags, ServerRecord, SourceRecord, StoredPosition, StreamDirection,
-  TableRecord, ValidationChunk, ValidationRecord,
+  JsonObject, MappingRecord, NewTypeLoss, ProgressBucket, ProgressSample, RouteFlags, ServerRecord, SourceRecord, StoredPosition, StreamDirection,
+  TableRecord, TypeLossRecord, ValidationChunk, ValidationRecord,
 } from './records.ts';
 import type { QualifiedName } from './routing-snapshot.ts';
 import type { TableState } from './table-state.ts';
@@ -21,7 +21,7 @@ import type { TableState } from './table-state.ts';
 export type FencingToken = number;
 
 export interface Catalog extends
-  CatalogOwnership, TableStates, CutoverRecords, ChangeRecords, EventLog, ValidationRecords, ServerRecords, AsyncDisposable {
+  CatalogOwnership, TableStates, CutoverRecords, ChangeRecords, EventLog, ValidationRecords, LossRecords, ServerRecords, AsyncDisposable {
   /** Made once, with the catalog: tells one catalog's objects on a server from another's. */
   readonly catalogId: string;
   setting(name: string): Promise<string | undefined>;
@@ -231,6 +231,22 @@ export interface ValidationRecords {
   putValidationChunks(validationId: string, chunks: readonly ValidationChunk[]): Promise<void>;
   lastValidation(tableId: string): Promise<ValidationRecord | undefined>;
   validationChunks(validationId: string): Promise<readonly ValidationChunk[]>;
+}
+
+/** The ledger of loss: one record for each column, direction and kind of a table. */
+export interface LossRecords {
+  /** Adds the values to what is there, and keeps the first few examples. */
+  addTypeLosses(losses: readonly NewTypeLoss[]): Promise<void>;
+  /** Replaces those of direction `definition`; one that is as it was stays accepted. */
+  putDefinitionLosses(tableId: string, losses: readonly NewTypeLoss[]): Promise<void>;
+  /** By table and column. */
+  typeLosses(tableId?: string): Promise<readonly TypeLossRecord[]>;
+  /** Returns those that were not accepted before, as they were. `column` undefined: of every column. */
+  acceptTypeLosses(tableId: string, acceptance: { readonly column?: string | undefined; readonly user: string }): Promise<readonly TypeLossRecord[]>;
+  /** The table is loaded anew: what went to local counts from zero. What was accepted stays so. */
+  restartTypeLosses(tableId: string): Promise<void>;
+  /** A new migration of the table begins: nothing is on record, nothing accepted. */
+  forgetTypeLosses(tableId: string): Promise<void>;
 }
 
 export interface ServerRecords {

@@ -197,6 +197,38 @@ export interface ValidationChunk {
   readonly position: StoredPosition | undefined;
 }
 
+export const lossDirections = ['to_local', 'to_source', 'definition'] as const;
+/** `definition`: something of the table's definition on the source that local's lacks. */
+export type LossDirection = (typeof lossDirections)[number];
+
+/** `value` was written on the one side, `becomes` is on the other; of a definition `value` says what is lost. */
+export interface LossExample {
+  readonly value: string;
+  readonly becomes: string | null;
+}
+
+export interface NewTypeLoss {
+  readonly tableId: string;
+  /** Of a definition: the name of the column, check, index, key or table. */
+  readonly column: string;
+  readonly direction: LossDirection;
+  readonly kind: string;
+  /** undefined = of a definition. */
+  readonly policy: string | undefined;
+  /** How many more; of a definition 1. */
+  readonly values: number;
+  readonly examples: readonly LossExample[];
+}
+
+/** `values`: all of them since the table was loaded. */
+export interface TypeLossRecord extends NewTypeLoss {
+  readonly firstSeenAt: string;
+  readonly lastSeenAt: string;
+  /** Counts for later values of the kind too. */
+  readonly acceptedAt: string | undefined;
+  readonly acceptedBy: string | undefined;
+}
+
 export interface ServerRecord {
   readonly name: string;
   /** Foreign data wrapper: the engine. */

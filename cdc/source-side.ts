@@ -37,6 +37,15 @@ export interface TableMapping {
   readonly columns?: readonly string[];
 }
 
+/** Something of a definition on the source that local's lacks. */
+export interface DefinitionLoss {
+  /** Of the column, check, index, key or table. */
+  readonly name: string;
+  readonly kind: string;
+  /** For people. */
+  readonly what: string;
+}
+
 export interface FenceRequest {
   readonly epoch: number;
   /** Fencing token of the control process (RULES 14). */
@@ -81,6 +90,8 @@ export interface SourceSide {
   preflight(local: ClientBase, options: PreflightOptions & TableMapping): Promise<readonly Finding[]>;
   /** What would keep local's rows from coming back. */
   wayBackFindings(definition: TableDefinition, plan: TablePlan): readonly Finding[];
+  /** What of it cannot be on local. */
+  definitionLosses(definition: TableDefinition): readonly DefinitionLoss[];
   groupOf(table: QualifiedName): Promise<TableGroup>;
   tableGroups(): Promise<readonly TableGroup[]>;
   /** Views, sequences, functions and what writes to one of the tables writes besides. */

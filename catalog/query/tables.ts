@@ -1,4 +1,4 @@
-/** The tables that queries may name, with the types that PostgreSQL gives their columns (schema/0001-catalog.sql). */
+/** The tables that queries may name, with the types that PostgreSQL gives their columns (schema/*.sql). */
 import type { SqlType } from './sql-types.ts';
 
 export interface CatalogTable {
@@ -31,6 +31,10 @@ export const catalogTables: readonly CatalogTable[] = [
   table('SYS$MIGRATION_AUDIT', ['audit_id'], {
     audit_id: 'uuid', timestamp: 'timestamp', user_id: 'uuid', action: 'varchar', table_id: 'uuid', source_server: 'varchar', details: 'json',
     client_ip: 'varchar', session_id: 'uuid',
+  }),
+  table('SYS$MIGRATION_TYPE_LOSS', ['table_id', 'column_name', 'direction', 'kind'], {
+    table_id: 'uuid', column_name: 'varchar', direction: 'varchar', kind: 'varchar', policy: 'varchar', lost_values: 'int8', examples: 'json', first_seen_at: 'timestamp',
+    last_seen_at: 'timestamp', accepted_at: 'timestamp', accepted_by: 'varchar',
   }),
 ];
 

@@ -49,8 +49,14 @@ export function optionalJson(row: Row, column: string): JsonObject | undefined {
 }
 
 export function stringArray(row: Row, column: string): readonly string[] {
+  const value = jsonList(row, column);
+  if (!value.every((item) => typeof item === 'string')) throw damaged(column, 'a list of texts');
+  return value;
+}
+
+export function jsonList(row: Row, column: string): readonly unknown[] {
   const value: unknown = JSON.parse(text(row, column));
-  if (!Array.isArray(value) || !value.every((item) => typeof item === 'string')) throw damaged(column, 'a list of texts');
+  if (!Array.isArray(value)) throw damaged(column, 'a list');
   return value;
 }
 

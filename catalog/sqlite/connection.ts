@@ -10,7 +10,7 @@ import { MigrationError } from '../../config/migration-error.ts';
 type SqlValue = string | number | bigint | Buffer | null;
 export type Row = Readonly<Record<string, unknown>>;
 
-const schemaFiles = ['0001-catalog.sql'] as const;
+const schemaFiles = ['0001-catalog.sql', '0002-type-loss.sql'] as const;
 const BUSY_TIMEOUT_MS = 5_000;
 
 export class CatalogConnection {

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '../../config/runtime.ts';
 import type { AuditLevel } from '../audit.ts';
-import type { Catalog, ChangeRecords, CutoverRecords, EventLog, ServerRecords, TableStates, ValidationRecords } from '../catalog.ts';
+import type { Catalog, ChangeRecords, CutoverRecords, EventLog, LossRecords, ServerRecords, TableStates, ValidationRecords } from '../catalog.ts';
 import type { CredentialKey } from '../credentials.ts';
 import { ChangeStore } from './change-store.ts';
 import { text } from './columns.ts';
@@ -10,6 +10,7 @@ import { CatalogConnection } from './connection.ts';
 import { CutoverStore } from './cutover-store.ts';
 import { EventStore } from './event-store.ts';
 import type { Retention } from './event-store.ts';
+import { LossStore } from './loss-store.ts';
 import { MappingStore } from './mapping-store.ts';
 import { SqliteOwnership } from './ownership.ts';
 import { ServerStore } from './server-store.ts';
@@ -56,6 +57,7 @@ export function openSqliteCatalog(options: SqliteCatalogOptions): Catalog {
     ...bound<ChangeRecords>(new ChangeStore(connection)),
     ...bound<EventLog>(new EventStore(connection, newId, { ...defaultRetention, ...options.retention })),
     ...bound<ValidationRecords>(new ValidationStore(connection)),
+    ...bound<LossRecords>(new LossStore(connection)),
     ...bound<Omit<ServerRecords, MappingMethods>>(new ServerStore(connection)),
     ...bound<Pick<ServerRecords, MappingMethods>>(new MappingStore(connection, newId, options.key)),
     catalogId: readSetting(connection, 'catalog_id') ?? '',

@@ -17,12 +17,13 @@ import type { PlanOptions } from '../postgres/plan-table.ts';
 import type { RoutingRelations } from '../postgres/relations.ts';
 import type { SequencePair } from '../postgres/sequences.ts';
 import type { ServerAddress } from '../postgres/server-address.ts';
-import type { AcceptedOptions, FenceRequest, SourceSide, TableMapping, TablePair } from '../source-side.ts';
+import type { AcceptedOptions, DefinitionLoss, FenceRequest, SourceSide, TableMapping, TablePair } from '../source-side.ts';
 import type { TablePlan } from '../table-plan.ts';
 import { MysqlAdminConnection } from './admin-connection.ts';
 import { convertTable, planMysqlSchema } from './create-schema.ts';
 import type { ConvertedTable } from './create-schema.ts';
 import type { MysqlTable } from './definition.ts';
+import { mysqlDefinitionLosses } from './definition-losses.ts';
 import { readMysqlDependants } from './dependants.ts';
 import { dropMysqlFences, installFenceTriggers, installMysqlFenceSupport, lowerFence, passFences, raiseFence } from './fence.ts';
 import { isGranted, readGrants } from './grants.ts';
@@ -62,7 +63,7 @@ export class MysqlSourceSide implements SourceSide {
   readonly #switch: MysqlAdminConnection;
   readonly #local: AdminConnection;
   /** What a definition of local's terms was made from: the schema needs more of it. */
-  readonly #converted = new WeakMap<TableDefinition, ConvertedTable>();
+  readonly #converted = new WeakMap<TableDefinition, { readonly table: MysqlTable; readonly converted: ConvertedTable }>();
 
   constructor(runtime: Runtime, parts: MysqlSourceSideParts) {
     this.#runtime = runtime;
@@ -91,16 +92,16 @@ export class MysqlSourceSide implements SourceSide {
   /** For the stream and the load: the columns' mappings beside the definition. */
   async readConverted(table: QualifiedName, mapping: TableMapping = {}): Promise<ConvertedTable> {
     const definition = await this.introspectTable(table, mapping);
-    return this.#convertedOf(definition);
+    return this.#convertedOf(definition).converted;
   }
 
   async #convert(table: MysqlTable, mapping: TableMapping): Promise<TableDefinition> {
     const converted = await this.#local.use((local) => settleDefinition(local, convertTable(table, mapping)));
-    this.#converted.set(converted.definition, converted);
+    this.#converted.set(converted.definition, { table, converted });
     return converted.definition;
   }
 
-  #convertedOf(definition: TableDefinition): ConvertedTable {
+  #convertedOf(definition: TableDefinition): { readonly table: MysqlTable; readonly converted: ConvertedTable } {
     const converted = this.#converted.get(definition);
     if (converted === undefined) throw new Error(`the definition of ${definition.schema}.${definition.name} does not come from this source`);
     return converted;
@@ -111,7 +112,7 @@ export class MysqlSourceSide implements SourceSide {
   }
 
   planSchema(definition: TableDefinition, plan: TablePlan, localVersion: number): SchemaPlan {
-    return planMysqlSchema(this.#convertedOf(definition), plan, { localVersion });
+    return planMysqlSchema(this.#convertedOf(definition).converted, plan, { localVersion });
   }
 
   planForeignKeys(definition: TableDefinition, targetOf: (source: QualifiedName) => QualifiedName | undefined): readonly ForeignKeyStep[] {
@@ -124,6 +125,11 @@ export class MysqlSourceSide implements SourceSide {
 
   wayBackFindings(definition: TableDefinition, plan: TablePlan): readonly Finding[] {
     return reverseFindings(definition, plan);
+  }
+
+  definitionLosses(definition: TableDefinition): readonly DefinitionLoss[] {
+    const { table, converted } = this.#convertedOf(definition);
+    return mysqlDefinitionLosses(table, converted);
   }
 
   groupOf(table: QualifiedName): Promise<TableGroup> {

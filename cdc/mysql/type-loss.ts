@@ -61,6 +61,8 @@ export interface TypeLoss {
   readonly kind: LossKind;
   readonly direction: LossDirection;
   readonly column: string;
+  /** What changed it. */
+  readonly policy: LossPolicy;
   /** The value before it was changed. */
   readonly value: string;
   /** What became of it. */
@@ -84,7 +86,7 @@ export function lossHandler(column: string, direction: LossDirection, policies: 
       });
     }
     const becomes = policy === 'null' ? null : clamped;
-    tell({ kind, direction, column, value, becomes });
+    tell({ kind, direction, column, policy, value, becomes });
     return becomes;
   };
 }

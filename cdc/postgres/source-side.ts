@@ -6,7 +6,7 @@ import { conflictStrategies, dualWriteModes } from '../../grammar/migration/opti
 import { parseLsn } from '../change.ts';
 import type { Position } from '../change.ts';
 import type { SavedPositions } from '../ports.ts';
-import type { AcceptedOptions, FenceRequest, SourceSide, TablePair } from '../source-side.ts';
+import type { AcceptedOptions, DefinitionLoss, FenceRequest, SourceSide, TablePair } from '../source-side.ts';
 import { assertSaved } from '../stream/saved-positions.ts';
 import type { TablePlan } from '../table-plan.ts';
 import { AdminConnection } from './admin-connection.ts';
@@ -84,6 +84,11 @@ export class PostgresSourceSide implements SourceSide {
 
   wayBackFindings(definition: TableDefinition, plan: TablePlan): readonly Finding[] {
     return reverseFindings(definition, plan);
+  }
+
+  /** Local is of the same engine. */
+  definitionLosses(): readonly DefinitionLoss[] {
+    return [];
   }
 
   groupOf(table: QualifiedName): Promise<TableGroup> {

@@ -54,6 +54,7 @@ function controlParts(statement: Exclude<MigrationStatement, { type: Definition 
         statement.includingOnly !== undefined && `INCLUDING ONLY ${tableList(statement.includingOnly)}`, stated(statement.options),
       ];
     case 'alter_migration': return ['ALTER MIGRATION', scope(statement.scope), alteration(statement.set, [])];
+    case 'accept_type_loss': return ['ALTER MIGRATION', scope(statement.scope), 'ACCEPT TYPE LOSS', statement.column !== undefined && `FOR COLUMN ${name(statement.column)}`];
     case 'pause': return ['PAUSE MIGRATION', scope(statement.scope)];
     case 'resume': return ['RESUME MIGRATION', scope(statement.scope), statement.acceptDdl && 'ACCEPT DDL', statement.skipRow && 'SKIP ROW'];
     case 'abort': return ['ABORT MIGRATION', scope(statement.scope)];
@@ -75,7 +76,7 @@ function controlParts(statement: Exclude<MigrationStatement, { type: Definition 
   }
 }
 
-type Control = 'start' | 'alter_migration' | 'pause' | 'resume' | 'abort' | 'validate' | 'resync' | 'complete' | 'cutover' | 'rollback';
+type Control = 'start' | 'alter_migration' | 'accept_type_loss' | 'pause' | 'resume' | 'abort' | 'validate' | 'resync' | 'complete' | 'cutover' | 'rollback';
 
 function questionParts(statement: Exclude<MigrationStatement, { type: Definition | Control }>): readonly (string | false)[] {
   switch (statement.type) {
@@ -92,6 +93,7 @@ function questionParts(statement: Exclude<MigrationStatement, { type: Definition
     case 'show_groups': return ['SHOW MIGRATION GROUPS'];
     case 'show_why': return ['SHOW MIGRATION WHY', forTable(statement.table)];
     case 'show_shadow_reads': return ['SHOW MIGRATION SHADOW READS', forTable(statement.table)];
+    case 'show_type_loss': return ['SHOW MIGRATION TYPE LOSS', forTable(statement.table)];
     case 'gateway_clients':
     case 'gateway_config':
     case 'gateway_databases':

@@ -4,7 +4,7 @@ import { characterPosition } from '../tokens.ts';
 import type { Cursor } from './cursor.ts';
 import { intervalForms, parseInterval } from './interval.ts';
 import { gatewayLists } from './statement.ts';
-import type { ExplainCutover, ExplainRoute, MigrationStatement, ShowConflicts, ShowErrors, ShowHelp, ShowProgress, ShowShadowReads } from './statement.ts';
+import type { ExplainCutover, ExplainRoute, MigrationStatement, ShowConflicts, ShowErrors, ShowHelp, ShowProgress, ShowShadowReads, ShowTypeLoss } from './statement.ts';
 
 const maxRows = 1_000_000;
 
@@ -28,6 +28,7 @@ export function parseShow(cursor: Cursor): MigrationStatement {
   if (cursor.accept('groups')) return { type: 'show_groups' };
   if (cursor.accept('why')) return { type: 'show_why', table: forTable(cursor) };
   if (cursor.accept('shadow')) return shadowReads(cursor);
+  if (cursor.accept('type')) return typeLoss(cursor);
   if (cursor.accept('help')) return help(cursor);
   return cursor.fail();
 }
@@ -35,6 +36,11 @@ export function parseShow(cursor: Cursor): MigrationStatement {
 function shadowReads(cursor: Cursor): ShowShadowReads {
   cursor.expect('reads');
   return { type: 'show_shadow_reads', table: optionalTable(cursor) };
+}
+
+function typeLoss(cursor: Cursor): ShowTypeLoss {
+  cursor.expect('loss');
+  return { type: 'show_type_loss', table: optionalTable(cursor) };
 }
 
 function showGateway(cursor: Cursor): MigrationStatement {

@@ -4,8 +4,8 @@ import { scopeOfMigrations } from './control.ts';
 import { alteredOptions, assignedOptions, givenOptions, namedOptions, optionChanges, optionSet, statedOptions } from './option-list.ts';
 import { requiredServerOptions, requiredUserMappingOptions, serverOptionTable, userMappingOptionTable } from './server-options.ts';
 import type {
-  AlterMigration, AlterServer, AlterSource, AlterUserMapping, CreateServer, CreateSource, CreateUserMapping, DropServer, DropSource, DropUserMapping,
-  MappedUser, ServerOptions, UserMappingOptions,
+  AcceptTypeLoss, AlterMigration, AlterServer, AlterSource, AlterUserMapping, CreateServer, CreateSource, CreateUserMapping, DropServer, DropSource, DropUserMapping,
+  MappedUser, Scope, ServerOptions, UserMappingOptions,
 } from './statement.ts';
 
 const serverOptions = optionSet<keyof ServerOptions>(serverOptionTable);
@@ -19,7 +19,7 @@ export function parseCreate(cursor: Cursor): CreateServer | CreateUserMapping | 
   }
 }
 
-export function parseAlter(cursor: Cursor): AlterServer | AlterUserMapping | AlterSource | AlterMigration {
+export function parseAlter(cursor: Cursor): AlterServer | AlterUserMapping | AlterSource | AlterMigration | AcceptTypeLoss {
   if (cursor.accept('migration')) return cursor.accept('source') ? alterSource(cursor) : alterMigration(cursor);
   switch (serverOrMapping(cursor)) {
     case 'server': {
@@ -91,10 +91,18 @@ function alterSource(cursor: Cursor): AlterSource {
   return { type: 'alter_source', name, set: {}, reset: namedOptions(cursor) };
 }
 
-function alterMigration(cursor: Cursor): AlterMigration {
+function alterMigration(cursor: Cursor): AlterMigration | AcceptTypeLoss {
   const scope = scopeOfMigrations(cursor);
+  if (cursor.accept('accept')) return acceptTypeLoss(cursor, scope);
   cursor.expect('set', 'option');
   return { type: 'alter_migration', scope, set: alteredOptions(cursor) };
+}
+
+function acceptTypeLoss(cursor: Cursor, scope: Scope): AcceptTypeLoss {
+  cursor.expect('type', 'loss');
+  if (scope.type !== 'table' || !cursor.accept('for')) return { type: 'accept_type_loss', scope, column: undefined };
+  cursor.expect('column');
+  return { type: 'accept_type_loss', scope, column: cursor.name('a column name') };
 }
 
 /** FOR user SERVER name */

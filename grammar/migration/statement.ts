@@ -10,10 +10,10 @@ export type MigrationStatement =
   | CreateServer | AlterServer | DropServer
   | CreateUserMapping | AlterUserMapping | DropUserMapping
   | CreateSource | AlterSource | DropSource
-  | StartMigration | AlterMigration | PauseMigration | ResumeMigration | AbortMigration | ValidateMigration | ResyncMigration | CompleteMigration
+  | StartMigration | AlterMigration | AcceptTypeLoss | PauseMigration | ResumeMigration | AbortMigration | ValidateMigration | ResyncMigration | CompleteMigration
   | Cutover | RollbackMigration
   | CheckMigration | ExplainRoute | ExplainCutover
-  | ShowStatus | ShowProgress | ShowConflicts | ShowErrors | ShowSources | ShowServers | ShowGroups | ShowWhy | ShowShadowReads | ShowHelp
+  | ShowStatus | ShowProgress | ShowConflicts | ShowErrors | ShowSources | ShowServers | ShowGroups | ShowWhy | ShowShadowReads | ShowTypeLoss | ShowHelp
   | ShowGateway;
 
 export type StatementType = MigrationStatement['type'];
@@ -143,6 +143,14 @@ export interface StartMigration {
 /** Of tables that have started; only `alterableOptions`. */
 export interface AlterMigration { readonly type: 'alter_migration'; readonly scope: Scope; readonly set: StatedOptions }
 
+/** What is on record as lost stands in the way of a cutover no more. */
+export interface AcceptTypeLoss {
+  readonly type: 'accept_type_loss';
+  readonly scope: Scope;
+  /** Of a table only; undefined: everything. For a definition the name of what is lost. */
+  readonly column: string | undefined;
+}
+
 export interface PauseMigration { readonly type: 'pause'; readonly scope: Scope }
 export interface AbortMigration { readonly type: 'abort'; readonly scope: Scope }
 
@@ -236,6 +244,8 @@ export interface ShowGroups { readonly type: 'show_groups' }
 export interface ShowWhy { readonly type: 'show_why'; readonly table: TableName }
 /** What comparing reads (`read_from 'compare'`) has found. */
 export interface ShowShadowReads { readonly type: 'show_shadow_reads'; readonly table: TableName | undefined }
+/** Values and definitions that do not go over as they are. */
+export interface ShowTypeLoss { readonly type: 'show_type_loss'; readonly table: TableName | undefined }
 /** `topic`: words, lower case, one space between; undefined: everything. */
 export interface ShowHelp { readonly type: 'show_help'; readonly topic: string | undefined }
 

@@ -72,6 +72,11 @@ export const syntaxTable: Readonly<Record<StatementType, SyntaxEntry>> = {
     "Changes options of tables that have started: compare_percent, and read_from between 'source' and 'compare'. It counts at once.",
     'ALTER MIGRATION FOR TABLE public.orders SET OPTION compare_percent = 50',
   ),
+  accept_type_loss: entry(
+    'ALTER MIGRATION { FOR TABLE table ACCEPT TYPE LOSS [FOR COLUMN name] | { FOR SCHEMA schema | ALL } ACCEPT TYPE LOSS }',
+    'Accepts what SHOW MIGRATION TYPE LOSS lists, and more values of the same kinds: a cutover goes without what is lost.',
+    'ALTER MIGRATION FOR TABLE shop.orders ACCEPT TYPE LOSS FOR COLUMN born',
+  ),
   pause: entry(
     `PAUSE MIGRATION ${scope}`,
     'Stops loading and applying. Changes are still captured; reads go to the source until RESUME.',
@@ -159,6 +164,11 @@ export const syntaxTable: Readonly<Record<StatementType, SyntaxEntry>> = {
     'SHOW MIGRATION SHADOW READS [FOR TABLE table]',
     'Reads that were answered by the source and asked of local as well: per statement what came of the comparison, and how long each side took.',
     'SHOW MIGRATION SHADOW READS FOR TABLE public.orders',
+  ),
+  show_type_loss: entry(
+    'SHOW MIGRATION TYPE LOSS [FOR TABLE table]',
+    'Values that a policy of type_map changed on their way, by column with examples, and definitions that local lacks; what is not accepted stands in the way of a cutover.',
+    'SHOW MIGRATION TYPE LOSS FOR TABLE shop.orders',
   ),
   show_help: entry(
     'SHOW MIGRATION HELP [topic]',

@@ -1,7 +1,7 @@
 /** Opens everything between one server and local, and restores the streams to what the catalog says of each table. */
 import * as path from 'node:path';
 import type { Catalog } from '../../catalog/catalog.ts';
-import type { TableRecord } from '../../catalog/records.ts';
+import type { NewTypeLoss, TableRecord } from '../../catalog/records.ts';
 import type { Conflict, ConflictStrategy } from '../../cdc/apply/conflict.ts';
 import { formatPosition } from '../../cdc/change.ts';
 import type { ServerAddress } from '../../cdc/postgres/server-address.ts';
@@ -49,7 +49,7 @@ export async function openFlow(runtime: Runtime, handed: ProcessSettings, catalo
     conflictStrategy: (tableId) => inDirection(direction, strategies.get(tableId)),
     ...(direction === 'forward' ? { mayHaveMarks: (tableId) => marked.has(tableId) } : {}),
   });
-  const parts = { source: reached.address, local, token, loadBytes: Math.floor(memory / 4), forward: shared('forward'), reverse: shared('reverse'), overridesOf: (tableId: string) => overrides.get(tableId) ?? [] };
+  const parts = { source: reached.address, local, token, loadBytes: Math.floor(memory / 4), forward: shared('forward'), reverse: shared('reverse'), overridesOf: (tableId: string) => overrides.get(tableId) ?? [], recordLosses: (losses: readonly NewTypeLoss[]) => catalog.addTypeLosses(losses) };
   const engine = reached.engine === 'mysql' ? mysqlEngine(runtime, parts) : postgresEngine(runtime, parts);
   const { forward, reverse } = engine;
   const records = (await catalog.tables()).filter((record) => record.sourceServer === serverName && record.completedAt === undefined);

@@ -2,7 +2,6 @@
 import * as path from 'node:path';
 import { createBookkeeping } from '../../cdc/mysql/binlog/bookkeeping.ts';
 import { createMysqlStream } from '../../cdc/mysql/change-stream.ts';
-import { LossLedger } from '../../cdc/mysql/loss-ledger.ts';
 import { readServerPosition, streamPosition } from '../../cdc/mysql/read-position.ts';
 import { createReverseMysqlStream } from '../../cdc/mysql/reverse-stream.ts';
 import type { TypeRules } from '../../cdc/mysql/source-column.ts';
@@ -20,8 +19,12 @@ import type { SourceSide } from '../../cdc/source-side.ts';
 import type { OpenedStream } from '../../cdc/stream/change-stream.ts';
 import type { ChangeStreamOptions } from '../../cdc/stream/options.ts';
 import type { TableComparer } from '../../cdc/validate/table-comparer.ts';
+import type { NewTypeLoss } from '../../catalog/records.ts';
 import type { Runtime } from '../../config/runtime.ts';
+import { noLosses } from '../migrate/loss-book.ts';
+import type { LossBook } from '../migrate/loss-book.ts';
 import type { TypeOverride } from '../../grammar/migration/type-overrides.ts';
+import { LossSaver } from './loss-saver.ts';
 
 export interface SourceEngine {
   readonly sourceSide: SourceSide;
@@ -29,6 +32,7 @@ export interface SourceEngine {
   readonly reverse: OpenedStream;
   readonly loader: TableLoader;
   readonly comparer: TableComparer;
+  readonly losses: LossBook;
 }
 
 export interface EngineParts {
@@ -41,6 +45,7 @@ export interface EngineParts {
   readonly reverse: StreamParts;
   /** Of OPTIONS (type_map …). */
   readonly overridesOf: (tableId: string) => readonly TypeOverride[];
+  readonly recordLosses: (losses: readonly NewTypeLoss[]) => Promise<void>;
 }
 
 /** `name` is that of slot and publication too. */
@@ -55,18 +60,18 @@ export function postgresEngine(runtime: Runtime, { source, local, token, loadByt
   return {
     forward, reverse: createChangeStream(runtime, { ...parts.reverse, source: local, target: source }),
     sourceSide: new PostgresSourceSide(runtime, source), comparer: new PostgresTableComparer(source, local),
-    loader: createPostgresLoader(runtime, { source, target: local, token, memoryBytes: loadBytes, onKeylessSnapshot }),
+    loader: createPostgresLoader(runtime, { source, target: local, token, memoryBytes: loadBytes, onKeylessSnapshot }), losses: noLosses,
   };
 }
 
-export function mysqlEngine(runtime: Runtime, { source, local, token, loadBytes, overridesOf, ...parts }: EngineParts): SourceEngine {
-  const losses = new LossLedger();
-  const types: TypeRules = { overridesOf: (plan) => overridesOf(plan.tableId), onLoss: (plan, loss) => losses.teller(plan.tableId)(loss) };
+export function mysqlEngine(runtime: Runtime, { source, local, token, loadBytes, overridesOf, recordLosses, ...parts }: EngineParts): SourceEngine {
+  const losses = new LossSaver(recordLosses, (error) => runtime.log.error('losses of values could not be recorded yet', { error: String(error) }));
+  const types: TypeRules = { overridesOf: (plan) => overridesOf(plan.tableId), onLoss: (plan, loss) => losses.ledger.tell(plan.tableId, loss) };
   return {
     forward: createMysqlStream(runtime, { ...parts.forward, source, target: local, types, recordFile: path.join(parts.forward.spoolDirectory, 'source.json') }),
     reverse: createReverseMysqlStream(runtime, { ...parts.reverse, source: local, target: source, types }),
     sourceSide: new MysqlSourceSide(runtime, { source, local, bookkeeping: createBookkeeping, readPosition: async (query) => streamPosition(await readServerPosition(query)), assertSaved: assertMysqlSaved }),
     comparer: new MysqlTableComparer(source, local, types),
-    loader: createMysqlLoader(runtime, { source, target: local, token, memoryBytes: loadBytes, types }),
+    loader: createMysqlLoader(runtime, { source, target: local, token, memoryBytes: loadBytes, types }), losses,
   };
 }

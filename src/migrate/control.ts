@@ -335,6 +335,7 @@ export class Control {
     await this.#lags.check(await publishTableMetrics(this.#context));
     const flows = await this.#openFlows();
     publishStreamMetrics(this.#runtime, flows);
+    for (const flow of flows) await flow.losses.save();
     for (const flow of flows) for (const stream of [flow.forward, flow.reverse]) await this.#spools.check(stream);
   }
 

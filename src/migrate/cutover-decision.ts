@@ -2,9 +2,11 @@
  * Go or no-go: everything that can be known before a cutover is begun. Pure; `EXPLAIN CUTOVER` shows the same value that
  * `CUTOVER` obeys (house rule 6).
  */
+import type { TypeLossRecord } from '../../catalog/records.ts';
 import type { TableState } from '../../catalog/table-state.ts';
 import type { ErrorCode } from '../../config/migration-error.ts';
 import { driftRemedy } from './definition-drift.ts';
+import { describeLoss, lossRemedy } from './type-losses.ts';
 
 export interface TableFacts {
   readonly name: string;
@@ -25,6 +27,8 @@ export interface TableFacts {
   readonly definitionChanges: readonly string[];
   /** Functions, triggers, rules, policies and views of the table that local does not have as the source has them. */
   readonly missingDependants: readonly MissingDependant[];
+  /** Losses on record that nobody has accepted. */
+  readonly openLosses: readonly TypeLossRecord[];
   /** Reads that were compared with local (`read_from 'compare'`): how many differed, and how many failed there. */
   readonly shadowReads?: { readonly different: number; readonly failed: number } | undefined;
 }
@@ -62,6 +66,9 @@ export interface CutoverDecision {
   readonly warnings: readonly string[];
 }
 
+/** SHOW MIGRATION TYPE LOSS has them all. */
+const LISTED_LOSSES = 5;
+
 export function decideCutover(facts: CutoverFacts, words: CutoverWords): CutoverDecision {
   const blocking: BlockingCondition[] = [];
   if (!facts.streamConnected) {
@@ -94,7 +101,13 @@ function conditionsOf(table: TableFacts, words: CutoverWords): BlockingCondition
     if (missing.weight === 'replaced' || (missing.weight === 'useful' && words.force)) continue;
     block('MIG050', `${missing.name} is not on local as on the source: ${missing.reason}`, `Remove what is in its way, and CUTOVER makes it; or create it on local as it is on the source; or drop it on the source if nothing needs it${missing.weight === 'useful' ? ', or CUTOVER … FORCE to go without it' : ''}.`);
   }
+  if (table.openLosses.length > 0) block('MIG053', `losses are not accepted: ${listLosses(table.openLosses)}`, lossRemedy(table.name));
   return found;
+}
+
+function listLosses(losses: readonly TypeLossRecord[]): string {
+  const shown = losses.slice(0, LISTED_LOSSES).map(describeLoss).join('; ');
+  return losses.length > LISTED_LOSSES ? `${shown}; and ${losses.length - LISTED_LOSSES} more` : shown;
 }
 
 function stateCondition(table: TableFacts, words: CutoverWords, block: (code: ErrorCode, condition: string, remedy: string) => void): void {

@@ -17,6 +17,7 @@ import type { SourceFlow } from './source-flow.ts';
 import { SwitchClock } from './switch-clock.ts';
 import { storePosition } from './stored-position.ts';
 import { detailsOf, displayName, routedKeys } from './table-details.ts';
+import { assertNoOpenLosses } from './type-losses.ts';
 import { undoCutover } from './undo-switch.ts';
 
 export interface SwitchReport {
@@ -94,6 +95,7 @@ async function run(context: ControlContext, flow: SourceFlow, request: CutoverRe
   const drained = await flow.forward.waitForMarker(token, tableIds, clock.left(deadlineMs, 'fencing the source'));
   const saved = flow.forward.savedPositions(tableIds);
   assertClean(flow, records);
+  await assertNoOpenLosses(context, flow, records);
   await clock.done('drained');
 
   await flow.carrySequences('local', sequences, limits.sequenceMargin);

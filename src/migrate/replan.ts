@@ -7,6 +7,7 @@ import type { ControlContext } from './control-context.ts';
 import { planFor } from './definition-drift.ts';
 import type { SourceFlow } from './source-flow.ts';
 import { detailsOf, displayName, mappingOf } from './table-details.ts';
+import { recordDefinitionLosses } from './type-losses.ts';
 
 /** Throws MIG011 with the statements for local when its table does not fit the source's new definition. */
 export async function replanTable(context: ControlContext, flow: SourceFlow, record: TableRecord): Promise<void> {
@@ -24,6 +25,7 @@ export async function replanTable(context: ControlContext, flow: SourceFlow, rec
     }
   }
   const partitions = definition.partitions.map(({ schema, name }) => ({ schema, name }));
+  await recordDefinitionLosses(context, flow, record.tableId, definition);
   await context.catalog.changeTable(record.tableId, { details: { ...record.details, plan, partitions, indexesBuilt: local ? old.indexesBuilt : false } });
   if (flow.forward.status(record.tableId)) await flow.forward.replan(plan);
 }

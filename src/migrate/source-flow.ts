@@ -26,6 +26,7 @@ import type { Catalog } from '../../catalog/catalog.ts';
 import { AdminConnection } from '../../cdc/postgres/admin-connection.ts';
 import { Turnstile } from '../../cdc/flow/turnstile.ts';
 import { LoadRates } from './load-rates.ts';
+import type { LossBook } from './loss-book.ts';
 import { LocalSchema } from './local-schema.ts';
 import { isTwoPhase } from './markable-table.ts';
 import { StreamLifetime } from './stream-lifetime.ts';
@@ -47,6 +48,7 @@ export interface SourceFlowParts {
   readonly switches: StreamSwitches;
   /** Options of the table that streams and loader go by: `conflict_strategy`, `type_map`, `dual_write_mode`. */
   readonly noteOptions: (record: TableRecord) => void;
+  readonly losses: LossBook;
 }
 
 interface ReleaseMark {
@@ -86,6 +88,7 @@ export class SourceFlow {
   readonly #token: bigint;
   readonly streams: StreamLifetime;
   readonly noteOptions: (record: TableRecord) => void;
+  readonly losses: LossBook;
 
   constructor(runtime: Runtime, parts: SourceFlowParts) {
     this.#runtime = runtime;
@@ -100,6 +103,7 @@ export class SourceFlow {
     this.#token = parts.token;
     this.streams = new StreamLifetime(runtime, parts.catalog, parts.serverName, parts.switches);
     this.noteOptions = parts.noteOptions;
+    this.losses = parts.losses;
     this.rates = new LoadRates();
     this.sourceSide = parts.sourceSide;
     this.localAdmin = new AdminConnection(parts.local, 'causeway control');
@@ -299,6 +303,7 @@ export class SourceFlow {
   }
 
   async close(): Promise<void> {
+    await this.losses.save().catch((error: unknown) => this.#runtime.log.warn('losses of values could not be recorded', { error: String(error) }));
     await Promise.all([this.sourceSide.close(), this.localAdmin.close(), this.#switchLocal.close()]);
   }
 

@@ -7,6 +7,8 @@ export const sameAnswer: readonly string[] = [
   'SELECT * FROM SYS$MIGRATION_CDC_POSITIONS ORDER BY table_name',
   'SELECT * FROM SYS$MIGRATION_AUDIT ORDER BY timestamp',
   'SELECT * FROM SYS$MIGRATION_CHECKPOINTS',
+  'SELECT * FROM SYS$MIGRATION_TYPE_LOSS ORDER BY table_id, column_name',
+  "SELECT direction, sum(lost_values), count(accepted_at), min(examples ->> 0) FROM SYS$MIGRATION_TYPE_LOSS GROUP BY direction ORDER BY direction",
   'SELECT source_table, state FROM SYS$MIGRATION_STATE ORDER BY source_table;',
   'SELECT s.source_table AS "Table", s.state FROM SYS$MIGRATION_STATE AS s ORDER BY "Table" DESC',
   'SELECT s.*, 1 AS one FROM SYS$MIGRATION_STATE s ORDER BY 1 LIMIT 2',

@@ -48,6 +48,11 @@ const rowsOf: Readonly<Record<string, readonly (readonly Cell[])[]>> = {
     [id(300), '2026-03-01 10:00:00.000', id(900), 'MIGRATION_START', id(1), 'legacy_pg', JSON.stringify({ user: 'ops' }), '127.0.0.1', null],
     [id(301), '2026-03-01 11:00:00.000', id(900), 'CUTOVER_START', id(1), null, null, null, id(950)],
   ],
+  'SYS$MIGRATION_TYPE_LOSS': [
+    [id(1), 'born', 'to_local', 'zero_date', 'null', 7, JSON.stringify([{ value: '0000-00-00', becomes: null }]), '2026-03-01 10:00:00.000', '2026-03-01 10:00:01.500', null, null],
+    [id(1), 'by_note', 'definition', 'index', null, 1, JSON.stringify([{ value: 'a FULLTEXT index', becomes: null }]), '2026-03-01 09:00:00.000', '2026-03-01 09:00:00.000', '2026-03-01 11:00:00.000', 'ops'],
+    [id(2), 'total', 'to_source', 'fraction', 'clamp', 5_000_000_000, '[]', '2026-03-01 10:00:00.000', '2026-03-01 10:00:01.000', null, null],
+  ],
   'SYS$MIGRATION_CHECKPOINTS': [[id(1), 'checkpoint', '2026-03-01 10:00:00.000']],
 };
 

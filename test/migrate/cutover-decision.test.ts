@@ -2,15 +2,20 @@
 import { describe, expect, it } from 'vitest';
 import { decideCutover } from '../../src/migrate/cutover-decision.ts';
 import type { CutoverFacts, CutoverWords, TableFacts } from '../../src/migrate/cutover-decision.ts';
+import type { TypeLossRecord } from '../../catalog/records.ts';
 import { tableStates } from '../../catalog/table-state.ts';
 import { isLegalMove } from '../../catalog/table-state.ts';
 
 const words: CutoverWords = { force: false, split: false, noFence: false, noRollback: false };
 const ready: TableFacts = {
   name: 'public.t', state: 'CUTOVER_READY', streamMode: 'shared', lagMs: 0, maxLagMs: 5_000, pendingRereads: 0, pendingWritebacks: 0, unresolvedConflicts: 0, tiesLeftBehind: [],
-  validation: { mode: 'full', passed: true, mismatchedRows: 0, finishedAt: '2026-01-01T00:00:00.000Z' }, wayBackFindings: [], definitionChanges: [], missingDependants: [],
+  validation: { mode: 'full', passed: true, mismatchedRows: 0, finishedAt: '2026-01-01T00:00:00.000Z' }, wayBackFindings: [], definitionChanges: [], missingDependants: [], openLosses: [],
 };
 const facts = (table: Partial<TableFacts> = {}, more: Partial<CutoverFacts> = {}): CutoverFacts => ({ tables: [{ ...ready, ...table }], streamConnected: true, workers: 1, ...more });
+
+function lossOf(column: string, values: number, more: Partial<TypeLossRecord> = {}): TypeLossRecord {
+  return { tableId: 't', column, direction: 'to_local', kind: 'zero_date', policy: 'null', values, examples: [], firstSeenAt: '', lastSeenAt: '', acceptedAt: undefined, acceptedBy: undefined, ...more };
+}
 
 describe('decideCutover', () => {
   it('goes when nothing stands in the way', () => {
@@ -26,6 +31,7 @@ describe('decideCutover', () => {
     ['unresolved conflicts', facts({ unresolvedConflicts: 1 }), 'MIG030'],
     ['tied tables left behind', facts({ tiesLeftBehind: [{ name: 'public.p', reason: 'foreign key' }] }), 'MIG050'],
     ['a way back that is not open', facts({ wayBackFindings: ['no'] }), 'MIG050'],
+    ['a loss that is not accepted', facts({ openLosses: [lossOf('born', 7)] }), 'MIG053'],
     ['a changed definition', facts({ definitionChanges: ['column v is new'] }), 'MIG011'],
     ['no validation', facts({ state: 'DUAL_WRITE', validation: undefined }), 'MIG050'],
   ];
@@ -40,6 +46,16 @@ describe('decideCutover', () => {
     const { go, warnings } = decideCutover(facts({ shadowReads: { different: 3, failed: 1 } }), words);
     expect([go, warnings]).toEqual([true, ['public.t: 3 compared reads differed on local, 1 failed there; SHOW MIGRATION SHADOW READS FOR TABLE public.t has the statements.']]);
     expect(decideCutover(facts({ shadowReads: { different: 0, failed: 0 } }), words).warnings).toEqual([]);
+  });
+
+  it('tells of the losses what they are, the first of many, and how to accept them; no word of CUTOVER does', () => {
+    const openLosses = [lossOf('born', 7), lossOf('by_note', 1, { direction: 'definition', kind: 'index' }), ...Array.from({ length: 10 }, (_, at) => lossOf(`c${at}`, 1, { direction: 'to_source', kind: 'fraction' }))];
+    const { blocking } = decideCutover(facts({ openLosses }), { force: true, split: true, noFence: true, noRollback: true });
+    expect(blocking).toEqual([{
+      code: 'MIG053', table: 'public.t',
+      condition: 'losses are not accepted: born: 7 values to local (zero_date); by_note: index of the definition; c0: 1 value to the source (fraction); c1: 1 value to the source (fraction); c2: 1 value to the source (fraction); and 7 more',
+      remedy: 'SHOW MIGRATION TYPE LOSS FOR TABLE public.t lists them; ALTER MIGRATION FOR TABLE public.t ACCEPT TYPE LOSS goes without what is lost.',
+    }]);
   });
 
   it('FORCE skips validation and nothing else', () => {

@@ -7,6 +7,7 @@ import { endMigration } from '../end-migration.ts';
 import { replanTable } from '../replan.ts';
 import type { SourceFlow } from '../source-flow.ts';
 import { detailsOf, displayName } from '../table-details.ts';
+import { restartLosses } from '../type-losses.ts';
 import { done, table } from './answer.ts';
 import type { SuccessfulAnswer } from './answer.ts';
 import { findRecord, recordsOf } from './command-context.ts';
@@ -98,6 +99,7 @@ export async function resync(context: CommandContext, statement: ResyncMigration
     await flow.forward.removeTable(fresh.tableId);
     await flow.loader.forget(fresh.tableId);
     await flow.schema.dropTable(fresh);
+    await restartLosses(context, flow, fresh.tableId);
     await replanTable(context, flow, fresh);
     const planned = (await context.catalog.table(fresh.tableId)) ?? fresh;
     await context.catalog.changeTable(fresh.tableId, { details: { ...planned.details, needsResync: false } });

@@ -1,7 +1,7 @@
 /** One migration statement, or a question to the catalog, from text to rows. */
 import { parseMigration } from '../../../grammar/migration/parse.ts';
 import { isMigrationText, rowCountsSource } from '../../../grammar/migration/recognise.ts';
-import { gatewayListName } from '../../../grammar/migration/print.ts';
+import { gatewayListName, printStatement } from '../../../grammar/migration/print.ts';
 import type { MigrationStatement, ShowGateway } from '../../../grammar/migration/statement.ts';
 import { MigrationError } from '../../../config/migration-error.ts';
 import { table } from './answer.ts';
@@ -17,6 +17,7 @@ import { showShadowReads } from './show-shadow-reads.ts';
 import { showStatus } from './show-status.ts';
 import { startMigration } from './start.ts';
 import { cutoverTables, explainCutover, rollbackTables } from './switch-tables.ts';
+import { acceptTypeLoss, showTypeLoss } from './type-losses.ts';
 import { validate } from './validate.ts';
 
 export interface CommandTexts {
@@ -55,7 +56,7 @@ async function runStatement(context: CommandContext, texts: CommandTexts, statem
   if (isAboutGateway(statement)) requireOperator({ ...context, isOperator: context.connections.isExempt(context.actor.user) }, gatewayListName(statement));
   else if (!isQuestion(statement)) requireOperator(context, statement.type.replaceAll('_', ' ').toUpperCase());
   // Texts and rows of other clients.
-  if (statement.type === 'show_shadow_reads') requireOperator(context, 'SHOW MIGRATION SHADOW READS');
+  if (statement.type === 'show_shadow_reads' || statement.type === 'show_type_loss') requireOperator(context, printStatement({ ...statement, table: undefined }));
   switch (statement.type) {
     case 'create_server': return createServer(context, statement);
     case 'alter_server': return alterServer(context, statement);
@@ -68,6 +69,7 @@ async function runStatement(context: CommandContext, texts: CommandTexts, statem
     case 'drop_source': return dropSource(context, statement);
     case 'start': return startMigration(context, statement);
     case 'alter_migration': return alterMigration(context, statement);
+    case 'accept_type_loss': return acceptTypeLoss(context, statement);
     case 'pause': return pause(context, statement);
     case 'resume': return resume(context, statement);
     case 'abort': return abort(context, statement);
@@ -88,6 +90,7 @@ async function runStatement(context: CommandContext, texts: CommandTexts, statem
     case 'show_groups': return showGroups(context);
     case 'show_why': return showWhy(context, statement);
     case 'show_shadow_reads': return showShadowReads(context, statement);
+    case 'show_type_loss': return showTypeLoss(context, statement);
     case 'show_help': return showHelp(statement);
     case 'gateway_clients':
     case 'gateway_config':

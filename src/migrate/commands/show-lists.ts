@@ -7,6 +7,7 @@ import type { CheckMigration, ShowConflicts, ShowErrors, ShowHelp, ShowProgress,
 import { describeState, statesOf } from '../make-dependants.ts';
 import { displayName } from '../table-details.ts';
 import { nextStep, tableStatus } from '../table-status.ts';
+import { describeLoss, lossRemedy, openLosses } from '../type-losses.ts';
 import { table } from './answer.ts';
 import type { SuccessfulAnswer } from './answer.ts';
 import { findRecord, same } from './command-context.ts';
@@ -76,6 +77,10 @@ export async function showWhy(context: CommandContext, statement: ShowWhy): Prom
   const validation = await context.catalog.lastValidation(record.tableId);
   if (record.state === 'DUAL_WRITE') rows.push([validation?.passed === false ? `the last validation found ${validation.mismatchedRows} rows that differ` : 'every chunk has to be validated before a cutover', nextStep(record)]);
   if (record.route.writes === 'source' && record.state !== 'BULK_LOADING') rows.push(...(await whyDependants(context, record)));
+  if (record.route.writes === 'source' && record.state !== 'NOT_STARTED') {
+    const losses = await openLosses(context.catalog, await context.flow(record.sourceServer), record.tableId);
+    rows.push(...losses.map((loss) => [`a loss that nobody has accepted: ${describeLoss(loss)}`, lossRemedy(displayName(record.source))] as const));
+  }
   if (rows.length === 0 || record.state === 'BULK_LOADING') rows.push([`the table is ${record.state}`, nextStep(record)]);
   return table('SHOW', [['Why'], ['Next']], rows);
 }

@@ -8,9 +8,12 @@ import type { MigrationOptions, StatedOptions } from '../../../grammar/migration
 import type { StartMigration } from '../../../grammar/migration/statement.ts';
 import type { TableName } from '../../../grammar/names.ts';
 import type { SourceSide, TableMapping } from '../../../cdc/source-side.ts';
+import type { PlanOptions } from '../../../cdc/postgres/plan-table.ts';
 import type { TablePlan } from '../../../cdc/table-plan.ts';
+import type { TableDefinition } from '../../../cdc/postgres/definition.ts';
 import { markingObstacle } from '../markable-table.ts';
 import { displayName } from '../table-details.ts';
+import { beginLosses } from '../type-losses.ts';
 import { table, warning } from './answer.ts';
 import type { SuccessfulAnswer } from './answer.ts';
 import { assertConflictStrategy } from './conflict-option.ts';
@@ -23,7 +26,16 @@ interface Intent {
   readonly source: QualifiedName;
   readonly target: QualifiedName;
   readonly options: MigrationOptions;
+  readonly definition: TableDefinition;
   readonly details: Readonly<Record<string, unknown>>;
+}
+
+/** What the source and the options say of a table, before anything is checked. */
+interface Draft {
+  readonly name: QualifiedName;
+  readonly planOptions: PlanOptions;
+  readonly mapping: TableMapping;
+  readonly definition: TableDefinition;
 }
 
 export async function startMigration(context: CommandContext, statement: StartMigration): Promise<SuccessfulAnswer> {
@@ -46,7 +58,10 @@ export async function startMigration(context: CommandContext, statement: StartMi
   const notices: CommandNotice[] = [];
   const intents: Intent[] = [];
   const companions = [...names, ...(await catalog.tables()).map((record) => record.source)];
-  for (const name of names) intents.push(await prepare(context, source.serverName, name, options, companions, notices));
+  const drafts: Draft[] = [];
+  for (const name of names) drafts.push(await draft(context, source.serverName, name, options));
+  assertColumnsOfTypeMap(statement.options, drafts);
+  for (const each of drafts) intents.push(await prepare(context, source.serverName, each, options, companions, notices));
   const records: TableRecord[] = [];
   for (const intent of intents) records.push(await begin(context, source.name, source.serverName, intent));
   await context.publisher.refreshRelations();
@@ -77,6 +92,15 @@ function refuseUnsupported(options: MigrationOptions, { engine, accepts, mapsTyp
   if (options.whereClause !== null && !accepts.whereClause) throw new MigrationError('MIG071', `where_clause does not fit a ${engine} source`, { detail: 'The source would have to understand a predicate of PostgreSQL.' });
 }
 
+/** What this START says of types; a source's own words may be of tables that are started another time. */
+function assertColumnsOfTypeMap({ typeMap }: StatedOptions, drafts: readonly Draft[]): void {
+  const known = new Set(drafts.flatMap(({ definition }) => definition.columns.map((column) => column.name)));
+  const unknown = (typeMap ?? []).flatMap(({ column }) => (column === undefined || known.has(column) ? [] : [column]));
+  if (unknown.length === 0) return;
+  const [first, ...others] = drafts;
+  throw new MigrationError('MIG071', `type_map names ${unknown.join(', ')}, which ${first !== undefined && others.length === 0 ? `${displayName(first.name)} does not have or does not carry` : 'no table of this START has'}`, { detail: `Columns: ${[...known].join(', ')}.`, hint: 'Names are as on the source; one with capitals is written in double quotes.' });
+}
+
 async function tablesToStart(context: CommandContext, serverName: string, statement: StartMigration): Promise<readonly QualifiedName[]> {
   const flow = await context.flow(serverName);
   const { scope } = statement;
@@ -100,13 +124,13 @@ async function tablesToStart(context: CommandContext, serverName: string, statem
   return chosen;
 }
 
-async function prepare(context: CommandContext, serverName: string, name: QualifiedName, options: MigrationOptions, companions: readonly QualifiedName[], notices: CommandNotice[]): Promise<Intent> {
+async function draft(context: CommandContext, serverName: string, name: QualifiedName, options: MigrationOptions): Promise<Draft> {
   const existing = await context.catalog.tableByName(name.schema, name.name);
   if (existing && existing.state !== 'NOT_STARTED') {
     throw new MigrationError('MIG073', `${displayName(name)} is in migration already (${existing.state})`, { hint: `SHOW MIGRATION STATUS FOR TABLE ${displayName(name)};` });
   }
   const flow = await context.flow(serverName);
-  const planOptions = {
+  const planOptions: PlanOptions = {
     tableId: '',
     ...(options.columns === null ? {} : { columns: options.columns }),
     ...(options.whereClause === null ? {} : { whereClause: options.whereClause }),
@@ -114,7 +138,11 @@ async function prepare(context: CommandContext, serverName: string, name: Qualif
     ...(options.targetTable === null ? {} : { targetTable: options.targetTable.name, ...(options.targetTable.schema === undefined ? {} : { targetSchema: options.targetTable.schema }) }),
   };
   const mapping: TableMapping = { ...planOptions, ...(options.typeMap === null ? {} : { overrides: options.typeMap }) };
-  const definition = await flow.sourceSide.introspectTable(name, mapping);
+  return { name, planOptions, mapping, definition: await flow.sourceSide.introspectTable(name, mapping) };
+}
+
+async function prepare(context: CommandContext, serverName: string, { name, planOptions, mapping, definition }: Draft, options: MigrationOptions, companions: readonly QualifiedName[], notices: CommandNotice[]): Promise<Intent> {
+  const flow = await context.flow(serverName);
   const plan = flow.sourceSide.planTable(definition, planOptions);
   await assertNameIsFree(flow, definition, plan);
   if (serverName !== context.homeServer && flow.sourceSide.door !== undefined) await assertNotAtHome(await context.flow(context.homeServer), plan);
@@ -126,7 +154,7 @@ async function prepare(context: CommandContext, serverName: string, name: Qualif
   for (const finding of findings) if (finding.severity === 'warning') notices.push(warning(`${displayName(name)}: ${finding.message}`, undefined, finding.remedy));
   const { door } = flow.sourceSide;
   const details = { plan, ...(door === undefined ? {} : { door }), partitions: definition.partitions.map(({ schema, name: partition }) => ({ schema, name: partition })) };
-  return { source: plan.source, target: plan.target, options, details };
+  return { source: plan.source, target: plan.target, options, definition, details };
 }
 
 /** With an obstacle of the table's own each of its writes is one that waits. */
@@ -142,6 +170,7 @@ async function begin(context: CommandContext, sourceName: string, serverName: st
     options: intent.options as unknown as Readonly<Record<string, unknown>>, details: intent.details, startedBy: actor.user,
     audit: { action: 'MIGRATION_START', actor, sourceServer: serverName, details: { table: displayName(intent.source) } },
   });
+  await beginLosses(context, await context.flow(serverName), created.tableId, intent.definition);
   const now = new Date(runtime.clock.now()).toISOString();
   const plan = { ...(intent.details['plan'] as object), tableId: created.tableId };
   await catalog.moveState(created.tableId, 'NOT_STARTED', 'BULK_LOADING', {

@@ -13,6 +13,7 @@ import { endMigration } from '../end-migration.ts';
 import { statesOf } from '../make-dependants.ts';
 import { rollback } from '../rollback.ts';
 import { detailsOf, displayName, mappingOf } from '../table-details.ts';
+import { openLosses } from '../type-losses.ts';
 import { isCompared, shadowFindings } from './show-shadow-reads.ts';
 import { table, warning } from './answer.ts';
 import type { SuccessfulAnswer } from './answer.ts';
@@ -176,6 +177,7 @@ async function factsOf(context: CommandContext, record: TableRecord, moving: rea
     validation: validation?.finishedAt === undefined ? undefined : { mode: validation.mode, passed: validation.passed === true, mismatchedRows: validation.mismatchedRows, finishedAt: validation.finishedAt },
     definitionChanges: record.route.writes === 'source' ? await definitionDrift(flow, record, definition) : [],
     missingDependants: missingOf(dependants, record),
+    openLosses: record.state === 'LOCAL_ONLY' ? [] : await openLosses(context.catalog, flow, record.tableId),
     wayBackFindings: wayBack.map((finding) => `${finding.subject} ${finding.message}`),
   };
 }

@@ -92,6 +92,10 @@ export const statementArbitraries: { readonly [Type in StatementType]: fc.Arbitr
     fc.record({ type: of('start'), scope: fc.oneof(schemaScope, allScope), source: name, options: stated(['start', 'source']), excluding: fc.oneof(fc.constant([]), tables), includingOnly: fc.option(tables, { nil: undefined }) }),
   ),
   alter_migration: fc.record({ type: of('alter_migration'), scope, set: fc.record({ comparePercent: optionValues.comparePercent, readFrom: optionValues.readFrom }, { requiredKeys: ['comparePercent'] }) }),
+  accept_type_loss: fc.oneof(
+    fc.record({ type: of('accept_type_loss'), scope: tableScope, column: fc.option(name, { nil: undefined }) }),
+    fc.record({ type: of('accept_type_loss'), scope: fc.oneof(schemaScope, allScope), column: fc.constant(undefined) }),
+  ),
   pause: fc.record({ type: of('pause'), scope }),
   resume: fc.record({ type: of('resume'), scope, acceptDdl: yes, skipRow: yes }),
   abort: fc.record({ type: of('abort'), scope }),
@@ -119,6 +123,7 @@ export const statementArbitraries: { readonly [Type in StatementType]: fc.Arbitr
   show_groups: fc.record({ type: of('show_groups') }),
   show_why: fc.record({ type: of('show_why'), table }),
   show_shadow_reads: fc.record({ type: of('show_shadow_reads'), table: fc.option(table, { nil: undefined }) }),
+  show_type_loss: fc.record({ type: of('show_type_loss'), table: fc.option(table, { nil: undefined }) }),
   gateway_clients: fc.record({ type: of('gateway_clients') }),
   gateway_config: fc.record({ type: of('gateway_config') }),
   gateway_databases: fc.record({ type: of('gateway_databases') }),

@@ -8,8 +8,8 @@ export const brokenInputs: readonly (readonly [input: string, code: 'MIG070' | '
   ['‸SHWO MIGRATION STATUS', 'MIG070', 'syntax error at "SHWO": expected CREATE, ALTER, DROP, START, PAUSE, RESUME, ABORT, VALIDATE, RESYNC, COMPLETE, CUTOVER, ROLLBACK, CHECK, EXPLAIN, SHOW, ";" or end of statement; did you mean SHOW?'],
   ['SHOW ‸MIGRATON STATUS', 'MIG070', 'syntax error at "MIGRATON": expected MIGRATION, CLIENTS, CONFIG, DATABASES, LISTS, POOLS, SERVERS or STATS; did you mean MIGRATION?'],
   ['SHOW POOLS ‸x', 'MIG070', 'syntax error at "x": expected end of statement or ";"'],
-  ['SHOW MIGRATION‸', 'MIG070', 'syntax error at end of input: expected STATUS, PROGRESS, CONFLICTS, ERRORS, SOURCES, SERVERS, GROUPS, WHY, SHADOW or HELP'],
-  ['SHOW MIGRATION ‸STATE', 'MIG070', 'syntax error at "STATE": expected STATUS, PROGRESS, CONFLICTS, ERRORS, SOURCES, SERVERS, GROUPS, WHY, SHADOW or HELP'],
+  ['SHOW MIGRATION‸', 'MIG070', 'syntax error at end of input: expected STATUS, PROGRESS, CONFLICTS, ERRORS, SOURCES, SERVERS, GROUPS, WHY, SHADOW, TYPE or HELP'],
+  ['SHOW MIGRATION ‸STATE', 'MIG070', 'syntax error at "STATE": expected STATUS, PROGRESS, CONFLICTS, ERRORS, SOURCES, SERVERS, GROUPS, WHY, SHADOW, TYPE or HELP'],
   ['SHOW MIGRATION STATUS ‸orders', 'MIG070', 'syntax error at "orders": expected FOR, end of statement or ";"'],
   ['SHOW MIGRATION STATUS FOR ‸orders', 'MIG070', 'syntax error at "orders": expected TABLE'],
   ['SHOW MIGRATION STATUS FOR TABLE‸', 'MIG070', 'syntax error at end of input: expected a table name'],
@@ -126,6 +126,6 @@ export const brokenInputs: readonly (readonly [input: string, code: 'MIG070' | '
   ['EXPLAIN CUTOVER ‸orders', 'MIG070', 'syntax error at "orders": expected TABLE'],
   [`EXPLAIN ROUTE SELECT ‸'open`, 'MIG070', 'unterminated quoted string'],
   ['‸/* never closed', 'MIG070', 'unterminated /* comment'],
-  ['SHOW MIGRATION /* 😀 */ ‸😀', 'MIG070', 'syntax error at "😀": expected STATUS, PROGRESS, CONFLICTS, ERRORS, SOURCES, SERVERS, GROUPS, WHY, SHADOW or HELP'],
+  ['SHOW MIGRATION /* 😀 */ ‸😀', 'MIG070', 'syntax error at "😀": expected STATUS, PROGRESS, CONFLICTS, ERRORS, SOURCES, SERVERS, GROUPS, WHY, SHADOW, TYPE or HELP'],
   ['ABORT MIGRATION FOR TABLE ü ‸$1', 'MIG070', 'syntax error at "$1": expected ".", end of statement or ";"'],
 ];

@@ -138,6 +138,17 @@ describe('values', () => {
     expect(() => one('ALTER MIGRATION FOR TABLE t SET OPTION batch_size = 5')).toThrow(/MIG071: unknown option "batch_size"; .*compare_percent/);
   });
 
+  test('losses are asked for and accepted: of a table, of one of its columns, of all', () => {
+    const table = { schema: 'a', name: 'b' };
+    expect(one('SHOW MIGRATION TYPE LOSS FOR TABLE a.b')).toEqual({ type: 'show_type_loss', table });
+    expect(one('show migration type loss')).toEqual({ type: 'show_type_loss', table: undefined });
+    expect(one('ALTER MIGRATION FOR TABLE a.b ACCEPT TYPE LOSS')).toEqual({ type: 'accept_type_loss', scope: { type: 'table', table }, column: undefined });
+    expect(one('ALTER MIGRATION FOR TABLE a.b ACCEPT TYPE LOSS FOR COLUMN "Born"')).toEqual({ type: 'accept_type_loss', scope: { type: 'table', table }, column: 'Born' });
+    expect(one('ALTER MIGRATION FOR SCHEMA a ACCEPT TYPE LOSS')).toEqual({ type: 'accept_type_loss', scope: { type: 'schema', schema: 'a' }, column: undefined });
+    expect(one('ALTER MIGRATION ALL ACCEPT TYPE LOSS')).toEqual({ type: 'accept_type_loss', scope: { type: 'all' }, column: undefined });
+    for (const wrong of ['ALTER MIGRATION ALL ACCEPT TYPE LOSS FOR COLUMN c', 'ALTER MIGRATION FOR TABLE t ACCEPT LOSS', 'ALTER MIGRATION FOR TABLE t ACCEPT TYPE LOSS FOR TABLE t', 'SHOW MIGRATION TYPE']) expect(() => one(wrong)).toThrow('MIG070');
+  });
+
   test('EXPLAIN ROUTE keeps the statement verbatim, with its offset in characters', () => {
     const text = "/* 😀 */ EXPLAIN ROUTE  SELECT '; 😀', \"x\" FROM t WHERE a = $1 -- end\n;";
     const statement = one(text);
