@@ -79,9 +79,14 @@ for (const kind of kinds) {
       const writers = [0, 1, 2].map(() => ({ inserted: [] as bigint[], error: undefined as string | undefined }));
       const writing = Promise.all(writers.map((seen) => write(seen, stop.signal)));
       writing.catch(() => undefined);
+      const findings = await stack.command<Record<string, string | null>>('CHECK MIGRATION FOR SCHEMA shop FROM legacy_mysql');
+      expect(findings.filter((finding) => finding['Severity'] === 'error')).toEqual([]);
+      expect(new Set(findings.map((finding) => finding['Table']))).toEqual(new Set(['shop.customer', 'shop.orders']));
       await stack.command('START MIGRATION FOR SCHEMA shop FROM legacy_mysql');
       await expect(stack.command('SELECT count(*) FROM shop.orders')).rejects.toThrow('MIG082');
       await stack.makeReady('shop', 120_000);
+      const status = Object.fromEntries((await stack.command<Record<string, string>>('SHOW MIGRATION STATUS FOR TABLE shop.orders')).map((row) => [`${row['Section']} ${row['Item']}`, row['Value']]));
+      expect(status).toMatchObject({ 'CDC Mode': 'binlog', 'Table Key': 'id' });
       await stack.command('CUTOVER SCHEMA shop');
       await writing;
       stop.abort();
