@@ -34,7 +34,7 @@ export async function planBack(pair: MysqlPair, forward: TablePlan): Promise<Tab
 
 export function reverseOptions(pair: Pick<MysqlPair, 'source' | 'target'>, folder: string, over: Partial<ReverseMysqlStreamOptions> & Pick<ReverseMysqlStreamOptions, 'types'>): ReverseMysqlStreamOptions {
   return {
-    name: 'back', direction: 'reverse', token: 1n, source: pair.target, target: pair.source, slotName: `causeway_back_${pair.source.database ?? ''}`, publicationName: 'causeway_back', spoolDirectory: `${folder}/back`,
+    name: 'back', direction: 'reverse', token: 1n, source: pair.target, target: pair.source, slotName: `causeway_back_${pair.target.database ?? ''}`, publicationName: 'causeway_back', spoolDirectory: `${folder}/back`,
     limits: { spoolBytes: 1 << 30, bufferBytes: 16 << 20, batchChanges: 2000, batchWaitMs: 20 },
     onConflict: () => undefined, onError: () => undefined, onSchemaChange: () => undefined, conflictStrategy: () => ({ kind: 'fail' }),
     ...over,
