@@ -26,8 +26,8 @@ export interface ChangeFigures {
 }
 
 const MB = 1 << 20;
-/** The product's own defaults: `migration.cdc_batch_size`, `migration.max_memory_mb`. */
-export const limits = { spoolBytes: 1 << 30, bufferBytes: Number(process.env['BUFFER_MB'] ?? 16) * MB, batchChanges: Number(process.env['BATCH'] ?? 1000), batchWaitMs: 100 };
+/** As the product has them with its default settings. */
+const limits = { spoolBytes: 1 << 30, bufferBytes: 8 * MB, batchChanges: 1000, batchWaitMs: 100 };
 
 export function openItemStream(job: ChangeJob, signal: AbortSignal): ReturnType<typeof createMysqlStream> {
   const fail = (what: string) => (...details: readonly unknown[]): void => {

@@ -7,6 +7,7 @@ import type pg from 'pg';
 import type { TablePlan } from '../../../cdc/table-plan.ts';
 import { createMysqlLoader } from '../../../cdc/mysql/table-loader.ts';
 import { standardTypes } from '../../../cdc/mysql/source-column.ts';
+import { controlFlags } from '../../../src/main/supervisor.ts';
 import { defaultOptions } from '../../cdc/snapshot/loader-fixture.ts';
 import { testRuntime, until } from '../../cdc/stream/fixture.ts';
 import { makeMysqlPair } from '../../cdc/mysql/mysql-pair.ts';
@@ -57,7 +58,7 @@ async function shareTable(job: ChangeJob): Promise<void> {
 }
 
 async function startProcess(job: ChangeJob): Promise<() => Promise<ChangeFigures>> {
-  const child = spawn(process.execPath, [...process.execArgv, path.join(import.meta.dirname, 'change-process.ts'), JSON.stringify(job)], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const child = spawn(process.execPath, [...controlFlags, path.join(import.meta.dirname, 'change-process.ts'), JSON.stringify(job)], { stdio: ['pipe', 'pipe', 'inherit'] });
   let said = '';
   const ended = new Promise<number | null>((resolve) => child.once('close', resolve));
   await new Promise<void>((resolve, reject) => {
