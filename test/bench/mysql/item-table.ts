@@ -5,8 +5,15 @@ const BASE_ROWS = 200_000;
 
 const table = `CREATE TABLE item (id int PRIMARY KEY, quantity int NOT NULL, name varchar(100), price decimal(12,2), changed_at datetime(6), code binary(16), note text) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4`;
 const ten = Array.from({ length: 10 }, (_, digit) => `SELECT ${digit} AS d`).join(' UNION ALL ');
-const numbers = `SELECT 1 + a.d + 10 * b.d + 100 * c.d + 1000 * e.d + 10000 * f.d + 100000 * g.d AS n FROM ${['a', 'b', 'c', 'e', 'f'].map((name) => `(${ten}) ${name}`).join(', ')}, (SELECT 0 AS d UNION ALL SELECT 1) g`;
-const fill = `INSERT INTO item SELECT n, n % 1000, CONCAT('item number ', n), n / 7.0, '2024-01-01' + INTERVAL n SECOND, UNHEX(LPAD(HEX(n), 32, 'a')), REPEAT('n', 40) FROM (${numbers}) AS numbers ORDER BY n`;
+
+/** 1 to `count`, one row each, as column n. */
+export function numbersUpTo(count: number): string {
+  const digits = ['a', 'b', 'c', 'e', 'f', 'g', 'h', 'i'].slice(0, String(count - 1).length);
+  const sum = digits.map((name, at) => `${10 ** at} * ${name}.d`).join(' + ');
+  return `SELECT 1 + ${sum} AS n FROM ${digits.map((name) => `(${ten}) ${name}`).join(', ')} HAVING n <= ${count}`;
+}
+
+const fill = `INSERT INTO item SELECT n, n % 1000, CONCAT('item number ', n), n / 7.0, '2024-01-01' + INTERVAL n SECOND, UNHEX(LPAD(HEX(n), 32, 'a')), REPEAT('n', 40) FROM (${numbersUpTo(BASE_ROWS)}) AS numbers ORDER BY n`;
 
 const workload = `CREATE PROCEDURE work(changes int, per_transaction int)
 BEGIN
