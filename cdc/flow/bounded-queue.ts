@@ -3,7 +3,7 @@ export class BoundedQueue {
   readonly #limitBytes: number;
   readonly #onFull: () => void;
   readonly #onSpace: () => void;
-  #items: Buffer[] = [];
+  #items: (Buffer | undefined)[] = [];
   #first = 0;
   #bytes = 0;
   #isFull = false;
@@ -33,6 +33,8 @@ export class BoundedQueue {
   shift(): Buffer | undefined {
     const item = this.#items[this.#first];
     if (!item) return undefined;
+    // What has been taken is not held on to until its place is needed.
+    this.#items[this.#first] = undefined;
     this.#first += 1;
     if (this.#first > 1024) {
       this.#items = this.#items.slice(this.#first);

@@ -22,6 +22,8 @@ export interface EncodedTable {
 }
 
 const START_BYTES = 64 * 1024;
+/** A larger row than this makes room for itself alone. */
+const KEPT_BYTES = 4 * 1024 * 1024;
 const MS_FROM_1970_TO_2000 = 946_684_800_000;
 const KEEPALIVE_BYTES = 18;
 /** PostgreSQL has no NUL in any text. */
@@ -30,7 +32,7 @@ const identityLetter: Readonly<Record<Relation['replicaIdentity'], string>> = { 
 
 export class ChangeEncoder {
   readonly #onRefused: OnRefused;
-  #out = Buffer.allocUnsafe(START_BYTES);
+  #out = Buffer.allocUnsafeSlow(START_BYTES);
   #at = 0;
   #frame = 0;
 
@@ -41,8 +43,10 @@ export class ChangeEncoder {
   /** The block that was written; undefined when nothing was. It is the caller's. */
   take(): Buffer | undefined {
     if (this.#at === 0) return undefined;
-    const taken = this.#out.subarray(0, this.#at);
-    this.#out = Buffer.allocUnsafe(START_BYTES);
+    // A copy of just its size: blocks wait in a queue that counts no more than that.
+    const taken = Buffer.allocUnsafeSlow(this.#at);
+    this.#out.copy(taken, 0, 0, this.#at);
+    if (this.#out.length > KEPT_BYTES) this.#out = Buffer.allocUnsafeSlow(START_BYTES);
     this.#at = 0;
     return taken;
   }
@@ -217,7 +221,7 @@ export class ChangeEncoder {
 
   #reserve(bytes: number): void {
     if (this.#at + bytes <= this.#out.length) return;
-    const grown = Buffer.allocUnsafe(Math.max(this.#out.length * 2, this.#at + bytes));
+    const grown = Buffer.allocUnsafeSlow(Math.max(this.#out.length * 2, this.#at + bytes));
     this.#out.copy(grown, 0, 0, this.#at);
     this.#out = grown;
   }

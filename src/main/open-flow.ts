@@ -21,6 +21,8 @@ import type { StreamParts } from './source-engine.ts';
 import { StreamRunner } from './stream-runner.ts';
 
 const MEBI = 1024 * 1024;
+/** Captured and not applied yet: as much as is written while the next comes. More would only wait in memory instead of at the source. */
+const CAPTURED_BYTES = 8 * MEBI;
 
 /** A server that clients reach through the gateway while its tables have not been moved. */
 export interface ReachedSource {
@@ -39,7 +41,7 @@ export async function openFlow(runtime: Runtime, handed: ProcessSettings, catalo
   const shared = (direction: 'forward' | 'reverse'): StreamParts => ({
     ...names[direction], spoolDirectory: path.join(paths.spool, names[direction].name),
     direction, token,
-    limits: { spoolBytes: settings.limits.spoolBytes, bufferBytes: Math.floor(memory / 8), batchChanges: settings.migration.cdcBatchSize, batchWaitMs: 100 },
+    limits: { spoolBytes: settings.limits.spoolBytes, bufferBytes: Math.min(Math.floor(memory / 8), CAPTURED_BYTES), batchChanges: settings.migration.cdcBatchSize, batchWaitMs: 100 },
     onConflict: (conflict) => void saveConflict(runtime, catalog, conflict).catch((error: unknown) => runtime.log.error('a conflict could not be logged', { error: String(error) })),
     onError: (tableId, error) => runtime.log.warn('a table left the shared stream', { tableId, direction, error: error.message }),
     onSchemaChange: (tableId, change) => runtime.log.warn('the definition of a table in migration has changed', { tableId, differences: change.differences, position: formatPosition(change.position) }),

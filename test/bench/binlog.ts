@@ -12,8 +12,7 @@ import { commandOf, folderOf } from '../servers/debian-server-folder.ts';
 import { isMysqlInstalled, mysqlKinds, startMysql } from '../support/mysql-servers.ts';
 import type { MysqlKind, TestMysql } from '../support/mysql-servers.ts';
 import type { ReadFigure, ReadJob } from './binlog-worker.ts';
-
-const BASE_ROWS = 200_000;
+import { changeItems, fillItems, serverSettings } from './mysql/item-table.ts';
 
 interface Figure extends ReadFigure {
   readonly kind: MysqlKind;
@@ -23,31 +22,10 @@ interface Figure extends ReadFigure {
   readonly peerPerSecond: number | undefined;
 }
 
-const table = `CREATE TABLE item (id int PRIMARY KEY, quantity int NOT NULL, name varchar(100), price decimal(12,2), changed_at datetime(6), code binary(16), note text) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4`;
-const ten = Array.from({ length: 10 }, (_, digit) => `SELECT ${digit} AS d`).join(' UNION ALL ');
-const numbers = `SELECT 1 + a.d + 10 * b.d + 100 * c.d + 1000 * e.d + 10000 * f.d + 100000 * g.d AS n FROM ${['a', 'b', 'c', 'e', 'f'].map((name) => `(${ten}) ${name}`).join(', ')}, (SELECT 0 AS d UNION ALL SELECT 1) g`;
-const fill = `INSERT INTO item SELECT n, n % 1000, CONCAT('item number ', n), n / 7.0, '2024-01-01' + INTERVAL n SECOND, UNHEX(LPAD(HEX(n), 32, 'a')), REPEAT('n', 40) FROM (${numbers}) AS numbers ORDER BY n`;
-
-/** Half updates, three tenths inserts, two tenths deletes, in transactions of a given size. */
-const workload = `CREATE PROCEDURE work(changes int, per_transaction int)
-BEGIN
-  DECLARE i int DEFAULT 0; DECLARE fresh int DEFAULT ${BASE_ROWS + 1}; DECLARE victim int DEFAULT ${BASE_ROWS + 1};
-  START TRANSACTION;
-  WHILE i < changes DO
-    IF i % 10 < 5 THEN UPDATE item SET quantity = quantity + 1, price = price + 0.5, changed_at = NOW(6), note = CONCAT('changed ', i) WHERE id = 1 + (i * 7919) % ${BASE_ROWS};
-    ELSEIF i % 10 < 8 THEN INSERT INTO item VALUES (fresh, i, CONCAT('new item ', i), i / 3.0, NOW(6), UNHEX(LPAD(HEX(i), 32, 'a')), REPEAT('x', 40)); SET fresh = fresh + 1;
-    ELSE DELETE FROM item WHERE id = victim; SET victim = victim + 1;
-    END IF;
-    SET i = i + 1;
-    IF i % per_transaction = 0 THEN COMMIT; START TRANSACTION; END IF;
-  END WHILE;
-  COMMIT;
-END`;
-
 export async function run(changes = 500_000, sizes: readonly number[] = [1, 10, 100_000], kinds: readonly MysqlKind[] = mysqlKinds): Promise<void> {
   const figures: Figure[] = [];
   for (const kind of kinds.filter(isMysqlInstalled)) {
-    await using server = await startMysql(kind, { settings: ['innodb-buffer-pool-size=512M', 'max-binlog-size=1G', ...(kind === 'mysql-5.6' ? [] : ['binlog-row-metadata=FULL'])] });
+    await using server = await startMysql(kind, { settings: serverSettings(kind) });
     for (const [index, size] of sizes.entries()) figures.push(await measure(server, `round${index}`, changes, size));
   }
   process.stdout.write('server          changes/transaction   changes/s   mysqlbinlog -v   processor s   memory MB\n');
@@ -60,11 +38,10 @@ export async function run(changes = 500_000, sizes: readonly number[] = [1, 10, 
 async function measure(server: TestMysql, database: string, changes: number, size: number): Promise<Figure> {
   const { kind, host, port, user, password } = server;
   await server.createDatabase(database);
-  await server.sql(`${table}; ${fill}`, database);
-  await server.sql(workload, database);
+  await fillItems(server, database);
   await server.sql('FLUSH BINARY LOGS');
   const start = await endOf(server);
-  await server.sql(`CALL work(${changes}, ${size})`, database);
+  await changeItems(server, database, changes, size);
   const end = await endOf(server);
   const figure = await runWorker({ address: { host, port, user, password }, start, end, database });
   if (figure.changes !== changes) throw new Error(`${figure.changes} changes were read, not ${changes}`);

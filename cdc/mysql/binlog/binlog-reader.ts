@@ -29,9 +29,9 @@ export interface BinlogReaderOptions {
   readonly captures: (schema: string, name: string) => boolean;
   /** The catalog as it is now. Asked where the binlog does not say enough (`binlog_row_metadata` is not FULL, or types that look like bytes). */
   readonly facts: TableFacts;
-  /** Events that have come and are not read yet. Default 4 MB; one larger event is held all the same. */
+  /** Events that have come and are not read yet. Default 1 MB; one larger event is held all the same. */
   readonly queueBytes?: number;
-  /** Events that one batch is made of, and after which a transaction is given out in parts. Default 1 MB. */
+  /** Events that one batch is made of, default 128 KB, and after which a transaction is given out in parts, default 1 MB. */
   readonly batchBytes?: number;
   /** Default 256 MB. */
   readonly preparedBytes?: number;
@@ -40,6 +40,8 @@ export interface BinlogReaderOptions {
 }
 
 const MB = 1024 * 1024;
+/** As strings its rows are many times as large: few enough that they are gone before a collector moves them. */
+const BATCH_BYTES = 128 * 1024;
 const HEARTBEAT_MS = 5000;
 const SILENT_HEARTBEATS = 3;
 /** ER_MASTER_FATAL_ERROR_READING_BINLOG: purged, a wrong offset, another history. */
@@ -64,7 +66,7 @@ export class BinlogReader implements AsyncDisposable {
     this.#options = options;
     this.#connection = connection;
     this.#place = new BinlogPlace(options.start);
-    this.#queue = new BoundedQueue(options.queueBytes ?? 4 * MB, () => connection.pause(), () => connection.resume());
+    this.#queue = new BoundedQueue(options.queueBytes ?? MB, () => connection.pause(), () => connection.resume());
     const { captures, facts } = options;
     // What hinders an answer now may not hinder the next one.
     const failed = (error: unknown): never => {
@@ -118,7 +120,7 @@ export class BinlogReader implements AsyncDisposable {
 
   /** Reads events until a batch is full or nothing more has come; true when there was any. */
   async #fill(): Promise<boolean> {
-    const limit = this.#options.batchBytes ?? MB;
+    const limit = this.#options.batchBytes ?? BATCH_BYTES;
     const assembler = this.#assembler;
     const { file, offset } = this.#place;
     let bytes = 0;

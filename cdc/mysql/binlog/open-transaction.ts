@@ -24,7 +24,8 @@ export class OpenTransaction {
   #markers: Marker[] = [];
   #appliedBy: string | undefined;
   #parts = 0;
-  readonly #savepoints = new Map<string, Savepoint>();
+  /** Few transactions have any. */
+  #savepoints: Map<string, Savepoint> | undefined;
 
   constructor(isPrepared: boolean) {
     this.isPrepared = isPrepared;
@@ -54,12 +55,13 @@ export class OpenTransaction {
 
   savepoint(name: string): void {
     const last = this.#changes.at(-1);
+    this.#savepoints ??= new Map();
     this.#savepoints.set(name, { changes: this.#changes.length, old: last?.old.length ?? 0, new: last?.new.length ?? 0, part: this.#parts });
   }
 
   /** A server logs what it has rolled back when tables without transactions were changed too. */
   rollbackTo(name: string): void {
-    const savepoint = this.#savepoints.get(name);
+    const savepoint = this.#savepoints?.get(name);
     if (!savepoint || savepoint.part !== this.#parts) {
       throw new MigrationError('MIG021', 'a large transaction was logged with changes that it rolled back to a savepoint', {
         detail: name, hint: 'Tables without transactions in the same transaction cause it; raise the limit, or RESYNC MIGRATION FOR TABLE ….',

@@ -91,7 +91,7 @@ export async function startPeers(stack: Stack, options: ProxyOptions): Promise<S
   return { peers, absent, failed, versions, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
 
-async function startPipe(port: number, serverPort: number, workers: number, started: AsyncDisposableStack): Promise<ChildProcess> {
+export async function startPipe(port: number, serverPort: number, workers: number, started: AsyncDisposableStack): Promise<ChildProcess> {
   const child = fork(path.join(import.meta.dirname, 'pipe-process.ts'), [String(port), String(serverPort), String(workers)], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
   started.defer(() => end(child, 'SIGTERM'));
   await Promise.race([
