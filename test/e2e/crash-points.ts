@@ -49,3 +49,30 @@ export function sampleCases(victim: Victim): readonly CrashCase[] {
   const others: readonly Victim[] = ['worker', 'source', 'local'];
   return allCases.filter((_, index) => (victim === 'control' ? index % 5 < 3 : index % 5 > 1 && others[index % others.length] === victim));
 }
+
+/** One MySQL database: a kill on its way into DUAL_WRITE, one while the stream runs, one inside CUTOVER. */
+export interface MysqlCase {
+  readonly victim: Victim;
+  readonly load: string;
+  readonly stream: string;
+  readonly cutover: string;
+}
+
+/** Row images of MySQL are whole, and nothing is written back. */
+const neverOfMysql: ReadonlySet<string> = new Set(['stream.reread', 'stream.write_back']);
+const mysqlCrashPoints = (phase: Phase): readonly string[] => crashPoints[phase].filter((point) => !neverOfMysql.has(point));
+
+export const mysqlPoints: readonly string[] = (['load', 'stream', 'cutover'] as const).flatMap(mysqlCrashPoints);
+
+/** Every point for each victim; or one case for each victim, with other points each. */
+export function mysqlCases(isWhole: boolean): readonly MysqlCase[] {
+  const victims: readonly Victim[] = ['control', 'worker', 'source', 'local'];
+  const [loads, streams, cutovers] = [mysqlCrashPoints('load'), mysqlCrashPoints('stream'), mysqlCrashPoints('cutover')];
+  const all = victims.flatMap((victim) => loads.map((load, at) => ({ victim, load, stream: streams[at % streams.length] ?? '', cutover: cutovers[at % cutovers.length] ?? '' })));
+  if (isWhole) return all;
+  const chosen: Readonly<Record<Victim, readonly [number, number, number]>> = { control: [3, 2, 6], worker: [10, 1, 2], source: [4, 3, 3], local: [13, 1, 4] };
+  return victims.map((victim) => {
+    const [load, stream, cutover] = chosen[victim];
+    return { victim, load: loads[load] ?? '', stream: streams[stream] ?? '', cutover: cutovers[cutover] ?? '' };
+  });
+}
