@@ -13,16 +13,21 @@ const OPENING_BALANCE = 1000;
 export const OPENING_LINES = 2000;
 export const OPENING_TOTAL = String(ACCOUNTS * OPENING_BALANCE);
 
+export interface ShopTables {
+  readonly account: string;
+  readonly ledger: string;
+}
+
 /** More lines than one chunk of the load has; the foreign key makes both tables one group. */
-export const shopStatements = (): readonly string[] => {
+export const shopStatements = ({ account, ledger }: ShopTables): readonly string[] => {
   const accounts = Array.from({ length: ACCOUNTS }, (_, at) => `(${at + 1}, ${OPENING_BALANCE})`);
   const lines = Array.from({ length: OPENING_LINES }, (_, at) => `(0, ${-1 - at}, ${1 + (at % ACCOUNTS)}, '${'ö'.repeat(at % 40)}', '2024-02-29 12:00:00')`);
   return [
-    'CREATE TABLE account (id int PRIMARY KEY, balance bigint NOT NULL) ENGINE = InnoDB',
-    `CREATE TABLE ledger (id bigint AUTO_INCREMENT PRIMARY KEY, times int NOT NULL, token bigint NOT NULL, account_id int NOT NULL, note varchar(80) NULL, made datetime NOT NULL,
-      KEY by_token (token), CONSTRAINT of_account FOREIGN KEY (account_id) REFERENCES account (id)) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4`,
-    `INSERT INTO account VALUES ${accounts.join(', ')}`,
-    `INSERT INTO ledger (times, token, account_id, note, made) VALUES ${lines.join(', ')}`,
+    `CREATE TABLE ${account} (id int PRIMARY KEY, balance bigint NOT NULL) ENGINE = InnoDB`,
+    `CREATE TABLE ${ledger} (id bigint AUTO_INCREMENT PRIMARY KEY, times int NOT NULL, token bigint NOT NULL, account_id int NOT NULL, note varchar(80) NULL, made datetime NOT NULL,
+      KEY by_token (token), CONSTRAINT of_account FOREIGN KEY (account_id) REFERENCES ${account} (id)) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4`,
+    `INSERT INTO ${account} VALUES ${accounts.join(', ')}`,
+    `INSERT INTO ${ledger} (times, token, account_id, note, made) VALUES ${lines.join(', ')}`,
   ];
 };
 
@@ -74,6 +79,7 @@ export interface ShopTarget {
   readonly user: string;
   readonly password: string;
   readonly database: string;
+  readonly tables: ShopTables;
 }
 
 class ShopClient {
@@ -131,23 +137,25 @@ class ShopClient {
   /** Half of the clients prepare their statements. */
   async #write(token: number, counted: number | undefined): Promise<void> {
     const connection = (this.#connection ??= await this.#connect());
+    const { account, ledger } = this.#target.tables;
     const run = async (sql: string, values: readonly (number | string)[] = []): Promise<void> => {
       if (values.length > 0 && this.#id % 2 === 0) await connection.execute(sql, [...values]);
       else await connection.query(sql, [...values]);
     };
     const [from, to] = [1 + (token % ACCOUNTS), 1 + ((token * 7 + this.#id) % ACCOUNTS)];
     await run('BEGIN');
-    await run('INSERT INTO ledger (times, token, account_id, note, made) VALUES (0, ?, ?, ?, NOW())', [token, from, `während ${token}`]);
-    await run('UPDATE account SET balance = balance - 5 WHERE id = ?', [from]);
-    await run('UPDATE account SET balance = balance + 5 WHERE id = ?', [to]);
-    if (counted !== undefined) await run('UPDATE ledger SET times = times + 1 WHERE token = ?', [counted]);
+    await run(`INSERT INTO ${ledger} (times, token, account_id, note, made) VALUES (0, ?, ?, ?, NOW())`, [token, from, `während ${token}`]);
+    await run(`UPDATE ${account} SET balance = balance - 5 WHERE id = ?`, [from]);
+    await run(`UPDATE ${account} SET balance = balance + 5 WHERE id = ?`, [to]);
+    if (counted !== undefined) await run(`UPDATE ${ledger} SET times = times + 1 WHERE token = ?`, [counted]);
     this.#isCommitting = true;
     await run('COMMIT');
   }
 
   async #connect(): Promise<mysql.Connection> {
     this.#history.reconnects += 1;
-    const connection = await mysql.createConnection({ host: '127.0.0.1', connectTimeout: 5_000, ...this.#target });
+    const { port, user, password, database } = this.#target;
+    const connection = await mysql.createConnection({ host: '127.0.0.1', connectTimeout: 5_000, port, user, password, database });
     connection.on('error', () => undefined);
     return connection;
   }
