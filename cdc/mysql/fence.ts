@@ -134,8 +134,10 @@ export async function dropMysqlFences(query: MysqlQuery, tables: readonly Qualif
   }
 }
 
-/** What stands on this server (RULES 14). */
+/** What stands on this server (RULES 14); nothing where no fence was ever made. */
 export async function readMysqlFences(query: MysqlQuery): Promise<readonly (QualifiedName & MysqlFence)[]> {
+  const known = await query("SELECT 1 AS known FROM information_schema.TABLES WHERE TABLE_SCHEMA = 'causeway' AND TABLE_NAME = 'fence'");
+  if (known.length === 0) return [];
   const rows = await query('SELECT schema_name AS s, table_name AS t, epoch, token FROM causeway.fence WHERE standing = 1 ORDER BY 1, 2');
   return rows.map((row) => ({ schema: row['s'] ?? '', name: row['t'] ?? '', epoch: Number(row['epoch']), token: row['token'] ?? '' }));
 }

@@ -2,6 +2,8 @@
 import * as path from 'node:path';
 import { createBookkeeping } from '../../cdc/mysql/binlog/bookkeeping.ts';
 import { createMysqlStream } from '../../cdc/mysql/change-stream.ts';
+import { connectMysql, endMysql, queryMysql } from '../../cdc/mysql/connect.ts';
+import { readMysqlFences } from '../../cdc/mysql/fence.ts';
 import { LossLedger } from '../../cdc/mysql/loss-ledger.ts';
 import { noWayBack, NoWayBack } from '../../cdc/mysql/no-way-back.ts';
 import { readServerPosition, streamPosition } from '../../cdc/mysql/read-position.ts';
@@ -12,6 +14,8 @@ import { createMysqlLoader } from '../../cdc/mysql/table-loader.ts';
 import type { TableLoader } from '../../cdc/ports.ts';
 import { createChangeStream } from '../../cdc/postgres/change-stream.ts';
 import type { ServerAddress } from '../../cdc/postgres/server-address.ts';
+import { connectServer } from '../../cdc/postgres/connect.ts';
+import { readFences } from '../../cdc/postgres/fence.ts';
 import { PostgresSourceSide } from '../../cdc/postgres/source-side.ts';
 import { PostgresTableComparer } from '../../cdc/postgres/table-comparer.ts';
 import { createPostgresLoader } from '../../cdc/postgres/table-loader.ts';
@@ -21,6 +25,7 @@ import type { ChangeStreamOptions } from '../../cdc/stream/options.ts';
 import type { TableComparer } from '../../cdc/validate/table-comparer.ts';
 import type { Runtime } from '../../config/runtime.ts';
 import type { TypeOverride } from '../../grammar/migration/type-overrides.ts';
+import type { FencedSource } from '../migrate/authority-check.ts';
 
 export interface SourceEngine {
   readonly sourceSide: SourceSide;
@@ -68,4 +73,28 @@ export function mysqlEngine(runtime: Runtime, { source, local, token, loadBytes,
     comparer: new MysqlTableComparer(source, local, types),
     loader: createMysqlLoader(runtime, { source, target: local, token, memoryBytes: loadBytes, types }),
   };
+}
+
+export function postgresFences(address: ServerAddress): FencedSource {
+  const read: FencedSource['readFences'] = async (signal) => {
+    const client = await connectServer(address, { applicationName: 'causeway control', signal });
+    try {
+      return (await readFences(client)).filter(({ kind }) => kind === 'fence').map(({ epoch, schema, name }) => ({ epoch: Number(epoch), table: `${schema}.${name}` }));
+    } finally {
+      await client.end();
+    }
+  };
+  return { address, readFences: read };
+}
+
+export function mysqlFences(address: ServerAddress): FencedSource {
+  const read: FencedSource['readFences'] = async (signal) => {
+    const connection = await connectMysql(address, { signal });
+    try {
+      return (await readMysqlFences((sql) => queryMysql(connection, sql))).map(({ epoch, schema, name }) => ({ epoch, table: `${schema}.${name}` }));
+    } finally {
+      await endMysql(connection);
+    }
+  };
+  return { address, readFences: read };
 }

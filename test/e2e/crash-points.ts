@@ -52,10 +52,14 @@ export function sampleCases(victim: Victim): readonly CrashCase[] {
 
 /** One MySQL database: a kill on its way into DUAL_WRITE, one while the stream runs, one inside CUTOVER. */
 export interface MysqlCase {
+  readonly load: Kill;
+  readonly stream: Kill;
+  readonly cutover: Kill;
+}
+
+export interface Kill {
   readonly victim: Victim;
-  readonly load: string;
-  readonly stream: string;
-  readonly cutover: string;
+  readonly point: string;
 }
 
 /** Row images of MySQL are whole, and nothing is written back. */
@@ -64,15 +68,17 @@ const mysqlCrashPoints = (phase: Phase): readonly string[] => crashPoints[phase]
 
 export const mysqlPoints: readonly string[] = (['load', 'stream', 'cutover'] as const).flatMap(mysqlCrashPoints);
 
-/** Every point for each victim; or one case for each victim, with other points each. */
+/** Every victim at every point; or three cases, in which each victim is killed in other phases. */
 export function mysqlCases(isWhole: boolean): readonly MysqlCase[] {
+  if (!isWhole) return sampleMysqlCases;
   const victims: readonly Victim[] = ['control', 'worker', 'source', 'local'];
+  const at = (points: readonly string[], index: number): string => points[index % points.length] ?? '';
   const [loads, streams, cutovers] = [mysqlCrashPoints('load'), mysqlCrashPoints('stream'), mysqlCrashPoints('cutover')];
-  const all = victims.flatMap((victim) => loads.map((load, at) => ({ victim, load, stream: streams[at % streams.length] ?? '', cutover: cutovers[at % cutovers.length] ?? '' })));
-  if (isWhole) return all;
-  const chosen: Readonly<Record<Victim, readonly [number, number, number]>> = { control: [3, 2, 6], worker: [10, 1, 2], source: [4, 3, 3], local: [13, 1, 4] };
-  return victims.map((victim) => {
-    const [load, stream, cutover] = chosen[victim];
-    return { victim, load: loads[load] ?? '', stream: streams[stream] ?? '', cutover: cutovers[cutover] ?? '' };
-  });
+  return victims.flatMap((victim) => loads.map((point, index) => ({ load: { victim, point }, stream: { victim, point: at(streams, index) }, cutover: { victim, point: at(cutovers, index) } })));
 }
+
+const sampleMysqlCases: readonly MysqlCase[] = [
+  { load: { victim: 'control', point: 'load.mid_chunk' }, stream: { victim: 'local', point: 'stream.after_commit' }, cutover: { victim: 'source', point: 'cutover.fenced' } },
+  { load: { victim: 'source', point: 'load.before_chunk_commit' }, stream: { victim: 'worker', point: 'stream.before_commit' }, cutover: { victim: 'control', point: 'cutover.released_local' } },
+  { load: { victim: 'local', point: 'sync.after_shared' }, stream: { victim: 'source', point: 'stream.before_spool_fsync' }, cutover: { victim: 'worker', point: 'cutover.quiesced' } },
+];

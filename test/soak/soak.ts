@@ -36,6 +36,7 @@ const sum: Counts = { passed: 0, failed: 0, skipped: 0 };
 
 try {
   await runSuite('test/e2e/crash.test.ts', 'all fault points');
+  await runSuite('test/e2e/mysql-crash.test.ts', 'all fault points with MySQL sources');
   await runSuite('test/e2e/pool-crash.test.ts', 'commits in the pool modes, all fault points');
   for (let round = 1; round <= rounds; round += 1) await runSuite('test/e2e/history.test.ts', `round ${round} of ${rounds}`);
 } finally {
