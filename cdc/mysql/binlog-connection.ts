@@ -36,7 +36,24 @@ export interface BinlogConnectionOptions {
   identify(): Promise<SourceIdentity>;
   readEnd(): Promise<bigint>;
   format(order: bigint): string;
+  readonly cutOff: CutOffTransactions;
   readonly onRefused: OnRefused;
+}
+
+/**
+ * Where transactions lie that were given on in part and had no end: a crash of the server cut them off. The stream forgets what it has of a
+ * transaction when it is read again from before it, and then they are passed over. Of one process: another one finds them out again.
+ */
+export class CutOffTransactions {
+  readonly #places: { readonly from: bigint; readonly to: bigint }[] = [];
+
+  add(from: bigint, to: bigint): void {
+    this.#places.push({ from, to });
+  }
+
+  includes(order: bigint): boolean {
+    return this.#places.some(({ from, to }) => from <= order && order <= to);
+  }
 }
 
 /** Tables of our own, as the router knows them by name. */
@@ -59,6 +76,8 @@ export class BinlogConnection implements CaptureConnection {
   #isClosed = false;
   /** In a transaction whose end has not come: the position in its begin. */
   #open: bigint | undefined;
+  /** In a transaction that is known to have no end. */
+  #isPassing = false;
   /** Everything before it is written. */
   #sent = 0n;
   /** Everything before it has been handed on. */
@@ -133,6 +152,11 @@ export class BinlogConnection implements CaptureConnection {
   async #transaction(part: TransactionPart): Promise<void> {
     const order = this.#orderOf(part);
     const encoder = this.#encoder;
+    if (part.isFirst) this.#isPassing = part.end === undefined && this.#options.cutOff.includes(order);
+    if (this.#isPassing) {
+      if (part.end === 'commit') throw new Error('a transaction that was cut off has been committed');
+      return;
+    }
     if (part.isFirst) {
       // Inside the transaction, whether this is all of it or its first part: what had been read up to is not behind it.
       this.#open = order - 1n;
@@ -140,8 +164,10 @@ export class BinlogConnection implements CaptureConnection {
       if (part.appliedBy !== undefined) this.#ownRow(bookkeeping.applied, [part.appliedBy]);
     }
     if (this.#open === undefined) throw new Error('a part of a transaction that has not begun');
-    // Its first parts have gone on their way.
-    if (part.end === 'rollback' && !part.isFirst) throw new MigrationError('MIG021', 'a transaction over tables without transactions was rolled back', { detail: `${part.binlogFile}:${part.binlogPosition}` });
+    if (part.end === 'rollback' && !part.isFirst) {
+      this.#options.cutOff.add(this.#open + 1n, order);
+      throw new MigrationError('MIG023', 'a transaction was cut off by a crash of the server after its first part had come; it is read again without it', { detail: `${part.binlogFile}:${part.binlogPosition}` });
+    }
     if (part.end !== 'rollback') for (const change of part.changes) await this.#rows(change);
     for (const { name, token } of part.markers) this.#ownRow(bookkeeping.marker, [name, token]);
     if (part.end === undefined) return;

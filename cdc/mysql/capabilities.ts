@@ -70,6 +70,8 @@ export type MysqlCapabilities = MysqlVersion & { readonly [Name in MysqlCapabili
   readonly gtidForm: 'uuid' | 'tagged_uuid' | 'domain';
   /** Last instant of TIMESTAMP, in UTC. */
   readonly lastTimestamp: string;
+  /** Whether a prepared statement is still the right one is told by the time at which the table's triggers were made. */
+  readonly preparesByTriggerTime: boolean;
 };
 
 function has(name: MysqlCapability, { flavour, version }: MysqlVersion): boolean {
@@ -89,6 +91,7 @@ export function mysqlServerCapabilities(server: MysqlVersion): MysqlCapabilities
     inet6Type: each('inet6Type'), inet4Type: each('inet4Type'), uuidType: each('uuidType'), vectorType: each('vectorType'), longTimestamps: each('longTimestamps'),
     gtidForm: server.flavour === 'mariadb' ? 'domain' : server.version >= 80300 ? 'tagged_uuid' : 'uuid',
     lastTimestamp: each('longTimestamps') ? '2106-02-07 06:28:15' : '2038-01-19 03:14:07',
+    preparesByTriggerTime: server.flavour === 'mariadb',
   };
 }
 

@@ -16,7 +16,7 @@ import { createBookkeeping } from './binlog/bookkeeping.ts';
 import { BinlogReader } from './binlog/binlog-reader.ts';
 import type { OpenBinlog } from './binlog-connection.ts';
 import { packOrder, readFileName, unpackOrder } from './binlog-order.ts';
-import { BinlogConnection } from './binlog-connection.ts';
+import { BinlogConnection, CutOffTransactions } from './binlog-connection.ts';
 import { CapturedTables } from './captured-tables.ts';
 import { replicationAddress } from './connect.ts';
 import { MysqlClient } from './mysql-client.ts';
@@ -56,6 +56,7 @@ export class MysqlChangeSource implements ChangeSource {
   readonly #tables: CapturedTables;
   readonly #record: SourceRecordFile;
   readonly #log: BinlogAccess;
+  readonly #cutOff = new CutOffTransactions();
   #file = { base: 'binlog', digits: 6 };
 
   constructor(runtime: Runtime, options: MysqlSourceOptions) {
@@ -104,7 +105,7 @@ export class MysqlChangeSource implements ChangeSource {
   connect(): Promise<CaptureConnection> {
     return Promise.resolve(new BinlogConnection({
       streamName: this.#options.name, tables: this.#tables, record: this.#record, openBinlog: this.#log.open,
-      identify: () => this.#identify(), readEnd: () => this.readEnd(), format: (order) => this.#format(order),
+      identify: () => this.#identify(), readEnd: () => this.readEnd(), format: (order) => this.#format(order), cutOff: this.#cutOff,
       onRefused: (relation, error) => this.#runtime.log.warn('a value of the source cannot become one of local', { table: `${relation.schema}.${relation.name}`, error: String(error) }),
     }));
   }

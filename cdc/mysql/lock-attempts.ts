@@ -40,7 +40,7 @@ async function attempt(query: MysqlQuery, work: (query: MysqlQuery) => Promise<v
     if (errnoOf(error) !== undefined) await query('ROLLBACK');
     throw error;
   } finally {
-    await query('UNLOCK TABLES').then(() => query('SET SESSION autocommit = 1, lock_wait_timeout = DEFAULT, innodb_lock_wait_timeout = DEFAULT')).catch(() => undefined);
+    await query('UNLOCK TABLES').then(() => query('SET SESSION autocommit = 1, lock_wait_timeout = DEFAULT, innodb_lock_wait_timeout = DEFAULT, timestamp = DEFAULT')).catch(() => undefined);
   }
 }
 

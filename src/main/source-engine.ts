@@ -2,6 +2,8 @@
 import * as path from 'node:path';
 import { createBookkeeping } from '../../cdc/mysql/binlog/bookkeeping.ts';
 import { createMysqlStream } from '../../cdc/mysql/change-stream.ts';
+import { connectMysql, endMysql, queryMysql } from '../../cdc/mysql/connect.ts';
+import { readMysqlFences } from '../../cdc/mysql/fence.ts';
 import { readServerPosition, streamPosition } from '../../cdc/mysql/read-position.ts';
 import { createReverseMysqlStream } from '../../cdc/mysql/reverse-stream.ts';
 import type { TypeRules } from '../../cdc/mysql/source-column.ts';
@@ -12,6 +14,8 @@ import { assertMysqlSaved } from '../../cdc/mysql/target-state.ts';
 import type { TableLoader } from '../../cdc/ports.ts';
 import { createChangeStream } from '../../cdc/postgres/change-stream.ts';
 import type { ServerAddress } from '../../cdc/postgres/server-address.ts';
+import { connectServer } from '../../cdc/postgres/connect.ts';
+import { readFences } from '../../cdc/postgres/fence.ts';
 import { PostgresSourceSide } from '../../cdc/postgres/source-side.ts';
 import { PostgresTableComparer } from '../../cdc/postgres/table-comparer.ts';
 import { createPostgresLoader } from '../../cdc/postgres/table-loader.ts';
@@ -24,6 +28,7 @@ import type { Runtime } from '../../config/runtime.ts';
 import { noLosses } from '../migrate/loss-book.ts';
 import type { LossBook } from '../migrate/loss-book.ts';
 import type { TypeOverride } from '../../grammar/migration/type-overrides.ts';
+import type { FencedSource } from '../migrate/authority-check.ts';
 import { LossSaver } from './loss-saver.ts';
 
 export interface SourceEngine {
@@ -74,4 +79,28 @@ export function mysqlEngine(runtime: Runtime, { source, local, token, loadBytes,
     comparer: new MysqlTableComparer(source, local, types),
     loader: createMysqlLoader(runtime, { source, target: local, token, memoryBytes: loadBytes, types }), losses,
   };
+}
+
+export function postgresFences(address: ServerAddress): FencedSource {
+  const read: FencedSource['readFences'] = async (signal) => {
+    const client = await connectServer(address, { applicationName: 'causeway control', signal });
+    try {
+      return (await readFences(client)).filter(({ kind }) => kind === 'fence').map(({ epoch, schema, name }) => ({ epoch: Number(epoch), table: `${schema}.${name}` }));
+    } finally {
+      await client.end();
+    }
+  };
+  return { address, readFences: read };
+}
+
+export function mysqlFences(address: ServerAddress): FencedSource {
+  const read: FencedSource['readFences'] = async (signal) => {
+    const connection = await connectMysql(address, { signal });
+    try {
+      return (await readMysqlFences((sql) => queryMysql(connection, sql))).map(({ epoch, schema, name }) => ({ epoch, table: `${schema}.${name}` }));
+    } finally {
+      await endMysql(connection);
+    }
+  };
+  return { address, readFences: read };
 }

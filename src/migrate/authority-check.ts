@@ -4,7 +4,6 @@
  * installation, and would send writes to the wrong side.
  */
 import type { Catalog } from '../../catalog/catalog.ts';
-import { readFences } from '../../cdc/postgres/fence.ts';
 import type { ServerAddress } from '../../cdc/postgres/server-address.ts';
 import { connectServer } from '../../cdc/postgres/connect.ts';
 import { MigrationError } from '../../config/migration-error.ts';
@@ -13,13 +12,26 @@ import type { Runtime } from '../../config/runtime.ts';
 export interface AuthorityRecords {
   /** Largest epoch of `causeway.authority` on local; undefined when there is none. */
   readonly local: { readonly epoch: number; readonly tableId: string; readonly side: string } | undefined;
-  /** Largest epoch of a fence on the source. */
+  /** Largest epoch of a fence on a source. */
   readonly fence: { readonly epoch: number; readonly table: string } | undefined;
 }
 
+/** A source and the fences that stand on it. */
+export interface FencedSource {
+  readonly address: ServerAddress;
+  readonly readFences: (signal: AbortSignal) => Promise<readonly StandingFence[]>;
+}
+
+export interface StandingFence {
+  readonly epoch: number;
+  readonly table: string;
+}
+
 /** Throws MIG091 when the catalog's epoch is below what the databases say. A database that cannot be reached is passed over, with a warning. */
-export async function checkAuthority(runtime: Runtime, catalog: Catalog, source: ServerAddress, local: ServerAddress): Promise<void> {
-  const found = { local: await attempt(runtime, local, readLocal), fence: await attempt(runtime, source, readFence) };
+export async function checkAuthority(runtime: Runtime, catalog: Catalog, sources: readonly FencedSource[], local: ServerAddress): Promise<void> {
+  const fences: StandingFence[] = [];
+  for (const source of sources) fences.push(...(await attempt(runtime, source.address, () => source.readFences(runtime.signal))) ?? []);
+  const found = { local: await attempt(runtime, local, () => readLocal(runtime, local)), fence: fences.sort((a, b) => b.epoch - a.epoch)[0] };
   const refusal = compareAuthority(await catalog.epoch(), found);
   if (refusal) throw refusal;
 }
@@ -36,30 +48,24 @@ export function compareAuthority(catalogEpoch: number, { local, fence }: Authori
   });
 }
 
-async function attempt<T>(runtime: Runtime, address: ServerAddress, read: (client: Awaited<ReturnType<typeof connectServer>>) => Promise<T>): Promise<T | undefined> {
+async function attempt<T>(runtime: Runtime, address: ServerAddress, read: () => Promise<T>): Promise<T | undefined> {
   try {
-    const client = await connectServer(address, { applicationName: 'causeway control', signal: runtime.signal });
-    try {
-      return await read(client);
-    } finally {
-      await client.end();
-    }
+    return await read();
   } catch (error) {
     runtime.log.warn('a record of authority could not be read', { host: address.host, port: address.port, error: String(error) });
     return undefined;
   }
 }
 
-async function readLocal(client: Awaited<ReturnType<typeof connectServer>>): Promise<AuthorityRecords['local']> {
-  const known = await client.query<{ known: boolean }>("SELECT to_regclass('causeway.authority') IS NOT NULL AS known");
-  if (known.rows[0]?.known !== true) return undefined;
-  const { rows } = await client.query<{ epoch: string; table_id: string; side: string }>('SELECT epoch::text, table_id, side FROM causeway.authority ORDER BY epoch DESC LIMIT 1');
-  const row = rows[0];
-  return row === undefined ? undefined : { epoch: Number(row.epoch), tableId: row.table_id, side: row.side };
-}
-
-async function readFence(client: Awaited<ReturnType<typeof connectServer>>): Promise<AuthorityRecords['fence']> {
-  const fences = (await readFences(client)).filter((fence) => fence.kind === 'fence').sort((a, b) => Number(b.epoch) - Number(a.epoch));
-  const [newest] = fences;
-  return newest === undefined ? undefined : { epoch: Number(newest.epoch), table: `${newest.schema}.${newest.name}` };
+async function readLocal(runtime: Runtime, local: ServerAddress): Promise<AuthorityRecords['local']> {
+  const client = await connectServer(local, { applicationName: 'causeway control', signal: runtime.signal });
+  try {
+    const known = await client.query<{ known: boolean }>("SELECT to_regclass('causeway.authority') IS NOT NULL AS known");
+    if (known.rows[0]?.known !== true) return undefined;
+    const { rows } = await client.query<{ epoch: string; table_id: string; side: string }>('SELECT epoch::text, table_id, side FROM causeway.authority ORDER BY epoch DESC LIMIT 1');
+    const row = rows[0];
+    return row === undefined ? undefined : { epoch: Number(row.epoch), tableId: row.table_id, side: row.side };
+  } finally {
+    await client.end();
+  }
 }

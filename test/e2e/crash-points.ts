@@ -49,3 +49,36 @@ export function sampleCases(victim: Victim): readonly CrashCase[] {
   const others: readonly Victim[] = ['worker', 'source', 'local'];
   return allCases.filter((_, index) => (victim === 'control' ? index % 5 < 3 : index % 5 > 1 && others[index % others.length] === victim));
 }
+
+/** One MySQL database: a kill on its way into DUAL_WRITE, one while the stream runs, one inside CUTOVER. */
+export interface MysqlCase {
+  readonly load: Kill;
+  readonly stream: Kill;
+  readonly cutover: Kill;
+}
+
+export interface Kill {
+  readonly victim: Victim;
+  readonly point: string;
+}
+
+/** Row images of MySQL are whole, and nothing is written back. */
+const neverOfMysql: ReadonlySet<string> = new Set(['stream.reread', 'stream.write_back']);
+const mysqlCrashPoints = (phase: Phase): readonly string[] => crashPoints[phase].filter((point) => !neverOfMysql.has(point));
+
+export const mysqlPoints: readonly string[] = (['load', 'stream', 'cutover'] as const).flatMap(mysqlCrashPoints);
+
+/** Every victim at every point; or three cases, in which each victim is killed in other phases. */
+export function mysqlCases(isWhole: boolean): readonly MysqlCase[] {
+  if (!isWhole) return sampleMysqlCases;
+  const victims: readonly Victim[] = ['control', 'worker', 'source', 'local'];
+  const at = (points: readonly string[], index: number): string => points[index % points.length] ?? '';
+  const [loads, streams, cutovers] = [mysqlCrashPoints('load'), mysqlCrashPoints('stream'), mysqlCrashPoints('cutover')];
+  return victims.flatMap((victim) => loads.map((point, index) => ({ load: { victim, point }, stream: { victim, point: at(streams, index) }, cutover: { victim, point: at(cutovers, index) } })));
+}
+
+const sampleMysqlCases: readonly MysqlCase[] = [
+  { load: { victim: 'control', point: 'load.mid_chunk' }, stream: { victim: 'local', point: 'stream.after_commit' }, cutover: { victim: 'source', point: 'cutover.fenced' } },
+  { load: { victim: 'source', point: 'load.before_chunk_commit' }, stream: { victim: 'worker', point: 'stream.before_commit' }, cutover: { victim: 'control', point: 'cutover.released_local' } },
+  { load: { victim: 'local', point: 'sync.after_shared' }, stream: { victim: 'source', point: 'stream.before_spool_fsync' }, cutover: { victim: 'worker', point: 'cutover.quiesced' } },
+];

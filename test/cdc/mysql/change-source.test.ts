@@ -15,6 +15,7 @@ import type { MysqlBinlogPosition } from '../../../cdc/mysql/position.ts';
 import { standardTypes } from '../../../cdc/mysql/source-column.ts';
 import { packOrder, unpackOrder } from '../../../cdc/mysql/binlog-order.ts';
 import { orderOf } from '../../../cdc/change.ts';
+import { runLoop } from '../../../cdc/flow/run-loop.ts';
 import type { OpenedStream } from '../../../cdc/stream/change-stream.ts';
 import type { TablePlan } from '../../../cdc/table-plan.ts';
 import { MigrationError } from '../../../config/migration-error.ts';
@@ -192,6 +193,24 @@ describeMysql(['mysql-9.7'], 'a stream from MySQL', () => {
     // Markers alone are confirmed seldom; changes are within a second.
     await until('confirmed', () => confirmed() > before);
     expect(failed).toEqual([]);
+  });
+
+  it('takes back what it has of a transaction that a crash of the server has cut off, whether the table is in step or loading', async () => {
+    running = runLoop(testRuntime(stop.signal), 'stream', (signal) => stream.run(signal), stop.signal, { limitMs: 100 });
+    await stream.addTable(plan());
+    const cutOff = (from: number): Partial<TransactionPart>[] => [{ ...insert([String(from), 'never']), end: undefined }, { ...insert([String(from + 1), 'never']), isFirst: false, end: undefined }];
+    binlog.write(insert(['1', 'one']), ...cutOff(90));
+    await until('given on', () => (stream.status('t')?.pendingChanges ?? 0) > 0);
+    binlog.write({ isFirst: false, end: 'rollback' }, insert(['2', 'two']));
+    await stream.startDraining('t');
+    await until('shared', () => stream.status('t')?.mode === 'shared');
+    expect(await contents(client, 't')).toEqual(['(1,one)', '(2,two)']);
+    binlog.write(insert(['3', 'three']), ...cutOff(95));
+    binlog.write({ isFirst: false, end: 'rollback' });
+    binlog.write({ ...insert(['4', 'four']), end: undefined }, { ...insert(['5', 'five']), isFirst: false, end: 'commit' });
+    await marked();
+    expect(await contents(client, 't')).toEqual(['(1,one)', '(2,two)', '(3,three)', '(4,four)', '(5,five)']);
+    expect(binlog.starts.length).toBeGreaterThan(2);
   });
 
   it('spools while the table loads, empties it with a TRUNCATE, and stops it, alone, at a value that is refused', async () => {

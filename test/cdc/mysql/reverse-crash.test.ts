@@ -51,7 +51,8 @@ interface Child {
   readonly ended: Promise<void>;
 }
 
-for (const kind of sourceKinds) {
+// The others have their turn in `npm run soak`.
+for (const kind of process.env['CAUSEWAY_CRASH'] === 'all' ? sourceKinds : sourceKinds.slice(0, 1)) {
   describeMysql([kind], `the way back to ${kind}`, () => {
     const random = seeded(seed);
     const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'causeway-way-back-'));

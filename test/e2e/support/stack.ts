@@ -37,6 +37,8 @@ export class Stack implements AsyncDisposable {
   readonly product: Product;
   readonly faults: FaultFiles;
   readonly gateway: { readonly host: string; readonly port: number; readonly database: string };
+  /** Other tables than this schema's have moved already, and do not count. Default: all do. */
+  watchedSchema: string | undefined;
   readonly #folder: string;
   readonly #httpPort: number;
   #operator: pg.Client | undefined;
@@ -124,8 +126,10 @@ export class Stack implements AsyncDisposable {
     }
   }
 
-  status(): Promise<StatusRow[]> {
-    return this.insist<pg.QueryResultRow & StatusRow>('SHOW MIGRATION STATUS');
+  async status(): Promise<StatusRow[]> {
+    const rows = await this.insist<pg.QueryResultRow & StatusRow>('SHOW MIGRATION STATUS');
+    const schema = this.watchedSchema;
+    return schema === undefined ? rows : rows.filter((row) => row.Table.startsWith(`${schema}.`));
   }
 
   /**
