@@ -1,5 +1,5 @@
 /**
- * `npm run soak`: what takes too long for `npm test`. The crash tests with every fault point and every victim, of tables' lives and of commits in the pool
+ * `npm run soak`: what takes too long for `npm test`. The crash tests with every fault point and every victim, of tables' lives, from PostgreSQL and from MySQL, and of commits in the pool
  * modes, then the history test again and again. Arguments go to vitest (`npm run soak -- -t 'kill local'`); `torture [seconds]`, `idle [count]` and `regress [test …]` are programs of their own.
  *
  * Environment: CAUSEWAY_SOAK_ROUNDS, how often the history test is run (default 10).
