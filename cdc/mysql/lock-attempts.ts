@@ -13,6 +13,12 @@ const LOCK_WAIT_TIMEOUT = 1205;
 const DEADLOCK = 1213;
 const PAUSE_MS = 20;
 
+/** Thrown by `work`: somebody holds the tables by other means than the server's locks. */
+export class StillHeldError extends Error {
+  readonly errno = LOCK_WAIT_TIMEOUT;
+  readonly sqlState = 'HY000';
+}
+
 /** `work` is begun again after every attempt that got no lock; MIG052 with those who hold the tables when the budget ends. */
 export async function withLocks(runtime: Runtime, admin: MysqlAdminConnection, tables: readonly QualifiedName[], timeoutMs: number, work: (query: MysqlQuery) => Promise<void>): Promise<void> {
   const { clock } = runtime;

@@ -34,6 +34,17 @@ async function readHolders(query: MysqlQuery, tables: readonly QualifiedName[]):
   return query(holdersSql(tables, isExact));
 }
 
+/**
+ * Whether a branch of XA that is prepared and has no connection may have written the tables. It holds no lock on their definition, and after a restart
+ * of the server none of those that only read: a fence does not wait for it, and what it has written is committed whenever somebody says so.
+ */
+export async function hasLonePrepared(query: MysqlQuery, tables: readonly QualifiedName[]): Promise<boolean> {
+  // Who may not ask for it (MySQL 8 and later: XA_RECOVER_ADMIN) looks at all transactions.
+  const isNone = await query('XA RECOVER').then((rows) => rows.length === 0, () => false);
+  if (isNone) return false;
+  return (await readHolders(query, tables)).some((row) => row['id'] === '0');
+}
+
 /** A line for each; undefined when nobody is seen. */
 export async function describeMysqlLockHolders(query: MysqlQuery, tables: readonly QualifiedName[]): Promise<string | undefined> {
   const rows = await readHolders(query, tables);

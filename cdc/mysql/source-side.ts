@@ -28,8 +28,8 @@ import { readMysqlDependants } from './dependants.ts';
 import { dropMysqlFences, installFenceTriggers, installMysqlFenceSupport, lowerFence, passFences, raiseFence } from './fence.ts';
 import { isGranted, readGrants } from './grants.ts';
 import { findMysqlTable, introspectMysqlTable, readMysqlServer } from './introspect.ts';
-import { withLocks } from './lock-attempts.ts';
-import { readMysqlBlockers, readOpenWriters } from './lock-holders.ts';
+import { StillHeldError, withLocks } from './lock-attempts.ts';
+import { hasLonePrepared, readMysqlBlockers, readOpenWriters } from './lock-holders.ts';
 import { preflightMysqlTable } from './preflight.ts';
 import type { MysqlPreflightOptions } from './preflight.ts';
 import { mysqlLiteral, mysqlTableName } from './query.ts';
@@ -188,6 +188,8 @@ export class MysqlSourceSide implements SourceSide {
       } else {
         await query(`LOCK TABLES ${tables.map((table) => `${mysqlTableName(table)} READ`).join(', ')}, causeway.marker WRITE`);
       }
+      // RULES 10: what is prepared is ended before the marker, or would be committed behind it.
+      if (await hasLonePrepared(query, tables)) throw new StillHeldError('a prepared transaction has written the table');
       await query(`INSERT INTO causeway.marker (name, token) VALUES (${mysqlLiteral(marker.stream)}, ${mysqlLiteral(marker.token)}) ON DUPLICATE KEY UPDATE token = VALUES(token)`);
     });
   }

@@ -20,7 +20,7 @@ import { Stack } from './support/stack.ts';
 import type { Victim } from './support/stack.ts';
 
 const isWhole = process.env['CAUSEWAY_CRASH'] === 'all';
-const kinds: readonly MysqlKind[] = isWhole ? ['mariadb-10.11', 'mysql-9.7', 'mysql-5.6'] : [(process.env['KIND'] ?? 'mariadb-10.11') as MysqlKind];
+const kinds: readonly MysqlKind[] = isWhole ? ['mariadb-10.11', 'mysql-9.7', 'mysql-5.6'] : ['mariadb-10.11'];
 const CLIENTS = 3;
 const REACH_LIMIT_MS = 40_000;
 const SETTLE_LIMIT_MS = 60_000;

@@ -23,11 +23,12 @@ const bookkeeping = [
 interface Session extends AsyncDisposable {
   readonly id: number;
   run(sql: string): Promise<unknown>;
+  prepared(sql: string, values: readonly string[]): Promise<unknown>;
 }
 
 async function openSession(server: TestMysql): Promise<Session> {
   const connection = await mysql.createConnection({ host: server.host, port: server.port, user: server.user, password: server.password, database: 'shop' });
-  return { id: connection.threadId, run: (sql) => connection.query(sql), [Symbol.asyncDispose]: () => connection.end() };
+  return { id: connection.threadId, run: (sql) => connection.query(sql), prepared: (sql, values) => connection.execute(sql, [...values]), [Symbol.asyncDispose]: () => connection.end() };
 }
 
 const refusal = (work: Promise<unknown>): Promise<string> => work.then(() => 'taken', (error: unknown) => (error instanceof Error ? error.message : String(error)));
@@ -157,6 +158,48 @@ function suite(kind: MysqlKind): void {
     expect(await triggers()).toBe(0);
     await side.unfence([orders, items], 5_000);
     await expect(side.unfence([orders], 5_000, { stream: 's', shared: 0n, tables: [] })).rejects.toThrow('not here');
+  });
+
+  it.runIf(kind !== 'mysql-5.6').each([true, false])('waits for a branch of XA that is prepared and has lost its connection, also after a crash of the server (fence: %s)', async (fence) => {
+    const prepare = async (name: string): Promise<void> => {
+      await using session = await openSession(source.mysql);
+      for (const sql of [`XA START '${name}'`, "INSERT INTO orders (state) VALUES ('new')", `XA END '${name}'`, `XA PREPARE '${name}'`]) await session.run(sql);
+    };
+    const refused = async (): Promise<void> => {
+      await expect(side.fence([orders], { ...request, timeoutMs: 100, fence, marker: { stream: 's', token: 'behind XA' } })).rejects.toMatchObject({ code: 'MIG052', detail: expect.stringContaining('XA RECOVER') as string });
+      expect(await standing()).toEqual([]);
+    };
+    await side.dropFences([orders]);
+    await prepare('before the triggers');
+    await refused();
+    await source.mysql.sql("XA COMMIT 'before the triggers'");
+    await side.prepareFence([orders], 5_000);
+    await prepare('before the crash');
+    await source.mysql.kill();
+    await source.mysql.restart();
+    await expect.poll(refused, { timeout: 20_000 }).toBeUndefined();
+    await source.mysql.sql("XA ROLLBACK 'before the crash'");
+    await side.fence([orders], { ...request, fence, marker: { stream: 's', token: 'behind XA' } });
+    expect(await marker()).toBe('behind XA');
+    await side.unfence([orders], 5_000);
+  });
+
+  it('makes its triggers under statements that are prepared again and again, and none of them fails', async () => {
+    const stop = new AbortController();
+    const write = async (): Promise<void> => {
+      await using session = await openSession(source.mysql);
+      await session.run('SET lock_wait_timeout = 30');
+      while (!stop.signal.aborted) await session.prepared('UPDATE orders SET state = ? WHERE id = 2', ['paid']);
+    };
+    const writing = Promise.all([write(), write(), write()]);
+    writing.catch(() => undefined);
+    for (let round = 0; round < 8; round += 1) {
+      await side.prepareFence([orders, items], 20_000);
+      await delay(20);
+      await side.dropFences([orders, items]);
+    }
+    stop.abort();
+    await expect(writing).resolves.toBeDefined();
   });
 
   it.each([true, false])('waits for transactions that have written, lets none in behind, and names the one that stays (fence: %s)', async (fence) => {
