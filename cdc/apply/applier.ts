@@ -144,7 +144,7 @@ export class Applier {
       await this.#writeCarefully(unit, isFirst, isSplit);
     }
     this.#isOpen = !unit.endsTransaction;
-    if (unit.endsTransaction) await this.#commit(unit);
+    if (unit.endsTransaction) await this.#commit(unit, isFirst);
   }
 
   async #tryFast({ unit, steps, sets }: PreparedUnit, isFirst: boolean, isSplit: boolean): Promise<void> {
@@ -243,7 +243,7 @@ export class Applier {
     }
   }
 
-  async #commit(unit: ApplyUnit): Promise<void> {
+  async #commit(unit: ApplyUnit, isFirst: boolean): Promise<void> {
     const { faults } = this.#runtime;
     this.#isOpen = false;
     try {
@@ -252,6 +252,8 @@ export class Applier {
       const { command } = await this.#target.send({ text: 'COMMIT' });
       if (command !== 'COMMIT') throw new Error('the target rolled the transaction back');
     } catch (error) {
+      // The units before this one have gone with it.
+      if (!isFirst) this.#isTorn = true;
       await this.#target.send({ text: 'ROLLBACK' }).catch(() => undefined);
       throw error;
     }

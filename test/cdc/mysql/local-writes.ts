@@ -32,16 +32,17 @@ export class LocalWrites {
 
   async run(client: pg.Client, signal: AbortSignal): Promise<void> {
     // What it writes faster than a busy machine carries it would only be waited for at the end.
-    for (; !signal.aborted; await new Promise((resolve) => setTimeout(resolve, PAUSE_MS))) await this.#transaction(client);
+    for (; !signal.aborted; await new Promise((resolve) => setTimeout(resolve, PAUSE_MS))) await this.#transaction(client, signal);
   }
 
-  async #transaction(client: pg.Client): Promise<void> {
+  async #transaction(client: pg.Client, signal: AbortSignal): Promise<void> {
     const count = 1 + Math.floor(this.#random() * 6);
     await client.query('BEGIN');
     try {
       for (let done = 0; done < count; done += 1) await client.query(this.#change());
       await client.query(this.#random() < 0.1 ? 'ROLLBACK' : 'COMMIT');
     } catch (error) {
+      if (signal.aborted) return;
       await client.query('ROLLBACK');
       // A key that is there already, or a range that a value does not have here.
       if (!/^2[23]/.test(sqlstateOf(error) ?? '')) throw error;

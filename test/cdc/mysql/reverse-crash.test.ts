@@ -56,6 +56,7 @@ for (const kind of process.env['CAUSEWAY_CRASH'] === 'all' ? sourceKinds : sourc
   describeMysql([kind], `the way back to ${kind}`, () => {
     const random = seeded(seed);
     const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'causeway-way-back-'));
+    const stop = new AbortController();
     let server: TestMysql;
     let pair: MysqlPair;
     const tables: WayBack[] = [];
@@ -69,6 +70,7 @@ for (const kind of process.env['CAUSEWAY_CRASH'] === 'all' ? sourceKinds : sourc
       for (const table of [...writtenTables, 'swaps']) tables.push(await copyToLocal(pair, table, standardTypes));
     });
     afterAll(async () => {
+      stop.abort();
       await pair[Symbol.asyncDispose]();
       await server.dispose();
       fs.rmSync(folder, { recursive: true, force: true });
@@ -90,7 +92,6 @@ for (const kind of process.env['CAUSEWAY_CRASH'] === 'all' ? sourceKinds : sourc
       const first = startChild(undefined, token);
       await until('ready', () => first.lines.includes('ready') || first.process.exitCode !== null, 60_000);
       expect(first.lines).toEqual(['ready']);
-      const stop = new AbortController();
       const writes = new LocalWrites(random, tables.map(({ reverse, forward }) => ({ ...(extra[forward.tableId] ?? { newKey: {} }), plan: { ...reverse, target: forward.target } })));
       const writer = await local.client(pair.target.database);
       const writing = writes.run(writer, stop.signal);
