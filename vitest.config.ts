@@ -1,7 +1,9 @@
 import { defineConfig } from 'vitest/config';
 
-/** Whole products on real servers: one file at a time, after everything else, so that what they measure is theirs. */
-const products = ['test/e2e/**/*.test.ts', 'test/matrix/**/*.test.ts', 'test/drivers/**/*.test.ts'];
+/** Whole products on real servers that measure nothing: two files at a time. */
+const together = ['test/matrix/**/*.test.ts', 'test/drivers/**/*.test.ts', 'test/e2e/{crash,crash-servers,pool-crash,mysql-*}.test.ts'];
+/** The others: one file at a time, after everything else, so that what they measure is theirs. */
+const products = ['test/e2e/**/*.test.ts'];
 
 export default defineConfig({
   test: {
@@ -11,8 +13,9 @@ export default defineConfig({
     // Counters arrive once a second, and the machine may be busy: one second, the default, is a race.
     expect: { poll: { timeout: 10_000 } },
     projects: [
-      { extends: true, test: { name: 'parts', include: ['test/**/*.test.ts'], exclude: [...products, 'test/soak/**'], maxWorkers: 2, sequence: { groupOrder: 0 } } },
-      { extends: true, test: { name: 'products', include: products, maxWorkers: 1, sequence: { groupOrder: 1 } } },
+      { extends: true, test: { name: 'parts', include: ['test/**/*.test.ts'], exclude: [...products, ...together, 'test/soak/**'], maxWorkers: 2, sequence: { groupOrder: 0 } } },
+      { extends: true, test: { name: 'together', include: together, maxWorkers: 2, sequence: { groupOrder: 1 } } },
+      { extends: true, test: { name: 'products', include: products, exclude: together, maxWorkers: 1, sequence: { groupOrder: 2 } } },
     ],
   },
 });

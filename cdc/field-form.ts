@@ -8,8 +8,8 @@ export type FieldForm =
   /** Digits, with the column's scale. */
   | { readonly kind: 'number' }
   /**
-   * float4 and float8, by the shortest digits of the float8; a zero has no sign. Small ones are written times a power of two, which loses
-   * nothing (`floatTiers`): servers do not agree on when a small number gets an exponent, and MySQL 9.7 cuts the text of one at 22 characters.
+   * float4 and float8 by the bits of the float8 (`floatTiers`); a zero has no sign. Their decimal digits are no such form: servers do not agree on
+   * when there is an exponent, nor on the shortest digits of a number on the border to the next, and MySQL 9.7 cuts the text of a small one at 22 characters.
    */
   | { readonly kind: 'float' }
   /** `YYYY-MM-DD[ HH:MM:SS[.f…]]`, zeros at the end of the fraction left out; an instant is in UTC. */
@@ -27,19 +27,37 @@ export type FieldForm =
   | { readonly kind: 'long_text' }
   | { readonly kind: 'bytes' };
 
+/**
+ * Sizes from `from` on, below the tier before. Times `factors`, all powers of two, a size is y with 1 <= y < 2^50: its whole part, and what is behind the point times
+ * `fraction`, are integers below 2^53, which both engines have exactly, as every step on the way.
+ */
 export interface FloatTier {
-  /** The sizes from here on, up to the tier before. */
+  readonly name: string;
   readonly from: string;
-  readonly prefix: string;
-  /** Powers of two: 2^1000, 2^200. */
   readonly factors: readonly string[];
 }
 
-export const floatTiers: readonly FloatTier[] = [
-  { from: '1e-4', prefix: '', factors: [] },
-  { from: '1e-300', prefix: 's', factors: ['1.0715086071862673e301'] },
-  { from: '0', prefix: 't', factors: ['1.0715086071862673e301', '1.6069380442589903e60'] },
-];
+const TIER_BITS = 50;
+/** The exponents of float8 lie between -1074 and 1023. */
+const highest = Math.floor(1023 / TIER_BITS);
+const lowest = Math.floor(-1074 / TIER_BITS);
+const powerOfTwo = (exponent: number): string => (2 ** exponent).toExponential();
+
+/** Beginning with the largest. */
+export const floatTiers: readonly FloatTier[] = Array.from({ length: highest - lowest + 1 }, (_, at) => {
+  const tier = highest - at;
+  const exponent = -tier * TIER_BITS;
+  // 2^1100 is no float8.
+  return { name: String(tier), from: tier === lowest ? '0e0' : powerOfTwo(-exponent), factors: exponent > 1000 ? [powerOfTwo(1000), powerOfTwo(exponent - 1000)] : [powerOfTwo(exponent)] };
+});
+
+/** 2^52. */
+export const floatFraction = powerOfTwo(52);
+/** Numbers of every day: looked for first. */
+export const usualTiers: readonly (FloatTier & { readonly below: string })[] = floatTiers.flatMap((tier, at) => {
+  const below = floatTiers[at - 1]?.from;
+  return below !== undefined && (tier.name === '0' || tier.name === '-1') ? [{ ...tier, below }] : [];
+});
 
 /** Ends a field. In a text itself it is followed by another letter. */
 export const FIELD_END = 0x1f;

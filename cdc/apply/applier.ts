@@ -9,21 +9,21 @@ import type { Runtime } from '../../config/runtime.ts';
 import { MigrationError } from '../../config/migration-error.ts';
 import { formatLsn } from '../change.ts';
 import type { Position } from '../change.ts';
-import type { ApplyConnection, Statement } from './apply-connection.ts';
-import { UnexpectedCount, remedyOf } from './apply-error.ts';
+import type { Statement } from './apply-connection.ts';
+import { UnexpectedCount } from './apply-error.ts';
 import type { ChangeRecord } from './change-record.ts';
 import { keyJson, oldRow, rowImage } from './change-record.ts';
 import { keepsTarget } from './conflict.ts';
 import type { Conflict, ConflictStrategy } from './conflict.ts';
 import { fold } from './fold.ts';
-import { heedMarks, touchesMarkable } from './marks.ts';
+import { touchesMarkable } from './marks.ts';
 import type { HeededUnit } from './marks.ts';
 import type { Step } from './fold.ts';
 import { Replay } from './replay.ts';
 import { resolveConflicts } from './resolve-conflicts.ts';
-import { checkSets, prepareSet, runSteps, sendSets } from './run-steps.ts';
 import type { PreparedSet, StepRun } from './run-steps.ts';
 import type { TableBinding } from './table-binding.ts';
+import type { UnitTarget } from './unit-target.ts';
 
 export interface ApplyUnit {
   readonly records: readonly ChangeRecord[];
@@ -70,33 +70,26 @@ const OPEN_ATTEMPTS = 3;
 
 export class Applier {
   readonly #runtime: Runtime;
-  readonly #connection: ApplyConnection;
+  readonly #target: UnitTarget;
   readonly #options: ApplierOptions;
   #isOpen = false;
+  /** What the open transaction held before this unit is gone: nothing more may be written into it. */
+  #isTorn = false;
   #conflicts: Conflict[] = [];
   #rereads = new Map<string, number>();
   readonly #replay: Replay;
 
-  constructor(runtime: Runtime, connection: ApplyConnection, options: ApplierOptions) {
+  constructor(runtime: Runtime, target: UnitTarget, options: ApplierOptions) {
     this.#runtime = runtime;
-    this.#connection = connection;
+    this.#target = target;
     this.#options = options;
-    this.#replay = new Replay(connection);
-  }
-
-  get connection(): ApplyConnection {
-    return this.#connection;
+    this.#replay = new Replay(target.rows);
   }
 
   /** Folds and encodes; touches neither the connection nor the applier's state, so it may run while another unit is applied. */
   prepare(unit: ApplyUnit): PreparedUnit {
     const steps = fold(unit.records);
-    const sets: PreparedSet[] = [];
-    for (const step of steps) {
-      if (step.kind !== 'set') return { unit, steps, sets: undefined };
-      sets.push(...prepareSet(step, this.#options.isStrict(step.table)));
-    }
-    return { unit, steps, sets };
+    return { unit, steps, sets: this.#target.prepareSets(steps, this.#options.isStrict) };
   }
 
   /** Resolves when the unit is committed, or, when it does not end its transaction, written. */
@@ -110,7 +103,7 @@ export class Applier {
       } catch (error) {
         attempts += 1;
         // Within an open transaction its own locks may be what the other side waits for: then all of it has to go.
-        if (remedyOf(error) !== 'retry' || (this.#isOpen && attempts > OPEN_ATTEMPTS)) throw error;
+        if (this.#target.rows.remedyOf(error) !== 'retry' || this.#isTorn || (this.#isOpen && attempts > OPEN_ATTEMPTS)) throw error;
         this.#runtime.log.debug('applier gives way', { error: String(error) });
         await this.#runtime.clock.sleep(pauseMs, this.#runtime.signal);
         pauseMs = Math.min(pauseMs * 2, RETRY_LIMIT_MS);
@@ -126,10 +119,11 @@ export class Applier {
   /** Rolls back what is open. */
   async abandon(): Promise<void> {
     this.#isOpen = false;
+    this.#isTorn = false;
     this.#conflicts = [];
     this.#rereads = new Map();
     this.#replay.clear();
-    await this.#connection.send({ text: 'ROLLBACK' });
+    await this.#target.send({ text: 'ROLLBACK' });
   }
 
   async #write(prepared: PreparedUnit): Promise<void> {
@@ -140,8 +134,8 @@ export class Applier {
     try {
       await this.#tryFast(prepared, isFirst, isSplit);
     } catch (error) {
-      const remedy = error instanceof UnexpectedCount ? 'replay' : remedyOf(error);
-      if (remedy !== 'replay' || error instanceof MigrationError) {
+      const remedy = error instanceof UnexpectedCount ? 'replay' : this.#target.rows.remedyOf(error);
+      if (remedy !== 'replay') {
         await this.#undo(isFirst);
         throw error;
       }
@@ -155,7 +149,7 @@ export class Applier {
 
   async #tryFast({ unit, steps, sets }: PreparedUnit, isFirst: boolean, isSplit: boolean): Promise<void> {
     const opening = isFirst ? this.#begin(unit) : [];
-    const saved = isSplit ? this.#connection.send({ text: 'SAVEPOINT causeway_unit' }) : undefined;
+    const saved = isSplit ? this.#target.send({ text: 'SAVEPOINT causeway_unit' }) : undefined;
     saved?.catch(() => undefined);
     if (this.#replay.hasParked) {
       await Promise.all([...opening, saved]);
@@ -166,35 +160,35 @@ export class Applier {
       await Promise.all([...opening, saved]);
       const heeded = await this.#heed(unit);
       if (heeded) {
-        await runSteps(this.#connection, fold(heeded.records), this.#among(heeded, run));
+        await this.#target.rows.runSteps(fold(heeded.records), this.#among(heeded, run));
         return heeded.clear();
       }
     }
     if (sets) {
-      const sent = sendSets(this.#connection, sets);
+      const check = this.#target.sendSets(sets);
       await Promise.all([...opening, saved]);
-      await checkSets(this.#connection, sent, run);
+      await check(run);
       return;
     }
     await Promise.all([...opening, saved]);
-    await runSteps(this.#connection, steps, run);
+    await this.#target.rows.runSteps(steps, run);
   }
 
   #begin(unit: ApplyUnit): Promise<void>[] {
-    const begun = this.#connection.send({ text: 'BEGIN' }).then(() => undefined);
+    const begun = this.#target.send({ text: 'BEGIN' }).then(() => undefined);
     const moved = unit.opening.map((statement) => this.#fenced(statement));
     for (const each of [begun, ...moved]) each.catch(() => undefined);
     return [begun, ...moved];
   }
 
   async #fenced(statement: Statement): Promise<void> {
-    const { rowCount } = await this.#connection.send(statement);
+    const { rowCount } = await this.#target.send(statement);
     if (rowCount === 0) throw new MigrationError('MIG092', undefined, { detail: 'The position on the target carries a newer fencing token.' });
   }
 
   /** In source order, looking before writing (RULES 5, 25). */
   async #writeCarefully(unit: ApplyUnit, isFirst: boolean, isSplit: boolean): Promise<void> {
-    const send = (text: string): Promise<unknown> => this.#connection.send({ text });
+    const send = (text: string): Promise<unknown> => this.#target.send({ text });
     try {
       if (isSplit && !isFirst) await send('ROLLBACK TO SAVEPOINT causeway_unit');
       else {
@@ -204,7 +198,7 @@ export class Applier {
       }
       const plain = this.#stepRun(unit);
       const changedAtMs = unit.records[0]?.transaction.committedAtMs ?? 0;
-      const context = { connection: this.#connection, strategyOf: this.#options.strategyOf, report: (conflict: Conflict) => this.#conflicts.push(conflict), run: plain, position: this.#options.positionOf(unit.lsn), changedAtMs };
+      const context = { target: this.#target.rows, strategyOf: this.#options.strategyOf, report: (conflict: Conflict) => this.#conflicts.push(conflict), run: plain, position: this.#options.positionOf(unit.lsn), changedAtMs };
       const run: StepRun = { ...plain, lookFirst: (step) => resolveConflicts(context, step), isOneByOne: unit.records.some((record) => this.#mayKeep(record)) };
       const heeded = this.#mayMeetMarks(unit) ? await this.#heed(unit) : undefined;
       await this.#replay.run(heeded?.records ?? unit.records, unit.endsTransaction, heeded ? this.#among(heeded, run) : run);
@@ -221,7 +215,7 @@ export class Applier {
   }
 
   #heed(unit: ApplyUnit): Promise<HeededUnit | undefined> {
-    return heedMarks(this.#connection, unit.records, unit.skipped ?? [], this.#options.mayHaveMarks ?? (() => false));
+    return this.#target.heedMarks(unit.records, unit.skipped ?? [], this.#options.mayHaveMarks ?? (() => false));
   }
 
   /** A marked row stands as its own transaction left it: counts say nothing. */
@@ -241,8 +235,12 @@ export class Applier {
       this.#isOpen = false;
       this.#conflicts = [];
       this.#rereads = new Map();
-      await this.#connection.send({ text: 'ROLLBACK' }).catch(() => undefined);
-    } else await this.#connection.send({ text: 'ROLLBACK TO SAVEPOINT causeway_unit' }).catch(() => undefined);
+      await this.#target.send({ text: 'ROLLBACK' }).catch(() => undefined);
+    } else {
+      await this.#target.send({ text: 'ROLLBACK TO SAVEPOINT causeway_unit' }).catch(() => {
+        this.#isTorn = true;
+      });
+    }
   }
 
   async #commit(unit: ApplyUnit): Promise<void> {
@@ -251,10 +249,10 @@ export class Applier {
     try {
       await Promise.all(unit.closing.map((statement) => this.#fenced(statement)));
       if (faults.armed) await faults.hit(`${this.#options.faultPrefix}.before_commit`);
-      const { command } = await this.#connection.send({ text: 'COMMIT' });
+      const { command } = await this.#target.send({ text: 'COMMIT' });
       if (command !== 'COMMIT') throw new Error('the target rolled the transaction back');
     } catch (error) {
-      await this.#connection.send({ text: 'ROLLBACK' }).catch(() => undefined);
+      await this.#target.send({ text: 'ROLLBACK' }).catch(() => undefined);
       throw error;
     }
     if (faults.armed) await faults.hit(`${this.#options.faultPrefix}.after_commit`);

@@ -182,3 +182,16 @@ function addPartial(partials: Map<string, { present: readonly BoundColumn[]; row
   if (group) group.rows.push(row);
   else partials.set(mask, { present, rows: [row] });
 }
+
+export const emptySet = { kind: 'set', deletes: [], gone: [], updates: [], partials: [], inserts: [], puts: [] } as const;
+
+/** One change of a table whose keys cannot be folded, as a set of one. */
+export function setOfOne(record: RowRecord): SetStep {
+  const { table } = record;
+  const base: SetStep = { ...emptySet, table };
+  if (record.op === 'delete') return { ...base, deletes: [oldRow(record)] };
+  const row = completedRow(record);
+  if (record.op === 'insert') return { ...base, inserts: [row] };
+  const present = presentColumns(table, row);
+  return present.length === table.columns.length ? { ...base, updates: [row] } : { ...base, partials: [{ present, rows: [row] }] };
+}

@@ -8,7 +8,7 @@ import type { ApplyConnection } from './apply-connection.ts';
 import { keyJson, newRow, oldRow } from './change-record.ts';
 import type { ChangeRecord, RowRecord, TruncateRecord } from './change-record.ts';
 import { keyRow } from './key-row.ts';
-import { fetchRows } from './resolve-conflicts.ts';
+import { fetchRows } from './fetch-rows.ts';
 import type { TableBinding } from './table-binding.ts';
 
 /** What is left of a unit in which marks were met. */

@@ -5,18 +5,14 @@
  * still meets a unique key is one of a permutation: its old row is deleted, its new image parked, and all parked images
  * are inserted at the end of their source transaction, when the keys that they need have been given up.
  */
-import type { ApplyConnection } from './apply-connection.ts';
-import { ChangeFailure, remedyOf } from './apply-error.ts';
+import { ChangeFailure } from './apply-error.ts';
 import { completedRow, keyOf, mergeRows, newRow, oldRow } from './change-record.ts';
 import type { ChangeRecord, RowRecord } from './change-record.ts';
 import { fold } from './fold.ts';
 import type { SetStep } from './fold.ts';
-import { fetchRows } from './resolve-conflicts.ts';
 import type { RowRef } from './row-set.ts';
-import { encodeRows } from './row-set.ts';
+import type { RowTarget } from './row-target.ts';
 import { hasUnchanged } from '../postgres/pgoutput.ts';
-import { sqlstateOf } from '../postgres/connect.ts';
-import { noteReread, runSteps } from './run-steps.ts';
 import type { StepRun } from './run-steps.ts';
 import type { TableBinding } from './table-binding.ts';
 
@@ -26,16 +22,14 @@ interface Parked {
   readonly record: RowRecord;
 }
 
-const uniqueStates = new Set(['23505', '23P01']);
-
 export class Replay {
-  readonly #connection: ApplyConnection;
+  readonly #target: RowTarget;
   /** By table and key. */
   #parked = new Map<string, Parked>();
   #saved = new Map<string, Parked>();
 
-  constructor(connection: ApplyConnection) {
-    this.#connection = connection;
+  constructor(target: RowTarget) {
+    this.#target = target;
   }
 
   get hasParked(): boolean {
@@ -91,17 +85,17 @@ export class Replay {
 
   /** False when it was rolled back. */
   async #tryAsSets(records: readonly ChangeRecord[], run: StepRun): Promise<boolean> {
-    const connection = this.#connection;
-    await connection.send({ text: 'SAVEPOINT causeway_replay' });
+    const target = this.#target;
+    await target.send({ text: 'SAVEPOINT causeway_replay' });
     try {
-      await runSteps(connection, fold(records), run);
+      await target.runSteps(fold(records), run);
     } catch (error) {
-      if (remedyOf(error) !== 'replay') throw error;
-      await connection.send({ text: 'ROLLBACK TO SAVEPOINT causeway_replay' });
-      await connection.send({ text: 'RELEASE SAVEPOINT causeway_replay' });
+      if (this.#target.remedyOf(error) !== 'replay') throw error;
+      await target.send({ text: 'ROLLBACK TO SAVEPOINT causeway_replay' });
+      await target.send({ text: 'RELEASE SAVEPOINT causeway_replay' });
       return false;
     }
-    await connection.send({ text: 'RELEASE SAVEPOINT causeway_replay' });
+    await target.send({ text: 'RELEASE SAVEPOINT causeway_replay' });
     return true;
   }
 
@@ -109,16 +103,16 @@ export class Replay {
     if (record.op === 'truncate') {
       for (const [key, parked] of this.#parked) if (record.tables.some((table) => table.plan.tableId === parked.table.plan.tableId)) this.#parked.delete(key);
     } else if (this.#touchesParked(record)) return this.#changeParked(record, run);
-    await this.#connection.send({ text: 'SAVEPOINT causeway_replay' });
+    await this.#target.send({ text: 'SAVEPOINT causeway_replay' });
     try {
-      await runSteps(this.#connection, fold([record]), run);
+      await this.#target.runSteps(fold([record]), run);
     } catch (error) {
-      if (remedyOf(error) !== 'replay') throw error;
-      await this.#connection.send({ text: 'ROLLBACK TO SAVEPOINT causeway_replay' });
-      if (record.op !== 'truncate' && record.op !== 'delete' && record.table.keyPlaces.length > 0 && uniqueStates.has(sqlstateOf(error) ?? '')) return this.#park(record, run);
+      if (this.#target.remedyOf(error) !== 'replay') throw error;
+      await this.#target.send({ text: 'ROLLBACK TO SAVEPOINT causeway_replay' });
+      if (record.op !== 'truncate' && record.op !== 'delete' && record.table.keyPlaces.length > 0 && this.#target.isUniqueViolation(error)) return this.#park(record, run);
       throw new ChangeFailure(tableOf(record), record, error);
     }
-    await this.#connection.send({ text: 'RELEASE SAVEPOINT causeway_replay' });
+    await this.#target.send({ text: 'RELEASE SAVEPOINT causeway_replay' });
   }
 
   async #park(record: RowRecord, run: StepRun): Promise<void> {
@@ -126,15 +120,15 @@ export class Replay {
     const before = record.oldAt >= 0 ? oldRow(record) : newRow(record);
     let row = record.op === 'insert' ? newRow(record) : completedRow(record);
     if (hasUnchanged(row.buffer, row.at)) {
-      const local = (await fetchRows(this.#connection, table, [before])).get(1);
+      const local = (await this.#target.fetchRows(table, [before])).get(1);
       if (local) row = mergeRows(local, row);
       else {
-        await noteReread(this.#connection, table, [row], run);
+        await this.#target.noteReread(table, [row], run);
         return;
       }
     }
-    await this.#deleteByKey(table, before);
-    await this.#deleteByKey(table, row);
+    await this.#target.deleteRow(table, before);
+    await this.#target.deleteRow(table, row);
     this.#parked.set(parkedKey(table, row), { table, row, record });
   }
 
@@ -152,12 +146,8 @@ export class Replay {
       return;
     }
     const row = hasUnchanged(after.buffer, after.at) ? mergeRows(parked.row, after) : after;
-    await this.#deleteByKey(table, row);
+    await this.#target.deleteRow(table, row);
     this.#parked.set(parkedKey(table, row), { table, row, record });
-  }
-
-  async #deleteByKey(table: TableBinding, row: RowRef): Promise<void> {
-    await this.#connection.sendSet(table.statements.delete, encodeRows([row], table.keyPlaces));
   }
 
   async #insertParked(run: StepRun): Promise<void> {
@@ -168,10 +158,10 @@ export class Replay {
     for (const [table, rows] of tables) {
       const step: SetStep = { kind: 'set', table, deletes: [], gone: [], updates: [], partials: [], inserts: [], puts: rows.map((each) => each.row) };
       try {
-        await runSteps(this.#connection, [step], { ...run, isStrict: () => false });
+        await this.#target.runSteps([step], { ...run, isStrict: () => false });
       } catch (error) {
         const last = rows.at(-1);
-        if (remedyOf(error) !== 'replay' || !last) throw error;
+        if (this.#target.remedyOf(error) !== 'replay' || !last) throw error;
         throw new ChangeFailure(table, last.record, error);
       }
     }

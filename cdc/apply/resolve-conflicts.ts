@@ -1,20 +1,18 @@
 /** Looks at the target's rows before a set is written, and decides conflict by conflict what is written (RULES 25). */
 import { MigrationError } from '../../config/migration-error.ts';
-import type { Position, TextValue } from '../change.ts';
-import { readTuple, writeTuple } from '../postgres/pgoutput.ts';
-import type { ApplyConnection } from './apply-connection.ts';
+import type { Position } from '../change.ts';
+import { readTuple } from '../postgres/pgoutput.ts';
 import { keyJson, rowImage } from './change-record.ts';
-import type { Conflict, ConflictKind, ConflictStrategy, RowImage } from './conflict.ts';
+import type { Conflict, ConflictKind, ConflictStrategy } from './conflict.ts';
+import { rowFromValues } from './fetch-rows.ts';
 import type { SetStep } from './fold.ts';
-import { encodeRows } from './row-set.ts';
 import type { RowRef } from './row-set.ts';
-import { mergeRows } from './merge-rows.ts';
-import { missingOrdinals, noteReread } from './run-steps.ts';
+import type { RowTarget, Winner } from './row-target.ts';
 import type { StepRun } from './run-steps.ts';
 import type { TableBinding } from './table-binding.ts';
 
 export interface ConflictContext {
-  readonly connection: ApplyConnection;
+  readonly target: RowTarget;
   readonly strategyOf: (tableId: string) => ConflictStrategy;
   readonly report: (conflict: Conflict) => void;
   readonly run: StepRun;
@@ -24,18 +22,12 @@ export interface ConflictContext {
 
 type Decision = { readonly outcome: Conflict['outcome']; readonly row: RowRef | undefined };
 
-interface Winner {
-  readonly key: string;
-  readonly local: RowImage;
-  readonly remote: RowImage;
-}
-
 /** The step without what the target is to keep; everything left may be written over whatever is there. */
 export async function resolveConflicts(context: ConflictContext, step: SetStep): Promise<SetStep> {
-  const { connection } = context;
+  const { target } = context;
   const { table } = step;
   if (table.keyPlaces.length === 0 || table.plan.where !== undefined) return step;
-  for (const ordinal of await missingOrdinals(connection, table, step.deletes)) {
+  for (const ordinal of await target.missingOrdinals(table, step.deletes)) {
     const row = step.deletes[ordinal - 1];
     if (row) report(context, table, 'delete_missing', row, undefined, { outcome: 'source', row: undefined });
   }
@@ -47,7 +39,7 @@ export async function resolveConflicts(context: ConflictContext, step: SetStep):
 }
 
 async function splitMissing(context: ConflictContext, step: SetStep): Promise<{ kept: RowRef[]; written: RowRef[] }> {
-  const absent = new Set(await missingOrdinals(context.connection, step.table, step.updates));
+  const absent = new Set(await context.target.missingOrdinals(step.table, step.updates));
   const kept: RowRef[] = [];
   const written: RowRef[] = [];
   const winners: Winner[] = [];
@@ -61,12 +53,12 @@ async function splitMissing(context: ConflictContext, step: SetStep): Promise<{ 
     if (decision.row) written.push(decision.row);
     winners.push(...winnerOf(step.table, undefined, row, decision));
   }
-  await noteWinners(context.connection, step.table, winners);
+  await context.target.noteWinners(step.table, winners);
   return { kept, written };
 }
 
 async function withoutMissing(context: ConflictContext, table: TableBinding, rows: readonly RowRef[]): Promise<RowRef[]> {
-  const absent = new Set(await missingOrdinals(context.connection, table, rows));
+  const absent = new Set(await context.target.missingOrdinals(table, rows));
   const again: RowRef[] = [];
   for (const ordinal of absent) {
     const row = rows[ordinal - 1];
@@ -76,12 +68,12 @@ async function withoutMissing(context: ConflictContext, table: TableBinding, row
     report(context, table, 'update_missing', row, undefined, { outcome: 'reread', row: undefined });
     again.push(row);
   }
-  await noteReread(context.connection, table, again, context.run);
+  await context.target.noteReread(table, again, context.run);
   return rows.filter((_, index) => !absent.has(index + 1));
 }
 
 async function decideExisting(context: ConflictContext, table: TableBinding, rows: readonly RowRef[]): Promise<{ free: RowRef[]; written: RowRef[] }> {
-  const local = await fetchRows(context.connection, table, rows);
+  const local = await context.target.fetchRows(table, rows);
   const free: RowRef[] = [];
   const written: RowRef[] = [];
   const winners: Winner[] = [];
@@ -97,7 +89,7 @@ async function decideExisting(context: ConflictContext, table: TableBinding, row
     if (decision.row) written.push(decision.row);
     winners.push(...winnerOf(table, existing, row, decision));
   }
-  await noteWinners(context.connection, table, winners);
+  await context.target.noteWinners(table, winners);
   return { free, written };
 }
 
@@ -105,31 +97,6 @@ async function decideExisting(context: ConflictContext, table: TableBinding, row
 function winnerOf(table: TableBinding, existing: RowRef | undefined, remote: RowRef, { outcome, row }: Decision): Winner[] {
   const local = outcome === 'merged' ? row : outcome === 'target' ? existing : undefined;
   return local && !isSame(table, local, remote) ? [{ key: keyJson(table, remote), local: rowImage(table, local), remote: rowImage(table, remote) }] : [];
-}
-
-/** To be written to the source once this is committed. A later conflict of the same row takes the place of the earlier one. */
-async function noteWinners(connection: ApplyConnection, table: TableBinding, winners: readonly Winner[]): Promise<void> {
-  if (winners.length === 0) return;
-  await connection.send({
-    text: `INSERT INTO causeway.writeback (table_id, key_json, local_row, remote_row) SELECT $1, k, l, r FROM unnest($2::text[], $3::text[], $4::text[]) AS u(k, l, r)
-           ON CONFLICT (table_id, key_json) DO UPDATE SET local_row = EXCLUDED.local_row, remote_row = EXCLUDED.remote_row, noted_at = now()`,
-    values: [table.plan.tableId, winners.map(({ key }) => key), winners.map(({ local }) => JSON.stringify(local)), winners.map(({ remote }) => JSON.stringify(remote))],
-  });
-}
-
-/** The target's rows by ordinal (1-based), in the form of the relation's tuples; values that are not carried are left out. */
-export async function fetchRows(connection: Pick<ApplyConnection, 'rows'>, table: TableBinding, rows: readonly RowRef[]): Promise<Map<number, RowRef>> {
-  if (rows.length === 0) return new Map();
-  const { fetch } = table.statements;
-  const found = await connection.rows({ text: fetch.text, values: encodeRows(rows, fetch.columns.map((column) => column.at)) });
-  return new Map(found.map(([ordinal, ...values]) => [Number(ordinal), rowFromValues(table, values)]));
-}
-
-/** `values` in the order of the binding's columns. */
-export function rowFromValues(table: TableBinding, values: readonly (string | null)[]): RowRef {
-  const tuple: TextValue[] = table.relation.columns.map(() => undefined);
-  table.columns.forEach((column, index) => (tuple[column.at] = values[index] ?? null));
-  return { buffer: writeTuple(tuple), at: 0 };
 }
 
 function isSame(table: TableBinding, a: RowRef, b: RowRef): boolean {
@@ -147,7 +114,7 @@ async function decide(context: ConflictContext, table: TableBinding, local: RowR
     case 'timestamp_wins':
       return (await localIsNewer(context, table, strategy.column, local, remote)) ? { outcome: 'target', row: undefined } : { outcome: 'source', row: remote };
     case 'custom_merge':
-      return { outcome: 'merged', row: rowFromValues(table, await mergeRows(context.connection, table, strategy.function, local, remote)) };
+      return { outcome: 'merged', row: rowFromValues(table, await context.target.mergeRows(table, strategy.function, local, remote)) };
     case 'fail':
       throw unresolved(table, remote);
     default:
@@ -158,10 +125,7 @@ async function decide(context: ConflictContext, table: TableBinding, local: RowR
 async function localIsNewer(context: ConflictContext, table: TableBinding, name: string, local: RowRef | undefined, remote: RowRef): Promise<boolean> {
   const column = table.columns.find((candidate) => candidate.plan.name === name);
   if (!local || !column) return false;
-  const { type } = column.plan;
-  const values = [readTuple(local.buffer, local.at)[column.at] ?? null, readTuple(remote.buffer, remote.at)[column.at] ?? null];
-  const [answer] = await context.connection.rows({ text: `SELECT $1::text::${type} > $2::text::${type}`, values });
-  return answer?.[0] === 't';
+  return context.target.isLarger(column, readTuple(local.buffer, local.at)[column.at] ?? null, readTuple(remote.buffer, remote.at)[column.at] ?? null);
 }
 
 function unresolved(table: TableBinding, row: RowRef): MigrationError {

@@ -8,7 +8,7 @@ import type { ApplyConnection } from './apply-connection.ts';
 import { UnexpectedCount } from './apply-error.ts';
 import { completedRow, keyJson, oldRow, presentColumns } from './change-record.ts';
 import type { RowRecord, TruncateRecord } from './change-record.ts';
-import { changesKey } from './fold.ts';
+import { changesKey, emptySet, setOfOne } from './fold.ts';
 import type { PartialGroup, SetStep, SingleStep, Step } from './fold.ts';
 import { encodeRows } from './row-set.ts';
 import type { RowRef } from './row-set.ts';
@@ -164,20 +164,7 @@ async function runSingle(connection: ApplyConnection, step: SingleStep, run: Ste
   const { record } = step;
   if (record.table.keyPlaces.length === 0) return runKeyless(connection, record, run);
   if (changesKey(record)) return moveKey(connection, record, run);
-  await checkSets(connection, await sendStep(connection, oneRowSet(record), run), run);
-}
-
-const emptySet = { kind: 'set', deletes: [], gone: [], updates: [], partials: [], inserts: [], puts: [] } as const;
-
-/** One change of a table whose keys cannot be folded, as a set of one. */
-function oneRowSet(record: RowRecord): SetStep {
-  const { table } = record;
-  const base: SetStep = { ...emptySet, table };
-  if (record.op === 'delete') return { ...base, deletes: [oldRow(record)] };
-  const row = completedRow(record);
-  if (record.op === 'insert') return { ...base, inserts: [row] };
-  const present = presentColumns(table, row);
-  return present.length === table.columns.length ? { ...base, updates: [row] } : { ...base, partials: [{ present, rows: [row] }] };
+  await checkSets(connection, await sendStep(connection, setOfOne(record), run), run);
 }
 
 /** The row takes what the source left out from itself: it is changed in place (RULES 1). */

@@ -36,6 +36,12 @@ export function bindTable(plan: TablePlan, relation: Relation, shape: TargetShap
   return { ...base, statements: buildStatements(base) };
 }
 
+/** A relation of the plan's own columns stands in for the stream's. */
+export function bindPlan(plan: TablePlan, shape: TargetShape): TableBinding {
+  const columns = plan.columns.map((column) => ({ name: column.name, typeOid: column.typeOid, typmod: -1, inKey: plan.key.includes(column.name) }));
+  return bindTable(plan, { oid: 0, schema: plan.source.schema, name: plan.source.name, replicaIdentity: 'default', columns }, shape);
+}
+
 function boundColumn(columns: readonly BoundColumn[], name: string): BoundColumn {
   const found = columns.find((column) => column.plan.name === name);
   if (!found) throw new Error(`key column ${name} is not carried`);

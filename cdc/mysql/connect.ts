@@ -12,6 +12,8 @@ export interface MysqlConnectOptions {
   readonly signal?: AbortSignal;
   /** Default 10,000. */
   readonly timeoutMs?: number;
+  /** Several statements in one text. Default: one. */
+  readonly multipleStatements?: boolean;
 }
 
 /**
@@ -28,7 +30,7 @@ export function connectMysql(address: ServerAddress, options: MysqlConnectOption
     host: address.host, port: address.port, user: address.user, database: address.database, connectTimeout: options.timeoutMs ?? 10_000,
     // A statement of ours is its text alone; files of this machine are nobody's business.
     flags: ['-CLIENT_QUERY_ATTRIBUTES', '-LOCAL_FILES'],
-    charset: 'utf8mb4', typeCast: (field) => field.string('utf8'), rowsAsArray: true, enableKeepAlive: true,
+    charset: 'utf8mb4', typeCast: (field) => field.string('utf8'), rowsAsArray: true, enableKeepAlive: true, multipleStatements: options.multipleStatements ?? false,
     ...(address.password === undefined ? {} : { password: address.password }),
     ...(address.ssl === undefined ? {} : { ssl: sslOptions(address.ssl, address.host) }),
   });

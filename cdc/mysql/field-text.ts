@@ -1,6 +1,6 @@
 /** The texts of `field-form.ts` in MySQL's SQL, all of them strings of bytes: no collation has a say. */
-import { FIELD_END, fieldMark, floatTiers } from '../field-form.ts';
-import type { FieldForm } from '../field-form.ts';
+import { FIELD_END, fieldMark, floatFraction, floatTiers, usualTiers } from '../field-form.ts';
+import type { FieldForm, FloatTier } from '../field-form.ts';
 import { fractionOf, isByteType, isCharacterType } from './column-type.ts';
 import type { ColumnType } from './column-type.ts';
 import { mysqlName, withoutZeros } from './query.ts';
@@ -68,6 +68,7 @@ export function fieldText(column: ComparedColumn, form: FieldForm): string {
 /** As text that local's type reads again. */
 export function keyFieldText(column: ComparedColumn, form: FieldForm): string {
   if (form.kind === 'bytes') return `CONCAT(0x5c78, LOWER(HEX(${mysqlName(column.name)})))`;
+  if (form.kind === 'float') return floatDigits(mysqlName(column.name));
   return form.kind === 'text' || form.kind === 'long_text' ? unicode(column) : fieldText(column, form);
 }
 
@@ -102,9 +103,18 @@ function plainText(column: ComparedColumn, form: Exclude<FieldForm, { kind: 'tex
   }
 }
 
-/** Of a FLOAT the text has six digits, of the DOUBLE that it is all of them. */
 function floatText(name: string): string {
   const size = `ABS(${name} * 1e0)`;
-  const tiers = floatTiers.map(({ from, prefix, factors }) => `WHEN ${size} >= ${from} THEN CONCAT('${prefix}', ${[size, ...factors].join(' * ')})`);
-  return `CONCAT(IF(${name} < 0, '-', ''), CASE WHEN ${name} = 0 THEN '0' ${tiers.join(' ')} END)`;
+  const text = ({ name: tier, factors }: FloatTier): string => {
+    const scaled = [size, ...factors].join(' * ');
+    return `CONCAT('${tier}:', CAST(FLOOR(${scaled}) AS SIGNED), ':', CAST((${scaled} - FLOOR(${scaled})) * ${floatFraction} AS SIGNED))`;
+  };
+  const usual = usualTiers.map((tier) => `WHEN ${size} >= ${tier.from} AND ${size} < ${tier.below} THEN ${text(tier)}`);
+  const tiers = floatTiers.map((tier) => `WHEN ${size} >= ${tier.from} THEN ${text(tier)}`);
+  return `CONCAT(IF(${name} < 0, '-', ''), CASE WHEN ${name} = 0 THEN '0' ${[...usual, ...tiers].join(' ')} END)`;
+}
+
+/** Of a FLOAT the text has six digits, of the DOUBLE that it is all of them. */
+function floatDigits(name: string): string {
+  return bytesOf(`${name} * 1e0`);
 }

@@ -3,7 +3,7 @@ import type mysql from 'mysql2';
 import type { ServerAddress } from '../postgres/server-address.ts';
 import { askMysql, connectMysql, endMysql, mysqlSession, queryMysql } from './connect.ts';
 import type { AskMysql } from './connect.ts';
-import type { MysqlRow } from './query.ts';
+import type { MysqlQuery, MysqlRow } from './query.ts';
 
 export class MysqlClient {
   readonly #address: ServerAddress;
@@ -27,6 +27,11 @@ export class MysqlClient {
   /** Holds the connection for several statements. */
   use<T>(work: (ask: AskMysql) => Promise<T>): Promise<T> {
     return this.#hold((connection) => work((sql) => askMysql(connection, sql)));
+  }
+
+  /** The same, with rows by the names of their columns. */
+  hold<T>(work: (query: MysqlQuery) => Promise<T>): Promise<T> {
+    return this.#hold((connection) => work((sql) => queryMysql(connection, sql)));
   }
 
   #hold<T>(work: (connection: mysql.Connection) => Promise<T>): Promise<T> {

@@ -5,7 +5,7 @@ import type { QualifiedName } from '../../catalog/routing-snapshot.ts';
 import type { TargetShape } from '../apply/bound-table.ts';
 import { rowImage } from '../apply/change-record.ts';
 import type { RowImage } from '../apply/conflict.ts';
-import { rowFromValues } from '../apply/resolve-conflicts.ts';
+import { rowFromValues } from '../apply/fetch-rows.ts';
 import { encodeRows } from '../apply/row-set.ts';
 import type { RowRef } from '../apply/row-set.ts';
 import { rereadStatement, versionStatement, writeVersionStatement } from '../apply/statements.ts';

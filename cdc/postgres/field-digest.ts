@@ -1,6 +1,6 @@
 /** A PostgreSQL table as a side of a comparison with another engine: rows by the texts of their fields (`field-form.ts`), hashed by SHA-256. */
-import { FIELD_END, fieldMark, floatTiers } from '../field-form.ts';
-import type { FieldForm } from '../field-form.ts';
+import { FIELD_END, fieldMark, floatFraction, floatTiers, usualTiers } from '../field-form.ts';
+import type { FieldForm, FloatTier } from '../field-form.ts';
 import type { TablePlan } from '../table-plan.ts';
 import type { DigestTable } from './checksum.ts';
 import { quoteIdent } from './quote.ts';
@@ -60,6 +60,7 @@ function fieldText(value: string, form: FieldForm): string {
 
 /** As text that the column's type reads again. */
 function keyFieldText(value: string, form: FieldForm): string {
+  if (form.kind === 'float') return floatDigits(value);
   return form.kind === 'text' || form.kind === 'long_text' || form.kind === 'bytes' ? `${value}::text` : fieldText(value, form);
 }
 
@@ -68,11 +69,19 @@ function dateText(value: string): string {
   return `CASE WHEN ${value} >= '0001-01-01' THEN ${value}::text WHEN ${value} = '-infinity' THEN '-infinity' ELSE '0000' || substr(replace(${value}::text, ' BC', ''), 5) END`;
 }
 
-/** Without the plus sign that MySQL does not write in an exponent. */
 function floatText(value: string): string {
-  const tiers = floatTiers.map(({ from, prefix, factors }) => {
-    const size = [`abs(${value})`, ...factors.map((factor) => `${factor}::float8`)].join(' * ');
-    return `WHEN abs(${value}) >= ${from}::float8 THEN '${prefix}' || replace((${size})::text, 'e+', 'e')`;
-  });
-  return `CASE WHEN ${value} < 0 THEN '-' ELSE '' END || CASE WHEN ${value} = 0 THEN '0' ${tiers.join(' ')} END`;
+  const size = `abs(${value})`;
+  const text = ({ name, factors }: FloatTier): string => {
+    const scaled = [size, ...factors.map((factor) => `${factor}::float8`)].join(' * ');
+    return `'${name}:' || floor(${scaled})::bigint || ':' || ((${scaled} - floor(${scaled})) * ${floatFraction}::float8)::bigint`;
+  };
+  const usual = usualTiers.map((tier) => `WHEN ${size} >= ${tier.from}::float8 AND ${size} < ${tier.below}::float8 THEN ${text(tier)}`);
+  const tiers = floatTiers.map((tier) => `WHEN ${size} >= ${tier.from}::float8 THEN ${text(tier)}`);
+  // No number of MySQL's: NaN and the infinities.
+  return `CASE WHEN ${size} > 1.7976931348623157e308::float8 THEN ${value}::text ELSE CASE WHEN ${value} < 0 THEN '-' ELSE '' END || CASE WHEN ${value} = 0 THEN '0' ${[...usual, ...tiers].join(' ')} END END`;
+}
+
+/** Without the plus sign that MySQL does not write in an exponent. */
+function floatDigits(value: string): string {
+  return `replace(${value}::float8::text, 'e+', 'e')`;
 }

@@ -1,5 +1,5 @@
 /**
- * A change stream into a PostgreSQL database, from whatever `ChangeSource` it is given (contract: `ChangeStream` in `cdc/ports.ts`).
+ * A change stream from whatever `ChangeSource` into whatever `ChangeTarget` it is given (contract: `ChangeStream` in `cdc/ports.ts`).
  *
  * States: idle (made, or between two runs) → connected (`ConnectedStream`) → idle. Tables, their modes and intervals outlive a
  * connection; where each table really is, is read from the target and the spool at every start.
@@ -9,21 +9,18 @@ import type { Runtime } from '../../config/runtime.ts';
 import { orderOf } from '../change.ts';
 import type { Position } from '../change.ts';
 import type { ChangeStream, SavedPositions, StreamHealth, TableStreamStatus, VisibleAdvance } from '../ports.ts';
-import { SqlClient } from '../postgres/sql-client.ts';
-import { installBookkeeping } from '../postgres/bookkeeping.ts';
-import { readTargetShape } from '../postgres/table-definition.ts';
 import { Spool } from '../spool/spool.ts';
 import type { TablePlan } from '../table-plan.ts';
 import { closeAt, openAt } from './authority.ts';
 import type { ChangeSource } from './change-source.ts';
+import type { ChangeTarget } from './change-target.ts';
 import { ConnectionHolder } from './connection-holder.ts';
 import { dropFromServers } from './drop-stream.ts';
 import type { ChangeStreamOptions, RestoredTable } from './options.ts';
 import { ejectTable } from './eject-table.ts';
-import { goOffline, OfflineCapture, takeUpSpooled, targetAnswers } from './offline-capture.ts';
+import { goOffline, OfflineCapture, takeUpSpooled } from './offline-capture.ts';
 import { StreamState } from './stream-state.ts';
 import { TableEntry } from './table-entry.ts';
-import { forgetTable, insertStreamRow, raiseTokens, readStreamRow, setMembership } from './target-state.ts';
 import { randomUUID } from 'node:crypto';
 
 /** What the implementation offers beyond the contract. */
@@ -43,8 +40,8 @@ export interface OpenedStream extends ChangeStream {
 
 const OFFLINE_AFTER_MS = 10_000;
 
-export function openStream(runtime: Runtime, options: ChangeStreamOptions, source: ChangeSource): OpenedStream {
-  return new Stream(runtime, options, source);
+export function openStream(runtime: Runtime, options: ChangeStreamOptions, source: ChangeSource, target: ChangeTarget): OpenedStream {
+  return new Stream(runtime, options, source, target);
 }
 
 class Stream implements OpenedStream {
@@ -55,10 +52,9 @@ class Stream implements OpenedStream {
   #preparing: Promise<void> | undefined;
   readonly #markerWrittenAt = new Map<string, ReadonlyMap<string, number>>();
 
-  constructor(runtime: Runtime, options: ChangeStreamOptions, source: ChangeSource) {
+  constructor(runtime: Runtime, options: ChangeStreamOptions, source: ChangeSource, target: ChangeTarget) {
     this.#runtime = runtime;
     this.#options = options;
-    const target = new SqlClient(options.target, `causeway ${options.name} state`, `SET causeway.applier = '${options.token}'`);
     this.#state = new StreamState(runtime, options, Spool.open(options.spoolDirectory), source, target);
     this.#connection = new ConnectionHolder(this.#state);
   }
@@ -97,17 +93,16 @@ class Stream implements OpenedStream {
   }
 
   async #prepare(): Promise<void> {
-    const { name, token } = this.#options;
     const { source, target, spool } = this.#state;
-    await target.use(installBookkeeping);
+    await target.prepare();
     await source.prepare();
-    if (!(await readStreamRow(target, name))) {
+    if (!(await target.readStream())) {
       // No row: nothing was ever streamed, so what is kept there is of a beginning that was interrupted.
       const from = (await source.readRetention())?.confirmed ?? (await source.begin());
       spool.advance(from);
-      await insertStreamRow(target, name, from, token, spool.identity.id);
+      await target.insertStream(from, spool.identity.id);
     }
-    await raiseTokens(target, name, token);
+    await target.raiseTokens();
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -149,7 +144,7 @@ class Stream implements OpenedStream {
     const { clock, log } = this.#runtime;
     // Without a connection before, nobody can say that this is the cluster that was captured.
     if (!state.sourceIdentity || state.entries.size === 0) return false;
-    if (await targetAnswers(state)) {
+    if (await state.target.answers()) {
       this.#targetLostAtMs = undefined;
       return false;
     }
@@ -173,19 +168,17 @@ class Stream implements OpenedStream {
 
   async #register(plan: TablePlan): Promise<void> {
     const state = this.#state;
-    const { name, token } = this.#options;
     await state.source.checkTable(plan);
     // What an earlier life left behind says nothing about this one.
     state.spool.forget(plan.tableId);
-    await forgetTable(state.target, name, plan.tableId);
+    await state.target.forgetTable(plan.tableId);
     const entry = this.#newEntry(plan);
     entry.meta = { tableId: plan.tableId, columns: await state.source.readColumns(plan.source) };
     state.spool.writeMeta(entry.meta);
     state.spool.advance(state.durable);
     // What committed before is not the table's, also when the source sends it again: an earlier life of the table in this stream may have had it.
     const from = await state.source.readDurableEnd();
-    const { text, values } = setMembership(name, plan.tableId, 'private', from, token);
-    await state.target.rows({ text, ...(values === undefined ? {} : { values }) });
+    await state.target.setMembership(plan.tableId, 'private', from);
     const enter = async (): Promise<void> => {
       entry.applied = from;
       entry.log = state.openLog(entry);
@@ -209,7 +202,7 @@ class Stream implements OpenedStream {
       entry.log?.remove();
       entry.log = undefined;
       state.spool.forget(tableId);
-      await forgetTable(state.target, this.#options.name, tableId);
+      await state.target.forgetTable(tableId);
     });
     state.check();
   }
@@ -226,7 +219,7 @@ class Stream implements OpenedStream {
 
   async #drain(entry: TableEntry): Promise<void> {
     const state = this.#state;
-    entry.shape = await readTargetShape(state.target, entry.plan.target);
+    entry.shape = await state.target.readShape(entry.plan);
     await this.#connection.exclusively(() => {
       entry.error = undefined;
       entry.failedChange = undefined;

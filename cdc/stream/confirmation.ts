@@ -91,26 +91,20 @@ export class Confirmation {
     if (applied <= state.durable && logs.every(({ offset, log }) => offset <= log.startOffset)) return;
     // What waits for room on the disk is not spooled; what has been applied gives it room.
     if (state.spoolError || logs.some(({ log }) => log.hasPending)) {
-      await this.#makeDurable();
+      await state.target.makeDurable();
       this.#dropApplied(logs);
       return;
     }
     if (faults.armed) await faults.hit('stream.before_spool_fsync');
     for (const { log } of logs) await log.sync();
     if (faults.armed) await faults.hit('stream.after_spool_fsync');
-    await this.#makeDurable();
+    await state.target.makeDurable();
     const confirmed = applied < spooled ? applied : spooled;
     state.spool.advance(confirmed);
     this.#dropApplied(logs);
     if (faults.armed) await faults.hit('stream.before_confirm');
     if (confirmed > state.durable) state.durable = confirmed;
     state.retainedBytes = (await state.source.readRetention())?.retainedBytes;
-  }
-
-  /** One synchronous commit makes everything that this side committed before it durable. */
-  async #makeDurable(): Promise<void> {
-    const { options, target } = this.#state;
-    if ((options.synchronousCommit ?? 'off') !== 'on') await target.rows({ text: "SELECT pg_logical_emit_message(true, 'causeway', '')" });
   }
 
   #dropApplied(logs: readonly { readonly entry: TableEntry; readonly log: TableLog; readonly offset: number }[]): void {

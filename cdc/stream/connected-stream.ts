@@ -5,38 +5,32 @@
  */
 import type { Runtime } from '../../config/runtime.ts';
 import { MigrationError } from '../../config/migration-error.ts';
-import { ApplyConnection } from '../apply/apply-connection.ts';
 import type { Statement } from '../apply/apply-connection.ts';
-import { Applier } from '../apply/applier.ts';
-import type { ApplyOutcome } from '../apply/applier.ts';
+import type { ApplierOptions, ApplyOutcome } from '../apply/applier.ts';
 import type { ChangeRecord } from '../apply/change-record.ts';
 import type { TableBinding } from '../apply/table-binding.ts';
 import { BoundedQueue } from '../flow/bounded-queue.ts';
-import { readTargetShape } from '../postgres/table-definition.ts';
 import type { CaptureConnection } from './change-source.ts';
+import type { TargetConnection } from './change-target.ts';
 import { Confirmation } from './confirmation.ts';
-import { countRereads, rereadRows } from './reread.ts';
 import { restoreEntries } from './restore-entries.ts';
 import { SharedPipeline } from './shared-pipeline.ts';
 import { StreamRoutes } from './stream-routes.ts';
 import type { StreamState } from './stream-state.ts';
 import { TableDrains } from './table-drains.ts';
 import type { TableEntry } from './table-entry.ts';
-import { moveShared, privateTag, raiseTokens, readStreamRow, saveSource, tagShared } from './target-state.ts';
-import { countWritebacks, WriteBack } from './write-back.ts';
+import { WriteBack } from './write-back.ts';
 import { TransactionRouter } from './transaction-router.ts';
 import type { GatheredUnit } from './transaction-router.ts';
 
 const TICK_MS = 1000;
 const BATCH_BYTES = 4 * 1024 * 1024;
-const LOCK_TIMEOUT_MS = 2000;
 
 export class ConnectedStream {
   readonly #state: StreamState;
   readonly #runtime: Runtime;
   readonly #capture: CaptureConnection;
-  readonly #connection: ApplyConnection;
-  readonly #applier: Applier;
+  readonly #connection: TargetConnection;
   readonly router: TransactionRouter;
   readonly pipeline: SharedPipeline;
   readonly #queue: BoundedQueue;
@@ -48,12 +42,11 @@ export class ConnectedStream {
   /** The connection to the target has ended: what is in flight says nothing about what is visible. */
   #isTargetLost = false;
 
-  private constructor(state: StreamState, capture: CaptureConnection, connection: ApplyConnection, sharedFrom: bigint) {
+  private constructor(state: StreamState, capture: CaptureConnection, connection: TargetConnection, sharedFrom: bigint) {
     this.#state = state;
     this.#runtime = state.runtime;
     this.#capture = capture;
     this.#connection = connection;
-    this.#applier = this.#newApplier(connection);
     this.routes = new StreamRoutes(state);
     this.#writeBack = new WriteBack(state);
     this.#queue = new BoundedQueue(state.options.limits.bufferBytes, () => capture.pause(), () => capture.resume());
@@ -62,7 +55,7 @@ export class ConnectedStream {
       onBypass: (entry, lsn) => this.#onBypass(entry, lsn),
       onFrameFull: (entry) => state.flushLog(entry),
     }, sharedFrom);
-    this.pipeline = new SharedPipeline(state.runtime, this.#queue, this.router, this.#applier, { batchChanges: state.options.limits.batchChanges, batchBytes: BATCH_BYTES }, {
+    this.pipeline = new SharedPipeline(state.runtime, this.#queue, this.router, connection.applier, { batchChanges: state.options.limits.batchChanges, batchBytes: BATCH_BYTES }, {
       opening: (unit) => this.#opening(unit),
       closing: (unit) => (unit.isWhole ? [this.#move(unit.endLsn)] : []),
       flushLogs: () => state.flushLogs(),
@@ -75,11 +68,11 @@ export class ConnectedStream {
     const shared = { signal: this.#abort.signal, pipeline: this.pipeline, router: this.router };
     this.drains = new TableDrains(state, {
       ...shared,
-      newApplier: (own) => this.#newApplier(own),
+      applier: applierOptions(state),
       count: (records, outcome) => this.#count(records, outcome),
       onBypass: (entry, lsn) => this.#onBypass(entry, lsn),
       reread: (entry, own) => this.#reread(entry, own),
-      commitDurably: (boundary, statements) => this.#savePosition(boundary, [{ text: 'SET LOCAL synchronous_commit = on' }, ...statements]),
+      commitDurably: (boundary, statements) => this.#savePosition(boundary, [...state.target.moves.durably, ...statements]),
     });
     connection.onEnd(() => this.#onTargetLost());
     this.#confirmation = new Confirmation(state, { ...shared, savePosition: (boundary) => this.#savePosition(boundary, []), sendFeedback: () => this.#sendFeedback(true) });
@@ -88,8 +81,8 @@ export class ConnectedStream {
   /** Reads and checks saved state, and starts streaming. */
   static async open(state: StreamState): Promise<ConnectedStream> {
     const { options, runtime } = state;
-    await raiseTokens(state.target, options.name, options.token);
-    const saved = await readStreamRow(state.target, options.name);
+    await state.target.raiseTokens();
+    const saved = await state.target.readStream();
     if (!saved) throw new MigrationError('MIG091', 'The stream has no row on the target', { detail: options.name });
     await restoreEntries(state, saved.lsn);
     const capture = await state.source.connect();
@@ -98,12 +91,10 @@ export class ConnectedStream {
       const usesSpool = [...state.entries.values()].some((entry) => entry.log !== undefined);
       const spool = usesSpool ? { ...state.spool.identity, idOnTarget: saved.spoolId, endOnTarget: saved.spoolEnd } : undefined;
       const source = await capture.check({ applied: saved.lsn, systemId: saved.systemId, timeline: saved.timeline, spool }, retention);
-      await saveSource(state.target, options.name, source.systemId, source.timeline, state.spool.identity.id);
+      await state.target.saveSource(source, state.spool.identity.id);
       state.sourceIdentity = source;
       state.spool.advance(retention?.confirmed ?? 0n);
-      const connection = await ApplyConnection.open(options.target, `causeway ${options.name}`, {
-        token: options.token, synchronousCommit: options.synchronousCommit ?? 'off', lockTimeoutMs: LOCK_TIMEOUT_MS,
-      });
+      const connection = await state.target.connect(`causeway ${options.name}`, applierOptions(state));
       const stream = new ConnectedStream(state, capture, connection, saved.lsn);
       try {
         await stream.#start(saved.lsn, retention?.confirmed ?? 0n);
@@ -125,9 +116,9 @@ export class ConnectedStream {
     this.router.startsAt(confirmed);
     await this.routes.read();
     for (const entry of state.entries.values()) {
-      if (entry.mode === 'shared' || entry.mode === 'draining') entry.shape = await readTargetShape(state.target, entry.plan.target);
-      entry.pendingRereads = await countRereads(state.target, entry.tableId);
-      entry.pendingWritebacks = await countWritebacks(state.target, entry.tableId);
+      if (entry.mode === 'shared' || entry.mode === 'draining') entry.shape = await state.target.readShape(entry.plan);
+      entry.pendingRereads = await state.target.countRereads(entry.tableId);
+      entry.pendingWritebacks = await state.target.countWinners(entry.tableId);
     }
     state.isCaughtUp = (entry) => this.drains.isCaughtUp(entry);
     await this.#capture
@@ -174,20 +165,9 @@ export class ConnectedStream {
     for (const entry of state.entries.values()) entry.log?.close();
   }
 
-  #newApplier(connection: ApplyConnection): Applier {
-    const state = this.#state;
-    return new Applier(this.#runtime, connection, {
-      isStrict: (table: TableBinding) => state.entries.get(table.plan.tableId)?.isStrict ?? false,
-      strategyOf: state.options.conflictStrategy,
-      ...(state.options.mayHaveMarks === undefined ? {} : { mayHaveMarks: state.options.mayHaveMarks }),
-      positionOf: (order) => state.source.positionOf(order),
-      faultPrefix: 'stream',
-    });
-  }
-
   #move(lsn: bigint): Statement {
-    const { options, spool } = this.#state;
-    return moveShared(options.name, lsn, options.token, spool.identity.durable);
+    const { target, spool } = this.#state;
+    return target.moves.shared(lsn, spool.identity.durable);
   }
 
   #opening(unit: GatheredUnit): readonly Statement[] {
@@ -197,7 +177,7 @@ export class ConnectedStream {
         if (entry) entry.isStrict = entry.isStrictAt(unit.records[0]?.transaction.commitLsn ?? 0n);
       }
     }
-    return [unit.isWhole ? this.#move(unit.endLsn) : tagShared(this.#state.options.name, this.#state.options.token)];
+    return [unit.isWhole ? this.#move(unit.endLsn) : this.#state.target.moves.tagShared()];
   }
 
   #onTargetLost(): void {
@@ -261,19 +241,19 @@ export class ConnectedStream {
     }
   }
 
-  async #reread(entry: TableEntry, connection: ApplyConnection): Promise<void> {
+  async #reread(entry: TableEntry, connection: TargetConnection): Promise<void> {
     const state = this.#state;
     if (this.#runtime.faults.armed) await this.#runtime.faults.hit('stream.reread');
     if (!entry.shape) return;
-    const { options } = state;
-    entry.pendingRereads = await rereadRows({ source: state.source, connection, tag: privateTag(options.name, entry.tableId), token: options.token }, entry.plan, entry.shape);
+    entry.pendingRereads = await connection.reread(state.source, entry.plan, entry.shape);
     entry.rereadsDone += 1;
     if (entry.consistentFrom !== undefined) state.setConsistentFrom(entry, await state.source.readEnd());
     state.check();
   }
 
   async #savePosition(boundary: bigint, statements: readonly Statement[]): Promise<void> {
-    await this.#applier.apply(this.#applier.prepare({ records: [], opening: [this.#move(boundary), ...statements], closing: [], endsTransaction: true, lsn: boundary }));
+    const { applier } = this.#connection;
+    await applier.apply(applier.prepare({ records: [], opening: [this.#move(boundary), ...statements], closing: [], endsTransaction: true, lsn: boundary }));
     this.#state.resume = boundary;
   }
 
@@ -297,4 +277,14 @@ export class ConnectedStream {
     const { visible, durable } = this.#state;
     this.#capture.sendFeedback(visible > durable ? visible : durable, durable, this.#runtime.clock.now(), askForAnswer);
   }
+}
+
+function applierOptions({ entries, options, source }: StreamState): ApplierOptions {
+  return {
+    isStrict: (table: TableBinding) => entries.get(table.plan.tableId)?.isStrict ?? false,
+    strategyOf: options.conflictStrategy,
+    ...(options.mayHaveMarks === undefined ? {} : { mayHaveMarks: options.mayHaveMarks }),
+    positionOf: (order) => source.positionOf(order),
+    faultPrefix: 'stream',
+  };
 }

@@ -9,29 +9,14 @@ import * as fs from 'node:fs';
 import { MigrationError } from '../../config/migration-error.ts';
 import { BoundedQueue } from '../flow/bounded-queue.ts';
 import { Wake } from '../flow/wake.ts';
-import { connectServer } from '../postgres/connect.ts';
 import { frameKind, KEEPALIVE_POSITION_AT, MESSAGE_AT } from './capture-frames.ts';
 import type { CaptureConnection } from './change-source.ts';
 import { StreamRoutes } from './stream-routes.ts';
 import type { StreamState } from './stream-state.ts';
-import { moveShared, setMembership } from './target-state.ts';
 import { TransactionRouter } from './transaction-router.ts';
 
 const CONFIRM_MS = 1_000;
 const PROBE_MS = 1_000;
-const PROBE_TIMEOUT_MS = 3_000;
-
-/** Whether the target lets one in. */
-export async function targetAnswers(state: StreamState): Promise<boolean> {
-  try {
-    const client = await connectServer(state.options.target, { applicationName: 'causeway probe', timeoutMs: PROBE_TIMEOUT_MS });
-    await client.end().catch(() => undefined);
-    return true;
-  } catch (error) {
-    // A refusal for another reason is for the next attempt to tell.
-    return !(error instanceof MigrationError && error.code === 'MIG001');
-  }
-}
 
 /** Between two connections: every table's log is open, and holds, or will, everything from the slot's confirmed position on. Idempotent. */
 export async function goOffline(state: StreamState): Promise<bigint> {
@@ -128,7 +113,7 @@ export class OfflineCapture {
   async #probe(signal: AbortSignal): Promise<void> {
     const { clock } = this.#state.runtime;
     while (!signal.aborted && !this.#isTargetBack) {
-      this.#isTargetBack = await targetAnswers(this.#state);
+      this.#isTargetBack = await this.#state.target.answers();
       await clock.sleep(PROBE_MS, signal).catch(() => undefined);
     }
     this.#wake.notify();
@@ -193,20 +178,7 @@ export async function takeUpSpooled(state: StreamState): Promise<void> {
   const { options, spool, target } = state;
   const from = spool.offlineFrom;
   if (from === undefined) return;
-  const { name, token } = options;
-  const { durable } = spool.identity;
-  await target.use(async (client) => {
-    await client.query('BEGIN');
-    await client.query('SET LOCAL synchronous_commit = on');
-    const { rows } = await client.query<{ lsn: string }>("SELECT (lsn - '0/0'::pg_lsn)::text AS lsn FROM causeway.applied WHERE stream = $1 AND token = $2::bigint FOR UPDATE", [name, String(token)]);
-    if (!rows[0]) throw new MigrationError('MIG092');
-    const applied = BigInt(rows[0].lsn);
-    if (applied < from) throw new MigrationError('MIG021', 'The change stream has a gap: resync needed', { detail: `the target has applied less than the spool begins with: it has been restored, or lost what it had acknowledged` });
-    const { rows: shared } = await client.query<{ id: string }>("SELECT table_id AS id FROM causeway.table_applied WHERE stream = $1 AND mode = 'shared'", [name]);
-    const statements = shared.map(({ id }) => setMembership(name, id, 'private', applied, token));
-    for (const { text, values } of [...statements, moveShared(name, applied > durable ? applied : durable, token, durable)]) await client.query(text, [...(values ?? [])]);
-    await client.query('COMMIT');
-  });
+  await target.leaveAllShared(from, spool.identity.durable);
   spool.comeBack();
-  state.runtime.log.info('the target can be reached again: what the spool kept for it is being applied', { stream: name });
+  state.runtime.log.info('the target can be reached again: what the spool kept for it is being applied', { stream: options.name });
 }

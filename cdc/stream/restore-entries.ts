@@ -3,11 +3,10 @@ import * as fs from 'node:fs';
 import { MigrationError } from '../../config/migration-error.ts';
 import type { StreamState } from './stream-state.ts';
 import type { TableEntry } from './table-entry.ts';
-import { readTableRows } from './target-state.ts';
 
 /** Puts every table where the target and the spool say it is. */
 export async function restoreEntries(state: StreamState, applied: bigint): Promise<void> {
-  const rows = new Map((await readTableRows(state.target, state.options.name)).map((row) => [row.tableId, row]));
+  const rows = new Map((await state.target.readTables()).map((row) => [row.tableId, row]));
   for (const entry of state.entries.values()) {
     entry.log?.close();
     entry.log = undefined;

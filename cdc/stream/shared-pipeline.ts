@@ -9,10 +9,11 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Runtime } from '../../config/runtime.ts';
 import type { Statement } from '../apply/apply-connection.ts';
-import type { ApplyOutcome, Applier, PreparedUnit } from '../apply/applier.ts';
+import type { ApplyOutcome, PreparedUnit } from '../apply/applier.ts';
 import type { BoundedQueue } from '../flow/bounded-queue.ts';
 import { Wake } from '../flow/wake.ts';
 import { frameKind, KEEPALIVE_POSITION_AT, MESSAGE_AT } from './capture-frames.ts';
+import type { UnitApplier } from './change-target.ts';
 import type { GatheredUnit, TransactionRouter } from './transaction-router.ts';
 
 export interface PipelineLimits {
@@ -49,7 +50,7 @@ export class SharedPipeline {
   readonly #runtime: Runtime;
   readonly #queue: BoundedQueue;
   readonly #router: TransactionRouter;
-  readonly #applier: Applier;
+  readonly #applier: UnitApplier;
   readonly #limits: PipelineLimits;
   readonly #hooks: PipelineHooks;
   readonly wake = new Wake();
@@ -65,7 +66,7 @@ export class SharedPipeline {
   #failure: Error | undefined;
   #ended: Error | undefined;
 
-  constructor(runtime: Runtime, queue: BoundedQueue, router: TransactionRouter, applier: Applier, limits: PipelineLimits, hooks: PipelineHooks) {
+  constructor(runtime: Runtime, queue: BoundedQueue, router: TransactionRouter, applier: UnitApplier, limits: PipelineLimits, hooks: PipelineHooks) {
     this.#runtime = runtime;
     this.#queue = queue;
     this.#router = router;

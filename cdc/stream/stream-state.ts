@@ -3,12 +3,12 @@ import type { Runtime } from '../../config/runtime.ts';
 import { MigrationError } from '../../config/migration-error.ts';
 import { formatLsn } from '../change.ts';
 import type { VisibleAdvance } from '../ports.ts';
-import type { SqlClient } from '../postgres/sql-client.ts';
 import type { Spool } from '../spool/spool.ts';
 import { TableLog } from '../spool/table-log.ts';
 import { MarkerWatch } from './marker-watch.ts';
 import type { ChangeStreamOptions } from './options.ts';
 import type { ChangeSource, SourceIdentity } from './change-source.ts';
+import type { ChangeTarget } from './change-target.ts';
 import type { TableEntry } from './table-entry.ts';
 
 const MAX_UNTOLD = 65_536;
@@ -18,7 +18,7 @@ export class StreamState {
   readonly options: ChangeStreamOptions;
   readonly spool: Spool;
   readonly source: ChangeSource;
-  readonly target: SqlClient;
+  readonly target: ChangeTarget;
   readonly entries = new Map<string, TableEntry>();
   /** Relations of the source that belonged to no table when they were first met. */
   readonly strangers = new Set<number>();
@@ -46,7 +46,7 @@ export class StreamState {
   /** Set while a drain of the table has nothing left to read. */
   isCaughtUp: (entry: TableEntry) => boolean = () => false;
 
-  constructor(runtime: Runtime, options: ChangeStreamOptions, spool: Spool, source: ChangeSource, target: SqlClient) {
+  constructor(runtime: Runtime, options: ChangeStreamOptions, spool: Spool, source: ChangeSource, target: ChangeTarget) {
     this.runtime = runtime;
     this.options = options;
     this.spool = spool;

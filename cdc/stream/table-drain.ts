@@ -6,7 +6,7 @@
  */
 import type { Runtime } from '../../config/runtime.ts';
 import { MigrationError } from '../../config/migration-error.ts';
-import type { ApplyOutcome, Applier } from '../apply/applier.ts';
+import type { ApplyOutcome } from '../apply/applier.ts';
 import { ChangeFailure, remedyOf } from '../apply/apply-error.ts';
 import type { ChangeRecord, RowRecord, SourceTransaction } from '../apply/change-record.ts';
 import { BindingCache, bindTruncated } from '../apply/binding-cache.ts';
@@ -14,14 +14,13 @@ import type { TableBinding } from '../apply/table-binding.ts';
 import type { Relation } from '../change.ts';
 import { locateRow, messageKind, readBegin, readCommit, readRelation, readTruncate, uint32 } from '../postgres/pgoutput.ts';
 import { Wake } from '../flow/wake.ts';
+import type { TargetMoves, UnitApplier } from './change-target.ts';
 import { definitionDifferences } from './table-entry.ts';
 import type { TableEntry } from './table-entry.ts';
-import { movePrivate, privateTag, tagTransaction } from './target-state.ts';
 import { DEFINITION_NOTE } from './transaction-router.ts';
 
 export interface DrainHooks {
-  readonly streamName: string;
-  readonly token: bigint;
+  readonly moves: TargetMoves;
   readonly batchChanges: number;
   /** Differences between the source's present definition and the plan. */
   presentDifferences(entry: TableEntry): Promise<string[]>;
@@ -51,7 +50,7 @@ const BATCH_BYTES = 4 * 1024 * 1024;
 export class TableDrain {
   readonly #runtime: Runtime;
   readonly #entry: TableEntry;
-  readonly #applier: Applier;
+  readonly #applier: UnitApplier;
   readonly #hooks: DrainHooks;
   readonly wake = new Wake();
   readonly #bindings = new Map<number, { readonly relation: Relation; readonly table: TableBinding }>();
@@ -68,7 +67,7 @@ export class TableDrain {
   /** True while nothing is left in the log. */
   isCaughtUp = false;
 
-  constructor(runtime: Runtime, entry: TableEntry, applier: Applier, hooks: DrainHooks) {
+  constructor(runtime: Runtime, entry: TableEntry, applier: UnitApplier, hooks: DrainHooks) {
     this.#runtime = runtime;
     this.#entry = entry;
     this.#applier = applier;
@@ -241,14 +240,14 @@ export class TableDrain {
   /** `offset`: where reading begins again once this is committed. */
   async #apply(offset: number, endsTransaction: boolean): Promise<void> {
     const entry = this.#entry;
-    const { streamName, token } = this.#hooks;
+    const { moves } = this.#hooks;
     const [records, skipped] = [this.#records, this.#skipped];
     const lsn = this.#endLsn;
     entry.isStrict = entry.isStrictAt(records[0]?.transaction.commitLsn ?? lsn);
     this.#records = [];
     this.#bytes = 0;
-    const move = movePrivate(streamName, entry.tableId, lsn, offset, token);
-    const tag = tagTransaction(privateTag(streamName, entry.tableId), lsn, token);
+    const move = moves.private(entry.tableId, lsn, offset);
+    const tag = moves.tagPrivate(entry.tableId, lsn);
     const isFirst = !this.#isOpen;
     const opening = isFirst ? (endsTransaction ? [tag, move] : [tag]) : [];
     const closing = endsTransaction && !isFirst ? [move] : [];

@@ -2,22 +2,19 @@
 import * as fs from 'node:fs';
 import { MigrationError } from '../../config/migration-error.ts';
 import type { Runtime } from '../../config/runtime.ts';
-import { ApplyConnection } from '../apply/apply-connection.ts';
 import type { Statement } from '../apply/apply-connection.ts';
-import type { Applier, ApplyOutcome } from '../apply/applier.ts';
+import type { ApplierOptions, ApplyOutcome } from '../apply/applier.ts';
 import type { ChangeRecord } from '../apply/change-record.ts';
 import { keyJson, newRow, oldRow } from '../apply/change-record.ts';
-import { countRereads } from './reread.ts';
+import type { TargetConnection } from './change-target.ts';
 import type { SharedPipeline } from './shared-pipeline.ts';
 import type { StreamState } from './stream-state.ts';
 import { TableDrain } from './table-drain.ts';
 import type { DrainHooks } from './table-drain.ts';
 import { definitionDifferences } from './table-entry.ts';
 import type { TableEntry } from './table-entry.ts';
-import { setMembership } from './target-state.ts';
 import type { TransactionRouter } from './transaction-router.ts';
 
-const LOCK_TIMEOUT_MS = 2000;
 const JOIN_HOLD_MS = 500;
 /** After it was waited for in vain: its lock may be held for long, and the shared tables must not stand still for it again and again. */
 const JOIN_PAUSE_MS = 3000;
@@ -29,10 +26,10 @@ export interface DrainContext {
   readonly signal: AbortSignal;
   readonly pipeline: SharedPipeline;
   readonly router: TransactionRouter;
-  newApplier(connection: ApplyConnection): Applier;
+  readonly applier: ApplierOptions;
   count(records: readonly ChangeRecord[], outcome: ApplyOutcome): void;
   onBypass(entry: TableEntry, lsn: bigint): void;
-  reread(entry: TableEntry, connection: ApplyConnection): Promise<void>;
+  reread(entry: TableEntry, connection: TargetConnection): Promise<void>;
   /** One synchronous transaction of the shared applier, with the shared position at `boundary`. */
   commitDurably(boundary: bigint, statements: readonly Statement[]): Promise<void>;
 }
@@ -77,13 +74,11 @@ export class TableDrains {
   }
 
   async #openDrain(entry: TableEntry, made: (drain: TableDrain) => void): Promise<void> {
-    const { options } = this.#state;
-    const connection = await ApplyConnection.open(options.target, `causeway ${options.name} ${entry.plan.target.name}`.slice(0, 63), {
-      token: options.token, synchronousCommit: options.synchronousCommit ?? 'off', lockTimeoutMs: LOCK_TIMEOUT_MS,
-    });
+    const { options, target } = this.#state;
+    const connection = await target.connect(`causeway ${options.name} ${entry.plan.target.name}`, this.#context.applier);
     try {
-      entry.pendingRereads = await countRereads(connection, entry.tableId);
-      const drain = new TableDrain(this.#runtime, entry, this.#context.newApplier(connection), this.#drainHooks(connection));
+      entry.pendingRereads = await connection.countRereads(entry.tableId);
+      const drain = new TableDrain(this.#runtime, entry, connection.applier, this.#drainHooks(connection));
       made(drain);
       await drain.run(this.#context.signal);
     } finally {
@@ -91,11 +86,10 @@ export class TableDrains {
     }
   }
 
-  #drainHooks(connection: ApplyConnection): DrainHooks {
+  #drainHooks(connection: TargetConnection): DrainHooks {
     const state = this.#state;
     return {
-      streamName: state.options.name,
-      token: state.options.token,
+      moves: state.target.moves,
       batchChanges: state.options.limits.batchChanges,
       presentDifferences: async (entry) => {
         const columns = await state.source.readColumns(entry.plan.source);
@@ -184,7 +178,7 @@ export class TableDrains {
     // After a reconnect the source is still sending what the table has applied by itself: shared at this boundary it would be applied again.
     if (entry.applied > boundary) return;
     if (this.#runtime.faults.armed) await this.#runtime.faults.hit('stream.join_shared');
-    await this.#context.commitDurably(boundary, [setMembership(state.options.name, entry.tableId, 'shared', boundary, state.options.token)]);
+    await this.#context.commitDurably(boundary, [state.target.moves.membership(entry.tableId, 'shared', boundary)]);
     entry.mode = 'shared';
     entry.joinsAfter = undefined;
     entry.error = undefined;
@@ -215,7 +209,7 @@ export class TableDrains {
     const boundary = this.#context.router.unit.endLsn;
     fs.rmSync(state.spool.tableDirectory(entry.tableId), { recursive: true, force: true });
     const log = state.openLog(entry);
-    await this.#context.commitDurably(boundary, [setMembership(state.options.name, entry.tableId, 'private', boundary, state.options.token)]);
+    await this.#context.commitDurably(boundary, [state.target.moves.membership(entry.tableId, 'private', boundary)]);
     entry.log = log;
     entry.applied = boundary;
     entry.spoolOffset = 0;

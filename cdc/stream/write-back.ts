@@ -9,37 +9,24 @@
  * The write is an ordinary one of the source: it comes back through the stream, in commit order with every other change of the row
  * (docs/decisions/0005-winners-are-written-as-clients-write.md).
  */
-import { fetchRows } from '../apply/resolve-conflicts.ts';
 import type { RowImage } from '../apply/conflict.ts';
 import { rowImage } from '../apply/change-record.ts';
+import { bindPlan } from '../apply/table-binding.ts';
 import type { TableBinding } from '../apply/table-binding.ts';
 import { sqlstateOf } from '../postgres/connect.ts';
 import { keyRow } from '../apply/key-row.ts';
-import { bindPlan } from './reread.ts';
+import type { ListedWinner } from './change-target.ts';
 import type { StreamState } from './stream-state.ts';
 import type { TableEntry } from './table-entry.ts';
-import type { Asks } from './target-state.ts';
-
-interface Winner {
-  readonly key: string;
-  /** As they are on the list. */
-  readonly local: string;
-  readonly remote: string;
-}
 
 /** One version of a row of the source, seen before `position`. */
 interface Sighting {
   readonly version: string;
-  readonly winner: Winner;
+  readonly winner: ListedWinner;
   readonly position: bigint;
 }
 
 const ROWS_AT_ONCE = 200;
-
-export async function countWritebacks(target: Asks, tableId: string): Promise<number> {
-  const [row] = await target.rows({ text: 'SELECT count(*) FROM causeway.writeback WHERE table_id = $1', values: [tableId] });
-  return Number(row?.[0] ?? 0);
-}
 
 export class WriteBack {
   readonly #state: StreamState;
@@ -79,7 +66,7 @@ export class WriteBack {
     for (const entry of entries) {
       const noted = entry.writebacksNoted;
       await this.#table(entry);
-      const left = await countWritebacks(this.#state.target, entry.tableId);
+      const left = await this.#state.target.countWinners(entry.tableId);
       if (entry.writebacksNoted === noted) entry.pendingWritebacks = left;
       this.#state.check();
     }
@@ -90,10 +77,7 @@ export class WriteBack {
     const table = bindPlan(entry.plan, await state.source.readShape(entry.plan.source));
     let after = '';
     while (!this.#isEnded) {
-      const listed = await state.target.rows({
-        text: `SELECT key_json, local_row, remote_row FROM causeway.writeback WHERE table_id = $1 AND key_json > $2 ORDER BY key_json LIMIT ${ROWS_AT_ONCE}`, values: [entry.tableId, after],
-      });
-      const winners = listed.map(([key, local, remote]) => ({ key: key ?? '', local: local ?? '', remote: remote ?? '' }));
+      const winners = await state.target.listWinners(entry.tableId, after, ROWS_AT_ONCE);
       const last = winners.at(-1);
       if (!last) return;
       await this.#some(entry, table, winners);
@@ -101,13 +85,13 @@ export class WriteBack {
     }
   }
 
-  async #some(entry: TableEntry, table: TableBinding, winners: readonly Winner[]): Promise<void> {
+  async #some(entry: TableEntry, table: TableBinding, winners: readonly ListedWinner[]): Promise<void> {
     const state = this.#state;
     const visible = state.visible;
     const keys = winners.map(({ key }) => keyRow(table, key));
     const versions = await state.source.readVersions(table, keys);
     const position = await state.source.readEnd();
-    const standing = await fetchRows(state.target, table, keys);
+    const standing = await state.target.fetchRows(table, keys);
     for (const [index, winner] of winners.entries()) {
       const at = `${entry.tableId}/${winner.key}`;
       const version = versions.get(index + 1);
@@ -123,7 +107,7 @@ export class WriteBack {
     }
   }
 
-  async #write(entry: TableEntry, table: TableBinding, winner: Winner, version: string, at: string): Promise<void> {
+  async #write(entry: TableEntry, table: TableBinding, winner: ListedWinner, version: string, at: string): Promise<void> {
     const { source, options, runtime } = this.#state;
     const local = JSON.parse(winner.local) as RowImage;
     try {
@@ -142,10 +126,8 @@ export class WriteBack {
   }
 
   /** Off the list, unless another conflict of the row has taken its place there. */
-  async #settle(entry: TableEntry, { key, local, remote }: Winner, at: string): Promise<void> {
+  async #settle(entry: TableEntry, winner: ListedWinner, at: string): Promise<void> {
     this.#seen.delete(at);
-    await this.#state.target.rows({
-      text: 'DELETE FROM causeway.writeback WHERE table_id = $1 AND key_json = $2 AND local_row = $3 AND remote_row = $4', values: [entry.tableId, key, local, remote],
-    });
+    await this.#state.target.removeWinner(entry.tableId, winner);
   }
 }

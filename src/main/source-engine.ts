@@ -2,12 +2,13 @@
 import * as path from 'node:path';
 import { createBookkeeping } from '../../cdc/mysql/binlog/bookkeeping.ts';
 import { createMysqlStream } from '../../cdc/mysql/change-stream.ts';
-import { noWayBack, NoWayBack } from '../../cdc/mysql/no-way-back.ts';
 import { readServerPosition, streamPosition } from '../../cdc/mysql/read-position.ts';
+import { createReverseMysqlStream } from '../../cdc/mysql/reverse-stream.ts';
 import type { TypeRules } from '../../cdc/mysql/source-column.ts';
 import { MysqlSourceSide } from '../../cdc/mysql/source-side.ts';
 import { MysqlTableComparer } from '../../cdc/mysql/table-comparer.ts';
 import { createMysqlLoader } from '../../cdc/mysql/table-loader.ts';
+import { assertMysqlSaved } from '../../cdc/mysql/target-state.ts';
 import type { TableLoader } from '../../cdc/ports.ts';
 import { createChangeStream } from '../../cdc/postgres/change-stream.ts';
 import type { ServerAddress } from '../../cdc/postgres/server-address.ts';
@@ -68,8 +69,8 @@ export function mysqlEngine(runtime: Runtime, { source, local, token, loadBytes,
   const types: TypeRules = { overridesOf: (plan) => overridesOf(plan.tableId), onLoss: (plan, loss) => losses.ledger.tell(plan.tableId, loss) };
   return {
     forward: createMysqlStream(runtime, { ...parts.forward, source, target: local, types, recordFile: path.join(parts.forward.spoolDirectory, 'source.json') }),
-    reverse: new NoWayBack(parts.reverse.name),
-    sourceSide: new MysqlSourceSide(runtime, { source, local, bookkeeping: createBookkeeping, readPosition: async (query) => streamPosition(await readServerPosition(query)), assertSaved: () => Promise.reject(noWayBack()) }),
+    reverse: createReverseMysqlStream(runtime, { ...parts.reverse, source: local, target: source, types }),
+    sourceSide: new MysqlSourceSide(runtime, { source, local, bookkeeping: createBookkeeping, readPosition: async (query) => streamPosition(await readServerPosition(query)), assertSaved: assertMysqlSaved }),
     comparer: new MysqlTableComparer(source, local, types),
     loader: createMysqlLoader(runtime, { source, target: local, token, memoryBytes: loadBytes, types }), losses,
   };

@@ -64,6 +64,8 @@ interface SwitchMark {
   readonly timeoutMs: number;
 }
 
+/** Who waits behind its locks waits no longer than this. */
+const PREPARE_FENCE_MS = 500;
 const AUTHORITY_SQL = 'INSERT INTO causeway.authority (table_id, epoch, side, token) VALUES ($1, $2, $3, $4) ON CONFLICT (table_id, epoch) DO UPDATE SET side = excluded.side, token = excluded.token, changed_at = now()';
 export class SourceFlow {
   readonly serverName: string;
@@ -192,9 +194,15 @@ export class SourceFlow {
     }
   }
 
-  /** Before the pause: what fencing the source needs. */
+  /** Before the pause, where it can be had soon: what fencing the source needs. Else `fenceSource` sees to it, once no client is in the way. */
   async prepareFence(records: readonly TableRecord[], timeoutMs: number): Promise<void> {
-    await this.sourceSide.prepareFence(sourceTables(records), timeoutMs);
+    if (timeoutMs < 10 * PREPARE_FENCE_MS) return;
+    try {
+      await this.sourceSide.prepareFence(sourceTables(records), PREPARE_FENCE_MS);
+    } catch (error) {
+      if (!(error instanceof MigrationError && error.code === 'MIG052')) throw error;
+      this.#runtime.log.info('the fence is made in the pause', { reason: error.detail ?? error.message });
+    }
   }
 
   /** Rule 10: ONE source transaction locks out writers, installs the fence and writes this attempt's marker. Returns the marker's token. */

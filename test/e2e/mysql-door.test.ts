@@ -19,9 +19,9 @@ describeMysql(['mariadb-10.11'], 'the MySQL front door of the product', () => {
     port = await freePort();
     const login = (): object => ({ user: server.user, password: server.password });
     stack = await Stack.start({
-      sourceSql: "CREATE TABLE note (id int PRIMARY KEY, body text); INSERT INTO note VALUES (1, 'postgres')", workers: 2,
+      sourceSql: 'CREATE TABLE other (id int PRIMARY KEY)', workers: 2,
       settings: {
-        mysql: { listen: { port }, server: { host: server.host, port: server.port } },
+        mysql: { listen: { port }, server: { host: server.host, port: server.port, user: server.user, password: server.password } },
         users: [
           { name: 'operator', operator: true, trust_from: ['127.0.0.1/32'], source: { user: 'postgres' }, local: { user: 'postgres' }, mysql: login() },
           { name: 'app', password: 'right', source: { user: 'app' }, local: { user: 'app' }, mysql: login() },
@@ -70,16 +70,16 @@ describeMysql(['mariadb-10.11'], 'the MySQL front door of the product', () => {
 
   it('a migration, by statements of a MySQL client; its barrier waits for what a MySQL session has open', async () => {
     const operator = await connect('operator', '');
-    await expect((await connect()).query('START MIGRATION FOR SCHEMA public FROM legacy')).rejects.toThrow(/MIG\d+/);
-    await operator.query('START MIGRATION FOR SCHEMA public FROM legacy OPTIONS (copy_grants TRUE)');
-    await stack.makeReady('public');
+    await expect((await connect()).query('START MIGRATION FOR SCHEMA shop FROM legacy_mysql')).rejects.toThrow(/MIG\d+/);
+    await operator.query('START MIGRATION FOR SCHEMA shop FROM legacy_mysql');
+    await stack.makeReady('shop');
     expect((await operator.query('SHOW MIGRATION STATUS'))[0]).toMatchObject([{ Table: expect.stringContaining('note'), State: 'CUTOVER_READY' }]);
     const [holder, late] = [await connect(), await connect()];
     await holder.query('BEGIN');
     await holder.query('SELECT body FROM note');
-    await expect(operator.query('CUTOVER TABLE public.note TIMEOUT 1')).rejects.toThrow(/MIG052.*Session of app.*SELECT body FROM note/s);
+    await expect(operator.query('CUTOVER TABLE shop.note TIMEOUT 4')).rejects.toThrow(/MIG052.*Session of app.*SELECT body FROM note/s);
     let hasEnded = false;
-    const cutover = operator.query('CUTOVER TABLE public.note').then(() => hasEnded);
+    const cutover = operator.query('CUTOVER TABLE shop.note').then(() => hasEnded);
     const refused = readUntilRefused(late);
     await expect.poll(async () => /scratchbird_gateway_parked_total\S* [1-9]/.test(await stack.metrics())).toBe(true);
     expect((await holder.query('SELECT body FROM note'))[0]).toEqual([{ body: 'mysql' }]);
@@ -89,7 +89,7 @@ describeMysql(['mariadb-10.11'], 'the MySQL front door of the product', () => {
     expect(await refused).toContain('MIG082');
     await expect(holder.query('SELECT body FROM note')).rejects.toThrow('MIG082');
     expect((await holder.query('SELECT 1 AS one'))[0]).toEqual([{ one: 1 }]);
-    await operator.query('ROLLBACK MIGRATION FOR TABLE public.note');
+    await operator.query('ROLLBACK MIGRATION FOR TABLE shop.note');
     await expect.poll(async () => (await holder.query('SELECT body FROM note').then(([rows]) => rows, String))).toEqual([{ body: 'mysql' }]);
   });
 });

@@ -5,7 +5,8 @@ import type { MysqlKind, TestMysql } from '../support/mysql-servers.ts';
 import { freePort } from '../support/postgres.ts';
 import { Stack } from './support/stack.ts';
 
-const kinds: readonly MysqlKind[] = ['mariadb-10.11', 'mysql-9.7', 'mysql-5.6'];
+// The others have their turn in `npm run soak`.
+const kinds: readonly MysqlKind[] = process.env['CAUSEWAY_CRASH'] === 'all' ? ['mariadb-10.11', 'mysql-9.7', 'mysql-5.6'] : ['mariadb-10.11'];
 
 /** A cutover has been decided, and clients still write. */
 const DECIDED = 'cutover.reverse_ready';

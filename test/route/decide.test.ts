@@ -224,6 +224,32 @@ describe('barriers and pinned transactions', () => {
   });
 });
 
+describe('a table of a source that PostgreSQL clients do not reach', () => {
+  const at = (sides: Parameters<typeof snapshotWith>[0]): RoutingSnapshot => {
+    const snapshot = snapshotWith(sides);
+    return { ...snapshot, tables: { ...snapshot.tables, 'public.t': { ...tableRoute('t', sides), door: 'mysql' } } };
+  };
+
+  test('is refused while only the source has it, alone and beside others', () => {
+    for (const sql of ['SELECT * FROM t', 'INSERT INTO t VALUES (1)', 'SELECT * FROM t JOIN plain USING (id)', 'SELECT * FROM t JOIN moved USING (id)', 'INSERT INTO moved SELECT * FROM t', 'TRUNCATE t', 'ALTER TABLE t ADD c int']) {
+      expect([sql, word(sql, at(sidesByState.SYNCHRONIZING))]).toEqual([sql, 'MIG082']);
+    }
+  });
+
+  test('is read from local once it may be, waits for nothing, and is not written', () => {
+    const asyncCopy = at(sidesByState['DUAL_WRITE (async)']);
+    expect(word('SELECT * FROM t', asyncCopy)).toBe('local');
+    expect(word('SELECT * FROM t JOIN moved USING (id)', asyncCopy)).toBe('local');
+    expect(word('SELECT * FROM t', asyncCopy, inTransaction({ isolation: 'repeatable read' }))).toBe('local');
+    expect(word('SELECT * FROM t', asyncCopy, { ...autocommit, leaseValid: false })).toBe('MIG082');
+    for (const sql of ['UPDATE t SET v = 1', 'SELECT * FROM t FOR UPDATE', 'INSERT INTO moved SELECT * FROM t FOR UPDATE']) expect([sql, word(sql, asyncCopy)]).toEqual([sql, 'MIG082']);
+  });
+
+  test('is local\'s after the cutover like any other', () => {
+    for (const sql of ['SELECT * FROM t', 'UPDATE t SET v = 1', 'SELECT * FROM t JOIN plain USING (id)']) expect([sql, word(sql, at(sidesByState.LOCAL_ONLY))]).toEqual([sql, word(sql, moved)]);
+  });
+});
+
 test('EXPLAIN ROUTE tells the decision, the tables, and why', () => {
   expect(explanationLines(explainRoute(facts('SELECT * FROM t JOIN plain USING (id)'), followed, autocommit))).toEqual([
     'Route: REMOTE', '  runs on the source', '  read public.plain (not migrated): source; only the source has it', '  read public.t (DUAL_WRITE): source or local; the source is the authority and local follows it',

@@ -42,6 +42,13 @@ export class FakeControl implements ControlPort {
   readonly waits: Wait[] = [];
   readonly commands: CommandRequest[] = [];
   readonly routes: string[] = [];
+  readonly #door: Pick<TableRoute, 'door'>;
+
+  /** `door`: of the clients that reach its tables on the source. */
+  constructor(door?: TableRoute['door']) {
+    this.#door = door === undefined ? {} : { door };
+  }
+
   answer: (request: CommandRequest) => Promise<CommandResult> = () => Promise.resolve({ tag: 'SHOW', columns: [{ name: 'Table', typeOid: 25 }, { name: 'State', typeOid: 25 }], rows: [['orders', 'DUAL_WRITE'], ['items', null]] });
   readonly #listeners = new Set<() => void>();
 
@@ -88,7 +95,7 @@ export class FakeControl implements ControlPort {
     for (const [name, route] of Object.entries(tables)) {
       routes[relationKey('public', name)] = {
         tableId: name, state: 'DUAL_WRITE', source: { schema: 'public', name }, local: { schema: 'public', name },
-        reads: 'source', writes: 'source', waitVisible: false, trackWrites: false, writesBlocked: false, ddlBlocked: false, quiescing: false, ...route,
+        reads: 'source', writes: 'source', waitVisible: false, trackWrites: false, writesBlocked: false, ddlBlocked: false, quiescing: false, ...this.#door, ...route,
       };
     }
     this.snapshot = { ...emptySnapshot, epoch: this.snapshot.epoch + 1, tables: routes, ...more };

@@ -1,6 +1,6 @@
 /**
  * `npm run soak`: what takes too long for `npm test`. The crash tests with every fault point and every victim, of tables' lives and of commits in the pool
- * modes, then the history test again and again. Arguments go to vitest (`npm run soak -- -t 'kill local'`); `torture [seconds]`, `idle [count]` and `regress [test …]` are programs of their own.
+ * modes, the change path from every MySQL server, then the history test again and again. Arguments go to vitest (`npm run soak -- -t 'kill local'`); `torture [seconds]`, `idle [count]` and `regress [test …]` are programs of their own.
  *
  * Environment: CAUSEWAY_SOAK_ROUNDS, how often the history test is run (default 10).
  * Ends with one line `N passed, N failed, N skipped`; the exit code is 0 when nothing failed.
@@ -35,8 +35,9 @@ const rounds = Number(process.env['CAUSEWAY_SOAK_ROUNDS'] ?? 10);
 const sum: Counts = { passed: 0, failed: 0, skipped: 0 };
 
 try {
-  await runSuite('test/e2e/crash.test.ts', 'all fault points');
+  for (const file of ['test/e2e/crash.test.ts', 'test/e2e/crash-servers.test.ts']) await runSuite(file, 'all fault points');
   await runSuite('test/e2e/pool-crash.test.ts', 'commits in the pool modes, all fault points');
+  for (const file of ['cdc/mysql/end-to-end', 'cdc/mysql/load-every-type', 'e2e/mysql-type-loss']) await runSuite(`test/${file}.test.ts`, 'every server, many rows');
   for (let round = 1; round <= rounds; round += 1) await runSuite('test/e2e/history.test.ts', `round ${round} of ${rounds}`);
 } finally {
   fs.rmSync(folder, { recursive: true, force: true });

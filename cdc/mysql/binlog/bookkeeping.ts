@@ -12,13 +12,16 @@ export const bookkeepingSchema = 'causeway';
 export const createBookkeeping: readonly string[] = [
   'CREATE DATABASE IF NOT EXISTS causeway CHARACTER SET utf8',
   'CREATE TABLE IF NOT EXISTS causeway.marker (name varchar(190) CHARACTER SET utf8 COLLATE utf8_bin NOT NULL PRIMARY KEY, token varchar(64) CHARACTER SET ascii NOT NULL) ENGINE=InnoDB',
-  'CREATE TABLE IF NOT EXISTS causeway.applied (stream varchar(190) CHARACTER SET utf8 COLLATE utf8_bin NOT NULL PRIMARY KEY, position bigint unsigned NOT NULL, token varchar(64) CHARACTER SET ascii NOT NULL) ENGINE=InnoDB',
+  // What changes nothing is not in the binlog: `turn` makes every tag a change.
+  `CREATE TABLE IF NOT EXISTS causeway.applied (stream varchar(190) CHARACTER SET utf8 COLLATE utf8_bin NOT NULL PRIMARY KEY, position bigint unsigned NOT NULL, token varchar(64) CHARACTER SET ascii NOT NULL,
+    turn bigint unsigned NOT NULL DEFAULT 0, spool_id varchar(190) CHARACTER SET ascii NULL, spool_end bigint unsigned NULL, system_id varchar(190) CHARACTER SET ascii NULL, timeline int unsigned NULL) ENGINE=InnoDB`,
 ];
 
+const number = (name: string, type = 'bigint unsigned'): ColumnFacts => ({ name, type: parseColumnType(type), charset: undefined });
 const text = (name: string): ColumnFacts => ({ name, type: parseColumnType('varchar(190)'), charset: 'utf8mb4' });
 const facts: Readonly<Record<string, readonly ColumnFacts[]>> = {
   marker: [text('name'), text('token')],
-  applied: [text('stream'), { name: 'position', type: parseColumnType('bigint unsigned'), charset: undefined }, text('token')],
+  applied: [text('stream'), number('position'), text('token'), number('turn'), text('spool_id'), number('spool_end'), text('system_id'), number('timeline', 'int unsigned')],
 };
 
 /** Our own tables are known without the catalog; undefined for another table of the schema. */

@@ -5,7 +5,7 @@ import { FakeControl, onLocal, onSource } from '../gateway-fixture.ts';
 import type { RoutingSnapshot } from '../../../catalog/routing-snapshot.ts';
 
 function snapshotOf(tables: Parameters<FakeControl['publish']>[0], more: Partial<RoutingSnapshot> = {}): RoutingSnapshot {
-  const control = new FakeControl();
+  const control = new FakeControl('mysql');
   control.publish(tables, more);
   return control.snapshot;
 }
@@ -80,4 +80,10 @@ test('a barrier over a table on local holds up what would be refused: it may com
 test('a name whose letters depend on a character set lets nothing pass that has such letters', () => {
   const open = snapshotOf({ 'größe': onLocal });
   expect([decided('SELECT 1', open), decided('SELECT * FROM grösse', open), decided("SELECT 'ä'", open)]).toEqual(['remote', 'refused', 'refused']);
+});
+
+test('a table of PostgreSQL clients is none of a MySQL client\'s, whatever its name', () => {
+  const control = new FakeControl();
+  control.publish({ item: onLocal }, { views: { 'public.v': ['public.item'] } });
+  expect([decided('SELECT * FROM item', control.snapshot), decided('DELETE FROM v', control.snapshot), decided('CALL p()', control.snapshot)]).toEqual(['remote', 'remote', 'remote']);
 });

@@ -1,28 +1,14 @@
-/** The rows in the target's bookkeeping that say where a stream is (`cdc/postgres/bookkeeping.ts`): how they are read and moved. */
+/** The rows in the target's bookkeeping that say where a stream is (`bookkeeping.ts`): how they are read and moved. */
 import type { Statement } from '../apply/apply-connection.ts';
 import { formatLsn, parseLsn } from '../change.ts';
 import { MigrationError } from '../../config/migration-error.ts';
-import { lockMarksSql } from '../postgres/marks.ts';
-import type { SqlClient } from '../postgres/sql-client.ts';
+import type { StreamRow, TableRow } from '../stream/change-target.ts';
+import { lockMarksSql } from './marks.ts';
+import type { SqlClient } from './sql-client.ts';
 
 /** Just what is asked of a connection here. */
 export interface Asks {
   rows(statement: Statement): Promise<readonly (readonly (string | null)[])[]>;
-}
-
-export interface StreamRow {
-  readonly lsn: bigint;
-  readonly spoolId: string | undefined;
-  readonly spoolEnd: bigint;
-  readonly systemId: string | undefined;
-  readonly timeline: number | undefined;
-}
-
-export interface TableRow {
-  readonly tableId: string;
-  readonly mode: 'private' | 'shared';
-  readonly lsn: bigint;
-  readonly spoolOffset: number;
 }
 
 export async function readStreamRow(target: Asks, stream: string): Promise<StreamRow | undefined> {

@@ -7,14 +7,14 @@ import type { ApplyConnection } from '../apply/apply-connection.ts';
 import { keyRow } from '../apply/key-row.ts';
 import { encodeRows } from '../apply/row-set.ts';
 import type { RowRef } from '../apply/row-set.ts';
-import { bindTable } from '../apply/table-binding.ts';
+import { bindPlan } from '../apply/table-binding.ts';
 import type { TargetShape } from '../apply/bound-table.ts';
 import type { TableBinding } from '../apply/table-binding.ts';
 import { MigrationError } from '../../config/migration-error.ts';
-import { sqlstateOf } from '../postgres/connect.ts';
-import { lockMarksSql } from '../postgres/marks.ts';
 import type { TablePlan } from '../table-plan.ts';
-import type { ChangeSource } from './change-source.ts';
+import type { ChangeSource } from '../stream/change-source.ts';
+import { sqlstateOf } from './connect.ts';
+import { lockMarksSql } from './marks.ts';
 import { tagTransaction } from './target-state.ts';
 
 const ROWS_AT_ONCE = 500;
@@ -45,12 +45,6 @@ export async function rereadRows(rereader: Rereader, plan: TablePlan, shape: Tar
 export async function countRereads(connection: { rows: ApplyConnection['rows'] }, tableId: string): Promise<number> {
   const [row] = await connection.rows({ text: 'SELECT count(*) FROM causeway.reread WHERE table_id = $1', values: [tableId] });
   return Number(row?.[0] ?? 0);
-}
-
-/** A relation of the plan's own columns stands in for the stream's. */
-export function bindPlan(plan: TablePlan, shape: TargetShape): TableBinding {
-  const columns = plan.columns.map((column) => ({ name: column.name, typeOid: column.typeOid, typmod: -1, inKey: plan.key.includes(column.name) }));
-  return bindTable(plan, { oid: 0, schema: plan.source.schema, name: plan.source.name, replicaIdentity: 'default', columns }, shape);
 }
 
 async function rereadSome(rereader: Rereader, table: TableBinding, keys: readonly string[]): Promise<void> {

@@ -1,0 +1,81 @@
+/** Values on their way into columns: PostgreSQL's assignment casts, and what MySQL would quietly change. */
+import { castValue } from './cast.ts';
+import { quoteMysqlText } from './emission.ts';
+import type { Emission, Scope, Value } from './emission.ts';
+import { decide, parameterOf } from './literal.ts';
+import { isFloat, isMoment, isNumber, isText, numeric, parsePgType, typeLabel } from './pg-type.ts';
+import type { PgType } from './pg-type.ts';
+import { textOf } from './text-value.ts';
+import { refuse } from './refusal.ts';
+import type { ColumnFacts, TableFacts } from './translation.ts';
+import { nodeOf } from '../../sql/tree.ts';
+
+export function findColumn(table: TableFacts, name: string, place?: unknown): ColumnFacts {
+  return table.columns.find((column) => column.name === name) ?? refuse(`column ${name}`, place);
+}
+
+/** The text that puts the node's value into the column. */
+export function assign(emission: Emission, column: ColumnFacts, node: unknown, scope: Scope): string {
+  // The default of such a column is 0 where 0 does not stand for the next number.
+  if (nodeOf(node, 'SetToDefault') !== undefined) return column.autoIncrement === true ? 'NULL' : 'DEFAULT';
+  return assignValue(emission, column, emission.expression(node, scope));
+}
+
+export function assignValue(emission: Emission, column: ColumnFacts, value: Value): string {
+  if (column.generated === true) return refuse(`value for the generated column ${column.name}`);
+  const type = parsePgType(column.type);
+  // MySQL makes a value of its own from NULL here.
+  const notNull = column.autoIncrement === true || (!column.nullable && column.mysqlType === 'timestamp');
+  if (value.literal === null) return notNull ? refuse(`NULL for column ${column.name}`) : 'NULL';
+  if (value.parameter !== undefined) return parameterFor(emission, column, value.parameter, type, notNull);
+  if (notNull && value.nullable) return refuse(`value that may be NULL for column ${column.name}`);
+  if (type.name === 'json' || type.name === 'jsonb') return typeof value.literal === 'string' && isJson(value.literal) ? quoteMysqlText(value.literal) : refuse(`${typeLabel(type)} value that is no constant`);
+  if (column.exact === false || ['other', 'uuid', 'time', 'interval', 'bpchar'].includes(type.name) || !isPlainTarget(column, type)) return refuse(`value for column ${column.name} of type ${column.type}`);
+  checkFraction(column, value);
+  if (value.literal !== undefined) return decide(emission, value, type).sql;
+  return converted(emission, value, type).sql;
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** ENUM takes numbers for places in its list, and BIT, YEAR and others change values in their own way. */
+function isPlainTarget(column: ColumnFacts, type: PgType): boolean {
+  const targets: Readonly<Record<string, readonly string[]>> = { text: ['char', 'varchar', 'tinytext', 'text', 'mediumtext', 'longtext'], number: ['tinyint', 'smallint', 'mediumint', 'int', 'bigint', 'decimal', 'float', 'double'] };
+  if (isText(type)) return targets['text']?.includes(column.mysqlType) === true;
+  if (isNumber(type) || type.name === 'bool') return targets['number']?.includes(column.mysqlType) === true;
+  return type.name !== 'bytea' || /blob|binary/.test(column.mysqlType);
+}
+
+function parameterFor(emission: Emission, column: ColumnFacts, number: number, type: PgType, notNull: boolean): string {
+  if (column.exact === false || type.name === 'bpchar' || !(isPlainTarget(column, type) || type.name === 'json' || type.name === 'jsonb')) return refuse(`value for column ${column.name} of type ${column.type}`);
+  // A fraction that the column would cut is found when the parameter is bound.
+  const wanted: PgType = isMoment(type) && type.name !== 'date' && !keepsFraction(column) ? { ...type, scale: column.fraction ?? 0 } : type.name === 'numeric' ? numeric() : { name: type.name };
+  return parameterOf(emission, number, wanted, notNull ? { notNull } : {}).sql;
+}
+
+/** Both sides have the same number of digits, and round to it alike. */
+function keepsFraction(column: ColumnFacts): boolean {
+  const own = /^timestamp\((\d)\)/.exec(column.type)?.[1];
+  return (own === undefined ? 6 : Number(own)) === (column.fraction ?? 0);
+}
+
+function checkFraction(column: ColumnFacts, value: Value): void {
+  if (!['datetime', 'timestamp'].includes(column.mysqlType) || keepsFraction(column)) return;
+  const digits = typeof value.literal === 'string' ? /\.(\d+)/.exec(value.literal)?.[1]?.length ?? 0 : value.type.name === 'date' ? 0 : 6;
+  if (digits > (column.fraction ?? 0)) refuse(`fraction of a second for column ${column.name}`);
+}
+
+function converted(emission: Emission, value: Value, type: PgType): Value {
+  const from = value.type;
+  if (isText(type)) return textOf(emission, value);
+  if (isNumber(type) && isNumber(from)) return isFloat(from) && !isFloat(type) ? refuse(`${typeLabel(from)} into a column of ${typeLabel(type)}`) : value;
+  if (isMoment(type) && isMoment(from)) return castValue(emission, value, type, undefined);
+  return from.name === type.name ? value : refuse(`${typeLabel(from)} into a column of ${typeLabel(type)}`);
+}

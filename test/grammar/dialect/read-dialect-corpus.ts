@@ -1,0 +1,43 @@
+/** The corpus files: one statement on a line, what is expected of it on lines before it. */
+import * as fs from 'node:fs';
+import * as path from 'node:path';
+
+export interface CorpusEntry {
+  readonly line: number;
+  readonly sql: string;
+  readonly parameters: readonly (string | null)[];
+  /** Server kind, or `all` → what the refusal names. */
+  readonly refused: ReadonlyMap<string, string>;
+  /** `everywhere`: both sides fail. `translated`: PostgreSQL runs it, the translation fails, since it cannot have that result. */
+  readonly fails: 'everywhere' | 'translated' | undefined;
+}
+
+export function readDialectCorpus(name: string): readonly CorpusEntry[] {
+  const entries: CorpusEntry[] = [];
+  let notes: string[] = [];
+  for (const [index, line] of fs.readFileSync(path.join(import.meta.dirname, name), 'utf8').split('\n').entries()) {
+    if (line.trim() === '' || line.startsWith('##')) continue;
+    if (line.startsWith('-- ')) {
+      notes.push(line.slice(3));
+      continue;
+    }
+    entries.push(entryOf(index + 1, line.replaceAll('\\n', '\n'), notes));
+    notes = [];
+  }
+  return entries;
+}
+
+function entryOf(line: number, sql: string, notes: readonly string[]): CorpusEntry {
+  const refused = new Map<string, string>();
+  let parameters: readonly (string | null)[] = [];
+  let fails: CorpusEntry['fails'];
+  for (const note of notes) {
+    const [, on, construct] = /^refused(?: on ([\w.-]+))?: (.*)$/.exec(note) ?? [];
+    if (construct !== undefined) refused.set(on ?? 'all', construct);
+    else if (note.startsWith('parameters: ')) parameters = note.slice(12).split(' | ').map((value) => (value === 'NULL' ? null : value === "''" ? '' : value));
+    else if (note === 'fails') fails = 'everywhere';
+    else if (note === 'fails when translated') fails = 'translated';
+    else throw new Error(`line ${line}: ${note}`);
+  }
+  return { line, sql, parameters, refused, fails };
+}
