@@ -64,3 +64,8 @@ export function isCharacterType(type: ColumnType): boolean {
 export function isByteType(type: ColumnType): boolean {
   return type.name === 'binary' || type.name === 'varbinary' || type.name.endsWith('blob') || type.name === 'vector' || geometryTypes.has(type.name);
 }
+
+/** Digits behind the point of a time. */
+export function fractionOf(type: ColumnType): number {
+  return /^(?:time|datetime|timestamp)$/.test(type.name) ? type.length ?? 0 : 0;
+}

@@ -1,26 +1,24 @@
 /** Rows of the source that local could not take as they are: one scan of the table's beginning, bounded by rows and by time. */
 import type { Finding } from '../postgres/finding.ts';
 import type { MysqlCapabilities } from './capabilities.ts';
-import { integerRange, isCharacterType } from './column-type.ts';
+import { lossConditions } from './changed-values.ts';
+import type { LossCondition } from './changed-values.ts';
+import { isCharacterType } from './column-type.ts';
 import type { MysqlTable } from './definition.ts';
 import { mysqlName, mysqlTableName } from './query.ts';
 import type { MysqlQuery } from './query.ts';
 import { policyFor } from './type-loss.ts';
-import type { LossKind } from './type-loss.ts';
 import type { MappedColumn } from './type-map.ts';
 
 const SCANNED_ROWS = 1_000_000;
 const SCAN_SECONDS = 15;
 
-interface Probe {
+interface Probe extends LossCondition {
   readonly mapped: MappedColumn;
-  readonly kind: LossKind;
-  /** True for such a value. */
-  readonly condition: string;
 }
 
 export async function mysqlDataFindings(query: MysqlQuery, table: MysqlTable, columns: readonly MappedColumn[]): Promise<Finding[]> {
-  const probes = columns.flatMap((mapped) => probesOf(mapped));
+  const probes = columns.flatMap((mapped) => lossConditions(mapped).map((each): Probe => ({ mapped, ...each })));
   if (probes.length === 0) return [];
   const names = [...new Set(probes.map((probe) => mysqlName(probe.mapped.column.name)))];
   const counted = probes.map((probe, index) => `COUNT(CASE WHEN ${probe.condition} THEN 1 END) AS n${index}`);
@@ -38,23 +36,6 @@ export async function mysqlDataFindings(query: MysqlQuery, table: MysqlTable, co
 function limited(select: string, server: MysqlCapabilities): string {
   if (!server.statementTimeout) return select;
   return server.flavour === 'mariadb' ? `SET STATEMENT max_statement_time = ${SCAN_SECONDS} FOR ${select}` : select.replace('SELECT', `SELECT /*+ MAX_EXECUTION_TIME(${SCAN_SECONDS * 1000}) */`);
-}
-
-/** What can be asked of the server in SQL. */
-function probesOf(mapped: MappedColumn): Probe[] {
-  const name = mysqlName(mapped.column.name);
-  const { type } = mapped.column;
-  const probe = (kind: LossKind, condition: string): Probe[] => (mapped.plan.toLocalLosses.includes(kind) ? [{ mapped, kind, condition }] : []);
-  if (['date', 'datetime', 'timestamp'].includes(type.name)) {
-    const isZero = `CAST(${name} AS CHAR) LIKE '0000-00-00%'`;
-    return [...probe('zero_date', isZero), ...probe('invalid_date', `(CAST(${name} AS CHAR) LIKE '____-00-%' OR CAST(${name} AS CHAR) LIKE '____-__-00%' OR DAYOFMONTH(${name}) > DAYOFMONTH(LAST_DAY(DATE_ADD(CAST(CONCAT(LEFT(CAST(${name} AS CHAR), 8), '01') AS DATE), INTERVAL 0 DAY)))) AND NOT ${isZero}`)];
-  }
-  if (type.name === 'enum') return probe('enum_empty', `${name} + 0 = 0`);
-  if (type.name === 'time') return probe('time_range', `${name} < 0 OR ${name} > '24:00:00'`);
-  if (integerRange(type) !== undefined) return [...probe('boolean_range', `${name} NOT IN (0, 1)`), ...probe('unsigned_range', `${name} > ${mapped.local !== 'enum' && mapped.local.name === 'bigint' ? '9223372036854775807' : mapped.local !== 'enum' && mapped.local.name === 'integer' ? '2147483647' : '32767'}`)];
-  // A character of zeros is the only one whose byte form holds none but zeros.
-  if (isCharacterType(type)) return probe('nul_character', `LOCATE(x'00', CAST(CONVERT(${name} USING utf8) AS BINARY)) > 0`);
-  return [];
 }
 
 function findingOf(table: MysqlTable, { mapped, kind }: Probe, count: number): Finding[] {

@@ -1,13 +1,12 @@
 /** The texts of `field-form.ts` in MySQL's SQL, all of them strings of bytes: no collation has a say. */
 import { FIELD_END, fieldMark, floatFraction, floatTiers, usualTiers } from '../field-form.ts';
 import type { FieldForm, FloatTier } from '../field-form.ts';
-import { isByteType, isCharacterType } from './column-type.ts';
+import { fractionOf, isByteType, isCharacterType } from './column-type.ts';
 import type { ColumnType } from './column-type.ts';
-import { mysqlName } from './query.ts';
-import { fractionOf } from './source-column.ts';
+import { mysqlName, withoutZeros } from './query.ts';
 import type { SourceColumn } from './source-column.ts';
 
-type ComparedColumn = Pick<SourceColumn, 'name' | 'type'>;
+type ComparedColumn = Pick<SourceColumn, 'name' | 'type' | 'changed'>;
 
 /** How values of a column are compared, by its type here and the type (as `format_type` writes it) that it has on PostgreSQL. */
 export function fieldForm(type: ColumnType, localType: string): FieldForm {
@@ -34,7 +33,13 @@ const escaped = (bytes: string): string => `REPLACE(${bytes}, 0x${FIELD_END.toSt
 const bytesOf = (text: string): string => `CAST(${text} AS BINARY)`;
 
 export function rowText(columns: readonly ComparedColumn[], forms: readonly FieldForm[]): string {
-  return `CONCAT(${columns.map((column, at) => `IFNULL(${fieldText(column, forms[at] ?? { kind: 'text' })}, 0x${nothing}), 0x${end}`).join(', ')})`;
+  return `CONCAT(${columns.map((column, at) => `IFNULL(${textOnLocal(column, forms[at] ?? { kind: 'text' })}, 0x${nothing}), 0x${end}`).join(', ')})`;
+}
+
+/** What a policy has made another value is compared as that. */
+function textOnLocal(column: ComparedColumn, form: FieldForm): string {
+  const wanted = (text: string): string => (form.kind === 'text' || form.kind === 'labels' ? escaped(bytesOf(text)) : form.kind === 'long_text' ? hashed(bytesOf(text)) : bytesOf(text));
+  return column.changed.reduce((text, { condition, becomes }) => `IF(${condition}, ${becomes === null ? 'NULL' : wanted(becomes)}, ${text})`, fieldText(column, form));
 }
 
 export function keyHash(columns: readonly ComparedColumn[], forms: readonly FieldForm[]): string {
@@ -96,12 +101,6 @@ function plainText(column: ComparedColumn, form: Exclude<FieldForm, { kind: 'tex
     default:
       return form satisfies never;
   }
-}
-
-/** PostgreSQL leaves out the zeros at the end of a fraction. */
-function withoutZeros(name: string, fraction: number): string {
-  const text = `CAST(${name} AS CHAR)`;
-  return fraction === 0 ? text : `TRIM(TRAILING '.' FROM TRIM(TRAILING '0' FROM ${text}))`;
 }
 
 function floatText(name: string): string {

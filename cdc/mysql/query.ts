@@ -27,3 +27,9 @@ export interface MysqlScope {
 export function inScope(scope: MysqlScope, schemaColumn = 'TABLE_SCHEMA', tableColumn = 'TABLE_NAME'): string {
   return `${schemaColumn} = ${mysqlLiteral(scope.schema)}${scope.table === undefined ? '' : ` AND ${tableColumn} = ${mysqlLiteral(scope.table)}`}`;
 }
+
+/** PostgreSQL leaves out the zeros at the end of a fraction. */
+export function withoutZeros(name: string, fraction: number): string {
+  const text = `CAST(${name} AS CHAR)`;
+  return fraction === 0 ? text : `TRIM(TRAILING '.' FROM TRIM(TRAILING '0' FROM ${text}))`;
+}

@@ -1,6 +1,8 @@
 /** A column as the load, the stream and the checksums need it: its type on MySQL, and how its values become local's. */
 import { MigrationError } from '../../config/migration-error.ts';
 import type { TablePlan } from '../table-plan.ts';
+import { changedValues } from './changed-values.ts';
+import type { ChangedValue } from './changed-values.ts';
 import type { ColumnType } from './column-type.ts';
 import { keepText } from './conversion.ts';
 import type { ConvertText } from './conversion.ts';
@@ -20,6 +22,8 @@ export interface SourceColumn {
   readonly local: string;
   /** From canonical text. `keepText` itself: the bytes may be handed on unread. */
   readonly toLocal: ConvertText;
+  /** By the column's policies. */
+  readonly changed: readonly ChangedValue[];
   /** See `ConversionPlan`. */
   readonly keepsOrdinary: boolean;
 }
@@ -43,15 +47,10 @@ export async function readSourceColumns(query: MysqlQuery, plan: TablePlan, type
     if (!column) throw new MigrationError('MIG011', `The source table has no column ${name}`, { tableName: plan.source.name });
     const mapped = mapColumn(column, table.server, overrides);
     const { toLocal } = makeConversion(mapped, (loss) => types.onLoss(plan, loss));
-    return { name, type: column.type, charset: column.charset ?? undefined, collation: column.collation ?? undefined, local, toLocal, keepsOrdinary: mapped.plan.keepsOrdinary === true };
+    return { name, type: column.type, charset: column.charset ?? undefined, collation: column.collation ?? undefined, local, toLocal, changed: changedValues(mapped), keepsOrdinary: mapped.plan.keepsOrdinary === true };
   });
 }
 
 export function keepsAll(column: Pick<SourceColumn, 'toLocal'>): boolean {
   return column.toLocal === keepText;
-}
-
-/** Digits behind the point of a time. */
-export function fractionOf(type: ColumnType): number {
-  return /^(?:time|datetime|timestamp)$/.test(type.name) ? type.length ?? 0 : 0;
 }

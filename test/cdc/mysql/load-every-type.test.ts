@@ -110,10 +110,8 @@ for (const kind of kinds) {
         const known = new Map(inLocal.map((row) => [row.key.join(), row.digest]));
         return inSource.filter((row) => known.get(row.key.join()) !== row.digest).map((row) => [...row.key]);
       };
-      // The one value that local cannot hold as it is.
-      expect(await digests()).toEqual([['-6']]);
-      await source.sql('DELETE FROM every_type WHERE id = -6', database);
-      await client.query('DELETE FROM public.every_type WHERE id = -6');
+      // A value that a policy changed is compared as what it became.
+      expect(await digests()).toEqual([]);
       for (const range of ranges) expect(await checksumChunk(ask, there, range)).toEqual(await postgres.checksumChunk(client, here, range));
       expect(new Map([...(await checksumBuckets(ask, there, 7))].sort(([a], [b]) => a - b))).toEqual(new Map([...(await postgres.checksumBuckets(client, here, 7))].sort(([a], [b]) => a - b)));
       const keys = [['-3'], ['0'], ['5'], ['123456789']];
