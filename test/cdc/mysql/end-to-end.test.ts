@@ -28,10 +28,13 @@ import { RandomWrites, writtenTables } from './random-writes.ts';
 import type { MysqlChildConfiguration } from './stream-child.ts';
 
 const seed = Number(process.env['SEED'] ?? Math.floor(Math.random() * 1e9));
-const faults = [
+const isWhole = process.env['CAUSEWAY_CRASH'] === 'all';
+const allFaults = [
   'load.after_chunk_commit:crash@4', 'load.mid_chunk:crash@3', 'load.before_chunk_commit:crash@2', 'load.before_key_build:crash@2', 'stream.after_decode:crash@4', 'stream.before_commit:crash@8',
   'stream.after_commit:crash@12', 'stream.before_spool_fsync:crash@2', 'stream.after_spool_fsync:crash@2', 'stream.before_confirm:crash@2', 'stream.join_shared:crash@2',
 ];
+/** The others, and the other servers, have their turn in `npm run soak`. */
+const faults = isWhole ? allFaults : allFaults.filter((_, at) => at % 2 === 0);
 let local: TestPostgres;
 
 beforeAll(async () => {
@@ -45,8 +48,7 @@ interface Child {
   readonly ended: Promise<void>;
 }
 
-// The others have their turn in `npm run soak`.
-for (const kind of process.env['CAUSEWAY_CRASH'] === 'all' ? sourceKinds : sourceKinds.slice(0, 1)) {
+for (const kind of isWhole ? sourceKinds : sourceKinds.slice(0, 1)) {
   describeMysql([kind], `a migration from ${kind}`, () => {
     const random = seeded(seed);
     const database = 'shop';
@@ -111,7 +113,7 @@ for (const kind of process.env['CAUSEWAY_CRASH'] === 'all' ? sourceKinds : sourc
       child.process.kill();
       await child.ended;
       process.stderr.write(`${kind}: ${writes.transactions} transactions, killed at ${reached.length} of ${faults.length} points\n`);
-      expect(reached.length).toBeGreaterThanOrEqual(6);
+      expect(reached.length).toBeGreaterThanOrEqual(isWhole ? 6 : 3);
       expect(writes.transactions).toBeGreaterThan(500);
       for (const plan of plans) {
         await expectSame(server, pair, plan, `seed ${seed}`);

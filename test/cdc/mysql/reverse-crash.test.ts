@@ -27,10 +27,13 @@ import { copyToLocal } from './reverse-fixture.ts';
 import type { WayBack } from './reverse-fixture.ts';
 
 const seed = Number(process.env['SEED'] ?? Math.floor(Math.random() * 1e9));
-const faults = [
+const isWhole = process.env['CAUSEWAY_CRASH'] === 'all';
+const allFaults = [
   'stream.after_decode:crash@4', 'stream.before_commit:crash@3', 'stream.after_commit:crash@3', 'stream.before_spool_fsync:crash', 'stream.join_shared:crash',
   'stream.before_commit:crash@5', 'stream.after_commit:crash@6', 'stream.before_confirm:crash',
 ];
+/** The others, and the other servers, have their turn in `npm run soak`. */
+const faults = isWhole ? allFaults : allFaults.slice(0, 4);
 const extra: Readonly<Record<string, Omit<WrittenLocal, 'plan'>>> = {
   'every type': { newKey: { id: 'n' } },
   'text key': { newKey: { code: "'k' || n", area: '(o.area + 1) % 3' } },
@@ -51,8 +54,7 @@ interface Child {
   readonly ended: Promise<void>;
 }
 
-// The others have their turn in `npm run soak`.
-for (const kind of process.env['CAUSEWAY_CRASH'] === 'all' ? sourceKinds : sourceKinds.slice(0, 1)) {
+for (const kind of isWhole ? sourceKinds : sourceKinds.slice(0, 1)) {
   describeMysql([kind], `the way back to ${kind}`, () => {
     const random = seeded(seed);
     const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'causeway-way-back-'));
@@ -127,7 +129,7 @@ for (const kind of process.env['CAUSEWAY_CRASH'] === 'all' ? sourceKinds : sourc
       child.process.kill();
       await child.ended;
       process.stderr.write(`${kind}: ${writes.transactions} transactions, killed at ${reached.length} of ${faults.length} points\n`);
-      expect(reached.length).toBeGreaterThanOrEqual(3);
+      expect(reached.length).toBeGreaterThanOrEqual(isWhole ? 3 : 2);
       expect(writes.transactions).toBeGreaterThan(300);
       for (const { forward } of tables) await expectSameValues(server, pair, forward, `seed ${seed}`);
     }, 300_000);
