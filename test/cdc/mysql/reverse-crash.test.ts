@@ -129,7 +129,8 @@ for (const kind of isWhole ? sourceKinds : sourceKinds.slice(0, 1)) {
       child.process.kill();
       await child.ended;
       process.stderr.write(`${kind}: ${writes.transactions} transactions, killed at ${reached.length} of ${faults.length} points\n`);
-      expect(reached.length).toBeGreaterThanOrEqual(isWhole ? 3 : 2);
+      // While tables catch up by themselves the shared stream passes none of its points.
+      expect(reached.length).toBeGreaterThanOrEqual(isWhole ? 3 : 1);
       expect(writes.transactions).toBeGreaterThan(300);
       for (const { forward } of tables) await expectSameValues(server, pair, forward, `seed ${seed}`);
     }, 300_000);
