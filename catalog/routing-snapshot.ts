@@ -32,8 +32,10 @@ export interface TableRoute {
   readonly quiescing: boolean;
   /** Per cent of the reads that are asked of local too and compared (`read_from 'compare'`): only where the source is read and local follows it. */
   readonly compare?: number;
-  /** Its rows on the source are reached by MySQL clients only; a PostgreSQL client's session has no connection to them. */
+  /** Its rows on the source are on a MySQL server: a PostgreSQL client's statements go there translated. */
   readonly door?: 'mysql';
+  /** Of what the translation of statements has to know of it, which a worker asks the control for. */
+  readonly factsHash?: string;
   /** While quiescing: tables of one attempt have one number. A transaction that has touched one of them finishes with all of them. */
   readonly barrier?: number;
   /** While quiescing: transactions that hold locks are no longer let through either; the grace is over (RULES 21). */

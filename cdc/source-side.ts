@@ -7,6 +7,7 @@
  */
 import type { ClientBase } from 'pg';
 import type { QualifiedName, Side } from '../catalog/routing-snapshot.ts';
+import type { MigratedTable } from '../grammar/dialect/migrated-table.ts';
 import type { CdcMode, ConflictStrategy, DualWriteMode } from '../grammar/migration/options.ts';
 import type { TypeOverride } from '../grammar/migration/type-overrides.ts';
 import type { Position } from './change.ts';
@@ -88,8 +89,10 @@ export interface SourceSide {
   planForeignKeys(definition: TableDefinition, targetOf: (source: QualifiedName) => QualifiedName | undefined): readonly ForeignKeyStep[];
   /** Changes nothing; errors first. */
   preflight(local: ClientBase, options: PreflightOptions & TableMapping): Promise<readonly Finding[]>;
-  /** What would keep local's rows from coming back. */
-  wayBackFindings(definition: TableDefinition, plan: TablePlan): readonly Finding[];
+  /** What would keep local's rows from coming back, or change them. */
+  wayBackFindings(definition: TableDefinition, plan: TablePlan): Promise<readonly Finding[]>;
+  /** For translators of statements; undefined where source and local speak one language. */
+  migratedTable(definition: TableDefinition, plan: TablePlan): MigratedTable | undefined;
   /** What of it cannot be on local. */
   definitionLosses(definition: TableDefinition): readonly DefinitionLoss[];
   groupOf(table: QualifiedName): Promise<TableGroup>;

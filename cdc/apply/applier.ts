@@ -20,7 +20,8 @@ import { touchesMarkable } from './marks.ts';
 import type { HeededUnit } from './marks.ts';
 import type { Step } from './fold.ts';
 import { Replay } from './replay.ts';
-import { resolveConflicts } from './resolve-conflicts.ts';
+import type { RowRef } from './row-set.ts';
+import { assertOwnKey, resolveConflicts } from './resolve-conflicts.ts';
 import type { PreparedSet, StepRun } from './run-steps.ts';
 import type { TableBinding } from './table-binding.ts';
 import type { UnitTarget } from './unit-target.ts';
@@ -52,6 +53,8 @@ export interface ApplierOptions {
   readonly mayHaveMarks?: (tableId: string) => boolean;
   /** The captured side's name for a position. */
   readonly positionOf: (order: bigint) => Position;
+  /** The two sides are of engines whose texts are not equal under the same rules. */
+  readonly comparesOtherwise: boolean;
   /** Prefix of the fault points. */
   readonly faultPrefix: string;
 }
@@ -77,6 +80,8 @@ export class Applier {
   #isTorn = false;
   #conflicts: Conflict[] = [];
   #rereads = new Map<string, number>();
+  /** Tables in which the open transaction has met marks: those of its own are cleared with its first unit, and say nothing to the next. */
+  readonly #marked = new Set<string>();
   readonly #replay: Replay;
 
   constructor(runtime: Runtime, target: UnitTarget, options: ApplierOptions) {
@@ -120,6 +125,7 @@ export class Applier {
   async abandon(): Promise<void> {
     this.#isOpen = false;
     this.#isTorn = false;
+    this.#marked.clear();
     this.#conflicts = [];
     this.#rereads = new Map();
     this.#replay.clear();
@@ -160,11 +166,12 @@ export class Applier {
       await Promise.all([...opening, saved]);
       const heeded = await this.#heed(unit);
       if (heeded) {
-        await this.#target.rows.runSteps(fold(heeded.records), this.#among(heeded, run));
+        this.#note(heeded);
+        await this.#target.rows.runSteps(fold(heeded.records), run);
         return heeded.clear();
       }
     }
-    if (sets) {
+    if (sets && this.#marked.size === 0) {
       const check = this.#target.sendSets(sets);
       await Promise.all([...opening, saved]);
       await check(run);
@@ -198,10 +205,11 @@ export class Applier {
       }
       const plain = this.#stepRun(unit);
       const changedAtMs = unit.records[0]?.transaction.committedAtMs ?? 0;
-      const context = { target: this.#target.rows, strategyOf: this.#options.strategyOf, report: (conflict: Conflict) => this.#conflicts.push(conflict), run: plain, position: this.#options.positionOf(unit.lsn), changedAtMs };
-      const run: StepRun = { ...plain, lookFirst: (step) => resolveConflicts(context, step), isOneByOne: unit.records.some((record) => this.#mayKeep(record)) };
+      const context = { target: this.#target.rows, strategyOf: this.#options.strategyOf, report: (conflict: Conflict) => this.#conflicts.push(conflict), run: plain, position: this.#options.positionOf(unit.lsn), changedAtMs, comparesOtherwise: this.#options.comparesOtherwise };
+      const run: StepRun = { ...plain, ...(this.#options.comparesOtherwise ? { assertOwnKey: async (table: TableBinding, row: RowRef) => (plain.isStrict(table) ? assertOwnKey(this.#target.rows, table, row) : undefined) } : {}), lookFirst: (step) => resolveConflicts(context, step), isOneByOne: unit.records.some((record) => this.#mayKeep(record)) };
       const heeded = this.#mayMeetMarks(unit) ? await this.#heed(unit) : undefined;
-      await this.#replay.run(heeded?.records ?? unit.records, unit.endsTransaction, heeded ? this.#among(heeded, run) : run);
+      if (heeded) this.#note(heeded);
+      await this.#replay.run(heeded?.records ?? unit.records, unit.endsTransaction, run);
       await heeded?.clear();
     } catch (error) {
       await this.#undo(isFirst);
@@ -218,9 +226,9 @@ export class Applier {
     return this.#target.heedMarks(unit.records, unit.skipped ?? [], this.#options.mayHaveMarks ?? (() => false));
   }
 
-  /** A marked row stands as its own transaction left it: counts say nothing. */
-  #among(heeded: HeededUnit, run: StepRun): StepRun {
-    return { ...run, isStrict: (table) => !heeded.tables.has(table.plan.tableId) && run.isStrict(table) };
+  /** A marked row stands as its own transaction left it: counts say nothing until that has ended. */
+  #note({ tables }: HeededUnit): void {
+    for (const tableId of tables) this.#marked.add(tableId);
   }
 
   #mayKeep(record: ChangeRecord): boolean {
@@ -233,6 +241,7 @@ export class Applier {
     this.#replay.restore();
     if (isFirst) {
       this.#isOpen = false;
+      this.#marked.clear();
       this.#conflicts = [];
       this.#rereads = new Map();
       await this.#target.send({ text: 'ROLLBACK' }).catch(() => undefined);
@@ -246,6 +255,7 @@ export class Applier {
   async #commit(unit: ApplyUnit, isFirst: boolean): Promise<void> {
     const { faults } = this.#runtime;
     this.#isOpen = false;
+    this.#marked.clear();
     try {
       await Promise.all(unit.closing.map((statement) => this.#fenced(statement)));
       if (faults.armed) await faults.hit(`${this.#options.faultPrefix}.before_commit`);
@@ -262,7 +272,7 @@ export class Applier {
 
   #stepRun(unit: ApplyUnit): StepRun {
     return {
-      isStrict: this.#options.isStrict,
+      isStrict: (table) => !this.#marked.has(table.plan.tableId) && this.#options.isStrict(table),
       onReread: (table, count) => this.#rereads.set(table.plan.tableId, (this.#rereads.get(table.plan.tableId) ?? 0) + count),
       lsn: formatLsn(unit.lsn),
       onKeylessMiss: (record) => {

@@ -5,6 +5,7 @@
  * still meets a unique key is one of a permutation: its old row is deleted, its new image parked, and all parked images
  * are inserted at the end of their source transaction, when the keys that they need have been given up.
  */
+import { MigrationError } from '../../config/migration-error.ts';
 import { ChangeFailure } from './apply-error.ts';
 import { completedRow, keyOf, mergeRows, newRow, oldRow } from './change-record.ts';
 import type { ChangeRecord, RowRecord } from './change-record.ts';
@@ -128,8 +129,15 @@ export class Replay {
       }
     }
     await this.#target.deleteRow(table, before);
-    await this.#target.deleteRow(table, row);
+    await this.#clear(table, row, record, run);
     this.#parked.set(parkedKey(table, row), { table, row, record });
+  }
+
+  async #clear(table: TableBinding, row: RowRef, record: RowRecord, run: StepRun): Promise<void> {
+    await run.assertOwnKey?.(table, row).catch((error: unknown) => {
+      throw error instanceof MigrationError ? new ChangeFailure(table, record, error) : error;
+    });
+    await this.#target.deleteRow(table, row);
   }
 
   async #changeParked(record: RowRecord, run: StepRun): Promise<void> {
@@ -146,7 +154,7 @@ export class Replay {
       return;
     }
     const row = hasUnchanged(after.buffer, after.at) ? mergeRows(parked.row, after) : after;
-    await this.#target.deleteRow(table, row);
+    await this.#clear(table, row, record, run);
     this.#parked.set(parkedKey(table, row), { table, row, record });
   }
 

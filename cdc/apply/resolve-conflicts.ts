@@ -1,5 +1,6 @@
 /** Looks at the target's rows before a set is written, and decides conflict by conflict what is written (RULES 25). */
 import { MigrationError } from '../../config/migration-error.ts';
+import { formatPosition } from '../change.ts';
 import type { Position } from '../change.ts';
 import { readTuple } from '../postgres/pgoutput.ts';
 import { keyJson, rowImage } from './change-record.ts';
@@ -18,7 +19,12 @@ export interface ConflictContext {
   readonly run: StepRun;
   readonly position: Position;
   readonly changedAtMs: number;
+  /** The sides are of two engines, whose texts are not equal under the same rules. */
+  readonly comparesOtherwise: boolean;
 }
+
+/** Characters of an image in an error. */
+const IMAGE_LIMIT = 500;
 
 type Decision = { readonly outcome: Conflict['outcome']; readonly row: RowRef | undefined };
 
@@ -64,7 +70,7 @@ async function withoutMissing(context: ConflictContext, table: TableBinding, row
     const row = rows[ordinal - 1];
     if (!row) continue;
     const strategy = context.strategyOf(table.plan.tableId);
-    if (strategy.kind === 'fail') throw unresolved(table, row);
+    if (strategy.kind === 'fail') throw unresolved(context, table, undefined, row);
     report(context, table, 'update_missing', row, undefined, { outcome: 'reread', row: undefined });
     again.push(row);
   }
@@ -84,6 +90,7 @@ async function decideExisting(context: ConflictContext, table: TableBinding, row
       continue;
     }
     if (isSame(table, existing, row)) continue;
+    if (context.comparesOtherwise) assertSameKey(table, existing, row);
     const decision = await decide(context, table, existing, row);
     report(context, table, 'insert_exists', row, existing, decision);
     if (decision.row) written.push(decision.row);
@@ -98,6 +105,24 @@ function winnerOf(table: TableBinding, existing: RowRef | undefined, remote: Row
   const local = outcome === 'merged' ? row : outcome === 'target' ? existing : undefined;
   return local && !isSame(table, local, remote) ? [{ key: keyJson(table, remote), local: rowImage(table, local), remote: rowImage(table, remote) }] : [];
 }
+
+/** Before the row's key is cleared for it: what stands there may be another row, whose key is equal for the target only. */
+export async function assertOwnKey(target: RowTarget, table: TableBinding, row: RowRef): Promise<void> {
+  const existing = (await target.fetchRows(table, [row])).get(1);
+  if (existing) assertSameKey(table, existing, row);
+}
+
+/** Written over, it would be gone, and nobody would know. */
+function assertSameKey(table: TableBinding, existing: RowRef, row: RowRef): void {
+  const [there, own] = [readTuple(existing.buffer, existing.at), readTuple(row.buffer, row.at)];
+  if (table.keyColumns.every((column) => !isText.test(column.plan.type) || there[column.at] === own[column.at])) return;
+  throw new MigrationError('MIG030', 'Two rows of one side have one key on the other, whose collation takes them for equal', {
+    tableName: table.targetName, rowKey: keyJson(table, row), detail: `Key ${keyJson(table, existing)} is there already, and is another row.`,
+    hint: 'Change or delete one of the two rows on the side that has both; before a cutover RESYNC MIGRATION then carries the table again. With a collation that both sides have (…_bin) a key cannot come to this.',
+  });
+}
+
+const isText = /^(?:text|character)/;
 
 function isSame(table: TableBinding, a: RowRef, b: RowRef): boolean {
   const [left, right] = [readTuple(a.buffer, a.at), readTuple(b.buffer, b.at)];
@@ -116,7 +141,7 @@ async function decide(context: ConflictContext, table: TableBinding, local: RowR
     case 'custom_merge':
       return { outcome: 'merged', row: rowFromValues(table, await context.target.mergeRows(table, strategy.function, local, remote)) };
     case 'fail':
-      throw unresolved(table, remote);
+      throw unresolved(context, table, local, remote);
     default:
       return strategy satisfies never;
   }
@@ -128,8 +153,15 @@ async function localIsNewer(context: ConflictContext, table: TableBinding, name:
   return context.target.isLarger(column, readTuple(local.buffer, local.at)[column.at] ?? null, readTuple(remote.buffer, remote.at)[column.at] ?? null);
 }
 
-function unresolved(table: TableBinding, row: RowRef): MigrationError {
-  return new MigrationError('MIG030', undefined, { tableName: table.targetName, rowKey: keyJson(table, row) });
+/** The change is not kept anywhere else: what it met is told with the error. */
+function unresolved({ position }: ConflictContext, table: TableBinding, existing: RowRef | undefined, row: RowRef): MigrationError {
+  const met = existing === undefined ? 'an update found no row' : `an insert met the row ${imageText(table, existing)}`;
+  return new MigrationError('MIG030', undefined, { tableName: table.targetName, rowKey: keyJson(table, row), detail: `In the unit up to ${formatPosition(position)} ${met}; its own is ${imageText(table, row)}.` });
+}
+
+function imageText(table: TableBinding, row: RowRef): string {
+  const text = JSON.stringify(rowImage(table, row));
+  return text.length <= IMAGE_LIMIT ? text : `${text.slice(0, IMAGE_LIMIT)}…`;
 }
 
 function report(context: ConflictContext, table: TableBinding, kind: ConflictKind, row: RowRef, local: RowRef | undefined, decision: Decision): void {

@@ -28,6 +28,8 @@ export interface StepRun {
   readonly lookFirst?: (step: SetStep) => Promise<SetStep>;
   /** Changes are not folded with each other: what stands after a conflict is changed by those that come after it. */
   readonly isOneByOne?: boolean;
+  /** Throws when the key of the row is that of another one on the target. Left out where both sides compare alike. */
+  readonly assertOwnKey?: (table: TableBinding, row: RowRef) => Promise<void>;
   /** A row of a keyless table that should have been there was not. */
   readonly onKeylessMiss?: (record: RowRecord) => void;
 }

@@ -50,6 +50,7 @@ const LOCK_WAIT_TIMEOUT = 1205;
 const RETRY_MS = 1000;
 
 export class MysqlChangeSource implements ChangeSource {
+  readonly engine = 'mysql';
   readonly #runtime: Runtime;
   readonly #options: MysqlSourceOptions;
   readonly #client: MysqlClient;

@@ -10,12 +10,11 @@ import type { SourceIdentity } from '../stream/change-source.ts';
 import type { ChangeTarget, ListedWinner, StreamRow, TableRow, TargetConnection, TargetMoves } from '../stream/change-target.ts';
 import type { ChangeStreamOptions } from '../stream/options.ts';
 import type { TablePlan } from '../table-plan.ts';
-import { errnoOf } from './admin-connection.ts';
 import { MysqlApplyConnection } from './apply/apply-connection.ts';
 import { countRereads, rereadRows } from './apply/rereads.ts';
 import { fetchMysqlRows, mysqlUnits } from './apply/row-target.ts';
 import { readTargetColumns } from './apply/target-table.ts';
-import { connectMysql, endMysql } from './connect.ts';
+import { connectMysql, endMysql, errnoOf } from './connect.ts';
 import { MysqlClient } from './mysql-client.ts';
 import { mysqlLiteral } from './query.ts';
 import type { MysqlQuery } from './query.ts';
@@ -30,6 +29,7 @@ const PROBE_TIMEOUT_MS = 3_000;
 const ACCESS_DENIED = new Set([1227, 1044, 1045]);
 
 export class MysqlChangeTarget implements ChangeTarget {
+  readonly engine = 'mysql';
   readonly moves: TargetMoves;
   readonly #runtime: Runtime;
   readonly #options: MysqlTargetOptions;

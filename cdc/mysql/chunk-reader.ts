@@ -1,11 +1,13 @@
 /** A MySQL or MariaDB database as the side that a load reads: ranges of the key, each one SELECT whose rows are handed on as COPY text. */
 import type { QualifiedName } from '../../catalog/routing-snapshot.ts';
 import { MigrationError } from '../../config/migration-error.ts';
-import type { CopySink } from '../postgres/copy-connection.ts';
+import type { CopyConnection, CopySink } from '../postgres/copy-connection.ts';
+import { readWireTypes } from '../postgres/row-writer-format.ts';
 import type { ServerAddress } from '../postgres/server-address.ts';
 import type { Chunk, ChunkSize, CopyFormat } from '../snapshot/chunk.ts';
 import type { ChunkReader, ChunkSource, SnapshotRead } from '../snapshot/chunk-source.ts';
 import type { TablePlan } from '../table-plan.ts';
+import { BinaryRows } from './binary-rows.ts';
 import { askMysql, connectMysql, endMysql, mysqlSession, queryMysql } from './connect.ts';
 import type { AskMysql } from './connect.ts';
 import { shortestSingle } from './convert-numbers.ts';
@@ -13,9 +15,9 @@ import { keyAfter, keyBefore, keyText } from './key-range.ts';
 import { mysqlLiteral, mysqlName, mysqlTableName } from './query.ts';
 import type { MysqlQuery } from './query.ts';
 import { MysqlError, RowConnection } from './row-connection.ts';
-import { RowEncoder } from './row-encoder.ts';
 import { readSourceColumns } from './source-column.ts';
 import type { SourceColumn, TypeRules } from './source-column.ts';
+import { TextRows } from './text-rows.ts';
 
 export interface MysqlChunkSourceOptions {
   readonly source: ServerAddress;
@@ -99,34 +101,40 @@ class MysqlChunkReader implements ChunkReader {
   readonly #connection: RowConnection;
   readonly #plan: TablePlan;
   readonly #columns: readonly SourceColumn[];
-  readonly #encoder: RowEncoder;
+  readonly #text: TextRows;
+  #binary: BinaryRows | undefined;
 
   constructor(connection: RowConnection, plan: TablePlan, columns: readonly SourceColumn[]) {
     this.#connection = connection;
     this.#plan = plan;
     this.#columns = columns;
-    this.#encoder = new RowEncoder(columns.map(inProtocol));
+    this.#text = new TextRows(columns.map(inProtocol));
   }
 
-  async read(chunk: Chunk, _format: CopyFormat, sink: CopySink): Promise<void> {
-    const encoder = this.#encoder;
-    if (!encoder.isEmpty) encoder.take();
+  async read(chunk: Chunk, format: CopyFormat, sink: CopySink): Promise<void> {
+    const encoder = format === 'binary' ? this.#binary : this.#text;
+    if (!encoder) throw new Error('MysqlChunkReader: the format has not been chosen');
+    const handOver = (): void => {
+      if (encoder.isEmpty) return;
+      const { bytes, rows } = encoder.take();
+      sink(bytes, rows, 0);
+    };
+    encoder.begin();
     try {
       await this.#connection.read(selectSql(this.#plan, this.#columns, chunk), {
         row: (bytes, at, end) => encoder.add(bytes, at, end),
-        pieceEnd: () => {
-          if (encoder.isEmpty) return;
-          const { bytes, rows } = encoder.take();
-          sink(bytes, rows, 0);
-        },
+        pieceEnd: handOver,
       });
+      encoder.end();
+      handOver();
     } catch (error) {
       throw error instanceof MysqlError ? readError(error, this.#plan) : error;
     }
   }
 
-  chooseFormat(): Promise<CopyFormat> {
-    return Promise.resolve('text');
+  async chooseFormat(target: CopyConnection): Promise<CopyFormat> {
+    this.#binary = BinaryRows.of(this.#text.columns, await readWireTypes(target, this.#plan.target));
+    return this.#binary ? 'binary' : 'text';
   }
 
   pause(): void {

@@ -70,6 +70,11 @@ export function queryMysql(connection: mysql.Connection, sql: string): Promise<r
   });
 }
 
+/** The server's number of an error that it has sent. */
+export function errnoOf(error: unknown): number | undefined {
+  return error instanceof Error && 'sqlState' in error && 'errno' in error && typeof error.errno === 'number' ? error.errno : undefined;
+}
+
 export function endMysql(connection: mysql.Connection): Promise<void> {
   return new Promise((resolve) => connection.end(() => resolve()));
 }

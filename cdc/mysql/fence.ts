@@ -17,9 +17,12 @@ import type { MysqlCapabilities } from './capabilities.ts';
 import { inScope, mysqlLiteral, mysqlName, mysqlTableName } from './query.ts';
 import type { MysqlQuery } from './query.ts';
 
+/** By which triggers know an applier's session; not NULL there. */
+export const applierVariable = '@causeway_applier';
+
 /** First statement of an applier's session. */
 export function mysqlApplierTagSql(token: string): string {
-  return `SET @causeway_applier = ${mysqlLiteral(token)}`;
+  return `SET ${applierVariable} = ${mysqlLiteral(token)}`;
 }
 
 export interface MysqlFence {

@@ -2,8 +2,8 @@
 import type { QualifiedName } from '../../catalog/routing-snapshot.ts';
 import { MigrationError } from '../../config/migration-error.ts';
 import type { Runtime } from '../../config/runtime.ts';
-import { errnoOf } from './admin-connection.ts';
-import type { MysqlAdminConnection } from './admin-connection.ts';
+import { errnoOf } from './connect.ts';
+import type { MysqlClient } from './mysql-client.ts';
 import { describeMysqlLockHolders } from './lock-holders.ts';
 import type { MysqlQuery } from './query.ts';
 
@@ -20,12 +20,12 @@ export class StillHeldError extends Error {
 }
 
 /** `work` is begun again after every attempt that got no lock; MIG052 with those who hold the tables when the budget ends. */
-export async function withLocks(runtime: Runtime, admin: MysqlAdminConnection, tables: readonly QualifiedName[], timeoutMs: number, work: (query: MysqlQuery) => Promise<void>): Promise<void> {
+export async function withLocks(runtime: Runtime, admin: MysqlClient, tables: readonly QualifiedName[], timeoutMs: number, work: (query: MysqlQuery) => Promise<void>): Promise<void> {
   const { clock } = runtime;
   const endMs = clock.monotonicMs() + timeoutMs;
   for (;;) {
     try {
-      await admin.use((query) => attempt(query, work));
+      await admin.hold((query) => attempt(query, work));
       return;
     } catch (error) {
       const errno = errnoOf(error);
@@ -50,8 +50,8 @@ async function attempt(query: MysqlQuery, work: (query: MysqlQuery) => Promise<v
   }
 }
 
-async function lockError(admin: MysqlAdminConnection, tables: readonly QualifiedName[], cause: unknown): Promise<MigrationError> {
-  const holders = await admin.use((query) => describeMysqlLockHolders(query, tables)).catch(() => undefined);
+async function lockError(admin: MysqlClient, tables: readonly QualifiedName[], cause: unknown): Promise<MigrationError> {
+  const holders = await admin.hold((query) => describeMysqlLockHolders(query, tables)).catch(() => undefined);
   const detail = holders ?? 'The lock that stops writers could not be had in time, and whoever held it has ended since, or may not be seen: that takes the privilege PROCESS.';
   return new MigrationError('MIG052', 'a transaction outside the gateway holds the table', { detail, cause });
 }

@@ -1,7 +1,7 @@
 /** A connection for occasional questions: made when first needed, made again after it was lost. Questions run one after the other. */
 import type mysql from 'mysql2';
 import type { ServerAddress } from '../postgres/server-address.ts';
-import { askMysql, connectMysql, endMysql, mysqlSession, queryMysql } from './connect.ts';
+import { askMysql, connectMysql, endMysql, errnoOf, mysqlSession, queryMysql } from './connect.ts';
 import type { AskMysql } from './connect.ts';
 import type { MysqlQuery, MysqlRow } from './query.ts';
 
@@ -40,13 +40,18 @@ export class MysqlClient {
       try {
         return await work(connection);
       } catch (error) {
-        // What a server says has a number of its own; anything else has ended the connection.
-        if (!(error instanceof Error && 'sqlState' in error)) await this.close();
+        // What a server says has a number of its own; behind anything else the connection may be lost, or amid something.
+        if (errnoOf(error) === undefined) this.#drop(connection);
         throw error;
       }
     });
     this.#tail = result.catch(() => undefined);
     return result;
+  }
+
+  #drop(connection: mysql.Connection): void {
+    this.#connection = undefined;
+    connection.destroy();
   }
 
   #connected(): Promise<mysql.Connection> {

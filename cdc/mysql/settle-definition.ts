@@ -3,6 +3,7 @@
  * in a transaction that is rolled back: what local refuses becomes a finding and is left out, what it takes is read back in its own words,
  * by which it is recognised when the migration comes by again.
  */
+import { createHash } from 'node:crypto';
 import type { ClientBase } from 'pg';
 import { truncateName } from '../../grammar/names.ts';
 import type { ColumnDefinition, ConstraintDefinition, IndexDefinition, TableDefinition } from '../postgres/definition.ts';
@@ -11,25 +12,62 @@ import { introspectTable } from '../postgres/introspect.ts';
 import { createType } from '../postgres/schema-clauses.ts';
 import { quoteIdent, quoteLiteral, quoteTable } from '../postgres/quote.ts';
 import { readJson } from '../postgres/read-json.ts';
+import { lockSharedObjectsSql } from '../postgres/shared-objects.ts';
 import { collationSteps } from './create-schema.ts';
 import type { ConvertedTable } from './create-schema.ts';
 
-/** Changes nothing on local. Not inside a transaction. */
-export async function settleDefinition(local: ClientBase, converted: ConvertedTable): Promise<ConvertedTable> {
+/** What local has said of the parts of a definition that it spells. */
+interface Spelled {
+  readonly columns: readonly ColumnDefinition[];
+  readonly constraints: readonly ConstraintDefinition[];
+  readonly indexes: readonly IndexDefinition[];
+}
+
+/** What local has taken whole, by what it was asked: a schema of many tables is read for each of them again. What it has refused it may take later. */
+export class KnownSpellings {
+  readonly #spelled = new Map<string, Spelled>();
+
+  get(key: string): Spelled | undefined {
+    return this.#spelled.get(key);
+  }
+
+  set(key: string, spelled: Spelled): void {
+    const [oldest] = this.#spelled.keys();
+    if (this.#spelled.size >= MAX_KNOWN && oldest !== undefined) this.#spelled.delete(oldest);
+    this.#spelled.set(key, spelled);
+  }
+}
+
+const MAX_KNOWN = 2_000;
+
+/** Changes nothing on local. Not inside a transaction. `known`: of the same local. */
+export async function settleDefinition(local: ClientBase, converted: ConvertedTable, known?: KnownSpellings): Promise<ConvertedTable> {
+  const { definition, collations } = converted;
+  const asked = [definition.schema, definition.name, definition.columns, definition.constraints, definition.indexes, definition.requiredTypes, collations];
+  const key = known === undefined ? '' : createHash('sha256').update(JSON.stringify(asked)).digest('base64');
+  const before = known?.get(key);
+  if (before !== undefined) return { ...converted, definition: { ...definition, ...before } };
+  const findings: Finding[] = [];
+  const spelled = await inTrial(local, () => settle(local, converted, findings));
+  if (findings.length === 0) known?.set(key, spelled);
+  return { ...converted, findings: [...converted.findings, ...findings], definition: { ...definition, ...spelled } };
+}
+
+async function inTrial<T>(local: ClientBase, work: () => Promise<T>): Promise<T> {
   await local.query('BEGIN');
   try {
-    return await settle(local, converted);
+    return await work();
   } finally {
     await local.query('ROLLBACK');
   }
 }
 
-async function settle(local: ClientBase, converted: ConvertedTable): Promise<ConvertedTable> {
+async function settle(local: ClientBase, converted: ConvertedTable, findings: Finding[]): Promise<Spelled> {
   const { definition } = converted;
   const table = quoteIdent(definition.name);
-  const findings: Finding[] = [];
   const trial = new Trial(local, definition, findings);
   await local.query('SET LOCAL search_path = pg_catalog, pg_temp');
+  await local.query(lockSharedObjectsSql);
   for (const step of collationSteps(converted.collations)) {
     if (!(await isDone(local, step.done))) for (const sql of step.sql) await local.query(sql);
   }
@@ -48,17 +86,13 @@ async function settle(local: ClientBase, converted: ConvertedTable): Promise<Con
   const spelledChecks = new Map(spelled.constraints.map((constraint) => [constraint.name, constraint.definition]));
   const spelledTails = new Map(spelled.indexes.map((index) => [index.name, index.tail]));
   return {
-    ...converted, findings: [...converted.findings, ...findings],
-    definition: {
-      ...definition,
-      columns: definition.columns.filter((column) => column.generated === null || generated.has(column.name)).map((column) => ({
-        ...column, type: spelledColumns.get(column.name)?.type ?? column.type, typeOid: column.typeKind === 'e' ? column.typeOid : spelledColumns.get(column.name)?.typeOid ?? 0, typmod: spelledColumns.get(column.name)?.typmod ?? -1,
-        default: column.generated !== null || defaults.has(column.name) ? spelledColumns.get(column.name)?.default ?? null : null,
-        collation: spelledColumns.get(column.name)?.collation ?? column.collation,
-      })),
-      constraints: definition.constraints.filter((each) => each.type !== 'check' || checks.has(each.name)).map((each) => (each.type === 'check' ? { ...each, definition: spelledChecks.get(each.name) ?? each.definition } : each)),
-      indexes: definition.indexes.filter((index) => indexes.has(index.name)).map((index) => ({ ...index, tail: spelledTails.get(trialName(index)) ?? index.tail })),
-    },
+    columns: definition.columns.filter((column) => column.generated === null || generated.has(column.name)).map((column) => ({
+      ...column, type: spelledColumns.get(column.name)?.type ?? column.type, typeOid: column.typeKind === 'e' ? column.typeOid : spelledColumns.get(column.name)?.typeOid ?? 0, typmod: spelledColumns.get(column.name)?.typmod ?? -1,
+      default: column.generated !== null || defaults.has(column.name) ? spelledColumns.get(column.name)?.default ?? null : null,
+      collation: spelledColumns.get(column.name)?.collation ?? column.collation,
+    })),
+    constraints: definition.constraints.filter((each) => each.type !== 'check' || checks.has(each.name)).map((each) => (each.type === 'check' ? { ...each, definition: spelledChecks.get(each.name) ?? each.definition } : each)),
+    indexes: definition.indexes.filter((index) => indexes.has(index.name)).map((index) => ({ ...index, tail: spelledTails.get(trialName(index)) ?? index.tail })),
   };
 }
 

@@ -12,6 +12,7 @@ export type MysqlSettings = Readonly<Record<string, string>>;
 const names = [
   'log_bin', 'binlog_format', 'binlog_row_image', 'binlog_row_metadata', 'binlog_row_value_options', 'gtid_mode', 'gtid_strict_mode', 'expire_logs_days', 'binlog_expire_logs_seconds', 'server_id',
   'read_only', 'log_slave_updates', 'log_replica_updates', 'sql_mode', 'lower_case_table_names', 'time_zone', 'system_time_zone', 'log_bin_trust_function_creators',
+  'innodb_flush_log_at_trx_commit', 'sync_binlog',
 ];
 
 /** A setting that the version does not have is left out. */
@@ -23,9 +24,10 @@ export async function readSettings(query: MysqlQuery): Promise<MysqlSettings> {
 export async function mysqlSourceFindings(query: MysqlQuery, server: MysqlCapabilities, table: QualifiedName): Promise<Finding[]> {
   const settings = await readSettings(query);
   const grants = await readGrants(query, server);
+  const account = await readAccount(query);
   return [
-    ...logFindings(settings, server), ...settingFindings(settings), ...versionFindings(server),
-    ...privilegeFindings(grants, await readAccount(query), server, table), ...fenceFindings(settings, grants), ...(await filterFindings(query, grants, server, table)),
+    ...logFindings(settings, server), ...settingFindings(settings), ...versionFindings(server), ...privilegeFindings(grants, account, server, table),
+    ...fenceFindings(settings, grants), ...durabilityFindings(settings, grants, account), ...(await filterFindings(query, grants, server, table)),
   ];
 }
 
@@ -95,6 +97,7 @@ export function privilegeFindings(grants: readonly MysqlGrant[], account: string
   if (writes.length > 0) lack('way_back', 'warning', writes.join(', '), mysqlTableName(table), 'after the cutover there is no way back');
   if (!isGranted(grants, 'TRIGGER', on)) lack('way_back', 'warning', 'TRIGGER', mysqlTableName(table), 'triggers cannot be seen, nor can others be kept from writing after the cutover');
   if (!isGranted(grants, 'LOCK TABLES', { schema: table.schema, table: undefined })) lack('lock_privilege', 'error', 'LOCK TABLES', `${mysqlName(table.schema)}.*`, 'transactions that are writing when the migration begins cannot be waited for');
+  if (server.flavour === 'mysql' && server.version >= 80000 && !isGranted(grants, 'XA_RECOVER_ADMIN', undefined)) lack('fence', 'warning', 'XA_RECOVER_ADMIN', '*.*', 'prepared transactions of XA cannot be seen, and a cutover takes every open transaction without a connection for one that has written the table');
   if (!isGranted(grants, 'PROCESS', undefined)) lack('fence', 'warning', 'PROCESS', '*.*', 'a cutover that waits for a lock cannot say who holds it');
   return findings;
 }
@@ -105,6 +108,16 @@ export function fenceFindings(settings: MysqlSettings, grants: readonly MysqlGra
   return [{
     code: 'fence', severity: 'warning', subject: 'source', message: 'log_bin_trust_function_creators is OFF, and the migration\'s user is no SUPER: it may not make the triggers that keep others from writing after the cutover',
     remedy: 'SET GLOBAL log_bin_trust_function_creators = ON; or cut over with NO FENCE.',
+  }];
+}
+
+/** Pure: whether a crash of the server's machine may take commits that local no longer has. */
+export function durabilityFindings(settings: MysqlSettings, grants: readonly MysqlGrant[], account: string): Finding[] {
+  const { innodb_flush_log_at_trx_commit: log = '1', sync_binlog: binlog = '1' } = settings;
+  if ((log === '1' && binlog === '1') || isGranted(grants, 'RELOAD', undefined)) return [];
+  return [{
+    code: 'way_back', severity: 'warning', subject: account, message: `may not RELOAD on *.*: with innodb_flush_log_at_trx_commit = ${log} and sync_binlog = ${binlog} the last commits are not on the disk, and the stream cannot have them flushed before local forgets them`,
+    remedy: `GRANT RELOAD ON *.* TO ${account};`,
   }];
 }
 

@@ -2,6 +2,7 @@
 import type { ClientBase } from 'pg';
 import type { QualifiedName, Side } from '../../catalog/routing-snapshot.ts';
 import type { Runtime } from '../../config/runtime.ts';
+import type { MigratedTable } from '../../grammar/dialect/migrated-table.ts';
 import type { Position } from '../change.ts';
 import type { SavedPositions } from '../ports.ts';
 import { AdminConnection } from '../postgres/admin-connection.ts';
@@ -19,7 +20,6 @@ import type { SequencePair } from '../postgres/sequences.ts';
 import type { ServerAddress } from '../postgres/server-address.ts';
 import type { AcceptedOptions, DefinitionLoss, FenceRequest, SourceSide, TableMapping, TablePair } from '../source-side.ts';
 import type { TablePlan } from '../table-plan.ts';
-import { MysqlAdminConnection } from './admin-connection.ts';
 import { convertTable, planMysqlSchema } from './create-schema.ts';
 import type { ConvertedTable } from './create-schema.ts';
 import type { MysqlTable } from './definition.ts';
@@ -30,13 +30,16 @@ import { isGranted, readGrants } from './grants.ts';
 import { findMysqlTable, introspectMysqlTable, readMysqlServer } from './introspect.ts';
 import { StillHeldError, withLocks } from './lock-attempts.ts';
 import { hasLonePrepared, readMysqlBlockers, readOpenWriters } from './lock-holders.ts';
+import { MysqlClient } from './mysql-client.ts';
 import { preflightMysqlTable } from './preflight.ts';
 import type { MysqlPreflightOptions } from './preflight.ts';
+import { migratedTable } from './migrated-table.ts';
 import { mysqlLiteral, mysqlTableName } from './query.ts';
 import type { MysqlQuery } from './query.ts';
 import { listMysqlTables, mysqlGroupOf, mysqlRoutingRelations, mysqlTableGroups, takenMysqlNames } from './relations.ts';
 import { advanceMysqlPairs, pairMysqlSequences } from './sequences.ts';
-import { settleDefinition } from './settle-definition.ts';
+import { KnownSpellings, settleDefinition } from './settle-definition.ts';
+import { mysqlWayBackFindings } from './way-back-findings.ts';
 
 export interface MysqlSourceSideParts {
   readonly source: ServerAddress;
@@ -58,35 +61,36 @@ export class MysqlSourceSide implements SourceSide {
   readonly mapsTypes = true;
   readonly #runtime: Runtime;
   readonly #parts: MysqlSourceSideParts;
-  readonly #admin: MysqlAdminConnection;
+  readonly #admin: MysqlClient;
   /** For cutover and rollback alone: inside a pause nobody waits behind a table driver's statement. */
-  readonly #switch: MysqlAdminConnection;
+  readonly #switch: MysqlClient;
   readonly #local: AdminConnection;
+  readonly #spellings = new KnownSpellings();
   /** What a definition of local's terms was made from: the schema needs more of it. */
   readonly #converted = new WeakMap<TableDefinition, { readonly table: MysqlTable; readonly converted: ConvertedTable }>();
 
   constructor(runtime: Runtime, parts: MysqlSourceSideParts) {
     this.#runtime = runtime;
     this.#parts = parts;
-    this.#admin = new MysqlAdminConnection(parts.source);
-    this.#switch = new MysqlAdminConnection(parts.source);
+    this.#admin = new MysqlClient(parts.source);
+    this.#switch = new MysqlClient(parts.source);
     this.#local = new AdminConnection(parts.local, 'causeway control');
   }
 
   // Tables
 
   listTables(schema: string | undefined): Promise<readonly QualifiedName[]> {
-    return this.#admin.use((query) => listMysqlTables(query, schema));
+    return this.#admin.hold((query) => listMysqlTables(query, schema));
   }
 
   /** `mapping`: the migration's options that decide what the table becomes; without them it is the standard one under the same name. */
   async findTable(table: QualifiedName, mapping: TableMapping = {}): Promise<TableDefinition | undefined> {
-    const found = await this.#admin.use((query) => findMysqlTable(query, table));
+    const found = await this.#admin.hold((query) => findMysqlTable(query, table));
     return found === undefined ? undefined : this.#convert(found, mapping);
   }
 
   async introspectTable(table: QualifiedName, mapping: TableMapping = {}): Promise<TableDefinition> {
-    return this.#convert(await this.#admin.use((query) => introspectMysqlTable(query, table)), mapping);
+    return this.#convert(await this.#admin.hold((query) => introspectMysqlTable(query, table)), mapping);
   }
 
   /** For the stream and the load: the columns' mappings beside the definition. */
@@ -96,7 +100,7 @@ export class MysqlSourceSide implements SourceSide {
   }
 
   async #convert(table: MysqlTable, mapping: TableMapping): Promise<TableDefinition> {
-    const converted = await this.#local.use((local) => settleDefinition(local, convertTable(table, mapping)));
+    const converted = await this.#local.use((local) => settleDefinition(local, convertTable(table, mapping), this.#spellings));
     this.#converted.set(converted.definition, { table, converted });
     return converted.definition;
   }
@@ -120,11 +124,16 @@ export class MysqlSourceSide implements SourceSide {
   }
 
   preflight(local: ClientBase, options: MysqlPreflightOptions): Promise<readonly Finding[]> {
-    return this.#admin.use((query) => preflightMysqlTable(query, local, options));
+    return this.#admin.hold((query) => preflightMysqlTable(query, local, options));
   }
 
-  wayBackFindings(definition: TableDefinition, plan: TablePlan): readonly Finding[] {
-    return reverseFindings(definition, plan);
+  async wayBackFindings(definition: TableDefinition, plan: TablePlan): Promise<readonly Finding[]> {
+    return [...reverseFindings(definition, plan), ...(await this.#admin.hold(async (query) => mysqlWayBackFindings(query, await readMysqlServer(query), plan.source)))];
+  }
+
+  migratedTable(definition: TableDefinition, plan: TablePlan): MigratedTable {
+    const { table, converted } = this.#convertedOf(definition);
+    return migratedTable(table, converted, plan.target);
   }
 
   definitionLosses(definition: TableDefinition): readonly DefinitionLoss[] {
@@ -133,38 +142,38 @@ export class MysqlSourceSide implements SourceSide {
   }
 
   groupOf(table: QualifiedName): Promise<TableGroup> {
-    return this.#admin.use((query) => mysqlGroupOf(query, table));
+    return this.#admin.hold((query) => mysqlGroupOf(query, table));
   }
 
   tableGroups(): Promise<readonly TableGroup[]> {
-    return this.#admin.use(mysqlTableGroups);
+    return this.#admin.hold(mysqlTableGroups);
   }
 
   routingRelations(tables: readonly QualifiedName[], others: readonly QualifiedName[]): Promise<RoutingRelations> {
-    return this.#admin.use((query) => mysqlRoutingRelations(query, tables, others));
+    return this.#admin.hold((query) => mysqlRoutingRelations(query, tables, others));
   }
 
   /** A version that no PostgreSQL has: what they are compared by holds for every one. */
   async readDependants(tables: readonly CarriedTable[]): Promise<{ readonly all: readonly Dependant[]; readonly sourceVersion: number }> {
-    return { all: await this.#admin.use((query) => readMysqlDependants(query, tables)), sourceVersion: 0 };
+    return { all: await this.#admin.hold((query) => readMysqlDependants(query, tables)), sourceVersion: 0 };
   }
 
   takenNames(names: readonly QualifiedName[]): Promise<readonly QualifiedName[]> {
-    return this.#admin.use((query) => takenMysqlNames(query, names));
+    return this.#admin.hold((query) => takenMysqlNames(query, names));
   }
 
   mayUpdate(table: QualifiedName): Promise<boolean> {
-    return this.#admin.use(async (query) => isGranted(await readGrants(query, await readMysqlServer(query)), 'UPDATE', { schema: table.schema, table: table.name }));
+    return this.#admin.hold(async (query) => isGranted(await readGrants(query, await readMysqlServer(query)), 'UPDATE', { schema: table.schema, table: table.name }));
   }
 
   countRows(table: QualifiedName): Promise<string> {
-    return this.#admin.use(async (query) => (await query(`SELECT COUNT(*) AS n FROM ${mysqlTableName(table)}`))[0]?.['n'] ?? '0');
+    return this.#admin.hold(async (query) => (await query(`SELECT COUNT(*) AS n FROM ${mysqlTableName(table)}`))[0]?.['n'] ?? '0');
   }
 
   // Changes of authority
 
   prepare(token: bigint): Promise<void> {
-    return this.#admin.use(async (query) => {
+    return this.#admin.hold(async (query) => {
       for (const statement of this.#parts.bookkeeping) await query(statement);
       await installMysqlFenceSupport(query);
       await passFences(query, String(token));
@@ -172,7 +181,7 @@ export class MysqlSourceSide implements SourceSide {
   }
 
   async warmUp(): Promise<void> {
-    await this.#switch.use((query) => query('SELECT 1'));
+    await this.#switch.hold((query) => query('SELECT 1'));
   }
 
   /** Idempotent; may go before a pause, since the first fence of a table stops its readers for a moment. */
@@ -209,7 +218,7 @@ export class MysqlSourceSide implements SourceSide {
   }
 
   assertSaved(saved: SavedPositions): Promise<void> {
-    return this.#switch.use((query) => this.#parts.assertSaved(query, saved));
+    return this.#switch.hold((query) => this.#parts.assertSaved(query, saved));
   }
 
   dropFences(tables: readonly QualifiedName[]): Promise<void> {
@@ -217,25 +226,25 @@ export class MysqlSourceSide implements SourceSide {
   }
 
   position(): Promise<Position> {
-    return this.#switch.use((query) => this.#parts.readPosition(query));
+    return this.#switch.hold((query) => this.#parts.readPosition(query));
   }
 
   blockers(pids: readonly number[]): Promise<readonly (readonly [number, number])[]> {
-    return this.#switch.use((query) => readMysqlBlockers(query, pids));
+    return this.#switch.hold((query) => readMysqlBlockers(query, pids));
   }
 
   openWriters(tables: readonly QualifiedName[]): Promise<{ readonly count: number; readonly longestMs: number }> {
-    return this.#admin.use((query) => readOpenWriters(query, tables));
+    return this.#admin.hold((query) => readOpenWriters(query, tables));
   }
 
   // Sequences
 
   pairSequences(to: Side, local: ClientBase, tables: readonly TablePair[]): Promise<readonly SequencePair[]> {
-    return this.#switch.use((query) => pairMysqlSequences(query, local, to, tables));
+    return this.#switch.hold((query) => pairMysqlSequences(query, local, to, tables));
   }
 
   advanceSequences(to: Side, local: ClientBase, pairs: readonly SequencePair[], margin: number): Promise<void> {
-    return this.#switch.use((query) => advanceMysqlPairs(query, local, to, pairs, margin));
+    return this.#switch.hold((query) => advanceMysqlPairs(query, local, to, pairs, margin));
   }
 
   /** Who may insert may draw numbers there: there is nothing to carry. */

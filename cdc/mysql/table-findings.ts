@@ -6,9 +6,10 @@ import { isByteType, isCharacterType } from './column-type.ts';
 import type { ConvertedTable } from './create-schema.ts';
 import type { MysqlForeignKey, MysqlIndex, MysqlTable } from './definition.ts';
 import { freeTimings } from './fence.ts';
-import { mysqlTableName } from './query.ts';
+import { mysqlName, mysqlTableName } from './query.ts';
 import { policyFor } from './type-loss.ts';
 import type { MappedColumn } from './type-map.ts';
+import { triggerFindings } from './way-back-findings.ts';
 
 export function mysqlTableFindings(table: MysqlTable, converted: ConvertedTable | undefined, companions: readonly QualifiedName[]): Finding[] {
   return [
@@ -46,7 +47,7 @@ function* keyCollationFindings(table: MysqlTable, index: MysqlIndex): Generator<
     if (column === undefined || !isCharacterType(column.type) || collationFor(column.collation) === undefined) continue;
     const subject = `${mysqlTableName(table)} ${index.name}`;
     if (column.padsBlanks) yield { code: 'key_collation', severity: 'warning', subject, message: `${column.collation} ignores blanks at the end of ${column.name}, local does not: after the cutover it takes a value beside the same one with a blank, which the source refuses on the way back`, remedy: 'See that the application trims its keys.' };
-    if (collationFor(column.collation)?.definition.deterministic === false) yield { code: 'key_collation', severity: 'warning', subject, message: `${column.collation} is compared by ICU on local, which agrees about case and accents but not about every character (ß, ł and đ, for some): a few values may be equal on one side only`, remedy: 'VALIDATE … FULL finds such rows before the cutover.' };
+    if (collationFor(column.collation)?.definition.deterministic === false) yield { code: 'key_collation', severity: 'warning', subject, message: `${column.collation} is compared by ICU on local, which agrees about case and accents but not about every character (ß, ł and đ, for some): a few values may be equal on one side only; two rows that are one key on the other side stop the table (MIG030)`, remedy: 'VALIDATE … FULL finds such rows before the cutover. A key that is compared by …_bin cannot have them.' };
   }
 }
 
@@ -73,6 +74,7 @@ function* behaviourFindings(table: MysqlTable): Generator<Finding> {
   for (const trigger of table.triggers) {
     yield { code: 'trigger', severity: 'warning', subject: `${name} ${trigger.name}`, message: `${trigger.timing} ${trigger.event}: it is not made on local, where rows written after the cutover do without it; until then its effects come with the changes`, remedy: 'Write it for local, and create it there before the cutover.' };
   }
+  yield* triggerFindings(table, table.triggers);
   for (const event of table.events) yield { code: 'event', severity: 'warning', subject: name, message: `event ${event} names the table: it goes on on the source, outside the gateway`, remedy: `ALTER EVENT ${event} DISABLE; at the cutover, and run it through the gateway.` };
   if (table.partitions.length > 0) yield { code: 'partitions', severity: 'warning', subject: name, message: `${table.partitions.length} partitions by ${table.partitions[0]?.method ?? ''} (${table.partitions[0]?.expression ?? ''}): on local it is one table`, remedy: 'If it needs partitions there, create the table on local beforehand, with the same columns and keys.' };
   if (table.views.length > 0) yield { code: 'view', severity: 'info', subject: name, message: `is read by ${table.views.map((view) => `${view.schema}.${view.name}`).join(', ')}: views are not carried`, remedy: 'Create them on local, in its dialect, before the cutover.' };
@@ -96,6 +98,18 @@ function* cascadeFindings(table: MysqlTable, key: MysqlForeignKey, described: st
   const subject = `${mysqlTableName(table)} ${key.name}`;
   const writes = (rule: MysqlForeignKey['onDelete']): boolean => rule === 'cascade' || rule === 'set null' || rule === 'set default';
   const remedy = 'Make the key RESTRICT and have the application change the children itself, until the cutover.';
-  if (writes(key.onDelete)) yield { code: 'cascade', severity: 'error', subject, message: `${described} ON DELETE ${key.onDelete.toUpperCase()}: this version does not log what it changes in the child, so that local would keep the rows`, remedy, errorCode: 'MIG011' };
+  if (writes(key.onDelete)) {
+    yield {
+      code: 'cascade', severity: 'error', subject, message: `${described} ON DELETE ${key.onDelete.toUpperCase()}: this version does not log what it changes in the child, so that local would keep the rows`,
+      remedy: `Make the key RESTRICT and have a trigger do what it did, for that is logged: ${deleteTrigger(key)}`, errorCode: 'MIG011',
+    };
+  }
   if (writes(key.onUpdate)) yield { code: 'cascade', severity: 'warning', subject, message: `${described} ON UPDATE ${key.onUpdate.toUpperCase()}: this version does not log what it changes in the child when a key of the parent changes`, remedy };
+}
+
+/** Before the row of the parent goes; rows that come back after a cutover bring those of the child with them. */
+function deleteTrigger({ name, child, columns, parent, parentColumns, onDelete }: MysqlForeignKey): string {
+  const where = columns.map((column, at) => `${mysqlName(column)} = OLD.${mysqlName(parentColumns[at] ?? '')}`).join(' AND ');
+  const change = onDelete === 'cascade' ? `DELETE FROM ${mysqlTableName(child)} WHERE ${where}` : `UPDATE ${mysqlTableName(child)} SET ${columns.map((column) => `${mysqlName(column)} = ${onDelete === 'set null' ? 'NULL' : 'DEFAULT'}`).join(', ')} WHERE ${where}`;
+  return `CREATE TRIGGER ${mysqlName(parent.schema)}.${mysqlName(`${name.slice(0, 50)}_delete`)} BEFORE DELETE ON ${mysqlTableName(parent)} FOR EACH ROW BEGIN IF @causeway_applier IS NULL THEN ${change}; END IF; END`;
 }

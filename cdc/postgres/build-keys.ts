@@ -13,6 +13,7 @@ import { diffDefinitions } from './definition-diff.ts';
 import { findTable } from './introspect.ts';
 import { quoteIdent, quoteLiteral, quoteTable } from './quote.ts';
 import { readJson, withQualifiedNames } from './read-json.ts';
+import { lockSharedObjectsSql } from './shared-objects.ts';
 import type { ServerAddress } from './server-address.ts';
 import type { TableDefinition } from './definition.ts';
 
@@ -36,15 +37,18 @@ export function assertCompatible(definition: TableDefinition, local: TableDefini
 }
 
 async function runStep(client: ClientBase, step: SchemaStep): Promise<void> {
-  const done = await readJson<{ done: boolean }>(client, `SELECT ${step.done} AS done`);
-  if (done[0]?.done === true) return;
-  await inTransaction(client, step.sql, step.name);
+  const isDone = async (): Promise<boolean> => (await readJson<{ done: boolean }>(client, `SELECT ${step.done} AS done`))[0]?.done === true;
+  if (await isDone()) return;
+  await inTransaction(client, step.name, async () => {
+    await client.query(lockSharedObjectsSql);
+    if (!(await isDone())) for (const sql of step.sql) await client.query(sql);
+  });
 }
 
-async function inTransaction(client: ClientBase, statements: readonly string[], subject: string): Promise<void> {
+async function inTransaction(client: ClientBase, subject: string, work: () => Promise<void>): Promise<void> {
   await client.query('BEGIN');
   try {
-    for (const sql of statements) await client.query(sql);
+    await work();
     await client.query('COMMIT');
   } catch (error) {
     await client.query('ROLLBACK').catch(() => undefined);

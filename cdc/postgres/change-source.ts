@@ -38,6 +38,7 @@ const LOCK_TIMEOUT = "SET LOCAL lock_timeout = '200ms'";
 const LOCK_NOT_AVAILABLE = '55P03';
 
 export class PostgresChangeSource implements ChangeSource {
+  readonly engine = 'postgres';
   readonly #runtime: Runtime;
   readonly #options: PostgresSourceOptions;
   readonly #client: SqlClient;

@@ -29,6 +29,7 @@ const MAX_APPLICATION_NAME = 63;
 const durably: Statement = { text: 'SET LOCAL synchronous_commit = on' };
 
 export class PostgresChangeTarget implements ChangeTarget {
+  readonly engine = 'postgres';
   readonly moves: TargetMoves;
   readonly #runtime: Runtime;
   readonly #options: PostgresTargetOptions;

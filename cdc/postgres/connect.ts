@@ -138,9 +138,9 @@ export function quoteTable(table: { readonly schema: string; readonly name: stri
   return `${quoteName(table.schema)}.${quoteName(table.name)}`;
 }
 
-/** SQLSTATE of an error that a server sent. */
+/** SQLSTATE of an error that a server sent. A socket's `EPIPE` has five capitals too, and is none. */
 export function sqlstateOf(error: unknown): string | undefined {
-  if (typeof error !== 'object' || error === null) return undefined;
+  if (typeof error !== 'object' || error === null || 'syscall' in error) return undefined;
   const code = (error as { code?: unknown }).code;
   return typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code) ? code : undefined;
 }

@@ -19,7 +19,7 @@ export interface AdvancedSequence {
   /** int8 as text: what the source had given out, and where the target stands now. */
   readonly fromValue: string;
   readonly toValue: string;
-  /** True when the margin did not fit below the sequence's end. */
+  /** True when the source has given out more than the target has. */
   readonly exhausted: boolean;
 }
 
@@ -83,14 +83,18 @@ export function readPositions(client: ClientBase, sequences: readonly QualifiedN
   return readJson(client, `SELECT "lastValue", "isCalled" FROM (${sequences.map(one).join(' UNION ALL ')}) p ORDER BY n`);
 }
 
+/** A margin takes no more than one in so many of the numbers that are left: a key of one byte would have none after it. */
+const MARGIN_SHARE = 100n;
+
 /** Pure. Undefined: nothing was ever drawn on the source, so the target may stay where it is. */
 export function wantedPosition(source: SequenceDefinition, target: SequenceDefinition, margin: bigint): { value: bigint; exhausted: boolean } | undefined {
   if (!source.isCalled && source.lastValue === source.start) return undefined;
   const step = BigInt(source.increment);
   // Not yet called: `last_value` is the next to be given out.
   const given = source.isCalled ? BigInt(source.lastValue) : BigInt(source.lastValue) - step;
-  const wanted = given + step * margin;
   const end = step > 0n ? BigInt(target.max) : BigInt(target.min);
+  const most = (end - given) / step / MARGIN_SHARE;
+  const wanted = given + step * (margin > most && most >= 0n ? most : margin);
   const start = step > 0n ? BigInt(target.min) : BigInt(target.max);
   const isPast = step > 0n ? wanted > end : wanted < end;
   const isBefore = step > 0n ? wanted < start : wanted > start;

@@ -82,8 +82,12 @@ export class PostgresSourceSide implements SourceSide {
     return this.#admin.use((client) => preflightTable(client, local, options));
   }
 
-  wayBackFindings(definition: TableDefinition, plan: TablePlan): readonly Finding[] {
-    return reverseFindings(definition, plan);
+  wayBackFindings(definition: TableDefinition, plan: TablePlan): Promise<readonly Finding[]> {
+    return Promise.resolve(reverseFindings(definition, plan));
+  }
+
+  migratedTable(): undefined {
+    return undefined;
   }
 
   /** Local is of the same engine. */

@@ -10,7 +10,7 @@ import type { Chunk, ChunkSize, CopyFormat } from './chunk.ts';
 export interface ChunkReader {
   /** Resolves when the server has sent everything; the reader can be used again after a failure, unless the connection is lost. */
   read(chunk: Chunk, format: CopyFormat, sink: CopySink): Promise<void>;
-  /** The form in which both sides understand every value; `target` is the connection that will copy in. */
+  /** The form in which both sides understand every value, asked before the first `read`; `target` is the connection that will copy in. */
   chooseFormat(target: CopyConnection): Promise<CopyFormat>;
   pause(): void;
   resume(): void;

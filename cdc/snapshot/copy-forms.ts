@@ -90,7 +90,7 @@ async function makeWorkers(context: LoadContext, readers: readonly ChunkReader[]
   for (const [index, reader] of readers.entries()) {
     const writer = writers[index];
     if (!writer) continue;
-    const format = workers[0]?.format ?? (await fromSource(context, () => reader.chooseFormat(writer.connection)));
+    const format = await fromSource(context, () => reader.chooseFormat(writer.connection));
     workers.push({ ...context, reader, writer, format, limit, backlogBytes });
   }
   return workers;

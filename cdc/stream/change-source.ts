@@ -69,7 +69,11 @@ export interface RowVersion {
   readonly image: RowImage;
 }
 
+/** Under whose rules texts are equal. */
+export type ServerEngine = 'postgres' | 'mysql';
+
 export interface ChangeSource {
+  readonly engine: ServerEngine;
   positionOf(order: bigint): Position;
   /** What has to stand on the server before tables can be captured. Idempotent. */
   prepare(): Promise<void>;

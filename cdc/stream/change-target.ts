@@ -11,7 +11,7 @@ import type { TargetShape } from '../apply/bound-table.ts';
 import type { RowRef } from '../apply/row-set.ts';
 import type { TableBinding } from '../apply/table-binding.ts';
 import type { TablePlan } from '../table-plan.ts';
-import type { ChangeSource, SourceIdentity } from './change-source.ts';
+import type { ChangeSource, ServerEngine, SourceIdentity } from './change-source.ts';
 
 /** Of the stream as a whole. */
 export interface StreamRow {
@@ -74,6 +74,7 @@ export interface UnitApplier {
 }
 
 export interface ChangeTarget {
+  readonly engine: ServerEngine;
   readonly moves: TargetMoves;
   /** Makes what the stream keeps here. Idempotent. */
   prepare(): Promise<void>;

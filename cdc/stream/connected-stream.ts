@@ -279,12 +279,13 @@ export class ConnectedStream {
   }
 }
 
-function applierOptions({ entries, options, source }: StreamState): ApplierOptions {
+function applierOptions({ entries, options, source, target }: StreamState): ApplierOptions {
   return {
     isStrict: (table: TableBinding) => entries.get(table.plan.tableId)?.isStrict ?? false,
     strategyOf: options.conflictStrategy,
     ...(options.mayHaveMarks === undefined ? {} : { mayHaveMarks: options.mayHaveMarks }),
     positionOf: (order) => source.positionOf(order),
+    comparesOtherwise: source.engine !== target.engine,
     faultPrefix: 'stream',
   };
 }

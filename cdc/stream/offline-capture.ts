@@ -146,8 +146,8 @@ export class OfflineCapture {
         else if (block[at] === frameKind.copyData && block[at + 5] === frameKind.keepalive) this.#router.advance(block.readBigUInt64BE(at + KEEPALIVE_POSITION_AT));
         at = end;
       }
-      // Markers and transaction ids are for those who look at the target.
-      if (this.#router.isBetweenTransactions) this.#router.takeUnit();
+      // Transaction ids are for those who look at the target. A marker is not sent again: it counts once the target has what came before it.
+      if (this.#router.isBetweenTransactions) for (const { token, lsn } of this.#router.takeUnit().markers) state.markers.seen(token, lsn);
       state.flushLogs();
     }
   }

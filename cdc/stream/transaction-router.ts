@@ -23,7 +23,6 @@ export interface GatheredUnit {
   isWhole: boolean;
   /** The source was written to by someone other than an applier. */
   hasTraffic: boolean;
-  firstCommitLsn: bigint;
 }
 
 /** A shared table has to leave at the boundary before the transaction that is being read. */
@@ -70,6 +69,11 @@ export class TransactionRouter {
   #sharedFrom: bigint;
   #isPastStart = false;
   #unit: GatheredUnit;
+  /** What the unit held when its last whole transaction ended; -1 while none has. */
+  #wholeRecords = -1;
+  #wholeBytes = 0;
+  /** The unit begins within a transaction whose earlier records were taken. */
+  #isContinued = false;
   #transaction: SourceTransaction | undefined;
   #begin: Buffer | undefined;
   #isFirstChange = true;
@@ -104,12 +108,30 @@ export class TransactionRouter {
     return this.#unit;
   }
 
-  /** Hands over what was gathered and begins anew. */
+  /**
+   * Hands over what was gathered and begins anew. Within a transaction only the whole ones before it, if there are any: a backlog whose units ended
+   * anywhere would be one transaction on the target, and a crash would begin it again from its start.
+   */
   takeUnit(): GatheredUnit {
     const taken = this.#unit;
-    taken.isWhole = this.#transaction === undefined;
+    const whole = this.#wholeRecords;
     this.#unit = emptyUnit(taken.endLsn);
-    if (taken.isWhole) return taken;
+    this.#wholeRecords = -1;
+    if (this.#transaction === undefined) {
+      this.#isContinued = false;
+      return taken;
+    }
+    if (whole > 0 || (whole === 0 && this.#isContinued)) {
+      this.#unit.records = taken.records.splice(whole);
+      this.#unit.bytes = taken.bytes - this.#wholeBytes;
+      taken.bytes = this.#wholeBytes;
+      this.#unit.markers = taken.markers.filter(({ lsn }) => lsn === 0n);
+      taken.markers = taken.markers.filter(({ lsn }) => lsn !== 0n);
+      this.#isContinued = false;
+      return taken;
+    }
+    taken.isWhole = false;
+    this.#isContinued = true;
     // Nothing is visible before the transaction that goes on has ended: what is told then waits with it.
     this.#unit.markers = taken.markers;
     this.#unit.transactionIds = taken.transactionIds;
@@ -171,7 +193,6 @@ export class TransactionRouter {
     this.#isFirstChange = true;
     this.#isTagged = false;
     this.#hadChanges = false;
-    if (this.#unit.firstCommitLsn === 0n) this.#unit.firstCommitLsn = commitLsn;
   }
 
   #takeCommit(buffer: Buffer, at: number, end: number): void {
@@ -188,6 +209,8 @@ export class TransactionRouter {
     this.#transaction = undefined;
     for (const marker of this.#unit.markers) if (marker.lsn === 0n) marker.lsn = endLsn;
     if (endLsn > this.#unit.endLsn) this.#unit.endLsn = endLsn;
+    this.#wholeRecords = this.#unit.records.length;
+    this.#wholeBytes = this.#unit.bytes;
     if (endLsn >= this.#sharedFrom) this.#isPastStart = true;
     if (!transaction || this.#isTagged) return;
     this.#unit.transactionIds.push(transaction.transactionId);
@@ -302,5 +325,5 @@ export class TransactionRouter {
 }
 
 function emptyUnit(endLsn: bigint): GatheredUnit {
-  return { records: [], bytes: 0, endLsn, transactionIds: [], markers: [], isWhole: true, hasTraffic: false, firstCommitLsn: 0n };
+  return { records: [], bytes: 0, endLsn, transactionIds: [], markers: [], isWhole: true, hasTraffic: false };
 }

@@ -87,6 +87,11 @@ export class FactsCache {
     return this.#parser.relationUses(text);
   }
 
+  /** As the parser reads it, for a translation, which is what is kept. */
+  statementTree(text: string): unknown {
+    return this.#parser.statementTree(text);
+  }
+
   #byClass(key: string | undefined, bytes: Buffer, start: number, end: number): TextFacts | Promise<TextFacts> {
     const read = end - start <= maxClassBytes ? this.#fingerprinter.read(bytes, start, end) : undefined;
     const textClass = read !== undefined && read.length <= maxClassKeyBytes ? read : undefined;

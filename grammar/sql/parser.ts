@@ -7,7 +7,7 @@
  */
 import { LargeStatementReader } from './large-statement-reader.ts';
 import type { NamePlace } from './name-places.ts';
-import { readPlaces, readText, readUses } from './read-text.ts';
+import { readPlaces, readStatement, readText, readUses } from './read-text.ts';
 import type { QueryUses } from './relation-uses.ts';
 import type { TextFacts } from './statement-facts.ts';
 import { WasmParser } from './wasm-parser.ts';
@@ -65,6 +65,11 @@ export class SqlParser implements AsyncDisposable {
   /** How the text uses the relations that it reads; as `namePlaces`. */
   relationUses(text: string): QueryUses | Promise<QueryUses | undefined> {
     return this.#atOnce(text, readUses) ?? this.#large.uses(text);
+  }
+
+  /** The tree of the only statement of a text; null for a text that has none, or more. Undefined for one that is too large, or cannot be read at the moment. */
+  statementTree(text: string): unknown {
+    return this.#atOnce(text, readStatement);
   }
 
   #atOnce<T>(text: string, read: (text: string, parser: WasmParser) => T | undefined): T | undefined {

@@ -9,6 +9,7 @@ import { isMigrationText } from '../migration/recognise.ts';
 import { serversNamed } from '../migration/server-names.ts';
 import { isShareable } from './shareable.ts';
 import type { MigrationFacts, TextFacts } from './statement-facts.ts';
+import { listOf, treeOf } from './tree.ts';
 import type { WasmParser } from './wasm-parser.ts';
 import { withoutConstants } from './without-constants.ts';
 
@@ -54,6 +55,14 @@ export function readPlaces(text: string, parser: WasmParser): readonly NamePlace
 /** Undefined as for `readPlaces`. */
 export function readUses(text: string, parser: WasmParser): QueryUses | undefined {
   return readTree(text, parser, relationUses, noUses);
+}
+
+/** The only statement of a text as its parser reads it; null where there is none, or more than one. Undefined as for `readPlaces`. */
+export function readStatement(text: string, parser: WasmParser): unknown {
+  return readTree(text, parser, (tree) => {
+    const statements = listOf(treeOf(tree)?.['stmts']);
+    return statements.length === 1 ? treeOf(statements[0])?.['stmt'] ?? null : null;
+  }, null);
 }
 
 function readTree<T>(text: string, parser: WasmParser, read: (tree: unknown, bytes: Buffer) => T, ofNone: T): T | undefined {

@@ -13,6 +13,8 @@ import type { Segment } from './segment.ts';
 
 interface Replayed {
   readonly savepoint: string | undefined;
+  /** Of a savepoint: no other one of the block has it. */
+  readonly number: number;
   readonly sql: string;
 }
 
@@ -26,6 +28,10 @@ export class OpenTransaction {
   readonly used = { source: false, local: false };
   modes: { isolation: NonNullable<TransactionModes['isolation']> | undefined; readOnly: boolean | undefined };
   readonly wrote = { source: false, local: false };
+  /** The same of the MySQL server, whose transaction has no side of its own. */
+  readonly mysql = { begun: false, used: false, wrote: false };
+  /** When it has begun, as the client's `now()` says it; undefined until somebody has to know. */
+  startedAt: Date | undefined;
   /** Tables for rows of the other side were made there: it cannot be prepared. */
   readonly temporaryOn = { source: false, local: false };
   after: AfterWrite = 'none';
@@ -46,6 +52,7 @@ export class OpenTransaction {
   readonly cursors = new Set<string>();
   /** SET TRANSACTION and SAVEPOINTs, in order. */
   #replayed: Replayed[] = [];
+  #savepoints = 0;
 
   constructor(snapshot: RoutingSnapshot, startedAtMs: number, beginSql: string, modes: TransactionModes | undefined) {
     this.#snapshot = snapshot;
@@ -117,11 +124,26 @@ export class OpenTransaction {
   setModes(facts: StatementFacts, sql: string): void {
     if (facts.transaction?.isolation) this.modes.isolation = facts.transaction.isolation;
     if (facts.transaction?.readOnly !== undefined) this.modes.readOnly = facts.transaction.readOnly;
-    this.#replayed.push({ savepoint: undefined, sql });
+    this.#replayed.push({ savepoint: undefined, number: 0, sql });
   }
 
   savepoint(name: string, sql: string): void {
-    this.#replayed.push({ savepoint: name, sql });
+    this.#savepoints += 1;
+    this.#replayed.push({ savepoint: name, number: this.#savepoints, sql });
+  }
+
+  /** Numbers of the savepoints that stand, in their order. */
+  get savepointNumbers(): readonly number[] {
+    return this.#replayed.flatMap(({ savepoint, number }) => (savepoint === undefined ? [] : [number]));
+  }
+
+  get nextSavepointNumber(): number {
+    return this.#savepoints + 1;
+  }
+
+  /** Of the newest savepoint of this name; 0 when there is none. */
+  savepointNumber(name: string): number {
+    return this.#replayed.findLast(({ savepoint }) => savepoint === name)?.number ?? 0;
   }
 
   hasSavepoint(name: string): boolean {
@@ -134,6 +156,12 @@ export class OpenTransaction {
     if (keep) this.images?.lose();
     const at = this.#replayed.findLastIndex((entry) => entry.savepoint === name);
     if (at >= 0) this.#replayed = this.#replayed.slice(0, keep ? at + 1 : at);
+  }
+
+  runsOnMysql(route: Pick<LegRoute, 'touches' | 'writes'>, under: RoutingSnapshot): void {
+    for (const table of route.touches) if (!this.routed.has(table)) this.routed.set(table, under);
+    this.mysql.used = true;
+    if (route.writes) this.mysql.wrote = true;
   }
 
   runs(side: Side, route: LegRoute, under: RoutingSnapshot): void {
@@ -160,7 +188,8 @@ export class OpenTransaction {
       wroteOn: this.wroteOn,
       mayHaveWrittenOnSource: this.mayHaveWrittenOnSource,
       usedLegs: { source: this.used.source || (this.begun.source && this.#isUnseen), local: this.used.local },
-      holdsLocks: this.wroteOn !== undefined,
+      mysql: this.mysql.wrote ? 'wrote' : this.mysql.used ? 'used' : undefined,
+      holdsLocks: this.wroteOn !== undefined || this.mysql.wrote,
     };
   }
 }

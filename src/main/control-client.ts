@@ -9,11 +9,13 @@ import { emptySnapshot } from '../../catalog/routing-snapshot.ts';
 import type { RoutingSnapshot } from '../../catalog/routing-snapshot.ts';
 import { MigrationError } from '../../config/migration-error.ts';
 import type { Runtime } from '../../config/runtime.ts';
+import type { MigratedTable } from '../../grammar/dialect/migrated-table.ts';
 import type { CommandAnswer, ControlMessage, CrossingUnit, Holding, Parked, WorkerMessage } from '../migrate/fleet-messages.ts';
 import type { WorkerSurvey } from '../migrate/worker-survey.ts';
 import type { CommandRequest, CommandResult, ControlPort } from '../session/control-port.ts';
 import { jsonLines } from './json-lines.ts';
 import type { JsonLines } from './json-lines.ts';
+import { TableFacts } from './table-facts.ts';
 import { createVisibleProgress } from './visible-progress.ts';
 import type { VisibleProgress } from './visible-progress.ts';
 
@@ -72,6 +74,7 @@ class LinkedControl implements ControlClient {
   readonly visibility: VisibleProgress;
   readonly #runtime: Runtime;
   readonly #options: ControlClientOptions;
+  readonly #facts: TableFacts;
   readonly #listeners = new Set<() => void>();
   /** Clients that wait for the end of a cancel of another worker's, by its key. */
   readonly #cancels = new Map<string, (() => void)[]>();
@@ -92,6 +95,7 @@ class LinkedControl implements ControlClient {
   constructor(runtime: Runtime, options: ControlClientOptions) {
     this.#runtime = runtime;
     this.#options = options;
+    this.#facts = new TableFacts(() => this.#snapshot, (table) => this.send({ type: 'facts_request', table }), options.commandWaitMs);
     this.visibility = createVisibleProgress(() => runtime.clock.monotonicMs());
     this.#ready = new Promise((resolve) => (this.#markReady = resolve));
   }
@@ -106,6 +110,14 @@ class LinkedControl implements ControlClient {
 
   hasServer(name: string): boolean {
     return this.#servers.has(name);
+  }
+
+  tableFacts(key: string): MigratedTable | undefined {
+    return this.#facts.get(key);
+  }
+
+  loadTableFacts(keys: readonly string[], done: (error: MigrationError | undefined) => void): void {
+    this.#facts.load(keys, done);
   }
 
   ready(): Promise<void> {
@@ -200,6 +212,7 @@ class LinkedControl implements ControlClient {
         link.send({ type: 'hello', workerId: this.#options.workerId, pid: process.pid });
         this.#link = link;
         this.#options.onConnected();
+        this.#facts.connected();
         this.#requestLease();
       });
       socket.once('close', () => {
@@ -261,6 +274,9 @@ class LinkedControl implements ControlClient {
         return;
       case 'slot_answer':
         this.#options.onSlotAnswer(message.id, message.granted);
+        return;
+      case 'facts_answer':
+        this.#facts.answered(message.table, message.facts);
         return;
       case 'cancel':
         this.#options.onCancel(message.pid, message.key);

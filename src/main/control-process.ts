@@ -19,14 +19,14 @@ import { checkAuthority } from '../migrate/authority-check.ts';
 import { Control } from '../migrate/control.ts';
 import { startOpsServer } from '../ops/http.ts';
 import type { MetricDelta, PrometheusMetrics } from '../ops/prometheus.ts';
-import { explainRoute, explanationLines } from '../route/explain-route.ts';
 import { listenForWorkers } from './control-server.ts';
 import { openFlow } from './open-flow.ts';
 import type { ReachedSource } from './open-flow.ts';
 import { mysqlFences, postgresFences } from './source-engine.ts';
 import { homeServer, mysqlServer, mysqlSource, workerCount } from './process-settings.ts';
 import type { ProcessSettings } from './process-settings.ts';
-import { routesOf } from '../migrate/routing-publisher.ts';
+import { migratedTables, routesOf } from '../migrate/routing-publisher.ts';
+import { explainStatement } from './explain-statement.ts';
 
 export async function startControl(runtime: Runtime, metrics: PrometheusMetrics, handed: ProcessSettings): Promise<AsyncDisposable> {
   const { settings, paths, source } = handed;
@@ -68,8 +68,9 @@ export async function startControl(runtime: Runtime, metrics: PrometheusMetrics,
         queryCatalog: async (sql) => query.query(sql),
         explainRoute: async (statement, searchPath) => {
           const facts = await parser.readFacts(statement);
-          const snapshot = { epoch: await catalog.epoch(), tables: routesOf(await catalog.tables()), ...control.relations };
-          return explanationLines(explainRoute(facts, snapshot, { searchPath: [...searchPath], temporaryTables: new Map(), transaction: undefined, leaseValid: true }));
+          const records = await catalog.tables();
+          const snapshot = { epoch: await catalog.epoch(), tables: routesOf(records), ...control.relations };
+          return explainStatement({ facts, snapshot, searchPath, tree: parser.statementTree(statement), tables: migratedTables(records), hasMysql: settings.mysql !== undefined });
         },
       },
     });

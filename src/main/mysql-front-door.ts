@@ -1,15 +1,15 @@
 /** Opens the MySQL front door of a gateway worker, where the settings have one. */
 import type { Runtime } from '../../config/runtime.ts';
 import type { Settings } from '../../config/settings.ts';
-import { MigrationError } from '../../config/migration-error.ts';
 import type { Admission } from '../session/admission.ts';
 import type { ControlPort } from '../session/control-port.ts';
 import type { KillKind } from '../session/mysql/kill-on-server.ts';
 import { openMysqlDoor } from '../session/mysql/mysql-door.ts';
 import type { MysqlDoor } from '../session/mysql/mysql-door.ts';
+import type { MysqlLocalOptions } from '../session/mysql-local/mysql-local.ts';
 import type { GatewayLimits } from '../session/services.ts';
 import type { UserEntry } from '../session/users.ts';
-import type { MysqlTarget } from '../wire/mysql/connect-mysql.ts';
+import { mysqlLogins } from './mysql-logins.ts';
 
 export interface FrontDoorParts {
   readonly settings: Settings;
@@ -19,26 +19,25 @@ export interface FrontDoorParts {
   readonly limits: Partial<GatewayLimits>;
   readonly name: string;
   readonly secret: Buffer;
+  /** The way of its clients to tables on local. */
+  readonly local: MysqlLocalOptions;
 }
 
 /** Undefined without a MySQL server in the settings. */
 export async function openFrontDoor(runtime: Runtime, { settings, users, control, limits, ...parts }: FrontDoorParts): Promise<MysqlDoor | undefined> {
   const { mysql, tls } = settings;
-  if (!mysql) return undefined;
+  const logins = mysqlLogins(settings);
+  if (!mysql || !logins) return undefined;
   const { host, port, ssl } = mysql.server;
   const server = { host, port, ...(ssl === undefined ? {} : { ssl }) };
   const byName = new Map(settings.users.map((user) => [user.name, user]));
   return openMysqlDoor(runtime, {
-    ...parts, control, listen: mysql.listen, server, limits: { ...limits, maxMessageBytes: settings.limits.statementBytes },
+    ...parts, control, server, limits: { ...limits, maxMessageBytes: settings.limits.statementBytes },
     users: users.map((user) => {
       const nativeHash = byName.get(user.name)?.mysqlNativeHash;
       return nativeHash === undefined ? user : { ...user, nativeHash };
     }),
-    target: (user): MysqlTarget => {
-      const login = byName.get(user)?.mysql;
-      if (!login) throw new MigrationError('MIG003', `user "${user}" has no login at the MySQL server`, { hint: 'Give the user\'s entry in the settings a mysql: {user, password}.' });
-      return { ...server, user: login.user, ...(login.password === undefined ? {} : { password: login.password }) };
-    },
+    target: (user) => logins.target(user),
     killElsewhere: (id, kind, user, done) => control.forwardCancel(id, writeKill(kind, user), done),
     ...(tls === undefined ? {} : { tls }),
   });

@@ -4,11 +4,10 @@
  */
 import { fork } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import cluster from 'node:cluster';
-import type { Worker } from 'node:cluster';
 import type { Runtime } from '../../config/runtime.ts';
 import { COMMIT_GRACE_MS } from '../session/drain.ts';
 import type { ProcessSettings } from './process-settings.ts';
+import { SharedPorts } from './shared-port.ts';
 
 /** Child → supervisor. */
 export type ChildMessage = { readonly type: 'ready' } | { readonly type: 'failed'; readonly message: string };
@@ -45,37 +44,44 @@ export async function supervise(runtime: Runtime, main: string, handed: ProcessS
     if (started !== undefined && (failedStarts === 0 && !isRunning(control) || failedStarts >= MAX_FAILED_STARTS)) throw new Error(started);
   };
 
-  cluster.setupPrimary({ exec: main, args: ['worker'], serialization: 'advanced' });
+  const ports = new SharedPorts(runtime.log);
+  const gatewayWorkers = new Set<ChildProcess>();
   const startWorker = async (): Promise<void> => {
-    const worker: Worker = cluster.fork();
+    const worker = fork(main, ['worker'], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'], serialization: 'advanced' });
+    gatewayWorkers.add(worker);
     worker.send(handed);
     const ended = new Promise<void>((resolve) => worker.once('exit', () => resolve()));
     void ended.then(() => {
+      gatewayWorkers.delete(worker);
       if (isStopping) return;
-      runtime.log.error('a gateway worker ended; another one is started', { pid: worker.process.pid });
+      runtime.log.error('a gateway worker ended; another one is started', { pid: worker.pid });
       setTimeout(() => void startWorker().catch((error: unknown) => runtime.log.error('a gateway worker cannot be started', { error: String(error) })), RESTART_MS);
     });
     const problem = await untilReady(worker, ended);
     if (problem !== undefined) throw new Error(problem);
+    ports.add(worker);
   };
 
   const stop = async (): Promise<void> => {
     isStopping = true;
-    const processes: (ChildProcess | undefined)[] = Object.values(cluster.workers ?? {}).map((worker) => worker?.process);
+    ports.close();
     const drainMs = handed.settings.timeouts.shutdownMs + COMMIT_GRACE_MS;
-    await Promise.all(processes.map((child) => endChild(child, drainMs + STOP_MS, hurry)));
+    await Promise.all([...gatewayWorkers].map((child) => endChild(child, drainMs + STOP_MS, hurry)));
     await endChild(control, STOP_MS, hurry);
   };
 
   try {
     await startControl(0);
     await Promise.all(Array.from({ length: workers }, () => startWorker()));
+    const { listen, mysql } = handed.settings;
+    await ports.listen('postgres', listen);
+    if (mysql) await ports.listen('mysql', mysql.listen);
   } catch (error) {
     await stop();
     throw error;
   }
   return {
-    pids: () => ({ control: control?.pid, workers: Object.values(cluster.workers ?? {}).flatMap((worker) => worker?.process.pid ?? []) }),
+    pids: () => ({ control: control?.pid, workers: [...gatewayWorkers].flatMap((worker) => worker.pid ?? []) }),
     [Symbol.asyncDispose]: stop,
   };
 }
@@ -85,7 +91,7 @@ function isRunning(child: ChildProcess | undefined): boolean {
 }
 
 /** undefined once the child says that it is ready; else why it is not. */
-function untilReady(child: ChildProcess | Worker, ended: Promise<void>): Promise<string | undefined> {
+function untilReady(child: ChildProcess, ended: Promise<void>): Promise<string | undefined> {
   return new Promise((resolve) => {
     const listen = (message: unknown): void => {
       const said = message as ChildMessage;

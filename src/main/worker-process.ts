@@ -23,7 +23,9 @@ import type { RunningChild } from './child-process.ts';
 import { GatewayCounts } from './gateway-counts.ts';
 import { createControlClient } from './control-client.ts';
 import type { ControlClient } from './control-client.ts';
+import { takeConnections } from './handed-connections.ts';
 import { killForwarded, openFrontDoor } from './mysql-front-door.ts';
+import { mysqlLogins } from './mysql-logins.ts';
 import { createMarkedRows } from './marked-rows.ts';
 import { poolOptions } from './pool-options.ts';
 import { workerCount } from './process-settings.ts';
@@ -85,15 +87,17 @@ export async function startWorker(runtime: Runtime, metrics: PrometheusMetrics, 
       clientIdleMs: settings.timeouts.clientIdleMs, idleTransactionMs: settings.timeouts.idleTransactionMs, startupTimeoutMs: settings.timeouts.startupMs, legConnectTimeoutMs: settings.timeouts.connectMs, maxStatementBytes: settings.limits.preparedBytesPerSession, maxMovedBytes: settings.limits.movedBytes, parkLimitMs: settings.timeouts.parkLimitMs,
       ...shadowLimits(settings.shadowReads),
     };
+    const mysql = mysqlLogins(settings);
     gateway = stack.use(await createGateway(runtime, {
-      listen: settings.listen, users, legs: legConnector(handed), control, sourcePosition, askSide: sides.ask, routes,
+      users, legs: legConnector(handed), control, sourcePosition, askSide: sides.ask, routes,
       facts, markedRows, name: workerId, secret, connections: { limits, slots }, pools: poolOptions(settings), limits: gatewayLimits,
       onUnknownCancel: (pid, key, done) => control.forwardCancel(pid, key.toString('hex'), done),
-      ...(settings.tls === undefined ? {} : { tls: settings.tls }),
+      ...(settings.tls === undefined ? {} : { tls: settings.tls }), ...(mysql === undefined ? {} : { mysql }),
     }));
     gateway.onUnitEnded(() => control.unitsChanged());
-    door = await openFrontDoor(runtime, { settings, users, control, admission: gateway.admission, limits: gatewayLimits, name: workerId, secret });
+    door = await openFrontDoor(runtime, { settings, users, control, admission: gateway.admission, limits: gatewayLimits, name: workerId, secret, local: gateway.services });
     if (door) stack.use(door).onUnitEnded(() => control.unitsChanged());
+    const connections = takeConnections({ postgres: (socket) => gateway?.handleConnection(socket), mysql: door && ((socket) => door?.handleConnection(socket)) });
     const counted = new GatewayCounts(metrics, facts, gateway);
     const timer = setInterval(() => {
       counted.update();
@@ -103,6 +107,7 @@ export async function startWorker(runtime: Runtime, metrics: PrometheusMetrics, 
     const owned = stack.move();
     const drained = [gateway, door];
     const drain = async (hurry: AbortSignal): Promise<void> => {
+      connections.refuse();
       control.send({ type: 'draining' });
       await Promise.all(drained.map((each) => each?.drain(settings.timeouts.shutdownMs, hurry)));
     };

@@ -14,6 +14,7 @@ import type { VisibleAdvance } from '../../cdc/ports.ts';
 import { errorKinds, MigrationError } from '../../config/migration-error.ts';
 import type { Runtime } from '../../config/runtime.ts';
 import type { MigrationOptions } from '../../grammar/migration/options.ts';
+import { answerFacts } from './answer-facts.ts';
 import { completeTable } from './commands/control-tables.ts';
 import type { CommandContext, GatewaySettings, GatewaySides } from './commands/command-context.ts';
 import { groupRecords } from './commands/command-context.ts';
@@ -217,7 +218,7 @@ export class Control {
   }
 
   #onRequest(worker: FleetWorker, message: WorkerMessage): void {
-    if (this.#slots.receive(worker, message)) return;
+    if (this.#slots.receive(worker, message) || answerFacts(this.#context, worker, message)) return;
     switch (message.type) {
       case 'command':
         void this.command(message.request).then((result) => worker.channel.send({ type: 'result', id: message.id, result }));

@@ -118,7 +118,8 @@ function stateCondition(table: TableFacts, words: CutoverWords, block: (code: Er
   const remedy = `VALIDATE MIGRATION FOR TABLE ${table.name} FULL${words.force ? '' : ', or CUTOVER … FORCE to go without'}`;
   if (!table.validation) block('MIG050', 'it has not been validated', remedy);
   else if (!table.validation.passed) block('MIG050', `the validation of ${table.validation.finishedAt} found ${table.validation.mismatchedRows} rows that differ`, `RESYNC MIGRATION FOR TABLE ${table.name}, then ${remedy}`);
-  else block('MIG050', 'only a sample of it has been validated', remedy);
+  else if (table.validation.mode === 'sample') block('MIG050', 'only a sample of it has been validated', remedy);
+  else block('MIG050', `the validation of ${table.validation.finishedAt} does not count: the table was not in DUAL_WRITE then, or has left it since`, remedy);
 }
 
 function streamConditions(table: TableFacts, block: (code: ErrorCode, condition: string, remedy: string) => void): void {

@@ -4,6 +4,7 @@
  */
 import type { RoutingSnapshot } from '../../catalog/routing-snapshot.ts';
 import type { ErrorCode } from '../../config/migration-error.ts';
+import type { MigratedTable } from '../../grammar/dialect/migrated-table.ts';
 import type { WorkerSurvey } from './worker-survey.ts';
 
 /** `xids` are the source's 32-bit transaction ids; `lsn` is text because JSON has no 64-bit integers. */
@@ -25,6 +26,8 @@ export type ControlMessage =
   | { readonly type: 'survey_request'; readonly id: number; readonly shadowReads?: boolean }
   /** Answers `slot_request`; not granted: too many wait already. */
   | { readonly type: 'slot_answer'; readonly id: number; readonly granted: boolean }
+  /** Answers `facts_request`; without `facts` there are none. */
+  | { readonly type: 'facts_answer'; readonly table: string; readonly facts?: MigratedTable }
   | { readonly type: 'cancel'; readonly pid: number; readonly key: string }
   /** A worker has carried one out. */
   | { readonly type: 'cancelled'; readonly pid: number; readonly key: string };
@@ -36,6 +39,8 @@ export type WorkerMessage =
   | { readonly type: 'lease_request'; readonly sequence: number }
   | { readonly type: 'report'; readonly watchId: number; readonly holding: readonly Holding[]; readonly parked: readonly Parked[] }
   | { readonly type: 'command'; readonly id: number; readonly request: CommandMessage }
+  /** What the translation of statements has to know of a table, by its key in the snapshot. */
+  | { readonly type: 'facts_request'; readonly table: string }
   /** Open blocks that are on both sides: all of them, at every change and while there are any. */
   | { readonly type: 'crossing'; readonly units: readonly CrossingUnit[] }
   | { readonly type: 'metrics'; readonly delta: unknown }

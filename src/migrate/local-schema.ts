@@ -48,10 +48,13 @@ export class LocalSchema {
     if (record.options['copyGrants'] === true) await this.#local.use((client) => grantAll(client, schema));
   }
 
-  /** Every foreign key between loaded tables that is still missing on local. */
-  async buildForeignKeys(records: readonly TableRecord[]): Promise<void> {
+  /**
+   * Every foreign key that is still missing on local, between tables that are in step: one whose changes are still applied by themselves shows another
+   * instant than its parent. Whoever comes into step last finds all the others.
+   */
+  async buildForeignKeys(records: readonly TableRecord[], isInStep: (record: TableRecord) => boolean): Promise<void> {
     const targets = new Map(records.map((record) => [nameKey(record.source), record.target]));
-    const loaded = new Set(records.filter((record) => loadedStates.includes(record.state) && detailsOf(record).indexesBuilt === true).map((record) => nameKey(record.source)));
+    const loaded = new Set(records.filter((record) => loadedStates.includes(record.state) && detailsOf(record).indexesBuilt === true && (record.state === 'LOCAL_ONLY' || isInStep(record))).map((record) => nameKey(record.source)));
     for (const record of records) {
       if (!loaded.has(nameKey(record.source)) || record.state === 'LOCAL_ONLY') continue;
       const definition = await this.#source.introspectTable(record.source, mappingOf(record));

@@ -3,6 +3,7 @@ import type { TableRecord } from '../../catalog/records.ts';
 import { diffDefinitions } from '../../cdc/postgres/definition-diff.ts';
 import { findTable } from '../../cdc/postgres/introspect.ts';
 import { MigrationError } from '../../config/migration-error.ts';
+import { behaviourOf } from './behaviour-drift.ts';
 import type { ControlContext } from './control-context.ts';
 import { planFor } from './definition-drift.ts';
 import type { SourceFlow } from './source-flow.ts';
@@ -26,6 +27,7 @@ export async function replanTable(context: ControlContext, flow: SourceFlow, rec
   }
   const partitions = definition.partitions.map(({ schema, name }) => ({ schema, name }));
   await recordDefinitionLosses(context, flow, record.tableId, definition);
-  await context.catalog.changeTable(record.tableId, { details: { ...record.details, plan, partitions, indexesBuilt: local ? old.indexesBuilt : false } });
+  const translation = flow.sourceSide.migratedTable(definition, plan);
+  await context.catalog.changeTable(record.tableId, { details: { ...record.details, plan, behaviour: behaviourOf(definition), ...(translation === undefined ? {} : { translation }), partitions, indexesBuilt: local ? old.indexesBuilt : false } });
   if (flow.forward.status(record.tableId)) await flow.forward.replan(plan);
 }

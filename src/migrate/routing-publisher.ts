@@ -5,7 +5,8 @@ import { defaultOptions } from '../../grammar/migration/options.ts';
 import { relationKey } from '../../catalog/routing-snapshot.ts';
 import type { RoutingSnapshot, TableRoute, TwoPhase } from '../../catalog/routing-snapshot.ts';
 import { markableTable } from './markable-table.ts';
-import { detailsOf } from './table-details.ts';
+import type { MigratedTable } from '../../grammar/dialect/migrated-table.ts';
+import { detailsOf, routedKeys } from './table-details.ts';
 import type { WorkerFleet } from './worker-fleet.ts';
 
 /** What the source's own catalog says about the relations around the migrated tables; see `RoutingSnapshot`. */
@@ -137,8 +138,8 @@ export function routesOf(records: readonly TableRecord[], barriers: ReadonlyMap<
 function routeOf(record: TableRecord): TableRoute {
   const compare = comparePercent(record);
   const markable = markableTable(record);
-  const { door } = detailsOf(record);
-  return { tableId: record.tableId, state: record.state, source: record.source, local: record.target, ...record.route, ...(compare === undefined ? {} : { compare }), ...(markable === undefined ? {} : { markable }), ...(door === undefined ? {} : { door }) };
+  const { door, translation } = detailsOf(record);
+  return { tableId: record.tableId, state: record.state, source: record.source, local: record.target, ...record.route, ...(compare === undefined ? {} : { compare }), ...(markable === undefined ? {} : { markable }), ...(door === undefined ? {} : { door }), ...(translation === undefined ? {} : { factsHash: translation.hash }) };
 }
 
 /** Not a flag of the catalog's: it says nothing of where anything goes, only what else is done with an answer. */
@@ -147,4 +148,12 @@ function comparePercent({ options, route, state }: TableRecord): number | undefi
   if (options['readFrom'] !== 'compare' || !isFollowed) return undefined;
   const percent = options['comparePercent'];
   return typeof percent === 'number' ? percent : defaultOptions.comparePercent;
+}
+
+/** What is known for translators, by key in the snapshot. */
+export function migratedTables(records: readonly TableRecord[]): ReadonlyMap<string, MigratedTable> {
+  return new Map(records.flatMap((record) => {
+    const { translation } = detailsOf(record);
+    return translation === undefined ? [] : routedKeys(record).map((key) => [key, translation] as const);
+  }));
 }

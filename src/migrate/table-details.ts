@@ -4,7 +4,14 @@ import type { QualifiedName } from '../../catalog/routing-snapshot.ts';
 import { relationKey } from '../../catalog/routing-snapshot.ts';
 import type { TablePlan } from '../../cdc/table-plan.ts';
 import type { TableMapping } from '../../cdc/source-side.ts';
+import type { MigratedTable } from '../../grammar/dialect/migrated-table.ts';
 import type { TypeOverride } from '../../grammar/migration/type-overrides.ts';
+
+/** What a definition does to rows that are written, and no row image shows. */
+export interface TableBehaviour {
+  readonly defaults: Readonly<Record<string, string | null>>;
+  readonly checks: readonly string[];
+}
 
 export interface TableDetails {
   readonly plan: TablePlan;
@@ -14,8 +21,12 @@ export interface TableDetails {
   readonly partitions: readonly QualifiedName[];
   /** The clients that reach it on the source are not PostgreSQL's: see `TableRoute`. */
   readonly door?: 'mysql';
+  /** Of a source of another engine: for translators of statements. */
+  readonly translation?: MigratedTable;
   /** Secondary indexes and constraints stand, and the stream has passed the consistency point (RULES 3). */
   readonly indexesBuilt?: boolean;
+  /** Of the source, when the plan was made. */
+  readonly behaviour?: TableBehaviour;
   readonly startedAt?: string;
   readonly loadStartedAt?: string;
   readonly loadElapsedMs?: number;

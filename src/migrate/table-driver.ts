@@ -161,7 +161,7 @@ async function synchronize(context: ControlContext, record: TableRecord, signal:
     return 'again';
   }
   await untilShared(context, flow, record.tableId, signal);
-  await flow.schema.buildForeignKeys(await catalog.tables());
+  await flow.schema.buildForeignKeys(await catalog.tables(), ({ tableId }) => flow.forward.status(tableId)?.mode === 'shared');
   await makeDependants(context, flow, record);
   await flow.schema.analyze(record);
   await runtime.faults.hit('sync.after_shared');

@@ -16,7 +16,7 @@ import { hybridWays, mixedViews } from './hybrid-ways.ts';
 import { isReached, needsOf, tableKey } from './needs.ts';
 import type { Need, TextNeeds } from './needs.ts';
 import { refusals } from './refusals.ts';
-import type { AfterWrite, HybridWay, LegRoute, Route, RouteLabel, SessionContext } from './route.ts';
+import type { AfterWrite, HybridRoute, HybridWay, LegRoute, Route, RouteLabel, SessionContext } from './route.ts';
 import { SnapshotIndex } from './snapshot-index.ts';
 
 
@@ -68,6 +68,10 @@ function dataRoute(statements: readonly StatementFacts[], index: SnapshotIndex, 
   const chosen = chooseSide(text, writes, session, index.snapshot.twoPhase !== undefined);
   const side = chosen === 'home' ? catalogRoute(statements, index, session).leg : chosen;
   if (typeof side === 'object') return hybridRoute(statements, text, writes, [...touched.keys()], index, session) ?? side;
+  if (side === 'mysql') {
+    const otherwise = hybridRoute(statements, text, writes, [...touched.keys()], index, session, true);
+    return { type: 'mysql', writes, touches: [...touched.keys()], label: labelOf(text, 'source', writes), otherwise };
+  }
   const route = legRoute(statements, text, writes, side, [...touched.keys()], index);
   const compared = side === 'source' ? comparedRead(statements, text, session) : undefined;
   return compared === undefined ? route : { ...route, compared };
@@ -81,15 +85,17 @@ export function catalogRoute(statements: readonly StatementFacts[], index: Snaps
 }
 
 /** Undefined when no side can be given what it lacks. */
-function hybridRoute(statements: readonly StatementFacts[], text: TextNeeds, writes: boolean, touches: readonly string[], index: SnapshotIndex, session: SessionContext): Route | undefined {
+function hybridRoute(statements: readonly StatementFacts[], text: TextNeeds, writes: boolean, touches: readonly string[], index: SnapshotIndex, session: SessionContext, atMysql = false): HybridRoute | undefined {
   const [facts] = statements;
   if (facts === undefined || statements.length !== 1) return undefined;
   const context = { index, session, preferSource: prefersSource(session) };
   const views = mixedViews(facts, context);
   if (views.size > 0) return { type: 'hybrid', ways: [], views, touches, writes };
-  const ways = hybridWays(facts, context)
-    .filter(({ runOn }) => refuseInTransaction(text.needs, writes, runOn, session, index.snapshot.twoPhase !== undefined) === undefined)
-    .map(({ runOn, moved }): HybridWay => ({ runOn, moved, route: { ...legRoute(statements, text, writes, runOn, touches, index), label: 'HYBRID' } }));
+  const commitsBoth = index.snapshot.twoPhase !== undefined;
+  const ways = hybridWays(facts, context, atMysql)
+    .filter(({ runOn }) => refuseInTransaction(text.needs, writes, runOn, session, commitsBoth) === undefined)
+    .filter(({ fromMysql }) => fromMysql.size === 0 || refuseInTransaction(text.needs, false, 'mysql', session, commitsBoth) === undefined)
+    .map(({ runOn, moved, fromMysql }): HybridWay => ({ runOn, moved, fromMysql, route: { ...legRoute(statements, text, writes, runOn, touches, index), label: 'HYBRID' } }));
   return ways.length === 0 ? undefined : { type: 'hybrid', ways, views, touches, writes };
 }
 

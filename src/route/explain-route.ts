@@ -5,7 +5,7 @@ import type { TextFacts } from '../../grammar/sql/statement-facts.ts';
 import { decideIndexed, prefersSource } from './decide.ts';
 import { needsOf } from './needs.ts';
 import type { Need } from './needs.ts';
-import type { ComparedRead, HybridWay, Route, RouteLabel, SessionContext } from './route.ts';
+import type { ComparedRead, HybridWay, MysqlRoute, Route, RouteLabel, SessionContext } from './route.ts';
 import { isRenamed, SnapshotIndex } from './snapshot-index.ts';
 
 export interface RouteExplanation {
@@ -23,13 +23,15 @@ export interface ExplainedTable {
   /** Undefined for what is not migrated. */
   readonly state: TableRoute['state'] | undefined;
   /** Where it can be answered for this statement in this session. */
-  readonly sides: 'source' | 'local' | 'source or local' | 'neither';
+  readonly sides: 'source' | 'local' | 'source or local' | 'MySQL server' | 'MySQL server or local' | 'neither';
   readonly why: string;
 }
 
-export function explainRoute(facts: TextFacts, snapshot: RoutingSnapshot, session: SessionContext): RouteExplanation {
+/** `translated`: what becomes of a statement for the MySQL server once its translation is known. */
+export function explainRoute(facts: TextFacts, snapshot: RoutingSnapshot, session: SessionContext, translated: (route: MysqlRoute) => Route = (route) => route): RouteExplanation {
   const index = new SnapshotIndex(snapshot);
-  const route = decideIndexed(facts, index, session);
+  const decided = decideIndexed(facts, index, session);
+  const route = decided.type === 'mysql' ? translated(decided) : decided;
   return { decision: routeLabel(route), route, summary: summaryOf(route), tables: facts.type === 'sql' ? explainedTables(facts, index, session) : [] };
 }
 
@@ -37,6 +39,7 @@ export function explainRoute(facts: TextFacts, snapshot: RoutingSnapshot, sessio
 export function routeLabel(route: Route): RouteLabel {
   switch (route.type) {
     case 'leg': return route.label;
+    case 'mysql': return route.label;
     case 'hybrid': return 'HYBRID';
     case 'park': return 'QUEUED';
     case 'refuse': return 'BLOCKED';
@@ -57,6 +60,7 @@ export function explanationLines(explanation: RouteExplanation): readonly string
 function summaryOf(route: Route): string {
   switch (route.type) {
     case 'leg': return `runs on ${route.leg === 'home' ? 'the session\'s home leg' : sideName(route.leg)}${afterText(route)}${route.before === 'read_index' ? ', once local shows what this session may have seen on the source' : ''}${comparedText(route.compared)}`;
+    case 'mysql': return 'runs on the MySQL server, translated';
     case 'hybrid': return route.views.size > 0 ? `the definition of ${[...route.views].sort().join(', ')} takes its place, and the rest is decided for what that reads` : hybridText(route.ways);
     case 'park': return `waits for the change of routing of ${route.touches.join(', ')}`;
     case 'refuse': return `${route.code}: ${route.message}. ${route.detail} ${route.hint}`;
@@ -74,9 +78,14 @@ function comparedText(compared: ComparedRead | undefined): string {
 
 /** Specification §3.5: the names of its strategies. */
 function hybridText(ways: readonly HybridWay[]): string {
-  const texts = ways.map(({ runOn, moved }) => `on ${sideName(runOn)} with rows of ${[...moved].sort().join(', ')} from ${sideName(runOn === 'source' ? 'local' : 'source')}`);
+  const texts = ways.map((way) => `on ${sideName(way.runOn)} with rows of ${movedText(way)}`);
   if (ways.length > 1) return `BROADCAST_SMALLER: runs ${texts.join(', or ')}: where fewer bytes have to be moved; only rows that meet its conditions, and columns that it names, are`;
   return `${ways[0]?.runOn === 'local' ? 'FETCH_REMOTE' : 'PUSH_LOCAL'}: runs ${texts.join('')}; only those that meet its conditions, and columns that it names, are moved`;
+}
+
+function movedText({ runOn, moved, fromMysql }: HybridWay): string {
+  const listed = (keys: readonly string[], from: string): readonly string[] => (keys.length === 0 ? [] : [`${[...keys].sort().join(', ')} from ${from}`]);
+  return [...listed([...moved].filter((key) => !fromMysql.has(key)), sideName(runOn === 'source' ? 'local' : 'source')), ...listed([...fromMysql], 'the MySQL server')].join(' and ');
 }
 
 function afterText(route: Extract<Route, { type: 'leg' }>): string {
@@ -101,6 +110,7 @@ function explainedTables(facts: Extract<TextFacts, { type: 'sql' }>, index: Snap
 }
 
 function sidesOf(need: Need): ExplainedTable['sides'] {
+  if (need.mysql === true) return need.local ? 'MySQL server or local' : 'MySQL server';
   if (need.source && need.local) return 'source or local';
   return need.source ? 'source' : need.local ? 'local' : 'neither';
 }

@@ -19,11 +19,22 @@ export interface Need {
   readonly name: string;
   readonly source: boolean;
   readonly local: boolean;
+  /** The MySQL server can, by translation. */
+  readonly mysql?: boolean;
   /** Undefined for what is not migrated. */
   readonly table: TableRoute | undefined;
   /** It is a view that only the source has. */
   readonly isMissingView?: boolean;
 }
+
+interface Sides {
+  readonly source: boolean;
+  readonly local: boolean;
+  readonly mysql?: boolean;
+}
+
+/** What the translation knows: no definitions, and no sequences, which that server does not have. */
+const reachedRoles: ReadonlySet<NeedRole> = new Set<NeedRole>(['read', 'write', 'lock', 'plan']);
 
 export interface TextNeeds {
   readonly needs: readonly Need[];
@@ -135,16 +146,25 @@ class NeedsGathering {
 
   /** `knownOn`: the side on which the table has the name that the text uses. */
   #table(role: NeedRole, key: string, table: TableRoute, knownOn: 'source' | 'local' | 'both'): void {
-    const sides = role === 'read' ? this.#readSides(table) : { source: isReached(table) && table.writes === 'source', local: table.writes === 'local' };
-    this.#put({ role, name: key, source: sides.source && knownOn !== 'local', local: sides.local && knownOn !== 'source', table });
+    const sides = isReached(table) ? this.#sides(role, table) : this.#sidesBeyond(role, table);
+    this.#put({ role, name: key, source: sides.source && knownOn !== 'local', local: sides.local && knownOn !== 'source', ...(sides.mysql === undefined ? {} : { mysql: sides.mysql }), table });
     if (role === 'write') this.#follow(key);
   }
 
-  #readSides(table: TableRoute): { readonly source: boolean; readonly local: boolean } {
+  #sides(role: NeedRole, table: TableRoute): Sides {
+    if (role !== 'read') return { source: table.writes === 'source', local: table.writes === 'local' };
     // Until its writes go to local, the source can answer everything about a table (RULES 20).
-    if (!isReached(table)) return { source: false, local: table.reads === 'local' && this.#context.session.leaseValid };
     const source = table.writes === 'source';
     return { source, local: table.reads === 'local' && !(source && this.#context.preferSource) };
+  }
+
+  /** Of a table of the MySQL server. Local does not tell how far behind it is: who has seen the server reads there from then on (RULES 18). */
+  #sidesBeyond(role: NeedRole, table: TableRoute): Sides {
+    const { mysql: reach, leaseValid } = this.#context.session;
+    const isThere = table.writes === 'source';
+    const mysql = isThere && reach !== undefined && reachedRoles.has(role);
+    if (role !== 'read') return { source: false, local: !isThere, mysql };
+    return { source: false, local: table.reads === 'local' && leaseValid && !(mysql && (this.#context.preferSource || reach === 'seen')), mysql };
   }
 
   #follow(key: string): void {
@@ -199,7 +219,7 @@ function writeRole(facts: StatementFacts): NeedRole {
   return facts.kind === 'select' || facts.kind === 'lock' ? 'lock' : 'write';
 }
 
-/** By a PostgreSQL client's session, while its rows are on the source. */
+/** By a PostgreSQL client's session without translation, while its rows are on the source. */
 export function isReached(table: TableRoute): boolean {
   return table.door === undefined;
 }

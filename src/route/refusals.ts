@@ -5,7 +5,7 @@ import type { Need } from './needs.ts';
 import type { Route } from './route.ts';
 
 type Refusal = Extract<Route, { type: 'refuse' }>;
-type Side = 'source' | 'local';
+type Side = 'source' | 'local' | 'mysql';
 
 export const refusals = {
   /** `byTransaction`: only the transaction keeps the tables of the source there. */
@@ -47,10 +47,24 @@ export const refusals = {
     hint: need.table === undefined ? '' : `Name it ${displayTableName(need.table.writes === 'local' ? need.table.local : need.table.source)}.`,
   }),
 
-  notReached: (name: string, table: TableRoute): Refusal => ({
-    type: 'refuse', code: 'MIG082', message: `Table "${name}" is in a MySQL database, which a PostgreSQL client's statement does not reach`,
-    detail: `Table ${name} is ${table.state}: ${table.writes === 'source' && table.reads === 'local' ? 'local has a copy to be read, its writes go to the source' : 'its rows are on the source'}.`,
-    hint: 'Send it by the MySQL protocol, or cut the table over (CUTOVER TABLE).',
+  /** `hasLogin`: the client's user, at the MySQL server. */
+  notReached: (name: string, table: TableRoute, hasLogin: boolean): Refusal => ({
+    type: 'refuse', code: 'MIG082', message: `Table "${name}" is in a MySQL database, which ${hasLogin ? 'such a statement' : 'the user'} does not reach`,
+    detail: `Table ${name} is ${table.state}: ${table.writes === 'source' && table.reads === 'local' ? 'local has a copy to be read, its writes go to the source' : 'its rows are on the source'}.${hasLogin ? '' : ' The user has no login there.'}`,
+    hint: `${hasLogin ? '' : 'Give the user\'s entry in the settings a mysql: {user, password}, send '}${hasLogin ? 'Send it' : 'it'} by the MySQL protocol, or cut the table over (CUTOVER TABLE).`,
+  }),
+
+  withMysql: (beyond: readonly Need[], others: readonly Need[]): Refusal => ({
+    type: 'refuse', code: 'MIG080', message: 'Statement needs tables of a MySQL database and of other sides',
+    detail: `In the MySQL database: ${names(beyond)}. Elsewhere: ${names(others)}. Rows can be brought to where a statement runs, but not what it writes, locks or calls.`,
+    hint: `${capitalise(cutOver(beyond))}, or split the statement in two.`,
+  }),
+
+  /** `construct`: as the translation names it; the statement changes rows there. */
+  untranslated: (construct: string): Refusal => ({
+    type: 'refuse', code: 'MIG080', message: `The statement cannot be translated for the MySQL server: ${construct}`,
+    detail: 'Its tables are in a MySQL database. What reads them can be run elsewhere with their rows, what changes them cannot.',
+    hint: 'Write it with other words (docs/mysql.md lists what is translated), send it by the MySQL protocol, or cut the tables over (CUTOVER TABLE).',
   }),
 
   noLease: (onlySource: readonly Need[]): Refusal => ({
@@ -70,7 +84,7 @@ function names(needs: readonly Need[]): string {
 }
 
 function sideName(side: Side): string {
-  return side === 'source' ? 'the source' : 'local';
+  return side === 'source' ? 'the source' : side === 'local' ? 'local' : 'the MySQL server';
 }
 
 function cutOver(needs: readonly Need[]): string {

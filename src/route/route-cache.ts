@@ -119,12 +119,13 @@ export class RouteCache {
 
 /** 0 outside transactions under a lease, the state of nearly every call; every other state that `decide` looks at has a number of its own. */
 function stateNumber(session: SessionContext): number {
-  const lease = session.leaseValid ? 0 : 1;
+  const lease = (session.leaseValid ? 0 : 1) + (session.mysql === undefined ? 0 : session.mysql === 'seen' ? 4 : 2);
   const transaction = session.transaction;
   if (transaction === undefined) return lease;
   const isolation = transaction.isolation === 'read committed' ? 0 : transaction.isolation === 'repeatable read' ? 1 : 2;
   const wrote = ({ source: 1, local: 2, both: 3 } as const)[transaction.wroteOn as 'source'] ?? 0;
+  const mysql = transaction.mysql === undefined ? 0 : transaction.mysql === 'used' ? 1 : 2;
   const bits = (transaction.readOnly ? 1 : 0) | (transaction.usedLegs.source ? 2 : 0) | (transaction.usedLegs.local ? 4 : 0)
     | (transaction.holdsLocks ? 8 : 0) | (transaction.mayHaveWrittenOnSource === true ? 16 : 0) | (lease << 5);
-  return 2 + bits + 64 * (isolation + 3 * wrote);
+  return 8 + bits + 256 * (isolation + 3 * (wrote + 4 * mysql));
 }

@@ -14,6 +14,11 @@ export type Route =
    * views whose own tables are on both sides: their definitions take their place first, and there are no ways yet.
    */
   | { readonly type: 'hybrid'; readonly ways: readonly HybridWay[]; readonly views: ReadonlySet<string>; readonly touches: readonly string[]; readonly writes: boolean }
+  /**
+   * Tables that the MySQL server has: translated, it runs there. `otherwise`: when the translation refuses it, rows of these tables can be brought to a side
+   * that runs it; undefined where that is no way.
+   */
+  | { readonly type: 'mysql'; readonly writes: boolean; readonly touches: readonly string[]; readonly label: RouteLabel; readonly otherwise: HybridRoute | undefined }
   /** LISTEN, SET, DISCARD …: run on every open leg, remembered for those opened later; the home leg's answer is the client's. */
   | { readonly type: 'both_legs' }
   /** BEGIN, COMMIT, ROLLBACK, SAVEPOINT …: the transaction layer decides. */
@@ -45,6 +50,8 @@ export interface HybridWay {
   readonly runOn: 'source' | 'local';
   /** Keys of the relations (`relationKey`) whose rows are brought from the other side. */
   readonly moved: ReadonlySet<string>;
+  /** Those of them that come from the MySQL server. */
+  readonly fromMysql: ReadonlySet<string>;
   /** Of the statement, as it runs on that side. */
   readonly route: LegRoute;
 }
@@ -53,6 +60,9 @@ export interface HybridWay {
 export type AfterWrite = 'none' | 'xid' | 'position' | 'track';
 /** Local reads of a table that the source writes: wait until local shows what this session may have seen on the source (RULES 18). */
 export type BeforeRead = 'none' | 'read_index';
+
+export type HybridRoute = Extract<Route, { type: 'hybrid' }>;
+export type MysqlRoute = Extract<Route, { type: 'mysql' }>;
 
 export type LegRoute = Extract<Route, { type: 'leg' }>;
 
@@ -72,6 +82,8 @@ export interface SessionContext extends NamingContext {
   readonly leaseValid: boolean;
   /** Where the database's advisory locks live (RULES 27); the source unless said otherwise. */
   readonly advisoryLocksOn?: 'source' | 'local';
+  /** The session's connection to the MySQL server: `reachable`: the user has a login there; `seen`: something of it has been told to the client, who must not be told less later. Undefined: none can be had. */
+  readonly mysql?: 'reachable' | 'seen' | undefined;
 }
 
 export interface TransactionContext {
@@ -85,6 +97,8 @@ export interface TransactionContext {
    */
   readonly mayHaveWrittenOnSource?: boolean;
   readonly usedLegs: { readonly source: boolean; readonly local: boolean };
+  /** What it has done on the MySQL server. */
+  readonly mysql?: 'used' | 'wrote' | undefined;
   /** True once it holds locks that others may wait for: then it is admitted on the old side while writers drain (RULES 21). */
   readonly holdsLocks: boolean;
 }

@@ -1,12 +1,15 @@
-/** Cancels what runs on these legs; `done` once every server has been told. */
-import type { Leg } from './leg.ts';
+/** Cancels what runs on these connections; `done` once every server has been told. */
+interface Cancelable {
+  readonly idle: boolean;
+  cancel(done: () => void): void;
+}
 
-export function cancelBusy(legs: readonly (Leg | undefined)[], done: () => void): void {
-  const busy = legs.filter((leg): leg is Leg => leg !== undefined && !leg.idle);
+export function cancelBusy(connections: readonly (Cancelable | undefined)[], done: () => void): void {
+  const busy = connections.filter((connection) => connection?.idle === false);
   let open = busy.length;
   if (open === 0) done();
-  for (const leg of busy) {
-    leg.cancel(() => {
+  for (const connection of busy) {
+    connection?.cancel(() => {
       open -= 1;
       if (open === 0) done();
     });

@@ -9,6 +9,7 @@ import type { Segment } from '../execute/segment.ts';
 import { writeError } from '../wire/error-fields.ts';
 import type { ErrorFields } from '../wire/error-fields.ts';
 import { CUT, STOP } from '../wire/framing.ts';
+import { FrontendType as F } from '../wire/frontend-messages.ts';
 import type { Verdict } from '../wire/framing.ts';
 import { cancelBusy } from './cancel-busy.ts';
 import { canceledByUser, errorFieldsOf, protocolError } from './client-error.ts';
@@ -49,7 +50,6 @@ export interface SessionHost extends ParkingLot {
 }
 
 const nothingCarried: Borrowing = { settings: '', isTied: false, sql: () => '' };
-const F = { query: 81, parse: 80, bind: 66, describe: 68, execute: 69, close: 67, sync: 83, flush: 72, copyData: 100, copyDone: 99, copyFail: 102, functionCall: 70, terminate: 88 } as const;
 const refusable: ReadonlySet<number> = new Set([F.query, F.parse, F.bind, F.execute, F.describe, F.close]);
 
 export class ClientSession extends SessionCore implements LegOwner {
@@ -89,7 +89,7 @@ export class ClientSession extends SessionCore implements LegOwner {
     this.#hybrid = new HybridStatements(this, place);
     const flows = {
       place, hybrid: this.#hybrid, control: this.#control, answer: new ControlAnswer(this), effects: new SessionEffects(this, this.#localLeg), names: this.#names,
-      prepared: new SqlPrepared(this, this.#names),
+      prepared: new SqlPrepared(this, this.#names), mysql: this.#hybrid.mysql,
     };
     this.#simple = new SimpleQuery(this, flows);
     this.#extended = new ExtendedQuery(this, flows);
@@ -101,7 +101,7 @@ export class ClientSession extends SessionCore implements LegOwner {
   start(early: Buffer): void {
     this.socket.on('drain', () => {
       this.sharing?.unblock();
-      for (const leg of [this.home, this.local]) leg?.clientBackpressure(false);
+      for (const leg of [this.home, this.local, this.mysql]) leg?.clientBackpressure(false);
     });
     this.socket.on('error', () => this.socket.destroy());
     this.socket.on('close', () => this.#end());
@@ -328,7 +328,7 @@ export class ClientSession extends SessionCore implements LegOwner {
     if (!isWaiting && (this.#readIndex.giveUp() || this.waiting === 'park' || (this.waiting === 'leg' && this.carried))) this.#failWaiting(canceledByUser);
     else if (!isWaiting) {
       this.#hybrid.cancel();
-      return cancelBusy([this.home, this.local], done);
+      return cancelBusy([this.home, this.local, this.mysql], done);
     }
     done();
   }
@@ -386,7 +386,7 @@ export class ClientSession extends SessionCore implements LegOwner {
     this.openRows?.rollback();
     this.#readIndex.drop();
     this.#localLeg.drop();
-    for (const leg of [this.home, this.local]) {
+    for (const leg of [this.home, this.local, this.mysql]) {
       if (polite) leg?.end();
       else leg?.abandon();
     }

@@ -3,6 +3,8 @@
  * gateway workers). Sessions never touch the catalog.
  */
 import type { RoutingSnapshot } from '../../catalog/routing-snapshot.ts';
+import type { MigrationError } from '../../config/migration-error.ts';
+import type { MigratedTable } from '../../grammar/dialect/migrated-table.ts';
 
 export interface ControlPort {
   /** The newest snapshot; replaced whole. Read synchronously on the hot path. */
@@ -17,6 +19,10 @@ export interface ControlPort {
   onChange(listener: () => void): () => void;
   /** Runs one migration statement, or a SELECT over SYS$ tables. Rejects with MigrationError. */
   command(request: CommandRequest): Promise<CommandResult>;
+  /** What the translation of statements has to know of a table of another engine, by its key in the snapshot; undefined while it is not known here. */
+  tableFacts(key: string): MigratedTable | undefined;
+  /** Asks for those of them that are not known here. `done` comes once, never from within: with an error when some cannot be had. */
+  loadTableFacts(keys: readonly string[], done: (error: MigrationError | undefined) => void): void;
   readonly visibility: VisibilityTracker;
   /** Routing decisions are counted in the worker and sent in batches: per table and route. */
   countRoute(table: string, route: string): void;

@@ -6,7 +6,7 @@
  * States: draining (idle sessions end as they become idle) → finishing (only COMMITs under way are left) → over.
  */
 import type { Runtime } from '../../config/runtime.ts';
-import type { Activity } from './session-core.ts';
+import type { Activity } from './session-parts.ts';
 
 export interface DrainedSession {
   readonly activity: Activity;

@@ -1,9 +1,8 @@
 /**
  * The extended protocol: https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-EXT-QUERY
  *
- * A unit is what stands between two Syncs. It runs on one leg; statements that are not on that leg yet are parsed there first, and the answers to
- * that are swallowed. What the gateway answers itself (transaction control over legs, migration statements) it answers in order, when nothing is
- * under way.
+ * A unit is what stands between two Syncs. It runs on one leg; statements that are not on that leg yet are parsed there first, and the answers to that are
+ * swallowed. What the gateway answers itself (transaction control over legs, migration statements) it answers in order, when nothing is under way.
  */
 import type { Side } from '../../catalog/routing-snapshot.ts';
 import { bindComplete, closeComplete, noData, noParameters, parseComplete } from '../wire/backend-messages.ts';
@@ -11,7 +10,7 @@ import type { Segment } from '../execute/segment.ts';
 import type { Route } from '../route/route.ts';
 import { CUT, PASS, STOP } from '../wire/framing.ts';
 import type { Verdict } from '../wire/framing.ts';
-import { afterName, closeStatement, describeStatement, readName, readParse, sync } from '../wire/frontend-messages.ts';
+import { afterName, closeStatement, describeStatement, FrontendType, readName, readParse, sync } from '../wire/frontend-messages.ts';
 import { account } from './account.ts';
 import { askForXid } from './ask-for-xid.ts';
 import { alreadyPrepared, tooManyStatements, transactionAborted } from './client-error.ts';
@@ -113,7 +112,8 @@ export class ExtendedQuery {
       return this.#answer(bindComplete);
     }
     if (core.tx?.failedOn !== undefined) return this.#bindInFailedBlock(statement, portal, buffer, start, length);
-    const route = this.#routeOfBind(statement, buffer.subarray(start, end));
+    let route = this.#routeOfBind(statement, buffer.subarray(start, end));
+    if (!isVerdict(route) && route.type === 'mysql') route = this.#atGateway.mysql.bind(route, statement, buffer.subarray(start, end), (made) => this.#portals.set(portal, statement, 'gateway', undefined, made));
     if (isVerdict(route)) return route;
     if (route.type === 'hybrid') return this.#hybrid.bind(route, statement, buffer, start, length, (leg) => this.#boundOn(leg, portal, statement, this.#values.formats(leg, traits, buffer, start, length)));
     const captured = this.#captured.bind(route, statement, buffer, start, length, (leg) => this.#boundOn(leg, portal, statement));
@@ -138,7 +138,7 @@ export class ExtendedQuery {
     const name = readName(buffer, start + 5, start + length) ?? '';
     const portal = this.#portals.get(name);
     if (!portal) return this.#noted(this.#toSomeLeg(), (leg) => this.#values.execute(leg, name));
-    if (portal.at === 'gateway') return this.#atGateway.execute(name, portal, buffer.readInt32BE(start + length - 4));
+    if (portal.at === 'gateway') return this.#atGateway.execute(name, portal, buffer.readInt32BE(start + length - 4), buffer[start + length] === FrontendType.sync);
     const leg = this.#legOf(portal.at);
     if (typeof leg === 'number') return leg;
     const captured = this.#captured.execute(leg, name, buffer.readInt32BE(start + length - 4));
@@ -192,8 +192,7 @@ export class ExtendedQuery {
   }
 
   flush(): Verdict {
-    const { leg } = this.#core.unit;
-    return leg ? this.#core.passOn(leg) : CUT;
+    return this.#core.unit.leg ? this.#core.passOn(this.#core.unit.leg) : CUT;
   }
 
   sync(): Verdict {
@@ -214,6 +213,7 @@ export class ExtendedQuery {
     }
     const stop = core.untilDrained();
     if (stop !== undefined) return stop;
+    if (!core.tx) core.mysql?.portalsEnded();
     core.endUnit();
     core.ready();
     return CUT;
@@ -239,7 +239,7 @@ export class ExtendedQuery {
     if (core.tx?.failedOn !== undefined) return this.#failedLeg() ?? core.refuseWith(transactionAborted, false);
     const route = this.#flows.place.route(traits);
     if (isVerdict(route)) return route;
-    if (route.type === 'hybrid') return core.leaveLeg(false);
+    if (route.type === 'hybrid' || route.type === 'mysql') return core.leaveLeg(false);
     const placement = this.#flows.place.place(this.#staying(route), false, false);
     return placement.verdict ?? placement.leg;
   }
@@ -322,7 +322,8 @@ export class ExtendedQuery {
       });
     }
     if (!statement.on.source && !statement.on.local && core.tx?.failedOn === undefined) {
-      const route = this.#flows.place.route(traits);
+      let route = this.#flows.place.route(traits);
+      if (!isVerdict(route) && route.type === 'mysql') route = this.#atGateway.mysql.describe(route, statement);
       if (isVerdict(route)) return route;
       if (route.type === 'hybrid') return this.#hybrid.describe(route, statement, (leg) => this.#values.describe(leg, undefined));
     }

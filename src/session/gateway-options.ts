@@ -2,6 +2,7 @@
 import type { ConnectionLimits } from '../../config/connection-limits.ts';
 import type { SlotPort } from './admission.ts';
 import type { ControlPort } from './control-port.ts';
+import type { MysqlServer } from './mysql-tables/mysql-reach.ts';
 import type { AskSide } from './object-numbers.ts';
 import type { PoolOptions } from './pool/pools.ts';
 import type { FactsLookup, GatewayLimits, LegConnector, RouteDecider, SourcePosition } from './services.ts';
@@ -21,6 +22,8 @@ export interface GatewayOptions {
   readonly sourcePosition: SourcePosition;
   /** Asks either side about its types and tables; left out: both have the same numbers for them. */
   readonly askSide?: AskSide;
+  /** Left out: no table is on a MySQL server. */
+  readonly mysql?: MysqlServer;
   /** Writes rows to local with a client's commit; left out: every dual-written COMMIT waits for the stream. */
   readonly markedRows?: MarkedRowsPort;
   readonly limits?: Partial<GatewayLimits>;

@@ -7,10 +7,12 @@ import { message } from '../wire/message.ts';
 import { transactionAborted } from './client-error.ts';
 import { noticesOf, rowsOf } from './control-answer.ts';
 import type { CommandResult } from './control-port.ts';
+import { MysqlExtended } from './mysql-tables/mysql-extended.ts';
+import type { MysqlPortal } from './mysql-tables/mysql-portal.ts';
 import type { Portal, PreparedStatement } from './prepared-statements.ts';
 import type { SessionCore } from './session-core.ts';
 import type { Flows } from './simple-query.ts';
-import { finishesPrepared } from './transaction-control.ts';
+import { finishesPrepared } from './transaction-answers.ts';
 
 const portalSuspended = message('s');
 
@@ -21,6 +23,7 @@ export class Portals {
   #unnamedStatement: PreparedStatement | undefined;
   #unnamedResult: Portal['result'];
   #unnamedFormats: Buffer | undefined;
+  #unnamedOnMysql: MysqlPortal | undefined;
   /** The unit outside a block whose portals are on record. */
   #unit: WeakRef<object> | undefined;
 
@@ -30,19 +33,21 @@ export class Portals {
 
   get(name: string): Portal | undefined {
     if (name !== '') return this.#core.portals.get(name);
-    return this.#unnamedAt === undefined ? undefined : { statement: this.#unnamedStatement, at: this.#unnamedAt, result: this.#unnamedResult, formats: this.#unnamedFormats };
+    return this.#unnamedAt === undefined ? undefined : { statement: this.#unnamedStatement, at: this.#unnamedAt, result: this.#unnamedResult, formats: this.#unnamedFormats, mysql: this.#unnamedOnMysql };
   }
 
-  set(name: string, statement: PreparedStatement, at: Side | 'gateway', formats?: Buffer): void {
+  set(name: string, statement: PreparedStatement, at: Side | 'gateway', formats?: Buffer, mysql?: MysqlPortal): void {
+    this.get(name)?.mysql?.run?.drop();
     if (name === '') {
       this.#unnamedAt = at;
       this.#unnamedStatement = statement;
       this.#unnamedResult = undefined;
       this.#unnamedFormats = formats;
+      this.#unnamedOnMysql = mysql;
       return;
     }
     this.#forgetEnded();
-    this.#core.portals.set(name, { statement, at, result: undefined, formats });
+    this.#core.portals.set(name, { statement, at, result: undefined, formats, mysql });
   }
 
   /** Portals end with their transaction, which clients that name each of theirs anew rely on: those of a block with it (TransactionControl), others with their unit. */
@@ -54,6 +59,7 @@ export class Portals {
   }
 
   forget(name: string): void {
+    this.get(name)?.mysql?.run?.drop();
     if (name === '') this.#unnamedAt = undefined;
     else this.#core.portals.delete(name);
   }
@@ -75,15 +81,19 @@ export class GatewayPortals {
   readonly #core: SessionCore;
   readonly #flows: Flows;
   readonly #portals: Portals;
+  readonly mysql: MysqlExtended;
 
   constructor(core: SessionCore, flows: Flows, portals: Portals) {
     this.#core = core;
     this.#flows = flows;
     this.#portals = portals;
+    this.mysql = new MysqlExtended(core, flows.mysql);
   }
 
-  execute(name: string, portal: Portal, maxRows: number): Verdict {
+  /** `endsUnit`: the Sync behind it is here already. */
+  execute(name: string, portal: Portal, maxRows: number, endsUnit: boolean): Verdict {
     const core = this.#core;
+    if (portal.mysql) return this.mysql.execute(portal.mysql, maxRows, endsUnit);
     const stop = core.leaveLeg(false);
     if (stop !== undefined) return stop;
     const { statement } = portal;
@@ -126,6 +136,7 @@ export class GatewayPortals {
     const core = this.#core;
     const stop = core.leaveLeg(false);
     if (stop !== undefined) return stop;
+    if (portal.mysql) return this.mysql.describePortal(portal.mysql);
     if (!portal.statement?.traits.control) return this.#answer(noData);
     if (portal.result) return this.#answer(columnsOf(portal.result.answer));
     return this.run(portal.statement, (result) => {

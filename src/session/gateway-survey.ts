@@ -5,7 +5,7 @@ import type { Admission } from './admission.ts';
 import type { ClientSession } from './client-session.ts';
 import type { PassedConnection } from './passed-connection.ts';
 import type { PoolMode, SurveyedPool } from './pool/pools.ts';
-import type { Activity } from './session-core.ts';
+import type { Activity } from './session-parts.ts';
 
 export interface CrossingBlock {
   readonly sessionId: string;

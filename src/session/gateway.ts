@@ -32,6 +32,7 @@ import { IdleLimits } from './idle-limits.ts';
 import type { Parking } from './parking.ts';
 import { defaultLimits, viewOf } from './services.ts';
 import type { Services, SnapshotView } from './services.ts';
+import { mysqlReach } from './mysql-tables/mysql-reach.ts';
 import { ObjectNumbers } from './object-numbers.ts';
 import type { ShadowReadCounts } from './shadow/shadow-port.ts';
 import { ShadowReads } from './shadow/shadow-reads.ts';
@@ -52,8 +53,10 @@ export interface Gateway extends AsyncDisposable {
   readonly sessions: number;
   /** Places, for those who come in by another door too. */
   readonly admission: Admission;
+  /** For another door: connections that sessions share, and where they go. */
+  readonly services: Pick<Services, 'pools' | 'legs'>;
   /** Connections to the databases open now. */
-  readonly legs: Readonly<Record<Side, number>>;
+  readonly legs: Readonly<Record<Side, number>> & { readonly mysql?: number };
   /** Takes a socket that a parent process has accepted. */
   handleConnection(socket: net.Socket): void;
   /** True when a session of this process has this key. */
@@ -125,9 +128,10 @@ class GatewayProcess implements Gateway, HandshakeHost, SessionHost {
     this.#view = viewOf(options.control.snapshot);
     const { control, facts, routes, legs, sourcePosition, markedRows } = options;
     const numbers = options.askSide && new ObjectNumbers(options.askSide, (local) => this.#currentView().sourceName(local));
+    const mysql = options.mysql && mysqlReach(options.mysql, (text) => facts.statementTree(text), options.askSide, () => runtime.clock.monotonicMs());
     const readBuffers = new LargeBuffers(options.erasesInput);
     const pools = new Pools(runtime, options.pools ?? sessionPooling, readBuffers);
-    const shared = { runtime, pools, control, facts, routes, legs, sourcePosition, markedRows, numbers, limits: { ...defaultLimits, ...options.limits }, times: new UnitTimes(runtime.metrics), readBuffers, view: () => this.#currentView() };
+    const shared = { runtime, pools, control, facts, routes, legs, sourcePosition, markedRows, numbers, mysql, limits: { ...defaultLimits, ...options.limits }, times: new UnitTimes(runtime.metrics), readBuffers, view: () => this.#currentView() };
     this.#shadow = new ShadowReads(shared);
     this.services = { ...shared, shadow: this.#shadow };
     this.#connectionLimits = options.connections?.limits ?? noConnectionLimits;
@@ -168,9 +172,10 @@ class GatewayProcess implements Gateway, HandshakeHost, SessionHost {
     return this.#sessions.size;
   }
 
-  get legs(): Readonly<Record<Side, number>> {
-    const open = { source: 0, local: 0 };
-    for (const { carried, local } of this.#sessions.values()) {
+  get legs(): Gateway['legs'] {
+    const open: { source: number; local: number; mysql?: number } = { source: 0, local: 0, ...(this.services.mysql ? { mysql: 0 } : {}) };
+    for (const { carried, local, mysql } of this.#sessions.values()) {
+      if (mysql?.isOpen) open.mysql = (open.mysql ?? 0) + 1;
       if (carried) continue;
       open.source += 1;
       if (local) open.local += 1;

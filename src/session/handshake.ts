@@ -20,8 +20,10 @@ import type { Admission, Refusal } from './admission.ts';
 import type { Backend } from './backend.ts';
 import { errorFieldsOf, protocolError } from './client-error.ts';
 import type { LegTarget } from './leg-target.ts';
+import { leaveSocket } from './leave-socket.ts';
 import { loginExchange } from './login-exchange.ts';
 import type { LoginExchange } from './login-exchange.ts';
+import { LoginSocket } from './login-socket.ts';
 import type { Services } from './services.ts';
 import type { PoolGroup } from './pool/backend-pool.ts';
 import type { ClientIdentity } from './session-parts.ts';
@@ -69,14 +71,13 @@ export interface HandshakeHost {
 }
 
 const MAX_PASSWORD_MESSAGE_BYTES = 65_536;
-const LEAVE_MS = 1_000;
 const none = Buffer.alloc(0);
 
 export class Handshake {
   readonly #host: HandshakeHost;
   #timer: NodeJS.Timeout;
   readonly #address: string;
-  #socket: net.Socket;
+  readonly #client: LoginSocket;
   #input: Buffer = none;
   #secure = false;
   #over = false;
@@ -88,11 +89,14 @@ export class Handshake {
   #step: 'startup' | 'securing' | 'password' | 'waiting' = 'startup';
 
   constructor(socket: net.Socket, host: HandshakeHost) {
-    this.#socket = socket;
+    this.#client = new LoginSocket(socket, { data: (chunk) => this.#receive(chunk), error: () => this.drop(), close: () => this.#finish() });
     this.#host = host;
     this.#address = socket.remoteAddress ?? '';
     this.#timer = setTimeout(() => this.#timedOut(), host.services.limits.startupTimeoutMs);
-    this.#attach();
+  }
+
+  get #socket(): net.Socket {
+    return this.#client.current;
   }
 
   /** The gateway is going: the client may try elsewhere, or again. */
@@ -107,27 +111,11 @@ export class Handshake {
     this.#finish();
   }
 
-  readonly #onData = (chunk: Buffer): void => this.#receive(chunk);
-  readonly #onError = (): void => this.drop();
-  readonly #onClose = (): void => this.#finish();
-
-  #attach(): void {
-    this.#socket.on('data', this.#onData);
-    this.#socket.on('error', this.#onError);
-    this.#socket.on('close', this.#onClose);
-  }
-
-  #detach(): void {
-    this.#socket.off('data', this.#onData);
-    this.#socket.off('error', this.#onError);
-    this.#socket.off('close', this.#onClose);
-  }
-
   #finish(): void {
     if (this.#over) return;
     this.#over = true;
     clearTimeout(this.#timer);
-    this.#detach();
+    this.#client.release();
     this.#socket.on('error', () => undefined);
     this.#abort?.();
     this.#leave?.();
@@ -190,7 +178,7 @@ export class Handshake {
       return;
     }
     this.#step = 'securing';
-    this.#socket.off('data', this.#onData);
+    this.#client.stopReading();
     this.#socket.write('S');
     if (!tls.accept(this.#socket, (secure) => this.#secured(secure))) this.drop();
   }
@@ -200,13 +188,9 @@ export class Handshake {
       socket.destroy();
       return;
     }
-    const plain = this.#socket;
-    this.#detach();
-    plain.on('error', () => plain.destroy());
-    this.#socket = socket;
+    this.#client.replaceBy(socket);
     this.#secure = true;
     this.#step = 'startup';
-    this.#attach();
   }
 
   #startup(packet: Extract<StartupPacket, { type: 'startup' }>): void {
@@ -375,15 +359,9 @@ export class Handshake {
     this.#goodbye(writeError(fields));
   }
 
-  /** Whatever else the client sends is read and dropped, so that it can read the last answer; not for long, as it need not close its side. */
   #goodbye(answer?: Buffer): void {
     const socket = this.#socket;
     this.#finish();
-    if (answer) socket.end(answer);
-    else socket.end();
-    socket.on('data', () => undefined);
-    socket.resume();
-    const timer = setTimeout(() => socket.destroy(), LEAVE_MS).unref();
-    socket.once('close', () => clearTimeout(timer));
+    leaveSocket(socket, answer);
   }
 }

@@ -6,7 +6,7 @@
  */
 import type { Runtime } from '../../config/runtime.ts';
 import type { ErrorFields } from '../wire/error-fields.ts';
-import type { Activity } from './session-core.ts';
+import type { Activity } from './session-parts.ts';
 import type { GatewayLimits } from './services.ts';
 
 export interface WatchedSession {

@@ -96,6 +96,7 @@ export class PlaceStatement {
       case 'leg':
         return this.#onLeg(route, simple, runs);
       case 'hybrid':
+      case 'mysql':
         return { verdict: this.#core.refuse(alone, simple) };
       default:
         return route satisfies never;
@@ -190,10 +191,10 @@ export class PlaceStatement {
     if (traits.single?.flags.usesLastval && core.lastWrite === 'local' && traits.single.reads.length === 0) return { ...homeRoute, leg: 'local' };
     if (!tx) {
       const route = decide(now);
-      const { segment } = core.unit;
-      const under = segment?.touchedUnder;
+      const { segment, onMysql } = core.unit;
+      const under = segment?.touchedUnder ?? onMysql?.under;
       // A barrier over tables that this unit has touched waits for the unit: it must get through to its Sync.
-      const isWaitedFor = route.type === 'park' && route.touches.every((table) => segment?.touches.includes(table));
+      const isWaitedFor = route.type === 'park' && route.touches.every((table) => segment?.touches.includes(table) === true || onMysql?.touches.includes(table) === true);
       return isWaitedFor && under ? decide(under) : route;
     }
     if (tx.snapshot === now) return decide(now);
@@ -203,15 +204,16 @@ export class PlaceStatement {
       return decide(now);
     }
     const first = decide(tx.snapshot);
-    if (first.type !== 'leg' && first.type !== 'hybrid') return decide(now);
+    if (!runs(first)) return decide(now);
     const under = tx.routedUnder(first.touches);
     if (under === tx.snapshot) return first;
     const pinned = under && decide(under);
-    if (pinned?.type === 'leg' || pinned?.type === 'hybrid') return pinned;
+    if (pinned && runs(pinned)) return pinned;
     const current = decide(now);
     const draining = current.type === 'park' ? this.#drainingUnder(tx, current.touches, now) : undefined;
     if (draining) return decide(draining);
-    if (context.transaction?.isolation === 'read committed' || !tx.begun.source) return current;
+    if (context.transaction?.isolation === 'read committed' || !(tx.begun.source || tx.mysql.begun)) return current;
+    if (current.type === 'mysql' && first.type === 'mysql') return decide(tx.snapshot);
     if (current.type === 'leg' && first.type === 'leg' && current.leg === first.leg) return decide(tx.snapshot);
     return first.writes ? movedUnderneath : decide(tx.snapshot);
   }
@@ -233,6 +235,7 @@ export class PlaceStatement {
       searchPath: core.searchPath,
       temporaryTables: core.temporaryTables,
       transaction: core.tx ? core.tx.context(core.defaults) : this.#implicitTransaction(),
+      mysql: core.mysql && (core.mysql.hasSeen ? 'seen' : 'reachable'),
       leaseValid: core.services.control.leaseValid && !core.lagging && !this.#localLeg.down,
     };
   }
@@ -262,3 +265,7 @@ const movedUnderneath: Route = {
 };
 
 const alone = new MigrationError('MIG080', 'a statement over tables of both sides cannot run here', { detail: 'What it executes was prepared in a text with other statements, or with parameters of types that only one side knows.', hint: 'Prepare it again, by itself.' });
+
+function runs(route: Route): route is Extract<Route, { type: 'leg' | 'hybrid' | 'mysql' }> {
+  return route.type === 'leg' || route.type === 'hybrid' || route.type === 'mysql';
+}

@@ -8,6 +8,7 @@ import type { Side } from '../../catalog/routing-snapshot.ts';
 import type { Segment } from '../execute/segment.ts';
 import type { CommandResult } from './control-port.ts';
 import type { StatementShape } from './local-answers.ts';
+import type { MysqlPortal } from './mysql-tables/mysql-portal.ts';
 import type { TextTraits } from './text-traits.ts';
 
 export interface StatementPlaces {
@@ -39,6 +40,8 @@ export interface Portal {
   readonly at: Side | 'gateway';
   /** Rows still to be sent, for portals of the gateway. */
   result: { readonly answer: CommandResult; sent: number } | undefined;
+  /** Of one that the MySQL server answers, `at` the gateway. */
+  readonly mysql?: MysqlPortal | undefined;
   /** Of the columns, for portals on local that give any of them in binary. */
   readonly formats?: Buffer | undefined;
 }

@@ -10,6 +10,7 @@ import { isRenamed } from '../route/snapshot-index.ts';
 import type { LargeBuffers } from '../wire/socket-input.ts';
 import type { ControlPort } from './control-port.ts';
 import type { LegTarget } from './leg-target.ts';
+import type { MysqlReach } from './mysql-tables/mysql-reach.ts';
 import type { ObjectNumbers } from './object-numbers.ts';
 import type { ShadowPort } from './shadow/shadow-port.ts';
 import type { Pools } from './pool/pools.ts';
@@ -26,6 +27,8 @@ export interface FactsLookup {
   places(text: string): readonly NamePlace[] | Promise<readonly NamePlace[] | undefined>;
   /** How the text uses the relations that it reads; as `places`. */
   uses(text: string): QueryUses | Promise<QueryUses | undefined>;
+  /** Of the only statement of a text, as the parser reads it; null where there is not one. Undefined for one that is too large, or cannot be read at the moment. */
+  statementTree(text: string): unknown;
 }
 
 export interface RouteDecider {
@@ -118,7 +121,7 @@ export interface SnapshotView {
   readonly snapshot: RoutingSnapshot;
   /** No migrated table: everything goes raw to the home leg. */
   readonly trivial: boolean;
-  /** Some table is read or written on local. */
+  /** Some table is read or written elsewhere than on the source. */
   readonly usesLocal: boolean;
   /** Some table has another name on local. */
   readonly renames: boolean;
@@ -137,6 +140,8 @@ export interface Services {
   readonly sourcePosition: SourcePosition;
   /** Left out: both sides have the same numbers. */
   readonly numbers: ObjectNumbers | undefined;
+  /** Left out: no table is on a MySQL server. */
+  readonly mysql: MysqlReach | undefined;
   readonly limits: GatewayLimits;
   readonly times: UnitTimes;
   /** What all legs of the process read large answers into. */
@@ -157,6 +162,6 @@ export function viewOf(snapshot: RoutingSnapshot): SnapshotView {
     renames: routes.some(isRenamed),
     marksRows: routes.some(({ markable }) => markable !== undefined),
     sourceName: (name) => routes.find(({ local }) => local.schema === name.schema && local.name === name.name)?.source ?? name,
-    usesLocal: routes.some((route) => route.reads === 'local' || route.writes === 'local'),
+    usesLocal: routes.some((route) => route.reads === 'local' || route.writes === 'local' || route.door !== undefined),
   };
 }

@@ -21,6 +21,7 @@ import type { Verdict } from '../wire/framing.ts';
 import { execute, sync } from '../wire/frontend-messages.ts';
 import { errorFieldsOf } from './client-error.ts';
 import type { Leg } from './leg.ts';
+import { MysqlSide } from './mysql-tables/mysql-side.ts';
 import { OwnStatements } from './own-statements.ts';
 import { PreparedStatements } from './prepared-statements.ts';
 import type { Portal } from './prepared-statements.ts';
@@ -28,15 +29,11 @@ import { positionBefore } from './renamed-error.ts';
 import type { Services } from './services.ts';
 import type { CarriedState } from './pool/carried-state.ts';
 import type { SharedRead } from './pool/shared-read.ts';
-import type { ClientIdentity, Unit } from './session-parts.ts';
+import type { Activity, ClientIdentity, Unit, WaitReason } from './session-parts.ts';
 import { SessionCounts } from './session-counts.ts';
 import { meantFacts, traitsOf } from './text-traits.ts';
 import type { WrittenRows } from './two-phase/marked-rows-port.ts';
 import type { TextTraits } from './text-traits.ts';
-
-/** As `pg_stat_activity` says it. */
-export type Activity = 'active' | 'idle' | 'idle in transaction';
-export type WaitReason = 'drain' | 'leg' | 'state' | 'park' | 'visible' | 'answer' | 'facts' | 'rows';
 
 export abstract class SessionCore {
   readonly services: Services;
@@ -44,9 +41,11 @@ export abstract class SessionCore {
   readonly statements: PreparedStatements;
   readonly portals = new Map<string, Portal>();
   readonly ownStatements = new OwnStatements((side) => this.leg(side));
-  readonly unit: Unit = { leg: undefined, segment: undefined, executed: false, wrote: false, skipping: false };
+  readonly unit: Unit = { leg: undefined, segment: undefined, executed: false, onMysql: undefined, wrote: false, skipping: false };
   abstract readonly home: Leg;
   local: Leg | undefined;
+  /** Undefined when the user has no login at a MySQL server. */
+  readonly mysql: MysqlSide | undefined;
   tx: OpenTransaction | undefined;
   /** The client has seen something of the source since its last read on local (RULES 18). */
   sourceSeen = true;
@@ -104,6 +103,7 @@ export abstract class SessionCore {
     this.carried = carried;
     this.identity = identity;
     this.socket = socket;
+    if (services.mysql?.hasLogin(identity.user) === true) this.mysql = new MysqlSide(this);
     this.startedAtMs = this.now();
     this.counts = new SessionCounts(this.startedAtMs);
     this.statements = new PreparedStatements(services.limits.maxStatementBytes);
@@ -169,8 +169,7 @@ export abstract class SessionCore {
 
   toClient(bytes: Buffer): void {
     if (!this.socket.write(bytes)) {
-      this.home.clientBackpressure(true);
-      this.local?.clientBackpressure(true);
+      for (const leg of [this.home, this.local, this.mysql]) leg?.clientBackpressure(true);
     }
   }
 
@@ -250,6 +249,7 @@ export abstract class SessionCore {
     unit.leg = undefined;
     unit.segment = undefined;
     unit.executed = false;
+    unit.onMysql = undefined;
     unit.wrote = false;
     unit.skipping = false;
   }
@@ -346,7 +346,7 @@ export abstract class SessionCore {
   get raw(): boolean {
     const { tx } = this;
     if (this.exclusive || !this.services.view().trivial || (this.local !== undefined && this.local.clientSegments > 0)) return false;
-    return tx === undefined || (tx.begun.source && !tx.begun.local && tx.failedOn !== 'gateway');
+    return tx === undefined || (tx.begun.source && !tx.begun.local && !tx.mysql.begun && tx.failedOn !== 'gateway');
   }
 
   /** What goes there has to wait until a connection has been lent. */

@@ -1,4 +1,5 @@
 /** What a session is made of besides its legs. */
+import type { RoutingSnapshot } from '../../catalog/routing-snapshot.ts';
 import type { Segment } from '../execute/segment.ts';
 import type { Leg } from './leg.ts';
 
@@ -8,6 +9,8 @@ export interface Unit {
   segment: Segment | undefined;
   /** Something was bound or executed on the leg: the implicit transaction cannot change legs any more. */
   executed: boolean;
+  /** Tables of the MySQL server that it has bound statements over, and the snapshot under which; outside a block. */
+  onMysql: { readonly touches: readonly string[]; readonly under: RoutingSnapshot } | undefined;
   wrote: boolean;
   /** An error was answered: everything up to Sync is dropped. */
   skipping: boolean;
@@ -21,3 +24,7 @@ export interface ClientIdentity {
   /** The client's own start-up parameters, `user` and `database` left out. */
   readonly startup: ReadonlyMap<string, string>;
 }
+
+/** As `pg_stat_activity` says it. */
+export type Activity = 'active' | 'idle' | 'idle in transaction';
+export type WaitReason = 'drain' | 'leg' | 'state' | 'park' | 'visible' | 'answer' | 'facts' | 'rows';

@@ -96,6 +96,13 @@ export class SeveralStatements {
     running.segment = segment;
   }
 
+  /** The statement at hand is answered elsewhere; the text goes on when `answer` has proceeded. */
+  answersLater(): Verdict {
+    if (this.#running) this.#running.next += 1;
+    this.#sent();
+    return this.#core.wait('answer');
+  }
+
   async #read(running: Running): Promise<void> {
     const { facts } = this.#core.services;
     const uses = await facts.uses(running.text.toString('utf8'));
@@ -159,6 +166,7 @@ export class SeveralStatements {
 /** Whether a text with several statements, routed so as a whole, would not do on that leg what it says. */
 export function runsOneByOne(core: SessionCore, { statements, hasTransactionControl }: TextTraits, route: Route): boolean {
   if (statements.length < 2) return false;
+  if (route.type === 'mysql') return true;
   if (route.type === 'refuse') return route.code === 'MIG080' || route.code === 'MIG081';
   if (route.type !== 'leg' || core.services.view().trivial) return false;
   const side = route.leg === 'local' ? 'local' : 'source';

@@ -18,6 +18,7 @@ import { requestOf } from './hybrid/hybrid-statement.ts';
 import type { HybridStatements } from './hybrid/hybrid-statement.ts';
 import type { Leg } from './leg.ts';
 import type { LocalNames } from './local-names.ts';
+import type { MysqlStatements } from './mysql-tables/mysql-statements.ts';
 import type { PlaceStatement } from './place-statement.ts';
 import { deallocateByName } from './pool/by-name.ts';
 import type { PreparedStatement } from './prepared-statements.ts';
@@ -29,7 +30,8 @@ import type { Part } from './several-statements.ts';
 import type { SqlPrepared } from './sql-prepared.ts';
 import { executedBy, isTransactionControl } from './text-traits.ts';
 import type { TextTraits } from './text-traits.ts';
-import { finishesPrepared, xidSql } from './transaction-control.ts';
+import { finishesPrepared } from './transaction-answers.ts';
+import { xidSql } from './transaction-control.ts';
 import type { TransactionControl } from './transaction-control.ts';
 import { CapturedWrites } from './two-phase/captured-writes.ts';
 
@@ -41,6 +43,7 @@ export interface Flows {
   readonly names: LocalNames;
   readonly hybrid: HybridStatements;
   readonly prepared: SqlPrepared;
+  readonly mysql: MysqlStatements;
 }
 
 export class SimpleQuery {
@@ -185,10 +188,12 @@ export class SimpleQuery {
     const simple = part === undefined;
     const unmade = prepared.onNoLeg(traits.single);
     if (unmade) return this.#deallocate(unmade, simple);
-    const route = place.route(traits);
+    let route = place.route(traits);
     if (isVerdict(route)) return route;
     const bytes = part ? part.text.bytes : buffer.subarray(start + 5, start + length - 1);
     if (!part && runsOneByOne(core, traits, route)) return this.#several.start(bytes, traits);
+    if (route.type === 'mysql') route = this.#flows.mysql.query(route, bytes, simple, part && (() => this.#several.answersLater()));
+    if (isVerdict(route)) return route;
     const captured = part ? undefined : this.#captured.query(traits, route, bytes);
     if (captured !== undefined) return captured;
     const request = route.type === 'hybrid' ? requestOf(core, traits, bytes) : undefined;

@@ -12,14 +12,15 @@ import { OpenTransaction } from '../execute/open-transaction.ts';
 import type { RowImages } from '../execute/row-images.ts';
 import type { InternalReply, Segment } from '../execute/segment.ts';
 import { commandComplete } from '../wire/backend-messages.ts';
-import { readErrorFields, writeError } from '../wire/error-fields.ts';
+import { writeError } from '../wire/error-fields.ts';
 import type { ErrorFields } from '../wire/error-fields.ts';
 import { errorFieldsOf, transactionAborted } from './client-error.ts';
 import { commitBoth, committedLate } from './commit-both.ts';
-import type { CommitOutcome } from './commit-both.ts';
 import type { CommitWait } from './commit-wait.ts';
 import type { Leg } from './leg.ts';
+import { endMysqlBlock, moveInMysqlBlock } from './mysql-tables/mysql-block.ts';
 import { commitMarked } from './two-phase/commit-marked.ts';
+import { answerOf, beginTag, finishesPrepared, leadingBegin, noTransaction, preparedOnMysql, sqlstateOf, tagOf, unpreparable } from './transaction-answers.ts';
 import type { SessionCore } from './session-core.ts';
 
 /** `answer` holds notices and a CommandComplete or ErrorResponse. */
@@ -47,7 +48,7 @@ export class TransactionControl {
   forwards(facts: StatementFacts): boolean {
     const { tx, services } = this.#core;
     if (!tx) return (facts.kind !== 'begin' && !finishesPrepared(facts)) || !services.view().usesLocal;
-    if (!tx.begun.source || tx.begun.local || tx.failedOn === 'gateway' || tx.isImplicit) return false;
+    if (!tx.begun.source || tx.begun.local || tx.mysql.begun || tx.failedOn === 'gateway' || tx.isImplicit) return false;
     return facts.kind !== 'commit' || tx.after === 'none' || tx.after === 'track';
   }
 
@@ -91,6 +92,7 @@ export class TransactionControl {
   ended(tx: OpenTransaction): void {
     this.#sessionMayHaveChanged(tx);
     this.#core.portals.clear();
+    this.#core.mysql?.portalsEnded();
     for (const name of tx.cursors) this.#core.cursors.delete(name);
     if (this.#core.carried) this.#core.carried.drawnIn = undefined;
     if (tx.after === 'track') this.#core.trackPending = true;
@@ -101,7 +103,7 @@ export class TransactionControl {
   run(facts: StatementFacts, sql: string, done: ControlDone): void {
     const core = this.#core;
     const { tx } = core;
-    if (facts.kind === 'begin' && tx?.isImplicit && tx.sides.length > 0) this.#takeIntoBlock(tx, facts, sql, done);
+    if (facts.kind === 'begin' && tx?.isImplicit && (tx.sides.length > 0 || tx.mysql.begun)) this.#takeIntoBlock(tx, facts, sql, done);
     else if (facts.kind === 'begin' && (!tx || tx.isImplicit)) {
       core.tx = this.#fresh(sql, facts);
       done(commandComplete(beginTag(sql)), false);
@@ -141,7 +143,7 @@ export class TransactionControl {
     const known = facts.kind === 'savepoint' || facts.kind === 'set_transaction' || (facts.kind !== 'begin' && tx.hasSavepoint(name));
     // What must fail fails on a server, in its own words.
     if (tx.sides.length === 0 && !known) this.#begin(tx, 'source');
-    this.#everywhere(tx, sql, (answer, failed) => {
+    this.#everywhereWithMysql(tx, facts, sql, (answer, failed) => {
       if (!failed) this.#applied(tx, facts, name, sql);
       done(answer ?? commandComplete(tagOf(facts)), failed);
     });
@@ -154,6 +156,19 @@ export class TransactionControl {
     tx.unwind(name, facts.kind === 'rollback_to');
     if (facts.kind === 'rollback_to') tx.failedOn = undefined;
     this.#sessionMayHaveChanged(tx);
+  }
+
+  /** As `#everywhere`, and before that on the MySQL server. */
+  #everywhereWithMysql(tx: OpenTransaction, facts: StatementFacts, sql: string, done: (answer: Buffer | undefined, failed: boolean) => void): void {
+    const { mysql } = this.#core;
+    // A name that nobody knows is for the others to refuse.
+    const isKnown = facts.kind === 'savepoint' || facts.kind === 'set_transaction' || tx.savepointNumber(facts.objectName ?? '') > 0;
+    if (!tx.mysql.begun || !mysql || !isKnown) return this.#everywhere(tx, sql, done);
+    moveInMysqlBlock(mysql, tx, facts, (error) => {
+      if (!error) return this.#everywhere(tx, sql, done);
+      tx.failedOn ??= 'gateway';
+      done(writeError(error), true);
+    });
   }
 
   /** On every leg of the block; the answer is the first error, else the first leg's. */
@@ -176,8 +191,29 @@ export class TransactionControl {
     }
   }
 
+  /** The MySQL server first when it is to commit: only there may the block have written then. */
+  #endOnMysql(tx: OpenTransaction, facts: StatementFacts, sql: string, done: ControlDone): void {
+    const { mysql } = this.#core;
+    if (facts.kind === 'prepare_transaction' && tx.failedOn === undefined) {
+      tx.failedOn = 'gateway';
+      done(writeError(errorFieldsOf(preparedOnMysql)), true);
+      return;
+    }
+    const ended = (error: ErrorFields | undefined): void => {
+      tx.mysql.begun = false;
+      if (!error || !commits) return this.#end(tx, facts, sql, done);
+      this.#everywhere(tx, 'ROLLBACK', () => {
+        this.#finish(tx, facts, undefined);
+        done(writeError(error), true);
+      });
+    };
+    const commits = facts.kind === 'commit' && tx.failedOn === undefined;
+    if (mysql) endMysqlBlock(mysql, commits, ended);
+  }
+
   #end(tx: OpenTransaction, facts: StatementFacts, sql: string, done: ControlDone): void {
     const core = this.#core;
+    if (tx.mysql.begun) return this.#endOnMysql(tx, facts, sql, done);
     if (tx.isImplicit && (facts.kind === 'commit' || facts.kind === 'rollback')) core.notice(noTransaction);
     // A server prepares a block in which nothing was done, too.
     if (facts.kind === 'prepare_transaction' && tx.sides.length === 0 && tx.failedOn === undefined) this.#begin(tx, 'source');
@@ -321,52 +357,5 @@ export class TransactionControl {
     if (!tx?.changedSession) return;
     this.#core.stateVersion += 1;
     this.#core.contextDirty = true;
-  }
-}
-
-export function finishesPrepared({ kind }: StatementFacts): boolean {
-  return kind === 'commit_prepared' || kind === 'rollback_prepared';
-}
-
-function sqlstateOf({ error }: InternalReply): string | undefined {
-  return error && readErrorFields(error, 0, error.length).get('C');
-}
-
-/** As a server says of a COMMIT in a pipeline without BEGIN, which it carries out. */
-const noTransaction: ErrorFields = { severity: 'WARNING', sqlstate: '25P01', message: 'there is no transaction in progress' };
-
-/** Temporary tables, LISTEN and WITH HOLD cursors cannot be in a transaction that is prepared; nor can any when all places are taken. */
-function unpreparable(outcome: Extract<CommitOutcome, { type: 'failed' }>): Buffer | undefined {
-  const { error } = outcome.reply;
-  const fields = error && readErrorFields(error, 0, error.length);
-  if (outcome.unpreparable === undefined || (fields?.get('C') !== '0A000' && fields?.get('C') !== '53200' && fields?.get('C') !== '55000')) return undefined;
-  return writeError(errorFieldsOf(new MigrationError('MIG081', `the transaction has written on both sides, and ${outcome.unpreparable} cannot prepare it`, {
-    detail: `${fields.get('M') ?? ''}. It was rolled back.`, hint: fields.get('H') ?? 'Leave temporary tables, LISTEN and WITH HOLD cursors out of transactions that write on both sides.',
-  })));
-}
-
-function answerOf(reply: InternalReply | undefined): Buffer | undefined {
-  return reply && Buffer.concat([...reply.notices, reply.error ?? commandComplete(reply.tag)]);
-}
-
-const leadingBegin = /^((?:\s|--[^\n]*\n|\/\*[\s\S]*?\*\/)*)(?:begin|start)(?:\s+(?:work|transaction)\b)?/i;
-
-/** The server's tag says how the block was begun. */
-export function beginTag(sql: string): string {
-  return /^(?:\s|--[^\n]*\n|\/\*[\s\S]*?\*\/)*start/i.test(sql) ? 'START TRANSACTION' : 'BEGIN';
-}
-
-function tagOf(facts: StatementFacts): string {
-  switch (facts.kind) {
-    case 'savepoint':
-      return 'SAVEPOINT';
-    case 'release':
-      return 'RELEASE';
-    case 'rollback_to':
-      return 'ROLLBACK';
-    case 'begin':
-      return 'BEGIN';
-    default:
-      return 'SET';
   }
 }

@@ -8,19 +8,19 @@ import type { MetricSink } from '../../config/runtime.ts';
 const ONE_IN = 64;
 
 export class UnitTimes {
-  readonly #taken: Readonly<Record<Side | 'dual', (seconds: number) => void>>;
+  readonly #taken: Readonly<Record<Side | 'dual' | 'mysql', (seconds: number) => void>>;
   readonly #added: Readonly<Record<Side, (seconds: number) => void>>;
   #chunks = 0;
 
   constructor(metrics: MetricSink) {
     const taken = (route: string): ((seconds: number) => void) => metrics.observer('scratchbird_gateway_query_seconds', { route });
     const added = (route: string): ((seconds: number) => void) => metrics.observer('scratchbird_gateway_overhead_seconds', { route });
-    this.#taken = { source: taken('remote'), local: taken('local'), dual: taken('dual') };
+    this.#taken = { source: taken('remote'), local: taken('local'), dual: taken('dual'), mysql: taken('mysql') };
     this.#added = { source: added('remote'), local: added('local') };
   }
 
   /** `ms`: from handing the unit to its leg to the end of its answer. */
-  unitEnded(route: Side | 'dual', ms: number): void {
+  unitEnded(route: Side | 'dual' | 'mysql', ms: number): void {
     this.#taken[route](ms / 1000);
   }
 

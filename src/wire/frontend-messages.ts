@@ -1,6 +1,9 @@
 /** Messages that a client sends: https://www.postgresql.org/docs/current/protocol-message-formats.html (those marked "F"). */
 import { cstring, endOfString, int16, int32, message } from './message.ts';
 
+/** First byte of what a client sends. */
+export const FrontendType = { query: 81, parse: 80, bind: 66, describe: 68, execute: 69, close: 67, sync: 83, flush: 72, copyData: 100, copyDone: 99, copyFail: 102, functionCall: 70, terminate: 88 } as const;
+
 const zeroByte = Buffer.alloc(1);
 export const sync = message('S');
 export const flush = message('H');

@@ -19,7 +19,7 @@ const sourceSql = `
 const LIMIT = 4;
 const WAIT_MS = 8_000;
 /** The lease is longer than a control takes to come back: until it is over nobody goes by his share. */
-const settings = { lease_ms: 10_000, limits: { max_connections: 40, max_user_connections: LIMIT, max_waiting_clients: 20 }, timeouts: { connection_wait_ms: WAIT_MS, shutdown_ms: 4_000, idle_transaction_ms: 20_000 } };
+const settings = { lease_ms: 20_000, limits: { max_connections: 40, max_user_connections: LIMIT, max_waiting_clients: 20 }, timeouts: { connection_wait_ms: WAIT_MS, shutdown_ms: 4_000, idle_transaction_ms: 20_000 } };
 
 let stack: Stack;
 const start = async (): Promise<void> => {
@@ -173,6 +173,23 @@ describe('a limit over two gateway processes', () => {
     const again = Array.from({ length: LIMIT }, knock);
     await expect.poll(() => again.filter(({ state }) => state === 'in').length, { timeout: 10_000 }).toBe(LIMIT);
     await end(again);
+  });
+});
+
+describe('a worker that ends', () => {
+  beforeAll(start, 120_000);
+  afterAll(async () => stack?.[Symbol.asyncDispose]());
+
+  it('leaves no client without an answer that was about to be its own', { timeout: 60_000 }, async () => {
+    const [worker] = stack.product.pids('worker');
+    if (worker === undefined) throw new Error('no worker');
+    // Who is handed to it now is not answered; its end is not known yet.
+    process.kill(worker, 'SIGSTOP');
+    const knocking = Array.from({ length: LIMIT }, knock);
+    await expect.poll(() => knocking.filter(({ state }) => state === 'in').length).toBeGreaterThan(0);
+    process.kill(worker, 'SIGKILL');
+    await expect.poll(() => knocking.map(({ state }) => state), { timeout: 8_000 }).toEqual(knocking.map(() => 'in'));
+    await end(knocking);
   });
 });
 

@@ -57,6 +57,13 @@ export interface MysqlCase {
   readonly cutover: Kill;
 }
 
+/** A table that goes to local and comes back: a kill inside CUTOVER, one while local's changes go back, one inside ROLLBACK. */
+export interface MysqlReturn {
+  readonly cutover: Kill;
+  readonly stream: Kill;
+  readonly rollback: Kill;
+}
+
 export interface Kill {
   readonly victim: Victim;
   readonly point: string;
@@ -66,19 +73,29 @@ export interface Kill {
 const neverOfMysql: ReadonlySet<string> = new Set(['stream.reread', 'stream.write_back']);
 const mysqlCrashPoints = (phase: Phase): readonly string[] => crashPoints[phase].filter((point) => !neverOfMysql.has(point));
 
-export const mysqlPoints: readonly string[] = (['load', 'stream', 'cutover'] as const).flatMap(mysqlCrashPoints);
+export const mysqlPoints: readonly string[] = (['load', 'stream', 'cutover', 'rollback'] as const).flatMap(mysqlCrashPoints);
+const victims: readonly Victim[] = ['control', 'worker', 'source', 'local'];
+const at = (points: readonly string[], index: number): string => points[index % points.length] ?? '';
 
-/** Every victim at every point; or three cases, in which each victim is killed in other phases. */
+/** Every victim at every point; or two cases, in which each victim is killed once. */
 export function mysqlCases(isWhole: boolean): readonly MysqlCase[] {
   if (!isWhole) return sampleMysqlCases;
-  const victims: readonly Victim[] = ['control', 'worker', 'source', 'local'];
-  const at = (points: readonly string[], index: number): string => points[index % points.length] ?? '';
   const [loads, streams, cutovers] = [mysqlCrashPoints('load'), mysqlCrashPoints('stream'), mysqlCrashPoints('cutover')];
   return victims.flatMap((victim) => loads.map((point, index) => ({ load: { victim, point }, stream: { victim, point: at(streams, index) }, cutover: { victim, point: at(cutovers, index) } })));
 }
 
+/** Every victim at every point of a rollback, and in the cutover before it; or one case. */
+export function mysqlReturns(isWhole: boolean): readonly MysqlReturn[] {
+  if (!isWhole) return sampleMysqlReturns;
+  const [streams, cutovers, rollbacks] = [mysqlCrashPoints('stream'), mysqlCrashPoints('cutover'), mysqlCrashPoints('rollback')];
+  return victims.flatMap((victim) => rollbacks.map((point, index) => ({ cutover: { victim, point: at(cutovers, index) }, stream: { victim, point: at(streams, index) }, rollback: { victim, point } })));
+}
+
+const sampleMysqlReturns: readonly MysqlReturn[] = [
+  { cutover: { victim: 'local', point: 'cutover.committed' }, stream: { victim: 'source', point: 'stream.before_commit' }, rollback: { victim: 'control', point: 'rollback.released_source' } },
+];
+
 const sampleMysqlCases: readonly MysqlCase[] = [
   { load: { victim: 'control', point: 'load.mid_chunk' }, stream: { victim: 'local', point: 'stream.after_commit' }, cutover: { victim: 'source', point: 'cutover.fenced' } },
   { load: { victim: 'source', point: 'load.before_chunk_commit' }, stream: { victim: 'worker', point: 'stream.before_commit' }, cutover: { victim: 'control', point: 'cutover.released_local' } },
-  { load: { victim: 'local', point: 'sync.after_shared' }, stream: { victim: 'source', point: 'stream.before_spool_fsync' }, cutover: { victim: 'worker', point: 'cutover.quiesced' } },
 ];

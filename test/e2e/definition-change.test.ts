@@ -13,7 +13,8 @@ beforeAll(async () => {
       CREATE TABLE part (id int NOT NULL, day date NOT NULL, PRIMARY KEY (id, day)) PARTITION BY RANGE (day);
       CREATE TABLE part_a PARTITION OF part FOR VALUES FROM ('2024-01-01') TO ('2025-01-01'); CREATE TABLE part_b PARTITION OF part FOR VALUES FROM ('2025-01-01') TO ('2026-01-01');
       INSERT INTO part SELECT g, date '2024-01-01' + g FROM generate_series(1, 700) g;
-      GRANT SELECT, INSERT, UPDATE, DELETE ON note, part TO app`,
+      CREATE TABLE rule (id int PRIMARY KEY, level int DEFAULT 1 CHECK (level > 0));
+      GRANT SELECT, INSERT, UPDATE, DELETE ON note, part, rule TO app`,
   });
   await stack.migrate('public');
   await (await stack.direct('source')).query('DROP EVENT TRIGGER causeway_ddl_log');
@@ -31,6 +32,16 @@ it('a new column', { timeout: 90_000 }, async () => {
   await stack.makeReady('public');
   await stack.command('CUTOVER TABLE note');
   expect((await (await stack.direct('local')).query('SELECT DISTINCT mood FROM note')).rows).toEqual([{ mood: 'calm' }]);
+});
+
+it('a default and a check, until local has them too', { timeout: 60_000 }, async () => {
+  const changes = 'ALTER TABLE rule ALTER COLUMN level SET DEFAULT 2; ALTER TABLE rule ADD CONSTRAINT low CHECK (level < 9)';
+  await (await stack.direct('source')).query(changes);
+  await expect(stack.command('CUTOVER TABLE rule')).rejects.toMatchObject({
+    message: 'MIG011: public.rule: its definition has changed: the default of level is 2 on the source now, and was 1; on local it is 1', detail: 'public.rule: its definition has changed: CHECK ((level < 9)) is new on the source, and not on local',
+  });
+  await (await stack.direct('local')).query(changes);
+  await stack.command('CUTOVER TABLE rule');
 });
 
 it('a partition that has gone', { timeout: 60_000 }, async () => {

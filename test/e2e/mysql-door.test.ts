@@ -86,8 +86,10 @@ describeMysql(['mariadb-10.11'], 'the MySQL front door of the product', () => {
     hasEnded = true;
     await holder.query('COMMIT');
     expect(await cutover).toBe(true);
-    expect(await refused).toContain('MIG082');
-    await expect(holder.query('SELECT body FROM note')).rejects.toThrow('MIG082');
+    // Who may do what on local is not carried.
+    expect(await refused).toContain('command denied on local');
+    await (await stack.direct('local')).query('GRANT USAGE ON SCHEMA shop TO app; GRANT SELECT ON shop.note TO app');
+    expect((await holder.query('SELECT body FROM note'))[0]).toEqual([{ body: 'mysql' }]);
     expect((await holder.query('SELECT 1 AS one'))[0]).toEqual([{ one: 1 }]);
     await operator.query('ROLLBACK MIGRATION FOR TABLE shop.note');
     await expect.poll(async () => (await holder.query('SELECT body FROM note').then(([rows]) => rows, String))).toEqual([{ body: 'mysql' }]);

@@ -33,7 +33,10 @@ const shopSql = (low: number): string => `
 const schemas = ['public', 'shop'] as const;
 const shopTables = ['item', 'audit', 'event'] as const;
 
-const pairs: readonly (readonly [source: TestedVersion, local: TestedVersion])[] = [[10, 18], [13, 18], [17, 18], [18, 13], [11, 14]];
+type Pair = readonly [source: TestedVersion, local: TestedVersion];
+const sample: readonly Pair[] = [[10, 18], [17, 18], [18, 13]];
+/** The others have their turn in `npm run soak`. */
+const pairs: readonly Pair[] = process.env['CAUSEWAY_CRASH'] === 'all' ? [...sample, [13, 18], [11, 14]] : sample;
 for (const [source, local] of pairs) {
   describeVersions([source, local], `PostgreSQL ${source} → ${local} through the product`, () => {
     test('keeps its promises from START to the second CUTOVER', { timeout: 240_000 }, () => throughAllStates(source, local));

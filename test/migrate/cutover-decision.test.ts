@@ -35,6 +35,12 @@ describe('decideCutover', () => {
     ['a changed definition', facts({ definitionChanges: ['column v is new'] }), 'MIG011'],
     ['no validation', facts({ state: 'DUAL_WRITE', validation: undefined }), 'MIG050'],
   ];
+  it('says why a validation does not count', () => {
+    const said = (mode: 'full' | 'sample'): string => JSON.stringify(decideCutover(facts({ state: 'DUAL_WRITE', validation: { mode, passed: true, mismatchedRows: 0, finishedAt: 'yesterday' } }), words).blocking);
+    expect(said('sample')).toContain('only a sample');
+    expect(said('full')).toMatch(/validation of yesterday does not count.*not in DUAL_WRITE/);
+  });
+
   it.each(blocks)('is stopped by %s', (_, given, code) => {
     const { go, blocking } = decideCutover(given, words);
     expect(go).toBe(false);

@@ -246,7 +246,41 @@ describe('a table of a source that PostgreSQL clients do not reach', () => {
   });
 
   test('is local\'s after the cutover like any other', () => {
-    for (const sql of ['SELECT * FROM t', 'UPDATE t SET v = 1', 'SELECT * FROM t JOIN plain USING (id)']) expect([sql, word(sql, at(sidesByState.LOCAL_ONLY))]).toEqual([sql, word(sql, moved)]);
+    for (const sql of ['SELECT * FROM t', 'UPDATE t SET v = 1']) expect([sql, word(sql, at(sidesByState.LOCAL_ONLY))]).toEqual([sql, word(sql, moved)]);
+    // Its types and collations are on local only: its rows are not brought to the source.
+    expect(word('SELECT * FROM t JOIN plain USING (id)', at(sidesByState.LOCAL_ONLY))).toBe('hybrid local');
+  });
+
+  const reachable: SessionContext = { ...autocommit, mysql: 'reachable' };
+  const inBlock = (transaction: Parameters<typeof inTransaction>[0]): SessionContext => ({ ...inTransaction(transaction), mysql: 'reachable' });
+
+  test('is reached by translation with a login at the MySQL server, and its rows are brought to where others are', () => {
+    const there = at(sidesByState.SYNCHRONIZING);
+    const expected: Readonly<Record<string, string>> = {
+      'SELECT * FROM t': 'mysql', 'INSERT INTO t VALUES (1)': 'mysql', 'SELECT * FROM t FOR UPDATE': 'mysql', 'SELECT * FROM t JOIN plain USING (id)': 'hybrid local', 'SELECT * FROM t JOIN moved USING (id)': 'hybrid local',
+      'INSERT INTO moved SELECT * FROM t': 'hybrid local', 'INSERT INTO plain SELECT * FROM t': 'hybrid source', 'INSERT INTO t SELECT * FROM moved': 'MIG080', 'TRUNCATE t': 'mysql', 'ALTER TABLE t ADD c int': 'MIG082', "SELECT nextval('t_id_seq') FROM t": 'MIG082',
+    };
+    for (const [sql, found] of Object.entries(expected)) expect([sql, word(sql, there, reachable)]).toEqual([sql, found]);
+  });
+
+  test('is read there by who has seen it there, or keeps one snapshot', () => {
+    const asyncCopy = at(sidesByState['DUAL_WRITE (async)']);
+    expect(word('SELECT * FROM t', asyncCopy, reachable)).toBe('local');
+    expect(word('SELECT * FROM t', asyncCopy, { ...reachable, mysql: 'seen' })).toBe('mysql');
+    expect(word('SELECT * FROM t', asyncCopy, inBlock({ isolation: 'repeatable read' }))).toBe('mysql');
+    expect(word('SELECT * FROM t', asyncCopy, { ...reachable, leaseValid: false })).toBe('mysql');
+  });
+
+  test('is not written in a block that has written elsewhere, nor the other way round, nor read beside others in a SERIALIZABLE one', () => {
+    const there = at(sidesByState.SYNCHRONIZING);
+    expect(word('UPDATE t SET v = 1', there, inBlock({ wroteOn: 'local' }))).toBe('MIG081');
+    expect(word('UPDATE t SET v = 1', there, inBlock({ wroteOn: 'source' }))).toBe('MIG081');
+    expect(word('SELECT * FROM t', there, inBlock({ wroteOn: 'local' }))).toBe('mysql');
+    expect(word('UPDATE moved SET v = 1', there, inBlock({ mysql: 'wrote' }))).toBe('MIG081');
+    expect(word('UPDATE plain SET v = 1', there, inBlock({ mysql: 'wrote' }))).toBe('MIG081');
+    expect(word('SELECT * FROM moved', there, inBlock({ mysql: 'wrote' }))).toBe('local');
+    expect(word('SELECT * FROM t', there, inBlock({ isolation: 'serializable', usedLegs: { source: true, local: false } }))).toBe('MIG080');
+    expect(word('SELECT * FROM plain', there, inBlock({ isolation: 'serializable', mysql: 'used' }))).toBe('MIG080');
   });
 });
 

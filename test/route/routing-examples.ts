@@ -58,6 +58,7 @@ export function routeWord(route: Route): string {
     case 'park': return 'park';
     case 'hybrid': return `hybrid ${route.ways.map((way) => routeWord(way.route)).join(' / ')}`;
     case 'refuse': return route.code;
+    case 'mysql': return 'mysql';
     case 'control': case 'both_legs': case 'transaction_control': return route.type;
     default: return route satisfies never;
   }

@@ -2,7 +2,9 @@
 import { relationKey } from '../../catalog/routing-snapshot.ts';
 import type { RoutingSnapshot, TableRoute } from '../../catalog/routing-snapshot.ts';
 import { noFaults } from '../../config/faults.ts';
+import { MigrationError } from '../../config/migration-error.ts';
 import type { Runtime } from '../../config/runtime.ts';
+import type { MigratedTable } from '../../grammar/dialect/migrated-table.ts';
 import { FactsCache } from '../../grammar/sql/facts-cache.ts';
 import { loadSqlParser } from '../../grammar/sql/parser.ts';
 import { emptySnapshot } from '../../catalog/routing-snapshot.ts';
@@ -43,9 +45,11 @@ export class FakeControl implements ControlPort {
   readonly commands: CommandRequest[] = [];
   readonly routes: string[] = [];
   readonly #door: Pick<TableRoute, 'door'>;
+  readonly #schema: string;
 
   /** `door`: of the clients that reach its tables on the source. */
-  constructor(door?: TableRoute['door']) {
+  constructor(door?: TableRoute['door'], schema = 'public') {
+    this.#schema = schema;
     this.#door = door === undefined ? {} : { door };
   }
 
@@ -71,6 +75,18 @@ export class FakeControl implements ControlPort {
     for (const wait of this.waits.splice(0)) wait.callback();
   }
 
+  /** By key in the snapshot. */
+  readonly facts = new Map<string, MigratedTable>();
+
+  tableFacts(key: string): MigratedTable | undefined {
+    return this.facts.get(key);
+  }
+
+  loadTableFacts(keys: readonly string[], done: (error: MigrationError | undefined) => void): void {
+    const missing = keys.find((key) => !this.facts.has(key));
+    queueMicrotask(() => done(missing === undefined ? undefined : new MigrationError('MIG082', `nothing is known of table "${missing}"`)));
+  }
+
   hasServer(name: string): boolean {
     return this.servers.has(name);
   }
@@ -89,12 +105,12 @@ export class FakeControl implements ControlPort {
     this.routes.push(`${table} ${route}`);
   }
 
-  /** Publishes a snapshot with these tables of schema public. */
+  /** Publishes a snapshot with these tables. */
   publish(tables: Readonly<Record<string, Partial<TableRoute>>>, more: Partial<RoutingSnapshot> = {}): void {
     const routes: Record<string, TableRoute> = {};
     for (const [name, route] of Object.entries(tables)) {
-      routes[relationKey('public', name)] = {
-        tableId: name, state: 'DUAL_WRITE', source: { schema: 'public', name }, local: { schema: 'public', name },
+      routes[relationKey(this.#schema, name)] = {
+        tableId: name, state: 'DUAL_WRITE', source: { schema: this.#schema, name }, local: { schema: this.#schema, name },
         reads: 'source', writes: 'source', waitVisible: false, trackWrites: false, writesBlocked: false, ddlBlocked: false, quiescing: false, ...this.#door, ...route,
       };
     }

@@ -26,9 +26,9 @@ afterEach(async () => {
   await local?.[Symbol.asyncDispose]();
 });
 
-it('holds for twenty seconds', { timeout: 120_000 }, async () => {
+it('holds for twelve seconds', { timeout: 120_000 }, async () => {
   await using gateway = await started();
-  const { moves, failures } = await torture(source, local, gateway, { seed: 20, seconds: 20, clients: 8, roundSeconds: 5 });
+  const { moves, failures } = await torture(source, local, gateway, { seed: 20, seconds: 12, clients: 8, roundSeconds: 4 });
   expect(failures).toEqual([]);
   expect(Object.keys(moves).length).toBeGreaterThan(20);
 });
@@ -37,7 +37,7 @@ it.each(['transaction', 'pipeline'] as const)('holds in pool mode %s', { timeout
   await using gateway = await started({ ...sessionPooling, modeOf: () => mode, size: POOL_SIZE });
   // Who is on which backend is nobody's to know there.
   const only = moveNames.filter((name) => name !== 'killedBackends');
-  const { moves, failures } = await torture(source, local, gateway, { seed: 21, seconds: 12, clients: 12, roundSeconds: 4, poolSize: POOL_SIZE, only });
+  const { moves, failures } = await torture(source, local, gateway, { seed: 21, seconds: 8, clients: 12, roundSeconds: 4, poolSize: POOL_SIZE, only });
   expect(failures).toEqual([]);
   expect(Object.keys(moves).length).toBeGreaterThan(20);
 });

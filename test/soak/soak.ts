@@ -37,8 +37,10 @@ const sum: Counts = { passed: 0, failed: 0, skipped: 0 };
 try {
   for (const file of ['test/e2e/crash.test.ts', 'test/e2e/crash-servers.test.ts']) await runSuite(file, 'all fault points');
   await runSuite('test/e2e/mysql-crash.test.ts', 'all fault points with MySQL sources');
+  await runSuite('test/matrix/product.test.ts', 'more pairs of versions');
   await runSuite('test/e2e/pool-crash.test.ts', 'commits in the pool modes, all fault points');
-  for (const file of ['cdc/mysql/end-to-end', 'cdc/mysql/reverse-crash', 'cdc/mysql/load-every-type', 'e2e/mysql-type-loss']) await runSuite(`test/${file}.test.ts`, 'every server, many rows');
+  await runSuite('test/e2e/mysql-sakila.test.ts', 'whole schemas of every MySQL server, a million rows');
+for (const file of ['cdc/mysql/end-to-end', 'cdc/mysql/reverse-crash', 'cdc/mysql/load-every-type', 'e2e/mysql-type-loss']) await runSuite(`test/${file}.test.ts`, 'every server, many rows');
   for (let round = 1; round <= rounds; round += 1) await runSuite('test/e2e/history.test.ts', `round ${round} of ${rounds}`);
 } finally {
   fs.rmSync(folder, { recursive: true, force: true });

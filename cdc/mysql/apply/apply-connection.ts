@@ -18,6 +18,11 @@ const session = [
   // What others insert beside it is not locked out.
   'SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED',
 ];
+/**
+ * A connection whose last statement was ROLLBACK TO SAVEPOINT has its transaction committed when it is lost: MySQL 5.6, and 5.7 up to at least 5.7.10
+ * (https://bugs.mysql.com/bug.php?id=79596). Behind any other statement it is rolled back, so none of ours may be the last that a server has seen.
+ */
+const NOT_LAST = 'DO 0';
 
 export class MysqlApplyConnection {
   readonly #connection: mysql.Connection;
@@ -49,6 +54,11 @@ export class MysqlApplyConnection {
   /** Called once when the connection ends, whoever ends it. */
   onEnd(listener: () => void): void {
     void this.#ended.promise.then(listener);
+  }
+
+  /** One statement that controls the transaction; rows that it has found, where it writes any. */
+  async send(sql: string): Promise<number> {
+    return (await this.run(sql.startsWith('ROLLBACK TO') ? `${sql};${NOT_LAST}` : sql))[0] ?? 0;
   }
 
   /** Rows that each of the statements has found, or made. */

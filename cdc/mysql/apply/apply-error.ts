@@ -2,7 +2,7 @@
 import { MigrationError } from '../../../config/migration-error.ts';
 import { ChangeFailure, UnexpectedCount } from '../../apply/apply-error.ts';
 import type { ErrorRemedy } from '../../apply/apply-error.ts';
-import { errnoOf } from '../admin-connection.ts';
+import { errnoOf } from '../connect.ts';
 
 /** Deadlock, a lock not granted in time, a row that was changed under a snapshot: the applier gives way and tries again. */
 const retried: ReadonlySet<number> = new Set([1205, 1213, 1020, 3572]);

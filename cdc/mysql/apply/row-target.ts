@@ -18,7 +18,7 @@ const FETCHED_ROWS = 100;
 export function mysqlUnits(connection: MysqlApplyConnection): UnitTarget {
   return {
     rows: mysqlRows(connection),
-    send: async ({ text }) => ({ rowCount: (await connection.run(text))[0] ?? 0, command: text }),
+    send: async ({ text }) => ({ rowCount: await connection.send(text), command: text }),
     prepareSets: () => undefined,
     sendSets: () => () => Promise.resolve(),
     heedMarks: () => Promise.resolve(undefined),
@@ -27,7 +27,7 @@ export function mysqlUnits(connection: MysqlApplyConnection): UnitTarget {
 
 export function mysqlRows(connection: MysqlApplyConnection): RowTarget {
   return {
-    send: ({ text }) => connection.run(text),
+    send: ({ text }) => connection.send(text),
     runSteps: (steps, run) => runSteps(connection, steps, run),
     missingOrdinals: async (table, rows) => {
       const found = new Set((await readByKey(connection, table, rows, [])).map(([ordinal]) => Number(ordinal)));

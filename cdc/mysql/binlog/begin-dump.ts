@@ -59,16 +59,46 @@ export function gap(message: string, detail: string, hint?: string): MigrationEr
 }
 
 /** Where the server's binlog ends now. With GTIDs where the server has them. */
-export async function readBinlogEnd(connection: Pick<ReplicaConnection, 'query' | 'isMariadb'>): Promise<MysqlPosition> {
-  const [row] = await binlogStatus(connection);
-  if (!row) throw new MigrationError('MIG004', 'the server has no binlog', { hint: 'Set log_bin and binlog_format = ROW.' });
-  const place = { binlogFile: row[0] ?? '', binlogPosition: Number(row[1]) };
+export async function readBinlogEnd(connection: Asked): Promise<MysqlPosition> {
+  const { place, row } = await readPlace(connection);
   if (connection.isMariadb) {
-    const [[gtids] = []] = await connection.query(`SELECT BINLOG_GTID_POS('${place.binlogFile}', ${place.binlogPosition})`);
-    return gtids === null || gtids === undefined || gtids === '' ? { type: 'mysql_binlog', ...place } : { type: 'mariadb_gtid', gtidList: MariadbGtidList.parse(gtids).toString(), ...place };
+    const { gtids, ...end } = await readMariadbEnd(connection, place);
+    return gtids === null || gtids === undefined || gtids === '' ? { type: 'mysql_binlog', ...end.place } : { type: 'mariadb_gtid', gtidList: MariadbGtidList.parse(gtids).toString(), ...end.place };
   }
   const [[mode] = []] = await connection.query('SELECT @@GLOBAL.gtid_mode');
   return mode === 'ON' ? { type: 'mysql_gtid', gtidSet: GtidSet.parse(row[4] ?? '').toString(), ...place } : { type: 'mysql_binlog', ...place };
+}
+
+/** Under more writers than that the end is never the same twice. */
+const ATTEMPTS = 5;
+
+/**
+ * The place and its GTIDs come from two statements: they belong together when the place is the same before and after. BINLOG_GTID_POS has them in
+ * one, but reads the file from its beginning for that, which takes seconds where files are large.
+ */
+async function readMariadbEnd(connection: Asked, first: BinlogPlace): Promise<{ readonly place: BinlogPlace; readonly gtids: string | null | undefined }> {
+  let place = first;
+  for (let attempt = 1; attempt <= ATTEMPTS; attempt += 1) {
+    const [[gtids] = []] = await connection.query('SELECT @@GLOBAL.gtid_binlog_pos');
+    const { place: after } = await readPlace(connection);
+    if (after.binlogFile === place.binlogFile && after.binlogPosition === place.binlogPosition) return { place, gtids };
+    place = after;
+  }
+  const [[gtids] = []] = await connection.query(`SELECT BINLOG_GTID_POS('${place.binlogFile}', ${place.binlogPosition})`);
+  return { place, gtids };
+}
+
+type Asked = Pick<ReplicaConnection, 'query' | 'isMariadb'>;
+
+interface BinlogPlace {
+  readonly binlogFile: string;
+  readonly binlogPosition: number;
+}
+
+async function readPlace(connection: Asked): Promise<{ readonly place: BinlogPlace; readonly row: readonly (string | null)[] }> {
+  const [row] = await binlogStatus(connection);
+  if (!row) throw new MigrationError('MIG004', 'the server has no binlog', { hint: 'Set log_bin and binlog_format = ROW.' });
+  return { place: { binlogFile: row[0] ?? '', binlogPosition: Number(row[1]) }, row };
 }
 
 const SYNTAX_ERROR = 1064;

@@ -13,6 +13,11 @@ const definitionsStay = new RegExp(String.raw`^(?:truncate|analyze|optimize|repa
 /** What ALTER TABLE changes is named first; others that it names are referred to. */
 const altered = /^alter\s+(?:(?:online|ignore)\s+)*table\s+(?:if\s+exists\s+)?((?:`(?:[^`]|``)+`|[\p{L}\p{N}_$]+)(?:\s*\.\s*(?:`(?:[^`]|``)+`|[\p{L}\p{N}_$]+))?)/iu;
 
+/** True when no table that there was before has other columns afterwards. */
+export function keepsDefinitions(text: string): boolean {
+  return definitionsStay.test(text.replace(comments, ''));
+}
+
 /** True when the table may have other columns afterwards: more often than it has, never less. */
 export function mayRedefine(text: string, database: string, schema: string, name: string): boolean {
   const bare = text.replace(comments, '');

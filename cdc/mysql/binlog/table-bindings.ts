@@ -7,7 +7,7 @@ import { columnReader } from './column-readers.ts';
 import type { ValueReader } from './column-readers.ts';
 import { columnType } from './event.ts';
 import type { BoundTable } from './rows-event.ts';
-import { mayRedefine } from './statement-kind.ts';
+import { keepsDefinitions, mayRedefine } from './statement-kind.ts';
 import { readTableMap, tableIdOf } from './table-map.ts';
 import type { TableMap } from './table-map.ts';
 import type { TableName } from './transaction.ts';
@@ -44,6 +44,8 @@ const disguisedWidths: ReadonlySet<number> = new Set([4, 16]);
 /** MariaDB's old times, of which the binlog does not say how many fractional digits they have. */
 const oldTimes: ReadonlySet<number> = new Set([columnType.time, columnType.datetime, columnType.timestamp]);
 const BINARY_COLLATION = 63;
+/** Each such statement gives its tables new numbers; what the old ones meant is not asked for again. */
+const MAX_KEPT = 10_000;
 
 export class TableBindings {
   readonly #options: BindingOptions;
@@ -57,6 +59,11 @@ export class TableBindings {
 
   /** Some statement has come: definitions may be others now. Gives the tables whose rows before it may have been read by the definition that it makes. */
   forget(text: string, database: string, { file, offset }: { readonly file: string; readonly offset: number }): readonly TableName[] {
+    // A fence makes three triggers for each table of its group: asking for all definitions again behind each would hold the stream up.
+    if (keepsDefinitions(text)) {
+      if (this.#entries.size > MAX_KEPT) this.#entries.clear();
+      return [];
+    }
     const here = { binlogFile: file, binlogPosition: offset };
     const misread: TableName[] = [];
     for (const [key, { schema, name, at }] of this.#asked) {

@@ -1,9 +1,10 @@
 /** Values on their way into columns: PostgreSQL's assignment casts, and what MySQL would quietly change. */
+import { columnType, isWritten } from './column-type.ts';
 import { castValue } from './cast.ts';
 import { quoteMysqlText } from './emission.ts';
 import type { Emission, Scope, Value } from './emission.ts';
 import { decide, parameterOf } from './literal.ts';
-import { isFloat, isMoment, isNumber, isText, numeric, parsePgType, typeLabel } from './pg-type.ts';
+import { isFloat, isMoment, isNumber, isText, numeric, typeLabel } from './pg-type.ts';
 import type { PgType } from './pg-type.ts';
 import { textOf } from './text-value.ts';
 import { refuse } from './refusal.ts';
@@ -23,13 +24,14 @@ export function assign(emission: Emission, column: ColumnFacts, node: unknown, s
 
 export function assignValue(emission: Emission, column: ColumnFacts, value: Value): string {
   if (column.generated === true) return refuse(`value for the generated column ${column.name}`);
-  const type = parsePgType(column.type);
+  const type = columnType(column);
   // MySQL makes a value of its own from NULL here.
   const notNull = column.autoIncrement === true || (!column.nullable && column.mysqlType === 'timestamp');
   if (value.literal === null) return notNull ? refuse(`NULL for column ${column.name}`) : 'NULL';
   if (value.parameter !== undefined) return parameterFor(emission, column, value.parameter, type, notNull);
   if (notNull && value.nullable) return refuse(`value that may be NULL for column ${column.name}`);
   if (type.name === 'json' || type.name === 'jsonb') return typeof value.literal === 'string' && isJson(value.literal) ? quoteMysqlText(value.literal) : refuse(`${typeLabel(type)} value that is no constant`);
+  if (column.exact !== false && isWritten(type, column) && value.literal !== undefined) return decide(emission, value, type).sql;
   if (column.exact === false || ['other', 'uuid', 'time', 'interval', 'bpchar'].includes(type.name) || !isPlainTarget(column, type)) return refuse(`value for column ${column.name} of type ${column.type}`);
   checkFraction(column, value);
   if (value.literal !== undefined) return decide(emission, value, type).sql;
@@ -54,9 +56,9 @@ function isPlainTarget(column: ColumnFacts, type: PgType): boolean {
 }
 
 function parameterFor(emission: Emission, column: ColumnFacts, number: number, type: PgType, notNull: boolean): string {
-  if (column.exact === false || type.name === 'bpchar' || !(isPlainTarget(column, type) || type.name === 'json' || type.name === 'jsonb')) return refuse(`value for column ${column.name} of type ${column.type}`);
+  if (column.exact === false || type.name === 'bpchar' || (type.name === 'uuid' && !isWritten(type, column)) || !(isPlainTarget(column, type) || type.name === 'json' || type.name === 'jsonb')) return refuse(`value for column ${column.name} of type ${column.type}`);
   // A fraction that the column would cut is found when the parameter is bound.
-  const wanted: PgType = isMoment(type) && type.name !== 'date' && !keepsFraction(column) ? { ...type, scale: column.fraction ?? 0 } : type.name === 'numeric' ? numeric() : { name: type.name };
+  const wanted: PgType = isMoment(type) && type.name !== 'date' && !keepsFraction(column) ? { ...type, scale: column.fraction ?? 0 } : type.name === 'numeric' ? numeric() : type.name === 'other' ? type : { name: type.name };
   return parameterOf(emission, number, wanted, notNull ? { notNull } : {}).sql;
 }
 

@@ -31,6 +31,34 @@ export function bindStep(step: Step, given: StepValues): BoundStep | RefusedTran
   }
 }
 
+export interface BoundText {
+  readonly type: 'text';
+  readonly sql: string;
+}
+
+/** The same with the values as constants in the text, for a connection with the settings of `sessionSettings`: one round trip, and answers in the text protocol. */
+export function bindText(step: Step, given: StepValues): BoundText | RefusedTranslation {
+  try {
+    const sql = step.text.replace(/\0(\d+)\0/g, (_place, index: string) => {
+      const { text, values } = bindSlot(step.slots[Number(index)] ?? refuse('parameter'), given);
+      if (values.length === 0) return text;
+      let next = 0;
+      // Texts of slots hold no other question marks than those of their values.
+      return text.replace(/\?/g, () => constantOf(values[next++] ?? null));
+    });
+    return { type: 'text', sql };
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+    return { type: 'refused', construct: error.construct, place: undefined };
+  }
+}
+
+function constantOf(value: string | Uint8Array | null): string {
+  if (value === null) return 'NULL';
+  if (typeof value === 'string') return quoteMysqlText(value);
+  return value.length === 0 ? "''" : `X'${Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('hex')}'`;
+}
+
 interface Bound {
   readonly text: string;
   readonly values: readonly (string | Uint8Array | null)[];

@@ -160,7 +160,7 @@ export function emitDelete(emission: Emission, node: Tree): Steps {
   }
   const from = isAlone ? '' : ` CROSS JOIN ${emitFrom(emission, others, scope)}`;
   const where = node['whereClause'] === undefined ? '' : ` WHERE ${condition(emission, node['whereClause'], scope)}`;
-  return { steps: [makeStep(isAlone ? `DELETE FROM ${own}${where}` : `DELETE ${target.name} FROM ${own} AS ${target.name}${from}${where}`, { rowCount: 'affected' })], columns: [], needsTransaction: false };
+  return { steps: [makeStep(isAlone ? `DELETE FROM ${own}${where}` : `DELETE ${target.name} FROM ${own} AS ${target.name}${from}${where}`, isAlone ? { rowCount: 'affected' } : { rowCount: 'affected', database: target.table.mysqlDatabase })], columns: [], needsTransaction: false };
 }
 
 function deleteReturning(emission: Emission, node: Tree, target: Target, returning: readonly unknown[]): Steps {
@@ -183,7 +183,7 @@ function deleteReturning(emission: Emission, node: Tree, target: Target, returni
   return {
     steps: [
       makeStep(`SELECT ${[read.sql, ...key.map((name) => `${target.name}.${name}`)].join(', ')} FROM ${table}${where} FOR UPDATE`, { answer: 'rows', columns, rowCount: 'rows' }),
-      makeStep(`DELETE ${target.name} FROM ${table} WHERE ${among}`, {}),
+      makeStep(`DELETE ${target.name} FROM ${table} WHERE ${among}`, { database: target.table.mysqlDatabase }),
     ],
     columns, needsTransaction: true,
   };

@@ -1,7 +1,8 @@
 /** A table's column as a value in the form that its PostgreSQL type has here. */
 import { quoteMysqlName } from './emission.ts';
 import type { Emission, Relation, Value } from './emission.ts';
-import { isNumber, isText, parsePgType } from './pg-type.ts';
+import { columnType, isWritten } from './column-type.ts';
+import { isNumber, isText } from './pg-type.ts';
 import type { ColumnFacts, TableFacts } from './translation.ts';
 
 /** Types whose values can be shown, and no more. */
@@ -10,9 +11,11 @@ const shownOnly: ReadonlySet<string> = new Set(['other', 'json', 'jsonb', 'uuid'
 /** `qualifier`: with its point, or nothing. */
 export function columnValue(emission: Emission, qualifier: string, column: ColumnFacts): Value {
   const raw = `${qualifier}${quoteMysqlName(column.mysqlName)}`;
-  const type = parsePgType(column.type);
+  const type = columnType(column);
   const { nullable } = column;
+  if (column.exact !== false && isWritten(type, column)) return { sql: raw, type, nullable, showOnly: true, own: { charset: 'utf8mb4', collation: type.spelling ?? type.name, isPadded: false, type } };
   if (column.exact === false || shownOnly.has(type.name)) return { sql: raw, type, nullable, showOnly: true };
+  if (isText(type) && column.comparison !== undefined) return { sql: raw, type, nullable, showOnly: true, own: { charset: column.charset ?? 'utf8mb4', collation: column.collation ?? 'utf8mb4_general_ci', isPadded: column.comparison === 'padded' } };
   if (isText(type)) return textColumn(emission, raw, column, { sql: raw, type, nullable });
   if (isNumber(type)) return { sql: numberSql(raw, column, type.name), type, nullable, column: raw };
   return { sql: type.name === 'bool' ? `(${raw} <> 0)` : raw, type, nullable };

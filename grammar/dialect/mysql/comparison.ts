@@ -20,6 +20,8 @@ const comparableTypes: ReadonlySet<string> = new Set(['bool', 'int2', 'int4', 'i
 export function unify(emission: Emission, values: readonly Value[], place: unknown): { readonly type: PgType; readonly values: readonly Value[] } {
   let type: PgType = unknown;
   for (const value of values) {
+    // Met here by USING: everything else has looked before.
+    if (value.showOnly === true) refuse(`comparison of ${typeLabel(value.type)} that can only be shown`, place);
     const next: PgType | undefined = commonType(type, value.type);
     if (next === undefined) refuse(`comparison of ${typeLabel(type)} with ${typeLabel(value.type)}`, place);
     type = next;
@@ -122,6 +124,7 @@ export function compareWithQuery(emission: Emission, parts: { readonly left: rea
   const given = parts.left.map((value) => decide(emission, value, unknown, place));
   const found = emission.query(parts.query, scope, { named: true, types: given.map(({ type }) => type) });
   if (found.columns.length !== given.length) refuse('subquery of another number of columns', place);
+  if (found.columns.some(({ value }) => value.showOnly === true)) refuse('comparison with a subquery of a column that can only be shown', place);
   const left = given.map((value, index) => coerce(emission, value, commonType(value.type, found.columns[index]?.value.type ?? unknown) ?? refuse('comparison with a subquery of another type', place), place));
   if (left.some(({ type }) => !comparableTypes.has(type.name))) refuse('comparison with a subquery of this type', place);
   if (operator !== '=' && operator !== '<>' && left.some(({ type }) => isText(type))) requireCodePoints(emission, place);

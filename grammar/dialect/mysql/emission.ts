@@ -22,6 +22,8 @@ export interface Value {
   readonly number?: number;
   /** Text of a number whose scale differs from row to row. */
   readonly shown?: string;
+  /** Of a column that local compares by a collation of its own. */
+  readonly own?: { readonly charset: string; readonly collation: string; readonly isPadded: boolean; /** Of constants that it is compared with, where they are not text. */ readonly type?: PgType };
   /** Cannot be used in any expression. */
   readonly showOnly?: boolean;
 }

@@ -10,6 +10,7 @@ import { bool, commonType, int4, int8, isInteger, isText, text as textType, type
 import type { PgType } from './pg-type.ts';
 import { jsonOperator } from './json.ts';
 import { parseArray } from './array-text.ts';
+import { ownColumn, ownComparison } from './own-collation.ts';
 import { comparable, like, textOf } from './text-value.ts';
 import { refuse } from './refusal.ts';
 import { constantText, listOf, nameParts, nodeOf, stringConstant, stringNode, treeOf, unwrap } from '../../sql/tree.ts';
@@ -97,7 +98,7 @@ function booleanExpression(emission: Emission, node: Tree, scope: Scope): Value 
 
 function nullTest(emission: Emission, node: Tree, scope: Scope): Value {
   if (nodeOf(node['arg'], 'RowExpr') !== undefined) return refuse('IS NULL of a row', node['location']);
-  const value = decide(emission, emission.expression(node['arg'], scope), textType);
+  const value = ownColumn(node['arg'], scope) ?? decide(emission, emission.expression(node['arg'], scope), textType);
   return { sql: `(${value.column ?? value.sql} IS ${node['nulltesttype'] === 'IS_NOT_NULL' ? 'NOT ' : ''}NULL)`, type: bool, nullable: false };
 }
 
@@ -163,6 +164,8 @@ function greatest(emission: Emission, node: Tree, scope: Scope): Value {
 
 function operatorExpression(emission: Emission, node: Tree, scope: Scope): Value {
   const place = node['location'];
+  const own = ownComparison(emission, node, scope);
+  if (own !== undefined) return own;
   const names = nameParts(node['name']) ?? [];
   const name = names.length > 1 && names[0] !== 'pg_catalog' ? refuse(`operator ${names.join('.')}`, place) : names.at(-1) ?? '';
   switch (node['kind']) {
@@ -281,6 +284,7 @@ function subLink(emission: Emission, node: Tree, scope: Scope): Value {
     case 'EXPR_SUBLINK': {
       const { sql, columns: [column, ...others] } = emission.query(node['subselect'], scope, { named: false });
       if (column === undefined || others.length > 0) return refuse('subquery of several columns', place);
+      if (column.value.showOnly === true) return refuse('subquery of a column that can only be shown', place);
       return { sql: `(${sql})`, type: column.value.type, nullable: true };
     }
     case 'ANY_SUBLINK': case 'ALL_SUBLINK': {

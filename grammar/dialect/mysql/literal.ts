@@ -33,6 +33,9 @@ export function mysqlForm(text: string, type: PgType): string | undefined {
     }
     case 'text': case 'varchar': case 'json': case 'jsonb': return text.includes('\0') ? undefined : text;
     case 'bpchar': return text.replace(/ +$/, '');
+    // A number that is no label would be the place of one.
+    case 'other': return type.labels?.includes(text) === true ? text : undefined;
+    case 'uuid': return /^[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}$/i.test(text) ? text.toLowerCase() : undefined;
     case 'date': return dateForm(text);
     case 'timestamp': return momentForm(text, false);
     case 'timestamptz': return momentForm(text, true);
@@ -157,6 +160,7 @@ function parameterSql(place: string, type: PgType): string {
     case 'timestamp': case 'timestamptz': return `CAST(${place} AS DATETIME(6))`;
     case 'text': case 'varchar': case 'bpchar': case 'json': case 'jsonb': return place;
     case 'bytea': return `CAST(${place} AS BINARY)`;
+    case 'other': case 'uuid': return type.labels !== undefined || type.name === 'uuid' ? place : refuse(`parameter of type ${typeLabel(type)}`);
     default: return refuse(`parameter of type ${typeLabel(type)}`);
   }
 }

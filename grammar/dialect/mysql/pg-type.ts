@@ -14,6 +14,8 @@ export interface PgType {
   readonly scale?: number | undefined;
   /** Of varchar and bpchar: characters at most. */
   readonly length?: number | undefined;
+  /** Of an enum, which is `other`: all that it takes. */
+  readonly labels?: readonly string[];
   /** Of `other`: the name. */
   readonly spelling?: string;
 }

@@ -13,8 +13,9 @@ export interface StepOptions {
   readonly answer?: Step['answer'];
   readonly columns?: readonly ResultColumn[];
   readonly rowCount?: RowCount;
+  readonly database?: string;
 }
 
 export function makeStep(text: string, options: StepOptions): StepDraft {
-  return { text, answer: options.answer ?? 'none', columns: options.columns ?? [], rowCount: options.rowCount };
+  return { text, answer: options.answer ?? 'none', columns: options.columns ?? [], rowCount: options.rowCount, ...(options.database === undefined ? {} : { database: options.database }) };
 }

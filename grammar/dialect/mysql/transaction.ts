@@ -4,6 +4,7 @@ import type { Emission } from './emission.ts';
 import { makeStep } from './step.ts';
 import type { StepDraft, Steps } from './step.ts';
 import { refuse } from './refusal.ts';
+import type { DialectCapabilities } from './translation.ts';
 import { constantText, listOf, nodeOf, stringOf } from '../../sql/tree.ts';
 import type { Tree } from '../../sql/tree.ts';
 
@@ -27,10 +28,10 @@ export function emitTransaction(emission: Emission, node: Tree): Steps & { reado
  * REPEATABLE READ of MySQL lets a transaction overwrite what it has not seen; PostgreSQL's fails then. MariaDB has a setting for that; MySQL
  * has only SERIALIZABLE, which locks what it reads.
  */
-function isolationLevel(emission: Emission, level: string, isReadOnly: boolean): string {
+export function isolationLevel(capabilities: DialectCapabilities, level: string, isReadOnly: boolean): string {
   switch (level) {
     case 'read uncommitted': case 'read committed': return 'READ COMMITTED';
-    case 'repeatable read': return isReadOnly || emission.capabilities.snapshotIsolation ? 'REPEATABLE READ' : 'SERIALIZABLE';
+    case 'repeatable read': return isReadOnly || capabilities.snapshotIsolation ? 'REPEATABLE READ' : 'SERIALIZABLE';
     case 'serializable': return 'SERIALIZABLE';
     default: return refuse(`isolation level ${level}`);
   }
@@ -45,5 +46,5 @@ function begin(emission: Emission, node: Tree): readonly string[] {
   const isReadOnly = options.get('transaction_read_only') === '1' || options.get('transaction_read_only') === 'true';
   const level = options.get('transaction_isolation');
   const start = `START TRANSACTION${isReadOnly ? ' READ ONLY' : ''}`;
-  return level === undefined ? [start] : [`SET TRANSACTION ISOLATION LEVEL ${isolationLevel(emission, level, isReadOnly)}`, start];
+  return level === undefined ? [start] : [`SET TRANSACTION ISOLATION LEVEL ${isolationLevel(emission.capabilities, level, isReadOnly)}`, start];
 }

@@ -15,10 +15,14 @@ export interface ColumnFacts {
   readonly fraction?: number;
   readonly charset?: string;
   readonly collation?: string;
+  /** Of an ENUM that is an enum on PostgreSQL. */
+  readonly labels?: readonly string[];
   readonly nullable: boolean;
   readonly autoIncrement?: boolean;
   /** A value that the server computes. */
   readonly generated?: boolean;
+  /** Local compares it by a collation made after the server's: it can be shown, assigned, and tested for equality by the server. `padded`: there blanks at the end do not count. */
+  readonly comparison?: 'own' | 'padded';
   /** False: some values mean another thing on PostgreSQL (zero dates, for one); such a column can be shown, and nothing else. */
   readonly exact?: boolean;
 }
@@ -121,6 +125,8 @@ export interface Step {
   /** `keys`: read for later steps, not shown. Rows may be longer than `columns`: `Slot.columns` counts what comes behind, too. */
   readonly answer: 'rows' | 'keys' | 'none';
   readonly columns: readonly ResultColumn[];
+  /** That the connection has to have chosen: DELETE looks for the alias of its table there. */
+  readonly database?: string;
   /** Undefined: this step's count is not the statement's. */
   readonly rowCount: RowCount | undefined;
 }

@@ -11,6 +11,7 @@ import type { SourceSide, TableMapping } from '../../../cdc/source-side.ts';
 import type { PlanOptions } from '../../../cdc/postgres/plan-table.ts';
 import type { TablePlan } from '../../../cdc/table-plan.ts';
 import type { TableDefinition } from '../../../cdc/postgres/definition.ts';
+import { behaviourOf } from '../behaviour-drift.ts';
 import { markingObstacle } from '../markable-table.ts';
 import { displayName } from '../table-details.ts';
 import { beginLosses } from '../type-losses.ts';
@@ -19,6 +20,7 @@ import type { SuccessfulAnswer } from './answer.ts';
 import { assertConflictStrategy } from './conflict-option.ts';
 import { same, searchSchemas } from './command-context.ts';
 import type { CommandContext } from './command-context.ts';
+import { RefusedTables } from './refused-tables.ts';
 import { assertNameIsFree, assertNotAtHome } from './target-name.ts';
 import type { CommandNotice } from '../fleet-messages.ts';
 
@@ -59,9 +61,11 @@ export async function startMigration(context: CommandContext, statement: StartMi
   const intents: Intent[] = [];
   const companions = [...names, ...(await catalog.tables()).map((record) => record.source)];
   const drafts: Draft[] = [];
-  for (const name of names) drafts.push(await draft(context, source.serverName, name, options));
-  assertColumnsOfTypeMap(statement.options, drafts);
-  for (const each of drafts) intents.push(await prepare(context, source.serverName, each, options, companions, notices));
+  const refused = new RefusedTables(names.length);
+  for (const name of names) drafts.push(...(await refused.note(name, () => draft(context, source.serverName, name, options))));
+  if (drafts.length === names.length) assertColumnsOfTypeMap(statement.options, drafts);
+  for (const each of drafts) intents.push(...(await refused.note(each.name, () => prepare(context, source.serverName, each, options, companions, notices))));
+  refused.assertNone();
   const records: TableRecord[] = [];
   for (const intent of intents) records.push(await begin(context, source.name, source.serverName, intent));
   await context.publisher.refreshRelations();
@@ -153,7 +157,8 @@ async function prepare(context: CommandContext, serverName: string, { name, plan
   if (refusal) throw refusal;
   for (const finding of findings) if (finding.severity === 'warning') notices.push(warning(`${displayName(name)}: ${finding.message}`, undefined, finding.remedy));
   const { door } = flow.sourceSide;
-  const details = { plan, ...(door === undefined ? {} : { door }), partitions: definition.partitions.map(({ schema, name: partition }) => ({ schema, name: partition })) };
+  const translation = flow.sourceSide.migratedTable(definition, plan);
+  const details = { plan, behaviour: behaviourOf(definition), ...(door === undefined ? {} : { door }), ...(translation === undefined ? {} : { translation }), partitions: definition.partitions.map(({ schema, name: partition }) => ({ schema, name: partition })) };
   return { source: plan.source, target: plan.target, options, definition, details };
 }
 

@@ -4,6 +4,7 @@ import { MigrationError } from '../../../config/migration-error.ts';
 import type { Cutover, ExplainCutover, RollbackMigration } from '../../../grammar/migration/statement.ts';
 import type { DependantState, DependantStatus } from '../../../cdc/postgres/create-dependants.ts';
 import type { Dependant } from '../../../cdc/postgres/dependants.ts';
+import { behaviourDrift } from '../behaviour-drift.ts';
 import { cutover } from '../cutover.ts';
 import type { SwitchReport } from '../cutover.ts';
 import { decideCutover } from '../cutover-decision.ts';
@@ -163,7 +164,7 @@ async function factsOf(context: CommandContext, record: TableRecord, moving: rea
   const moved = (await context.catalog.tables()).filter((each) => each.state === 'LOCAL_ONLY');
   const tied = (await tiedNames(context, record)).filter((name) => !moved.some((each) => same(each.source, name)));
   const definition = await flow.sourceSide.introspectTable(record.source, mappingOf(record));
-  const wayBack = words.noRollback ? [] : flow.sourceSide.wayBackFindings(definition, detailsOf(record).plan);
+  const wayBack = words.noRollback ? [] : await flow.sourceSide.wayBackFindings(definition, detailsOf(record).plan);
   return {
     name: displayName(record.source),
     state: record.state,
@@ -175,7 +176,7 @@ async function factsOf(context: CommandContext, record: TableRecord, moving: rea
     unresolvedConflicts: (await context.catalog.conflictCounts(record.tableId)).unresolved,
     tiesLeftBehind: tied.filter((name) => !moving.some((each) => same(each.source, name))).map((name) => ({ name: displayName(name), reason: 'a key, trigger, rule, sequence or partition' })),
     validation: validation?.finishedAt === undefined ? undefined : { mode: validation.mode, passed: validation.passed === true, mismatchedRows: validation.mismatchedRows, finishedAt: validation.finishedAt },
-    definitionChanges: record.route.writes === 'source' ? await definitionDrift(flow, record, definition) : [],
+    definitionChanges: record.route.writes === 'source' ? [...(await definitionDrift(flow, record, definition)), ...(await behaviourDrift(flow, record, definition))] : [],
     missingDependants: missingOf(dependants, record),
     openLosses: record.state === 'LOCAL_ONLY' ? [] : await openLosses(context.catalog, flow, record.tableId),
     wayBackFindings: wayBack.map((finding) => `${finding.subject} ${finding.message}`),

@@ -23,7 +23,11 @@ import type { Fetch, MovedRelation } from './fetch-plan.ts';
 import { HybridRefusal, refusal, serverRefusal } from './hybrid-work.ts';
 import type { HybridReady, HybridWork } from './hybrid-work.ts';
 import { inlineRows } from './inline-rows.ts';
+import { fetchedRows, mysqlRelation, refuseOwnTypes } from '../mysql-tables/fetched-rows.ts';
 import { moveRows } from './moved-rows.ts';
+import type { RowSource } from './moved-rows.ts';
+import { noTableText, remedies } from './no-table.ts';
+import type { NoTable } from './no-table.ts';
 import { isReplaceable } from './replaceable.ts';
 
 /** Bytes in a statement where there can, or should, be no table. */
@@ -57,7 +61,7 @@ export async function bringRows(core: SessionCore, work: HybridWork, nextTable: 
     const route = work.routeOf(await core.services.facts.facts(text.bytes, 0, text.bytes.length));
     if (route.type === 'refuse') throw new HybridRefusal(errorFieldsOf(new MigrationError(route.code, route.message, { detail: route.detail, hint: route.hint })));
     if (route.type === 'hybrid') ({ ways, views } = route);
-    else if (route.type === 'leg') [ways, views] = [[{ runOn: route.leg === 'local' ? 'local' : 'source', moved: new Set(), route }], new Set()];
+    else if (route.type === 'leg') [ways, views] = [[{ runOn: route.leg === 'local' ? 'local' : 'source', moved: new Set(), fromMysql: new Set(), route }], new Set()];
     else throw refusal('The tables of a view are changing sides', `It is ${[...views].join(', ')}.`, 'Run the statement again.');
   }
 }
@@ -173,15 +177,20 @@ class Bringing {
   async #planned(way: HybridWay): Promise<Plan> {
     const from = otherSide(way.runOn);
     const names = new Map<string, TableName>();
+    const beyond = new Map<string, MovedRelation>();
     for (const { relation } of this.#query.uses) {
       const placed = this.#placed(relation);
-      if (placed && way.moved.has(placed.key)) names.set(placed.key, placed[from]);
+      const facts = placed && way.fromMysql.has(placed.key) ? this.#core.services.control.tableFacts(placed.key) : undefined;
+      if (placed && facts) beyond.set(placed.key, mysqlRelation(placed.key, placed.source, facts));
+      else if (placed && way.moved.has(placed.key)) names.set(placed.key, placed[from]);
     }
-    const relations = await this.#describe(from, names);
+    const relations = new Map([...(await this.#describe(from, names)), ...beyond]);
     const money = [...relations.values()].map((relation) => ({ relation, column: unmovable(relation) })).find(({ column }) => column !== undefined);
     if (money) throw refusal('Values of type money cannot be brought to the other side', `Column ${money.column?.name ?? ''} of ${money.relation.key}: their text depends on lc_monetary.`, 'Split the statement in two.');
     const fetches = planFetches(this.#query, ({ relation }) => relations.get(this.#placed(relation)?.key ?? ''), this.#parameter);
-    return { way, fetches, rows: undefined };
+    if (way.runOn === 'source') refuseOwnTypes(fetches);
+    // Those of MySQL come last.
+    return { way, fetches: fetches.toSorted((a, b) => Number(a.relation.mysql !== undefined) - Number(b.relation.mysql !== undefined)), rows: undefined };
   }
 
   /** One without a type has that of the place where it first stands, which is known only where it stands but once. */
@@ -287,11 +296,11 @@ class Bringing {
     const tables = names.map((name) => `pg_temp.${quoteName(name)}`);
     const make = fetches.map((fetch, index) => createTable(fetch, tables[index] ?? '', tx !== undefined, needsKey));
     const outcome = this.#work.isShape ? { type: 'collected', messages: Buffer.alloc(0), bytes: 0 } as const : await new Promise<Parameters<Parameters<typeof moveRows>[2]>[0]>((settle) => moveRows(core, {
-      from: this.#leg(otherSide(way.runOn)), to: this.#leg(way.runOn), copyOut: this.#exactly(copyRows(fetches)),
+      from: this.#sourceOf(way, fetches), to: this.#leg(way.runOn), copyOut: this.#exactly(copyRows(fetches.filter(({ relation }) => !relation.mysql), fetches)),
       copyIn: noTable ? undefined : this.#copyIn(fetches, tables, make),
       inlineBytes: canInline ? (noTable || this.#avoidsTable(way.runOn) ? INLINE_BYTES_WITHOUT_TABLE : core.services.limits.maxInlineBytes) : 0, maxBytes: core.services.limits.maxMovedBytes,
     }, settle));
-    if ('bytes' in outcome) core.services.runtime.metrics.count('scratchbird_gateway_hybrid_bytes_total', { from: otherSide(way.runOn) }, outcome.bytes);
+    if ('bytes' in outcome) core.services.runtime.metrics.count('scratchbird_gateway_hybrid_bytes_total', { from: way.fromMysql.size > 0 ? 'mysql' : otherSide(way.runOn) }, outcome.bytes);
     switch (outcome.type) {
       case 'failed': throw serverRefusal(outcome.error);
       case 'too_large': throw this.#tooLarge(way.runOn, noTable);
@@ -306,6 +315,12 @@ class Bringing {
     }
     if (tx) tx.temporaryOn[way.runOn] = true;
     return this.#ready(way, fetches, names, undefined, tx ? [] : tables);
+  }
+
+  #sourceOf(way: HybridWay, fetches: readonly Fetch[]): RowSource {
+    const isFromLeg = fetches.some(({ relation }) => !relation.mysql);
+    const leg = isFromLeg ? this.#leg(otherSide(way.runOn)) : undefined;
+    return leg && way.fromMysql.size === 0 ? leg : fetchedRows(this.#core, this.#work.snapshot, fetches, leg);
   }
 
   /** A block that may come to write on both sides needs one side that can be prepared, which one with temporary tables cannot. */
@@ -371,15 +386,6 @@ class Bringing {
   #ask(side: Side, sql: string, position?: number): Promise<InternalReply> {
     return askLeg(this.#core, this.#work, side, sql, position);
   }
-}
-
-/** Why there can be no table for rows where the statement runs. */
-type NoTable = 'read only' | 'not allowed';
-
-const remedies: Readonly<Record<NoTable, string>> = { 'read only': 'use a READ WRITE transaction', 'not allowed': 'GRANT TEMPORARY on that database' };
-
-function noTableText(side: Side, reason: NoTable): string {
-  return reason === 'read only' ? 'A read-only transaction cannot have a table for rows of the other side' : `The user may not have a table for rows of the other side on ${side === 'source' ? 'the source' : 'local'}`;
 }
 
 function otherSide(side: Side): Side {

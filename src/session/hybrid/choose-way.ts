@@ -17,6 +17,9 @@ export interface Plan {
   rows: readonly number[] | undefined;
 }
 
+/** Of a MySQL server's table, which is not asked: enough for its keys to be looked up first. */
+const UNKNOWN_ROWS = 1_000_000;
+
 export type AskSide = (side: Side, sql: string) => Promise<InternalReply>;
 
 /** Whether the session may make temporary tables on a side. A role that it takes on may be allowed less. */
@@ -67,8 +70,8 @@ async function knowsTypes({ way, fetches }: Plan, ask: AskSide): Promise<boolean
 }
 
 async function estimate(plan: Plan, ask: AskSide): Promise<void> {
-  if (plan.fetches.length === 0) return;
-  const { rows } = await ask(plan.way.runOn === 'source' ? 'local' : 'source', estimateQuery(plan.fetches));
+  const asked = plan.fetches.filter(({ relation }) => !relation.mysql);
+  const { rows } = asked.length === 0 ? { rows: [] } : await ask(plan.way.runOn === 'source' ? 'local' : 'source', estimateQuery(asked));
   const guessed = readEstimates(rows);
-  if (guessed.length === plan.fetches.length) plan.rows = guessed;
+  if (guessed.length === asked.length) plan.rows = [...guessed, ...plan.fetches.slice(asked.length).map(() => UNKNOWN_ROWS)];
 }

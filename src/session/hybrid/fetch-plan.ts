@@ -5,6 +5,7 @@
 import { quoteName, quoteTableName } from '../../../grammar/names.ts';
 import type { TableName } from '../../../grammar/names.ts';
 import type { QueryUses, RelationUse } from '../../../grammar/sql/relation-uses.ts';
+import type { MigratedTable } from '../../../grammar/dialect/migrated-table.ts';
 import type { ColumnName, RowFilter } from '../../../grammar/sql/row-filter.ts';
 
 export interface MovedColumn {
@@ -25,6 +26,8 @@ export interface MovedRelation {
   /** On the side that has it. */
   readonly name: TableName;
   readonly columns: readonly MovedColumn[];
+  /** Of a table on the MySQL server. */
+  readonly mysql?: MigratedTable;
 }
 
 /** Rows of one relation, for every use of it that needs the same. */
@@ -97,12 +100,12 @@ export function fromRows({ relation, only, conditions }: Pick<Fetch, 'relation' 
 
 /**
  * All rows in one statement, so that they are of one moment. Of several fetches each row begins with the number of its
- * own, as the server may mix them, and has its values as text, as their columns differ.
+ * own, as the server may mix them, and has its values as text, as their columns differ. `all`: with those that come from elsewhere, behind these.
  */
-export function copyRows(fetches: readonly Fetch[]): string {
+export function copyRows(fetches: readonly Fetch[], all: readonly Fetch[] = fetches): string {
   const [first] = fetches;
-  if (fetches.length === 1 && first) return `COPY (${selectRows(first)}) TO STDOUT`;
-  const width = Math.max(...fetches.map(({ columns }) => columns.length));
+  if (all.length === 1 && first) return `COPY (${selectRows(first)}) TO STDOUT`;
+  const width = Math.max(...all.map(({ columns }) => columns.length));
   const parts = fetches.map((fetch, index) => {
     const values = Array.from({ length: width }, (_, at) => (fetch.columns[at] ? `r.${quoteName(fetch.columns[at].name)}::pg_catalog.text` : 'NULL::pg_catalog.text'));
     return `SELECT ${index}, ${values.join(', ')} ${fromRows(fetch)}`;

@@ -14,6 +14,7 @@ import type { TextTraits } from '../text-traits.ts';
 import { canceledByUser, errorFieldsOf } from '../client-error.ts';
 import type { PlaceStatement } from '../place-statement.ts';
 import type { SessionCore } from '../session-core.ts';
+import { MysqlStatements } from '../mysql-tables/mysql-statements.ts';
 import { bringRows } from './bring-rows.ts';
 import { TemporaryTables } from './choose-way.ts';
 import { KnownColumns } from './describe-relations.ts';
@@ -48,6 +49,7 @@ export function requestOf(core: SessionCore, traits: TextTraits, text: Buffer): 
 export class HybridStatements {
   readonly #core: SessionCore;
   readonly #place: PlaceStatement;
+  readonly mysql: MysqlStatements;
   #current: Current | undefined;
   readonly #temporary: TemporaryTables;
   readonly #known: KnownColumns;
@@ -57,6 +59,7 @@ export class HybridStatements {
   constructor(core: SessionCore, place: PlaceStatement) {
     this.#core = core;
     this.#place = place;
+    this.mysql = new MysqlStatements(core);
     this.#temporary = new TemporaryTables(core);
     this.#known = new KnownColumns(core);
   }
@@ -74,6 +77,9 @@ export class HybridStatements {
     if (current) this.#discard(current);
     const stop = core.leaveLeg(simple) ?? this.#legsReady(route, simple);
     if (stop !== undefined) return stop;
+    const beyond = route.ways.flatMap(({ fromMysql }) => [...fromMysql]);
+    const facts = beyond.length === 0 ? undefined : this.mysql.tables(beyond, simple);
+    if (typeof facts === 'number') return facts;
     const work: HybridWork = {
       route, text: Buffer.from(text), snapshot, temporary: this.#temporary, known: this.#known, parameters, isShape, canceled: false,
       byName: runs && { name: runs.name, text: runs.text && Buffer.from(runs.text), newName: (side) => core.ownStatements.parsedOn(side) },
@@ -120,6 +126,8 @@ export class HybridStatements {
   #legsReady(route: HybridRoute, simple: boolean): Verdict | undefined {
     for (const side of ['source', 'local'] as const) {
       const own = route.ways.find(({ runOn }) => runOn === side)?.route;
+      const isNeeded = own !== undefined || route.views.size > 0 || route.ways.some(({ moved, fromMysql }) => moved.size > fromMysql.size);
+      if (!isNeeded) continue;
       // Of a view's tables some may be read where they follow.
       const before = route.views.size > 0 && side === 'local' ? 'read_index' : 'none';
       const placement = this.#place.place(own ?? { type: 'leg', leg: side, writes: false, touches: [], after: 'none', before, label: 'HYBRID' }, simple, true);

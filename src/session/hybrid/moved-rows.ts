@@ -9,8 +9,11 @@ import { copyDone, copyFail } from '../../wire/frontend-messages.ts';
 import type { Leg } from '../leg.ts';
 import type { SessionCore } from '../session-core.ts';
 
+/** What gives rows out as a COPY does. */
+export type RowSource = Pick<Leg, 'askCopy' | 'hold' | 'release'> & { cancel(): void };
+
 export interface MoveRequest {
-  readonly from: Leg;
+  readonly from: RowSource;
   readonly to: Leg;
   /** Text with one COPY … TO STDOUT. */
   readonly copyOut: string;

@@ -6,6 +6,7 @@
  * file (of LOAD DATA LOCAL, up to an empty packet); packet (the parts of a password exchange).
  */
 import { HEADER_BYTES, MAX_PACKET_BYTES, readPayload } from '../../wire/mysql/packets.ts';
+import type { ReadPayload } from '../../wire/mysql/packets.ts';
 
 export interface CommandSink {
   /** Asked when a command's first bytes have come, or as it has none: `head` begins with the command, `length` is that of its first packet. `more`: not enough of them. */
@@ -155,15 +156,8 @@ export class CommandReader {
       this.#needed = HEADER_BYTES;
       return true;
     }
-    const read = readPayload(bytes, this.#maxBytes);
-    if (read.type === 'too_large') {
-      this.#sink.tooLarge();
-      return false;
-    }
-    if (read.type === 'incomplete') {
-      this.#needed = neededFor(bytes);
-      return false;
-    }
+    const read = this.#whole(bytes);
+    if (!read) return false;
     this.#state = 'held';
     this.#take(read.length);
     if (this.#sink.command(read.payload, bytes.subarray(0, read.length), read.sequence)) this.next();
@@ -172,19 +166,21 @@ export class CommandReader {
 
   #packet(): boolean {
     const bytes = this.#joined();
-    const read = readPayload(bytes, this.#maxBytes);
-    if (read.type === 'too_large') {
-      this.#sink.tooLarge();
-      return false;
-    }
-    if (read.type === 'incomplete') {
-      this.#needed = neededFor(bytes);
-      return false;
-    }
+    const read = this.#whole(bytes);
+    if (!read) return false;
     this.#needed = HEADER_BYTES;
     this.#take(read.length);
     this.#sink.packet(read.payload, read.sequence);
     return true;
+  }
+
+  /** Undefined: it has not all come, or is too large. */
+  #whole(bytes: Buffer): Extract<ReadPayload, { type: 'payload' }> | undefined {
+    const read = readPayload(bytes, this.#maxBytes);
+    if (read.type === 'payload') return read;
+    if (read.type === 'too_large') this.#sink.tooLarge();
+    else this.#needed = neededFor(bytes);
+    return undefined;
   }
 
   /** As much as there is of a command that passes. */

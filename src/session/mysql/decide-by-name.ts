@@ -6,6 +6,7 @@
 import type { RoutingSnapshot, TableRoute } from '../../../catalog/routing-snapshot.ts';
 import { MigrationError } from '../../../config/migration-error.ts';
 import { beforeParenthesis, onlyWithoutSpace } from './built-in-functions.ts';
+import { decideByRelations } from './decide-by-relations.ts';
 import { heldUp } from './mysql-decision.ts';
 import type { MysqlContext, MysqlDecider, MysqlDecision } from './mysql-decision.ts';
 
@@ -49,7 +50,19 @@ export class DecideByName implements MysqlDecider {
     const touches = hidden === undefined ? named(lower, names) : names.all;
     if (capturesBy.test(lower) && sets.test(lower)) return refusal('the setting would hide changes of tables that are being migrated', 'What the session wrote would not be in the binary log as rows.');
     if (heldUp(touches, snapshot, context).length > 0) return { route: 'wait', touches };
+    if (context.local && touches.some((key) => snapshot.tables[key]?.writes === 'local')) {
+      if (!context.local.isKnown) return { route: 'ask', touches };
+      const decision = decideByRelations(text, snapshot, context.local);
+      if (decision.side === 'neither' && hidden === undefined) return refusal(decision.message, decision.detail);
+      if (decision.side === 'local') return { route: 'local', touches: decision.touches };
+      // What it names is the server's: words in strings and comments are none. What it does not name may still be touched.
+      if (hidden === undefined && decision.side === 'server') return this.#onServer(lower, decision.touches, snapshot);
+    }
     if (hidden !== undefined && names.isWatchful) return refusal(`${hidden} may touch tables that are being migrated`, 'What it runs cannot be seen by its text.');
+    return this.#onServer(lower, touches, snapshot);
+  }
+
+  #onServer(lower: string, touches: readonly string[], snapshot: RoutingSnapshot): MysqlDecision {
     const isSingle = !/;\s*\S/.test(lower);
     const isRead = isSingle && reads.test(lower) && !readsMore.test(lower);
     const isChange = isSingle && changes.test(lower);
@@ -75,7 +88,7 @@ export class DecideByName implements MysqlDecider {
 
 function refusalFor(key: string, { state, writes, waitVisible, writesBlocked, ddlBlocked }: TableRoute, isRead: boolean, isChange: boolean): MysqlDecision | undefined {
   const table = `table "${key}" is ${state}`;
-  if (writes === 'local') return refusal(`${table}: its rows are on local, where a MySQL client's statement cannot run`, 'It would have to be translated to PostgreSQL.');
+  if (writes === 'local') return refusal(`${table}: its rows are on local, where this statement of a MySQL client cannot run`, 'It would have to be translated to PostgreSQL.');
   if (isRead) return undefined;
   if (writesBlocked) return refusal(`${table}: it is not to be written now`, 'Its writes are blocked in this state.');
   if (ddlBlocked && !isChange) return refusal(`${table}: its definition is not to be changed now`, 'Its DDL is blocked in this state.');

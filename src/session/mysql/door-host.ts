@@ -13,6 +13,7 @@ import type { ControlPort } from '../control-port.ts';
 import type { GatewayLimits } from '../services.ts';
 import type { TlsClients } from '../tls-clients.ts';
 import type { KillKind } from './kill-on-server.ts';
+import type { MysqlLocal } from '../mysql-local/mysql-local.ts';
 import type { MysqlContext, MysqlDecision } from './mysql-decision.ts';
 import type { MysqlPasswords } from './mysql-passwords.ts';
 
@@ -67,6 +68,8 @@ export interface MysqlDoorHost {
   /** What clients and the source are read into. */
   readonly readBuffers: LargeBuffers;
   readonly snapshot: RoutingSnapshot;
+  /** Undefined: there is no way to local. */
+  readonly local: MysqlLocal | undefined;
   /** No table migrates: nothing is to be decided. */
   isTrivial(): boolean;
   /** True for what the migration control answers. */
@@ -91,6 +94,8 @@ export interface MysqlDoorHost {
   isOwnId(id: number): boolean;
   /** Of a session of this process, the number of its connection to the source. */
   threadOf(id: number): number | undefined;
+  /** What that session of this process runs on local is to end. */
+  cancelLocal(id: number): void;
   /** A session of another process. `done`: whether there may be one. */
   killElsewhere(id: number, kind: KillKind, user: string, done: (found: boolean) => void): void;
   /** Its client has gone: what it runs is to end. */

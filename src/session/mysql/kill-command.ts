@@ -9,7 +9,10 @@ import type { Kill } from './own-texts.ts';
 /** What the session's own connection is to be asked, with the source's number in it; or else `answered` gets the answer's packets. */
 export function killCommand(host: MysqlDoorHost, session: DoorSession, { kind, id }: Kill, packets: Buffer, sequence: number, answered: (packets: Buffer) => void): Buffer | undefined {
   const threadId = host.threadOf(id);
-  if (threadId !== undefined) return writePackets(Buffer.from(`\x03KILL ${kind === 'query' ? 'QUERY ' : 'CONNECTION '}${threadId}`, 'latin1'), 0);
+  if (threadId !== undefined) {
+    host.cancelLocal(id);
+    return writePackets(Buffer.from(`\x03KILL ${kind === 'query' ? 'QUERY ' : 'CONNECTION '}${threadId}`, 'latin1'), 0);
+  }
   if (!host.isOwnId(id)) return packets;
   host.killElsewhere(id, kind, session.client.user, (found) => {
     answered(writePackets(found ? writeOk({ status: session.status }, session.capabilities) : writeMysqlError(noSuchThread(id)), sequence + 1));

@@ -1,8 +1,23 @@
 /** Where a statement of a MySQL client goes: asked by the session, answered by whoever is handed in. */
 import type { RoutingSnapshot } from '../../../catalog/routing-snapshot.ts';
 import type { MigrationError } from '../../../config/migration-error.ts';
+import type { MysqlClassification, MysqlRelation } from '../../../grammar/dialect/postgres/mysql-translation.ts';
+
+/** What is known of a session for statements on local. */
+export interface LocalContext {
+  /** False: what the session is on the server has to be asked before a text can be read. */
+  readonly isKnown: boolean;
+  /** The statements of a text. */
+  split(text: string): readonly string[];
+  /** Undefined for what is not understood. */
+  classify(statement: string): MysqlClassification | undefined;
+  /** In the snapshot, of what a name stands for. */
+  keyOf(relation: Pick<MysqlRelation, 'database' | 'name'>): string;
+}
 
 export interface MysqlContext {
+  /** Undefined: there is no way to local. */
+  readonly local?: LocalContext | undefined;
   /** A transaction is open that others may wait for: until a barrier's grace is over it is let through (RULES 21). */
   readonly holdsLocks: boolean;
   /** False: nobody vouches for the snapshot, and whoever has not touched a quiescing table waits (RULES 15). */
@@ -14,6 +29,8 @@ export interface MysqlContext {
 /** `touches`: keys of the migrating tables that the statement may read or write. */
 export type MysqlDecision =
   | { readonly route: 'remote' | 'local'; readonly touches: readonly string[] }
+  /** What the session is has to be asked of the server: then it is asked again. */
+  | { readonly route: 'ask'; readonly touches: readonly string[] }
   /** A barrier is on: it is asked again when the routing has changed. */
   | { readonly route: 'wait'; readonly touches: readonly string[] }
   | { readonly route: 'refused'; readonly error: MigrationError };

@@ -24,13 +24,16 @@ import { killOnServer } from './kill-on-server.ts';
 import type { KillKind } from './kill-on-server.ts';
 import type { MysqlContext, MysqlDecider, MysqlDecision } from './mysql-decision.ts';
 import { MysqlHandshake } from './mysql-handshake.ts';
+import { MysqlLocal } from '../mysql-local/mysql-local.ts';
+import type { MysqlLocalOptions } from '../mysql-local/mysql-local.ts';
 import { MysqlPasswords } from './mysql-passwords.ts';
 import type { NativeUser } from './mysql-passwords.ts';
 import { MysqlSession } from './mysql-session.ts';
 import { FIRST_CONNECTION_ID, isControlText, isDoorId, OWN_TEXT_BYTES } from './own-texts.ts';
 
 export interface MysqlDoorOptions {
-  readonly listen: { readonly host: string; readonly port: number } | { readonly path: string };
+  /** Left out: it is handed sockets. */
+  readonly listen?: { readonly host: string; readonly port: number } | { readonly path: string };
   /** As of the PostgreSQL side, with what only MySQL clients are known by. */
   readonly users: readonly (UserEntry & NativeUser)[];
   readonly tls?: ClientTls;
@@ -43,6 +46,8 @@ export interface MysqlDoorOptions {
   /** Left out: by the names in a statement's text. */
   readonly decider?: MysqlDecider;
   readonly limits?: Partial<GatewayLimits>;
+  /** Left out: tables on local are refused. */
+  readonly local?: MysqlLocalOptions;
   /** The memory that sockets are read into is erased before it is used again: for tests. */
   readonly erasesInput?: boolean;
   readonly name?: string;
@@ -53,8 +58,11 @@ export interface MysqlDoorOptions {
 }
 
 export interface MysqlDoor extends AsyncDisposable {
+  /** Of the listening socket; 0 without one. */
   readonly port: number;
   readonly sessions: number;
+  /** A client's socket from elsewhere. */
+  handleConnection(socket: net.Socket): void;
   /** Units of epochs before `epoch` that may have touched one of the tables and are still open. */
   quiesceReport(tables: readonly string[], epoch: number): QuiesceReport;
   /** Statements that wait for a barrier over one of the tables. */
@@ -68,15 +76,15 @@ export interface MysqlDoor extends AsyncDisposable {
   close(): Promise<void>;
 }
 
-/** Resolves once it listens; rejects when the port is taken. */
+/** Resolves once it listens, if it is to; rejects when the port is taken. */
 export async function openMysqlDoor(runtime: Runtime, options: MysqlDoorOptions): Promise<MysqlDoor> {
   const door = new Door(runtime, options);
-  await door.listen();
+  if (options.listen) await door.listen(options.listen);
   return door;
 }
 
-function describe({ sessionId, threadId, client: { user, address }, unit: { openForMs, lastText } }: MysqlSession): HoldingUnit {
-  return { sessionId, user, clientAddress: address, backendPids: { source: threadId }, openForMs, lastStatement: lastText };
+function describe({ sessionId, backendPids, client: { user, address }, unit: { openForMs, lastText } }: MysqlSession): HoldingUnit {
+  return { sessionId, user, clientAddress: address, backendPids, openForMs, lastStatement: lastText };
 }
 
 class Door implements MysqlDoor, MysqlDoorHost {
@@ -85,6 +93,7 @@ class Door implements MysqlDoor, MysqlDoorHost {
   readonly tls: TlsClients | undefined;
   readonly admission: Admission;
   readonly readBuffers: LargeBuffers;
+  readonly local: MysqlLocal | undefined;
   readonly #options: MysqlDoorOptions;
   readonly #decider: MysqlDecider;
   readonly #sessions = new Map<number, MysqlSession>();
@@ -107,17 +116,17 @@ class Door implements MysqlDoor, MysqlDoorHost {
     this.tls = options.tls && new TlsClients(options.tls);
     this.admission = options.admission;
     this.readBuffers = new LargeBuffers(options.erasesInput);
+    this.local = options.local && new MysqlLocal(options.local, this.services.limits.legConnectTimeoutMs, () => runtime.clock.monotonicMs(), this.readBuffers);
     this.#decider = options.decider ?? new DecideByName();
     this.#idleLimits = new IdleLimits(runtime, this.services.limits, () => this.#sessions.values());
-    this.#server = net.createServer({ noDelay: true }, (socket) => this.#accepted(socket));
+    this.#server = net.createServer({ noDelay: true }, (socket) => this.handleConnection(socket));
     this.#unsubscribe = options.control.onChange(() => {
       for (const session of [...this.#sessions.values()]) session.gate.routingChanged();
       this.unitChanged();
     });
   }
 
-  listen(): Promise<void> {
-    const { listen } = this.#options;
+  listen(listen: NonNullable<MysqlDoorOptions['listen']>): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#server.once('error', reject);
       this.#server.listen('path' in listen ? { path: listen.path } : { ...listen, backlog: 1024 }, () => {
@@ -137,11 +146,12 @@ class Door implements MysqlDoor, MysqlDoorHost {
     return this.#sessions.size;
   }
 
-  #accepted(socket: net.Socket): void {
+  handleConnection(socket: net.Socket): void {
     if (this.#isClosing) {
       socket.destroy();
       return;
     }
+    socket.setNoDelay(true);
     socket.setKeepAlive(true, 60_000);
     this.services.runtime.metrics.count('scratchbird_gateway_connections_total', {});
     this.#logins.add(new MysqlHandshake(socket, this, this.#newId()));
@@ -243,6 +253,10 @@ class Door implements MysqlDoor, MysqlDoorHost {
     return this.#sessions.get(id)?.threadId;
   }
 
+  cancelLocal(id: number): void {
+    this.#sessions.get(id)?.local?.cancel();
+  }
+
   killElsewhere(id: number, kind: KillKind, user: string, done: (found: boolean) => void): void {
     const { killElsewhere } = this.#options;
     if (!killElsewhere) return done(false);
@@ -258,6 +272,7 @@ class Door implements MysqlDoor, MysqlDoorHost {
   kill(id: number, kind: KillKind, user: string, done: () => void): boolean {
     const session = this.#sessions.get(id);
     if (!session || session.client.user !== user) return false;
+    session.local?.cancel();
     killOnServer(session.client.target, session.threadId, kind, this.services.limits.legConnectTimeoutMs, done);
     return true;
   }
@@ -275,8 +290,8 @@ class Door implements MysqlDoor, MysqlDoorHost {
 
   parkedUnits(tables: readonly string[]): readonly ParkedUnit[] {
     const wanted = new Set(tables);
-    return [...this.#sessions.values()].filter(({ gate }) => gate.touches.some((table) => wanted.has(table))).map(({ sessionId, threadId, gate: { parkedForMs = 0, touches } }) => (
-      { sessionId, backendPids: { source: threadId }, parkedForMs, touches }
+    return [...this.#sessions.values()].filter(({ gate }) => gate.touches.some((table) => wanted.has(table))).map(({ sessionId, backendPids, gate: { parkedForMs = 0, touches } }) => (
+      { sessionId, backendPids, parkedForMs, touches }
     ));
   }
 

@@ -12,18 +12,19 @@ import { can, Capability, passable, required } from '../../wire/mysql/capabiliti
 import type { Capabilities } from '../../wire/mysql/capabilities.ts';
 import { connectMysql } from '../../wire/mysql/connect-mysql.ts';
 import type { MysqlLogin, MysqlTarget } from '../../wire/mysql/connect-mysql.ts';
-import { ErrorCode, writeMysqlError } from '../../wire/mysql/error-packet.ts';
+import { ErrorCode, MysqlServerError, writeMysqlError } from '../../wire/mysql/error-packet.ts';
 import type { MysqlError } from '../../wire/mysql/error-packet.ts';
 import { writeGreeting } from '../../wire/mysql/greeting.ts';
 import type { Greeting } from '../../wire/mysql/greeting.ts';
 import { readConnectionTraits, readHandshakeResponse, SSL_REQUEST_BYTES } from '../../wire/mysql/handshake-response.ts';
 import type { HandshakeResponse } from '../../wire/mysql/handshake-response.ts';
 import { readPayload, writePackets } from '../../wire/mysql/packets.ts';
+import { leaveSocket } from '../leave-socket.ts';
+import { LoginSocket } from '../login-socket.ts';
 import { certificateOf } from '../tls-clients.ts';
 import { accessDenied } from './access-denied.ts';
 import { mysqlErrorOf } from './control-result.ts';
 import type { MysqlDoorHost } from './door-host.ts';
-import { leaveSocket } from './leave-socket.ts';
 import { PasswordExchange } from './password-exchange.ts';
 
 const MAX_LOGIN_BYTES = 1 << 16;
@@ -37,7 +38,7 @@ export class MysqlHandshake {
   readonly #connectionId: number;
   readonly #nonce = makeNonce();
   #timer: NodeJS.Timeout;
-  #socket: net.Socket;
+  readonly #client: LoginSocket;
   #input: Buffer = none;
   #sequence = 0;
   #offered: Capabilities = { flags: 0, mariadb: 0 };
@@ -49,33 +50,20 @@ export class MysqlHandshake {
   #leave: (() => void) | undefined;
 
   constructor(socket: net.Socket, host: MysqlDoorHost, connectionId: number) {
-    this.#socket = socket;
+    this.#client = new LoginSocket(socket, { data: (chunk) => this.#receive(chunk), error: () => this.#drop(), close: () => this.#finish() });
     this.#host = host;
     this.#connectionId = connectionId;
     this.#address = socket.remoteAddress ?? '';
     this.#timer = setTimeout(() => this.#timedOut(), host.services.limits.startupTimeoutMs);
-    this.#attach();
     host.greeting((greeting) => this.#greet(greeting));
+  }
+
+  get #socket(): net.Socket {
+    return this.#client.current;
   }
 
   shutDown(): void {
     this.#refuse({ code: ErrorCode.shuttingDown, sqlstate: '08S01', message: 'the gateway is shutting down; connect again in a moment' }, 'shutdown');
-  }
-
-  readonly #onData = (chunk: Buffer): void => this.#receive(chunk);
-  readonly #onError = (): void => this.#drop();
-  readonly #onClose = (): void => this.#finish();
-
-  #attach(): void {
-    this.#socket.on('data', this.#onData);
-    this.#socket.on('error', this.#onError);
-    this.#socket.on('close', this.#onClose);
-  }
-
-  #detach(): void {
-    this.#socket.off('data', this.#onData);
-    this.#socket.off('error', this.#onError);
-    this.#socket.off('close', this.#onClose);
   }
 
   #drop(): void {
@@ -87,7 +75,7 @@ export class MysqlHandshake {
     if (this.#isOver) return;
     this.#isOver = true;
     clearTimeout(this.#timer);
-    this.#detach();
+    this.#client.release();
     this.#socket.on('error', () => undefined);
     this.#abort?.();
     this.#leave?.();
@@ -96,7 +84,9 @@ export class MysqlHandshake {
 
   #greet(greeting: Greeting | Error): void {
     if (this.#isOver) return;
-    if (greeting instanceof Error) return this.#refuse({ code: ErrorCode.unknown, sqlstate: '08001', message: `MIG001: Cannot connect to source server. ${greeting.message}` }, 'authentication');
+    // Too many connections there, a blocked host: the server's number says more than any of ours.
+    if (greeting instanceof MysqlServerError) return this.#refuse(greeting.packet, 'authentication');
+    if (greeting instanceof Error) return this.#refuse(cannotConnect(greeting.message), 'authentication');
     if (this.#host.isFull(this)) return this.#refuse({ code: ErrorCode.tooManyConnections, sqlstate: '08004', message: 'Too many connections' }, 'limit');
     const { flags, mariadb } = greeting.capabilities;
     const own = Capability.pluginAuth | Capability.secureConnection | Capability.protocol41 | Capability.lengthEncodedAuth | (this.#hasTls ? Capability.ssl : 0);
@@ -144,7 +134,7 @@ export class MysqlHandshake {
     if (!tls || !this.#hasTls || this.#isSecure) return this.#bad('TLS was not offered');
     const plain = this.#socket;
     this.#step = 'securing';
-    plain.off('data', this.#onData);
+    this.#client.stopReading();
     plain.pause();
     // A client does not wait for an answer: its side of TLS may have come along. It cannot be taken for more than that, being TLS.
     if (this.#input.length > 0) plain.unshift(this.#input);
@@ -157,13 +147,9 @@ export class MysqlHandshake {
       secure.destroy();
       return;
     }
-    const plain = this.#socket;
-    this.#detach();
-    plain.on('error', () => plain.destroy());
-    this.#socket = secure;
+    this.#client.replaceBy(secure);
     this.#isSecure = true;
     this.#step = 'response';
-    this.#attach();
   }
 
   #login(response: HandshakeResponse): void {
@@ -220,7 +206,7 @@ export class MysqlHandshake {
     if (!login.ok) {
       // In the server's own words, when it has said something.
       if (login.error) return this.#goodbye(login.error, 'authentication');
-      return this.#refuse({ code: ErrorCode.unknown, sqlstate: '08001', message: `MIG001: Cannot connect to source server. ${login.reason}` }, 'authentication');
+      return this.#refuse(cannotConnect(login.reason), 'authentication');
     }
     this.#host.greeted(login.greeting);
     if (!isSameShape(agreed, login.capabilities)) {
@@ -280,6 +266,11 @@ export class MysqlHandshake {
   #send(payload: Buffer, sequence: number): void {
     this.#socket.write(writePackets(payload, sequence & 0xff));
   }
+}
+
+/** As a client says it of a server that it cannot reach: pools and drivers try again. */
+function cannotConnect(reason: string): MysqlError {
+  return { code: ErrorCode.cannotConnect, sqlstate: '08001', message: `MIG001: Can't connect to the MySQL server behind the gateway (${reason}). The gateway is up: try again, and if it persists check that server, and host and port in the gateway's settings (mysql.server)` };
 }
 
 /** What changes how answers look. */

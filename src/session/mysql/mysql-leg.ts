@@ -2,12 +2,18 @@
 import type * as net from 'node:net';
 import { AnswerTracker } from '../../wire/mysql/answer-tracker.ts';
 import type { AnswerShape } from '../../wire/mysql/answer-tracker.ts';
+import type { Capabilities } from '../../wire/mysql/capabilities.ts';
 import { Command } from '../../wire/mysql/commands.ts';
 import type { MysqlLogin } from '../../wire/mysql/connect-mysql.ts';
 import { writePackets } from '../../wire/mysql/packets.ts';
+import { readResultRows } from '../../wire/mysql/result-set.ts';
 import type { LargeBuffers } from '../../wire/socket-input.ts';
 import { ClientInput } from '../client-input.ts';
 import type { InputSession } from '../client-input.ts';
+
+/** ER_NEED_REPREPARE: the server has tried three times itself. */
+const NEEDS_PREPARING = 1615;
+const MOST_ATTEMPTS = 20;
 
 export interface MysqlLegOwner {
   /** False: wait for `resume`. */
@@ -25,17 +31,22 @@ export class MysqlLeg implements InputSession {
   readonly threadId: number;
   readonly tracker: AnswerTracker;
   readonly #socket: net.Socket;
+  readonly #capabilities: Capabilities;
   readonly #owner: MysqlLegOwner;
   #isWaiting = false;
   #askedForFile = false;
   /** What the gateway itself has asked: its answer goes to nobody else. */
   #own: (() => void) | undefined;
+  /** Of that answer, where it is wanted. */
+  #collected: Buffer[] | undefined;
+  #again: { readonly shape: AnswerShape; readonly bytes: Buffer; left: number } | undefined;
   #isOver = false;
 
   constructor(login: Extract<MysqlLogin, { ok: true }>, owner: MysqlLegOwner, readBuffers: LargeBuffers) {
     this.threadId = login.greeting.connectionId;
     this.tracker = new AnswerTracker(login.capabilities);
     this.#socket = login.socket;
+    this.#capabilities = login.capabilities;
     this.#owner = owner;
     this.#socket.on('drain', () => owner.serverDrained());
     this.#socket.on('error', () => this.#socket.destroy());
@@ -54,9 +65,13 @@ export class MysqlLeg implements InputSession {
     return this.#isOver;
   }
 
-  /** What is sent from now on, in one piece or several, has one answer. */
-  expect(shape: AnswerShape): void {
+  /**
+   * What is sent from now on, in one piece or several, has one answer. `again`: the same, to be sent once more when the server says that it has not run
+   * because a definition changes just now: of a table's triggers, as a cutover makes and removes them.
+   */
+  expect(shape: AnswerShape, again?: Buffer): void {
     this.tracker.expect(shape);
+    this.#again = again && { shape, bytes: again, left: MOST_ATTEMPTS };
     this.#isWaiting = true;
     this.#askedForFile = false;
   }
@@ -64,6 +79,16 @@ export class MysqlLeg implements InputSession {
   /** False: wait until it has drained. */
   send(bytes: Buffer): boolean {
     return this.#socket.write(bytes);
+  }
+
+  /** Asks for rows of text, few enough to be kept; undefined for an error. As `ask`. */
+  askRows(text: string, done: (rows: readonly (readonly (string | null)[])[] | undefined) => void): void {
+    const collected: Buffer[] = [];
+    this.ask(Buffer.from(`\x03${text}`, 'utf8'), 'result', () => {
+      this.#collected = undefined;
+      done(this.tracker.errorCode === 0 ? readResultRows(Buffer.concat(collected), this.#capabilities) : undefined);
+    });
+    this.#collected = collected;
   }
 
   /** Asks for the gateway; `done` when the answer has come, and the tracker knows what it says. Only while nothing else is awaited. */
@@ -117,8 +142,14 @@ export class MysqlLeg implements InputSession {
     const { tracker } = this;
     tracker.push(chunk);
     if (this.#own) {
+      // The memory is used again.
+      this.#collected?.push(Buffer.from(chunk));
       this.#ownAnswer(this.#own);
       return;
+    }
+    if (this.#again) {
+      if (this.#runsAgain(this.#again)) return;
+      this.#again = undefined;
     }
     if (!this.#owner.toClient(chunk)) this.#socket.pause();
     if (!this.#isWaiting) return;
@@ -129,6 +160,15 @@ export class MysqlLeg implements InputSession {
       this.#askedForFile = true;
       this.#owner.wantsFile();
     }
+  }
+
+  /** Nothing of the answer has been passed on yet. */
+  #runsAgain(again: { readonly shape: AnswerShape; readonly bytes: Buffer; left: number }): boolean {
+    if (!this.tracker.isComplete || this.tracker.errorCode !== NEEDS_PREPARING || again.left === 0) return false;
+    again.left -= 1;
+    this.tracker.expect(again.shape);
+    this.#socket.write(again.bytes);
+    return true;
   }
 
   #ownAnswer(done: () => void): void {

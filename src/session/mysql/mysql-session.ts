@@ -17,21 +17,23 @@ import { ClientInput } from '../client-input.ts';
 import type { InputSession } from '../client-input.ts';
 import type { DrainedSession } from '../drain.ts';
 import type { WatchedSession } from '../idle-limits.ts';
+import { leaveSocket } from '../leave-socket.ts';
+import { LocalSide } from '../mysql-local/local-side.ts';
+import type { LocalSession } from '../mysql-local/local-session.ts';
 import { changeMysqlUser } from './change-user.ts';
-import { goingAway, notPassed, notPreparable, setOption, shapes, tooLargeCommand, unknownStatement } from './command-answers.ts';
+import { goingAway, notPassed, setOption, shapes, tooLargeCommand } from './command-answers.ts';
 import { CommandReader } from './command-reader.ts';
 import type { CommandSink } from './command-reader.ts';
-import { idleTooLong, mysqlErrorOf } from './control-result.ts';
+import { idleTooLong } from './control-result.ts';
 import type { DoorSession, MysqlAdmitted, MysqlDoorHost } from './door-host.ts';
-import { killCommand } from './kill-command.ts';
-import { leaveSocket } from './leave-socket.ts';
 import { MysqlLeg } from './mysql-leg.ts';
 import type { MysqlLegOwner } from './mysql-leg.ts';
 import { OWN_TEXT_BYTES, readKill } from './own-texts.ts';
-import type { Kill } from './own-texts.ts';
+import { OwnCommands } from './own-commands.ts';
+import type { AnsweringSession } from './own-commands.ts';
 import { OpenUnit } from './open-unit.ts';
-import { PreparedTexts } from './prepared-texts.ts';
-import { runControl } from './run-control.ts';
+import { PreparedCommands } from './prepared-commands.ts';
+import type { PreparingSession } from './prepared-commands.ts';
 import { StatementGate } from './statement-gate.ts';
 import type { GatedSession } from './statement-gate.ts';
 
@@ -41,7 +43,7 @@ const WHOLE_BYTES = 16 * 1024;
 const HEAD_BYTES = 64;
 const rollback = Buffer.from('\x03ROLLBACK', 'latin1');
 
-export class MysqlSession implements CommandSink, MysqlLegOwner, DrainedSession, DoorSession, GatedSession, InputSession, WatchedSession {
+export class MysqlSession implements AnsweringSession, CommandSink, MysqlLegOwner, DrainedSession, DoorSession, GatedSession, InputSession, LocalSession, PreparingSession, WatchedSession {
   readonly client: MysqlAdmitted;
   readonly sessionId: string;
   readonly unit: OpenUnit;
@@ -49,13 +51,17 @@ export class MysqlSession implements CommandSink, MysqlLegOwner, DrainedSession,
   readonly capabilities: Capabilities;
   readonly #host: MysqlDoorHost;
   readonly #reader: CommandReader;
-  readonly #texts = new PreparedTexts();
+  readonly local: LocalSide | undefined;
+  readonly #prepared: PreparedCommands;
+  readonly #own: OwnCommands;
   readonly #input = new ClientInput(this);
   /** What follows from the answer that is awaited, when it is no error. */
-  #onSuccess: (() => void) | undefined;
+  #onSuccess: ((leg: MysqlLeg['tracker']) => void) | undefined;
   #leg: MysqlLeg;
   /** Says again what is so already: unlike a ping its answer leaves ROW_COUNT() as an error does. */
   #statusQuestion: Buffer;
+  /** Nobody needs the bytes of the command any more. */
+  #isHandedOn = false;
   #onPacket: ((payload: Buffer, sequence: number) => void) | undefined;
   #isOver = false;
 
@@ -68,12 +74,16 @@ export class MysqlSession implements CommandSink, MysqlLegOwner, DrainedSession,
     this.#leg = new MysqlLeg(client.login, this, host.readBuffers);
     this.#statusQuestion = setOption(can(client.capabilities, Capability.multiStatements) ? 0 : 1);
     this.gate = new StatementGate(host, this);
+    this.local = host.local && new LocalSide(host.local, host, this);
+    this.#prepared = new PreparedCommands(host, this);
+    this.#own = new OwnCommands(host, this);
     this.#reader = new CommandReader(this, host.services.limits.maxMessageBytes);
   }
 
   start(): void {
     const { socket, early } = this.client;
     socket.on('drain', () => this.#leg.resume());
+    socket.on('drain', () => this.local?.writable());
     socket.on('error', () => socket.destroy());
     socket.on('end', () => this.#clientGone());
     socket.on('close', () => this.#clientGone());
@@ -85,8 +95,16 @@ export class MysqlSession implements CommandSink, MysqlLegOwner, DrainedSession,
     return this.#leg.threadId;
   }
 
+  get backendPids(): { readonly source: number; readonly local?: number } {
+    return { source: this.threadId, ...this.local?.backendPid };
+  }
+
+  get #isBusy(): boolean {
+    return this.#leg.isBusy || this.local?.isBusy === true;
+  }
+
   get activity(): 'active' | 'idle' | 'idle in transaction' {
-    if (this.#leg.isBusy || this.gate.parkedForMs !== undefined || this.#onPacket) return 'active';
+    if (this.#isBusy || this.gate.parkedForMs !== undefined || this.#onPacket) return 'active';
     return this.isInTransaction ? 'idle in transaction' : 'idle';
   }
 
@@ -95,7 +113,7 @@ export class MysqlSession implements CommandSink, MysqlLegOwner, DrainedSession,
   }
 
   get isCommitting(): boolean {
-    return this.#leg.isBusy && this.unit.isCommit;
+    return this.#isBusy && this.unit.isCommit;
   }
 
   giveUpCommitWait(): boolean {
@@ -104,7 +122,7 @@ export class MysqlSession implements CommandSink, MysqlLegOwner, DrainedSession,
 
   /** Whoever waits for an answer gets none: it would be taken for that. */
   shutDown(error = goingAway): void {
-    if (!this.#leg.isBusy) this.socket.write(writePackets(writeMysqlError(error), 0));
+    if (!this.#isBusy) this.socket.write(writePackets(writeMysqlError(error), 0));
     this.#end();
   }
 
@@ -117,7 +135,11 @@ export class MysqlSession implements CommandSink, MysqlLegOwner, DrainedSession,
   }
 
   get isInTransaction(): boolean {
-    return (this.#leg.tracker.status & ServerStatus.inTransaction) !== 0;
+    return (this.serverStatus & ServerStatus.inTransaction) !== 0 || this.local?.isInTransaction === true;
+  }
+
+  get serverStatus(): number {
+    return this.#leg.tracker.status;
   }
 
   get holdsInput(): boolean {
@@ -139,10 +161,10 @@ export class MysqlSession implements CommandSink, MysqlLegOwner, DrainedSession,
   plan(head: Buffer, length: number): 'whole' | 'pass' | 'more' {
     const [command] = head;
     if (command === undefined) return length === 0 ? 'whole' : 'more';
-    if (command === Command.sendLongData) return 'pass';
+    if (command === Command.sendLongData) return this.local && head.length < 5 && length >= 5 ? 'more' : this.#prepared.keepsLong(head) ? 'whole' : 'pass';
     if (length <= WHOLE_BYTES || (command !== Command.query && command !== Command.execute)) return 'whole';
     if (head.length < HEAD_BYTES) return 'more';
-    if (command === Command.execute) return this.#planExecute(head);
+    if (command === Command.execute) return this.#prepared.passes(head) ? this.#passes(Command.execute) : 'whole';
     if (!this.#host.isTrivial() || (length <= OWN_TEXT_BYTES && this.#host.isControl(head.toString('utf8', 1)))) return 'whole';
     this.unit.begins(undefined, this.#host.snapshot, head.toString('utf8', 1, 1 + HEAD_BYTES));
     return this.#passes(command);
@@ -178,9 +200,10 @@ export class MysqlSession implements CommandSink, MysqlLegOwner, DrainedSession,
 
   command(payload: Buffer, packets: Buffer, sequence: number): boolean {
     const [command] = payload;
+    this.#isHandedOn = false;
     const isAnswered = this.#command(command, payload, packets, sequence);
     // What neither passes nor is answered at once is kept.
-    this.#input.handled(isAnswered || this.#leg.isBusy);
+    this.#input.handled(isAnswered || this.#isHandedOn);
     return isAnswered;
   }
 
@@ -192,43 +215,53 @@ export class MysqlSession implements CommandSink, MysqlLegOwner, DrainedSession,
       case Command.query:
         return this.#query(payload, packets, sequence);
       case Command.prepare:
-        return this.#prepare(payload, packets, sequence);
+        return this.#prepared.prepare(payload, packets, sequence);
       case Command.execute:
       case Command.fetch:
-        return this.#execute(payload, packets, sequence);
+        return this.#prepared.execute(payload, packets, sequence);
+      case Command.sendLongData:
+        this.pass(packets);
+        return this.#prepared.longData(payload, sequence);
       case Command.fieldList:
-        return this.#fieldList(payload, packets, sequence);
+        return this.#own.fieldList(payload, packets, sequence);
       case Command.closeStatement:
-        this.#texts.closed(payload);
+        this.#prepared.closed(payload);
         this.#leg.send(packets);
         return true;
       case Command.processKill:
-        return this.#kill({ kind: 'connection', id: payload.length >= 5 ? payload.readUInt32LE(1) : 0 }, packets, sequence);
+        return this.#own.kill({ kind: 'connection', id: payload.length >= 5 ? payload.readUInt32LE(1) : 0 }, packets, sequence);
       case Command.changeUser:
         changeMysqlUser(this, this.#host, payload, sequence);
         return false;
       default:
-        return this.#other(command, payload[1] ?? 0, packets, sequence);
+        return this.#other(command, payload, packets, sequence);
     }
   }
 
-  #other(command: number | undefined, option: number, packets: Buffer, sequence: number): boolean {
+  #other(command: number | undefined, payload: Buffer, packets: Buffer, sequence: number): boolean {
     const shape = command === undefined ? undefined : shapes[command];
-    if (shape === undefined) return this.#refuse(notPassed(command), sequence);
-    if (command === Command.setOption) this.#onSuccess = () => (this.#statusQuestion = setOption(option));
-    if (command === Command.resetConnection) this.#onSuccess = () => this.#texts.clear(); // The server has forgotten them all.
-    return this.#forward(packets, shape);
+    if (shape === undefined) return this.refuse(notPassed(command), sequence);
+    if (command === Command.resetStatement) this.#prepared.reset(payload);
+    if (command === Command.initDatabase) this.local?.settingsChanged();
+    const option = payload[1] ?? 0;
+    if (command === Command.setOption) return this.forward(packets, shape, () => (this.#statusQuestion = setOption(option)));
+    if (command !== Command.resetConnection) return this.forward(packets, shape);
+    // The server has forgotten them all.
+    const forward = (): void => void this.forward(packets, shape, () => this.#prepared.clear());
+    if (this.local) this.local.reset(forward);
+    else forward();
+    return false;
   }
 
-  /** True: it is answered. */
-  #refuse(error: MysqlError, sequence: number): boolean {
+  refuse(error: MysqlError, sequence: number): boolean {
     this.fail(error, sequence);
     return true;
   }
 
-  /** False: its answer is awaited. */
-  #forward(packets: Buffer, shape: AnswerShape): boolean {
-    this.#leg.expect(shape);
+  forward(packets: Buffer, shape: AnswerShape, onSuccess?: (leg: MysqlLeg['tracker']) => void, again?: Buffer): boolean {
+    this.#onSuccess = onSuccess;
+    this.#isHandedOn = true;
+    this.#leg.expect(shape, again);
     this.pass(packets);
     return false;
   }
@@ -236,51 +269,13 @@ export class MysqlSession implements CommandSink, MysqlLegOwner, DrainedSession,
   #query(payload: Buffer, packets: Buffer, sequence: number): boolean {
     const text = payload.toString('utf8', 1);
     const kill = readKill(text);
-    if (kill) return this.#kill(kill, packets, sequence);
-    if (this.#host.isControl(text)) return this.#control(text, sequence);
-    return this.gate.run(text, sequence, () => this.#forward(packets, 'result'));
+    if (kill) return this.#own.kill(kill, packets, sequence);
+    if (this.#host.isControl(text)) return this.#own.control(text, sequence);
+    return this.gate.run(text, sequence, { server: () => this.forward(packets, 'result'), local: () => this.local?.run({ text, bytes: payload.subarray(1), sequence }) ?? true });
   }
 
-  #prepare(payload: Buffer, packets: Buffer, sequence: number): boolean {
-    const text = payload.toString('utf8', 1);
-    if (this.#host.isControl(text)) return this.#refuse(notPreparable, sequence);
-    const tooMany = this.#texts.refusal(text, this.#host.services.limits.maxStatementBytes);
-    if (tooMany) return this.#refuse(mysqlErrorOf(tooMany), sequence);
-    return this.gate.run(text, sequence, () => {
-      this.#onSuccess = () => this.#texts.add(this.#leg.tracker.statementId, text);
-      return this.#forward(packets, 'prepare');
-    });
-  }
-
-  #execute(payload: Buffer, packets: Buffer, sequence: number): boolean {
-    const shape = payload[0] === Command.fetch ? 'rows' : 'result';
-    const text = this.#texts.ofCommand(payload);
-    if (text !== undefined) return this.gate.run(text, sequence, () => this.#forward(packets, shape));
-    // The server does not know it either, and says so; but while tables migrate nothing passes that nobody has looked at.
-    return this.#host.isTrivial() ? this.#forward(packets, shape) : this.#refuse(unknownStatement(payload), sequence);
-  }
-
-  #planExecute(head: Buffer): 'whole' | 'pass' {
-    const text = this.#texts.ofCommand(head);
-    if (text === undefined) return 'whole';
-    const decision = this.gate.decide(text);
-    if (decision && decision.route !== 'remote') return 'whole';
-    this.unit.begins(decision?.touches, this.#host.snapshot, text);
-    return this.#passes(Command.execute);
-  }
-
-  #fieldList(payload: Buffer, packets: Buffer, sequence: number): boolean {
-    const end = payload.indexOf(0, 1);
-    const table = payload.toString('utf8', 1, end < 0 ? payload.length : end);
-    return this.gate.run(`show columns from \`${table}\``, sequence, () => this.#forward(packets, 'fields'));
-  }
-
-  #control(text: string, sequence: number): boolean {
-    void runControl(this.#host.services, this, text, sequence + 1).then((packets) => this.#answered(packets));
-    return false;
-  }
-
-  #answered(packets: Buffer): void {
+  /** What answers a command of the gateway's own, later than at once. */
+  answer(packets: Buffer): void {
     if (this.#isOver) return;
     this.client.socket.write(packets);
     this.next();
@@ -292,16 +287,9 @@ export class MysqlSession implements CommandSink, MysqlLegOwner, DrainedSession,
     this.serverDrained();
   }
 
-  #kill(kill: Kill, packets: Buffer, sequence: number): boolean {
-    const asked = killCommand(this.#host, this, kill, packets, sequence, (answer) => this.#answered(answer));
-    if (!asked) return false;
-    this.unit.begins([], this.#host.snapshot, 'KILL');
-    return this.#forward(asked, 'result');
-  }
-
   /** What the gateway's own answers say of the session. */
   get status(): number {
-    return this.#leg.tracker.status & (ServerStatus.inTransaction | ServerStatus.autocommit);
+    return this.local?.status ?? (this.serverStatus & (ServerStatus.inTransaction | ServerStatus.autocommit));
   }
 
   fail(error: MysqlError, sequence: number): void {
@@ -322,27 +310,38 @@ export class MysqlSession implements CommandSink, MysqlLegOwner, DrainedSession,
     const { errorCode, status } = this.#leg.tracker;
     const onSuccess = this.#onSuccess;
     this.#onSuccess = undefined;
-    if (errorCode === 0) onSuccess?.();
+    if (errorCode === 0) onSuccess?.(this.#leg.tracker);
     else {
       this.unit.failed();
       // An error does not say whether a transaction is open behind it.
-      if (this.isInTransaction || (status & ServerStatus.autocommit) === 0 || this.unit.mayBegin) return this.#leg.ask(this.#statusQuestion, 'packet', () => this.#settled());
+      if (this.isInTransaction || (status & ServerStatus.autocommit) === 0 || this.unit.mayBegin) return this.#leg.ask(this.#statusQuestion, 'packet', () => this.#serverAnswered(errorCode));
     }
-    this.#settled();
+    this.#serverAnswered(errorCode);
   }
 
-  #settled(): void {
+  #serverAnswered(errorCode: number): void {
+    if (!this.local) return this.settled();
+    const isOver = (this.serverStatus & ServerStatus.inTransaction) === 0 && (this.serverStatus & ServerStatus.autocommit) !== 0;
+    this.local.serverAnswered(errorCode, isOver, () => this.settled());
+  }
+
+  settled(): void {
     if (!this.isInTransaction) this.unit.settle();
     this.#host.unitChanged();
     this.next();
   }
 
   rollBack(done: () => void): void {
-    this.#leg.ask(rollback, 'result', () => {
+    const ended = (): void => {
       this.unit.end();
       this.#host.unitChanged();
       done();
-    });
+    };
+    this.#leg.ask(rollback, 'result', () => (this.local ? this.local.rollBack(ended) : ended()));
+  }
+
+  askServer(text: string, done: (rows: readonly (readonly (string | null)[])[] | undefined) => void): void {
+    this.#leg.askRows(text, done);
   }
 
   wantsFile(): void {
@@ -371,7 +370,8 @@ export class MysqlSession implements CommandSink, MysqlLegOwner, DrainedSession,
     }
     this.#leg.quit();
     Object.assign(this.client, who);
-    this.#texts.clear();
+    this.#prepared.clear();
+    this.local?.forget();
     this.unit.end();
     this.#leg = new MysqlLeg(login, this, this.#host.readBuffers);
     this.#host.unitChanged();
@@ -392,6 +392,7 @@ export class MysqlSession implements CommandSink, MysqlLegOwner, DrainedSession,
     this.#reader.stop();
     if (this.#leg.isBusy && !this.unit.isCommit) this.#leg.destroy();
     else this.#leg.quit();
+    this.local?.end(this.unit.isCommit);
     this.unit.end();
     leaveSocket(this.client.socket);
     this.#host.sessionEnded(this);

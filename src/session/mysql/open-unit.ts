@@ -5,8 +5,8 @@ import { mayHaveTouchedUnseen } from '../../execute/may-have-touched-unseen.ts';
 
 const SHOWN_CHARACTERS = 200;
 const commits = /^\s*(?:commit|xa\s+commit|start|begin|alter|create|drop|truncate|rename)\b/i;
-/** What leaves no locks behind. */
-const takesNothing = /^\s*(?:begin|start\s+transaction|set|use)\b[^;(]*;?\s*$/i;
+/** What leaves no locks behind, and does not say what the transaction is to see. */
+const takesNothing = /^\s*(?:begin|start\s+transaction(?!\s+with\b)|set|use)\b[^;(]*;?\s*$/i;
 const between = String.raw`(?:^|;)(?:\s|/\*[^!][\s\S]*?\*/|--[^\n]*\n|#[^\n]*\n)*`;
 /** A prepared branch is out of the transaction's sight, and writes with its commit. */
 const outlasts = new RegExp(`${between}(?:lock\\s+tables?|xa\\s+prepare)\\b`, 'i');
@@ -22,6 +22,7 @@ export class OpenUnit {
   #first: RoutingSnapshot | undefined;
   #startedAtMs = 0;
   #hasRun = false;
+  #seenUnder: RoutingSnapshot | undefined;
   /** LOCK TABLES or a prepared branch of XA is there, or being asked for: it outlasts statements and transactions. */
   #isLasting = false;
   lastText = '';
@@ -33,6 +34,11 @@ export class OpenUnit {
   /** Under which it began; undefined between units. */
   get first(): RoutingSnapshot | undefined {
     return this.#first;
+  }
+
+  /** Under which it did the first thing that may have shown it rows; undefined: nothing yet. */
+  get seenUnder(): RoutingSnapshot | undefined {
+    return this.#seenUnder;
   }
 
   /** It has done something that others may wait for. */
@@ -62,6 +68,7 @@ export class OpenUnit {
     }
     for (const table of touches ?? []) if (!this.#touched.has(table)) this.#touched.set(table, snapshot.epoch);
     this.#hasRun ||= !takesNothing.test(this.lastText);
+    if (this.#hasRun) this.#seenUnder ??= snapshot;
     if (outlasts.test(this.lastText)) this.#isLasting = true;
     else if (endsLasting.test(this.lastText)) this.#isLasting = false;
   }
@@ -80,6 +87,7 @@ export class OpenUnit {
     if (this.#first === undefined) return;
     this.#touched.clear();
     this.#first = undefined;
+    this.#seenUnder = undefined;
     this.#hasRun = false;
     this.#isLasting = false;
   }

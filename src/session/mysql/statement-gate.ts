@@ -1,10 +1,12 @@
 /** Where a session's statement goes, and the wait of one that a barrier holds up: it is decided again whenever the routing has changed, up to a limit. */
 import { MigrationError } from '../../../config/migration-error.ts';
 import type { ErrorFields } from '../../wire/error-fields.ts';
+import { ErrorCode } from '../../wire/mysql/error-packet.ts';
 import type { MysqlError } from '../../wire/mysql/error-packet.ts';
 import { parkedTooLong } from '../client-error.ts';
 import { gaveWay, mysqlErrorOf, mysqlErrorWith } from './control-result.ts';
 import type { MysqlDoorHost } from './door-host.ts';
+import type { LocalSide } from '../mysql-local/local-side.ts';
 import type { MysqlDecision } from './mysql-decision.ts';
 import type { OpenUnit } from './open-unit.ts';
 
@@ -14,8 +16,17 @@ export interface GatedSession {
   fail(error: MysqlError, sequence: number): void;
   /** The statement that has waited is answered. */
   next(): void;
-  /** Ends the open transaction at the source; `done` when it has. */
+  /** What runs statements on local, where there is such a thing. */
+  readonly local: LocalSide | undefined;
+  /** Ends the open transaction; `done` when it has. */
   rollBack(done: () => void): void;
+}
+
+/** Each returns true when the statement is answered, false when its answer is awaited. */
+export interface Ways {
+  /** To the MySQL server. */
+  readonly server: () => boolean;
+  readonly local: () => boolean;
 }
 
 interface Waiting {
@@ -52,42 +63,63 @@ export class StatementGate {
 
   /** Undefined: no table migrates. */
   decide(text: string): MysqlDecision | undefined {
-    const { unit, isInTransaction } = this.#session;
+    const { unit, isInTransaction, local } = this.#session;
     const { leaseValid } = this.#host.services.control;
-    const decision = this.#host.decide(text, { holdsLocks: unit.holdsLocks, leaseValid, hasTouched: (table) => unit.hasTouched(table) });
+    const decision = this.#host.decide(text, { local, holdsLocks: unit.holdsLocks, leaseValid, hasTouched: (table) => unit.hasTouched(table) });
     if (decision?.route !== 'remote' || !isInTransaction) return decision;
-    // What a transaction sees may be as old as its beginning: of then the source has not all rows of a table that was local's.
-    const back = decision.touches.find((key) => unit.first?.tables[key]?.writes === 'local');
+    // What a transaction sees may be as old as the first that it has done: of then the source has not all rows of a table that was local's.
+    const back = decision.touches.find((key) => unit.seenUnder?.tables[key]?.writes === 'local');
     return back === undefined ? decision : { route: 'refused', error: new MigrationError('MIG083', `table "${back}" has come back to the source since the transaction began`) };
   }
 
-  /** Runs `go` now or when a barrier is over, or answers why not. Returns true when the statement is answered. */
-  run(text: string, sequence: number, go: () => boolean): boolean {
+  /** Goes one of the ways now or when a barrier is over, or answers why not. Returns true when the statement is answered. `isAside`: it is not carried out. */
+  run(text: string, sequence: number, ways: Ways, isAside = false): boolean {
     const decision = this.decide(text);
     if (decision?.route === 'wait') {
-      this.#wait(decision.touches, text, sequence, go);
+      this.#wait(decision.touches, text, sequence, ways, isAside);
       return false;
     }
-    return this.#carryOut(decision, text, sequence, go);
+    return this.#carryOut(decision, text, sequence, ways, isAside);
   }
 
-  #carryOut(decision: Exclude<MysqlDecision, { route: 'wait' }> | undefined, text: string, sequence: number, go: () => boolean): boolean {
-    if (decision?.route === 'refused' || decision?.route === 'local') {
-      const error = decision.route === 'refused' ? decision.error : new MigrationError('MIG082', 'the statement belongs on local, where a MySQL client\'s session has no connection');
+  #carryOut(decision: Exclude<MysqlDecision, { route: 'wait' }> | undefined, text: string, sequence: number, ways: Ways, isAside: boolean): boolean {
+    const { local, unit, isInTransaction } = this.#session;
+    if (decision?.route === 'refused') return this.#refuse(decision.error, sequence);
+    if (decision?.route === 'ask') {
+      local?.learn(() => {
+        if (this.run(text, sequence, ways, isAside)) this.#session.next();
+      });
+      return false;
+    }
+    unit.begins(decision?.touches, this.#host.snapshot, text);
+    if (decision?.route === 'local') return ways.local();
+    // While nothing migrates nothing is on local, but what has been begun there.
+    if (!local || isAside || (!decision && !local.isInTransaction)) return ways.server();
+    const isAnswered = local.beforeServer(text, sequence, ways.server);
+    if (isAnswered && !isInTransaction) unit.settle();
+    return isAnswered;
+  }
+
+  /** What is to be run again has been rolled back when the client hears of it. */
+  #refuse(error: MigrationError, sequence: number): boolean {
+    if (error.code !== 'MIG083') {
       this.#session.fail(mysqlErrorOf(error), sequence);
       return true;
     }
-    this.#session.unit.begins(decision?.touches, this.#host.snapshot, text);
-    return go();
+    this.#session.rollBack(() => {
+      this.#session.fail({ ...mysqlErrorOf(error), code: ErrorCode.deadlock }, sequence);
+      this.#session.next();
+    });
+    return false;
   }
 
-  #wait(touches: readonly string[], text: string, sequence: number, go: () => boolean): void {
+  #wait(touches: readonly string[], text: string, sequence: number, ways: Ways, isAside: boolean): void {
     const { limits: { parkLimitMs }, runtime } = this.#host.services;
     const attempt = (): boolean => {
       const decision = this.decide(text);
       if (decision?.route === 'wait') return false;
       this.#left();
-      if (this.#carryOut(decision, text, sequence, go)) this.#session.next();
+      if (this.#carryOut(decision, text, sequence, ways, isAside)) this.#session.next();
       return true;
     };
     const timer = setTimeout(() => this.#giveUp(parkedTooLong(parkLimitMs)), parkLimitMs);

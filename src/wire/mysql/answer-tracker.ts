@@ -35,6 +35,8 @@ export class AnswerTracker {
   errorCode = 0;
   /** That has been prepared last. */
   statementId = 0;
+  /** Number of its parameters. */
+  statementParameters = 0;
   /** The server waits for a file. */
   wantsFile = false;
 
@@ -152,6 +154,7 @@ export class AnswerTracker {
   #prepareOk(bytes: Buffer, start: number, end: number, length: number): void {
     const { statementId, columns, parameters } = readPrepareOk(bytes, start);
     this.statementId = statementId;
+    this.statementParameters = parameters;
     const hasMetadata = !can(this.#capabilities, Capability.optionalMetadata) || length < 13 || end - start < 13 || bytes[start + 12] !== 0;
     const ends = can(this.#capabilities, Capability.deprecateEof) ? 0 : 1;
     this.#preparedPackets = hasMetadata ? [columns, parameters].reduce((sum, count) => sum + (count === 0 ? 0 : count + ends), 0) : 0;

@@ -10,7 +10,7 @@ import { AUTH_SWITCH, readAuthSwitch } from './auth-packets.ts';
 import { CACHING_SHA2_PASSWORD, encryptPassword, FAST_OK, fastAnswer, FULL_NEEDED, KEY_WANTED, MORE_DATA } from './caching-sha2-password.ts';
 import { can, Capability } from './capabilities.ts';
 import type { Capabilities } from './capabilities.ts';
-import { ERROR, ErrorCode, readMysqlError } from './error-packet.ts';
+import { ERROR, ErrorCode, MysqlServerError, readMysqlError } from './error-packet.ts';
 import { readGreeting } from './greeting.ts';
 import type { Greeting } from './greeting.ts';
 import { writeHandshakeResponse, writeSslRequest } from './handshake-response.ts';
@@ -70,7 +70,7 @@ export function askGreeting(target: Pick<MysqlTarget, 'host' | 'port'>, timeoutM
     if (read.type === 'incomplete') return;
     try {
       if (read.type === 'too_large') throw new ProtocolFault('the server does not speak the MySQL protocol');
-      if (read.payload[0] === ERROR) throw new Error(readMysqlError(read.payload).message);
+      if (read.payload[0] === ERROR) throw new MysqlServerError(readMysqlError(read.payload));
       end(readGreeting(read.payload));
     } catch (error) {
       end(error instanceof Error ? error : new Error(String(error)));

@@ -21,11 +21,23 @@ export const ErrorCode = {
   packetTooLarge: 1153,
   deadlock: 1213,
   malformedPacket: 1835,
+  /** A client's own, for a server that it cannot reach; proxies send it as well. */
+  cannotConnect: 2003,
   unknownStatement: 1243,
   notPreparable: 1295,
   notSupported: 1235,
   idleTooLong: 4031,
 } as const;
+
+/** What a server has answered in the place of its greeting. */
+export class MysqlServerError extends Error {
+  readonly packet: MysqlError;
+
+  constructor(packet: MysqlError) {
+    super(packet.message);
+    this.packet = packet;
+  }
+}
 
 /** `isGreeting`: before a client has said what it can there is no SQLSTATE. */
 export function writeMysqlError({ code, sqlstate, message }: MysqlError, isGreeting = false): Buffer {

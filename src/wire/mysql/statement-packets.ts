@@ -62,6 +62,19 @@ export function readExecute(payload: Buffer, parameters: number, types: readonly
   return { statementId, cursor, types: given, values };
 }
 
+/** Types that a COM_STMT_EXECUTE gives its parameters; undefined: those of the last time. Throws a `ProtocolFault`. */
+export function readExecuteTypes(payload: Buffer, parameters: number): readonly ParameterType[] | undefined {
+  if (parameters === 0) return undefined;
+  const reader = new PayloadReader(payload, 10 + ((parameters + 7) >> 3));
+  return reader.integer(1) === 1 ? Array.from({ length: parameters }, () => ({ type: reader.integer(1), isUnsigned: (reader.integer(1) & 0x80) !== 0 })) : undefined;
+}
+
+/** Of COM_STMT_SEND_LONG_DATA: https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_stmt_send_long_data.html */
+export function readLongData(payload: Buffer): { readonly statementId: number; readonly parameter: number; readonly data: Buffer } {
+  const reader = new PayloadReader(payload, 1);
+  return { statementId: reader.integer(4), parameter: reader.integer(2), data: reader.rest() };
+}
+
 export function writeExecute({ statementId, cursor, types, values }: Execute): Buffer {
   const nulls = Buffer.alloc((values.length + 7) >> 3);
   const parts: Buffer[] = [];

@@ -4,11 +4,12 @@ import * as net from 'node:net';
 import * as path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ReplicaConnection } from '../../../cdc/mysql/binlog/replica-connection.ts';
+import type { TableFacts } from '../../../cdc/mysql/binlog/column-facts.ts';
 import type { BinlogItem } from '../../../cdc/mysql/binlog/transaction.ts';
 import type { MysqlPosition } from '../../../cdc/mysql/position.ts';
 import { describeMysql, startMysql } from '../../support/mysql-servers.ts';
 import type { MysqlKind, TestMysql } from '../../support/mysql-servers.ts';
-import { addressOf, endOf, installMarkers, openReader, readToMarker, readToNow, statementsOf, transactionsOf, writeMarker } from './binlog-harness.ts';
+import { addressOf, endOf, factsOf, installMarkers, openReader, readToMarker, readToNow, statementsOf, transactionsOf, writeMarker } from './binlog-harness.ts';
 
 const kinds: readonly MysqlKind[] = ['mariadb-10.11', 'mysql-9.7', 'mysql-5.6'];
 
@@ -120,6 +121,21 @@ for (const kind of kinds) {
       expect(statementsOf(late.items).map(({ text, misread }) => [text.slice(0, 7), misread])).toEqual([['CREATE ', []], ['CREATE ', []], ['ALTER T', [{ schema: 'shop', name: 's' }]]]);
       const { items } = await readToNow(server, await openReader(server, behind));
       expect(transactionsOf(items).flatMap(({ changes }) => changes.map(({ table, new: rows }) => [table.columns, rows]))).toEqual([[['id', 'w'], [['2', '4294967295']]]]);
+    });
+
+    test('behind statements that leave definitions as they are, those of other tables are not asked for again', async () => {
+      const start = await endOf(server);
+      const create = (at: number): string => `CREATE TRIGGER shop.guard${at} ${at % 2 === 0 ? 'BEFORE' : 'AFTER'} ${['INSERT', 'UPDATE', 'DELETE'][at >> 1]} ON shop.guarded FOR EACH ROW SET @x = 1`;
+      await server.sql('CREATE TABLE busy (id int PRIMARY KEY); CREATE TABLE guarded (id int PRIMARY KEY); INSERT INTO busy VALUES (0)', 'shop');
+      for (let at = 0; at < 6; at += 1) await server.sql(`${create(at)}; INSERT INTO shop.busy VALUES (${at + 1})`);
+      const asked: string[] = [];
+      const facts: TableFacts = (schema, name) => {
+        asked.push(name);
+        return factsOf(server)(schema, name);
+      };
+      const { items } = await readToNow(server, await openReader(server, start, { facts }));
+      expect(insertedIds(items)).toEqual([0, 1, 2, 3, 4, 5, 6]);
+      expect(asked).toEqual(['busy']);
     });
 
     test('a catalog that cannot be asked now may be asked later', async () => {

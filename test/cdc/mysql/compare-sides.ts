@@ -1,5 +1,7 @@
 /** That a table has the same rows on MySQL and on local: value by value as the type map has it, and by the checksums of validation. */
+import type pg from 'pg';
 import { expect } from 'vitest';
+import type { QualifiedName } from '../../../catalog/routing-snapshot.ts';
 import { checksumBuckets, checksumChunk, mysqlDigestTable } from '../../../cdc/mysql/checksum.ts';
 import { introspectMysqlTable } from '../../../cdc/mysql/introspect.ts';
 import { makeConversion, mapColumn } from '../../../cdc/mysql/type-map.ts';
@@ -11,10 +13,20 @@ import type { TestMysql } from '../../support/mysql-servers.ts';
 import type { MysqlPair } from './mysql-pair.ts';
 import { readCanonical } from './mysql-source.ts';
 
-/** `plan`: of the way from MySQL. */
-export async function expectSameValues(server: TestMysql, pair: MysqlPair, plan: TablePlan, about: string): Promise<void> {
-  const table = await introspectMysqlTable(pair.query, plan.source);
-  const [there, here] = [await readCanonical(server, pair.database, plan.source.name, table.columns), await readLocal(pair, plan)];
+/** A table of both sides and how it is reached there. */
+export interface ComparedTable {
+  readonly server: TestMysql;
+  readonly local: pg.Client;
+  readonly source: QualifiedName;
+  readonly target: QualifiedName;
+  /** Columns of the source, by which its rows are told apart. */
+  readonly key: readonly string[];
+}
+
+/** What is not the same, some of each sort; by the type map without an override. */
+export async function compareValues({ server, local, source, target, key }: ComparedTable): Promise<{ readonly missing: readonly string[]; readonly extra: readonly string[]; readonly others: readonly string[]; readonly rows: number; readonly expectedRows: number }> {
+  const table = await introspectMysqlTable((sql) => server.sql(sql), source);
+  const [there, here] = [await readCanonical(server, source.schema, source.name, table.columns), await readLocal(local, target, table.columns.map(({ name }) => name))];
   const conversions = table.columns.map((column) => makeConversion(mapColumn(column, table.server), () => undefined));
   const types = table.columns.map((column) => column.type);
   const plain = (value: string, at: number): unknown => {
@@ -23,7 +35,7 @@ export async function expectSameValues(server: TestMysql, pair: MysqlPair, plan:
     if (types[at]?.name === 'float') return Math.fround(Number(value));
     return types[at]?.zerofill === true || types[at]?.name === 'double' ? Number(value) : value;
   };
-  const keyAt = plan.key.map((name) => table.columns.findIndex((column) => column.name === name));
+  const keyAt = key.map((name) => table.columns.findIndex((column) => column.name === name));
   const byKey = (rows: readonly (readonly (string | null)[])[], convert: (value: string, at: number) => string | null): Map<string, string[]> => new Map(rows.map((row) => [
     JSON.stringify(keyAt.map((at) => row[at])), row.map((value, at) => {
       const text = value === null ? null : convert(value, at);
@@ -31,10 +43,16 @@ export async function expectSameValues(server: TestMysql, pair: MysqlPair, plan:
     }),
   ]));
   const [want, have] = [byKey(there, (value) => value), byKey(here, (value, at) => conversions[at]?.toSource(value) ?? null)];
-  const missing = [...want.keys()].filter((key) => !have.has(key));
-  const extra = [...have.keys()].filter((key) => !want.has(key));
-  const others = [...want].flatMap(([key, row]) => row.flatMap((value, at) => (have.has(key) && have.get(key)?.[at] !== value ? [`${key} ${table.columns[at]?.name}: ${have.get(key)?.[at]} instead of ${value}`] : [])));
-  expect({ table: plan.tableId, missing: missing.slice(0, 5), extra: extra.slice(0, 5), others: others.slice(0, 5), rows: here.length }, about).toEqual({ table: plan.tableId, missing: [], extra: [], others: [], rows: there.length });
+  const missing = [...want.keys()].filter((id) => !have.has(id));
+  const extra = [...have.keys()].filter((id) => !want.has(id));
+  const others = [...want].flatMap(([id, row]) => row.flatMap((value, at) => (have.has(id) && have.get(id)?.[at] !== value ? [`${id} ${table.columns[at]?.name}: ${have.get(id)?.[at]} instead of ${value}`] : [])));
+  return { missing: missing.slice(0, 5), extra: extra.slice(0, 5), others: others.slice(0, 5), rows: here.length, expectedRows: there.length };
+}
+
+/** `plan`: of the way from MySQL. */
+export async function expectSameValues(server: TestMysql, pair: MysqlPair, plan: TablePlan, about: string): Promise<void> {
+  const { expectedRows, ...found } = await compareValues({ server, local: pair.client, source: { schema: pair.database, name: plan.source.name }, target: plan.target, key: plan.key });
+  expect({ table: plan.tableId, ...found }, about).toEqual({ table: plan.tableId, missing: [], extra: [], others: [], rows: expectedRows });
 }
 
 /** By value, and by the checksums of validation. */
@@ -58,9 +76,9 @@ export async function expectSame(server: TestMysql, pair: MysqlPair, plan: Table
   expect(sorted(await checksumBuckets(pair.ask, digests, 5)), plan.tableId).toEqual(sorted(await postgres.checksumBuckets(pair.client, localDigests, 5)));
 }
 
-async function readLocal(pair: MysqlPair, plan: TablePlan): Promise<(string | null)[][]> {
-  await pair.client.query("SET timezone = 'UTC'; SET datestyle = 'ISO, YMD'; SET intervalstyle = 'postgres'; SET bytea_output = 'hex'");
-  const { rows } = await pair.client.query<(string | null)[]>({ text: `SELECT ${plan.columns.map(({ name }) => quoteIdent(name)).join(', ')} FROM ${quoteTable(plan.target)}`, rowMode: 'array', types: { getTypeParser: () => (value: string) => value } });
+async function readLocal(client: pg.Client, table: QualifiedName, columns: readonly string[]): Promise<(string | null)[][]> {
+  await client.query("SET timezone = 'UTC'; SET datestyle = 'ISO, YMD'; SET intervalstyle = 'postgres'; SET bytea_output = 'hex'");
+  const { rows } = await client.query<(string | null)[]>({ text: `SELECT ${columns.map((name) => quoteIdent(name)).join(', ')} FROM ${quoteTable(table)}`, rowMode: 'array', types: { getTypeParser: () => (value: string) => value } });
   return rows;
 }
 

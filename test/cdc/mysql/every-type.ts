@@ -93,3 +93,33 @@ export async function fillEveryType(server: TestMysql, database: string, rows: n
     INSERT INTO every_type SELECT n, ${everyType.map(({ ordinary }) => ordinary).join(', ')} FROM (${numbers}) numbers;
     ANALYZE TABLE every_type`, database);
 }
+
+export interface TypedRead {
+  /** Rows as arrays, of either side; UTC. */
+  readonly source: (sql: string) => Promise<readonly (readonly (string | null)[])[]>;
+  readonly local: (sql: string) => Promise<readonly (readonly (string | null)[])[]>;
+  /** Of the table on local. */
+  readonly schema?: string;
+}
+
+/** Compares all rows of the key from `from` to `to`, value by value; how many values, and the first that differ. */
+export async function compareEveryType({ source, local, schema = 'public' }: TypedRead, from: number, to: number): Promise<{ readonly compared: number; readonly different: readonly string[] }> {
+  const shown = everyType.map((column) => (column.shown ?? 'v').replace(/\bv\b/, `\`${column.name}\``));
+  const printed = [{ name: 'id', type: 'bigint' }, ...everyType].map(({ name, type }) => (isFloat(type) ? `"${name}"::float8::text` : `"${name}"::text`));
+  const range = `FROM ${schema === 'public' ? '' : `${schema}.`}every_type WHERE id >= ${from} AND id < ${to} ORDER BY every_type.id`;
+  const there = await source(`SELECT id, ${shown.join(', ')} ${range}`);
+  const here = await local(`SELECT ${printed.join(', ')} ${range}`);
+  const different = here.length === there.length ? [] : [`${here.length} rows instead of ${there.length}`];
+  for (const [at, row] of there.entries()) {
+    for (const [index, column] of everyType.entries()) {
+      const value = row[index + 1] ?? null;
+      const expected = value === null ? null : column.expected === undefined ? value : column.expected(value);
+      const text = here[at]?.[index + 1] ?? null;
+      const found = text !== null && isFloat(column.type) ? `${Number(text)}` : text;
+      if (found !== expected) different.push(`${row[0]} ${column.name}: ${found} instead of ${expected}`);
+    }
+  }
+  return { compared: there.length * everyType.length, different: different.slice(0, 10) };
+}
+
+const isFloat = (type: string): boolean => type === 'float' || type === 'double';

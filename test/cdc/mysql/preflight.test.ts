@@ -3,7 +3,9 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { isGranted, parseGrant } from '../../../cdc/mysql/grants.ts';
 import { preflightMysqlTable } from '../../../cdc/mysql/preflight.ts';
 import type { MysqlPreflightOptions } from '../../../cdc/mysql/preflight.ts';
+import { readMysqlServer } from '../../../cdc/mysql/introspect.ts';
 import type { MysqlQuery } from '../../../cdc/mysql/query.ts';
+import { mysqlWayBackFindings } from '../../../cdc/mysql/way-back-findings.ts';
 import type { Finding } from '../../../cdc/postgres/finding.ts';
 import { readTypeOverrides } from '../../../grammar/migration/type-overrides.ts';
 import { describeMysql } from '../../support/mysql-servers.ts';
@@ -30,6 +32,9 @@ for (const kind of sourceKinds) {
     const check = (name: string, options: Partial<MysqlPreflightOptions> = {}, query: MysqlQuery = source.query): Promise<Finding[]> =>
       preflightMysqlTable(query, source.local, { tableId: name, table: { schema: 'shop', name }, ...options });
 
+    const wayBack = async (name: string, query: MysqlQuery = source.query): Promise<string[]> =>
+      (await mysqlWayBackFindings(query, await readMysqlServer(query), { schema: 'shop', name })).map(({ subject, message }) => `${subject} ${message}`);
+
     /** Local's own settings and a version without row metadata are no part of the question. */
     const own = (findings: readonly Finding[]): Finding[] => findings.filter((finding) => finding.subject !== 'local' && finding.code !== 'row_metadata');
 
@@ -47,7 +52,7 @@ for (const kind of sourceKinds) {
       const findings = await check('clauses', { companions: [{ schema: 'shop', name: 'parent' }] });
       const cascades = kind === 'mysql-9.7' ? [] : ['cascade'];
       expect(codes(own(findings), 'error')).toEqual(cascades);
-      expect(codes(own(findings), 'warning')).toEqual([...(kind === 'mysql-5.6' ? [] : ['check']), 'event', 'fulltext_index', 'key_collation', 'trigger'].sort());
+      expect(codes(own(findings), 'warning')).toEqual([...(kind === 'mysql-5.6' ? [] : ['check']), 'event', 'fulltext_index', 'key_collation', 'trigger', 'way_back'].sort());
       expect(codes(own(findings), 'info')).toEqual(expect.arrayContaining(['auto_increment', 'collation', 'on_update', 'prefix_index', 'type_loss', 'unsigned_64', 'view', ...(kind === 'mysql-5.6' ? [] : ['generated_column'])]));
       expect(findings.find((finding) => finding.code === 'view')?.message).toContain('shop.seen, shop.seen_too');
       expect(codes(await check('clauses'), 'warning')).toContain('foreign_key');
@@ -121,9 +126,28 @@ for (const kind of sourceKinds) {
         await source.mysql.sql(before.filter((finding) => finding.remedy.startsWith('GRANT ') && finding.remedy.endsWith(';')).map((finding) => finding.remedy).join(' '));
       }
       await using granted = await connectAs(source.mysql, 'weak');
+      expect(await wayBack('plain', granted.query)).toEqual([]);
       expect(codes(await check('plain', {}, granted.query), 'warning')).toEqual(expect.arrayContaining(['fence']));
       await source.mysql.sql('SET GLOBAL log_bin_trust_function_creators = ON');
       expect(own(await check('plain', {}, granted.query)).filter((finding) => finding.severity !== 'info')).toEqual([]);
+    });
+
+    it('asks again at the cutover: for triggers that fire for what comes back, for rights, for a server that takes no writes', async () => {
+      await source.mysql.sql("CREATE TABLE back (id INT PRIMARY KEY, v INT) ENGINE=InnoDB; CREATE USER reader@'%' IDENTIFIED BY 'reader'; GRANT SELECT ON shop.* TO reader@'%'; GRANT PROCESS, REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO reader@'%'", 'shop');
+      await using reader = await connectAs(source.mysql, 'reader');
+      expect(await wayBack('back')).toEqual([]);
+      expect((await wayBack('back', reader.query)).join('\n')).toMatch(/may not CREATE, SELECT[^]*may not INSERT, UPDATE, DELETE[^]*may not TRIGGER/);
+      await source.mysql.sql('CREATE TRIGGER stamp BEFORE UPDATE ON back FOR EACH ROW SET NEW.v = 7', 'shop');
+      expect(await wayBack('back')).toEqual([expect.stringContaining('`shop`.`back` stamp BEFORE UPDATE')]);
+      expect(codes(await check('back'), 'warning')).toContain('way_back');
+      await source.mysql.sql('DROP TRIGGER stamp; CREATE TRIGGER stamp BEFORE UPDATE ON back FOR EACH ROW BEGIN IF @causeway_applier IS NULL THEN SET NEW.v = 7; END IF; END', 'shop');
+      expect(await wayBack('back')).toEqual([]);
+      // Who has SUPER writes all the same.
+      await source.mysql.sql("GRANT ALL ON shop.* TO reader@'%'; GRANT ALL ON causeway.* TO reader@'%'; SET GLOBAL read_only = ON");
+      expect(await wayBack('back')).toEqual([]);
+      await using writer = await connectAs(source.mysql, 'reader');
+      expect(await wayBack('back', writer.query)).toEqual([expect.stringContaining('read only')]);
+      await source.mysql.sql('SET GLOBAL read_only = OFF');
     });
 
     it.skipIf(!isMaria && kind !== 'mysql-9.7')('counts what comes by a role', async () => {

@@ -6,6 +6,8 @@ import * as fs from 'node:fs';
 import * as os from 'node:os';
 import * as path from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
+import { MysqlApplyConnection } from '../../../cdc/mysql/apply/apply-connection.ts';
+import { mysqlUnits } from '../../../cdc/mysql/apply/row-target.ts';
 import { createMysqlStream } from '../../../cdc/mysql/change-stream.ts';
 import { parseColumnType } from '../../../cdc/mysql/column-type.ts';
 import { runLoop } from '../../../cdc/flow/run-loop.ts';
@@ -130,6 +132,20 @@ for (const kind of sourceKinds) {
       await back.stream.skipFailedChange('strict_one');
       await back.settle();
       expect(await rows('strict_one', columns)).toEqual([['1', '2024-02-29 10:00:00', 'fits'], ['3', null, 'three']]);
+    });
+
+    it('a connection that is lost behind ROLLBACK TO SAVEPOINT leaves nothing of its transaction', async () => {
+      await server.sql('CREATE TABLE torn (id int NOT NULL PRIMARY KEY, v int) ENGINE=InnoDB; INSERT INTO torn VALUES (1, 1)', pair.database);
+      for (const last of [[], ['RELEASE SAVEPOINT causeway_replay']]) {
+        const connection = await MysqlApplyConnection.open(pair.source, 1n);
+        const { send } = mysqlUnits(connection);
+        const [[id = ''] = []] = await connection.rows('SELECT CONNECTION_ID()');
+        for (const text of ['BEGIN', 'UPDATE torn SET v = v + 1', 'SAVEPOINT causeway_replay', 'INSERT INTO torn VALUES (2, 2)', 'ROLLBACK TO SAVEPOINT causeway_replay', ...last]) await send({ text });
+        await server.sql(`KILL ${id}`);
+        await connection.close();
+        // Behind the lock of the transaction that has gone.
+        expect(await server.sql('SELECT id, v FROM torn FOR UPDATE', pair.database)).toEqual([{ id: '1', v: '1' }]);
+      }
     });
 
     it('the fence lets it by, and triggers of the users can tell it', async () => {

@@ -116,6 +116,18 @@ for (const kind of sourceKinds) {
       expect(made.get('film_actor')?.plan).toMatchObject({ key: ['actor_id', 'film_id'], keyKind: 'primary' });
     });
 
+    it('makes tables of one new schema at once, from several connections', async () => {
+      const tables = (await introspectMysqlTables(source.query, { schema: 'rental', table: undefined })).slice(0, 6);
+      await Promise.all(tables.map(async (table) => {
+        const client = await source.postgres.client();
+        const converted = await settleDefinition(client, convertTable(table, { targetSchema: 'at once' }));
+        const plan = planMysqlTable(converted, { tableId: table.name, targetSchema: 'at once' });
+        await createTable(client, converted.definition, plan, planMysqlSchema(converted, plan, { localVersion: 180000 }));
+        await settleDefinition(client, convertTable(table, { targetSchema: 'at once' }));
+      }));
+      expect((await Promise.all(tables.map(({ name }) => onLocal('at once', name)))).map(({ name }) => name)).toEqual(tables.map(({ name }) => name));
+    });
+
     it('takes any name, another schema, a part of the columns and other types', async () => {
       const name = 'Tab`le "1" \\ é';
       await source.mysql.sql('SET NAMES utf8; CREATE TABLE `Tab``le "1" \\\\ é` (`co``l "x"` INT NOT NULL, `b` TINYINT(1), `at` DATETIME, `left` INT, UNIQUE KEY `ke``y` (`co``l "x"`)) ENGINE=InnoDB'.replace('\\\\', '\\'), 'Odd `"name');

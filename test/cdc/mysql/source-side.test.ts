@@ -80,7 +80,7 @@ function suite(kind: MysqlKind): void {
       const plan = side.planTable(definition, { tableId: name.name });
       expect(plan).toMatchObject({ key: ['id'], keyKind: 'primary', source: name, target: name });
       await createTable(source.local, definition, plan, side.planSchema(definition, plan, 180000));
-      expect(side.wayBackFindings(definition, plan)).toEqual([]);
+      expect((await side.wayBackFindings(definition, plan)).map(({ subject }) => subject)).toEqual(name === items ? ['`shop`.`items` noted'] : []);
     }
     const [trigger] = await readJson<{ n: number }>(source.local, "SELECT count(*)::int AS n FROM pg_trigger WHERE tgrelid = 'shop.orders'::regclass AND NOT tgisinternal");
     expect(trigger?.n).toBe(1);
@@ -89,6 +89,30 @@ function suite(kind: MysqlKind): void {
     const findings = await side.preflight(source.local, { tableId: '', table: orders, companions: [items] });
     expect(findings.filter(({ severity }) => severity === 'error')).toEqual([]);
     expect((await side.introspectTable(orders, { targetSchema: 'moved' })).columns[1]?.type).toBe('moved.orders_state');
+  });
+
+  it('tells translators what the table is on both sides, and by its hash when that is another thing', async () => {
+    const translation = async (overrides: Parameters<typeof side.introspectTable>[1] = {}) => {
+      const definition = await side.introspectTable(orders, overrides);
+      return side.migratedTable(definition, side.planTable(definition, { tableId: '', targetSchema: 'moved' }));
+    };
+    const told = await translation();
+    expect(told).toMatchObject({
+      mysql: { database: 'shop', name: 'orders' }, local: { schema: 'moved', name: 'orders' }, server: { flavour: kind.startsWith('mariadb') ? 'mariadb' : 'mysql' },
+      primaryKey: ['id'], uniqueKeys: [{ mysqlName: 'PRIMARY', localName: 'orders_pkey', columns: ['id'] }],
+      columns: [
+        { name: 'id', type: 'integer', mysqlType: 'int', autoIncrement: true, sequence: { schema: 'shop', name: 'orders_id_seq' }, nullable: false, exact: true, hasLocalDefault: false },
+        { name: 'state', type: 'shop.orders_state', mysqlType: 'enum', isLocalEnum: true, labels: ['new', 'paid'], default: { kind: 'literal', text: 'new' }, hasLocalDefault: true, exact: true },
+        { name: 'changed', type: 'timestamp(0) with time zone', mysqlType: 'timestamp', onUpdateNow: true, nullable: false, policies: {} },
+      ],
+      referencedBy: [{ mysqlName: 'to_order', child: { name: 'items' }, columns: ['order_id'], onDelete: 'cascade' }],
+    });
+    // It goes over the link to the workers.
+    expect(JSON.parse(JSON.stringify(told))).toEqual(told);
+    expect((await translation()).hash).toBe(told.hash);
+    const other = await translation({ overrides: [{ column: 'state', type: 'text', policies: [] }, { column: 'changed', type: undefined, policies: [{ loss: 'zero_date', policy: 'null' }] }] });
+    expect(other.hash).not.toBe(told.hash);
+    expect(other.columns.slice(1)).toMatchObject([{ type: 'text', exact: false }, { exact: false, mayBecomeNull: true, policies: { zero_date: 'null' } }]);
   });
 
   it('sees a change of definition that the types of local hide', async () => {

@@ -63,9 +63,12 @@ describe('sequences', () => {
     const sequence: SequenceDefinition = { schema: 's', name: 'q', ownedBy: 'id', column: 'id', identity: false, type: 'integer', start: '1', increment: '1', min: '1', max: '100', cache: '1', cycle: false, lastValue: '1', isCalled: false };
     const down = { ...sequence, increment: '-1', start: '-1', min: '-100', max: '-1', lastValue: '-10', isCalled: true };
     expect(wantedPosition(sequence, sequence, 10n)).toBeUndefined();
-    expect(wantedPosition({ ...sequence, lastValue: '50' }, sequence, 10n)).toEqual({ value: 59n, exhausted: false });
-    expect(wantedPosition({ ...sequence, lastValue: '95', isCalled: true }, sequence, 10n)).toEqual({ value: 100n, exhausted: true });
-    expect(wantedPosition(down, down, 10n)).toEqual({ value: -20n, exhausted: false });
+    expect(wantedPosition({ ...sequence, lastValue: '50' }, { ...sequence, max: '10000' }, 10n)).toEqual({ value: 59n, exhausted: false });
+    expect(wantedPosition(down, { ...down, min: '-10000' }, 10n)).toEqual({ value: -20n, exhausted: false });
+    // What a margin may not take is left to be drawn.
+    expect(wantedPosition({ ...sequence, lastValue: '16', isCalled: true }, { ...sequence, max: '255' }, 1000n)).toEqual({ value: 18n, exhausted: false });
+    expect(wantedPosition({ ...sequence, lastValue: '95', isCalled: true }, sequence, 10n)).toEqual({ value: 95n, exhausted: false });
+    expect(wantedPosition({ ...sequence, lastValue: '120', isCalled: true }, sequence, 10n)).toEqual({ value: 100n, exhausted: true });
     expect(wantedPosition({ ...sequence, lastValue: '1', isCalled: true }, sequence, 0n)).toEqual({ value: 1n, exhausted: false });
   });
 });

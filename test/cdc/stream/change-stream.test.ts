@@ -63,6 +63,32 @@ test('a large transaction is written in parts and appears at once', async () => 
   expect([...counts].sort((a, b) => a - b)).toEqual([0, 35000]);
 });
 
+test('a backlog of small transactions is committed in parts, each of whole transactions', async () => {
+  await both('CREATE TABLE t (id int PRIMARY KEY)');
+  start();
+  const plan = await share('t');
+  await stop();
+  const sizes = [...Array.from({ length: 200 }, (_, at) => 1 + (at % 5)), 95, 1];
+  for (const [at, size] of sizes.entries()) await source.query(`INSERT INTO t SELECT ${at * 100} + g FROM generate_series(1, ${size}) g`);
+  make({ limits: { ...options.limits, batchChanges: 20 } });
+  stream.restore([{ plan, mode: 'shared', intervals: [] }]);
+  let advances = 0;
+  stream.onVisible(({ transactionIds }) => (advances += transactionIds.length > 0 ? 1 : 0));
+  const seen = new Set<number>();
+  let isDone = false;
+  const watch = (async () => {
+    while (!isDone) seen.add(Number((await target.query<{ n: string }>('SELECT count(*) AS n FROM t')).rows[0]?.n));
+  })();
+  start();
+  await caughtUp(plan);
+  isDone = true;
+  await watch;
+  await same('t');
+  const ends = new Set(sizes.map((_, at) => sizes.slice(0, at).reduce((sum, size) => sum + size, 0)).concat(696));
+  expect([...seen].filter((count) => !ends.has(count))).toEqual([]);
+  expect(advances).toBeGreaterThan(25);
+});
+
 test('a change that cannot be applied stops its table exactly there, and no other', async () => {
   await both('CREATE TABLE a (id int PRIMARY KEY, v int); CREATE TABLE b (id int PRIMARY KEY, v int)');
   await target.query('ALTER TABLE a ADD CHECK (v < 100)');

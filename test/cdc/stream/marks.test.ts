@@ -161,6 +161,17 @@ test('a change that an operator leaves out takes its mark along', async () => {
   expect(await marks()).toBe(0);
 });
 
+test('a marked transaction that is larger than a unit meets no conflict, and leaves no mark', async () => {
+  await stop();
+  await restart({ limits: { ...options.limits, batchChanges: 3 } });
+  await source.query("INSERT INTO t SELECT g, 'v' FROM generate_series(1, 10) g");
+  await caughtUp(plan);
+  const commit = await openMarked(source, connection, ['DELETE FROM t WHERE id <= 8', "INSERT INTO t SELECT g, 'w' FROM generate_series(20, 26) g", "UPDATE t SET v = 'u' WHERE id > 8"]);
+  await commit();
+  await caughtUp(plan);
+  await expectClean();
+});
+
 test.each([1, 2, 3, 4])('random writers, marked and not, that die anywhere, and a stream that is killed: both sides end the same, seed %i', async (seed) => {
   const random = seeded(seed);
   const pick = (most: number): number => 1 + Math.floor(random() * most);

@@ -1,5 +1,5 @@
 /**
- * A shop on MySQL that knows what it was promised: each unit enters one line in a ledger, moves money between two accounts and sometimes counts an
+ * A shop on MySQL, or on local, that knows what it was promised: each unit enters one line in a ledger, moves money between two accounts and sometimes counts an
  * older line of its own up, in one transaction.
  *
  * Invariants: the sum of all balances never changes; a line that was acknowledged is there, once, as often counted up as was acknowledged; a line
@@ -7,6 +7,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import mysql from 'mysql2/promise';
+import pg from 'pg';
 
 export const ACCOUNTS = 100;
 const OPENING_BALANCE = 1000;
@@ -59,7 +60,7 @@ export class ShopHistory {
 }
 
 /** Compares the ledger (token → how often counted up, for each of its rows) with history; findings, none when all held. */
-export function checkLedger(history: ShopHistory, rows: readonly { readonly token: number; readonly times: number }[]): readonly string[] {
+export function checkLedger(history: Pick<ShopHistory, 'lines'>, rows: readonly { readonly token: number; readonly times: number }[]): readonly string[] {
   const findings: string[] = [];
   const found = new Map<number, number>();
   for (const { token, times } of rows) {
@@ -74,12 +75,54 @@ export function checkLedger(history: ShopHistory, rows: readonly { readonly toke
   return findings.slice(0, 20);
 }
 
+/** One connection of a shop's client, to whichever door. Placeholders are question marks. */
+export interface ShopConnection {
+  run(sql: string, values?: readonly (number | string)[]): Promise<void>;
+  destroy(): void;
+}
+
 export interface ShopTarget {
+  readonly tables: ShopTables;
+  /** `isPrepared`: statements with values are prepared first. */
+  connect(isPrepared: boolean): Promise<ShopConnection>;
+}
+
+export interface ShopLogin {
   readonly port: number;
   readonly user: string;
   readonly password: string;
   readonly database: string;
-  readonly tables: ShopTables;
+}
+
+/** By the front door of MySQL clients. */
+export function mysqlShop({ port, user, password, database }: ShopLogin, tables: ShopTables): ShopTarget {
+  const connect = async (isPrepared: boolean): Promise<ShopConnection> => {
+    const connection = await mysql.createConnection({ host: '127.0.0.1', connectTimeout: 5_000, port, user, password, database });
+    connection.on('error', () => undefined);
+    return {
+      run: async (sql, values = []) => void (isPrepared && values.length > 0 ? await connection.execute(sql, [...values]) : await connection.query(sql, [...values])),
+      destroy: () => connection.destroy(),
+    };
+  };
+  return { tables, connect };
+}
+
+/** By the door of PostgreSQL clients, to the tables on local; `schema` is the MySQL database. */
+export function localShop(login: ShopLogin, schema: string, { account, ledger }: ShopTables): ShopTarget {
+  const connect = async (isPrepared: boolean): Promise<ShopConnection> => {
+    const client = new pg.Client({ host: '127.0.0.1', connectionTimeoutMillis: 5_000, ...login });
+    client.on('error', () => undefined);
+    await client.connect();
+    return {
+      run: async (sql, values = []) => {
+        let at = 0;
+        const text = sql.replaceAll('?', () => `$${(at += 1)}`);
+        await client.query({ text, values: [...values], ...(isPrepared && values.length > 0 ? { name: text.slice(0, 60) } : {}) });
+      },
+      destroy: () => void client.end().catch(() => undefined),
+    };
+  };
+  return { tables: { account: `${schema}.${account}`, ledger: `${schema}.${ledger}` }, connect };
 }
 
 class ShopClient {
@@ -88,7 +131,7 @@ class ShopClient {
   readonly #id: number;
   /** Lines of its own whose fate is certain. */
   readonly #certain: number[] = [];
-  #connection: mysql.Connection | undefined;
+  #connection: ShopConnection | undefined;
   #isCommitting = false;
   #units = 0;
 
@@ -136,12 +179,8 @@ class ShopClient {
 
   /** Half of the clients prepare their statements. */
   async #write(token: number, counted: number | undefined): Promise<void> {
-    const connection = (this.#connection ??= await this.#connect());
+    const { run } = (this.#connection ??= await this.#connect());
     const { account, ledger } = this.#target.tables;
-    const run = async (sql: string, values: readonly (number | string)[] = []): Promise<void> => {
-      if (values.length > 0 && this.#id % 2 === 0) await connection.execute(sql, [...values]);
-      else await connection.query(sql, [...values]);
-    };
     const [from, to] = [1 + (token % ACCOUNTS), 1 + ((token * 7 + this.#id) % ACCOUNTS)];
     await run('BEGIN');
     await run(`INSERT INTO ${ledger} (times, token, account_id, note, made) VALUES (0, ?, ?, ?, NOW())`, [token, from, `während ${token}`]);
@@ -152,12 +191,9 @@ class ShopClient {
     await run('COMMIT');
   }
 
-  async #connect(): Promise<mysql.Connection> {
+  #connect(): Promise<ShopConnection> {
     this.#history.reconnects += 1;
-    const { port, user, password, database } = this.#target;
-    const connection = await mysql.createConnection({ host: '127.0.0.1', connectTimeout: 5_000, port, user, password, database });
-    connection.on('error', () => undefined);
-    return connection;
+    return this.#target.connect(this.#id % 2 === 0);
   }
 
   /** True when nobody can say whether the last statement was run. Afterwards the connection is outside a transaction, or closed. */
@@ -171,7 +207,7 @@ class ShopClient {
       await delay(50);
       return true;
     }
-    await this.#connection?.query('ROLLBACK').catch(() => {
+    await this.#connection?.run('ROLLBACK').catch(() => {
       this.#connection?.destroy();
       this.#connection = undefined;
     });
@@ -180,20 +216,23 @@ class ShopClient {
   }
 }
 
-/** One of the product's codes, the server's name of the error, or `connection` when it went away. */
+/** One of the product's codes, the server's number or SQLSTATE of the error, or `connection` when it went away. */
 function describe(error: unknown): { readonly code: string; readonly text: string } {
   const text = error instanceof Error ? error.message : String(error);
+  // The server behind went away, and nobody says whether before or after the commit.
+  if (error instanceof pg.DatabaseError && /^(?:08|57P|40003)/.test(error.code ?? '')) return { code: 'connection', text };
   const own = /MIG\d{3}/.exec(text)?.[0];
   if (own !== undefined) return { code: own, text };
+  if (error instanceof pg.DatabaseError && error.severity === 'ERROR') return { code: error.code ?? '', text };
   const errno = error instanceof Error && 'errno' in error && typeof error.errno === 'number' ? error.errno : undefined;
   const isOfServer = error instanceof Error && 'sqlState' in error && errno !== undefined && errno > 1000;
   return { code: isOfServer ? String(errno) : 'connection', text };
 }
 
-/** Starts clients; `stop` lets each finish its unit. */
-export function openShop(target: ShopTarget, history: ShopHistory, clients: number): { stop(): Promise<void> } {
+/** Starts clients; `stop` lets each finish its unit. `firstId`: no two clients of a ledger may have one. */
+export function openShop(target: ShopTarget, history: ShopHistory, clients: number, firstId = 1): { stop(): Promise<void> } {
   const stop = new AbortController();
-  const running = Promise.all(Array.from({ length: clients }, (_, at) => new ShopClient(target, history, at + 1).run(stop.signal)));
+  const running = Promise.all(Array.from({ length: clients }, (_, at) => new ShopClient(target, history, firstId + at).run(stop.signal)));
   running.catch(() => undefined);
   return {
     stop: async () => {

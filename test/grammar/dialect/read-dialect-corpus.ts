@@ -8,6 +8,8 @@ export interface CorpusEntry {
   readonly parameters: readonly (string | null)[];
   /** Server kind, or `all` → what the refusal names. */
   readonly refused: ReadonlyMap<string, string>;
+  /** Servers whose own answer is not to be compared with, by their bugs or by their versions; each has its reason in the file. */
+  readonly notOn: ReadonlySet<string>;
   /** `everywhere`: both sides fail. `translated`: PostgreSQL runs it, the translation fails, since it cannot have that result. */
   readonly fails: 'everywhere' | 'translated' | undefined;
 }
@@ -29,15 +31,17 @@ export function readDialectCorpus(name: string): readonly CorpusEntry[] {
 
 function entryOf(line: number, sql: string, notes: readonly string[]): CorpusEntry {
   const refused = new Map<string, string>();
+  const notOn = new Set<string>();
   let parameters: readonly (string | null)[] = [];
   let fails: CorpusEntry['fails'];
   for (const note of notes) {
     const [, on, construct] = /^refused(?: on ([\w.-]+))?: (.*)$/.exec(note) ?? [];
     if (construct !== undefined) refused.set(on ?? 'all', construct);
     else if (note.startsWith('parameters: ')) parameters = note.slice(12).split(' | ').map((value) => (value === 'NULL' ? null : value === "''" ? '' : value));
+    else if (/^not on [\w.-]+: ./.test(note)) notOn.add(note.slice(7, note.indexOf(':')));
     else if (note === 'fails') fails = 'everywhere';
     else if (note === 'fails when translated') fails = 'translated';
     else throw new Error(`line ${line}: ${note}`);
   }
-  return { line, sql, parameters, refused, fails };
+  return { line, sql, parameters, refused, notOn, fails };
 }

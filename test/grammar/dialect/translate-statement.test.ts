@@ -40,6 +40,31 @@ describe('a local database that orders text by a language', () => {
   });
 });
 
+describe('columns that local compares by a collation of its own, and enums', () => {
+  const tables = dialectFacts().map((table) => ({ ...table, columns: table.columns.map((column) => {
+    if (table.name === 'kinds' && column.name === 'e') return { ...column, type: 'kind', labels: ['small', 'Big', 'ä'] };
+    return column.charset === undefined ? column : { ...column, comparison: column.name === 'code' ? 'own' as const : 'padded' as const };
+  }) }));
+  const textOf = (sql: string): string => {
+    const translation = translated(sql, { tables });
+    return translation.type === 'refused' ? `refused: ${translation.construct}` : translation.steps.map(({ text }) => text.replace(/\0\d+\0/g, '?')).join('; ');
+  };
+  test.each([
+    ["SELECT id FROM items WHERE name = 'a'", "(r1.`name` = 'a' AND CONCAT(r1.`name`, '|') = CONCAT('a', '|'))"], ['SELECT id FROM items WHERE name <> $1', '(NOT (r1.`name` = ? AND'], ["SELECT id FROM people WHERE name IN ('a', 'b')", "OR (r1.`name` = 'b'"],
+    ["SELECT id FROM items WHERE code = 'a'", 'COLLATE utf8mb4_bin = '], ['SELECT id FROM items WHERE name IS NULL', '`name` IS NULL'], ["UPDATE items SET name = 'x' WHERE name = 'y'", "SET r1.`name` = 'x'"],
+    ["SELECT id FROM kinds WHERE e = 'Big'", "(r1.`e` = 'Big')"], ["INSERT INTO kinds (id, e) VALUES (1, 'small')", "'small'"], ['UPDATE kinds SET e = $1', '?'],
+  ])('%s is translated', (sql, part) => {
+    expect(textOf(sql)).toContain(part);
+  });
+  test.each([
+    'SELECT id FROM items ORDER BY name', "SELECT id FROM items WHERE name < 'b'", 'SELECT name FROM items GROUP BY name', 'SELECT DISTINCT name FROM items', 'SELECT upper(name) FROM items', "SELECT id FROM items WHERE name LIKE 'a%'", 'SELECT i.id FROM items i JOIN people p USING (name)',
+    "SELECT id FROM items WHERE 'a' IN (SELECT name FROM people)", "SELECT id FROM items WHERE (SELECT name FROM people WHERE id = 1) = 'a'", 'SELECT name FROM items UNION SELECT name FROM people', "SELECT id FROM items WHERE code <> 'a'", "SELECT id FROM items WHERE name IS DISTINCT FROM 'a'", 'SELECT max(name) FROM items',
+    "SELECT id FROM items WHERE name = ANY ('{a}')", "SELECT id FROM kinds WHERE e = '1'", "INSERT INTO kinds (id, e) VALUES (1, 'SMALL')", "SELECT id FROM kinds WHERE e > 'Big'",
+  ])('%s is refused', (sql) => {
+    expect(textOf(sql)).toMatch(/^refused: /);
+  });
+});
+
 describe('a session in another time zone', () => {
   const more = { timeZone: 'Europe/Berlin' };
   test.each(['SELECT seen::date FROM items', 'SELECT seen::text FROM items', "SELECT date_trunc('day', seen) FROM items", 'SELECT extract(hour from seen) FROM items', "SELECT seen + interval '1 day' FROM items", 'SELECT id FROM items WHERE seen > changed', "SELECT to_char(seen, 'HH24') FROM items", 'SELECT changed::timestamptz FROM items', "SELECT id FROM items WHERE seen > '2024-01-01 00:00'", "SELECT id FROM items WHERE seen = ANY ($1)", 'SELECT seen FROM items'])('%s is refused', (sql) => {

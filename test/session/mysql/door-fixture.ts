@@ -26,8 +26,7 @@ export const doorUsers: MysqlDoorOptions['users'] = [
 ];
 
 /** Every user of the gateway is the server's one user there. */
-export async function openDoor(server: TestMysql, options: Partial<MysqlDoorOptions> = {}): Promise<DoorFixture> {
-  const control = new FakeControl('mysql');
+export async function openDoor(server: TestMysql, options: Partial<MysqlDoorOptions> = {}, control = new FakeControl('mysql')): Promise<DoorFixture> {
   const warnings: string[] = [];
   const runtime = testRuntime(warnings);
   const { host, port, user, password } = server;

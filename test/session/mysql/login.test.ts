@@ -1,6 +1,9 @@
 /** Property: a MySQL client gets in with the gateway's password and by no other way than the settings say, whatever it knows of the protocol. */
+import * as net from 'node:net';
 import mysql from 'mysql2/promise';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { writeMysqlError } from '../../../src/wire/mysql/error-packet.ts';
+import { writePackets } from '../../../src/wire/mysql/packets.ts';
 import { createTestAuthority } from '../../support/certificates.ts';
 import type { TestAuthority } from '../../support/certificates.ts';
 import { describeMysql, startMysql } from '../../support/mysql-servers.ts';
@@ -80,7 +83,19 @@ describeMysql(['mariadb-10.11'], 'login of MySQL clients', () => {
 
   test('no server behind: the client is told so', async () => {
     await using gone = await openDoor({ ...server, port: 1 });
-    await expect(asked(gone, { user: 'causeway' })).rejects.toThrow('MIG001: Cannot connect to source server');
+    await expect(asked(gone, { user: 'causeway' })).rejects.toMatchObject({ errno: 2003, message: expect.stringMatching(/^MIG001: Can't connect to the MySQL server behind the gateway \(.*ECONNREFUSED.*try again.*mysql\.server/) as string });
+  });
+
+  test('what the server says in the place of its greeting is passed on', async () => {
+    const crowded = net.createServer((socket) => socket.end(writePackets(writeMysqlError({ code: 1040, sqlstate: '08004', message: 'Too many connections there' }, true), 0)));
+    await new Promise<void>((resolve) => crowded.listen(0, '127.0.0.1', resolve));
+    const { port } = crowded.address() as net.AddressInfo;
+    try {
+      await using door = await openDoor({ ...server, port });
+      await expect(asked(door, { user: 'causeway' })).rejects.toMatchObject({ errno: 1040, message: 'Too many connections there' });
+    } finally {
+      crowded.close();
+    }
   });
 
   test('too many, and what does not speak the protocol', async () => {

@@ -1,0 +1,163 @@
+/** A value on its way into a column: as strict mode does it, an error in place of a guess. https://dev.mysql.com/doc/refman/8.4/en/sql-mode.html#sql-mode-strict */
+import { quoteLiteral } from '../../names.ts';
+import { asBytes, findLabel } from './compare-values.ts';
+import { charsetFits, charsetHolds } from './charset-fits.ts';
+import { asDate, asDatetime, asDecimal, asDouble, asInteger, asText, asTime, bigintSql, isConstantText, withFraction } from './convert-value.ts';
+import { readMoment } from './moment-text.ts';
+import type { MysqlEmission } from './mysql-emission.ts';
+import type { Value } from './mysql-expression.ts';
+import type { MysqlColumnFacts, MysqlTableFacts, PgForm } from './mysql-translation.ts';
+import { columnType, fitsBigint, typeName } from './mysql-type.ts';
+import type { MysqlType } from './mysql-type.ts';
+import { refuse } from './refused-mysql.ts';
+
+export interface Target {
+  readonly table: MysqlTableFacts;
+  readonly column: MysqlColumnFacts;
+}
+
+/** PostgreSQL's text of a value for the column. */
+export function assignValue(emission: MysqlEmission, target: Target, value: Value, place: number | undefined): string {
+  const { column } = target;
+  if (column.generated) return refuse(`generated column ${column.mysqlName}`, place);
+  if (value.type.kind === 'null') return 'NULL';
+  const type = columnType(column);
+  const take = (form: PgForm, pgType: string): string => emission.parameter(value.type.kind === 'parameter' ? value.type.number : 0, form, pgType, !column.nullable);
+  const isParameter = value.type.kind === 'parameter';
+  switch (type.kind) {
+    case 'int': return isParameter ? take({ kind: 'integer', min: `${type.min}`, max: `${type.max}` }, fitsBigint(type) ? 'bigint' : 'numeric') : wholeNumber(emission, value, place);
+    case 'bool': return isParameter ? take({ kind: 'boolean' }, 'boolean') : flag(emission, value);
+    case 'decimal':
+      if (isParameter) return take({ kind: 'decimal' }, 'numeric');
+      return value.type.kind === 'double' || value.type.kind === 'float' ? refuse('DOUBLE as a DECIMAL', place) : asDecimal(emission, value).sql;
+    case 'double': case 'float': return isParameter ? take({ kind: 'double' }, 'float8') : asDouble(emission, value).sql;
+    case 'text': return text(emission, target, value, place);
+    case 'bytes': return bytes(emission, column, value, place);
+    case 'date':
+      if (isParameter) return take({ kind: 'date' }, 'date');
+      return value.type.kind === 'datetime' && value.type.fraction > 0 ? refuse('fraction of a second in a DATE', place) : asDate(emission, value).sql;
+    case 'datetime': return isParameter ? withFraction(emission, take({ kind: 'datetime', fraction: type.fraction, assigned: true }, 'timestamp'), 6, type.fraction, place) : rounded(emission, asDatetime(emission, value), type.fraction, place);
+    case 'timestamp': return instant(emission, value, type.fraction, take, place);
+    case 'time': return isParameter ? take({ kind: 'time', fraction: type.fraction }, 'interval') : value.type.kind === 'datetime' ? refuse('date and time as a TIME', place) : duration(emission, value, type.fraction, place);
+    case 'year': return isParameter ? take({ kind: 'year' }, 'smallint') : wholeNumber(emission, value, place);
+    case 'enum': return isParameter ? take({ kind: 'enum', labels: type.labels, assigned: true }, type.local) : label(value, type, place);
+    case 'set': return isParameter ? take({ kind: 'set', labels: type.labels }, 'text[]') : members(value, type.labels, place);
+    case 'bit': return isParameter ? take({ kind: 'bit', bits: type.bits }, column.localType) : bits(value, type.bits, column.localType, place);
+    case 'json': return isParameter ? take({ kind: 'json' }, column.localType) : json(value, column.localType, place);
+    default: return other(column, value, take, place);
+  }
+}
+
+function duration(emission: MysqlEmission, value: Value, fraction: number, place: number | undefined): string {
+  const time = asTime(emission, value);
+  return time.type.kind === 'time' && time.type.fraction > fraction ? refuse('TIME with more digits than the column', place) : time.sql;
+}
+
+function wholeNumber(emission: MysqlEmission, value: Value, place: number | undefined): string {
+  const { type } = value;
+  if (type.kind === 'decimal') return value.sql;
+  if (type.kind === 'double' || type.kind === 'float') return refuse('DOUBLE as an integer', place);
+  return asInteger(emission, value).sql;
+}
+
+/** TINYINT(1) on local is a boolean: another number than 0 and 1 is an error there. */
+function flag(emission: MysqlEmission, value: Value): string {
+  if (value.type.kind === 'bool') return value.sql;
+  const integer = asInteger(emission, value);
+  if (integer.constant === '0' || integer.constant === '1') return integer.constant === '1' ? 'true' : 'false';
+  return integer.constant === undefined ? `${bigintSql(integer)}::text::boolean` : refuse('another number than 0 and 1 in a TINYINT(1)', value.place);
+}
+
+function isUnique({ table, column }: Target): boolean {
+  return table.uniqueKeys.some((key) => key.includes(column.mysqlName));
+}
+
+function text(emission: MysqlEmission, target: Target, value: Value, place: number | undefined): string {
+  const { column } = target;
+  const charset = column.charset ?? 'utf8mb4';
+  const isChar = column.type.name === 'char';
+  // A unique key of the source takes 'a' and 'a ' for one, local's for two.
+  const unpadded = column.padsBlanks && !isChar && isUnique(target);
+  if (value.type.kind === 'parameter') return emission.parameter(value.type.number, { kind: 'text', maxLength: column.type.length, charset, ...(isChar ? { trimmed: true } : {}), ...(unpadded ? { unpadded } : {}) }, 'text', !column.nullable);
+  const source = asText(emission, value);
+  if (source.type.kind !== 'text') return refuse('string', place);
+  if (source.constant !== undefined) {
+    if (!charsetFits(charset, source.constant)) return refuse(`character that ${charset} lacks`, place);
+    if (unpadded && source.constant.endsWith(' ')) return refuse('blanks at the end of a unique key', place);
+    return isChar ? quoteLiteral(source.constant.replace(/ +$/, '')) : source.sql;
+  }
+  const from = source.type.collation?.charset ?? (source.type.isTrimmed ? 'ascii' : 'utf8mb4');
+  if (!charsetHolds(charset, from)) return refuse(`string of character set ${from} in a column of ${charset}`, place);
+  if (unpadded && !source.type.isTrimmed) return refuse('string that may end in blanks in a unique key', place);
+  return isChar ? `rtrim(${source.sql}, ' ')` : source.sql;
+}
+
+function bytes(emission: MysqlEmission, column: MysqlColumnFacts, value: Value, place: number | undefined): string {
+  const fixed = column.type.name === 'binary' ? column.type.length ?? 1 : undefined;
+  if (value.type.kind === 'parameter') return emission.parameter(value.type.number, { kind: 'bytes', maxLength: column.type.length, ...(fixed === undefined ? {} : { fixed }) }, 'bytea', !column.nullable);
+  const { sql } = asBytes(emission, value, place);
+  if (fixed === undefined) return sql;
+  const digits = /^'\\x([0-9a-f]*)'::bytea$/i.exec(sql)?.[1];
+  return digits === undefined ? (value.origin?.column.type.length === fixed ? sql : refuse('bytes in a BINARY', place)) : `'\\x${digits.padEnd(fixed * 2, '0')}'::bytea`;
+}
+
+function rounded(emission: MysqlEmission, value: Value, fraction: number, place: number | undefined): string {
+  return withFraction(emission, value.sql, value.type.kind === 'datetime' ? value.type.fraction : 6, fraction, place);
+}
+
+const firstYear = 1970;
+const lastYear = 2037;
+
+function instant(emission: MysqlEmission, value: Value, fraction: number, take: (form: PgForm, pgType: string) => string, place: number | undefined): string {
+  if (value.type.kind === 'timestamp' && value.type.fraction <= fraction) return value.sql;
+  if (value.type.kind === 'parameter') return `(${withFraction(emission, take({ kind: 'datetime', fraction, assigned: true, timestamp: true }, 'timestamp'), 6, fraction, place)} AT TIME ZONE ${emission.zone})`;
+  if (isConstantText(value)) {
+    const year = readMoment(value.constant)?.year ?? refuse('string as a date', place);
+    if (year <= firstYear || year > lastYear) return refuse('TIMESTAMP at the end of its range', place);
+  }
+  return `(${rounded(emission, asDatetime(emission, value), fraction, place)} AT TIME ZONE ${emission.zone})`;
+}
+
+function label(value: Value, type: Extract<MysqlType, { kind: 'enum' }>, place: number | undefined): string {
+  if (value.type.kind === 'enum') return `(${value.sql})::text::${type.local}`;
+  const found = isConstantText(value) ? findLabel(type.labels, value.constant) : value.type.kind === 'int' && value.constant !== undefined ? type.labels[Number(value.constant) - 1] : undefined;
+  return found === undefined ? refuse(`${typeName(value.type)} in an ENUM`, place) : `${quoteLiteral(found)}::${type.local}`;
+}
+
+function members(value: Value, labels: readonly string[], place: number | undefined): string {
+  if (value.type.kind === 'set') return value.sql;
+  if (!isConstantText(value)) return refuse(`${typeName(value.type)} in a SET`, place);
+  const named = value.constant === '' ? [] : value.constant.split(',').map((word) => findLabel(labels, word) ?? refuse('SET without this member', place));
+  return `ARRAY[${labels.filter((each) => named.includes(each)).map((each) => quoteLiteral(each)).join(', ')}]::text[]`;
+}
+
+function bits(value: Value, count: number, localType: string, place: number | undefined): string {
+  if (value.type.kind === 'bit' && value.type.bits === count) return value.sql;
+  if (value.type.kind !== 'int' || value.constant === undefined) return refuse(`${typeName(value.type)} in a BIT`, place);
+  const digits = BigInt(value.constant) < 0n ? '' : BigInt(value.constant).toString(2);
+  if (digits === '' || digits.length > count) return refuse('number that BIT cannot hold', place);
+  return localType === 'boolean' ? (digits === '1' ? 'true' : 'false') : `B'${digits.padStart(count, '0')}'`;
+}
+
+/** Numbers with an exponent are spelled otherwise by both. */
+export function isPlainJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+  } catch {
+    return false;
+  }
+  return !/\d[eE][+-]?\d/.test(text.replace(/"(?:[^"\\]|\\.)*"/g, '""')) && !text.includes('\\u0000');
+}
+
+function json(value: Value, localType: string, place: number | undefined): string {
+  if (value.type.kind === 'json' && value.type.binary === (localType === 'jsonb')) return value.sql;
+  if (!isConstantText(value) || !isPlainJson(value.constant)) return refuse(`${typeName(value.type)} as JSON`, place);
+  return `${quoteLiteral(value.constant)}::${localType}`;
+}
+
+function other(column: MysqlColumnFacts, value: Value, take: (form: PgForm, pgType: string) => string, place: number | undefined): string {
+  const kind = column.localType === 'uuid' ? 'uuid' : column.localType === 'inet' ? 'inet' : undefined;
+  if (kind === undefined) return refuse(`write of a column of type ${column.type.name.toUpperCase()}`, place);
+  if (value.type.kind === 'parameter') return take({ kind }, kind);
+  return isConstantText(value) ? `${quoteLiteral(value.constant)}::${kind}` : value.origin?.column.localType === kind ? value.sql : refuse(`${typeName(value.type)} as ${kind}`, place);
+}

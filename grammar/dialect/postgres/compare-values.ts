@@ -1,0 +1,158 @@
+/** Comparisons. https://dev.mysql.com/doc/refman/8.4/en/comparison-operators.html, https://dev.mysql.com/doc/refman/8.4/en/type-conversion.html */
+import { quoteLiteral } from '../../names.ts';
+import { asDatetime, asDecimal, asDouble, asInteger, asMoment, asNumber, asText, asTime, condition, isConstantText, numberConstant } from './convert-value.ts';
+import type { MysqlEmission } from './mysql-emission.ts';
+import type { Value } from './mysql-expression.ts';
+import { commonCollation, isMoment, isNumber, typeName } from './mysql-type.ts';
+import type { MysqlType, TextCollation } from './mysql-type.ts';
+import { orderKey, trimmed } from './text-order.ts';
+import { readMoment, readNumber } from './moment-text.ts';
+import { refuse } from './refused-mysql.ts';
+
+export type Comparison = '=' | '<>' | '<' | '<=' | '>' | '>=' | '<=>';
+
+export function compareValues(emission: MysqlEmission, operator: Comparison, left: Value, right: Value, place: number | undefined): Value {
+  const nullable = operator !== '<=>' && (left.nullable || right.nullable);
+  if (left.type.kind === 'null' || right.type.kind === 'null') return comparedWithNull(operator, left, right);
+  const enumerated = comparedEnum(emission, operator, left, right, place) ?? comparedFlag(operator, left, right);
+  if (enumerated !== undefined) return enumerated;
+  const [one, other] = meet(emission, left, right, place);
+  if (one.type.kind === 'text' && other.type.kind === 'text') return condition(comparedText(emission, operator, one, other, place), nullable);
+  return condition(`${one.sql} ${spelled(operator)} ${other.sql}`, nullable);
+}
+
+const spelled = (operator: Comparison): string => (operator === '<=>' ? 'IS NOT DISTINCT FROM' : operator);
+
+function comparedWithNull(operator: Comparison, left: Value, right: Value): Value {
+  if (operator !== '<=>') return condition('NULL::boolean', true);
+  const other = left.type.kind === 'null' ? right : left;
+  return other.type.kind === 'parameter' ? refuse('parameter compared with NULL', other.place) : condition(`${other.sql} IS NULL`, false);
+}
+
+/** TINYINT(1) and 0 or 1: an index over the column can serve. */
+function comparedFlag(operator: Comparison, left: Value, right: Value): Value | undefined {
+  if (left.type.kind !== 'bool' || right.type.kind !== 'int' || (operator !== '=' && operator !== '<=>' && operator !== '<>')) return undefined;
+  if (right.constant !== '0' && right.constant !== '1') return undefined;
+  return condition(`${left.sql} ${operator === '<=>' ? 'IS NOT DISTINCT FROM' : operator} ${right.constant === '1' ? 'true' : 'false'}`, operator !== '<=>' && left.nullable);
+}
+
+/** Brings two values to one type, as a comparison does. */
+export function meet(emission: MysqlEmission, left: Value, right: Value, place: number | undefined): readonly [Value, Value] {
+  const kinds: readonly [MysqlType, MysqlType] = [left.type, right.type];
+  if (kinds.some((type) => type.kind === 'other' || type.kind === 'json' || type.kind === 'bit')) return refuse(`comparison of ${typeName(kinds.find((type) => ['other', 'json', 'bit'].includes(type.kind)) ?? kinds[0])}`, place);
+  if (left.type.kind === 'parameter' && right.type.kind === 'parameter') return refuse('comparison of two parameters', place);
+  if (isNumber(left.type) || isNumber(right.type)) return meetNumbers(emission, left, right, place);
+  if (isMoment(left.type) || isMoment(right.type)) return meetMoments(emission, left, right, place);
+  if (left.type.kind === 'time' || right.type.kind === 'time') return [asTime(emission, left), asTime(emission, right)];
+  if (left.type.kind === 'bytes' || right.type.kind === 'bytes') return [asBytes(emission, left, place), asBytes(emission, right, place)];
+  return [asText(emission, left), asText(emission, right)];
+}
+
+/** A string of ASCII beside bytes is its bytes. */
+export function asBytes(emission: MysqlEmission, value: Value, place: number | undefined): Value {
+  if (value.type.kind === 'bytes') return value;
+  if (value.type.kind === 'parameter') return { sql: emission.parameter(value.type.number, { kind: 'bytes' }, 'bytea'), type: { kind: 'bytes' }, nullable: true };
+  if (isConstantText(value)) return { sql: `'\\x${Buffer.from(value.constant).toString('hex')}'::bytea`, type: { kind: 'bytes' }, nullable: false };
+  return refuse(`comparison of ${typeName(value.type)} with a binary string`, place);
+}
+
+function meetNumbers(emission: MysqlEmission, left: Value, right: Value, place: number | undefined): readonly [Value, Value] {
+  for (const value of [left, right]) if (!isNumber(value.type) && value.type.kind !== 'parameter' && !isConstantText(value)) return refuse(`comparison of ${typeName(left.type)} with ${typeName(right.type)}`, place);
+  const isYear = left.type.kind === 'year' || right.type.kind === 'year';
+  if (isYear) for (const value of [left, right]) if (value.type.kind !== 'year' && !(value.constant !== undefined && Number(readNumber(value.constant)?.text) >= 100) && value.type.kind !== 'parameter') return refuse('comparison of YEAR', place);
+  // A parameter beside an integer may have digits behind the point: an exact number holds both.
+  if (left.type.kind === 'parameter') return [numberLike(emission, left, right.type), plainNumber(emission, right)];
+  if (right.type.kind === 'parameter') return [plainNumber(emission, left), numberLike(emission, right, left.type)];
+  const [one, other] = [plainNumber(emission, left), plainNumber(emission, right)];
+  const isDouble = one.type.kind === 'double' || other.type.kind === 'double';
+  if (isDouble) return [asDouble(emission, one), asDouble(emission, other)];
+  return [one, other];
+}
+
+/** A number that is written as a string is the same number whether it is exact or a double; a 4-byte number is compared as the 8-byte one that it is. */
+function plainNumber(emission: MysqlEmission, value: Value): Value {
+  const number = isConstantText(value) ? readNumber(value.constant) : undefined;
+  return number === undefined ? asNumber(emission, value) : numberConstant(number.text, number.scale, value.place);
+}
+
+function numberLike(emission: MysqlEmission, value: Value, type: MysqlType): Value {
+  switch (type.kind) {
+    case 'decimal': return asDecimal(emission, value);
+    case 'double': case 'float': return asDouble(emission, value);
+    default: return type.kind === 'int' && (type.unsigned && type.max > (1n << 63n)) ? asDecimal(emission, value) : asInteger(emission, value);
+  }
+}
+
+function meetMoments(emission: MysqlEmission, left: Value, right: Value, place: number | undefined): readonly [Value, Value] {
+  for (const value of [left, right]) if (!isMoment(value.type) && value.type.kind !== 'parameter' && !isConstantText(value)) return refuse(`comparison of ${typeName(left.type)} with ${typeName(right.type)}`, place);
+  // The instant of a constant is found once, so that an index over the column can serve.
+  if (left.type.kind === 'timestamp' && right.type.kind === 'timestamp') return [left, right];
+  if (left.type.kind === 'timestamp' && isFixed(right)) return [left, instant(emission, right)];
+  if (right.type.kind === 'timestamp' && isFixed(left)) return [instant(emission, left), right];
+  const momentOf = (value: Value, other: Value): Value => {
+    if (isConstantText(value) && other.type.kind === 'date' && readMoment(value.constant) === undefined) return refuse('string as a date', place);
+    return asMoment(emission, value);
+  };
+  return [momentOf(left, right), momentOf(right, left)];
+}
+
+const isFixed = (value: Value): boolean => value.constant !== undefined || value.type.kind === 'parameter' || /^\0\d+\0::timestamp$/.test(value.sql);
+
+function instant(emission: MysqlEmission, value: Value): Value {
+  const moment = asDatetime(emission, value);
+  return { ...moment, sql: `(${moment.sql} AT TIME ZONE ${emission.zone})`, type: { kind: 'timestamp', fraction: 6 } };
+}
+
+function comparedEnum(emission: MysqlEmission, operator: Comparison, left: Value, right: Value, place: number | undefined): Value | undefined {
+  if (left.type.kind !== 'enum') {
+    if (right.type.kind !== 'enum') return undefined;
+    return operator === '=' || operator === '<>' || operator === '<=>' ? comparedEnum(emission, operator, right, left, place) : refuse('order of ENUM', place);
+  }
+  const nullable = left.nullable && operator !== '<=>';
+  if (operator !== '=' && operator !== '<>' && operator !== '<=>') return refuse('order of ENUM', place);
+  if (right.type.kind === 'enum') return right.type.local === left.type.local ? condition(`${left.sql} ${spelled(operator)} ${right.sql}`, nullable || right.nullable) : refuse('comparison of two ENUM types', place);
+  if (right.type.kind === 'parameter') return condition(`${left.sql} ${spelled(operator)} ${emission.parameter(right.type.number, { kind: 'enum', labels: left.type.labels }, left.type.local)}`, true);
+  if (!isConstantText(right)) return refuse(`comparison of ENUM with ${typeName(right.type)}`, place);
+  const label = findLabel(left.type.labels, right.constant) ?? refuse('comparison of ENUM with what is no label', place);
+  return condition(`${left.sql} ${spelled(operator)} ${quoteLiteral(label)}::${left.type.local}`, nullable);
+}
+
+/** Labels are found without regard to case; what is not ASCII has to be spelled as it is. */
+export function findLabel(labels: readonly string[], text: string): string | undefined {
+  const fold = (label: string): string => label.replace(/ +$/, '').replace(/[A-Z]+/g, (upper) => upper.toLowerCase());
+  const exact = labels.find((label) => label === text);
+  return exact ?? labels.find((label) => fold(label) === fold(text));
+}
+
+/** The collation in which strings are compared. */
+export function comparisonCollation(emission: MysqlEmission, left: Value, right: Value, place: number | undefined): TextCollation {
+  const one = left.type.kind === 'text' ? left.type.collation : undefined;
+  const other = right.type.kind === 'text' ? right.type.collation : undefined;
+  return commonCollation(one, other, place) ?? emission.connectionCollation(place);
+}
+
+function comparedText(emission: MysqlEmission, operator: Comparison, left: Value, right: Value, place: number | undefined): string {
+  const collation = comparisonCollation(emission, left, right, place);
+  if (operator !== '=' && operator !== '<>' && operator !== '<=>') return `${orderKey(left, collation)} ${operator} ${orderKey(right, collation)}`;
+  if (collation.pads && operator === '=' && collation.isExplicit !== true) {
+    if (isIndexed(left) && isBound(right)) return paddedEquality(left, right);
+    if (isIndexed(right) && isBound(left)) return paddedEquality(right, left);
+  }
+  const [one, other] = collation.pads ? [trimmed(left), trimmed(right)] : [left.sql, right.sql];
+  const own = (left.type.kind === 'text' && left.type.isOwn && left.origin !== undefined) || (right.type.kind === 'text' && right.type.isOwn && right.origin !== undefined);
+  const isOne = left.type.kind === 'text' && right.type.kind === 'text' && (left.type.collation === undefined || right.type.collation === undefined || left.type.collation.local === right.type.collation.local);
+  // A column and a constant have the collation by themselves; of anything else PostgreSQL may see several.
+  if (own && isOne && isPlain(left) && isPlain(right)) return `${one} ${spelled(operator)} ${other}`;
+  return `${one} COLLATE ${collation.local} ${spelled(operator)} ${other.includes(' COLLATE ') ? `${other} COLLATE ${collation.local}` : other}`;
+}
+
+const isPlain = (value: Value): boolean => value.origin !== undefined || isBound(value);
+const isIndexed = (value: Value): boolean => value.origin !== undefined && value.type.kind === 'text' && value.type.maxLength !== undefined;
+const isBound = (value: Value): boolean => value.constant !== undefined || /^\0\d+\0::text$/.test(value.sql);
+
+/** Blanks at the end do not count: all values that are equal lie between the text and the text with as many blanks as fit, where an index finds them. */
+function paddedEquality(column: Value, text: Value): string {
+  const bare = text.constant === undefined ? `rtrim(${text.sql}, ' ')` : `${quoteLiteral(text.constant.replace(/ +$/, ''))}::text`;
+  if (column.type.kind !== 'text' || column.type.isTrimmed) return `${column.sql} = ${bare}`;
+  return `${column.sql} >= ${bare} AND ${column.sql} <= ${bare} || repeat(' ', ${column.type.maxLength ?? 0}) AND rtrim(${column.sql}, ' ') = ${bare}`;
+}

@@ -1,0 +1,131 @@
+/** UPDATE and DELETE. https://dev.mysql.com/doc/refman/8.4/en/update.html, https://dev.mysql.com/doc/refman/8.4/en/delete.html */
+import { quoteName } from '../../names.ts';
+import { localTable, quoteAlias } from './emit-from.ts';
+import type { EmittedWrite } from './emit-insert.ts';
+import type { QueryEmitter } from './emit-query.ts';
+import { Scope } from './mysql-emission.ts';
+import type { Relation } from './mysql-emission.ts';
+import type { MysqlTableFacts } from './mysql-translation.ts';
+import type { Delete, Expression, TableReference, TargetTable, Update } from './mysql-tree.ts';
+import { changesRow, setAssignments } from './set-assignments.ts';
+import { refuse } from './refused-mysql.ts';
+
+interface Changed {
+  readonly relation: Relation;
+  readonly table: MysqlTableFacts;
+  /** As it is named in PostgreSQL's text. */
+  readonly alias: string;
+}
+
+function changedTable(relation: Relation | undefined, place: number): Changed {
+  if (relation?.table === undefined) return refuse('change of a derived table', place);
+  return { relation, table: relation.table, alias: quoteAlias(relation.alias, place) };
+}
+
+export function emitUpdate(queries: QueryEmitter, update: Update): EmittedWrite {
+  const { emission } = queries;
+  const { place } = update.from;
+  if (update.hasWith) return refuse('WITH of UPDATE', place);
+  if (update.ignore) return refuse('UPDATE IGNORE', place);
+  const scope = new Scope(undefined);
+  const from = queries.from(update.from, scope);
+  const isJoin = update.from.type === 'join';
+  const targets = new Set(update.assignments.map((assignment) => assignedRelation(scope, assignment.table, assignment.column, assignment.place)));
+  const target = changedTable([...targets][0], place);
+  if (targets.size !== 1) return refuse('UPDATE of several tables', place);
+  const condition = update.where === undefined ? undefined : queries.expressions.condition(update.where, scope);
+  const sets = setAssignments(queries, target.table, update.assignments, scope, target.alias, !isJoin);
+  const readsOthers = isJoin && !isPinned(update, target.relation, scope) && update.assignments.some(({ value }) => namesOther(value, target.relation, scope));
+  if (readsOthers) return refuse('UPDATE with values of a table whose row is not known to be one', place);
+  const changed = emission.facts.foundRows ? undefined : changesRow(sets, target.alias);
+  const list = sets.map(({ column, sql }) => `${quoteName(column.name)} = ${sql}`).join(', ');
+  const head = `UPDATE ${localTable(target.table)} AS ${target.alias} SET ${list}`;
+  const where = (parts: readonly (string | undefined)[]): string => {
+    const found = parts.filter((part) => part !== undefined);
+    return found.length === 0 ? '' : ` WHERE ${found.join(' AND ')}`;
+  };
+  let text: string;
+  if (isJoin && update.assignments.some(({ value }) => namesOther(value, target.relation, scope))) {
+    if (from.hasOuterJoin || update.order.length > 0 || update.limit !== undefined || !isInnerPair(update.from)) return refuse('UPDATE of a join with values of another table', place);
+    const other = scope.relations.find((relation) => relation !== target.relation);
+    const otherTable = changedTable(other, place);
+    text = `${head} FROM ${localTable(otherTable.table)} AS ${otherTable.alias}${where([joinCondition(queries, update.from, scope), condition, changed])}`;
+  } else if (isJoin || update.limit !== undefined) {
+    text = `${head}${where([picked(queries, target, from, condition, update, scope), changed])}`;
+  } else text = `${head}${where([condition, changed])}`;
+  return { steps: [emission.step(text, 'count')], counts: { kind: 'tags', steps: [0] } };
+}
+
+/** The rows that LIMIT or a join leaves, locked so that they are still those. */
+function picked(queries: QueryEmitter, target: Changed, from: { readonly sql: string; readonly hasOuterJoin: boolean }, condition: string | undefined, change: Pick<Update, 'order' | 'limit'>, scope: Scope): string {
+  const order = change.order.length === 0 || change.limit === undefined ? '' : ` ORDER BY ${queries.expressions.order(change.order, scope)}`;
+  const lock = from.hasOuterJoin ? '' : ` FOR UPDATE OF ${target.alias}`;
+  return `${target.alias}.ctid = ANY (ARRAY(SELECT ${target.alias}.ctid FROM ${from.sql}${condition === undefined ? '' : ` WHERE ${condition}`}${order}${queries.limit(change.limit)}${lock}))`;
+}
+
+function assignedRelation(scope: Scope, table: string | undefined, column: string, place: number): Relation {
+  const found = scope.relations.filter((relation) => (table === undefined || relation.alias === table) && relation.columns.some(({ name }) => name.toLowerCase() === column.toLowerCase()));
+  const [relation] = found;
+  return relation === undefined || found.length > 1 ? refuse(`column ${column}`, place) : relation;
+}
+
+/** Whether an expression names a column that is not the relation's own. */
+function namesOther(node: unknown, relation: Relation, scope: Scope): boolean {
+  if (Array.isArray(node)) return node.some((each) => namesOther(each, relation, scope));
+  if (typeof node !== 'object' || node === null) return false;
+  if ('type' in node && node.type === 'subquery') return true;
+  if ('type' in node && node.type === 'column' && 'name' in node && typeof node.name === 'string') {
+    const table = 'table' in node && typeof node.table === 'string' ? node.table : undefined;
+    return assignedRelation(scope, table, node.name, 0) !== relation;
+  }
+  return Object.values(node).some((each) => namesOther(each, relation, scope));
+}
+
+function isInnerPair(reference: TableReference): reference is Extract<TableReference, { type: 'join' }> {
+  return reference.type === 'join' && reference.kind === 'inner' && reference.left.type === 'table' && reference.right.type === 'table' && reference.using.length === 0 && !reference.natural;
+}
+
+function joinCondition(queries: QueryEmitter, reference: TableReference, scope: Scope): string | undefined {
+  return reference.type === 'join' && reference.on !== undefined ? queries.expressions.condition(reference.on, scope) : undefined;
+}
+
+/** Whether the other table's row is the only one: all columns of a unique key are equal to something outside of it. */
+function isPinned(update: Update, target: Relation, scope: Scope): boolean {
+  if (!isInnerPair(update.from)) return false;
+  const other = scope.relations.find((relation) => relation !== target);
+  const conditions = [...conjuncts(update.from.on), ...conjuncts(update.where)];
+  const equal = new Set<string>();
+  for (const each of conditions) {
+    if (each.type !== 'binary' || each.operator !== '=') continue;
+    for (const [one, side] of [[each.left, each.right], [each.right, each.left]] as const) {
+      if (one.type === 'column' && other !== undefined && assignedRelation(scope, one.table, one.name, one.place) === other && !namesOther(side, target, scope)) equal.add(one.name.toLowerCase());
+    }
+  }
+  return other?.table?.uniqueKeys.some((key) => key.every((name) => equal.has(name.toLowerCase()))) === true;
+}
+
+function conjuncts(node: Expression | undefined): readonly Expression[] {
+  if (node === undefined) return [];
+  return node.type === 'binary' && node.operator === 'AND' ? [...conjuncts(node.left), ...conjuncts(node.right)] : [node];
+}
+
+export function emitDelete(queries: QueryEmitter, statement: Delete): EmittedWrite {
+  const { place } = statement.from;
+  if (statement.hasWith) return refuse('WITH of DELETE', place);
+  if (statement.returning) return refuse('RETURNING', place);
+  if (statement.ignore) return refuse('DELETE IGNORE', place);
+  if (statement.targets.length > 1) return refuse('DELETE from several tables', place);
+  const scope = new Scope(undefined);
+  const from = queries.from(statement.from, scope);
+  const [named] = statement.targets;
+  const target = changedTable(named === undefined ? scope.relations[0] : scope.relations.find((relation) => isTarget(relation, named)), named?.place ?? place);
+  const condition = statement.where === undefined ? undefined : queries.expressions.condition(statement.where, scope);
+  const isPicked = statement.from.type === 'join' || statement.limit !== undefined;
+  const where = isPicked ? picked(queries, target, from, condition, statement, scope) : condition;
+  const text = `DELETE FROM ${localTable(target.table)} AS ${target.alias}${where === undefined ? '' : ` WHERE ${where}`}`;
+  return { steps: [queries.emission.step(text, 'count')], counts: { kind: 'tags', steps: [0] } };
+}
+
+function isTarget(relation: Relation, { name, database }: TargetTable): boolean {
+  return relation.alias === name && (database === undefined || relation.database === database);
+}

@@ -1,0 +1,372 @@
+/** Expressions of MySQL as expressions of PostgreSQL, with their types. What is not listed here is refused. */
+import { quoteLiteral } from '../../names.ts';
+import { aggregateCalls, overMark, windowCalls } from './aggregate-calls.ts';
+import { calculate, negate } from './calculate.ts';
+import type { CallContext } from './call-context.ts';
+import { castValue } from './cast-value.ts';
+import { chosen, commonValues, keepsScales } from './unified-type.ts';
+import { asBytes, comparisonCollation, compareValues } from './compare-values.ts';
+import type { Comparison } from './compare-values.ts';
+import { asCondition, asText, condition, integerConstant, isConstantText, nullValue, numberConstant, textLiteral } from './convert-value.ts';
+import { jsonCalls } from './json-calls.ts';
+import { likePattern } from './like-pattern.ts';
+import { addInterval, momentCalls } from './moment-calls.ts';
+import { readMoment, readTime } from './moment-text.ts';
+import { Scope } from './mysql-emission.ts';
+import type { MysqlEmission } from './mysql-emission.ts';
+import { valueOf } from './mysql-expression.ts';
+import type { Value } from './mysql-expression.ts';
+import type { CallDetails, Expression, OrderItem, Query, WindowSpec } from './mysql-tree.ts';
+import { boolType, doubleType, intType, maxUnsigned, typeName } from './mysql-type.ts';
+import { numberCalls } from './number-calls.ts';
+import { refuse } from './refused-mysql.ts';
+import { findName } from './scope-names.ts';
+import { sessionCalls } from './session-calls.ts';
+import { sortKey } from './sort-key.ts';
+import { textCalls } from './text-calls.ts';
+
+/** How a subquery is written; handed in, since a query is made of expressions. */
+export interface SubqueryEmitter {
+  /** The text of a query in parentheses, and its columns. */
+  subquery(query: Query, parent: Scope): { readonly sql: string; readonly columns: readonly Value[] };
+}
+
+const calls = { ...textCalls, ...numberCalls, ...momentCalls, ...sessionCalls, ...jsonCalls };
+const comparisons: ReadonlySet<string> = new Set(['=', '<>', '<', '<=', '>', '>=', '<=>']);
+const isComparison = (operator: string): operator is Comparison => comparisons.has(operator);
+
+type Node<Type extends Expression['type']> = Extract<Expression, { type: Type }>;
+
+export class ExpressionEmitter {
+  readonly emission: MysqlEmission;
+  readonly #queries: SubqueryEmitter;
+  /** `VALUES(column)` and the alias of the new row, in ON DUPLICATE KEY UPDATE. */
+  insertedColumn: ((name: string, place: number) => Value) | undefined;
+
+  constructor(emission: MysqlEmission, queries: SubqueryEmitter) {
+    this.emission = emission;
+    this.#queries = queries;
+  }
+
+  value(node: Expression, scope: Scope): Value {
+    const before = scope.free.length;
+    const value = this.#value(node, scope);
+    // What GROUP BY has is accounted for as a whole.
+    if (scope.groups.has(value.sql)) scope.free.length = before;
+    return value.place === undefined && 'place' in node ? { ...value, place: node.place } : value;
+  }
+
+  condition(node: Expression, scope: Scope): string {
+    return asCondition(this.emission, this.value(node, scope));
+  }
+
+  #value(node: Expression, scope: Scope): Value {
+    switch (node.type) {
+      case 'literal': return this.#literal(node);
+      case 'moment': return moment(node);
+      case 'parameter': return { sql: 'NULL', type: { kind: 'parameter', number: node.number }, nullable: true, place: node.place };
+      case 'column': return findName(scope, node);
+      case 'variable': return this.#variable(node);
+      case 'unary': return this.#unary(node, scope);
+      case 'binary': return this.#binary(node, scope);
+      case 'in': return this.#in(node, scope);
+      case 'between': return this.#between(node, scope);
+      case 'like': return this.#like(node, scope);
+      case 'is': return this.#is(node, scope);
+      case 'case': return this.#case(node, scope);
+      case 'cast': return castValue(this.emission, this.value(node.operand, scope), node.to, node.place);
+      case 'using': return this.#using(node, scope);
+      case 'collate': return this.#collate(node, scope);
+      case 'interval': return addInterval(this.emission, this.value(node.moment, scope), this.value(node.amount, scope), node.unit, node.sign, node.place);
+      case 'call': return this.#call(node, scope);
+      case 'subquery': return this.#scalar(node, scope);
+      case 'exists': return condition(`EXISTS ${this.#queries.subquery(node.query, scope).sql}`, false);
+      case 'quantified': return this.#quantified(node, scope);
+      case 'inserted': return (this.insertedColumn ?? refuse('VALUES()', node.place))(node.column, node.place);
+      case 'regexp': return refuse('REGEXP', node.place);
+      case 'row': return refuse('row', node.place);
+      case 'default': return refuse(node.column === undefined ? 'DEFAULT' : 'DEFAULT()', node.place);
+      case 'star': return refuse('*', node.place);
+    }
+  }
+
+  #literal(node: Node<'literal'>): Value {
+    const { place, value } = node;
+    switch (node.kind) {
+      case 'null': return { ...nullValue, place };
+      case 'true': case 'false': return { ...integerConstant(node.kind === 'true' ? 1n : 0n, place) };
+      case 'integer': return integerConstant(BigInt(value), place);
+      case 'decimal': {
+        const scale = (value.split('.')[1] ?? '').length;
+        const plain = plainDecimal(value);
+        return scale > 0 ? numberConstant(plain, scale, place) : { sql: `${plain}::numeric`, type: { kind: 'decimal', precision: plain.length, scale }, nullable: false, constant: plain, place };
+      }
+      case 'float': return { sql: `${value}::float8`, type: doubleType, nullable: false, constant: value, place };
+      case 'hex': return { sql: `'\\x${value}'::bytea`, type: { kind: 'bytes' }, nullable: false, place };
+      case 'bit': return refuse('bit-value literal', place);
+      case 'string':
+        if (node.charset === 'binary') return asBytes(this.emission, textLiteral(value, place), place);
+        return textLiteral(value, place);
+    }
+  }
+
+  #variable(node: Node<'variable'>): Value {
+    const { facts } = this.emission;
+    const name = node.name.toLowerCase();
+    const scoped = /^(session|local|global)\.(.*)$/.exec(name);
+    const found = node.scope === 'user' ? facts.userVariable?.(name) : facts.systemVariable?.(scoped?.[2] ?? name, scoped?.[1] === 'global' ? 'global' : scoped === null ? undefined : 'session');
+    if (found === undefined) return refuse(`${node.scope} variable`, node.place);
+    const { kind, value } = found;
+    if (value === null) return { ...nullValue, place: node.place };
+    if (kind === 'integer' || kind === 'unsigned') return { ...integerConstant(BigInt(value), node.place), constant: undefined };
+    return kind === 'text' ? { ...textLiteral(value, node.place), constant: undefined } : refuse(`${node.scope} variable of another type than integer and string`, node.place);
+  }
+
+  #unary(node: Node<'unary'>, scope: Scope): Value {
+    const operand = this.value(node.operand, scope);
+    switch (node.operator) {
+      case 'NOT': return { sql: `(NOT ${asCondition(this.emission, operand)})`, type: boolType, nullable: operand.nullable };
+      case '-': return negate(this.emission, operand, node.place);
+      case '+': return operand;
+      case 'BINARY': return castValue(this.emission, operand, { name: 'BINARY', length: undefined, scale: undefined }, node.place);
+      case '~': return operand.type.kind === 'int' && operand.type.min >= 0n ? valueOf(`(18446744073709551615 - (${operand.sql})::numeric)`, intType(0n, maxUnsigned, true), [operand]) : refuse('operator ~', node.place);
+    }
+  }
+
+  #binary(node: Node<'binary'>, scope: Scope): Value {
+    const { operator, place } = node;
+    if (node.left.type === 'row' || node.right.type === 'row') return this.#rows(node, scope);
+    const [left, right] = [this.value(node.left, scope), this.value(node.right, scope)];
+    if (isComparison(operator)) return compareValues(this.emission, operator, left, right, place);
+    if (operator !== 'AND' && operator !== 'OR' && operator !== 'XOR') return calculate(this.emission, operator, left, right, place);
+    const [one, other] = [asCondition(this.emission, left), asCondition(this.emission, right)];
+    return valueOf(operator === 'XOR' ? `(${one} <> ${other})` : `(${one} ${operator} ${other})`, boolType, [left, right]);
+  }
+
+  /** `(a, b) = (1, 2)`. */
+  #rows(node: Node<'binary'>, scope: Scope): Value {
+    const { left, right, operator, place } = node;
+    if (left.type !== 'row' || right.type !== 'row' || left.items.length !== right.items.length) return refuse('row', place);
+    if (operator !== '=' && operator !== '<>' && operator !== '<=>') return refuse('order of rows', place);
+    const parts = left.items.map((item, index) => compareValues(this.emission, operator === '<>' ? '=' : operator, this.value(item, scope), this.value(right.items[index] ?? item, scope), place));
+    const all = `(${parts.map(({ sql }) => sql).join(' AND ')})`;
+    return valueOf(operator === '<>' ? `(NOT ${all})` : all, boolType, parts);
+  }
+
+  #in(node: Node<'in'>, scope: Scope): Value {
+    const { operand, list, place } = node;
+    const wrap = (value: Value): Value => (node.not ? { ...value, sql: `(NOT ${value.sql})` } : value);
+    if (!Array.isArray(list)) return wrap(this.#inQuery(operand, list as Query, scope, place));
+    const items: readonly Expression[] = list;
+    if (operand.type === 'row') {
+      const rows = items.map((item) => this.#rows({ type: 'binary', operator: '=', left: operand, right: item, place }, scope));
+      return wrap(valueOf(`(${rows.map(({ sql }) => sql).join(' OR ')})`, boolType, rows));
+    }
+    const left = this.value(operand, scope);
+    const values = items.map((item) => this.value(item, scope));
+    oneCollation([left, ...values], place);
+    const compared = values.map((value) => compareValues(this.emission, '=', left, value, place));
+    return wrap(valueOf(shortList(compared) ?? `(${compared.map(({ sql }) => sql).join(' OR ')})`, boolType, compared));
+  }
+
+  #inQuery(operand: Expression, query: Query, scope: Scope, place: number): Value {
+    const { sql, columns } = this.#queries.subquery(query, scope);
+    const left = operand.type === 'row' ? operand.items.map((item) => this.value(item, scope)) : [this.value(operand, scope)];
+    if (left.length !== columns.length) return refuse('IN with another number of columns', place);
+    if (left.some((value, index) => this.#isBeyond(value, columns[index]))) return refuse('IN with a subquery of smaller integers', place);
+    const alias = this.emission.alias();
+    // The comparison is that of the values' types, which `=` between two columns need not be.
+    const names = columns.map((column, index): Value => ({ ...column, sql: `${alias}."${index + 1}"`, origin: undefined, constant: undefined }));
+    const parts = left.map((value, index) => compareValues(this.emission, '=', value, names[index] ?? value, place));
+    const isPlain = parts.every(({ sql: part }, index) => part === `(${left[index]?.sql ?? ''} = ${names[index]?.sql ?? ''})`);
+    const nullable = parts.some((part) => part.nullable);
+    if (isPlain) return { sql: `(${left.length === 1 ? left[0]?.sql ?? '' : `(${left.map((value) => value.sql).join(', ')})`} IN ${sql})`, type: boolType, nullable };
+    const found = parts.map((part) => part.sql).join(' AND ');
+    return { sql: anyOf(found, `${sql} AS ${alias} (${columns.map((_, index) => `"${index + 1}"`).join(', ')})`), type: boolType, nullable };
+  }
+
+  /** MariaDB finds a number that the column cannot hold to be in no list, also where a NULL leaves it open. */
+  #isBeyond(value: Value, column: Value | undefined): boolean {
+    if (this.emission.facts.mode.server.flavour !== 'mariadb' || value.type.kind !== 'int' || column?.type.kind !== 'int' || !column.nullable) return false;
+    return value.type.min < column.type.min || value.type.max > column.type.max;
+  }
+
+  #quantified(node: Node<'quantified'>, scope: Scope): Value {
+    const { operator, quantifier, place } = node;
+    if (operator === '=' && quantifier === 'ANY') return this.#inQuery(node.left, node.query, scope, place);
+    if (operator === '<>' && quantifier === 'ALL') {
+      const found = this.#inQuery(node.left, node.query, scope, place);
+      return { ...found, sql: `(NOT ${found.sql})` };
+    }
+    const { sql, columns } = this.#queries.subquery(node.query, scope);
+    const [column] = columns;
+    const left = this.value(node.left, scope);
+    if (column === undefined || columns.length !== 1 || !isComparison(operator) || operator === '<=>') return refuse(`${operator} ${quantifier}`, place);
+    const alias = this.emission.alias();
+    const compared = compareValues(this.emission, operator, left, { ...column, sql: `${alias}."1"`, origin: undefined, constant: undefined }, place);
+    const from = `${sql} AS ${alias} ("1")`;
+    return { sql: quantifier === 'ANY' ? anyOf(compared.sql, from) : `(NOT ${anyOf(`(NOT ${compared.sql})`, from)})`, type: boolType, nullable: true };
+  }
+
+  #between(node: Node<'between'>, scope: Scope): Value {
+    const operand = this.value(node.operand, scope);
+    const [from, to] = [this.value(node.low, scope), this.value(node.high, scope)];
+    oneCollation([operand, from, to], node.place);
+    const low = compareValues(this.emission, '>=', operand, from, node.place);
+    const high = compareValues(this.emission, '<=', operand, to, node.place);
+    return valueOf(`(${node.not ? 'NOT ' : ''}(${low.sql} AND ${high.sql}))`, boolType, [low, high]);
+  }
+
+  #like(node: Node<'like'>, scope: Scope): Value {
+    const { emission } = this;
+    const [given, pattern] = [this.value(node.operand, scope), this.value(node.pattern, scope)];
+    if (given.type.kind === 'parameter') return refuse('LIKE of a parameter', node.place);
+    const operand = asText(emission, given);
+    const escape = node.escape === undefined ? (emission.facts.mode.sqlMode.has('NO_BACKSLASH_ESCAPES') ? '' : '\\') : escapeOf(this.value(node.escape, scope));
+    const collation = comparisonCollation(emission, operand, pattern.type.kind === 'parameter' ? operand : asText(emission, pattern), node.place);
+    if (!collation.deterministic && emission.facts.localVersion < 180000) return refuse('LIKE on a local before PostgreSQL 18', node.place);
+    const sql = pattern.type.kind === 'parameter'
+      ? emission.parameter(pattern.type.number, { kind: 'text', pattern: escape }, 'text')
+      : isConstantText(pattern) ? quoteLiteral(likePattern(pattern.constant, escape)) : refuse('LIKE by what is no constant', node.place);
+    return { sql: `(${operand.sql} COLLATE ${collation.local} ${node.not ? 'NOT ' : ''}LIKE ${sql})`, type: boolType, nullable: operand.nullable || pattern.nullable };
+  }
+
+  #is(node: Node<'is'>, scope: Scope): Value {
+    const operand = this.value(node.operand, scope);
+    const not = node.not ? 'NOT ' : '';
+    if (node.what !== 'NULL') return condition(`${asCondition(this.emission, operand)} IS ${not}${node.what}`, false);
+    if (operand.type.kind === 'parameter') return refuse('parameter whose type its place does not tell', node.place);
+    return condition(`${operand.sql} IS ${not}NULL`, false);
+  }
+
+  #case(node: Node<'case'>, scope: Scope): Value {
+    const operand = node.operand === undefined ? undefined : this.value(node.operand, scope);
+    if (operand !== undefined) oneCollation([operand, ...node.branches.map(({ when }) => this.value(when, scope))], node.place);
+    const conditions = node.branches.map(({ when }) => (operand === undefined ? this.condition(when, scope) : compareValues(this.emission, '=', operand, this.value(when, scope), node.place).sql));
+    const values = [...node.branches.map(({ then }) => this.value(then, scope)), node.otherwise === undefined ? nullValue : this.value(node.otherwise, scope)];
+    return chosen(commonValues(this.emission, values, node.place, keepsScales(this.emission)), values, (sql) => `CASE ${conditions.map((each, index) => `WHEN ${each} THEN ${sql[index] ?? 'NULL'}`).join(' ')} ELSE ${sql.at(-1) ?? 'NULL'} END`);
+  }
+
+  #using(node: Node<'using'>, scope: Scope): Value {
+    const operand = this.value(node.operand, scope);
+    return ['utf8', 'utf8mb3', 'utf8mb4'].includes(node.charset) && operand.type.kind !== 'bytes' ? asText(this.emission, { ...operand, origin: undefined }) : refuse(`CONVERT() USING ${node.charset}`, node.place);
+  }
+
+  #collate(node: Node<'collate'>, scope: Scope): Value {
+    const operand = asText(this.emission, this.value(node.operand, scope));
+    const collation = this.emission.collations.get(node.collation) ?? (node.collation.endsWith('_bin')
+      ? { name: node.collation, local: '"pg_catalog"."C"', deterministic: true, pads: !node.collation.includes('0900'), charset: node.collation.split('_')[0] ?? '' } : refuse(`COLLATE ${node.collation}`, node.place));
+    if (operand.type.kind !== 'text') return refuse('COLLATE', node.place);
+    return { sql: `(${operand.sql} COLLATE ${collation.local})`, type: { ...operand.type, collation: { ...collation, isExplicit: true }, isOwn: true, maxLength: undefined }, nullable: operand.nullable };
+  }
+
+  #scalar(node: Node<'subquery'>, scope: Scope): Value {
+    const { sql, columns } = this.#queries.subquery(node.query, scope);
+    const [column] = columns;
+    if (column === undefined || columns.length !== 1) return refuse('subquery of several columns', node.place);
+    return { sql, type: column.type, nullable: true };
+  }
+
+  #call(node: Node<'call'>, scope: Scope): Value {
+    const { name, place } = node;
+    const details = node.details ?? {};
+    if (details.database !== undefined) return refuse(`function ${details.database}.${name}`, place);
+    const aggregate = Object.hasOwn(aggregateCalls, name) ? aggregateCalls[name] : undefined;
+    if (aggregate !== undefined) return this.#aggregate(node, scope, aggregate, details);
+    const window = Object.hasOwn(windowCalls, name) ? windowCalls[name] : undefined;
+    if (window !== undefined) return this.#windowed(window(this.#context(node, scope)), details.over ?? refuse(`${name}() without OVER`, place), scope, place);
+    const emit = Object.hasOwn(calls, name) ? calls[name] : undefined;
+    if (emit === undefined || details.over !== undefined) return refuse(`${name}()`, place);
+    return emit(this.#context(node, scope));
+  }
+
+  #context(node: Node<'call'>, scope: Scope): CallContext {
+    const isStar = node.args[0]?.type === 'star';
+    return {
+      emission: this.emission, name: node.name, args: isStar ? [] : node.args.map((argument) => this.value(argument, scope)), nodes: node.args, details: node.details ?? {}, place: node.place,
+      order: (items) => this.order(items, scope),
+    };
+  }
+
+  #aggregate(node: Node<'call'>, scope: Scope, emit: (call: CallContext) => Value, details: CallDetails): Value {
+    if (details.over !== undefined) return this.#windowed(emit(this.#context(node, scope)), details.over, scope, node.place);
+    if (!scope.allowsAggregates || scope.aggregateDepth > 0) return refuse(`${node.name}() at this place`, node.place);
+    scope.hasAggregates = true;
+    scope.aggregateDepth += 1;
+    const value = emit(this.#context(node, scope));
+    scope.aggregateDepth -= 1;
+    return { ...value, sql: value.sql.replaceAll(overMark, '') };
+  }
+
+  #windowed(value: Value, over: WindowSpec, scope: Scope, place: number): Value {
+    if (!scope.allowsWindows) return refuse('window function at this place', place);
+    scope.hasWindows = true;
+    if (value.sql.includes('ORDER BY')) return refuse('window function over strings', place);
+    const window = over.name !== undefined && over.partition.length === 0 && over.order.length === 0 && over.frame === undefined ? `"${over.name.replaceAll('"', '""')}"` : `(${this.window(over, scope)})`;
+    const sql = value.sql.includes(overMark) ? value.sql.replaceAll(overMark, ` OVER ${window}`) : `${value.sql} OVER ${window}`;
+    return { ...value, sql: `(${sql})`, origin: undefined };
+  }
+
+  /** The inside of a window's parentheses. */
+  window(spec: WindowSpec, scope: Scope): string {
+    const parts: string[] = [];
+    if (spec.name !== undefined) parts.push(`"${spec.name.replaceAll('"', '""')}"`);
+    if (spec.partition.length > 0) parts.push(`PARTITION BY ${spec.partition.map((each) => sortKey(this.emission, this.value(each, scope))).join(', ')}`);
+    if (spec.order.length > 0) parts.push(`ORDER BY ${this.order(spec.order, scope)}`);
+    if (spec.frame !== undefined) parts.push(spec.frame);
+    return parts.join(' ');
+  }
+
+  order(items: readonly OrderItem[], scope: Scope): string {
+    return items.map(({ expression, descending }) => {
+      const value = this.value(expression, scope);
+      return `${sortKey(this.emission, value)}${direction(descending, value.nullable)}`;
+    }).join(', ');
+  }
+}
+
+/** True for one, else NULL if one is not known, else false. */
+function anyOf(found: string, from: string): string {
+  return `(SELECT CASE WHEN bool_or(${found}) THEN true WHEN bool_or((${found}) IS NULL) THEN NULL ELSE false END FROM ${from})`;
+}
+
+/** NULL comes before everything else. */
+export function direction(descending: boolean, nullable: boolean): string {
+  return `${descending ? ' DESC' : ''}${nullable ? ` NULLS ${descending ? 'LAST' : 'FIRST'}` : ''}`;
+}
+
+/** Of a list all are compared in the collation that is common to all of them, not pair by pair. */
+function oneCollation(values: readonly Value[], place: number): void {
+  const names = new Set(values.flatMap(({ type }) => (type.kind === 'text' && type.collation !== undefined ? [type.collation.name] : [])));
+  if (names.size > 1) refuse('mix of collations', place);
+}
+
+/** `a = 1 OR a = 2` as `a IN (1, 2)`. */
+function shortList(compared: readonly Value[]): string | undefined {
+  const parts = compared.map(({ sql }) => /^\(("[^"]*"\."[^"]*") = ([^()]*)\)$/.exec(sql));
+  const [first] = parts;
+  if (first === null || first === undefined || parts.some((part) => part === null || part[1] !== first[1] || /\b(?:AND|OR)\b/.test(part[2]?.replace(/'[^']*'/g, '') ?? ''))) return undefined;
+  return `(${first[1] ?? ''} IN (${parts.map((part) => part?.[2] ?? '').join(', ')}))`;
+}
+
+function plainDecimal(text: string): string {
+  const [whole = '', fraction = ''] = text.split('.');
+  const digits = whole.replace(/^0+(?=\d)/, '') || '0';
+  return fraction === '' ? digits : `${digits}.${fraction}`;
+}
+
+function escapeOf(value: Value): string {
+  if (!isConstantText(value) || value.constant.length > 1) return refuse(`ESCAPE ${typeName(value.type)}`, value.place);
+  return value.constant;
+}
+
+function moment(node: Node<'moment'>): Value {
+  const { kind, value, place } = node;
+  if (kind === 'TIME') {
+    const time = readTime(value) ?? refuse('TIME literal', place);
+    return { sql: `'${time.text}'::interval`, type: { kind: 'time', fraction: time.fraction }, nullable: false, place };
+  }
+  const read = readMoment(value);
+  if (read === undefined || (kind === 'DATE') === read.hasTime) return refuse(`${kind} literal`, place);
+  return kind === 'DATE' ? { sql: `'${read.text}'::date`, type: { kind: 'date' }, nullable: false, constant: read.text, place } : { sql: `'${read.text}'::timestamp`, type: { kind: 'datetime', fraction: read.fraction }, nullable: false, constant: read.text, place };
+}

@@ -1,0 +1,213 @@
+/** Functions of dates and times. https://dev.mysql.com/doc/refman/8.4/en/date-and-time-functions.html */
+import { quoteLiteral } from '../../names.ts';
+import { argument, constantNumber, exactly, optionalArgument } from './call-context.ts';
+import type { CallContext, CallEmitter } from './call-context.ts';
+import { asDate, asDatetime, asInteger, asMoment, asText, bigintSql, isConstantText } from './convert-value.ts';
+import { datePattern } from './date-format.ts';
+import { readNumber } from './moment-text.ts';
+import type { MysqlEmission } from './mysql-emission.ts';
+import type { Value } from './mysql-expression.ts';
+import { bigintType, decimalType, intType, typeName } from './mysql-type.ts';
+import type { MysqlType } from './mysql-type.ts';
+import { refuse } from './refused-mysql.ts';
+
+function fractionOf(call: CallContext): number {
+  const given = optionalArgument(call, 0);
+  const fraction = given === undefined ? 0 : constantNumber(given, `${call.name}() by what is no constant`);
+  return fraction >= 0 && fraction <= 6 ? fraction : refuse(`${call.name}() of ${fraction} digits`, call.place);
+}
+
+const now = (zone: 'session' | 'utc'): CallEmitter => (call) => {
+  const fraction = fractionOf(call);
+  return { sql: `${call.emission.slot({ kind: 'now', as: 'datetime', zone, fraction })}::timestamp`, type: { kind: 'datetime', fraction }, nullable: false };
+};
+
+const today = (zone: 'session' | 'utc'): CallEmitter => (call) => {
+  exactly(call, 0);
+  return { sql: `${call.emission.slot({ kind: 'now', as: 'date', zone, fraction: 0 })}::date`, type: { kind: 'date' }, nullable: false };
+};
+
+const clock = (zone: 'session' | 'utc'): CallEmitter => (call) => {
+  const fraction = fractionOf(call);
+  return { sql: `${call.emission.slot({ kind: 'now', as: 'time', zone, fraction })}::interval`, type: { kind: 'time', fraction }, nullable: false };
+};
+
+const moment = (call: CallContext, index: number): Value => asMoment(call.emission, argument(call, index));
+
+const fields: Readonly<Record<string, { readonly field: string; readonly max: bigint; readonly add?: number }>> = {
+  YEAR: { field: 'year', max: 9999n }, QUARTER: { field: 'quarter', max: 4n }, MONTH: { field: 'month', max: 12n }, DAY: { field: 'day', max: 31n }, DAYOFMONTH: { field: 'day', max: 31n }, HOUR: { field: 'hour', max: 838n },
+  MINUTE: { field: 'minute', max: 59n }, SECOND: { field: 'second', max: 59n }, MICROSECOND: { field: 'microseconds', max: 999999n }, DAYOFYEAR: { field: 'doy', max: 366n }, DAYOFWEEK: { field: 'dow', max: 7n, add: 1 },
+  WEEKDAY: { field: 'isodow', max: 6n, add: -1 }, WEEKOFYEAR: { field: 'week', max: 53n },
+};
+
+function fieldOf(call: CallContext, name: string, value: Value): Value {
+  const { field, max, add } = fields[name] ?? refuse(`EXTRACT(${name})`, call.place);
+  const isTime = value.type.kind === 'time';
+  if (isTime && !['HOUR', 'MINUTE', 'SECOND', 'MICROSECOND'].includes(name)) return refuse(`${name} of TIME`, call.place);
+  // PostgreSQL knows the parts of a negative interval by their signs, MySQL by their amounts.
+  const source = isTime ? value : asMoment(call.emission, value);
+  const of = source.type.kind === 'date' && ['hour', 'minute', 'second', 'microseconds'].includes(field) ? `(${source.sql})::timestamp` : source.sql;
+  const extracted = `extract(${field} FROM ${of})`;
+  const exact = field === 'second' ? `trunc(${extracted})` : field === 'microseconds' ? `(${extracted} % 1000000)` : extracted;
+  const sql = `${isTime ? `abs(${exact})` : exact}::int`;
+  return { sql: add === undefined ? sql : `(${sql} ${add < 0 ? '-' : '+'} ${Math.abs(add)})`, type: intType(0n, max), nullable: value.nullable };
+}
+
+const part: CallEmitter = (call) => {
+  exactly(call, 1);
+  return fieldOf(call, call.name, argument(call, 0));
+};
+
+const extract: CallEmitter = (call) => {
+  const unit = call.details.word ?? '';
+  return fieldOf(call, unit === 'WEEK' ? refuse('EXTRACT(WEEK)', call.place) : unit, argument(call, 0));
+};
+
+/** Weeks that begin on Monday, the first with four days of the year: ISO's, modes 1 and 3 but for their ends. */
+const week: CallEmitter = (call) => {
+  exactly(call, 1, 2);
+  const mode = optionalArgument(call, 1);
+  if (mode === undefined || constantNumber(mode, 'WEEK() of a mode that is no constant') !== 3) return refuse('WEEK() of another mode than 3', call.place);
+  return fieldOf(call, 'WEEKOFYEAR', argument(call, 0));
+};
+
+const date: CallEmitter = (call) => {
+  exactly(call, 1);
+  return asDate(call.emission, argument(call, 0));
+};
+
+const time: CallEmitter = (call) => {
+  exactly(call, 1);
+  const value = argument(call, 0);
+  if (value.type.kind === 'time') return value;
+  const source = asDatetime(call.emission, value);
+  return { sql: `(${source.sql})::time::interval`, type: { kind: 'time', fraction: source.type.kind === 'datetime' ? source.type.fraction : 0 }, nullable: value.nullable };
+};
+
+const lastDay: CallEmitter = (call) => {
+  exactly(call, 1);
+  const { sql, nullable } = asDate(call.emission, argument(call, 0));
+  return { sql: `(date_trunc('month', (${sql})::timestamp) + interval '1 month - 1 day')::date`, type: { kind: 'date' }, nullable };
+};
+
+const datediff: CallEmitter = (call) => {
+  exactly(call, 2);
+  const [one, other] = [asDate(call.emission, argument(call, 0)), asDate(call.emission, argument(call, 1))];
+  return { sql: `(${one.sql} - ${other.sql})`, type: intType(-3652424n, 3652424n), nullable: one.nullable || other.nullable };
+};
+
+const microseconds = (sql: string): string => `(extract(epoch FROM ${sql}) * 1000000)`;
+const unitSeconds: Readonly<Record<string, number>> = { SECOND: 1, MINUTE: 60, HOUR: 3600, DAY: 86400, WEEK: 604800 };
+const unitMonths: Readonly<Record<string, number>> = { MONTH: 1, QUARTER: 3, YEAR: 12 };
+
+const timestampdiff: CallEmitter = (call) => {
+  const [one, other] = [asDatetime(call.emission, argument(call, 0)), asDatetime(call.emission, argument(call, 1))];
+  const unit = call.details.word ?? '';
+  const nullable = one.nullable || other.nullable;
+  if (unit === 'MICROSECOND') return { sql: `${microseconds(`${other.sql} - ${one.sql}`)}::bigint`, type: bigintType, nullable };
+  const seconds = unitSeconds[unit];
+  if (seconds !== undefined) return { sql: `trunc(extract(epoch FROM ${other.sql} - ${one.sql}) / ${seconds})::bigint`, type: bigintType, nullable };
+  const months = unitMonths[unit] ?? refuse(`TIMESTAMPDIFF(${unit})`, call.place);
+  // A month is over at the same day and time of it; backwards it is counted from the other end.
+  const number = (sql: string): string => `(extract(year FROM ${sql}) * 12 + extract(month FROM ${sql}))`;
+  const within = (sql: string): string => `(${sql} - date_trunc('month', ${sql}))`;
+  const between = (from: string, to: string): string => `(${number(to)} - ${number(from)} - CASE WHEN ${within(to)} < ${within(from)} THEN 1 ELSE 0 END)`;
+  const counted = `CASE WHEN ${other.sql} >= ${one.sql} THEN ${between(one.sql, other.sql)} ELSE - ${between(other.sql, one.sql)} END`;
+  return { sql: `trunc((${counted}) / ${months})::bigint`, type: bigintType, nullable };
+};
+
+const dateFormat: CallEmitter = (call) => {
+  exactly(call, 2);
+  const format = argument(call, 1);
+  const pattern = isConstantText(format) ? datePattern(format.constant) : undefined;
+  if (pattern === undefined) return refuse('DATE_FORMAT() by this format', call.place);
+  const source = asDatetime(call.emission, argument(call, 0));
+  return { sql: `to_char(${source.sql}, ${quoteLiteral(pattern)})`, type: { kind: 'text', collation: undefined, isTrimmed: format.constant?.endsWith(' ') === false, isOwn: false }, nullable: source.nullable };
+};
+
+const nameOf = (pattern: string): CallEmitter => (call) => {
+  exactly(call, 1);
+  return { sql: `to_char(${asDatetime(call.emission, argument(call, 0)).sql}, '${pattern}')`, type: { kind: 'text', collation: undefined, isTrimmed: true, isOwn: false }, nullable: argument(call, 0).nullable };
+};
+
+const lastUnixTime = 2147483647;
+
+const unixTimestamp: CallEmitter = (call) => {
+  exactly(call, 0, 1);
+  if (optionalArgument(call, 0) === undefined) return { sql: `${call.emission.slot({ kind: 'now', as: 'unix', zone: 'utc', fraction: 0 })}::bigint`, type: intType(0n, 253402300799n), nullable: false };
+  const value = argument(call, 0);
+  const fraction = value.type.kind === 'timestamp' || value.type.kind === 'datetime' ? value.type.fraction : 0;
+  const instant = value.type.kind === 'timestamp' ? value.sql : `(${asDatetime(call.emission, value).sql} AT TIME ZONE ${call.emission.zone})`;
+  const seconds = `extract(epoch FROM ${instant})`;
+  const { flavour } = call.emission.facts.mode.server;
+  // Before 1970 there is no number; how late it ends is each server's matter.
+  const limited = (sql: string): string => `CASE WHEN ${seconds} < ${flavour === 'mysql' ? 1 : 0} THEN 0 WHEN ${seconds} <= ${lastUnixTime} OR ${seconds} IS NULL THEN ${sql} ELSE ('UNIX_TIMESTAMP() after 2038: ' || ${seconds})::int END`;
+  if (fraction === 0) return { sql: limited(`${seconds}::bigint`), type: intType(0n, BigInt(lastUnixTime)), nullable: value.nullable };
+  return { sql: `round(${limited(`${seconds}`)}, ${fraction})`, type: decimalType(10 + fraction, fraction), nullable: value.nullable };
+};
+
+const fromUnixtime: CallEmitter = (call) => {
+  exactly(call, 1);
+  const seconds = bigintSql(asInteger(call.emission, argument(call, 0)));
+  const limited = `CASE WHEN ${seconds} BETWEEN 0 AND ${lastUnixTime} THEN ${seconds} WHEN ${seconds} > ${lastUnixTime} THEN ('FROM_UNIXTIME() after 2038: ' || ${seconds})::int END`;
+  return { sql: `(to_timestamp(${limited}) AT TIME ZONE ${call.emission.zone})`, type: { kind: 'datetime', fraction: 0 }, nullable: true };
+};
+
+const timeToSec: CallEmitter = (call) => {
+  exactly(call, 1);
+  const value = argument(call, 0);
+  if (value.type.kind !== 'time') return refuse(`TIME_TO_SEC() of ${typeName(value.type)}`, call.place);
+  return { sql: `trunc(extract(epoch FROM ${value.sql}))::bigint`, type: intType(-3020399n, 3020399n), nullable: value.nullable };
+};
+
+const secToTime: CallEmitter = (call) => {
+  exactly(call, 1);
+  const value = asInteger(call.emission, argument(call, 0));
+  // The type ends at 838:59:59.
+  return { sql: `make_interval(secs => least(greatest(${bigintSql(value)}, -3020399), 3020399))`, type: { kind: 'time', fraction: 0 }, nullable: value.nullable };
+};
+
+const toDays: CallEmitter = (call) => {
+  exactly(call, 1);
+  return { sql: `((${asDate(call.emission, argument(call, 0)).sql} - '1970-01-01'::date) + 719528)`, type: intType(0n, 3652424n), nullable: argument(call, 0).nullable };
+};
+
+const intervalWords: Readonly<Record<string, string>> = { SECOND: '1 second', MINUTE: '1 minute', HOUR: '1 hour', DAY: '1 day', WEEK: '7 days', MONTH: '1 month', QUARTER: '3 months', YEAR: '1 year', MICROSECOND: '1 microsecond' };
+
+/** `moment ± INTERVAL amount unit`. */
+export function addInterval(emission: MysqlEmission, given: Value, written: Value, unit: string, sign: 1 | -1, place: number): Value {
+  const word = intervalWords[unit] ?? refuse(`INTERVAL … ${unit}`, place);
+  const isDayOrLonger = ['DAY', 'WEEK', 'MONTH', 'QUARTER', 'YEAR'].includes(unit);
+  const amount = wholeAmount(emission, written, place);
+  if (given.type.kind === 'time') {
+    if (isDayOrLonger && unit !== 'DAY') return refuse(`TIME and INTERVAL … ${unit}`, place);
+    return refuse('TIME and INTERVAL', place);
+  }
+  const source = asMoment(emission, given);
+  const isDate = source.type.kind === 'date' && isDayOrLonger;
+  const fraction = unit === 'MICROSECOND' ? 6 : source.type.kind === 'datetime' ? source.type.fraction : 0;
+  const sum = `(${source.sql} ${sign === 1 ? '+' : '-'} ${bigintSql(amount)} * interval '${word}')`;
+  const type: MysqlType = isDate ? { kind: 'date' } : { kind: 'datetime', fraction };
+  const nullable = true;
+  // Behind the last day there is nothing, not a later one.
+  const ended = `CASE WHEN ${sum} < '10000-01-01' AND ${sum} >= '0001-01-01' THEN ${sum} WHEN ${sum} < '0001-01-01' THEN ('a date before the year 1: ' || ${sum})::date END`;
+  const result: Value = { sql: isDate ? `(${ended})::date` : `(${ended})`, type, nullable };
+  // Of a string it is a string.
+  return given.type.kind === 'text' ? asText(emission, result) : result;
+}
+
+function wholeAmount(emission: MysqlEmission, value: Value, place: number): Value {
+  if (isConstantText(value)) {
+    const number = readNumber(value.constant);
+    if (number?.isWhole !== true) return refuse('INTERVAL of parts', place);
+  }
+  if (value.type.kind === 'decimal') return refuse('INTERVAL of a DECIMAL', place);
+  return asInteger(emission, value);
+}
+
+export const momentCalls: Readonly<Record<string, CallEmitter>> = {
+  NOW: now('session'), CURRENT_TIMESTAMP: now('session'), LOCALTIME: now('session'), LOCALTIMESTAMP: now('session'), UTC_TIMESTAMP: now('utc'), CURDATE: today('session'), CURRENT_DATE: today('session'), UTC_DATE: today('utc'),
+  CURTIME: clock('session'), CURRENT_TIME: clock('session'), UTC_TIME: clock('utc'), ...Object.fromEntries(Object.keys(fields).map((name) => [name, part])), EXTRACT: extract, WEEK: week, DATE: date, TIME: time, LAST_DAY: lastDay,
+  DATEDIFF: datediff, TIMESTAMPDIFF: timestampdiff, DATE_FORMAT: dateFormat, DAYNAME: nameOf('FMDay'), MONTHNAME: nameOf('FMMonth'), UNIX_TIMESTAMP: unixTimestamp, FROM_UNIXTIME: fromUnixtime, TIME_TO_SEC: timeToSec, SEC_TO_TIME: secToTime, TO_DAYS: toDays,
+  TIMESTAMP: (call) => { exactly(call, 1); return asDatetime(call.emission, moment(call, 0)); },
+};

@@ -1,0 +1,286 @@
+/**
+ * What the translation of MySQL's dialect to PostgreSQL's needs to know, and what it says: plain values, no connection.
+ * The connection to local that runs a plan has TimeZone UTC, DateStyle ISO, IntervalStyle postgres, bytea_output hex, extra_float_digits 1
+ * and standard_conforming_strings on; a session's own zone is written into the texts.
+ */
+
+/** How a text is read: what of a session and its server changes the meaning of characters. */
+export interface MysqlTextMode {
+  /** Words of `sql_mode`, in capitals; combinations (`ANSI`, `TRADITIONAL`) resolved, as the server shows them. */
+  readonly sqlMode: ReadonlySet<string>;
+  readonly server: MysqlServer;
+}
+
+export interface MysqlServer {
+  readonly flavour: 'mysql' | 'mariadb';
+  /** As in versioned comments: 50651, 90700, 101105. */
+  readonly version: number;
+}
+
+/** One of several statements of a COM_QUERY; `offset` in UTF-16 units of the whole text. */
+export interface MysqlStatementText {
+  readonly text: string;
+  readonly offset: number;
+}
+
+export type MysqlStatementKind =
+  | 'read' | 'write' | 'ddl' | 'begin' | 'commit' | 'rollback' | 'savepoint' | 'rollback to' | 'release' | 'set' | 'show' | 'use' | 'lock' | 'call' | 'other';
+
+export interface MysqlRelation {
+  readonly database?: string | undefined;
+  readonly name: string;
+  readonly place: number;
+  /** Changed or locked by the statement (FOR UPDATE, FOR SHARE count). */
+  readonly written: boolean;
+}
+
+export interface MysqlClassification {
+  readonly kind: MysqlStatementKind;
+  /** Every table that the text names, names of WITH left out. */
+  readonly relations: readonly MysqlRelation[];
+  /** Names of functions that are called, in capitals; `database.name` of stored ones that are named so. */
+  readonly functions: readonly string[];
+  /** User variables (`@a`) or system variables (`@@a`) are read or set. */
+  readonly readsVariables: boolean;
+  /** Number of `?`. */
+  readonly parameters: number;
+  /** The name of SAVEPOINT, ROLLBACK TO, RELEASE; the database of USE. */
+  readonly name?: string | undefined;
+  /** START TRANSACTION READ ONLY, COMMIT AND CHAIN … as words in capitals. */
+  readonly options?: readonly string[] | undefined;
+}
+
+/** `COLUMN_TYPE` of information_schema, as a value. */
+export interface MysqlColumnType {
+  /** Lower case, aliases resolved: `int`, `varchar`, `datetime` … */
+  readonly name: string;
+  readonly length: number | undefined;
+  readonly scale: number | undefined;
+  readonly unsigned: boolean;
+  readonly zerofill: boolean;
+  /** Of ENUM and SET. */
+  readonly labels: readonly string[];
+}
+
+export interface MysqlColumnFacts {
+  /** On local. */
+  readonly name: string;
+  readonly mysqlName: string;
+  readonly type: MysqlColumnType;
+  /** On local, as `format_type` prints it; of an enum type its quoted name with the schema. */
+  readonly localType: string;
+  /** Local has an enum type of its own for it. */
+  readonly isLocalEnum: boolean;
+  readonly charset: string | null;
+  readonly collation: string | null;
+  /** PAD SPACE: blanks at the end do not count in comparisons. */
+  readonly padsBlanks: boolean;
+  /** Collation of the column on local; undefined: none, or the database's. */
+  readonly localCollation: { readonly schema: string; readonly name: string; readonly deterministic: boolean } | undefined;
+  readonly nullable: boolean;
+  /** Local has a default for it, or the column takes NULL. */
+  readonly hasDefault: boolean;
+  readonly autoIncrement: boolean;
+  readonly generated: boolean;
+  readonly onUpdateNow: boolean;
+  /** MariaDB's JSON: LONGTEXT with a check. */
+  readonly isJsonText: boolean;
+  /** Left out of `SELECT *` and of INSERT without a list. */
+  readonly invisible: boolean;
+  /** False: a policy of the column may have put another value in place of the source's (-infinity for the zero date): it can be shown, and nothing else. */
+  readonly exact: boolean;
+  /** Sequence of the identity column, `"schema"."name"`. */
+  readonly sequence?: string | undefined;
+}
+
+export interface MysqlTableFacts {
+  /** On local. */
+  readonly schema: string;
+  readonly name: string;
+  readonly mysqlDatabase: string;
+  readonly mysqlName: string;
+  /** In the order of the table on MySQL. */
+  readonly columns: readonly MysqlColumnFacts[];
+  /** Columns as MySQL names them; empty: none. */
+  readonly primaryKey: readonly string[];
+  /** Every unique key of whole columns, the primary one included. */
+  readonly uniqueKeys: readonly (readonly string[])[];
+  /** There are unique keys over prefixes or expressions, too. */
+  readonly hasOtherUniqueKeys: boolean;
+  /** Foreign keys of other tables point here. */
+  readonly isReferenced: boolean;
+}
+
+/** What a client said about a parameter's value; of prepared statements known when they are executed only. */
+export type MysqlParameterKind = 'integer' | 'unsigned' | 'double' | 'decimal' | 'text' | 'bytes' | 'date' | 'datetime' | 'time';
+
+export interface MysqlFacts {
+  /** A migrated table on local; undefined: not known. Names as the server compares them (lower_case_table_names is the session's matter). */
+  table(database: string, name: string): MysqlTableFacts | undefined;
+  readonly database: string | undefined;
+  readonly mode: MysqlTextMode;
+  /** `UTC`, `+02:00` or a name that both servers know; SYSTEM is resolved by the session. */
+  readonly timeZone: string;
+  /** character_set_connection and its collation. */
+  readonly charset: string;
+  readonly collation: string;
+  /** CLIENT_FOUND_ROWS: counts are of rows found, not of rows changed. */
+  readonly foundRows: boolean;
+  /** div_precision_increment; 4 unless it was set. */
+  readonly divPrecision: number;
+  /** group_concat_max_len; a longer list would be cut off. */
+  readonly groupConcatMaxLength: number;
+  /** server_version_num of local. */
+  readonly localVersion: number;
+  readonly parameters?: readonly (MysqlParameterKind | undefined)[] | undefined;
+  /** Value of `@name`; undefined: cannot be said here, the statement is refused. */
+  userVariable?(name: string): { readonly kind: MysqlParameterKind; readonly value: string | null } | undefined;
+  /** Value of `@@name`. */
+  systemVariable?(name: string, scope: 'session' | 'global' | undefined): { readonly kind: MysqlParameterKind; readonly value: string | null } | undefined;
+}
+
+/** The form in which a step takes a value: `pgValue` makes it. */
+export type PgForm =
+  | { readonly kind: 'integer'; readonly min?: string | undefined; readonly max?: string | undefined }
+  /** `scale`: digits behind the point at most; others are an error rather than rounded. */
+  | { readonly kind: 'decimal'; readonly scale?: number | undefined }
+  | { readonly kind: 'double' }
+  /** `trimmed`: blanks at the end do not count; `unpadded`: they are an error (a unique key that ignores them); `pattern`: of LIKE with this escape character; `charset`: of the column that takes it. */
+  | { readonly kind: 'text'; readonly maxLength?: number | undefined; readonly trimmed?: boolean | undefined; readonly unpadded?: boolean | undefined; readonly pattern?: string | undefined; readonly charset?: string | undefined }
+  | { readonly kind: 'bytes'; readonly maxLength?: number | undefined; readonly fixed?: number | undefined }
+  | { readonly kind: 'boolean' }
+  | { readonly kind: 'date' }
+  /** `timestamp`: goes into a TIMESTAMP, which has a range of its own. */
+  | { readonly kind: 'datetime'; readonly fraction: number; readonly assigned?: boolean | undefined; readonly timestamp?: boolean | undefined }
+  | { readonly kind: 'time'; readonly fraction: number }
+  | { readonly kind: 'year' }
+  | { readonly kind: 'enum'; readonly labels: readonly string[]; readonly assigned?: boolean | undefined }
+  | { readonly kind: 'set'; readonly labels: readonly string[] }
+  | { readonly kind: 'bit'; readonly bits: number }
+  | { readonly kind: 'json' }
+  | { readonly kind: 'uuid' } | { readonly kind: 'inet' };
+
+/** What the session says of itself, as the value of a slot. */
+export type MysqlSessionValue = 'last_insert_id' | 'row_count' | 'found_rows' | 'connection_id' | 'user' | 'current_user' | 'version' | 'database' | 'uuid';
+
+/** Where `$n` of a step gets its value from. */
+export type MysqlSlot =
+  /** The statement's `?` number (from 1). */
+  | { readonly kind: 'parameter'; readonly number: number; readonly form: PgForm; readonly notNull?: boolean | undefined }
+  | { readonly kind: 'session'; readonly value: MysqlSessionValue }
+  /**
+   * The moment at which the statement began. `zone`: in the session's zone, `utc`: in UTC; as `2024-05-06 07:08:09.123456`, cut to `fraction` digits, or its
+   * date or time of day; `unix`: seconds since 1970. SET TIMESTAMP counts.
+   */
+  | { readonly kind: 'now'; readonly as: 'datetime' | 'date' | 'time' | 'unix'; readonly zone: 'session' | 'utc'; readonly fraction: number }
+  /** Column `column` of the first row that step `step` read. */
+  | { readonly kind: 'read'; readonly step: number; readonly column: number };
+
+export interface MysqlStep {
+  readonly text: string;
+  readonly slots: readonly MysqlSlot[];
+  /**
+   * `rows`: the statement's rows. `count`: only how many rows were changed, by the command tag. `keys`: rows for counts, insert ids and later steps, not shown.
+   * `none`: nothing of it counts.
+   */
+  readonly answer: 'rows' | 'count' | 'keys' | 'none';
+}
+
+/** How a value goes from PostgreSQL's text to MySQL's: `mysqlValue` does it. */
+export type MysqlForm =
+  /** The texts are the same. */
+  | { readonly kind: 'same' }
+  | { readonly kind: 'boolean' }
+  | { readonly kind: 'float' }
+  /** `decimals`: digits behind the point that are shown, whatever the number is. */
+  | { readonly kind: 'double'; readonly decimals?: number | undefined }
+  | { readonly kind: 'date' }
+  /** Of a timestamp without zone. */
+  | { readonly kind: 'datetime'; readonly fraction: number }
+  | { readonly kind: 'time'; readonly fraction: number }
+  | { readonly kind: 'year' }
+  | { readonly kind: 'zerofill'; readonly width: number }
+  | { readonly kind: 'bytes' }
+  /** Bits as bytes, the highest first. */
+  | { readonly kind: 'bit'; readonly bits: number }
+  | { readonly kind: 'set'; readonly labels: readonly string[] };
+
+export interface MysqlResultColumn {
+  readonly name: string;
+  /** Empty for an expression. */
+  readonly orgName: string;
+  readonly table: string;
+  readonly orgTable: string;
+  readonly database: string;
+  /** Type code of the protocol: 3 LONG, 8 LONGLONG, 246 NEWDECIMAL, 253 VAR_STRING … */
+  readonly type: number;
+  readonly length: number;
+  readonly flags: number;
+  readonly decimals: number;
+  /** `binary` of numbers, moments and bytes; else text, which is sent in the character set of the client's results. */
+  readonly charset: 'binary' | 'text';
+  readonly form: MysqlForm;
+}
+
+/** Affected rows of the answer. */
+export type MysqlCounts =
+  | { readonly kind: 'none' }
+  /** The sum of what these steps changed, by their tags. */
+  | { readonly kind: 'tags'; readonly steps: readonly number[] }
+  /** The sum of column `column` over the rows of a `keys` step. */
+  | { readonly kind: 'sum'; readonly step: number; readonly column: number };
+
+/** Where the answer's insert id comes from. */
+export interface MysqlInsertId {
+  /** A `keys` step: one row per inserted row, in order. */
+  readonly step: number;
+  readonly column: number;
+  /**
+   * Of each row whether the server made the number; `parameter`: it did if that parameter is NULL, or 0 and sql_mode has no NO_AUTO_VALUE_ON_ZERO.
+   * One word: of all rows. The first made one is LAST_INSERT_ID(); without one the OK packet tells the last given one, and LAST_INSERT_ID() stays.
+   */
+  readonly rows: 'made' | 'given' | readonly ('made' | 'given' | { readonly parameter: number })[];
+}
+
+export interface MysqlPlan {
+  readonly type: 'plan';
+  readonly steps: readonly MysqlStep[];
+  /** Of the step that answers with rows; empty: the statement answers with OK. */
+  readonly columns: readonly MysqlResultColumn[];
+  readonly counts: MysqlCounts;
+  readonly insertId: MysqlInsertId | undefined;
+  /** `SELECT LAST_INSERT_ID(expression)` and its kin: the value that LAST_INSERT_ID() has from now on. */
+  readonly lastInsertId?: { readonly step: number; readonly column: number } | undefined;
+  /** SQL_CALC_FOUND_ROWS: the step and column with the number for FOUND_ROWS(); undefined: the number of rows sent. */
+  readonly foundRows?: { readonly step: number; readonly column: number } | undefined;
+  /** Several steps that have to see one state: run in a transaction if none is open. */
+  readonly needsTransaction: boolean;
+  /** `SELECT`, `INSERT`, `UPDATE`, `DELETE`, `REPLACE`, `TRUNCATE`, `DO`; transaction statements are the session's own (`classifyMysql`). */
+  readonly command: string;
+  /** Number of `?`. */
+  readonly parameters: number;
+  /** The statement commits the open transaction before it, as DDL does (TRUNCATE). */
+  readonly commitsBefore: boolean;
+}
+
+export interface MysqlRefused {
+  readonly type: 'refused';
+  /** The construct, named as MySQL's manual does. */
+  readonly construct: string;
+  /** Offset in the statement's text, UTF-16 units. */
+  readonly place: number | undefined;
+}
+
+export type MysqlTranslation = MysqlPlan | MysqlRefused;
+
+/** A parameter as the client sent it: its text in MySQL's form (of bytes: latin1, one character per byte); null: NULL. */
+export interface MysqlParameter {
+  readonly kind: MysqlParameterKind;
+  readonly value: string | null;
+}
+
+/** PostgreSQL's text of a parameter; `refused`: it cannot be taken exactly. `error`: as the server's strict mode fails, by its number. */
+export type PgParameter =
+  | { readonly type: 'value'; readonly text: string | null }
+  | { readonly type: 'refused'; readonly construct: string }
+  | { readonly type: 'error'; readonly number: number };

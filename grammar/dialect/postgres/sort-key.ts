@@ -1,0 +1,16 @@
+/** An expression by whose order on local the values are ordered as on MySQL. */
+import { shownDecimal } from './convert-value.ts';
+import type { MysqlEmission } from './mysql-emission.ts';
+import type { Value } from './mysql-expression.ts';
+import { typeName } from './mysql-type.ts';
+import { refuse } from './refused-mysql.ts';
+import { orderKey } from './text-order.ts';
+
+export function sortKey(emission: MysqlEmission, value: Value): string {
+  switch (value.type.kind) {
+    case 'text': return orderKey(value, value.type.collation ?? emission.connectionCollation(value.place));
+    case 'decimal': return shownDecimal(value);
+    case 'json': case 'other': case 'set': case 'parameter': return refuse(`order of ${typeName(value.type)}`, value.place);
+    default: return value.sql;
+  }
+}

@@ -1,0 +1,252 @@
+/** Functions of strings. https://dev.mysql.com/doc/refman/8.4/en/string-functions.html */
+import { quoteLiteral } from '../../names.ts';
+import { argument, constantNumber, exactly, optionalArgument } from './call-context.ts';
+import type { CallContext, CallEmitter } from './call-context.ts';
+import { compareValues } from './compare-values.ts';
+import { asDecimal, asInteger, asText, bigintSql, isConstantText } from './convert-value.ts';
+import type { Value } from './mysql-expression.ts';
+import { commonCollation, intType, isUtf8, typeName } from './mysql-type.ts';
+import type { MysqlType, TextCollation } from './mysql-type.ts';
+import { refuse } from './refused-mysql.ts';
+
+const length: MysqlType = intType(0n, 0xffffffffn);
+const binarySearch = ' COLLATE "C"';
+
+export const text = (call: CallContext, index: number): Value => asText(call.emission, argument(call, index));
+const integer = (call: CallContext, index: number): string => bigintSql(asInteger(call.emission, argument(call, index)));
+
+function collationOfTexts(call: CallContext, values: readonly Value[]): TextCollation | undefined {
+  let collation: TextCollation | undefined;
+  for (const { type } of values) if (type.kind === 'text') collation = commonCollation(collation, type.collation, call.place);
+  return collation;
+}
+
+/** A string that is made of others. */
+function made(call: CallContext, sql: string, parts: readonly Value[], nullable = parts.some((part) => part.nullable)): Value {
+  const collation = collationOfTexts(call, parts);
+  // A subquery's value has no COLLATE of its own any more.
+  return { sql: collation === undefined ? (sql.includes(' COLLATE ') ? `(SELECT ${sql})` : sql) : `(${sql} COLLATE ${collation.local})`, type: { kind: 'text', collation, isTrimmed: false, isOwn: collation !== undefined }, nullable };
+}
+
+/** Parts that are joined: each with the same COLLATE, if they have different ones. */
+function mixed(parts: readonly Value[]): string[] {
+  return parts.filter(({ sql }) => sql.includes(' COLLATE ')).length < 2 ? parts.map(({ sql }) => sql) : parts.map(({ sql }) => `(${sql}${binarySearch})`);
+}
+
+/** Bytes of the string in its own character set, as `bytea`. */
+function bytesOf(call: CallContext, value: Value): string {
+  if (value.type.kind === 'bytes') return value.sql;
+  const string = asText(call.emission, value);
+  const charset = string.type.kind === 'text' ? string.type.collation?.charset ?? call.emission.facts.charset : '';
+  return isUtf8(charset) ? `convert_to(${string.sql}, 'UTF8')` : refuse(`${call.name}() of character set ${charset}`, call.place);
+}
+
+const concat: CallEmitter = (call) => {
+  exactly(call, 1, 99);
+  const parts = call.args.map((_, index) => text(call, index));
+  return made(call, `(${mixed(parts).join(' || ')})`, parts);
+};
+
+const concatWs: CallEmitter = (call) => {
+  exactly(call, 2, 99);
+  const parts = call.args.map((_, index) => text(call, index));
+  return made(call, `concat_ws(${mixed(parts).join(', ')})`, parts, argument(call, 0).nullable);
+};
+
+const byteLength: CallEmitter = (call) => {
+  exactly(call, 1);
+  const value = argument(call, 0);
+  if (value.type.kind === 'text' && value.type.collation?.charset === 'latin1') return { sql: `char_length(${value.sql})`, type: length, nullable: value.nullable };
+  return { sql: `octet_length(${bytesOf(call, value)})`, type: length, nullable: value.nullable };
+};
+
+const charLength: CallEmitter = (call) => {
+  exactly(call, 1);
+  const value = argument(call, 0);
+  return { sql: value.type.kind === 'bytes' ? `octet_length(${value.sql})` : `char_length(${text(call, 0).sql})`, type: length, nullable: value.nullable };
+};
+
+/** Letters change as Unicode's simple mapping says; ICU's would make two letters of one. */
+const caseOf = (word: 'upper' | 'lower'): CallEmitter => (call) => {
+  exactly(call, 1);
+  if (call.emission.facts.localVersion < 170000) return refuse(`${call.name}() on a local before PostgreSQL 17`, call.place);
+  const value = text(call, 0);
+  const isLatin = value.type.kind === 'text' && value.type.collation?.charset === 'latin1';
+  // Latin-1 has no capitals for these.
+  const source = isLatin && word === 'upper' ? `translate(${value.sql}, 'ÿµ', E'\\uE000\\uE001')` : value.sql;
+  const changed = `${word}(${source} COLLATE "pg_c_utf8")`;
+  return made(call, source === value.sql ? changed : `translate(${changed}, E'\\uE000\\uE001', 'ÿµ')`, [value]);
+};
+
+const left: CallEmitter = (call) => {
+  exactly(call, 2);
+  return made(call, `left(${text(call, 0).sql}, greatest(${integer(call, 1)}, 0)::int)`, [text(call, 0)], text(call, 0).nullable || argument(call, 1).nullable);
+};
+
+const right: CallEmitter = (call) => {
+  exactly(call, 2);
+  return made(call, `right(${text(call, 0).sql}, greatest(${integer(call, 1)}, 0)::int)`, [text(call, 0)], text(call, 0).nullable || argument(call, 1).nullable);
+};
+
+const substring: CallEmitter = (call) => {
+  exactly(call, 2, 3);
+  const source = text(call, 0);
+  const from = constantOrRefuse(call, 1);
+  const count = optionalArgument(call, 2) === undefined ? undefined : `greatest(${integer(call, 2)}, 0)::int`;
+  const nullable = source.nullable || optionalArgument(call, 2)?.nullable === true;
+  if (from === 0) return made(call, `left(${source.sql}, 0)`, [source], nullable);
+  if (from > 0) return made(call, `substr(${source.sql}, ${from}${count === undefined ? '' : `, ${count}`})`, [source], nullable);
+  const tail = `right(${source.sql}, ${-from})`;
+  return made(call, `CASE WHEN char_length(${source.sql}) >= ${-from} THEN ${count === undefined ? tail : `left(${tail}, ${count})`} ELSE left(${source.sql}, 0) END`, [source], nullable);
+};
+
+function constantOrRefuse(call: CallContext, index: number): number {
+  return constantNumber(asInteger(call.emission, argument(call, index)), `${call.name}() by what is no constant`);
+}
+
+/** The separator is looked for as it is written, whatever the collation. */
+const substringIndex: CallEmitter = (call) => {
+  exactly(call, 3);
+  const [source, separator] = [text(call, 0), argument(call, 1)];
+  const count = constantOrRefuse(call, 2);
+  if (!isConstantText(separator)) return refuse('SUBSTRING_INDEX() by what is no constant', call.place);
+  if (separator.constant === '' || count === 0) return made(call, `left(${source.sql}, 0)`, [source]);
+  const quoted = quoteLiteral(separator.constant);
+  const parts = `string_to_array(${source.sql}${binarySearch}, ${quoted}${binarySearch})`;
+  const slice = count > 0 ? `(${parts})[1:${count}]` : `(${parts})[greatest(cardinality(${parts}) - ${-count - 1}, 1):]`;
+  return made(call, `array_to_string(${slice}, ${quoted})`, [source]);
+};
+
+const padded = (word: 'lpad' | 'rpad'): CallEmitter => (call) => {
+  exactly(call, 2, 3);
+  const source = text(call, 0);
+  const size = constantOrRefuse(call, 1);
+  const filling = optionalArgument(call, 2);
+  if (size < 0 || (filling !== undefined && (!isConstantText(filling) || filling.constant === ''))) return refuse(`${call.name}() by what is no constant`, call.place);
+  return made(call, `${word}(${source.sql}, ${size}, ${quoteLiteral(filling?.constant ?? ' ')})`, [source]);
+};
+
+const trim: CallEmitter = (call) => {
+  const source = text(call, 0);
+  const taken = optionalArgument(call, 1);
+  if (taken !== undefined && (!isConstantText(taken) || [...taken.constant].length !== 1)) return refuse('TRIM() of more than one character', call.place);
+  const word = call.name === 'LTRIM' || call.details.word === 'LEADING' ? 'ltrim' : call.name === 'RTRIM' || call.details.word === 'TRAILING' ? 'rtrim' : 'btrim';
+  return made(call, `${word}(${source.sql}, ${quoteLiteral(taken?.constant ?? ' ')})`, [source]);
+};
+
+const replace: CallEmitter = (call) => {
+  exactly(call, 3);
+  const parts = [text(call, 0), text(call, 1), text(call, 2)] as const;
+  return made(call, `replace(${parts.map(({ sql }) => `${sql}${binarySearch}`).join(', ')})`, parts);
+};
+
+/** LOCATE(needle, text, from), INSTR(text, needle). */
+const locate: CallEmitter = (call) => {
+  exactly(call, 2, call.name === 'INSTR' ? 2 : 3);
+  const [needle, source] = call.name === 'INSTR' ? [text(call, 1), text(call, 0)] : [text(call, 0), text(call, 1)];
+  if (optionalArgument(call, 2) !== undefined) return refuse('LOCATE() from a place', call.place);
+  const collation = collationOfTexts(call, [needle, source]) ?? call.emission.connectionCollation(call.place);
+  const { flavour, version } = call.emission.facts.mode.server;
+  if (!collation.deterministic && (flavour === 'mariadb' || version < 80000)) {
+    // These compare as many bytes as the needle has: letters with accents are found by their own length alone.
+    if (needle.constant === undefined || /[^\0-\x7f]| $/.test(needle.constant)) return refuse(`${call.name}() of what is no constant of ASCII`, call.place);
+    return { sql: `strpos(lower(${source.sql} COLLATE "C"), ${quoteLiteral(needle.constant.toLowerCase())})`, type: length, nullable: source.nullable };
+  }
+  if (!collation.deterministic && call.emission.facts.localVersion < 180000) return refuse(`${call.name}() on a local before PostgreSQL 18`, call.place);
+  return { sql: `strpos(${source.sql} COLLATE ${collation.local}, ${needle.sql} COLLATE ${collation.local})`, type: length, nullable: needle.nullable || source.nullable };
+};
+
+const hex: CallEmitter = (call) => {
+  exactly(call, 1);
+  const value = argument(call, 0);
+  const ascii = (sql: string): Value => ({ sql, type: { kind: 'text', collation: undefined, isTrimmed: true, isOwn: false }, nullable: value.nullable });
+  if (value.type.kind === 'int' || value.type.kind === 'bool') return ascii(`upper(to_hex(${integer(call, 0)}))`);
+  if (value.type.kind !== 'text' && value.type.kind !== 'bytes') return refuse(`HEX() of ${typeName(value.type)}`, call.place);
+  return ascii(`upper(encode(${bytesOf(call, value)}, 'hex'))`);
+};
+
+const hash = (write: (bytes: string) => string): CallEmitter => (call) => ({ sql: write(bytesOf(call, argument(call, 0))), type: { kind: 'text', collation: undefined, isTrimmed: true, isOwn: false }, nullable: argument(call, 0).nullable });
+
+const sha2: CallEmitter = (call) => {
+  exactly(call, 2);
+  const bits = constantOrRefuse(call, 1);
+  if (![0, 224, 256, 384, 512].includes(bits)) return refuse(`SHA2() of ${bits} bits`, call.place);
+  return hash((bytes) => `encode(sha${bits === 0 ? 256 : bits}(${bytes}), 'hex')`)(call);
+};
+
+const field: CallEmitter = (call) => {
+  const [first, ...others] = call.args;
+  if (first === undefined || others.length === 0) return refuse('FIELD()', call.place);
+  const isSame = (kind: (value: Value) => boolean): boolean => call.args.every(kind);
+  if (!isSame(({ type }) => type.kind === 'text' || type.kind === 'enum') && !isSame(({ type }) => type.kind === 'int')) return refuse('FIELD() of several types', call.place);
+  const branches = others.map((other, index) => `WHEN ${compareValues(call.emission, '=', first, other, call.place).sql} THEN ${index + 1}`);
+  return { sql: `CASE ${branches.join(' ')} ELSE 0 END`, type: intType(0n, BigInt(others.length)), nullable: false };
+};
+
+const elt: CallEmitter = (call) => {
+  const [, ...others] = call.args;
+  const texts = others.map((other) => asText(call.emission, other));
+  return made(call, `CASE ${integer(call, 0)} ${mixed(texts).map((sql, index) => `WHEN ${index + 1} THEN ${sql}`).join(' ')} END`, texts, true);
+};
+
+const findInSet: CallEmitter = (call) => {
+  exactly(call, 2);
+  const [needle, list] = [argument(call, 0), argument(call, 1)];
+  if (list.type.kind === 'set') {
+    if (!isConstantText(needle)) return refuse('FIND_IN_SET() of what is no constant', call.place);
+    const number = list.type.labels.findIndex((label) => label.toLowerCase() === needle.constant.toLowerCase()) + 1;
+    const label = list.type.labels[number - 1];
+    if (label === undefined) return { sql: `CASE WHEN ${list.sql} IS NULL THEN NULL ELSE 0 END`, type: length, nullable: list.nullable };
+    return { sql: `CASE WHEN ${quoteLiteral(label)} = ANY (${list.sql}) THEN ${number} WHEN ${list.sql} IS NOT NULL THEN 0 END`, type: length, nullable: list.nullable };
+  }
+  const [one, other] = [text(call, 0), text(call, 1)];
+  const collation = collationOfTexts(call, [one, other]) ?? call.emission.connectionCollation(call.place);
+  return { sql: `CASE WHEN ${one.sql} IS NULL OR ${other.sql} IS NULL THEN NULL ELSE coalesce(array_position(string_to_array(${other.sql}${binarySearch}, ',') COLLATE ${collation.local}, ${one.sql}), 0) END`, type: length, nullable: one.nullable || other.nullable };
+};
+
+/** `12345.678, 2` → `12,345.68`. */
+const format: CallEmitter = (call) => {
+  exactly(call, 2);
+  const digits = constantOrRefuse(call, 1);
+  if (digits < 0 || digits > 15) return refuse('FORMAT() by more than 15 digits', call.place);
+  const number = asDecimal(call.emission, argument(call, 0));
+  const pattern = `FM999,999,999,999,999,999,999,990${digits === 0 ? '' : `.${'0'.repeat(digits)}`}`;
+  return { sql: `to_char(round(${number.sql}, ${digits}), '${pattern}')`, type: { kind: 'text', collation: undefined, isTrimmed: true, isOwn: false }, nullable: number.nullable };
+};
+
+const strcmp: CallEmitter = (call) => {
+  exactly(call, 2);
+  const compare = (operator: '=' | '<'): string => compareValues(call.emission, operator, text(call, 0), text(call, 1), call.place).sql;
+  return { sql: `CASE WHEN ${compare('=')} THEN 0 WHEN ${compare('<')} THEN -1 WHEN ${text(call, 0).sql} IS NOT NULL AND ${text(call, 1).sql} IS NOT NULL THEN 1 END`, type: intType(-1n, 1n), nullable: true };
+};
+
+const repeated: CallEmitter = (call) => {
+  exactly(call, 2);
+  const source = text(call, 0);
+  return made(call, `repeat(${source.sql}, greatest(${integer(call, 1)}, 0)::int)`, [source], source.nullable || argument(call, 1).nullable);
+};
+
+const reverse: CallEmitter = (call) => {
+  exactly(call, 1);
+  return made(call, `reverse(${text(call, 0).sql})`, [text(call, 0)]);
+};
+
+const space: CallEmitter = (call) => {
+  exactly(call, 1);
+  return { sql: `repeat(' ', greatest(${integer(call, 0)}, 0)::int)`, type: { kind: 'text', collation: undefined, isTrimmed: false, isOwn: false }, nullable: argument(call, 0).nullable };
+};
+
+const insert: CallEmitter = (call) => {
+  exactly(call, 4);
+  const [source, part] = [text(call, 0), text(call, 3)];
+  const [from, count] = [constantOrRefuse(call, 1), constantOrRefuse(call, 2)];
+  if (from < 1 || count < 0) return refuse('INSERT() at a place before the string', call.place);
+  const [whole = '', piece = ''] = mixed([source, part]);
+  return made(call, `CASE WHEN char_length(${source.sql}) < ${from} THEN ${whole} ELSE overlay(${whole} PLACING ${piece} FROM ${from} FOR ${count}) END`, [source, part]);
+};
+
+export const textCalls: Readonly<Record<string, CallEmitter>> = {
+  CONCAT: concat, CONCAT_WS: concatWs, LENGTH: byteLength, OCTET_LENGTH: byteLength, CHAR_LENGTH: charLength, CHARACTER_LENGTH: charLength, UPPER: caseOf('upper'), UCASE: caseOf('upper'), LOWER: caseOf('lower'), LCASE: caseOf('lower'),
+  LEFT: left, RIGHT: right, SUBSTRING: substring, SUBSTR: substring, MID: substring, SUBSTRING_INDEX: substringIndex, LPAD: padded('lpad'), RPAD: padded('rpad'), TRIM: trim, LTRIM: trim, RTRIM: trim, REPLACE: replace,
+  LOCATE: locate, INSTR: locate, HEX: hex, MD5: hash((bytes) => `md5(${bytes})`), SHA2: sha2, FIELD: field, ELT: elt, FIND_IN_SET: findInSet, FORMAT: format, STRCMP: strcmp, REPEAT: repeated, REVERSE: reverse, SPACE: space, INSERT: insert,
+};

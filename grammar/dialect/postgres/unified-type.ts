@@ -1,0 +1,88 @@
+/** The type that CASE, IF, COALESCE, UNION and their kin bring several values to. https://dev.mysql.com/doc/refman/8.4/en/flow-control-functions.html */
+import { asBytes } from './compare-values.ts';
+import { asDatetime, asDecimal, asDouble, asInteger, asText } from './convert-value.ts';
+import type { MysqlEmission } from './mysql-emission.ts';
+import type { Value } from './mysql-expression.ts';
+import { commonCollation, decimalType, doubleType, fitsBigint, intType, isMoment, isNumber, typeName } from './mysql-type.ts';
+import type { MysqlType, TextCollation } from './mysql-type.ts';
+import { refuse } from './refused-mysql.ts';
+
+export interface CommonValues {
+  /** Each as PostgreSQL's type of `type`. */
+  readonly sql: readonly string[];
+  readonly type: MysqlType;
+}
+
+/** A list of parameters and NULLs alone is refused: nothing tells their type. */
+export function commonValues(emission: MysqlEmission, values: readonly Value[], place: number | undefined, hasOwnScales = false): CommonValues {
+  const typed = values.filter(({ type }) => type.kind !== 'null' && type.kind !== 'parameter');
+  const types = typed.map(({ type }) => type);
+  const [first] = types;
+  if (first === undefined) {
+    if (values.every(({ type }) => type.kind === 'null')) return { sql: values.map(() => 'NULL'), type: { kind: 'null' } };
+    return refuse('parameter whose type its place does not tell', place);
+  }
+  if (types.every((type) => type.kind === 'bool') && values.every(({ type }) => type.kind !== 'parameter')) return { sql: values.map(({ sql, type }) => (type.kind === 'null' ? 'NULL::boolean' : sql)), type: first };
+  if (types.every(isNumber)) return commonNumbers(emission, values, types, hasOwnScales);
+  if (types.every(isMoment)) return commonMoments(emission, values, types);
+  if (types.every((type) => type.kind === first.kind) && (first.kind === 'time' || first.kind === 'bytes' || first.kind === 'json' || first.kind === 'bit')) return sameKind(emission, values, first, place);
+  if (types.some((type) => type.kind === 'bytes' || type.kind === 'double' || type.kind === 'float' || type.kind === 'json' || type.kind === 'time' || type.kind === 'other' || type.kind === 'bit' || type.kind === 'year')) {
+    return refuse(`${[...new Set(types.map(typeName))].join(' and ')} in one place`, place);
+  }
+  return commonTexts(emission, values, place);
+}
+
+function sameKind(emission: MysqlEmission, values: readonly Value[], type: MysqlType, place: number | undefined): CommonValues {
+  if (type.kind === 'json' && values.some((value) => value.type.kind === 'parameter')) return refuse('parameter as JSON', place);
+  return { sql: values.map((value) => (value.type.kind === 'null' ? 'NULL' : type.kind === 'bytes' ? asBytes(emission, value, place).sql : value.type.kind === 'parameter' ? refuse('parameter as TIME', place) : value.sql)), type };
+}
+
+function commonNumbers(emission: MysqlEmission, values: readonly Value[], types: readonly MysqlType[], hasOwnScales: boolean): CommonValues {
+  if (types.some((type) => type.kind === 'double' || type.kind === 'float')) return { sql: values.map((value) => (value.type.kind === 'null' ? 'NULL::float8' : asDouble(emission, value).sql)), type: doubleType };
+  if (types.some((type) => type.kind === 'decimal')) {
+    const decimals = values.map((value) => (value.type.kind === 'null' ? undefined : value.type.kind === 'parameter' ? refuse('parameter beside a DECIMAL', value.place) : asDecimal(emission, value)));
+    const scale = Math.max(...decimals.map((value) => value?.type.scale ?? 0));
+    // The versions do not agree on whether it is rounded to its own digits before.
+    if (decimals.some((value) => value?.type.inner !== undefined && value.type.scale < scale)) return refuse('quotient beside a DECIMAL with more digits', values[0]?.place);
+    const whole = Math.max(...decimals.map((value) => (value === undefined ? 0 : value.type.precision - value.type.scale)));
+    return { sql: decimals.map((value) => (value === undefined ? 'NULL::numeric' : value.type.inner === undefined && ((value.type.scale === scale && value.type.varies !== true) || hasOwnScales) ? value.sql : `round(${value.sql}, ${scale})`)), type: hasOwnScales && decimals.some((value) => value !== undefined && (value.type.scale !== scale || value.type.varies === true)) ? { kind: 'decimal', precision: Math.min(whole + scale, 65), scale, varies: true } : decimalType(whole + scale, scale) };
+  }
+  const integers = values.map((value) => asInteger(emission, value));
+  const ranges = integers.flatMap(({ type }) => (type.kind === 'int' ? [type] : []));
+  const [min, max] = [ranges.map((range) => range.min).reduce((a, b) => (a < b ? a : b)), ranges.map((range) => range.max).reduce((a, b) => (a > b ? a : b))];
+  const isBig = !fitsBigint({ min, max });
+  if (isBig && min < 0n) return { sql: integers.map(({ sql }) => `(${sql})::numeric`), type: decimalType(20, 0) };
+  return { sql: integers.map(({ sql }) => `(${sql})::${isBig ? 'numeric' : 'bigint'}`), type: intType(min, max, ranges.every((range) => range.min >= 0n) && ranges.some((range) => range.unsigned)) };
+}
+
+function commonMoments(emission: MysqlEmission, values: readonly Value[], types: readonly MysqlType[]): CommonValues {
+  if (types.every((type) => type.kind === 'date') && values.every(({ type }) => type.kind !== 'parameter')) return { sql: values.map((value) => (value.type.kind === 'null' ? 'NULL::date' : value.sql)), type: { kind: 'date' } };
+  const fraction = Math.max(...types.map((type) => (type.kind === 'datetime' || type.kind === 'timestamp' ? type.fraction : 0)));
+  return { sql: values.map((value) => (value.type.kind === 'parameter' ? refuse('parameter beside a date', value.place) : asDatetime(emission, value).sql)), type: { kind: 'datetime', fraction } };
+}
+
+function commonTexts(emission: MysqlEmission, values: readonly Value[], place: number | undefined): CommonValues {
+  const texts = values.map((value) => asText(emission, value));
+  let collation: TextCollation | undefined;
+  for (const { type } of texts) if (type.kind === 'text') collation = commonCollation(collation, type.collation, place);
+  return {
+    sql: texts.map(({ sql }) => (collation === undefined ? sql : `(${sql}) COLLATE ${collation.local}`)),
+    type: { kind: 'text', collation, isTrimmed: texts.every(({ type }) => type.kind === 'text' && type.isTrimmed) && areDistinct(texts), isOwn: collation !== undefined },
+  };
+}
+
+/** No two constants that only their case tells apart: grouped by, they would be one. */
+function areDistinct(texts: readonly Value[]): boolean {
+  const constants = new Set(texts.flatMap(({ constant }) => (constant === undefined ? [] : [constant])));
+  return new Set([...constants].map((text) => text.toLowerCase())).size === constants.size;
+}
+
+/** IF and CASE of MySQL give a DECIMAL with the digits that it has, MariaDB's with those of the result. */
+export function keepsScales(emission: MysqlEmission): boolean {
+  return emission.facts.mode.server.flavour === 'mysql';
+}
+
+/** One expression that is one of the values: `CASE … THEN a ELSE b END` and the like. */
+export function chosen(common: CommonValues, values: readonly Value[], write: (sql: readonly string[]) => string, nullable?: boolean): Value {
+  return { sql: write(common.sql), type: common.type, nullable: nullable ?? values.some((value) => value.nullable) };
+}

@@ -1,0 +1,18 @@
+/** A MySQL client's session, as what serves it on local sees it. */
+import type { MysqlError } from '../../wire/mysql/error-packet.ts';
+import type { MysqlAdmitted } from '../mysql/door-host.ts';
+
+export interface LocalSession {
+  readonly sessionId: string;
+  readonly client: MysqlAdmitted;
+  /** As the MySQL server has said last. */
+  readonly serverStatus: number;
+  /** False: `writable` comes when it has drained. */
+  toClient(bytes: Buffer): boolean;
+  fail(error: MysqlError, sequence: number): void;
+  /** Something of the gateway's own; undefined for an error. */
+  askServer(text: string, done: (rows: readonly (readonly (string | null)[])[] | undefined) => void): void;
+  /** The statement is answered; a transaction may be open. */
+  settled(): void;
+  close(): void;
+}

@@ -1,0 +1,374 @@
+/**
+ * A MySQL client's session on local: runs statements there, answers as a MySQL server does, and keeps the transaction of both sides one.
+ *
+ * States: idle → (asking the server what the session is, the control what the tables are →) running → idle. A transaction that is open stays open
+ * meanwhile (`local-transaction.ts`).
+ */
+import { relationKey } from '../../../catalog/routing-snapshot.ts';
+import type { MigratedTable } from '../../../grammar/dialect/migrated-table.ts';
+import type { MysqlClassification, MysqlFacts, MysqlParameter, MysqlPlan, MysqlTextMode } from '../../../grammar/dialect/postgres/mysql-translation.ts';
+import { Capability, ServerStatus } from '../../wire/mysql/capabilities.ts';
+import type { MysqlError } from '../../wire/mysql/error-packet.ts';
+import { ErrorCode } from '../../wire/mysql/error-packet.ts';
+import { gaveWay, mysqlErrorOf } from '../mysql/control-result.ts';
+import type { LocalContext } from '../mysql/mysql-decision.ts';
+import type { MysqlDoorHost } from '../mysql/door-host.ts';
+import { countsOf, isMade } from './plan-counts.ts';
+import { LocalAnswer } from './local-answer.ts';
+import { failureError } from './failure-error.ts';
+import { ROLLS_BACK } from './local-error.ts';
+import type { LocalLink, LocalReply } from './local-link.ts';
+import { LocalTransaction } from './local-transaction.ts';
+import type { LocalSession } from './local-session.ts';
+import type { MysqlLocal } from './mysql-local.ts';
+import { PlanRun } from './run-plan.ts';
+import type { PlanAnswer, PlanFailure } from './run-plan.ts';
+import { PlanValues } from './plan-values.ts';
+import type { ResultRows } from './result-rows.ts';
+import { textOf } from './binary-literals.ts';
+import { notServed, unservable, writesOnBoth } from './refusals.ts';
+import { factsName, factsQuery, readFacts, serverOf } from './session-facts.ts';
+import type { SessionFacts } from './session-facts.ts';
+import { ServerStatements } from './server-statements.ts';
+import { SessionValues } from './session-values.ts';
+import { tableTranslation } from './table-translation.ts';
+import { mayChangeSettings } from './transaction-words.ts';
+
+export interface LocalRequest {
+  readonly text: string;
+  /** As it came, where it did not come by a prepared statement. */
+  readonly bytes?: Buffer;
+  readonly sequence: number;
+  /** Of a prepared statement; undefined: the text has come by itself. Throws a `ProtocolFault`. */
+  readonly parameters?: (charset: string) => readonly MysqlParameter[];
+}
+
+export class LocalSide implements LocalContext {
+  readonly #local: MysqlLocal;
+  readonly #host: MysqlDoorHost;
+  readonly #session: LocalSession;
+  readonly #transaction = new LocalTransaction();
+  readonly #values = new SessionValues();
+  readonly #serverStatements: ServerStatements;
+  #link: LocalLink | undefined;
+  /** Undefined: to be asked again. */
+  #facts: SessionFacts | undefined;
+  #isRunning = false;
+  #isOver = false;
+
+  constructor(local: MysqlLocal, host: MysqlDoorHost, session: LocalSession) {
+    this.#local = local;
+    this.#host = host;
+    this.#session = session;
+    this.#serverStatements = new ServerStatements({
+      session, transaction: this.#transaction, values: this.#values, link: () => this.#link,
+      runs: (isRunning) => {
+        this.#isRunning = isRunning;
+        return !this.#isOver;
+      },
+      answer: (text, sequence) => void this.run({ text, sequence }),
+    });
+  }
+
+  get isKnown(): boolean {
+    return this.#facts !== undefined;
+  }
+
+  get isBusy(): boolean {
+    return this.#isRunning;
+  }
+
+  get isInTransaction(): boolean {
+    return this.#transaction.isOpen;
+  }
+
+  get backendPid(): { readonly local?: number } {
+    const pid = this.#link?.pid ?? 0;
+    return pid === 0 ? {} : { local: pid };
+  }
+
+  get mode(): MysqlTextMode {
+    return { sqlMode: this.#facts?.sqlMode ?? new Set(), server: serverOf(this.#session.client.login.greeting.version) };
+  }
+
+  split(text: string): readonly string[] {
+    return this.#local.split(text, this.mode).map((each) => each.text);
+  }
+
+  classify(text: string): MysqlClassification | undefined {
+    return this.#local.classify(text, this.mode);
+  }
+
+  /** Key of what a name of a statement stands for. */
+  keyOf({ database, name }: { readonly database?: string | undefined; readonly name: string }): string {
+    const [schema, table] = [database ?? this.#facts?.database ?? '', name];
+    return this.#facts?.foldsNames === true ? relationKey(schema.toLowerCase(), table.toLowerCase()) : relationKey(schema, table);
+  }
+
+  /** The status that the gateway's own answers tell. */
+  get status(): number {
+    return (this.#session.serverStatus & (ServerStatus.inTransaction | ServerStatus.autocommit)) | (this.#transaction.isOpen ? ServerStatus.inTransaction : 0);
+  }
+
+  /** Asks what the session is on the server. */
+  learn(done: () => void): void {
+    this.#isRunning = true;
+    this.#session.askServer(factsQuery(this.mode.server), (rows) => {
+      this.#isRunning = false;
+      const [row] = rows ?? [];
+      if (this.#isOver) return;
+      if (!row) return this.#session.close();
+      this.#facts = readFacts(row);
+      this.#values.serverInsertId = this.#facts.lastInsertId;
+      this.#values.isServerInsertIdOld = false;
+      done();
+    });
+  }
+
+  /** See `ServerStatements`. */
+  beforeServer(text: string, sequence: number, go: () => boolean): boolean {
+    if (mayChangeSettings(text)) this.#facts = undefined;
+    return this.#serverStatements.before(text, sequence, go);
+  }
+
+  serverAnswered(errorCode: number, isOver: boolean, done: () => void): void {
+    this.#serverStatements.answered(errorCode, isOver, done);
+  }
+
+  rollBack(done: () => void): void {
+    this.#serverStatements.rollBack(done);
+  }
+
+  // Statements for local
+
+  /** Returns false: the answer comes later. */
+  run(request: LocalRequest): false {
+    this.#isRunning = true;
+    const answer = new LocalAnswer(this.#session.client.capabilities, request.sequence + 1, (bytes) => {
+      if (!this.#session.toClient(bytes)) this.#link?.backpressure(true);
+    });
+    const isKnown = this.#facts && !(this.#values.isServerInsertIdOld && /last_insert_id/i.test(request.text));
+    if (isKnown) this.#begin(request, answer);
+    else this.learn(() => {
+      this.#isRunning = true;
+      this.#begin(request, answer);
+    });
+    return false;
+  }
+
+  writable(): void {
+    this.#link?.backpressure(false);
+  }
+
+  #begin(request: LocalRequest, answer: LocalAnswer): void {
+    const facts = this.#facts;
+    if (!facts) return this.#end();
+    let parameters: readonly MysqlParameter[] = [];
+    try {
+      parameters = request.parameters?.(facts.connectionCharset) ?? [];
+    } catch (error) {
+      answer.error({ code: ErrorCode.malformedPacket, sqlstate: 'HY000', message: error instanceof Error ? error.message : String(error) });
+      return this.#end();
+    }
+    const missing = unservable(facts);
+    if (missing !== undefined) return this.#answerError(answer, undefined, mysqlErrorOf(notServed(missing)));
+    const text = request.bytes === undefined ? request.text : textOf(request.bytes, facts);
+    if (text === undefined) return this.#answerError(answer, undefined, mysqlErrorOf(notServed(`bytes that are no text of character_set_client ${facts.clientCharset}, without _binary before them`)));
+    const texts = request.parameters ? [text] : this.split(text);
+    this.#statement({ texts, at: 0, parameters, isPrepared: request.parameters !== undefined, answer, facts, sequence: request.sequence });
+  }
+
+  #statement(batch: Batch): void {
+    const text = batch.texts[batch.at] ?? '';
+    const keys = [...new Set(this.classify(text)?.relations.map((relation) => this.keyOf(relation)).filter((key) => this.#host.snapshot.tables[key] !== undefined) ?? [])];
+    const { control } = this.#host.services;
+    const ready = (): void => this.#withVersion(batch, () => this.#translated(batch, text, keys));
+    if (keys.every((key) => control.tableFacts(key) !== undefined)) return ready();
+    control.loadTableFacts(keys, (error) => {
+      if (this.#isOver) return;
+      if (error) this.#answerError(batch.answer, undefined, mysqlErrorOf(error));
+      else ready();
+    });
+  }
+
+  /** What local can do depends on its version. */
+  #withVersion(batch: Batch, then: () => void): void {
+    if (this.#local.version !== undefined) return then();
+    const link = this.#opened(batch);
+    link?.query("SELECT current_setting('server_version_num')", (reply) => {
+      if (reply.type !== 'done') return this.#finished(batch, [], undefined, reply);
+      this.#local.version = Number(reply.rows[0]?.[0] ?? 0);
+      then();
+    });
+  }
+
+  #opened({ answer, facts }: Batch): LocalLink | undefined {
+    if (this.#link && !this.#link.isOver) return this.#link;
+    const { user, database } = this.#session.client;
+    try {
+      return (this.#link = this.#local.open(user, database ?? '', facts.lockWaitSeconds, () => this.#linkGone()));
+    } catch (error) {
+      this.#answerError(answer, undefined, mysqlErrorOf(error));
+      return undefined;
+    }
+  }
+
+  /** A transaction that was open there is lost, and with it what the client believes to have done: it is told with its next statement, by the end of its connection. */
+  #linkGone(): void {
+    this.#link = undefined;
+    if (this.#transaction.isOpen && !this.#isRunning) this.#session.close();
+  }
+
+  #translated(batch: Batch, text: string, keys: readonly string[]): void {
+    const { facts, parameters, isPrepared } = batch;
+    const { control } = this.#host.services;
+    const { snapshot } = control;
+    const tables = keys.flatMap((key) => control.tableFacts(key) ?? []);
+    const kinds = parameters.map(({ kind }) => kind);
+    const { flags } = this.#session.client.capabilities;
+    const mysqlFacts: MysqlFacts = {
+      table: (database, name) => {
+        const key = this.keyOf({ database, name });
+        const found = snapshot.tables[key]?.writes === 'local' ? control.tableFacts(key) : undefined;
+        return found && tableTranslation(found);
+      },
+      database: facts.database, mode: this.mode, timeZone: facts.timeZone, charset: facts.connectionCharset, collation: facts.collation, foundRows: (flags & Capability.foundRows) !== 0,
+      divPrecision: facts.divPrecision, groupConcatMaxLength: facts.groupConcatMaxLength, localVersion: this.#local.version ?? 0, ...(isPrepared ? { parameters: kinds } : {}),
+    };
+    const basis = [factsName(facts), snapshot, kinds.join(), flags & Capability.foundRows, ...tables];
+    const translation = this.#local.translate(text, mysqlFacts, basis, isPrepared);
+    if (translation.type === 'refused') return this.#answerError(batch.answer, undefined, mysqlErrorOf(notServed(translation.construct, translation.place)));
+    this.#execute(batch, translation, tables, keys);
+  }
+
+  #execute(batch: Batch, plan: MysqlPlan, tables: readonly MigratedTable[], keys: readonly string[]): void {
+    const transaction = this.#transaction;
+    const { snapshot } = this.#host;
+    const isWrite = plan.columns.length === 0 && plan.command !== 'DO';
+    if (isWrite && transaction.wroteServer && this.#isInTransaction) return this.#answerError(batch.answer, undefined, mysqlErrorOf(writesOnBoth()));
+    if (transaction.hasSnapshot && keys.some((key) => transaction.begunUnder?.tables[key]?.writes !== 'local')) return this.#giveUp(batch, gaveWay());
+    if (plan.commitsBefore && this.#isInTransaction) return this.#committedFirst(batch, plan, tables);
+    const link = this.#opened(batch);
+    if (!link) return;
+    const isInTransaction = this.#isInTransaction;
+    if (isInTransaction && !transaction.isOpen) {
+      const isPlainRead = !isWrite && this.classify(batch.texts[batch.at] ?? '')?.relations.some(({ written }) => written) !== true;
+      link.query(transaction.begin(isPlainRead, batch.facts.isolation, snapshot), () => undefined);
+    }
+    transaction.wroteLocal ||= isWrite && isInTransaction;
+    this.#run(batch, plan, tables, link, isInTransaction);
+  }
+
+  #run(batch: Batch, plan: MysqlPlan, tables: readonly MigratedTable[], link: LocalLink, isInTransaction: boolean): void {
+    const { answer, facts, parameters, isPrepared } = batch;
+    for (const key of tables) this.#host.services.control.countRoute(relationKey(key.mysql.database, key.mysql.name), 'LOCAL');
+    const rows = plan.columns.length === 0 ? undefined : answer.rows(plan.columns, isPrepared, facts.resultCharset, () => this.status | this.#more(batch));
+    const values = new PlanValues(this.#local.dialect, parameters, (name) => this.#values.of(name, facts), this.#values.clock(facts, this.#host.services.runtime.clock.now()));
+    const frame = isInTransaction ? 'savepoint' : plan.steps.length > 1 || plan.needsTransaction ? 'transaction' : 'none';
+    new PlanRun({ link, plan, values, frame, rows, done: (outcome) => this.#finished(batch, tables, rows, outcome, plan) }).start();
+  }
+
+  get #isInTransaction(): boolean {
+    const { serverStatus } = this.#session;
+    return (serverStatus & ServerStatus.inTransaction) !== 0 || (serverStatus & ServerStatus.autocommit) === 0;
+  }
+
+  #more({ texts, at }: Batch): number {
+    return at + 1 < texts.length ? ServerStatus.moreResults : 0;
+  }
+
+  /** As a server commits what is open before it carries TRUNCATE out. */
+  #committedFirst(batch: Batch, plan: MysqlPlan, tables: readonly MigratedTable[]): void {
+    const then = (): void => this.#session.askServer('COMMIT', () => {
+      this.#transaction.ended();
+      const link = this.#opened(batch);
+      if (link) this.#run(batch, plan, tables, link, false);
+    });
+    if (this.#link && this.#transaction.isOpen) this.#serverStatements.commit(this.#link, batch.sequence, then);
+    else then();
+  }
+
+  #finished(batch: Batch, tables: readonly MigratedTable[], rows: ResultRows | undefined, outcome: PlanAnswer | PlanFailure | LocalReply, plan?: MysqlPlan): void {
+    if (this.#isOver) return;
+    if ('tags' in outcome && plan) return this.#succeeded(batch, plan, rows, outcome);
+    if (!('type' in outcome) || outcome.type === 'done') return this.#end();
+    // Nobody knows whether it has run.
+    if (outcome.type === 'lost') return this.#session.close();
+    const error = failureError(outcome, tables, this.mode.server);
+    if (error.code === ROLLS_BACK && this.#isInTransaction) return this.#giveUp(batch, error, rows);
+    this.#answerError(batch.answer, rows, error);
+  }
+
+  #succeeded(batch: Batch, plan: MysqlPlan, rows: ResultRows | undefined, answer: PlanAnswer): void {
+    const status = this.status | this.#more(batch);
+    const counts = countsOf(plan, answer, rows?.count ?? 0, (number) => isMade(batch.parameters[number - 1], batch.facts));
+    this.#values.ranOnLocal(counts);
+    if (rows) batch.answer.endRows(rows, status);
+    else batch.answer.ok({ affectedRows: counts.affected, lastInsertId: counts.toldInsertId, status });
+    if (this.#more(batch) === 0) return this.#end();
+    this.#statement({ ...batch, at: batch.at + 1 });
+  }
+
+  /** As of a deadlock: the transaction is rolled back on both sides before the client hears of it. */
+  #giveUp(batch: Batch, error: MysqlError, rows?: ResultRows): void {
+    this.rollBack(() => this.#session.askServer('ROLLBACK', () => {
+      this.#transaction.ended();
+      this.#answerError(batch.answer, rows, error);
+    }));
+  }
+
+  #answerError(answer: LocalAnswer, rows: ResultRows | undefined, error: MysqlError): void {
+    this.#values.failed();
+    answer.failRows(rows, error);
+    this.#end();
+  }
+
+  #end(): void {
+    this.#isRunning = false;
+    if (!this.#isOver) this.#session.settled();
+  }
+
+  /** KILL QUERY. */
+  cancel(): void {
+    this.#link?.cancel();
+  }
+
+  /** Another database, or other settings. */
+  settingsChanged(): void {
+    this.#facts = undefined;
+  }
+
+  /** The server is about to forget all that the session has said. */
+  reset(then: () => void): void {
+    this.#facts = undefined;
+    this.rollBack(() => {
+      this.#transaction.ended();
+      then();
+    });
+  }
+
+  /** What the session was is gone; another user may go on with it. */
+  forget(): void {
+    this.#facts = undefined;
+    this.#transaction.ended();
+    this.#link?.end();
+    this.#link = undefined;
+  }
+
+  /** `isCommit`: what runs is left to its end. */
+  end(isCommit: boolean): void {
+    this.#isOver = true;
+    this.#link?.end(isCommit);
+  }
+}
+
+/** Statements of one command, on their way. */
+interface Batch {
+  readonly texts: readonly string[];
+  readonly at: number;
+  readonly parameters: readonly MysqlParameter[];
+  readonly isPrepared: boolean;
+  readonly answer: LocalAnswer;
+  readonly facts: SessionFacts;
+  readonly sequence: number;
+}

@@ -1,0 +1,126 @@
+/** What statements that the MySQL server runs mean for local: the transaction of both sides is one, and so are the session's last ids. */
+import { MigrationError } from '../../../config/migration-error.ts';
+import { mysqlErrorOf } from '../mysql/control-result.ts';
+import { failureError } from './failure-error.ts';
+import { ROLLS_BACK } from './local-error.ts';
+import type { LocalLink } from './local-link.ts';
+import type { LocalSession } from './local-session.ts';
+import type { LocalTransaction } from './local-transaction.ts';
+import { writesOnBoth } from './refusals.ts';
+import { serverOf } from './session-facts.ts';
+import type { SessionValues } from './session-values.ts';
+import { transactionWord } from './transaction-words.ts';
+import type { TransactionWord } from './transaction-words.ts';
+
+export interface ServerStatementsParts {
+  readonly session: LocalSession;
+  readonly transaction: LocalTransaction;
+  readonly values: SessionValues;
+  readonly link: () => LocalLink | undefined;
+  /** Something is under way, or no longer; false: the session is over. */
+  readonly runs: (isRunning: boolean) => boolean;
+  /** Answers a statement without tables on local. */
+  readonly answer: (text: string, sequence: number) => void;
+}
+
+const rolledBack = { type: 'error', fields: new Map([['C', '40001']]) } as const;
+
+export class ServerStatements {
+  readonly #parts: ServerStatementsParts;
+
+  constructor(parts: ServerStatementsParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * A statement is about to be sent to the server: what it means for local is done first. Returns true when it is answered here and now; `go`, which
+   * returns the same, may be called later: the client's next command waits for it.
+   */
+  before(text: string, sequence: number, go: () => boolean): boolean {
+    const { transaction, values, session, runs } = this.#parts;
+    const word = transactionWord(text);
+    if (word.type === 'read' && values.answersFor(text)) {
+      this.#parts.answer(text, sequence);
+      return false;
+    }
+    if (word.type === 'write') {
+      if (transaction.wroteLocal) return this.#refuse(writesOnBoth(), sequence);
+      transaction.wroteServer = true;
+    }
+    if (transaction.isOpen && (word.type === 'unknown' || /;\s*\S/.test(text))) {
+      return this.#refuse(new MigrationError('MIG082', 'the statement cannot run in a transaction that is open on local', { detail: 'It may end the transaction, or it may not; several statements in one text are not looked at one by one.', hint: 'COMMIT before it, or send the statements one by one.' }), sequence);
+    }
+    const pushed = values.pushed(text, word.type === 'write');
+    values.onServer(word.type === 'write');
+    const goes = (): boolean => {
+      // Of several in one text each counts.
+      for (const each of text.includes(';') ? text.split(';').map(transactionWord) : [word]) transaction.noted(each);
+      return go();
+    };
+    if (!transaction.isOpen && pushed === undefined) return goes();
+    runs(true);
+    const later = (): void => {
+      if (runs(false) && goes()) session.settled();
+    };
+    this.#beside(word, sequence, pushed === undefined ? later : () => session.askServer(pushed, later));
+    return false;
+  }
+
+  #beside(word: TransactionWord, sequence: number, then: () => void): void {
+    const { transaction, session } = this.#parts;
+    const link = this.#parts.link();
+    if (!link || !transaction.isOpen) return then();
+    if (word.type === 'commit' || word.type === 'begin' || word.type === 'implicit commit') return this.commit(link, sequence, then);
+    if (word.type === 'rollback') return this.rollBack(then);
+    const sql = transaction.beside(word);
+    if (sql === undefined) return then();
+    link.query(sql, (reply) => {
+      if (reply.type === 'lost') session.close();
+      else then();
+    });
+  }
+
+  /** Success is said when local has committed, and not before. */
+  commit(link: LocalLink, sequence: number, then: () => void): void {
+    const { transaction, session, runs } = this.#parts;
+    link.query('COMMIT', (reply) => {
+      transaction.closed();
+      if (reply.type === 'done' && reply.tag === 'COMMIT') return then();
+      // Whether it has committed nobody knows: as when a server goes away.
+      if (reply.type === 'lost') return session.close();
+      const error = failureError(reply.type === 'done' ? rolledBack : reply, [], serverOf(session.client.login.greeting.version));
+      session.askServer('ROLLBACK', () => {
+        transaction.ended();
+        session.fail(error, sequence);
+        if (runs(false)) session.settled();
+      });
+    });
+  }
+
+  /** The server has answered what it was sent. `isOver`: no transaction is open there. */
+  answered(errorCode: number, isOver: boolean, done: () => void): void {
+    const { transaction } = this.#parts;
+    // A deadlock ends the whole of it at the server.
+    if (transaction.isOpen && (errorCode === ROLLS_BACK || isOver)) {
+      // By what nobody has foreseen: the client must not take for done what is not.
+      if (transaction.wroteLocal && errorCode === 0) return this.#parts.session.close();
+      return this.rollBack(done);
+    }
+    if (isOver) transaction.idle();
+    done();
+  }
+
+  /** The transaction is given up; on the server that is the session's matter. */
+  rollBack(done: () => void): void {
+    const { transaction } = this.#parts;
+    const link = this.#parts.link();
+    if (!transaction.isOpen || !link) return done();
+    transaction.closed();
+    link.query('ROLLBACK', () => done());
+  }
+
+  #refuse(error: MigrationError, sequence: number): boolean {
+    this.#parts.session.fail(mysqlErrorOf(error), sequence);
+    return true;
+  }
+}

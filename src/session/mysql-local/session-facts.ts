@@ -1,0 +1,80 @@
+/** What the MySQL server says of a client's session there: the text that asks, and the answer as facts for translating statements. */
+import type { MysqlServer } from '../../../grammar/dialect/postgres/mysql-translation.ts';
+
+/** How a transaction is begun on local, before it is known what it does first. */
+export type MysqlIsolation = 'read uncommitted' | 'read committed' | 'repeatable read' | 'serializable';
+
+export interface SessionFacts {
+  /** With strict mode, whatever the session says. */
+  readonly sqlMode: ReadonlySet<string>;
+  readonly timeZone: string;
+  /** Of texts that come, of their constants, and of results. */
+  readonly clientCharset: string;
+  readonly connectionCharset: string;
+  readonly collation: string;
+  readonly resultCharset: string;
+  readonly database: string | undefined;
+  readonly isolation: MysqlIsolation;
+  readonly divPrecision: number;
+  readonly groupConcatMaxLength: number;
+  /** Of what has been inserted on the server. */
+  readonly lastInsertId: string;
+  /** Seconds since 1970, of a clock that SET TIMESTAMP has stopped. */
+  readonly fixedTimestamp: string | undefined;
+  readonly user: string;
+  readonly currentUser: string;
+  readonly connectionId: string;
+  readonly version: string;
+  /** Names of tables and databases are the same in capitals. */
+  readonly foldsNames: boolean;
+  /** Rows of a SELECT are cut off there, or what changes many is refused: nobody does that on local. */
+  readonly limits: string | undefined;
+  readonly lockWaitSeconds: number;
+}
+
+/** `5.5.5-10.11.6-MariaDB`, `8.4.2`. */
+export function serverOf(version: string): MysqlServer {
+  const [, major = '0', minor = '0', patch = '0'] = /^(?:5\.5\.5-)?(\d+)\.(\d+)\.(\d+)/.exec(version) ?? [];
+  return { flavour: /mariadb/i.test(version) ? 'mariadb' : 'mysql', version: Number(major) * 10_000 + Number(minor) * 100 + Number(patch) };
+}
+
+const columns = [
+  '@@sql_mode', '@@time_zone', '@@system_time_zone', '@@character_set_client', '@@character_set_connection', '@@collation_connection', '@@character_set_results', 'DATABASE()', '@@isolation', '@@div_precision_increment',
+  '@@group_concat_max_len', 'LAST_INSERT_ID()', '@@timestamp', 'ABS(@@timestamp - UNIX_TIMESTAMP(SYSDATE())) > 2', 'USER()', 'CURRENT_USER()', 'CONNECTION_ID()', '@@version', '@@lower_case_table_names', '@@sql_select_limit', '@@sql_safe_updates', '@@innodb_lock_wait_timeout',
+] as const;
+
+/** The isolation's variable has another name since MySQL 5.7.20, and the old one went with 8.0. */
+export function factsQuery({ flavour, version }: MysqlServer): string {
+  const isolation = flavour === 'mysql' && version >= 50_720 ? '@@transaction_isolation' : '@@tx_isolation';
+  return `SELECT ${columns.map((column) => (column === '@@isolation' ? isolation : column)).join(', ')}`;
+}
+
+const NO_LIMIT = 18_446_744_073_709_551_615n;
+const isolations: readonly MysqlIsolation[] = ['read uncommitted', 'read committed', 'repeatable read', 'serializable'];
+
+/** Equal names, equal facts for a translation. */
+export function factsName({ sqlMode, timeZone, connectionCharset, collation, database, divPrecision, groupConcatMaxLength, version, foldsNames }: SessionFacts): string {
+  return JSON.stringify([[...sqlMode], timeZone, connectionCharset, collation, database, divPrecision, groupConcatMaxLength, version, foldsNames]);
+}
+
+export function readFacts(row: readonly (string | null)[]): SessionFacts {
+  const value = (name: (typeof columns)[number]): string => row[columns.indexOf(name)] ?? '';
+  const zone = value('@@time_zone') === 'SYSTEM' ? value('@@system_time_zone') : value('@@time_zone');
+  const isolation = value('@@isolation').toLowerCase().replaceAll('-', ' ');
+  const limit = value('@@sql_select_limit');
+  return {
+    // Where the server would take another value than the one it is given, and warn, local says an error: nothing is changed in silence.
+    sqlMode: new Set([...value('@@sql_mode').split(',').filter((word) => word !== ''), 'STRICT_TRANS_TABLES']),
+    timeZone: /^(?:UTC|GMT|[+-]00:00)$/.test(zone) ? 'UTC' : zone,
+    clientCharset: value('@@character_set_client'), connectionCharset: value('@@character_set_connection'), collation: value('@@collation_connection'),
+    // NULL: as they are stored.
+    resultCharset: row[columns.indexOf('@@character_set_results')] ?? 'binary',
+    database: row[columns.indexOf('DATABASE()')] ?? undefined,
+    isolation: isolations.find((each) => each === isolation) ?? 'repeatable read',
+    divPrecision: Number(value('@@div_precision_increment')), groupConcatMaxLength: Number(value('@@group_concat_max_len')),
+    lastInsertId: value('LAST_INSERT_ID()'), fixedTimestamp: value('ABS(@@timestamp - UNIX_TIMESTAMP(SYSDATE())) > 2') === '1' ? value('@@timestamp') : undefined, user: value('USER()'), currentUser: value('CURRENT_USER()'), connectionId: value('CONNECTION_ID()'), version: value('@@version'),
+    foldsNames: value('@@lower_case_table_names') !== '0',
+    limits: limit !== '' && BigInt(limit) < NO_LIMIT ? 'sql_select_limit' : value('@@sql_safe_updates') === '1' ? 'sql_safe_updates' : undefined,
+    lockWaitSeconds: Number(value('@@innodb_lock_wait_timeout')),
+  };
+}

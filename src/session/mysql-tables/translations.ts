@@ -1,0 +1,65 @@
+/** Statements of PostgreSQL clients as the MySQL server gets them: translated once, kept for all sessions of a gateway. */
+import type { RoutingSnapshot } from '../../../catalog/routing-snapshot.ts';
+import type { MigratedTable } from '../../../grammar/dialect/migrated-table.ts';
+import { translateStatement } from '../../../grammar/dialect/mysql/translate-statement.ts';
+import type { DialectCapabilities, Translation } from '../../../grammar/dialect/mysql/translation.ts';
+import { codePointOrder, dialectTables } from './dialect-tables.ts';
+
+/** A text, and all that its meaning depends on. */
+export interface TranslationRequest {
+  readonly text: string;
+  readonly tables: ReadonlyMap<string, MigratedTable>;
+  readonly snapshot: RoutingSnapshot;
+  readonly searchPath: readonly string[];
+  readonly timeZone: string;
+  readonly parameterTypes: readonly (string | undefined)[];
+  readonly capabilities: DialectCapabilities;
+}
+
+/** Texts kept; when as many new ones have come, those that nobody has asked for meanwhile are gone. */
+const MAX_TEXTS = 2_000;
+/** A larger one is not kept: it is hardly sent twice. */
+const MAX_KEPT_CHARACTERS = 16_384;
+
+export class Translations {
+  readonly #treeOf: (text: string) => unknown;
+  readonly #isLocalByCodePoint: () => boolean;
+  #young = new Map<string, Translation>();
+  #old = new Map<string, Translation>();
+
+  /** `treeOf`: as `FactsLookup.statementTree`. `isLocalByCodePoint`: how the local database orders text. */
+  constructor(treeOf: (text: string) => unknown, isLocalByCodePoint: () => boolean) {
+    this.#treeOf = treeOf;
+    this.#isLocalByCodePoint = isLocalByCodePoint;
+  }
+
+  get(request: TranslationRequest): Translation {
+    const { text, tables, searchPath, timeZone, parameterTypes, capabilities } = request;
+    const key = JSON.stringify([text, [...tables].map(([name, { hash }]) => [name, hash]), searchPath, timeZone, parameterTypes, capabilities.name]);
+    const known = this.#young.get(key) ?? this.#old.get(key);
+    if (known) {
+      if (!this.#young.has(key)) this.#keep(key, known);
+      return known;
+    }
+    const made = this.#translate(request);
+    if (text.length <= MAX_KEPT_CHARACTERS) this.#keep(key, made);
+    return made;
+  }
+
+  #keep(key: string, translation: Translation): void {
+    this.#young.set(key, translation);
+    if (this.#young.size < MAX_TEXTS) return;
+    this.#old = this.#young;
+    this.#young = new Map();
+  }
+
+  #translate({ text, tables, snapshot, searchPath, timeZone, parameterTypes, capabilities }: TranslationRequest): Translation {
+    const tree = this.#treeOf(text);
+    if (tree === undefined) return { type: 'refused', construct: 'a statement of this size', place: undefined };
+    const known = [...tables].flatMap(([key, table]) => {
+      const route = snapshot.tables[key];
+      return route === undefined ? [] : dialectTables(table, route);
+    });
+    return translateStatement(tree, { tables: known, searchPath, timeZone, codePointOrder: codePointOrder([...tables.values()]) ?? this.#isLocalByCodePoint(), parameterTypes, capabilities });
+  }
+}

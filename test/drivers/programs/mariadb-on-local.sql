@@ -1,0 +1,12 @@
+SELECT id, name, price, active, state, HEX(picture), made FROM item ORDER BY id;
+INSERT INTO item (name, price, stock) VALUES ('program', 4.75, 3);
+SELECT id, name, note FROM item WHERE name = 'PROGRAM';
+UPDATE item SET price = price * 2 WHERE name = 'program';
+BEGIN;
+DELETE FROM item WHERE name = 'program';
+SELECT COUNT(*) FROM item;
+ROLLBACK;
+SELECT COUNT(*), MAX(price), MIN(made) FROM item;
+INSERT INTO item (name, price) VALUES ('program', 1);
+SELECT i.name, l.amount FROM item i JOIN line l ON l.item_id = i.id ORDER BY l.id;
+DELETE FROM item WHERE name = 'program';

@@ -1,0 +1,38 @@
+/** Whether two answers to a MySQL client are the same. */
+import type { ColumnDescription, MysqlAnswer, Rows } from './mysql-corpus.ts';
+import { sortedRows } from './mysql-corpus.ts';
+
+/** Types of expressions, which versions give in other widths: what a driver makes of them is the same. */
+const families: Readonly<Record<number, string>> = { 1: 'integer', 2: 'integer', 3: 'integer', 8: 'integer', 9: 'integer', 16: 'bit', 13: 'integer', 4: 'double', 5: 'double', 246: 'decimal', 10: 'date', 12: 'datetime', 7: 'datetime', 11: 'time', 245: 'text', 249: 'text', 250: 'text', 251: 'text', 252: 'text', 253: 'text', 254: 'text', 6: 'null' };
+
+function describedAs(column: ColumnDescription): string {
+  const { name, orgName, table, orgTable, database, type } = column;
+  return JSON.stringify(orgName === '' ? { name, type: families[type] ?? type } : { name, orgName, table, orgTable, database, type });
+}
+
+/** `isVague`: types of expressions do not count, which old servers describe as strings. A negative zero is a zero, which docs/mysql.md says. The difference in words; undefined: none that counts. */
+export function answersDiffer(expected: MysqlAnswer, found: MysqlAnswer, isOrdered: boolean, isVague: boolean): string | undefined {
+  const rows = (of: Rows): string => {
+    const unsigned = of.map((row) => row.map((value) => (value !== null && /^-0(?:\.0+)?$/.test(value) ? value.slice(1) : value)));
+    return isOrdered ? JSON.stringify(unsigned) : sortedRows(unsigned);
+  };
+  if (rows(expected.rows) !== rows(found.rows)) return `server: ${rows(expected.rows).slice(0, 700)}\n  local:  ${rows(found.rows).slice(0, 700)}`;
+  const [one, other] = [expected.columns.map(describedAs), found.columns.map(describedAs)];
+  const at = one.findIndex((column, index) => column !== other[index] && !isNull(expected.rows, index) && !isLoose(expected.columns[index], found.columns[index], isVague));
+  if (at >= 0 || one.length !== other.length) return `column ${at}: ${one[at]}\n  local:  ${other[at]}`;
+  if (expected.affected !== found.affected) return `affected: ${expected.affected}, local: ${found.affected}`;
+  if (expected.insertId !== found.insertId) return `insert id: ${expected.insertId}, local: ${found.insertId}`;
+  const table = expected.tables.findIndex((text, index) => text !== found.tables[index]);
+  return table < 0 ? undefined : `table ${table}: ${expected.tables[table]?.slice(0, 900)}\n  local:  ${found.tables[table]?.slice(0, 900)}`;
+}
+
+function isNull(rows: Rows, index: number): boolean {
+  return rows.length > 0 && rows.every((row) => row[index] === null);
+}
+
+/** NULL alone has whatever type; derived columns are named after their tables by some servers and not by others. */
+function isLoose(expected: ColumnDescription | undefined, found: ColumnDescription | undefined, isVague: boolean): boolean {
+  if (expected === undefined || found === undefined || expected.name !== found.name) return false;
+  const [one, other] = [families[expected.type] ?? expected.type, families[found.type] ?? found.type];
+  return (expected.orgName === '' || found.orgName === '') && (one === other || isVague);
+}
