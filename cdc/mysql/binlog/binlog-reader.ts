@@ -46,8 +46,9 @@ const HEARTBEAT_MS = 5000;
 const SILENT_HEARTBEATS = 3;
 /** ER_MASTER_FATAL_ERROR_READING_BINLOG: purged, a wrong offset, another history. */
 const FATAL_READING = 1236;
-/** The same number says that another replica has come under this one's id. */
+/** Another replica has come under this one's id: MySQL says it with the number above, MariaDB with ER_SLAVE_SAME_ID, where it says anything. */
 const SAME_ID = /\bsame server_(?:uuid|id)\b/;
+const SLAVE_SAME_ID = 4052;
 /** ER_DBACCESS_DENIED_ERROR, ER_ACCESS_DENIED_ERROR, ER_SPECIFIC_ACCESS_DENIED_ERROR: after the log-in. */
 const missingPrivilege: ReadonlySet<number> = new Set([1044, 1045, 1227]);
 
@@ -171,7 +172,7 @@ async function once<T>(address: ReplicationAddress, question: (connection: Repli
 function streamError(error: unknown, { start }: BinlogReaderOptions): MigrationError {
   if (error instanceof MigrationError) return error;
   const message = error instanceof Error ? error.message : String(error);
-  if (error instanceof MysqlServerError && error.errno === FATAL_READING && SAME_ID.test(message)) {
+  if (error instanceof MysqlServerError && (error.errno === SLAVE_SAME_ID || (error.errno === FATAL_READING && SAME_ID.test(message)))) {
     return new MigrationError('MIG023', 'another replica has connected to the server under the same id', { detail: message, hint: 'Each reader of a binlog, and each replica of the server, needs an id of its own.' });
   }
   if (error instanceof MysqlServerError && error.errno === FATAL_READING) return gap('the server cannot send what follows the position', `${message} (${start.binlogFile}:${start.binlogPosition})`);
