@@ -1,7 +1,8 @@
 /**
  * Facts of texts seen before. First by the exact text (one slice and one look-up), then by its class (fingerprint.ts), then by
- * parsing. Facts that depend on literals are kept for the exact text only (RULES 26). Texts of one class share one TextFacts
- * object, so that what is remembered by its identity (RouteCache) serves all of them.
+ * parsing; by the class first where most texts of late were known by it alone. Facts that depend on literals
+ * are kept for the exact text only (RULES 26). Texts of one class share one TextFacts object, so that what is remembered by its
+ * identity (RouteCache) serves all of them.
  *
  * Bounded by bytes: entries are kept in a young and an old generation; when the young one is full it becomes the old one,
  * and what the old one held and nobody asked for is gone.
@@ -29,6 +30,7 @@ const maxExactBytes = 8 * 1024;
 /** Longer texts are not read for their class: some 1 ms. */
 const maxClassBytes = 256 * 1024;
 const maxClassKeyBytes = 16 * 1024;
+const MANY = 8;
 /** What an entry costs besides its key, estimated. */
 const entryBytes = 1_200;
 
@@ -38,6 +40,8 @@ export class FactsCache {
   readonly #classes: Generations<TextFacts>;
   readonly #places: Generations<readonly NamePlace[]>;
   readonly #fingerprinter = new Fingerprinter();
+  /** Up with each text that was known by its class alone, down with each that comes again as it was; between 0 and 2 × MANY. */
+  #byClassOfLate = 0;
   #exactHits = 0;
   #classHits = 0;
   #misses = 0;
@@ -56,15 +60,18 @@ export class FactsCache {
 
   /** `bytes` from `start` to `end` are the text in UTF-8, without its terminating zero. A promise for large texts only; it never rejects. */
   facts(bytes: Buffer, start: number, end: number): TextFacts | Promise<TextFacts> {
-    const key = end - start <= maxExactBytes ? bytes.toString('latin1', start, end) : undefined;
-    if (key !== undefined) {
-      const facts = this.#exact.get(key);
-      if (facts !== undefined) {
-        this.#exactHits += 1;
-        return facts;
-      }
+    if (this.#byClassOfLate > MANY) {
+      const textClass = this.#classOf(bytes, start, end);
+      return this.#knownClass(textClass) ?? this.#knownText(bytes, start, end) ?? this.#read(textClass, bytes, start, end);
     }
-    return this.#byClass(key, bytes, start, end);
+    const exact = this.#knownText(bytes, start, end);
+    if (exact !== undefined) return exact;
+    const textClass = this.#classOf(bytes, start, end);
+    const known = this.#knownClass(textClass);
+    if (known === undefined) return this.#read(textClass, bytes, start, end);
+    // A text with constants is not likely to come again as it is; one without is.
+    if (!this.#fingerprinter.hasConstants && end - start <= maxExactBytes) this.#exact.set(bytes.toString('latin1', start, end), known);
+    return known;
   }
 
   /** As `facts`, for a text at hand as a string. */
@@ -92,18 +99,35 @@ export class FactsCache {
     return this.#parser.statementTree(text);
   }
 
-  #byClass(key: string | undefined, bytes: Buffer, start: number, end: number): TextFacts | Promise<TextFacts> {
+  #knownText(bytes: Buffer, start: number, end: number): TextFacts | undefined {
+    if (end - start > maxExactBytes) return undefined;
+    const facts = this.#exact.get(bytes.toString('latin1', start, end));
+    if (facts === undefined) return undefined;
+    this.#exactHits += 1;
+    if (this.#byClassOfLate > 0) this.#byClassOfLate -= 1;
+    return facts;
+  }
+
+  #classOf(bytes: Buffer, start: number, end: number): string | undefined {
     const read = end - start <= maxClassBytes ? this.#fingerprinter.read(bytes, start, end) : undefined;
-    const textClass = read !== undefined && read.length <= maxClassKeyBytes ? read : undefined;
-    const hasConstants = textClass === undefined || this.#fingerprinter.hasConstants;
+    return read !== undefined && read.length <= maxClassKeyBytes ? read : undefined;
+  }
+
+  /** Of the text that was read last for its class. */
+  #knownClass(textClass: string | undefined): TextFacts | undefined {
     const known = textClass === undefined ? undefined : this.#classes.get(textClass);
-    if (known !== undefined) {
-      this.#classHits += 1;
-      // A text with constants is not likely to come again as it is; one without is.
-      if (!hasConstants && key !== undefined) this.#exact.set(key, known);
-      return known;
-    }
+    if (known === undefined) return undefined;
+    this.#classHits += 1;
+    if (!this.#fingerprinter.hasConstants) this.#byClassOfLate = Math.max(0, this.#byClassOfLate - 1);
+    else if (this.#byClassOfLate < 2 * MANY) this.#byClassOfLate += 1;
+    return known;
+  }
+
+  /** `textClass`: of this text, the last that was read for it. */
+  #read(textClass: string | undefined, bytes: Buffer, start: number, end: number): TextFacts | Promise<TextFacts> {
     this.#misses += 1;
+    const hasConstants = textClass === undefined || this.#fingerprinter.hasConstants;
+    const key = end - start <= maxExactBytes ? bytes.toString('latin1', start, end) : undefined;
     const facts = this.#parser.readFacts(bytes.toString('utf8', start, end));
     if (!(facts instanceof Promise)) return this.#keep(facts, key, textClass, hasConstants);
     return facts.then((late) => this.#keep(late, key, textClass, hasConstants));

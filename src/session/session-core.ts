@@ -74,7 +74,8 @@ export abstract class SessionCore {
   decidedUnder: RoutingSnapshot | undefined;
   lastWrite: Side = 'source';
   /** The beginning of its last statement, a character for each byte: nothing of the memory it came in is kept. */
-  #lastBytes = '';
+  #noted: Buffer | undefined;
+  #notedBytes = 0;
   ended = false;
   /** Of a session on pooled connections; undefined when its connections are its own. */
   readonly carried: CarriedState | undefined;
@@ -158,11 +159,12 @@ export abstract class SessionCore {
   }
 
   noteStatement(buffer: Buffer, start: number, end: number): void {
-    this.#lastBytes = buffer.toString('latin1', start, Math.min(end, start + NOTED_BYTES));
+    this.#noted ??= Buffer.allocUnsafeSlow(NOTED_BYTES);
+    this.#notedBytes = buffer.copy(this.#noted, 0, start, Math.min(end, start + NOTED_BYTES));
   }
 
   get lastStatement(): string {
-    return Buffer.from(this.#lastBytes, 'latin1').toString('utf8');
+    return this.#noted?.toString('utf8', 0, this.#notedBytes) ?? '';
   }
 
   // Towards the client
