@@ -223,7 +223,10 @@ export class Lane implements BackendUser {
     // Nothing may run without them.
     if (entry.isPreparation) this.backend.drop();
     const severity = readErrorFields(buffer, start, length).get('V');
-    return severity === 'FATAL' || severity === 'PANIC';
+    if (severity !== 'FATAL' && severity !== 'PANIC') return false;
+    // The server ended in the middle of it: what is still here of the answer has not begun it.
+    if (entry.read?.isBegun === false) this.#passing = undefined;
+    return true;
   }
 
   drained(): void {

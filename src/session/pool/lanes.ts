@@ -187,7 +187,7 @@ export class Lanes implements LaneHost, Borrower {
   laneLost(lane: Lane, reads: readonly SharedRead[]): void {
     this.#lanes.delete(lane);
     const [head] = reads;
-    if (head) head.losses += 1;
+    head?.lost(lane.backend.openedAtMs, this.now());
     const isGone = head !== undefined && (head.isBegun || head.losses > MOST_LOSSES);
     if (isGone) head.reader.unanswered(errorFieldsOf(new MigrationError('MIG002', 'the connection to the server was lost', { hint: 'Run the statement again.' }), head.isBegun ? 'FATAL' : 'ERROR'), head.isBegun);
     this.again(isGone ? reads.slice(1) : reads);

@@ -29,8 +29,9 @@ export class SharedRead {
   isBegun = false;
   /** Its ReadyForQuery has come. */
   isOver = false;
-  /** How often a connection was lost under it. */
+  /** How often a connection was lost under it, which it may itself be the cause of. */
   losses = 0;
+  #lostAtMs = 0;
 
   constructor(reader: Reader, side: Side, habits: ReadHabits, bytes: Buffer, prepared: SharedRead['prepared'], route: { readonly startedAtMs: number; readonly touches: readonly string[]; readonly snapshot: RoutingSnapshot }) {
     this.reader = reader;
@@ -41,5 +42,12 @@ export class SharedRead {
     this.startedAtMs = route.startedAtMs;
     this.touches = route.touches;
     this.snapshot = route.snapshot;
+  }
+
+  /** A connection that is as old as one lost before may have been dead already when it was sent there: a server's restart ends all at once. */
+  lost(openedAtMs: number, nowMs: number): void {
+    if (openedAtMs <= this.#lostAtMs) return;
+    this.losses += 1;
+    this.#lostAtMs = nowMs;
   }
 }
