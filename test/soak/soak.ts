@@ -40,7 +40,7 @@ try {
   await runSuite('test/matrix/product.test.ts', 'more pairs of versions');
   await runSuite('test/e2e/pool-crash.test.ts', 'commits in the pool modes, all fault points');
   await runSuite('test/e2e/mysql-sakila.test.ts', 'whole schemas of every MySQL server, a million rows');
-for (const file of ['cdc/mysql/end-to-end', 'cdc/mysql/reverse-crash', 'cdc/mysql/load-every-type', 'e2e/mysql-type-loss']) await runSuite(`test/${file}.test.ts`, 'every server, many rows');
+  for (const file of ['cdc/mysql/end-to-end', 'cdc/mysql/reverse-crash', 'cdc/mysql/load-every-type', 'e2e/mysql-type-loss']) await runSuite(`test/${file}.test.ts`, 'every server, many rows');
   for (let round = 1; round <= rounds; round += 1) await runSuite('test/e2e/history.test.ts', `round ${round} of ${rounds}`);
 } finally {
   fs.rmSync(folder, { recursive: true, force: true });
