@@ -77,8 +77,16 @@ function keyOf(table: QualifiedName): string {
  */
 const TRIGGER_AHEAD_S = 10;
 
+/**
+ * Between one table's triggers and the next's, outside a pause: a prepared statement that reaches several tables is prepared again for each trigger that
+ * it meets, and given up at the fourth time in a row (1615).
+ */
+export const FENCE_PACE_MS = 50;
+export type FencePace = () => Promise<void>;
+const atOnce: FencePace = () => Promise.resolve();
+
 /** Idempotent; makes what is missing, with nothing standing yet. Waits for transactions that use the table, for `lock_wait_timeout`. */
-export async function installFenceTriggers(query: MysqlQuery, tables: readonly QualifiedName[], server: MysqlCapabilities): Promise<void> {
+export async function installFenceTriggers(query: MysqlQuery, tables: readonly QualifiedName[], server: MysqlCapabilities, pace = atOnce): Promise<void> {
   for (const table of sortTables(tables)) {
     const present = await readTriggerSlots(query, table);
     const missing = events.filter((event) => !present.some(({ name }) => name === triggerName(table, event)));
@@ -92,6 +100,7 @@ export async function installFenceTriggers(query: MysqlQuery, tables: readonly Q
       await query(triggerSql(table, event, timing, first?.name));
     }
     if (server.preparesByTriggerTime) await query('SET timestamp = DEFAULT');
+    await pace();
   }
 }
 
@@ -135,11 +144,12 @@ export async function lowerFence(query: MysqlQuery, tables: readonly QualifiedNa
 }
 
 /** Of fences that do not stand; outside any pause. */
-export async function dropMysqlFences(query: MysqlQuery, tables: readonly QualifiedName[]): Promise<void> {
+export async function dropMysqlFences(query: MysqlQuery, tables: readonly QualifiedName[], pace = atOnce): Promise<void> {
   for (const table of sortTables(tables)) {
     const rows = await query(`SELECT standing FROM causeway.fence WHERE ${keyOf(table)}`);
     if (rows[0]?.['standing'] !== '0') continue;
     for (const event of events) await query(`DROP TRIGGER IF EXISTS ${mysqlName(table.schema)}.${mysqlName(triggerName(table, event))}`);
+    await pace();
     await query(`DELETE FROM causeway.fence WHERE ${keyOf(table)} AND standing = 0`);
   }
 }

@@ -2,6 +2,7 @@
  * Property: what clients have prepared before a fence is made goes on when its triggers are there, on tables that have triggers of their own, and on those
  * whose triggers write a table that gets a fence; and meets the fence once it stands.
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import mysql from 'mysql2/promise';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { installMysqlFenceSupport } from '../../../cdc/mysql/fence.ts';
@@ -87,5 +88,42 @@ function suite(kind: MysqlKind): void {
     await side.unfence(fenced, 5_000);
     expect(await refusals()).toEqual([]);
     client.destroy();
+  });
+
+  it('makes and drops the triggers of several tables under statements that reach all of them, and none of them fails', async () => {
+    await makeTables(['CREATE TABLE shop.last (id int AUTO_INCREMENT PRIMARY KEY, n int NOT NULL) ENGINE=InnoDB', ...each('BEFORE', 'ledger', 'INSERT INTO shop.last (n) VALUES (1)'), ...each('AFTER', 'entry', 'INSERT INTO shop.ledger (n) VALUES (1)')]);
+    const fenced = [entry, ledger, { schema: 'shop', name: 'last' }];
+    const stop = new AbortController();
+    let done = 0;
+    const write = async (inTransactions: boolean): Promise<void> => {
+      const client = await open();
+      await client.query('SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED');
+      await client.query('SET lock_wait_timeout = 30');
+      while (!stop.signal.aborted) {
+        if (inTransactions) await client.query('BEGIN');
+        const [{ insertId }] = await client.execute<mysql.ResultSetHeader>('INSERT INTO shop.entry (n) VALUES (?)', [1]);
+        await client.execute('UPDATE shop.entry SET n = n + ? WHERE id = ?', [1, insertId]);
+        await client.execute('DELETE FROM shop.entry WHERE id = ?', [insertId]);
+        if (inTransactions) await client.query('COMMIT');
+        done += 1;
+      }
+      client.destroy();
+    };
+    const writing = Promise.all([write(false), write(false), write(true)]);
+    writing.catch(() => undefined);
+    const rounds = async (): Promise<void> => {
+      for (let round = 0; round < 6; round += 1) {
+        const before = done;
+        await side.prepareFence(fenced, 20_000);
+        await side.dropFences(fenced);
+        while (done < before + 10) await Promise.race([writing, delay(5)]);
+      }
+    };
+    await rounds();
+    stop.abort();
+    await writing;
+    expect(await server.sql('SELECT COUNT(*) AS n FROM shop.entry')).toEqual([{ n: '1' }]);
+    expect(await server.sql('SELECT COUNT(*) AS n FROM shop.ledger')).toEqual([{ n: String(3 * done) }]);
+    expect(await server.sql('SELECT COUNT(*) AS n FROM shop.last')).toEqual([{ n: String(3 * done) }]);
   });
 }
