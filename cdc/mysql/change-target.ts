@@ -87,11 +87,11 @@ export class MysqlChangeTarget implements ChangeTarget {
     return this.#atBoundary((applied) => Promise.resolve([this.moves.membership(tableId, 'private', applied).text]));
   }
 
-  leaveAllShared(from: bigint, spooled: bigint): Promise<void> {
+  leaveAllShared(from: bigint, spooled: bigint, logStart: (tableId: string) => number): Promise<void> {
     return this.#atBoundary(async (applied, query) => {
       if (applied < from) throw new MigrationError('MIG021', 'The change stream has a gap: resync needed', { detail: 'the target has applied less than the spool begins with: it has been restored, or lost what it had acknowledged' });
       const shared = (await readTableRows(query, this.#options.name)).filter(({ mode }) => mode === 'shared');
-      return [this.moves.shared(applied > spooled ? applied : spooled, spooled), ...shared.map(({ tableId }) => this.moves.membership(tableId, 'private', applied))].map(({ text }) => text);
+      return [this.moves.shared(applied > spooled ? applied : spooled, spooled), ...shared.map(({ tableId }) => this.moves.membership(tableId, 'private', applied, logStart(tableId)))].map(({ text }) => text);
     });
   }
 

@@ -70,11 +70,23 @@ function keyOf(table: QualifiedName): string {
  * MariaDB prepares a statement again when a trigger of its table is younger than it is. The age that it goes by is that of CREATE TRIGGER's begin, in
  * hundredths of a second, so what is prepared while that waits for the table passes for younger, and fails from then on (1146, the trigger's
  * own table is not open). Longer than an attempt waits for a lock.
+ *
+ * Of the triggers for one event and time it looks at the first alone. So the fence's are the first: behind one of the table's own nobody would see how
+ * young they are, and whatever had been prepared would fail until its client prepares it anew; also where it writes the table through another
+ * one's trigger, for the server compares every table that a statement reaches.
  */
 const TRIGGER_AHEAD_S = 10;
 
+/**
+ * Between one table's triggers and the next's, outside a pause: a prepared statement that reaches several tables is prepared again for each trigger that
+ * it meets, and given up at the fourth time in a row (1615).
+ */
+export const FENCE_PACE_MS = 50;
+export type FencePace = () => Promise<void>;
+const atOnce: FencePace = () => Promise.resolve();
+
 /** Idempotent; makes what is missing, with nothing standing yet. Waits for transactions that use the table, for `lock_wait_timeout`. */
-export async function installFenceTriggers(query: MysqlQuery, tables: readonly QualifiedName[], server: MysqlCapabilities): Promise<void> {
+export async function installFenceTriggers(query: MysqlQuery, tables: readonly QualifiedName[], server: MysqlCapabilities, pace = atOnce): Promise<void> {
   for (const table of sortTables(tables)) {
     const present = await readTriggerSlots(query, table);
     const missing = events.filter((event) => !present.some(({ name }) => name === triggerName(table, event)));
@@ -84,9 +96,11 @@ export async function installFenceTriggers(query: MysqlQuery, tables: readonly Q
     for (const event of missing) {
       const timing = freeTimings(present, event, server)[0];
       if (timing === undefined) throw new MigrationError('MIG011', `table ${table.schema}.${table.name} has no room for a fence`, { detail: `This version takes one trigger for each event and time, and the table has both for ${event}.`, hint: 'Cut over with NO FENCE, or take one of the triggers away.', tableName: `${table.schema}.${table.name}` });
-      await query(triggerSql(table, event, timing));
+      const first = present.find((each) => each.event === event && each.timing === timing);
+      await query(triggerSql(table, event, timing, first?.name));
     }
     if (server.preparesByTriggerTime) await query('SET timestamp = DEFAULT');
+    await pace();
   }
 }
 
@@ -101,14 +115,16 @@ export function freeTimings(present: readonly TriggerSlot[], event: string, serv
   return (['BEFORE', 'AFTER'] as const).filter((timing) => server.severalTriggers || !present.some((each) => each.event === event && each.timing === timing));
 }
 
+/** In the order in which they fire. */
 async function readTriggerSlots(query: MysqlQuery, table: QualifiedName): Promise<readonly TriggerSlot[]> {
-  const rows = await query(`SELECT TRIGGER_NAME AS name, EVENT_MANIPULATION AS event, ACTION_TIMING AS timing FROM information_schema.TRIGGERS WHERE ${inScope({ schema: table.schema, table: table.name }, 'EVENT_OBJECT_SCHEMA', 'EVENT_OBJECT_TABLE')}`);
+  const rows = await query(`SELECT TRIGGER_NAME AS name, EVENT_MANIPULATION AS event, ACTION_TIMING AS timing FROM information_schema.TRIGGERS WHERE ${inScope({ schema: table.schema, table: table.name }, 'EVENT_OBJECT_SCHEMA', 'EVENT_OBJECT_TABLE')} ORDER BY ACTION_ORDER`);
   return rows.map((row) => ({ name: row['name'] ?? '', event: row['event'] ?? '', timing: row['timing'] ?? '' }));
 }
 
-function triggerSql(table: QualifiedName, event: FenceEvent, timing: string): string {
+/** `first`: of those that the table has for this event and time. */
+function triggerSql(table: QualifiedName, event: FenceEvent, timing: string, first: string | undefined): string {
   const message = `MIG082: ${event} is refused by the Causeway gateway, the other database is the authority for ${table.schema}.${table.name}`;
-  return `CREATE TRIGGER ${mysqlName(table.schema)}.${mysqlName(triggerName(table, event))} ${timing} ${event} ON ${mysqlTableName(table)} FOR EACH ROW BEGIN
+  return `CREATE TRIGGER ${mysqlName(table.schema)}.${mysqlName(triggerName(table, event))} ${timing} ${event} ON ${mysqlTableName(table)} FOR EACH ROW ${first === undefined ? '' : `PRECEDES ${mysqlName(first)} `}BEGIN
     DECLARE causeway_token varchar(64) CHARACTER SET ascii;
     SELECT MAX(IF(standing = 1, token, NULL)) INTO causeway_token FROM causeway.fence WHERE ${keyOf(table)} LOCK IN SHARE MODE;
     IF causeway_token IS NOT NULL AND NOT (CAST(causeway_token AS BINARY) <=> CAST(@causeway_applier AS BINARY)) THEN
@@ -128,11 +144,12 @@ export async function lowerFence(query: MysqlQuery, tables: readonly QualifiedNa
 }
 
 /** Of fences that do not stand; outside any pause. */
-export async function dropMysqlFences(query: MysqlQuery, tables: readonly QualifiedName[]): Promise<void> {
+export async function dropMysqlFences(query: MysqlQuery, tables: readonly QualifiedName[], pace = atOnce): Promise<void> {
   for (const table of sortTables(tables)) {
     const rows = await query(`SELECT standing FROM causeway.fence WHERE ${keyOf(table)}`);
     if (rows[0]?.['standing'] !== '0') continue;
     for (const event of events) await query(`DROP TRIGGER IF EXISTS ${mysqlName(table.schema)}.${mysqlName(triggerName(table, event))}`);
+    await pace();
     await query(`DELETE FROM causeway.fence WHERE ${keyOf(table)} AND standing = 0`);
   }
 }

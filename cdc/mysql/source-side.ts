@@ -25,7 +25,7 @@ import type { ConvertedTable } from './create-schema.ts';
 import type { MysqlTable } from './definition.ts';
 import { mysqlDefinitionLosses } from './definition-losses.ts';
 import { readMysqlDependants } from './dependants.ts';
-import { dropMysqlFences, installFenceTriggers, installMysqlFenceSupport, lowerFence, passFences, raiseFence } from './fence.ts';
+import { dropMysqlFences, FENCE_PACE_MS, installFenceTriggers, installMysqlFenceSupport, lowerFence, passFences, raiseFence } from './fence.ts';
 import { isGranted, readGrants } from './grants.ts';
 import { findMysqlTable, introspectMysqlTable, readMysqlServer } from './introspect.ts';
 import { StillHeldError, withLocks } from './lock-attempts.ts';
@@ -184,9 +184,11 @@ export class MysqlSourceSide implements SourceSide {
     await this.#switch.hold((query) => query('SELECT 1'));
   }
 
+  readonly #pace = (): Promise<void> => this.#runtime.clock.sleep(FENCE_PACE_MS);
+
   /** Idempotent; may go before a pause, since the first fence of a table stops its readers for a moment. */
   prepareFence(tables: readonly QualifiedName[], timeoutMs: number): Promise<void> {
-    return withLocks(this.#runtime, this.#admin, tables, timeoutMs, async (query) => installFenceTriggers(query, tables, await readMysqlServer(query)));
+    return withLocks(this.#runtime, this.#admin, tables, timeoutMs, async (query) => installFenceTriggers(query, tables, await readMysqlServer(query), this.#pace));
   }
 
   fence(tables: readonly QualifiedName[], { epoch, token, timeoutMs, fence, marker }: Parameters<SourceSide['fence']>[1]): Promise<void> {
@@ -222,7 +224,7 @@ export class MysqlSourceSide implements SourceSide {
   }
 
   dropFences(tables: readonly QualifiedName[]): Promise<void> {
-    return withLocks(this.#runtime, this.#admin, tables, 5_000, (query) => dropMysqlFences(query, tables));
+    return withLocks(this.#runtime, this.#admin, tables, 5_000, (query) => dropMysqlFences(query, tables, this.#pace));
   }
 
   position(): Promise<Position> {

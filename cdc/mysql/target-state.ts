@@ -54,8 +54,8 @@ export function mysqlMoves(stream: string, token: bigint): TargetMoves {
     tagPrivate: (tableId, lsn) => say(`INSERT INTO causeway.applied (stream, position, token) VALUES (${nameLiteral(privateTag(stream, tableId))}, ${lsn}, '${token}')
       ON DUPLICATE KEY UPDATE ${unlessNewer('position', 'VALUES(position)')}, ${unlessNewer('turn', 'turn + 1')}, ${unlessNewer('token', 'VALUES(token)')}`),
     private: (tableId, lsn, spoolOffset) => say(`UPDATE causeway.table_applied SET position = ${lsn}, spool_offset = ${spoolOffset}, turn = turn + 1 WHERE ${isTableOf(stream, tableId)} AND ${owned} AND mode = 'private'`),
-    membership: (tableId, mode, lsn) => say(`INSERT INTO causeway.table_applied (stream, table_id, mode, position, spool_offset, token) VALUES (${nameLiteral(stream)}, ${nameLiteral(tableId)}, '${mode}', ${lsn}, 0, '${token}')
-      ON DUPLICATE KEY UPDATE ${unlessNewer('mode', 'VALUES(mode)')}, ${unlessNewer('position', 'VALUES(position)')}, ${unlessNewer('spool_offset', '0')}, turn = turn + 1, ${unlessNewer('token', 'VALUES(token)')}`),
+    membership: (tableId, mode, lsn, spoolOffset = 0) => say(`INSERT INTO causeway.table_applied (stream, table_id, mode, position, spool_offset, token) VALUES (${nameLiteral(stream)}, ${nameLiteral(tableId)}, '${mode}', ${lsn}, ${spoolOffset}, '${token}')
+      ON DUPLICATE KEY UPDATE ${unlessNewer('mode', 'VALUES(mode)')}, ${unlessNewer('position', 'VALUES(position)')}, ${unlessNewer('spool_offset', 'VALUES(spool_offset)')}, turn = turn + 1, ${unlessNewer('token', 'VALUES(token)')}`),
     durably: [],
   };
 }

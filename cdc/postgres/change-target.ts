@@ -45,7 +45,7 @@ export class PostgresChangeTarget implements ChangeTarget {
       tagShared: () => tagShared(name, token),
       tagPrivate: (tableId, lsn) => tagTransaction(privateTag(name, tableId), lsn, token),
       private: (tableId, lsn, spoolOffset) => movePrivate(name, tableId, lsn, spoolOffset, token),
-      membership: (tableId, mode, lsn) => setMembership(name, tableId, mode, lsn, token),
+      membership: (tableId, mode, lsn, spoolOffset) => setMembership(name, tableId, mode, lsn, token, spoolOffset),
       durably: [durably],
     };
   }
@@ -94,11 +94,11 @@ export class PostgresChangeTarget implements ChangeTarget {
     return this.#atBoundary((applied) => Promise.resolve([this.moves.membership(tableId, 'private', applied)]));
   }
 
-  leaveAllShared(from: bigint, spooled: bigint): Promise<void> {
+  leaveAllShared(from: bigint, spooled: bigint, logStart: (tableId: string) => number): Promise<void> {
     return this.#atBoundary(async (applied, rows) => {
       if (applied < from) throw new MigrationError('MIG021', 'The change stream has a gap: resync needed', { detail: 'the target has applied less than the spool begins with: it has been restored, or lost what it had acknowledged' });
       const shared = await rows("SELECT table_id AS id FROM causeway.table_applied WHERE stream = $1 AND mode = 'shared'");
-      return [...shared.map((id) => this.moves.membership(id, 'private', applied)), this.moves.shared(applied > spooled ? applied : spooled, spooled)];
+      return [...shared.map((id) => this.moves.membership(id, 'private', applied, logStart(id))), this.moves.shared(applied > spooled ? applied : spooled, spooled)];
     });
   }
 

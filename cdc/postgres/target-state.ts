@@ -89,13 +89,13 @@ export function movePrivate(stream: string, tableId: string, lsn: bigint, spoolO
   };
 }
 
-/** Joins or leaves the shared tables at `lsn` (RULES 4). */
-export function setMembership(stream: string, tableId: string, mode: 'private' | 'shared', lsn: bigint, token: bigint): Statement {
+/** Joins or leaves the shared tables at `lsn` (RULES 4); its log is read from `spoolOffset` on. */
+export function setMembership(stream: string, tableId: string, mode: 'private' | 'shared', lsn: bigint, token: bigint, spoolOffset = 0): Statement {
   return {
-    text: `INSERT INTO causeway.table_applied AS t (stream, table_id, mode, lsn, spool_offset, token) VALUES ($1, $2, $3, $4::pg_lsn, 0, $5::bigint)
-           ON CONFLICT (stream, table_id) DO UPDATE SET mode = EXCLUDED.mode, lsn = EXCLUDED.lsn, spool_offset = 0, token = EXCLUDED.token, updated_at = now()
+    text: `INSERT INTO causeway.table_applied AS t (stream, table_id, mode, lsn, spool_offset, token) VALUES ($1, $2, $3, $4::pg_lsn, $6::bigint, $5::bigint)
+           ON CONFLICT (stream, table_id) DO UPDATE SET mode = EXCLUDED.mode, lsn = EXCLUDED.lsn, spool_offset = EXCLUDED.spool_offset, token = EXCLUDED.token, updated_at = now()
             WHERE t.token <= EXCLUDED.token`,
-    values: [stream, tableId, mode, formatLsn(lsn), String(token)],
+    values: [stream, tableId, mode, formatLsn(lsn), String(token), String(spoolOffset)],
   };
 }
 

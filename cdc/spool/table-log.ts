@@ -65,7 +65,12 @@ export class TableLog {
   }
 
   static exists(directory: string): boolean {
-    return fs.existsSync(directory) && fs.readdirSync(directory).some((name) => name.endsWith('.log'));
+    return segmentNames(directory).length > 0;
+  }
+
+  /** `startOffset` of the log that lies there, without opening it; 0 where there is none. */
+  static startIn(directory: string): number {
+    return startOf(segmentNames(directory)[0] ?? '0.log');
   }
 
   /** Offset behind the last written frame. */
@@ -262,8 +267,7 @@ export class TableLog {
   }
 
   #recover(): void {
-    const names = fs.readdirSync(this.directory).filter((name) => name.endsWith('.log')).sort();
-    const segments = names.map((name) => ({ start: Number(name.slice(0, -4)), file: path.join(this.directory, name), size: 0 }));
+    const segments = segmentNames(this.directory).map((name) => ({ start: startOf(name), file: path.join(this.directory, name), size: 0 }));
     let keepTo = segments[0]?.start ?? 0;
     for (const segment of segments) {
       if (segment.start !== scannedTo(segments, segment)) break;
@@ -293,6 +297,15 @@ export class TableLog {
     if (last) this.#fd = fs.openSync(last.file, 'r+');
     if (this.#fd !== undefined) fs.fsyncSync(this.#fd);
   }
+}
+
+/** In order. */
+function segmentNames(directory: string): readonly string[] {
+  return fs.existsSync(directory) ? fs.readdirSync(directory).filter((name) => name.endsWith('.log')).sort() : [];
+}
+
+function startOf(segmentName: string): number {
+  return Number(segmentName.slice(0, -'.log'.length));
 }
 
 function scannedTo(segments: readonly Segment[], segment: Segment): number {

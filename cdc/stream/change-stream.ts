@@ -17,7 +17,7 @@ import type { ChangeTarget } from './change-target.ts';
 import { ConnectionHolder } from './connection-holder.ts';
 import { dropFromServers } from './drop-stream.ts';
 import type { ChangeStreamOptions, RestoredTable } from './options.ts';
-import { ejectTable } from './eject-table.ts';
+import { ejectTable, tableAtFault } from './eject-table.ts';
 import { goOffline, OfflineCapture, takeUpSpooled } from './offline-capture.ts';
 import { StreamState } from './stream-state.ts';
 import { TableEntry } from './table-entry.ts';
@@ -39,6 +39,7 @@ export interface OpenedStream extends ChangeStream {
 }
 
 const OFFLINE_AFTER_MS = 10_000;
+const EJECT_PATIENCE_MS = 5_000;
 
 export function openStream(runtime: Runtime, options: ChangeStreamOptions, source: ChangeSource, target: ChangeTarget): OpenedStream {
   return new Stream(runtime, options, source, target);
@@ -113,12 +114,30 @@ class Stream implements OpenedStream {
       } catch (thrown) {
         if (signal.aborted) return;
         const error = thrown instanceof Error ? thrown : new Error(String(thrown));
+        if (await this.#eject(error)) continue;
         this.#state.lastError = error;
-        if (await this.#connection.exclusively(() => ejectTable(this.#state, error))) continue;
         if (await this.#captureOffline(signal)) continue;
         if (error instanceof MigrationError && !error.retryable) this.#state.markers.fail(error);
         throw error;
       }
+    }
+  }
+
+  /** What a table is at fault for is its own error, not the stream's: the others are in no trouble, and stay what they are. */
+  async #eject(error: Error): Promise<boolean> {
+    const entry = tableAtFault(this.#state, error);
+    if (!entry) return false;
+    const done = new AbortController();
+    // Commits wait meanwhile: where that takes long, it is trouble for all.
+    this.#runtime.clock.sleep(EJECT_PATIENCE_MS, done.signal).then(() => (this.#state.lastError = error), () => undefined);
+    try {
+      await this.#connection.exclusively(() => ejectTable(this.#state, entry, error));
+      return true;
+    } catch (trouble) {
+      this.#state.lastError = trouble instanceof Error ? trouble : new Error(String(trouble));
+      throw trouble;
+    } finally {
+      done.abort();
     }
   }
 

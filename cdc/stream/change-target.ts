@@ -40,8 +40,8 @@ export interface TargetMoves {
   tagPrivate(tableId: string, lsn: bigint): Statement;
   /** Moves the position of a table that applies by itself; behind its tag. */
   private(tableId: string, lsn: bigint, spoolOffset: number): Statement;
-  /** Joins or leaves the shared tables at `lsn` (RULES 4). */
-  membership(tableId: string, mode: 'private' | 'shared', lsn: bigint): Statement;
+  /** Joins or leaves the shared tables at `lsn` (RULES 4); `spoolOffset`: where its log is read from then on, 0 unless given. */
+  membership(tableId: string, mode: 'private' | 'shared', lsn: bigint, spoolOffset?: number): Statement;
   /** The commit of this transaction is to outlive a crash of the server. */
   readonly durably: readonly Statement[];
 }
@@ -93,9 +93,9 @@ export interface ChangeTarget {
   leaveShared(tableId: string): Promise<void>;
   /**
    * Durably: the shared tables are ones that apply by themselves from where they stand, and the shared position is at least `spooled`. MIG021 when they
-   * stand before `from`.
+   * stand before `from`. `logStart`: where what is left of a table's log begins.
    */
-  leaveAllShared(from: bigint, spooled: bigint): Promise<void>;
+  leaveAllShared(from: bigint, spooled: bigint, logStart: (tableId: string) => number): Promise<void>;
   /** Everything of the table but its rows. */
   forgetTable(tableId: string): Promise<void>;
   /** Everything that was committed before outlives a crash of the server. */

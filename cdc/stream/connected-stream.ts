@@ -13,6 +13,7 @@ import { BoundedQueue } from '../flow/bounded-queue.ts';
 import type { CaptureConnection } from './change-source.ts';
 import type { TargetConnection } from './change-target.ts';
 import { Confirmation } from './confirmation.ts';
+import { tableFault } from './eject-table.ts';
 import { restoreEntries } from './restore-entries.ts';
 import { SharedPipeline } from './shared-pipeline.ts';
 import { StreamRoutes } from './stream-routes.ts';
@@ -116,7 +117,7 @@ export class ConnectedStream {
     this.router.startsAt(confirmed);
     await this.routes.read();
     for (const entry of state.entries.values()) {
-      if (entry.mode === 'shared' || entry.mode === 'draining') entry.shape = await state.target.readShape(entry.plan);
+      if (entry.mode === 'shared' || entry.mode === 'draining') await this.#readShape(entry);
       entry.pendingRereads = await state.target.countRereads(entry.tableId);
       entry.pendingWritebacks = await state.target.countWinners(entry.tableId);
     }
@@ -136,8 +137,25 @@ export class ConnectedStream {
         throw new MigrationError('MIG023', undefined, { cause: error, detail: error instanceof Error ? error.message : String(error) });
       });
     state.isConnected = true;
+    state.lastError = undefined;
     state.connectedAt(applied);
     for (const entry of state.entries.values()) if (entry.mode === 'draining') this.drains.start(entry);
+  }
+
+  /** What is wrong with a table stops that table alone: one that is shared leaves the others with its next change, for it has no shape. */
+  async #readShape(entry: TableEntry): Promise<void> {
+    entry.shape = undefined;
+    try {
+      entry.shape = await this.#state.target.readShape(entry.plan);
+    } catch (error) {
+      const fault = tableFault(error, entry);
+      if (!fault) throw error;
+      if (entry.mode !== 'draining') return;
+      entry.mode = 'failed';
+      entry.error = fault;
+      entry.failedAt = entry.applied;
+      this.drains.onFailed(entry);
+    }
   }
 
   /** Until aborted; throws what ended it. */

@@ -9,6 +9,7 @@ import * as fs from 'node:fs';
 import { MigrationError } from '../../config/migration-error.ts';
 import { BoundedQueue } from '../flow/bounded-queue.ts';
 import { Wake } from '../flow/wake.ts';
+import { TableLog } from '../spool/table-log.ts';
 import { frameKind, KEEPALIVE_POSITION_AT, MESSAGE_AT } from './capture-frames.ts';
 import type { CaptureConnection } from './change-source.ts';
 import { StreamRoutes } from './stream-routes.ts';
@@ -178,7 +179,8 @@ export async function takeUpSpooled(state: StreamState): Promise<void> {
   const { options, spool, target } = state;
   const from = spool.offlineFrom;
   if (from === undefined) return;
-  await target.leaveAllShared(from, spool.identity.durable);
+  // A join of which nobody has heard has left its log as it was when the table applied by itself: the beginning is applied, and given back.
+  await target.leaveAllShared(from, spool.identity.durable, (tableId) => TableLog.startIn(spool.tableDirectory(tableId)));
   spool.comeBack();
   state.runtime.log.info('the target can be reached again: what the spool kept for it is being applied', { stream: options.name });
 }

@@ -60,7 +60,7 @@ export class TableDrains {
     const done = this.#openDrain(entry, (made) => (drain = made)).then(
       () => {
         this.#running.delete(entry);
-        if (entry.mode === 'failed') this.#onFailed(entry);
+        if (entry.mode === 'failed') this.onFailed(entry);
         // It was told to go on while it was ending.
         else if (entry.mode === 'draining') this.start(entry);
       },
@@ -110,7 +110,7 @@ export class TableDrains {
     };
   }
 
-  #onFailed(entry: TableEntry): void {
+  onFailed(entry: TableEntry): void {
     this.#state.check();
     this.#state.options.onError(entry.tableId, entry.error ?? new MigrationError('MIG090'));
   }
