@@ -240,7 +240,16 @@ export interface MysqlInsertId {
    * One word: of all rows. The first made one is LAST_INSERT_ID(); without one the OK packet tells the last given one, and LAST_INSERT_ID() stays.
    */
   readonly rows: 'made' | 'given' | readonly ('made' | 'given' | { readonly parameter: number })[];
+  /** Of ON DUPLICATE KEY UPDATE, a column that is true of rows that were inserted: the number of another is told as a given one. */
+  readonly inserted?: number | undefined;
 }
+
+/** The text behind the OK of a write. */
+export type MysqlInfo =
+  /** `Rows matched: …  Changed: …`: columns of the one row of a `keys` step. */
+  | { readonly kind: 'update'; readonly step: number; readonly matched: number; readonly changed: number }
+  /** `Records: …`: as many as the statement counts. */
+  | { readonly kind: 'records' };
 
 export interface MysqlPlan {
   readonly type: 'plan';
@@ -251,6 +260,8 @@ export interface MysqlPlan {
   readonly insertId: MysqlInsertId | undefined;
   /** `SELECT LAST_INSERT_ID(expression)` and its kin: the value that LAST_INSERT_ID() has from now on. */
   readonly lastInsertId?: { readonly step: number; readonly column: number } | undefined;
+  /** Undefined: the server says nothing, or it is not known. */
+  readonly info?: MysqlInfo | undefined;
   /** SQL_CALC_FOUND_ROWS: the step and column with the number for FOUND_ROWS(); undefined: the number of rows sent. */
   readonly foundRows?: { readonly step: number; readonly column: number } | undefined;
   /** Several steps that have to see one state: run in a transaction if none is open. */

@@ -304,7 +304,7 @@ export class LocalSide implements LocalContext {
     const counts = countsOf(plan, answer, rows?.count ?? 0, (number) => isMade(batch.parameters[number - 1], batch.facts));
     this.#values.ranOnLocal(counts);
     if (rows) batch.answer.endRows(rows, status);
-    else batch.answer.ok({ affectedRows: counts.affected, lastInsertId: counts.toldInsertId, status });
+    else batch.answer.ok({ affectedRows: counts.affected, lastInsertId: counts.toldInsertId, status, info: counts.info });
     if (this.#more(batch) === 0) return this.#end();
     this.#statement({ ...batch, at: batch.at + 1 });
   }
