@@ -80,9 +80,13 @@ export interface MysqlColumnFacts {
   readonly nullable: boolean;
   /** Local has a default for it, or the column takes NULL. */
   readonly hasDefault: boolean;
+  /** NOT NULL, and MySQL has no value for it where an INSERT leaves it out. */
+  readonly mustBeGiven?: boolean | undefined;
   readonly autoIncrement: boolean;
   readonly generated: boolean;
   readonly onUpdateNow: boolean;
+  /** An INSERT that leaves it out gets the moment. */
+  readonly defaultsToNow?: boolean | undefined;
   /** MariaDB's JSON: LONGTEXT with a check. */
   readonly isJsonText: boolean;
   /** Left out of `SELECT *` and of INSERT without a list. */
@@ -105,6 +109,8 @@ export interface MysqlTableFacts {
   readonly primaryKey: readonly string[];
   /** Every unique key of whole columns, the primary one included. */
   readonly uniqueKeys: readonly (readonly string[])[];
+  /** Of every key, the primary one left out, its columns as far as they are columns: what the server's descriptions of columns tell. */
+  readonly otherKeys?: readonly { readonly isUnique: boolean; readonly columns: readonly (string | null)[] }[] | undefined;
   /** There are unique keys over prefixes or expressions, too. */
   readonly hasOtherUniqueKeys: boolean;
   /** Foreign keys of other tables point here. */

@@ -46,6 +46,8 @@ export class MysqlLocal {
   readonly #translated = new BoundedTexts<{ readonly basis: readonly unknown[]; readonly translation: MysqlTranslation }>();
   /** `server_version_num` of local; undefined until somebody has asked. */
   version: number | undefined;
+  /** Numbers of the MySQL server's collations, as far as sessions have had them. */
+  readonly collations = new Map<string, number>();
 
   constructor(options: MysqlLocalOptions, connectTimeoutMs: number, now: () => number, readBuffers: LargeBuffers) {
     this.#options = options;
