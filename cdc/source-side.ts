@@ -21,7 +21,9 @@ import type { PlanOptions } from './postgres/plan-table.ts';
 import type { PreflightOptions } from './postgres/preflight.ts';
 import type { RoutingRelations } from './postgres/relations.ts';
 import type { SequencePair } from './postgres/sequences.ts';
+import type { ServerAddress } from './postgres/server-address.ts';
 import type { TablePlan } from './table-plan.ts';
+import type { TableRights } from './user-rights.ts';
 
 /** Which table of the source is which on local. */
 export interface TablePair {
@@ -104,6 +106,8 @@ export interface SourceSide {
   /** Those of the names that some relation has. */
   takenNames(names: readonly QualifiedName[]): Promise<readonly QualifiedName[]>;
   mayUpdate(table: QualifiedName): Promise<boolean>;
+  /** What a login of an application may do with each of the tables; undefined: it is not let in. */
+  readRights(login: ServerAddress, tables: readonly QualifiedName[]): Promise<readonly TableRights[] | undefined>;
   countRows(table: QualifiedName): Promise<string>;
 
   // Changes of authority

@@ -43,6 +43,7 @@ export const errorKinds = {
   MIG051: kind('CUTOVER', '57014', true, 'Cutover timeout exceeded', 'Nothing was changed. End the transaction named in DETAIL, or give a longer TIMEOUT.'),
   MIG052: kind('CUTOVER', '55P03', true, 'Cannot quiesce writes', 'Nothing was changed. End the transaction named in DETAIL, or give a longer TIMEOUT.'),
   MIG053: kind('CUTOVER', '55000', false, 'A loss of values or definitions is not accepted', 'SHOW MIGRATION TYPE LOSS lists them, and ALTER MIGRATION accepts them.'),
+  MIG054: kind('CUTOVER', '42501', false, 'Users may do less on local than on the source', 'Run the GRANTs that HINT names on local, or say NO GRANTS to go without.'),
   MIG060: kind('ROLLBACK', '55000', true, 'Rollback failed', 'The table is where it was; DETAIL names the cause.'),
   MIG061: kind('ROLLBACK', '55000', false, 'Cannot rollback from current state', 'SHOW MIGRATION STATUS FOR TABLE … shows the state and what can be done from it.'),
   MIG070: kind('COMMAND', '42601', false, 'Migration statement cannot be read', 'SHOW MIGRATION HELP lists every statement.'),

@@ -48,14 +48,15 @@ function policiesOf({ plan, policies }: MappedColumn): Record<string, string> {
   return Object.fromEntries(changing.filter(([, policy]) => policy !== 'reject'));
 }
 
-function keysOf(table: MysqlTable, indexes: ConvertedTable['definition']['indexes']): Pick<MigratedTable, 'primaryKey' | 'uniqueKeys'> {
+function keysOf(table: MysqlTable, indexes: ConvertedTable['definition']['indexes']): Pick<MigratedTable, 'primaryKey' | 'uniqueKeys' | 'otherKeys'> {
   const keys = table.indexes.filter((index) => index.unique).flatMap((index): (MigratedKey & { readonly primary: boolean })[] => {
     const localName = truncateName(index.primary ? `${table.name}_pkey` : `${table.name}_${index.name}`);
     if (!indexes.some(({ name }) => name === localName)) return [];
     return [{ mysqlName: index.name, localName, columns: index.parts.map(({ column, prefix }) => (prefix === null ? column : null)), primary: index.primary }];
   });
   const uniqueKeys = keys.sort((a, b) => Number(b.primary) - Number(a.primary)).map(({ mysqlName, localName, columns }) => ({ mysqlName, localName, columns }));
-  return { primaryKey: keys.find(({ primary }) => primary)?.columns.filter((name) => name !== null) ?? [], uniqueKeys };
+  const otherKeys = table.indexes.filter((index) => !index.unique).map(({ parts }) => parts.map(({ column }) => column));
+  return { otherKeys, primaryKey: keys.find(({ primary }) => primary)?.columns.filter((name) => name !== null) ?? [], uniqueKeys };
 }
 
 function foreignKey({ name, child, columns, parent, parentColumns, onUpdate, onDelete }: MysqlForeignKey): MigratedForeignKey {

@@ -20,6 +20,7 @@ import type { SequencePair } from '../postgres/sequences.ts';
 import type { ServerAddress } from '../postgres/server-address.ts';
 import type { AcceptedOptions, DefinitionLoss, FenceRequest, SourceSide, TableMapping, TablePair } from '../source-side.ts';
 import type { TablePlan } from '../table-plan.ts';
+import type { TableRights } from '../user-rights.ts';
 import { convertTable, planMysqlSchema } from './create-schema.ts';
 import type { ConvertedTable } from './create-schema.ts';
 import type { MysqlTable } from './definition.ts';
@@ -39,6 +40,7 @@ import type { MysqlQuery } from './query.ts';
 import { listMysqlTables, mysqlGroupOf, mysqlRoutingRelations, mysqlTableGroups, takenMysqlNames } from './relations.ts';
 import { advanceMysqlPairs, pairMysqlSequences } from './sequences.ts';
 import { KnownSpellings, settleDefinition } from './settle-definition.ts';
+import { readMysqlRightsOf } from './user-rights.ts';
 import { mysqlWayBackFindings } from './way-back-findings.ts';
 
 export interface MysqlSourceSideParts {
@@ -164,6 +166,10 @@ export class MysqlSourceSide implements SourceSide {
 
   mayUpdate(table: QualifiedName): Promise<boolean> {
     return this.#admin.hold(async (query) => isGranted(await readGrants(query, await readMysqlServer(query)), 'UPDATE', { schema: table.schema, table: table.name }));
+  }
+
+  readRights(login: ServerAddress, tables: readonly QualifiedName[]): Promise<readonly TableRights[] | undefined> {
+    return readMysqlRightsOf(login, tables);
   }
 
   countRows(table: QualifiedName): Promise<string> {

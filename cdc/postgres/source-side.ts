@@ -9,6 +9,7 @@ import type { SavedPositions } from '../ports.ts';
 import type { AcceptedOptions, DefinitionLoss, FenceRequest, SourceSide, TablePair } from '../source-side.ts';
 import { assertSaved } from '../stream/saved-positions.ts';
 import type { TablePlan } from '../table-plan.ts';
+import type { TableRights } from '../user-rights.ts';
 import { AdminConnection } from './admin-connection.ts';
 import { planForeignKeys, planSchema } from './create-schema.ts';
 import type { ForeignKeyStep, SchemaPlan } from './create-schema.ts';
@@ -27,6 +28,7 @@ import type { PlanOptions } from './plan-table.ts';
 import { preflightTable } from './preflight.ts';
 import type { PreflightOptions } from './preflight.ts';
 import { quoteTable } from './quote.ts';
+import { readRoleRights } from './login-rights.ts';
 import { readDependants } from './read-dependants.ts';
 import { readServerVersion } from './read-json.ts';
 import { routingRelations } from './relations.ts';
@@ -116,6 +118,11 @@ export class PostgresSourceSide implements SourceSide {
       const { rows } = await client.query<{ place: number }>('SELECT ordinality::int AS place FROM unnest($1::text[]) WITH ORDINALITY AS x(name) WHERE to_regclass(name) IS NOT NULL', [names.map(quoteTable)]);
       return rows.flatMap(({ place }) => names[place - 1] ?? []);
     });
+  }
+
+  /** Asked of the catalogs by the control's own login: nobody has to log in for it. */
+  readRights({ user }: ServerAddress, tables: readonly QualifiedName[]): Promise<readonly TableRights[] | undefined> {
+    return this.#admin.use((client) => readRoleRights(client, user, tables));
   }
 
   mayUpdate(table: QualifiedName): Promise<boolean> {

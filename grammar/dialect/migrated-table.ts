@@ -16,6 +16,8 @@ export interface MigratedTable {
   readonly primaryKey: readonly string[];
   /** Unique keys that stand on both sides, the primary one first. */
   readonly uniqueKeys: readonly MigratedKey[];
+  /** Columns of the other indexes of the MySQL table, as far as they are columns; undefined in what was kept before this was told. */
+  readonly otherKeys?: readonly (readonly (string | null)[])[];
   readonly foreignKeys: readonly MigratedForeignKey[];
   /** Foreign keys of other tables that point here. */
   readonly referencedBy: readonly MigratedForeignKey[];

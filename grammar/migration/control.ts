@@ -74,7 +74,7 @@ export function parseComplete(cursor: Cursor): CompleteMigration {
 
 export function parseCutover(cursor: Cursor): Cutover {
   const scope = cutoverScope(cursor);
-  const ways = { force: ['force'], noFence: ['no', 'fence'], noRollback: ['no', 'rollback'] };
+  const ways = { force: ['force'], noFence: ['no', 'fence'], noRollback: ['no', 'rollback'], noGrants: ['no', 'grants'] };
   const given = new Set<string>();
   let timeoutMs: number | undefined;
   for (;;) {
@@ -85,7 +85,7 @@ export function parseCutover(cursor: Cursor): Cutover {
   }
   return {
     type: 'cutover', scope, split: given.has('split'), force: given.has('force'),
-    noFence: given.has('noFence'), noRollback: given.has('noRollback'), timeoutMs,
+    noFence: given.has('noFence'), noRollback: given.has('noRollback'), noGrants: given.has('noGrants'), timeoutMs,
   };
 }
 
@@ -153,7 +153,7 @@ function tableList(cursor: Cursor): TableName[] {
 
 /**
  * Takes flags of one or two words, each at most once, in any order, until something else comes. Two flags may begin with the
- * same word (NO FENCE, NO ROLLBACK). Adds their keys to `given`.
+ * same word (NO FENCE, NO ROLLBACK, NO GRANTS). Adds their keys to `given`.
  */
 function flags(cursor: Cursor, forms: Readonly<Record<string, readonly string[]>>, given = new Set<string>()): Set<string> {
   for (;;) {

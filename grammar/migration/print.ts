@@ -68,7 +68,7 @@ function controlParts(statement: Exclude<MigrationStatement, { type: Definition 
     case 'cutover':
       return [
         'CUTOVER', scope(statement.scope, ''), statement.split && 'SPLIT', statement.force && 'FORCE', statement.noFence && 'NO FENCE',
-        statement.noRollback && 'NO ROLLBACK', timeout(statement.timeoutMs),
+        statement.noRollback && 'NO ROLLBACK', statement.noGrants && 'NO GRANTS', timeout(statement.timeoutMs),
       ];
     case 'rollback':
       return ['ROLLBACK MIGRATION', scope(statement.scope), statement.preserveLocalData && 'PRESERVE LOCAL DATA', timeout(statement.timeoutMs)];

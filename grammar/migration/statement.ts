@@ -195,6 +195,8 @@ export interface Cutover {
   readonly force: boolean;
   readonly noFence: boolean;
   readonly noRollback: boolean;
+  /** Users of the gateway may do less on local than on the source. */
+  readonly noGrants: boolean;
   /** Undefined: the configured budget. */
   readonly timeoutMs: number | undefined;
 }

@@ -108,8 +108,8 @@ export const syntaxTable: Readonly<Record<StatementType, SyntaxEntry>> = {
     'COMPLETE MIGRATION FOR TABLE public.orders',
   ),
   cutover: entry(
-    'CUTOVER { TABLE table [SPLIT] | GROUP OF table | SCHEMA schema | ALL } [FORCE] [NO FENCE] [NO ROLLBACK] [TIMEOUT seconds]',
-    'Makes local the truth. Clients wait for the short pause, none gets an error; over TIMEOUT nothing is changed. FORCE skips validation only; SPLIT moves a table without those it is tied to; NO FENCE leaves writers that bypass the gateway unchecked; NO ROLLBACK gives up the way back.',
+    'CUTOVER { TABLE table [SPLIT] | GROUP OF table | SCHEMA schema | ALL } [FORCE] [NO FENCE] [NO ROLLBACK] [NO GRANTS] [TIMEOUT seconds]',
+    'Makes local the truth. Clients wait for the short pause, none gets an error; over TIMEOUT nothing is changed. FORCE skips validation only; SPLIT moves a table without those it is tied to; NO FENCE leaves writers that bypass the gateway unchecked; NO ROLLBACK gives up the way back; NO GRANTS goes though users may do less on local than on the source.',
     'CUTOVER GROUP OF public.orders TIMEOUT 10',
   ),
   rollback: entry(

@@ -16,6 +16,7 @@ import { reversePlan, SourceFlow } from '../migrate/source-flow.ts';
 import { restorePosition } from '../migrate/stored-position.ts';
 import { detailsOf, displayName, mappingOf } from '../migrate/table-details.ts';
 import type { ProcessSettings } from './process-settings.ts';
+import { gatewayLogins } from './gateway-logins.ts';
 import { mysqlEngine, postgresEngine } from './source-engine.ts';
 import type { StreamParts } from './source-engine.ts';
 import { StreamRunner } from './stream-runner.ts';
@@ -84,7 +85,7 @@ export async function openFlow(runtime: Runtime, handed: ProcessSettings, catalo
     await Promise.all([forwardRunner.end(), reverseRunner.end()]);
     await catalog.putSetting(reverseSetting, 'dropped');
   };
-  const flow = new SourceFlow(runtime, { ...engine, noteOptions, serverName, source: reached.address, local, catalog, token, switches: { runForward, runReverse, endStreams, forwardFailure: () => forwardRunner.failure, endForward: () => forwardRunner.end() } });
+  const flow = new SourceFlow(runtime, { ...engine, noteOptions, logins: gatewayLogins(settings, reached), serverName, source: reached.address, local, catalog, token, switches: { runForward, runReverse, endStreams, forwardFailure: () => forwardRunner.failure, endForward: () => forwardRunner.end() } });
   await flow.prepare();
   if (tables.length > 0) await flow.streams.runForward();
   if (hasReverse) {

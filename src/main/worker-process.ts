@@ -12,6 +12,7 @@ import type { PrometheusMetrics } from '../ops/prometheus.ts';
 import { RouteCache } from '../route/route-cache.ts';
 import { createGateway } from '../session/gateway.ts';
 import type { Gateway } from '../session/gateway.ts';
+import type { GatewaySurvey } from '../session/gateway-survey.ts';
 import type { HoldingUnit } from '../session/control-port.ts';
 import type { MysqlDoor } from '../session/mysql/mysql-door.ts';
 import type { LegTarget } from '../session/leg-target.ts';
@@ -68,7 +69,7 @@ export async function startWorker(runtime: Runtime, metrics: PrometheusMetrics, 
         slots.connected();
       },
       onDisconnected: () => slots.disconnected(),
-      survey: (shadowReads) => ({ ...(gateway?.survey() ?? { clients: [], waiting: [], loggingIn: 0, totals: [], isDraining: false, pools: [] }), ...(shadowReads ? { shadowReads: gateway?.shadowReads() ?? [] } : {}) }),
+      survey: (shadowReads) => ({ ...withDoor(gateway?.survey() ?? { clients: [], waiting: [], loggingIn: 0, totals: [], isDraining: false, pools: [] }, door?.survey()), ...(shadowReads ? { shadowReads: gateway?.shadowReads() ?? [] } : {}) }),
       onSlotAnswer: (id, granted) => slots.answered(id, granted),
       onLeaseOver: () => slots.letInByShare(),
       onCancel: (pid, key) => {
@@ -116,6 +117,10 @@ export async function startWorker(runtime: Runtime, metrics: PrometheusMetrics, 
     await stack.disposeAsync();
     throw error;
   }
+}
+
+function withDoor(survey: GatewaySurvey, door: ReturnType<MysqlDoor['survey']> | undefined): GatewaySurvey {
+  return door === undefined ? survey : { ...survey, clients: [...survey.clients, ...door.clients], loggingIn: survey.loggingIn + door.loggingIn };
 }
 
 function shadowLimits({ concurrency, maxWaiting, answerBytes, timeoutMs, statements }: Settings['shadowReads']): Partial<GatewayLimits> {

@@ -369,7 +369,7 @@ export class Control {
     const context = this.#commandContext({ sql: '', user: 'system', clientAddress: '', sessionId: '', searchPath: [] });
     const group = await groupRecords(context, record);
     if (group.some((each) => each.state !== 'CUTOVER_READY')) return;
-    await cutoverGroup(context, group, { force: false, split: false, noFence: false, noRollback: false }, undefined);
+    await cutoverGroup(context, group, { force: false, split: false, noFence: false, noRollback: false, noGrants: false }, undefined);
   }
 
   /** One of each name at a time; a failure is logged, and tried again when the driver asks again. */

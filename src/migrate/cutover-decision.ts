@@ -7,6 +7,8 @@ import type { TableState } from '../../catalog/table-state.ts';
 import type { ErrorCode } from '../../config/migration-error.ts';
 import { driftRemedy } from './definition-drift.ts';
 import { describeLoss, lossRemedy } from './type-losses.ts';
+import { describeLostRights } from './lost-rights.ts';
+import type { LostRights } from './lost-rights.ts';
 
 export interface TableFacts {
   readonly name: string;
@@ -29,6 +31,8 @@ export interface TableFacts {
   readonly missingDependants: readonly MissingDependant[];
   /** Losses on record that nobody has accepted. */
   readonly openLosses: readonly TypeLossRecord[];
+  /** What users of the gateway may do on the source and may not on local. */
+  readonly lostRights: readonly LostRights[];
   /** Reads that were compared with local (`read_from 'compare'`): how many differed, and how many failed there. */
   readonly shadowReads?: { readonly different: number; readonly failed: number } | undefined;
 }
@@ -45,6 +49,7 @@ export interface CutoverWords {
   readonly split: boolean;
   readonly noFence: boolean;
   readonly noRollback: boolean;
+  readonly noGrants: boolean;
 }
 
 export interface CutoverFacts {
@@ -68,6 +73,8 @@ export interface CutoverDecision {
 
 /** SHOW MIGRATION TYPE LOSS has them all. */
 const LISTED_LOSSES = 5;
+/** CHECK MIGRATION has them all. */
+const LISTED_USERS = 5;
 
 export function decideCutover(facts: CutoverFacts, words: CutoverWords): CutoverDecision {
   const blocking: BlockingCondition[] = [];
@@ -101,6 +108,7 @@ function conditionsOf(table: TableFacts, words: CutoverWords): BlockingCondition
     if (missing.weight === 'replaced' || (missing.weight === 'useful' && words.force)) continue;
     block('MIG050', `${missing.name} is not on local as on the source: ${missing.reason}`, `Remove what is in its way, and CUTOVER makes it; or create it on local as it is on the source; or drop it on the source if nothing needs it${missing.weight === 'useful' ? ', or CUTOVER … FORCE to go without it' : ''}.`);
   }
+  if (table.lostRights.length > 0 && !words.noGrants) block('MIG054', `users may do less on local than on the source: ${listRights(table.lostRights)}`, rightsRemedy(table));
   if (table.openLosses.length > 0) block('MIG053', `losses are not accepted: ${listLosses(table.openLosses)}`, lossRemedy(table.name));
   return found;
 }
@@ -108,6 +116,16 @@ function conditionsOf(table: TableFacts, words: CutoverWords): BlockingCondition
 function listLosses(losses: readonly TypeLossRecord[]): string {
   const shown = losses.slice(0, LISTED_LOSSES).map(describeLoss).join('; ');
   return losses.length > LISTED_LOSSES ? `${shown}; and ${losses.length - LISTED_LOSSES} more` : shown;
+}
+
+function listRights(rights: readonly LostRights[]): string {
+  const shown = rights.slice(0, LISTED_USERS).map(describeLostRights).join('; ');
+  return rights.length > LISTED_USERS ? `${shown}; and ${rights.length - LISTED_USERS} more` : shown;
+}
+
+function rightsRemedy({ name, lostRights }: TableFacts): string {
+  const remedies = [...new Set(lostRights.flatMap(({ remedies: each }) => each))];
+  return `${remedies.join(' ')} Or CUTOVER … NO GRANTS goes though statements on ${name} will be refused.`;
 }
 
 function stateCondition(table: TableFacts, words: CutoverWords, block: (code: ErrorCode, condition: string, remedy: string) => void): void {
@@ -135,6 +153,7 @@ function warningsOf(facts: CutoverFacts, words: CutoverWords): string[] {
   if (words.force) warnings.push('FORCE: validation is skipped.');
   if (words.noFence) warnings.push('NO FENCE: a program that writes to the source directly is not stopped, and its writes are lost.');
   if (words.noRollback) warnings.push('NO ROLLBACK: there is no way back to the source without losing what is written after the cutover.');
+  if (words.noGrants) for (const table of facts.tables) if (table.lostRights.length > 0) warnings.push(`NO GRANTS: ${table.name}: ${listRights(table.lostRights)}`);
   if (words.split) {
     for (const table of facts.tables) for (const tie of table.tiesLeftBehind) warnings.push(`SPLIT: ${tie.reason} between ${table.name} and ${tie.name} is no longer enforced.`);
   }

@@ -19,6 +19,7 @@ import type { SourceSide, TablePair } from '../../cdc/source-side.ts';
 import type { ChangeStream, SavedPositions, TableLoader } from '../../cdc/ports.ts';
 import { assertSaved } from '../../cdc/stream/saved-positions.ts';
 import type { TablePlan } from '../../cdc/table-plan.ts';
+import type { GatewayLogin } from '../../cdc/user-rights.ts';
 import type { TableComparer } from '../../cdc/validate/table-comparer.ts';
 import { MigrationError } from '../../config/migration-error.ts';
 import type { Runtime } from '../../config/runtime.ts';
@@ -49,6 +50,7 @@ export interface SourceFlowParts {
   /** Options of the table that streams and loader go by: `conflict_strategy`, `type_map`, `dual_write_mode`. */
   readonly noteOptions: (record: TableRecord) => void;
   readonly losses: LossBook;
+  readonly logins: readonly GatewayLogin[];
 }
 
 interface ReleaseMark {
@@ -89,6 +91,8 @@ export class SourceFlow {
   readonly streams: StreamLifetime;
   readonly noteOptions: (record: TableRecord) => void;
   readonly losses: LossBook;
+  /** Of users of the gateway who reach this source's tables. */
+  readonly logins: readonly GatewayLogin[];
 
   constructor(runtime: Runtime, parts: SourceFlowParts) {
     this.#runtime = runtime;
@@ -104,6 +108,7 @@ export class SourceFlow {
     this.streams = new StreamLifetime(runtime, parts.catalog, parts.serverName, parts.switches);
     this.noteOptions = parts.noteOptions;
     this.losses = parts.losses;
+    this.logins = parts.logins;
     this.rates = new LoadRates();
     this.sourceSide = parts.sourceSide;
     this.localAdmin = new AdminConnection(parts.local, 'causeway control');

@@ -8,6 +8,7 @@ import type { TableRecord } from '../../catalog/records.ts';
 import { MigrationError } from '../../config/migration-error.ts';
 import type { ControlContext } from './control-context.ts';
 import { enterDualWrite, leaveDualWrite } from './dual-write.ts';
+import { grantLostRights } from './lost-rights.ts';
 import { makeDependants } from './make-dependants.ts';
 import type { SourceFlow } from './source-flow.ts';
 import { detailsOf, displayName } from './table-details.ts';
@@ -155,7 +156,7 @@ async function synchronize(context: ControlContext, record: TableRecord, signal:
     // Nothing is applied while indexes are built: they would lock the applier out, and here the rows are those of one instant.
     await flow.forward.pauseTable(record.tableId);
     await flow.schema.buildIndexes(record);
-    await flow.grantSequences(record);
+    await carryGrants(context, flow, record);
     await runtime.faults.hit('sync.after_indexes');
     await catalog.changeTable(record.tableId, { details: { ...details, indexesBuilt: true } });
     return 'again';
@@ -167,6 +168,13 @@ async function synchronize(context: ControlContext, record: TableRecord, signal:
   await runtime.faults.hit('sync.after_shared');
   await enterDualWrite(context, record, signal);
   return 'again';
+}
+
+/** When the option `copy_grants` asks for it. What cannot be carried is no reason to stop: a cutover looks for it again. */
+async function carryGrants({ runtime }: ControlContext, flow: SourceFlow, record: TableRecord): Promise<void> {
+  await flow.grantSequences(record);
+  if (record.options['copyGrants'] !== true || flow.sourceSide.door === undefined) return;
+  for (const reason of await grantLostRights(flow, detailsOf(record).plan)) runtime.log.warn('a privilege could not be carried', { table: displayName(record.source), reason });
 }
 
 async function passConsistencyPoint(flow: SourceFlow, tableId: string): Promise<void> {

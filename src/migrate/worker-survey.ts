@@ -53,6 +53,8 @@ export interface SurveyedClient {
   readonly port: number;
   readonly state: Activity;
   readonly replicates: boolean;
+  /** Left out: PostgreSQL's. */
+  readonly protocol?: 'mysql';
   readonly poolMode: 'session' | 'transaction' | 'pipeline';
   /** Why it keeps the pooled connection that it has. */
   readonly tiedBy?: string | undefined;

@@ -35,6 +35,8 @@ export interface SurveyedClient {
   readonly port: number;
   readonly state: Activity;
   readonly replicates: boolean;
+  /** Left out: PostgreSQL's. */
+  readonly protocol?: 'mysql';
   readonly poolMode: PoolMode;
   /** Why it keeps the pooled connection that it has; undefined while any will do. */
   readonly tiedBy: string | undefined;
@@ -131,6 +133,6 @@ export function surveyedPassed(passed: PassedConnection, nowMs: number): Surveye
 
 const stateOf: Readonly<Record<TransactionStatus, Activity>> = { I: 'idle', T: 'idle in transaction', E: 'idle in transaction' };
 
-function tlsOf(socket: ClientSession['socket']): string {
+export function tlsOf(socket: object): string {
   return 'getProtocol' in socket && typeof socket.getProtocol === 'function' ? String(socket.getProtocol() ?? '') : '';
 }

@@ -71,22 +71,25 @@ describeMysql(['mariadb-10.11'], 'the MySQL front door of the product', () => {
   it('a migration, by statements of a MySQL client; its barrier waits for what a MySQL session has open', async () => {
     const operator = await connect('operator', '');
     await expect((await connect()).query('START MIGRATION FOR SCHEMA shop FROM legacy_mysql')).rejects.toThrow(/MIG\d+/);
+    const lacks = expect.objectContaining({ Severity: 'warning', Code: 'user_privilege', Subject: 'app', Finding: expect.stringContaining('USAGE of schema shop, SELECT, INSERT, UPDATE, DELETE') as string, Remedy: expect.stringContaining('GRANT USAGE ON SCHEMA "shop" TO "app"; GRANT SELECT ON "shop"."note" TO "app";') as string }) as object;
+    expect((await operator.query('CHECK MIGRATION FOR TABLE shop.note FROM legacy_mysql'))[0]).toEqual(expect.arrayContaining([lacks]));
     await operator.query('START MIGRATION FOR SCHEMA shop FROM legacy_mysql');
     await stack.makeReady('shop');
     expect((await operator.query('SHOW MIGRATION STATUS'))[0]).toMatchObject([{ Table: expect.stringContaining('note'), State: 'CUTOVER_READY' }]);
+    for (const word of ['', ' FORCE NO FENCE NO ROLLBACK']) await expect(operator.query(`CUTOVER TABLE shop.note${word}`)).rejects.toThrow(/MIG054.*app: USAGE of schema shop, SELECT, INSERT, UPDATE, DELETE/s);
     const [holder, late] = [await connect(), await connect()];
     await holder.query('BEGIN');
     await holder.query('SELECT body FROM note');
-    await expect(operator.query('CUTOVER TABLE shop.note TIMEOUT 4')).rejects.toThrow(/MIG052.*Session of app.*SELECT body FROM note/s);
+    await expect(operator.query('CUTOVER TABLE shop.note NO GRANTS TIMEOUT 4')).rejects.toThrow(/MIG052.*Session of app.*SELECT body FROM note/s);
     let hasEnded = false;
-    const cutover = operator.query('CUTOVER TABLE shop.note').then(() => hasEnded);
+    const cutover = operator.query('CUTOVER TABLE shop.note NO GRANTS').then(() => hasEnded);
     const refused = readUntilRefused(late);
     await expect.poll(async () => /scratchbird_gateway_parked_total\S* [1-9]/.test(await stack.metrics())).toBe(true);
     expect((await holder.query('SELECT body FROM note'))[0]).toEqual([{ body: 'mysql' }]);
     hasEnded = true;
     await holder.query('COMMIT');
     expect(await cutover).toBe(true);
-    // Who may do what on local is not carried.
+    // What NO GRANTS means.
     expect(await refused).toContain('command denied on local');
     await (await stack.direct('local')).query('GRANT USAGE ON SCHEMA shop TO app; GRANT SELECT ON shop.note TO app');
     expect((await holder.query('SELECT body FROM note'))[0]).toEqual([{ body: 'mysql' }]);

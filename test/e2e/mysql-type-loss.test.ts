@@ -67,7 +67,7 @@ for (const kind of kinds) {
     });
 
     it('counts what the load and the stream change, by the policies of type_map', async () => {
-      await stack.command("START MIGRATION FOR SCHEMA shop FROM legacy_mysql OPTIONS (type_map 'born ON zero_date NULL, flag ON boolean_range CLAMP, vip ON boolean_range CLAMP, level numeric(12)')");
+      await stack.command("START MIGRATION FOR SCHEMA shop FROM legacy_mysql OPTIONS (copy_grants TRUE, type_map 'born ON zero_date NULL, flag ON boolean_range CLAMP, vip ON boolean_range CLAMP, level numeric(12)')");
       await stack.waitState(['DUAL_WRITE'], 60_000);
       const local = await stack.direct('local');
       const { rows } = await local.query('SELECT id, born::text, flag, pg_typeof(level)::text AS type FROM shop.person ORDER BY id');

@@ -6,10 +6,10 @@ import type { TypeLossRecord } from '../../catalog/records.ts';
 import { tableStates } from '../../catalog/table-state.ts';
 import { isLegalMove } from '../../catalog/table-state.ts';
 
-const words: CutoverWords = { force: false, split: false, noFence: false, noRollback: false };
+const words: CutoverWords = { force: false, split: false, noFence: false, noRollback: false, noGrants: false };
 const ready: TableFacts = {
   name: 'public.t', state: 'CUTOVER_READY', streamMode: 'shared', lagMs: 0, maxLagMs: 5_000, pendingRereads: 0, pendingWritebacks: 0, unresolvedConflicts: 0, tiesLeftBehind: [],
-  validation: { mode: 'full', passed: true, mismatchedRows: 0, finishedAt: '2026-01-01T00:00:00.000Z' }, wayBackFindings: [], definitionChanges: [], missingDependants: [], openLosses: [],
+  validation: { mode: 'full', passed: true, mismatchedRows: 0, finishedAt: '2026-01-01T00:00:00.000Z' }, wayBackFindings: [], definitionChanges: [], missingDependants: [], openLosses: [], lostRights: [],
 };
 const facts = (table: Partial<TableFacts> = {}, more: Partial<CutoverFacts> = {}): CutoverFacts => ({ tables: [{ ...ready, ...table }], streamConnected: true, workers: 1, ...more });
 
@@ -32,6 +32,7 @@ describe('decideCutover', () => {
     ['tied tables left behind', facts({ tiesLeftBehind: [{ name: 'public.p', reason: 'foreign key' }] }), 'MIG050'],
     ['a way back that is not open', facts({ wayBackFindings: ['no'] }), 'MIG050'],
     ['a loss that is not accepted', facts({ openLosses: [lossOf('born', 7)] }), 'MIG053'],
+    ['a user who may do less on local', facts({ lostRights: [{ users: 'app', what: ['INSERT'], remedies: ['GRANT INSERT ON public.t TO app;'], grants: [] }] }), 'MIG054'],
     ['a changed definition', facts({ definitionChanges: ['column v is new'] }), 'MIG011'],
     ['no validation', facts({ state: 'DUAL_WRITE', validation: undefined }), 'MIG050'],
   ];
@@ -56,7 +57,7 @@ describe('decideCutover', () => {
 
   it('tells of the losses what they are, the first of many, and how to accept them; no word of CUTOVER does', () => {
     const openLosses = [lossOf('born', 7), lossOf('by_note', 1, { direction: 'definition', kind: 'index' }), ...Array.from({ length: 10 }, (_, at) => lossOf(`c${at}`, 1, { direction: 'to_source', kind: 'fraction' }))];
-    const { blocking } = decideCutover(facts({ openLosses }), { force: true, split: true, noFence: true, noRollback: true });
+    const { blocking } = decideCutover(facts({ openLosses }), { force: true, split: true, noFence: true, noRollback: true, noGrants: true });
     expect(blocking).toEqual([{
       code: 'MIG053', table: 'public.t',
       condition: 'losses are not accepted: born: 7 values to local (zero_date); by_note: index of the definition; c0: 1 value to the source (fraction); c1: 1 value to the source (fraction); c2: 1 value to the source (fraction); and 7 more',
@@ -73,6 +74,16 @@ describe('decideCutover', () => {
     const split = decideCutover(facts({ tiesLeftBehind: [{ name: 'public.p', reason: 'foreign key' }] }), { ...words, split: true });
     expect([split.go, split.warnings.join()]).toEqual([true, expect.stringContaining('no longer enforced')]);
     expect(decideCutover(facts({ wayBackFindings: ['no'] }), { ...words, noRollback: true }).go).toBe(true);
+  });
+
+  it('names who would lose which rights, and the GRANTs; NO GRANTS alone goes without, and says for whom', () => {
+    const lostRights = [{ users: 'app, web', what: ['SELECT', 'UPDATE (price)'], remedies: ['GRANT SELECT ON public.t TO app;', 'GRANT UPDATE (price) ON public.t TO app;'], grants: [] }, { users: 'other', what: ['local has no role other'], remedies: ['CREATE ROLE other LOGIN;'], grants: [] }];
+    const { blocking } = decideCutover(facts({ lostRights }), { force: true, split: true, noFence: true, noRollback: true, noGrants: false });
+    expect(blocking).toEqual([{
+      code: 'MIG054', table: 'public.t', condition: 'users may do less on local than on the source: app, web: SELECT, UPDATE (price); other: local has no role other',
+      remedy: 'GRANT SELECT ON public.t TO app; GRANT UPDATE (price) ON public.t TO app; CREATE ROLE other LOGIN; Or CUTOVER … NO GRANTS goes though statements on public.t will be refused.',
+    }]);
+    expect(decideCutover(facts({ lostRights }), { ...words, noGrants: true })).toEqual({ go: true, blocking: [], warnings: ['NO GRANTS: public.t: app, web: SELECT, UPDATE (price); other: local has no role other'] });
   });
 
   it('is not stopped by a view whose query takes its place, and tells of it', () => {

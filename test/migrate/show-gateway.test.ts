@@ -89,6 +89,14 @@ describe('over two workers', () => {
     for (const { ptr, link } of clients.filter((each) => each['ptr'] !== null)) expect(servers.find((server) => server['ptr'] === link)).toMatchObject({ type: 'S', link: ptr, side: 'source' });
   });
 
+  test('MySQL clients: each with a connection of its own at the MySQL server, whatever the pool mode', async () => {
+    const survey: WorkerSurvey = { ...one, waiting: [], clients: [client('app', 1), client('app', 2, { protocol: 'mysql', poolMode: 'transaction', legs: [leg('source', 1), leg('local', 3)] }), client('app', 4, { protocol: 'mysql', legs: [leg('source', 5), leg('local', 6)] })] };
+    expect((await show('clients', [survey])).rows.map(({ protocol, link, source_pid, local_pid }) => [protocol, link, source_pid, local_pid])).toEqual([['postgres', 'source-1', '1', null], ['mysql', 'mysql-1', '1', '3'], ['mysql', 'mysql-5', '5', '6']]);
+    expect((await show('servers', [survey])).rows.map(({ ptr, protocol, side }) => [ptr, protocol, side])).toEqual([['source-1', 'postgres', 'source'], ['mysql-1', 'mysql', 'source'], ['local-3', 'postgres', 'local'], ['mysql-5', 'mysql', 'source'], ['local-6', 'postgres', 'local']]);
+    expect((await show('pools', [survey])).rows).toMatchObject([{ cl_active: '3', sv_source: '3', sv_local: '1', pool_mode: 'session, transaction' }]);
+    expect((await show('databases', [survey])).rows.map(({ side, current_connections }) => [side, current_connections])).toEqual([['source', '1'], ['local', '1']]);
+  });
+
   test('stats, databases, lists, config', async () => {
     expect((await show('stats')).rows).toEqual([{ database: 'shop', total_xact_count: '4', total_query_count: '10', total_received: '200', total_sent: '600', total_xact_time: '3000', total_query_time: '2000', total_wait_time: '0' }]);
     expect((await show('databases')).rows).toMatchObject([{ name: 'shop', host: 'legacy', max_connections: '80', current_connections: '5', side: 'source' }, { name: 'shop2', port: '5433', max_connections: '0', current_connections: '1', side: 'local' }]);

@@ -6,8 +6,9 @@ import type { QueryEmitter } from './emit-query.ts';
 import { Scope } from './mysql-emission.ts';
 import type { Relation } from './mysql-emission.ts';
 import type { MysqlTableFacts } from './mysql-translation.ts';
-import type { Delete, Expression, TableReference, TargetTable, Update } from './mysql-tree.ts';
+import type { Assignment, Delete, Expression, TableReference, TargetTable, Update } from './mysql-tree.ts';
 import { changesRow, setAssignments } from './set-assignments.ts';
+import type { SetColumn } from './set-assignments.ts';
 import { refuse } from './refused-mysql.ts';
 
 interface Changed {
@@ -22,7 +23,12 @@ function changedTable(relation: Relation | undefined, place: number): Changed {
   return { relation, table: relation.table, alias: quoteAlias(relation.alias, place) };
 }
 
-export function emitUpdate(queries: QueryEmitter, update: Update): EmittedWrite {
+/** PostgreSQL from there on tells of a row what it was and what it is. */
+const oldRows = 180_000;
+
+export function emitUpdate(queries: QueryEmitter, statement: Update): EmittedWrite {
+  const { assignments, remembered } = withoutRemembered(statement.assignments);
+  const update = { ...statement, assignments };
   const { emission } = queries;
   const { place } = update.from;
   if (update.hasWith) return refuse('WITH of UPDATE', place);
@@ -37,7 +43,8 @@ export function emitUpdate(queries: QueryEmitter, update: Update): EmittedWrite 
   const sets = setAssignments(queries, target.table, update.assignments, scope, target.alias, !isJoin);
   const readsOthers = isJoin && !isPinned(update, target.relation, scope) && update.assignments.some(({ value }) => namesOther(value, target.relation, scope));
   if (readsOthers) return refuse('UPDATE with values of a table whose row is not known to be one', place);
-  const changed = emission.facts.foundRows ? undefined : changesRow(sets, target.alias);
+  const isCounted = remembered !== undefined || (emission.facts.foundRows && emission.facts.localVersion >= oldRows);
+  const changed = emission.facts.foundRows || isCounted ? undefined : changesRow(sets, target.alias);
   const list = sets.map(({ column, sql }) => `${quoteName(column.name)} = ${sql}`).join(', ');
   const head = `UPDATE ${localTable(target.table)} AS ${target.alias} SET ${list}`;
   const where = (parts: readonly (string | undefined)[]): string => {
@@ -53,7 +60,32 @@ export function emitUpdate(queries: QueryEmitter, update: Update): EmittedWrite 
   } else if (isJoin || update.limit !== undefined) {
     text = `${head}${where([picked(queries, target, from, condition, update, scope), changed])}`;
   } else text = `${head}${where([condition, changed])}`;
-  return { steps: [emission.step(text, 'count')], counts: { kind: 'tags', steps: [0] } };
+  return isCounted ? counted(queries, text, sets, remembered) : { steps: [emission.step(text, 'count')], counts: { kind: 'tags', steps: [0] } };
+}
+
+/** In one row: how many were found, how many are others than they were, and what the last one has given to LAST_INSERT_ID(). */
+function counted({ emission }: QueryEmitter, text: string, sets: readonly SetColumn[], remembered: Assignment | undefined): EmittedWrite {
+  if (emission.facts.localVersion < oldRows) return refuse('LAST_INSERT_ID(expression) on a local before PostgreSQL 18', remembered?.place);
+  const images = (side: 'old' | 'new'): string => `ROW(${sets.map(({ column }) => `"~${side}".${quoteName(column.name)}`).join(', ')})::record`;
+  const set = sets.find(({ column }) => column.mysqlName.toLowerCase() === remembered?.column.toLowerCase());
+  if (remembered !== undefined && (set === undefined || !/^(?:smallint|integer|bigint|numeric\(20(?:,0)?\))$/.test(set.column.localType))) return refuse('LAST_INSERT_ID() of a column that is no integer', remembered.place);
+  const value = set && `"~new".${quoteName(set.column.name)}::numeric`;
+  // Which of several rows is the last is the server's secret: more than one value is an error.
+  const last = value === undefined ? '' : ', (SELECT DISTINCT CASE WHEN l < 0 THEN l + 18446744073709551616 ELSE COALESCE(l, 0) END FROM "~changed")';
+  const sql = `WITH "~changed" AS (${text} RETURNING WITH (OLD AS "~old", NEW AS "~new") ${images('old')} *<> ${images('new')} AS c${value === undefined ? '' : `, ${value} AS l`}) SELECT count(*), count(*) FILTER (WHERE c)${last} FROM "~changed"`;
+  return {
+    steps: [emission.step(sql, 'keys')], counts: { kind: 'sum', step: 0, column: emission.facts.foundRows ? 0 : 1 }, info: { kind: 'update', step: 0, matched: 0, changed: 1 },
+    lastInsertId: value === undefined ? undefined : { step: 0, column: 2 },
+  };
+}
+
+/** `SET id = LAST_INSERT_ID(id + 1)`, by which an application draws numbers of its own: the column gets the value, and so does the session. */
+function withoutRemembered(assignments: readonly Assignment[]): { readonly assignments: readonly Assignment[]; readonly remembered: Assignment | undefined } {
+  const found = assignments.filter(({ value }) => value.type === 'call' && value.name === 'LAST_INSERT_ID' && value.args.length === 1);
+  const [remembered, second] = found;
+  if (second !== undefined) refuse('LAST_INSERT_ID(expression) twice', second.place);
+  const argument = (value: Expression): Expression => (value.type === 'call' ? value.args[0] ?? value : value);
+  return { assignments: assignments.map((each) => (each === remembered ? { ...each, value: argument(each.value) } : each)), remembered };
 }
 
 /** The rows that LIMIT or a join leaves, locked so that they are still those. */

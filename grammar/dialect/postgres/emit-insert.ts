@@ -6,7 +6,7 @@ import { localTable, quoteAlias, tableColumns } from './emit-from.ts';
 import type { QueryEmitter } from './emit-query.ts';
 import { Scope } from './mysql-emission.ts';
 import type { Value } from './mysql-expression.ts';
-import type { MysqlColumnFacts, MysqlCounts, MysqlInsertId, MysqlStep, MysqlTableFacts } from './mysql-translation.ts';
+import type { MysqlColumnFacts, MysqlCounts, MysqlInfo, MysqlInsertId, MysqlStep, MysqlTableFacts } from './mysql-translation.ts';
 import type { Assignment, Expression, Insert } from './mysql-tree.ts';
 import { setAssignments } from './set-assignments.ts';
 import { refuse } from './refused-mysql.ts';
@@ -16,6 +16,7 @@ export interface EmittedWrite {
   readonly counts: MysqlCounts;
   readonly insertId?: MysqlInsertId | undefined;
   readonly lastInsertId?: { readonly step: number; readonly column: number } | undefined;
+  readonly info?: MysqlInfo | undefined;
 }
 
 type RowId = 'made' | 'given' | { readonly parameter: number };
@@ -40,14 +41,16 @@ export function emitInsert(queries: QueryEmitter, insert: Insert): EmittedWrite 
   const automatic = table.columns.find(({ autoIncrement }) => autoIncrement);
   const upsert = insert.onDuplicate.length > 0 || isReplace ? onConflict(queries, insert, table, source, alias) : undefined;
   const conflict = upsert?.sql ?? (insert.ignore ? ' ON CONFLICT DO NOTHING' : '');
-  const returned = [...(automatic === undefined ? [] : [`${alias}.${quoteName(automatic.name)}`, ...followed(automatic, alias, source)]), ...(upsert === undefined ? [] : [upsert.count])];
+  const returned = [...(automatic === undefined ? [] : [`${alias}.${quoteName(automatic.name)}`, ...followed(automatic, alias, source)]), ...(upsert?.inserted === undefined ? [] : [upsert.inserted]), ...(upsert === undefined ? [] : [upsert.count])];
   const text = `INSERT INTO ${localTable(table)} AS ${alias} (${source.columns.map(({ name }) => quoteName(name)).join(', ')}) ${source.sql}${conflict}${returned.length === 0 ? '' : ` RETURNING ${returned.join(', ')}`}`;
   const empty = `INSERT INTO ${localTable(table)} AS ${alias} DEFAULT VALUES${conflict}${returned.length === 0 ? '' : ` RETURNING ${returned.join(', ')}`}`;
   const counts: MysqlCounts = upsert === undefined ? { kind: 'tags', steps: [0] } : { kind: 'sum', step: 0, column: returned.length - 1 };
   const rows = source.ids === undefined ? (source.columns.some(({ autoIncrement }) => autoIncrement) ? 'given' : 'made') : source.ids;
   return {
     steps: [emission.step(source.columns.length === 0 ? empty : text, returned.length === 0 ? 'count' : 'keys')], counts,
-    insertId: automatic === undefined ? undefined : { step: 0, column: 0, rows }, lastInsertId: upsert?.remembersId === true ? { step: 0, column: 0 } : undefined,
+    insertId: automatic === undefined ? undefined : { step: 0, column: 0, rows, inserted: upsert?.inserted === undefined ? undefined : returned.length - 2 }, lastInsertId: upsert?.remembersId === true ? { step: 0, column: 0 } : undefined,
+    // Of rows that meet others it is not known how many there were.
+    info: upsert === undefined && !insert.ignore && source.ids?.length !== 1 ? { kind: 'records' } : undefined,
   };
 }
 
@@ -119,6 +122,8 @@ interface Upsert {
   readonly sql: string;
   /** Affected rows of a row of the answer. */
   readonly count: string;
+  /** Whether a row of the answer is a new one; undefined: each of them. */
+  readonly inserted: string | undefined;
   readonly remembersId: boolean;
 }
 
@@ -133,14 +138,14 @@ function onConflict(queries: QueryEmitter, insert: Insert, table: MysqlTableFact
   const keys = table.uniqueKeys.filter((key) => !key.some((name) => source.neverEqual.has(name)));
   if (table.hasOtherUniqueKeys || keys.length > 1) return refuse(`${what} with several unique keys`, place);
   const [key] = keys;
-  if (key === undefined) return { sql: '', count: '1', remembersId: false };
+  if (key === undefined) return { sql: '', count: '1', inserted: undefined, remembersId: false };
   const named = key.map((name) => quoteName(columnNamed(table, name, place).name)).join(', ');
   const { sets, remembersId } = insert.type === 'replace' ? { sets: replaced(table, source, place), remembersId: false } : updates(queries, insert, table, alias);
   const list = sets.map(({ column, sql }) => `${quoteName(column.name)} = ${sql}`);
   const same = `ROW(${sets.map(({ column }) => `old.${quoteName(column.name)}`).join(', ')})::record *= ROW(${sets.map(({ column }) => `new.${quoteName(column.name)}`).join(', ')})::record`;
   const keyColumn = quoteName(columnNamed(table, key[0] ?? '', place).name);
   // Rows of a unique key that were met have a value there, those of an INSERT have no old row.
-  return { sql: ` ON CONFLICT (${named}) DO UPDATE SET ${list.join(', ')}`, count: `CASE WHEN old.${keyColumn} IS NULL THEN 1 WHEN ${same} THEN ${insert.type === 'replace' || emission.facts.foundRows ? 1 : 0} ELSE 2 END`, remembersId };
+  return { sql: ` ON CONFLICT (${named}) DO UPDATE SET ${list.join(', ')}`, count: `CASE WHEN old.${keyColumn} IS NULL THEN 1 WHEN ${same} THEN ${insert.type === 'replace' || emission.facts.foundRows ? 1 : 0} ELSE 2 END`, inserted: insert.type === 'replace' ? undefined : `old.${keyColumn} IS NULL`, remembersId };
 }
 
 /** The new row takes the place of the old one: with its defaults, and a number of its own. */

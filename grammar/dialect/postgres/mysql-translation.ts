@@ -80,9 +80,13 @@ export interface MysqlColumnFacts {
   readonly nullable: boolean;
   /** Local has a default for it, or the column takes NULL. */
   readonly hasDefault: boolean;
+  /** NOT NULL, and MySQL has no value for it where an INSERT leaves it out. */
+  readonly mustBeGiven?: boolean | undefined;
   readonly autoIncrement: boolean;
   readonly generated: boolean;
   readonly onUpdateNow: boolean;
+  /** An INSERT that leaves it out gets the moment. */
+  readonly defaultsToNow?: boolean | undefined;
   /** MariaDB's JSON: LONGTEXT with a check. */
   readonly isJsonText: boolean;
   /** Left out of `SELECT *` and of INSERT without a list. */
@@ -105,6 +109,8 @@ export interface MysqlTableFacts {
   readonly primaryKey: readonly string[];
   /** Every unique key of whole columns, the primary one included. */
   readonly uniqueKeys: readonly (readonly string[])[];
+  /** Of every key, the primary one left out, its columns as far as they are columns: what the server's descriptions of columns tell. */
+  readonly otherKeys?: readonly { readonly isUnique: boolean; readonly columns: readonly (string | null)[] }[] | undefined;
   /** There are unique keys over prefixes or expressions, too. */
   readonly hasOtherUniqueKeys: boolean;
   /** Foreign keys of other tables point here. */
@@ -240,7 +246,16 @@ export interface MysqlInsertId {
    * One word: of all rows. The first made one is LAST_INSERT_ID(); without one the OK packet tells the last given one, and LAST_INSERT_ID() stays.
    */
   readonly rows: 'made' | 'given' | readonly ('made' | 'given' | { readonly parameter: number })[];
+  /** Of ON DUPLICATE KEY UPDATE, a column that is true of rows that were inserted: the number of another is told as a given one. */
+  readonly inserted?: number | undefined;
 }
+
+/** The text behind the OK of a write. */
+export type MysqlInfo =
+  /** `Rows matched: …  Changed: …`: columns of the one row of a `keys` step. */
+  | { readonly kind: 'update'; readonly step: number; readonly matched: number; readonly changed: number }
+  /** `Records: …`: as many as the statement counts. */
+  | { readonly kind: 'records' };
 
 export interface MysqlPlan {
   readonly type: 'plan';
@@ -251,6 +266,8 @@ export interface MysqlPlan {
   readonly insertId: MysqlInsertId | undefined;
   /** `SELECT LAST_INSERT_ID(expression)` and its kin: the value that LAST_INSERT_ID() has from now on. */
   readonly lastInsertId?: { readonly step: number; readonly column: number } | undefined;
+  /** Undefined: the server says nothing, or it is not known. */
+  readonly info?: MysqlInfo | undefined;
   /** SQL_CALC_FOUND_ROWS: the step and column with the number for FOUND_ROWS(); undefined: the number of rows sent. */
   readonly foundRows?: { readonly step: number; readonly column: number } | undefined;
   /** Several steps that have to see one state: run in a transaction if none is open. */

@@ -2,11 +2,11 @@
 import { shownDecimal } from './convert-value.ts';
 import type { MysqlEmission } from './mysql-emission.ts';
 import type { Value } from './mysql-expression.ts';
-import type { MysqlColumnFacts, MysqlForm, MysqlResultColumn } from './mysql-translation.ts';
+import type { MysqlColumnFacts, MysqlForm, MysqlResultColumn, MysqlServer, MysqlTableFacts } from './mysql-translation.ts';
 import { fitsBigint } from './mysql-type.ts';
 import type { MysqlType } from './mysql-type.ts';
 
-const flag = { notNull: 1, primaryKey: 2, uniqueKey: 4, multipleKey: 8, blob: 16, unsigned: 32, zerofill: 64, binary: 128, enum: 256, autoIncrement: 512, timestamp: 1024, set: 2048, onUpdateNow: 8192, number: 32768 };
+const flag = { notNull: 1, primaryKey: 2, uniqueKey: 4, multipleKey: 8, blob: 16, unsigned: 32, zerofill: 64, binary: 128, enum: 256, autoIncrement: 512, timestamp: 1024, set: 2048, noDefault: 4096, onUpdateNow: 8192, partOfKey: 16384 };
 
 const codes: Readonly<Record<string, number>> = {
   tinyint: 1, smallint: 2, int: 3, float: 4, double: 5, timestamp: 7, bigint: 8, mediumint: 9, date: 10, time: 11, datetime: 12, year: 13, bit: 16, json: 245, decimal: 246,
@@ -30,7 +30,7 @@ export function showValue(emission: MysqlEmission, name: string, value: Value): 
   const { column, table, alias } = origin;
   return {
     sql: column.type.name === 'timestamp' && /time zone|timestamptz/.test(column.localType) && !column.localType.includes('without') ? `(${value.sql} AT TIME ZONE ${emission.zone})` : shownSql(emission, value),
-    column: { name, orgName: column.mysqlName, table: alias, orgTable: table.mysqlName, database: table.mysqlDatabase, ...describeColumn(column, value, table.primaryKey.includes(column.mysqlName), table.uniqueKeys.some((key) => key[0] === column.mysqlName)) },
+    column: { name, orgName: column.mysqlName, table: alias, orgTable: table.mysqlName, database: table.mysqlDatabase, ...describeColumn(column, value, keyFlags(table, column.mysqlName) | momentFlags(column, emission.facts.mode.server)) },
   };
 }
 
@@ -45,15 +45,29 @@ function shownSql(emission: MysqlEmission, value: Value): string {
 
 type Description = Omit<MysqlResultColumn, 'name' | 'orgName' | 'table' | 'orgTable' | 'database'>;
 
-function describeColumn(column: MysqlColumnFacts, value: Value, isPrimary: boolean, isUnique: boolean): Description {
+/** The first column of a key says whether that is unique, where it is the only one of it. */
+function keyFlags({ primaryKey, otherKeys = [] }: MysqlTableFacts, name: string): number {
+  const first = otherKeys.filter(({ columns }) => columns[0] === name);
+  const isAlone = ({ isUnique, columns }: (typeof otherKeys)[number]): boolean => isUnique && columns.length === 1;
+  const isPart = primaryKey.includes(name) || otherKeys.some(({ columns }) => columns.includes(name));
+  return (primaryKey.includes(name) ? flag.primaryKey : 0) | (first.some(isAlone) ? flag.uniqueKey : 0) | (first.some((key) => !isAlone(key)) ? flag.multipleKey : 0) | (isPart ? flag.partOfKey : 0);
+}
+
+/** In which the two families differ. */
+function momentFlags({ type, onUpdateNow }: MysqlColumnFacts, { flavour }: MysqlServer): number {
+  const isTimestamp = type.name === 'timestamp';
+  return (isTimestamp && flavour === 'mariadb' ? flag.unsigned : 0) | (onUpdateNow && (isTimestamp || flavour === 'mariadb') ? flag.onUpdateNow : 0);
+}
+
+function describeColumn(column: MysqlColumnFacts, value: Value, told: number): Description {
   const { type } = column;
   const isBytes = /(?:^|var)binary$|blob$/.test(type.name) || codes[type.name] === 255;
   const isText = type.name === 'char' || type.name === 'varchar' || type.name.endsWith('text') || type.name === 'enum' || type.name === 'set';
   const isNumber = ['tinyint', 'smallint', 'mediumint', 'int', 'bigint', 'decimal', 'float', 'double', 'year'].includes(type.name);
   const isBinaryCollation = column.collation?.endsWith('_bin') === true;
-  const flags = (value.nullable ? 0 : flag.notNull) | (isPrimary ? flag.primaryKey : isUnique ? flag.uniqueKey : 0) | (textBytes[type.name] !== undefined ? flag.blob : 0) | (type.unsigned || type.name === 'year' || type.name === 'bit' ? flag.unsigned : 0)
-    | (type.zerofill || type.name === 'year' ? flag.zerofill : 0) | (!isText && !isNumber ? flag.binary : isBinaryCollation ? flag.binary : 0) | (type.name === 'enum' ? flag.enum : 0) | (column.autoIncrement ? flag.autoIncrement : 0)
-    | (type.name === 'timestamp' ? flag.timestamp : 0) | (type.name === 'set' ? flag.set : 0) | (column.onUpdateNow ? flag.onUpdateNow : 0) | (isNumber ? flag.number : 0);
+  const flags = (value.nullable ? 0 : flag.notNull) | told | (column.mustBeGiven === true ? flag.noDefault : 0) | (textBytes[type.name] !== undefined ? flag.blob : 0) | (type.unsigned || type.name === 'year' || type.name === 'bit' ? flag.unsigned : 0)
+    | (type.zerofill || type.name === 'year' ? flag.zerofill : 0) | (!isText && !isNumber && type.name !== 'bit' ? flag.binary : isBinaryCollation ? flag.binary : 0) | (type.name === 'enum' ? flag.enum : 0) | (column.autoIncrement ? flag.autoIncrement : 0)
+    | (type.name === 'timestamp' && (column.onUpdateNow || column.defaultsToNow === true) ? flag.timestamp : 0) | (type.name === 'set' ? flag.set : 0);
   const decimals = type.name === 'decimal' ? type.scale ?? 0 : type.name === 'float' || type.name === 'double' ? type.scale ?? notFixed : ['time', 'datetime', 'timestamp'].includes(type.name) ? type.length ?? 0 : 0;
   return { type: codes[type.name] ?? 253, length: columnLength(column), flags, decimals, charset: isText || column.isJsonText ? 'text' : isBytes || !isText ? 'binary' : 'text', form: formOf(column) };
 }

@@ -68,7 +68,7 @@ function pools({ connections }: CommandContext, answer: FleetAnswer): readonly [
   ];
   return [columns, poolsOf(answer).map(({ user, database, clients: inside, waiting, shared }) => {
     const total = (of: (pool: SurveyedPool) => number, side?: SurveyedLeg['side']): number => shared.reduce((sum, pool) => sum + (side === undefined || pool.side === side ? of(pool) : 0), 0);
-    const on = (side: SurveyedLeg['side']): number => inside.reduce((sum, { poolMode, legs }) => sum + (poolMode === 'session' ? legs.filter((leg) => leg.side === side).length : 0), 0) + total(({ open, idle }) => open - idle, side);
+    const on = (side: SurveyedLeg['side']): number => inside.reduce((sum, client) => sum + ownLegs(client).filter((leg) => leg.side === side).length, 0) + total(({ open, idle }) => open - idle, side);
     const longest = Math.max(0, ...waiting.map(({ waitingForMs }) => waitingForMs), ...shared.map(({ longestWaitMs }) => longestWaitMs));
     return [
       database, user, inside.length, waiting.length + total((pool) => pool.waiting), on('source') + on('local'), total(({ idle }) => idle), ...wait(longest), modesOf(inside),
@@ -76,6 +76,11 @@ function pools({ connections }: CommandContext, answer: FleetAnswer): readonly [
       inside.filter(({ tiedBy }) => tiedBy !== undefined).length, total(({ lanes }) => lanes),
     ];
   })];
+}
+
+/** The others are counted with their pools. At a MySQL server every client has one of its own. */
+function ownLegs({ legs, poolMode, protocol }: SurveyedClient): readonly SurveyedLeg[] {
+  return legs.filter(({ side }) => poolMode === 'session' || (protocol === 'mysql' && side === 'source'));
 }
 
 function modesOf(inside: readonly SurveyedClient[]): string {
@@ -86,7 +91,7 @@ function modesOf(inside: readonly SurveyedClient[]): string {
 function clients(context: CommandContext, { surveys }: FleetAnswer): readonly [Columns, Rows] {
   const columns: Columns = [
     ['type'], ['user'], ['database'], ['replication'], ['state'], ['addr'], ['port', 'int8'], ['connect_time', 'timestamptz'], ['request_time', 'timestamptz'], ['wait', 'int8'], ['wait_us', 'int8'],
-    ['close_needed', 'int8'], ['ptr'], ['link'], ['tls'], ['application_name'], ['prepared_statements', 'int8'], ['source_pid', 'int8'], ['local_pid', 'int8'], ['worker'], ['query'],
+    ['close_needed', 'int8'], ['ptr'], ['link'], ['tls'], ['application_name'], ['prepared_statements', 'int8'], ['source_pid', 'int8'], ['local_pid', 'int8'], ['worker'], ['query'], ['protocol'],
   ];
   return [columns, surveys.flatMap(({ workerId, isDraining, ...survey }) => [
     ...survey.clients.map((client) => {
@@ -94,27 +99,32 @@ function clients(context: CommandContext, { surveys }: FleetAnswer): readonly [C
       const pid = (side: SurveyedLeg['side']): number | undefined => legs.find((leg) => leg.side === side)?.pid;
       return [
         'C', client.user, client.database, client.replicates ? 'yes' : 'none', parkedForMs === undefined ? client.state : 'parked', client.address, client.port, ago(context, client.connectedForMs), ago(context, client.requestedForMs),
-        ...wait(parkedForMs ?? 0), isDraining ? 1 : 0, client.sessionId, legs[0] && legName(legs[0]), client.tls, client.applicationName, client.preparedStatements, pid('source'), pid('local'), workerId, client.lastStatement,
+        ...wait(parkedForMs ?? 0), isDraining ? 1 : 0, client.sessionId, legs[0] && legName(client, legs[0]), client.tls, client.applicationName, client.preparedStatements, pid('source'), pid('local'), workerId, client.lastStatement, client.protocol ?? 'postgres',
       ];
     }),
     ...survey.waiting.map((client) => [
       'C', client.user, client.database, 'none', 'waiting', client.address, client.port, ago(context, client.waitingForMs), ago(context, client.waitingForMs), ...wait(client.waitingForMs),
-      0, null, null, '', '', 0, null, null, workerId, '',
+      0, null, null, '', '', 0, null, null, workerId, '', null,
     ]),
   ])];
 }
 
 function servers(context: CommandContext, { surveys }: FleetAnswer): readonly [Columns, Rows] {
   const columns: Columns = [
-    ['type'], ['user'], ['database'], ['state'], ['addr'], ['port', 'int8'], ['connect_time', 'timestamptz'], ['close_needed', 'int8'], ['ptr'], ['link'], ['remote_pid', 'int8'], ['application_name'], ['side'], ['worker'],
+    ['type'], ['user'], ['database'], ['state'], ['addr'], ['port', 'int8'], ['connect_time', 'timestamptz'], ['close_needed', 'int8'], ['ptr'], ['link'], ['remote_pid', 'int8'], ['application_name'], ['side'], ['worker'], ['protocol'],
   ];
   return [columns, surveys.flatMap(({ workerId, isDraining, clients: inside }) => inside.flatMap((client) => client.legs.map((leg) => [
-    'S', leg.user, leg.database, leg.state, leg.address, leg.port, ago(context, leg.openForMs), isDraining ? 1 : 0, legName(leg), client.sessionId, leg.pid, client.applicationName, leg.side, workerId,
+    'S', leg.user, leg.database, leg.state, leg.address, leg.port, ago(context, leg.openForMs), isDraining ? 1 : 0, legName(client, leg), client.sessionId, leg.pid, client.applicationName, leg.side, workerId, protocolOf(client, leg),
   ])))];
 }
 
-function legName({ side, pid }: SurveyedLeg): string {
-  return `${side}-${pid}`;
+/** Two servers may give the same number. */
+function legName(client: SurveyedClient, leg: SurveyedLeg): string {
+  return `${protocolOf(client, leg) === 'mysql' ? 'mysql' : leg.side}-${leg.pid}`;
+}
+
+function protocolOf({ protocol }: SurveyedClient, { side }: SurveyedLeg): 'postgres' | 'mysql' {
+  return side === 'local' ? 'postgres' : protocol ?? 'postgres';
 }
 
 function databases({ sides, connections }: CommandContext, { surveys }: FleetAnswer): readonly [Columns, Rows] {
@@ -122,7 +132,8 @@ function databases({ sides, connections }: CommandContext, { surveys }: FleetAns
     ['name'], ['host'], ['port', 'int8'], ['database'], ['force_user'], ['pool_mode'], ['max_connections', 'int8'], ['current_connections', 'int8'], ['paused', 'int8'], ['disabled', 'int8'], ['side'],
   ];
   const all = surveys.flatMap(({ clients: inside }) => inside);
-  const own = all.filter(({ poolMode }) => poolMode === 'session').flatMap((client) => client.legs);
+  // The row of the source is PostgreSQL's.
+  const own = all.flatMap((client) => ownLegs(client).filter(({ side }) => client.protocol === undefined || side === 'local'));
   const shared = surveys.flatMap((survey) => survey.pools);
   return [columns, (['source', 'local'] as const).map((side) => {
     const { host, port, database } = sides[side];

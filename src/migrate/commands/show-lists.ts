@@ -1,11 +1,15 @@
 /** SHOW MIGRATION PROGRESS, CONFLICTS, ERRORS, GROUPS, WHY, HELP; CHECK MIGRATION; EXPLAIN ROUTE; MIGRATION_ROW_COUNTS. */
 import type { TableRecord } from '../../../catalog/records.ts';
+import type { Finding } from '../../../cdc/postgres/finding.ts';
+import { sortFindings } from '../../../cdc/postgres/preflight.ts';
 import { quoteTable } from '../../../cdc/postgres/quote.ts';
 import { errorKinds, MigrationError } from '../../../config/migration-error.ts';
 import { helpRows } from '../../../grammar/migration/help.ts';
 import type { CheckMigration, ShowConflicts, ShowErrors, ShowHelp, ShowProgress, ShowWhy } from '../../../grammar/migration/statement.ts';
 import { describeState, statesOf } from '../make-dependants.ts';
 import { displayName } from '../table-details.ts';
+import { findLostRights, rightsFindings } from '../lost-rights.ts';
+import type { RightsTable } from '../lost-rights.ts';
 import { nextStep, tableStatus } from '../table-status.ts';
 import { describeLoss, lossRemedy, openLosses } from '../type-losses.ts';
 import { table } from './answer.ts';
@@ -105,12 +109,20 @@ export async function checkMigration(context: CommandContext, statement: CheckMi
     ? await flow.sourceSide.listTables(scope.schema)
     : [{ schema: scope.table.schema ?? 'public', name: scope.table.name }];
   if (names.length === 0) throw new MigrationError('MIG010', 'there is no table to check');
-  const companions = [...names, ...(await context.catalog.tables()).map((record) => record.source)];
+  const records = await context.catalog.tables();
+  const companions = [...names, ...records.map((record) => record.source)];
   const rows: (readonly (string | undefined)[])[] = [];
+  const checked: { readonly table: RightsTable; readonly findings: Finding[] }[] = [];
   for (const name of names) {
-    if (!(await flow.sourceSide.findTable(name))) throw new MigrationError('MIG010', `source table ${displayName(name)} not found`);
+    const definition = await flow.sourceSide.findTable(name);
+    if (!definition) throw new MigrationError('MIG010', `source table ${displayName(name)} not found`);
     const findings = await flow.localAdmin.use((local) => flow.sourceSide.preflight(local, { tableId: '', table: name, companions }));
-    for (const finding of findings) rows.push([displayName(name), finding.severity, finding.errorCode ?? finding.code, finding.subject, finding.message, finding.remedy]);
+    checked.push({ table: { source: name, target: records.find((record) => same(record.source, name))?.target ?? name, columns: definition.columns }, findings: [...findings] });
+  }
+  const lost = await findLostRights(flow, checked.map(({ table: each }) => each));
+  for (const [at, { table: { source: name }, findings }] of checked.entries()) {
+    findings.push(...rightsFindings(name, lost[at] ?? []));
+    for (const finding of sortFindings(findings)) rows.push([displayName(name), finding.severity, finding.errorCode ?? finding.code, finding.subject, finding.message, finding.remedy]);
     if (findings.length === 0) rows.push([displayName(name), 'ok', undefined, undefined, 'nothing stands in the way', `START MIGRATION FOR TABLE ${displayName(name)} FROM ${statement.source};`]);
   }
   return table('CHECK MIGRATION', [['Table'], ['Severity'], ['Code'], ['Subject'], ['Finding'], ['Remedy']], rows);

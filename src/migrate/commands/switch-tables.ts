@@ -11,6 +11,7 @@ import { decideCutover } from '../cutover-decision.ts';
 import type { CutoverDecision, CutoverWords, MissingDependant, TableFacts } from '../cutover-decision.ts';
 import { definitionDrift } from '../definition-drift.ts';
 import { endMigration } from '../end-migration.ts';
+import { findLostRights } from '../lost-rights.ts';
 import { statesOf } from '../make-dependants.ts';
 import { rollback } from '../rollback.ts';
 import { detailsOf, displayName, mappingOf } from '../table-details.ts';
@@ -23,7 +24,7 @@ import type { CommandContext } from './command-context.ts';
 
 export async function cutoverTables(context: CommandContext, statement: Cutover): Promise<SuccessfulAnswer> {
   const scope = statement.scope;
-  const words: CutoverWords = { force: statement.force, split: statement.split, noFence: statement.noFence, noRollback: statement.noRollback };
+  const words: CutoverWords = { force: statement.force, split: statement.split, noFence: statement.noFence, noRollback: statement.noRollback, noGrants: statement.noGrants };
   if (scope.type === 'table' || scope.type === 'group') {
     const records = await recordsOf(context, scope);
     const report = await cutoverGroup(context, records, words, statement.timeoutMs);
@@ -119,7 +120,7 @@ function switchAnswer(tag: string, reports: readonly SwitchReport[], warnings: r
 export async function explainCutover(context: CommandContext, statement: ExplainCutover): Promise<SuccessfulAnswer> {
   const record = await findRecord(context, statement.table);
   const records = await groupRecords(context, record).catch(() => [record]);
-  const words: CutoverWords = { force: false, split: false, noFence: false, noRollback: false };
+  const words: CutoverWords = { force: false, split: false, noFence: false, noRollback: false, noGrants: false };
   const decision = await decide(context, records, words);
   const rows: (readonly [string, string, string])[] = [['Tables', records.map((each) => displayName(each.source)).join(', '), records.length > 1 ? `CUTOVER GROUP OF ${displayName(record.source)};` : '']];
   rows.push(['Decision', decision.go ? 'GO' : 'NO GO', decision.go ? `CUTOVER ${records.length > 1 ? 'GROUP OF' : 'TABLE'} ${displayName(record.source)};` : 'remove what blocks it, below']);
@@ -153,11 +154,12 @@ async function decide(context: CommandContext, records: readonly TableRecord[], 
   const tables: TableFacts[] = [];
   const dependants = await flow.schema.dependants.review(await context.catalog.tables());
   const { surveys } = records.some(isCompared) ? await context.survey(true) : { surveys: [] };
-  for (const record of records) tables.push({ ...(await factsOf(context, record, records, words, dependants)), shadowReads: isCompared(record) ? shadowFindings(surveys, record) : undefined });
+  const lostRights = await findLostRights(flow, records.map((record) => detailsOf(record).plan));
+  for (const [at, record] of records.entries()) tables.push({ ...(await factsOf(context, record, records, words, dependants)), lostRights: record.state === 'LOCAL_ONLY' ? [] : lostRights[at] ?? [], shadowReads: isCompared(record) ? shadowFindings(surveys, record) : undefined });
   return decideCutover({ tables, streamConnected: flow.forward.health().connected, workers: context.fleet.size }, words);
 }
 
-async function factsOf(context: CommandContext, record: TableRecord, moving: readonly TableRecord[], words: CutoverWords, dependants: readonly DependantState[]): Promise<TableFacts> {
+async function factsOf(context: CommandContext, record: TableRecord, moving: readonly TableRecord[], words: CutoverWords, dependants: readonly DependantState[]): Promise<Omit<TableFacts, 'lostRights'>> {
   const flow = await context.flow(record.sourceServer);
   const status = flow.forward.status(record.tableId);
   const validation = await context.catalog.lastValidation(record.tableId);

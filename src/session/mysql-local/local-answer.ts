@@ -36,8 +36,9 @@ export class LocalAnswer {
     this.#packet(writeMysqlError(error));
   }
 
-  rows(columns: readonly MysqlResultColumn[], isBinary: boolean, charset: string, status: () => number): ResultRows {
-    const definitions = columns.map((column) => definition(column, charset));
+  /** `collation`: its number; undefined: the usual one of the character set. */
+  rows(columns: readonly MysqlResultColumn[], isBinary: boolean, { charset, collation }: { readonly charset: string; readonly collation: number | undefined }, status: () => number): ResultRows {
+    const definitions = columns.map((column) => definition(column, charset, collation || undefined));
     return new ResultRows({ columns, isBinary, charset, write: this.#write, head: () => writeResultHead(definitions, status(), this.#capabilities, this.#sequence) });
   }
 
@@ -62,11 +63,11 @@ export class LocalAnswer {
 /** Bytes that a TEXT holds at most, which servers tell as if they were characters of the result's character set. */
 const textBytes: ReadonlySet<number> = new Set([255, 65_535, 16_777_215]);
 
-function definition(column: MysqlResultColumn, charset: string): ColumnDefinition {
+function definition(column: MysqlResultColumn, charset: string, collation: number | undefined): ColumnDefinition {
   const { name, orgName, table, orgTable, database, type, flags, decimals } = column;
   return {
     schema: database, table, originalTable: orgTable, name, originalName: orgName, type, flags, decimals, length: widthOf(column, charset),
-    collation: column.charset === 'binary' ? Collation.binary : charsetOf(charset)?.collation ?? Collation.utf8mb4,
+    collation: column.charset === 'binary' ? Collation.binary : collation ?? charsetOf(charset)?.collation ?? Collation.utf8mb4,
   };
 }
 

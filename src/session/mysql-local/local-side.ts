@@ -121,6 +121,20 @@ export class LocalSide implements LocalContext {
       this.#facts = readFacts(row);
       this.#values.serverInsertId = this.#facts.lastInsertId;
       this.#values.isServerInsertIdOld = false;
+      this.#numbered(this.#facts.collation, done);
+    });
+  }
+
+  /** Columns of text are told with the number of the connection's collation. */
+  #numbered(collation: string, done: () => void): void {
+    const { collations } = this.#local;
+    if (collations.has(collation) || !/^\w+$/.test(collation)) return done();
+    this.#isRunning = true;
+    this.#session.askServer(`SELECT ID FROM information_schema.COLLATIONS WHERE COLLATION_NAME = '${collation}'`, (rows) => {
+      this.#isRunning = false;
+      if (this.#isOver) return;
+      if (!rows) return this.#session.close();
+      collations.set(collation, Number(rows[0]?.[0] ?? 0));
       done();
     });
   }
@@ -262,7 +276,7 @@ export class LocalSide implements LocalContext {
   #run(batch: Batch, plan: MysqlPlan, tables: readonly MigratedTable[], link: LocalLink, isInTransaction: boolean): void {
     const { answer, facts, parameters, isPrepared } = batch;
     for (const key of tables) this.#host.services.control.countRoute(relationKey(key.mysql.database, key.mysql.name), 'LOCAL');
-    const rows = plan.columns.length === 0 ? undefined : answer.rows(plan.columns, isPrepared, facts.resultCharset, () => this.status | this.#more(batch));
+    const rows = plan.columns.length === 0 ? undefined : answer.rows(plan.columns, isPrepared, { charset: facts.resultCharset, collation: facts.collation.startsWith(`${facts.resultCharset}_`) ? this.#local.collations.get(facts.collation) : undefined }, () => this.status | this.#more(batch));
     const values = new PlanValues(this.#local.dialect, parameters, (name) => this.#values.of(name, facts), this.#values.clock(facts, this.#host.services.runtime.clock.now()));
     const frame = isInTransaction ? 'savepoint' : plan.steps.length > 1 || plan.needsTransaction ? 'transaction' : 'none';
     new PlanRun({ link, plan, values, frame, rows, done: (outcome) => this.#finished(batch, tables, rows, outcome, plan) }).start();
@@ -304,7 +318,7 @@ export class LocalSide implements LocalContext {
     const counts = countsOf(plan, answer, rows?.count ?? 0, (number) => isMade(batch.parameters[number - 1], batch.facts));
     this.#values.ranOnLocal(counts);
     if (rows) batch.answer.endRows(rows, status);
-    else batch.answer.ok({ affectedRows: counts.affected, lastInsertId: counts.toldInsertId, status });
+    else batch.answer.ok({ affectedRows: counts.affected, lastInsertId: counts.toldInsertId, status, info: counts.info });
     if (this.#more(batch) === 0) return this.#end();
     this.#statement({ ...batch, at: batch.at + 1 });
   }

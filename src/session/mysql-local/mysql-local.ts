@@ -3,8 +3,10 @@ import { classifyMysql, splitMysqlText } from '../../../grammar/dialect/postgres
 import { pgValue } from '../../../grammar/dialect/postgres/mysql-value.ts';
 import { translateMysql } from '../../../grammar/dialect/postgres/translate-mysql.ts';
 import type { MysqlClassification, MysqlFacts, MysqlStatementText, MysqlTextMode, MysqlTranslation } from '../../../grammar/dialect/postgres/mysql-translation.ts';
+import { MigrationError } from '../../../config/migration-error.ts';
 import type { BackendLender } from '../leg-connection.ts';
-import type { Pools } from '../pool/pools.ts';
+import type { LegTarget } from '../leg-target.ts';
+import type { PoolMode, Pools } from '../pool/pools.ts';
 import type { LegConnector } from '../services.ts';
 import type { LargeBuffers } from '../../wire/socket-input.ts';
 import { LocalLink } from './local-link.ts';
@@ -46,6 +48,8 @@ export class MysqlLocal {
   readonly #translated = new BoundedTexts<{ readonly basis: readonly unknown[]; readonly translation: MysqlTranslation }>();
   /** `server_version_num` of local; undefined until somebody has asked. */
   version: number | undefined;
+  /** Numbers of the MySQL server's collations, as far as sessions have had them. */
+  readonly collations = new Map<string, number>();
 
   constructor(options: MysqlLocalOptions, connectTimeoutMs: number, now: () => number, readBuffers: LargeBuffers) {
     this.#options = options;
@@ -63,6 +67,20 @@ export class MysqlLocal {
     const isOwn = pools.options.modeOf(user, database) === 'session';
     const lender: BackendLender = isOwn ? new OwnConnection({ target, startup, timeoutMs: this.#connectTimeoutMs, nowMs: this.#now, readBuffers: this.#readBuffers }) : pools.lender('local', target, { user, database, startup });
     return new LocalLink(lender, isOwn, this.#now, onOver);
+  }
+
+  /** Undefined: the user has none. */
+  targetOf(user: string, database: string): LegTarget | undefined {
+    try {
+      return this.#options.legs.target('local', { user, database });
+    } catch (error) {
+      if (error instanceof MigrationError) return undefined;
+      throw error;
+    }
+  }
+
+  modeOf(user: string, database: string): PoolMode {
+    return this.#options.pools.options.modeOf(user, database);
   }
 
   split(text: string, mode: MysqlTextMode): readonly MysqlStatementText[] {

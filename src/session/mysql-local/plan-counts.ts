@@ -10,6 +10,8 @@ export interface PlanNumbers {
   readonly lastInsertId: bigint | undefined;
   /** ROW_COUNT(). */
   readonly rowCount: number;
+  /** Behind the OK. */
+  readonly info: string;
   /** FOUND_ROWS(); undefined: as before. */
   readonly foundRows: string | undefined;
 }
@@ -30,8 +32,17 @@ export function countsOf(plan: MysqlPlan, answer: PlanAnswer, shown: number, mad
   const found = plan.foundRows && answer.rows[plan.foundRows.step]?.[0]?.[plan.foundRows.column];
   return {
     affected, toldInsertId: ids?.made ?? ids?.given ?? (said === undefined || said === null || hasRows ? 0n : BigInt(said)), lastInsertId, rowCount: hasRows ? -1 : affected,
+    info: infoOf(plan, answer, affected),
     foundRows: hasRows ? found ?? String(shown) : undefined,
   };
+}
+
+/** As the server words it. */
+function infoOf({ info }: MysqlPlan, { rows }: PlanAnswer, affected: number): string {
+  if (info === undefined) return '';
+  if (info.kind === 'records') return `Records: ${affected}  Duplicates: 0  Warnings: 0`;
+  const [row] = rows[info.step] ?? [];
+  return `Rows matched: ${row?.[info.matched] ?? '0'}  Changed: ${row?.[info.changed] ?? '0'}  Warnings: 0`;
 }
 
 function affectedRows({ counts }: MysqlPlan, { rows, tags }: PlanAnswer): number {
@@ -54,14 +65,16 @@ interface InsertIds {
   readonly given: bigint | undefined;
 }
 
-function insertIds({ step, column, rows: kinds }: MysqlInsertId, { rows }: PlanAnswer, isMadeFor: (parameter: number) => boolean): InsertIds {
+function insertIds({ step, column, rows: kinds, inserted }: MysqlInsertId, { rows }: PlanAnswer, isMadeFor: (parameter: number) => boolean): InsertIds {
   let made: bigint | undefined;
   let given: bigint | undefined;
   (rows[step] ?? []).forEach((row, index) => {
     const text = row[column];
     if (text === undefined || text === null || !/^-?\d+$/.test(text)) return;
     const kind = typeof kinds === 'string' ? kinds : kinds[index];
-    if (kind === 'made' || (typeof kind === 'object' && isMadeFor(kind.parameter))) made ??= BigInt(text);
+    const isMet = inserted !== undefined && row[inserted] !== 't';
+    if (isMet) given = BigInt(text);
+    else if (kind === 'made' || (typeof kind === 'object' && isMadeFor(kind.parameter))) made ??= BigInt(text);
     else if (kind !== undefined) given = BigInt(text);
   });
   return { made, given };

@@ -51,7 +51,7 @@ export class ServerStatements {
       return this.#refuse(new MigrationError('MIG082', 'the statement cannot run in a transaction that is open on local', { detail: 'It may end the transaction, or it may not; several statements in one text are not looked at one by one.', hint: 'COMMIT before it, or send the statements one by one.' }), sequence);
     }
     const pushed = values.pushed(text, word.type === 'write');
-    values.onServer(word.type === 'write');
+    values.onServer(text, word.type === 'write');
     const goes = (): boolean => {
       // Of several in one text each counts.
       for (const each of text.includes(';') ? text.split(';').map(transactionWord) : [word]) transaction.noted(each);

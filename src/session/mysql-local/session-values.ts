@@ -30,9 +30,10 @@ export class SessionValues {
     return `SET SESSION last_insert_id = ${id}`;
   }
 
-  onServer(isWrite: boolean): void {
+  onServer(text: string, isWrite: boolean): void {
     this.#isLocal = false;
-    if (isWrite) this.isServerInsertIdOld = true;
+    // Also who asks may set it: LAST_INSERT_ID(7).
+    if (isWrite || /last_insert_id/i.test(text)) this.isServerInsertIdOld = true;
   }
 
   ranOnLocal({ lastInsertId, rowCount, foundRows }: PlanNumbers): void {

@@ -18,7 +18,8 @@ function translated(table: MigratedTable): MysqlTableFacts {
   });
   return {
     schema: table.local.schema, name: table.local.name, mysqlDatabase: table.mysql.database, mysqlName: table.mysql.name, columns: table.columns.map(column),
-    primaryKey: table.primaryKey, uniqueKeys: whole, hasOtherUniqueKeys: whole.length < table.uniqueKeys.length, isReferenced: table.referencedBy.length > 0,
+    primaryKey: table.primaryKey, uniqueKeys: whole,
+    otherKeys: [...table.uniqueKeys.filter(({ mysqlName }) => mysqlName !== 'PRIMARY').map(({ columns }) => ({ isUnique: true, columns })), ...(table.otherKeys ?? []).map((columns) => ({ isUnique: false, columns }))], hasOtherUniqueKeys: whole.length < table.uniqueKeys.length, isReferenced: table.referencedBy.length > 0,
   };
 }
 
@@ -29,7 +30,8 @@ function column(facts: MigratedColumn): MysqlColumnFacts {
     charset: facts.charset, collation: facts.collation, padsBlanks: facts.padsBlanks, localCollation: facts.localCollation, nullable: facts.nullable,
     // A column that takes NULL has that for a default, unless local lacks the one that MySQL has.
     hasDefault: facts.hasLocalDefault || facts.autoIncrement || (facts.nullable && (facts.default === undefined || (facts.default.kind === 'expression' && facts.default.text === 'NULL'))),
-    autoIncrement: facts.autoIncrement, generated: facts.generated !== undefined, onUpdateNow: facts.onUpdateNow, isJsonText: facts.isJsonText, invisible: facts.isInvisible, exact: facts.exact,
+    mustBeGiven: !facts.nullable && facts.default === undefined && !facts.autoIncrement && facts.generated === undefined,
+    autoIncrement: facts.autoIncrement, generated: facts.generated !== undefined, onUpdateNow: facts.onUpdateNow, defaultsToNow: facts.default?.kind === 'expression' && /^\(?(?:current_timestamp|now)\b/i.test(facts.default.text), isJsonText: facts.isJsonText, invisible: facts.isInvisible, exact: facts.exact,
     ...(sequence === undefined ? {} : { sequence: `${quoteName(sequence.schema)}.${quoteName(sequence.name)}` }),
   };
 }

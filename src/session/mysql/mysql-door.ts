@@ -11,6 +11,7 @@ import type { Admission } from '../admission.ts';
 import type { ControlPort, HoldingUnit, QuiesceReport } from '../control-port.ts';
 import { drain } from '../drain.ts';
 import type { ParkedUnit } from '../gateway.ts';
+import type { SurveyedClient } from '../gateway-survey.ts';
 import { IdleLimits } from '../idle-limits.ts';
 import { defaultLimits } from '../services.ts';
 import type { GatewayLimits } from '../services.ts';
@@ -19,6 +20,7 @@ import type { ClientTls } from '../tls-clients.ts';
 import { Users } from '../users.ts';
 import type { UserEntry } from '../users.ts';
 import { DecideByName } from './decide-by-name.ts';
+import { surveyedMysql } from './door-survey.ts';
 import type { DoorSession, MysqlAdmitted, MysqlDoorHost, MysqlServices } from './door-host.ts';
 import { killOnServer } from './kill-on-server.ts';
 import type { KillKind } from './kill-on-server.ts';
@@ -69,6 +71,8 @@ export interface MysqlDoor extends AsyncDisposable {
   parkedUnits(tables: readonly string[]): readonly ParkedUnit[];
   /** Gives these up, as far as they are parked in a transaction; returns how many were. */
   failParked(sessionIds: readonly string[]): number;
+  /** Clients, and how many are logging in. */
+  survey(): { readonly clients: readonly SurveyedClient[]; readonly loggingIn: number };
   onUnitEnded(listener: () => void): () => void;
   /** On behalf of that user's session elsewhere. False: no session here has the number, or it is another user's. */
   kill(id: number, kind: KillKind, user: string, done: () => void): boolean;
@@ -298,6 +302,10 @@ class Door implements MysqlDoor, MysqlDoorHost {
   failParked(sessionIds: readonly string[]): number {
     const wanted = new Set(sessionIds);
     return [...this.#sessions.values()].filter((session) => wanted.has(session.sessionId) && session.gate.failParked()).length;
+  }
+
+  survey(): ReturnType<MysqlDoor['survey']> {
+    return { clients: [...this.#sessions.values()].map((session) => surveyedMysql(session, this.local)), loggingIn: this.#logins.size };
   }
 
   async drain(limitMs: number, hurry: AbortSignal): Promise<void> {

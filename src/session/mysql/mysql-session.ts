@@ -52,7 +52,7 @@ export class MysqlSession implements AnsweringSession, CommandSink, MysqlLegOwne
   readonly #host: MysqlDoorHost;
   readonly #reader: CommandReader;
   readonly local: LocalSide | undefined;
-  readonly #prepared: PreparedCommands;
+  readonly prepared: PreparedCommands;
   readonly #own: OwnCommands;
   readonly #input = new ClientInput(this);
   /** What follows from the answer that is awaited, when it is no error. */
@@ -75,7 +75,7 @@ export class MysqlSession implements AnsweringSession, CommandSink, MysqlLegOwne
     this.#statusQuestion = setOption(can(client.capabilities, Capability.multiStatements) ? 0 : 1);
     this.gate = new StatementGate(host, this);
     this.local = host.local && new LocalSide(host.local, host, this);
-    this.#prepared = new PreparedCommands(host, this);
+    this.prepared = new PreparedCommands(host, this);
     this.#own = new OwnCommands(host, this);
     this.#reader = new CommandReader(this, host.services.limits.maxMessageBytes);
   }
@@ -161,10 +161,10 @@ export class MysqlSession implements AnsweringSession, CommandSink, MysqlLegOwne
   plan(head: Buffer, length: number): 'whole' | 'pass' | 'more' {
     const [command] = head;
     if (command === undefined) return length === 0 ? 'whole' : 'more';
-    if (command === Command.sendLongData) return this.local && head.length < 5 && length >= 5 ? 'more' : this.#prepared.keepsLong(head) ? 'whole' : 'pass';
+    if (command === Command.sendLongData) return this.local && head.length < 5 && length >= 5 ? 'more' : this.prepared.keepsLong(head) ? 'whole' : 'pass';
     if (length <= WHOLE_BYTES || (command !== Command.query && command !== Command.execute)) return 'whole';
     if (head.length < HEAD_BYTES) return 'more';
-    if (command === Command.execute) return this.#prepared.passes(head) ? this.#passes(Command.execute) : 'whole';
+    if (command === Command.execute) return this.prepared.passes(head) ? this.#passes(Command.execute) : 'whole';
     if (!this.#host.isTrivial() || (length <= OWN_TEXT_BYTES && this.#host.isControl(head.toString('utf8', 1)))) return 'whole';
     this.unit.begins(undefined, this.#host.snapshot, head.toString('utf8', 1, 1 + HEAD_BYTES));
     return this.#passes(command);
@@ -215,17 +215,17 @@ export class MysqlSession implements AnsweringSession, CommandSink, MysqlLegOwne
       case Command.query:
         return this.#query(payload, packets, sequence);
       case Command.prepare:
-        return this.#prepared.prepare(payload, packets, sequence);
+        return this.prepared.prepare(payload, packets, sequence);
       case Command.execute:
       case Command.fetch:
-        return this.#prepared.execute(payload, packets, sequence);
+        return this.prepared.execute(payload, packets, sequence);
       case Command.sendLongData:
         this.pass(packets);
-        return this.#prepared.longData(payload, sequence);
+        return this.prepared.longData(payload, sequence);
       case Command.fieldList:
         return this.#own.fieldList(payload, packets, sequence);
       case Command.closeStatement:
-        this.#prepared.closed(payload);
+        this.prepared.closed(payload);
         this.#leg.send(packets);
         return true;
       case Command.processKill:
@@ -241,13 +241,13 @@ export class MysqlSession implements AnsweringSession, CommandSink, MysqlLegOwne
   #other(command: number | undefined, payload: Buffer, packets: Buffer, sequence: number): boolean {
     const shape = command === undefined ? undefined : shapes[command];
     if (shape === undefined) return this.refuse(notPassed(command), sequence);
-    if (command === Command.resetStatement) this.#prepared.reset(payload);
+    if (command === Command.resetStatement) this.prepared.reset(payload);
     if (command === Command.initDatabase) this.local?.settingsChanged();
     const option = payload[1] ?? 0;
     if (command === Command.setOption) return this.forward(packets, shape, () => (this.#statusQuestion = setOption(option)));
     if (command !== Command.resetConnection) return this.forward(packets, shape);
     // The server has forgotten them all.
-    const forward = (): void => void this.forward(packets, shape, () => this.#prepared.clear());
+    const forward = (): void => void this.forward(packets, shape, () => this.prepared.clear());
     if (this.local) this.local.reset(forward);
     else forward();
     return false;
@@ -370,7 +370,7 @@ export class MysqlSession implements AnsweringSession, CommandSink, MysqlLegOwne
     }
     this.#leg.quit();
     Object.assign(this.client, who);
-    this.#prepared.clear();
+    this.prepared.clear();
     this.local?.forget();
     this.unit.end();
     this.#leg = new MysqlLeg(login, this, this.#host.readBuffers);

@@ -25,10 +25,14 @@ export class OpenUnit {
   #seenUnder: RoutingSnapshot | undefined;
   /** LOCK TABLES or a prepared branch of XA is there, or being asked for: it outlasts statements and transactions. */
   #isLasting = false;
+  /** Of the session, and of what it has asked for last. */
+  readonly #bornAtMs: number;
+  #lastAtMs: number;
   lastText = '';
 
   constructor(clock: Clock) {
     this.#clock = clock;
+    this.#bornAtMs = this.#lastAtMs = clock.monotonicMs();
   }
 
   /** Under which it began; undefined between units. */
@@ -59,12 +63,19 @@ export class OpenUnit {
     return this.#first === undefined ? 0 : this.#clock.monotonicMs() - this.#startedAtMs;
   }
 
+  /** Since the session began, and since its last request. */
+  get age(): { readonly openForMs: number; readonly idleForMs: number } {
+    const nowMs = this.#clock.monotonicMs();
+    return { openForMs: nowMs - this.#bornAtMs, idleForMs: nowMs - this.#lastAtMs };
+  }
+
   /** A statement runs now. `touches` undefined: nobody has looked, as no table migrates. */
   begins(touches: readonly string[] | undefined, snapshot: RoutingSnapshot, text: string): void {
     this.lastText = text.length > SHOWN_CHARACTERS ? text.slice(0, SHOWN_CHARACTERS) : text;
+    this.#lastAtMs = this.#clock.monotonicMs();
     if (this.#first === undefined) {
       this.#first = snapshot;
-      this.#startedAtMs = this.#clock.monotonicMs();
+      this.#startedAtMs = this.#lastAtMs;
     }
     for (const table of touches ?? []) if (!this.#touched.has(table)) this.#touched.set(table, snapshot.epoch);
     this.#hasRun ||= !takesNothing.test(this.lastText);

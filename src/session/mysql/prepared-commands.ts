@@ -40,6 +40,10 @@ export class PreparedCommands {
     this.#session = session;
   }
 
+  get size(): number {
+    return this.#texts.size;
+  }
+
   prepare(payload: Buffer, packets: Buffer, sequence: number): boolean {
     const { session, limits } = { session: this.#session, limits: this.#host.services.limits };
     const text = payload.toString('utf8', 1);

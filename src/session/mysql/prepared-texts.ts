@@ -22,6 +22,10 @@ export class PreparedTexts {
   #longBytes = 0;
   #last = 0;
 
+  get size(): number {
+    return this.#texts.size;
+  }
+
   /** Why one more would be too many; undefined when it is not. */
   refusal(text: string, limit: number): MigrationError | undefined {
     if (this.#characters + text.length <= limit) return undefined;

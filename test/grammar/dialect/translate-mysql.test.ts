@@ -76,7 +76,8 @@ describe('what a session changes', () => {
   });
   test('rows found are counted where the client asked for it', () => {
     expect(translated('UPDATE t SET id = 1')).toContain('*<>');
-    expect(translated('UPDATE t SET id = 1', { foundRows: true })).not.toContain('*<>');
+    expect(translated('UPDATE t SET id = 1', { foundRows: true })).toContain('SELECT count(*), count(*) FILTER (WHERE c)');
+    expect(translated('UPDATE t SET id = 1', { foundRows: true, localVersion: 170000 })).toBe('UPDATE "shop"."t" AS "t" SET "id" = 1');
   });
   test('an older local is asked for less', () => {
     expect(translated("SELECT id FROM t WHERE name LIKE 'a'", { localVersion: 170000 })).toMatch(/^refused: LIKE on a local before PostgreSQL 18/);

@@ -106,8 +106,8 @@ export const statementArbitraries: { readonly [Type in StatementType]: fc.Arbitr
   resync: fc.record({ type: of('resync'), table, where: fc.option(predicate, { nil: undefined }) }),
   complete: fc.record({ type: of('complete'), table }),
   cutover: fc.oneof(
-    fc.record({ type: of('cutover'), scope: tableScope, split: yes, force: yes, noFence: yes, noRollback: yes, timeoutMs }),
-    fc.record({ type: of('cutover'), scope: fc.oneof(schemaScope, groupScope, allScope), split: fc.constant(false), force: yes, noFence: yes, noRollback: yes, timeoutMs }),
+    fc.record({ type: of('cutover'), scope: tableScope, split: yes, force: yes, noFence: yes, noRollback: yes, noGrants: yes, timeoutMs }),
+    fc.record({ type: of('cutover'), scope: fc.oneof(schemaScope, groupScope, allScope), split: fc.constant(false), force: yes, noFence: yes, noRollback: yes, noGrants: yes, timeoutMs }),
   ),
   rollback: fc.record({ type: of('rollback'), scope: fc.oneof(tableScope, schemaScope, groupScope), preserveLocalData: yes, timeoutMs }),
   check: fc.record({ type: of('check'), scope: fc.oneof(tableScope, schemaScope), source: name }),

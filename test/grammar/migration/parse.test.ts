@@ -79,10 +79,10 @@ describe('values', () => {
   });
 
   test('the flags of CUTOVER in any order', () => {
-    const all = { type: 'cutover', scope: { type: 'table', table: orders }, split: true, force: true, noFence: true, noRollback: true, timeoutMs: 2500 };
-    expect(one('CUTOVER TABLE public.orders TIMEOUT 2.5 NO ROLLBACK SPLIT NO FENCE FORCE')).toEqual(all);
-    expect(one('CUTOVER TABLE public.orders NO FENCE FORCE TIMEOUT 2.5 SPLIT NO ROLLBACK')).toEqual(all);
-    expect(one('CUTOVER ALL')).toEqual({ type: 'cutover', scope: { type: 'all' }, split: false, force: false, noFence: false, noRollback: false, timeoutMs: undefined });
+    const all = { type: 'cutover', scope: { type: 'table', table: orders }, split: true, force: true, noFence: true, noRollback: true, noGrants: true, timeoutMs: 2500 };
+    expect(one('CUTOVER TABLE public.orders TIMEOUT 2.5 NO ROLLBACK SPLIT NO GRANTS NO FENCE FORCE')).toEqual(all);
+    expect(one('CUTOVER TABLE public.orders NO FENCE FORCE TIMEOUT 2.5 NO GRANTS SPLIT NO ROLLBACK')).toEqual(all);
+    expect(one('CUTOVER ALL')).toEqual({ type: 'cutover', scope: { type: 'all' }, split: false, force: false, noFence: false, noRollback: false, noGrants: false, timeoutMs: undefined });
   });
 
   test('START of a schema', () => {

@@ -63,6 +63,21 @@ describeMysql(['mariadb-10.11'], 'tables on local and MySQL clients', () => {
     expect(await names()).toBe('one zwölf lång');
   });
 
+  test('a session is told of with its connections to both servers', async () => {
+    const client = await sides.connect({ connectAttributes: { program_name: 'shop front' } });
+    const statement = await client.prepare('SELECT id FROM other');
+    await client.query('SELECT id FROM item');
+    const { clients } = sides.door.survey();
+    const { port } = sides.source.mysql;
+    expect(clients).toMatchObject([{ user: 'causeway', database: 'shop', protocol: 'mysql', state: 'idle', applicationName: 'shop front', preparedStatements: 1, lastStatement: 'SELECT id FROM item', parkedForMs: undefined }]);
+    expect(clients[0]?.legs.map(({ side, port: at, user }) => [side, at, user])).toEqual([['source', port, 'causeway'], ['local', sides.source.postgres.address.port, sides.source.postgres.address.user]]);
+    expect(clients[0]?.requestedForMs).toBeLessThanOrEqual(clients[0]?.connectedForMs ?? 0);
+    await client.query('BEGIN');
+    await client.query('SELECT id FROM item FOR UPDATE');
+    expect(sides.door.survey().clients[0]).toMatchObject({ state: 'idle in transaction' });
+    await statement.close();
+  });
+
   test('counts and ids, on whichever side they were made', async () => {
     const client = await sides.connect();
     const [insert] = await client.query<Header>("INSERT INTO item (name, n) VALUES ('a', 1), ('b', 2)");
