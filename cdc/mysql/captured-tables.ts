@@ -18,16 +18,14 @@ import type { SourceColumn, TypeRules } from './source-column.ts';
 /** Numbers below are of tables of our own. */
 const FIRST_TABLE_NUMBER = 100;
 
-interface CatalogColumn extends ColumnFacts {
-  /** Everything that makes a value of another one of local. */
-  readonly definition: string;
-}
-
 interface Planned {
   readonly plan: TablePlan;
-  /** As last read from the catalog, and what it was made from. */
-  columns: { readonly from: string; readonly all: readonly SourceColumn[] } | undefined;
+  /** By the definition that they were made from, the last ones of it. */
+  readonly columns: Map<string, readonly SourceColumn[]>;
 }
+
+/** Rows of the definition before are read again after a statement, if only to be passed over. */
+const DEFINITIONS_KEPT = 4;
 
 export interface TableSource {
   readonly ask: AskMysql;
@@ -50,7 +48,7 @@ export class CapturedTables {
 
   /** Also for a plan that takes another's place. */
   expect(plan: TablePlan): void {
-    this.#planned.set(nameKey(plan.source), { plan, columns: undefined });
+    this.#planned.set(nameKey(plan.source), { plan, columns: new Map() });
     this.#encoded = new WeakMap();
   }
 
@@ -96,11 +94,11 @@ export class CapturedTables {
     return this.#readCatalog({ schema, name });
   }
 
-  /** Reads the server's catalog once per definition. Undefined for a table that nobody waits for. */
+  /** By the definition that its rows were read by; where the binlog itself says how they are to be read, by that of now. Undefined for a table that nobody waits for. */
   async describe(table: CapturedTable): Promise<EncodedTable | undefined> {
     const planned = this.#planned.get(nameKey(table));
     if (!planned) return undefined;
-    const catalog = table.unreadable === undefined ? await this.#readCatalog(table) : undefined;
+    const catalog = table.unreadable === undefined ? (table.facts ?? (await this.#readCatalog(table))) : undefined;
     const encoded = await this.#encode(planned, table, catalog);
     this.#encoded.set(table, encoded);
     return encoded;
@@ -119,7 +117,7 @@ export class CapturedTables {
     return { relation: { oid: this.numberOf(table), schema: table.schema, name: table.name, replicaIdentity: 'default', columns: [] }, toLocal: [], keyAt: [] };
   }
 
-  async #encode(planned: Planned, table: CapturedTable, catalog: readonly CatalogColumn[] | undefined): Promise<EncodedTable> {
+  async #encode(planned: Planned, table: CapturedTable, catalog: readonly ColumnFacts[] | undefined): Promise<EncodedTable> {
     const { plan } = planned;
     const columns = catalog && (await this.#columnsOf(planned, catalog));
     // The catalog is that of now, the change of then.
@@ -136,22 +134,26 @@ export class CapturedTables {
     };
   }
 
-  /** Most statements change no definition: the conversions stand as long as the catalog says the same. */
-  async #columnsOf(planned: Planned, catalog: readonly CatalogColumn[]): Promise<readonly SourceColumn[] | undefined> {
-    const from = JSON.stringify(catalog.map(({ name, definition }) => [name, definition]));
-    if (planned.columns?.from === from) return planned.columns.all;
-    const all = await readSourceColumns(this.#source.query, planned.plan, this.#source.types).catch(goneSince);
-    planned.columns = all && { from, all };
+  /** Most statements change no definition: the conversions stand as long as it is the same. Undefined where the definition is that of another moment than now, of which nobody has asked. */
+  async #columnsOf({ plan, columns }: Planned, catalog: readonly ColumnFacts[]): Promise<readonly SourceColumn[] | undefined> {
+    const from = definitionOf(catalog);
+    const known = columns.get(from);
+    if (known) return known;
+    const all = await readSourceColumns(this.#source.query, plan, this.#source.types).catch(goneSince);
+    const now = await this.#readCatalog(plan.source);
+    if (!all || !now || definitionOf(now) !== from) return undefined;
+    const [oldest] = columns.keys();
+    if (columns.size >= DEFINITIONS_KEPT && oldest !== undefined) columns.delete(oldest);
+    columns.set(from, all);
     return all;
   }
 
   /** `typmod` stands for the whole definition of the type, so that any change of it is one; a column of the plan has the plan's type. */
-  async readBaseline(table: QualifiedName): Promise<readonly BaselineColumn[] | undefined> {
-    const catalog = await this.#readCatalog(table);
-    return catalog && baselineOf(this.#planned.get(nameKey(table))?.plan, catalog);
+  baselineOf(table: QualifiedName, catalog: readonly ColumnFacts[]): readonly BaselineColumn[] {
+    return baselineOf(this.#planned.get(nameKey(table))?.plan, catalog);
   }
 
-  async #readCatalog(table: QualifiedName): Promise<readonly CatalogColumn[] | undefined> {
+  async #readCatalog(table: QualifiedName): Promise<readonly ColumnFacts[] | undefined> {
     const rows = await this.#source.ask(`SELECT COLUMN_NAME, COLUMN_TYPE, CHARACTER_SET_NAME FROM information_schema.COLUMNS
       WHERE TABLE_SCHEMA = ${mysqlLiteral(table.schema)} AND TABLE_NAME = ${mysqlLiteral(table.name)} ORDER BY ORDINAL_POSITION`);
     if (rows.length === 0) return undefined;
@@ -165,9 +167,13 @@ export function ownTable(oid: number, schema: string, name: string, columns: rea
   return { relation, toLocal: columns.map(() => keepText), keyAt: [0] };
 }
 
-function baselineOf(plan: TablePlan | undefined, catalog: readonly CatalogColumn[]): readonly BaselineColumn[] {
+function baselineOf(plan: TablePlan | undefined, catalog: readonly ColumnFacts[]): readonly BaselineColumn[] {
   const planned = new Map(plan?.columns.map((column) => [column.name, column.typeOid]));
   return catalog.map(({ name, definition }) => ({ name, typeOid: planned.get(name) ?? 0, typmod: typeNumber(definition) }));
+}
+
+function definitionOf(catalog: readonly ColumnFacts[]): string {
+  return JSON.stringify(catalog.map(({ name, definition }) => [name, definition]));
 }
 
 function goneSince(error: unknown): undefined {

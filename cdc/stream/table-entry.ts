@@ -99,6 +99,8 @@ export class TableEntry {
 
 /** Lines that say how the source's definition differs from what the plan was made from; empty when it does not. */
 export function definitionDifferences(plan: TablePlan, baseline: readonly BaselineColumn[] | undefined, relation: Pick<Relation, 'columns'>): string[] {
+  // A source says so by a description of nothing.
+  if (relation.columns.length === 0) return ['its rows were replaced, or cannot be told any more from what its definition says now: RESYNC MIGRATION for the table loads it again'];
   const differences: string[] = [];
   const now = new Map(relation.columns.map((column) => [column.name, column]));
   for (const column of plan.columns) {

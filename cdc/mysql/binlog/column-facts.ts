@@ -9,12 +9,11 @@ export interface ColumnFacts {
   readonly type: ColumnType;
   /** Undefined for types without one. */
   readonly charset: string | undefined;
+  /** Everything that makes a value of another one of local. */
+  readonly definition: string;
 }
 
-/**
- * The catalog as it is now; undefined when the table is not known. Called again after every statement in the stream. Of a statement that lies
- * between the events that are read and the catalog's time, and that may have changed the definition, the stream says so (`misread`).
- */
+/** The catalog as it is now; undefined when the table is not known. Asked where nothing is known of the definition that rows were written under (`KnownDefinitions`). */
 export type TableFacts = (schema: string, name: string) => Promise<readonly ColumnFacts[] | undefined>;
 
 const c = columnType;
