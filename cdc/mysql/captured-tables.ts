@@ -12,7 +12,8 @@ import type { AskMysql } from './connect.ts';
 import { keepText } from './conversion.ts';
 import { mysqlLiteral } from './query.ts';
 import type { MysqlQuery } from './query.ts';
-import { readSourceColumns } from './source-column.ts';
+import { findMysqlTable, readMysqlServer } from './introspect.ts';
+import { makeSourceColumns, readSourceColumns } from './source-column.ts';
 import type { SourceColumn, TypeRules } from './source-column.ts';
 
 /** Numbers below are of tables of our own. */
@@ -26,6 +27,7 @@ interface Planned {
 
 /** Rows of the definition before are read again after a statement, if only to be passed over. */
 const DEFINITIONS_KEPT = 4;
+const ATTEMPTS = 5;
 
 export interface TableSource {
   readonly ask: AskMysql;
@@ -91,7 +93,18 @@ export class CapturedTables {
 
   /** For the reader: what the catalog says of a table. */
   async facts(schema: string, name: string): Promise<readonly ColumnFacts[] | undefined> {
-    return this.#readCatalog({ schema, name });
+    let catalog = await this.#readCatalog({ schema, name });
+    // Redefined in between, both answers have to be of one definition.
+    for (let attempt = 0; catalog && attempt < ATTEMPTS; attempt += 1) {
+      const table = await findMysqlTable(this.#source.query, { schema, name });
+      const described = catalog.flatMap((column): readonly ColumnFacts[] => {
+        const found = table?.columns.find((each) => each.name === column.name && definitionText(each.typeText, each.charset) === column.definition);
+        return found ? [{ ...column, described: found }] : [];
+      });
+      if (described.length === catalog.length) return described;
+      catalog = await this.#readCatalog({ schema, name });
+    }
+    return catalog;
   }
 
   /** By the definition that its rows were read by; where the binlog itself says how they are to be read, by that of now. Undefined for a table that nobody waits for. */
@@ -139,13 +152,21 @@ export class CapturedTables {
     const from = definitionOf(catalog);
     const known = columns.get(from);
     if (known) return known;
-    const all = await readSourceColumns(this.#source.query, plan, this.#source.types).catch(goneSince);
-    const now = await this.#readCatalog(plan.source);
-    if (!all || !now || definitionOf(now) !== from) return undefined;
+    const all = await this.#readConversions(plan, catalog).catch(goneSince);
+    if (!all) return undefined;
     const [oldest] = columns.keys();
     if (columns.size >= DEFINITIONS_KEPT && oldest !== undefined) columns.delete(oldest);
     columns.set(from, all);
     return all;
+  }
+
+  async #readConversions(plan: TablePlan, catalog: readonly ColumnFacts[]): Promise<readonly SourceColumn[] | undefined> {
+    const { query, types } = this.#source;
+    const described = catalog.flatMap((column) => column.described ?? []);
+    if (described.length === catalog.length) return makeSourceColumns(described, await readMysqlServer(query), plan, types);
+    const all = await readSourceColumns(query, plan, types);
+    const now = await this.#readCatalog(plan.source);
+    return now && definitionOf(now) === definitionOf(catalog) ? all : undefined;
   }
 
   /** `typmod` stands for the whole definition of the type, so that any change of it is one; a column of the plan has the plan's type. */
@@ -157,7 +178,7 @@ export class CapturedTables {
     const rows = await this.#source.ask(`SELECT COLUMN_NAME, COLUMN_TYPE, CHARACTER_SET_NAME FROM information_schema.COLUMNS
       WHERE TABLE_SCHEMA = ${mysqlLiteral(table.schema)} AND TABLE_NAME = ${mysqlLiteral(table.name)} ORDER BY ORDINAL_POSITION`);
     if (rows.length === 0) return undefined;
-    return rows.map(([name, type, charset]) => ({ name: name ?? '', type: parseColumnType(type ?? ''), charset: charset ?? undefined, definition: `${type} ${charset}` }));
+    return rows.map(([name, type, charset]) => ({ name: name ?? '', type: parseColumnType(type ?? ''), charset: charset ?? undefined, definition: definitionText(type, charset) }));
   }
 }
 
@@ -170,6 +191,10 @@ export function ownTable(oid: number, schema: string, name: string, columns: rea
 function baselineOf(plan: TablePlan | undefined, catalog: readonly ColumnFacts[]): readonly BaselineColumn[] {
   const planned = new Map(plan?.columns.map((column) => [column.name, column.typeOid]));
   return catalog.map(({ name, definition }) => ({ name, typeOid: planned.get(name) ?? 0, typmod: typeNumber(definition) }));
+}
+
+function definitionText(type: string | null | undefined, charset: string | null | undefined): string {
+  return `${type} ${charset}`;
 }
 
 function definitionOf(catalog: readonly ColumnFacts[]): string {
