@@ -76,8 +76,8 @@ export class MysqlChangeSource implements ChangeSource {
     if (saved) this.#file = readFileName(saved.resume.binlogFile);
   }
 
-  expect(plan: TablePlan): void {
-    this.#tables.expect(plan);
+  expect(plan: TablePlan, columns?: readonly BaselineColumn[]): void {
+    this.#tables.expect(plan, columns);
   }
 
   positionOf(order: bigint): Position {
@@ -158,9 +158,8 @@ export class MysqlChangeSource implements ChangeSource {
     if (columns) this.#definitions.noteFirst({ schema, name, columns, asked, from: await this.#readPlace() });
   }
 
-  async readColumns(table: QualifiedName): Promise<readonly BaselineColumn[] | undefined> {
-    const catalog = await this.#tables.facts(table.schema, table.name);
-    return catalog && this.#tables.baselineOf(table, catalog);
+  readColumns(table: QualifiedName): Promise<readonly BaselineColumn[] | undefined> {
+    return this.#tables.readBaseline(table);
   }
 
   async #readPlace(): Promise<Place> {

@@ -6,8 +6,6 @@ import type { ChangedValue } from './changed-values.ts';
 import type { ColumnType } from './column-type.ts';
 import { keepText } from './conversion.ts';
 import type { ConvertText } from './conversion.ts';
-import type { MysqlCapabilities } from './capabilities.ts';
-import type { MysqlColumn } from './definition.ts';
 import { introspectMysqlTable } from './introspect.ts';
 import type { MysqlQuery } from './query.ts';
 import type { TypeLoss } from './type-loss.ts';
@@ -43,11 +41,6 @@ export const standardTypes: TypeRules = { overridesOf: () => [], onLoss: () => u
 /** The carried columns, in the plan's order. Throws MIG010, MIG011. */
 export async function readSourceColumns(query: MysqlQuery, plan: TablePlan, types: TypeRules): Promise<readonly SourceColumn[]> {
   const { columns, server } = await introspectMysqlTable(query, plan.source);
-  return makeSourceColumns(columns, server, plan, types);
-}
-
-/** Throws MIG011. */
-export function makeSourceColumns(columns: readonly MysqlColumn[], server: MysqlCapabilities, plan: TablePlan, types: TypeRules): readonly SourceColumn[] {
   const overrides = types.overridesOf(plan);
   return plan.columns.map(({ name, type: local }) => {
     const column = columns.find((each) => each.name === name);

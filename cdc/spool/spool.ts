@@ -28,6 +28,9 @@ export interface TableMeta {
   readonly consistentFrom?: string | undefined;
 }
 
+/** Type of a column whose `typmod` alone says which definition it has. */
+export const BY_DEFINITION = 0xffff_ffff;
+
 export type BaselineColumn = Pick<Relation['columns'][number], 'name' | 'typeOid' | 'typmod'>;
 
 export class Spool {

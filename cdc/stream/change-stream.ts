@@ -79,8 +79,8 @@ class Stream implements OpenedStream {
   readonly #pauseWanted = new Map<TableEntry, boolean>();
 
   #newEntry(plan: TablePlan): TableEntry {
-    this.#state.source.expect(plan);
     const meta = this.#state.spool.readMeta(plan.tableId) ?? { tableId: plan.tableId, columns: undefined };
+    this.#state.source.expect(plan, meta.columns);
     return new TableEntry(plan, this.#options.direction === 'forward', meta);
   }
 
@@ -174,6 +174,7 @@ class Stream implements OpenedStream {
     await state.target.forgetTable(plan.tableId);
     const entry = this.#newEntry(plan);
     entry.meta = { tableId: plan.tableId, columns: await state.source.readColumns(plan.source) };
+    state.source.expect(plan, entry.meta.columns);
     state.spool.writeMeta(entry.meta);
     state.spool.advance(state.durable);
     // What committed before is not the table's, also when the source sends it again: an earlier life of the table in this stream may have had it.
@@ -264,8 +265,8 @@ class Stream implements OpenedStream {
     const state = this.#state;
     const entry = state.entry(plan.tableId);
     await this.pauseTable(plan.tableId);
-    state.source.expect(plan);
     const columns = await state.source.readColumns(plan.source);
+    state.source.expect(plan, columns);
     await this.#connection.atBoundary(async () => {
       entry.plan = plan;
       entry.meta = { ...entry.meta, columns };
