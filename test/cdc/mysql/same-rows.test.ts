@@ -13,11 +13,21 @@ import { everyType, everyTypeMap, fillEveryType } from './every-type.ts';
 import { followForward } from './forward-fixture.ts';
 import { makeMysqlPair, typeRules } from './mysql-pair.ts';
 import { sourceKinds } from './mysql-source.ts';
+import { standardTypes } from '../../../cdc/mysql/source-column.ts';
 import { copyToLocal, reverseOptions, runBack } from './reverse-fixture.ts';
 
 const ROWS = 200;
 /** Ordinary rows, one for each column. */
 const changedRow = (column: number): number => 100 + column;
+
+/** Types that one of the servers has and the others have not. */
+const ownTypes: Readonly<Record<string, readonly (readonly [type: string, values: readonly string[]])[]>> = {
+  'mariadb-10.11': [
+    ['uuid', ["'f47ac10b-58cc-4372-a567-0e02b2c3d479'", "'00000000-0000-0000-0000-000000000000'"]], ['inet4', ["'0.0.0.0'", "'10.1.2.3'"]],
+    ['inet6', ["'::'", "'::ffff:1.2.3.4'", "'1:0:0:2:0:0:0:3'", "'::1.2.3.4'", "'1:0:3:4:5:6:7:8'", "'fe80::'"]], ['json', [`'{"b":1.50, "a": [1e2]}'`, "'null'"]],
+  ],
+  'mysql-9.7': [['json', [`'{"bb": 1.5, "a": {"x": [1, -1, 18446744073709551615, 0.1]}, "": "é😀"}'`, "'[1e20, 1e-7, 1.0, 1e15, 1e300, 123456789012345]'", "'null'", `'"q\\\\\\"b"'`]], ['vector(3)', ["TO_VECTOR('[1,2.5,-3]')"]]],
+};
 
 const described = (conflicts: readonly Conflict[]): readonly string[] => conflicts.map(({ kind, key, local, remote }) => `${kind} ${key} ${differing(local, remote)}`).sort();
 
@@ -80,6 +90,31 @@ for (const kind of sourceKinds) {
         await pair.client.query('INSERT INTO every_type SELECT * FROM kept WHERE id >= 100');
         await back.settle();
         expect(conflicts.map(({ key }) => key).sort()).toEqual(everyType.map((_, at) => `["${changedRow(at)}"]`).sort());
+      } finally {
+        fs.rmSync(folder, { recursive: true, force: true });
+      }
+    }, 120_000);
+
+    it.skipIf(ownTypes[kind] === undefined)('and so it is with the types of this server alone', async () => {
+      await using pair = await makeMysqlPair(server, local, 'own', `own_${kind.replaceAll(/\W/g, '_')}`);
+      const columns = ownTypes[kind] ?? [];
+      const rows = Array.from({ length: 6 }, (_, row) => `(${[row, ...columns.map(([, values]) => values[row % values.length])].join(', ')})`);
+      for (const table of ['there', 'back']) {
+        await server.sql(`SET NAMES utf8mb4; CREATE TABLE ${table} (id int PRIMARY KEY, ${columns.map(([type], at) => `c${at} ${type}`).join(', ')}) ENGINE=InnoDB; INSERT INTO ${table} VALUES ${rows.join(', ')}`, pair.database);
+      }
+      await using forward = await followForward(pair, ['there']);
+      await server.sql(`SET NAMES utf8mb4; SET sql_log_bin = 0; DELETE FROM there; SET sql_log_bin = 1; INSERT INTO there VALUES ${rows.join(', ')}`, pair.database);
+      await forward.settle(['there']);
+      expect(described(forward.conflicts)).toEqual([]);
+      const { reverse } = await copyToLocal(pair, 'back', standardTypes);
+      const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'causeway-same-rows-'));
+      const conflicts: Conflict[] = [];
+      try {
+        await pair.client.query('CREATE TABLE kept AS SELECT * FROM back; TRUNCATE back');
+        await using back = await runBack(reverseOptions(pair, folder, { types: standardTypes, conflictStrategy: () => ({ kind: 'source_wins' }), onConflict: (conflict) => conflicts.push(conflict) }), [reverse]);
+        await pair.client.query('INSERT INTO back SELECT * FROM kept');
+        await back.settle();
+        expect(described(conflicts)).toEqual([]);
       } finally {
         fs.rmSync(folder, { recursive: true, force: true });
       }
