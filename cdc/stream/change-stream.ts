@@ -111,15 +111,21 @@ class Stream implements OpenedStream {
         await this.#runOnce(signal);
         return;
       } catch (thrown) {
-        if (signal.aborted) return;
+        if (signal.aborted) break;
         const error = thrown instanceof Error ? thrown : new Error(String(thrown));
-        this.#state.lastError = error;
-        if (await this.#connection.exclusively(() => ejectTable(this.#state, error))) continue;
+        let isEjected = false;
+        try {
+          isEjected = await this.#connection.exclusively(() => ejectTable(this.#state, error));
+        } finally {
+          if (!isEjected) this.#state.failed(error);
+        }
+        if (isEjected) continue;
         if (await this.#captureOffline(signal)) continue;
         if (error instanceof MigrationError && !error.retryable) this.#state.markers.fail(error);
         throw error;
       }
     }
+    this.#state.isEjecting = false;
   }
 
   async #runOnce(signal: AbortSignal): Promise<void> {
@@ -350,7 +356,7 @@ class Stream implements OpenedStream {
     const state = this.#state;
     const position = (lsn: bigint): Position | undefined => (lsn === 0n ? undefined : state.source.positionOf(lsn));
     return {
-      connected: state.isConnected, lastError: state.lastError, blockedBy: state.isConnected ? state.blockedBy : undefined, durable: position(state.durable), visible: position(state.told),
+      connected: state.isConnected || state.isEjecting, lastError: state.lastError, blockedBy: state.isConnected ? state.blockedBy : undefined, durable: position(state.durable), visible: position(state.told),
       resume: position(state.resume), spoolBytes: state.spoolBytes, retainedBytes: state.retainedBytes,
     };
   }

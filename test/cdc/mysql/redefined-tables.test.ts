@@ -60,6 +60,26 @@ for (const kind of sourceKinds) {
       expect(await contents(pair.client, 't')).toEqual((await server.sql("SELECT CONCAT('(', id, ',', v, ',', s, ')') AS r FROM t", 'shop')).map(({ r }) => r).sort());
     }, 120_000);
 
+    it('a table that stops takes no other one out of step, nor does the stream pass for one that has lost its connection', async () => {
+      await using server = await startMysql(kind, { settings: withoutMetadata(kind) });
+      await using local = await startTestPostgres();
+      await using pair = await makeMysqlPair(server, local, 'shop');
+      await server.sql('CREATE TABLE a (id int PRIMARY KEY) ENGINE=InnoDB; CREATE TABLE b (id int PRIMARY KEY) ENGINE=InnoDB', 'shop');
+      await using forward = await followForward(pair, ['a', 'b']);
+      const seen = new Set<string>();
+      const look = setInterval(() => {
+        const { connected, lastError } = forward.stream.health();
+        if (!connected) seen.add(`not connected: ${String(lastError)}`);
+        if (forward.stream.status('b')?.mode !== 'shared') seen.add('b is out of step');
+      }, 0);
+      await server.sql('INSERT INTO a VALUES (1); INSERT INTO b VALUES (1); ALTER TABLE a ADD COLUMN v int; INSERT INTO a VALUES (2, 2); INSERT INTO b VALUES (2)', 'shop');
+      await until('stopped', () => forward.stream.status('a')?.mode === 'failed');
+      await forward.settle(['b']);
+      clearInterval(look);
+      expect([...seen]).toEqual([]);
+      expect(await contents(pair.client, 'b')).toEqual(['(1)', '(2)']);
+    }, 60_000);
+
     it('a definition that changes under writers stops its table there, and nothing is lost or read wrongly', async () => {
       await using server = await startMysql(kind, { settings: withoutMetadata(kind) });
       await using local = await startTestPostgres();
