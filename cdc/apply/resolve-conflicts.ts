@@ -10,6 +10,7 @@ import type { SetStep } from './fold.ts';
 import type { RowRef } from './row-set.ts';
 import type { RowTarget, Winner } from './row-target.ts';
 import type { StepRun } from './run-steps.ts';
+import { isSameValue } from './same-value.ts';
 import type { TableBinding } from './table-binding.ts';
 
 export interface ConflictContext {
@@ -19,7 +20,7 @@ export interface ConflictContext {
   readonly run: StepRun;
   readonly position: Position;
   readonly changedAtMs: number;
-  /** The sides are of two engines, whose texts are not equal under the same rules. */
+  /** The sides are of two engines, whose texts are not equal under the same rules, and which spell values differently. */
   readonly comparesOtherwise: boolean;
 }
 
@@ -57,7 +58,7 @@ async function splitMissing(context: ConflictContext, step: SetStep): Promise<{ 
     const decision = await decide(context, step.table, undefined, row);
     report(context, step.table, 'update_missing', row, undefined, decision);
     if (decision.row) written.push(decision.row);
-    winners.push(...winnerOf(step.table, undefined, row, decision));
+    winners.push(...winnerOf(context, step.table, undefined, row, decision));
   }
   await context.target.noteWinners(step.table, winners);
   return { kept, written };
@@ -89,21 +90,21 @@ async function decideExisting(context: ConflictContext, table: TableBinding, row
       free.push(row);
       continue;
     }
-    if (isSame(table, existing, row)) continue;
+    if (isSame(context, table, existing, row)) continue;
     if (context.comparesOtherwise) assertSameKey(table, existing, row);
     const decision = await decide(context, table, existing, row);
     report(context, table, 'insert_exists', row, existing, decision);
     if (decision.row) written.push(decision.row);
-    winners.push(...winnerOf(table, existing, row, decision));
+    winners.push(...winnerOf(context, table, existing, row, decision));
   }
   await context.target.noteWinners(table, winners);
   return { free, written };
 }
 
 /** What stands on the target instead of the source's row, if it is another one. */
-function winnerOf(table: TableBinding, existing: RowRef | undefined, remote: RowRef, { outcome, row }: Decision): Winner[] {
+function winnerOf(context: ConflictContext, table: TableBinding, existing: RowRef | undefined, remote: RowRef, { outcome, row }: Decision): Winner[] {
   const local = outcome === 'merged' ? row : outcome === 'target' ? existing : undefined;
-  return local && !isSame(table, local, remote) ? [{ key: keyJson(table, remote), local: rowImage(table, local), remote: rowImage(table, remote) }] : [];
+  return local && !isSame(context, table, local, remote) ? [{ key: keyJson(table, remote), local: rowImage(table, local), remote: rowImage(table, remote) }] : [];
 }
 
 /** Before the row's key is cleared for it: what stands there may be another row, whose key is equal for the target only. */
@@ -124,9 +125,9 @@ function assertSameKey(table: TableBinding, existing: RowRef, row: RowRef): void
 
 const isText = /^(?:text|character)/;
 
-function isSame(table: TableBinding, a: RowRef, b: RowRef): boolean {
+function isSame({ comparesOtherwise }: ConflictContext, table: TableBinding, a: RowRef, b: RowRef): boolean {
   const [left, right] = [readTuple(a.buffer, a.at), readTuple(b.buffer, b.at)];
-  return table.columns.every((column) => left[column.at] === right[column.at]);
+  return table.columns.every((column) => left[column.at] === right[column.at] || (comparesOtherwise && isSameValue(column.plan.type, left[column.at], right[column.at])));
 }
 
 async function decide(context: ConflictContext, table: TableBinding, local: RowRef | undefined, remote: RowRef): Promise<Decision> {

@@ -17,6 +17,7 @@ import type { EncodedTable, OnRefused } from './change-encoder.ts';
 import type { MysqlPosition } from './position.ts';
 import type { SourceRecordFile } from './source-record.ts';
 import { readTableStatement } from './table-statement.ts';
+import type { TablePlan } from '../table-plan.ts';
 
 /** A reader of binlogs, opened. */
 export interface BinlogReading {
@@ -38,6 +39,8 @@ export interface BinlogConnectionOptions {
   format(order: bigint): string;
   readonly cutOff: CutOffTransactions;
   readonly onRefused: OnRefused;
+  /** Nothing before it will be read again. */
+  onConfirmed(resume: MysqlPosition): void;
 }
 
 /**
@@ -54,6 +57,10 @@ export class CutOffTransactions {
   includes(order: bigint): boolean {
     return this.#places.some(({ from, to }) => from <= order && order <= to);
   }
+}
+
+function hasColumn({ columns }: TablePlan, added: string): boolean {
+  return columns.some(({ name }) => name.toLowerCase() === added.toLowerCase());
 }
 
 /** Tables of our own, as the router knows them by name. */
@@ -208,8 +215,11 @@ export class BinlogConnection implements CaptureConnection {
     if (named.length + misread.length === 0) return;
     const order = this.#orderOf(statement);
     this.#encoder.begin(order - 1n, statement.committedAtMs, Number(order & 0xffff_ffffn));
-    for (const { source } of named) {
-      if (found.kind === 'define') this.#ownRow(bookkeeping.ddlLog, [source.schema, source.name]);
+    for (const plan of named) {
+      const { source } = plan;
+      // What was in the column of that name is gone from every row, and no change says so.
+      if (found.kind === 'define' && found.added?.some((name) => hasColumn(plan, name)) === true) this.#empty(tables.describeOther(source));
+      else if (found.kind === 'define') this.#ownRow(bookkeeping.ddlLog, [source.schema, source.name]);
       else this.#empty(found.kind === 'truncate' ? await tables.describeNow(source) : tables.describeOther(source));
     }
     for (const { source } of misread) this.#empty(tables.describeOther(source));
@@ -240,6 +250,7 @@ export class BinlogConnection implements CaptureConnection {
     if (at < 1 || !reached) return;
     this.#resumes = this.#resumes.slice(at);
     this.#options.record.write({ generation: this.#generation, confirmed: reached.order, resume: reached.resume });
+    this.#options.onConfirmed(reached.resume);
   }
 
   pause(): void {

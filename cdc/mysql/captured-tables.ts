@@ -1,6 +1,7 @@
 /** The tables of a binlog as the stream knows them: a number and a description for each definition, and how its values become local's. */
 import { MigrationError } from '../../config/migration-error.ts';
 import type { Relation } from '../change.ts';
+import { BY_DEFINITION } from '../spool/spool.ts';
 import type { BaselineColumn } from '../spool/spool.ts';
 import type { TablePlan } from '../table-plan.ts';
 import type { QualifiedName } from '../../catalog/routing-snapshot.ts';
@@ -9,25 +10,32 @@ import type { CapturedTable } from './binlog/transaction.ts';
 import type { EncodedTable } from './change-encoder.ts';
 import { parseColumnType } from './column-type.ts';
 import type { AskMysql } from './connect.ts';
+import type { MysqlCapabilities } from './capabilities.ts';
 import { keepText } from './conversion.ts';
+import type { ConvertText } from './conversion.ts';
 import { mysqlLiteral } from './query.ts';
 import type { MysqlQuery } from './query.ts';
-import { readSourceColumns } from './source-column.ts';
-import type { SourceColumn, TypeRules } from './source-column.ts';
+import { findMysqlTable, readMysqlServer } from './introspect.ts';
+import type { TypeRules } from './source-column.ts';
+import { makeConversion, mapColumn } from './type-map.ts';
 
 /** Numbers below are of tables of our own. */
 const FIRST_TABLE_NUMBER = 100;
 
-interface CatalogColumn extends ColumnFacts {
-  /** Everything that makes a value of another one of local. */
-  readonly definition: string;
-}
-
 interface Planned {
   readonly plan: TablePlan;
-  /** As last read from the catalog, and what it was made from. */
-  columns: { readonly from: string; readonly all: readonly SourceColumn[] } | undefined;
+  /** What the source's table had when the plan was made; undefined where that is not known. */
+  readonly before: ReadonlySet<string> | undefined;
+  /** By the definition that they were made from, the last ones of it. */
+  readonly conversions: Map<string, Conversions>;
 }
+
+/** By column; those that are not carried have none. */
+type Conversions = ReadonlyMap<string, ConvertText>;
+
+/** Rows of the definition before are read again after a statement, if only to be passed over. */
+const DEFINITIONS_KEPT = 4;
+const ATTEMPTS = 5;
 
 export interface TableSource {
   readonly ask: AskMysql;
@@ -48,9 +56,9 @@ export class CapturedTables {
     this.#source = source;
   }
 
-  /** Also for a plan that takes another's place. */
-  expect(plan: TablePlan): void {
-    this.#planned.set(nameKey(plan.source), { plan, columns: undefined });
+  /** Also for a plan that takes another's place. `before`: see `Planned`. */
+  expect(plan: TablePlan, before?: readonly BaselineColumn[]): void {
+    this.#planned.set(nameKey(plan.source), { plan, before: before && new Set(before.map(({ name }) => name)), conversions: new Map() });
     this.#encoded = new WeakMap();
   }
 
@@ -93,14 +101,25 @@ export class CapturedTables {
 
   /** For the reader: what the catalog says of a table. */
   async facts(schema: string, name: string): Promise<readonly ColumnFacts[] | undefined> {
-    return this.#readCatalog({ schema, name });
+    let catalog = await this.#readCatalog({ schema, name });
+    // Redefined in between, both answers have to be of one definition.
+    for (let attempt = 0; catalog && attempt < ATTEMPTS; attempt += 1) {
+      const table = await findMysqlTable(this.#source.query, { schema, name });
+      const described = catalog.flatMap((column): readonly ColumnFacts[] => {
+        const found = table?.columns.find((each) => each.name === column.name && definitionText(each.typeText, each.charset) === column.definition);
+        return found ? [{ ...column, described: found }] : [];
+      });
+      if (described.length === catalog.length) return described;
+      catalog = await this.#readCatalog({ schema, name });
+    }
+    return catalog;
   }
 
-  /** Reads the server's catalog once per definition. Undefined for a table that nobody waits for. */
+  /** By the definition that its rows were read by; where the binlog itself says how they are to be read, by that of now. Undefined for a table that nobody waits for. */
   async describe(table: CapturedTable): Promise<EncodedTable | undefined> {
     const planned = this.#planned.get(nameKey(table));
     if (!planned) return undefined;
-    const catalog = table.unreadable === undefined ? await this.#readCatalog(table) : undefined;
+    const catalog = table.unreadable === undefined ? (table.facts ?? (await this.#definitionNow(planned, table))) : undefined;
     const encoded = await this.#encode(planned, table, catalog);
     this.#encoded.set(table, encoded);
     return encoded;
@@ -110,7 +129,7 @@ export class CapturedTables {
   async describeNow(table: QualifiedName): Promise<EncodedTable | undefined> {
     const planned = this.#planned.get(nameKey(table));
     if (!planned) return undefined;
-    const catalog = await this.#readCatalog(table);
+    const catalog = await this.#definitionNow(planned, table);
     return this.#encode(planned, { schema: table.schema, name: table.name, columns: (catalog ?? []).map(({ name }) => name) }, catalog);
   }
 
@@ -119,43 +138,68 @@ export class CapturedTables {
     return { relation: { oid: this.numberOf(table), schema: table.schema, name: table.name, replicaIdentity: 'default', columns: [] }, toLocal: [], keyAt: [] };
   }
 
-  async #encode(planned: Planned, table: CapturedTable, catalog: readonly CatalogColumn[] | undefined): Promise<EncodedTable> {
+  /** With all that makes conversions, unless they are there. */
+  async #definitionNow({ conversions }: Planned, table: QualifiedName): Promise<readonly ColumnFacts[] | undefined> {
+    const catalog = await this.#readCatalog(table);
+    return catalog && !conversions.has(definitionOf(catalog)) ? this.facts(table.schema, table.name) : catalog;
+  }
+
+  async #encode(planned: Planned, table: CapturedTable, catalog: readonly ColumnFacts[] | undefined): Promise<EncodedTable> {
     const { plan } = planned;
-    const columns = catalog && (await this.#columnsOf(planned, catalog));
-    // The catalog is that of now, the change of then.
-    if (!catalog || !columns) return this.describeOther(plan.source);
-    const carried = new Map(columns.map((column) => [column.name, column]));
-    const baseline = new Map(baselineOf(plan, catalog).map((column) => [column.name, column]));
+    const conversions = catalog && (await this.#conversionsOf(planned, catalog));
+    if (!catalog || !conversions) return this.describeOther(plan.source);
+    const definitions = new Map(catalog.map(({ name, definition }) => [name, definition]));
     const relation: Relation = {
       oid: this.numberOf(plan.source), schema: table.schema, name: table.name, replicaIdentity: 'default',
-      columns: table.columns.map((name) => ({ name, typeOid: baseline.get(name)?.typeOid ?? 0, typmod: baseline.get(name)?.typmod ?? -1, inKey: plan.key.includes(name) })),
+      columns: table.columns.map((name) => ({ name, ...(conversions.has(name) ? typeOf(definitions.get(name) ?? '') : notCarried), inKey: plan.key.includes(name) })),
     };
     return {
-      relation, toLocal: table.columns.map((name) => carried.get(name)?.toLocal),
+      relation, toLocal: table.columns.map((name) => conversions.get(name)),
       keyAt: plan.key.map((name) => table.columns.indexOf(name)).filter((at) => at >= 0),
     };
   }
 
-  /** Most statements change no definition: the conversions stand as long as the catalog says the same. */
-  async #columnsOf(planned: Planned, catalog: readonly CatalogColumn[]): Promise<readonly SourceColumn[] | undefined> {
-    const from = JSON.stringify(catalog.map(({ name, definition }) => [name, definition]));
-    if (planned.columns?.from === from) return planned.columns.all;
-    const all = await readSourceColumns(this.#source.query, planned.plan, this.#source.types).catch(goneSince);
-    planned.columns = all && { from, all };
-    return all;
+  /** Undefined where a carried column cannot be converted any more. */
+  async #conversionsOf(planned: Planned, catalog: readonly ColumnFacts[]): Promise<Conversions | undefined> {
+    const { plan, conversions } = planned;
+    const key = definitionOf(catalog);
+    const known = conversions.get(key);
+    if (known) return known;
+    const made = this.#makeConversions(planned, catalog, await readMysqlServer(this.#source.query));
+    const [oldest] = conversions.keys();
+    if (conversions.size >= DEFINITIONS_KEPT && oldest !== undefined) conversions.delete(oldest);
+    if (made && this.#planned.get(nameKey(plan.source)) === planned) conversions.set(key, made);
+    return made;
   }
 
-  /** `typmod` stands for the whole definition of the type, so that any change of it is one; a column of the plan has the plan's type. */
+  #makeConversions({ plan, before }: Planned, catalog: readonly ColumnFacts[], server: MysqlCapabilities): Conversions | undefined {
+    const { types } = this.#source;
+    const overrides = types.overridesOf(plan);
+    const made = new Map<string, ConvertText>();
+    for (const { name, described } of catalog) {
+      const isPlanned = plan.columns.some((column) => column.name === name);
+      // A plan that is made for the definition of then will have a column that has come since; what it leaves out on purpose was there before.
+      if (!isPlanned && (before === undefined || before.has(name) || described?.generated != null)) continue;
+      if (!described) return undefined;
+      try {
+        made.set(name, makeConversion(mapColumn(described, server, overrides), (loss) => types.onLoss(plan, loss)).toLocal);
+      } catch (error) {
+        if (!(error instanceof MigrationError)) throw error;
+        if (isPlanned) return undefined;
+      }
+    }
+    return made;
+  }
+
   async readBaseline(table: QualifiedName): Promise<readonly BaselineColumn[] | undefined> {
-    const catalog = await this.#readCatalog(table);
-    return catalog && baselineOf(this.#planned.get(nameKey(table))?.plan, catalog);
+    return (await this.#readCatalog(table))?.map(({ name, definition }) => ({ name, ...typeOf(definition) }));
   }
 
-  async #readCatalog(table: QualifiedName): Promise<readonly CatalogColumn[] | undefined> {
+  async #readCatalog(table: QualifiedName): Promise<readonly ColumnFacts[] | undefined> {
     const rows = await this.#source.ask(`SELECT COLUMN_NAME, COLUMN_TYPE, CHARACTER_SET_NAME FROM information_schema.COLUMNS
       WHERE TABLE_SCHEMA = ${mysqlLiteral(table.schema)} AND TABLE_NAME = ${mysqlLiteral(table.name)} ORDER BY ORDINAL_POSITION`);
     if (rows.length === 0) return undefined;
-    return rows.map(([name, type, charset]) => ({ name: name ?? '', type: parseColumnType(type ?? ''), charset: charset ?? undefined, definition: `${type} ${charset}` }));
+    return rows.map(([name, type, charset]) => ({ name: name ?? '', type: parseColumnType(type ?? ''), charset: charset ?? undefined, definition: definitionText(type, charset) }));
   }
 }
 
@@ -165,14 +209,19 @@ export function ownTable(oid: number, schema: string, name: string, columns: rea
   return { relation, toLocal: columns.map(() => keepText), keyAt: [0] };
 }
 
-function baselineOf(plan: TablePlan | undefined, catalog: readonly CatalogColumn[]): readonly BaselineColumn[] {
-  const planned = new Map(plan?.columns.map((column) => [column.name, column.typeOid]));
-  return catalog.map(({ name, definition }) => ({ name, typeOid: planned.get(name) ?? 0, typmod: typeNumber(definition) }));
+/** `typmod` stands for the whole definition of the type, so that any change of it is one. */
+function typeOf(definition: string): Pick<BaselineColumn, 'typeOid' | 'typmod'> {
+  return { typeOid: BY_DEFINITION, typmod: typeNumber(definition) };
 }
 
-function goneSince(error: unknown): undefined {
-  if (error instanceof MigrationError && ['MIG010', 'MIG011', 'MIG012', 'MIG071'].includes(error.code)) return undefined;
-  throw error;
+const notCarried = { typeOid: 0, typmod: -1 };
+
+function definitionText(type: string | null | undefined, charset: string | null | undefined): string {
+  return `${type} ${charset}`;
+}
+
+function definitionOf(catalog: readonly ColumnFacts[]): string {
+  return JSON.stringify(catalog.map(({ name, definition }) => [name, definition]));
 }
 
 function nameKey(table: QualifiedName): string {

@@ -3,6 +3,7 @@
  * its own (`source-record.ts`), and whether the server still has what follows is looked at before each start.
  */
 import { createHash, randomUUID } from 'node:crypto';
+import * as fs from 'node:fs';
 import { MigrationError } from '../../config/migration-error.ts';
 import type { Runtime } from '../../config/runtime.ts';
 import type { QualifiedName } from '../../catalog/routing-snapshot.ts';
@@ -24,6 +25,8 @@ import type { MysqlPosition } from './position.ts';
 import { mysqlLiteral, mysqlTableName } from './query.ts';
 import { readServerPosition } from './read-position.ts';
 import { SourceRecordFile } from './source-record.ts';
+import { openDefinitions } from './definitions-file.ts';
+import type { KnownDefinitions, Place } from './binlog/known-definitions.ts';
 import type { TypeRules } from './source-column.ts';
 
 export interface MysqlSourceOptions {
@@ -56,6 +59,7 @@ export class MysqlChangeSource implements ChangeSource {
   readonly #client: MysqlClient;
   readonly #tables: CapturedTables;
   readonly #record: SourceRecordFile;
+  readonly #definitions: KnownDefinitions;
   readonly #log: BinlogAccess;
   readonly #cutOff = new CutOffTransactions();
   #file = { base: 'binlog', digits: 6 };
@@ -67,12 +71,13 @@ export class MysqlChangeSource implements ChangeSource {
     this.#tables = new CapturedTables({ ask: (sql) => this.#client.ask(sql), query: (sql) => this.#client.query(sql), types: options.types });
     this.#log = options.log ?? { open: (start, captures) => this.#openReader(start, captures), readEnd: () => readServerPosition((sql) => this.#client.query(sql)) };
     this.#record = new SourceRecordFile(options.recordFile);
+    this.#definitions = openDefinitions(definitionsFile(options));
     const saved = this.#record.read();
     if (saved) this.#file = readFileName(saved.resume.binlogFile);
   }
 
-  expect(plan: TablePlan): void {
-    this.#tables.expect(plan);
+  expect(plan: TablePlan, columns?: readonly BaselineColumn[]): void {
+    this.#tables.expect(plan, columns);
   }
 
   positionOf(order: bigint): Position {
@@ -98,6 +103,8 @@ export class MysqlChangeSource implements ChangeSource {
   async begin(): Promise<bigint> {
     const resume = await this.#log.readEnd();
     this.#file = readFileName(resume.binlogFile);
+    // What was read between is not known.
+    this.#definitions.clear();
     const confirmed = packOrder(0, resume.binlogFile, resume.binlogPosition);
     this.#record.write({ generation: 0, confirmed, resume });
     return confirmed;
@@ -106,14 +113,14 @@ export class MysqlChangeSource implements ChangeSource {
   connect(): Promise<CaptureConnection> {
     return Promise.resolve(new BinlogConnection({
       streamName: this.#options.name, tables: this.#tables, record: this.#record, openBinlog: this.#log.open,
-      identify: () => this.#identify(), readEnd: () => this.readEnd(), format: (order) => this.#format(order), cutOff: this.#cutOff,
+      identify: () => this.#identify(), readEnd: () => this.readEnd(), format: (order) => this.#format(order), cutOff: this.#cutOff, onConfirmed: (resume) => this.#definitions.prune(resume),
       onRefused: (relation, error) => this.#runtime.log.warn('a value of the source cannot become one of local', { table: `${relation.schema}.${relation.name}`, error: String(error) }),
     }));
   }
 
   #openReader(start: MysqlPosition, captures: (schema: string, name: string) => boolean): Promise<BinlogReader> {
     return BinlogReader.open({
-      address: replicationAddress(this.#options.source), start, captures, facts: (schema, name) => this.#tables.facts(schema, name),
+      address: replicationAddress(this.#options.source), start, captures, facts: (schema, name) => this.#tables.facts(schema, name), known: this.#definitions,
       replicaId: this.#options.replicaId ?? replicaIdOf(this.#options.name),
     });
   }
@@ -141,13 +148,23 @@ export class MysqlChangeSource implements ChangeSource {
     return this.readEnd();
   }
 
-  checkTable(plan: TablePlan): Promise<void> {
-    if (plan.keyKind === 'full') return Promise.reject(new MigrationError('MIG013', `The table ${plan.source.name} has no key that says which row a change belongs to`, { tableName: plan.source.name, hint: 'Give the table a primary key, or a unique key over columns that are NOT NULL.' }));
-    return Promise.resolve();
+  /** A table begins here: its rows are read by the definition that it has now, until a statement makes another one. */
+  async checkTable(plan: TablePlan): Promise<void> {
+    if (plan.keyKind === 'full') throw new MigrationError('MIG013', `The table ${plan.source.name} has no key that says which row a change belongs to`, { tableName: plan.source.name, hint: 'Give the table a primary key, or a unique key over columns that are NOT NULL.' });
+    const { schema, name } = plan.source;
+    this.#definitions.forget(plan.source);
+    const asked = await this.#readPlace();
+    const columns = await this.#tables.facts(schema, name);
+    if (columns) this.#definitions.noteFirst({ schema, name, columns, asked, from: await this.#readPlace() });
   }
 
   readColumns(table: QualifiedName): Promise<readonly BaselineColumn[] | undefined> {
     return this.#tables.readBaseline(table);
+  }
+
+  async #readPlace(): Promise<Place> {
+    const { binlogFile, binlogPosition } = await this.#log.readEnd();
+    return { binlogFile, binlogPosition };
   }
 
   /** Changes come under the table's own name. */
@@ -184,6 +201,7 @@ export class MysqlChangeSource implements ChangeSource {
 
   releaseTable(plan: TablePlan): Promise<void> {
     this.#tables.release(plan);
+    this.#definitions.forget(plan.source);
     return Promise.resolve();
   }
 
@@ -217,6 +235,7 @@ export class MysqlChangeSource implements ChangeSource {
     const [known] = await this.#client.ask("SELECT 1 FROM information_schema.TABLES WHERE TABLE_SCHEMA = 'causeway' AND TABLE_NAME = 'marker'");
     if (known) await this.#client.ask(`DELETE FROM causeway.marker WHERE name IN (${[this.#options.name, captureName(this.#options.name)].map(mysqlLiteral).join(', ')})`);
     this.#record.remove();
+    fs.rmSync(definitionsFile(this.#options), { force: true });
   }
 
   close(): Promise<void> {
@@ -226,6 +245,10 @@ export class MysqlChangeSource implements ChangeSource {
 
 function writesBackNothing(): MigrationError {
   return new MigrationError('MIG031', 'rows that won on local are not written back to MySQL', { hint: "Use conflict_strategy 'source_wins' for tables of this source." });
+}
+
+function definitionsFile({ recordFile }: MysqlSourceOptions): string {
+  return `${recordFile}.definitions`;
 }
 
 function captureName(stream: string): string {

@@ -40,12 +40,12 @@ export const standardTypes: TypeRules = { overridesOf: () => [], onLoss: () => u
 
 /** The carried columns, in the plan's order. Throws MIG010, MIG011. */
 export async function readSourceColumns(query: MysqlQuery, plan: TablePlan, types: TypeRules): Promise<readonly SourceColumn[]> {
-  const table = await introspectMysqlTable(query, plan.source);
+  const { columns, server } = await introspectMysqlTable(query, plan.source);
   const overrides = types.overridesOf(plan);
   return plan.columns.map(({ name, type: local }) => {
-    const column = table.columns.find((each) => each.name === name);
+    const column = columns.find((each) => each.name === name);
     if (!column) throw new MigrationError('MIG011', `The source table has no column ${name}`, { tableName: plan.source.name });
-    const mapped = mapColumn(column, table.server, overrides);
+    const mapped = mapColumn(column, server, overrides);
     const { toLocal } = makeConversion(mapped, (loss) => types.onLoss(plan, loss));
     return { name, type: column.type, charset: column.charset ?? undefined, collation: column.collation ?? undefined, local, toLocal, changed: changedValues(mapped), keepsOrdinary: mapped.plan.keepsOrdinary === true };
   });

@@ -4,6 +4,7 @@
  */
 import * as fs from 'node:fs';
 import * as path from 'node:path';
+import { writeDurably } from '../spool/write-durably.ts';
 import { readPosition, writePosition } from './position.ts';
 import type { MysqlPosition } from './position.ts';
 
@@ -28,18 +29,9 @@ export class SourceRecordFile {
     return { generation, confirmed: BigInt(confirmed), resume: readPosition(resume) };
   }
 
-  /** The file is the old one or the new one, whatever happens in between. */
-  write(record: SourceRecord): void {
+  write({ generation, confirmed, resume }: SourceRecord): void {
     fs.mkdirSync(path.dirname(this.#file), { recursive: true });
-    const fresh = `${this.#file}.new`;
-    const fd = fs.openSync(fresh, 'w');
-    try {
-      fs.writeSync(fd, JSON.stringify({ generation: record.generation, confirmed: String(record.confirmed), resume: writePosition(record.resume) }));
-      fs.fsyncSync(fd);
-    } finally {
-      fs.closeSync(fd);
-    }
-    fs.renameSync(fresh, this.#file);
+    writeDurably(this.#file, JSON.stringify({ generation, confirmed: String(confirmed), resume: writePosition(resume) }));
   }
 
   remove(): void {

@@ -9,8 +9,8 @@ export type TableStatement =
   /** The rows behind the name are others now, and no change says which. */
   | { readonly kind: 'replace'; readonly tables: readonly QualifiedName[] }
   | { readonly kind: 'replace_schema'; readonly schema: string }
-  /** The definition may be another one now. */
-  | { readonly kind: 'define'; readonly tables: readonly QualifiedName[] }
+  /** The definition may be another one now. `added`: names that the first table has for columns that it did not have before, whatever had the name then. */
+  | { readonly kind: 'define'; readonly tables: readonly QualifiedName[]; readonly added?: readonly string[] }
   | { readonly kind: 'other' };
 
 /** A name, whatever its quotes; upper case for words; punctuation as it is. Strings are left out. */
@@ -36,8 +36,8 @@ class Reader {
   readonly #database: string;
   #at = 0;
 
-  constructor(text: string, database: string) {
-    this.#pieces = cut(text);
+  constructor(text: string | readonly Piece[], database: string) {
+    this.#pieces = typeof text === 'string' ? cut(text) : text;
     this.#database = database;
   }
 
@@ -72,6 +72,23 @@ class Reader {
     const found = [this.name()];
     while (this.skip(',')) found.push(this.name());
     return found;
+  }
+
+  /** What is between the commas, from here to the end. */
+  clauses(): readonly Reader[] {
+    const found: Piece[][] = [[]];
+    let depth = 0;
+    for (const piece of this.#pieces.slice(this.#at)) {
+      if (!piece.isQuoted) depth += piece.text === '(' ? 1 : piece.text === ')' ? -1 : 0;
+      if (!piece.isQuoted && piece.text === ',' && depth === 0) found.push([]);
+      else found.at(-1)?.push(piece);
+    }
+    return found.map((pieces) => new Reader(pieces, this.#database));
+  }
+
+  /** Without what stands in quotes. */
+  get words(): string {
+    return this.#pieces.slice(this.#at).map(({ text, isQuoted }) => (isQuoted ? '`' : text.toUpperCase())).join(' ');
   }
 
   /** Passes over everything up to one of the words, which it then stands behind; undefined at the end. */
@@ -140,6 +157,7 @@ function readAlter(reader: Reader): TableStatement {
   if (!reader.skip('TABLE')) return { kind: 'other' };
   reader.skipAll('IF', 'EXISTS');
   const table = reader.name();
+  const clauses = reader.clauses();
   const others: QualifiedName[] = [];
   let isReplaced = ignores;
   for (let word = seekClause(reader); word !== undefined; word = seekClause(reader)) {
@@ -153,7 +171,36 @@ function readAlter(reader: Reader): TableStatement {
       if (word === 'EXCHANGE' && reader.seek('TABLE') !== undefined) others.push(reader.name());
     }
   }
-  return { kind: isReplaced ? 'replace' : 'define', tables: [table, ...others] };
+  if (isReplaced) return { kind: 'replace', tables: [table, ...others] };
+  if (clauses.every(({ words }) => leavesColumns.test(words))) return { kind: 'other' };
+  const added = clauses.flatMap(addedColumns);
+  return { kind: 'define', tables: [table], ...(added.length > 0 ? { added } : {}) };
+}
+
+/** Clauses after which the table has the columns that it had, and the same values in them. */
+const leavesColumns = new RegExp(`^(?:${[
+  String.raw`(?:ADD|DROP) (?:INDEX|KEY|UNIQUE|FULLTEXT|SPATIAL|FOREIGN KEY)\b.*`, String.raw`ADD CONSTRAINT (?:\S+ )?(?:UNIQUE|FOREIGN|CHECK)\b.*`, String.raw`ADD CHECK\b.*`, String.raw`DROP (?:CONSTRAINT|CHECK)\b.*`,
+  String.raw`RENAME (?:INDEX|KEY)\b.*`, String.raw`ALTER (?:COLUMN )?\S+ (?:SET|DROP) DEFAULT\b.*`, String.raw`ALTER (?:INDEX|CHECK|CONSTRAINT)\b.*`, '(?:ENABLE|DISABLE) KEYS', 'FORCE',
+  String.raw`(?:(?:AUTO_INCREMENT|COMMENT|ENGINE|ROW_FORMAT|STATS_\w+|CHECKSUM|MAX_ROWS|MIN_ROWS|AVG_ROW_LENGTH|ALGORITHM|LOCK)(?: =)?(?: [\w\`]+)? ?)+`,
+].join('|')})$`);
+
+const noColumn = ['INDEX', 'KEY', 'UNIQUE', 'PRIMARY', 'FULLTEXT', 'SPATIAL', 'CONSTRAINT', 'FOREIGN', 'CHECK', 'PARTITION', 'PERIOD', 'SYSTEM'];
+
+function addedColumns(clause: Reader): readonly string[] {
+  if (clause.skip('ADD')) {
+    if (clause.isNext(...noColumn)) return [];
+    clause.skip('COLUMN');
+    clause.skipAll('IF', 'NOT', 'EXISTS');
+    if (!clause.skip('(')) return [clause.next()];
+    return clause.clauses().flatMap((column) => (column.isNext(...noColumn) ? [] : [column.next()]));
+  }
+  if (clause.skip('CHANGE')) {
+    clause.skip('COLUMN');
+    clause.skipAll('IF', 'EXISTS');
+    const [before, after] = [clause.next(), clause.next()];
+    return before.toLowerCase() === after.toLowerCase() ? [] : [after];
+  }
+  return clause.skip('RENAME') && clause.seek('TO') !== undefined ? [clause.next()] : [];
 }
 
 function seekClause(reader: Reader): string | undefined {

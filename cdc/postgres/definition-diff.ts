@@ -73,7 +73,7 @@ function* diffColumns(source: TableDefinition, other: TableDefinition, options: 
     const before = presentColumns.get(column.name);
     if (before !== undefined) yield* diffColumn(column, before, table, options, carried(column.name));
     else if (carried(column.name) || options.sameTable) {
-      yield { kind: 'column_added', subject: column.name, message: `column ${column.name} ${column.type} is not ${options.sameTable ? 'in the definition that the migration began with' : 'on local'}`, remedy: `ALTER TABLE ${table} ADD COLUMN ${quoteIdent(column.name)} ${column.type}`, blocking: options.columns === undefined || carried(column.name) };
+      yield { kind: 'column_added', subject: column.name, message: `column ${column.name} ${column.type} is not ${options.sameTable ? 'in the definition that the migration began with' : 'on local'}`, remedy: `ALTER TABLE ${table} ADD COLUMN ${quoteIdent(column.name)} ${column.type}${collate(column)}${filled(column)}`, blocking: options.columns === undefined || carried(column.name) };
     }
   }
   const wantedNames = new Set(wanted.columns.map((column) => column.name));
@@ -88,7 +88,7 @@ function* diffColumn(wanted: ColumnDefinition, present: ColumnDefinition, table:
   const alter = `ALTER TABLE ${table} ALTER COLUMN ${quoteIdent(wanted.name)}`;
   const changed = (message: string, remedy: string | undefined, blocking: boolean): DefinitionDifference => ({ kind: 'column_changed', subject: wanted.name, message: `column ${wanted.name}: ${message}`, remedy, blocking: blocking && carried });
   if (options.sameTable && wanted.attnum !== present.attnum) yield { kind: 'column_order', subject: wanted.name, message: `column ${wanted.name} was dropped and added again`, remedy: undefined, blocking: carried };
-  if (wanted.type !== present.type) yield changed(`type is ${wanted.type} on the source, ${present.type} ${options.sameTable ? 'before' : 'on local'}`, `${alter} TYPE ${wanted.type} USING ${quoteIdent(wanted.name)}::${wanted.type}`, true);
+  if (wanted.type !== present.type) yield changed(`type is ${wanted.type} on the source, ${present.type} ${options.sameTable ? 'before' : 'on local'}`, `${alter} TYPE ${wanted.type}${collate(wanted)} USING ${quoteIdent(wanted.name)}::${wanted.type}`, true);
   if (wanted.notNull !== present.notNull) yield changed(wanted.notNull ? 'is NOT NULL on the source' : 'may be NULL on the source', `${alter} ${wanted.notNull ? 'SET' : 'DROP'} NOT NULL`, !wanted.notNull);
   if ((wanted.generated === null) !== (present.generated === null)) yield changed(wanted.generated === null ? 'is generated on local only' : 'is generated on the source only', undefined, true);
   else if ((wanted.generated !== null || options.sameTable) && wanted.default !== present.default && wanted.defaultSequence === null) {
@@ -97,8 +97,18 @@ function* diffColumn(wanted: ColumnDefinition, present: ColumnDefinition, table:
   }
   if ((wanted.identity === null) !== (present.identity === null)) yield changed(wanted.identity === null ? 'is no identity column on the source' : 'is an identity column on the source', undefined, false);
   if (wanted.type === present.type && (wanted.collation?.name !== present.collation?.name || wanted.collation?.deterministic !== present.collation?.deterministic)) {
-    yield changed(`collation is ${wanted.collation?.name ?? 'none'} on the source, ${present.collation?.name ?? 'none'} ${options.sameTable ? 'before' : 'on local'}`, undefined, wanted.collation?.deterministic !== present.collation?.deterministic);
+    yield changed(`collation is ${wanted.collation?.name ?? 'none'} on the source, ${present.collation?.name ?? 'none'} ${options.sameTable ? 'before' : 'on local'}`, wanted.collation?.explicit === true ? `${alter} TYPE ${wanted.type}${collate(wanted)}` : undefined, wanted.collation?.deterministic !== present.collation?.deterministic);
   }
+}
+
+function collate({ collation }: ColumnDefinition): string {
+  return collation?.explicit === true ? ` COLLATE ${quoteTable(collation)}` : '';
+}
+
+/** The rows that are there have the default on the source as well, and no change says so. */
+function filled(column: ColumnDefinition): string {
+  if (column.generated !== null || column.default === null || column.defaultSequence !== null) return '';
+  return ` DEFAULT ${column.default}${column.notNull ? ' NOT NULL' : ''}`;
 }
 
 function* diffKeys(source: TableDefinition, other: TableDefinition, options: DiffOptions): Generator<DefinitionDifference> {

@@ -9,6 +9,7 @@ import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { formatLsn, parseLsn } from '../change.ts';
 import type { Relation } from '../change.ts';
+import { writeDurably } from './write-durably.ts';
 
 export interface SpoolIdentity {
   readonly id: string;
@@ -26,6 +27,9 @@ export interface TableMeta {
   /** Conflicts count from transactions that commit here or later (RULES 25); as `formatLsn` writes it. */
   readonly consistentFrom?: string | undefined;
 }
+
+/** Type of a column whose `typmod` alone says which definition it has. */
+export const BY_DEFINITION = 0xffff_ffff;
 
 export type BaselineColumn = Pick<Relation['columns'][number], 'name' | 'typeOid' | 'typmod'>;
 
@@ -108,24 +112,5 @@ export class Spool {
   #save(): void {
     const { id, durable, offlineFrom } = this.#identity;
     writeDurably(path.join(this.directory, 'spool.json'), JSON.stringify({ id, durable: formatLsn(durable), ...(offlineFrom === undefined ? {} : { offlineFrom: formatLsn(offlineFrom) }) }));
-  }
-}
-
-/** The file is the old one or the new one, whatever happens in between. */
-function writeDurably(file: string, text: string): void {
-  const fresh = `${file}.new`;
-  const fd = fs.openSync(fresh, 'w');
-  try {
-    fs.writeSync(fd, text);
-    fs.fsyncSync(fd);
-  } finally {
-    fs.closeSync(fd);
-  }
-  fs.renameSync(fresh, file);
-  const directory = fs.openSync(path.dirname(file), 'r');
-  try {
-    fs.fsyncSync(directory);
-  } finally {
-    fs.closeSync(directory);
   }
 }

@@ -86,8 +86,8 @@ export interface ChangeSource {
   readEnd(): Promise<bigint>;
   /** Up to where the server's log outlives its crash: what commits from now on lies behind it, whatever happens. */
   readDurableEnd(): Promise<bigint>;
-  /** Changes of the table will be wanted under this plan: told before anything of it is asked, and again for another plan of it. */
-  expect(plan: TablePlan): void;
+  /** Changes of the table will be wanted under this plan: told before anything of it is asked, and again for another plan of it. `columns`: `readColumns` when the plan was made. */
+  expect(plan: TablePlan, columns?: readonly BaselineColumn[]): void;
   /** MIG010, MIG013: a table whose changes would not say which row they belong to. */
   checkTable(plan: TablePlan): Promise<void>;
   /** Undefined when the table is gone. */

@@ -51,6 +51,7 @@ class Stream implements OpenedStream {
   readonly #state: StreamState;
   readonly #connection: ConnectionHolder;
   #preparing: Promise<void> | undefined;
+  #ejections = 0;
   readonly #markerWrittenAt = new Map<string, ReadonlyMap<string, number>>();
 
   constructor(runtime: Runtime, options: ChangeStreamOptions, source: ChangeSource, target: ChangeTarget) {
@@ -80,8 +81,8 @@ class Stream implements OpenedStream {
   readonly #pauseWanted = new Map<TableEntry, boolean>();
 
   #newEntry(plan: TablePlan): TableEntry {
-    this.#state.source.expect(plan);
     const meta = this.#state.spool.readMeta(plan.tableId) ?? { tableId: plan.tableId, columns: undefined };
+    this.#state.source.expect(plan, meta.columns);
     return new TableEntry(plan, this.#options.direction === 'forward', meta);
   }
 
@@ -112,32 +113,33 @@ class Stream implements OpenedStream {
         await this.#runOnce(signal);
         return;
       } catch (thrown) {
-        if (signal.aborted) return;
+        if (signal.aborted) break;
         const error = thrown instanceof Error ? thrown : new Error(String(thrown));
-        if (await this.#eject(error)) continue;
-        this.#state.lastError = error;
+        if (await this.#eject(error, signal)) continue;
+        this.#state.failed(error);
         if (await this.#captureOffline(signal)) continue;
         if (error instanceof MigrationError && !error.retryable) this.#state.markers.fail(error);
         throw error;
       }
     }
+    this.#state.isEjecting = false;
   }
 
   /** What a table is at fault for is its own error, not the stream's: the others are in no trouble, and stay what they are. */
-  async #eject(error: Error): Promise<boolean> {
+  async #eject(error: Error, signal: AbortSignal): Promise<boolean> {
     const entry = tableAtFault(this.#state, error);
     if (!entry) return false;
-    const done = new AbortController();
-    // Commits wait meanwhile: where that takes long, it is trouble for all.
-    this.#runtime.clock.sleep(EJECT_PATIENCE_MS, done.signal).then(() => (this.#state.lastError = error), () => undefined);
+    // Commits wait until it is connected again: where that takes long, it is trouble for all.
+    const ejection = (this.#ejections += 1);
+    this.#runtime.clock.sleep(EJECT_PATIENCE_MS, signal).then(() => {
+      if (this.#state.isEjecting && this.#ejections === ejection) this.#state.failed(error);
+    }, () => undefined);
     try {
       await this.#connection.exclusively(() => ejectTable(this.#state, entry, error));
       return true;
     } catch (trouble) {
-      this.#state.lastError = trouble instanceof Error ? trouble : new Error(String(trouble));
+      this.#state.failed(trouble instanceof Error ? trouble : new Error(String(trouble)));
       throw trouble;
-    } finally {
-      done.abort();
     }
   }
 
@@ -193,6 +195,7 @@ class Stream implements OpenedStream {
     await state.target.forgetTable(plan.tableId);
     const entry = this.#newEntry(plan);
     entry.meta = { tableId: plan.tableId, columns: await state.source.readColumns(plan.source) };
+    state.source.expect(plan, entry.meta.columns);
     state.spool.writeMeta(entry.meta);
     state.spool.advance(state.durable);
     // What committed before is not the table's, also when the source sends it again: an earlier life of the table in this stream may have had it.
@@ -283,8 +286,8 @@ class Stream implements OpenedStream {
     const state = this.#state;
     const entry = state.entry(plan.tableId);
     await this.pauseTable(plan.tableId);
-    state.source.expect(plan);
     const columns = await state.source.readColumns(plan.source);
+    state.source.expect(plan, columns);
     await this.#connection.atBoundary(async () => {
       entry.plan = plan;
       entry.meta = { ...entry.meta, columns };
@@ -368,7 +371,7 @@ class Stream implements OpenedStream {
     const state = this.#state;
     const position = (lsn: bigint): Position | undefined => (lsn === 0n ? undefined : state.source.positionOf(lsn));
     return {
-      connected: state.isConnected, lastError: state.lastError, blockedBy: state.isConnected ? state.blockedBy : undefined, durable: position(state.durable), visible: position(state.told),
+      connected: state.isConnected || state.isEjecting, lastError: state.lastError, blockedBy: state.isConnected ? state.blockedBy : undefined, durable: position(state.durable), visible: position(state.told),
       resume: position(state.resume), spoolBytes: state.spoolBytes, retainedBytes: state.retainedBytes,
     };
   }

@@ -13,7 +13,7 @@ import { BoundedQueue } from '../flow/bounded-queue.ts';
 import type { CaptureConnection } from './change-source.ts';
 import type { TargetConnection } from './change-target.ts';
 import { Confirmation } from './confirmation.ts';
-import { tableFault } from './eject-table.ts';
+import { tableAtFault, tableFault } from './eject-table.ts';
 import { restoreEntries } from './restore-entries.ts';
 import { SharedPipeline } from './shared-pipeline.ts';
 import { StreamRoutes } from './stream-routes.ts';
@@ -138,6 +138,7 @@ export class ConnectedStream {
       });
     state.isConnected = true;
     state.lastError = undefined;
+    state.isEjecting = false;
     state.connectedAt(applied);
     for (const entry of state.entries.values()) if (entry.mode === 'draining') this.drains.start(entry);
   }
@@ -163,6 +164,9 @@ export class ConnectedStream {
     const timer = setInterval(() => void this.#tick(), TICK_MS);
     try {
       await this.pipeline.run(signal);
+    } catch (error) {
+      this.#state.isEjecting = tableAtFault(this.#state, error) !== undefined;
+      throw error;
     } finally {
       clearInterval(timer);
       await this.close();

@@ -6,8 +6,8 @@ import type { StreamState } from './stream-state.ts';
 import type { TableEntry } from './table-entry.ts';
 import { LeaveShared } from './transaction-router.ts';
 
-/** The table that the stream ended for, when it is one's own fault. */
-export function tableAtFault(state: StreamState, error: Error): TableEntry | undefined {
+/** The table that the others go on without; undefined where the stream itself is at fault. */
+export function tableAtFault(state: StreamState, error: unknown): TableEntry | undefined {
   if (error instanceof LeaveShared) return error.entry;
   return error instanceof ChangeFailure ? state.entries.get(error.table.plan.tableId) : undefined;
 }

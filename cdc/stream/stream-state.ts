@@ -38,6 +38,8 @@ export class StreamState {
   /** The captured cluster, as the last connection found it; undefined before the first. */
   sourceIdentity: SourceIdentity | undefined;
   lastError: Error | undefined;
+  /** It connects anew because one table cannot go on with the others: no loss of a connection, and none of the others' business. */
+  isEjecting = false;
   spoolError: Error | undefined;
   /** Why nothing is read from the source at the moment. */
   blockedBy: Error | undefined;
@@ -156,6 +158,12 @@ export class StreamState {
     const { spoolBytes } = this.options.limits;
     if (!this.spoolError && this.spoolBytes >= spoolBytes) this.blockedBy = this.lastError = new MigrationError('MIG086', 'The spool has reached its limit', { detail: `${spoolBytes} bytes` });
     return this.blockedBy !== undefined;
+  }
+
+  /** The stream itself has ended for it. */
+  failed(error: Error): void {
+    this.lastError = error;
+    this.isEjecting = false;
   }
 
   /** Nothing of it is left on either server. */

@@ -5,6 +5,7 @@
 import { parseLsn } from '../change.ts';
 import type { Relation } from '../change.ts';
 import type { TableStreamStatus } from '../ports.ts';
+import { BY_DEFINITION } from '../spool/spool.ts';
 import type { BaselineColumn, TableMeta } from '../spool/spool.ts';
 import type { TableLog } from '../spool/table-log.ts';
 import type { TablePlan } from '../table-plan.ts';
@@ -99,19 +100,21 @@ export class TableEntry {
 
 /** Lines that say how the source's definition differs from what the plan was made from; empty when it does not. */
 export function definitionDifferences(plan: TablePlan, baseline: readonly BaselineColumn[] | undefined, relation: Pick<Relation, 'columns'>): string[] {
+  // A source says so by a description of nothing.
+  if (relation.columns.length === 0) return ['its rows were replaced, or cannot be told any more from what its definition says now: RESYNC MIGRATION for the table loads it again'];
   const differences: string[] = [];
   const now = new Map(relation.columns.map((column) => [column.name, column]));
   for (const column of plan.columns) {
     const found = now.get(column.name);
     if (!found) differences.push(`column ${column.name} is gone`);
-    else if (found.typeOid !== column.typeOid) differences.push(`column ${column.name} has another type (was ${column.type})`);
+    else if (found.typeOid !== column.typeOid && !(baseline && found.typeOid === BY_DEFINITION)) differences.push(`column ${column.name} has another type (was ${column.type})`);
   }
   if (!baseline) return differences;
   const before = new Map(baseline.map((column) => [column.name, column]));
   for (const column of relation.columns) {
     const was = before.get(column.name);
     if (!was) differences.push(`column ${column.name} is new`);
-    else if (was.typeOid === column.typeOid && was.typmod !== column.typmod) differences.push(`column ${column.name} has another length or precision`);
+    else if ((was.typeOid === column.typeOid || column.typeOid === BY_DEFINITION) && was.typmod !== column.typmod) differences.push(`column ${column.name} has another ${column.typeOid === BY_DEFINITION ? 'type' : 'length or precision'}`);
   }
   return differences;
 }

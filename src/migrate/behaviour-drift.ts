@@ -1,6 +1,6 @@
 /**
- * Defaults and checks that have changed on the source since the migration began (RULES 6). No row tells of them, and rows can be carried all the same; but
- * after a cutover local would fill in and refuse what the source did before. What somebody has made of local's own on purpose is left alone.
+ * Defaults, checks, NOT NULL, indexes and foreign keys that have changed on the source since the migration began (RULES 6). No row tells of them, and rows can be
+ * carried all the same; but after a cutover local would fill in, take and refuse what the source did not before. What somebody has made of local's own on purpose is left alone.
  */
 import type { TableRecord } from '../../catalog/records.ts';
 import type { TableDefinition } from '../../cdc/postgres/definition.ts';
@@ -14,6 +14,9 @@ export function behaviourOf(definition: TableDefinition): TableBehaviour {
   return {
     defaults: Object.fromEntries(definition.columns.filter((column) => column.generated === null && column.defaultSequence === null).map((column) => [column.name, column.default])),
     checks: checksOf(definition),
+    notNull: definition.columns.filter((column) => column.notNull).map(({ name }) => name),
+    indexes: definition.indexes.filter((index) => index.valid && !index.primary).map(({ unique, tail }) => `${unique ? 'UNIQUE ' : ''}${tail}`),
+    foreignKeys: definition.foreignKeys.map((key) => `(${key.columns.join(', ')}) to ${key.parent.name} (${key.parentColumns.join(', ')})`),
   };
 }
 
@@ -35,7 +38,20 @@ export function compareBehaviour({ before, now, local }: { readonly before: Tabl
   }
   for (const check of now.checks) if (!before.checks.includes(check) && !local.checks.includes(check)) found.push(`${check} is new on the source, and not on local`);
   for (const check of before.checks) if (!now.checks.includes(check) && local.checks.includes(check)) found.push(`${check} is gone from the source, and still on local`);
+  for (const name of columns) {
+    const isNew = before.notNull !== undefined && now.notNull?.includes(name) === true && !before.notNull.includes(name);
+    if (isNew && local.notNull?.includes(name) !== true) found.push(`${name} takes no NULL on the source any more, and does on local`);
+  }
+  found.push(...newOnSource('index', before.indexes, now.indexes, local.indexes), ...newOnSource('foreign key', before.foreignKeys, now.foreignKeys, local.foreignKeys));
+  // One that only finds rows may stay; one that refuses them may not.
+  for (const index of before.indexes ?? []) if (index.startsWith('UNIQUE ') && now.indexes?.includes(index) === false && local.indexes?.includes(index) === true) found.push(`index ${index} is gone from the source, and still on local`);
+  for (const key of before.foreignKeys ?? []) if (now.foreignKeys?.includes(key) === false && local.foreignKeys?.includes(key) === true) found.push(`foreign key ${key} is gone from the source, and still on local`);
   return found;
+}
+
+/** None for a table whose migration began before this was noted. */
+function newOnSource(kind: string, before: readonly string[] | undefined, now: readonly string[] = [], local: readonly string[] = []): readonly string[] {
+  return before === undefined ? [] : now.filter((each) => !before.includes(each) && !local.includes(each)).map((each) => `${kind} ${each} is new on the source, and not on local`);
 }
 
 function checksOf(definition: TableDefinition): readonly string[] {

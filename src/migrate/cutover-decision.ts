@@ -13,6 +13,8 @@ import type { LostRights } from './lost-rights.ts';
 export interface TableFacts {
   readonly name: string;
   readonly state: TableState;
+  /** Of a table that is in ERROR: what for. */
+  readonly lastError?: string | undefined;
   readonly streamMode: 'spooling' | 'draining' | 'shared' | 'failed' | 'absent';
   readonly lagMs: number;
   /** Option `cutover_lag_threshold`. */
@@ -130,7 +132,7 @@ function rightsRemedy({ name, lostRights }: TableFacts): string {
 
 function stateCondition(table: TableFacts, words: CutoverWords, block: (code: ErrorCode, condition: string, remedy: string) => void): void {
   if (table.state !== 'DUAL_WRITE') {
-    block('MIG074', `it is in state ${table.state}`, `SHOW MIGRATION WHY FOR TABLE ${table.name} says what comes first.`);
+    block('MIG074', `it is in state ${table.state}${table.lastError === undefined ? '' : ` (${table.lastError})`}`, `SHOW MIGRATION WHY FOR TABLE ${table.name} says what comes first.`);
     return;
   }
   const remedy = `VALIDATE MIGRATION FOR TABLE ${table.name} FULL${words.force ? '' : ', or CUTOVER … FORCE to go without'}`;

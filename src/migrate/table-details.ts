@@ -11,6 +11,11 @@ import type { TypeOverride } from '../../grammar/migration/type-overrides.ts';
 export interface TableBehaviour {
   readonly defaults: Readonly<Record<string, string | null>>;
   readonly checks: readonly string[];
+  /** Columns that take no NULL. */
+  readonly notNull?: readonly string[];
+  /** All behind the table's name, with UNIQUE before it where it is one. */
+  readonly indexes?: readonly string[];
+  readonly foreignKeys?: readonly string[];
 }
 
 export interface TableDetails {

@@ -19,7 +19,7 @@ export interface ReadFigure {
   readonly maxRssMb: number;
 }
 
-const column = (name: string, type: string, charset?: string) => ({ name, type: parseColumnType(type), charset });
+const column = (name: string, type: string, charset?: string) => ({ name, type: parseColumnType(type), charset, definition: type });
 /** Servers that do not log what columns are called: as `test/bench/binlog.ts` makes the table. */
 const facts = [
   column('id', 'int'), column('quantity', 'int'), column('name', 'varchar(100)', 'utf8mb4'), column('price', 'decimal(12,2)'), column('changed_at', 'datetime(6)'), column('code', 'binary(16)'), column('note', 'text', 'utf8mb4'),

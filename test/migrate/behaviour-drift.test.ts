@@ -3,7 +3,7 @@ import { expect, it } from 'vitest';
 import { compareBehaviour } from '../../src/migrate/behaviour-drift.ts';
 import type { TableBehaviour } from '../../src/migrate/table-details.ts';
 
-const before: TableBehaviour = { defaults: { id: null, rate: '4.99', kept: '1' }, checks: ['CHECK ((rate > 0))'] };
+const before: TableBehaviour = { defaults: { id: null, rate: '4.99', kept: '1' }, checks: ['CHECK ((rate > 0))'], notNull: ['id'], indexes: ['USING btree (rate)', 'UNIQUE USING btree (kept)'], foreignKeys: ['(kept) to other (id)'] };
 const compare = (now: Partial<TableBehaviour>, local: Partial<TableBehaviour> = {}, columns = ['id', 'rate', 'kept']): readonly string[] => compareBehaviour({ before, now: { ...before, ...now }, local: { ...before, ...local } }, columns);
 
 it('finds nothing where nothing has changed, whatever local has of its own', () => {
@@ -26,4 +26,17 @@ it('finds a check that has come or gone, until local is the same', () => {
   const checks = ['CHECK ((rate > 1))'];
   expect(compare({ checks })).toEqual(['CHECK ((rate > 1)) is new on the source, and not on local', 'CHECK ((rate > 0)) is gone from the source, and still on local']);
   expect(compare({ checks }, { checks })).toEqual([]);
+});
+
+it('finds what takes no NULL any more, indexes and foreign keys that have come, and those gone that refuse rows', () => {
+  expect(compare({ notNull: ['id', 'rate'] })).toEqual(['rate takes no NULL on the source any more, and does on local']);
+  expect(compare({ notNull: ['id', 'rate'] }, { notNull: ['id', 'rate'] })).toEqual([]);
+  const indexes = [...(before.indexes ?? []), 'UNIQUE USING btree (rate)'];
+  expect(compare({ indexes })).toEqual(['index UNIQUE USING btree (rate) is new on the source, and not on local']);
+  expect(compare({ indexes }, { indexes })).toEqual([]);
+  expect(compare({ indexes: [] })).toEqual(['index UNIQUE USING btree (kept) is gone from the source, and still on local']);
+  expect(compare({ foreignKeys: ['(rate) to price (id)'] })).toEqual(['foreign key (rate) to price (id) is new on the source, and not on local', 'foreign key (kept) to other (id) is gone from the source, and still on local']);
+  // A migration that began before these were noted.
+  const { defaults, checks } = before;
+  expect(compareBehaviour({ before: { defaults, checks }, now: { ...before, notNull: ['rate'], indexes, foreignKeys: [] }, local: before }, ['rate'])).toEqual([]);
 });

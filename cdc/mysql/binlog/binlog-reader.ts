@@ -15,6 +15,7 @@ import { BinlogPlace } from './binlog-place.ts';
 import { Charsets } from './charsets.ts';
 import type { TableFacts } from './column-facts.ts';
 import { EventSource } from './event-source.ts';
+import { KnownDefinitions } from './known-definitions.ts';
 import { ReplicaConnection } from './replica-connection.ts';
 import { MysqlServerError } from './server-error.ts';
 import { TableBindings } from './table-bindings.ts';
@@ -29,6 +30,8 @@ export interface BinlogReaderOptions {
   readonly captures: (schema: string, name: string) => boolean;
   /** The catalog as it is now. Asked where the binlog does not say enough (`binlog_row_metadata` is not FULL, or types that look like bytes). */
   readonly facts: TableFacts;
+  /** Default: nothing, kept for this reader alone. */
+  readonly known?: KnownDefinitions;
   /** Events that have come and are not read yet. Default 1 MB; one larger event is held all the same. */
   readonly queueBytes?: number;
   /** Events that one batch is made of, default 128 KB, and after which a transaction is given out in parts, default 1 MB. */
@@ -75,7 +78,7 @@ export class BinlogReader implements AsyncDisposable {
     };
     const ask = <T>(question: (asked: ReplicaConnection) => Promise<T>): Promise<T> => once(options.address, question).catch(failed);
     const charsets = new Charsets((text) => ask((asked) => asked.query(text)));
-    const tables = new TableBindings({ captures, facts: (schema, name) => facts(schema, name).catch(failed), charsets, isMariadb: connection.isMariadb, readEnd: () => ask(readBinlogEnd) });
+    const tables = new TableBindings({ captures, facts: (schema, name) => facts(schema, name).catch(failed), known: options.known ?? new KnownDefinitions(), charsets, isMariadb: connection.isMariadb, readEnd: () => ask(readBinlogEnd) });
     this.#assembler = new TransactionAssembler({ captures, charsets, partBytes: options.batchBytes ?? MB, preparedBytes: options.preparedBytes ?? 256 * MB }, tables, this.#place);
     this.#events = new EventSource(this.#queue, this.#place, settings.hasChecksums, () => this.#wake.notify());
   }

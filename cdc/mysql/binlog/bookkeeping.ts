@@ -17,8 +17,8 @@ export const createBookkeeping: readonly string[] = [
     turn bigint unsigned NOT NULL DEFAULT 0, spool_id varchar(190) CHARACTER SET ascii NULL, spool_end bigint unsigned NULL, system_id varchar(190) CHARACTER SET ascii NULL, timeline int unsigned NULL) ENGINE=InnoDB`,
 ];
 
-const number = (name: string, type = 'bigint unsigned'): ColumnFacts => ({ name, type: parseColumnType(type), charset: undefined });
-const text = (name: string): ColumnFacts => ({ name, type: parseColumnType('varchar(190)'), charset: 'utf8mb4' });
+const number = (name: string, type = 'bigint unsigned'): ColumnFacts => ({ name, type: parseColumnType(type), charset: undefined, definition: type });
+const text = (name: string): ColumnFacts => ({ name, type: parseColumnType('varchar(190)'), charset: 'utf8mb4', definition: 'varchar(190)' });
 const facts: Readonly<Record<string, readonly ColumnFacts[]>> = {
   marker: [text('name'), text('token')],
   applied: [text('stream'), number('position'), text('token'), number('turn'), text('spool_id'), number('spool_end'), text('system_id'), number('timeline', 'int unsigned')],

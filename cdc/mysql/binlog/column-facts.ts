@@ -1,6 +1,7 @@
 /** What the server's catalog says of a column that the binlog may not: names, signs, character sets, labels, and types that are stored as plain bytes. */
 import { MigrationError } from '../../../config/migration-error.ts';
 import type { ColumnType } from '../column-type.ts';
+import type { MysqlColumn } from '../definition.ts';
 import { columnType } from './event.ts';
 import type { TableMap } from './table-map.ts';
 
@@ -9,12 +10,13 @@ export interface ColumnFacts {
   readonly type: ColumnType;
   /** Undefined for types without one. */
   readonly charset: string | undefined;
+  /** Everything that makes a value of another one of local. */
+  readonly definition: string;
+  /** All that the catalog says of it: what makes its conversion to local, also when the table has long been redefined. */
+  readonly described?: MysqlColumn;
 }
 
-/**
- * The catalog as it is now; undefined when the table is not known. Called again after every statement in the stream. Of a statement that lies
- * between the events that are read and the catalog's time, and that may have changed the definition, the stream says so (`misread`).
- */
+/** The catalog as it is now; undefined when the table is not known. Asked where nothing is known of the definition that rows were written under (`KnownDefinitions`). */
 export type TableFacts = (schema: string, name: string) => Promise<readonly ColumnFacts[] | undefined>;
 
 const c = columnType;

@@ -1,5 +1,7 @@
 /** What a text in the binlog is: the bounds of a transaction, a change that should have been rows, or something that every reader has to see. */
 
+import { readTableStatement } from '../table-statement.ts';
+
 export type StatementKind =
   | { readonly kind: 'begin' | 'commit' | 'rollback' | 'xaStart' | 'xaEnd' }
   | { readonly kind: 'savepoint' | 'rollbackTo'; readonly name: string }
@@ -9,19 +11,24 @@ export type StatementKind =
 const comments = /^(?:\s+|\/\*(?!M?!)[\s\S]*?\*\/|(?:#|--\s)[^\n]*\n)+/;
 /** What leaves the columns of every table that there was before as they are: a table that is made anew has been dropped before, unless it is replaced. */
 const definer = String.raw`(?:definer\s*=\s*(?:\`(?:[^\`]|\`\`)*\`|'(?:[^']|'')*'|[^\s@'\`]+)(?:\s*@\s*(?:\`(?:[^\`]|\`\`)*\`|'(?:[^']|'')*'|[^\s'\`]+))?\s+)?`;
-const definitionsStay = new RegExp(String.raw`^(?:truncate|analyze|optimize|repair|check|flush|grant|revoke|create\s+(?:temporary\s+)?table|(?:create|drop)\s+(?:or\s+replace\s+)?${definer}(?:(?:unique|fulltext|spatial|aggregate)\s+)?(?:index|trigger|procedure|function|event|user|role))\b`, 'i');
+const security = String.raw`(?:algorithm\s*=\s*\w+\s+)?${definer}(?:sql\s+security\s+\w+\s+)?`;
+const definitionsStay = new RegExp(String.raw`^(?:${[
+  String.raw`truncate|analyze|optimize|repair|check|flush|grant|revoke|set|create\s+(?:temporary\s+)?table`, String.raw`drop\s+(?:\/\*!\d*\s*)?temporary\b`,
+  String.raw`(?:create|drop|alter)\s+(?:or\s+replace\s+)?${security}(?:(?:unique|fulltext|spatial|aggregate)\s+)?(?:index|trigger|procedure|function|event|user|role|view|server)`,
+].join('|')})\b`, 'i');
 /** What ALTER TABLE changes is named first; others that it names are referred to. */
 const altered = /^alter\s+(?:(?:online|ignore)\s+)*table\s+(?:if\s+exists\s+)?((?:`(?:[^`]|``)+`|[\p{L}\p{N}_$]+)(?:\s*\.\s*(?:`(?:[^`]|``)+`|[\p{L}\p{N}_$]+))?)/iu;
 
 /** True when no table that there was before has other columns afterwards. */
 export function keepsDefinitions(text: string): boolean {
-  return definitionsStay.test(text.replace(comments, ''));
+  const bare = text.replace(comments, '');
+  return definitionsStay.test(bare) || (/^alter\b/i.test(bare) && readTableStatement(bare, '').kind === 'other');
 }
 
 /** True when the table may have other columns afterwards: more often than it has, never less. */
 export function mayRedefine(text: string, database: string, schema: string, name: string): boolean {
   const bare = text.replace(comments, '');
-  if (definitionsStay.test(bare)) return false;
+  if (keepsDefinitions(bare)) return false;
   return mentionsCaptured(altered.exec(bare)?.[1] ?? bare, database, (otherSchema, otherName) => otherSchema === schema && otherName === name);
 }
 

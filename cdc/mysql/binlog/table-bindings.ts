@@ -7,30 +7,27 @@ import { columnReader } from './column-readers.ts';
 import type { ValueReader } from './column-readers.ts';
 import { columnType } from './event.ts';
 import type { BoundTable } from './rows-event.ts';
-import { keepsDefinitions, mayRedefine } from './statement-kind.ts';
+import type { KnownDefinitions, Place } from './known-definitions.ts';
+import { keepsDefinitions } from './statement-kind.ts';
 import { readTableMap, tableIdOf } from './table-map.ts';
 import type { TableMap } from './table-map.ts';
 import type { TableName } from './transaction.ts';
-import { compareBinlogPlaces } from '../position.ts';
 import { MigrationError } from '../../../config/migration-error.ts';
 
 export interface BindingOptions {
   readonly captures: (schema: string, name: string) => boolean;
   readonly facts: TableFacts;
+  readonly known: KnownDefinitions;
   readonly charsets: Charsets;
   readonly isMariadb: boolean;
   /** Where the binlog ends now. */
   readonly readEnd: () => Promise<Place>;
 }
 
-interface Asked extends TableName {
-  /** Where the binlog ended after the catalog had been asked: a statement that lies before may have made the definition that it gave. */
-  readonly at: Place;
-}
-
-interface Place {
-  readonly binlogFile: string;
-  readonly binlogPosition: number;
+/** Where the reader is. */
+interface ReaderPlace {
+  readonly file: string;
+  readonly offset: number;
 }
 
 interface Entry extends TableName {
@@ -50,28 +47,20 @@ const MAX_KEPT = 10_000;
 export class TableBindings {
   readonly #options: BindingOptions;
   readonly #entries = new Map<number, Entry>();
-  /** Tables that the catalog was asked about, until all that was logged by then has been read. */
-  readonly #asked = new Map<string, Asked>();
 
   constructor(options: BindingOptions) {
     this.#options = options;
   }
 
   /** Some statement has come: definitions may be others now. Gives the tables whose rows before it may have been read by the definition that it makes. */
-  forget(text: string, database: string, { file, offset }: { readonly file: string; readonly offset: number }): readonly TableName[] {
+  forget(text: string, database: string, place: ReaderPlace): readonly TableName[] {
     // A fence makes three triggers for each table of its group: asking for all definitions again behind each would hold the stream up.
     if (keepsDefinitions(text)) {
       if (this.#entries.size > MAX_KEPT) this.#entries.clear();
       return [];
     }
-    const here = { binlogFile: file, binlogPosition: offset };
-    const misread: TableName[] = [];
-    for (const [key, { schema, name, at }] of this.#asked) {
-      if (compareBinlogPlaces(here, at) === 1) this.#asked.delete(key);
-      else if (mayRedefine(text, database, schema, name)) misread.push({ schema, name });
-    }
     this.#entries.clear();
-    return misread;
+    return this.#options.known.redefined(text, database, placeOf(place));
   }
 
   /** Undefined for a table that is not captured. */
@@ -86,7 +75,7 @@ export class TableBindings {
   }
 
   /** A description that has come before is nothing new: each statement repeats those of its tables. */
-  map(body: Buffer): Promise<void> | undefined {
+  map(body: Buffer, place: ReaderPlace): Promise<void> | undefined {
     const id = tableIdOf(body);
     const known = this.#entries.get(id);
     // What was not captured may have become so since.
@@ -99,7 +88,7 @@ export class TableBindings {
       this.#entries.set(id, { body: own, schema, name, bound: undefined });
       return undefined;
     }
-    return this.#bind(map)
+    return this.#bind(map, placeOf(place))
       .catch((error: unknown) => unreadable(map, error))
       .then((bound) => void this.#entries.set(id, { body: own, schema, name, bound }));
   }
@@ -108,26 +97,38 @@ export class TableBindings {
     return (schema === bookkeepingSchema && bookkeepingFacts(name) !== undefined) || this.#options.captures(schema, name);
   }
 
-  async #bind(map: TableMap): Promise<BoundTable> {
+  async #bind(map: TableMap, place: Place): Promise<BoundTable> {
     const own = map.schema === bookkeepingSchema ? bookkeepingFacts(map.name) : undefined;
-    const facts = own ?? (await this.#askedFacts(map));
+    const facts = own ?? (await this.#factsAt(map, place));
     if (facts) assertFactsMatch(map, facts);
-    if (facts && !own) this.#asked.set(JSON.stringify([map.schema, map.name]), { schema: map.schema, name: map.name, at: await this.#options.readEnd() });
     const readers: ValueReader[] = [];
     for (const index of map.columns.keys()) readers.push(await columnReader(map, index, facts?.[index], this.#options.charsets));
     const names = map.metadata.names.length > 0 ? map.metadata.names : (facts ?? []).map(({ name }) => name);
-    return { table: { schema: map.schema, name: map.name, columns: names }, readers };
+    return { table: { schema: map.schema, name: map.name, columns: names, ...(facts && !own ? { facts } : {}) }, readers };
   }
 
   /** Undefined where the binlog itself says everything. */
-  async #askedFacts(map: TableMap): Promise<readonly ColumnFacts[] | undefined> {
+  async #factsAt(map: TableMap, place: Place): Promise<readonly ColumnFacts[] | undefined> {
     const isComplete = map.metadata.names.length > 0;
     const isDisguised = this.#options.isMariadb && map.columns.some(({ type, meta }, index) => (type === columnType.string && disguisedWidths.has(meta) && (map.metadata.collations.get(index) ?? BINARY_COLLATION) === BINARY_COLLATION) || oldTimes.has(type));
     if (isComplete && !isDisguised) return undefined;
-    const facts = await this.#options.facts(map.schema, map.name);
-    if (!facts) throw new MigrationError('MIG011', `the catalog does not know ${map.schema}.${map.name}, whose changes are in the binlog`, { tableName: map.name });
-    return facts;
+    const { known, facts, readEnd } = this.#options;
+    const before = known.at(map, place);
+    if (before) return before;
+    const columns = await facts(map.schema, map.name);
+    if (!columns) throw new MigrationError('MIG011', `the catalog does not know ${map.schema}.${map.name}, whose changes are in the binlog`, { tableName: map.name });
+    known.note({ schema: map.schema, name: map.name, columns, asked: place, from: placeIn(await readEnd()) });
+    return columns;
   }
+}
+
+function placeOf({ file, offset }: ReaderPlace): Place {
+  return { binlogFile: file, binlogPosition: offset };
+}
+
+/** Without what else a position has. */
+function placeIn({ binlogFile, binlogPosition }: Place): Place {
+  return { binlogFile, binlogPosition };
 }
 
 /** The catalog is that of now, the changes are of then: one table's new definition must not stop the others. */

@@ -90,7 +90,7 @@ export class TransactionAssembler {
     }
     switch (type) {
       case eventType.tableMap:
-        return this.#tables.map(body);
+        return this.#tables.map(body, this.#place);
       case eventType.xid:
         this.#end('commit', event);
         return undefined;

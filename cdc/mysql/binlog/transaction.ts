@@ -1,5 +1,6 @@
 /** What comes out of a binlog, in commit order. */
 import type { MysqlPosition } from '../position.ts';
+import type { ColumnFacts } from './column-facts.ts';
 
 export interface Marker {
   readonly name: string;
@@ -19,6 +20,8 @@ export interface TableName {
 export interface CapturedTable extends TableName {
   /** In the order of a row's values. */
   readonly columns: readonly string[];
+  /** What the catalog says of its columns, where the binlog does not. */
+  readonly facts?: readonly ColumnFacts[];
   /** Nobody can say any more how its rows are to be read; they come as rows without values. */
   readonly unreadable?: Error;
 }

@@ -170,6 +170,7 @@ async function factsOf(context: CommandContext, record: TableRecord, moving: rea
   return {
     name: displayName(record.source),
     state: record.state,
+    lastError: record.state === 'ERROR' ? record.lastError : undefined,
     streamMode: status?.mode ?? 'absent',
     lagMs: status?.lagMs ?? 0,
     maxLagMs: typeof record.options['cutoverLagThresholdMs'] === 'number' ? record.options['cutoverLagThresholdMs'] : context.limits.maxLagMs,

@@ -31,7 +31,7 @@ export function factsOf(server: TestMysql): TableFacts {
     const rows = await server.sql(`SELECT COLUMN_NAME AS n, COLUMN_TYPE AS t, CHARACTER_SET_NAME AS c FROM information_schema.COLUMNS
       WHERE TABLE_SCHEMA = '${schema}' AND TABLE_NAME = '${name}' ORDER BY ORDINAL_POSITION`);
     if (rows.length === 0) return undefined;
-    return rows.map((row): ColumnFacts => ({ name: row['n'] ?? '', type: parseColumnType(row['t'] ?? ''), charset: row['c'] ?? undefined }));
+    return rows.map((row): ColumnFacts => ({ name: row['n'] ?? '', type: parseColumnType(row['t'] ?? ''), charset: row['c'] ?? undefined, definition: `${row['t']} ${row['c']}` }));
   };
 }
 

@@ -2,6 +2,7 @@
 import type pg from 'pg';
 import type { AskMysql } from '../../../cdc/mysql/connect.ts';
 import { convertTable, planMysqlSchema } from '../../../cdc/mysql/create-schema.ts';
+import type { ConvertedTable } from '../../../cdc/mysql/create-schema.ts';
 import { introspectMysqlTable } from '../../../cdc/mysql/introspect.ts';
 import { MysqlClient } from '../../../cdc/mysql/mysql-client.ts';
 import type { MysqlQuery } from '../../../cdc/mysql/query.ts';
@@ -25,6 +26,8 @@ export interface MysqlPair extends AsyncDisposable {
   readonly query: MysqlQuery;
   /** Makes the table on local, without its key. */
   migrate(table: string, types?: TypeRules): Promise<TablePlan>;
+  /** As the table's definition is now. */
+  planAgain(table: string, types?: TypeRules): Promise<TablePlan>;
   columns(plan: TablePlan, types?: TypeRules): Promise<readonly SourceColumn[]>;
 }
 
@@ -42,17 +45,21 @@ export async function makeMysqlPair(mysql: TestMysql, local: TestPostgres, datab
   // Connects again when its server has been killed.
   const connection = new MysqlClient(source);
   const query: MysqlQuery = (sql) => connection.query(sql);
+  const settle = async (table: string, types: TypeRules): Promise<ConvertedTable> => {
+    const definition = await introspectMysqlTable(query, { schema: database, name: table });
+    const fresh = { tableId: table, source: definition, target: { schema: 'public', name: table } };
+    const overrides = types.overridesOf({ ...fresh, columns: [], key: [], keyKind: 'primary', uniqueKeys: [], foreignKeys: [], where: undefined, isPartitioned: false, definitionHash: '' });
+    return settleDefinition(client, convertTable(definition, { targetSchema: 'public', overrides }));
+  };
   return {
     database, source, target: { ...local.address, database: localName }, client, query, ask: (sql) => connection.ask(sql),
     migrate: async (table, types = standardTypes) => {
-      const definition = await introspectMysqlTable(query, { schema: database, name: table });
-      const fresh = { tableId: table, source: definition, target: { schema: 'public', name: table } };
-      const overrides = types.overridesOf({ ...fresh, columns: [], key: [], keyKind: 'primary', uniqueKeys: [], foreignKeys: [], where: undefined, isPartitioned: false, definitionHash: '' });
-      const settled = await settleDefinition(client, convertTable(definition, { targetSchema: 'public', overrides }));
+      const settled = await settle(table, types);
       const plan = planTable(settled.definition, { tableId: table, targetSchema: 'public' });
       await createTable(client, settled.definition, plan, planMysqlSchema(settled, plan, { localVersion: 180000 }));
       return plan;
     },
+    planAgain: async (table, types = standardTypes) => planTable((await settle(table, types)).definition, { tableId: table, targetSchema: 'public' }),
     columns: (plan, types = standardTypes) => readSourceColumns(query, plan, types),
     [Symbol.asyncDispose]: async () => {
       await connection.close();

@@ -1,0 +1,64 @@
+/** Tables of a MySQL source that a forward stream of the test's own carries to local. */
+import * as fs from 'node:fs';
+import * as os from 'node:os';
+import * as path from 'node:path';
+import { createMysqlStream } from '../../../cdc/mysql/change-stream.ts';
+import { standardTypes } from '../../../cdc/mysql/source-column.ts';
+import type { TypeRules } from '../../../cdc/mysql/source-column.ts';
+import { createMysqlLoader } from '../../../cdc/mysql/table-loader.ts';
+import type { Conflict, ConflictStrategy } from '../../../cdc/apply/conflict.ts';
+import { runLoop } from '../../../cdc/flow/run-loop.ts';
+import type { OpenedStream } from '../../../cdc/stream/change-stream.ts';
+import type { TablePlan } from '../../../cdc/table-plan.ts';
+import { defaultOptions } from '../snapshot/loader-fixture.ts';
+import { testRuntime, until } from '../stream/fixture.ts';
+import type { MysqlPair } from './mysql-pair.ts';
+
+export interface Forward extends AsyncDisposable {
+  readonly stream: OpenedStream;
+  readonly plans: ReadonlyMap<string, TablePlan>;
+  readonly conflicts: readonly Conflict[];
+  /** Every change that is committed now has been applied to these, or waits in the log of one that has stopped. */
+  settle(tables: readonly string[]): Promise<void>;
+}
+
+/** Loads the tables and follows them until all are in step. */
+export async function followForward(pair: MysqlPair, tables: readonly string[], types: TypeRules = standardTypes, strategy: ConflictStrategy = { kind: 'source_wins' }): Promise<Forward> {
+  const plans = new Map<string, TablePlan>();
+  for (const table of tables) plans.set(table, await pair.migrate(table, types));
+  const stop = new AbortController();
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'causeway-mysql-forward-'));
+  const runtime = testRuntime(stop.signal);
+  const conflicts: Conflict[] = [];
+  const stream = createMysqlStream(runtime, {
+    name: 'fwd', direction: 'forward', source: pair.source, target: pair.target, token: 1n, types, spoolDirectory: path.join(folder, 'spool'), recordFile: path.join(folder, 'source.json'),
+    limits: { spoolBytes: 1 << 30, bufferBytes: 1 << 20, batchChanges: 100, batchWaitMs: 10 }, conflictStrategy: () => strategy, onConflict: (conflict) => conflicts.push(conflict), onError: () => undefined, onSchemaChange: () => undefined,
+  });
+  const running = runLoop(runtime, 'stream', (signal) => stream.run(signal), stop.signal, { limitMs: 500 });
+  const close = async (): Promise<void> => {
+    stop.abort();
+    await running.catch(() => undefined);
+    await stream.close();
+    fs.rmSync(folder, { recursive: true, force: true });
+  };
+  try {
+    const loader = createMysqlLoader(runtime, { source: pair.source, target: pair.target, token: 1n, types, memoryBytes: 16 << 20 });
+    for (const plan of plans.values()) {
+      await stream.addTable(plan);
+      await loader.load(plan, defaultOptions, () => undefined, stop.signal);
+      // As the product makes it before changes are applied.
+      await stream.startDraining(plan.tableId);
+    }
+    await until('shared', () => tables.every((table) => stream.status(table)?.mode === 'shared'));
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return {
+    stream, plans, conflicts, [Symbol.asyncDispose]: close,
+    settle: async (settled) => {
+      const going = settled.filter((table) => stream.status(table)?.mode !== 'failed');
+      await stream.waitForMarker(await stream.writeMarker(), going, 30_000);
+    },
+  };
+}
