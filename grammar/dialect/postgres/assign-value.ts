@@ -2,8 +2,8 @@
 import { quoteLiteral } from '../../names.ts';
 import { asBytes, findLabel } from './compare-values.ts';
 import { charsetFits, charsetHolds } from './charset-fits.ts';
-import { asDate, asDatetime, asDecimal, asDouble, asInteger, asText, asTime, bigintSql, isConstantText, withFraction } from './convert-value.ts';
-import { readMoment } from './moment-text.ts';
+import { asDate, asDatetime, asDecimal, asDouble, asInteger, asText, asTime, bigintSql, integerConstant, isConstantText, withFraction } from './convert-value.ts';
+import { readMoment, readWhole } from './moment-text.ts';
 import type { MysqlEmission } from './mysql-emission.ts';
 import type { Value } from './mysql-expression.ts';
 import type { MysqlColumnFacts, MysqlTableFacts, PgForm } from './mysql-translation.ts';
@@ -57,6 +57,8 @@ function wholeNumber(emission: MysqlEmission, value: Value, place: number | unde
   const { type } = value;
   if (type.kind === 'decimal') return value.sql;
   if (type.kind === 'double' || type.kind === 'float') return refuse('DOUBLE as an integer', place);
+  const written = isConstantText(value) ? readWhole(value.constant) : undefined;
+  if (written !== undefined) return integerConstant(written, place).sql;
   return asInteger(emission, value).sql;
 }
 

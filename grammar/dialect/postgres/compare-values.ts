@@ -1,12 +1,12 @@
 /** Comparisons. https://dev.mysql.com/doc/refman/8.4/en/comparison-operators.html, https://dev.mysql.com/doc/refman/8.4/en/type-conversion.html */
 import { quoteLiteral } from '../../names.ts';
-import { asDatetime, asDecimal, asDouble, asInteger, asMoment, asNumber, asText, asTime, condition, isConstantText, numberConstant } from './convert-value.ts';
+import { asDatetime, asDecimal, asDouble, asInteger, asMoment, asNumber, asText, asTime, condition, integerConstant, isConstantText, numberConstant } from './convert-value.ts';
 import type { MysqlEmission } from './mysql-emission.ts';
 import type { Value } from './mysql-expression.ts';
 import { commonCollation, isMoment, isNumber, typeName } from './mysql-type.ts';
 import type { MysqlType, TextCollation } from './mysql-type.ts';
 import { orderKey, trimmed } from './text-order.ts';
-import { readMoment, readNumber } from './moment-text.ts';
+import { readMoment, readNumber, readWhole } from './moment-text.ts';
 import { refuse } from './refused-mysql.ts';
 
 export type Comparison = '=' | '<>' | '<' | '<=' | '>' | '>=' | '<=>';
@@ -63,10 +63,16 @@ function meetNumbers(emission: MysqlEmission, left: Value, right: Value, place: 
   // A parameter beside an integer may have digits behind the point: an exact number holds both.
   if (left.type.kind === 'parameter') return [numberLike(emission, left, right.type), plainNumber(emission, right)];
   if (right.type.kind === 'parameter') return [plainNumber(emission, left), numberLike(emission, right, left.type)];
-  const [one, other] = [plainNumber(emission, left), plainNumber(emission, right)];
+  const [one, other] = [longNumber(left, right) ?? plainNumber(emission, left), longNumber(right, left) ?? plainNumber(emission, right)];
   const isDouble = one.type.kind === 'double' || other.type.kind === 'double';
   if (isDouble) return [asDouble(emission, one), asDouble(emission, other)];
   return [one, other];
+}
+
+/** Beside a column of BIGINT a string is read as the integer that it says; else both are doubles. */
+function longNumber(value: Value, beside: Value): Value | undefined {
+  const whole = isConstantText(value) && beside.origin?.column.type.name === 'bigint' ? readWhole(value.constant) : undefined;
+  return whole === undefined ? undefined : integerConstant(whole, value.place);
 }
 
 /** A number that is written as a string is the same number whether it is exact or a double; a 4-byte number is compared as the 8-byte one that it is. */
@@ -132,6 +138,7 @@ export function comparisonCollation(emission: MysqlEmission, left: Value, right:
 }
 
 function comparedText(emission: MysqlEmission, operator: Comparison, left: Value, right: Value, place: number | undefined): string {
+  if (isFixedBeside(left, right) || isFixedBeside(right, left)) return `${left.sql} COLLATE "C" ${spelled(operator)} ${right.sql}`;
   const collation = comparisonCollation(emission, left, right, place);
   if (operator !== '=' && operator !== '<>' && operator !== '<=>') return `${orderKey(left, collation)} ${operator} ${orderKey(right, collation)}`;
   if (collation.pads && operator === '=' && collation.isExplicit !== true) {
@@ -144,6 +151,11 @@ function comparedText(emission: MysqlEmission, operator: Comparison, left: Value
   // A column and a constant have the collation by themselves; of anything else PostgreSQL may see several.
   if (own && isOne && isPlain(left) && isPlain(right)) return `${one} ${spelled(operator)} ${other}`;
   return `${one} COLLATE ${collation.local} ${spelled(operator)} ${other.includes(' COLLATE ') ? `${other} COLLATE ${collation.local}` : other}`;
+}
+
+/** A string of digits at their places beside another one: of whatever collation, the same is equal and less. */
+function isFixedBeside(value: Value, other: Value): boolean {
+  return value.type.kind === 'text' && value.type.isFixed === true && other.constant !== undefined && /^[\d-]+$/.test(other.constant) && /^[\d-]*$/.test(value.constant ?? '');
 }
 
 const isPlain = (value: Value): boolean => value.origin !== undefined || isBound(value);

@@ -1,6 +1,7 @@
 /** UPDATE and DELETE. https://dev.mysql.com/doc/refman/8.4/en/update.html, https://dev.mysql.com/doc/refman/8.4/en/delete.html */
 import { quoteName } from '../../names.ts';
 import { localTable, quoteAlias } from './emit-from.ts';
+import { returning } from './emit-insert.ts';
 import type { EmittedWrite } from './emit-insert.ts';
 import type { QueryEmitter } from './emit-query.ts';
 import { Scope } from './mysql-emission.ts';
@@ -112,7 +113,6 @@ function conjuncts(node: Expression | undefined): readonly Expression[] {
 export function emitDelete(queries: QueryEmitter, statement: Delete): EmittedWrite {
   const { place } = statement.from;
   if (statement.hasWith) return refuse('WITH of DELETE', place);
-  if (statement.returning) return refuse('RETURNING', place);
   if (statement.ignore) return refuse('DELETE IGNORE', place);
   if (statement.targets.length > 1) return refuse('DELETE from several tables', place);
   const scope = new Scope(undefined);
@@ -123,6 +123,10 @@ export function emitDelete(queries: QueryEmitter, statement: Delete): EmittedWri
   const isPicked = statement.from.type === 'join' || statement.limit !== undefined;
   const where = isPicked ? picked(queries, target, from, condition, statement, scope) : condition;
   const text = `DELETE FROM ${localTable(target.table)} AS ${target.alias}${where === undefined ? '' : ` WHERE ${where}`}`;
+  if (statement.returning !== undefined) {
+    const shown = returning(queries, statement.returning, target.table, target.alias, false, place, 'delete');
+    return { steps: [queries.emission.step(`${text} RETURNING ${shown.map(({ sql }) => sql).join(', ')}`, 'rows')], counts: { kind: 'none' }, columns: shown.map(({ column }) => column) };
+  }
   return { steps: [queries.emission.step(text, 'count')], counts: { kind: 'tags', steps: [0] } };
 }
 

@@ -9,9 +9,10 @@ import { Scope } from './mysql-emission.ts';
 import type { CommonRelation, MysqlEmission } from './mysql-emission.ts';
 import type { Value } from './mysql-expression.ts';
 import type { MysqlResultColumn } from './mysql-translation.ts';
-import type { CommonTable, Expression, Limit, Locking, OrderItem, Query, QueryBody, Select } from './mysql-tree.ts';
+import type { CommonTable, Expression, Limit, Locking, OrderItem, Query, QueryBody, Select, SelectItem } from './mysql-tree.ts';
 import { intType, isUnsettled, maxBigint, minBigint } from './mysql-type.ts';
 import { showValue } from './result-column.ts';
+import type { Shown } from './result-column.ts';
 import { refuse } from './refused-mysql.ts';
 import { isNamed } from './scope-names.ts';
 import { sortKey } from './sort-key.ts';
@@ -46,6 +47,15 @@ export class QueryEmitter {
       return { sql: `(${sql})`, columns: columns.map(({ value }) => value) };
     } });
     this.#from = new FromEmitter(emission, this.expressions, this);
+  }
+
+  /** What a statement that writes shows of its rows; `scope` has the table alone. */
+  returned(items: readonly SelectItem[], scope: Scope, place: number): readonly Shown[] {
+    scope.allowsAggregates = true;
+    const relation = scope.relations[0];
+    const columns = this.#itemsOf(items, scope, { sql: '', visible: relation?.columns.filter(({ value }) => value.origin?.column.invisible !== true) ?? [], hasOuterJoin: false });
+    if (scope.hasAggregates || scope.hasWindows) return refuse('aggregate in RETURNING', place);
+    return columns.map(({ name, value }) => showValue(this.emission, name, value));
   }
 
   from(reference: Parameters<FromEmitter['from']>[0], scope: Scope): From {
@@ -203,7 +213,7 @@ export class QueryEmitter {
     scope.free.length = 0;
     scope.allowsAggregates = true;
     scope.allowsWindows = true;
-    const columns = this.#items(select, scope, from);
+    const columns = this.#itemsOf(select.items, scope, from);
     scope.aliases = new Map(select.items.flatMap(({ alias }, index) => (alias === undefined || select.items.some(({ expression }) => expression.type === 'star') ? [] : [[alias.toLowerCase(), columns[index]?.value ?? refuse('alias', select.place)] as const])));
     scope.allowsWindows = false;
     const having = select.having === undefined ? undefined : this.expressions.condition(select.having, scope);
@@ -262,8 +272,8 @@ export class QueryEmitter {
     if (flavour === 'mysql' && version < 50700 && value.type.kind === 'decimal' && value.origin === undefined) refuse('GROUP BY or DISTINCT of a DECIMAL that is no column', value.place);
   }
 
-  #items(select: Select, scope: Scope, from: From | undefined): OutputColumn[] {
-    return select.items.flatMap(({ expression, alias, text }): OutputColumn[] => {
+  #itemsOf(items: readonly SelectItem[], scope: Scope, from: From | undefined): OutputColumn[] {
+    return items.flatMap(({ expression, alias, text }): OutputColumn[] => {
       if (expression.type === 'star') return this.#star(expression, scope, from);
       const value = this.expressions.value(expression, scope);
       if (value.type.kind === 'parameter') return refuse('parameter whose type its place does not tell', expression.place);

@@ -3,7 +3,7 @@ import { quoteLiteral } from '../../names.ts';
 import { argument, constantNumber, exactly, optionalArgument } from './call-context.ts';
 import type { CallContext, CallEmitter } from './call-context.ts';
 import { asDate, asDatetime, asInteger, asMoment, asText, bigintSql, isConstantText } from './convert-value.ts';
-import { datePattern } from './date-format.ts';
+import { datePattern, isFixedFormat } from './date-format.ts';
 import { readNumber } from './moment-text.ts';
 import type { MysqlEmission } from './mysql-emission.ts';
 import type { Value } from './mysql-expression.ts';
@@ -122,7 +122,8 @@ const dateFormat: CallEmitter = (call) => {
   const pattern = isConstantText(format) ? datePattern(format.constant) : undefined;
   if (pattern === undefined) return refuse('DATE_FORMAT() by this format', call.place);
   const source = asDatetime(call.emission, argument(call, 0));
-  return { sql: `to_char(${source.sql}, ${quoteLiteral(pattern)})`, type: { kind: 'text', collation: undefined, isTrimmed: format.constant?.endsWith(' ') === false, isOwn: false }, nullable: source.nullable };
+  const isFixed = isConstantText(format) && isFixedFormat(format.constant);
+  return { sql: `to_char(${source.sql}, ${quoteLiteral(pattern)})`, type: { kind: 'text', collation: undefined, isTrimmed: format.constant?.endsWith(' ') === false, isOwn: false, ...(isFixed ? { isFixed } : {}) }, nullable: source.nullable };
 };
 
 const nameOf = (pattern: string): CallEmitter => (call) => {

@@ -36,6 +36,12 @@ export function readTime(text: string): { readonly text: string; readonly fracti
 const wholeNumber = /^[+-]?\d{1,15}$/;
 const decimalNumber = /^[+-]?(?:\d+\.?\d*|\.\d+)$/;
 
+/** A whole number of any length, as an integer column takes it of a string. */
+export function readWhole(text: string): bigint | undefined {
+  const trimmed = text.trim();
+  return /^[+-]?\d{1,25}$/.test(trimmed) ? BigInt(trimmed.replace('+', '')) : undefined;
+}
+
 /** A number that is written as a string and means the same whether it is read as an exact number or as a double. */
 export function readNumber(text: string): { readonly text: string; readonly isWhole: boolean; readonly scale: number } | undefined {
   const trimmed = text.trim();

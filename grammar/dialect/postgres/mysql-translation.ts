@@ -184,6 +184,8 @@ export interface MysqlStep {
    * `none`: nothing of it counts.
    */
   readonly answer: 'rows' | 'count' | 'keys' | 'none';
+  /** Of `rows`: columns behind those that are shown are kept, as those of `keys` are. */
+  readonly keepsRest?: boolean | undefined;
 }
 
 /** How a value goes from PostgreSQL's text to MySQL's: `mysqlValue` does it. */
@@ -220,6 +222,8 @@ export interface MysqlResultColumn {
   /** `binary` of numbers, moments and bytes; else text, which is sent in the character set of the client's results. */
   readonly charset: 'binary' | 'text';
   readonly form: MysqlForm;
+  /** What a MariaDB server says beyond the type code. */
+  readonly extension?: 'json' | 'uuid' | 'inet4' | 'inet6' | undefined;
 }
 
 /** Affected rows of the answer. */
@@ -232,8 +236,9 @@ export type MysqlCounts =
 
 /** Where the answer's insert id comes from. */
 export interface MysqlInsertId {
-  /** A `keys` step: one row per inserted row, in order. */
+  /** A `keys` step, or one that keeps its rest: one row per inserted row, in order. */
   readonly step: number;
+  /** Of what is kept. */
   readonly column: number;
   /**
    * Of each row whether the server made the number; `parameter`: it did if that parameter is NULL, or 0 and sql_mode has no NO_AUTO_VALUE_ON_ZERO.

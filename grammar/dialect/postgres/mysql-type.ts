@@ -26,7 +26,8 @@ export type MysqlType =
   /** `decimals`: as many digits behind the point are shown. */
   | { readonly kind: 'double'; readonly decimals?: number }
   /** Without a collation: a constant, which takes that of what it meets. `isTrimmed`: no blanks at its end. `isOwn`: the expression itself has the collation. */
-  | { readonly kind: 'text'; readonly collation: TextCollation | undefined; readonly isTrimmed: boolean; readonly isOwn: boolean; readonly maxLength?: number | undefined }
+  /** `isFixed`: digits and signs, each at its place in every value: ordered alike by every collation. */
+  | { readonly kind: 'text'; readonly collation: TextCollation | undefined; readonly isTrimmed: boolean; readonly isOwn: boolean; readonly maxLength?: number | undefined; readonly isFixed?: boolean | undefined }
   | { readonly kind: 'bytes' }
   | { readonly kind: 'date' }
   /** `timestamp`. */

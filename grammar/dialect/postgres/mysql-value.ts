@@ -6,7 +6,7 @@ import { isPlainJson } from './assign-value.ts';
 import { charsetFits } from './charset-fits.ts';
 import { findLabel } from './compare-values.ts';
 import { likePattern } from './like-pattern.ts';
-import { readMoment, readNumber, readTime } from './moment-text.ts';
+import { readMoment, readNumber, readTime, readWhole } from './moment-text.ts';
 import type { MysqlForm, MysqlParameter, MysqlResultColumn, PgForm, PgParameter } from './mysql-translation.ts';
 
 /** Makes MySQL's text of PostgreSQL's; of bytes latin1, one character per byte. Undefined: the texts are the same, the bytes can be passed on. */
@@ -169,6 +169,8 @@ const integer: Take<'integer'> = (form, text, parameter) => {
 function wholeOf(text: string): string | undefined {
   const number = readNumber(text);
   if (number?.isWhole === true) return number.text;
+  const whole = readWhole(text);
+  if (whole !== undefined) return `${whole}`;
   if (number !== undefined && /^-?\d+\.0*$/.test(number.text)) return number.text.split('.')[0];
   const double = Number(text);
   return /^-?\d(?:\.\d+)?e\+?\d+$/i.test(text) && Number.isSafeInteger(double) ? `${double}` : undefined;

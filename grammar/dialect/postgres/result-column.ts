@@ -55,7 +55,15 @@ function describeColumn(column: MysqlColumnFacts, value: Value, isPrimary: boole
     | (type.zerofill || type.name === 'year' ? flag.zerofill : 0) | (!isText && !isNumber ? flag.binary : isBinaryCollation ? flag.binary : 0) | (type.name === 'enum' ? flag.enum : 0) | (column.autoIncrement ? flag.autoIncrement : 0)
     | (type.name === 'timestamp' ? flag.timestamp : 0) | (type.name === 'set' ? flag.set : 0) | (column.onUpdateNow ? flag.onUpdateNow : 0) | (isNumber ? flag.number : 0);
   const decimals = type.name === 'decimal' ? type.scale ?? 0 : type.name === 'float' || type.name === 'double' ? type.scale ?? notFixed : ['time', 'datetime', 'timestamp'].includes(type.name) ? type.length ?? 0 : 0;
-  return { type: codes[type.name] ?? 253, length: columnLength(column), flags, decimals, charset: isText || column.isJsonText ? 'text' : isBytes || !isText ? 'binary' : 'text', form: formOf(column) };
+  return { type: codes[type.name] ?? 253, length: columnLength(column), flags, decimals, charset: isText || column.isJsonText ? 'text' : isBytes || !isText ? 'binary' : 'text', form: formOf(column), ...extended(column.isJsonText ? 'json' : type.name) };
+}
+
+const extensions = ['json', 'uuid', 'inet4', 'inet6'] as const;
+
+/** MySQL's own JSON has a type code. */
+function extended(name: string): Pick<MysqlResultColumn, 'extension'> {
+  const extension = extensions.find((each) => each === name);
+  return extension === undefined ? {} : { extension };
 }
 
 function columnLength(column: MysqlColumnFacts): number {
@@ -119,7 +127,7 @@ function describe(type: MysqlType, value: Value): Description {
     case 'enum': return defined(254, Math.max(0, ...type.labels.map((label) => label.length)) * bytesPerCharacter, notNull | flag.enum, 0, 'text', { kind: 'same' });
     case 'set': return defined(254, 255, notNull | flag.set, 0, 'text', { kind: 'set', labels: type.labels });
     case 'bit': return defined(16, type.bits, number | flag.unsigned, 0, 'binary', { kind: 'bit', bits: type.bits });
-    case 'json': return defined(type.binary ? 245 : 252, 4_294_967_295, type.binary ? number : notNull, 0, type.binary ? 'binary' : 'text', { kind: 'same' });
+    case 'json': return { ...defined(type.binary ? 245 : 252, 4_294_967_295, type.binary ? number : notNull, 0, type.binary ? 'binary' : 'text', { kind: 'same' }), ...(type.binary ? {} : extended('json')) };
     case 'null': return defined(6, 0, flag.binary, 0, 'binary', { kind: 'same' });
     case 'parameter': case 'other': return defined(253, 255, notNull, notFixed, 'text', { kind: 'same' });
   }
