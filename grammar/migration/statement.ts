@@ -195,6 +195,8 @@ export interface Cutover {
   readonly force: boolean;
   readonly noFence: boolean;
   readonly noRollback: boolean;
+  /** Of a schema: all of its tables in one barrier. */
+  readonly together?: true | undefined;
   /** Undefined: the configured budget. */
   readonly timeoutMs: number | undefined;
 }
@@ -203,6 +205,7 @@ export interface RollbackMigration {
   readonly type: 'rollback';
   readonly scope: TableScope | SchemaScope | GroupScope;
   readonly preserveLocalData: boolean;
+  readonly together?: true | undefined;
   readonly timeoutMs: number | undefined;
 }
 

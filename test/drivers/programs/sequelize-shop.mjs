@@ -70,7 +70,7 @@ async function write({ Customer, Product, Category, Order }, { step }) {
   });
   await step('orders', async () => {
     const customers = await Customer.findAll({ order: ['email'] });
-    for (const [at, customer] of customers.slice(0, 3).entries()) for (const n of [0, 1]) await Order.create({ customerId: customer.id, state: ['open', 'paid', 'sent'][(at + n) % 3], placedAt: new Date(Date.UTC(2024, at + n, 2, 3, 4, 5, 678)), note: n === 0 ? null : `note ${at}`, lines: [0, 1, 2].slice(n).map((each) => ({ amount: each + 1, price: products[each + at].price, productId: products[each + at].id })) }, { include: ['lines'] });
+    for (const [at, customer] of customers.slice(0, 3).entries()) for (const n of [0, 1]) await Order.create({ customerId: customer.id, state: ['open', 'paid', 'sent'][(at + n) % 3], placedAt: new Date(Date.UTC(2024, at + n, 2, 3, 4, 5, 678)), code: `00000000-0000-4000-8000-00000000000${at * 2 + n}`, note: n === 0 ? null : `note ${at}`, lines: [0, 1, 2].slice(n).map((each) => ({ amount: each + 1, price: products[each + at].price, productId: products[each + at].id })) }, { include: ['lines'] });
     return Order.count();
   });
   await step('validated', () => Customer.create({ email: 'no address', name: 'x' }).catch((error) => error.errors.map(({ path, validatorKey }) => [path, validatorKey])));
