@@ -1,6 +1,6 @@
 /** Comparisons. https://dev.mysql.com/doc/refman/8.4/en/comparison-operators.html, https://dev.mysql.com/doc/refman/8.4/en/type-conversion.html */
 import { quoteLiteral } from '../../names.ts';
-import { asDatetime, asDecimal, asDouble, asInteger, asMoment, asNumber, asText, asTime, condition, integerConstant, isConstantText, numberConstant } from './convert-value.ts';
+import { asDatetime, asDecimal, asDouble, asInteger, asMoment, asNumber, asText, asTime, condition, integerConstant, isConstantText, numberConstant, zeroMoment } from './convert-value.ts';
 import type { MysqlEmission } from './mysql-emission.ts';
 import type { Value } from './mysql-expression.ts';
 import { commonCollation, isMoment, isNumber, typeName } from './mysql-type.ts';
@@ -96,6 +96,8 @@ function meetMoments(emission: MysqlEmission, left: Value, right: Value, place: 
   if (left.type.kind === 'timestamp' && isFixed(right)) return [left, instant(emission, right)];
   if (right.type.kind === 'timestamp' && isFixed(left)) return [instant(emission, left), right];
   const momentOf = (value: Value, other: Value): Value => {
+    const zero = zeroMoment(emission, value);
+    if (zero !== undefined) return zero;
     if (isConstantText(value) && other.type.kind === 'date' && readMoment(value.constant) === undefined) return refuse('string as a date', place);
     return asMoment(emission, value);
   };
@@ -105,7 +107,7 @@ function meetMoments(emission: MysqlEmission, left: Value, right: Value, place: 
 const isFixed = (value: Value): boolean => value.constant !== undefined || value.type.kind === 'parameter' || /^\0\d+\0::timestamp$/.test(value.sql);
 
 function instant(emission: MysqlEmission, value: Value): Value {
-  const moment = asDatetime(emission, value);
+  const moment = zeroMoment(emission, value) ?? asDatetime(emission, value);
   return { ...moment, sql: `(${moment.sql} AT TIME ZONE ${emission.zone})`, type: { kind: 'timestamp', fraction: 6 } };
 }
 

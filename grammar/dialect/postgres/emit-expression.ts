@@ -17,7 +17,7 @@ import type { MysqlEmission } from './mysql-emission.ts';
 import { valueOf } from './mysql-expression.ts';
 import type { Value } from './mysql-expression.ts';
 import type { CallDetails, Expression, OrderItem, Query, WindowSpec } from './mysql-tree.ts';
-import { boolType, doubleType, intType, maxUnsigned, typeName } from './mysql-type.ts';
+import { boolType, doubleType, intType, maxUnsigned, mayBeZero, typeName } from './mysql-type.ts';
 import { numberCalls } from './number-calls.ts';
 import { refuse } from './refused-mysql.ts';
 import { findName } from './scope-names.ts';
@@ -32,6 +32,8 @@ export interface SubqueryEmitter {
 }
 
 const calls = { ...textCalls, ...numberCalls, ...momentCalls, ...sessionCalls, ...jsonCalls };
+/** Functions that know what to make of the zero date. */
+const takeZero: ReadonlySet<string> = new Set(['YEAR', 'MONTH', 'DAY', 'DAYOFMONTH', 'QUARTER', 'HOUR', 'MINUTE', 'SECOND', 'EXTRACT', 'DATE', 'IF', 'IFNULL', 'COALESCE', 'CONCAT', 'CONCAT_WS', 'LEFT']);
 const comparisons: ReadonlySet<string> = new Set(['=', '<>', '<', '<=', '>', '>=', '<=>']);
 const isComparison = (operator: string): operator is Comparison => comparisons.has(operator);
 
@@ -74,7 +76,7 @@ export class ExpressionEmitter {
       case 'like': return this.#like(node, scope);
       case 'is': return this.#is(node, scope);
       case 'case': return this.#case(node, scope);
-      case 'cast': return castValue(this.emission, this.value(node.operand, scope), node.to, node.place);
+      case 'cast': return this.#cast(this.value(node.operand, scope), node.to, node.place);
       case 'using': return this.#using(node, scope);
       case 'collate': return this.#collate(node, scope);
       case 'interval': return addInterval(this.emission, this.value(node.moment, scope), this.value(node.amount, scope), node.unit, node.sign, node.place);
@@ -236,6 +238,8 @@ export class ExpressionEmitter {
     const not = node.not ? 'NOT ' : '';
     if (node.what !== 'NULL') return condition(`${asCondition(this.emission, operand)} IS ${not}${node.what}`, false);
     if (operand.type.kind === 'parameter') return refuse('parameter whose type its place does not tell', node.place);
+    // In WHERE the server takes the zero date of a NOT NULL column for NULL, elsewhere not.
+    if (mayBeZero(operand.type) && operand.origin?.column.nullable === false && !node.not) return refuse('IS NULL of a NOT NULL column that may have the zero date', node.place);
     return condition(`${operand.sql} IS ${not}NULL`, false);
   }
 
@@ -245,6 +249,11 @@ export class ExpressionEmitter {
     const conditions = node.branches.map(({ when }) => (operand === undefined ? this.condition(when, scope) : compareValues(this.emission, '=', operand, this.value(when, scope), node.place).sql));
     const values = [...node.branches.map(({ then }) => this.value(then, scope)), node.otherwise === undefined ? nullValue : this.value(node.otherwise, scope)];
     return chosen(commonValues(this.emission, values, node.place, keepsScales(this.emission)), values, (sql) => `CASE ${conditions.map((each, index) => `WHEN ${each} THEN ${sql[index] ?? 'NULL'}`).join(' ')} ELSE ${sql.at(-1) ?? 'NULL'} END`);
+  }
+
+  #cast(value: Value, to: Node<'cast'>['to'], place: number): Value {
+    if (mayBeZero(value.type) && to.name !== 'CHAR' && to.name !== 'DATE') return refuse(`CAST of a column that may have the zero date to ${to.name}`, place);
+    return castValue(this.emission, value, to, place);
   }
 
   #using(node: Node<'using'>, scope: Scope): Value {
@@ -277,7 +286,9 @@ export class ExpressionEmitter {
     if (window !== undefined) return this.#windowed(window(this.#context(node, scope)), details.over ?? refuse(`${name}() without OVER`, place), scope, place);
     const emit = Object.hasOwn(calls, name) ? calls[name] : undefined;
     if (emit === undefined || details.over !== undefined) return refuse(`${name}()`, place);
-    return emit(this.#context(node, scope));
+    const context = this.#context(node, scope);
+    if (!takeZero.has(name) && context.args.some(({ type }) => mayBeZero(type))) return refuse(`${name}() of a column that may have the zero date`, place);
+    return emit(context);
   }
 
   #context(node: Node<'call'>, scope: Scope): CallContext {

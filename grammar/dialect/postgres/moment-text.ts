@@ -24,6 +24,11 @@ export function readMoment(text: string): MomentText | undefined {
   return { text: hasTime ? `${date} ${two(hour)}:${two(minute)}:${two(second)}${fraction === '' ? '' : `.${fraction}`}` : date, hasTime, fraction: fraction.length, year: Number(year) };
 }
 
+/** `0000-00-00`, with or without a time of day that is zero. */
+export function isZeroMoment(text: string): boolean {
+  return /^0000-00-00(?:[ T]00:00:00(?:\.0{0,6})?)?$/.test(text);
+}
+
 /** `-838:59:59.5`, `10:20`; PostgreSQL's interval takes the same text with its sign before each part of it. */
 export function readTime(text: string): { readonly text: string; readonly fraction: number } | undefined {
   const match = /^(-?)(\d{1,3}):([0-5]?\d)(?::([0-5]?\d)(?:\.(\d{0,6}))?)?$/.exec(text);

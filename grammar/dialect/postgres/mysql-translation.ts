@@ -89,6 +89,8 @@ export interface MysqlColumnFacts {
   readonly invisible: boolean;
   /** False: a policy of the column may have put another value in place of the source's (-infinity for the zero date): it can be shown, and nothing else. */
   readonly exact: boolean;
+  /** -infinity stands for the zero date. */
+  readonly hasZeroDate?: boolean | undefined;
   /** Sequence of the identity column, `"schema"."name"`. */
   readonly sequence?: string | undefined;
 }
@@ -149,9 +151,9 @@ export type PgForm =
   | { readonly kind: 'text'; readonly maxLength?: number | undefined; readonly trimmed?: boolean | undefined; readonly unpadded?: boolean | undefined; readonly pattern?: string | undefined; readonly charset?: string | undefined }
   | { readonly kind: 'bytes'; readonly maxLength?: number | undefined; readonly fixed?: number | undefined }
   | { readonly kind: 'boolean' }
-  | { readonly kind: 'date' }
-  /** `timestamp`: goes into a TIMESTAMP, which has a range of its own. */
-  | { readonly kind: 'datetime'; readonly fraction: number; readonly assigned?: boolean | undefined; readonly timestamp?: boolean | undefined }
+  /** `zero`: takes the zero date. `timestamp`: goes into a TIMESTAMP, which has a range of its own. */
+  | { readonly kind: 'date'; readonly zero?: boolean | undefined }
+  | { readonly kind: 'datetime'; readonly fraction: number; readonly assigned?: boolean | undefined; readonly timestamp?: boolean | undefined; readonly zero?: boolean | undefined }
   | { readonly kind: 'time'; readonly fraction: number }
   | { readonly kind: 'year' }
   | { readonly kind: 'enum'; readonly labels: readonly string[]; readonly assigned?: boolean | undefined }

@@ -29,11 +29,12 @@ export type MysqlType =
   /** `isFixed`: digits and signs, each at its place in every value: ordered alike by every collation. */
   | { readonly kind: 'text'; readonly collation: TextCollation | undefined; readonly isTrimmed: boolean; readonly isOwn: boolean; readonly maxLength?: number | undefined; readonly isFixed?: boolean | undefined }
   | { readonly kind: 'bytes' }
-  | { readonly kind: 'date' }
+  /** `zero`: may be the zero date, of these three, which is -infinity. */
+  | { readonly kind: 'date'; readonly zero?: boolean | undefined }
   /** `timestamp`. */
-  | { readonly kind: 'datetime'; readonly fraction: number }
+  | { readonly kind: 'datetime'; readonly fraction: number; readonly zero?: boolean | undefined }
   /** `timestamptz`. */
-  | { readonly kind: 'timestamp'; readonly fraction: number }
+  | { readonly kind: 'timestamp'; readonly fraction: number; readonly zero?: boolean | undefined }
   /** `interval`. */
   | { readonly kind: 'time'; readonly fraction: number }
   | { readonly kind: 'year' }
@@ -93,6 +94,7 @@ export function columnType(column: MysqlColumnFacts): MysqlType {
   const { type, localType } = column;
   const other: MysqlType = { kind: 'other', name: type.name };
   const local = localType.replace(/\s*\([\d,]*\)/, '');
+  const zero = column.hasZeroDate === true ? { zero: true } : {};
   const bits = integerBits[type.name];
   if (bits !== undefined) {
     if (local === 'boolean') return boolType;
@@ -103,9 +105,9 @@ export function columnType(column: MysqlColumnFacts): MysqlType {
     case 'decimal': return local === 'numeric' ? { kind: 'decimal', precision: type.length ?? 10, scale: type.scale ?? 0, unsigned: type.unsigned } : other;
     case 'float': return local === 'real' && type.scale === undefined ? { kind: 'float' } : other;
     case 'double': return local === 'double precision' && type.scale === undefined ? doubleType : other;
-    case 'date': return local === 'date' ? { kind: 'date' } : other;
-    case 'datetime': return local === 'timestamp without time zone' || local === 'timestamp' ? { kind: 'datetime', fraction: type.length ?? 0 } : other;
-    case 'timestamp': return local === 'timestamp with time zone' || local === 'timestamptz' ? { kind: 'timestamp', fraction: type.length ?? 0 } : other;
+    case 'date': return local === 'date' ? { kind: 'date', ...zero } : other;
+    case 'datetime': return local === 'timestamp without time zone' || local === 'timestamp' ? { kind: 'datetime', fraction: type.length ?? 0, ...zero } : other;
+    case 'timestamp': return local === 'timestamp with time zone' || local === 'timestamptz' ? { kind: 'timestamp', fraction: type.length ?? 0, ...zero } : other;
     case 'time': return local === 'interval' ? { kind: 'time', fraction: type.length ?? 0 } : other;
     case 'year': return local === 'smallint' ? { kind: 'year' } : other;
     case 'enum': return column.isLocalEnum ? { kind: 'enum', labels: type.labels, local: localType } : other;
@@ -130,6 +132,11 @@ export function isNumber(type: MysqlType): boolean {
 
 export function isMoment(type: MysqlType): boolean {
   return type.kind === 'date' || type.kind === 'datetime' || type.kind === 'timestamp';
+}
+
+/** Whether a value may be the zero date. */
+export function mayBeZero(type: MysqlType): boolean {
+  return (type.kind === 'date' || type.kind === 'datetime' || type.kind === 'timestamp') && type.zero === true;
 }
 
 /** How messages name a type. */
