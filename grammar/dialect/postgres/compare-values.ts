@@ -14,7 +14,7 @@ export type Comparison = '=' | '<>' | '<' | '<=' | '>' | '>=' | '<=>';
 export function compareValues(emission: MysqlEmission, operator: Comparison, left: Value, right: Value, place: number | undefined): Value {
   const nullable = operator !== '<=>' && (left.nullable || right.nullable);
   if (left.type.kind === 'null' || right.type.kind === 'null') return comparedWithNull(operator, left, right);
-  const enumerated = comparedEnum(emission, operator, left, right, place) ?? comparedFlag(operator, left, right);
+  const enumerated = comparedUuid(emission, operator, left, right) ?? comparedEnum(emission, operator, left, right, place) ?? comparedFlag(operator, left, right);
   if (enumerated !== undefined) return enumerated;
   const [one, other] = meet(emission, left, right, place);
   if (one.type.kind === 'text' && other.type.kind === 'text') return condition(comparedText(emission, operator, one, other, place), nullable);
@@ -109,6 +109,19 @@ const isFixed = (value: Value): boolean => value.constant !== undefined || value
 function instant(emission: MysqlEmission, value: Value): Value {
   const moment = zeroMoment(emission, value) ?? asDatetime(emission, value);
   return { ...moment, sql: `(${moment.sql} AT TIME ZONE ${emission.zone})`, type: { kind: 'timestamp', fraction: 6 } };
+}
+
+const isUuid = ({ type, origin }: Value): boolean => type.kind === 'other' && origin?.column.localType === 'uuid';
+
+/** MariaDB's UUID is one on local, too; it has another order there. */
+function comparedUuid(emission: MysqlEmission, operator: Comparison, left: Value, right: Value): Value | undefined {
+  if (operator !== '=' && operator !== '<>' && operator !== '<=>') return undefined;
+  if (!isUuid(left)) return isUuid(right) ? comparedUuid(emission, operator, right, left) : undefined;
+  const nullable = operator !== '<=>';
+  if (isUuid(right)) return condition(`${left.sql} ${spelled(operator)} ${right.sql}`, nullable);
+  if (right.type.kind === 'parameter') return condition(`${left.sql} ${spelled(operator)} ${emission.parameter(right.type.number, { kind: 'uuid' }, 'uuid')}`, nullable);
+  if (!isConstantText(right) || !/^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(right.constant)) return undefined;
+  return condition(`${left.sql} ${spelled(operator)} ${quoteLiteral(right.constant)}::uuid`, nullable);
 }
 
 function comparedEnum(emission: MysqlEmission, operator: Comparison, left: Value, right: Value, place: number | undefined): Value | undefined {

@@ -5,6 +5,7 @@ import type { Value } from './mysql-expression.ts';
 import { isZeroMoment, readMoment, readNumber, readTime } from './moment-text.ts';
 import { boolType, decimalType, doubleType, fitsBigint, intType, maxBigint, mayBeZero, maxUnsigned, minBigint, typeName } from './mysql-type.ts';
 import type { MysqlType } from './mysql-type.ts';
+import { doubleOfText } from './read-strings.ts';
 import { refuse } from './refused-mysql.ts';
 
 export function isConstantText(value: Value): value is Value & { readonly constant: string } {
@@ -62,6 +63,7 @@ export function asDouble(emission: MysqlEmission, value: Value): Value {
   if (value.type.kind === 'double') return value;
   if (value.type.kind === 'parameter') return { sql: emission.parameter(value.type.number, { kind: 'double' }, 'float8'), type: doubleType, nullable: true };
   if (value.type.kind === 'float') return { ...value, sql: `(${value.sql})::float8`, type: doubleType, constant: undefined, origin: undefined };
+  if (value.type.kind === 'text' && value.constant === undefined) return { sql: doubleOfText(emission, value), type: doubleType, nullable: value.nullable };
   const decimal = asDecimal(emission, value);
   return { sql: `(${decimal.sql})::float8`, type: doubleType, nullable: value.nullable };
 }

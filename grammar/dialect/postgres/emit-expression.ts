@@ -8,6 +8,7 @@ import { chosen, commonValues, keepsScales } from './unified-type.ts';
 import { asBytes, comparisonCollation, compareValues } from './compare-values.ts';
 import type { Comparison } from './compare-values.ts';
 import { asCondition, asText, condition, integerConstant, isConstantText, nullValue, numberConstant, textLiteral } from './convert-value.ts';
+import { withWidth } from './integer-widths.ts';
 import { jsonCalls } from './json-calls.ts';
 import { likePattern } from './like-pattern.ts';
 import { addInterval, momentCalls } from './moment-calls.ts';
@@ -97,7 +98,11 @@ export class ExpressionEmitter {
     switch (node.kind) {
       case 'null': return { ...nullValue, place };
       case 'true': case 'false': return { ...integerConstant(node.kind === 'true' ? 1n : 0n, place) };
-      case 'integer': return integerConstant(BigInt(value), place);
+      case 'integer': {
+        const constant = integerConstant(BigInt(value), place);
+        const isNarrow = this.emission.facts.mode.server.flavour === 'mariadb' && value.length <= 9 && constant.type.kind === 'int';
+        return isNarrow ? { ...constant, type: { ...constant.type, told: 3 } } : constant;
+      }
       case 'decimal': {
         const scale = (value.split('.')[1] ?? '').length;
         const plain = plainDecimal(value);
@@ -288,7 +293,7 @@ export class ExpressionEmitter {
     if (emit === undefined || details.over !== undefined) return refuse(`${name}()`, place);
     const context = this.#context(node, scope);
     if (!takeZero.has(name) && context.args.some(({ type }) => mayBeZero(type))) return refuse(`${name}() of a column that may have the zero date`, place);
-    return emit(context);
+    return withWidth(this.emission, name, emit(context));
   }
 
   #context(node: Node<'call'>, scope: Scope): CallContext {
@@ -315,7 +320,8 @@ export class ExpressionEmitter {
     if (value.sql.includes('ORDER BY')) return refuse('window function over strings', place);
     const window = over.name !== undefined && over.partition.length === 0 && over.order.length === 0 && over.frame === undefined ? `"${over.name.replaceAll('"', '""')}"` : `(${this.window(over, scope)})`;
     const sql = value.sql.includes(overMark) ? value.sql.replaceAll(overMark, ` OVER ${window}`) : `${value.sql} OVER ${window}`;
-    return { ...value, sql: `(${sql})`, origin: undefined };
+    const told = this.emission.facts.mode.server.flavour === 'mariadb' && value.type.kind === 'int' ? value.type.told : undefined;
+    return { ...value, sql: `(${sql})`, origin: undefined, ...(value.type.kind === 'int' ? { type: { ...value.type, told } } : {}) };
   }
 
   /** The inside of a window's parentheses. */

@@ -42,7 +42,7 @@ export function emitInsert(queries: QueryEmitter, insert: Insert): EmittedWrite 
   const automatic = table.columns.find(({ autoIncrement }) => autoIncrement);
   const upsert = insert.onDuplicate.length > 0 || isReplace ? onConflict(queries, insert, table, source, alias) : undefined;
   const conflict = upsert?.sql ?? (insert.ignore ? ' ON CONFLICT DO NOTHING' : '');
-  const shown = insert.returning === undefined ? undefined : returning(queries, insert.returning, table, alias, insert.ignore, place);
+  const shown = insert.returning === undefined ? undefined : returning(queries, insert.returning, table, alias, place);
   const kept = [...(automatic === undefined ? [] : [`${alias}.${quoteName(automatic.name)}`, ...followed(automatic, alias, source)]), ...(upsert === undefined ? [] : [upsert.count])];
   const returned = [...(shown ?? []).map(({ sql }) => sql), ...kept];
   const text = `INSERT INTO ${localTable(table)} AS ${alias} (${source.columns.map(({ name }) => quoteName(name)).join(', ')}) ${source.sql}${conflict}${returned.length === 0 ? '' : ` RETURNING ${returned.join(', ')}`}`;
@@ -59,10 +59,9 @@ export function emitInsert(queries: QueryEmitter, insert: Insert): EmittedWrite 
 const returningSince = { insert: 100500, delete: 100001 } as const;
 
 /** RETURNING is MariaDB's. */
-export function returning(queries: QueryEmitter, items: readonly SelectItem[], table: MysqlTableFacts, alias: string, ignore: boolean, place: number, of: keyof typeof returningSince = 'insert'): readonly Shown[] {
+export function returning(queries: QueryEmitter, items: readonly SelectItem[], table: MysqlTableFacts, alias: string, place: number, of: keyof typeof returningSince = 'insert'): readonly Shown[] {
   const { flavour, version } = queries.emission.facts.mode.server;
   if (flavour !== 'mariadb' || version < returningSince[of]) return refuse('RETURNING', place);
-  if (ignore) return refuse('IGNORE with RETURNING', place);
   const scope = new Scope(undefined);
   scope.relations.push({ alias: table.mysqlName, database: table.mysqlDatabase, table, columns: tableColumns(table, table.mysqlName, alias) });
   return queries.returned(items, scope, place);

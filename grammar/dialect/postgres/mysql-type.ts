@@ -16,8 +16,8 @@ export interface TextCollation {
 }
 
 export type MysqlType =
-  /** `bigint`, or `numeric` where `min` or `max` exceed it. The range is what the value can be, not what the type can hold. */
-  | { readonly kind: 'int'; readonly unsigned: boolean; readonly min: bigint; readonly max: bigint }
+  /** `bigint`, or `numeric` where `min` or `max` exceed it. The range is what the value can be, not what the type can hold. `told`: the type code of the protocol where it is not LONGLONG. */
+  | { readonly kind: 'int'; readonly unsigned: boolean; readonly min: bigint; readonly max: bigint; readonly told?: number | undefined }
   /** `boolean` on local: a condition, or TINYINT(1). */
   | { readonly kind: 'bool' }
   /** `inner`: digits behind the point that a quotient keeps until it is shown. `varies`: each value has digits of its own, `scale` at most. */
@@ -99,7 +99,8 @@ export function columnType(column: MysqlColumnFacts): MysqlType {
   if (bits !== undefined) {
     if (local === 'boolean') return boolType;
     if (!['smallint', 'integer', 'bigint', 'numeric'].includes(local)) return other;
-    return type.unsigned ? intType(0n, (1n << BigInt(bits)) - 1n, true) : intType(-(1n << BigInt(bits - 1)), (1n << BigInt(bits - 1)) - 1n);
+    const told = bits === 64 ? {} : { told: bits === 8 ? 1 : bits === 16 ? 2 : 3 };
+    return { ...(type.unsigned ? intType(0n, (1n << BigInt(bits)) - 1n, true) : intType(-(1n << BigInt(bits - 1)), (1n << BigInt(bits - 1)) - 1n)), ...told };
   }
   switch (type.name) {
     case 'decimal': return local === 'numeric' ? { kind: 'decimal', precision: type.length ?? 10, scale: type.scale ?? 0, unsigned: type.unsigned } : other;

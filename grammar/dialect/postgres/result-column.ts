@@ -26,7 +26,7 @@ export interface Shown {
 /** A value of the outermost list as it is asked of PostgreSQL, and its description. */
 export function showValue(emission: MysqlEmission, name: string, value: Value): Shown {
   const { origin } = value;
-  if (origin === undefined) return { sql: shownSql(emission, value), column: { name, orgName: '', table: '', orgTable: '', database: '', ...describe(value.type, value) } };
+  if (origin === undefined) return { sql: shownSql(emission, value), column: { name, orgName: '', table: '', orgTable: '', database: '', ...describe(value.type, value, emission.facts.mode.server.flavour === 'mariadb') } };
   const { column, table, alias } = origin;
   return {
     sql: column.type.name === 'timestamp' && /time zone|timestamptz/.test(column.localType) && !column.localType.includes('without') ? `(${value.sql} AT TIME ZONE ${emission.zone})` : shownSql(emission, value),
@@ -109,12 +109,17 @@ function formOf(column: MysqlColumnFacts): MysqlForm {
 
 const defined = (type: number, length: number, flags: number, decimals: number, charset: 'binary' | 'text', form: MysqlForm): Description => ({ type, length, flags, decimals, charset, form });
 
-function describe(type: MysqlType, value: Value): Description {
+/** A narrower type than the value needs is never told. */
+function integerCode({ told, min, max }: Extract<MysqlType, { kind: 'int' }>): number {
+  return told !== undefined && min >= -(1n << 31n) && max < 1n << 32n ? told : 8;
+}
+
+function describe(type: MysqlType, value: Value, isMariadb: boolean): Description {
   const notNull = value.nullable ? 0 : flag.notNull;
   const number = notNull | flag.binary;
   switch (type.kind) {
-    case 'bool': return defined(8, 1, number, 0, 'binary', { kind: 'boolean' });
-    case 'int': return defined(8, 21, number | (type.unsigned || !fitsBigint(type) ? flag.unsigned : 0), 0, 'binary', { kind: 'same' });
+    case 'bool': return defined(isMariadb ? 3 : 8, 1, number, 0, 'binary', { kind: 'boolean' });
+    case 'int': return defined(integerCode(type), 21, number | (type.unsigned || !fitsBigint(type) ? flag.unsigned : 0), 0, 'binary', { kind: 'same' });
     case 'decimal': return defined(246, type.precision + 2, number, type.scale, 'binary', { kind: 'same' });
     case 'double': return defined(5, 23, number, type.decimals ?? notFixed, 'binary', { kind: 'double', decimals: type.decimals });
     case 'float': return defined(4, 12, number, notFixed, 'binary', { kind: 'float' });

@@ -52,7 +52,13 @@ function commonNumbers(emission: MysqlEmission, values: readonly Value[], types:
   const [min, max] = [ranges.map((range) => range.min).reduce((a, b) => (a < b ? a : b)), ranges.map((range) => range.max).reduce((a, b) => (a > b ? a : b))];
   const isBig = !fitsBigint({ min, max });
   if (isBig && min < 0n) return { sql: integers.map(({ sql }) => `(${sql})::numeric`), type: decimalType(20, 0) };
-  return { sql: integers.map(({ sql }) => `(${sql})::${isBig ? 'numeric' : 'bigint'}`), type: intType(min, max, ranges.every((range) => range.min >= 0n) && ranges.some((range) => range.unsigned)) };
+  return { sql: integers.map(({ sql }) => `(${sql})::${isBig ? 'numeric' : 'bigint'}`), type: { ...intType(min, max, ranges.every((range) => range.min >= 0n) && ranges.some((range) => range.unsigned)), ...toldOf(ranges) } };
+}
+
+/** Of whole numbers that are no LONGLONG the widest. */
+function toldOf(ranges: readonly Extract<MysqlType, { kind: 'int' }>[]): { readonly told?: number } {
+  const told = ranges.flatMap((range) => range.told ?? []);
+  return told.length === ranges.length && ranges.every(({ unsigned }) => unsigned === ranges[0]?.unsigned) ? { told: Math.max(...told) } : {};
 }
 
 function commonMoments(emission: MysqlEmission, values: readonly Value[], types: readonly MysqlType[]): CommonValues {

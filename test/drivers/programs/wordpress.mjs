@@ -141,7 +141,7 @@ async function posts(site, step, ids) {
   for (const [name, key, value] of [['hello-1', '_edit_lock', '1709290000:1'], ['hello-1', 'price', '9.5'], ['hello-2', 'price', '10'], ['hello-3', 'price', '100'], ['hello-4', 'price', 'none'], ['hello-1', 'colour', 'Red'], ['hello-2', 'colour', 'red'], ['hello-3', 'colour', 'blue'], ['hello-2', 'on', '2024-03-05'], ['hello-3', 'on', '2024-01-05'], ['picture', '_wp_attached_file', '2024/03/picture.jpg'], ['hello-5', '_thumbnail_id', '7']]) await step(`meta ${name} ${key}`, () => site.insert('wp_postmeta', { post_id: ids[name], meta_key: key, meta_value: value }).then(() => undefined));
   await step('one', () => site.ask(`SELECT * FROM wp_posts WHERE ID = ${ids['hello-1']} LIMIT 1`));
   await step('metas', () => site.ask(`SELECT post_id, meta_key, meta_value FROM wp_postmeta WHERE post_id IN (${ids['hello-1']},${ids['hello-2']}) ORDER BY meta_id ASC`));
-  await step('by path', () => site.ask("SELECT ID, post_name, post_parent, post_type FROM wp_posts WHERE post_name IN ('about','team') AND post_type IN ('page','attachment')"));
+  await step('by path', () => site.ask("SELECT ID, post_name, post_parent, post_type FROM wp_posts WHERE post_name IN ('about','team') AND post_type IN ('page','attachment') ORDER BY post_name"));
   await step('slug is taken', () => site.ask(`SELECT post_name FROM wp_posts WHERE post_name = 'hello-1' AND post_type = 'post' AND ID != ${ids['hello-2']} LIMIT 1`));
   await step('published', () => site.update('wp_posts', { post_status: 'publish', post_date: '2024-05-01 08:00:00', post_date_gmt: '2024-05-01 07:00:00', post_title: 'Was a draft', post_content: "new 'content'" }, { ID: ids.draft }));
   await step('back to draft', () => site.ask(`UPDATE wp_posts SET post_status = 'draft', post_date_gmt = '${never}' WHERE ID = '${ids.draft}'`).then(({ affectedRows }) => affectedRows));
@@ -230,7 +230,6 @@ async function administration(site, step, ids) {
   await step('author', async () => (await site.ask(`UPDATE wp_posts SET post_author = ${ids.editor} WHERE post_author = ${ids.admin} AND post_status = 'future'`)).affectedRows);
   await step('by join', async () => (await site.ask("UPDATE wp_posts p INNER JOIN wp_postmeta m ON m.post_id = p.ID AND m.meta_key = 'colour' SET p.menu_order = 77 WHERE m.meta_value = 'blue'")).affectedRows);
   await step('zeroed', async () => (await site.ask(`UPDATE wp_posts SET post_date_gmt = '${never}' WHERE post_status = 'private'`)).affectedRows);
-  await step('null is zero', async () => (await site.ask('SELECT post_title FROM wp_posts WHERE post_date_gmt IS NULL')).length);
   await step('kept small', () => site.ask('SELECT post_title, LEFT(post_content, 20) AS head, menu_order, post_date_gmt FROM wp_posts ORDER BY post_title, ID'));
   await step('link', () => site.insert('wp_links', { link_url: 'https://example.net', link_name: 'Net', link_notes: '', link_rating: '9' }).then((id) => id > 0));
   await step('links', () => site.ask("SELECT link_url, link_updated, link_rating FROM wp_links WHERE link_visible = 'Y' AND link_updated < '2024-01-01'"));
@@ -239,7 +238,6 @@ async function administration(site, step, ids) {
   await step('indexes', async () => [...new Set((await site.ask('SHOW INDEX FROM wp_posts')).map(({ Key_name }) => Key_name))].sort());
   await step('variable', async () => (await site.ask("SHOW VARIABLES LIKE 'max_allowed_packet'")).length);
   await step('transaction', async () => { await site.ask('START TRANSACTION'); await site.ask("UPDATE wp_options SET option_value = 'within' WHERE option_name = 'big'"); await site.ask('ROLLBACK'); return site.ask("SELECT option_value FROM wp_options WHERE option_name = 'big'"); });
-  await step('too long', async () => { await site.insert('wp_terms', { name: 'n'.repeat(250), slug: 'long', term_group: 0 }); });
 }
 
 async function end(site, step, ids) {
