@@ -57,7 +57,7 @@ export function asBytes(emission: MysqlEmission, value: Value, place: number | u
 }
 
 function meetNumbers(emission: MysqlEmission, left: Value, right: Value, place: number | undefined): readonly [Value, Value] {
-  for (const value of [left, right]) if (!isNumber(value.type) && value.type.kind !== 'parameter' && !isConstantText(value)) return refuse(`comparison of ${typeName(left.type)} with ${typeName(right.type)}`, place);
+  for (const value of [left, right]) if (!isNumber(value.type) && value.type.kind !== 'parameter' && value.type.kind !== 'text') return refuse(`comparison of ${typeName(left.type)} with ${typeName(right.type)}`, place);
   const isYear = left.type.kind === 'year' || right.type.kind === 'year';
   if (isYear) for (const value of [left, right]) if (value.type.kind !== 'year' && !(value.constant !== undefined && Number(readNumber(value.constant)?.text) >= 100) && value.type.kind !== 'parameter') return refuse('comparison of YEAR', place);
   // A parameter beside an integer may have digits behind the point: an exact number holds both.

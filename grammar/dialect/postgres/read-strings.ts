@@ -22,7 +22,12 @@ function numberOf(emission: MysqlEmission, value: Value, head: string): string {
   return `CASE WHEN (${value.sql}) IS NOT NULL THEN coalesce(substring(${plain(value)} from ${head}), '0') END`;
 }
 
+/** Where a statement writes, a string that is no number as a whole is an error. */
 export function doubleOfText(emission: MysqlEmission, value: Value): string {
+  if (emission.isWrite) {
+    const text = plain(value);
+    return `(CASE WHEN ${text} ~ ${numberHead.slice(0, -1)}[ \\t\\n\\v\\f\\r]*$' THEN btrim(${text}, E' \\t\\n\\v\\f\\r')::float8 WHEN (${value.sql}) IS NOT NULL THEN ('no number: ' || left(${text}, 40))::float8 END)`;
+  }
   return `(${numberOf(emission, value, numberHead)})::float8`;
 }
 

@@ -48,7 +48,7 @@ type Description = Omit<MysqlResultColumn, 'name' | 'orgName' | 'table' | 'orgTa
 function describeColumn(column: MysqlColumnFacts, value: Value, isPrimary: boolean, isUnique: boolean): Description {
   const { type } = column;
   const isBytes = /(?:^|var)binary$|blob$/.test(type.name) || codes[type.name] === 255;
-  const isText = type.name === 'char' || type.name === 'varchar' || type.name.endsWith('text') || type.name === 'enum' || type.name === 'set';
+  const isText = ['uuid', 'inet4', 'inet6'].includes(type.name) || type.name === 'char' || type.name === 'varchar' || type.name.endsWith('text') || type.name === 'enum' || type.name === 'set';
   const isNumber = ['tinyint', 'smallint', 'mediumint', 'int', 'bigint', 'decimal', 'float', 'double', 'year'].includes(type.name);
   const isBinaryCollation = column.collation?.endsWith('_bin') === true;
   const flags = (value.nullable ? 0 : flag.notNull) | (isPrimary ? flag.primaryKey : isUnique ? flag.uniqueKey : 0) | (textBytes[type.name] !== undefined ? flag.blob : 0) | (type.unsigned || type.name === 'year' || type.name === 'bit' ? flag.unsigned : 0)
