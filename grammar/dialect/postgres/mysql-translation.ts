@@ -126,6 +126,8 @@ export interface MysqlFacts {
   /** character_set_connection and its collation. */
   readonly charset: string;
   readonly collation: string;
+  /** The session is not strict: a string that is no number is read as far as it is one, in statements that write as well. Values are assigned strictly all the same. */
+  readonly isLenient?: boolean | undefined;
   /** CLIENT_FOUND_ROWS: counts are of rows found, not of rows changed. */
   readonly foundRows: boolean;
   /** div_precision_increment; 4 unless it was set. */

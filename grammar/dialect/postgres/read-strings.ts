@@ -13,7 +13,7 @@ const numberHead = String.raw`'^[ \t\n\v\f\r]*([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)
 
 /** A statement that writes fails in strict mode where a string is no number as a whole. */
 function checkReads(emission: MysqlEmission, value: Value): void {
-  if (emission.isWrite) refuse('string as a number', value.place);
+  if (emission.isStrictWrite) refuse('string as a number', value.place);
 }
 
 /** PostgreSQL's text of the number, without a type. */
@@ -24,7 +24,7 @@ function numberOf(emission: MysqlEmission, value: Value, head: string): string {
 
 /** Where a statement writes, a string that is no number as a whole is an error. */
 export function doubleOfText(emission: MysqlEmission, value: Value): string {
-  if (emission.isWrite) {
+  if (emission.isStrictWrite) {
     const text = plain(value);
     return `(CASE WHEN ${text} ~ ${numberHead.slice(0, -1)}[ \\t\\n\\v\\f\\r]*$' THEN btrim(${text}, E' \\t\\n\\v\\f\\r')::float8 WHEN (${value.sql}) IS NOT NULL THEN ('no number: ' || left(${text}, 40))::float8 END)`;
   }

@@ -29,7 +29,7 @@ function translate(statement: Statement, emission: MysqlEmission): MysqlPlan {
     case 'insert': case 'replace': return written(emission, statement.type === 'insert' ? 'INSERT' : 'REPLACE', () => emitInsert(new QueryEmitter(emission), statement));
     case 'update': return written(emission, 'UPDATE', () => emitUpdate(new QueryEmitter(emission), statement));
     case 'delete':
-      emission.isWrite = true;
+      emission.isStrictWrite = emission.facts.isLenient !== true;
       return { type: 'plan', ...nothing, ...defined(emitDelete(new QueryEmitter(emission), statement)), command: 'DELETE' };
     case 'truncate': return truncate(statement, emission);
     case 'do': {
@@ -49,7 +49,7 @@ const defined = (plan: EmittedWrite): EmittedWrite & Pick<MysqlPlan, 'columns'> 
 function written(emission: MysqlEmission, command: string, emit: () => EmittedWrite): MysqlPlan {
   const { sqlMode } = emission.facts.mode;
   if (!sqlMode.has('STRICT_TRANS_TABLES') && !sqlMode.has('STRICT_ALL_TABLES')) refuse(`${command} without strict mode`, 0);
-  emission.isWrite = true;
+  emission.isStrictWrite = emission.facts.isLenient !== true;
   emission.isStrictDivision = sqlMode.has('ERROR_FOR_DIVISION_BY_ZERO');
   const plan = emit();
   return { type: 'plan', ...nothing, ...defined(plan), needsTransaction: plan.steps.length > 1, command };

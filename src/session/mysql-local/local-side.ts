@@ -233,7 +233,7 @@ export class LocalSide implements LocalContext {
         return found && tableTranslation(found);
       },
       database: facts.database, mode: this.mode, timeZone: facts.timeZone, charset: facts.connectionCharset, collation: facts.collation, foundRows: (flags & Capability.foundRows) !== 0,
-      divPrecision: facts.divPrecision, groupConcatMaxLength: facts.groupConcatMaxLength, localVersion: this.#local.version ?? 0, ...(isPrepared ? { parameters: kinds } : {}),
+      divPrecision: facts.divPrecision, groupConcatMaxLength: facts.groupConcatMaxLength, localVersion: this.#local.version ?? 0, isLenient: !facts.isStrict, ...(isPrepared ? { parameters: kinds } : {}),
     };
     const basis = [factsName(facts), snapshot, kinds.join(), flags & Capability.foundRows, ...tables];
     const translation = this.#local.translate(text, mysqlFacts, basis, isPrepared);
