@@ -39,7 +39,7 @@ function columnOf(mapped: MappedColumn, local: ColumnDefinition, table: MysqlTab
     unsigned: type.unsigned, zerofill: type.zerofill, ...(type.labels.length === 0 ? {} : { labels: type.labels }), charset: column.charset, collation: column.collation, padsBlanks: column.padsBlanks,
     nullable: !column.notNull, mayBecomeNull: mapped.mayBecomeNull, ...(column.default === null ? {} : { default: column.default }), hasLocalDefault: local.default !== null && generated === null,
     autoIncrement: column.autoIncrement, onUpdateNow: column.onUpdateNow, ...(generated === null ? {} : { generated: generated.kind }), isJsonText: column.isJsonText, isInvisible: column.isInvisible,
-    exact: isUsual && Object.keys(policies).length === 0, policies,
+    exact: isUsual && Object.keys(policies).length === 0, ...(isUsual && Object.keys(policies).join() === 'zero_date' && policies['zero_date'] === 'clamp' ? { hasZeroDate: true as const } : {}), policies,
   };
 }
 

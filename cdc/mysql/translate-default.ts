@@ -1,6 +1,7 @@
 /** Defaults of columns, as local spells them. */
 import { quoteLiteral } from '../postgres/quote.ts';
 import type { MysqlColumn } from './definition.ts';
+import { policyFor } from './type-loss.ts';
 import type { MappedColumn } from './type-map.ts';
 import { translateExpression } from './translate-expression.ts';
 import type { ExpressionScope, Translation } from './translate-expression.ts';
@@ -14,9 +15,11 @@ export function translateDefault(mapped: MappedColumn, spelled: string, scope: E
 }
 
 /** Through the column's own conversion: the default has to be what a row with that value becomes. */
-function literalDefault({ column, plan }: MappedColumn, spelled: string, text: string): Translation {
+function literalDefault({ column, plan, policies }: MappedColumn, spelled: string, text: string): Translation {
   let refused: string | undefined;
-  const { toLocal } = plan.make((kind, value) => {
+  const { toLocal } = plan.make((kind, value, clamped) => {
+    // As in every row: -infinity stands for the zero date.
+    if (kind === 'zero_date' && policyFor(policies, kind) === 'clamp') return clamped;
     refused = `the default ${JSON.stringify(value)} (${kind})`;
     return null;
   }, () => null);

@@ -68,6 +68,8 @@ export interface MigratedColumn {
   readonly isInvisible: boolean;
   /** Its type on local is the usual one for its MySQL type, and no word of `type_map` changes values: all that local has is what MySQL had. */
   readonly exact: boolean;
+  /** As `exact`, but for the zero date, which is -infinity on local. */
+  readonly hasZeroDate?: true;
   /** What happens to values that the other side cannot hold, where that is not `reject`. */
   readonly policies: Readonly<Record<string, string>>;
 }

@@ -75,6 +75,7 @@ export function parseComplete(cursor: Cursor): CompleteMigration {
 export function parseCutover(cursor: Cursor): Cutover {
   const scope = cutoverScope(cursor);
   const ways = { force: ['force'], noFence: ['no', 'fence'], noRollback: ['no', 'rollback'], noGrants: ['no', 'grants'] };
+  const together = isTogether(cursor, scope);
   const given = new Set<string>();
   let timeoutMs: number | undefined;
   for (;;) {
@@ -85,13 +86,14 @@ export function parseCutover(cursor: Cursor): Cutover {
   }
   return {
     type: 'cutover', scope, split: given.has('split'), force: given.has('force'),
-    noFence: given.has('noFence'), noRollback: given.has('noRollback'), noGrants: given.has('noGrants'), timeoutMs,
+    noFence: given.has('noFence'), noRollback: given.has('noRollback'), noGrants: given.has('noGrants'), ...together, timeoutMs,
   };
 }
 
 export function parseRollback(cursor: Cursor): RollbackMigration {
   cursor.expect('migration', 'for');
   const scope = tableOrSchema(cursor) ?? groupScope(cursor) ?? cursor.fail();
+  const together = isTogether(cursor, scope);
   let preserveLocalData = false;
   let timeoutMs: number | undefined;
   for (;;) {
@@ -99,7 +101,7 @@ export function parseRollback(cursor: Cursor): RollbackMigration {
       cursor.expect('local', 'data');
       preserveLocalData = true;
     } else if (timeoutMs === undefined && cursor.accept('timeout')) timeoutMs = timeout(cursor);
-    else return { type: 'rollback', scope, preserveLocalData, timeoutMs };
+    else return { type: 'rollback', scope, preserveLocalData, ...together, timeoutMs };
   }
 }
 
@@ -128,6 +130,11 @@ function cutoverScope(cursor: Cursor): Scope | GroupScope {
   if (scope !== undefined) return scope;
   if (cursor.accept('all')) return { type: 'all' };
   return cursor.fail();
+}
+
+/** SCHEMA s TOGETHER */
+function isTogether(cursor: Cursor, scope: Scope | GroupScope): { readonly together?: true } {
+  return scope.type === 'schema' && cursor.accept('together') ? { together: true } : {};
 }
 
 function tableOrSchema(cursor: Cursor): TableScope | SchemaScope | undefined {

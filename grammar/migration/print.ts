@@ -67,11 +67,11 @@ function controlParts(statement: Exclude<MigrationStatement, { type: Definition 
     case 'complete': return ['COMPLETE MIGRATION FOR TABLE', table(statement.table)];
     case 'cutover':
       return [
-        'CUTOVER', scope(statement.scope, ''), statement.split && 'SPLIT', statement.force && 'FORCE', statement.noFence && 'NO FENCE',
+        'CUTOVER', scope(statement.scope, ''), statement.together === true && 'TOGETHER', statement.split && 'SPLIT', statement.force && 'FORCE', statement.noFence && 'NO FENCE',
         statement.noRollback && 'NO ROLLBACK', statement.noGrants && 'NO GRANTS', timeout(statement.timeoutMs),
       ];
     case 'rollback':
-      return ['ROLLBACK MIGRATION', scope(statement.scope), statement.preserveLocalData && 'PRESERVE LOCAL DATA', timeout(statement.timeoutMs)];
+      return ['ROLLBACK MIGRATION', scope(statement.scope), statement.together === true && 'TOGETHER', statement.preserveLocalData && 'PRESERVE LOCAL DATA', timeout(statement.timeoutMs)];
     default: return questionParts(statement);
   }
 }

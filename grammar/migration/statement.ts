@@ -197,6 +197,8 @@ export interface Cutover {
   readonly noRollback: boolean;
   /** Users of the gateway may do less on local than on the source. */
   readonly noGrants: boolean;
+  /** Of a schema: all of its tables in one barrier. */
+  readonly together?: true | undefined;
   /** Undefined: the configured budget. */
   readonly timeoutMs: number | undefined;
 }
@@ -205,6 +207,7 @@ export interface RollbackMigration {
   readonly type: 'rollback';
   readonly scope: TableScope | SchemaScope | GroupScope;
   readonly preserveLocalData: boolean;
+  readonly together?: true | undefined;
   readonly timeoutMs: number | undefined;
 }
 

@@ -108,12 +108,12 @@ export const syntaxTable: Readonly<Record<StatementType, SyntaxEntry>> = {
     'COMPLETE MIGRATION FOR TABLE public.orders',
   ),
   cutover: entry(
-    'CUTOVER { TABLE table [SPLIT] | GROUP OF table | SCHEMA schema | ALL } [FORCE] [NO FENCE] [NO ROLLBACK] [NO GRANTS] [TIMEOUT seconds]',
-    'Makes local the truth. Clients wait for the short pause, none gets an error; over TIMEOUT nothing is changed. FORCE skips validation only; SPLIT moves a table without those it is tied to; NO FENCE leaves writers that bypass the gateway unchecked; NO ROLLBACK gives up the way back; NO GRANTS goes though users may do less on local than on the source.',
+    'CUTOVER { TABLE table [SPLIT] | GROUP OF table | SCHEMA schema [TOGETHER] | ALL } [FORCE] [NO FENCE] [NO ROLLBACK] [NO GRANTS] [TIMEOUT seconds]',
+    'Makes local the truth. Clients wait for the short pause, none gets an error; over TIMEOUT nothing is changed. FORCE skips validation only; SPLIT moves a table without those it is tied to; TOGETHER moves a whole schema in one pause; NO FENCE leaves writers that bypass the gateway unchecked; NO ROLLBACK gives up the way back; NO GRANTS goes though users may do less on local than on the source.',
     'CUTOVER GROUP OF public.orders TIMEOUT 10',
   ),
   rollback: entry(
-    'ROLLBACK MIGRATION { FOR TABLE table | FOR SCHEMA schema | FOR GROUP OF table } [PRESERVE LOCAL DATA] [TIMEOUT seconds]',
+    'ROLLBACK MIGRATION { FOR TABLE table | FOR SCHEMA schema [TOGETHER] | FOR GROUP OF table } [PRESERVE LOCAL DATA] [TIMEOUT seconds]',
     'Makes the source the truth again without losing a row. PRESERVE LOCAL DATA keeps local in step (DUAL_WRITE), else the table ends NOT_STARTED.',
     'ROLLBACK MIGRATION FOR TABLE public.orders PRESERVE LOCAL DATA TIMEOUT 30',
   ),

@@ -2,12 +2,12 @@
 import { quoteLiteral } from '../../names.ts';
 import { asBytes, findLabel } from './compare-values.ts';
 import { charsetFits, charsetHolds } from './charset-fits.ts';
-import { asDate, asDatetime, asDecimal, asDouble, asInteger, asText, asTime, bigintSql, isConstantText, withFraction } from './convert-value.ts';
-import { readMoment } from './moment-text.ts';
+import { asDate, asDatetime, asDecimal, asDouble, asInteger, asText, asTime, bigintSql, integerConstant, isConstantText, withFraction, zeroMoment } from './convert-value.ts';
+import { readMoment, readWhole } from './moment-text.ts';
 import type { MysqlEmission } from './mysql-emission.ts';
 import type { Value } from './mysql-expression.ts';
 import type { MysqlColumnFacts, MysqlTableFacts, PgForm } from './mysql-translation.ts';
-import { columnType, fitsBigint, typeName } from './mysql-type.ts';
+import { columnType, fitsBigint, mayBeZero, typeName } from './mysql-type.ts';
 import type { MysqlType } from './mysql-type.ts';
 import { refuse } from './refused-mysql.ts';
 
@@ -24,6 +24,11 @@ export function assignValue(emission: MysqlEmission, target: Target, value: Valu
   const type = columnType(column);
   const take = (form: PgForm, pgType: string): string => emission.parameter(value.type.kind === 'parameter' ? value.type.number : 0, form, pgType, !column.nullable);
   const isParameter = value.type.kind === 'parameter';
+  if (type.kind === 'date' || type.kind === 'datetime' || type.kind === 'timestamp') {
+    if (type.zero === true && zeroMoment(emission, value) !== undefined) return "'-infinity'";
+    if (mayBeZero(value.type) && type.zero !== true) return refuse('zero date', place);
+  }
+  const zero = mayBeZero(type) && !emission.facts.mode.sqlMode.has('NO_ZERO_DATE') ? { zero: true } : {};
   switch (type.kind) {
     case 'int': return isParameter ? take({ kind: 'integer', min: `${type.min}`, max: `${type.max}` }, fitsBigint(type) ? 'bigint' : 'numeric') : wholeNumber(emission, value, place);
     case 'bool': return isParameter ? take({ kind: 'boolean' }, 'boolean') : flag(emission, value);
@@ -34,10 +39,10 @@ export function assignValue(emission: MysqlEmission, target: Target, value: Valu
     case 'text': return text(emission, target, value, place);
     case 'bytes': return bytes(emission, column, value, place);
     case 'date':
-      if (isParameter) return take({ kind: 'date' }, 'date');
+      if (isParameter) return take({ kind: 'date', ...zero }, 'date');
       return value.type.kind === 'datetime' && value.type.fraction > 0 ? refuse('fraction of a second in a DATE', place) : asDate(emission, value).sql;
-    case 'datetime': return isParameter ? withFraction(emission, take({ kind: 'datetime', fraction: type.fraction, assigned: true }, 'timestamp'), 6, type.fraction, place) : rounded(emission, asDatetime(emission, value), type.fraction, place);
-    case 'timestamp': return instant(emission, value, type.fraction, take, place);
+    case 'datetime': return isParameter ? withFraction(emission, take({ kind: 'datetime', fraction: type.fraction, assigned: true, ...zero }, 'timestamp'), 6, type.fraction, place) : rounded(emission, asDatetime(emission, value), type.fraction, place);
+    case 'timestamp': return instant(emission, value, type.fraction, (form, pgType) => take({ ...form, ...zero } as PgForm, pgType), place);
     case 'time': return isParameter ? take({ kind: 'time', fraction: type.fraction }, 'interval') : value.type.kind === 'datetime' ? refuse('date and time as a TIME', place) : duration(emission, value, type.fraction, place);
     case 'year': return isParameter ? take({ kind: 'year' }, 'smallint') : wholeNumber(emission, value, place);
     case 'enum': return isParameter ? take({ kind: 'enum', labels: type.labels, assigned: true }, type.local) : label(value, type, place);
@@ -57,6 +62,8 @@ function wholeNumber(emission: MysqlEmission, value: Value, place: number | unde
   const { type } = value;
   if (type.kind === 'decimal') return value.sql;
   if (type.kind === 'double' || type.kind === 'float') return refuse('DOUBLE as an integer', place);
+  const written = isConstantText(value) ? readWhole(value.constant) : undefined;
+  if (written !== undefined) return integerConstant(written, place).sql;
   return asInteger(emission, value).sql;
 }
 

@@ -6,6 +6,7 @@ import type { CastType } from './mysql-tree.ts';
 import { valueOf } from './mysql-expression.ts';
 import type { Value } from './mysql-expression.ts';
 import { decimalType, intType, isUtf8, maxBigint, minBigint, typeName } from './mysql-type.ts';
+import { dateOfText, decimalOfText, integerOfText } from './read-strings.ts';
 import { refuse } from './refused-mysql.ts';
 
 export function castValue(emission: MysqlEmission, value: Value, to: CastType, place: number): Value {
@@ -13,14 +14,16 @@ export function castValue(emission: MysqlEmission, value: Value, to: CastType, p
     case 'SIGNED': return signed(emission, value, place);
     case 'UNSIGNED': return unsigned(emission, value, place);
     case 'DECIMAL': {
-      const source = asDecimal(emission, value);
+      const source = isReadText(value) ? { sql: decimalOfText(emission, value), type: { kind: 'decimal' as const, precision: 65, scale: 30, inner: undefined }, nullable: value.nullable } : asDecimal(emission, value);
       // MySQL 9 rounds it to the digits that it shows before.
       if (source.type.inner !== undefined) return refuse('CAST of a quotient', place);
       const [precision, scale] = [to.length ?? 10, to.scale ?? 0];
       return valueOf(`round(${source.sql}, ${scale})::numeric(${precision},${scale})`, decimalType(precision, scale), [value]);
     }
     case 'CHAR': return characters(emission, value, to, place);
-    case 'DATE': return asDate(emission, readable(value, place));
+    case 'DATE':
+      if (isReadText(value)) return { sql: dateOfText(emission, value), type: { kind: 'date' }, nullable: true };
+      return asDate(emission, readable(value, place));
     case 'DATETIME': {
       const source = asDatetime(emission, readable(value, place));
       const fraction = to.length ?? 0;
@@ -38,6 +41,8 @@ export function castValue(emission: MysqlEmission, value: Value, to: CastType, p
   }
 }
 
+const isReadText = (value: Value): boolean => value.type.kind === 'text' && value.constant === undefined;
+
 /** A constant has to be a whole date. */
 function readable(value: Value, place: number): Value {
   if (value.type.kind === 'text' && (value.constant === undefined || readMoment(value.constant) === undefined)) return refuse('string as a date', place);
@@ -47,6 +52,7 @@ function readable(value: Value, place: number): Value {
 function signed(emission: MysqlEmission, value: Value, place: number): Value {
   const { type, sql, nullable } = value;
   const result = intType(minBigint, maxBigint);
+  if (isReadText(value)) return { sql: integerOfText(emission, value), type: result, nullable };
   if (type.kind === 'decimal' && type.inner !== undefined) return refuse('CAST of a quotient', place);
   if (type.kind === 'decimal') return type.precision - type.scale > 18 ? refuse('CAST of a long DECIMAL to SIGNED', place) : { sql: `round(${sql})::bigint`, type: result, nullable };
   if (type.kind === 'double' || type.kind === 'float') return refuse(`CAST of ${typeName(type)} to SIGNED`, place);

@@ -1,12 +1,12 @@
 /** Comparisons. https://dev.mysql.com/doc/refman/8.4/en/comparison-operators.html, https://dev.mysql.com/doc/refman/8.4/en/type-conversion.html */
 import { quoteLiteral } from '../../names.ts';
-import { asDatetime, asDecimal, asDouble, asInteger, asMoment, asNumber, asText, asTime, condition, isConstantText, numberConstant } from './convert-value.ts';
+import { asDatetime, asDecimal, asDouble, asInteger, asMoment, asNumber, asText, asTime, condition, integerConstant, isConstantText, numberConstant, zeroMoment } from './convert-value.ts';
 import type { MysqlEmission } from './mysql-emission.ts';
 import type { Value } from './mysql-expression.ts';
 import { commonCollation, isMoment, isNumber, typeName } from './mysql-type.ts';
 import type { MysqlType, TextCollation } from './mysql-type.ts';
 import { orderKey, trimmed } from './text-order.ts';
-import { readMoment, readNumber } from './moment-text.ts';
+import { readMoment, readNumber, readWhole } from './moment-text.ts';
 import { refuse } from './refused-mysql.ts';
 
 export type Comparison = '=' | '<>' | '<' | '<=' | '>' | '>=' | '<=>';
@@ -14,7 +14,7 @@ export type Comparison = '=' | '<>' | '<' | '<=' | '>' | '>=' | '<=>';
 export function compareValues(emission: MysqlEmission, operator: Comparison, left: Value, right: Value, place: number | undefined): Value {
   const nullable = operator !== '<=>' && (left.nullable || right.nullable);
   if (left.type.kind === 'null' || right.type.kind === 'null') return comparedWithNull(operator, left, right);
-  const enumerated = comparedEnum(emission, operator, left, right, place) ?? comparedFlag(operator, left, right);
+  const enumerated = comparedUuid(emission, operator, left, right) ?? comparedEnum(emission, operator, left, right, place) ?? comparedFlag(operator, left, right);
   if (enumerated !== undefined) return enumerated;
   const [one, other] = meet(emission, left, right, place);
   if (one.type.kind === 'text' && other.type.kind === 'text') return condition(comparedText(emission, operator, one, other, place), nullable);
@@ -57,16 +57,22 @@ export function asBytes(emission: MysqlEmission, value: Value, place: number | u
 }
 
 function meetNumbers(emission: MysqlEmission, left: Value, right: Value, place: number | undefined): readonly [Value, Value] {
-  for (const value of [left, right]) if (!isNumber(value.type) && value.type.kind !== 'parameter' && !isConstantText(value)) return refuse(`comparison of ${typeName(left.type)} with ${typeName(right.type)}`, place);
+  for (const value of [left, right]) if (!isNumber(value.type) && value.type.kind !== 'parameter' && value.type.kind !== 'text') return refuse(`comparison of ${typeName(left.type)} with ${typeName(right.type)}`, place);
   const isYear = left.type.kind === 'year' || right.type.kind === 'year';
   if (isYear) for (const value of [left, right]) if (value.type.kind !== 'year' && !(value.constant !== undefined && Number(readNumber(value.constant)?.text) >= 100) && value.type.kind !== 'parameter') return refuse('comparison of YEAR', place);
   // A parameter beside an integer may have digits behind the point: an exact number holds both.
   if (left.type.kind === 'parameter') return [numberLike(emission, left, right.type), plainNumber(emission, right)];
   if (right.type.kind === 'parameter') return [plainNumber(emission, left), numberLike(emission, right, left.type)];
-  const [one, other] = [plainNumber(emission, left), plainNumber(emission, right)];
+  const [one, other] = [longNumber(left, right) ?? plainNumber(emission, left), longNumber(right, left) ?? plainNumber(emission, right)];
   const isDouble = one.type.kind === 'double' || other.type.kind === 'double';
   if (isDouble) return [asDouble(emission, one), asDouble(emission, other)];
   return [one, other];
+}
+
+/** Beside a column of BIGINT a string is read as the integer that it says; else both are doubles. */
+function longNumber(value: Value, beside: Value): Value | undefined {
+  const whole = isConstantText(value) && beside.origin?.column.type.name === 'bigint' ? readWhole(value.constant) : undefined;
+  return whole === undefined ? undefined : integerConstant(whole, value.place);
 }
 
 /** A number that is written as a string is the same number whether it is exact or a double; a 4-byte number is compared as the 8-byte one that it is. */
@@ -90,6 +96,8 @@ function meetMoments(emission: MysqlEmission, left: Value, right: Value, place: 
   if (left.type.kind === 'timestamp' && isFixed(right)) return [left, instant(emission, right)];
   if (right.type.kind === 'timestamp' && isFixed(left)) return [instant(emission, left), right];
   const momentOf = (value: Value, other: Value): Value => {
+    const zero = zeroMoment(emission, value);
+    if (zero !== undefined) return zero;
     if (isConstantText(value) && other.type.kind === 'date' && readMoment(value.constant) === undefined) return refuse('string as a date', place);
     return asMoment(emission, value);
   };
@@ -99,8 +107,21 @@ function meetMoments(emission: MysqlEmission, left: Value, right: Value, place: 
 const isFixed = (value: Value): boolean => value.constant !== undefined || value.type.kind === 'parameter' || /^\0\d+\0::timestamp$/.test(value.sql);
 
 function instant(emission: MysqlEmission, value: Value): Value {
-  const moment = asDatetime(emission, value);
+  const moment = zeroMoment(emission, value) ?? asDatetime(emission, value);
   return { ...moment, sql: `(${moment.sql} AT TIME ZONE ${emission.zone})`, type: { kind: 'timestamp', fraction: 6 } };
+}
+
+const isUuid = ({ type, origin }: Value): boolean => type.kind === 'other' && origin?.column.localType === 'uuid';
+
+/** MariaDB's UUID is one on local, too; it has another order there. */
+function comparedUuid(emission: MysqlEmission, operator: Comparison, left: Value, right: Value): Value | undefined {
+  if (operator !== '=' && operator !== '<>' && operator !== '<=>') return undefined;
+  if (!isUuid(left)) return isUuid(right) ? comparedUuid(emission, operator, right, left) : undefined;
+  const nullable = operator !== '<=>';
+  if (isUuid(right)) return condition(`${left.sql} ${spelled(operator)} ${right.sql}`, nullable);
+  if (right.type.kind === 'parameter') return condition(`${left.sql} ${spelled(operator)} ${emission.parameter(right.type.number, { kind: 'uuid' }, 'uuid')}`, nullable);
+  if (!isConstantText(right) || !/^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(right.constant)) return undefined;
+  return condition(`${left.sql} ${spelled(operator)} ${quoteLiteral(right.constant)}::uuid`, nullable);
 }
 
 function comparedEnum(emission: MysqlEmission, operator: Comparison, left: Value, right: Value, place: number | undefined): Value | undefined {
@@ -132,6 +153,7 @@ export function comparisonCollation(emission: MysqlEmission, left: Value, right:
 }
 
 function comparedText(emission: MysqlEmission, operator: Comparison, left: Value, right: Value, place: number | undefined): string {
+  if (isFixedBeside(left, right) || isFixedBeside(right, left)) return `${left.sql} COLLATE "C" ${spelled(operator)} ${right.sql}`;
   const collation = comparisonCollation(emission, left, right, place);
   if (operator !== '=' && operator !== '<>' && operator !== '<=>') return `${orderKey(left, collation)} ${operator} ${orderKey(right, collation)}`;
   if (collation.pads && operator === '=' && collation.isExplicit !== true) {
@@ -144,6 +166,11 @@ function comparedText(emission: MysqlEmission, operator: Comparison, left: Value
   // A column and a constant have the collation by themselves; of anything else PostgreSQL may see several.
   if (own && isOne && isPlain(left) && isPlain(right)) return `${one} ${spelled(operator)} ${other}`;
   return `${one} COLLATE ${collation.local} ${spelled(operator)} ${other.includes(' COLLATE ') ? `${other} COLLATE ${collation.local}` : other}`;
+}
+
+/** A string of digits at their places beside another one: of whatever collation, the same is equal and less. */
+function isFixedBeside(value: Value, other: Value): boolean {
+  return value.type.kind === 'text' && value.type.isFixed === true && other.constant !== undefined && /^[\d-]+$/.test(other.constant) && /^[\d-]*$/.test(value.constant ?? '');
 }
 
 const isPlain = (value: Value): boolean => value.origin !== undefined || isBound(value);

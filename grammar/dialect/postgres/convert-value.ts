@@ -2,9 +2,10 @@
 import { quoteLiteral } from '../../names.ts';
 import type { MysqlEmission } from './mysql-emission.ts';
 import type { Value } from './mysql-expression.ts';
-import { readMoment, readNumber, readTime } from './moment-text.ts';
-import { boolType, decimalType, doubleType, fitsBigint, intType, maxBigint, maxUnsigned, minBigint, typeName } from './mysql-type.ts';
+import { isZeroMoment, readMoment, readNumber, readTime } from './moment-text.ts';
+import { boolType, decimalType, doubleType, fitsBigint, intType, maxBigint, mayBeZero, maxUnsigned, minBigint, typeName } from './mysql-type.ts';
 import type { MysqlType } from './mysql-type.ts';
+import { doubleOfText } from './read-strings.ts';
 import { refuse } from './refused-mysql.ts';
 
 export function isConstantText(value: Value): value is Value & { readonly constant: string } {
@@ -62,6 +63,7 @@ export function asDouble(emission: MysqlEmission, value: Value): Value {
   if (value.type.kind === 'double') return value;
   if (value.type.kind === 'parameter') return { sql: emission.parameter(value.type.number, { kind: 'double' }, 'float8'), type: doubleType, nullable: true };
   if (value.type.kind === 'float') return { ...value, sql: `(${value.sql})::float8`, type: doubleType, constant: undefined, origin: undefined };
+  if (value.type.kind === 'text' && value.constant === undefined) return { sql: doubleOfText(emission, value), type: doubleType, nullable: value.nullable };
   const decimal = asDecimal(emission, value);
   return { sql: `(${decimal.sql})::float8`, type: doubleType, nullable: value.nullable };
 }
@@ -102,16 +104,20 @@ export function asText(emission: MysqlEmission, value: Value): Value {
     case 'int': return plain(`(${sql})::text`);
     case 'bool': return plain(`(${sql})::int::text`);
     case 'decimal': return plain(`(${shownDecimal(value)})::text`);
-    case 'date': return plain(`(${sql})::text`);
+    case 'date': return plain(shownZero(value, `(${sql})::text`, '0000-00-00'));
     case 'datetime': case 'timestamp': {
       const moment = asDatetime(emission, value);
       const fraction = type.fraction === 0 ? '' : `.${type.fraction === 1 ? 'FF1' : fractionFormat[type.fraction] ?? ''}`;
-      return plain(`to_char(${moment.sql}, 'YYYY-MM-DD HH24:MI:SS${fraction}')`);
+      return plain(shownZero(value, `to_char(${moment.sql}, 'YYYY-MM-DD HH24:MI:SS${fraction}')`, `0000-00-00 00:00:00${type.fraction === 0 ? '' : `.${'0'.repeat(type.fraction)}`}`));
     }
     case 'enum': return { ...plain(`(${sql})::text`), type: { kind: 'text', collation: undefined, isTrimmed: false, isOwn: false } };
     case 'set': return { ...plain(`array_to_string(${sql}, ',')`), type: { kind: 'text', collation: undefined, isTrimmed: false, isOwn: false } };
     default: return refuse(`${typeName(type)} as a string`, value.place);
   }
+}
+
+function shownZero({ type, sql }: Value, text: string, zero: string): string {
+  return mayBeZero(type) ? `CASE WHEN ${sql} = '-infinity' THEN '${zero}' ELSE ${text} END` : text;
 }
 
 /** A quotient with the digits that it is shown with. MySQL shows what IF and CASE choose with its own digits or with those of all, as it happens to keep it. */
@@ -125,8 +131,8 @@ export function asDatetime(emission: MysqlEmission, value: Value): Value {
   const { type, sql, nullable } = value;
   switch (type.kind) {
     case 'datetime': return value;
-    case 'date': return { sql: `(${sql})::timestamp`, type: { kind: 'datetime', fraction: 0 }, nullable };
-    case 'timestamp': return { sql: `(${sql} AT TIME ZONE ${emission.zone})`, type: { kind: 'datetime', fraction: type.fraction }, nullable };
+    case 'date': return { sql: `(${sql})::timestamp`, type: { kind: 'datetime', fraction: 0, zero: type.zero }, nullable };
+    case 'timestamp': return { sql: `(${sql} AT TIME ZONE ${emission.zone})`, type: { kind: 'datetime', fraction: type.fraction, zero: type.zero }, nullable };
     case 'parameter': return { sql: emission.parameter(type.number, { kind: 'datetime', fraction: 6 }, 'timestamp'), type: { kind: 'datetime', fraction: 6 }, nullable: true };
     case 'null': return { sql: 'NULL::timestamp', type: { kind: 'datetime', fraction: 0 }, nullable: true };
     case 'text': {
@@ -135,6 +141,12 @@ export function asDatetime(emission: MysqlEmission, value: Value): Value {
     }
     default: return refuse(`${typeName(type)} as a date and time`, value.place);
   }
+}
+
+/** The zero date as a constant beside a moment, where the session's mode lets it stand. */
+export function zeroMoment(emission: MysqlEmission, value: Value): Value | undefined {
+  if (!isConstantText(value) || !isZeroMoment(value.constant) || emission.facts.mode.sqlMode.has('NO_ZERO_DATE')) return undefined;
+  return { sql: "'-infinity'::timestamp", type: { kind: 'datetime', fraction: 0, zero: true }, nullable: false, constant: '-infinity' };
 }
 
 /** A date or a moment; a constant string is what it looks like. */
@@ -149,7 +161,7 @@ export function asMoment(emission: MysqlEmission, value: Value): Value {
 
 export function asDate(emission: MysqlEmission, value: Value): Value {
   const moment = asMoment(emission, value);
-  return moment.type.kind === 'date' ? moment : { sql: `(${moment.sql})::date`, type: { kind: 'date' }, nullable: moment.nullable };
+  return moment.type.kind === 'date' ? moment : { sql: `(${moment.sql})::date`, type: { kind: 'date', zero: mayBeZero(moment.type) }, nullable: moment.nullable };
 }
 
 export function asTime(emission: MysqlEmission, value: Value): Value {

@@ -5,6 +5,11 @@ const patterns: Readonly<Record<string, string>> = {
   M: 'FMMonth', b: 'Mon', W: 'FMDay', a: 'Dy', j: 'DDD', v: 'IW', x: 'IYYY',
 };
 
+/** Whether every value has digits and the same signs at the same places. */
+export function isFixedFormat(format: string): boolean {
+  return /^(?:%[YymdHhIisSfTj]|[-\/:. ])+$/.test(format) && !format.endsWith(' ');
+}
+
 /** Undefined: PostgreSQL has no pattern for a part of it. */
 export function datePattern(format: string): string | undefined {
   let pattern = '';

@@ -1,6 +1,7 @@
 /** UPDATE and DELETE. https://dev.mysql.com/doc/refman/8.4/en/update.html, https://dev.mysql.com/doc/refman/8.4/en/delete.html */
 import { quoteName } from '../../names.ts';
 import { localTable, quoteAlias } from './emit-from.ts';
+import { returning } from './emit-insert.ts';
 import type { EmittedWrite } from './emit-insert.ts';
 import type { QueryEmitter } from './emit-query.ts';
 import { Scope } from './mysql-emission.ts';
@@ -144,18 +145,40 @@ function conjuncts(node: Expression | undefined): readonly Expression[] {
 export function emitDelete(queries: QueryEmitter, statement: Delete): EmittedWrite {
   const { place } = statement.from;
   if (statement.hasWith) return refuse('WITH of DELETE', place);
-  if (statement.returning) return refuse('RETURNING', place);
   if (statement.ignore) return refuse('DELETE IGNORE', place);
-  if (statement.targets.length > 1) return refuse('DELETE from several tables', place);
   const scope = new Scope(undefined);
   const from = queries.from(statement.from, scope);
+  if (statement.targets.length > 1) return deleteFromSeveral(queries, statement, scope, from);
   const [named] = statement.targets;
   const target = changedTable(named === undefined ? scope.relations[0] : scope.relations.find((relation) => isTarget(relation, named)), named?.place ?? place);
   const condition = statement.where === undefined ? undefined : queries.expressions.condition(statement.where, scope);
   const isPicked = statement.from.type === 'join' || statement.limit !== undefined;
   const where = isPicked ? picked(queries, target, from, condition, statement, scope) : condition;
   const text = `DELETE FROM ${localTable(target.table)} AS ${target.alias}${where === undefined ? '' : ` WHERE ${where}`}`;
+  if (statement.returning !== undefined) {
+    const shown = returning(queries, statement.returning, target.table, target.alias, place, 'delete');
+    return { steps: [queries.emission.step(`${text} RETURNING ${shown.map(({ sql }) => sql).join(', ')}`, 'rows')], counts: { kind: 'none' }, columns: shown.map(({ column }) => column) };
+  }
   return { steps: [queries.emission.step(text, 'count')], counts: { kind: 'tags', steps: [0] } };
+}
+
+/** The rows are picked and locked once, then each table loses its own: a row that was picked twice counts once. */
+function deleteFromSeveral(queries: QueryEmitter, statement: Delete, scope: Scope, from: { readonly sql: string; readonly hasOuterJoin: boolean }): EmittedWrite {
+  const { place } = statement.from;
+  if (from.hasOuterJoin) return refuse('DELETE from several tables of an outer join', place);
+  if (statement.order.length > 0 || statement.limit !== undefined) return refuse('DELETE from several tables with ORDER BY or LIMIT', place);
+  const targets = statement.targets.map((named) => changedTable(scope.relations.find((relation) => isTarget(relation, named)), named.place));
+  const condition = statement.where === undefined ? '' : ` WHERE ${queries.expressions.condition(statement.where, scope)}`;
+  const picks = targets.map(({ alias }, index) => `${alias}.ctid AS "${index + 1}"`);
+  const tables = [...new Set(targets.map(({ table }) => table))];
+  const deletes = tables.map((table, index) => {
+    const rows = targets.flatMap((target, at) => (target.table === table ? [`SELECT "${at + 1}" FROM "~picked"`] : []));
+    return `"~deleted${index + 1}" AS (DELETE FROM ${localTable(table)} WHERE ctid IN (${rows.join(' UNION ALL ')}) RETURNING 1)`;
+  });
+  const locks = ` FOR UPDATE OF ${[...new Set(targets.map(({ alias }) => alias))].join(', ')}`;
+  const counted = tables.map((_, index) => `(SELECT count(*) FROM "~deleted${index + 1}")`).join(' + ');
+  const text = `WITH "~picked" AS MATERIALIZED (SELECT ${picks.join(', ')} FROM ${from.sql}${condition}${locks}), ${deletes.join(', ')} SELECT ${counted}`;
+  return { steps: [queries.emission.step(text, 'keys')], counts: { kind: 'sum', step: 0, column: 0 } };
 }
 
 function isTarget(relation: Relation, { name, database }: TargetTable): boolean {

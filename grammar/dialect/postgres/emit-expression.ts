@@ -8,6 +8,7 @@ import { chosen, commonValues, keepsScales } from './unified-type.ts';
 import { asBytes, comparisonCollation, compareValues } from './compare-values.ts';
 import type { Comparison } from './compare-values.ts';
 import { asCondition, asText, condition, integerConstant, isConstantText, nullValue, numberConstant, textLiteral } from './convert-value.ts';
+import { withWidth } from './integer-widths.ts';
 import { jsonCalls } from './json-calls.ts';
 import { likePattern } from './like-pattern.ts';
 import { addInterval, momentCalls } from './moment-calls.ts';
@@ -17,7 +18,7 @@ import type { MysqlEmission } from './mysql-emission.ts';
 import { valueOf } from './mysql-expression.ts';
 import type { Value } from './mysql-expression.ts';
 import type { CallDetails, Expression, OrderItem, Query, WindowSpec } from './mysql-tree.ts';
-import { boolType, doubleType, intType, maxUnsigned, typeName } from './mysql-type.ts';
+import { boolType, doubleType, intType, maxUnsigned, mayBeZero, typeName } from './mysql-type.ts';
 import { numberCalls } from './number-calls.ts';
 import { refuse } from './refused-mysql.ts';
 import { findName } from './scope-names.ts';
@@ -32,6 +33,8 @@ export interface SubqueryEmitter {
 }
 
 const calls = { ...textCalls, ...numberCalls, ...momentCalls, ...sessionCalls, ...jsonCalls };
+/** Functions that know what to make of the zero date. */
+const takeZero: ReadonlySet<string> = new Set(['YEAR', 'MONTH', 'DAY', 'DAYOFMONTH', 'QUARTER', 'HOUR', 'MINUTE', 'SECOND', 'EXTRACT', 'DATE', 'IF', 'IFNULL', 'COALESCE', 'CONCAT', 'CONCAT_WS', 'LEFT']);
 const comparisons: ReadonlySet<string> = new Set(['=', '<>', '<', '<=', '>', '>=', '<=>']);
 const isComparison = (operator: string): operator is Comparison => comparisons.has(operator);
 
@@ -74,7 +77,7 @@ export class ExpressionEmitter {
       case 'like': return this.#like(node, scope);
       case 'is': return this.#is(node, scope);
       case 'case': return this.#case(node, scope);
-      case 'cast': return castValue(this.emission, this.value(node.operand, scope), node.to, node.place);
+      case 'cast': return this.#cast(this.value(node.operand, scope), node.to, node.place);
       case 'using': return this.#using(node, scope);
       case 'collate': return this.#collate(node, scope);
       case 'interval': return addInterval(this.emission, this.value(node.moment, scope), this.value(node.amount, scope), node.unit, node.sign, node.place);
@@ -95,7 +98,11 @@ export class ExpressionEmitter {
     switch (node.kind) {
       case 'null': return { ...nullValue, place };
       case 'true': case 'false': return { ...integerConstant(node.kind === 'true' ? 1n : 0n, place) };
-      case 'integer': return integerConstant(BigInt(value), place);
+      case 'integer': {
+        const constant = integerConstant(BigInt(value), place);
+        const isNarrow = this.emission.facts.mode.server.flavour === 'mariadb' && value.length <= 9 && constant.type.kind === 'int';
+        return isNarrow ? { ...constant, type: { ...constant.type, told: 3 } } : constant;
+      }
       case 'decimal': {
         const scale = (value.split('.')[1] ?? '').length;
         const plain = plainDecimal(value);
@@ -236,6 +243,8 @@ export class ExpressionEmitter {
     const not = node.not ? 'NOT ' : '';
     if (node.what !== 'NULL') return condition(`${asCondition(this.emission, operand)} IS ${not}${node.what}`, false);
     if (operand.type.kind === 'parameter') return refuse('parameter whose type its place does not tell', node.place);
+    // In WHERE the server takes the zero date of a NOT NULL column for NULL, elsewhere not.
+    if (mayBeZero(operand.type) && operand.origin?.column.nullable === false && !node.not) return refuse('IS NULL of a NOT NULL column that may have the zero date', node.place);
     return condition(`${operand.sql} IS ${not}NULL`, false);
   }
 
@@ -245,6 +254,11 @@ export class ExpressionEmitter {
     const conditions = node.branches.map(({ when }) => (operand === undefined ? this.condition(when, scope) : compareValues(this.emission, '=', operand, this.value(when, scope), node.place).sql));
     const values = [...node.branches.map(({ then }) => this.value(then, scope)), node.otherwise === undefined ? nullValue : this.value(node.otherwise, scope)];
     return chosen(commonValues(this.emission, values, node.place, keepsScales(this.emission)), values, (sql) => `CASE ${conditions.map((each, index) => `WHEN ${each} THEN ${sql[index] ?? 'NULL'}`).join(' ')} ELSE ${sql.at(-1) ?? 'NULL'} END`);
+  }
+
+  #cast(value: Value, to: Node<'cast'>['to'], place: number): Value {
+    if (mayBeZero(value.type) && to.name !== 'CHAR' && to.name !== 'DATE') return refuse(`CAST of a column that may have the zero date to ${to.name}`, place);
+    return castValue(this.emission, value, to, place);
   }
 
   #using(node: Node<'using'>, scope: Scope): Value {
@@ -277,7 +291,9 @@ export class ExpressionEmitter {
     if (window !== undefined) return this.#windowed(window(this.#context(node, scope)), details.over ?? refuse(`${name}() without OVER`, place), scope, place);
     const emit = Object.hasOwn(calls, name) ? calls[name] : undefined;
     if (emit === undefined || details.over !== undefined) return refuse(`${name}()`, place);
-    return emit(this.#context(node, scope));
+    const context = this.#context(node, scope);
+    if (!takeZero.has(name) && context.args.some(({ type }) => mayBeZero(type))) return refuse(`${name}() of a column that may have the zero date`, place);
+    return withWidth(this.emission, name, emit(context));
   }
 
   #context(node: Node<'call'>, scope: Scope): CallContext {
@@ -304,7 +320,8 @@ export class ExpressionEmitter {
     if (value.sql.includes('ORDER BY')) return refuse('window function over strings', place);
     const window = over.name !== undefined && over.partition.length === 0 && over.order.length === 0 && over.frame === undefined ? `"${over.name.replaceAll('"', '""')}"` : `(${this.window(over, scope)})`;
     const sql = value.sql.includes(overMark) ? value.sql.replaceAll(overMark, ` OVER ${window}`) : `${value.sql} OVER ${window}`;
-    return { ...value, sql: `(${sql})`, origin: undefined };
+    const told = this.emission.facts.mode.server.flavour === 'mariadb' && value.type.kind === 'int' ? value.type.told : undefined;
+    return { ...value, sql: `(${sql})`, origin: undefined, ...(value.type.kind === 'int' ? { type: { ...value.type, told } } : {}) };
   }
 
   /** The inside of a window's parentheses. */

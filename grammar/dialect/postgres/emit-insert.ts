@@ -6,8 +6,9 @@ import { localTable, quoteAlias, tableColumns } from './emit-from.ts';
 import type { QueryEmitter } from './emit-query.ts';
 import { Scope } from './mysql-emission.ts';
 import type { Value } from './mysql-expression.ts';
-import type { MysqlColumnFacts, MysqlCounts, MysqlInfo, MysqlInsertId, MysqlStep, MysqlTableFacts } from './mysql-translation.ts';
-import type { Assignment, Expression, Insert } from './mysql-tree.ts';
+import type { MysqlColumnFacts, MysqlCounts, MysqlInfo, MysqlInsertId, MysqlResultColumn, MysqlStep, MysqlTableFacts } from './mysql-translation.ts';
+import type { Assignment, Expression, Insert, SelectItem } from './mysql-tree.ts';
+import type { Shown } from './result-column.ts';
 import { setAssignments } from './set-assignments.ts';
 import { refuse } from './refused-mysql.ts';
 
@@ -17,6 +18,8 @@ export interface EmittedWrite {
   readonly insertId?: MysqlInsertId | undefined;
   readonly lastInsertId?: { readonly step: number; readonly column: number } | undefined;
   readonly info?: MysqlInfo | undefined;
+  /** Of RETURNING. */
+  readonly columns?: readonly MysqlResultColumn[] | undefined;
 }
 
 type RowId = 'made' | 'given' | { readonly parameter: number };
@@ -34,24 +37,37 @@ export function emitInsert(queries: QueryEmitter, insert: Insert): EmittedWrite 
   const { emission } = queries;
   const { place } = insert.table;
   const table = emission.table(insert.table.database, insert.table.name, place);
-  if (insert.returning) return refuse('RETURNING', place);
   const isReplace = insert.type === 'replace';
   const source = sourceOf(queries, insert, table);
   const alias = quoteAlias(table.mysqlName, place);
   const automatic = table.columns.find(({ autoIncrement }) => autoIncrement);
   const upsert = insert.onDuplicate.length > 0 || isReplace ? onConflict(queries, insert, table, source, alias) : undefined;
   const conflict = upsert?.sql ?? (insert.ignore ? ' ON CONFLICT DO NOTHING' : '');
-  const returned = [...(automatic === undefined ? [] : [`${alias}.${quoteName(automatic.name)}`, ...followed(automatic, alias, source)]), ...(upsert?.inserted === undefined ? [] : [upsert.inserted]), ...(upsert === undefined ? [] : [upsert.count])];
+  const shown = insert.returning === undefined ? undefined : returning(queries, insert.returning, table, alias, place);
+  const kept = [...(automatic === undefined ? [] : [`${alias}.${quoteName(automatic.name)}`, ...followed(automatic, alias, source)]), ...(upsert?.inserted === undefined ? [] : [upsert.inserted]), ...(upsert === undefined ? [] : [upsert.count])];
+  const returned = [...(shown ?? []).map(({ sql }) => sql), ...kept];
   const text = `INSERT INTO ${localTable(table)} AS ${alias} (${source.columns.map(({ name }) => quoteName(name)).join(', ')}) ${source.sql}${conflict}${returned.length === 0 ? '' : ` RETURNING ${returned.join(', ')}`}`;
   const empty = `INSERT INTO ${localTable(table)} AS ${alias} DEFAULT VALUES${conflict}${returned.length === 0 ? '' : ` RETURNING ${returned.join(', ')}`}`;
-  const counts: MysqlCounts = upsert === undefined ? { kind: 'tags', steps: [0] } : { kind: 'sum', step: 0, column: returned.length - 1 };
+  const counts: MysqlCounts = upsert === undefined ? { kind: 'tags', steps: [0] } : { kind: 'sum', step: 0, column: kept.length - 1 };
   const rows = source.ids === undefined ? (source.columns.some(({ autoIncrement }) => autoIncrement) ? 'given' : 'made') : source.ids;
   return {
-    steps: [emission.step(source.columns.length === 0 ? empty : text, returned.length === 0 ? 'count' : 'keys')], counts,
-    insertId: automatic === undefined ? undefined : { step: 0, column: 0, rows, inserted: upsert?.inserted === undefined ? undefined : returned.length - 2 }, lastInsertId: upsert?.remembersId === true ? { step: 0, column: 0 } : undefined,
+    steps: [shown === undefined ? emission.step(source.columns.length === 0 ? empty : text, kept.length === 0 ? 'count' : 'keys') : { ...emission.step(source.columns.length === 0 ? empty : text, 'rows'), keepsRest: true }],
+    counts: shown === undefined ? counts : { kind: 'none' }, ...(shown === undefined ? {} : { columns: shown.map(({ column }) => column) }),
+    insertId: automatic === undefined ? undefined : { step: 0, column: 0, rows, inserted: upsert?.inserted === undefined ? undefined : kept.length - 2 }, lastInsertId: upsert?.remembersId === true ? { step: 0, column: 0 } : undefined,
     // Of rows that meet others it is not known how many there were.
-    info: upsert === undefined && !insert.ignore && source.ids?.length !== 1 ? { kind: 'records' } : undefined,
+    info: shown === undefined && upsert === undefined && !insert.ignore && source.ids?.length !== 1 ? { kind: 'records' } : undefined,
   };
+}
+
+const returningSince = { insert: 100500, delete: 100001 } as const;
+
+/** RETURNING is MariaDB's. */
+export function returning(queries: QueryEmitter, items: readonly SelectItem[], table: MysqlTableFacts, alias: string, place: number, of: keyof typeof returningSince = 'insert'): readonly Shown[] {
+  const { flavour, version } = queries.emission.facts.mode.server;
+  if (flavour !== 'mariadb' || version < returningSince[of]) return refuse('RETURNING', place);
+  const scope = new Scope(undefined);
+  scope.relations.push({ alias: table.mysqlName, database: table.mysqlDatabase, table, columns: tableColumns(table, table.mysqlName, alias) });
+  return queries.returned(items, scope, place);
 }
 
 /** A number that was given moves the sequence behind itself, as AUTO_INCREMENT goes on behind its largest number. */

@@ -8,10 +8,11 @@ import type { From, OutputColumn } from './emit-from.ts';
 import { Scope } from './mysql-emission.ts';
 import type { CommonRelation, MysqlEmission } from './mysql-emission.ts';
 import type { Value } from './mysql-expression.ts';
-import type { MysqlResultColumn } from './mysql-translation.ts';
-import type { CommonTable, Expression, Limit, Locking, OrderItem, Query, QueryBody, Select } from './mysql-tree.ts';
+import type { MysqlResultColumn, MysqlTableFacts } from './mysql-translation.ts';
+import type { CommonTable, Expression, Limit, Locking, OrderItem, Query, QueryBody, Select, SelectItem } from './mysql-tree.ts';
 import { intType, isUnsettled, maxBigint, minBigint } from './mysql-type.ts';
 import { showValue } from './result-column.ts';
+import type { Shown } from './result-column.ts';
 import { refuse } from './refused-mysql.ts';
 import { isNamed } from './scope-names.ts';
 import { sortKey } from './sort-key.ts';
@@ -46,6 +47,15 @@ export class QueryEmitter {
       return { sql: `(${sql})`, columns: columns.map(({ value }) => value) };
     } });
     this.#from = new FromEmitter(emission, this.expressions, this);
+  }
+
+  /** What a statement that writes shows of its rows; `scope` has the table alone. */
+  returned(items: readonly SelectItem[], scope: Scope, place: number): readonly Shown[] {
+    scope.allowsAggregates = true;
+    const relation = scope.relations[0];
+    const columns = this.#itemsOf(items, scope, { sql: '', visible: relation?.columns.filter(({ value }) => value.origin?.column.invisible !== true) ?? [], hasOuterJoin: false });
+    if (scope.hasAggregates || scope.hasWindows) return refuse('aggregate in RETURNING', place);
+    return columns.map(({ name, value }) => showValue(this.emission, name, value));
   }
 
   from(reference: Parameters<FromEmitter['from']>[0], scope: Scope): From {
@@ -169,17 +179,18 @@ export class QueryEmitter {
   }
 
   /** A query as the only table of another, which orders, limits and shows. */
-  #wrapped(inner: EmittedQuery, tail: Tail, isTop: boolean): EmittedQuery {
+  #wrapped(inner: EmittedQuery, tail: Tail, isTop: boolean, kept = inner.columns.length): EmittedQuery {
     if (tail.lock !== undefined) return refuse('locking clause of a derived table');
     const alias = this.emission.alias();
     const columns = inner.columns.map(({ name, value }, index): OutputColumn => ({ name, value: { ...value, sql: `${alias}."${index + 1}"`, constant: undefined } }));
     const scope = new Scope(undefined);
     scope.relations.push({ alias: '', database: undefined, table: undefined, columns: columns.map(({ name, value }) => ({ name, value: { ...value, origin: undefined } })) });
     const order = this.#order(tail.order, scope, columns);
-    const shown = isTop ? columns.map(({ name, value }) => showValue(this.emission, name, value)) : [];
-    const list = isTop ? shown.map(({ sql }) => sql) : columns.map(({ value }) => value.sql);
+    const left = columns.slice(0, kept);
+    const shown = isTop ? left.map(({ name, value }) => showValue(this.emission, name, value)) : [];
+    const list = isTop ? shown.map(({ sql }) => sql) : left.map(({ value }) => value.sql);
     const unlimited = `SELECT ${list.join(', ')} FROM (${inner.sql}) AS ${alias} (${columns.map((_, index) => `"${index + 1}"`).join(', ')})${order}`;
-    return { sql: `${unlimited}${tail.limit}`, columns, shown: shown.map(({ column }) => column), unlimited };
+    return { sql: `${unlimited}${tail.limit}`, columns: left, shown: shown.map(({ column }) => column), unlimited };
   }
 
   #order(items: readonly OrderItem[], scope: Scope, columns: readonly OutputColumn[]): string {
@@ -200,10 +211,11 @@ export class QueryEmitter {
     scope.free.length = 0;
     if (select.rollup) refuse('WITH ROLLUP', select.place);
     const groups = select.groupBy.map((item) => this.#group(item, select, scope, from));
+    if (groups.length > 0 && !this.emission.facts.mode.sqlMode.has('ONLY_FULL_GROUP_BY')) takeAny(scope);
     scope.free.length = 0;
     scope.allowsAggregates = true;
     scope.allowsWindows = true;
-    const columns = this.#items(select, scope, from);
+    const columns = this.#itemsOf(select.items, scope, from);
     scope.aliases = new Map(select.items.flatMap(({ alias }, index) => (alias === undefined || select.items.some(({ expression }) => expression.type === 'star') ? [] : [[alias.toLowerCase(), columns[index]?.value ?? refuse('alias', select.place)] as const])));
     scope.allowsWindows = false;
     const having = select.having === undefined ? undefined : this.expressions.condition(select.having, scope);
@@ -262,8 +274,8 @@ export class QueryEmitter {
     if (flavour === 'mysql' && version < 50700 && value.type.kind === 'decimal' && value.origin === undefined) refuse('GROUP BY or DISTINCT of a DECIMAL that is no column', value.place);
   }
 
-  #items(select: Select, scope: Scope, from: From | undefined): OutputColumn[] {
-    return select.items.flatMap(({ expression, alias, text }): OutputColumn[] => {
+  #itemsOf(items: readonly SelectItem[], scope: Scope, from: From | undefined): OutputColumn[] {
+    return items.flatMap(({ expression, alias, text }): OutputColumn[] => {
       if (expression.type === 'star') return this.#star(expression, scope, from);
       const value = this.expressions.value(expression, scope);
       if (value.type.kind === 'parameter') return refuse('parameter whose type its place does not tell', expression.place);
@@ -286,15 +298,19 @@ export class QueryEmitter {
     for (const { value } of columns) this.#checkKept(value);
     const keys = columns.map(({ value }) => this.#distinctKey(value));
     const isPlain = keys.every((key, index) => key === columns[index]?.value.sql);
-    const sql = body(columns.map(({ value }) => value.sql), isPlain ? 'DISTINCT ' : `DISTINCT ON (${keys.join(', ')}) `);
-    // What orders has to be one of the columns that are left.
+    // What orders has to be one of the columns that are left; else, without ONLY_FULL_GROUP_BY, it is that of some row.
     const order = tail.order.map((item): OrderItem & { readonly value: Value } => ({ ...item, value: ordinal(item.expression, columns) ?? this.expressions.value(item.expression, scope) }));
+    const isFree = !this.emission.facts.mode.sqlMode.has('ONLY_FULL_GROUP_BY');
+    const all = [...columns];
     const places = order.map(({ value, expression }) => {
-      const index = columns.findIndex((column) => column.value.sql === value.sql);
-      return index < 0 ? refuse('ORDER BY of what DISTINCT leaves out', expression.place) : index;
+      const index = all.findIndex((column) => column.value.sql === value.sql);
+      if (index >= 0) return index;
+      if (!isFree || value.type.kind === 'parameter') return refuse('ORDER BY of what DISTINCT leaves out', expression.place);
+      return all.push({ name: '', value }) - 1;
     });
+    const sql = body(all.map(({ value }) => value.sql), isPlain && all.length === columns.length ? 'DISTINCT ' : `DISTINCT ON (${keys.join(', ')}) `);
     const items = order.map(({ expression, descending }, index): OrderItem => ({ expression: { type: 'literal', kind: 'integer', value: `${(places[index] ?? 0) + 1}`, place: expression.place }, descending }));
-    return this.#wrapped({ sql, columns, shown: [], unlimited: sql }, { ...tail, order: items }, isTop);
+    return this.#wrapped({ sql, columns: all, shown: [], unlimited: sql }, { ...tail, order: items }, isTop, columns.length);
   }
 
   /** Columns beside aggregates have to follow from the groups: by the whole primary key of their table, as PostgreSQL knows it. */
@@ -303,12 +319,33 @@ export class QueryEmitter {
     for (const { value, place } of scope.free) {
       const { origin } = value;
       const prefix = value.sql.slice(0, value.sql.indexOf('.'));
-      const follows = origin !== undefined && origin.table.primaryKey.length > 0 && origin.table.primaryKey.every((name) => {
-        const column = origin.table.columns.find((each) => each.mysqlName === name);
-        const key = `${prefix}."${column?.name.replaceAll('"', '""') ?? ''}"`;
-        return scope.groups.has(key) && !scope.substitutes.has(key);
-      });
-      if (!follows) refuse('nonaggregated column', place);
+      if (origin === undefined || !isKeyGrouped(scope, origin.table, prefix)) refuse('nonaggregated column', place);
+    }
+  }
+}
+
+function isKeyGrouped(scope: Scope, table: MysqlTableFacts, prefix: string): boolean {
+  return table.primaryKey.length > 0 && table.primaryKey.every((name) => {
+    const key = `${prefix}."${table.columns.find((each) => each.mysqlName === name)?.name.replaceAll('"', '""') ?? ''}"`;
+    return scope.groups.has(key) && !scope.substitutes.has(key);
+  });
+}
+
+/**
+ * Without ONLY_FULL_GROUP_BY a column that does not follow from the groups is that of some row of its group. Here it is the first by the primary keys, the same row for all columns:
+ * https://dev.mysql.com/doc/refman/8.4/en/group-by-handling.html
+ */
+function takeAny(scope: Scope): void {
+  const keys = scope.relations.flatMap(({ table, columns }) => columns.filter(({ name }) => table?.primaryKey.includes(name) === true).map(({ value }) => value.sql));
+  const order = keys.length === 0 ? '' : ` ORDER BY ${keys.join(', ')}`;
+  for (const { table, columns } of scope.relations) {
+    for (const { value } of columns) {
+      const prefix = value.sql.slice(0, value.sql.indexOf('.'));
+      // An array of arrays has no first array.
+      if (value.type.kind === 'set' || scope.groups.has(value.sql) || scope.substitutes.has(value.sql) || (table !== undefined && isKeyGrouped(scope, table, prefix))) continue;
+      const any = `(array_agg(${value.sql}${order}))[1]`;
+      scope.substitutes.set(value.sql, any);
+      scope.groups.add(any);
     }
   }
 }

@@ -3,11 +3,11 @@ import { quoteLiteral } from '../../names.ts';
 import { argument, constantNumber, exactly, optionalArgument } from './call-context.ts';
 import type { CallContext, CallEmitter } from './call-context.ts';
 import { asDate, asDatetime, asInteger, asMoment, asText, bigintSql, isConstantText } from './convert-value.ts';
-import { datePattern } from './date-format.ts';
+import { datePattern, isFixedFormat } from './date-format.ts';
 import { readNumber } from './moment-text.ts';
 import type { MysqlEmission } from './mysql-emission.ts';
 import type { Value } from './mysql-expression.ts';
-import { bigintType, decimalType, intType, typeName } from './mysql-type.ts';
+import { bigintType, decimalType, intType, mayBeZero, typeName } from './mysql-type.ts';
 import type { MysqlType } from './mysql-type.ts';
 import { refuse } from './refused-mysql.ts';
 
@@ -40,6 +40,9 @@ const fields: Readonly<Record<string, { readonly field: string; readonly max: bi
   WEEKDAY: { field: 'isodow', max: 6n, add: -1 }, WEEKOFYEAR: { field: 'week', max: 53n },
 };
 
+/** Parts that are 0 of the zero date. */
+const zeroFields: ReadonlySet<string> = new Set(['YEAR', 'QUARTER', 'MONTH', 'DAY', 'DAYOFMONTH', 'HOUR', 'MINUTE', 'SECOND']);
+
 function fieldOf(call: CallContext, name: string, value: Value): Value {
   const { field, max, add } = fields[name] ?? refuse(`EXTRACT(${name})`, call.place);
   const isTime = value.type.kind === 'time';
@@ -49,7 +52,9 @@ function fieldOf(call: CallContext, name: string, value: Value): Value {
   const of = source.type.kind === 'date' && ['hour', 'minute', 'second', 'microseconds'].includes(field) ? `(${source.sql})::timestamp` : source.sql;
   const extracted = `extract(${field} FROM ${of})`;
   const exact = field === 'second' ? `trunc(${extracted})` : field === 'microseconds' ? `(${extracted} % 1000000)` : extracted;
-  const sql = `${isTime ? `abs(${exact})` : exact}::int`;
+  const plain = `${isTime ? `abs(${exact})` : exact}::int`;
+  const sql = mayBeZero(source.type) ? `CASE WHEN ${source.sql} = '-infinity' THEN 0 ELSE ${plain} END` : plain;
+  if (mayBeZero(source.type) && !zeroFields.has(name)) return refuse(`${name}() of a column that may have the zero date`, call.place);
   return { sql: add === undefined ? sql : `(${sql} ${add < 0 ? '-' : '+'} ${Math.abs(add)})`, type: intType(0n, max), nullable: value.nullable };
 }
 
@@ -122,7 +127,8 @@ const dateFormat: CallEmitter = (call) => {
   const pattern = isConstantText(format) ? datePattern(format.constant) : undefined;
   if (pattern === undefined) return refuse('DATE_FORMAT() by this format', call.place);
   const source = asDatetime(call.emission, argument(call, 0));
-  return { sql: `to_char(${source.sql}, ${quoteLiteral(pattern)})`, type: { kind: 'text', collation: undefined, isTrimmed: format.constant?.endsWith(' ') === false, isOwn: false }, nullable: source.nullable };
+  const isFixed = isConstantText(format) && isFixedFormat(format.constant);
+  return { sql: `to_char(${source.sql}, ${quoteLiteral(pattern)})`, type: { kind: 'text', collation: undefined, isTrimmed: format.constant?.endsWith(' ') === false, isOwn: false, ...(isFixed ? { isFixed } : {}) }, nullable: source.nullable };
 };
 
 const nameOf = (pattern: string): CallEmitter => (call) => {
@@ -184,6 +190,7 @@ export function addInterval(emission: MysqlEmission, given: Value, written: Valu
     return refuse('TIME and INTERVAL', place);
   }
   const source = asMoment(emission, given);
+  if (mayBeZero(source.type)) return refuse('INTERVAL beside a column that may have the zero date', place);
   const isDate = source.type.kind === 'date' && isDayOrLonger;
   const fraction = unit === 'MICROSECOND' ? 6 : source.type.kind === 'datetime' ? source.type.fraction : 0;
   const sum = `(${source.sql} ${sign === 1 ? '+' : '-'} ${bigintSql(amount)} * interval '${word}')`;

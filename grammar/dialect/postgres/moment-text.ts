@@ -24,6 +24,11 @@ export function readMoment(text: string): MomentText | undefined {
   return { text: hasTime ? `${date} ${two(hour)}:${two(minute)}:${two(second)}${fraction === '' ? '' : `.${fraction}`}` : date, hasTime, fraction: fraction.length, year: Number(year) };
 }
 
+/** `0000-00-00`, with or without a time of day that is zero. */
+export function isZeroMoment(text: string): boolean {
+  return /^0000-00-00(?:[ T]00:00:00(?:\.0{0,6})?)?$/.test(text);
+}
+
 /** `-838:59:59.5`, `10:20`; PostgreSQL's interval takes the same text with its sign before each part of it. */
 export function readTime(text: string): { readonly text: string; readonly fraction: number } | undefined {
   const match = /^(-?)(\d{1,3}):([0-5]?\d)(?::([0-5]?\d)(?:\.(\d{0,6}))?)?$/.exec(text);
@@ -35,6 +40,12 @@ export function readTime(text: string): { readonly text: string; readonly fracti
 
 const wholeNumber = /^[+-]?\d{1,15}$/;
 const decimalNumber = /^[+-]?(?:\d+\.?\d*|\.\d+)$/;
+
+/** A whole number of any length, as an integer column takes it of a string. */
+export function readWhole(text: string): bigint | undefined {
+  const trimmed = text.trim();
+  return /^[+-]?\d{1,25}$/.test(trimmed) ? BigInt(trimmed.replace('+', '')) : undefined;
+}
 
 /** A number that is written as a string and means the same whether it is read as an exact number or as a double. */
 export function readNumber(text: string): { readonly text: string; readonly isWhole: boolean; readonly scale: number } | undefined {

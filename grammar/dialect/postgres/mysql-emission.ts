@@ -60,6 +60,8 @@ export class MysqlEmission {
   #aliases = 0;
   /** An integer division by zero is an error, not NULL: inside a write in strict mode. */
   isStrictDivision = false;
+  /** Inside a statement that writes, of a strict session. */
+  isStrictWrite = false;
 
   constructor(facts: MysqlFacts) {
     this.facts = facts;

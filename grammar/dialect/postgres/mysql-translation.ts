@@ -93,6 +93,8 @@ export interface MysqlColumnFacts {
   readonly invisible: boolean;
   /** False: a policy of the column may have put another value in place of the source's (-infinity for the zero date): it can be shown, and nothing else. */
   readonly exact: boolean;
+  /** -infinity stands for the zero date. */
+  readonly hasZeroDate?: boolean | undefined;
   /** Sequence of the identity column, `"schema"."name"`. */
   readonly sequence?: string | undefined;
 }
@@ -130,6 +132,8 @@ export interface MysqlFacts {
   /** character_set_connection and its collation. */
   readonly charset: string;
   readonly collation: string;
+  /** The session is not strict: a string that is no number is read as far as it is one, in statements that write as well. Values are assigned strictly all the same. */
+  readonly isLenient?: boolean | undefined;
   /** CLIENT_FOUND_ROWS: counts are of rows found, not of rows changed. */
   readonly foundRows: boolean;
   /** div_precision_increment; 4 unless it was set. */
@@ -155,9 +159,9 @@ export type PgForm =
   | { readonly kind: 'text'; readonly maxLength?: number | undefined; readonly trimmed?: boolean | undefined; readonly unpadded?: boolean | undefined; readonly pattern?: string | undefined; readonly charset?: string | undefined }
   | { readonly kind: 'bytes'; readonly maxLength?: number | undefined; readonly fixed?: number | undefined }
   | { readonly kind: 'boolean' }
-  | { readonly kind: 'date' }
-  /** `timestamp`: goes into a TIMESTAMP, which has a range of its own. */
-  | { readonly kind: 'datetime'; readonly fraction: number; readonly assigned?: boolean | undefined; readonly timestamp?: boolean | undefined }
+  /** `zero`: takes the zero date. `timestamp`: goes into a TIMESTAMP, which has a range of its own. */
+  | { readonly kind: 'date'; readonly zero?: boolean | undefined }
+  | { readonly kind: 'datetime'; readonly fraction: number; readonly assigned?: boolean | undefined; readonly timestamp?: boolean | undefined; readonly zero?: boolean | undefined }
   | { readonly kind: 'time'; readonly fraction: number }
   | { readonly kind: 'year' }
   | { readonly kind: 'enum'; readonly labels: readonly string[]; readonly assigned?: boolean | undefined }
@@ -190,6 +194,8 @@ export interface MysqlStep {
    * `none`: nothing of it counts.
    */
   readonly answer: 'rows' | 'count' | 'keys' | 'none';
+  /** Of `rows`: columns behind those that are shown are kept, as those of `keys` are. */
+  readonly keepsRest?: boolean | undefined;
 }
 
 /** How a value goes from PostgreSQL's text to MySQL's: `mysqlValue` does it. */
@@ -226,6 +232,8 @@ export interface MysqlResultColumn {
   /** `binary` of numbers, moments and bytes; else text, which is sent in the character set of the client's results. */
   readonly charset: 'binary' | 'text';
   readonly form: MysqlForm;
+  /** What a MariaDB server says beyond the type code. */
+  readonly extension?: 'json' | 'uuid' | 'inet4' | 'inet6' | undefined;
 }
 
 /** Affected rows of the answer. */
@@ -238,8 +246,9 @@ export type MysqlCounts =
 
 /** Where the answer's insert id comes from. */
 export interface MysqlInsertId {
-  /** A `keys` step: one row per inserted row, in order. */
+  /** A `keys` step, or one that keeps its rest: one row per inserted row, in order. */
   readonly step: number;
+  /** Of what is kept. */
   readonly column: number;
   /**
    * Of each row whether the server made the number; `parameter`: it did if that parameter is NULL, or 0 and sql_mode has no NO_AUTO_VALUE_ON_ZERO.

@@ -145,7 +145,8 @@ export interface Insert {
   readonly rowAlias: string | undefined;
   readonly columnAliases: readonly string[];
   readonly onDuplicate: readonly Assignment[];
-  readonly returning: boolean;
+  /** Undefined: none; of MariaDB alone. */
+  readonly returning: readonly SelectItem[] | undefined;
 }
 
 export interface Update {
@@ -169,7 +170,7 @@ export interface Delete {
   readonly order: readonly OrderItem[];
   readonly limit: Limit | undefined;
   readonly hasWith: boolean;
-  readonly returning: boolean;
+  readonly returning: readonly SelectItem[] | undefined;
 }
 
 export type Statement =

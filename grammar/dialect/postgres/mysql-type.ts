@@ -16,8 +16,8 @@ export interface TextCollation {
 }
 
 export type MysqlType =
-  /** `bigint`, or `numeric` where `min` or `max` exceed it. The range is what the value can be, not what the type can hold. */
-  | { readonly kind: 'int'; readonly unsigned: boolean; readonly min: bigint; readonly max: bigint }
+  /** `bigint`, or `numeric` where `min` or `max` exceed it. The range is what the value can be, not what the type can hold. `told`: the type code of the protocol where it is not LONGLONG. */
+  | { readonly kind: 'int'; readonly unsigned: boolean; readonly min: bigint; readonly max: bigint; readonly told?: number | undefined }
   /** `boolean` on local: a condition, or TINYINT(1). */
   | { readonly kind: 'bool' }
   /** `inner`: digits behind the point that a quotient keeps until it is shown. `varies`: each value has digits of its own, `scale` at most. */
@@ -26,13 +26,15 @@ export type MysqlType =
   /** `decimals`: as many digits behind the point are shown. */
   | { readonly kind: 'double'; readonly decimals?: number }
   /** Without a collation: a constant, which takes that of what it meets. `isTrimmed`: no blanks at its end. `isOwn`: the expression itself has the collation. */
-  | { readonly kind: 'text'; readonly collation: TextCollation | undefined; readonly isTrimmed: boolean; readonly isOwn: boolean; readonly maxLength?: number | undefined }
+  /** `isFixed`: digits and signs, each at its place in every value: ordered alike by every collation. */
+  | { readonly kind: 'text'; readonly collation: TextCollation | undefined; readonly isTrimmed: boolean; readonly isOwn: boolean; readonly maxLength?: number | undefined; readonly isFixed?: boolean | undefined }
   | { readonly kind: 'bytes' }
-  | { readonly kind: 'date' }
+  /** `zero`: may be the zero date, of these three, which is -infinity. */
+  | { readonly kind: 'date'; readonly zero?: boolean | undefined }
   /** `timestamp`. */
-  | { readonly kind: 'datetime'; readonly fraction: number }
+  | { readonly kind: 'datetime'; readonly fraction: number; readonly zero?: boolean | undefined }
   /** `timestamptz`. */
-  | { readonly kind: 'timestamp'; readonly fraction: number }
+  | { readonly kind: 'timestamp'; readonly fraction: number; readonly zero?: boolean | undefined }
   /** `interval`. */
   | { readonly kind: 'time'; readonly fraction: number }
   | { readonly kind: 'year' }
@@ -92,19 +94,21 @@ export function columnType(column: MysqlColumnFacts): MysqlType {
   const { type, localType } = column;
   const other: MysqlType = { kind: 'other', name: type.name };
   const local = localType.replace(/\s*\([\d,]*\)/, '');
+  const zero = column.hasZeroDate === true ? { zero: true } : {};
   const bits = integerBits[type.name];
   if (bits !== undefined) {
     if (local === 'boolean') return boolType;
     if (!['smallint', 'integer', 'bigint', 'numeric'].includes(local)) return other;
-    return type.unsigned ? intType(0n, (1n << BigInt(bits)) - 1n, true) : intType(-(1n << BigInt(bits - 1)), (1n << BigInt(bits - 1)) - 1n);
+    const told = bits === 64 ? {} : { told: bits === 8 ? 1 : bits === 16 ? 2 : 3 };
+    return { ...(type.unsigned ? intType(0n, (1n << BigInt(bits)) - 1n, true) : intType(-(1n << BigInt(bits - 1)), (1n << BigInt(bits - 1)) - 1n)), ...told };
   }
   switch (type.name) {
     case 'decimal': return local === 'numeric' ? { kind: 'decimal', precision: type.length ?? 10, scale: type.scale ?? 0, unsigned: type.unsigned } : other;
     case 'float': return local === 'real' && type.scale === undefined ? { kind: 'float' } : other;
     case 'double': return local === 'double precision' && type.scale === undefined ? doubleType : other;
-    case 'date': return local === 'date' ? { kind: 'date' } : other;
-    case 'datetime': return local === 'timestamp without time zone' || local === 'timestamp' ? { kind: 'datetime', fraction: type.length ?? 0 } : other;
-    case 'timestamp': return local === 'timestamp with time zone' || local === 'timestamptz' ? { kind: 'timestamp', fraction: type.length ?? 0 } : other;
+    case 'date': return local === 'date' ? { kind: 'date', ...zero } : other;
+    case 'datetime': return local === 'timestamp without time zone' || local === 'timestamp' ? { kind: 'datetime', fraction: type.length ?? 0, ...zero } : other;
+    case 'timestamp': return local === 'timestamp with time zone' || local === 'timestamptz' ? { kind: 'timestamp', fraction: type.length ?? 0, ...zero } : other;
     case 'time': return local === 'interval' ? { kind: 'time', fraction: type.length ?? 0 } : other;
     case 'year': return local === 'smallint' ? { kind: 'year' } : other;
     case 'enum': return column.isLocalEnum ? { kind: 'enum', labels: type.labels, local: localType } : other;
@@ -129,6 +133,11 @@ export function isNumber(type: MysqlType): boolean {
 
 export function isMoment(type: MysqlType): boolean {
   return type.kind === 'date' || type.kind === 'datetime' || type.kind === 'timestamp';
+}
+
+/** Whether a value may be the zero date. */
+export function mayBeZero(type: MysqlType): boolean {
+  return (type.kind === 'date' || type.kind === 'datetime' || type.kind === 'timestamp') && type.zero === true;
 }
 
 /** How messages name a type. */

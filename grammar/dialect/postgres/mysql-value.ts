@@ -6,7 +6,7 @@ import { isPlainJson } from './assign-value.ts';
 import { charsetFits } from './charset-fits.ts';
 import { findLabel } from './compare-values.ts';
 import { likePattern } from './like-pattern.ts';
-import { readMoment, readNumber, readTime } from './moment-text.ts';
+import { isZeroMoment, readMoment, readNumber, readTime, readWhole } from './moment-text.ts';
 import type { MysqlForm, MysqlParameter, MysqlResultColumn, PgForm, PgParameter } from './mysql-translation.ts';
 
 /** Makes MySQL's text of PostgreSQL's; of bytes latin1, one character per byte. Undefined: the texts are the same, the bytes can be passed on. */
@@ -169,6 +169,8 @@ const integer: Take<'integer'> = (form, text, parameter) => {
 function wholeOf(text: string): string | undefined {
   const number = readNumber(text);
   if (number?.isWhole === true) return number.text;
+  const whole = readWhole(text);
+  if (whole !== undefined) return `${whole}`;
   if (number !== undefined && /^-?\d+\.0*$/.test(number.text)) return number.text.split('.')[0];
   const double = Number(text);
   return /^-?\d(?:\.\d+)?e\+?\d+$/i.test(text) && Number.isSafeInteger(double) ? `${double}` : undefined;
@@ -204,6 +206,7 @@ const firstYear = 1970;
 const lastYear = 2037;
 
 function moment(form: Extract<PgForm, { kind: 'date' | 'datetime' }>, text: string, parameter: MysqlParameter): PgParameter {
+  if (form.zero === true && dateKinds.has(parameter.kind) && isZeroMoment(text)) return value('-infinity');
   const read = dateKinds.has(parameter.kind) ? readMoment(text) : undefined;
   if (read === undefined) return refused('parameter as a date');
   if (form.kind === 'date') return read.fraction > 0 ? refused('fraction of a second in a DATE') : value(read.text.slice(0, 10));

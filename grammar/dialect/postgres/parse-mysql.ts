@@ -1,5 +1,5 @@
 /** A statement of MySQL's dialect as a tree. What is not known here is `undefined`; what is known and written wrongly is refused as `syntax`. */
-import type { Assignment, Delete, Expression, Insert, Statement, TargetTable, Update } from './mysql-tree.ts';
+import type { Assignment, Delete, Expression, Insert, SelectItem, Statement, TargetTable, Update } from './mysql-tree.ts';
 import type { MysqlTextMode } from './mysql-translation.ts';
 import { QueryParser } from './parse-query.ts';
 import { refuse } from './refused-mysql.ts';
@@ -104,10 +104,8 @@ class StatementParser extends QueryParser {
     return { type, ignore, table, columns, source, rowAlias, columnAliases, onDuplicate, returning: this.#returning() };
   }
 
-  #returning(): boolean {
-    if (!this.accept('RETURNING')) return false;
-    this.list(() => (this.accept('*') ? undefined : this.expression()));
-    return true;
+  #returning(): readonly SelectItem[] | undefined {
+    return this.accept('RETURNING') ? this.selectItems() : undefined;
   }
 
   #columnName(): string {
@@ -145,12 +143,12 @@ class StatementParser extends QueryParser {
     if (!this.accept('FROM')) {
       const targets = this.#targets();
       this.expect('FROM');
-      return { type: 'delete', ignore, targets, from: this.tableReferences(), ...this.#conditions(), hasWith, returning: false };
+      return { type: 'delete', ignore, targets, from: this.tableReferences(), ...this.#conditions(), hasWith, returning: undefined };
     }
     if (this.#isUsing()) {
       const targets = this.#targets();
       this.expect('USING');
-      return { type: 'delete', ignore, targets, from: this.tableReferences(), ...this.#conditions(), hasWith, returning: false };
+      return { type: 'delete', ignore, targets, from: this.tableReferences(), ...this.#conditions(), hasWith, returning: undefined };
     }
     return { type: 'delete', ignore, targets: [], from: { type: 'table', ...this.targetTable() }, ...this.#conditions(), hasWith, returning: this.#returning() };
   }

@@ -112,7 +112,7 @@ export abstract class QueryParser extends ExpressionParser {
       if (word.startsWith('DISTINCT')) distinct = true;
       if (word === 'SQL_CALC_FOUND_ROWS') calcFoundRows = true;
     }
-    const items = this.list(() => this.#item());
+    const items = this.selectItems();
     if (this.is('INTO')) refuse('SELECT … INTO', this.place);
     const from = this.accept('FROM') ? (this.accept('DUAL') ? undefined : this.tableReferences()) : undefined;
     const where = this.accept('WHERE') ? this.expression() : undefined;
@@ -125,6 +125,10 @@ export abstract class QueryParser extends ExpressionParser {
       return { name, spec: this.inParentheses(() => this.windowSpec()) };
     }) : [];
     return { type: 'select', distinct, calcFoundRows, items, from, where, groupBy, rollup, having, windows, place };
+  }
+
+  selectItems(): readonly SelectItem[] {
+    return this.list(() => this.#item());
   }
 
   #item(): SelectItem {

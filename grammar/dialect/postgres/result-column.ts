@@ -26,7 +26,7 @@ export interface Shown {
 /** A value of the outermost list as it is asked of PostgreSQL, and its description. */
 export function showValue(emission: MysqlEmission, name: string, value: Value): Shown {
   const { origin } = value;
-  if (origin === undefined) return { sql: shownSql(emission, value), column: { name, orgName: '', table: '', orgTable: '', database: '', ...describe(value.type, value) } };
+  if (origin === undefined) return { sql: shownSql(emission, value), column: { name, orgName: '', table: '', orgTable: '', database: '', ...describe(value.type, value, emission.facts.mode.server.flavour === 'mariadb') } };
   const { column, table, alias } = origin;
   return {
     sql: column.type.name === 'timestamp' && /time zone|timestamptz/.test(column.localType) && !column.localType.includes('without') ? `(${value.sql} AT TIME ZONE ${emission.zone})` : shownSql(emission, value),
@@ -62,14 +62,22 @@ function momentFlags({ type, onUpdateNow }: MysqlColumnFacts, { flavour }: Mysql
 function describeColumn(column: MysqlColumnFacts, value: Value, told: number): Description {
   const { type } = column;
   const isBytes = /(?:^|var)binary$|blob$/.test(type.name) || codes[type.name] === 255;
-  const isText = type.name === 'char' || type.name === 'varchar' || type.name.endsWith('text') || type.name === 'enum' || type.name === 'set';
+  const isText = ['uuid', 'inet4', 'inet6'].includes(type.name) || type.name === 'char' || type.name === 'varchar' || type.name.endsWith('text') || type.name === 'enum' || type.name === 'set';
   const isNumber = ['tinyint', 'smallint', 'mediumint', 'int', 'bigint', 'decimal', 'float', 'double', 'year'].includes(type.name);
   const isBinaryCollation = column.collation?.endsWith('_bin') === true;
   const flags = (value.nullable ? 0 : flag.notNull) | told | (column.mustBeGiven === true ? flag.noDefault : 0) | (textBytes[type.name] !== undefined ? flag.blob : 0) | (type.unsigned || type.name === 'year' || type.name === 'bit' ? flag.unsigned : 0)
     | (type.zerofill || type.name === 'year' ? flag.zerofill : 0) | (!isText && !isNumber && type.name !== 'bit' ? flag.binary : isBinaryCollation ? flag.binary : 0) | (type.name === 'enum' ? flag.enum : 0) | (column.autoIncrement ? flag.autoIncrement : 0)
     | (type.name === 'timestamp' && (column.onUpdateNow || column.defaultsToNow === true) ? flag.timestamp : 0) | (type.name === 'set' ? flag.set : 0);
   const decimals = type.name === 'decimal' ? type.scale ?? 0 : type.name === 'float' || type.name === 'double' ? type.scale ?? notFixed : ['time', 'datetime', 'timestamp'].includes(type.name) ? type.length ?? 0 : 0;
-  return { type: codes[type.name] ?? 253, length: columnLength(column), flags, decimals, charset: isText || column.isJsonText ? 'text' : isBytes || !isText ? 'binary' : 'text', form: formOf(column) };
+  return { type: codes[type.name] ?? 253, length: columnLength(column), flags, decimals, charset: isText || column.isJsonText ? 'text' : isBytes || !isText ? 'binary' : 'text', form: formOf(column), ...extended(column.isJsonText ? 'json' : type.name) };
+}
+
+const extensions = ['json', 'uuid', 'inet4', 'inet6'] as const;
+
+/** MySQL's own JSON has a type code. */
+function extended(name: string): Pick<MysqlResultColumn, 'extension'> {
+  const extension = extensions.find((each) => each === name);
+  return extension === undefined ? {} : { extension };
 }
 
 function columnLength(column: MysqlColumnFacts): number {
@@ -115,12 +123,17 @@ function formOf(column: MysqlColumnFacts): MysqlForm {
 
 const defined = (type: number, length: number, flags: number, decimals: number, charset: 'binary' | 'text', form: MysqlForm): Description => ({ type, length, flags, decimals, charset, form });
 
-function describe(type: MysqlType, value: Value): Description {
+/** A narrower type than the value needs is never told. */
+function integerCode({ told, min, max }: Extract<MysqlType, { kind: 'int' }>): number {
+  return told !== undefined && min >= -(1n << 31n) && max < 1n << 32n ? told : 8;
+}
+
+function describe(type: MysqlType, value: Value, isMariadb: boolean): Description {
   const notNull = value.nullable ? 0 : flag.notNull;
   const number = notNull | flag.binary;
   switch (type.kind) {
-    case 'bool': return defined(8, 1, number, 0, 'binary', { kind: 'boolean' });
-    case 'int': return defined(8, 21, number | (type.unsigned || !fitsBigint(type) ? flag.unsigned : 0), 0, 'binary', { kind: 'same' });
+    case 'bool': return defined(isMariadb ? 3 : 8, 1, number, 0, 'binary', { kind: 'boolean' });
+    case 'int': return defined(integerCode(type), 21, number | (type.unsigned || !fitsBigint(type) ? flag.unsigned : 0), 0, 'binary', { kind: 'same' });
     case 'decimal': return defined(246, type.precision + 2, number, type.scale, 'binary', { kind: 'same' });
     case 'double': return defined(5, 23, number, type.decimals ?? notFixed, 'binary', { kind: 'double', decimals: type.decimals });
     case 'float': return defined(4, 12, number, notFixed, 'binary', { kind: 'float' });
@@ -133,7 +146,7 @@ function describe(type: MysqlType, value: Value): Description {
     case 'enum': return defined(254, Math.max(0, ...type.labels.map((label) => label.length)) * bytesPerCharacter, notNull | flag.enum, 0, 'text', { kind: 'same' });
     case 'set': return defined(254, 255, notNull | flag.set, 0, 'text', { kind: 'set', labels: type.labels });
     case 'bit': return defined(16, type.bits, number | flag.unsigned, 0, 'binary', { kind: 'bit', bits: type.bits });
-    case 'json': return defined(type.binary ? 245 : 252, 4_294_967_295, type.binary ? number : notNull, 0, type.binary ? 'binary' : 'text', { kind: 'same' });
+    case 'json': return { ...defined(type.binary ? 245 : 252, 4_294_967_295, type.binary ? number : notNull, 0, type.binary ? 'binary' : 'text', { kind: 'same' }), ...(type.binary ? {} : extended('json')) };
     case 'null': return defined(6, 0, flag.binary, 0, 'binary', { kind: 'same' });
     case 'parameter': case 'other': return defined(253, 255, notNull, notFixed, 'text', { kind: 'same' });
   }

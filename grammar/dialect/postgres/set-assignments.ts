@@ -22,7 +22,9 @@ export function setAssignments(queries: QueryEmitter, table: MysqlTableFacts, as
     if (sets.some((set) => set.column === column)) return refuse('column assigned twice', place);
     if (node.type === 'default') return refuse('DEFAULT in UPDATE', place);
     scope.free.length = 0;
-    const sql = assignValue(queries.emission, { table, column }, queries.expressions.value(node, scope), place);
+    const value = queries.expressions.value(node, scope);
+    // The new row's value of the same column has been checked on its way into that row.
+    const sql = value.sql === `excluded.${quoteName(column.name)}` ? value.sql : assignValue(queries.emission, { table, column }, value, place);
     if (!isOrdered && scope.free.some(({ value }) => sets.some((set) => value.sql === `${qualifier}.${quoteName(set.column.name)}`))) return refuse('SET of several tables that reads what it assigns', place);
     sets.push({ column, sql });
     if (!isSimultaneous && isOrdered) scope.substitutes.set(`${qualifier}.${quoteName(column.name)}`, `(${sql})::${column.localType}`);

@@ -8,7 +8,9 @@ import { orderKey } from './text-order.ts';
 
 export function sortKey(emission: MysqlEmission, value: Value): string {
   switch (value.type.kind) {
-    case 'text': return orderKey(value, value.type.collation ?? emission.connectionCollation(value.place));
+    case 'text':
+      if (value.type.isFixed === true) return `(${value.sql} COLLATE "C")`;
+      return orderKey(value, value.type.collation ?? emission.connectionCollation(value.place));
     case 'decimal': return shownDecimal(value);
     case 'json': case 'other': case 'set': case 'parameter': return refuse(`order of ${typeName(value.type)}`, value.place);
     default: return value.sql;

@@ -28,7 +28,9 @@ function translate(statement: Statement, emission: MysqlEmission): MysqlPlan {
     case 'query': return query(statement.query, emission);
     case 'insert': case 'replace': return written(emission, statement.type === 'insert' ? 'INSERT' : 'REPLACE', () => emitInsert(new QueryEmitter(emission), statement));
     case 'update': return written(emission, 'UPDATE', () => emitUpdate(new QueryEmitter(emission), statement));
-    case 'delete': return { type: 'plan', ...nothing, ...emitDelete(new QueryEmitter(emission), statement), command: 'DELETE' };
+    case 'delete':
+      emission.isStrictWrite = emission.facts.isLenient !== true;
+      return { type: 'plan', ...nothing, ...defined(emitDelete(new QueryEmitter(emission), statement)), command: 'DELETE' };
     case 'truncate': return truncate(statement, emission);
     case 'do': {
       const queries = new QueryEmitter(emission);
@@ -40,13 +42,17 @@ function translate(statement: Statement, emission: MysqlEmission): MysqlPlan {
   }
 }
 
+/** Without RETURNING the answer is OK. */
+const defined = (plan: EmittedWrite): EmittedWrite & Pick<MysqlPlan, 'columns'> => ({ ...plan, columns: plan.columns ?? [] });
+
 /** Without strict mode a value that does not fit is changed into one that does. */
 function written(emission: MysqlEmission, command: string, emit: () => EmittedWrite): MysqlPlan {
   const { sqlMode } = emission.facts.mode;
   if (!sqlMode.has('STRICT_TRANS_TABLES') && !sqlMode.has('STRICT_ALL_TABLES')) refuse(`${command} without strict mode`, 0);
+  emission.isStrictWrite = emission.facts.isLenient !== true;
   emission.isStrictDivision = sqlMode.has('ERROR_FOR_DIVISION_BY_ZERO');
   const plan = emit();
-  return { type: 'plan', ...nothing, ...plan, needsTransaction: plan.steps.length > 1, command };
+  return { type: 'plan', ...nothing, ...defined(plan), needsTransaction: plan.steps.length > 1, command };
 }
 
 function query(node: Query, emission: MysqlEmission): MysqlPlan {

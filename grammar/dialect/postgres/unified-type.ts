@@ -3,7 +3,7 @@ import { asBytes } from './compare-values.ts';
 import { asDatetime, asDecimal, asDouble, asInteger, asText } from './convert-value.ts';
 import type { MysqlEmission } from './mysql-emission.ts';
 import type { Value } from './mysql-expression.ts';
-import { commonCollation, decimalType, doubleType, fitsBigint, intType, isMoment, isNumber, typeName } from './mysql-type.ts';
+import { commonCollation, decimalType, doubleType, fitsBigint, intType, isMoment, isNumber, mayBeZero, typeName } from './mysql-type.ts';
 import type { MysqlType, TextCollation } from './mysql-type.ts';
 import { refuse } from './refused-mysql.ts';
 
@@ -52,13 +52,19 @@ function commonNumbers(emission: MysqlEmission, values: readonly Value[], types:
   const [min, max] = [ranges.map((range) => range.min).reduce((a, b) => (a < b ? a : b)), ranges.map((range) => range.max).reduce((a, b) => (a > b ? a : b))];
   const isBig = !fitsBigint({ min, max });
   if (isBig && min < 0n) return { sql: integers.map(({ sql }) => `(${sql})::numeric`), type: decimalType(20, 0) };
-  return { sql: integers.map(({ sql }) => `(${sql})::${isBig ? 'numeric' : 'bigint'}`), type: intType(min, max, ranges.every((range) => range.min >= 0n) && ranges.some((range) => range.unsigned)) };
+  return { sql: integers.map(({ sql }) => `(${sql})::${isBig ? 'numeric' : 'bigint'}`), type: { ...intType(min, max, ranges.every((range) => range.min >= 0n) && ranges.some((range) => range.unsigned)), ...toldOf(ranges) } };
+}
+
+/** Of whole numbers that are no LONGLONG the widest. */
+function toldOf(ranges: readonly Extract<MysqlType, { kind: 'int' }>[]): { readonly told?: number } {
+  const told = ranges.flatMap((range) => range.told ?? []);
+  return told.length === ranges.length && ranges.every(({ unsigned }) => unsigned === ranges[0]?.unsigned) ? { told: Math.max(...told) } : {};
 }
 
 function commonMoments(emission: MysqlEmission, values: readonly Value[], types: readonly MysqlType[]): CommonValues {
-  if (types.every((type) => type.kind === 'date') && values.every(({ type }) => type.kind !== 'parameter')) return { sql: values.map((value) => (value.type.kind === 'null' ? 'NULL::date' : value.sql)), type: { kind: 'date' } };
+  if (types.every((type) => type.kind === 'date') && values.every(({ type }) => type.kind !== 'parameter')) return { sql: values.map((value) => (value.type.kind === 'null' ? 'NULL::date' : value.sql)), type: { kind: 'date', zero: types.some(mayBeZero) } };
   const fraction = Math.max(...types.map((type) => (type.kind === 'datetime' || type.kind === 'timestamp' ? type.fraction : 0)));
-  return { sql: values.map((value) => (value.type.kind === 'parameter' ? refuse('parameter beside a date', value.place) : asDatetime(emission, value).sql)), type: { kind: 'datetime', fraction } };
+  return { sql: values.map((value) => (value.type.kind === 'parameter' ? refuse('parameter beside a date', value.place) : asDatetime(emission, value).sql)), type: { kind: 'datetime', fraction, zero: types.some(mayBeZero) } };
 }
 
 function commonTexts(emission: MysqlEmission, values: readonly Value[], place: number | undefined): CommonValues {

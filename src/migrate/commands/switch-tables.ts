@@ -33,7 +33,8 @@ export async function cutoverTables(context: CommandContext, statement: Cutover)
   const remaining = (await recordsOf(context, scope)).filter((record) => record.state !== 'LOCAL_ONLY');
   const reports: SwitchReport[] = [];
   const warnings: string[] = [];
-  for (const group of await splitIntoGroups(context, remaining)) {
+  for (const group of statement.together === true ? [ofOneSource(remaining)] : await splitIntoGroups(context, remaining)) {
+    if (group.length === 0) break;
     const { report, decision } = await cutoverGroup(context, group, words, statement.timeoutMs);
     reports.push(report);
     warnings.push(...decision.warnings);
@@ -74,7 +75,7 @@ export async function rollbackTables(context: CommandContext, statement: Rollbac
   let records = await recordsOf(context, scope);
   if (scope.type === 'schema') records = records.filter((record) => record.state !== 'NOT_STARTED');
   const reports: SwitchReport[] = [];
-  const groups = scope.type === 'schema' ? await splitIntoGroups(context, records) : [records];
+  const groups = scope.type === 'schema' && statement.together !== true ? await splitIntoGroups(context, records) : [ofOneSource(records)];
   for (const group of groups) reports.push(await rollbackGroup(context, group, statement, scope.type === 'table'));
   return switchAnswer('ROLLBACK MIGRATION', reports, []);
 }
@@ -194,6 +195,13 @@ function missingOf(states: readonly DependantState[], record: TableRecord): Miss
 function weightOf(dependant: Dependant, status: DependantStatus): MissingDependant['weight'] {
   if (status === 'waiting' && dependant.isPlainQuery === true) return 'replaced';
   return status !== 'differs' && dependant.isCalledOnly !== true && ['trigger', 'function', 'policy', 'row security'].includes(dependant.kind) ? 'required' : 'useful';
+}
+
+/** One barrier has one fence and one stream. */
+function ofOneSource(records: readonly TableRecord[]): readonly TableRecord[] {
+  const other = records.find(({ sourceServer }) => sourceServer !== records[0]?.sourceServer);
+  if (other === undefined) return records;
+  throw new MigrationError('MIG074', `${displayName(other.source)} comes from another source than ${displayName(records[0]?.source ?? other.source)}`, { hint: 'Leave TOGETHER out: the groups move one after the other.' });
 }
 
 async function splitIntoGroups(context: CommandContext, records: readonly TableRecord[]): Promise<readonly (readonly TableRecord[])[]> {

@@ -37,9 +37,9 @@ export class LocalAnswer {
   }
 
   /** `collation`: its number; undefined: the usual one of the character set. */
-  rows(columns: readonly MysqlResultColumn[], isBinary: boolean, { charset, collation }: { readonly charset: string; readonly collation: number | undefined }, status: () => number): ResultRows {
+  rows(columns: readonly MysqlResultColumn[], isBinary: boolean, keepsRest: boolean, { charset, collation }: { readonly charset: string; readonly collation: number | undefined }, status: () => number): ResultRows {
     const definitions = columns.map((column) => definition(column, charset, collation || undefined));
-    return new ResultRows({ columns, isBinary, charset, write: this.#write, head: () => writeResultHead(definitions, status(), this.#capabilities, this.#sequence) });
+    return new ResultRows({ columns, isBinary, charset, keepsRest, write: this.#write, head: () => writeResultHead(definitions, status(), this.#capabilities, this.#sequence) });
   }
 
   /** What comes behind the rows. */
@@ -64,9 +64,10 @@ export class LocalAnswer {
 const textBytes: ReadonlySet<number> = new Set([255, 65_535, 16_777_215]);
 
 function definition(column: MysqlResultColumn, charset: string, collation: number | undefined): ColumnDefinition {
-  const { name, orgName, table, orgTable, database, type, flags, decimals } = column;
+  const { name, orgName, table, orgTable, database, type, flags, decimals, extension } = column;
   return {
     schema: database, table, originalTable: orgTable, name, originalName: orgName, type, flags, decimals, length: widthOf(column, charset),
+    ...(extension === undefined ? {} : { extension }),
     collation: column.charset === 'binary' ? Collation.binary : collation ?? charsetOf(charset)?.collation ?? Collation.utf8mb4,
   };
 }

@@ -247,7 +247,7 @@ export class LocalSide implements LocalContext {
         return found && tableTranslation(found);
       },
       database: facts.database, mode: this.mode, timeZone: facts.timeZone, charset: facts.connectionCharset, collation: facts.collation, foundRows: (flags & Capability.foundRows) !== 0,
-      divPrecision: facts.divPrecision, groupConcatMaxLength: facts.groupConcatMaxLength, localVersion: this.#local.version ?? 0, ...(isPrepared ? { parameters: kinds } : {}),
+      divPrecision: facts.divPrecision, groupConcatMaxLength: facts.groupConcatMaxLength, localVersion: this.#local.version ?? 0, isLenient: !facts.isStrict, ...(isPrepared ? { parameters: kinds } : {}),
     };
     const basis = [factsName(facts), snapshot, kinds.join(), flags & Capability.foundRows, ...tables];
     const translation = this.#local.translate(text, mysqlFacts, basis, isPrepared);
@@ -258,7 +258,7 @@ export class LocalSide implements LocalContext {
   #execute(batch: Batch, plan: MysqlPlan, tables: readonly MigratedTable[], keys: readonly string[]): void {
     const transaction = this.#transaction;
     const { snapshot } = this.#host;
-    const isWrite = plan.columns.length === 0 && plan.command !== 'DO';
+    const isWrite = plan.command !== 'SELECT' && plan.command !== 'DO';
     if (isWrite && transaction.wroteServer && this.#isInTransaction) return this.#answerError(batch.answer, undefined, mysqlErrorOf(writesOnBoth()));
     if (transaction.hasSnapshot && keys.some((key) => transaction.begunUnder?.tables[key]?.writes !== 'local')) return this.#giveUp(batch, gaveWay());
     if (plan.commitsBefore && this.#isInTransaction) return this.#committedFirst(batch, plan, tables);
@@ -276,7 +276,8 @@ export class LocalSide implements LocalContext {
   #run(batch: Batch, plan: MysqlPlan, tables: readonly MigratedTable[], link: LocalLink, isInTransaction: boolean): void {
     const { answer, facts, parameters, isPrepared } = batch;
     for (const key of tables) this.#host.services.control.countRoute(relationKey(key.mysql.database, key.mysql.name), 'LOCAL');
-    const rows = plan.columns.length === 0 ? undefined : answer.rows(plan.columns, isPrepared, { charset: facts.resultCharset, collation: facts.collation.startsWith(`${facts.resultCharset}_`) ? this.#local.collations.get(facts.collation) : undefined }, () => this.status | this.#more(batch));
+    const charset = { charset: facts.resultCharset, collation: facts.collation.startsWith(`${facts.resultCharset}_`) ? this.#local.collations.get(facts.collation) : undefined };
+    const rows = plan.columns.length === 0 ? undefined : answer.rows(plan.columns, isPrepared, plan.steps.some(({ keepsRest }) => keepsRest === true), charset, () => this.status | this.#more(batch));
     const values = new PlanValues(this.#local.dialect, parameters, (name) => this.#values.of(name, facts), this.#values.clock(facts, this.#host.services.runtime.clock.now()));
     const frame = isInTransaction ? 'savepoint' : plan.steps.length > 1 || plan.needsTransaction ? 'transaction' : 'none';
     new PlanRun({ link, plan, values, frame, rows, done: (outcome) => this.#finished(batch, tables, rows, outcome, plan) }).start();

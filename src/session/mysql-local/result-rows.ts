@@ -27,6 +27,8 @@ export interface RowsOptions {
   readonly isBinary: boolean;
   /** `character_set_results`. */
   readonly charset: string;
+  /** Columns behind those that are shown are kept in `kept`: of statements that write, whose rows they count. */
+  readonly keepsRest: boolean;
   /** What stands before the rows has this sequence id first; it is written with the first row, or with the end. */
   readonly head: () => { readonly packets: Buffer; readonly next: number };
   readonly write: (bytes: Buffer) => void;
@@ -39,6 +41,7 @@ export class ResultRows implements ImageTaker {
   #isDue = false;
   /** That have been written. */
   count = 0;
+  readonly kept: (readonly (string | null)[])[] = [];
   /** A value that cannot be written: the rows end before it. */
   fault: Error | undefined;
 
@@ -112,7 +115,21 @@ export class ResultRows implements ImageTaker {
       }
     }
     writer.endRow();
+    if (this.#options.keepsRest) this.kept.push(restOf(buffer, start, at));
   }
+}
+
+/** The columns from place `at` on. */
+function restOf(buffer: Buffer, start: number, from: number): readonly (string | null)[] {
+  const rest: (string | null)[] = [];
+  const end = start + 1 + buffer.readInt32BE(start + 1);
+  for (let at = from; at < end;) {
+    const length = buffer.readInt32BE(at);
+    at += 4;
+    rest.push(length < 0 ? null : buffer.toString('utf8', at, at + length));
+    at += Math.max(0, length);
+  }
+  return rest;
 }
 
 function write(writer: RowWriter, isBinary: boolean, type: number, from: Buffer, start: number, end: number): void {

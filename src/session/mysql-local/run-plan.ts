@@ -89,7 +89,7 @@ export class PlanRun {
   #answered(index: number, { answer }: MysqlStep, reply: LocalReply, isLast: boolean): void {
     const { frame, rows } = this.#request;
     if (reply.type === 'done') {
-      this.#rows[index] = answer === 'keys' ? reply.rows : [];
+      this.#rows[index] = answer === 'keys' ? reply.rows : answer === 'rows' ? rows?.kept ?? [] : [];
       this.#tags[index] = reply.tag;
       if (answer === 'rows' && rows?.fault) this.#failure ??= { type: 'fault', error: rows.fault };
     } else this.#failure ??= reply;

@@ -7,6 +7,7 @@ export type MysqlIsolation = 'read uncommitted' | 'read committed' | 'repeatable
 export interface SessionFacts {
   /** With strict mode, whatever the session says. */
   readonly sqlMode: ReadonlySet<string>;
+  readonly isStrict: boolean;
   readonly timeZone: string;
   /** Of texts that come, of their constants, and of results. */
   readonly clientCharset: string;
@@ -53,8 +54,8 @@ const NO_LIMIT = 18_446_744_073_709_551_615n;
 const isolations: readonly MysqlIsolation[] = ['read uncommitted', 'read committed', 'repeatable read', 'serializable'];
 
 /** Equal names, equal facts for a translation. */
-export function factsName({ sqlMode, timeZone, connectionCharset, collation, database, divPrecision, groupConcatMaxLength, version, foldsNames }: SessionFacts): string {
-  return JSON.stringify([[...sqlMode], timeZone, connectionCharset, collation, database, divPrecision, groupConcatMaxLength, version, foldsNames]);
+export function factsName({ sqlMode, isStrict, timeZone, connectionCharset, collation, database, divPrecision, groupConcatMaxLength, version, foldsNames }: SessionFacts): string {
+  return JSON.stringify([[...sqlMode], isStrict, timeZone, connectionCharset, collation, database, divPrecision, groupConcatMaxLength, version, foldsNames]);
 }
 
 export function readFacts(row: readonly (string | null)[]): SessionFacts {
@@ -65,6 +66,7 @@ export function readFacts(row: readonly (string | null)[]): SessionFacts {
   return {
     // Where the server would take another value than the one it is given, and warn, local says an error: nothing is changed in silence.
     sqlMode: new Set([...value('@@sql_mode').split(',').filter((word) => word !== ''), 'STRICT_TRANS_TABLES']),
+    isStrict: /\bSTRICT_(?:TRANS|ALL)_TABLES\b/.test(value('@@sql_mode')),
     timeZone: /^(?:UTC|GMT|[+-]00:00)$/.test(zone) ? 'UTC' : zone,
     clientCharset: value('@@character_set_client'), connectionCharset: value('@@character_set_connection'), collation: value('@@collation_connection'),
     // NULL: as they are stored.

@@ -6,6 +6,7 @@
 import type { RoutingSnapshot, TableRoute } from '../../../catalog/routing-snapshot.ts';
 import { MigrationError } from '../../../config/migration-error.ts';
 import { beforeParenthesis, onlyWithoutSpace } from './built-in-functions.ts';
+import { readText } from './decide-by-reading.ts';
 import { decideByRelations } from './decide-by-relations.ts';
 import { heldUp } from './mysql-decision.ts';
 import type { MysqlContext, MysqlDecider, MysqlDecision } from './mysql-decision.ts';
@@ -23,7 +24,9 @@ interface Names {
   readonly hasOpenNames: boolean;
 }
 
-const reads = /^[\s(]*(?:select|show|desc|describe|explain|table|values)\b/i;
+const reads = /^[\s(]*(?:select|show|desc|describe|explain|table|values|with)\b/i;
+/** Whatever comes behind these, no definition is changed. */
+const ofRows = /^[\s(]*(?:select|table|values|with)\b/i;
 /** A read that locks, writes or runs what it explains. */
 const readsMore = /\b(?:for\s+(?:update|share)|lock\s+in\s+share\s+mode|into|analyze|insert|update|delete|replace)\b/i;
 const changes = /^\s*(?:insert|update|delete|replace|load)\b/i;
@@ -44,6 +47,17 @@ export class DecideByName implements MysqlDecider {
 
   decide(text: string, snapshot: RoutingSnapshot, context: MysqlContext): MysqlDecision {
     const names = this.#namesOf(snapshot);
+    const decision = this.#byWords(text, names, snapshot, context);
+    const { local } = context;
+    // Names that are spelled in a client's own character set are looked for by their letters alone.
+    if (decision.route !== 'refused' || !local || (names.hasOpenNames && !/^[\x00-\x7f]*$/.test(text))) return decision;
+    if (!local.isKnown) return { route: 'ask', touches: [] };
+    const found = readText(text, snapshot, local);
+    if (!found || found.touches.some((key) => snapshot.tables[key]?.writes === 'local')) return decision;
+    return refusedOf(found.touches, snapshot, found.isRead, true) ?? { route: 'remote', touches: found.touches };
+  }
+
+  #byWords(text: string, names: Names, snapshot: RoutingSnapshot, context: MysqlContext): MysqlDecision {
     // Servers take these two for the ASCII letters.
     const lower = text.replaceAll('\u212a', 'k').replaceAll('\u0130', 'i').toLowerCase();
     const hidden = hiddenTouch(lower, names);
@@ -65,15 +79,9 @@ export class DecideByName implements MysqlDecider {
   #onServer(lower: string, touches: readonly string[], snapshot: RoutingSnapshot): MysqlDecision {
     const isSingle = !/;\s*\S/.test(lower);
     const isRead = isSingle && reads.test(lower) && !readsMore.test(lower);
-    const isChange = isSingle && changes.test(lower);
+    const isChange = isSingle && (changes.test(lower) || ofRows.test(lower));
     if (touches.length > 0 && makesName.test(lower)) return refusal(`table "${touches[0]}" is being migrated: it cannot be given another name to be reached by now`, 'The gateway tells by their names which tables a statement touches.');
-    for (const key of touches) {
-      const route = snapshot.tables[key];
-      if (!route) continue;
-      const refused = refusalFor(key, route, isRead, isChange);
-      if (refused) return refused;
-    }
-    return { route: 'remote', touches };
+    return refusedOf(touches, snapshot, isRead, isChange) ?? { route: 'remote', touches };
   }
 
   #namesOf(snapshot: RoutingSnapshot): Names {
@@ -84,6 +92,16 @@ export class DecideByName implements MysqlDecider {
     }
     return names;
   }
+}
+
+/** `isChange`: of rows, not of a definition. */
+function refusedOf(touches: readonly string[], { tables }: RoutingSnapshot, isRead: boolean, isChange: boolean): MysqlDecision | undefined {
+  for (const key of touches) {
+    const route = tables[key];
+    const refused = route && refusalFor(key, route, isRead, isChange);
+    if (refused) return refused;
+  }
+  return undefined;
 }
 
 function refusalFor(key: string, { state, writes, waitVisible, writesBlocked, ddlBlocked }: TableRoute, isRead: boolean, isChange: boolean): MysqlDecision | undefined {

@@ -23,18 +23,33 @@ export interface ColumnDefinition {
   readonly type: number;
   readonly flags: number;
   readonly decimals: number;
+  /** Of MariaDB, to clients that have asked for it. */
+  readonly extension?: ColumnExtension | undefined;
 }
 
-export function writeColumnDefinition(column: ColumnDefinition): Buffer {
+/** https://mariadb.com/docs/server/reference/clientserver-protocol/4-server-response-packets/result-set-packets#column-definition-packet */
+export type ColumnExtension = 'json' | 'uuid' | 'inet4' | 'inet6';
+
+const TYPE_NAME = 0;
+const FORMAT_NAME = 1;
+
+/** `isExtended`: one more text stands before the fixed part, empty or with a name. */
+export function writeColumnDefinition(column: ColumnDefinition, isExtended = false): Buffer {
   const { schema = '', table = '', originalTable = table, name, originalName = name, collation, length, type, flags, decimals } = column;
   return Buffer.concat([
-    ...['def', schema, table, originalTable, name, originalName].map((text) => lengthEncodedText(text)),
+    ...['def', schema, table, originalTable, name, originalName].map((text) => lengthEncodedText(text)), ...(isExtended ? [extensionText(column.extension)] : []),
     Buffer.of(0x0c), integer(collation, 2), integer(length, 4), Buffer.of(type), integer(flags, 2), Buffer.of(decimals, 0, 0),
   ]);
 }
 
+/** JSON is a format of a text, the others are types. */
+function extensionText(extension: ColumnExtension | undefined): Buffer {
+  if (extension === undefined) return Buffer.of(0);
+  return Buffer.concat([Buffer.of(extension.length + 2, extension === 'json' ? FORMAT_NAME : TYPE_NAME), lengthEncodedText(extension)]);
+}
+
 /** Of a server without extended metadata. Throws a `ProtocolFault`. */
-export function readColumnDefinition(payload: Buffer): Required<ColumnDefinition> {
+export function readColumnDefinition(payload: Buffer): Required<Omit<ColumnDefinition, 'extension'>> {
   const reader = new PayloadReader(payload);
   const text = (): string => reader.text()?.toString('utf8') ?? '';
   text();

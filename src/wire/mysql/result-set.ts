@@ -19,8 +19,7 @@ export interface ResultSet {
 export function writeResultHead(columns: readonly ColumnDefinition[], status: number, capabilities: Capabilities, sequence: number, warnings = 0): { readonly packets: Buffer; readonly next: number } {
   const sendsMetadataFlag = can(capabilities, Capability.optionalMetadata) || (capabilities.mariadb & MariadbCapability.cacheMetadata) !== 0;
   const isExtended = (capabilities.mariadb & MariadbCapability.extendedMetadata) !== 0;
-  // With extended metadata a column has one more text, before the fixed part.
-  const definitions = columns.map((column) => (isExtended ? withEmptyExtension(writeColumnDefinition(column)) : writeColumnDefinition(column)));
+  const definitions = columns.map((column) => writeColumnDefinition(column, isExtended));
   return inPackets([
     // MySQL puts the flag before the number, MariaDB behind it; both are 1 here.
     writeColumnCount(columns.length, capabilities, sendsMetadataFlag), ...definitions,
@@ -42,13 +41,6 @@ function inPackets(payloads: readonly Buffer[], sequence: number): { readonly pa
     return written;
   }));
   return { packets, next };
-}
-
-const FIXED_PART_BYTES = 13;
-
-function withEmptyExtension(definition: Buffer): Buffer {
-  const at = definition.length - FIXED_PART_BYTES;
-  return Buffer.concat([definition.subarray(0, at), Buffer.of(0), definition.subarray(at)]);
 }
 
 function writeColumnCount(count: number, capabilities: Capabilities, sendsMetadataFlag: boolean): Buffer {

@@ -154,8 +154,8 @@ export class MysqlCorpus implements AsyncDisposable {
     }
     const shownStep = plan.steps.findIndex(({ answer }) => answer === 'rows');
     const convert = plan.columns.map((column) => mysqlValue(column));
-    const rows = shownStep < 0 ? [] : (results[shownStep]?.rows ?? []).map((row) => row.map((value, index) => (value === null ? null : convert[index]?.(value) ?? value)));
-    return { rows, columns: plan.columns.map(descriptionOf), affected: affectedOf(plan, results), insertId: insertIdOf(plan, results, parameters) };
+    const rows = shownStep < 0 ? [] : (results[shownStep]?.rows ?? []).map((row) => row.slice(0, plan.columns.length).map((value, index) => (value === null ? null : convert[index]?.(value) ?? value)));
+    return { rows, columns: plan.columns.map(descriptionOf), affected: affectedOf(plan, results), insertId: plan.columns.length > 0 ? '0' : insertIdOf(plan, results, parameters) };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -107,9 +107,13 @@ export const statementArbitraries: { readonly [Type in StatementType]: fc.Arbitr
   complete: fc.record({ type: of('complete'), table }),
   cutover: fc.oneof(
     fc.record({ type: of('cutover'), scope: tableScope, split: yes, force: yes, noFence: yes, noRollback: yes, noGrants: yes, timeoutMs }),
+    fc.record({ type: of('cutover'), scope: schemaScope, split: fc.constant(false), force: yes, noFence: yes, noRollback: yes, noGrants: yes, together: fc.constant(true as const), timeoutMs }),
     fc.record({ type: of('cutover'), scope: fc.oneof(schemaScope, groupScope, allScope), split: fc.constant(false), force: yes, noFence: yes, noRollback: yes, noGrants: yes, timeoutMs }),
   ),
-  rollback: fc.record({ type: of('rollback'), scope: fc.oneof(tableScope, schemaScope, groupScope), preserveLocalData: yes, timeoutMs }),
+  rollback: fc.oneof(
+    fc.record({ type: of('rollback'), scope: fc.oneof(tableScope, schemaScope, groupScope), preserveLocalData: yes, timeoutMs }),
+    fc.record({ type: of('rollback'), scope: schemaScope, preserveLocalData: yes, together: fc.constant(true as const), timeoutMs }),
+  ),
   check: fc.record({ type: of('check'), scope: fc.oneof(tableScope, schemaScope), source: name }),
   // The offset is that of a statement printed alone.
   explain_route: fc.record({ type: of('explain_route'), statement: fc.constantFrom('SELECT 1', "select ';' -- x\n, (a;b)", '$1 + @x', 'EXPLAIN ROUTE x', '}'), offset: fc.constant('EXPLAIN ROUTE '.length) }),

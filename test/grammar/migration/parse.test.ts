@@ -82,6 +82,8 @@ describe('values', () => {
     const all = { type: 'cutover', scope: { type: 'table', table: orders }, split: true, force: true, noFence: true, noRollback: true, noGrants: true, timeoutMs: 2500 };
     expect(one('CUTOVER TABLE public.orders TIMEOUT 2.5 NO ROLLBACK SPLIT NO GRANTS NO FENCE FORCE')).toEqual(all);
     expect(one('CUTOVER TABLE public.orders NO FENCE FORCE TIMEOUT 2.5 NO GRANTS SPLIT NO ROLLBACK')).toEqual(all);
+    expect(one('CUTOVER SCHEMA shop TOGETHER FORCE')).toEqual({ type: 'cutover', scope: { type: 'schema', schema: 'shop' }, split: false, force: true, noFence: false, noRollback: false, noGrants: false, together: true, timeoutMs: undefined });
+    expect(one('ROLLBACK MIGRATION FOR SCHEMA shop TOGETHER PRESERVE LOCAL DATA')).toEqual({ type: 'rollback', scope: { type: 'schema', schema: 'shop' }, preserveLocalData: true, together: true, timeoutMs: undefined });
     expect(one('CUTOVER ALL')).toEqual({ type: 'cutover', scope: { type: 'all' }, split: false, force: false, noFence: false, noRollback: false, noGrants: false, timeoutMs: undefined });
   });
 

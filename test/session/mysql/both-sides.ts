@@ -3,6 +3,7 @@ import mysql from 'mysql2/promise';
 import pg from 'pg';
 import { buildIndexes, buildKey, createTable } from '../../../cdc/postgres/build-keys.ts';
 import { convertTable, planMysqlSchema } from '../../../cdc/mysql/create-schema.ts';
+import type { MapOverrides } from '../../../cdc/mysql/type-map.ts';
 import { introspectMysqlTables } from '../../../cdc/mysql/introspect.ts';
 import { migratedTable } from '../../../cdc/mysql/migrated-table.ts';
 import { planMysqlTable } from '../../../cdc/mysql/preflight.ts';
@@ -36,13 +37,13 @@ export class BothSides implements AsyncDisposable {
   }
 
   /** `statements` make tables in database `shop`; all of them are on local too, without rows. */
-  static async start(kind: MysqlKind, statements: readonly string[], options: { readonly dialect?: MysqlDialect } = {}): Promise<BothSides> {
+  static async start(kind: MysqlKind, statements: readonly string[], options: { readonly dialect?: MysqlDialect; readonly overrides?: MapOverrides } = {}): Promise<BothSides> {
     const source = await startMysqlSource(kind);
     await source.mysql.createDatabase('shop');
     for (const sql of statements) await source.mysql.sql(sql, 'shop');
     const control = new FakeControl('mysql', 'shop');
     for (const table of await introspectMysqlTables(source.query, { schema: 'shop', table: undefined })) {
-      const converted = await settleDefinition(source.local, convertTable(table));
+      const converted = await settleDefinition(source.local, convertTable(table, { overrides: options.overrides ?? [] }));
       const plan = planMysqlTable(converted, { tableId: table.name });
       const steps = planMysqlSchema(converted, plan, { localVersion: 180000 });
       await createTable(source.local, converted.definition, plan, steps);

@@ -2,6 +2,9 @@
 import { expect, test } from 'vitest';
 import { DecideByName } from '../../../src/session/mysql/decide-by-name.ts';
 import { FakeControl, onLocal, onSource } from '../gateway-fixture.ts';
+import { classifyMysql, splitMysqlText } from '../../../grammar/dialect/postgres/classify-mysql.ts';
+import { relationKey } from '../../../catalog/routing-snapshot.ts';
+import type { LocalContext } from '../../../src/session/mysql/mysql-decision.ts';
 import type { RoutingSnapshot } from '../../../catalog/routing-snapshot.ts';
 
 function snapshotOf(tables: Parameters<FakeControl['publish']>[0], more: Partial<RoutingSnapshot> = {}): RoutingSnapshot {
@@ -11,6 +14,7 @@ function snapshotOf(tables: Parameters<FakeControl['publish']>[0], more: Partial
 }
 
 const decider = new DecideByName();
+const mode = { sqlMode: new Set<string>(), server: { flavour: 'mysql', version: 90_700 } } as const;
 
 function decided(text: string, snapshot: RoutingSnapshot, { holdsLocks = false, leaseValid = true, touched = [] as readonly string[] } = {}): string {
   const decision = decider.decide(text, snapshot, { holdsLocks, leaseValid, hasTouched: (key) => touched.includes(key.replace('public.', '')) });
@@ -54,6 +58,30 @@ test('states between: reads of the source, and what is refused of writes', () =>
   expect([decided('SELECT * FROM orders', blocked), decided('REPLACE orders VALUES (1)', blocked)]).toEqual(['remote orders', 'refused']);
   const fixed = snapshotOf({ orders: { ddlBlocked: true } });
   expect(['DELETE FROM orders', 'DROP TABLE orders', 'DELETE FROM orders; DROP TABLE orders', 'RENAME TABLE x TO orders', 'CREATE TRIGGER t AFTER INSERT ON orders FOR EACH ROW DO 1'].map((text) => decided(text, fixed))).toEqual(['remote orders', 'refused', 'refused', 'refused', 'refused']);
+});
+
+test('while definitions are fixed, rows are locked, read and changed as before', () => {
+  const fixed = snapshotOf({ orders: { ddlBlocked: true } });
+  for (const text of ['SELECT * FROM orders FOR UPDATE', 'SELECT * FROM orders LOCK IN SHARE MODE', 'WITH x AS (SELECT 1) SELECT * FROM orders, x', 'WITH x AS (SELECT 1) DELETE FROM orders', '(SELECT 1 FROM orders)']) expect(decided(text, fixed), text).toBe('remote orders');
+  expect(decided('WITH x AS (SELECT 1) DELETE FROM orders', snapshotOf({ orders: { writesBlocked: true } }))).toBe('refused');
+});
+
+/** As a session that knows what it is on the server. */
+const local: LocalContext = {
+  isKnown: true, split: (text) => splitMysqlText(text, mode).map((each) => each.text), classify: (statement) => classifyMysql(statement, mode), keyOf: ({ database, name }) => relationKey(database ?? 'public', name),
+};
+
+test.each([
+  ["INSERT INTO orders (note) VALUES ('please call me (today); or \\'create a view\\'')", 'remote orders'], ["UPDATE orders SET note = 'a:1:{i:0;s:5:\"after\";}' WHERE id = 1", 'remote orders'], ["SELECT * FROM elsewhere WHERE a = 'Hello (orders)'", 'remote'],
+  ["/* list (all) */ SELECT * FROM orders FOR UPDATE", 'remote orders'], ["INSERT INTO orders (note) VALUES ('x'); DELETE FROM orders", 'remote orders'],
+  ["INSERT INTO orders (note) VALUES (own_function('x;y'))", 'refused'], ["INSERT INTO orders (note) VALUES ('a; b'); DROP TABLE orders", 'refused'], ["SELECT count (1) FROM orders -- (x)", 'refused'], ["INSERT INTO orders (note) SELECT note FROM moved WHERE note = 'x; y'", 'refused'],
+])('what stands in strings and comments is no statement: %s', (text, expected) => {
+  const snapshot = snapshotOf({ orders: { ddlBlocked: true }, moved: onLocal });
+  const context = { holdsLocks: false, leaseValid: true, hasTouched: () => false };
+  const decision = decider.decide(text, snapshot, { ...context, local });
+  expect(decision.route === 'refused' ? 'refused' : `${decision.route} ${decision.touches.map((key) => key.replace('public.', '')).join()}`.trim()).toBe(expected);
+  // Before it is known how the session's texts are read they cannot be.
+  if (expected.startsWith('remote') && text.includes('(')) expect(decider.decide(text, snapshot, { ...context, local: { ...local, isKnown: false } }).route).toBe('ask');
 });
 
 test('a barrier holds up who has no locks, and after its grace everybody', () => {
