@@ -21,6 +21,7 @@ const tools = {
 export async function runTests(context, args) {
   installTools(context.env);
   await installServers(context);
+  await installMappers(context);
   const typecheck = await context.run(context.node, ['node_modules/typescript/bin/tsc', '--noEmit'], context.env);
   console.log(typecheck === 0 ? 'typecheck passed' : 'typecheck FAILED');
   const report = path.join(context.project, '.causeway', `test-report-${process.pid}.json`);
@@ -59,6 +60,13 @@ async function installServers(context) {
   const code = await context.install('test/servers');
   if (code !== 0) console.error(`causeway: the older servers of test/servers could not be installed (npm ci ended with code ${code}); their suites are skipped`);
   await context.run(context.node, ['test/servers/install-debian-servers.ts'], context.env);
+}
+
+/** TypeORM and Sequelize, which only a test drives. */
+async function installMappers(context) {
+  if (!fs.existsSync(path.join(context.project, 'test/drivers/package-lock.json'))) return;
+  const code = await context.install('test/drivers');
+  if (code !== 0) console.error(`causeway: the packages of test/drivers could not be installed (npm ci ended with code ${code}); their suite is skipped`);
 }
 
 function installTools(env) {

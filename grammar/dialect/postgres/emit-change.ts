@@ -173,7 +173,7 @@ function deleteFromSeveral(queries: QueryEmitter, statement: Delete, scope: Scop
   const tables = [...new Set(targets.map(({ table }) => table))];
   const deletes = tables.map((table, index) => {
     const rows = targets.flatMap((target, at) => (target.table === table ? [`SELECT "${at + 1}" FROM "~picked"`] : []));
-    return `"~deleted${index + 1}" AS (DELETE FROM ${localTable(table)} WHERE ctid IN (${rows.join(' UNION ALL ')}) RETURNING 1)`;
+    return `"~deleted${index + 1}" AS (DELETE FROM ${localTable(table)} WHERE ctid = ANY (ARRAY(${rows.join(' UNION ALL ')})) RETURNING 1)`;
   });
   const locks = ` FOR UPDATE OF ${[...new Set(targets.map(({ alias }) => alias))].join(', ')}`;
   const counted = tables.map((_, index) => `(SELECT count(*) FROM "~deleted${index + 1}")`).join(' + ');

@@ -343,9 +343,9 @@ function takeAny(scope: Scope): void {
       const prefix = value.sql.slice(0, value.sql.indexOf('.'));
       // An array of arrays has no first array.
       if (value.type.kind === 'set' || scope.groups.has(value.sql) || scope.substitutes.has(value.sql) || (table !== undefined && isKeyGrouped(scope, table, prefix))) continue;
-      const any = `(array_agg(${value.sql}${order}))[1]`;
-      scope.substitutes.set(value.sql, any);
-      scope.groups.add(any);
+      const first = `(array_agg(${value.sql}${order}))[1]`;
+      scope.substitutes.set(value.sql, first);
+      scope.groups.add(first);
     }
   }
 }

@@ -27,8 +27,8 @@ export function readText(text: string, snapshot: RoutingSnapshot, local: LocalCo
     isRead &&= found.kind === 'read' && !found.relations.some(({ written }) => written);
     for (const relation of found.relations) {
       const key = local.keyOf(relation);
-      const reached = snapshot.tables[key] ? [key] : [...snapshot.views[key] ?? [], ...(relation.written ? snapshot.writeClosure[key] ?? [] : [])];
-      for (const each of reached) touches.add(each);
+      // A trigger of a table may reach others, whatever the table is.
+      for (const each of [key, ...snapshot.views[key] ?? [], ...(relation.written ? snapshot.writeClosure[key] ?? [] : [])]) if (snapshot.tables[each]) touches.add(each);
     }
   }
   return { touches: [...touches], isRead };

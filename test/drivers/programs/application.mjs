@@ -17,7 +17,7 @@ export class Steps {
 }
 
 /** Numbers that the server gives, and moments of now, are others each time. */
-const changing = /^(?:id|ID|[a-z]+_?id|[a-z]+Id|comment_[A-Za-z]*ID|post_(?:author|parent)|comment_parent|parent|created_?at|updated_?at|deleted_?at)$/i;
+const changing = /^(?:id|\w*_id|\w*[a-z]Id|\w*ID|post_(?:author|parent)|comment_parent|parent|created_?at|updated_?at|deleted_?at)$/i;
 
 export function plain(value) {
   if (value === undefined) return null;

@@ -106,7 +106,7 @@ export const brokenInputs: readonly (readonly [input: string, code: 'MIG070' | '
   ['CUTOVER TABLE orders FORCE ‸FORCE', 'MIG070', 'syntax error at "FORCE": expected SPLIT, NO, TIMEOUT, end of statement or ";"'],
   ['CUTOVER TABLE orders NO ‸FENSE', 'MIG070', 'syntax error at "FENSE": expected FENCE, ROLLBACK or GRANTS; did you mean FENCE?'],
   ['CUTOVER TABLE orders NO FENCE NO ‸FENCE', 'MIG070', 'syntax error at "FENCE": expected ROLLBACK or GRANTS'],
-  ['CUTOVER SCHEMA shop ‸SPLIT', 'MIG070', 'syntax error at "SPLIT": expected FORCE, NO, TIMEOUT, end of statement or ";"'],
+  ['CUTOVER SCHEMA shop ‸SPLIT', 'MIG070', 'syntax error at "SPLIT": expected TOGETHER, FORCE, NO, TIMEOUT, end of statement or ";"'],
   ['CUTOVER GROUP ‸orders', 'MIG070', 'syntax error at "orders": expected OF'],
   ['CUTOVER TABLE orders ‸NOFENCE', 'MIG070', 'syntax error at "NOFENCE": expected SPLIT, FORCE, NO, TIMEOUT, ".", end of statement or ";"'],
   ['ROLLBACK MIGRATION ‸ALL', 'MIG070', 'syntax error at "ALL": expected FOR'],

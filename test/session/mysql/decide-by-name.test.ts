@@ -74,9 +74,9 @@ const local: LocalContext = {
 test.each([
   ["INSERT INTO orders (note) VALUES ('please call me (today); or \\'create a view\\'')", 'remote orders'], ["UPDATE orders SET note = 'a:1:{i:0;s:5:\"after\";}' WHERE id = 1", 'remote orders'], ["SELECT * FROM elsewhere WHERE a = 'Hello (orders)'", 'remote'],
   ["/* list (all) */ SELECT * FROM orders FOR UPDATE", 'remote orders'], ["INSERT INTO orders (note) VALUES ('x'); DELETE FROM orders", 'remote orders'],
-  ["INSERT INTO orders (note) VALUES (own_function('x;y'))", 'refused'], ["INSERT INTO orders (note) VALUES ('a; b'); DROP TABLE orders", 'refused'], ["SELECT count (1) FROM orders -- (x)", 'refused'], ["INSERT INTO orders (note) SELECT note FROM moved WHERE note = 'x; y'", 'refused'],
+  ["INSERT INTO orders (note) VALUES (own_function('x;y'))", 'refused'], ["INSERT INTO orders (note) VALUES ('a; b'); DROP TABLE orders", 'refused'], ["SELECT count (1) FROM orders -- (x)", 'refused'], ["INSERT INTO audited (note) VALUES ('x; y')", 'refused'], ["INSERT INTO orders (note) SELECT note FROM moved WHERE note = 'x; y'", 'refused'],
 ])('what stands in strings and comments is no statement: %s', (text, expected) => {
-  const snapshot = snapshotOf({ orders: { ddlBlocked: true }, moved: onLocal });
+  const snapshot = snapshotOf({ orders: { ddlBlocked: true }, audited: { ddlBlocked: true }, moved: onLocal }, { writeClosure: { 'public.audited': ['public.moved'] } });
   const context = { holdsLocks: false, leaseValid: true, hasTouched: () => false };
   const decision = decider.decide(text, snapshot, { ...context, local });
   expect(decision.route === 'refused' ? 'refused' : `${decision.route} ${decision.touches.map((key) => key.replace('public.', '')).join()}`.trim()).toBe(expected);
