@@ -69,7 +69,9 @@ function characters(emission: MysqlEmission, value: Value, to: CastType, place: 
   const source = asText(emission, value.type.kind === 'decimal' ? { ...value, sql: shownDecimal(value), type: decimalType(value.type.precision, value.type.scale) } : value);
   if (source.type.kind !== 'text') return refuse('CAST to CHAR', place);
   const type = { ...source.type, isTrimmed: false, maxLength: undefined };
-  return to.length === undefined ? { sql: source.sql, type, nullable: source.nullable } : { sql: `left(${source.sql}, ${to.length})`, type, nullable: source.nullable };
+  if (to.length === undefined) return { sql: source.sql, type, nullable: source.nullable };
+  // In a write MySQL fails where it would cut a string off, MariaDB where it would cut some.
+  return { sql: emission.isWrite ? `CASE WHEN char_length(${source.sql}) > ${to.length} THEN ('a string longer than CHAR(${to.length}): ' || ${source.sql})::date::text ELSE ${source.sql} END` : `left(${source.sql}, ${to.length})`, type, nullable: source.nullable };
 }
 
 function binary(emission: MysqlEmission, value: Value, to: CastType, place: number): Value {

@@ -17,7 +17,7 @@ import type { MysqlEmission } from './mysql-emission.ts';
 import { valueOf } from './mysql-expression.ts';
 import type { Value } from './mysql-expression.ts';
 import type { CallDetails, Expression, OrderItem, Query, WindowSpec } from './mysql-tree.ts';
-import { boolType, doubleType, intType, maxUnsigned, typeName } from './mysql-type.ts';
+import { boolType, doubleType, intType, isMoment, localCollation, maxUnsigned, typeName } from './mysql-type.ts';
 import { numberCalls } from './number-calls.ts';
 import { refuse } from './refused-mysql.ts';
 import { findName } from './scope-names.ts';
@@ -53,6 +53,8 @@ export class ExpressionEmitter {
     const value = this.#value(node, scope);
     // What GROUP BY has is accounted for as a whole.
     if (scope.groups.has(value.sql)) scope.free.length = before;
+    const substitute = scope.groups.has(value.sql) && scope.aggregateDepth === 0 ? scope.substitutes.get(value.sql) : undefined;
+    if (substitute !== undefined) return { ...value, sql: substitute, ...(value.place === undefined && 'place' in node ? { place: node.place } : {}) };
     return value.place === undefined && 'place' in node ? { ...value, place: node.place } : value;
   }
 
@@ -106,7 +108,7 @@ export class ExpressionEmitter {
       case 'bit': return refuse('bit-value literal', place);
       case 'string':
         if (node.charset === 'binary') return asBytes(this.emission, textLiteral(value, place), place);
-        return textLiteral(value, place);
+        return introduced(this.emission, textLiteral(value, place), node.charset);
     }
   }
 
@@ -117,7 +119,8 @@ export class ExpressionEmitter {
     const found = node.scope === 'user' ? facts.userVariable?.(name) : facts.systemVariable?.(scoped?.[2] ?? name, scoped?.[1] === 'global' ? 'global' : scoped === null ? undefined : 'session');
     if (found === undefined) return refuse(`${node.scope} variable`, node.place);
     const { kind, value } = found;
-    if (value === null) return { ...nullValue, place: node.place };
+    // A variable without a value is a string.
+    if (value === null) return node.scope === 'user' ? { ...textLiteral('', node.place), sql: 'NULL::text', nullable: true, constant: undefined } : { ...nullValue, place: node.place };
     if (kind === 'integer' || kind === 'unsigned') return { ...integerConstant(BigInt(value), node.place), constant: undefined };
     return kind === 'text' ? { ...textLiteral(value, node.place), constant: undefined } : refuse(`${node.scope} variable of another type than integer and string`, node.place);
   }
@@ -139,6 +142,8 @@ export class ExpressionEmitter {
     const [left, right] = [this.value(node.left, scope), this.value(node.right, scope)];
     if (isComparison(operator)) return compareValues(this.emission, operator, left, right, place);
     if (operator !== 'AND' && operator !== 'OR' && operator !== 'XOR') return calculate(this.emission, operator, left, right, place);
+    // Its sides are rounded to integers before.
+    if (operator === 'XOR' && [left, right].some(({ type }) => type.kind === 'decimal' || type.kind === 'double' || type.kind === 'float')) return refuse('XOR of numbers that are no integers', place);
     const [one, other] = [asCondition(this.emission, left), asCondition(this.emission, right)];
     return valueOf(operator === 'XOR' ? `(${one} <> ${other})` : `(${one} ${operator} ${other})`, boolType, [left, right]);
   }
@@ -212,6 +217,9 @@ export class ExpressionEmitter {
     const operand = this.value(node.operand, scope);
     const [from, to] = [this.value(node.low, scope), this.value(node.high, scope)];
     oneCollation([operand, from, to], node.place);
+    const { flavour, version } = this.emission.facts.mode.server;
+    // Before MySQL 5.7 it is unknown, even where one end decides.
+    if (flavour === 'mysql' && version < 50700 && isMoment(operand.type) && (from.type.kind === 'null' || to.type.kind === 'null')) return refuse('BETWEEN of a date and NULL', node.place);
     const low = compareValues(this.emission, '>=', operand, from, node.place);
     const high = compareValues(this.emission, '<=', operand, to, node.place);
     return valueOf(`(${node.not ? 'NOT ' : ''}(${low.sql} AND ${high.sql}))`, boolType, [low, high]);
@@ -228,7 +236,7 @@ export class ExpressionEmitter {
     const sql = pattern.type.kind === 'parameter'
       ? emission.parameter(pattern.type.number, { kind: 'text', pattern: escape }, 'text')
       : isConstantText(pattern) ? quoteLiteral(likePattern(pattern.constant, escape)) : refuse('LIKE by what is no constant', node.place);
-    return { sql: `(${operand.sql} COLLATE ${collation.local} ${node.not ? 'NOT ' : ''}LIKE ${sql})`, type: boolType, nullable: operand.nullable || pattern.nullable };
+    return { sql: `(${operand.sql} COLLATE ${localCollation(collation, node.place)} ${node.not ? 'NOT ' : ''}LIKE ${sql})`, type: boolType, nullable: operand.nullable || pattern.nullable };
   }
 
   #is(node: Node<'is'>, scope: Scope): Value {
@@ -242,6 +250,9 @@ export class ExpressionEmitter {
   #case(node: Node<'case'>, scope: Scope): Value {
     const operand = node.operand === undefined ? undefined : this.value(node.operand, scope);
     if (operand !== undefined) oneCollation([operand, ...node.branches.map(({ when }) => this.value(when, scope))], node.place);
+    const { flavour, version } = this.emission.facts.mode.server;
+    // Before MySQL 5.7 these are compared as strings.
+    if (operand !== undefined && (isMoment(operand.type) || operand.type.kind === 'time') && flavour === 'mysql' && version < 50700) refuse('CASE of a date or time', node.place);
     const conditions = node.branches.map(({ when }) => (operand === undefined ? this.condition(when, scope) : compareValues(this.emission, '=', operand, this.value(when, scope), node.place).sql));
     const values = [...node.branches.map(({ then }) => this.value(then, scope)), node.otherwise === undefined ? nullValue : this.value(node.otherwise, scope)];
     return chosen(commonValues(this.emission, values, node.place, keepsScales(this.emission)), values, (sql) => `CASE ${conditions.map((each, index) => `WHEN ${each} THEN ${sql[index] ?? 'NULL'}`).join(' ')} ELSE ${sql.at(-1) ?? 'NULL'} END`);
@@ -257,7 +268,9 @@ export class ExpressionEmitter {
     const collation = this.emission.collations.get(node.collation) ?? (node.collation.endsWith('_bin')
       ? { name: node.collation, local: '"pg_catalog"."C"', deterministic: true, pads: !node.collation.includes('0900'), charset: node.collation.split('_')[0] ?? '' } : refuse(`COLLATE ${node.collation}`, node.place));
     if (operand.type.kind !== 'text') return refuse('COLLATE', node.place);
-    return { sql: `(${operand.sql} COLLATE ${collation.local})`, type: { ...operand.type, collation: { ...collation, isExplicit: true }, isOwn: true, maxLength: undefined }, nullable: operand.nullable };
+    const has = operand.type.collation?.charset ?? this.emission.facts.charset;
+    if (has.replace('utf8mb3', 'utf8') !== collation.charset.replace('utf8mb3', 'utf8')) return refuse(`COLLATE ${node.collation} of character set ${has}`, node.place);
+    return { sql: `(${operand.sql} COLLATE ${localCollation(collation, node.place)})`, type: { ...operand.type, collation: { ...collation, isExplicit: true }, isOwn: true, maxLength: undefined }, nullable: operand.nullable };
   }
 
   #scalar(node: Node<'subquery'>, scope: Scope): Value {
@@ -347,6 +360,14 @@ function shortList(compared: readonly Value[]): string | undefined {
   const [first] = parts;
   if (first === null || first === undefined || parts.some((part) => part === null || part[1] !== first[1] || /\b(?:AND|OR)\b/.test(part[2]?.replace(/'[^']*'/g, '') ?? ''))) return undefined;
   return `(${first[1] ?? ''} IN (${parts.map((part) => part?.[2] ?? '').join(', ')}))`;
+}
+
+/** `_utf8mb4'…'`: its collation is the character set's own, whatever that of the connection is. */
+function introduced({ facts }: MysqlEmission, value: Value, charset: string | undefined): Value {
+  if (charset === undefined || value.type.kind !== 'text') return value;
+  const { flavour, version } = facts.mode.server;
+  const name = charset === 'utf8mb4' && flavour === 'mysql' && version >= 80000 ? 'utf8mb4_0900_ai_ci' : charset === 'latin1' ? 'latin1_swedish_ci' : `${charset}_general_ci`;
+  return name === facts.collation ? value : { ...value, type: { ...value.type, collation: { name, local: undefined, deterministic: false, pads: !name.includes('0900'), charset, isWeak: true } } };
 }
 
 function plainDecimal(text: string): string {

@@ -140,7 +140,13 @@ function onConflict(queries: QueryEmitter, insert: Insert, table: MysqlTableFact
   const same = `ROW(${sets.map(({ column }) => `old.${quoteName(column.name)}`).join(', ')})::record *= ROW(${sets.map(({ column }) => `new.${quoteName(column.name)}`).join(', ')})::record`;
   const keyColumn = quoteName(columnNamed(table, key[0] ?? '', place).name);
   // Rows of a unique key that were met have a value there, those of an INSERT have no old row.
-  return { sql: ` ON CONFLICT (${named}) DO UPDATE SET ${list.join(', ')}`, count: `CASE WHEN old.${keyColumn} IS NULL THEN 1 WHEN ${same} THEN ${insert.type === 'replace' || emission.facts.foundRows ? 1 : 0} ELSE 2 END`, remembersId };
+  return { sql: ` ON CONFLICT (${named}) DO UPDATE SET ${list.join(', ')}`, count: `CASE WHEN old.${keyColumn} IS NULL THEN 1 WHEN ${same} THEN ${insert.type === 'replace' || emission.facts.foundRows ? 1 : unchangedCount(sets)} ELSE 2 END`, remembersId };
+}
+
+/** MySQL takes a column for changed that stays NULL and has a constant for a default, then finds the row to be the same: it counts one row, not none and not two. */
+function unchangedCount(sets: readonly { readonly column: MysqlColumnFacts }[]): string {
+  const counted = sets.filter(({ column }) => column.hasValueDefault === true && column.nullable).map(({ column }) => `new.${quoteName(column.name)} IS NULL`);
+  return counted.length === 0 ? '0' : `CASE WHEN ${counted.join(' OR ')} THEN 1 ELSE 0 END`;
 }
 
 /** The new row takes the place of the old one: with its defaults, and a number of its own. */

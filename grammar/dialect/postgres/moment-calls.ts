@@ -2,9 +2,9 @@
 import { quoteLiteral } from '../../names.ts';
 import { argument, constantNumber, exactly, optionalArgument } from './call-context.ts';
 import type { CallContext, CallEmitter } from './call-context.ts';
-import { asDate, asDatetime, asInteger, asMoment, asText, bigintSql, isConstantText } from './convert-value.ts';
+import { asDate, asDatetime, asInteger, asMoment, asText, asTime, bigintSql, isConstantText } from './convert-value.ts';
 import { datePattern } from './date-format.ts';
-import { readNumber } from './moment-text.ts';
+import { readMoment, readNumber } from './moment-text.ts';
 import type { MysqlEmission } from './mysql-emission.ts';
 import type { Value } from './mysql-expression.ts';
 import { bigintType, decimalType, intType, typeName } from './mysql-type.ts';
@@ -45,11 +45,14 @@ function fieldOf(call: CallContext, name: string, value: Value): Value {
   const isTime = value.type.kind === 'time';
   if (isTime && !['HOUR', 'MINUTE', 'SECOND', 'MICROSECOND'].includes(name)) return refuse(`${name} of TIME`, call.place);
   // PostgreSQL knows the parts of a negative interval by their signs, MySQL by their amounts.
-  const source = isTime ? value : asMoment(call.emission, value);
+  const isOfTime = ['HOUR', 'MINUTE', 'SECOND', 'MICROSECOND'].includes(name);
+  // Of a string that is no date and time the server takes the digits for a time.
+  const isBare = isOfTime && (value.type.kind === 'parameter' || (isConstantText(value) && (readMoment(value.constant)?.hasTime !== true || value.constant.includes('T'))));
+  const source = isTime ? value : isBare ? asTime(call.emission, value) : asMoment(call.emission, value);
   const of = source.type.kind === 'date' && ['hour', 'minute', 'second', 'microseconds'].includes(field) ? `(${source.sql})::timestamp` : source.sql;
   const extracted = `extract(${field} FROM ${of})`;
   const exact = field === 'second' ? `trunc(${extracted})` : field === 'microseconds' ? `(${extracted} % 1000000)` : extracted;
-  const sql = `${isTime ? `abs(${exact})` : exact}::int`;
+  const sql = `${isTime || isBare ? `abs(${exact})` : exact}::int`;
   return { sql: add === undefined ? sql : `(${sql} ${add < 0 ? '-' : '+'} ${Math.abs(add)})`, type: intType(0n, max), nullable: value.nullable };
 }
 
@@ -79,7 +82,9 @@ const date: CallEmitter = (call) => {
 const time: CallEmitter = (call) => {
   exactly(call, 1);
   const value = argument(call, 0);
-  if (value.type.kind === 'time') return value;
+  if (value.type.kind === 'time') return { ...value, origin: undefined };
+  // Of a string that is no date and time the server takes the digits for a time.
+  if (value.type.kind === 'parameter' || (isConstantText(value) && (readMoment(value.constant)?.hasTime !== true || value.constant.includes('T')))) return asTime(call.emission, value);
   const source = asDatetime(call.emission, value);
   return { sql: `(${source.sql})::time::interval`, type: { kind: 'time', fraction: source.type.kind === 'datetime' ? source.type.fraction : 0 }, nullable: value.nullable };
 };
@@ -149,7 +154,7 @@ const unixTimestamp: CallEmitter = (call) => {
 const fromUnixtime: CallEmitter = (call) => {
   exactly(call, 1);
   const seconds = bigintSql(asInteger(call.emission, argument(call, 0)));
-  const limited = `CASE WHEN ${seconds} BETWEEN 0 AND ${lastUnixTime} THEN ${seconds} WHEN ${seconds} > ${lastUnixTime} THEN ('FROM_UNIXTIME() after 2038: ' || ${seconds})::int END`;
+  const limited = `CASE WHEN ${seconds} BETWEEN 0 AND ${lastUnixTime} THEN ${seconds} WHEN ${seconds} > ${lastUnixTime}${call.emission.isWrite ? ' OR ' + seconds + ' < 0' : ''} THEN ('FROM_UNIXTIME() before 1970 or after 2038: ' || ${seconds})::date - '2000-01-01'::date END`;
   return { sql: `(to_timestamp(${limited}) AT TIME ZONE ${call.emission.zone})`, type: { kind: 'datetime', fraction: 0 }, nullable: true };
 };
 
@@ -157,14 +162,21 @@ const timeToSec: CallEmitter = (call) => {
   exactly(call, 1);
   const value = argument(call, 0);
   if (value.type.kind !== 'time') return refuse(`TIME_TO_SEC() of ${typeName(value.type)}`, call.place);
-  return { sql: `trunc(extract(epoch FROM ${value.sql}))::bigint`, type: intType(-3020399n, 3020399n), nullable: value.nullable };
+  const { fraction } = value.type;
+  const seconds = `extract(epoch FROM ${value.sql})`;
+  if (fraction > 0 && call.emission.facts.mode.server.flavour === 'mariadb') return { sql: `round(${seconds}, ${fraction})`, type: decimalType(7 + fraction, fraction), nullable: value.nullable };
+  return { sql: `trunc(${seconds})::bigint`, type: intType(-3020399n, 3020399n), nullable: value.nullable };
 };
 
 const secToTime: CallEmitter = (call) => {
   exactly(call, 1);
+  if (argument(call, 0).type.kind === 'text') return refuse('SEC_TO_TIME() of a string', call.place);
   const value = asInteger(call.emission, argument(call, 0));
-  // The type ends at 838:59:59.
-  return { sql: `make_interval(secs => least(greatest(${bigintSql(value)}, -3020399), 3020399))`, type: { kind: 'time', fraction: 0 }, nullable: value.nullable };
+  const seconds = bigintSql(value);
+  // The type ends at 838:59:59; beyond it there is a warning, or an error in a write.
+  const limited = call.emission.isWrite ? `CASE WHEN ${seconds} BETWEEN -3020399 AND 3020399 THEN ${seconds} WHEN ${seconds} IS NOT NULL THEN ('a time after 838:59:59: ' || ${seconds})::date - '2000-01-01'::date END`
+    : `CASE WHEN ${seconds} IS NOT NULL THEN least(greatest(${seconds}, -3020399), 3020399) END`;
+  return { sql: `make_interval(secs => ${limited})`, type: { kind: 'time', fraction: 0 }, nullable: value.nullable };
 };
 
 const toDays: CallEmitter = (call) => {

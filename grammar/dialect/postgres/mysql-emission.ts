@@ -2,7 +2,7 @@
 import { quoteLiteral } from '../../names.ts';
 import type { Value } from './mysql-expression.ts';
 import type { MysqlFacts, MysqlSlot, MysqlStep, MysqlTableFacts, PgForm } from './mysql-translation.ts';
-import { collationOf } from './mysql-type.ts';
+import { columnType } from './mysql-type.ts';
 import type { TextCollation } from './mysql-type.ts';
 import { refuse } from './refused-mysql.ts';
 
@@ -58,6 +58,8 @@ export class MysqlEmission {
   readonly #slots: MysqlSlot[] = [];
   readonly #bySlot = new Map<string, number>();
   #aliases = 0;
+  /** A write in strict mode: where a query has NULL and a warning there is an error. */
+  isWrite = false;
   /** An integer division by zero is an error, not NULL: inside a write in strict mode. */
   isStrictDivision = false;
 
@@ -99,7 +101,8 @@ export class MysqlEmission {
     const table = from === undefined ? undefined : this.facts.table(from, name);
     if (table === undefined) return refuse(`table ${database === undefined ? '' : `${database}.`}${name}`, place);
     for (const column of table.columns) {
-      const collation = collationOf(column);
+      const type = columnType(column);
+      const collation = type.kind === 'text' ? type.collation : undefined;
       if (collation !== undefined) this.collations.set(collation.name, collation);
     }
     return table;
@@ -112,6 +115,11 @@ export class MysqlEmission {
     if (known !== undefined) return known;
     if (collation === 'binary' || collation.endsWith('_bin')) return { name: collation, local: '"pg_catalog"."C"', deterministic: true, pads: collation !== 'binary' && !collation.includes('0900'), charset };
     return refuse('comparison of strings that are no columns', place);
+  }
+
+  /** Of the labels of an ENUM or SET. */
+  labelCollation(collation: TextCollation | undefined): TextCollation | undefined {
+    return collation === undefined ? undefined : this.collations.get(collation.name) ?? (collation.name.endsWith('_bin') ? { ...collation, local: '"pg_catalog"."C"', deterministic: true } : collation);
   }
 
   /** The session's zone, behind AT TIME ZONE. */

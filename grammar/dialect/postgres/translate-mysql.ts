@@ -44,6 +44,7 @@ function translate(statement: Statement, emission: MysqlEmission): MysqlPlan {
 function written(emission: MysqlEmission, command: string, emit: () => EmittedWrite): MysqlPlan {
   const { sqlMode } = emission.facts.mode;
   if (!sqlMode.has('STRICT_TRANS_TABLES') && !sqlMode.has('STRICT_ALL_TABLES')) refuse(`${command} without strict mode`, 0);
+  emission.isWrite = true;
   emission.isStrictDivision = sqlMode.has('ERROR_FOR_DIVISION_BY_ZERO');
   const plan = emit();
   return { type: 'plan', ...nothing, ...plan, needsTransaction: plan.steps.length > 1, command };

@@ -27,6 +27,8 @@ export function localError(fields: LocalErrorFields, tables: readonly MigratedTa
   const message = fields.get('M') ?? '';
   const found = plain[sqlstate];
   if (found) return { code: found[0], sqlstate: found[1], message: sqlstate === '3B001' ? `SAVEPOINT ${quotedIn(message)} does not exist` : found[2] };
+  // Unsigned numbers are calculated as it.
+  if (message.startsWith('pg_lsn out of range')) return { code: 1690, sqlstate: '22003', message: 'BIGINT UNSIGNED value is out of range' };
   const table = tables.find(({ local }) => local.schema === fields.get('s') && local.name === fields.get('t'));
   switch (sqlstate) {
     case '23505':
@@ -40,12 +42,19 @@ export function localError(fields: LocalErrorFields, tables: readonly MigratedTa
       return outOfRange(fields, table) ?? { code: server.flavour === 'mariadb' ? 4025 : 3819, sqlstate: server.flavour === 'mariadb' ? '23000' : 'HY000', message: server.flavour === 'mariadb' ? `CONSTRAINT \`${fields.get('n') ?? ''}\` failed for ${tableName(table)}` : `Check constraint '${fields.get('n') ?? ''}' is violated.` };
     case '22001':
       return { code: 1406, sqlstate: '22001', message: `Data too long for column '${columnOf(fields, tables)}' at row 1` };
-    case '22003':
+    case '22003': {
+      // Columns are filled from expressions of 64 bits: what exceeds those was calculated.
+      if (message.startsWith('bigint out of range')) return { code: 1690, sqlstate: '22003', message: 'BIGINT value is out of range' };
       return { code: 1264, sqlstate: '22003', message: `Out of range value for column '${columnOf(fields, tables)}' at row 1` };
+    }
     case '22007':
     case '22008':
+      if (message.includes('after the year 9999')) return { code: 1441, sqlstate: '22008', message: 'Datetime function: datetime field overflow' };
       return { code: 1292, sqlstate: '22007', message: `Incorrect datetime value: '${quotedIn(message)}'` };
     case '22P02':
+      // A TINYINT(1) holds 0 and 1 there.
+      if (message.includes('for type boolean')) return { code: 1264, sqlstate: '22003', message: `Out of range value for column '${columnOf(fields, tables)}' at row 1` };
+      if (message.includes('for enum ')) return { code: 1265, sqlstate: '01000', message: `Data truncated for column '${columnOf(fields, tables)}' at row 1` };
       return { code: 1366, sqlstate: 'HY000', message: `Incorrect value: '${quotedIn(message)}'` };
     case '21000':
       return { code: 1242, sqlstate: '21000', message: 'Subquery returns more than 1 row' };

@@ -29,6 +29,7 @@ function column(facts: MigratedColumn): MysqlColumnFacts {
     charset: facts.charset, collation: facts.collation, padsBlanks: facts.padsBlanks, localCollation: facts.localCollation, nullable: facts.nullable,
     // A column that takes NULL has that for a default, unless local lacks the one that MySQL has.
     hasDefault: facts.hasLocalDefault || facts.autoIncrement || (facts.nullable && (facts.default === undefined || (facts.default.kind === 'expression' && facts.default.text === 'NULL'))),
+    hasValueDefault: facts.default?.kind === 'literal' && !/^(?:-?0*(?:\.0*)?)$/.test(facts.default.text),
     autoIncrement: facts.autoIncrement, generated: facts.generated !== undefined, onUpdateNow: facts.onUpdateNow, isJsonText: facts.isJsonText, invisible: facts.isInvisible, exact: facts.exact,
     ...(sequence === undefined ? {} : { sequence: `${quoteName(sequence.schema)}.${quoteName(sequence.name)}` }),
   };
