@@ -3,7 +3,7 @@ import { quoteLiteral } from '../../names.ts';
 import { aggregateCalls, overMark, windowCalls } from './aggregate-calls.ts';
 import { calculate, negate } from './calculate.ts';
 import type { CallContext } from './call-context.ts';
-import { castValue } from './cast-value.ts';
+import { castValue, inCollation } from './cast-value.ts';
 import { chosen, commonValues, keepsScales } from './unified-type.ts';
 import { asBytes, comparisonCollation, compareValues } from './compare-values.ts';
 import type { Comparison } from './compare-values.ts';
@@ -260,7 +260,8 @@ export class ExpressionEmitter {
 
   #using(node: Node<'using'>, scope: Scope): Value {
     const operand = this.value(node.operand, scope);
-    return ['utf8', 'utf8mb3', 'utf8mb4'].includes(node.charset) && operand.type.kind !== 'bytes' ? asText(this.emission, { ...operand, origin: undefined }) : refuse(`CONVERT() USING ${node.charset}`, node.place);
+    if (!['utf8', 'utf8mb3', 'utf8mb4'].includes(node.charset) || operand.type.kind === 'bytes') return refuse(`CONVERT() USING ${node.charset}`, node.place);
+    return inCollation(asText(this.emission, operand), this.emission.defaultCollation(node.charset));
   }
 
   #collate(node: Node<'collate'>, scope: Scope): Value {
@@ -363,11 +364,10 @@ function shortList(compared: readonly Value[]): string | undefined {
 }
 
 /** `_utf8mb4'…'`: its collation is the character set's own, whatever that of the connection is. */
-function introduced({ facts }: MysqlEmission, value: Value, charset: string | undefined): Value {
+function introduced(emission: MysqlEmission, value: Value, charset: string | undefined): Value {
   if (charset === undefined || value.type.kind !== 'text') return value;
-  const { flavour, version } = facts.mode.server;
-  const name = charset === 'utf8mb4' && flavour === 'mysql' && version >= 80000 ? 'utf8mb4_0900_ai_ci' : charset === 'latin1' ? 'latin1_swedish_ci' : `${charset}_general_ci`;
-  return name === facts.collation ? value : { ...value, type: { ...value.type, collation: { name, local: undefined, deterministic: false, pads: !name.includes('0900'), charset, isWeak: true } } };
+  const collation = emission.defaultCollation(charset);
+  return collation.name === emission.facts.collation ? value : { ...value, type: { ...value.type, collation: { ...collation, isWeak: true } } };
 }
 
 function plainDecimal(text: string): string {

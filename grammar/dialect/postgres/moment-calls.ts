@@ -47,7 +47,9 @@ function fieldOf(call: CallContext, name: string, value: Value): Value {
   // PostgreSQL knows the parts of a negative interval by their signs, MySQL by their amounts.
   const isOfTime = ['HOUR', 'MINUTE', 'SECOND', 'MICROSECOND'].includes(name);
   // Of a string that is no date and time the server takes the digits for a time.
-  const isBare = isOfTime && (value.type.kind === 'parameter' || (isConstantText(value) && (readMoment(value.constant)?.hasTime !== true || value.constant.includes('T'))));
+  const isBare = isOfTime && isConstantText(value) && (readMoment(value.constant)?.hasTime !== true || value.constant.includes('T'));
+  // Each version takes it for another type.
+  if (isOfTime && value.type.kind === 'parameter') return refuse(`${name} of a parameter`, call.place);
   const source = isTime ? value : isBare ? asTime(call.emission, value) : asMoment(call.emission, value);
   const of = source.type.kind === 'date' && ['hour', 'minute', 'second', 'microseconds'].includes(field) ? `(${source.sql})::timestamp` : source.sql;
   const extracted = `extract(${field} FROM ${of})`;
@@ -84,7 +86,8 @@ const time: CallEmitter = (call) => {
   const value = argument(call, 0);
   if (value.type.kind === 'time') return { ...value, origin: undefined };
   // Of a string that is no date and time the server takes the digits for a time.
-  if (value.type.kind === 'parameter' || (isConstantText(value) && (readMoment(value.constant)?.hasTime !== true || value.constant.includes('T')))) return asTime(call.emission, value);
+  if (value.type.kind === 'parameter') return refuse('TIME() of a parameter', call.place);
+  if (isConstantText(value) && (readMoment(value.constant)?.hasTime !== true || value.constant.includes('T'))) return asTime(call.emission, value);
   const source = asDatetime(call.emission, value);
   return { sql: `(${source.sql})::time::interval`, type: { kind: 'time', fraction: source.type.kind === 'datetime' ? source.type.fraction : 0 }, nullable: value.nullable };
 };
@@ -145,10 +148,10 @@ const unixTimestamp: CallEmitter = (call) => {
   const instant = value.type.kind === 'timestamp' ? value.sql : `(${asDatetime(call.emission, value).sql} AT TIME ZONE ${call.emission.zone})`;
   const seconds = `extract(epoch FROM ${instant})`;
   const { flavour } = call.emission.facts.mode.server;
-  // Before 1970 there is no number; how late it ends is each server's matter.
-  const limited = (sql: string): string => `CASE WHEN ${seconds} < ${flavour === 'mysql' ? 1 : 0} THEN 0 WHEN ${seconds} <= ${lastUnixTime} OR ${seconds} IS NULL THEN ${sql} ELSE ('UNIX_TIMESTAMP() after 2038: ' || ${seconds})::int END`;
-  if (fraction === 0) return { sql: limited(`${seconds}::bigint`), type: intType(0n, BigInt(lastUnixTime)), nullable: value.nullable };
-  return { sql: `round(${limited(`${seconds}`)}, ${fraction})`, type: decimalType(10 + fraction, fraction), nullable: value.nullable };
+  // Before 1970 there is no number, which is NULL on MariaDB and 0 on MySQL; how late it ends is each server's matter.
+  const limited = (sql: string): string => `CASE WHEN ${seconds} < ${flavour === 'mysql' ? '1 THEN 0' : '0 THEN NULL'} WHEN ${seconds} <= ${lastUnixTime} OR ${seconds} IS NULL THEN ${sql} ELSE ('UNIX_TIMESTAMP() after 2038: ' || ${seconds})::int END`;
+  if (fraction === 0) return { sql: limited(`${seconds}::bigint`), type: intType(0n, BigInt(lastUnixTime)), nullable: value.nullable || flavour === 'mariadb' };
+  return { sql: `round(${limited(`${seconds}`)}, ${fraction})`, type: decimalType(10 + fraction, fraction), nullable: value.nullable || flavour === 'mariadb' };
 };
 
 const fromUnixtime: CallEmitter = (call) => {
@@ -170,7 +173,7 @@ const timeToSec: CallEmitter = (call) => {
 
 const secToTime: CallEmitter = (call) => {
   exactly(call, 1);
-  if (argument(call, 0).type.kind === 'text') return refuse('SEC_TO_TIME() of a string', call.place);
+  if (argument(call, 0).type.kind === 'text' || argument(call, 0).type.kind === 'parameter') return refuse(`SEC_TO_TIME() of a ${typeName(argument(call, 0).type)}`, call.place);
   const value = asInteger(call.emission, argument(call, 0));
   const seconds = bigintSql(value);
   // The type ends at 838:59:59; beyond it there is a warning, or an error in a write.
@@ -190,6 +193,7 @@ const intervalWords: Readonly<Record<string, string>> = { SECOND: '1 second', MI
 export function addInterval(emission: MysqlEmission, given: Value, written: Value, unit: string, sign: 1 | -1, place: number): Value {
   const word = intervalWords[unit] ?? refuse(`INTERVAL … ${unit}`, place);
   const isDayOrLonger = ['DAY', 'WEEK', 'MONTH', 'QUARTER', 'YEAR'].includes(unit);
+  if (given.type.kind === 'null') return refuse('NULL as a date', place);
   const amount = wholeAmount(emission, written, place);
   if (given.type.kind === 'time') {
     if (isDayOrLonger && unit !== 'DAY') return refuse(`TIME and INTERVAL … ${unit}`, place);
@@ -221,5 +225,5 @@ export const momentCalls: Readonly<Record<string, CallEmitter>> = {
   NOW: now('session'), CURRENT_TIMESTAMP: now('session'), LOCALTIME: now('session'), LOCALTIMESTAMP: now('session'), UTC_TIMESTAMP: now('utc'), CURDATE: today('session'), CURRENT_DATE: today('session'), UTC_DATE: today('utc'),
   CURTIME: clock('session'), CURRENT_TIME: clock('session'), UTC_TIME: clock('utc'), ...Object.fromEntries(Object.keys(fields).map((name) => [name, part])), EXTRACT: extract, WEEK: week, DATE: date, TIME: time, LAST_DAY: lastDay,
   DATEDIFF: datediff, TIMESTAMPDIFF: timestampdiff, DATE_FORMAT: dateFormat, DAYNAME: nameOf('FMDay'), MONTHNAME: nameOf('FMMonth'), UNIX_TIMESTAMP: unixTimestamp, FROM_UNIXTIME: fromUnixtime, TIME_TO_SEC: timeToSec, SEC_TO_TIME: secToTime, TO_DAYS: toDays,
-  TIMESTAMP: (call) => { exactly(call, 1); return asDatetime(call.emission, moment(call, 0)); },
+  TIMESTAMP: (call) => { exactly(call, 1); if (argument(call, 0).type.kind === 'parameter') return refuse('TIMESTAMP() of a parameter', call.place); return asDatetime(call.emission, moment(call, 0)); },
 };

@@ -122,6 +122,13 @@ export class MysqlEmission {
     return collation === undefined ? undefined : this.collations.get(collation.name) ?? (collation.name.endsWith('_bin') ? { ...collation, local: '"pg_catalog"."C"', deterministic: true } : collation);
   }
 
+  /** Of what the server makes in a character set: its default collation. */
+  defaultCollation(charset: string): TextCollation {
+    const { flavour, version } = this.facts.mode.server;
+    const name = charset === 'utf8mb4' && flavour === 'mysql' && version >= 80000 ? 'utf8mb4_0900_ai_ci' : charset === 'latin1' ? 'latin1_swedish_ci' : `${charset}_general_ci`;
+    return this.collations.get(name) ?? { name, local: undefined, deterministic: false, pads: !name.includes('0900'), charset };
+  }
+
   /** The session's zone, behind AT TIME ZONE. */
   get zone(): string {
     const { timeZone } = this.facts;

@@ -106,6 +106,8 @@ const nullif: CallEmitter = (call) => {
   exactly(call, 2);
   const [one, other] = [argument(call, 0), argument(call, 1)];
   if (one.type.kind === 'parameter' || one.type.kind === 'null') return refuse('parameter whose type its place does not tell', call.place);
+  const { flavour, version } = call.emission.facts.mode.server;
+  if (flavour === 'mysql' && version < 50700 && (isMoment(one.type) || one.type.kind === 'time')) return refuse('NULLIF() of a date or time', call.place);
   // MySQL shows it as the number that it was compared as.
   if (isConstantText(one) && other.type.kind !== 'text') return refuse('NULLIF() of a string and another type', call.place);
   return { sql: `CASE WHEN ${compareValues(call.emission, '=', one, other, call.place).sql} THEN NULL ELSE ${one.sql} END`, type: one.type, nullable: true };

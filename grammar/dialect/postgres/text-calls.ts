@@ -137,6 +137,8 @@ const trim: CallEmitter = (call) => {
 const replace: CallEmitter = (call) => {
   exactly(call, 3);
   const parts = [text(call, 0), text(call, 1), text(call, 2)] as const;
+  // Whose collation the result has is another question on every version.
+  if (new Set(parts.flatMap(({ type }) => (type.kind === 'text' && type.collation !== undefined ? [type.collation.name] : []))).size > 1) return refuse('mix of collations', call.place);
   const replaced = `replace(${parts.map(({ sql }) => `${sql}${binarySearch}`).join(', ')})`;
   // MySQL before 8 and MariaDB do not look at the third where there is nothing to replace.
   const { flavour, version } = call.emission.facts.mode.server;
@@ -207,6 +209,9 @@ const findInSet: CallEmitter = (call) => {
   }
   const [one, other] = [text(call, 0), text(call, 1)];
   const collation = collationOfTexts(call, [one, other]) ?? call.emission.connectionCollation(call.place);
+  const { flavour, version } = call.emission.facts.mode.server;
+  // These find nothing that has more bytes than the list.
+  if (!collation.deterministic && (flavour === 'mariadb' || version < 80000) && (one.constant === undefined || /[^\0-\x7f]/.test(one.constant))) return refuse('FIND_IN_SET() of what is no constant of ASCII', call.place);
   return { sql: `CASE WHEN ${one.sql} IS NULL OR ${other.sql} IS NULL THEN NULL ELSE coalesce(array_position(string_to_array(${other.sql}${binarySearch}, ',') COLLATE ${localCollation(collation, call.place)}, ${one.sql} COLLATE ${localCollation(collation, call.place)}), 0) END`, type: length, nullable: one.nullable || other.nullable };
 };
 

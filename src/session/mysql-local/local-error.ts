@@ -15,6 +15,8 @@ const plain: Readonly<Record<string, readonly [code: number, sqlstate: string, m
   '55P03': [1205, 'HY000', 'Lock wait timeout exceeded; try restarting transaction'],
   '57014': [1317, '70100', 'Query execution was interrupted'],
   '22012': [1365, '22012', 'Division by 0'],
+  '2201E': [1690, '22003', 'DOUBLE value is out of range'],
+  '2201F': [1690, '22003', 'DOUBLE value is out of range'],
   '25006': [1792, '25006', 'Cannot execute statement in a READ ONLY transaction'],
   '3B001': [1305, '42000', 'SAVEPOINT does not exist'],
   '53100': [1021, 'HY000', 'Disk full'],
@@ -44,12 +46,13 @@ export function localError(fields: LocalErrorFields, tables: readonly MigratedTa
       return { code: 1406, sqlstate: '22001', message: `Data too long for column '${columnOf(fields, tables)}' at row 1` };
     case '22003': {
       // Columns are filled from expressions of 64 bits: what exceeds those was calculated.
+      if (/^value out of range: (?:over|under)flow/.test(message)) return { code: 1690, sqlstate: '22003', message: 'DOUBLE value is out of range' };
       if (message.startsWith('bigint out of range')) return { code: 1690, sqlstate: '22003', message: 'BIGINT value is out of range' };
       return { code: 1264, sqlstate: '22003', message: `Out of range value for column '${columnOf(fields, tables)}' at row 1` };
     }
     case '22007':
     case '22008':
-      if (message.includes('after the year 9999')) return { code: 1441, sqlstate: '22008', message: 'Datetime function: datetime field overflow' };
+      if (sqlstate === '22008' || message.includes('after the year 9999')) return { code: 1441, sqlstate: '22008', message: 'Datetime function: datetime field overflow' };
       return { code: 1292, sqlstate: '22007', message: `Incorrect datetime value: '${quotedIn(message)}'` };
     case '22P02':
       // A TINYINT(1) holds 0 and 1 there.
