@@ -10,6 +10,11 @@ import type { TextCollation } from './mysql-type.ts';
 import { refuse } from './refused-mysql.ts';
 
 export function castValue(emission: MysqlEmission, value: Value, to: CastType, place: number): Value {
+  // No column any more, whatever it was.
+  return { ...cast(emission, value, to, place), origin: undefined };
+}
+
+function cast(emission: MysqlEmission, value: Value, to: CastType, place: number): Value {
   switch (to.name) {
     case 'SIGNED': return signed(emission, value, place);
     case 'UNSIGNED': return unsigned(emission, value, place);

@@ -25,6 +25,8 @@ interface Source {
   readonly columns: readonly MysqlColumnFacts[];
   /** Of each row, where the number of the AUTO_INCREMENT column comes from; undefined: a query's rows. */
   readonly ids: readonly RowId[] | undefined;
+  /** The number of the last row, which was given. */
+  readonly lastId?: string | undefined;
   /** Columns that are NULL or made in every row: a key with one of them meets no other row. */
   readonly neverEqual: ReadonlySet<string>;
 }
@@ -40,7 +42,10 @@ export function emitInsert(queries: QueryEmitter, insert: Insert): EmittedWrite 
   const automatic = table.columns.find(({ autoIncrement }) => autoIncrement);
   const upsert = insert.onDuplicate.length > 0 || isReplace ? onConflict(queries, insert, table, source, alias) : undefined;
   const conflict = upsert?.sql ?? (insert.ignore ? ' ON CONFLICT DO NOTHING' : '');
-  const returned = [...(automatic === undefined ? [] : [`${alias}.${quoteName(automatic.name)}`, ...followed(automatic, alias, source)]), ...(upsert === undefined ? [] : [upsert.count])];
+  // A row that is left out may be the one whose number is told, but it is not known which row was.
+  if (insert.ignore && source.ids?.includes('given') === true && source.ids.some((id) => id !== 'given')) return refuse('INSERT IGNORE with numbers that are given and numbers that are made', place);
+  const told = automatic === undefined ? '' : insert.ignore && source.lastId !== undefined ? `(${source.lastId})::bigint` : `${alias}.${quoteName(automatic.name)}`;
+  const returned = [...(automatic === undefined ? [] : [told, ...followed(automatic, alias, source)]), ...(upsert === undefined ? [] : [upsert.count])];
   const text = `INSERT INTO ${localTable(table)} AS ${alias} (${source.columns.map(({ name }) => quoteName(name)).join(', ')}) ${source.sql}${conflict}${returned.length === 0 ? '' : ` RETURNING ${returned.join(', ')}`}`;
   const empty = `INSERT INTO ${localTable(table)} AS ${alias} DEFAULT VALUES${conflict}${returned.length === 0 ? '' : ` RETURNING ${returned.join(', ')}`}`;
   const counts: MysqlCounts = upsert === undefined ? { kind: 'tags', steps: [0] } : { kind: 'sum', step: 0, column: returned.length - 1 };
@@ -76,7 +81,8 @@ function sourceOf(queries: QueryEmitter, insert: Insert, table: MysqlTableFacts)
   const automatic = columns.findIndex(({ autoIncrement }) => autoIncrement);
   const ids = rows.map((row): RowId => (automatic < 0 ? 'made' : row[automatic]?.id ?? 'given'));
   const never = columns.filter((_, index) => rows.every((row) => row[index]?.sql === 'NULL' || row[index]?.id === 'made')).map(({ mysqlName }) => mysqlName);
-  return { sql: `VALUES ${rows.map((row) => `(${row.map(({ sql }) => sql).join(', ')})`).join(', ')}`, columns, ids, neverEqual: new Set([...made, ...never]) };
+  const lastId = automatic >= 0 && ids.every((id) => id === 'given') ? rows.at(-1)?.[automatic]?.sql : undefined;
+  return { lastId, sql: `VALUES ${rows.map((row) => `(${row.map(({ sql }) => sql).join(', ')})`).join(', ')}`, columns, ids, neverEqual: new Set([...made, ...never]) };
 }
 
 export function columnNamed(table: MysqlTableFacts, name: string, place: number | undefined): MysqlColumnFacts {

@@ -54,8 +54,11 @@ function fieldOf(call: CallContext, name: string, value: Value): Value {
   const of = source.type.kind === 'date' && ['hour', 'minute', 'second', 'microseconds'].includes(field) ? `(${source.sql})::timestamp` : source.sql;
   const extracted = `extract(${field} FROM ${of})`;
   const exact = field === 'second' ? `trunc(${extracted})` : field === 'microseconds' ? `(${extracted} % 1000000)` : extracted;
-  const sql = `${isTime || isBare ? `abs(${exact})` : exact}::int`;
-  return { sql: add === undefined ? sql : `(${sql} ${add < 0 ? '-' : '+'} ${Math.abs(add)})`, type: intType(0n, max), nullable: value.nullable };
+  // HOUR() and its kin have no sign, EXTRACT() has; MariaDB's goes round after a day.
+  const isSigned = call.name === 'EXTRACT' && (isTime || isBare);
+  const isRound = isSigned && name === 'HOUR' && call.emission.facts.mode.server.flavour === 'mariadb';
+  const sql = `${isRound ? `(${exact} % 24)` : isSigned ? exact : isTime || isBare ? `abs(${exact})` : exact}::int`;
+  return { sql: add === undefined ? sql : `(${sql} ${add < 0 ? '-' : '+'} ${Math.abs(add)})`, type: intType(isSigned ? -max : 0n, max), nullable: value.nullable };
 }
 
 const part: CallEmitter = (call) => {
@@ -78,7 +81,7 @@ const week: CallEmitter = (call) => {
 
 const date: CallEmitter = (call) => {
   exactly(call, 1);
-  return asDate(call.emission, argument(call, 0));
+  return { ...asDate(call.emission, argument(call, 0)), origin: undefined };
 };
 
 const time: CallEmitter = (call) => {
@@ -225,5 +228,5 @@ export const momentCalls: Readonly<Record<string, CallEmitter>> = {
   NOW: now('session'), CURRENT_TIMESTAMP: now('session'), LOCALTIME: now('session'), LOCALTIMESTAMP: now('session'), UTC_TIMESTAMP: now('utc'), CURDATE: today('session'), CURRENT_DATE: today('session'), UTC_DATE: today('utc'),
   CURTIME: clock('session'), CURRENT_TIME: clock('session'), UTC_TIME: clock('utc'), ...Object.fromEntries(Object.keys(fields).map((name) => [name, part])), EXTRACT: extract, WEEK: week, DATE: date, TIME: time, LAST_DAY: lastDay,
   DATEDIFF: datediff, TIMESTAMPDIFF: timestampdiff, DATE_FORMAT: dateFormat, DAYNAME: nameOf('FMDay'), MONTHNAME: nameOf('FMMonth'), UNIX_TIMESTAMP: unixTimestamp, FROM_UNIXTIME: fromUnixtime, TIME_TO_SEC: timeToSec, SEC_TO_TIME: secToTime, TO_DAYS: toDays,
-  TIMESTAMP: (call) => { exactly(call, 1); if (argument(call, 0).type.kind === 'parameter') return refuse('TIMESTAMP() of a parameter', call.place); return asDatetime(call.emission, moment(call, 0)); },
+  TIMESTAMP: (call) => { exactly(call, 1); if (argument(call, 0).type.kind === 'parameter') return refuse('TIMESTAMP() of a parameter', call.place); return { ...asDatetime(call.emission, moment(call, 0)), origin: undefined }; },
 };

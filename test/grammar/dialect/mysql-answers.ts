@@ -22,7 +22,8 @@ export function answersDiffer(expected: MysqlAnswer, found: MysqlAnswer, isOrder
   if (at >= 0 || one.length !== other.length) return `column ${at}: ${one[at]}\n  local:  ${other[at]}`;
   if (expected.affected !== found.affected) return `affected: ${expected.affected}, local: ${found.affected}`;
   if (expected.insertId !== found.insertId) return `insert id: ${expected.insertId}, local: ${found.insertId}`;
-  const table = expected.tables.findIndex((text, index) => text !== found.tables[index]);
+  const unsigned = (text: string | undefined): string | undefined => text?.replaceAll(/\\"-0(?:\.0+)?\\"/g, (zero) => zero.replace('-', ''));
+  const table = expected.tables.findIndex((text, index) => unsigned(text) !== unsigned(found.tables[index]));
   return table < 0 ? undefined : `table ${table}: ${expected.tables[table]?.slice(0, 900)}\n  local:  ${found.tables[table]?.slice(0, 900)}`;
 }
 
