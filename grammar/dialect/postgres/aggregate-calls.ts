@@ -4,6 +4,7 @@ import { argument, exactly } from './call-context.ts';
 import type { CallContext, CallEmitter } from './call-context.ts';
 import { asDecimal, asInteger, asNumber, asText, shownDecimal } from './convert-value.ts';
 import type { Value } from './mysql-expression.ts';
+import type { Expression } from './mysql-tree.ts';
 import { decimalType, doubleType, intType, isUnsettled, maxBigint, typeName } from './mysql-type.ts';
 import { orderKey, trimmed } from './text-order.ts';
 import { refuse } from './refused-mysql.ts';
@@ -41,7 +42,7 @@ const sum: CallEmitter = (call) => {
   exactly(call, 1);
   const value = asNumber(call.emission, argument(call, 0));
   const distinct = call.details.distinct === true ? 'DISTINCT ' : '';
-  if (value.type.kind === 'double') return { sql: `sum(${distinct}${value.sql})${overMark}`, type: doubleType, nullable: true };
+  if (value.type.kind === 'double') return { sql: `sum(${distinct}${value.sql})${overMark}`, type: value.type, nullable: true };
   const source = asDecimal(call.emission, value);
   if (source.type.inner !== undefined) return refuse('SUM() of a quotient', call.place);
   return { sql: source.type.varies === true ? `round(sum(${distinct}${source.sql})${overMark}, ${source.type.scale})` : `sum(${distinct}${source.sql})${overMark}`, type: decimalType(source.type.precision + 22, source.type.scale), nullable: true };
@@ -51,7 +52,7 @@ const avg: CallEmitter = (call) => {
   exactly(call, 1);
   const value = asNumber(call.emission, argument(call, 0));
   const distinct = call.details.distinct === true ? 'DISTINCT ' : '';
-  if (value.type.kind === 'double') return { sql: `avg(${distinct}${value.sql})${overMark}`, type: doubleType, nullable: true };
+  if (value.type.kind === 'double') return { sql: `avg(${distinct}${value.sql})${overMark}`, type: value.type.decimals === undefined ? value.type : { ...value.type, decimals: value.type.decimals + call.emission.facts.divPrecision }, nullable: true };
   const source = asDecimal(call.emission, value);
   if (source.type.inner !== undefined) return refuse('AVG() of a quotient', call.place);
   const scale = Math.min(source.type.scale + call.emission.facts.divPrecision, 30);
@@ -71,7 +72,12 @@ const extreme = (word: 'min' | 'max'): CallEmitter => (call) => {
       return { sql: `(array_agg(${value.sql} ORDER BY ${key} ${word === 'min' ? '' : 'DESC '}NULLS LAST))[1]`, type: value.type, nullable: true };
     }
     case 'bool': return { sql: `${word}((${value.sql})::int)${overMark}`, type: intType(0n, 1n), nullable: true };
-    case 'int': case 'decimal': case 'double': case 'float': case 'date': case 'datetime': case 'timestamp': case 'time': case 'year':
+    case 'float': {
+      const { flavour, version } = call.emission.facts.mode.server;
+      if (flavour === 'mysql' && version < 80000) return refuse(`${call.name}() of FLOAT`, call.place);
+      return { sql: `${word}(${value.sql})${overMark}`, type: value.type, nullable: true };
+    }
+    case 'int': case 'decimal': case 'double': case 'date': case 'datetime': case 'timestamp': case 'time': case 'year':
       if (isUnsettled(value.type)) return refuse(`${call.name}() of a quotient`, call.place);
       return { sql: `${word}(${value.sql})${overMark}`, type: value.type, nullable: true };
     default: return refuse(`${call.name}() of ${typeName(value.type)}`, call.place);
@@ -84,7 +90,7 @@ const groupConcat: CallEmitter = (call) => {
   const [first] = parts;
   if (first === undefined) return refuse('GROUP_CONCAT()', call.place);
   const text = parts.length === 1 ? first.sql : `(${parts.map(({ sql }) => sql).join(' || ')})`;
-  const order = call.details.order;
+  const order = call.details.order?.map((item) => ({ ...item, expression: numbered(call, item.expression) }));
   const list = call.details.distinct === true ? distinctList(call, first, parts.length) : `string_agg(${text}, ${quoteLiteral(separator)}${order === undefined ? '' : ` ORDER BY ${call.order(order)}`})`;
   const sql = call.details.distinct === true ? `array_to_string(${list}, ${quoteLiteral(separator)})` : list;
   const most = call.emission.facts.groupConcatMaxLength;
@@ -95,10 +101,15 @@ const groupConcat: CallEmitter = (call) => {
   };
 };
 
+/** A number is the place of an argument. */
+function numbered(call: CallContext, expression: Expression): Expression {
+  return expression.type === 'literal' && expression.kind === 'integer' ? call.nodes[Number(expression.value) - 1] ?? refuse(`${call.name}() ORDER BY position`, call.place) : expression;
+}
+
 /** Distinct values come in their own order: no other can be asked for. */
 function distinctList(call: CallContext, value: Value, parts: number): string {
   const written = argument(call, 0);
-  const order = call.details.order ?? [];
+  const order = (call.details.order ?? []).map((item) => ({ ...item, expression: numbered(call, item.expression) }));
   const item = order[0];
   const isOwnOrder = order.length === 1 && item !== undefined && JSON.stringify(withoutPlaces(item.expression)) === JSON.stringify(withoutPlaces(call.nodes[0]));
   if (parts !== 1 || !isOwnOrder || !['int', 'date', 'datetime', 'decimal'].includes(written.type.kind)) return refuse('GROUP_CONCAT(DISTINCT …)', call.place);
@@ -148,7 +159,8 @@ const edge = (word: 'first_value' | 'last_value'): CallEmitter => (call) => {
 
 const share = (word: string): CallEmitter => (call) => {
   exactly(call, 0);
-  return { sql: `${word}()`, type: doubleType, nullable: false };
+  // MariaDB shows ten digits behind the point.
+  return { sql: `${word}()`, type: call.emission.facts.mode.server.flavour === 'mariadb' ? { kind: 'double', decimals: 10 } : doubleType, nullable: false };
 };
 
 export const windowCalls: Readonly<Record<string, CallEmitter>> = {

@@ -1,8 +1,8 @@
 /** A value on its way into a column: as strict mode does it, an error in place of a guess. https://dev.mysql.com/doc/refman/8.4/en/sql-mode.html#sql-mode-strict */
 import { quoteLiteral } from '../../names.ts';
-import { asBytes, findLabel } from './compare-values.ts';
+import { asBytes, findLabel, isExactLabel } from './compare-values.ts';
 import { charsetFits, charsetHolds } from './charset-fits.ts';
-import { asDate, asDatetime, asDecimal, asDouble, asInteger, asText, asTime, bigintSql, integerConstant, isConstantText, withFraction, zeroMoment } from './convert-value.ts';
+import { asDate, asDatetime, asDecimal, asDouble, asInteger, asText, asTime, bigintSql, integerConstant, isConstantText, withFraction, zeroMoment, isUnsureQuotient } from './convert-value.ts';
 import { readMoment, readWhole } from './moment-text.ts';
 import type { MysqlEmission } from './mysql-emission.ts';
 import type { Value } from './mysql-expression.ts';
@@ -34,23 +34,28 @@ export function assignValue(emission: MysqlEmission, target: Target, value: Valu
     case 'bool': return isParameter ? take({ kind: 'boolean' }, 'boolean') : flag(emission, value);
     case 'decimal':
       if (isParameter) return take({ kind: 'decimal' }, 'numeric');
-      return value.type.kind === 'double' || value.type.kind === 'float' ? refuse('DOUBLE as a DECIMAL', place) : asDecimal(emission, value).sql;
+      return value.type.kind === 'double' || value.type.kind === 'float' ? refuse('DOUBLE as a DECIMAL', place) : settled(emission, asDecimal(emission, value), type.scale, place);
     case 'double': case 'float': return isParameter ? take({ kind: 'double' }, 'float8') : asDouble(emission, value).sql;
     case 'text': return text(emission, target, value, place);
     case 'bytes': return bytes(emission, column, value, place);
     case 'date':
       if (isParameter) return take({ kind: 'date', ...zero }, 'date');
-      return value.type.kind === 'datetime' && value.type.fraction > 0 ? refuse('fraction of a second in a DATE', place) : asDate(emission, value).sql;
+      return (value.type.kind === 'datetime' || value.type.kind === 'timestamp') && value.type.fraction > 0 ? refuse('fraction of a second in a DATE', place) : asDate(emission, value).sql;
     case 'datetime': return isParameter ? withFraction(emission, take({ kind: 'datetime', fraction: type.fraction, assigned: true, ...zero }, 'timestamp'), 6, type.fraction, place) : rounded(emission, asDatetime(emission, value), type.fraction, place);
     case 'timestamp': return instant(emission, value, type.fraction, (form, pgType) => take({ ...form, ...zero } as PgForm, pgType), place);
     case 'time': return isParameter ? take({ kind: 'time', fraction: type.fraction }, 'interval') : value.type.kind === 'datetime' ? refuse('date and time as a TIME', place) : duration(emission, value, type.fraction, place);
     case 'year': return isParameter ? take({ kind: 'year' }, 'smallint') : wholeNumber(emission, value, place);
-    case 'enum': return isParameter ? take({ kind: 'enum', labels: type.labels, assigned: true }, type.local) : label(value, type, place);
-    case 'set': return isParameter ? take({ kind: 'set', labels: type.labels }, 'text[]') : members(value, type.labels, place);
+    case 'enum': return isParameter ? take({ kind: 'enum', labels: type.labels, assigned: true, ...(isExactLabel(type.collation) ? { exact: true } : {}) }, type.local) : label(value, type, place);
+    case 'set': return isParameter ? take({ kind: 'set', labels: type.labels, ...(isExactLabel(type.collation) ? { exact: true } : {}) }, 'text[]') : members(value, type, place);
     case 'bit': return isParameter ? take({ kind: 'bit', bits: type.bits }, column.localType) : bits(value, type.bits, column.localType, place);
     case 'json': return isParameter ? take({ kind: 'json' }, column.localType) : json(value, column.localType, place);
     default: return other(column, value, take, place);
   }
+}
+
+/** Digits of a quotient that are not known to be the server's. */
+function settled(emission: MysqlEmission, value: Value, scale: number, place: number | undefined): string {
+  return value.type.kind === 'decimal' && value.type.inner !== undefined && value.type.scale !== scale && isUnsureQuotient(emission) ? refuse('quotient in a DECIMAL with other digits', place) : value.sql;
 }
 
 function duration(emission: MysqlEmission, value: Value, fraction: number, place: number | undefined): string {
@@ -122,19 +127,21 @@ function instant(emission: MysqlEmission, value: Value, fraction: number, take: 
     const year = readMoment(value.constant)?.year ?? refuse('string as a date', place);
     if (year <= firstYear || year > lastYear) return refuse('TIMESTAMP at the end of its range', place);
   }
-  return `(${rounded(emission, asDatetime(emission, value), fraction, place)} AT TIME ZONE ${emission.zone})`;
+  const moment = `(${rounded(emission, asDatetime(emission, value), fraction, place)} AT TIME ZONE ${emission.zone})`;
+  // A TIMESTAMP has a range of its own.
+  return isConstantText(value) ? moment : `(CASE WHEN ${moment} >= '1970-01-01 00:00:01+00' AND ${moment} < '2038-01-19 03:14:08+00' THEN ${moment} WHEN ${moment} IS NOT NULL THEN ('a TIMESTAMP out of its range: ' || ${moment})::timestamptz END)`;
 }
 
 function label(value: Value, type: Extract<MysqlType, { kind: 'enum' }>, place: number | undefined): string {
   if (value.type.kind === 'enum') return `(${value.sql})::text::${type.local}`;
-  const found = isConstantText(value) ? findLabel(type.labels, value.constant) : value.type.kind === 'int' && value.constant !== undefined ? type.labels[Number(value.constant) - 1] : undefined;
+  const found = isConstantText(value) ? findLabel(type.labels, value.constant, isExactLabel(type.collation)) : value.type.kind === 'int' && value.constant !== undefined ? type.labels[Number(value.constant) - 1] : undefined;
   return found === undefined ? refuse(`${typeName(value.type)} in an ENUM`, place) : `${quoteLiteral(found)}::${type.local}`;
 }
 
-function members(value: Value, labels: readonly string[], place: number | undefined): string {
+function members(value: Value, { labels, collation }: Extract<MysqlType, { kind: 'set' }>, place: number | undefined): string {
   if (value.type.kind === 'set') return value.sql;
   if (!isConstantText(value)) return refuse(`${typeName(value.type)} in a SET`, place);
-  const named = value.constant === '' ? [] : value.constant.split(',').map((word) => findLabel(labels, word) ?? refuse('SET without this member', place));
+  const named = value.constant === '' ? [] : value.constant.split(',').map((word) => findLabel(labels, word, isExactLabel(collation)) ?? refuse('SET without this member', place));
   return `ARRAY[${labels.filter((each) => named.includes(each)).map((each) => quoteLiteral(each)).join(', ')}]::text[]`;
 }
 

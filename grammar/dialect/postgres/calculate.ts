@@ -3,7 +3,7 @@ import { asDecimal, asDouble, asNumber, bigintSql } from './convert-value.ts';
 import type { MysqlEmission } from './mysql-emission.ts';
 import { valueOf } from './mysql-expression.ts';
 import type { Value } from './mysql-expression.ts';
-import { bigintType, decimalType, doubleType, fitsBigint, intType, isUnsettled, maxBigint, maxUnsigned, minBigint } from './mysql-type.ts';
+import { bigintType, decimalType, fitsBigint, intType, isUnsettled, maxBigint, maxUnsigned, minBigint, roundedDouble } from './mysql-type.ts';
 import type { MysqlType } from './mysql-type.ts';
 import { refuse } from './refused-mysql.ts';
 
@@ -22,7 +22,7 @@ export function calculate(emission: MysqlEmission, operator: string, left: Value
   if (operator === '/') return divide(emission, one, other, place);
   if (operator === 'DIV') return wholeQuotient(emission, one, other, place);
   if (operator === '%') return remainder(emission, one, other, place);
-  if (one.type.kind === 'double' || other.type.kind === 'double') return valueOf(`(${asDouble(emission, one).sql} ${operator} ${asDouble(emission, other).sql})`, doubleType, [one, other]);
+  if (one.type.kind === 'double' || other.type.kind === 'double') return valueOf(`(${asDouble(emission, one).sql} ${operator} ${asDouble(emission, other).sql})`, roundedDouble(one.type, other.type), [one, other]);
   if (isInt(one.type) && isInt(other.type)) return integers(operator, one, other, one.type, other.type, place);
   return decimals(emission, operator, one, other);
 }
@@ -32,7 +32,9 @@ function parameterBeside(emission: MysqlEmission, value: Value, other: Value): V
   const number = value.type.kind === 'parameter' ? value.type.number : 0;
   const said = emission.facts.parameters?.[number - 1];
   const type = asNumber(emission, other).type;
-  if (type.kind === 'double' || said === 'double') return asDouble(emission, value);
+  // A string in a calculation is a DOUBLE; MySQL 8 takes it for what the other side is.
+  const isModern = emission.facts.mode.server.flavour === 'mysql' && emission.facts.mode.server.version >= 80000;
+  if (type.kind === 'double' || said === 'double' || (said === 'text' && !isModern)) return asDouble(emission, value);
   if (type.kind === 'decimal' || said === 'decimal') return refuse('parameter beside a DECIMAL', value.place);
   return { sql: emission.parameter(number, { kind: 'integer', min: `${minBigint}`, max: `${maxBigint}` }, 'bigint'), type: bigintType, nullable: true };
 }
@@ -77,7 +79,11 @@ function divisor(emission: MysqlEmission, sql: string): string {
 }
 
 function divide(emission: MysqlEmission, one: Value, other: Value, place: number): Value {
-  if (one.type.kind === 'double' || other.type.kind === 'double') return { ...valueOf(`(${asDouble(emission, one).sql} / ${divisor(emission, asDouble(emission, other).sql)})`, doubleType, []), nullable: true };
+  if (one.type.kind === 'double' || other.type.kind === 'double') {
+    const type = roundedDouble(one.type, other.type);
+    const digits = type.kind === 'double' && type.decimals !== undefined ? { ...type, decimals: type.decimals + emission.facts.divPrecision } : type;
+    return { ...valueOf(`(${asDouble(emission, one).sql} / ${divisor(emission, asDouble(emission, other).sql)})`, digits, []), nullable: true };
+  }
   const [left, right] = [asDecimal(emission, one), asDecimal(emission, other)];
   if (isUnsettled(left.type) || isUnsettled(right.type)) return refuse('calculation with a quotient', place);
   const increment = emission.facts.divPrecision;
@@ -88,7 +94,11 @@ function divide(emission: MysqlEmission, one: Value, other: Value, place: number
   const inner = groups(groups(left.type.scale) + groups(right.type.scale) + missing);
   if (inner > 30 || scale > 30) return refuse('more than 30 digits behind the point', place);
   const sql = `(div(${left.sql} * 1${'0'.repeat(inner)}::numeric, ${divisor(emission, right.sql)}) * 0.${'0'.repeat(inner - 1)}1)`;
-  return { sql, type: { kind: 'decimal', precision: Math.min(left.type.precision + right.type.scale + increment, 65), scale, inner }, nullable: true };
+  const { flavour, version } = emission.facts.mode.server;
+  const precision = Math.min(left.type.precision + right.type.scale + increment, 65);
+  // From MySQL 9 on it has no other digits than those that it shows.
+  if (flavour === 'mysql' && version >= 90000) return { sql: `round(${sql}, ${scale})`, type: decimalType(precision, scale), nullable: true };
+  return { sql, type: { kind: 'decimal', precision, scale, inner }, nullable: true };
 }
 
 function wholeQuotient(emission: MysqlEmission, one: Value, other: Value, place: number): Value {

@@ -1,15 +1,21 @@
 /** CAST and CONVERT. https://dev.mysql.com/doc/refman/8.4/en/cast-functions.html */
-import { asDate, asDatetime, asDecimal, asDouble, asInteger, asText, asTime, shownDecimal, withFraction } from './convert-value.ts';
+import { asDate, asDatetime, asDecimal, asDouble, asInteger, asText, asTime, isConstantText, shownDecimal, withFraction } from './convert-value.ts';
 import { readMoment } from './moment-text.ts';
 import type { MysqlEmission } from './mysql-emission.ts';
 import type { CastType } from './mysql-tree.ts';
 import { valueOf } from './mysql-expression.ts';
 import type { Value } from './mysql-expression.ts';
-import { decimalType, intType, isUtf8, maxBigint, minBigint, typeName } from './mysql-type.ts';
+import { decimalType, intType, isUtf8, maxBigint, minBigint, typeName, collated } from './mysql-type.ts';
 import { dateOfText, decimalOfText, integerOfText } from './read-strings.ts';
+import type { TextCollation } from './mysql-type.ts';
 import { refuse } from './refused-mysql.ts';
 
 export function castValue(emission: MysqlEmission, value: Value, to: CastType, place: number): Value {
+  // No column any more, whatever it was.
+  return { ...cast(emission, value, to, place), origin: undefined };
+}
+
+function cast(emission: MysqlEmission, value: Value, to: CastType, place: number): Value {
   switch (to.name) {
     case 'SIGNED': return signed(emission, value, place);
     case 'UNSIGNED': return unsigned(emission, value, place);
@@ -63,6 +69,7 @@ function signed(emission: MysqlEmission, value: Value, place: number): Value {
 
 function unsigned(emission: MysqlEmission, value: Value, place: number): Value {
   if (value.type.kind === 'decimal') return refuse('CAST of DECIMAL to UNSIGNED', place);
+  if (isConstantText(value) && value.constant.trim().startsWith('-')) return refuse('CAST of a negative string to UNSIGNED', place);
   const integer = asInteger(emission, value);
   const { type } = integer;
   if (type.kind !== 'int') return refuse('CAST to UNSIGNED', place);
@@ -72,10 +79,19 @@ function unsigned(emission: MysqlEmission, value: Value, place: number): Value {
 }
 
 function characters(emission: MysqlEmission, value: Value, to: CastType, place: number): Value {
-  const source = asText(emission, value.type.kind === 'decimal' ? { ...value, sql: shownDecimal(value), type: decimalType(value.type.precision, value.type.scale) } : value);
+  const written = asText(emission, value.type.kind === 'decimal' ? { ...value, sql: shownDecimal(value), type: decimalType(value.type.precision, value.type.scale) } : value);
+  const source = inCollation(written, emission.collations.get(emission.facts.collation) ?? { name: emission.facts.collation, local: undefined, deterministic: false, pads: !emission.facts.collation.includes('0900'), charset: emission.facts.charset });
   if (source.type.kind !== 'text') return refuse('CAST to CHAR', place);
   const type = { ...source.type, isTrimmed: false, maxLength: undefined };
-  return to.length === undefined ? { sql: source.sql, type, nullable: source.nullable } : { sql: `left(${source.sql}, ${to.length})`, type, nullable: source.nullable };
+  if (to.length === undefined) return { sql: source.sql, type, nullable: source.nullable };
+  // In a write MySQL fails where it would cut a string off, MariaDB where it would cut some.
+  return { sql: emission.isWrite ? `CASE WHEN char_length(${source.sql}) > ${to.length} THEN ('a string longer than CHAR(${to.length}): ' || ${source.sql})::date::text ELSE ${source.sql} END` : `left(${source.sql}, ${to.length})`, type, nullable: source.nullable };
+}
+
+/** A string that is no longer in the collation of the column that it comes from. */
+export function inCollation(value: Value, collation: TextCollation): Value {
+  if (value.type.kind !== 'text') return value;
+  return { sql: collated(value.sql, collation), type: { ...value.type, collation, isOwn: collation.local !== undefined, maxLength: undefined }, nullable: value.nullable };
 }
 
 function binary(emission: MysqlEmission, value: Value, to: CastType, place: number): Value {

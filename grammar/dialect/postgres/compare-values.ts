@@ -1,9 +1,9 @@
 /** Comparisons. https://dev.mysql.com/doc/refman/8.4/en/comparison-operators.html, https://dev.mysql.com/doc/refman/8.4/en/type-conversion.html */
 import { quoteLiteral } from '../../names.ts';
-import { asDatetime, asDecimal, asDouble, asInteger, asMoment, asNumber, asText, asTime, condition, integerConstant, isConstantText, numberConstant, zeroMoment } from './convert-value.ts';
+import { asDatetime, asDecimal, asDouble, asInteger, asMoment, asNumber, asText, asTime, condition, integerConstant, isConstantText, numberConstant, zeroMoment, isUnsureQuotient, shownDecimal } from './convert-value.ts';
 import type { MysqlEmission } from './mysql-emission.ts';
 import type { Value } from './mysql-expression.ts';
-import { commonCollation, isMoment, isNumber, typeName } from './mysql-type.ts';
+import { commonCollation, isMoment, isNumber, localCollation, typeName } from './mysql-type.ts';
 import type { MysqlType, TextCollation } from './mysql-type.ts';
 import { orderKey, trimmed } from './text-order.ts';
 import { readMoment, readNumber, readWhole } from './moment-text.ts';
@@ -18,7 +18,17 @@ export function compareValues(emission: MysqlEmission, operator: Comparison, lef
   if (enumerated !== undefined) return enumerated;
   const [one, other] = meet(emission, left, right, place);
   if (one.type.kind === 'text' && other.type.kind === 'text') return condition(comparedText(emission, operator, one, other, place), nullable);
+  if ([one, other].some(isQuotient) && (emission.facts.mode.server.flavour === 'mariadb' || isUnsureQuotient(emission))) return comparedQuotient(operator, one, other, nullable);
   return condition(`${one.sql} ${spelled(operator)} ${other.sql}`, nullable);
+}
+
+const isQuotient = ({ type }: Value): boolean => type.kind === 'decimal' && type.inner !== undefined;
+
+/** The server compares it with all its digits or with those that it shows, as it happens to keep it: where that is not the same there is an error. */
+function comparedQuotient(operator: Comparison, left: Value, right: Value, nullable: boolean): Value {
+  const exact = `(${left.sql} ${spelled(operator)} ${right.sql})`;
+  const shown = `(${shownDecimal(left)} ${spelled(operator)} ${shownDecimal(right)})`;
+  return condition(`CASE WHEN ${exact} = ${shown} THEN ${exact} WHEN ${exact} <> ${shown} THEN ('a quotient that its last digits decide about: ' || ${isQuotient(left) ? left.sql : right.sql})::boolean END`, nullable);
 }
 
 const spelled = (operator: Comparison): string => (operator === '<=>' ? 'IS NOT DISTINCT FROM' : operator);
@@ -45,7 +55,13 @@ export function meet(emission: MysqlEmission, left: Value, right: Value, place: 
   if (isMoment(left.type) || isMoment(right.type)) return meetMoments(emission, left, right, place);
   if (left.type.kind === 'time' || right.type.kind === 'time') return [asTime(emission, left), asTime(emission, right)];
   if (left.type.kind === 'bytes' || right.type.kind === 'bytes') return [asBytes(emission, left, place), asBytes(emission, right, place)];
-  return [asText(emission, left), asText(emission, right)];
+  return [comparedString(emission, left), comparedString(emission, right)];
+}
+
+/** A number that is bound beside a string makes numbers of both. */
+function comparedString(emission: MysqlEmission, value: Value): Value {
+  if (value.type.kind !== 'parameter') return asText(emission, value);
+  return { sql: emission.parameter(value.type.number, { kind: 'text', stringOnly: true }, 'text'), type: { kind: 'text', collation: undefined, isTrimmed: false, isOwn: false }, nullable: true };
 }
 
 /** A string of ASCII beside bytes is its bytes. */
@@ -132,15 +148,20 @@ function comparedEnum(emission: MysqlEmission, operator: Comparison, left: Value
   const nullable = left.nullable && operator !== '<=>';
   if (operator !== '=' && operator !== '<>' && operator !== '<=>') return refuse('order of ENUM', place);
   if (right.type.kind === 'enum') return right.type.local === left.type.local ? condition(`${left.sql} ${spelled(operator)} ${right.sql}`, nullable || right.nullable) : refuse('comparison of two ENUM types', place);
-  if (right.type.kind === 'parameter') return condition(`${left.sql} ${spelled(operator)} ${emission.parameter(right.type.number, { kind: 'enum', labels: left.type.labels }, left.type.local)}`, true);
+  if (right.type.kind === 'parameter') return condition(`${left.sql} ${spelled(operator)} ${emission.parameter(right.type.number, { kind: 'enum', labels: left.type.labels, ...(isExactLabel(left.type.collation) ? { exact: true } : {}) }, left.type.local)}`, true);
   if (!isConstantText(right)) return refuse(`comparison of ENUM with ${typeName(right.type)}`, place);
-  const label = findLabel(left.type.labels, right.constant) ?? refuse('comparison of ENUM with what is no label', place);
+  const label = findLabel(left.type.labels, right.constant, isExactLabel(left.type.collation)) ?? refuse('comparison of ENUM with what is no label', place);
   return condition(`${left.sql} ${spelled(operator)} ${quoteLiteral(label)}::${left.type.local}`, nullable);
 }
 
-/** Labels are found without regard to case; what is not ASCII has to be spelled as it is. */
-export function findLabel(labels: readonly string[], text: string): string | undefined {
-  const fold = (label: string): string => label.replace(/ +$/, '').replace(/[A-Z]+/g, (upper) => upper.toLowerCase());
+/** Case counts in its labels. */
+export function isExactLabel(collation: TextCollation | undefined): boolean {
+  return /_(?:bin|cs)$/.test(collation?.name ?? '');
+}
+
+/** Labels are found without regard to case, unless it counts in their collation (`isExact`); what is not ASCII has to be spelled as it is. */
+export function findLabel(labels: readonly string[], text: string, isExact: boolean): string | undefined {
+  const fold = (label: string): string => (isExact ? label.replace(/ +$/, '') : label.replace(/ +$/, '').replace(/[A-Z]+/g, (upper) => upper.toLowerCase()));
   const exact = labels.find((label) => label === text);
   return exact ?? labels.find((label) => fold(label) === fold(text));
 }
@@ -155,6 +176,7 @@ export function comparisonCollation(emission: MysqlEmission, left: Value, right:
 function comparedText(emission: MysqlEmission, operator: Comparison, left: Value, right: Value, place: number | undefined): string {
   if (isFixedBeside(left, right) || isFixedBeside(right, left)) return `${left.sql} COLLATE "C" ${spelled(operator)} ${right.sql}`;
   const collation = comparisonCollation(emission, left, right, place);
+  const local = localCollation(collation, place);
   if (operator !== '=' && operator !== '<>' && operator !== '<=>') return `${orderKey(left, collation)} ${operator} ${orderKey(right, collation)}`;
   if (collation.pads && operator === '=' && collation.isExplicit !== true) {
     if (isIndexed(left) && isBound(right)) return paddedEquality(left, right);
@@ -165,7 +187,7 @@ function comparedText(emission: MysqlEmission, operator: Comparison, left: Value
   const isOne = left.type.kind === 'text' && right.type.kind === 'text' && (left.type.collation === undefined || right.type.collation === undefined || left.type.collation.local === right.type.collation.local);
   // A column and a constant have the collation by themselves; of anything else PostgreSQL may see several.
   if (own && isOne && isPlain(left) && isPlain(right)) return `${one} ${spelled(operator)} ${other}`;
-  return `${one} COLLATE ${collation.local} ${spelled(operator)} ${other.includes(' COLLATE ') ? `${other} COLLATE ${collation.local}` : other}`;
+  return `${one} COLLATE ${local} ${spelled(operator)} ${other.includes(' COLLATE ') ? `${other} COLLATE ${local}` : other}`;
 }
 
 /** A string of digits at their places beside another one: of whatever collation, the same is equal and less. */

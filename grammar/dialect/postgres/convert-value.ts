@@ -3,7 +3,7 @@ import { quoteLiteral } from '../../names.ts';
 import type { MysqlEmission } from './mysql-emission.ts';
 import type { Value } from './mysql-expression.ts';
 import { isZeroMoment, readMoment, readNumber, readTime } from './moment-text.ts';
-import { boolType, decimalType, doubleType, fitsBigint, intType, maxBigint, mayBeZero, maxUnsigned, minBigint, typeName } from './mysql-type.ts';
+import { boolType, decimalType, doubleType, fitsBigint, intType, maxBigint, mayBeZero, maxUnsigned, minBigint, typeName, collated } from './mysql-type.ts';
 import type { MysqlType } from './mysql-type.ts';
 import { doubleOfText } from './read-strings.ts';
 import { refuse } from './refused-mysql.ts';
@@ -62,10 +62,16 @@ export function asDecimal(emission: MysqlEmission, value: Value): Value & { read
 export function asDouble(emission: MysqlEmission, value: Value): Value {
   if (value.type.kind === 'double') return value;
   if (value.type.kind === 'parameter') return { sql: emission.parameter(value.type.number, { kind: 'double' }, 'float8'), type: doubleType, nullable: true };
+  if (value.type.kind === 'decimal' && value.type.inner !== undefined && isUnsureQuotient(emission)) return refuse('quotient as a DOUBLE', value.place);
   if (value.type.kind === 'float') return { ...value, sql: `(${value.sql})::float8`, type: doubleType, constant: undefined, origin: undefined };
   if (value.type.kind === 'text' && value.constant === undefined) return { sql: doubleOfText(emission, value), type: doubleType, nullable: value.nullable };
   const decimal = asDecimal(emission, value);
   return { sql: `(${decimal.sql})::float8`, type: doubleType, nullable: value.nullable };
+}
+
+/** MySQL 5.6 goes on with all digits of a quotient, MySQL 9 with those that it shows; those in between are not known. */
+export function isUnsureQuotient({ facts: { mode: { server: { flavour, version } } } }: MysqlEmission): boolean {
+  return flavour === 'mysql' && version >= 50700;
 }
 
 /** Any of the number types; strings and parameters as a decimal. */
@@ -110,8 +116,10 @@ export function asText(emission: MysqlEmission, value: Value): Value {
       const fraction = type.fraction === 0 ? '' : `.${type.fraction === 1 ? 'FF1' : fractionFormat[type.fraction] ?? ''}`;
       return plain(shownZero(value, `to_char(${moment.sql}, 'YYYY-MM-DD HH24:MI:SS${fraction}')`, `0000-00-00 00:00:00${type.fraction === 0 ? '' : `.${'0'.repeat(type.fraction)}`}`));
     }
-    case 'enum': return { ...plain(`(${sql})::text`), type: { kind: 'text', collation: undefined, isTrimmed: false, isOwn: false } };
-    case 'set': return { ...plain(`array_to_string(${sql}, ',')`), type: { kind: 'text', collation: undefined, isTrimmed: false, isOwn: false } };
+    case 'enum': case 'set': {
+      const collation = emission.labelCollation(type.collation);
+      return { ...plain(collated(type.kind === 'enum' ? `(${sql})::text` : `array_to_string(${sql}, ',')`, collation)), type: { kind: 'text', collation, isTrimmed: false, isOwn: collation?.local !== undefined } };
+    }
     default: return refuse(`${typeName(type)} as a string`, value.place);
   }
 }
@@ -179,6 +187,7 @@ export function asCondition(emission: MysqlEmission, value: Value): string {
     case 'null': return 'NULL::boolean';
     case 'int': case 'year': return value.constant === undefined ? `(${value.sql} <> 0)` : value.constant === '0' ? 'false' : 'true';
     case 'decimal': case 'double': case 'float':
+      if (value.type.kind === 'decimal' && value.type.inner !== undefined) return refuse('quotient as a condition', value.place);
       // Before MySQL 5.7 0.5 is false.
       return emission.facts.mode.server.version < 50700 ? refuse(`${typeName(value.type)} as a condition`, value.place) : `(${value.sql} <> 0)`;
     case 'parameter': return `(${asInteger(emission, value).sql} <> 0)`;
@@ -204,10 +213,14 @@ export function textLiteral(text: string, place: number | undefined): Value {
 
 const truncations: Readonly<Record<number, string>> = { 0: 'second', 3: 'milliseconds' };
 
-/** A `timestamp` with fewer digits of the second: MySQL rounds, MariaDB cuts off, unless the mode says the other. */
+/** A `timestamp` with fewer digits of the second: MySQL rounds, MariaDB cuts off, unless the mode says the other. What is rounded to the year 10000 is NULL, or an error in a write. */
 export function withFraction(emission: MysqlEmission, sql: string, has: number, fraction: number, place: number | undefined): string {
   if (has <= fraction) return sql;
   const { sqlMode, server } = emission.facts.mode;
-  if (server.flavour === 'mariadb' ? sqlMode.has('TIME_ROUND_FRACTIONAL') : !sqlMode.has('TIME_TRUNCATE_FRACTIONAL')) return `(${sql})::timestamp(${fraction})`;
+  if (server.flavour === 'mariadb' ? sqlMode.has('TIME_ROUND_FRACTIONAL') : !sqlMode.has('TIME_TRUNCATE_FRACTIONAL')) {
+    // Before the year 2000 PostgreSQL rounds halves down: the same day and time 8000 years later is behind it.
+    const rounded = `((${sql} + interval '8000 years')::timestamp(${fraction}) - interval '8000 years')`;
+    return `(CASE WHEN ${rounded} < '10000-01-01' THEN ${rounded}${emission.isWrite ? ` WHEN ${rounded} >= '10000-01-01' THEN ('a date and time after the year 9999: ' || ${rounded})::timestamp` : ''} END)`;
+  }
   return `date_trunc('${truncations[fraction] ?? refuse(`fraction of a second cut to ${fraction} digits`, place)}', ${sql})`;
 }

@@ -3,7 +3,7 @@ import { quoteLiteral } from '../../names.ts';
 import { aggregateCalls, overMark, windowCalls } from './aggregate-calls.ts';
 import { calculate, negate } from './calculate.ts';
 import type { CallContext } from './call-context.ts';
-import { castValue } from './cast-value.ts';
+import { castValue, inCollation } from './cast-value.ts';
 import { chosen, commonValues, keepsScales } from './unified-type.ts';
 import { asBytes, comparisonCollation, compareValues } from './compare-values.ts';
 import type { Comparison } from './compare-values.ts';
@@ -18,7 +18,7 @@ import type { MysqlEmission } from './mysql-emission.ts';
 import { valueOf } from './mysql-expression.ts';
 import type { Value } from './mysql-expression.ts';
 import type { CallDetails, Expression, OrderItem, Query, WindowSpec } from './mysql-tree.ts';
-import { boolType, doubleType, intType, maxUnsigned, mayBeZero, typeName } from './mysql-type.ts';
+import { boolType, doubleType, intType, maxUnsigned, mayBeZero, typeName, isMoment, localCollation } from './mysql-type.ts';
 import { numberCalls } from './number-calls.ts';
 import { refuse } from './refused-mysql.ts';
 import { findName } from './scope-names.ts';
@@ -56,6 +56,8 @@ export class ExpressionEmitter {
     const value = this.#value(node, scope);
     // What GROUP BY has is accounted for as a whole.
     if (scope.groups.has(value.sql)) scope.free.length = before;
+    const substitute = scope.groups.has(value.sql) && scope.aggregateDepth === 0 ? scope.substitutes.get(value.sql) : undefined;
+    if (substitute !== undefined) return { ...value, sql: substitute, ...(value.place === undefined && 'place' in node ? { place: node.place } : {}) };
     return value.place === undefined && 'place' in node ? { ...value, place: node.place } : value;
   }
 
@@ -113,7 +115,7 @@ export class ExpressionEmitter {
       case 'bit': return refuse('bit-value literal', place);
       case 'string':
         if (node.charset === 'binary') return asBytes(this.emission, textLiteral(value, place), place);
-        return textLiteral(value, place);
+        return introduced(this.emission, textLiteral(value, place), node.charset);
     }
   }
 
@@ -124,7 +126,8 @@ export class ExpressionEmitter {
     const found = node.scope === 'user' ? facts.userVariable?.(name) : facts.systemVariable?.(scoped?.[2] ?? name, scoped?.[1] === 'global' ? 'global' : scoped === null ? undefined : 'session');
     if (found === undefined) return refuse(`${node.scope} variable`, node.place);
     const { kind, value } = found;
-    if (value === null) return { ...nullValue, place: node.place };
+    // A variable without a value is a string.
+    if (value === null) return node.scope === 'user' ? { ...textLiteral('', node.place), sql: 'NULL::text', nullable: true, constant: undefined } : { ...nullValue, place: node.place };
     if (kind === 'integer' || kind === 'unsigned') return { ...integerConstant(BigInt(value), node.place), constant: undefined };
     return kind === 'text' ? { ...textLiteral(value, node.place), constant: undefined } : refuse(`${node.scope} variable of another type than integer and string`, node.place);
   }
@@ -146,6 +149,8 @@ export class ExpressionEmitter {
     const [left, right] = [this.value(node.left, scope), this.value(node.right, scope)];
     if (isComparison(operator)) return compareValues(this.emission, operator, left, right, place);
     if (operator !== 'AND' && operator !== 'OR' && operator !== 'XOR') return calculate(this.emission, operator, left, right, place);
+    // Its sides are rounded to integers before.
+    if (operator === 'XOR' && [left, right].some(({ type }) => type.kind === 'decimal' || type.kind === 'double' || type.kind === 'float')) return refuse('XOR of numbers that are no integers', place);
     const [one, other] = [asCondition(this.emission, left), asCondition(this.emission, right)];
     return valueOf(operator === 'XOR' ? `(${one} <> ${other})` : `(${one} ${operator} ${other})`, boolType, [left, right]);
   }
@@ -219,6 +224,9 @@ export class ExpressionEmitter {
     const operand = this.value(node.operand, scope);
     const [from, to] = [this.value(node.low, scope), this.value(node.high, scope)];
     oneCollation([operand, from, to], node.place);
+    const { flavour, version } = this.emission.facts.mode.server;
+    // Before MySQL 5.7 it is unknown, even where one end decides.
+    if (flavour === 'mysql' && version < 50700 && isMoment(operand.type) && (from.type.kind === 'null' || to.type.kind === 'null')) return refuse('BETWEEN of a date and NULL', node.place);
     const low = compareValues(this.emission, '>=', operand, from, node.place);
     const high = compareValues(this.emission, '<=', operand, to, node.place);
     return valueOf(`(${node.not ? 'NOT ' : ''}(${low.sql} AND ${high.sql}))`, boolType, [low, high]);
@@ -235,7 +243,7 @@ export class ExpressionEmitter {
     const sql = pattern.type.kind === 'parameter'
       ? emission.parameter(pattern.type.number, { kind: 'text', pattern: escape }, 'text')
       : isConstantText(pattern) ? quoteLiteral(likePattern(pattern.constant, escape)) : refuse('LIKE by what is no constant', node.place);
-    return { sql: `(${operand.sql} COLLATE ${collation.local} ${node.not ? 'NOT ' : ''}LIKE ${sql})`, type: boolType, nullable: operand.nullable || pattern.nullable };
+    return { sql: `(${operand.sql} COLLATE ${localCollation(collation, node.place)} ${node.not ? 'NOT ' : ''}LIKE ${sql})`, type: boolType, nullable: operand.nullable || pattern.nullable };
   }
 
   #is(node: Node<'is'>, scope: Scope): Value {
@@ -251,6 +259,9 @@ export class ExpressionEmitter {
   #case(node: Node<'case'>, scope: Scope): Value {
     const operand = node.operand === undefined ? undefined : this.value(node.operand, scope);
     if (operand !== undefined) oneCollation([operand, ...node.branches.map(({ when }) => this.value(when, scope))], node.place);
+    const { flavour, version } = this.emission.facts.mode.server;
+    // Before MySQL 5.7 these are compared as strings.
+    if (operand !== undefined && (isMoment(operand.type) || operand.type.kind === 'time') && flavour === 'mysql' && version < 50700) refuse('CASE of a date or time', node.place);
     const conditions = node.branches.map(({ when }) => (operand === undefined ? this.condition(when, scope) : compareValues(this.emission, '=', operand, this.value(when, scope), node.place).sql));
     const values = [...node.branches.map(({ then }) => this.value(then, scope)), node.otherwise === undefined ? nullValue : this.value(node.otherwise, scope)];
     return chosen(commonValues(this.emission, values, node.place, keepsScales(this.emission)), values, (sql) => `CASE ${conditions.map((each, index) => `WHEN ${each} THEN ${sql[index] ?? 'NULL'}`).join(' ')} ELSE ${sql.at(-1) ?? 'NULL'} END`);
@@ -263,7 +274,8 @@ export class ExpressionEmitter {
 
   #using(node: Node<'using'>, scope: Scope): Value {
     const operand = this.value(node.operand, scope);
-    return ['utf8', 'utf8mb3', 'utf8mb4'].includes(node.charset) && operand.type.kind !== 'bytes' ? asText(this.emission, { ...operand, origin: undefined }) : refuse(`CONVERT() USING ${node.charset}`, node.place);
+    if (!['utf8', 'utf8mb3', 'utf8mb4'].includes(node.charset) || operand.type.kind === 'bytes') return refuse(`CONVERT() USING ${node.charset}`, node.place);
+    return inCollation(asText(this.emission, operand), this.emission.defaultCollation(node.charset));
   }
 
   #collate(node: Node<'collate'>, scope: Scope): Value {
@@ -271,7 +283,9 @@ export class ExpressionEmitter {
     const collation = this.emission.collations.get(node.collation) ?? (node.collation.endsWith('_bin')
       ? { name: node.collation, local: '"pg_catalog"."C"', deterministic: true, pads: !node.collation.includes('0900'), charset: node.collation.split('_')[0] ?? '' } : refuse(`COLLATE ${node.collation}`, node.place));
     if (operand.type.kind !== 'text') return refuse('COLLATE', node.place);
-    return { sql: `(${operand.sql} COLLATE ${collation.local})`, type: { ...operand.type, collation: { ...collation, isExplicit: true }, isOwn: true, maxLength: undefined }, nullable: operand.nullable };
+    const has = operand.type.collation?.charset ?? this.emission.facts.charset;
+    if (has.replace('utf8mb3', 'utf8') !== collation.charset.replace('utf8mb3', 'utf8')) return refuse(`COLLATE ${node.collation} of character set ${has}`, node.place);
+    return { sql: `(${operand.sql} COLLATE ${localCollation(collation, node.place)})`, type: { ...operand.type, collation: { ...collation, isExplicit: true }, isOwn: true, maxLength: undefined }, nullable: operand.nullable };
   }
 
   #scalar(node: Node<'subquery'>, scope: Scope): Value {
@@ -364,6 +378,13 @@ function shortList(compared: readonly Value[]): string | undefined {
   const [first] = parts;
   if (first === null || first === undefined || parts.some((part) => part === null || part[1] !== first[1] || /\b(?:AND|OR)\b/.test(part[2]?.replace(/'[^']*'/g, '') ?? ''))) return undefined;
   return `(${first[1] ?? ''} IN (${parts.map((part) => part?.[2] ?? '').join(', ')}))`;
+}
+
+/** `_utf8mb4'…'`: its collation is the character set's own, whatever that of the connection is. */
+function introduced(emission: MysqlEmission, value: Value, charset: string | undefined): Value {
+  if (charset === undefined || value.type.kind !== 'text') return value;
+  const collation = emission.defaultCollation(charset);
+  return collation.name === emission.facts.collation ? value : { ...value, type: { ...value.type, collation: { ...collation, isWeak: true } } };
 }
 
 function plainDecimal(text: string): string {

@@ -29,6 +29,8 @@ interface Source {
   readonly columns: readonly MysqlColumnFacts[];
   /** Of each row, where the number of the AUTO_INCREMENT column comes from; undefined: a query's rows. */
   readonly ids: readonly RowId[] | undefined;
+  /** The number of the last row, which was given. */
+  readonly lastId?: string | undefined;
   /** Columns that are NULL or made in every row: a key with one of them meets no other row. */
   readonly neverEqual: ReadonlySet<string>;
 }
@@ -43,8 +45,11 @@ export function emitInsert(queries: QueryEmitter, insert: Insert): EmittedWrite 
   const automatic = table.columns.find(({ autoIncrement }) => autoIncrement);
   const upsert = insert.onDuplicate.length > 0 || isReplace ? onConflict(queries, insert, table, source, alias) : undefined;
   const conflict = upsert?.sql ?? (insert.ignore ? ' ON CONFLICT DO NOTHING' : '');
+  // A row that is left out may be the one whose number is told, but it is not known which row was.
+  if (insert.ignore && source.ids?.includes('given') === true && source.ids.some((id) => id !== 'given')) return refuse('INSERT IGNORE with numbers that are given and numbers that are made', place);
+  const told = automatic === undefined ? '' : insert.ignore && source.lastId !== undefined ? `(${source.lastId})::bigint` : `${alias}.${quoteName(automatic.name)}`;
   const shown = insert.returning === undefined ? undefined : returning(queries, insert.returning, table, alias, place);
-  const kept = [...(automatic === undefined ? [] : [`${alias}.${quoteName(automatic.name)}`, ...followed(automatic, alias, source)]), ...(upsert?.inserted === undefined ? [] : [upsert.inserted]), ...(upsert === undefined ? [] : [upsert.count])];
+  const kept = [...(automatic === undefined ? [] : [told, ...followed(automatic, alias, source)]), ...(upsert?.inserted === undefined ? [] : [upsert.inserted]), ...(upsert === undefined ? [] : [upsert.count])];
   const returned = [...(shown ?? []).map(({ sql }) => sql), ...kept];
   const text = `INSERT INTO ${localTable(table)} AS ${alias} (${source.columns.map(({ name }) => quoteName(name)).join(', ')}) ${source.sql}${conflict}${returned.length === 0 ? '' : ` RETURNING ${returned.join(', ')}`}`;
   const empty = `INSERT INTO ${localTable(table)} AS ${alias} DEFAULT VALUES${conflict}${returned.length === 0 ? '' : ` RETURNING ${returned.join(', ')}`}`;
@@ -95,7 +100,8 @@ function sourceOf(queries: QueryEmitter, insert: Insert, table: MysqlTableFacts)
   const automatic = columns.findIndex(({ autoIncrement }) => autoIncrement);
   const ids = rows.map((row): RowId => (automatic < 0 ? 'made' : row[automatic]?.id ?? 'given'));
   const never = columns.filter((_, index) => rows.every((row) => row[index]?.sql === 'NULL' || row[index]?.id === 'made')).map(({ mysqlName }) => mysqlName);
-  return { sql: `VALUES ${rows.map((row) => `(${row.map(({ sql }) => sql).join(', ')})`).join(', ')}`, columns, ids, neverEqual: new Set([...made, ...never]) };
+  const lastId = automatic >= 0 && ids.every((id) => id === 'given') ? rows.at(-1)?.[automatic]?.sql : undefined;
+  return { lastId, sql: `VALUES ${rows.map((row) => `(${row.map(({ sql }) => sql).join(', ')})`).join(', ')}`, columns, ids, neverEqual: new Set([...made, ...never]) };
 }
 
 export function columnNamed(table: MysqlTableFacts, name: string, place: number | undefined): MysqlColumnFacts {
@@ -161,7 +167,13 @@ function onConflict(queries: QueryEmitter, insert: Insert, table: MysqlTableFact
   const same = `ROW(${sets.map(({ column }) => `old.${quoteName(column.name)}`).join(', ')})::record *= ROW(${sets.map(({ column }) => `new.${quoteName(column.name)}`).join(', ')})::record`;
   const keyColumn = quoteName(columnNamed(table, key[0] ?? '', place).name);
   // Rows of a unique key that were met have a value there, those of an INSERT have no old row.
-  return { sql: ` ON CONFLICT (${named}) DO UPDATE SET ${list.join(', ')}`, count: `CASE WHEN old.${keyColumn} IS NULL THEN 1 WHEN ${same} THEN ${insert.type === 'replace' || emission.facts.foundRows ? 1 : 0} ELSE 2 END`, inserted: insert.type === 'replace' ? undefined : `old.${keyColumn} IS NULL`, remembersId };
+  return { sql: ` ON CONFLICT (${named}) DO UPDATE SET ${list.join(', ')}`, count: `CASE WHEN old.${keyColumn} IS NULL THEN 1 WHEN ${same} THEN ${insert.type === 'replace' || emission.facts.foundRows ? 1 : unchangedCount(sets)} ELSE 2 END`, inserted: insert.type === 'replace' ? undefined : `old.${keyColumn} IS NULL`, remembersId };
+}
+
+/** MySQL takes a column for changed that stays NULL and has a constant for a default, then finds the row to be the same: it counts one row, not none and not two. */
+function unchangedCount(sets: readonly { readonly column: MysqlColumnFacts }[]): string {
+  const counted = sets.filter(({ column }) => column.hasValueDefault === true && column.nullable).map(({ column }) => `new.${quoteName(column.name)} IS NULL`);
+  return counted.length === 0 ? '0' : `CASE WHEN ${counted.join(' OR ')} THEN 1 ELSE 0 END`;
 }
 
 /** The new row takes the place of the old one: with its defaults, and a number of its own. */

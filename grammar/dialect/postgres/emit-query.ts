@@ -10,7 +10,7 @@ import type { CommonRelation, MysqlEmission } from './mysql-emission.ts';
 import type { Value } from './mysql-expression.ts';
 import type { MysqlResultColumn, MysqlTableFacts } from './mysql-translation.ts';
 import type { CommonTable, Expression, Limit, Locking, OrderItem, Query, QueryBody, Select, SelectItem } from './mysql-tree.ts';
-import { intType, isUnsettled, maxBigint, minBigint } from './mysql-type.ts';
+import { intType, isUnsettled, maxBigint, minBigint, localCollation } from './mysql-type.ts';
 import { showValue } from './result-column.ts';
 import type { Shown } from './result-column.ts';
 import { refuse } from './refused-mysql.ts';
@@ -153,6 +153,10 @@ export class QueryEmitter {
     const { flavour, version } = this.emission.facts.mode.server;
     // MySQL 8 keeps YEAR() as a YEAR there, which has no year before 1901.
     if (flavour === 'mysql' && version >= 80000 && pairs.flat().some(({ type }) => type.kind === 'int' && type.max === 9999n)) return refuse(`${body.operator} of YEAR()`, body.place);
+    // Before MySQL 8 its digits behind the point are those of this or that side.
+    if (pairs.some((pair) => pair.some(({ type }) => type.kind === 'double' && type.decimals !== undefined))) return refuse(`${body.operator} of a rounded DOUBLE`, body.place);
+    // Before MySQL 8 the first side says whether there are negative numbers.
+    if (flavour === 'mysql' && version < 80000 && pairs.some((pair) => pair.some(({ type }) => type.kind === 'year' || (type.kind === 'int' && type.unsigned)) && pair.some(({ type }) => type.kind === 'bool' || (type.kind === 'int' && !type.unsigned)))) return refuse(`${body.operator} of signed and unsigned integers`, body.place);
     const common = pairs.map((pair) => {
       const [one, other] = pair;
       if (one?.type.kind === 'enum' && other?.type.kind === 'enum' && one.type.local === other.type.local) return { sql: [one.sql, other.sql], type: one.type };
@@ -175,7 +179,7 @@ export class QueryEmitter {
   #distinctKey(value: Value): string {
     if (value.type.kind !== 'text') return distinctKey(value);
     const collation = value.type.collation ?? this.emission.connectionCollation(value.place);
-    return `${collation.pads ? trimmed(value) : value.sql} COLLATE ${collation.local}`;
+    return `${collation.pads ? trimmed(value) : value.sql} COLLATE ${localCollation(collation, value.place)}`;
   }
 
   /** A query as the only table of another, which orders, limits and shows. */

@@ -2,9 +2,9 @@
 import { quoteLiteral } from '../../names.ts';
 import { argument, constantNumber, exactly, optionalArgument } from './call-context.ts';
 import type { CallContext, CallEmitter } from './call-context.ts';
-import { asDate, asDatetime, asInteger, asMoment, asText, bigintSql, isConstantText } from './convert-value.ts';
+import { asDate, asDatetime, asInteger, asMoment, asText, bigintSql, isConstantText, asTime } from './convert-value.ts';
 import { datePattern, isFixedFormat } from './date-format.ts';
-import { readNumber } from './moment-text.ts';
+import { readNumber, readMoment } from './moment-text.ts';
 import type { MysqlEmission } from './mysql-emission.ts';
 import type { Value } from './mysql-expression.ts';
 import { bigintType, decimalType, intType, mayBeZero, typeName } from './mysql-type.ts';
@@ -48,14 +48,22 @@ function fieldOf(call: CallContext, name: string, value: Value): Value {
   const isTime = value.type.kind === 'time';
   if (isTime && !['HOUR', 'MINUTE', 'SECOND', 'MICROSECOND'].includes(name)) return refuse(`${name} of TIME`, call.place);
   // PostgreSQL knows the parts of a negative interval by their signs, MySQL by their amounts.
-  const source = isTime ? value : asMoment(call.emission, value);
+  const isOfTime = ['HOUR', 'MINUTE', 'SECOND', 'MICROSECOND'].includes(name);
+  // Of a string that is no date and time the server takes the digits for a time.
+  const isBare = isOfTime && isConstantText(value) && (readMoment(value.constant)?.hasTime !== true || value.constant.includes('T'));
+  // Each version takes it for another type.
+  if (isOfTime && value.type.kind === 'parameter') return refuse(`${name} of a parameter`, call.place);
+  const source = isTime ? value : isBare ? asTime(call.emission, value) : asMoment(call.emission, value);
   const of = source.type.kind === 'date' && ['hour', 'minute', 'second', 'microseconds'].includes(field) ? `(${source.sql})::timestamp` : source.sql;
   const extracted = `extract(${field} FROM ${of})`;
   const exact = field === 'second' ? `trunc(${extracted})` : field === 'microseconds' ? `(${extracted} % 1000000)` : extracted;
-  const plain = `${isTime ? `abs(${exact})` : exact}::int`;
-  const sql = mayBeZero(source.type) ? `CASE WHEN ${source.sql} = '-infinity' THEN 0 ELSE ${plain} END` : plain;
+  // HOUR() and its kin have no sign, EXTRACT() has; MariaDB's goes round after a day.
+  const isSigned = call.name === 'EXTRACT' && (isTime || isBare);
+  const isRound = isSigned && name === 'HOUR' && call.emission.facts.mode.server.flavour === 'mariadb';
   if (mayBeZero(source.type) && !zeroFields.has(name)) return refuse(`${name}() of a column that may have the zero date`, call.place);
-  return { sql: add === undefined ? sql : `(${sql} ${add < 0 ? '-' : '+'} ${Math.abs(add)})`, type: intType(0n, max), nullable: value.nullable };
+  const plain = `${isRound ? `(${exact} % 24)` : isSigned ? exact : isTime || isBare ? `abs(${exact})` : exact}::int`;
+  const sql = mayBeZero(source.type) ? `CASE WHEN ${source.sql} = '-infinity' THEN 0 ELSE ${plain} END` : plain;
+  return { sql: add === undefined ? sql : `(${sql} ${add < 0 ? '-' : '+'} ${Math.abs(add)})`, type: intType(isSigned ? -max : 0n, max), nullable: value.nullable };
 }
 
 const part: CallEmitter = (call) => {
@@ -78,13 +86,16 @@ const week: CallEmitter = (call) => {
 
 const date: CallEmitter = (call) => {
   exactly(call, 1);
-  return asDate(call.emission, argument(call, 0));
+  return { ...asDate(call.emission, argument(call, 0)), origin: undefined };
 };
 
 const time: CallEmitter = (call) => {
   exactly(call, 1);
   const value = argument(call, 0);
-  if (value.type.kind === 'time') return value;
+  if (value.type.kind === 'time') return { ...value, origin: undefined };
+  // Of a string that is no date and time the server takes the digits for a time.
+  if (value.type.kind === 'parameter') return refuse('TIME() of a parameter', call.place);
+  if (isConstantText(value) && (readMoment(value.constant)?.hasTime !== true || value.constant.includes('T'))) return asTime(call.emission, value);
   const source = asDatetime(call.emission, value);
   return { sql: `(${source.sql})::time::interval`, type: { kind: 'time', fraction: source.type.kind === 'datetime' ? source.type.fraction : 0 }, nullable: value.nullable };
 };
@@ -146,16 +157,16 @@ const unixTimestamp: CallEmitter = (call) => {
   const instant = value.type.kind === 'timestamp' ? value.sql : `(${asDatetime(call.emission, value).sql} AT TIME ZONE ${call.emission.zone})`;
   const seconds = `extract(epoch FROM ${instant})`;
   const { flavour } = call.emission.facts.mode.server;
-  // Before 1970 there is no number; how late it ends is each server's matter.
-  const limited = (sql: string): string => `CASE WHEN ${seconds} < ${flavour === 'mysql' ? 1 : 0} THEN 0 WHEN ${seconds} <= ${lastUnixTime} OR ${seconds} IS NULL THEN ${sql} ELSE ('UNIX_TIMESTAMP() after 2038: ' || ${seconds})::int END`;
-  if (fraction === 0) return { sql: limited(`${seconds}::bigint`), type: intType(0n, BigInt(lastUnixTime)), nullable: value.nullable };
-  return { sql: `round(${limited(`${seconds}`)}, ${fraction})`, type: decimalType(10 + fraction, fraction), nullable: value.nullable };
+  // Before 1970 there is no number, which is NULL on MariaDB and 0 on MySQL; how late it ends is each server's matter.
+  const limited = (sql: string): string => `CASE WHEN ${seconds} < ${flavour === 'mysql' ? '1 THEN 0' : '0 THEN NULL'} WHEN ${seconds} <= ${lastUnixTime} OR ${seconds} IS NULL THEN ${sql} ELSE ('UNIX_TIMESTAMP() after 2038: ' || ${seconds})::int END`;
+  if (fraction === 0) return { sql: limited(`${seconds}::bigint`), type: intType(0n, BigInt(lastUnixTime)), nullable: value.nullable || flavour === 'mariadb' };
+  return { sql: `round(${limited(`${seconds}`)}, ${fraction})`, type: decimalType(10 + fraction, fraction), nullable: value.nullable || flavour === 'mariadb' };
 };
 
 const fromUnixtime: CallEmitter = (call) => {
   exactly(call, 1);
   const seconds = bigintSql(asInteger(call.emission, argument(call, 0)));
-  const limited = `CASE WHEN ${seconds} BETWEEN 0 AND ${lastUnixTime} THEN ${seconds} WHEN ${seconds} > ${lastUnixTime} THEN ('FROM_UNIXTIME() after 2038: ' || ${seconds})::int END`;
+  const limited = `CASE WHEN ${seconds} BETWEEN 0 AND ${lastUnixTime} THEN ${seconds} WHEN ${seconds} > ${lastUnixTime}${call.emission.isWrite ? ' OR ' + seconds + ' < 0' : ''} THEN ('FROM_UNIXTIME() before 1970 or after 2038: ' || ${seconds})::date - '2000-01-01'::date END`;
   return { sql: `(to_timestamp(${limited}) AT TIME ZONE ${call.emission.zone})`, type: { kind: 'datetime', fraction: 0 }, nullable: true };
 };
 
@@ -163,14 +174,21 @@ const timeToSec: CallEmitter = (call) => {
   exactly(call, 1);
   const value = argument(call, 0);
   if (value.type.kind !== 'time') return refuse(`TIME_TO_SEC() of ${typeName(value.type)}`, call.place);
-  return { sql: `trunc(extract(epoch FROM ${value.sql}))::bigint`, type: intType(-3020399n, 3020399n), nullable: value.nullable };
+  const { fraction } = value.type;
+  const seconds = `extract(epoch FROM ${value.sql})`;
+  if (fraction > 0 && call.emission.facts.mode.server.flavour === 'mariadb') return { sql: `round(${seconds}, ${fraction})`, type: decimalType(7 + fraction, fraction), nullable: value.nullable };
+  return { sql: `trunc(${seconds})::bigint`, type: intType(-3020399n, 3020399n), nullable: value.nullable };
 };
 
 const secToTime: CallEmitter = (call) => {
   exactly(call, 1);
+  if (argument(call, 0).type.kind === 'text' || argument(call, 0).type.kind === 'parameter') return refuse(`SEC_TO_TIME() of a ${typeName(argument(call, 0).type)}`, call.place);
   const value = asInteger(call.emission, argument(call, 0));
-  // The type ends at 838:59:59.
-  return { sql: `make_interval(secs => least(greatest(${bigintSql(value)}, -3020399), 3020399))`, type: { kind: 'time', fraction: 0 }, nullable: value.nullable };
+  const seconds = bigintSql(value);
+  // The type ends at 838:59:59; beyond it there is a warning, or an error in a write.
+  const limited = call.emission.isWrite ? `CASE WHEN ${seconds} BETWEEN -3020399 AND 3020399 THEN ${seconds} WHEN ${seconds} IS NOT NULL THEN ('a time after 838:59:59: ' || ${seconds})::date - '2000-01-01'::date END`
+    : `CASE WHEN ${seconds} IS NOT NULL THEN least(greatest(${seconds}, -3020399), 3020399) END`;
+  return { sql: `make_interval(secs => ${limited})`, type: { kind: 'time', fraction: 0 }, nullable: value.nullable };
 };
 
 const toDays: CallEmitter = (call) => {
@@ -184,6 +202,7 @@ const intervalWords: Readonly<Record<string, string>> = { SECOND: '1 second', MI
 export function addInterval(emission: MysqlEmission, given: Value, written: Value, unit: string, sign: 1 | -1, place: number): Value {
   const word = intervalWords[unit] ?? refuse(`INTERVAL … ${unit}`, place);
   const isDayOrLonger = ['DAY', 'WEEK', 'MONTH', 'QUARTER', 'YEAR'].includes(unit);
+  if (given.type.kind === 'null') return refuse('NULL as a date', place);
   const amount = wholeAmount(emission, written, place);
   if (given.type.kind === 'time') {
     if (isDayOrLonger && unit !== 'DAY') return refuse(`TIME and INTERVAL … ${unit}`, place);
@@ -216,5 +235,5 @@ export const momentCalls: Readonly<Record<string, CallEmitter>> = {
   NOW: now('session'), CURRENT_TIMESTAMP: now('session'), LOCALTIME: now('session'), LOCALTIMESTAMP: now('session'), UTC_TIMESTAMP: now('utc'), CURDATE: today('session'), CURRENT_DATE: today('session'), UTC_DATE: today('utc'),
   CURTIME: clock('session'), CURRENT_TIME: clock('session'), UTC_TIME: clock('utc'), ...Object.fromEntries(Object.keys(fields).map((name) => [name, part])), EXTRACT: extract, WEEK: week, DATE: date, TIME: time, LAST_DAY: lastDay,
   DATEDIFF: datediff, TIMESTAMPDIFF: timestampdiff, DATE_FORMAT: dateFormat, DAYNAME: nameOf('FMDay'), MONTHNAME: nameOf('FMMonth'), UNIX_TIMESTAMP: unixTimestamp, FROM_UNIXTIME: fromUnixtime, TIME_TO_SEC: timeToSec, SEC_TO_TIME: secToTime, TO_DAYS: toDays,
-  TIMESTAMP: (call) => { exactly(call, 1); return asDatetime(call.emission, moment(call, 0)); },
+  TIMESTAMP: (call) => { exactly(call, 1); if (argument(call, 0).type.kind === 'parameter') return refuse('TIMESTAMP() of a parameter', call.place); return { ...asDatetime(call.emission, moment(call, 0)), origin: undefined }; },
 };

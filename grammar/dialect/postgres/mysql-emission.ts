@@ -2,7 +2,7 @@
 import { quoteLiteral } from '../../names.ts';
 import type { Value } from './mysql-expression.ts';
 import type { MysqlFacts, MysqlSlot, MysqlStep, MysqlTableFacts, PgForm } from './mysql-translation.ts';
-import { collationOf } from './mysql-type.ts';
+import { columnType } from './mysql-type.ts';
 import type { TextCollation } from './mysql-type.ts';
 import { refuse } from './refused-mysql.ts';
 
@@ -58,6 +58,8 @@ export class MysqlEmission {
   readonly #slots: MysqlSlot[] = [];
   readonly #bySlot = new Map<string, number>();
   #aliases = 0;
+  /** A write in strict mode: where a query has NULL and a warning there is an error. */
+  isWrite = false;
   /** An integer division by zero is an error, not NULL: inside a write in strict mode. */
   isStrictDivision = false;
   /** Inside a statement that writes, of a strict session. */
@@ -101,7 +103,8 @@ export class MysqlEmission {
     const table = from === undefined ? undefined : this.facts.table(from, name);
     if (table === undefined) return refuse(`table ${database === undefined ? '' : `${database}.`}${name}`, place);
     for (const column of table.columns) {
-      const collation = collationOf(column);
+      const type = columnType(column);
+      const collation = type.kind === 'text' ? type.collation : undefined;
       if (collation !== undefined) this.collations.set(collation.name, collation);
     }
     return table;
@@ -114,6 +117,18 @@ export class MysqlEmission {
     if (known !== undefined) return known;
     if (collation === 'binary' || collation.endsWith('_bin')) return { name: collation, local: '"pg_catalog"."C"', deterministic: true, pads: collation !== 'binary' && !collation.includes('0900'), charset };
     return refuse('comparison of strings that are no columns', place);
+  }
+
+  /** Of the labels of an ENUM or SET. */
+  labelCollation(collation: TextCollation | undefined): TextCollation | undefined {
+    return collation === undefined ? undefined : this.collations.get(collation.name) ?? (collation.name.endsWith('_bin') ? { ...collation, local: '"pg_catalog"."C"', deterministic: true } : collation);
+  }
+
+  /** Of what the server makes in a character set: its default collation. */
+  defaultCollation(charset: string): TextCollation {
+    const { flavour, version } = this.facts.mode.server;
+    const name = charset === 'utf8mb4' && flavour === 'mysql' && version >= 80000 ? 'utf8mb4_0900_ai_ci' : charset === 'latin1' ? 'latin1_swedish_ci' : `${charset}_general_ci`;
+    return this.collations.get(name) ?? { name, local: undefined, deterministic: false, pads: !name.includes('0900'), charset };
   }
 
   /** The session's zone, behind AT TIME ZONE. */

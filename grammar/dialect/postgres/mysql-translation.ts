@@ -95,6 +95,8 @@ export interface MysqlColumnFacts {
   readonly exact: boolean;
   /** -infinity stands for the zero date. */
   readonly hasZeroDate?: boolean | undefined;
+  /** Its default on MySQL is a constant that is neither NULL nor empty nor zero. */
+  readonly hasValueDefault?: boolean | undefined;
   /** Sequence of the identity column, `"schema"."name"`. */
   readonly sequence?: string | undefined;
 }
@@ -155,8 +157,8 @@ export type PgForm =
   /** `scale`: digits behind the point at most; others are an error rather than rounded. */
   | { readonly kind: 'decimal'; readonly scale?: number | undefined }
   | { readonly kind: 'double' }
-  /** `trimmed`: blanks at the end do not count; `unpadded`: they are an error (a unique key that ignores them); `pattern`: of LIKE with this escape character; `charset`: of the column that takes it. */
-  | { readonly kind: 'text'; readonly maxLength?: number | undefined; readonly trimmed?: boolean | undefined; readonly unpadded?: boolean | undefined; readonly pattern?: string | undefined; readonly charset?: string | undefined }
+  /** `trimmed`: blanks at the end do not count; `unpadded`: they are an error (a unique key that ignores them); `pattern`: of LIKE with this escape character; `charset`: of the column that takes it; `stringOnly`: numbers are no strings here. */
+  | { readonly kind: 'text'; readonly maxLength?: number | undefined; readonly trimmed?: boolean | undefined; readonly unpadded?: boolean | undefined; readonly pattern?: string | undefined; readonly charset?: string | undefined; readonly stringOnly?: boolean | undefined }
   | { readonly kind: 'bytes'; readonly maxLength?: number | undefined; readonly fixed?: number | undefined }
   | { readonly kind: 'boolean' }
   /** `zero`: takes the zero date. `timestamp`: goes into a TIMESTAMP, which has a range of its own. */
@@ -164,8 +166,9 @@ export type PgForm =
   | { readonly kind: 'datetime'; readonly fraction: number; readonly assigned?: boolean | undefined; readonly timestamp?: boolean | undefined; readonly zero?: boolean | undefined }
   | { readonly kind: 'time'; readonly fraction: number }
   | { readonly kind: 'year' }
-  | { readonly kind: 'enum'; readonly labels: readonly string[]; readonly assigned?: boolean | undefined }
-  | { readonly kind: 'set'; readonly labels: readonly string[] }
+  /** `exact`: case counts in the labels. */
+  | { readonly kind: 'enum'; readonly labels: readonly string[]; readonly assigned?: boolean | undefined; readonly exact?: boolean | undefined }
+  | { readonly kind: 'set'; readonly labels: readonly string[]; readonly exact?: boolean | undefined }
   | { readonly kind: 'bit'; readonly bits: number }
   | { readonly kind: 'json' }
   | { readonly kind: 'uuid' } | { readonly kind: 'inet' };

@@ -5,19 +5,21 @@ import type { MysqlColumnFacts } from './mysql-translation.ts';
 export interface TextCollation {
   /** MySQL's name. */
   readonly name: string;
-  /** As it is written behind COLLATE on local. */
-  readonly local: string;
+  /** As it is written behind COLLATE on local; undefined: no column of the statement has it there, so nothing can be compared in it. */
+  readonly local: string | undefined;
   readonly deterministic: boolean;
   /** Blanks at the end do not count. */
   readonly pads: boolean;
   readonly charset: string;
   /** Written with COLLATE. */
   readonly isExplicit?: boolean;
+  /** Of a constant: what it meets decides. */
+  readonly isWeak?: boolean;
 }
 
 export type MysqlType =
-  /** `bigint`, or `numeric` where `min` or `max` exceed it. The range is what the value can be, not what the type can hold. `told`: the type code of the protocol where it is not LONGLONG. */
-  | { readonly kind: 'int'; readonly unsigned: boolean; readonly min: bigint; readonly max: bigint; readonly told?: number | undefined }
+  /** `bigint`, or `numeric` where `min` or `max` exceed it. The range is what the value can be, not what the type can hold. `told`: the type code of the protocol where it is not LONGLONG. `isNarrow`: of a column whose type on MySQL is no BIGINT. */
+  | { readonly kind: 'int'; readonly unsigned: boolean; readonly min: bigint; readonly max: bigint; readonly told?: number | undefined; readonly isNarrow?: boolean }
   /** `boolean` on local: a condition, or TINYINT(1). */
   | { readonly kind: 'bool' }
   /** `inner`: digits behind the point that a quotient keeps until it is shown. `varies`: each value has digits of its own, `scale` at most. */
@@ -38,8 +40,9 @@ export type MysqlType =
   /** `interval`. */
   | { readonly kind: 'time'; readonly fraction: number }
   | { readonly kind: 'year' }
-  | { readonly kind: 'enum'; readonly labels: readonly string[]; readonly local: string }
-  | { readonly kind: 'set'; readonly labels: readonly string[] }
+  /** `collation`: of the labels. */
+  | { readonly kind: 'enum'; readonly labels: readonly string[]; readonly local: string; readonly collation: TextCollation | undefined }
+  | { readonly kind: 'set'; readonly labels: readonly string[]; readonly collation: TextCollation | undefined }
   | { readonly kind: 'bit'; readonly bits: number }
   | { readonly kind: 'json'; readonly binary: boolean }
   | { readonly kind: 'null' }
@@ -65,6 +68,12 @@ export function decimalType(precision: number, scale: number): MysqlType {
   return { kind: 'decimal', precision: Math.min(precision, 65), scale: Math.min(scale, 30) };
 }
 
+/** Before MySQL 8 a DOUBLE that was rounded is shown with its zeros, and so is what is calculated of it and of exact numbers: with the most digits of all. */
+export function roundedDouble(...parts: readonly MysqlType[]): MysqlType {
+  const decimals = parts.map((type) => (type.kind === 'double' ? type.decimals : type.kind === 'decimal' ? type.scale : type.kind === 'int' || type.kind === 'bool' || type.kind === 'year' ? 0 : undefined));
+  return decimals.some((each) => each === undefined) ? doubleType : { kind: 'double', decimals: Math.max(...decimals.map((each) => each ?? 0)) };
+}
+
 /** Digits that a value has are not those of its type: what is done with it has to settle them. */
 export function isUnsettled(type: MysqlType): boolean {
   return type.kind === 'decimal' && (type.inner !== undefined || type.varies === true);
@@ -80,6 +89,21 @@ const utf8Charsets: ReadonlySet<string> = new Set(['utf8mb4', 'utf8mb3', 'utf8',
 
 export function isUtf8(charset: string): boolean {
   return utf8Charsets.has(charset);
+}
+
+/** ` COLLATE …`, for what is shown: whether it is in its place or not. */
+export function collated(sql: string, collation: TextCollation | undefined): string {
+  return collation?.local === undefined ? sql : `(${sql} COLLATE ${collation.local})`;
+}
+
+/** Behind COLLATE, for what is compared. */
+export function localCollation(collation: TextCollation, place: number | undefined): string {
+  return collation.local ?? refuse(`comparison in collation ${collation.name}, which no string of the statement's tables has`, place);
+}
+
+/** Labels are no strings of their own on local. */
+function labelCollation({ collation, charset, padsBlanks }: MysqlColumnFacts): TextCollation | undefined {
+  return collation === null ? undefined : { name: collation, local: undefined, deterministic: false, pads: padsBlanks, charset: charset ?? collation.split('_')[0] ?? '' };
 }
 
 export function collationOf(column: MysqlColumnFacts): TextCollation | undefined {
@@ -100,7 +124,7 @@ export function columnType(column: MysqlColumnFacts): MysqlType {
     if (local === 'boolean') return boolType;
     if (!['smallint', 'integer', 'bigint', 'numeric'].includes(local)) return other;
     const told = bits === 64 ? {} : { told: bits === 8 ? 1 : bits === 16 ? 2 : 3 };
-    return { ...(type.unsigned ? intType(0n, (1n << BigInt(bits)) - 1n, true) : intType(-(1n << BigInt(bits - 1)), (1n << BigInt(bits - 1)) - 1n)), ...told };
+    return { ...(type.unsigned ? { ...intType(0n, (1n << BigInt(bits)) - 1n, true), ...(bits < 64 ? { isNarrow: true } : {}) } : intType(-(1n << BigInt(bits - 1)), (1n << BigInt(bits - 1)) - 1n)), ...told };
   }
   switch (type.name) {
     case 'decimal': return local === 'numeric' ? { kind: 'decimal', precision: type.length ?? 10, scale: type.scale ?? 0, unsigned: type.unsigned } : other;
@@ -111,8 +135,8 @@ export function columnType(column: MysqlColumnFacts): MysqlType {
     case 'timestamp': return local === 'timestamp with time zone' || local === 'timestamptz' ? { kind: 'timestamp', fraction: type.length ?? 0, ...zero } : other;
     case 'time': return local === 'interval' ? { kind: 'time', fraction: type.length ?? 0 } : other;
     case 'year': return local === 'smallint' ? { kind: 'year' } : other;
-    case 'enum': return column.isLocalEnum ? { kind: 'enum', labels: type.labels, local: localType } : other;
-    case 'set': return local === 'text[]' ? { kind: 'set', labels: type.labels } : other;
+    case 'enum': return column.isLocalEnum ? { kind: 'enum', labels: type.labels, local: localType, collation: labelCollation(column) } : other;
+    case 'set': return local === 'text[]' ? { kind: 'set', labels: type.labels, collation: labelCollation(column) } : other;
     case 'bit': return local === 'bit' || local === 'boolean' ? { kind: 'bit', bits: type.length ?? 1 } : other;
     case 'json': return local === 'jsonb' ? { kind: 'json', binary: true } : other;
     case 'char': case 'varchar': case 'tinytext': case 'text': case 'mediumtext': case 'longtext': return textType(column, local);
@@ -157,6 +181,7 @@ export function typeName(type: MysqlType): string {
 export function commonCollation(one: TextCollation | undefined, other: TextCollation | undefined, place: number | undefined): TextCollation | undefined {
   if (one === undefined || other === undefined) return one ?? other;
   if (one.name === other.name) return one;
+  if (one.isWeak !== other.isWeak) return one.isWeak === true ? other : one;
   if (one.isExplicit !== other.isExplicit) return one.isExplicit === true ? one : other;
   // What holds the characters of both, or compares them one by one.
   const [width, otherWidth] = [charsetWidth(one.charset), charsetWidth(other.charset)];

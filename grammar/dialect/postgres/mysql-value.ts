@@ -142,7 +142,7 @@ function take(form: PgForm, text: string, parameter: MysqlParameter): PgParamete
     }
     case 'year': return /^(?:0|0000|19(?!00)\d\d|20\d\d|21[0-4]\d|215[0-5])$/.test(text) && numberKinds.has(parameter.kind) ? value(`${Number(text)}`) : refused('parameter as a YEAR');
     case 'enum': {
-      const label = parameter.kind === 'text' ? findLabel(form.labels, text) : undefined;
+      const label = parameter.kind === 'text' ? findLabel(form.labels, text, form.exact === true) : undefined;
       return label === undefined ? (form.assigned === true ? error(truncated) : refused('comparison of ENUM with what is no label')) : value(label);
     }
     case 'set': return set(form, text, parameter);
@@ -185,6 +185,7 @@ const decimal: Take<'decimal'> = (form, text, parameter) => {
 };
 
 const string: Take<'text'> = (form, text, parameter) => {
+  if (form.stringOnly === true && parameter.kind !== 'text') return refused('comparison of a string with a number');
   if (!['text', 'integer', 'unsigned', 'decimal'].includes(parameter.kind)) return refused('parameter as a string');
   if (text.includes('\0')) return refused('string with the character NUL');
   if (form.pattern !== undefined) return value(likePattern(text, form.pattern));
@@ -216,7 +217,7 @@ function moment(form: Extract<PgForm, { kind: 'date' | 'datetime' }>, text: stri
 
 const set: Take<'set'> = (form, text, parameter) => {
   if (parameter.kind !== 'text') return refused('parameter as a SET');
-  const words = text === '' ? [] : text.split(',').map((word) => findLabel(form.labels, word));
+  const words = text === '' ? [] : text.split(',').map((word) => findLabel(form.labels, word, form.exact === true));
   if (words.includes(undefined)) return error(truncated);
   return value(`{${form.labels.filter((label) => words.includes(label)).map((label) => `"${label.replace(/[\\"]/g, '\\$&')}"`).join(',')}}`);
 };

@@ -4,7 +4,7 @@ import type { CallContext, CallEmitter } from './call-context.ts';
 import { calculate } from './calculate.ts';
 import { chosen, commonValues, keepsScales } from './unified-type.ts';
 import { compareValues } from './compare-values.ts';
-import { asCondition, asDouble, asInteger, asNumber, bigintSql, shownDecimal } from './convert-value.ts';
+import { asCondition, asDouble, asInteger, asNumber, bigintSql, isConstantText, shownDecimal } from './convert-value.ts';
 import type { Value } from './mysql-expression.ts';
 import { bigintType, decimalType, doubleType, intType, isMoment, isNumber, isUnsettled, maxBigint } from './mysql-type.ts';
 import type { MysqlType } from './mysql-type.ts';
@@ -52,7 +52,7 @@ const rounded = (word: 'round' | 'trunc'): CallEmitter => (call) => {
   if (digits > 30 || digits < -30) return refuse(`${call.name}() by more than 30 digits`, call.place);
   if (type.kind === 'double') {
     if (word === 'trunc' || digits < 0 || digits > 15) return refuse(`${call.name}() of DOUBLE`, call.place);
-    return { sql: digits === 0 ? `round(${value.sql})` : `(round(${value.sql} * 1e${digits}) / 1e${digits})`, type: { kind: 'double', decimals: digits }, nullable };
+    return { sql: digits === 0 ? `round(${value.sql})` : `(round(${value.sql} * 1e${digits}) / 1e${digits})`, type: isModern(call) ? doubleType : { kind: 'double', decimals: digits }, nullable };
   }
   if (type.kind === 'int') {
     if (digits >= 0) return { ...value, constant: undefined, origin: undefined };
@@ -106,6 +106,10 @@ const nullif: CallEmitter = (call) => {
   exactly(call, 2);
   const [one, other] = [argument(call, 0), argument(call, 1)];
   if (one.type.kind === 'parameter' || one.type.kind === 'null') return refuse('parameter whose type its place does not tell', call.place);
+  const { flavour, version } = call.emission.facts.mode.server;
+  if (flavour === 'mysql' && version < 50700 && (isMoment(one.type) || one.type.kind === 'time')) return refuse('NULLIF() of a date or time', call.place);
+  // MySQL shows it as the number that it was compared as.
+  if (isConstantText(one) && other.type.kind !== 'text') return refuse('NULLIF() of a string and another type', call.place);
   return { sql: `CASE WHEN ${compareValues(call.emission, '=', one, other, call.place).sql} THEN NULL ELSE ${one.sql} END`, type: one.type, nullable: true };
 };
 

@@ -2,10 +2,10 @@
 import { quoteLiteral } from '../../names.ts';
 import { argument, constantNumber, exactly, optionalArgument } from './call-context.ts';
 import type { CallContext, CallEmitter } from './call-context.ts';
-import { compareValues } from './compare-values.ts';
+import { compareValues, findLabel, isExactLabel } from './compare-values.ts';
 import { asDecimal, asInteger, asText, bigintSql, isConstantText } from './convert-value.ts';
 import type { Value } from './mysql-expression.ts';
-import { commonCollation, intType, isUtf8, typeName } from './mysql-type.ts';
+import { collated, commonCollation, intType, isUtf8, localCollation, typeName } from './mysql-type.ts';
 import type { MysqlType, TextCollation } from './mysql-type.ts';
 import { refuse } from './refused-mysql.ts';
 
@@ -25,7 +25,7 @@ function collationOfTexts(call: CallContext, values: readonly Value[]): TextColl
 function made(call: CallContext, sql: string, parts: readonly Value[], nullable = parts.some((part) => part.nullable)): Value {
   const collation = collationOfTexts(call, parts);
   // A subquery's value has no COLLATE of its own any more.
-  return { sql: collation === undefined ? (sql.includes(' COLLATE ') ? `(SELECT ${sql})` : sql) : `(${sql} COLLATE ${collation.local})`, type: { kind: 'text', collation, isTrimmed: false, isOwn: collation !== undefined }, nullable };
+  return { sql: collation?.local === undefined ? (sql.includes(' COLLATE ') ? `(SELECT ${sql})` : sql) : collated(sql, collation), type: { kind: 'text', collation, isTrimmed: false, isOwn: collation?.local !== undefined }, nullable };
 }
 
 /** Parts that are joined: each with the same COLLATE, if they have different ones. */
@@ -137,7 +137,13 @@ const trim: CallEmitter = (call) => {
 const replace: CallEmitter = (call) => {
   exactly(call, 3);
   const parts = [text(call, 0), text(call, 1), text(call, 2)] as const;
-  return made(call, `replace(${parts.map(({ sql }) => `${sql}${binarySearch}`).join(', ')})`, parts);
+  // Whose collation the result has is another question on every version.
+  if (new Set(parts.flatMap(({ type }) => (type.kind === 'text' && type.collation !== undefined ? [type.collation.name] : []))).size > 1) return refuse('mix of collations', call.place);
+  const replaced = `replace(${parts.map(({ sql }) => `${sql}${binarySearch}`).join(', ')})`;
+  // MySQL before 8 and MariaDB do not look at the third where there is nothing to replace.
+  const { flavour, version } = call.emission.facts.mode.server;
+  const isLazy = (flavour === 'mariadb' || version < 80000) && parts[2].nullable;
+  return made(call, isLazy ? `CASE WHEN ${parts[1].sql}${binarySearch} = '' THEN ${parts[0].sql}${binarySearch} ELSE ${replaced} END` : replaced, parts);
 };
 
 /** LOCATE(needle, text, from), INSTR(text, needle). */
@@ -153,7 +159,8 @@ const locate: CallEmitter = (call) => {
     return { sql: `strpos(lower(${source.sql} COLLATE "C"), ${quoteLiteral(needle.constant.toLowerCase())})`, type: length, nullable: source.nullable };
   }
   if (!collation.deterministic && call.emission.facts.localVersion < 180000) return refuse(`${call.name}() on a local before PostgreSQL 18`, call.place);
-  return { sql: `strpos(${source.sql} COLLATE ${collation.local}, ${needle.sql} COLLATE ${collation.local})`, type: length, nullable: needle.nullable || source.nullable };
+  const local = localCollation(collation, call.place);
+  return { sql: `strpos(${source.sql} COLLATE ${local}, ${needle.sql} COLLATE ${local})`, type: length, nullable: needle.nullable || source.nullable };
 };
 
 const hex: CallEmitter = (call) => {
@@ -194,14 +201,18 @@ const findInSet: CallEmitter = (call) => {
   const [needle, list] = [argument(call, 0), argument(call, 1)];
   if (list.type.kind === 'set') {
     if (!isConstantText(needle)) return refuse('FIND_IN_SET() of what is no constant', call.place);
-    const number = list.type.labels.findIndex((label) => label.toLowerCase() === needle.constant.toLowerCase()) + 1;
+    const exact = findLabel(list.type.labels, needle.constant, isExactLabel(list.type.collation));
+    const number = exact === undefined ? 0 : list.type.labels.indexOf(exact) + 1;
     const label = list.type.labels[number - 1];
     if (label === undefined) return { sql: `CASE WHEN ${list.sql} IS NULL THEN NULL ELSE 0 END`, type: length, nullable: list.nullable };
     return { sql: `CASE WHEN ${quoteLiteral(label)} = ANY (${list.sql}) THEN ${number} WHEN ${list.sql} IS NOT NULL THEN 0 END`, type: length, nullable: list.nullable };
   }
   const [one, other] = [text(call, 0), text(call, 1)];
   const collation = collationOfTexts(call, [one, other]) ?? call.emission.connectionCollation(call.place);
-  return { sql: `CASE WHEN ${one.sql} IS NULL OR ${other.sql} IS NULL THEN NULL ELSE coalesce(array_position(string_to_array(${other.sql}${binarySearch}, ',') COLLATE ${collation.local}, ${one.sql}), 0) END`, type: length, nullable: one.nullable || other.nullable };
+  const { flavour, version } = call.emission.facts.mode.server;
+  // These find nothing that has more bytes than the list.
+  if (!collation.deterministic && (flavour === 'mariadb' || version < 80000) && (one.constant === undefined || /[^\0-\x7f]/.test(one.constant))) return refuse('FIND_IN_SET() of what is no constant of ASCII', call.place);
+  return { sql: `CASE WHEN ${one.sql} IS NULL OR ${other.sql} IS NULL THEN NULL ELSE coalesce(array_position(string_to_array(${other.sql}${binarySearch}, ',') COLLATE ${localCollation(collation, call.place)}, ${one.sql} COLLATE ${localCollation(collation, call.place)}), 0) END`, type: length, nullable: one.nullable || other.nullable };
 };
 
 /** `12345.678, 2` → `12,345.68`. */
@@ -238,6 +249,10 @@ const space: CallEmitter = (call) => {
 
 const insert: CallEmitter = (call) => {
   exactly(call, 4);
+  const { flavour, version } = call.emission.facts.mode.server;
+  if (flavour === 'mysql' && version < 80000) return refuse('INSERT() before MySQL 8', call.place);
+  // Of a number some versions make Latin-1.
+  if (argument(call, 0).type.kind !== 'text') return refuse(`INSERT() of ${typeName(argument(call, 0).type)}`, call.place);
   const [source, part] = [text(call, 0), text(call, 3)];
   const [from, count] = [constantOrRefuse(call, 1), constantOrRefuse(call, 2)];
   if (from < 1 || count < 0) return refuse('INSERT() at a place before the string', call.place);

@@ -50,6 +50,7 @@ function written(emission: MysqlEmission, command: string, emit: () => EmittedWr
   const { sqlMode } = emission.facts.mode;
   if (!sqlMode.has('STRICT_TRANS_TABLES') && !sqlMode.has('STRICT_ALL_TABLES')) refuse(`${command} without strict mode`, 0);
   emission.isStrictWrite = emission.facts.isLenient !== true;
+  emission.isWrite = true;
   emission.isStrictDivision = sqlMode.has('ERROR_FOR_DIVISION_BY_ZERO');
   const plan = emit();
   return { type: 'plan', ...nothing, ...defined(plan), needsTransaction: plan.steps.length > 1, command };

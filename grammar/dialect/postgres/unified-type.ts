@@ -3,7 +3,7 @@ import { asBytes } from './compare-values.ts';
 import { asDatetime, asDecimal, asDouble, asInteger, asText } from './convert-value.ts';
 import type { MysqlEmission } from './mysql-emission.ts';
 import type { Value } from './mysql-expression.ts';
-import { commonCollation, decimalType, doubleType, fitsBigint, intType, isMoment, isNumber, mayBeZero, typeName } from './mysql-type.ts';
+import { commonCollation, decimalType, fitsBigint, intType, isMoment, isNumber, mayBeZero, typeName, roundedDouble } from './mysql-type.ts';
 import type { MysqlType, TextCollation } from './mysql-type.ts';
 import { refuse } from './refused-mysql.ts';
 
@@ -25,7 +25,8 @@ export function commonValues(emission: MysqlEmission, values: readonly Value[], 
   if (types.every((type) => type.kind === 'bool') && values.every(({ type }) => type.kind !== 'parameter')) return { sql: values.map(({ sql, type }) => (type.kind === 'null' ? 'NULL::boolean' : sql)), type: first };
   if (types.every(isNumber)) return commonNumbers(emission, values, types, hasOwnScales);
   if (types.every(isMoment)) return commonMoments(emission, values, types);
-  if (types.every((type) => type.kind === first.kind) && (first.kind === 'time' || first.kind === 'bytes' || first.kind === 'json' || first.kind === 'bit')) return sameKind(emission, values, first, place);
+  if (types.every((type) => type.kind === first.kind) && (first.kind === 'bytes' || first.kind === 'json' || first.kind === 'bit')) return sameKind(emission, values, first, place);
+  if (types.every((type) => type.kind === 'time')) return sameKind(emission, values, { kind: 'time', fraction: Math.max(...types.map((type) => (type.kind === 'time' ? type.fraction : 0))) }, place);
   if (types.some((type) => type.kind === 'bytes' || type.kind === 'double' || type.kind === 'float' || type.kind === 'json' || type.kind === 'time' || type.kind === 'other' || type.kind === 'bit' || type.kind === 'year')) {
     return refuse(`${[...new Set(types.map(typeName))].join(' and ')} in one place`, place);
   }
@@ -38,7 +39,13 @@ function sameKind(emission: MysqlEmission, values: readonly Value[], type: Mysql
 }
 
 function commonNumbers(emission: MysqlEmission, values: readonly Value[], types: readonly MysqlType[], hasOwnScales: boolean): CommonValues {
-  if (types.some((type) => type.kind === 'double' || type.kind === 'float')) return { sql: values.map((value) => (value.type.kind === 'null' ? 'NULL::float8' : asDouble(emission, value).sql)), type: doubleType };
+  if (types.some((type) => type.kind === 'double' || type.kind === 'float')) {
+    const { flavour, version } = emission.facts.mode.server;
+    // From MySQL 8 on some of these are a FLOAT and some are not.
+    if (flavour === 'mysql' && version >= 50700 && types.some((type) => type.kind === 'float')) return refuse('FLOAT beside another value', values[0]?.place);
+    if (types.some((type) => type.kind === 'decimal' && type.inner !== undefined)) return refuse('quotient beside a DOUBLE', values[0]?.place);
+    return { sql: values.map((value) => (value.type.kind === 'null' ? 'NULL::float8' : asDouble(emission, value).sql)), type: roundedDouble(...types) };
+  }
   if (types.some((type) => type.kind === 'decimal')) {
     const decimals = values.map((value) => (value.type.kind === 'null' ? undefined : value.type.kind === 'parameter' ? refuse('parameter beside a DECIMAL', value.place) : asDecimal(emission, value)));
     const scale = Math.max(...decimals.map((value) => value?.type.scale ?? 0));
@@ -51,6 +58,7 @@ function commonNumbers(emission: MysqlEmission, values: readonly Value[], types:
   const ranges = integers.flatMap(({ type }) => (type.kind === 'int' ? [type] : []));
   const [min, max] = [ranges.map((range) => range.min).reduce((a, b) => (a < b ? a : b)), ranges.map((range) => range.max).reduce((a, b) => (a > b ? a : b))];
   const isBig = !fitsBigint({ min, max });
+  if (mixesSigns(emission, values)) return { sql: integers.map(({ sql }) => `(${sql})::numeric`), type: decimalType(20, 0) };
   if (isBig && min < 0n) return { sql: integers.map(({ sql }) => `(${sql})::numeric`), type: decimalType(20, 0) };
   return { sql: integers.map(({ sql }) => `(${sql})::${isBig ? 'numeric' : 'bigint'}`), type: { ...intType(min, max, ranges.every((range) => range.min >= 0n) && ranges.some((range) => range.unsigned)), ...toldOf(ranges) } };
 }
@@ -59,6 +67,18 @@ function commonNumbers(emission: MysqlEmission, values: readonly Value[], types:
 function toldOf(ranges: readonly Extract<MysqlType, { kind: 'int' }>[]): { readonly told?: number } {
   const told = ranges.flatMap((range) => range.told ?? []);
   return told.length === ranges.length && ranges.every(({ unsigned }) => unsigned === ranges[0]?.unsigned) ? { told: Math.max(...told) } : {};
+}
+
+/** Integers with and without a sign together are a DECIMAL on MariaDB, and on MySQL 8 if one of those without is a BIGINT. */
+function mixesSigns(emission: MysqlEmission, values: readonly Value[]): boolean {
+  const { flavour, version } = emission.facts.mode.server;
+  const unsigned = values.filter(({ type }) => type.kind === 'year' || (type.kind === 'int' && type.unsigned));
+  if (unsigned.length === 0 || values.every((value) => value.type.kind === 'null' || value.type.kind === 'parameter' || unsigned.includes(value))) return false;
+  if (flavour === 'mariadb') return true;
+  const isWide = unsigned.some(({ type }) => type.kind === 'int' && type.isNarrow !== true);
+  // Before that the first of them may say whether there are negative numbers.
+  if (isWide && version < 80000 && unsigned.some(({ type }) => type.kind === 'int' && !fitsBigint(type))) return refuse('signed and unsigned integers in one place', values[0]?.place);
+  return isWide && version >= 80000;
 }
 
 function commonMoments(emission: MysqlEmission, values: readonly Value[], types: readonly MysqlType[]): CommonValues {
@@ -72,8 +92,8 @@ function commonTexts(emission: MysqlEmission, values: readonly Value[], place: n
   let collation: TextCollation | undefined;
   for (const { type } of texts) if (type.kind === 'text') collation = commonCollation(collation, type.collation, place);
   return {
-    sql: texts.map(({ sql }) => (collation === undefined ? sql : `(${sql}) COLLATE ${collation.local}`)),
-    type: { kind: 'text', collation, isTrimmed: texts.every(({ type }) => type.kind === 'text' && type.isTrimmed) && areDistinct(texts), isOwn: collation !== undefined },
+    sql: texts.map(({ sql }) => (collation?.local === undefined ? sql : `(${sql}) COLLATE ${collation.local}`)),
+    type: { kind: 'text', collation, isTrimmed: texts.every(({ type }) => type.kind === 'text' && type.isTrimmed) && areDistinct(texts), isOwn: collation?.local !== undefined },
   };
 }
 

@@ -15,6 +15,8 @@ const plain: Readonly<Record<string, readonly [code: number, sqlstate: string, m
   '55P03': [1205, 'HY000', 'Lock wait timeout exceeded; try restarting transaction'],
   '57014': [1317, '70100', 'Query execution was interrupted'],
   '22012': [1365, '22012', 'Division by 0'],
+  '2201E': [1690, '22003', 'DOUBLE value is out of range'],
+  '2201F': [1690, '22003', 'DOUBLE value is out of range'],
   '25006': [1792, '25006', 'Cannot execute statement in a READ ONLY transaction'],
   '3B001': [1305, '42000', 'SAVEPOINT does not exist'],
   '53100': [1021, 'HY000', 'Disk full'],
@@ -27,6 +29,8 @@ export function localError(fields: LocalErrorFields, tables: readonly MigratedTa
   const message = fields.get('M') ?? '';
   const found = plain[sqlstate];
   if (found) return { code: found[0], sqlstate: found[1], message: sqlstate === '3B001' ? `SAVEPOINT ${quotedIn(message)} does not exist` : found[2] };
+  // Unsigned numbers are calculated as it.
+  if (message.startsWith('pg_lsn out of range')) return { code: 1690, sqlstate: '22003', message: 'BIGINT UNSIGNED value is out of range' };
   const table = tables.find(({ local }) => local.schema === fields.get('s') && local.name === fields.get('t'));
   switch (sqlstate) {
     case '23505':
@@ -40,12 +44,20 @@ export function localError(fields: LocalErrorFields, tables: readonly MigratedTa
       return outOfRange(fields, table) ?? { code: server.flavour === 'mariadb' ? 4025 : 3819, sqlstate: server.flavour === 'mariadb' ? '23000' : 'HY000', message: server.flavour === 'mariadb' ? `CONSTRAINT \`${fields.get('n') ?? ''}\` failed for ${tableName(table)}` : `Check constraint '${fields.get('n') ?? ''}' is violated.` };
     case '22001':
       return { code: 1406, sqlstate: '22001', message: `Data too long for column '${columnOf(fields, tables)}' at row 1` };
-    case '22003':
+    case '22003': {
+      // Columns are filled from expressions of 64 bits: what exceeds those was calculated.
+      if (/^value out of range: (?:over|under)flow/.test(message)) return { code: 1690, sqlstate: '22003', message: 'DOUBLE value is out of range' };
+      if (message.startsWith('bigint out of range')) return { code: 1690, sqlstate: '22003', message: 'BIGINT value is out of range' };
       return { code: 1264, sqlstate: '22003', message: `Out of range value for column '${columnOf(fields, tables)}' at row 1` };
+    }
     case '22007':
     case '22008':
+      if (sqlstate === '22008' || message.includes('after the year 9999')) return { code: 1441, sqlstate: '22008', message: 'Datetime function: datetime field overflow' };
       return { code: 1292, sqlstate: '22007', message: `Incorrect datetime value: '${quotedIn(message)}'` };
     case '22P02':
+      // A TINYINT(1) holds 0 and 1 there.
+      if (message.includes('for type boolean')) return { code: 1264, sqlstate: '22003', message: `Out of range value for column '${columnOf(fields, tables)}' at row 1` };
+      if (message.includes('for enum ')) return { code: 1265, sqlstate: '01000', message: `Data truncated for column '${columnOf(fields, tables)}' at row 1` };
       return { code: 1366, sqlstate: 'HY000', message: `Incorrect value: '${quotedIn(message)}'` };
     case '21000':
       return { code: 1242, sqlstate: '21000', message: 'Subquery returns more than 1 row' };

@@ -31,6 +31,7 @@ function column(facts: MigratedColumn): MysqlColumnFacts {
     // A column that takes NULL has that for a default, unless local lacks the one that MySQL has.
     hasDefault: facts.hasLocalDefault || facts.autoIncrement || (facts.nullable && (facts.default === undefined || (facts.default.kind === 'expression' && facts.default.text === 'NULL'))),
     mustBeGiven: !facts.nullable && facts.default === undefined && !facts.autoIncrement && facts.generated === undefined,
+    hasValueDefault: facts.default?.kind === 'literal' && !/^(?:-?0*(?:\.0*)?)$/.test(facts.default.text),
     autoIncrement: facts.autoIncrement, generated: facts.generated !== undefined, onUpdateNow: facts.onUpdateNow, defaultsToNow: facts.default?.kind === 'expression' && /^\(?(?:current_timestamp|now)\b/i.test(facts.default.text), isJsonText: facts.isJsonText, invisible: facts.isInvisible, exact: facts.exact || facts.hasZeroDate === true, hasZeroDate: facts.hasZeroDate === true,
     ...(sequence === undefined ? {} : { sequence: `${quoteName(sequence.schema)}.${quoteName(sequence.name)}` }),
   };

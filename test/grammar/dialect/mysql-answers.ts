@@ -3,7 +3,7 @@ import type { ColumnDescription, MysqlAnswer, Rows } from './mysql-corpus.ts';
 import { sortedRows } from './mysql-corpus.ts';
 
 /** Types of expressions, which versions give in other widths: what a driver makes of them is the same. */
-const families: Readonly<Record<number, string>> = { 1: 'integer', 2: 'integer', 3: 'integer', 8: 'integer', 9: 'integer', 16: 'bit', 13: 'integer', 4: 'double', 5: 'double', 246: 'decimal', 10: 'date', 12: 'datetime', 7: 'datetime', 11: 'time', 245: 'text', 249: 'text', 250: 'text', 251: 'text', 252: 'text', 253: 'text', 254: 'text', 6: 'null' };
+const families: Readonly<Record<number, string>> = { 1: 'integer', 2: 'integer', 3: 'integer', 8: 'integer', 9: 'integer', 16: 'bit', 13: 'integer', 4: 'double', 5: 'double', 246: 'decimal', 10: 'date', 12: 'datetime', 7: 'datetime', 11: 'time', 245: 'text', 247: 'text', 248: 'text', 249: 'text', 250: 'text', 251: 'text', 252: 'text', 253: 'text', 254: 'text', 6: 'null' };
 
 function describedAs(column: ColumnDescription): string {
   const { name, orgName, table, orgTable, database, type } = column;
@@ -22,7 +22,8 @@ export function answersDiffer(expected: MysqlAnswer, found: MysqlAnswer, isOrder
   if (at >= 0 || one.length !== other.length) return `column ${at}: ${one[at]}\n  local:  ${other[at]}`;
   if (expected.affected !== found.affected) return `affected: ${expected.affected}, local: ${found.affected}`;
   if (expected.insertId !== found.insertId) return `insert id: ${expected.insertId}, local: ${found.insertId}`;
-  const table = expected.tables.findIndex((text, index) => text !== found.tables[index]);
+  const unsigned = (text: string | undefined): string | undefined => text?.replaceAll(/\\"-0(?:\.0+)?\\"/g, (zero) => zero.replace('-', ''));
+  const table = expected.tables.findIndex((text, index) => unsigned(text) !== unsigned(found.tables[index]));
   return table < 0 ? undefined : `table ${table}: ${expected.tables[table]?.slice(0, 900)}\n  local:  ${found.tables[table]?.slice(0, 900)}`;
 }
 
@@ -35,4 +36,10 @@ function isLoose(expected: ColumnDescription | undefined, found: ColumnDescripti
   if (expected === undefined || found === undefined || expected.name !== found.name) return false;
   const [one, other] = [families[expected.type] ?? expected.type, families[found.type] ?? found.type];
   return (expected.orgName === '' || found.orgName === '') && (one === other || isVague);
+}
+
+/** Strings without case, accents and blanks at their ends. */
+export function foldedAnswer(answer: MysqlAnswer): MysqlAnswer {
+  const folded = (value: string | null): string | null => value?.normalize('NFD').replaceAll(/[\u0300-\u036f]/g, '').replaceAll('ß', 's').toLowerCase().trimEnd() ?? null;
+  return { ...answer, rows: answer.rows.map((row) => row.map(folded)) };
 }

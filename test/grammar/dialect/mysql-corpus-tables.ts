@@ -59,6 +59,25 @@ const docs: CorpusTable = {
   rows: [`1, '{"a": 1, "b": [1, 2, {"c": "x"}], "n": null}', 'Ärger'`, `2, '{"a": "text", "long name": true}', 'arger'`, `3, '[]', 'zoo '`, '4, NULL, NULL', `5, '{"a": {"deep": 1.5}}', 'zoo'`],
 };
 
+/** A column of every type; ranges at both ends. */
+const kinds: CorpusTable = {
+  name: 'kinds',
+  create: `id int NOT NULL PRIMARY KEY, ti tinyint, tu tinyint unsigned, si smallint, su smallint unsigned, mi mediumint, mu mediumint unsigned, i int, iu int unsigned, bi bigint, bu bigint unsigned, fl tinyint(1), d1 decimal(10,2), d2 decimal(30,10), du decimal(8,3) unsigned, d0 decimal(5,0),
+    f float, g double, ye year, ch char(6) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci, vc varchar(20) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci, vu varchar(20) CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci, vb varchar(20) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin,
+    lt varchar(20) CHARACTER SET latin1 COLLATE latin1_swedish_ci, tx text CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci, da date, dt datetime, d3 datetime(3), d6 datetime(6), ts timestamp NULL, t3 timestamp(3) NULL, tm time, t6 time(6), vn varbinary(10), bl blob, bn binary(4), b1 bit(1), b8 bit(8), bm bit(64),
+    en enum('small','Medium','large','b'), se set('red','green','blue'), eb enum('x','X','Y') CHARACTER SET utf8mb4 COLLATE utf8mb4_bin, ec enum('small','é') CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci`,
+  rows: [
+    "1, -128, 0, -32768, 0, -8388608, 0, -2147483648, 0, -9223372036854775808, 0, 0, -99999999.99, -99999999999999999999.9999999999, 0, -99999, -1048576, -1e15, 1901, '', '', '', '', '', '', '1000-01-01', '1000-01-01 00:00:00', '1000-01-01 00:00:00.001', '1000-01-01 00:00:00.000001', '1971-01-01 00:00:01', '1971-01-01 00:00:01.001', '-838:59:59', '-838:59:59', '', '', '', b'0', b'0', b'0', 'small', '', 'x', 'small'",
+    "2, 127, 255, 32767, 65535, 8388607, 16777215, 2147483647, 4294967295, 9223372036854775807, 18446744073709551615, 1, 99999999.99, 99999999999999999999.9999999999, 99999.999, 99999, 1048576, 1e15, 2155, 'zz', 'ZZ ', 'Zz', 'zz ', 'ÿ', 'zz', '9999-12-31', '9999-12-31 23:59:59', '9999-12-31 23:59:59.999', '9999-12-31 23:59:59.999999', '2037-12-31 23:59:59', '2037-12-31 23:59:59.999', '838:59:59', '838:59:58.999999', x'ffffffff', x'00', x'ffffffff', b'1', b'11111111', x'ffffffffffffffff', 'large', 'red,green,blue', 'X', 'é'",
+    "3, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL",
+    "4, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 0, 0, 0.5, 0, 0, 0, 2000, 'a', 'A', 'a ', 'a', 'a', 'A ', '2000-02-29', '2000-02-29 12:00:00', '2000-02-29 12:00:00.500', '2000-02-29 12:00:00.500000', '2000-02-29 12:00:00', '2000-02-29 12:00:00.5', '00:00:00', '00:00:00.5', 'a', 'A', 'a', b'0', b'101', 5, 'Medium', 'red', 'Y', NULL",
+    "5, 1, 2, 1, 2, 1, 2, 1, 2, 1, 2, 1, 0.5, 0.5, 1.5, 1, 0.125, 0.125, 2024, '12', '12', '12', '12', '12', '12', '2024-01-31', '2024-01-31 00:00:00', '2024-01-31 00:00:00', '2024-01-31 00:00:00', '2024-01-31 00:00:00', '2024-01-31 00:00:00', '12:34:56', '12:34:56.789', '12', '12', '12', b'1', b'1', 1, 'b', 'green', 'x', 'é'",
+    "6, -1, 10, -1, 10, -1, 10, -1, 10, -1, 10, 1, -0.01, -0.0000000001, 0.001, -1, -0.5, -0.5, 1999, 'ä', 'Äpfel', 'äpfel', 'Äpfel', 'ä', 'ä b', '1999-12-31', '1999-12-31 23:59:59', '1999-12-31 23:59:59.5', '1999-12-31 23:59:59.5', '1999-12-31 23:59:59', '1999-12-31 23:59:59.5', '-00:00:01', '-00:00:00.000001', 'ab', 'abc', 'ab', b'0', b'10000000', x'8000000000000000', 'large', 'blue', 'X', 'small'",
+    "7, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 0, 10.00, 10, 10, 10, 10, 10, 2010, 'Apple', 'apple', 'APPLE', 'Apple', 'Apple', 'apple ', '2024-02-29', '2024-02-29 10:20:30', '2024-02-29 10:20:30', '2024-02-29 10:20:30', '2024-02-29 10:20:30', '2024-02-29 10:20:30', '25:00:00', '25:00:00', 'Apple', 'apple', 'Appl', b'1', b'1010', 10, 'small', 'red,blue', NULL, 'small'",
+    "8, 10, 3, 7, 3, 5, 3, 3, 7, 7, 3, 1, 2.50, 2.5, 2.5, 3, 2.5, 2.5, 2024, 'é', 'sz', 'É', 'é', 'ß', '😀', '2024-05-06', '2024-05-06 07:08:09', '2024-05-06 07:08:09', '2024-05-06 07:08:09.123456', '2024-05-06 07:08:09', '2024-05-06 07:08:09.123', '07:08:09', '07:08:09.123456', x'00ff', x'e4', x'00', b'0', b'11', 3, 'small', 'green,blue', 'x', 'é'",
+  ],
+};
+
 export function corpusTables(kind: MysqlKind): readonly CorpusTable[] {
-  return [items, people, orders, counters, words, docs].filter(({ without }) => without?.includes(kind) !== true);
+  return [items, people, orders, counters, words, kinds, docs].filter(({ without }) => without?.includes(kind) !== true);
 }

@@ -48,11 +48,25 @@ const database = 'corpus';
 /** What NOW(6) says on both sides. */
 const clock = { seconds: '1714979289.123456', datetime: '2024-05-06 07:08:09.123456' };
 const sqlMode = 'ONLY_FULL_GROUP_BY,STRICT_TRANS_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION';
+const userVariables = { i: { kind: 'integer', value: '7' }, s: { kind: 'text', value: 'apple' }, n: { kind: 'text', value: null } } as const;
 const unsignedFlag = 32;
 const asText = { getTypeParser: () => (value: string | Buffer) => value.toString() };
 
 export const isWrite = (sql: string): boolean => /^\s*(?:INSERT|UPDATE|DELETE|REPLACE)/i.test(sql);
 export const sortedRows = (rows: Rows): string => JSON.stringify(rows.map((row) => JSON.stringify(row)).toSorted());
+
+/** A parameter that a step cannot take. */
+export class UnboundParameter extends Error {
+  /** Of the error that the server has, too; undefined: it is refused. */
+  readonly number: number | undefined;
+  readonly construct: string | undefined;
+
+  constructor(made: { readonly type: 'refused'; readonly construct: string } | { readonly type: 'error'; readonly number: number }) {
+    super(`bind: ${made.type === 'refused' ? made.construct : made.number}`);
+    this.construct = made.type === 'refused' ? made.construct : undefined;
+    this.number = made.type === 'error' ? made.number : undefined;
+  }
+}
 
 export class MysqlCorpus implements AsyncDisposable {
   readonly kind: MysqlKind;
@@ -74,7 +88,9 @@ export class MysqlCorpus implements AsyncDisposable {
     await server.createDatabase(database);
     const { host, port, user, password } = server;
     const connection = await mysql.createConnection({ host, port, user, password, database, rowsAsArray: true, flags: ['-FOUND_ROWS', '-IGNORE_SPACE'], typeCast: false, charset: 'utf8mb4_general_ci' });
-    await connection.query(`SET sql_mode = '${sqlMode}', time_zone = '+00:00', timestamp = ${clock.seconds}`);
+    await connection.query(`SET sql_mode = '${sqlMode}', time_zone = '+00:00', timestamp = ${clock.seconds}, @i = ${userVariables.i.value}, @s = '${userVariables.s.value}', @n = NULL`);
+    // MariaDB takes strings of the same spelling but for case for one in the cache of a subquery, and answers what it answered for the other.
+    if (kind.startsWith('mariadb')) await connection.query("SET optimizer_switch = 'subquery_cache=off'");
     const localName = await postgres.createDatabase(`mytopg_${kind.replaceAll(/\W/g, '_')}`);
     const local = await postgres.client(localName);
     await local.query("SET TIME ZONE 'UTC'");
@@ -89,6 +105,7 @@ export class MysqlCorpus implements AsyncDisposable {
     return new MysqlCorpus(server, connection, local, {
       table: (schema, name) => (schema === database ? tables.find((table) => table.mysqlName === name) : undefined), database, mode, timeZone: 'UTC', charset: 'utf8mb4', collation: 'utf8mb4_general_ci', foundRows: false,
       divPrecision: 4, groupConcatMaxLength: kind === 'mariadb-10.11' ? 1_048_576 : 1024, localVersion: 180_000,
+      userVariable: (name) => (name === 'i' || name === 's' || name === 'n' ? userVariables[name] : undefined),
     });
   }
 
@@ -98,8 +115,9 @@ export class MysqlCorpus implements AsyncDisposable {
     this.facts = { ...this.facts, timeZone };
   }
 
-  translate(sql: string): MysqlTranslation {
-    return translateMysql(sql, this.facts);
+  /** `parameters`: as the client bound them; without them as of a statement that is only prepared. */
+  translate(sql: string, parameters?: readonly MysqlParameter[]): MysqlTranslation {
+    return translateMysql(sql, parameters === undefined ? this.facts : { ...this.facts, parameters: parameters.map(({ kind }) => kind) });
   }
 
   /** On the server itself. */
@@ -122,7 +140,7 @@ export class MysqlCorpus implements AsyncDisposable {
 
   async #prepared(sql: string, parameters: readonly MysqlParameter[]): Promise<[unknown, unknown]> {
     if (parameters.length === 0) return this.#mysql.query(sql);
-    const values = parameters.map(({ kind, value }, index) => `@p${index} = ${value === null ? 'NULL' : kind === 'text' ? this.#mysql.escape(value) : value}`);
+    const values = parameters.map((parameter, index) => `@p${index} = ${variableText(parameter)}`);
     await this.#mysql.query(`SET ${values.join(', ')}`);
     await this.#mysql.query(`PREPARE s FROM ${this.#mysql.escape(sql)}`);
     return this.#mysql.query(`EXECUTE s USING ${parameters.map((_, index) => `@p${index}`).join(', ')}`);
@@ -198,7 +216,7 @@ function factsOf(table: MysqlTable, converted: ConvertedTable): MysqlTableFacts 
       return {
         name: column.name, mysqlName: column.name, type: column.type, localType: local.type, isLocalEnum: local.typeKind === 'e', charset: column.charset, collation: column.collation, padsBlanks: column.padsBlanks,
         localCollation: local.collation === null ? undefined : { schema: local.collation.schema, name: local.collation.name, deterministic: local.collation.deterministic }, nullable: !column.notNull,
-        hasDefault: local.default !== null || !column.notNull, autoIncrement: column.autoIncrement, generated: column.generated !== null, onUpdateNow: column.onUpdateNow, isJsonText: column.isJsonText, invisible: column.isInvisible, exact: true,
+        hasDefault: local.default !== null || !column.notNull, hasValueDefault: column.default?.kind === 'literal' && !/^(?:-?0*(?:\.0*)?)$/.test(column.default.text), autoIncrement: column.autoIncrement, generated: column.generated !== null, onUpdateNow: column.onUpdateNow, isJsonText: column.isJsonText, invisible: column.isInvisible, exact: true,
         sequence: column.autoIncrement ? `"public"."${table.name}_${column.name}_seq"` : undefined,
       };
     }),
@@ -210,11 +228,24 @@ function serverOf(version: string): MysqlServer {
   return { flavour: /mariadb/i.test(version) ? 'mariadb' : 'mysql', version: Number(major) * 10_000 + Number(minor) * 100 + Number(patch) };
 }
 
+/** What gives a user variable the type of a client's parameter; dates have none there. */
+function variableText({ kind, value }: MysqlParameter): string {
+  if (value === null) return 'NULL';
+  switch (kind) {
+    case 'integer': case 'decimal': return value;
+    case 'unsigned': return `CAST(${value} AS UNSIGNED)`;
+    case 'double': return /e/i.test(value) ? value : `${value}e0`;
+    case 'bytes': return `x'${Buffer.from(value, 'latin1').toString('hex')}'`;
+    default: return mysql.escape(value);
+  }
+}
+
 function slotValue(slot: MysqlSlot, parameters: readonly MysqlParameter[]): string | null {
   switch (slot.kind) {
     case 'parameter': {
       const made = pgValue(slot.form)(parameters[slot.number - 1] ?? { kind: 'text', value: null });
-      if (made.type !== 'value') throw new Error(`bind: ${made.type === 'refused' ? made.construct : made.number}`);
+      if (made.type !== 'value') throw new UnboundParameter(made);
+      if (made.text === null && slot.notNull === true) throw new UnboundParameter({ type: 'refused', construct: 'NULL' });
       return made.text;
     }
     case 'now': {

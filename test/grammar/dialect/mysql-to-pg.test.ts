@@ -3,13 +3,13 @@
  * rows, insert ids, and the tables afterwards; or it is refused by the name that the file gives. Nothing differs silently.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { MysqlParameter } from '../../../grammar/dialect/postgres/mysql-translation.ts';
+import type { MysqlParameter, MysqlPlan } from '../../../grammar/dialect/postgres/mysql-translation.ts';
 import { parseMysql } from '../../../grammar/dialect/postgres/parse-mysql.ts';
 import { describeMysql } from '../../support/mysql-servers.ts';
 import type { MysqlKind } from '../../support/mysql-servers.ts';
 import { startTestPostgres } from '../../support/postgres.ts';
 import type { TestPostgres } from '../../support/postgres.ts';
-import { isWrite, MysqlCorpus } from './mysql-corpus.ts';
+import { isWrite, MysqlCorpus, UnboundParameter } from './mysql-corpus.ts';
 import { answersDiffer } from './mysql-answers.ts';
 import { readDialectCorpus } from './read-dialect-corpus.ts';
 import type { CorpusEntry } from './read-dialect-corpus.ts';
@@ -32,6 +32,16 @@ function isOrdered(sql: string, corpusOf: MysqlCorpus): boolean {
   return statement?.type === 'query' && statement.query.order.length > 0;
 }
 
+/** What is refused of the parameters, when they are bound. */
+async function boundRefusal(on: MysqlCorpus, plan: MysqlPlan, parameters: readonly MysqlParameter[]): Promise<string | undefined> {
+  try {
+    await on.translated(plan, parameters, false);
+    return undefined;
+  } catch (error) {
+    return error instanceof UnboundParameter ? error.construct : undefined;
+  }
+}
+
 /** Undefined: as it should be. */
 async function difference(on: MysqlCorpus, entry: CorpusEntry, unknown: string[]): Promise<string | undefined> {
   const place = `line ${entry.line}: ${entry.sql}`;
@@ -44,8 +54,8 @@ async function difference(on: MysqlCorpus, entry: CorpusEntry, unknown: string[]
     return `${place}\n  refused: ${translation.construct}${wanted === undefined ? '' : `, not: ${wanted}`}`;
   }
   const sent = translation.steps.map(({ text }) => text).join('; ');
-  if (wanted !== undefined) return `${place}\n  not refused (${wanted}): ${sent}`;
   const parameters = entry.parameters.map(parameterOf);
+  if (wanted !== undefined) return (await boundRefusal(on, translation, parameters)) === wanted ? undefined : `${place}\n  not refused (${wanted}): ${sent}`;
   let expected;
   try {
     expected = await on.reference(entry.sql, parameters);
@@ -80,8 +90,8 @@ describe('the corpus', () => {
     expect(twice.map(({ line }) => line)).toEqual([]);
   });
 
-  test('runs at least nine of ten', () => {
-    expect(corpus.filter(({ refused }) => refused.size === 0).length / corpus.length).toBeGreaterThanOrEqual(0.9);
+  test('runs at least nine of ten, on one of the servers or more', () => {
+    expect(corpus.filter(({ refused }) => !refused.has('all')).length / corpus.length).toBeGreaterThanOrEqual(0.9);
   });
 });
 
