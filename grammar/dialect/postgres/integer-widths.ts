@@ -17,6 +17,6 @@ export function withWidth(emission: MysqlEmission, name: string, value: Value): 
   if (type.kind !== 'int') return value;
   const { flavour, version } = emission.facts.mode.server;
   if (flavour === 'mariadb') return { ...value, type: { ...type, told: longOnMariadb.has(name) ? LONG : type.told } };
-  if (name === 'YEAR' && version >= 80000) return { ...value, type: { ...type, told: YEAR, unsigned: true } };
+  if (name === 'YEAR' && version >= 80000) return { ...value, type: { ...type, told: YEAR, unsigned: true, isNarrow: true } };
   return { ...value, type: { ...type, told: keepsWidth.has(name) ? type.told : undefined } };
 }
