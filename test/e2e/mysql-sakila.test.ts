@@ -159,7 +159,8 @@ for (const kind of kinds) {
       await startWriters('source');
       for (const schema of schemas) await stack.command(`START MIGRATION FOR SCHEMA ${schema} FROM legacy_mysql OPTIONS (type_map '${everyTypeMap}')`);
       await stack.waitState(['DUAL_WRITE', 'CUTOVER_READY'], PATIENCE_MS);
-      await (await stack.direct('local')).query(`${localBehaviour(kind)} GRANT USAGE ON SCHEMA sakila, types TO app; GRANT ALL ON ALL TABLES IN SCHEMA sakila, types TO app; GRANT ALL ON ALL SEQUENCES IN SCHEMA sakila, types TO app`);
+      const local = await stack.direct('local');
+      for (const sql of [...localBehaviour(kind), 'GRANT USAGE ON SCHEMA sakila, types TO app; GRANT ALL ON ALL TABLES IN SCHEMA sakila, types TO app; GRANT ALL ON ALL SEQUENCES IN SCHEMA sakila, types TO app']) await local.query(sql);
       await writersGoOn(30);
       await allReady();
       await expect(stack.command('CUTOVER SCHEMA sakila')).rejects.toThrow('MIG053');

@@ -8,6 +8,7 @@ import * as path from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
 import { MysqlApplyConnection } from '../../../cdc/mysql/apply/apply-connection.ts';
 import { mysqlUnits } from '../../../cdc/mysql/apply/row-target.ts';
+import { MysqlChangeTarget } from '../../../cdc/mysql/change-target.ts';
 import { createMysqlStream } from '../../../cdc/mysql/change-stream.ts';
 import { parseColumnType } from '../../../cdc/mysql/column-type.ts';
 import { runLoop } from '../../../cdc/flow/run-loop.ts';
@@ -146,6 +147,20 @@ for (const kind of sourceKinds) {
         // Behind the lock of the transaction that has gone.
         expect(await server.sql('SELECT id, v FROM torn FOR UPDATE', pair.database)).toEqual([{ id: '1', v: '1' }]);
       }
+    });
+
+    it('the shared tables apply by themselves from where they stand, out of what is left of their logs', async () => {
+      const target = new MysqlChangeTarget(testRuntime(new AbortController().signal), reverseOptions(pair, folder, { types: standardTypes }));
+      await target.prepare();
+      await target.insertStream(100n, 'spool');
+      for (const [id, mode] of [['shared', 'shared'], ['fresh', 'shared'], ['private', 'private']] as const) await target.setMembership(id, mode, 50n);
+      await expect(target.leaveAllShared(101n, 200n, () => 0)).rejects.toMatchObject({ code: 'MIG021' });
+      await target.leaveAllShared(90n, 200n, (tableId) => (tableId === 'shared' ? 4096 : 0));
+      expect([...(await target.readTables())].sort((a, b) => (a.tableId < b.tableId ? -1 : 1))).toEqual([
+        { tableId: 'fresh', mode: 'private', lsn: 100n, spoolOffset: 0 }, { tableId: 'private', mode: 'private', lsn: 50n, spoolOffset: 0 }, { tableId: 'shared', mode: 'private', lsn: 100n, spoolOffset: 4096 },
+      ]);
+      expect(await target.readStream()).toMatchObject({ lsn: 200n, spoolEnd: 200n });
+      await target.close();
     });
 
     it('the fence lets it by, and triggers of the users can tell it', async () => {
