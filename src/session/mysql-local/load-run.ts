@@ -7,6 +7,7 @@
  */
 import type { LoadData } from '../../../grammar/dialect/postgres/mysql-tree.ts';
 import type { MysqlParameter, MysqlPlan, MysqlRefused, MysqlTableFacts } from '../../../grammar/dialect/postgres/mysql-translation.ts';
+import { ErrorCode } from '../../wire/mysql/error-packet.ts';
 import type { MysqlError } from '../../wire/mysql/error-packet.ts';
 import { HEADER_BYTES, MAX_PACKET_BYTES } from '../../wire/mysql/packets.ts';
 import { FileRows } from './file-rows.ts';
@@ -52,8 +53,8 @@ const MOST_PARAMETERS = 30_000;
 const BATCH_BYTES = 256 * 1024;
 /** Of the file, as far as it waits for rows before it to be written. */
 const MOST_WAITING = 1024 * 1024;
-/** As max_allowed_packet of a server is by default. */
-const LONGEST_ROW = 64 * 1024 * 1024;
+/** A file whose lines end in another way than the statement says is one long row. */
+const LONGEST_ROW = 16 * 1024 * 1024;
 const SAVEPOINT = 'causeway_load';
 
 export class LoadRun {
@@ -139,7 +140,7 @@ export class LoadRun {
       this.#batchBytes += row.reduce((sum, value) => sum + (value?.length ?? 0) + 1, 0);
     }
     if (this.#isFull || (this.#isAtEnd && this.#batch.length > 0)) return this.#insert(this.#batch);
-    if (this.#rows.bytes > LONGEST_ROW) this.#fail({ type: 'told', error: { code: 1301, sqlstate: 'HY000', message: `A row of the file is longer than ${LONGEST_ROW} bytes` } });
+    if (this.#rows.bytes > LONGEST_ROW) this.#fail({ type: 'told', error: { code: ErrorCode.packetTooLarge, sqlstate: '08S01', message: `A row of the file is longer than ${LONGEST_ROW} bytes` } });
     if (this.#isAtEnd) this.#close();
   }
 

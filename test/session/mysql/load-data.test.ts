@@ -89,6 +89,12 @@ for (const kind of sourceKinds) {
       expect((await here.query('SELECT 1 AS one'))[0]).toEqual([{ one: 1 }]);
     });
 
+    it('a file that is one endless row is not gathered', async () => {
+      const here = await sides.connect();
+      expect(await load(here, "LOAD DATA LOCAL INFILE 'f' INTO TABLE pair", Array.from({ length: 24 }, () => 'x'.repeat(1024 * 1024)))).toBe(1153);
+      expect(await load(here, "LOAD DATA LOCAL INFILE 'f' INTO TABLE pair", ['1\ta\n'])).toEqual([1, 'Records: 1  Deleted: 0  Skipped: 0  ']);
+    });
+
     it('belongs to the transaction, and leaves it as it was when it fails', async () => {
       const here = await sides.connect();
       await here.query('BEGIN');
