@@ -57,7 +57,7 @@ function isRoutine(words: readonly string[]): boolean {
 function kindOf(statement: Statement): MysqlStatementKind {
   switch (statement.type) {
     case 'query': case 'do': return 'read';
-    case 'insert': case 'replace': case 'update': case 'delete': case 'truncate': return 'write';
+    case 'insert': case 'replace': case 'update': case 'delete': case 'truncate': case 'load': return 'write';
     case 'transaction': case 'other': return statement.kind;
     case 'set': case 'call': case 'lock': case 'use': return statement.type;
   }
@@ -74,7 +74,7 @@ class NameCollector {
 
   statement(statement: Statement): void {
     switch (statement.type) {
-      case 'insert': case 'replace': case 'truncate':
+      case 'insert': case 'replace': case 'truncate': case 'load':
         this.#relation(isNode(statement.table) ? statement.table : {}, true);
         break;
       case 'lock':

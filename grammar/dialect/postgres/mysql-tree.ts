@@ -173,10 +173,27 @@ export interface Delete {
   readonly returning: readonly SelectItem[] | undefined;
 }
 
+/** LOAD DATA INFILE. Separators are as they are meant; an empty one is none. */
+export interface LoadData {
+  readonly type: 'load';
+  /** The client has the file. */
+  readonly isLocal: boolean;
+  readonly file: string;
+  readonly replaces: boolean;
+  readonly table: TargetTable;
+  readonly charset: string | undefined;
+  readonly fields: { readonly terminated: string; readonly enclosed: string; readonly escaped: string };
+  readonly lines: { readonly starting: string; readonly terminated: string };
+  /** Lines at the beginning that are no rows. */
+  readonly skipped: number;
+  readonly columns: readonly string[] | undefined;
+}
+
 export type Statement =
   | { readonly type: 'query'; readonly query: Query }
   | Insert | Update | Delete
   | { readonly type: 'truncate'; readonly table: TargetTable }
+  | LoadData
   | { readonly type: 'do'; readonly expressions: readonly Expression[] }
   | { readonly type: 'set'; readonly expressions: readonly Expression[] }
   | { readonly type: 'call'; readonly name: string; readonly args: readonly Expression[] }

@@ -1,5 +1,5 @@
 /** A statement of MySQL's dialect as a tree. What is not known here is `undefined`; what is known and written wrongly is refused as `syntax`. */
-import type { Assignment, Delete, Expression, Insert, SelectItem, Statement, TargetTable, Update } from './mysql-tree.ts';
+import type { Assignment, Delete, Expression, Insert, LoadData, SelectItem, Statement, TargetTable, Update } from './mysql-tree.ts';
 import type { MysqlTextMode } from './mysql-translation.ts';
 import { QueryParser } from './parse-query.ts';
 import { refuse } from './refused-mysql.ts';
@@ -37,6 +37,7 @@ class StatementParser extends QueryParser {
         this.next();
         this.accept('TABLE');
         return { type: 'truncate', table: this.#target() };
+      case 'LOAD': return this.#load();
       case 'DO':
         this.next();
         return { type: 'do', expressions: this.list(() => this.expression()) };
@@ -206,6 +207,51 @@ class StatementParser extends QueryParser {
       this.accept('LOCAL');
       return { ...table, write: word === 'WRITE' };
     }) };
+  }
+
+  /** https://dev.mysql.com/doc/refman/8.4/en/load-data.html */
+  #load(): LoadData | undefined {
+    this.next();
+    if (!this.accept('DATA')) return undefined;
+    this.acceptOne(['LOW_PRIORITY', 'CONCURRENT']);
+    const isLocal = this.accept('LOCAL');
+    this.expect('INFILE');
+    const file = this.#string();
+    const duplicates = this.acceptOne(['REPLACE', 'IGNORE']);
+    this.expect('INTO', 'TABLE');
+    const table = this.#target();
+    if (this.is('PARTITION')) refuse('PARTITION', this.place);
+    const charset = this.accept('CHARACTER', 'SET') || this.accept('CHARSET') ? (this.token.kind === 'string' ? this.#string() : this.is('BINARY') ? this.next().text : this.name()).toLowerCase() : undefined;
+    const fields = { terminated: '\t', enclosed: '', escaped: '\\' };
+    if (this.acceptOne(['FIELDS', 'COLUMNS']) !== undefined) {
+      for (;;) {
+        if (this.accept('TERMINATED', 'BY')) fields.terminated = this.#string();
+        else if (this.accept('OPTIONALLY', 'ENCLOSED', 'BY') || this.accept('ENCLOSED', 'BY')) fields.enclosed = this.#string();
+        else if (this.accept('ESCAPED', 'BY')) fields.escaped = this.#string();
+        else break;
+      }
+    }
+    const lines = { starting: '', terminated: '\n' };
+    if (this.accept('LINES')) {
+      for (;;) {
+        if (this.accept('STARTING', 'BY')) lines.starting = this.#string();
+        else if (this.accept('TERMINATED', 'BY')) lines.terminated = this.#string();
+        else break;
+      }
+    }
+    let skipped = 0;
+    if (this.accept('IGNORE')) {
+      skipped = this.token.kind === 'integer' ? Number(this.next().text) : this.fail();
+      if (this.acceptOne(['LINES', 'ROWS']) === undefined) this.fail();
+    }
+    if (this.is('(') && this.peek(1).kind === 'user variable') refuse('LOAD DATA into user variables', this.place);
+    const columns = this.is('(') ? this.inParentheses(() => (this.is(')') ? [] : this.list(() => (this.token.kind === 'user variable' ? refuse('LOAD DATA into user variables', this.place) : this.#columnName())))) : undefined;
+    if (this.is('SET')) refuse('SET of LOAD DATA', this.place);
+    return { type: 'load', isLocal, file, replaces: duplicates === 'REPLACE', table, charset, fields, lines, skipped, columns: columns?.length === 0 ? undefined : columns };
+  }
+
+  #string(): string {
+    return this.token.kind === 'string' ? this.next().text : this.fail();
   }
 
   #transaction(): Statement | undefined {

@@ -15,6 +15,7 @@ import { charsetOf } from './text-charset.ts';
 /** Widths are told for characters of four bytes. */
 const WIDEST = 4;
 const LARGEST = 0xffffffff;
+const LOCAL_INFILE = 0xfb;
 
 export class LocalAnswer {
   readonly #capabilities: Capabilities;
@@ -26,6 +27,16 @@ export class LocalAnswer {
     this.#capabilities = capabilities;
     this.#sequence = sequence & 0xff;
     this.#write = write;
+  }
+
+  /** https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_query_response_local_infile_request.html */
+  askForFile(name: string): void {
+    this.#packet(Buffer.concat([Buffer.of(LOCAL_INFILE), Buffer.from(name, 'utf8')]));
+  }
+
+  /** The client has sent packets in between. */
+  goOnBehind(sequence: number): void {
+    this.#sequence = (sequence + 1) & 0xff;
   }
 
   ok(packet: OkPacket): void {

@@ -12,6 +12,10 @@ export interface LocalSession {
   fail(error: MysqlError, sequence: number): void;
   /** Something of the gateway's own; undefined for an error. */
   askServer(text: string, done: (rows: readonly (readonly (string | null)[])[] | undefined) => void): void;
+  /** Until its end what the client sends is a file. */
+  wantsFile(): void;
+  /** The client may send on. */
+  serverDrained(): void;
   /** The statement is answered; a transaction may be open. */
   settled(): void;
   close(): void;

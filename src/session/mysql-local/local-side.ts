@@ -6,19 +6,23 @@
  */
 import { relationKey } from '../../../catalog/routing-snapshot.ts';
 import type { MigratedTable } from '../../../grammar/dialect/migrated-table.ts';
-import type { MysqlClassification, MysqlFacts, MysqlParameter, MysqlPlan, MysqlTextMode } from '../../../grammar/dialect/postgres/mysql-translation.ts';
+import type { LoadData } from '../../../grammar/dialect/postgres/mysql-tree.ts';
+import type { MysqlClassification, MysqlParameter, MysqlPlan, MysqlTextMode, MysqlTranslation } from '../../../grammar/dialect/postgres/mysql-translation.ts';
+import { readLoadData } from '../../../grammar/dialect/postgres/read-load-data.ts';
 import { Capability, ServerStatus } from '../../wire/mysql/capabilities.ts';
 import type { MysqlError } from '../../wire/mysql/error-packet.ts';
 import { ErrorCode } from '../../wire/mysql/error-packet.ts';
 import { gaveWay, mysqlErrorOf } from '../mysql/control-result.ts';
 import type { LocalContext } from '../mysql/mysql-decision.ts';
 import type { MysqlDoorHost } from '../mysql/door-host.ts';
+import { numberCollation } from './number-collation.ts';
 import { countsOf, isMade } from './plan-counts.ts';
 import { LocalAnswer } from './local-answer.ts';
 import { failureError } from './failure-error.ts';
 import { ROLLS_BACK } from './local-error.ts';
 import type { LocalLink, LocalReply } from './local-link.ts';
 import { LocalTransaction } from './local-transaction.ts';
+import type { Batch, LocalRequest } from './local-request.ts';
 import type { LocalSession } from './local-session.ts';
 import type { MysqlLocal } from './mysql-local.ts';
 import { PlanRun } from './run-plan.ts';
@@ -27,21 +31,15 @@ import { PlanValues } from './plan-values.ts';
 import type { ResultRows } from './result-rows.ts';
 import { textOf } from './binary-literals.ts';
 import { notServed, unservable, writesOnBoth } from './refusals.ts';
-import { factsName, factsQuery, readFacts, serverOf } from './session-facts.ts';
+import { factsQuery, readFacts, serverOf } from './session-facts.ts';
 import type { SessionFacts } from './session-facts.ts';
 import { ServerStatements } from './server-statements.ts';
 import { SessionValues } from './session-values.ts';
-import { tableTranslation } from './table-translation.ts';
+import { loadInfo, loadPlan, startLoad } from './start-load.ts';
+import type { StartedLoad } from './start-load.ts';
+import { factsBasis, translationFacts } from './translation-facts.ts';
+import type { FactsParts } from './translation-facts.ts';
 import { mayChangeSettings } from './transaction-words.ts';
-
-export interface LocalRequest {
-  readonly text: string;
-  /** As it came, where it did not come by a prepared statement. */
-  readonly bytes?: Buffer;
-  readonly sequence: number;
-  /** Of a prepared statement; undefined: the text has come by itself. Throws a `ProtocolFault`. */
-  readonly parameters?: (charset: string) => readonly MysqlParameter[];
-}
 
 export class LocalSide implements LocalContext {
   readonly #local: MysqlLocal;
@@ -53,6 +51,7 @@ export class LocalSide implements LocalContext {
   #link: LocalLink | undefined;
   /** Undefined: to be asked again. */
   #facts: SessionFacts | undefined;
+  #load: StartedLoad | undefined;
   #isRunning = false;
   #isOver = false;
 
@@ -114,28 +113,19 @@ export class LocalSide implements LocalContext {
   learn(done: () => void): void {
     this.#isRunning = true;
     this.#session.askServer(factsQuery(this.mode.server), (rows) => {
-      this.#isRunning = false;
       const [row] = rows ?? [];
       if (this.#isOver) return;
       if (!row) return this.#session.close();
-      this.#facts = readFacts(row);
-      this.#values.serverInsertId = this.#facts.lastInsertId;
-      this.#values.isServerInsertIdOld = false;
-      this.#numbered(this.#facts.collation, done);
-    });
-  }
-
-  /** Columns of text are told with the number of the connection's collation. */
-  #numbered(collation: string, done: () => void): void {
-    const { collations } = this.#local;
-    if (collations.has(collation) || !/^\w+$/.test(collation)) return done();
-    this.#isRunning = true;
-    this.#session.askServer(`SELECT ID FROM information_schema.COLLATIONS WHERE COLLATION_NAME = '${collation}'`, (rows) => {
-      this.#isRunning = false;
-      if (this.#isOver) return;
-      if (!rows) return this.#session.close();
-      collations.set(collation, Number(rows[0]?.[0] ?? 0));
-      done();
+      const facts = readFacts(row);
+      numberCollation(this.#local, this.#session, facts.collation, (isAnswered) => {
+        this.#isRunning = false;
+        if (this.#isOver) return;
+        if (!isAnswered) return this.#session.close();
+        this.#facts = facts;
+        this.#values.serverInsertId = facts.lastInsertId;
+        this.#values.isServerInsertIdOld = false;
+        done();
+      });
     });
   }
 
@@ -234,25 +224,21 @@ export class LocalSide implements LocalContext {
   }
 
   #translated(batch: Batch, text: string, keys: readonly string[]): void {
-    const { facts, parameters, isPrepared } = batch;
-    const { control } = this.#host.services;
-    const { snapshot } = control;
-    const tables = keys.flatMap((key) => control.tableFacts(key) ?? []);
-    const kinds = parameters.map(({ kind }) => kind);
-    const { flags } = this.#session.client.capabilities;
-    const mysqlFacts: MysqlFacts = {
-      table: (database, name) => {
-        const key = this.keyOf({ database, name });
-        const found = snapshot.tables[key]?.writes === 'local' ? control.tableFacts(key) : undefined;
-        return found && tableTranslation(found);
-      },
-      database: facts.database, mode: this.mode, timeZone: facts.timeZone, charset: facts.connectionCharset, collation: facts.collation, foundRows: (flags & Capability.foundRows) !== 0,
-      divPrecision: facts.divPrecision, groupConcatMaxLength: facts.groupConcatMaxLength, localVersion: this.#local.version ?? 0, isLenient: !facts.isStrict, ...(isPrepared ? { parameters: kinds } : {}),
-    };
-    const basis = [factsName(facts), snapshot, kinds.join(), flags & Capability.foundRows, ...tables];
-    const translation = this.#local.translate(text, mysqlFacts, basis, isPrepared);
+    const tables = keys.flatMap((key) => this.#host.services.control.tableFacts(key) ?? []);
+    const load = batch.isPrepared ? undefined : readLoadData(text, this.mode);
+    const translation = load === undefined ? this.#translate(batch, text, tables, batch.isPrepared ? batch.parameters.map(({ kind }) => kind) : undefined) : load.type === 'load' ? loadPlan : load;
     if (translation.type === 'refused') return this.#answerError(batch.answer, undefined, mysqlErrorOf(notServed(translation.construct, translation.place)));
-    this.#execute(batch, translation, tables, keys);
+    this.#execute(load?.type === 'load' ? { ...batch, load } : batch, translation, tables, keys);
+  }
+
+  #translate({ facts }: Batch, text: string, tables: readonly MigratedTable[], parameters: FactsParts['parameters']): MysqlTranslation {
+    const { snapshot } = this.#host.services.control;
+    const find: FactsParts['find'] = (database, name) => {
+      const key = this.keyOf({ database, name });
+      return snapshot.tables[key]?.writes === 'local' ? this.#host.services.control.tableFacts(key) : undefined;
+    };
+    const parts = { session: facts, mode: this.mode, find, foundRows: (this.#session.client.capabilities.flags & Capability.foundRows) !== 0, localVersion: this.#local.version ?? 0, parameters };
+    return this.#local.translate(text, translationFacts(parts), factsBasis(parts, snapshot, tables), parameters !== undefined);
   }
 
   #execute(batch: Batch, plan: MysqlPlan, tables: readonly MigratedTable[], keys: readonly string[]): void {
@@ -274,13 +260,46 @@ export class LocalSide implements LocalContext {
   }
 
   #run(batch: Batch, plan: MysqlPlan, tables: readonly MigratedTable[], link: LocalLink, isInTransaction: boolean): void {
-    const { answer, facts, parameters, isPrepared } = batch;
+    const { answer, facts, parameters, isPrepared, load } = batch;
     for (const key of tables) this.#host.services.control.countRoute(relationKey(key.mysql.database, key.mysql.name), 'LOCAL');
+    if (load) return this.#startLoad(batch, load, tables, link, isInTransaction);
     const charset = { charset: facts.resultCharset, collation: facts.collation.startsWith(`${facts.resultCharset}_`) ? this.#local.collations.get(facts.collation) : undefined };
     const rows = plan.columns.length === 0 ? undefined : answer.rows(plan.columns, isPrepared, plan.steps.some(({ keepsRest }) => keepsRest === true), charset, () => this.status | this.#more(batch));
-    const values = new PlanValues(this.#local.dialect, parameters, (name) => this.#values.of(name, facts), this.#values.clock(facts, this.#host.services.runtime.clock.now()));
+    const values = this.#planValues(parameters, facts);
     const frame = isInTransaction ? 'savepoint' : plan.steps.length > 1 || plan.needsTransaction ? 'transaction' : 'none';
     new PlanRun({ link, plan, values, frame, rows, done: (outcome) => this.#finished(batch, tables, rows, outcome, plan) }).start();
+  }
+
+  #startLoad(batch: Batch, load: LoadData, tables: readonly MigratedTable[], link: LocalLink, isInTransaction: boolean): void {
+    const { answer, facts } = batch;
+    const translate = (text: string, kinds: readonly MysqlParameter['kind'][]): MysqlTranslation => this.#translate(batch, text, tables, kinds);
+    const values = (parameters: readonly MysqlParameter[]): PlanValues => this.#planValues(parameters, facts);
+    this.#load = startLoad({ session: this.#session, answer, load, table: tables[0], link, isInTransaction, facts, server: this.mode.server, translate, values }, (outcome) => {
+      this.#load = undefined;
+      if (this.#isOver) return;
+      if (outcome.type === 'told') return this.#answerError(answer, undefined, outcome.error);
+      if (outcome.type !== 'loaded') return this.#finished(batch, tables, undefined, outcome);
+      this.#values.ranOnLocal({ affected: outcome.affected, toldInsertId: 0n, lastInsertId: outcome.lastInsertId, rowCount: outcome.affected, foundRows: undefined, info: '' });
+      answer.ok({ affectedRows: outcome.affected, status: this.status | this.#more(batch), info: loadInfo(outcome) });
+      if (this.#more(batch) === 0) return this.#end();
+      this.#statement({ ...batch, load: undefined, at: batch.at + 1 });
+    });
+  }
+
+  /** Of a file that the client has been asked for. Undefined: none has been; true: enough for now. */
+  takeFile(bytes: Buffer): boolean | undefined {
+    return this.#load?.take(bytes);
+  }
+
+  /** True: it was for a table on local. */
+  endFile(): boolean {
+    if (!this.#load) return false;
+    this.#load.fileEnded();
+    return true;
+  }
+
+  #planValues(parameters: readonly MysqlParameter[], facts: SessionFacts): PlanValues {
+    return new PlanValues(this.#local.dialect, parameters, (name) => this.#values.of(name, facts), this.#values.clock(facts, this.#host.services.runtime.clock.now()));
   }
 
   get #isInTransaction(): boolean {
@@ -345,6 +364,7 @@ export class LocalSide implements LocalContext {
 
   /** KILL QUERY. */
   cancel(): void {
+    this.#load?.cancel();
     this.#link?.cancel();
   }
 
@@ -375,15 +395,4 @@ export class LocalSide implements LocalContext {
     this.#isOver = true;
     this.#link?.end(isCommit);
   }
-}
-
-/** Statements of one command, on their way. */
-interface Batch {
-  readonly texts: readonly string[];
-  readonly at: number;
-  readonly parameters: readonly MysqlParameter[];
-  readonly isPrepared: boolean;
-  readonly answer: LocalAnswer;
-  readonly facts: SessionFacts;
-  readonly sequence: number;
 }

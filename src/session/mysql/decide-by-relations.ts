@@ -39,7 +39,7 @@ function decideOne(statement: MysqlClassification | undefined, text: string, sna
   const elsewhere = named.find(({ key }) => snapshot.tables[key]?.writes !== 'local');
   if (elsewhere) return neither(`table "${onLocal[0]?.key}" is on local, and "${elsewhere.relation.name}" on the MySQL server`, 'A statement is sent to one side.');
   const isRun = kind === 'read' || kind === 'write' || (kind === 'ddl' && /^\s*truncate\b/i.test(text));
-  if (!isRun) return neither(`table "${onLocal[0]?.key}" is on local: ${nameOf(kind)} cannot be run there for a MySQL client`, 'SELECT, INSERT, UPDATE, DELETE, REPLACE and TRUNCATE can.');
+  if (!isRun) return neither(`table "${onLocal[0]?.key}" is on local: ${nameOf(kind)} cannot be run there for a MySQL client`, 'SELECT, INSERT, UPDATE, DELETE, REPLACE, TRUNCATE and LOAD DATA LOCAL can.');
   return { side: 'local', touches: onLocal.map(({ key }) => key) };
 }
 

@@ -176,7 +176,7 @@ export class MysqlSession implements AnsweringSession, CommandSink, MysqlLegOwne
   }
 
   pass(bytes: Buffer): void {
-    if (!this.#leg.send(bytes)) this.client.socket.pause();
+    if (this.local?.takeFile(bytes) ?? !this.#leg.send(bytes)) this.client.socket.pause();
   }
 
   /** Only COM_STMT_SEND_LONG_DATA passes without an answer. */
@@ -185,7 +185,7 @@ export class MysqlSession implements AnsweringSession, CommandSink, MysqlLegOwne
   }
 
   fileEnded(): void {
-    this.#leg.fileSent();
+    if (this.local?.endFile() !== true) this.#leg.fileSent();
   }
 
   packet(payload: Buffer, sequence: number): void {
