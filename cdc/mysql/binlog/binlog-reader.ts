@@ -121,8 +121,10 @@ export class BinlogReader implements AsyncDisposable {
       const { bytes, isMoved } = await this.#fill();
       held += bytes;
       // Not given out before it is known how it is to be read: that lies as near as the binlog's end did.
-      if (held > 0 && held < HELD_BYTES && this.#tables.isInDoubt(this.#place) && !this.#ended) {
-        if (bytes === 0) await this.#wake.wait();
+      if (held > 0 && held < HELD_BYTES && this.#tables.isInDoubt(this.#place)) {
+        if (bytes > 0) continue;
+        if (this.#ended && !this.#events.isBusy) throw this.#ended;
+        await this.#wake.wait();
         continue;
       }
       if (isMoved || held > 0) {

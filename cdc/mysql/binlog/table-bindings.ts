@@ -87,6 +87,11 @@ export class TableBindings {
     return entry.bound;
   }
 
+  /** Until the next statement. */
+  replace(bound: BoundTable, by: BoundTable): void {
+    for (const [id, entry] of this.#entries) if (entry.bound === bound) this.#entries.set(id, { ...entry, bound: by });
+  }
+
   has(tableId: number): boolean {
     return this.#entries.has(tableId);
   }
@@ -151,12 +156,15 @@ function placeIn({ binlogFile, binlogPosition }: Place): Place {
   return { binlogFile, binlogPosition };
 }
 
-function otherMoment({ schema, name }: TableName): MigrationError {
-  return new MigrationError('MIG011', `the definition of ${schema}.${name} is not the one under which its changes were written`, { tableName: name, hint: 'RESYNC MIGRATION FOR TABLE … starts the table again. With binlog_row_metadata = FULL the binlog itself says how each change is to be read.' });
+function otherMoment({ schema, name }: TableName, detail?: string): MigrationError {
+  return new MigrationError('MIG011', `the definition of ${schema}.${name} is not the one under which its changes were written`, {
+    ...(detail === undefined ? {} : { detail }), tableName: name, hint: 'RESYNC MIGRATION FOR TABLE … starts the table again. With binlog_row_metadata = FULL the binlog itself says how each change is to be read.',
+  });
 }
 
-/** The catalog is that of now, the changes are of then: one table's new definition must not stop the others. */
-function unreadable({ schema, name }: TableMap, error: unknown): BoundTable {
-  if (!(error instanceof MigrationError && (error.code === 'MIG011' || error.code === 'MIG012'))) throw error;
-  return { table: { schema, name, columns: [], unreadable: error }, readers: [] };
+/** The catalog is that of now, the changes are of then: one table's new definition must not stop the others. Any other error is thrown again. */
+export function unreadable({ schema, name }: TableName, error: unknown): BoundTable {
+  const known = error instanceof RangeError ? otherMoment({ schema, name }, error.message) : error;
+  if (!(known instanceof MigrationError && (known.code === 'MIG011' || known.code === 'MIG012'))) throw error;
+  return { table: { schema, name, columns: [], unreadable: known }, readers: [] };
 }
