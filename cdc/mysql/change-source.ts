@@ -68,7 +68,7 @@ export class MysqlChangeSource implements ChangeSource {
     this.#runtime = runtime;
     this.#options = options;
     this.#client = new MysqlClient(options.source);
-    this.#tables = new CapturedTables({ ask: (sql) => this.#client.ask(sql), query: (sql) => this.#client.query(sql), types: options.types });
+    this.#tables = new CapturedTables({ ask: (sql) => this.#client.ask(sql), query: (sql) => this.#client.query(sql), types: options.types, definitionAt: (table, place) => this.#definitions.at(table, place) });
     this.#log = options.log ?? { open: (start, captures) => this.#openReader(start, captures), readEnd: () => readServerPosition((sql) => this.#client.query(sql)) };
     this.#record = new SourceRecordFile(options.recordFile);
     this.#definitions = openDefinitions(definitionsFile(options));
