@@ -25,14 +25,16 @@ export interface KnownDefinition extends TableName {
   readonly until?: Place;
 }
 
+/** All of one table, none when nothing is known of it any more; durable when it returns. */
+export type SaveDefinitions = (table: TableName, definitions: readonly KnownDefinition[]) => void;
+
 export class KnownDefinitions {
   #all: readonly KnownDefinition[];
-  readonly #save: (all: readonly KnownDefinition[]) => void;
+  readonly #save: SaveDefinitions;
   /** The last statement that was read and that may have redefined any table. */
   #lastStatement: Place | undefined;
 
-  /** `save`: durable when it returns. */
-  constructor(saved: readonly KnownDefinition[] = [], save: (all: readonly KnownDefinition[]) => void = () => undefined) {
+  constructor(saved: readonly KnownDefinition[] = [], save: SaveDefinitions = () => undefined) {
     this.#all = saved;
     this.#save = save;
   }
@@ -94,7 +96,9 @@ export class KnownDefinitions {
   }
 
   #change(all: readonly KnownDefinition[]): void {
-    this.#save(all);
+    const changed = [...all.filter((each) => !this.#all.includes(each)), ...this.#all.filter((each) => !all.includes(each))];
+    const tables = changed.filter((each, index) => changed.findIndex((other) => isSame(each, other)) === index);
+    for (const table of tables) this.#save(table, all.filter((each) => isSame(each, table)));
     this.#all = all;
   }
 }

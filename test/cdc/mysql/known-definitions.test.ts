@@ -6,7 +6,7 @@ import { expect, test } from 'vitest';
 import type { ColumnFacts } from '../../../cdc/mysql/binlog/column-facts.ts';
 import { KnownDefinitions } from '../../../cdc/mysql/binlog/known-definitions.ts';
 import type { Place } from '../../../cdc/mysql/binlog/known-definitions.ts';
-import { openDefinitions } from '../../../cdc/mysql/definitions-file.ts';
+import { openDefinitions } from '../../../cdc/mysql/definitions-folder.ts';
 import { parseColumnType } from '../../../cdc/mysql/column-type.ts';
 
 const t = { schema: 'shop', name: 't' };
@@ -54,17 +54,20 @@ test('the first answer about a table counts only where no statement was read beh
 });
 
 test('what is known outlives the process, until nothing before it is read again', () => {
-  const file = path.join(fs.mkdtempSync(path.join(os.tmpdir(), 'causeway-definitions-')), 'deep', 'definitions');
-  const known = openDefinitions(file);
+  const folder = path.join(fs.mkdtempSync(path.join(os.tmpdir(), 'causeway-definitions-')), 'deep', 'definitions');
+  const known = openDefinitions(folder);
   known.noteFirst({ ...t, columns: columns('int unsigned'), asked: at(100), from: at(120) });
   known.redefined(alter, 'shop', at(200));
   known.note({ ...t, columns: columns('bigint'), asked: at(210), from: at(220) });
-  const again = openDefinitions(file);
+  const again = openDefinitions(folder);
   expect([again.at(t, at(150)), typeAt(again, at(230))]).toEqual([columns('int unsigned'), 'bigint']);
   again.prune(at(150));
-  expect(typeAt(openDefinitions(file), at(160))).toBe('int unsigned');
+  expect(typeAt(openDefinitions(folder), at(160))).toBe('int unsigned');
   again.prune(at(230));
-  expect(openDefinitions(file).redefined('DROP TABLE t', 'shop', at(240))).toEqual([]);
-  expect((JSON.parse(fs.readFileSync(file, 'utf8')) as unknown[]).length).toBe(1);
-  fs.rmSync(path.dirname(path.dirname(file)), { recursive: true });
+  expect(openDefinitions(folder).redefined('DROP TABLE t', 'shop', at(240))).toEqual([]);
+  const [file = ''] = fs.readdirSync(folder);
+  expect((JSON.parse(fs.readFileSync(path.join(folder, file), 'utf8')) as unknown[]).length).toBe(1);
+  again.forget(t);
+  expect(fs.readdirSync(folder)).toEqual([]);
+  fs.rmSync(path.dirname(path.dirname(folder)), { recursive: true });
 });
