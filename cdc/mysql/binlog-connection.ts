@@ -8,7 +8,7 @@ import { bookkeepingSchema } from '../postgres/bookkeeping.ts';
 import { Wake } from '../flow/wake.ts';
 import type { CaptureConnection, CaptureHandlers, Retention, SavedState, SourceIdentity } from '../stream/change-source.ts';
 import { checkRetained, gap } from '../stream/saved-state.ts';
-import type { BinlogBatch, RowsChange, StatementItem, TransactionPart } from './binlog/transaction.ts';
+import type { BinlogBatch, Origin, RowsChange, StatementItem, TransactionPart } from './binlog/transaction.ts';
 import { packOrder } from './binlog-order.ts';
 import { ownTable } from './captured-tables.ts';
 import type { CapturedTables } from './captured-tables.ts';
@@ -175,7 +175,7 @@ export class BinlogConnection implements CaptureConnection {
       this.#options.cutOff.add(this.#open + 1n, order);
       throw new MigrationError('MIG023', 'a transaction was cut off by a crash of the server after its first part had come; it is read again without it', { detail: `${part.binlogFile}:${part.binlogPosition}` });
     }
-    if (part.end !== 'rollback') for (const change of part.changes) await this.#rows(change);
+    if (part.end !== 'rollback') for (const change of part.changes) await this.#rows(change, part);
     for (const { name, token } of part.markers) this.#ownRow(bookkeeping.marker, [name, token]);
     if (part.end === undefined) return;
     encoder.commit(this.#open, order, part.committedAtMs);
@@ -183,9 +183,9 @@ export class BinlogConnection implements CaptureConnection {
     this.#sent = order;
   }
 
-  async #rows(change: RowsChange): Promise<void> {
+  async #rows(change: RowsChange, place: Origin): Promise<void> {
     const { tables } = this.#options;
-    const table = tables.known(change.table) ?? (await tables.describe(change.table));
+    const table = tables.known(change.table) ?? (await tables.describe(change.table, place));
     if (!table) return;
     const encoder = this.#encoder;
     this.#describe(table);

@@ -6,6 +6,7 @@ import type { BaselineColumn } from '../spool/spool.ts';
 import type { TablePlan } from '../table-plan.ts';
 import type { QualifiedName } from '../../catalog/routing-snapshot.ts';
 import type { ColumnFacts } from './binlog/column-facts.ts';
+import type { Place } from './binlog/known-definitions.ts';
 import type { CapturedTable } from './binlog/transaction.ts';
 import type { EncodedTable } from './change-encoder.ts';
 import { parseColumnType } from './column-type.ts';
@@ -41,6 +42,8 @@ export interface TableSource {
   readonly ask: AskMysql;
   readonly query: MysqlQuery;
   readonly types: TypeRules;
+  /** Under which definition a row at this place was written, where that is known. */
+  readonly definitionAt: (table: QualifiedName, place: Place) => readonly ColumnFacts[] | undefined;
 }
 
 export class CapturedTables {
@@ -115,11 +118,14 @@ export class CapturedTables {
     return catalog;
   }
 
-  /** By the definition that its rows were read by; where the binlog itself says how they are to be read, by that of now. Undefined for a table that nobody waits for. */
-  async describe(table: CapturedTable): Promise<EncodedTable | undefined> {
+  /**
+   * By the definition that its rows were read by. Where the binlog itself says how they are to be read, by that which is known of the place, or else by that of
+   * now. Undefined for a table that nobody waits for.
+   */
+  async describe(table: CapturedTable, place: Place): Promise<EncodedTable | undefined> {
     const planned = this.#planned.get(nameKey(table));
     if (!planned) return undefined;
-    const catalog = table.unreadable === undefined ? (table.facts ?? (await this.#definitionNow(planned, table))) : undefined;
+    const catalog = table.unreadable === undefined ? (table.facts ?? this.#definitionThen(table, place) ?? (await this.#definitionNow(planned, table))) : undefined;
     const encoded = await this.#encode(planned, table, catalog);
     this.#encoded.set(table, encoded);
     return encoded;
@@ -136,6 +142,11 @@ export class CapturedTables {
   /** A description of nothing: a change under it stops the table, for its definition is another one. */
   describeOther(table: QualifiedName): EncodedTable {
     return { relation: { oid: this.numberOf(table), schema: table.schema, name: table.name, replicaIdentity: 'default', columns: [] }, toLocal: [], keyAt: [] };
+  }
+
+  #definitionThen(table: CapturedTable, place: Place): readonly ColumnFacts[] | undefined {
+    const known = this.#source.definitionAt(table, place);
+    return known?.map(({ name }) => name).join('\0') === table.columns.join('\0') ? known : undefined;
   }
 
   /** With all that makes conversions, unless they are there. */

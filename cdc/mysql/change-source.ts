@@ -15,18 +15,18 @@ import type { CaptureConnection, ChangeSource, Retention, RowVersion, SourceIden
 import type { TablePlan } from '../table-plan.ts';
 import { createBookkeeping } from './binlog/bookkeeping.ts';
 import { BinlogReader } from './binlog/binlog-reader.ts';
+import type { KnownDefinitions, Place } from './binlog/known-definitions.ts';
 import type { OpenBinlog } from './binlog-connection.ts';
 import { packOrder, readFileName, unpackOrder } from './binlog-order.ts';
 import { BinlogConnection, CutOffTransactions } from './binlog-connection.ts';
 import { CapturedTables } from './captured-tables.ts';
 import { replicationAddress } from './connect.ts';
+import { openDefinitions } from './definitions-folder.ts';
 import { MysqlClient } from './mysql-client.ts';
 import type { MysqlPosition } from './position.ts';
 import { mysqlLiteral, mysqlTableName } from './query.ts';
 import { readServerPosition } from './read-position.ts';
 import { SourceRecordFile } from './source-record.ts';
-import { openDefinitions } from './definitions-file.ts';
-import type { KnownDefinitions, Place } from './binlog/known-definitions.ts';
 import type { TypeRules } from './source-column.ts';
 
 export interface MysqlSourceOptions {
@@ -68,10 +68,10 @@ export class MysqlChangeSource implements ChangeSource {
     this.#runtime = runtime;
     this.#options = options;
     this.#client = new MysqlClient(options.source);
-    this.#tables = new CapturedTables({ ask: (sql) => this.#client.ask(sql), query: (sql) => this.#client.query(sql), types: options.types });
+    this.#tables = new CapturedTables({ ask: (sql) => this.#client.ask(sql), query: (sql) => this.#client.query(sql), types: options.types, definitionAt: (table, place) => this.#definitions.at(table, place) });
     this.#log = options.log ?? { open: (start, captures) => this.#openReader(start, captures), readEnd: () => readServerPosition((sql) => this.#client.query(sql)) };
     this.#record = new SourceRecordFile(options.recordFile);
-    this.#definitions = openDefinitions(definitionsFile(options));
+    this.#definitions = openDefinitions(definitionsFolder(options));
     const saved = this.#record.read();
     if (saved) this.#file = readFileName(saved.resume.binlogFile);
   }
@@ -235,7 +235,7 @@ export class MysqlChangeSource implements ChangeSource {
     const [known] = await this.#client.ask("SELECT 1 FROM information_schema.TABLES WHERE TABLE_SCHEMA = 'causeway' AND TABLE_NAME = 'marker'");
     if (known) await this.#client.ask(`DELETE FROM causeway.marker WHERE name IN (${[this.#options.name, captureName(this.#options.name)].map(mysqlLiteral).join(', ')})`);
     this.#record.remove();
-    fs.rmSync(definitionsFile(this.#options), { force: true });
+    fs.rmSync(definitionsFolder(this.#options), { recursive: true, force: true });
   }
 
   close(): Promise<void> {
@@ -247,7 +247,7 @@ function writesBackNothing(): MigrationError {
   return new MigrationError('MIG031', 'rows that won on local are not written back to MySQL', { hint: "Use conflict_strategy 'source_wins' for tables of this source." });
 }
 
-function definitionsFile({ recordFile }: MysqlSourceOptions): string {
+function definitionsFolder({ recordFile }: MysqlSourceOptions): string {
   return `${recordFile}.definitions`;
 }
 

@@ -45,6 +45,8 @@ export interface BinlogReaderOptions {
 const MB = 1024 * 1024;
 /** As strings its rows are many times as large: few enough that they are gone before a collector moves them. */
 const BATCH_BYTES = 128 * 1024;
+/** Events that are held back at the most. What comes behind them is given out in doubt; a statement that proves it misread still says so. */
+const HELD_BYTES = 4 * MB;
 const HEARTBEAT_MS = 5000;
 const SILENT_HEARTBEATS = 3;
 /** ER_MASTER_FATAL_ERROR_READING_BINLOG: purged, a wrong offset, another history. */
@@ -62,6 +64,7 @@ export class BinlogReader implements AsyncDisposable {
   readonly #queue: BoundedQueue;
   readonly #wake = new Wake();
   readonly #assembler: TransactionAssembler;
+  readonly #tables: TableBindings;
   readonly #events: EventSource;
   #ended: Error | undefined;
   #isClosed = false;
@@ -78,8 +81,8 @@ export class BinlogReader implements AsyncDisposable {
     };
     const ask = <T>(question: (asked: ReplicaConnection) => Promise<T>): Promise<T> => once(options.address, question).catch(failed);
     const charsets = new Charsets((text) => ask((asked) => asked.query(text)));
-    const tables = new TableBindings({ captures, facts: (schema, name) => facts(schema, name).catch(failed), known: options.known ?? new KnownDefinitions(), charsets, isMariadb: connection.isMariadb, readEnd: () => ask(readBinlogEnd) });
-    this.#assembler = new TransactionAssembler({ captures, charsets, partBytes: options.batchBytes ?? MB, preparedBytes: options.preparedBytes ?? 256 * MB }, tables, this.#place);
+    this.#tables = new TableBindings({ captures, facts: (schema, name) => facts(schema, name).catch(failed), known: options.known ?? new KnownDefinitions(), charsets, isMariadb: connection.isMariadb, readEnd: () => ask(readBinlogEnd) });
+    this.#assembler = new TransactionAssembler({ captures, charsets, partBytes: options.batchBytes ?? MB, preparedBytes: options.preparedBytes ?? 256 * MB }, this.#tables, this.#place);
     this.#events = new EventSource(this.#queue, this.#place, settings.hasChecksums, () => this.#wake.notify());
   }
 
@@ -113,27 +116,36 @@ export class BinlogReader implements AsyncDisposable {
 
   /** Asking for the next batch says that the last one is done with. Throws what ended the stream, after everything that had come; ends when closed. */
   async *batches(): AsyncGenerator<BinlogBatch, void, undefined> {
+    let held = 0;
     while (!this.#isClosed) {
-      const isMoved = await this.#fill();
-      if (isMoved) yield { items: this.#assembler.takeItems(), position: this.#place.position, resume: this.#assembler.resume };
-      else if (this.#isClosed) return;
+      const { bytes, isMoved } = await this.#fill();
+      held += bytes;
+      // Not given out before it is known how it is to be read: that lies as near as the binlog's end did.
+      if (held > 0 && held < HELD_BYTES && this.#tables.isInDoubt(this.#place)) {
+        if (bytes > 0) continue;
+        if (this.#ended && !this.#events.isBusy) throw this.#ended;
+        await this.#wake.wait();
+        continue;
+      }
+      if (isMoved || held > 0) {
+        held = 0;
+        yield { items: this.#assembler.takeItems(), position: this.#place.position, resume: this.#assembler.resume };
+      } else if (this.#isClosed) return;
       else if (this.#ended && !this.#events.isBusy) throw this.#ended;
       else await this.#wake.wait();
     }
   }
 
-  /** Reads events until a batch is full or nothing more has come; true when there was any. */
-  async #fill(): Promise<boolean> {
+  /** Reads events until a batch is full or nothing more has come. */
+  async #fill(): Promise<{ readonly bytes: number; readonly isMoved: boolean }> {
     const limit = this.#options.batchBytes ?? BATCH_BYTES;
     const assembler = this.#assembler;
     const { file, offset } = this.#place;
     let bytes = 0;
-    let isAny = false;
     try {
-      while (bytes < limit && !assembler.isStopped) {
+      while (bytes < limit && (!assembler.isStopped || this.#tables.isInDoubt(this.#place))) {
         const next = this.#events.next(assembler.isInGroup);
         if (!next) break;
-        isAny = true;
         bytes += next.event.length;
         const asked = assembler.take(next.event, next.body);
         if (asked) await asked;
@@ -142,7 +154,7 @@ export class BinlogReader implements AsyncDisposable {
       this.#connection.close();
       throw error instanceof MigrationError ? error : new MigrationError('MIG090', 'the binlog cannot be read', { detail: `${this.#place.file}:${this.#place.offset}: ${String(error)}`, cause: error });
     }
-    return isAny || file !== this.#place.file || offset !== this.#place.offset;
+    return { bytes, isMoved: bytes > 0 || file !== this.#place.file || offset !== this.#place.offset };
   }
 
   close(): void {

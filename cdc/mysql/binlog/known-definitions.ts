@@ -25,25 +25,36 @@ export interface KnownDefinition extends TableName {
   readonly until?: Place;
 }
 
+/** All of one table, none when nothing is known of it any more; durable when it returns. */
+export type SaveDefinitions = (table: TableName, definitions: readonly KnownDefinition[]) => void;
+
 export class KnownDefinitions {
   #all: readonly KnownDefinition[];
-  readonly #save: (all: readonly KnownDefinition[]) => void;
+  readonly #save: SaveDefinitions;
   /** The last statement that was read and that may have redefined any table. */
   #lastStatement: Place | undefined;
 
-  /** `save`: durable when it returns. */
-  constructor(saved: readonly KnownDefinition[] = [], save: (all: readonly KnownDefinition[]) => void = () => undefined) {
+  constructor(saved: readonly KnownDefinition[] = [], save: SaveDefinitions = () => undefined) {
     this.#all = saved;
     this.#save = save;
   }
 
   /** Those by which a row at this place is read; undefined where the catalog has to be asked. */
-  at({ schema, name }: TableName, place: Place): readonly ColumnFacts[] | undefined {
-    const own = this.#all.filter((each) => each.schema === schema && each.name === name);
-    const fits = own.filter(({ asked, until }) => (isBefore(asked, place) || isAt(asked, place)) && (until === undefined || isBefore(place, until)));
-    if (fits.length > 0) return (fits.find(({ from }) => isBefore(from, place)) ?? fits.at(-1))?.columns;
+  at(table: TableName, place: Place): readonly ColumnFacts[] | undefined {
+    const own = this.#all.filter((each) => isSame(each, table));
     // What was written before the table began to migrate is applied to nothing, however it is read.
-    return own.every(({ asked }) => isBefore(place, asked)) ? own[0]?.columns : undefined;
+    return (this.#fitting(own, place) ?? (own.every(({ asked }) => isBefore(place, asked)) ? own[0] : undefined))?.columns;
+  }
+
+  /** Where it will be known whether a row at this place is read by the right one; undefined where it is. */
+  doubtfulUntil(table: TableName, place: Place): Place | undefined {
+    const from = this.#fitting(this.#all.filter((each) => isSame(each, table)), place)?.from;
+    return from && isBefore(place, from) ? from : undefined;
+  }
+
+  #fitting(own: readonly KnownDefinition[], place: Place): KnownDefinition | undefined {
+    const fits = own.filter(({ asked, until }) => (isBefore(asked, place) || isAt(asked, place)) && (until === undefined || isBefore(place, until)));
+    return fits.find(({ from }) => isBefore(from, place)) ?? fits.at(-1);
   }
 
   /** The catalog's answer to a question that was put at `asked`, with the binlog's end behind the answer. */
@@ -85,17 +96,19 @@ export class KnownDefinitions {
   }
 
   #change(all: readonly KnownDefinition[]): void {
-    this.#save(all);
+    const changed = [...all.filter((each) => !this.#all.includes(each)), ...this.#all.filter((each) => !all.includes(each))];
+    const tables = changed.filter((each, index) => changed.findIndex((other) => isSame(each, other)) === index);
+    for (const table of tables) this.#save(table, all.filter((each) => isSame(each, table)));
     this.#all = all;
   }
 }
 
-function isSame(a: TableName, b: TableName): boolean {
+export function isSame(a: TableName, b: TableName): boolean {
   return a.schema === b.schema && a.name === b.name;
 }
 
 /** False also for places of two servers. */
-function isBefore(a: Place, b: Place): boolean {
+export function isBefore(a: Place, b: Place): boolean {
   return compareBinlogPlaces(a, b) === -1;
 }
 

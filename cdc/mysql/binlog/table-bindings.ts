@@ -7,11 +7,12 @@ import { columnReader } from './column-readers.ts';
 import type { ValueReader } from './column-readers.ts';
 import { columnType } from './event.ts';
 import type { BoundTable } from './rows-event.ts';
+import { isBefore, isSame } from './known-definitions.ts';
 import type { KnownDefinitions, Place } from './known-definitions.ts';
 import { keepsDefinitions } from './statement-kind.ts';
 import { readTableMap, tableIdOf } from './table-map.ts';
 import type { TableMap } from './table-map.ts';
-import type { TableName } from './transaction.ts';
+import type { CapturedTable, TableName } from './transaction.ts';
 import { MigrationError } from '../../../config/migration-error.ts';
 
 export interface BindingOptions {
@@ -44,9 +45,16 @@ const BINARY_COLLATION = 63;
 /** Each such statement gives its tables new numbers; what the old ones meant is not asked for again. */
 const MAX_KEPT = 10_000;
 
+/** Read by an answer that is later than its rows are, until the reader has come to that place. */
+interface Doubtful {
+  readonly table: { -readonly [Key in keyof CapturedTable]: CapturedTable[Key] };
+  readonly until: Place;
+}
+
 export class TableBindings {
   readonly #options: BindingOptions;
   readonly #entries = new Map<number, Entry>();
+  #doubtful: readonly Doubtful[] = [];
 
   constructor(options: BindingOptions) {
     this.#options = options;
@@ -60,7 +68,16 @@ export class TableBindings {
       return [];
     }
     this.#entries.clear();
-    return this.#options.known.redefined(text, database, placeOf(place));
+    const misread = this.#options.known.redefined(text, database, placeOf(place));
+    for (const { table } of this.#doubtful) if (misread.some((each) => isSame(each, table))) table.unreadable = otherMoment(table);
+    return misread;
+  }
+
+  /** True while what has been read may have been read by a definition that came later: whether it was is known at the place where the catalog was asked. */
+  isInDoubt(place: ReaderPlace): boolean {
+    if (this.#doubtful.length === 0) return false;
+    this.#doubtful = this.#doubtful.filter(({ until }) => isBefore(placeOf(place), until));
+    return this.#doubtful.length > 0;
   }
 
   /** Undefined for a table that is not captured. */
@@ -68,6 +85,11 @@ export class TableBindings {
     const entry = this.#entries.get(tableId);
     if (!entry) throw new RangeError(`rows of table ${tableId}, which nothing has described`);
     return entry.bound;
+  }
+
+  /** Until the next statement. */
+  replace(bound: BoundTable, by: BoundTable): void {
+    for (const [id, entry] of this.#entries) if (entry.bound === bound) this.#entries.set(id, { ...entry, bound: by });
   }
 
   has(tableId: number): boolean {
@@ -104,7 +126,10 @@ export class TableBindings {
     const readers: ValueReader[] = [];
     for (const index of map.columns.keys()) readers.push(await columnReader(map, index, facts?.[index], this.#options.charsets));
     const names = map.metadata.names.length > 0 ? map.metadata.names : (facts ?? []).map(({ name }) => name);
-    return { table: { schema: map.schema, name: map.name, columns: names, ...(facts && !own ? { facts } : {}) }, readers };
+    const table = { schema: map.schema, name: map.name, columns: names, ...(facts && !own ? { facts } : {}) };
+    const until = facts && !own ? this.#options.known.doubtfulUntil(map, place) : undefined;
+    if (until) this.#doubtful = [...this.#doubtful, { table, until }];
+    return { table, readers };
   }
 
   /** Undefined where the binlog itself says everything. */
@@ -131,8 +156,15 @@ function placeIn({ binlogFile, binlogPosition }: Place): Place {
   return { binlogFile, binlogPosition };
 }
 
-/** The catalog is that of now, the changes are of then: one table's new definition must not stop the others. */
-function unreadable({ schema, name }: TableMap, error: unknown): BoundTable {
-  if (!(error instanceof MigrationError && (error.code === 'MIG011' || error.code === 'MIG012'))) throw error;
-  return { table: { schema, name, columns: [], unreadable: error }, readers: [] };
+function otherMoment({ schema, name }: TableName, detail?: string): MigrationError {
+  return new MigrationError('MIG011', `the definition of ${schema}.${name} is not the one under which its changes were written`, {
+    ...(detail === undefined ? {} : { detail }), tableName: name, hint: 'RESYNC MIGRATION FOR TABLE … starts the table again. With binlog_row_metadata = FULL the binlog itself says how each change is to be read.',
+  });
+}
+
+/** The catalog is that of now, the changes are of then: one table's new definition must not stop the others. Any other error is thrown again. */
+export function unreadable({ schema, name }: TableName, error: unknown): BoundTable {
+  const known = error instanceof RangeError ? otherMoment({ schema, name }, error.message) : error;
+  if (!(known instanceof MigrationError && (known.code === 'MIG011' || known.code === 'MIG012'))) throw error;
+  return { table: { schema, name, columns: [], unreadable: known }, readers: [] };
 }

@@ -16,8 +16,9 @@ import { formatMariadbGtid } from './mariadb-gtid-list.ts';
 import { sourceOf } from './gtid-set.ts';
 import { OpenTransaction } from './open-transaction.ts';
 import { readRows, rowsKind } from './rows-event.ts';
-import type { RowsKind } from './rows-event.ts';
+import type { BoundTable, RowsKind } from './rows-event.ts';
 import { mentionsCaptured, statementKind } from './statement-kind.ts';
+import { unreadable } from './table-bindings.ts';
 import type { TableBindings } from './table-bindings.ts';
 import { tableIdOf } from './table-map.ts';
 import type { BinlogItem, Origin } from './transaction.ts';
@@ -159,10 +160,22 @@ export class TransactionAssembler {
       open.addBookkeeping(markersOf(change), tagOf(change));
       if (!this.#options.captures(table.schema, table.name)) return;
     }
-    readRows(body, kind, bound, open.rowsOf(kind.op, table));
+    this.#readInto(open, body, kind, bound);
     open.bytes += body.length;
     if (open.isPrepared) this.#checkPrepared(open);
     else if (open.bytes - open.givenBytes >= this.#options.partBytes) this.#items.push(open.part(undefined, this.#origin(event)));
+  }
+
+  /** Rows that cannot be read by what the catalog says were written under another definition: their table's own trouble. */
+  #readInto(open: OpenTransaction, body: Buffer, kind: RowsKind, bound: BoundTable): void {
+    try {
+      readRows(body, kind, bound, open.rowsOf(kind.op, bound.table));
+    } catch (error) {
+      if (!(error instanceof RangeError) || bound.table.facts === undefined) throw error;
+      const other = unreadable(bound.table, error);
+      this.#tables.replace(bound, other);
+      readRows(body, kind, other, open.rowsOf(kind.op, other.table));
+    }
   }
 
   /** The text is in the character set of the session that ran it. */
