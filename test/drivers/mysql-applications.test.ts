@@ -78,7 +78,7 @@ class Life {
   }
 
   start(): void {
-    this.#work = this.#run();
+    this.#work = this.#run().catch((error: unknown) => void this.deviations.push(`${this.#name}, ${this.phase}: ${String(error)}`));
   }
 
   async #run(): Promise<void> {
