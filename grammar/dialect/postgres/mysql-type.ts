@@ -31,8 +31,8 @@ export type MysqlType =
   | { readonly kind: 'text'; readonly collation: TextCollation | undefined; readonly isTrimmed: boolean; readonly isOwn: boolean; readonly maxLength?: number | undefined }
   | { readonly kind: 'bytes' }
   | { readonly kind: 'date' }
-  /** `timestamp`. */
-  | { readonly kind: 'datetime'; readonly fraction: number }
+  /** `timestamp`. `isBound`: made of a parameter, whose value says how it is shown. */
+  | { readonly kind: 'datetime'; readonly fraction: number; readonly isBound?: boolean }
   /** `timestamptz`. */
   | { readonly kind: 'timestamp'; readonly fraction: number }
   /** `interval`. */

@@ -108,6 +108,8 @@ const nullif: CallEmitter = (call) => {
   if (one.type.kind === 'parameter' || one.type.kind === 'null') return refuse('parameter whose type its place does not tell', call.place);
   const { flavour, version } = call.emission.facts.mode.server;
   if (flavour === 'mysql' && version < 50700 && (isMoment(one.type) || one.type.kind === 'time')) return refuse('NULLIF() of a date or time', call.place);
+  // A constant becomes one of the column's type.
+  if (flavour === 'mysql' && one.origin === undefined && one.type.kind === 'time' && other.type.kind === 'time' && one.type.fraction < other.type.fraction) return refuse('NULLIF() of a TIME and one with more digits', call.place);
   // MySQL shows it as the number that it was compared as.
   if (isConstantText(one) && other.type.kind !== 'text') return refuse('NULLIF() of a string and another type', call.place);
   return { sql: `CASE WHEN ${compareValues(call.emission, '=', one, other, call.place).sql} THEN NULL ELSE ${one.sql} END`, type: one.type, nullable: true };
