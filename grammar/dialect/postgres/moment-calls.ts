@@ -203,6 +203,8 @@ export function addInterval(emission: MysqlEmission, given: Value, written: Valu
     return refuse('TIME and INTERVAL', place);
   }
   const source = asMoment(emission, given);
+  // Of a string it is a string, with as many digits as it happens to be kept with.
+  if (given.type.kind === 'text' && source.type.kind === 'datetime' && source.type.fraction > 0) return refuse('INTERVAL and a string with a fraction of a second', place);
   const isDate = source.type.kind === 'date' && isDayOrLonger;
   const fraction = unit === 'MICROSECOND' ? 6 : source.type.kind === 'datetime' ? source.type.fraction : 0;
   const sum = `(${source.sql} ${sign === 1 ? '+' : '-'} ${bigintSql(amount)} * interval '${word}')`;
