@@ -14,6 +14,8 @@ export function isComparison(name: string): name is ComparisonOperator {
   return operators.has(name);
 }
 
+const isFloat = (type: PgType): boolean => type.name === 'float4' || type.name === 'float8';
+
 const comparableTypes: ReadonlySet<string> = new Set(['bool', 'int2', 'int4', 'int8', 'numeric', 'float4', 'float8', 'text', 'varchar', 'bpchar', 'bytea', 'date', 'timestamp', 'timestamptz']);
 
 /** The type in which these are compared, and each of them in it. */
@@ -131,8 +133,14 @@ export function compareWithQuery(emission: Emission, parts: { readonly left: rea
   if (left.length > 1 && !(operator === '=' && !all) && !(operator === '<>' && all)) refuse('row compared with a subquery', place);
   const name = emission.newName();
   // MySQL takes no LIMIT in such a subquery, and one level more does no harm.
-  const columns = found.columns.map((_column, index) => `${left[index] !== undefined && needsBinary(emission, left[index]) ? 'BINARY ' : ''}${name}.c${index + 1}`);
-  const needsLevel = /\bLIMIT\b/.test(found.sql) || columns.some((column) => column.startsWith('BINARY'));
+  // MariaDB finds a number that the column cannot hold to be in no list, also where a NULL leaves it open: there the list is of a type that holds all.
+  const isTooNarrow = (value: Value, index: number): boolean => emission.capabilities.subqueryCache && value.nullable && isNumber(value.type) && !isFloat(value.type) && !isFloat(left[index]?.type ?? value.type);
+  const columns = found.columns.map(({ value }, index) => {
+    const column = `${name}.c${index + 1}`;
+    if (isTooNarrow(value, index)) return `CAST(${column} AS DECIMAL(65,30))`;
+    return left[index] !== undefined && needsBinary(emission, left[index]) ? `BINARY ${column}` : column;
+  });
+  const needsLevel = /\bLIMIT\b/.test(found.sql) || columns.some((column) => !column.startsWith(name));
   const query = needsLevel ? `SELECT ${columns.join(', ')} FROM (${found.sql}) AS ${name}` : found.sql;
   const operand = left.length === 1 ? left.map((value) => comparable(emission, value)).join('') : `(${left.map((value) => comparable(emission, value)).join(', ')})`;
   const word = operator === '=' && !all ? 'IN' : operator === '<>' && all ? 'NOT IN' : `${operator} ${all ? 'ALL' : 'ANY'}`;

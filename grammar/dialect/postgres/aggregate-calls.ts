@@ -40,7 +40,7 @@ export function distinctKey(value: Value): string {
 
 const sum: CallEmitter = (call) => {
   exactly(call, 1);
-  const value = asNumber(call.emission, argument(call, 0));
+  const value = asNumber(call.emission, typed(call, 0));
   const distinct = call.details.distinct === true ? 'DISTINCT ' : '';
   if (value.type.kind === 'double') return { sql: `sum(${distinct}${value.sql})${overMark}`, type: value.type, nullable: true };
   const source = asDecimal(call.emission, value);
@@ -50,7 +50,7 @@ const sum: CallEmitter = (call) => {
 
 const avg: CallEmitter = (call) => {
   exactly(call, 1);
-  const value = asNumber(call.emission, argument(call, 0));
+  const value = asNumber(call.emission, typed(call, 0));
   const distinct = call.details.distinct === true ? 'DISTINCT ' : '';
   if (value.type.kind === 'double') return { sql: `avg(${distinct}${value.sql})${overMark}`, type: value.type.decimals === undefined ? value.type : { ...value.type, decimals: value.type.decimals + call.emission.facts.divPrecision }, nullable: true };
   const source = asDecimal(call.emission, value);

@@ -17,6 +17,9 @@ export function compareValues(emission: MysqlEmission, operator: Comparison, lef
   const enumerated = comparedUuid(emission, operator, left, right) ?? comparedEnum(emission, operator, left, right, place) ?? comparedFlag(operator, left, right);
   if (enumerated !== undefined) return enumerated;
   const [one, other] = meet(emission, left, right, place);
+  const { flavour, version } = emission.facts.mode.server;
+  // It forgets the fraction of a second there.
+  if (operator === '<=>' && one.type.kind === 'time' && flavour === 'mysql' && version < 50700) return refuse('<=> of TIME', place);
   if (one.type.kind === 'text' && other.type.kind === 'text') return condition(comparedText(emission, operator, one, other, place), nullable);
   if ([one, other].some(isQuotient) && (emission.facts.mode.server.flavour === 'mariadb' || isUnsureQuotient(emission))) return comparedQuotient(operator, one, other, nullable);
   return condition(`${one.sql} ${spelled(operator)} ${other.sql}`, nullable);

@@ -109,9 +109,13 @@ export function asText(emission: MysqlEmission, value: Value): Value {
     case 'parameter': return { ...plain(emission.parameter(type.number, { kind: 'text' }, 'text')), type: { kind: 'text', collation: undefined, isTrimmed: false, isOwn: false }, nullable: true };
     case 'int': return plain(`(${sql})::text`);
     case 'bool': return plain(`(${sql})::int::text`);
-    case 'decimal': return plain(`(${shownDecimal(value)})::text`);
+    case 'decimal':
+      // In a write the server keeps digits of it that it does not show elsewhere.
+      if (type.inner !== undefined && emission.isWrite) return refuse('quotient as a string', value.place);
+      return plain(`(${shownDecimal(value)})::text`);
     case 'date': return plain(shownZero(value, `(${sql})::text`, '0000-00-00'));
     case 'datetime': case 'timestamp': {
+      if (type.kind === 'datetime' && type.isBound === true) return refuse('date and time of a parameter as a string', value.place);
       const moment = asDatetime(emission, value);
       const fraction = type.fraction === 0 ? '' : `.${type.fraction === 1 ? 'FF1' : fractionFormat[type.fraction] ?? ''}`;
       return plain(shownZero(value, `to_char(${moment.sql}, 'YYYY-MM-DD HH24:MI:SS${fraction}')`, `0000-00-00 00:00:00${type.fraction === 0 ? '' : `.${'0'.repeat(type.fraction)}`}`));

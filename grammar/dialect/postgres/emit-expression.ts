@@ -18,7 +18,7 @@ import type { MysqlEmission } from './mysql-emission.ts';
 import { valueOf } from './mysql-expression.ts';
 import type { Value } from './mysql-expression.ts';
 import type { CallDetails, Expression, OrderItem, Query, WindowSpec } from './mysql-tree.ts';
-import { boolType, doubleType, intType, maxUnsigned, mayBeZero, typeName, isMoment, localCollation } from './mysql-type.ts';
+import { boolType, doubleType, intType, maxUnsigned, mayBeZero, typeName, isMoment, localCollation, maxBigint } from './mysql-type.ts';
 import { numberCalls } from './number-calls.ts';
 import { refuse } from './refused-mysql.ts';
 import { findName } from './scope-names.ts';
@@ -227,6 +227,9 @@ export class ExpressionEmitter {
     const { flavour, version } = this.emission.facts.mode.server;
     // Before MySQL 5.7 it is unknown, even where one end decides.
     if (flavour === 'mysql' && version < 50700 && isMoment(operand.type) && (from.type.kind === 'null' || to.type.kind === 'null')) return refuse('BETWEEN of a date and NULL', node.place);
+    // Before MySQL 8 it compares all with a sign or all without.
+    const integers = [operand, from, to].map(({ type }) => type).filter((type) => type.kind === 'int');
+    if (flavour === 'mysql' && version < 80000 && integers.some(({ max }) => max > maxBigint) && integers.some(({ unsigned }) => !unsigned)) return refuse('BETWEEN of signed and unsigned integers', node.place);
     const low = compareValues(this.emission, '>=', operand, from, node.place);
     const high = compareValues(this.emission, '<=', operand, to, node.place);
     return valueOf(`(${node.not ? 'NOT ' : ''}(${low.sql} AND ${high.sql}))`, boolType, [low, high]);
@@ -319,7 +322,10 @@ export class ExpressionEmitter {
   }
 
   #aggregate(node: Node<'call'>, scope: Scope, emit: (call: CallContext) => Value, details: CallDetails): Value {
-    if (details.over !== undefined) return this.#windowed(emit(this.#context(node, scope)), details.over, scope, node.place);
+    if (details.over !== undefined) {
+      const over = emit(this.#context(node, scope));
+      return over.sql.includes(overMark) ? this.#windowed(over, details.over, scope, node.place) : refuse(`${node.name}() with OVER`, node.place);
+    }
     if (!scope.allowsAggregates || scope.aggregateDepth > 0) return refuse(`${node.name}() at this place`, node.place);
     scope.hasAggregates = true;
     scope.aggregateDepth += 1;

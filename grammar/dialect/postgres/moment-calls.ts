@@ -210,10 +210,12 @@ export function addInterval(emission: MysqlEmission, given: Value, written: Valu
   }
   const source = asMoment(emission, given);
   if (mayBeZero(source.type)) return refuse('INTERVAL beside a column that may have the zero date', place);
+  // Of a string it is a string, with as many digits as it happens to be kept with.
+  if (given.type.kind === 'text' && source.type.kind === 'datetime' && source.type.fraction > 0) return refuse('INTERVAL and a string with a fraction of a second', place);
   const isDate = source.type.kind === 'date' && isDayOrLonger;
   const fraction = unit === 'MICROSECOND' ? 6 : source.type.kind === 'datetime' ? source.type.fraction : 0;
   const sum = `(${source.sql} ${sign === 1 ? '+' : '-'} ${bigintSql(amount)} * interval '${word}')`;
-  const type: MysqlType = isDate ? { kind: 'date' } : { kind: 'datetime', fraction };
+  const type: MysqlType = isDate ? { kind: 'date' } : { kind: 'datetime', fraction, ...(given.type.kind === 'parameter' ? { isBound: true } : {}) };
   const nullable = true;
   // Behind the last day there is nothing, not a later one.
   const ended = `CASE WHEN ${sum} < '10000-01-01' AND ${sum} >= '0001-01-01' THEN ${sum} WHEN ${sum} < '0001-01-01' THEN ('a date before the year 1: ' || ${sum})::date END`;

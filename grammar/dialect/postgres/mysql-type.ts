@@ -33,8 +33,8 @@ export type MysqlType =
   | { readonly kind: 'bytes' }
   /** `zero`: may be the zero date, of these three, which is -infinity. */
   | { readonly kind: 'date'; readonly zero?: boolean | undefined }
-  /** `timestamp`. */
-  | { readonly kind: 'datetime'; readonly fraction: number; readonly zero?: boolean | undefined }
+  /** `timestamp`. `isBound`: made of a parameter, whose value says how it is shown. */
+  | { readonly kind: 'datetime'; readonly fraction: number; readonly zero?: boolean | undefined; readonly isBound?: boolean }
   /** `timestamptz`. */
   | { readonly kind: 'timestamp'; readonly fraction: number; readonly zero?: boolean | undefined }
   /** `interval`. */

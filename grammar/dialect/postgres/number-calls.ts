@@ -80,9 +80,10 @@ const power: CallEmitter = (call) => {
 };
 
 /** NULL where the function has no value. */
-const partial = (word: string, has: (sql: string) => string): CallEmitter => (call) => {
+const partial = (word: string, has: (sql: string) => string, failsInWrites = false): CallEmitter => (call) => {
   exactly(call, 1);
   const { sql } = double(call, 0);
+  if (failsInWrites && call.emission.isStrictDivision) return { sql: `${word}(${sql})`, type: doubleType, nullable: true };
   return { sql: `CASE WHEN ${has(sql)} THEN ${word}(${sql}) END`, type: doubleType, nullable: true };
 };
 
@@ -108,6 +109,8 @@ const nullif: CallEmitter = (call) => {
   if (one.type.kind === 'parameter' || one.type.kind === 'null') return refuse('parameter whose type its place does not tell', call.place);
   const { flavour, version } = call.emission.facts.mode.server;
   if (flavour === 'mysql' && version < 50700 && (isMoment(one.type) || one.type.kind === 'time')) return refuse('NULLIF() of a date or time', call.place);
+  // A constant becomes one of the column's type.
+  if (flavour === 'mysql' && one.origin === undefined && one.type.kind === 'time' && other.type.kind === 'time' && one.type.fraction < other.type.fraction) return refuse('NULLIF() of a TIME and one with more digits', call.place);
   // MySQL shows it as the number that it was compared as.
   if (isConstantText(one) && other.type.kind !== 'text') return refuse('NULLIF() of a string and another type', call.place);
   return { sql: `CASE WHEN ${compareValues(call.emission, '=', one, other, call.place).sql} THEN NULL ELSE ${one.sql} END`, type: one.type, nullable: true };
@@ -134,6 +137,6 @@ const isnull: CallEmitter = (call) => {
 
 export const numberCalls: Readonly<Record<string, CallEmitter>> = {
   ABS: abs, CEIL: whole('ceil'), CEILING: whole('ceil'), FLOOR: whole('floor'), ROUND: rounded('round'), TRUNCATE: rounded('trunc'), MOD: mod, SIGN: sign, POW: power, POWER: power,
-  SQRT: partial('sqrt', (sql) => `${sql} >= 0`), LN: partial('ln', (sql) => `${sql} > 0`), LOG10: partial('log', (sql) => `${sql} > 0`), EXP: plain('exp'), RADIANS: plain('radians'), DEGREES: plain('degrees'),
+  SQRT: partial('sqrt', (sql) => `${sql} >= 0`), LN: partial('ln', (sql) => `${sql} > 0`, true), LOG10: partial('log', (sql) => `${sql} > 0`, true), EXP: plain('exp'), RADIANS: plain('radians'), DEGREES: plain('degrees'),
   IF: ifCall, IFNULL: coalesce, COALESCE: coalesce, NULLIF: nullif, GREATEST: extreme('greatest'), LEAST: extreme('least'), ISNULL: isnull,
 };

@@ -1,5 +1,6 @@
 /** How the server describes the columns of a result. https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_query_response_text_resultset_column_definition.html */
 import { shownDecimal } from './convert-value.ts';
+import { refuse } from './refused-mysql.ts';
 import type { MysqlEmission } from './mysql-emission.ts';
 import type { Value } from './mysql-expression.ts';
 import type { MysqlColumnFacts, MysqlForm, MysqlResultColumn, MysqlServer, MysqlTableFacts } from './mysql-translation.ts';
@@ -38,6 +39,7 @@ function shownSql(emission: MysqlEmission, value: Value): string {
   switch (value.type.kind) {
     case 'timestamp': return `(${value.sql} AT TIME ZONE ${emission.zone})`;
     case 'decimal': return shownDecimal(value);
+    case 'datetime': return value.type.isBound === true ? refuse('date and time of a parameter in the result', value.place) : value.sql;
     case 'null': return 'NULL::text';
     default: return value.sql;
   }

@@ -25,7 +25,7 @@ export function commonValues(emission: MysqlEmission, values: readonly Value[], 
   if (types.every((type) => type.kind === 'bool') && values.every(({ type }) => type.kind !== 'parameter')) return { sql: values.map(({ sql, type }) => (type.kind === 'null' ? 'NULL::boolean' : sql)), type: first };
   if (types.every(isNumber)) return commonNumbers(emission, values, types, hasOwnScales);
   if (types.every(isMoment)) return commonMoments(emission, values, types);
-  if (types.every((type) => type.kind === first.kind) && (first.kind === 'bytes' || first.kind === 'json' || first.kind === 'bit')) return sameKind(emission, values, first, place);
+  if (types.every((type) => type.kind === first.kind) && (first.kind === 'bytes' || first.kind === 'json')) return sameKind(emission, values, first, place);
   if (types.every((type) => type.kind === 'time')) return sameKind(emission, values, { kind: 'time', fraction: Math.max(...types.map((type) => (type.kind === 'time' ? type.fraction : 0))) }, place);
   if (types.some((type) => type.kind === 'bytes' || type.kind === 'double' || type.kind === 'float' || type.kind === 'json' || type.kind === 'time' || type.kind === 'other' || type.kind === 'bit' || type.kind === 'year')) {
     return refuse(`${[...new Set(types.map(typeName))].join(' and ')} in one place`, place);

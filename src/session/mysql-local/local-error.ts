@@ -15,7 +15,7 @@ const plain: Readonly<Record<string, readonly [code: number, sqlstate: string, m
   '55P03': [1205, 'HY000', 'Lock wait timeout exceeded; try restarting transaction'],
   '57014': [1317, '70100', 'Query execution was interrupted'],
   '22012': [1365, '22012', 'Division by 0'],
-  '2201E': [1690, '22003', 'DOUBLE value is out of range'],
+  '2201E': [1365, '22012', 'Division by 0'],
   '2201F': [1690, '22003', 'DOUBLE value is out of range'],
   '25006': [1792, '25006', 'Cannot execute statement in a READ ONLY transaction'],
   '3B001': [1305, '42000', 'SAVEPOINT does not exist'],

@@ -13,6 +13,6 @@ export function errorNumber(error: Error, server: MysqlServer): number | undefin
   const local = new Map(Object.entries(fields).flatMap(([name, letter]) => (typeof said.get(name) === 'string' ? [[letter, String(said.get(name))] as const] : [])));
   local.set('M', error.message);
   // The checks that keep a type's range are known by the facts of the table, which the corpus has in another form.
-  if (local.get('C') === '23514' && /_range$/.test(local.get('n') ?? '')) return (local.get('n') ?? '').endsWith('_bn_range') ? 1406 : 1264;
+  if (local.get('C') === '23514' && /_range$/.test(local.get('n') ?? '')) return (local.get('n') ?? '').match(/_[bv]n_range$/) ? 1406 : 1264;
   return localError(local, [], server).code;
 }

@@ -185,8 +185,8 @@ export class WildMysqlStatements {
     const list = this.#list(1, 2, () => this.#aggregate());
     if (this.#chance(30)) return `SELECT ${list} FROM ${from}${where}`;
     const group = this.#value(undefined, this.#random.below(2));
-    const having = this.#chance(30) ? ` HAVING ${this.#pick([`${this.#aggregate()} ${this.#pick(['>', '=', '<'])} ${this.#pick(lexicon.number)}`, `g ${this.#pick(['>', '=', 'IS NOT NULL AND 1 ='])} 1`, 'COUNT(*) > 1'])}` : '';
-    return `SELECT ${group} AS g, ${list} FROM ${from}${where} GROUP BY ${this.#pick(['g', '1', group])}${this.#chance(8) ? ' WITH ROLLUP' : ''}${having}`;
+    const having = this.#chance(30) ? ` HAVING ${this.#pick([`${this.#aggregate()} ${this.#pick(['>', '=', '<'])} ${this.#pick(lexicon.number)}`, `gr ${this.#pick(['>', '=', 'IS NOT NULL AND 1 ='])} 1`, 'COUNT(*) > 1'])}` : '';
+    return `SELECT ${group} AS gr, ${list} FROM ${from}${where} GROUP BY ${this.#pick(['gr', '1', group])}${this.#chance(8) ? ' WITH ROLLUP' : ''}${having}`;
   }
 
   #distinct(): string {
