@@ -60,6 +60,14 @@ async function opener({ file, open }: Case): Promise<Open> {
   return found;
 }
 
+/** Where two lines part. */
+function differing(line: string, expected: string): string {
+  let at = 0;
+  while (at < line.length && line[at] === expected[at]) at += 1;
+  const from = Math.max(0, at - 100);
+  return `${line.slice(0, 60)} … ${line.slice(from, at + 400)}\n  the server: … ${expected.slice(from, at + 400)}`;
+}
+
 /** An application at work: round after round, each compared with what the server itself has answered. */
 class Life {
   rounds = 0;
@@ -86,8 +94,8 @@ class Life {
       const began = this.phase;
       const startedMs = performance.now();
       const lines = await this.#application.round();
-      const differing = lines.flatMap((line, at) => (line === this.#expected[at] ? [] : [`${this.#name}, ${began}: ${line.slice(0, 600)}\n  the server: ${this.#expected[at]?.slice(0, 600)}`]));
-      this.deviations.push(...differing.slice(0, 5));
+      const found = lines.flatMap((line, at) => (line === this.#expected[at] ? [] : [`${this.#name}, ${began}: ${differing(line, this.#expected[at] ?? '')}`]));
+      this.deviations.push(...found.slice(0, 5));
       if (lines.length !== this.#expected.length) this.deviations.push(`${this.#name}, ${began}: ${lines.length} steps`);
       this.rounds += 1;
       // The servers and the product have these processors too.
