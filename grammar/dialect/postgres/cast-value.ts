@@ -80,7 +80,7 @@ function unsigned(emission: MysqlEmission, value: Value, place: number): Value {
 
 function characters(emission: MysqlEmission, value: Value, to: CastType, place: number): Value {
   const written = asText(emission, value.type.kind === 'decimal' ? { ...value, sql: shownDecimal(value), type: decimalType(value.type.precision, value.type.scale) } : value);
-  const source = inCollation(written, emission.collations.get(emission.facts.collation) ?? { name: emission.facts.collation, local: undefined, deterministic: false, pads: !emission.facts.collation.includes('0900'), charset: emission.facts.charset });
+  const source = inCollation(written, emission.ownCollation);
   if (source.type.kind !== 'text') return refuse('CAST to CHAR', place);
   const type = { ...source.type, isTrimmed: false, maxLength: undefined };
   if (to.length === undefined) return { sql: source.sql, type, nullable: source.nullable };

@@ -127,9 +127,10 @@ export class ExpressionEmitter {
     if (found === undefined) return refuse(`${node.scope} variable`, node.place);
     const { kind, value } = found;
     // A variable without a value is a string.
-    if (value === null) return node.scope === 'user' ? { ...textLiteral('', node.place), sql: 'NULL::text', nullable: true, constant: undefined } : { ...nullValue, place: node.place };
+    const text = (sql: string): Value => (node.scope === 'user' ? inCollation({ ...textLiteral(value ?? '', node.place), sql, nullable: value === null, constant: undefined }, this.emission.ownCollation) : { ...textLiteral(value ?? '', node.place), constant: undefined });
+    if (value === null) return node.scope === 'user' ? text('NULL::text') : { ...nullValue, place: node.place };
     if (kind === 'integer' || kind === 'unsigned') return { ...integerConstant(BigInt(value), node.place), constant: undefined };
-    return kind === 'text' ? { ...textLiteral(value, node.place), constant: undefined } : refuse(`${node.scope} variable of another type than integer and string`, node.place);
+    return kind === 'text' ? text(textLiteral(value, node.place).sql) : refuse(`${node.scope} variable of another type than integer and string`, node.place);
   }
 
   #unary(node: Node<'unary'>, scope: Scope): Value {

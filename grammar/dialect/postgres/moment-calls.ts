@@ -165,6 +165,7 @@ const unixTimestamp: CallEmitter = (call) => {
 
 const fromUnixtime: CallEmitter = (call) => {
   exactly(call, 1);
+  if (argument(call, 0).type.kind === 'text') return refuse('FROM_UNIXTIME() of a string', call.place);
   const seconds = bigintSql(asInteger(call.emission, argument(call, 0)));
   const limited = `CASE WHEN ${seconds} BETWEEN 0 AND ${lastUnixTime} THEN ${seconds} WHEN ${seconds} > ${lastUnixTime}${call.emission.isWrite ? ' OR ' + seconds + ' < 0' : ''} THEN ('FROM_UNIXTIME() before 1970 or after 2038: ' || ${seconds})::date - '2000-01-01'::date END`;
   return { sql: `(to_timestamp(${limited}) AT TIME ZONE ${call.emission.zone})`, type: { kind: 'datetime', fraction: 0 }, nullable: true };
@@ -217,8 +218,8 @@ export function addInterval(emission: MysqlEmission, given: Value, written: Valu
   const sum = `(${source.sql} ${sign === 1 ? '+' : '-'} ${bigintSql(amount)} * interval '${word}')`;
   const type: MysqlType = isDate ? { kind: 'date' } : { kind: 'datetime', fraction, ...(given.type.kind === 'parameter' ? { isBound: true } : {}) };
   const nullable = true;
-  // Behind the last day there is nothing, not a later one.
-  const ended = `CASE WHEN ${sum} < '10000-01-01' AND ${sum} >= '0001-01-01' THEN ${sum} WHEN ${sum} < '0001-01-01' THEN ('a date before the year 1: ' || ${sum})::date END`;
+  // Behind the last day there is nothing, not a later one; in a write there is an error.
+  const ended = `CASE WHEN ${sum} < '10000-01-01' AND ${sum} >= '0001-01-01' THEN ${sum} WHEN ${sum} < '0001-01-01'${emission.isWrite ? ` OR ${sum} >= '10000-01-01'` : ''} THEN ('a date before the year 1 or after the year 9999: ' || ${sum})::date END`;
   const result: Value = { sql: isDate ? `(${ended})::date` : `(${ended})`, type, nullable };
   // Of a string it is a string.
   return given.type.kind === 'text' ? asText(emission, result) : result;

@@ -124,6 +124,12 @@ export class MysqlEmission {
     return collation === undefined ? undefined : this.collations.get(collation.name) ?? (collation.name.endsWith('_bin') ? { ...collation, local: '"pg_catalog"."C"', deterministic: true } : collation);
   }
 
+  /** Of strings that a session makes: collation_connection, as a column has it. */
+  get ownCollation(): TextCollation {
+    const { collation: name, charset } = this.facts;
+    return this.collations.get(name) ?? { name, local: undefined, deterministic: false, pads: !name.includes('0900'), charset };
+  }
+
   /** Of what the server makes in a character set: its default collation. */
   defaultCollation(charset: string): TextCollation {
     const { flavour, version } = this.facts.mode.server;
