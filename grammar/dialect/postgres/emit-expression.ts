@@ -5,20 +5,20 @@ import { calculate, negate } from './calculate.ts';
 import type { CallContext } from './call-context.ts';
 import { castValue, inCollation } from './cast-value.ts';
 import { chosen, commonValues, keepsScales } from './unified-type.ts';
-import { asBytes, comparisonCollation, compareValues } from './compare-values.ts';
+import { comparisonCollation, compareValues } from './compare-values.ts';
 import type { Comparison } from './compare-values.ts';
-import { asCondition, asText, condition, integerConstant, isConstantText, nullValue, numberConstant, textLiteral } from './convert-value.ts';
+import { asCondition, asText, condition, isConstantText, nullValue } from './convert-value.ts';
+import { literal, moment, variable } from './emit-constant.ts';
 import { withWidth } from './integer-widths.ts';
 import { jsonCalls } from './json-calls.ts';
 import { likePattern } from './like-pattern.ts';
 import { addInterval, momentCalls } from './moment-calls.ts';
-import { readMoment, readTime } from './moment-text.ts';
 import { Scope } from './mysql-emission.ts';
 import type { MysqlEmission } from './mysql-emission.ts';
 import { valueOf } from './mysql-expression.ts';
 import type { Value } from './mysql-expression.ts';
 import type { CallDetails, Expression, OrderItem, Query, WindowSpec } from './mysql-tree.ts';
-import { boolType, doubleType, intType, maxUnsigned, mayBeZero, typeName, isMoment, localCollation, maxBigint } from './mysql-type.ts';
+import { boolType, intType, maxUnsigned, mayBeZero, typeName, isMoment, localCollation, maxBigint } from './mysql-type.ts';
 import { numberCalls } from './number-calls.ts';
 import { refuse } from './refused-mysql.ts';
 import { findName } from './scope-names.ts';
@@ -67,11 +67,11 @@ export class ExpressionEmitter {
 
   #value(node: Expression, scope: Scope): Value {
     switch (node.type) {
-      case 'literal': return this.#literal(node);
+      case 'literal': return literal(this.emission, node);
       case 'moment': return moment(node);
       case 'parameter': return { sql: 'NULL', type: { kind: 'parameter', number: node.number }, nullable: true, place: node.place };
       case 'column': return findName(scope, node);
-      case 'variable': return this.#variable(node);
+      case 'variable': return variable(this.emission, node);
       case 'unary': return this.#unary(node, scope);
       case 'binary': return this.#binary(node, scope);
       case 'in': return this.#in(node, scope);
@@ -93,44 +93,6 @@ export class ExpressionEmitter {
       case 'default': return refuse(node.column === undefined ? 'DEFAULT' : 'DEFAULT()', node.place);
       case 'star': return refuse('*', node.place);
     }
-  }
-
-  #literal(node: Node<'literal'>): Value {
-    const { place, value } = node;
-    switch (node.kind) {
-      case 'null': return { ...nullValue, place };
-      case 'true': case 'false': return { ...integerConstant(node.kind === 'true' ? 1n : 0n, place) };
-      case 'integer': {
-        const constant = integerConstant(BigInt(value), place);
-        const isNarrow = this.emission.facts.mode.server.flavour === 'mariadb' && value.length <= 9 && constant.type.kind === 'int';
-        return isNarrow ? { ...constant, type: { ...constant.type, told: 3 } } : constant;
-      }
-      case 'decimal': {
-        const scale = (value.split('.')[1] ?? '').length;
-        const plain = plainDecimal(value);
-        return scale > 0 ? numberConstant(plain, scale, place) : { sql: `${plain}::numeric`, type: { kind: 'decimal', precision: plain.length, scale }, nullable: false, constant: plain, place };
-      }
-      case 'float': return { sql: `${value}::float8`, type: doubleType, nullable: false, constant: value, place };
-      case 'hex': return { sql: `'\\x${value}'::bytea`, type: { kind: 'bytes' }, nullable: false, place };
-      case 'bit': return refuse('bit-value literal', place);
-      case 'string':
-        if (node.charset === 'binary') return asBytes(this.emission, textLiteral(value, place), place);
-        return introduced(this.emission, textLiteral(value, place), node.charset);
-    }
-  }
-
-  #variable(node: Node<'variable'>): Value {
-    const { facts } = this.emission;
-    const name = node.name.toLowerCase();
-    const scoped = /^(session|local|global)\.(.*)$/.exec(name);
-    const found = node.scope === 'user' ? facts.userVariable?.(name) : facts.systemVariable?.(scoped?.[2] ?? name, scoped?.[1] === 'global' ? 'global' : scoped === null ? undefined : 'session');
-    if (found === undefined) return refuse(`${node.scope} variable`, node.place);
-    const { kind, value } = found;
-    // A variable without a value is a string.
-    const text = (sql: string): Value => (node.scope === 'user' ? inCollation({ ...textLiteral(value ?? '', node.place), sql, nullable: value === null, constant: undefined }, this.emission.ownCollation) : { ...textLiteral(value ?? '', node.place), constant: undefined });
-    if (value === null) return node.scope === 'user' ? text('NULL::text') : { ...nullValue, place: node.place };
-    if (kind === 'integer' || kind === 'unsigned') return { ...integerConstant(BigInt(value), node.place), constant: undefined };
-    return kind === 'text' ? text(textLiteral(value, node.place).sql) : refuse(`${node.scope} variable of another type than integer and string`, node.place);
   }
 
   #unary(node: Node<'unary'>, scope: Scope): Value {
@@ -387,31 +349,7 @@ function shortList(compared: readonly Value[]): string | undefined {
   return `(${first[1] ?? ''} IN (${parts.map((part) => part?.[2] ?? '').join(', ')}))`;
 }
 
-/** `_utf8mb4'…'`: its collation is the character set's own, whatever that of the connection is. */
-function introduced(emission: MysqlEmission, value: Value, charset: string | undefined): Value {
-  if (charset === undefined || value.type.kind !== 'text') return value;
-  const collation = emission.defaultCollation(charset);
-  return collation.name === emission.facts.collation ? value : { ...value, type: { ...value.type, collation: { ...collation, isWeak: true } } };
-}
-
-function plainDecimal(text: string): string {
-  const [whole = '', fraction = ''] = text.split('.');
-  const digits = whole.replace(/^0+(?=\d)/, '') || '0';
-  return fraction === '' ? digits : `${digits}.${fraction}`;
-}
-
 function escapeOf(value: Value): string {
   if (!isConstantText(value) || value.constant.length > 1) return refuse(`ESCAPE ${typeName(value.type)}`, value.place);
   return value.constant;
-}
-
-function moment(node: Node<'moment'>): Value {
-  const { kind, value, place } = node;
-  if (kind === 'TIME') {
-    const time = readTime(value) ?? refuse('TIME literal', place);
-    return { sql: `'${time.text}'::interval`, type: { kind: 'time', fraction: time.fraction }, nullable: false, place };
-  }
-  const read = readMoment(value);
-  if (read === undefined || (kind === 'DATE') === read.hasTime) return refuse(`${kind} literal`, place);
-  return kind === 'DATE' ? { sql: `'${read.text}'::date`, type: { kind: 'date' }, nullable: false, constant: read.text, place } : { sql: `'${read.text}'::timestamp`, type: { kind: 'datetime', fraction: read.fraction }, nullable: false, constant: read.text, place };
 }
