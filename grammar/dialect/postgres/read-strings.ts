@@ -6,6 +6,9 @@ import type { MysqlEmission } from './mysql-emission.ts';
 import type { Value } from './mysql-expression.ts';
 import { refuse } from './refused-mysql.ts';
 
+/** Begins what local calls no date, for its error to be that of the server (1292): which value it was stands behind it. */
+export const NO_NUMBER = 'no number: ';
+
 const plain = ({ sql }: Value): string => `(${sql}) COLLATE "C"`;
 /** MySQL skips fewer signs before a whole number than before another one. */
 const wholeHeads = { mysql: String.raw`'^[ \t]*([+-]?[0-9]+)'`, mariadb: String.raw`'^[ \t\n\v\f\r]*([+-]?[0-9]+)'` };
@@ -26,7 +29,7 @@ function numberOf(emission: MysqlEmission, value: Value, head: string): string {
 export function doubleOfText(emission: MysqlEmission, value: Value): string {
   if (emission.isStrictWrite) {
     const text = plain(value);
-    return `(CASE WHEN ${text} ~ ${numberHead.slice(0, -1)}[ \\t\\n\\v\\f\\r]*$' THEN btrim(${text}, E' \\t\\n\\v\\f\\r')::float8 WHEN (${value.sql}) IS NOT NULL THEN ('no number: ' || left(${text}, 40))::float8 END)`;
+    return `(CASE WHEN ${text} ~ ${numberHead.slice(0, -1)}[ \\t\\n\\v\\f\\r]*$' THEN btrim(${text}, E' \\t\\n\\v\\f\\r')::float8 WHEN (${value.sql}) IS NOT NULL THEN (('${NO_NUMBER}' || left(${text}, 40))::date - '2000-01-01'::date)::float8 END)`;
   }
   return `(${numberOf(emission, value, numberHead)})::float8`;
 }

@@ -1,6 +1,7 @@
 /** Errors of local as a MySQL server says them: numbers, SQLSTATEs and words that clients and frameworks look for. https://dev.mysql.com/doc/mysql-errors/en/server-error-reference.html */
 import type { MigratedKey, MigratedTable } from '../../../grammar/dialect/migrated-table.ts';
 import type { MysqlServer } from '../../../grammar/dialect/postgres/mysql-translation.ts';
+import { NO_NUMBER } from '../../../grammar/dialect/postgres/read-strings.ts';
 import type { MysqlError } from '../../wire/mysql/error-packet.ts';
 
 /** Of an ErrorResponse, by their letters. */
@@ -53,7 +54,7 @@ export function localError(fields: LocalErrorFields, tables: readonly MigratedTa
     case '22007':
     case '22008':
       if (sqlstate === '22008' || message.includes('after the year 9999')) return { code: 1441, sqlstate: '22008', message: 'Datetime function: datetime field overflow' };
-      return { code: 1292, sqlstate: '22007', message: `Incorrect datetime value: '${quotedIn(message)}'` };
+      return incorrect(quotedIn(message));
     case '22P02':
       // A TINYINT(1) holds 0 and 1 there.
       if (message.includes('for type boolean')) return { code: 1264, sqlstate: '22003', message: `Out of range value for column '${columnOf(fields, tables)}' at row 1` };
@@ -78,6 +79,12 @@ function columnOf(fields: LocalErrorFields, tables: readonly MigratedTable[]): s
   const type = digits ? `numeric(${digits[1]},${digits[2]})` : /(?:for type (.+)|^"?(?:value ".*" is out of range for type )?(smallint|integer|bigint)\b)/.exec(fields.get('M') ?? '')?.slice(1).find(Boolean);
   const columns = tables.flatMap((table) => table.columns.filter((column) => column.type === type));
   return fields.get('c') ?? (columns.length === 1 ? columns[0]?.name : undefined) ?? '?';
+}
+
+/** Of a value that a date or a number was to be read from. */
+function incorrect(value: string): MysqlError {
+  const message = value.startsWith(NO_NUMBER) ? `Truncated incorrect DOUBLE value: '${value.slice(NO_NUMBER.length)}'` : `Incorrect datetime value: '${value}'`;
+  return { code: 1292, sqlstate: '22007', message };
 }
 
 function quotedIn(message: string): string {
