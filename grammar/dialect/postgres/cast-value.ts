@@ -37,6 +37,8 @@ function cast(emission: MysqlEmission, value: Value, to: CastType, place: number
       return valueOf(withFraction(emission, source.sql, has, fraction, place), { kind: 'datetime', fraction }, [source]);
     }
     case 'TIME': {
+      // MySQL 9 takes it for a date.
+      if (value.type.kind === 'parameter') return refuse('CAST of a parameter to TIME', place);
       if (value.type.kind === 'datetime' && (to.length ?? 0) >= value.type.fraction) return valueOf(`(${value.sql})::time::interval`, { kind: 'time', fraction: to.length ?? 0 }, [value]);
       const source = asTime(emission, value);
       return source.type.kind === 'time' && source.type.fraction <= (to.length ?? 0) ? { ...source, type: { kind: 'time', fraction: to.length ?? 0 }, origin: undefined } : refuse('CAST to TIME', place);

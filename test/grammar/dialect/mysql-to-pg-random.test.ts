@@ -29,6 +29,8 @@ const isForm = /syntax|Unknown column|GROUP BY|Illegal mix|HAVING clause|FUNCTIO
 
 /** ER_WARN_DATA_OUT_OF_RANGE and ER_DATA_OUT_OF_RANGE: local does not say whether it was the value or the column. */
 const isRange: ReadonlySet<number | undefined> = new Set([1264, 1690]);
+/** ER_DATETIME_FUNCTION_OVERFLOW, of DATE another one in MySQL 9. */
+const isOverflow: ReadonlySet<number | undefined> = new Set([1441, 6527]);
 
 /** What a server answers wrongly itself. */
 function isWrongThere(kind: MysqlKind, sql: string): boolean {
@@ -93,7 +95,7 @@ describeMysql(kinds, 'random statements', () => {
       if (!(expected instanceof Error) || isForm.test(expected.message)) return undefined;
       const [one, other] = [errorNumber(expected, corpus.facts.mode.server), errorNumber(found, corpus.facts.mode.server)];
       // Of several rows each side may come to another first.
-      if (one === other || (isRange.has(one) && isRange.has(other)) || one === 1062 || /ROWS BETWEEN|INTO.* SELECT /.test(sql) || / after 2038: | longer than /.test(found.message) || (corpus.kind === 'mysql-5.6' && one === 1265)) return undefined;
+      if (one === other || (isRange.has(one) && isRange.has(other)) || (isOverflow.has(one) && isOverflow.has(other)) || one === 1062 || /ROWS BETWEEN|INTO.* SELECT /.test(sql) || / after 2038: | longer than /.test(found.message) || (corpus.kind === 'mysql-5.6' && one === 1265)) return undefined;
       own['with another number'] += 1;
       return `${place}\n  ${one}: ${expected.message}\n  local: ${other}: ${found.message}`;
     }
