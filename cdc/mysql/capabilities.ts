@@ -72,6 +72,8 @@ export type MysqlCapabilities = MysqlVersion & { readonly [Name in MysqlCapabili
   readonly lastTimestamp: string;
   /** Whether a prepared statement is still the right one is told by the time at which the table's triggers were made. */
   readonly preparesByTriggerTime: boolean;
+  /** A statement may ask for the lock of a table without waiting (`lock_wait_timeout = 0`). */
+  readonly triesLocks: boolean;
 };
 
 function has(name: MysqlCapability, { flavour, version }: MysqlVersion): boolean {
@@ -91,7 +93,7 @@ export function mysqlServerCapabilities(server: MysqlVersion): MysqlCapabilities
     inet6Type: each('inet6Type'), inet4Type: each('inet4Type'), uuidType: each('uuidType'), vectorType: each('vectorType'), longTimestamps: each('longTimestamps'),
     gtidForm: server.flavour === 'mariadb' ? 'domain' : server.version >= 80300 ? 'tagged_uuid' : 'uuid',
     lastTimestamp: each('longTimestamps') ? '2106-02-07 06:28:15' : '2038-01-19 03:14:07',
-    preparesByTriggerTime: server.flavour === 'mariadb',
+    preparesByTriggerTime: server.flavour === 'mariadb', triesLocks: server.flavour === 'mariadb' && server.version >= 100300,
   };
 }
 

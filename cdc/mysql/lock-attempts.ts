@@ -19,13 +19,13 @@ export class StillHeldError extends Error {
   readonly sqlState = 'HY000';
 }
 
-/** `work` is begun again after every attempt that got no lock; MIG052 with those who hold the tables when the budget ends. */
-export async function withLocks(runtime: Runtime, admin: MysqlClient, tables: readonly QualifiedName[], timeoutMs: number, work: (query: MysqlQuery) => Promise<void>): Promise<void> {
+/** `work` is begun again after every attempt that got no lock; MIG052 with those who hold the tables when the budget ends. `attemptS`: how long an attempt waits for tables; 0 on MariaDB only. */
+export async function withLocks(runtime: Runtime, admin: MysqlClient, tables: readonly QualifiedName[], timeoutMs: number, work: (query: MysqlQuery) => Promise<void>, attemptS = LOCK_ATTEMPT_S): Promise<void> {
   const { clock } = runtime;
   const endMs = clock.monotonicMs() + timeoutMs;
   for (;;) {
     try {
-      await admin.hold((query) => attempt(query, work));
+      await admin.hold((query) => attempt(query, work, attemptS));
       return;
     } catch (error) {
       const errno = errnoOf(error);
@@ -36,8 +36,8 @@ export async function withLocks(runtime: Runtime, admin: MysqlClient, tables: re
   }
 }
 
-async function attempt(query: MysqlQuery, work: (query: MysqlQuery) => Promise<void>): Promise<void> {
-  await query(`SET SESSION lock_wait_timeout = ${LOCK_ATTEMPT_S}, innodb_lock_wait_timeout = ${LOCK_ATTEMPT_S}, autocommit = 0`);
+async function attempt(query: MysqlQuery, work: (query: MysqlQuery) => Promise<void>, attemptS: number): Promise<void> {
+  await query(`SET SESSION lock_wait_timeout = ${attemptS}, innodb_lock_wait_timeout = ${LOCK_ATTEMPT_S}, autocommit = 0`);
   try {
     await work(query);
     await query('COMMIT');

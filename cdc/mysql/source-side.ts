@@ -1,6 +1,7 @@
 /** `SourceSide` of MySQL and MariaDB. */
 import type { ClientBase } from 'pg';
 import type { QualifiedName, Side } from '../../catalog/routing-snapshot.ts';
+import { MigrationError } from '../../config/migration-error.ts';
 import type { Runtime } from '../../config/runtime.ts';
 import type { MigratedTable } from '../../grammar/dialect/migrated-table.ts';
 import type { Position } from '../change.ts';
@@ -192,9 +193,14 @@ export class MysqlSourceSide implements SourceSide {
 
   readonly #pace = (): Promise<void> => this.#runtime.clock.sleep(FENCE_PACE_MS);
 
-  /** Idempotent; may go before a pause, since the first fence of a table stops its readers for a moment. */
-  prepareFence(tables: readonly QualifiedName[], timeoutMs: number): Promise<void> {
-    return withLocks(this.#runtime, this.#admin, tables, timeoutMs, async (query) => installFenceTriggers(query, tables, await readMysqlServer(query), this.#pace));
+  /**
+   * Idempotent; may go before a pause, since the first fence of a table stops its readers for a moment. Only where a lock can be tried for: one that is waited for
+   * stands in the way of a transaction that has read the table and writes it now, and the server ends that transaction (1213), not the waiting. Elsewhere triggers are made in the pause.
+   */
+  async prepareFence(tables: readonly QualifiedName[], timeoutMs: number): Promise<void> {
+    const server = await this.#admin.hold((query) => readMysqlServer(query));
+    if (!server.triesLocks) return;
+    await withLocks(this.#runtime, this.#admin, tables, timeoutMs, (query) => installFenceTriggers(query, tables, server, this.#pace), 0);
   }
 
   fence(tables: readonly QualifiedName[], { epoch, token, timeoutMs, fence, marker }: Parameters<SourceSide['fence']>[1]): Promise<void> {
@@ -229,8 +235,14 @@ export class MysqlSourceSide implements SourceSide {
     return this.#switch.hold((query) => this.#parts.assertSaved(query, saved));
   }
 
-  dropFences(tables: readonly QualifiedName[]): Promise<void> {
-    return withLocks(this.#runtime, this.#admin, tables, 5_000, (query) => dropMysqlFences(query, tables, this.#pace));
+  async dropFences(tables: readonly QualifiedName[]): Promise<void> {
+    const drop = (query: MysqlQuery): Promise<void> => dropMysqlFences(query, tables, this.#pace);
+    const { triesLocks } = await this.#admin.hold((query) => readMysqlServer(query));
+    const isDone = triesLocks && (await withLocks(this.#runtime, this.#admin, tables, 3_000, drop, 0).then(() => true, (error: unknown) => {
+      if (error instanceof MigrationError && error.code === 'MIG052') return false;
+      throw error;
+    }));
+    if (!isDone) await withLocks(this.#runtime, this.#admin, tables, 5_000, drop);
   }
 
   position(): Promise<Position> {

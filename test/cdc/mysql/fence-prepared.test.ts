@@ -9,6 +9,7 @@ import { installMysqlFenceSupport } from '../../../cdc/mysql/fence.ts';
 import { MysqlSourceSide } from '../../../cdc/mysql/source-side.ts';
 import { describeMysql, startMysql } from '../../support/mysql-servers.ts';
 import type { MysqlKind, TestMysql } from '../../support/mysql-servers.ts';
+import { makeTriggers } from './make-triggers.ts';
 import { testRuntime } from '../snapshot/loader-fixture.ts';
 
 const kinds = ['mariadb-10.11', 'mariadb-11.8', 'mysql-9.7'] as const satisfies readonly MysqlKind[];
@@ -77,7 +78,7 @@ function suite(kind: MysqlKind): void {
     };
     expect(await refusals()).toEqual([]);
     for (let round = 0; round < 3; round += 1) {
-      await side.prepareFence(fenced, 5_000);
+      await makeTriggers(server, fenced);
       for (let times = 0; times < 2; times += 1) expect(await refusals()).toEqual([]);
       await side.dropFences(fenced);
       expect(await refusals()).toEqual([]);
@@ -117,7 +118,7 @@ function suite(kind: MysqlKind): void {
     const rounds = async (): Promise<void> => {
       for (let round = 0; round < 5; round += 1) {
         const before = done;
-        await side.prepareFence(fenced, 20_000);
+        await makeTriggers(server, fenced);
         await side.dropFences(fenced);
         while (done < before + 10) await Promise.race([writing, delay(5)]);
       }

@@ -10,6 +10,7 @@ import { describeMysql } from '../../support/mysql-servers.ts';
 import { mysqlApplierTagSql, readMysqlFences } from '../../../cdc/mysql/fence.ts';
 import { MysqlSourceSide } from '../../../cdc/mysql/source-side.ts';
 import { testRuntime } from '../snapshot/loader-fixture.ts';
+import { makeTriggers } from './make-triggers.ts';
 import { sourceKinds, startMysqlSource } from './mysql-source.ts';
 import type { MysqlSource } from './mysql-source.ts';
 
@@ -197,7 +198,7 @@ function suite(kind: MysqlKind): void {
     await prepare('before the triggers');
     await refused();
     await source.mysql.sql("XA COMMIT 'before the triggers'");
-    await side.prepareFence([orders], 5_000);
+    await makeTriggers(source.mysql, [orders]);
     await prepare('before the crash');
     await source.mysql.kill();
     await source.mysql.restart();
@@ -206,6 +207,25 @@ function suite(kind: MysqlKind): void {
     await side.fence([orders], { ...request, fence, marker: { stream: 's', token: 'behind XA' } });
     expect(await marker()).toBe('behind XA');
     await side.unfence([orders], 5_000);
+  });
+
+  it('is prepared, and dropped on MariaDB, without ending a transaction that has read the table and writes it then', async () => {
+    await side.dropFences([orders]);
+    await using open = await openSession(source.mysql);
+    const underWay = async (work: () => Promise<void>): Promise<void> => {
+      await open.run('BEGIN');
+      await open.run('SELECT * FROM orders');
+      const working = work().catch((error: unknown) => error);
+      await delay(200);
+      await open.run("UPDATE orders SET state = 'paid' WHERE id = 2");
+      await open.run('COMMIT');
+      const outcome = await working;
+      if (outcome !== undefined) expect(outcome).toMatchObject({ code: 'MIG052' });
+    };
+    for (let round = 0; round < 3; round += 1) await underWay(() => side.prepareFence([orders], 500));
+    await makeTriggers(source.mysql, [orders]);
+    if (kind.startsWith('mariadb')) for (let round = 0; round < 3; round += 1) await underWay(() => side.dropFences([orders]));
+    else await side.dropFences([orders]);
   });
 
   it('makes its triggers under statements that are prepared again and again, and none of them fails', async () => {
@@ -219,7 +239,7 @@ function suite(kind: MysqlKind): void {
     const writing = Promise.all([write(), write(), write()]);
     writing.catch(() => undefined);
     for (let round = 0; round < 15; round += 1) {
-      await side.prepareFence([orders, items], 20_000);
+      await makeTriggers(source.mysql, [orders, items]);
       await delay(20);
       await side.dropFences([orders, items]);
     }
@@ -251,7 +271,7 @@ function suite(kind: MysqlKind): void {
     await old.run('SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ');
     await old.run('START TRANSACTION WITH CONSISTENT SNAPSHOT');
     await old.run('SELECT * FROM alone');
-    await side.prepareFence([orders], 5_000);
+    await makeTriggers(source.mysql, [orders]);
     await side.fence([orders], { ...request, fence: true, marker: { stream: 's', token: 'snapshot' } });
     expect(await refusal(old.run("UPDATE orders SET state = 'paid' WHERE id = 2"))).toMatch(/^MIG082/);
     await old.run('ROLLBACK');
