@@ -20,9 +20,22 @@ export function compareValues(emission: MysqlEmission, operator: Comparison, lef
   const { flavour, version } = emission.facts.mode.server;
   // It forgets the fraction of a second there.
   if (operator === '<=>' && one.type.kind === 'time' && flavour === 'mysql' && version < 50700) return refuse('<=> of TIME', place);
+  if (flavour === 'mysql' && one.type.kind === 'time' && other.type.kind === 'time' && isCut(one, other)) return refuse('comparison of a TIME column with more digits', place);
+  if ((operator === '=' || operator === '<=>') && (flavour === 'mariadb' || version < 80000) && (isBetweenIntegers(one, other) || isBetweenIntegers(other, one))) return refuse('comparison of an integer column with a number between two of them', place);
   if (one.type.kind === 'text' && other.type.kind === 'text') return condition(comparedText(emission, operator, one, other, place), nullable);
   if ([one, other].some(isQuotient) && (emission.facts.mode.server.flavour === 'mariadb' || isUnsureQuotient(emission))) return comparedQuotient(operator, one, other, nullable);
   return condition(`${one.sql} ${spelled(operator)} ${other.sql}`, nullable);
+}
+
+/** A value beside a column that is no column itself is cut to the digits of the column. */
+function isCut(one: Value, other: Value): boolean {
+  if (one.type.kind !== 'time' || other.type.kind !== 'time' || (one.origin === undefined) === (other.origin === undefined)) return false;
+  return one.origin === undefined ? one.type.fraction > other.type.fraction : other.type.fraction > one.type.fraction;
+}
+
+/** The server may look for the next integer in the column's index. */
+function isBetweenIntegers(column: Value, number: Value): boolean {
+  return column.origin !== undefined && column.type.kind === 'int' && number.type.kind === 'decimal' && number.constant !== undefined && /\.\d*[1-9]/.test(number.constant);
 }
 
 const isQuotient = ({ type }: Value): boolean => type.kind === 'decimal' && type.inner !== undefined;

@@ -213,6 +213,7 @@ export function addInterval(emission: MysqlEmission, given: Value, written: Valu
   if (mayBeZero(source.type)) return refuse('INTERVAL beside a column that may have the zero date', place);
   // Of a string it is a string, with as many digits as it happens to be kept with.
   if (given.type.kind === 'text' && source.type.kind === 'datetime' && source.type.fraction > 0) return refuse('INTERVAL and a string with a fraction of a second', place);
+  if (given.type.kind === 'text' && unit === 'MICROSECOND' && emission.facts.mode.server.flavour === 'mysql') return refuse('INTERVAL and a string with a fraction of a second', place);
   const isDate = source.type.kind === 'date' && isDayOrLonger;
   const fraction = unit === 'MICROSECOND' ? 6 : source.type.kind === 'datetime' ? source.type.fraction : 0;
   const sum = `(${source.sql} ${sign === 1 ? '+' : '-'} ${bigintSql(amount)} * interval '${word}')`;

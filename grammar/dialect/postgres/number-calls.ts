@@ -45,6 +45,8 @@ const whole = (word: 'ceil' | 'floor'): CallEmitter => (call) => {
 /** ROUND and TRUNCATE. An approximate number is rounded as the C library does, to the even one. */
 const rounded = (word: 'round' | 'trunc'): CallEmitter => (call) => {
   exactly(call, 1, 2);
+  // It is a DECIMAL there.
+  if (isModern(call) && argument(call, 0).type.kind === 'parameter') return refuse('parameter whose type its place does not tell', call.place);
   const value = number(call, 0);
   const given = optionalArgument(call, 1);
   const digits = given === undefined ? 0 : constantNumber(asInteger(call.emission, given), `${call.name}() by what is no constant`);

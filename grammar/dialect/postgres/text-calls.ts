@@ -221,6 +221,7 @@ const format: CallEmitter = (call) => {
   const digits = constantOrRefuse(call, 1);
   if (digits < 0 || digits > 15) return refuse('FORMAT() by more than 15 digits', call.place);
   const number = asDecimal(call.emission, argument(call, 0));
+  if (number.type.precision - number.type.scale > 24) return refuse('FORMAT() of more than 24 digits', call.place);
   const pattern = `FM999,999,999,999,999,999,999,990${digits === 0 ? '' : `.${'0'.repeat(digits)}`}`;
   return { sql: `to_char(round(${number.sql}, ${digits}), '${pattern}')`, type: { kind: 'text', collation: undefined, isTrimmed: true, isOwn: false }, nullable: number.nullable };
 };

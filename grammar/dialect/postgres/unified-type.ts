@@ -35,6 +35,8 @@ export function commonValues(emission: MysqlEmission, values: readonly Value[], 
 
 function sameKind(emission: MysqlEmission, values: readonly Value[], type: MysqlType, place: number | undefined): CommonValues {
   if (type.kind === 'json' && values.some((value) => value.type.kind === 'parameter')) return refuse('parameter as JSON', place);
+  // MariaDB's DISTINCT finds all of them alike.
+  if (type.kind === 'bytes' && values.some((value) => value.type.kind === 'parameter')) return refuse('parameter beside a binary string', place);
   return { sql: values.map((value) => (value.type.kind === 'null' ? 'NULL' : type.kind === 'bytes' ? asBytes(emission, value, place).sql : value.type.kind === 'parameter' ? refuse('parameter as TIME', place) : value.sql)), type };
 }
 
@@ -93,7 +95,7 @@ function commonTexts(emission: MysqlEmission, values: readonly Value[], place: n
   for (const { type } of texts) if (type.kind === 'text') collation = commonCollation(collation, type.collation, place);
   return {
     sql: texts.map(({ sql }) => (collation?.local === undefined ? sql : `(${sql}) COLLATE ${collation.local}`)),
-    type: { kind: 'text', collation, isTrimmed: texts.every(({ type }) => type.kind === 'text' && type.isTrimmed) && areDistinct(texts), isOwn: collation?.local !== undefined },
+    type: { kind: 'text', ...(values.some(({ type }) => type.kind === 'enum' || type.kind === 'set' || (type.kind === 'text' && type.isLabel === true)) ? { isLabel: true } : {}), collation, isTrimmed: texts.every(({ type }) => type.kind === 'text' && type.isTrimmed) && areDistinct(texts), isOwn: collation?.local !== undefined },
   };
 }
 
