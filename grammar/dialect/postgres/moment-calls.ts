@@ -166,6 +166,8 @@ const unixTimestamp: CallEmitter = (call) => {
 const fromUnixtime: CallEmitter = (call) => {
   exactly(call, 1);
   if (argument(call, 0).type.kind === 'text') return refuse('FROM_UNIXTIME() of a string', call.place);
+  const { flavour, version } = call.emission.facts.mode.server;
+  if (argument(call, 0).type.kind === 'parameter' && flavour === 'mysql' && version >= 80000) return refuse('FROM_UNIXTIME() of a parameter', call.place);
   const seconds = bigintSql(asInteger(call.emission, argument(call, 0)));
   const limited = `CASE WHEN ${seconds} BETWEEN 0 AND ${lastUnixTime} THEN ${seconds} WHEN ${seconds} > ${lastUnixTime}${call.emission.isWrite ? ' OR ' + seconds + ' < 0' : ''} THEN ('FROM_UNIXTIME() before 1970 or after 2038: ' || ${seconds})::date - '2000-01-01'::date END`;
   return { sql: `(to_timestamp(${limited}) AT TIME ZONE ${call.emission.zone})`, type: { kind: 'datetime', fraction: 0 }, nullable: true };

@@ -10,7 +10,12 @@ import { bigintType, decimalType, doubleType, intType, isMoment, isNumber, isUns
 import type { MysqlType } from './mysql-type.ts';
 import { refuse } from './refused-mysql.ts';
 
-const number = (call: CallContext, index: number): Value => asNumber(call.emission, argument(call, index));
+function number(call: CallContext, index: number): Value {
+  const value = argument(call, index);
+  // From MySQL 8 on a parameter is a DECIMAL of some of these functions and a DOUBLE of others.
+  return isModern(call) && value.type.kind === 'parameter' ? refuse('parameter whose type its place does not tell', call.place) : asNumber(call.emission, value);
+}
+
 const double = (call: CallContext, index: number): Value => asDouble(call.emission, argument(call, index));
 
 function isModern({ emission }: CallContext): boolean {
@@ -45,8 +50,6 @@ const whole = (word: 'ceil' | 'floor'): CallEmitter => (call) => {
 /** ROUND and TRUNCATE. An approximate number is rounded as the C library does, to the even one. */
 const rounded = (word: 'round' | 'trunc'): CallEmitter => (call) => {
   exactly(call, 1, 2);
-  // It is a DECIMAL there.
-  if (isModern(call) && argument(call, 0).type.kind === 'parameter') return refuse('parameter whose type its place does not tell', call.place);
   const value = number(call, 0);
   const given = optionalArgument(call, 1);
   const digits = given === undefined ? 0 : constantNumber(asInteger(call.emission, given), `${call.name}() by what is no constant`);
@@ -111,6 +114,7 @@ const nullif: CallEmitter = (call) => {
   if (one.type.kind === 'parameter' || one.type.kind === 'null') return refuse('parameter whose type its place does not tell', call.place);
   const { flavour, version } = call.emission.facts.mode.server;
   if (flavour === 'mysql' && version < 50700 && (isMoment(one.type) || one.type.kind === 'time')) return refuse('NULLIF() of a date or time', call.place);
+  if (flavour === 'mysql' && version < 50700 && one.type.kind === 'float') return refuse('NULLIF() of FLOAT', call.place);
   // A constant becomes one of the column's type.
   if (flavour === 'mysql' && one.origin === undefined && one.type.kind === 'time' && other.type.kind === 'time' && one.type.fraction < other.type.fraction) return refuse('NULLIF() of a TIME and one with more digits', call.place);
   // MySQL shows it as the number that it was compared as.

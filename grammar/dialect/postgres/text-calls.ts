@@ -159,6 +159,8 @@ const locate: CallEmitter = (call) => {
     return { sql: `strpos(lower(${source.sql} COLLATE "C"), ${quoteLiteral(needle.constant.toLowerCase())})`, type: length, nullable: source.nullable };
   }
   if (!collation.deterministic && call.emission.facts.localVersion < 180000) return refuse(`${call.name}() on a local before PostgreSQL 18`, call.place);
+  // It compares these as the connection compares them.
+  if (!isUtf8(collation.charset)) return refuse(`${call.name}() of character set ${collation.charset}`, call.place);
   const local = localCollation(collation, call.place);
   return { sql: `strpos(${source.sql} COLLATE ${local}, ${needle.sql} COLLATE ${local})`, type: length, nullable: needle.nullable || source.nullable };
 };
