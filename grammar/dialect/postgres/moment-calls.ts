@@ -153,6 +153,7 @@ const unixTimestamp: CallEmitter = (call) => {
   exactly(call, 0, 1);
   if (optionalArgument(call, 0) === undefined) return { sql: `${call.emission.slot({ kind: 'now', as: 'unix', zone: 'utc', fraction: 0 })}::bigint`, type: intType(0n, 253402300799n), nullable: false };
   const value = argument(call, 0);
+  if (isConstantText(value) && (readMoment(value.constant)?.fraction ?? 0) > 0) return refuse('UNIX_TIMESTAMP() of a string with a fraction of a second', call.place);
   const fraction = value.type.kind === 'timestamp' || value.type.kind === 'datetime' ? value.type.fraction : 0;
   const instant = value.type.kind === 'timestamp' ? value.sql : `(${asDatetime(call.emission, value).sql} AT TIME ZONE ${call.emission.zone})`;
   const seconds = `extract(epoch FROM ${instant})`;
