@@ -35,7 +35,10 @@ export function assignValue(emission: MysqlEmission, target: Target, value: Valu
     case 'decimal':
       if (isParameter) return take({ kind: 'decimal' }, 'numeric');
       return value.type.kind === 'double' || value.type.kind === 'float' ? refuse('DOUBLE as a DECIMAL', place) : settled(emission, asDecimal(emission, value), type.scale, place);
-    case 'double': case 'float': return isParameter ? take({ kind: 'double' }, 'float8') : asDouble(emission, value).sql;
+    case 'double': case 'float':
+      // Each kind of string has an error of its own there.
+      if (value.type.kind === 'text' && value.constant === undefined) return refuse('string as a number', place);
+      return isParameter ? take({ kind: 'double' }, 'float8') : asDouble(emission, value).sql;
     case 'text': return text(emission, target, value, place);
     case 'bytes': return bytes(emission, column, value, place);
     case 'date':

@@ -106,6 +106,8 @@ function wholeQuotient(emission: MysqlEmission, one: Value, other: Value, place:
   const unsigned = one.type.unsigned || other.type.unsigned;
   if (unsigned && (one.type.min < 0n || other.type.min < 0n)) return refuse('DIV of signed and unsigned integers', place);
   const isBig = !fitsBigint(one.type) || !fitsBigint(other.type);
+  // MySQL has no room for the amount of the smallest number; nor has local, where its sign changes twice.
+  if (emission.facts.mode.server.flavour === 'mysql' && one.type.min === minBigint && !isBig) return { sql: `(- (- ((${one.sql})::bigint / ${divisor(emission, `(${other.sql})::bigint`)})))`, type: bigintType, nullable: true };
   const sql = isBig ? `div((${one.sql})::numeric, ${divisor(emission, `(${other.sql})::numeric`)})` : `((${one.sql})::bigint / ${divisor(emission, `(${other.sql})::bigint`)})`;
   return { sql, type: unsigned ? intType(0n, one.type.max, true) : bigintType, nullable: true };
 }

@@ -20,9 +20,22 @@ export function compareValues(emission: MysqlEmission, operator: Comparison, lef
   const { flavour, version } = emission.facts.mode.server;
   // It forgets the fraction of a second there.
   if (operator === '<=>' && one.type.kind === 'time' && flavour === 'mysql' && version < 50700) return refuse('<=> of TIME', place);
+  if (flavour === 'mysql' && isCut(one, other)) return refuse('comparison of a TIME column with more digits', place);
+  if ((operator === '=' || operator === '<=>') && (flavour === 'mariadb' || version < 80000) && (isBetweenIntegers(one, other) || isBetweenIntegers(other, one))) return refuse('comparison of an integer column with a number between two of them', place);
   if (one.type.kind === 'text' && other.type.kind === 'text') return condition(comparedText(emission, operator, one, other, place), nullable);
   if ([one, other].some(isQuotient) && (emission.facts.mode.server.flavour === 'mariadb' || isUnsureQuotient(emission))) return comparedQuotient(operator, one, other, nullable);
   return condition(`${one.sql} ${spelled(operator)} ${other.sql}`, nullable);
+}
+
+/** What is known at once is cut or rounded to the digits of the column that it stands beside. */
+function isCut(one: Value, other: Value): boolean {
+  if (one.type.kind !== 'time' || other.type.kind !== 'time' || (one.origin === undefined) === (other.origin === undefined)) return false;
+  return one.origin === undefined ? one.type.fraction > other.type.fraction : other.type.fraction > one.type.fraction;
+}
+
+/** The server may look for the next integer in the column's index. */
+function isBetweenIntegers(column: Value, number: Value): boolean {
+  return column.origin !== undefined && column.type.kind === 'int' && number.type.kind === 'decimal' && number.constant !== undefined && /\.\d*[1-9]/.test(number.constant);
 }
 
 const isQuotient = ({ type }: Value): boolean => type.kind === 'decimal' && type.inner !== undefined;
@@ -56,9 +69,16 @@ export function meet(emission: MysqlEmission, left: Value, right: Value, place: 
   if (left.type.kind === 'parameter' && right.type.kind === 'parameter') return refuse('comparison of two parameters', place);
   if (isNumber(left.type) || isNumber(right.type)) return meetNumbers(emission, left, right, place);
   if (isMoment(left.type) || isMoment(right.type)) return meetMoments(emission, left, right, place);
-  if (left.type.kind === 'time' || right.type.kind === 'time') return [asTime(emission, left), asTime(emission, right)];
+  if (left.type.kind === 'time' || right.type.kind === 'time') return [timeBeside(emission, left, right), timeBeside(emission, right, left)];
   if (left.type.kind === 'bytes' || right.type.kind === 'bytes') return [asBytes(emission, left, place), asBytes(emission, right, place)];
   return [comparedString(emission, left), comparedString(emission, right)];
+}
+
+/** A parameter has no more digits than the column, where MySQL would cut them off. */
+function timeBeside(emission: MysqlEmission, value: Value, other: Value): Value {
+  if (value.type.kind !== 'parameter' || other.type.kind !== 'time' || other.origin === undefined || emission.facts.mode.server.flavour !== 'mysql') return asTime(emission, value);
+  const { fraction } = other.type;
+  return { sql: emission.parameter(value.type.number, { kind: 'time', fraction }, 'interval'), type: { kind: 'time', fraction }, nullable: true };
 }
 
 /** A number that is bound beside a string makes numbers of both. */

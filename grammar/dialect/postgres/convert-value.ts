@@ -106,7 +106,7 @@ export function asText(emission: MysqlEmission, value: Value): Value {
   switch (type.kind) {
     case 'text': return value;
     case 'null': return plain('NULL::text');
-    case 'parameter': return { ...plain(emission.parameter(type.number, { kind: 'text' }, 'text')), type: { kind: 'text', collation: undefined, isTrimmed: false, isOwn: false }, nullable: true };
+    case 'parameter': return { ...plain(emission.parameter(type.number, { kind: 'text', ...(isOldServer(emission) ? { neverNumber: true } : {}) }, 'text')), type: { kind: 'text', collation: undefined, isTrimmed: false, isOwn: false }, nullable: true };
     case 'int': return plain(`(${sql})::text`);
     case 'bool': return plain(`(${sql})::int::text`);
     case 'decimal':
@@ -126,6 +126,11 @@ export function asText(emission: MysqlEmission, value: Value): Value {
     }
     default: return refuse(`${typeName(type)} as a string`, value.place);
   }
+}
+
+/** A number that is bound is a string of Latin-1 there, and so is what is made of it. */
+function isOldServer({ facts: { mode: { server: { flavour, version } } } }: MysqlEmission): boolean {
+  return flavour === 'mysql' && version < 50700;
 }
 
 function shownZero({ type, sql }: Value, text: string, zero: string): string {

@@ -193,6 +193,9 @@ export class ExpressionEmitter {
     // Before MySQL 8 it compares all with a sign or all without.
     const integers = [operand, from, to].map(({ type }) => type).filter((type) => type.kind === 'int');
     if (flavour === 'mysql' && version < 80000 && integers.some(({ max }) => max > maxBigint) && integers.some(({ unsigned }) => !unsigned)) return refuse('BETWEEN of signed and unsigned integers', node.place);
+    // What one of the three is decides how all of them are compared.
+    const isMixed = [from, to].some(({ type }) => type.kind !== 'text' && type.kind !== 'null') && [from, to].some(({ type }) => type.kind === 'text' || type.kind === 'parameter');
+    if (isMixed && (operand.type.kind === 'text' || operand.type.kind === 'parameter')) return refuse('BETWEEN a string and another type', node.place);
     const low = compareValues(this.emission, '>=', operand, from, node.place);
     const high = compareValues(this.emission, '<=', operand, to, node.place);
     return valueOf(`(${node.not ? 'NOT ' : ''}(${low.sql} AND ${high.sql}))`, boolType, [low, high]);
@@ -215,6 +218,12 @@ export class ExpressionEmitter {
   #is(node: Node<'is'>, scope: Scope): Value {
     const operand = this.value(node.operand, scope);
     const not = node.not ? 'NOT ' : '';
+    const { flavour, version } = this.emission.facts.mode.server;
+    // MySQL before 8 and MariaDB do not see that a comparison of rows can be unknown; MySQL before 5.7 takes <=> for one that can.
+    if ((node.what === 'NULL' || node.what === 'UNKNOWN') && (flavour === 'mariadb' || version < 80000)) {
+      if (contains(node.operand, (each) => each.type === 'binary' && each.left.type === 'row')) return refuse(`IS ${node.what} of a comparison of rows`, node.place);
+      if (flavour === 'mysql' && version < 50700 && contains(node.operand, (each) => each.type === 'binary' && each.operator === '<=>')) return refuse(`IS ${node.what} of <=>`, node.place);
+    }
     if (node.what !== 'NULL') return condition(`${asCondition(this.emission, operand)} IS ${not}${node.what}`, false);
     if (operand.type.kind === 'parameter') return refuse('parameter whose type its place does not tell', node.place);
     // In WHERE the server takes the zero date of a NOT NULL column for NULL, elsewhere not.
@@ -224,11 +233,12 @@ export class ExpressionEmitter {
 
   #case(node: Node<'case'>, scope: Scope): Value {
     const operand = node.operand === undefined ? undefined : this.value(node.operand, scope);
-    if (operand !== undefined) oneCollation([operand, ...node.branches.map(({ when }) => this.value(when, scope))], node.place);
     const { flavour, version } = this.emission.facts.mode.server;
     // Before MySQL 5.7 these are compared as strings.
-    if (operand !== undefined && (isMoment(operand.type) || operand.type.kind === 'time') && flavour === 'mysql' && version < 50700) refuse('CASE of a date or time', node.place);
-    const conditions = node.branches.map(({ when }) => (operand === undefined ? this.condition(when, scope) : compareValues(this.emission, '=', operand, this.value(when, scope), node.place).sql));
+    const compared = operand === undefined ? [] : node.branches.map(({ when }) => this.value(when, scope));
+    if (operand !== undefined) oneCollation([operand, ...compared], node.place);
+    if (operand !== undefined && [operand, ...compared].some(({ type }) => isMoment(type) || type.kind === 'time') && flavour === 'mysql' && version < 50700) refuse('CASE of a date or time', node.place);
+    const conditions = operand === undefined ? node.branches.map(({ when }) => this.condition(when, scope)) : compared.map((when) => compareValues(this.emission, '=', operand, when, node.place).sql);
     const values = [...node.branches.map(({ then }) => this.value(then, scope)), node.otherwise === undefined ? nullValue : this.value(node.otherwise, scope)];
     return chosen(commonValues(this.emission, values, node.place, keepsScales(this.emission)), values, (sql) => `CASE ${conditions.map((each, index) => `WHEN ${each} THEN ${sql[index] ?? 'NULL'}`).join(' ')} ELSE ${sql.at(-1) ?? 'NULL'} END`);
   }
@@ -323,6 +333,12 @@ export class ExpressionEmitter {
       return `${sortKey(this.emission, value)}${direction(descending, value.nullable)}`;
     }).join(', ');
   }
+}
+
+/** Whether a condition is of this kind, or one that NOT, AND and the like join. */
+function contains(node: Expression, isMeant: (node: Expression) => boolean): boolean {
+  if (isMeant(node)) return true;
+  return node.type === 'unary' ? contains(node.operand, isMeant) : node.type === 'binary' && (contains(node.left, isMeant) || contains(node.right, isMeant));
 }
 
 /** True for one, else NULL if one is not known, else false. */

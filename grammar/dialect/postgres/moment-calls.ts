@@ -153,6 +153,7 @@ const unixTimestamp: CallEmitter = (call) => {
   exactly(call, 0, 1);
   if (optionalArgument(call, 0) === undefined) return { sql: `${call.emission.slot({ kind: 'now', as: 'unix', zone: 'utc', fraction: 0 })}::bigint`, type: intType(0n, 253402300799n), nullable: false };
   const value = argument(call, 0);
+  if (isConstantText(value) && (readMoment(value.constant)?.fraction ?? 0) > 0) return refuse('UNIX_TIMESTAMP() of a string with a fraction of a second', call.place);
   const fraction = value.type.kind === 'timestamp' || value.type.kind === 'datetime' ? value.type.fraction : 0;
   const instant = value.type.kind === 'timestamp' ? value.sql : `(${asDatetime(call.emission, value).sql} AT TIME ZONE ${call.emission.zone})`;
   const seconds = `extract(epoch FROM ${instant})`;
@@ -166,6 +167,8 @@ const unixTimestamp: CallEmitter = (call) => {
 const fromUnixtime: CallEmitter = (call) => {
   exactly(call, 1);
   if (argument(call, 0).type.kind === 'text') return refuse('FROM_UNIXTIME() of a string', call.place);
+  const { flavour, version } = call.emission.facts.mode.server;
+  if (argument(call, 0).type.kind === 'parameter' && flavour === 'mysql' && version >= 80000) return refuse('FROM_UNIXTIME() of a parameter', call.place);
   const seconds = bigintSql(asInteger(call.emission, argument(call, 0)));
   const limited = `CASE WHEN ${seconds} BETWEEN 0 AND ${lastUnixTime} THEN ${seconds} WHEN ${seconds} > ${lastUnixTime}${call.emission.isWrite ? ' OR ' + seconds + ' < 0' : ''} THEN ('FROM_UNIXTIME() before 1970 or after 2038: ' || ${seconds})::date - '2000-01-01'::date END`;
   return { sql: `(to_timestamp(${limited}) AT TIME ZONE ${call.emission.zone})`, type: { kind: 'datetime', fraction: 0 }, nullable: true };
@@ -213,6 +216,7 @@ export function addInterval(emission: MysqlEmission, given: Value, written: Valu
   if (mayBeZero(source.type)) return refuse('INTERVAL beside a column that may have the zero date', place);
   // Of a string it is a string, with as many digits as it happens to be kept with.
   if (given.type.kind === 'text' && source.type.kind === 'datetime' && source.type.fraction > 0) return refuse('INTERVAL and a string with a fraction of a second', place);
+  if (given.type.kind === 'text' && unit === 'MICROSECOND' && emission.facts.mode.server.flavour === 'mysql') return refuse('INTERVAL and a string with a fraction of a second', place);
   const isDate = source.type.kind === 'date' && isDayOrLonger;
   const fraction = unit === 'MICROSECOND' ? 6 : source.type.kind === 'datetime' ? source.type.fraction : 0;
   const sum = `(${source.sql} ${sign === 1 ? '+' : '-'} ${bigintSql(amount)} * interval '${word}')`;

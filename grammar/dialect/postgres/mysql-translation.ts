@@ -153,12 +153,13 @@ export interface MysqlFacts {
 
 /** The form in which a step takes a value: `pgValue` makes it. */
 export type PgForm =
-  | { readonly kind: 'integer'; readonly min?: string | undefined; readonly max?: string | undefined }
+  /** `numberOnly`: a string would make strings of all that it stands beside. */
+  | { readonly kind: 'integer'; readonly min?: string | undefined; readonly max?: string | undefined; readonly numberOnly?: boolean | undefined }
   /** `scale`: digits behind the point at most; others are an error rather than rounded. */
   | { readonly kind: 'decimal'; readonly scale?: number | undefined }
-  | { readonly kind: 'double' }
-  /** `trimmed`: blanks at the end do not count; `unpadded`: they are an error (a unique key that ignores them); `pattern`: of LIKE with this escape character; `charset`: of the column that takes it; `stringOnly`: numbers are no strings here. */
-  | { readonly kind: 'text'; readonly maxLength?: number | undefined; readonly trimmed?: boolean | undefined; readonly unpadded?: boolean | undefined; readonly pattern?: string | undefined; readonly charset?: string | undefined; readonly stringOnly?: boolean | undefined }
+  | { readonly kind: 'double'; readonly numberOnly?: boolean | undefined }
+  /** `trimmed`: blanks at the end do not count; `unpadded`: they are an error (a unique key that ignores them); `pattern`: of LIKE with this escape character; `charset`: of the column that takes it; `stringOnly`: numbers are no strings here; `neverNumber`: nor as a part of one. */
+  | { readonly kind: 'text'; readonly maxLength?: number | undefined; readonly trimmed?: boolean | undefined; readonly unpadded?: boolean | undefined; readonly pattern?: string | undefined; readonly charset?: string | undefined; readonly stringOnly?: boolean | undefined; readonly neverNumber?: boolean | undefined }
   | { readonly kind: 'bytes'; readonly maxLength?: number | undefined; readonly fixed?: number | undefined }
   | { readonly kind: 'boolean' }
   /** `zero`: takes the zero date. `timestamp`: goes into a TIMESTAMP, which has a range of its own. */

@@ -28,8 +28,8 @@ export type MysqlType =
   /** `decimals`: as many digits behind the point are shown. */
   | { readonly kind: 'double'; readonly decimals?: number }
   /** Without a collation: a constant, which takes that of what it meets. `isTrimmed`: no blanks at its end. `isOwn`: the expression itself has the collation. */
-  /** `isFixed`: digits and signs, each at its place in every value: ordered alike by every collation. */
-  | { readonly kind: 'text'; readonly collation: TextCollation | undefined; readonly isTrimmed: boolean; readonly isOwn: boolean; readonly maxLength?: number | undefined; readonly isFixed?: boolean | undefined }
+  /** `isFixed`: digits and signs, each at its place in every value: ordered alike by every collation. `isLabel`: may come of an ENUM or a SET, which as a number is another one than its label says. */
+  | { readonly kind: 'text'; readonly collation: TextCollation | undefined; readonly isTrimmed: boolean; readonly isOwn: boolean; readonly maxLength?: number | undefined; readonly isFixed?: boolean | undefined; readonly isLabel?: boolean | undefined }
   | { readonly kind: 'bytes' }
   /** `zero`: may be the zero date, of these three, which is -infinity. */
   | { readonly kind: 'date'; readonly zero?: boolean | undefined }

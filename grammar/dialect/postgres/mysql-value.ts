@@ -128,7 +128,9 @@ function take(form: PgForm, text: string, parameter: MysqlParameter): PgParamete
   switch (form.kind) {
     case 'integer': return integer(form, text, parameter);
     case 'decimal': return decimal(form, text, parameter);
-    case 'double': return parameter.kind === 'double' ? value(text) : decimal({ kind: 'decimal' }, text, parameter);
+    case 'double':
+      if (form.numberOnly === true && parameter.kind === 'text') return refused('string beside a number');
+      return parameter.kind === 'double' ? value(text) : decimal({ kind: 'decimal' }, text, parameter);
     case 'text': return string(form, text, parameter);
     case 'bytes': return bytes(form, text, parameter);
     case 'boolean': {
@@ -157,6 +159,7 @@ function take(form: PgForm, text: string, parameter: MysqlParameter): PgParamete
 }
 
 const integer: Take<'integer'> = (form, text, parameter) => {
+  if (form.numberOnly === true && parameter.kind === 'text') return refused('string beside a number');
   const isExact = parameter.kind === 'integer' || parameter.kind === 'unsigned' || parameter.kind === 'decimal';
   const whole = numberKinds.has(parameter.kind) ? (isExact && /^-?\d+$/.test(text) ? text : wholeOf(text)) : undefined;
   if (whole === undefined) return refused('parameter as an integer');
@@ -186,6 +189,7 @@ const decimal: Take<'decimal'> = (form, text, parameter) => {
 
 const string: Take<'text'> = (form, text, parameter) => {
   if (form.stringOnly === true && parameter.kind !== 'text') return refused('comparison of a string with a number');
+  if (form.neverNumber === true && parameter.kind !== 'text') return refused('number as a part of a string');
   if (!['text', 'integer', 'unsigned', 'decimal'].includes(parameter.kind)) return refused('parameter as a string');
   if (text.includes('\0')) return refused('string with the character NUL');
   if (form.pattern !== undefined) return value(likePattern(text, form.pattern));

@@ -10,7 +10,12 @@ import { bigintType, decimalType, doubleType, intType, isMoment, isNumber, isUns
 import type { MysqlType } from './mysql-type.ts';
 import { refuse } from './refused-mysql.ts';
 
-const number = (call: CallContext, index: number): Value => asNumber(call.emission, argument(call, index));
+function number(call: CallContext, index: number): Value {
+  const value = argument(call, index);
+  // From MySQL 8 on a parameter is a DECIMAL of some of these functions and a DOUBLE of others.
+  return isModern(call) && value.type.kind === 'parameter' ? refuse('parameter whose type its place does not tell', call.place) : asNumber(call.emission, value);
+}
+
 const double = (call: CallContext, index: number): Value => asDouble(call.emission, argument(call, index));
 
 function isModern({ emission }: CallContext): boolean {
@@ -109,6 +114,9 @@ const nullif: CallEmitter = (call) => {
   if (one.type.kind === 'parameter' || one.type.kind === 'null') return refuse('parameter whose type its place does not tell', call.place);
   const { flavour, version } = call.emission.facts.mode.server;
   if (flavour === 'mysql' && version < 50700 && (isMoment(one.type) || one.type.kind === 'time')) return refuse('NULLIF() of a date or time', call.place);
+  if (flavour === 'mysql' && version < 50700 && one.type.kind === 'float') return refuse('NULLIF() of FLOAT', call.place);
+  // The result has the collation of the comparison there.
+  if (flavour === 'mysql' && version < 50700 && one.type.kind === 'text' && other.type.kind === 'text' && one.type.collation === undefined && other.type.collation !== undefined) return refuse('NULLIF() of a constant and a string with a collation', call.place);
   // A constant becomes one of the column's type.
   if (flavour === 'mysql' && one.origin === undefined && one.type.kind === 'time' && other.type.kind === 'time' && one.type.fraction < other.type.fraction) return refuse('NULLIF() of a TIME and one with more digits', call.place);
   // MySQL shows it as the number that it was compared as.

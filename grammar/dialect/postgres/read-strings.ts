@@ -17,6 +17,12 @@ const numberHead = String.raw`'^[ \t\n\v\f\r]*([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)
 /** A statement that writes fails in strict mode where a string is no number as a whole. */
 function checkReads(emission: MysqlEmission, value: Value): void {
   if (emission.isStrictWrite) refuse('string as a number', value.place);
+  checkLabel(value);
+}
+
+/** A choice between labels and strings is the number of the label, or what the string says. */
+function checkLabel(value: Value): void {
+  if (value.type.kind === 'text' && value.type.isLabel === true) refuse('ENUM or SET among strings as a number', value.place);
 }
 
 /** PostgreSQL's text of the number, without a type. */
@@ -28,6 +34,9 @@ function numberOf(emission: MysqlEmission, value: Value, head: string): string {
 /** Where a statement writes, a string that is no number as a whole is an error. */
 export function doubleOfText(emission: MysqlEmission, value: Value): string {
   if (emission.isStrictWrite) {
+    checkLabel(value);
+    // What has no column is looked at before the statement runs, with another error.
+    if (/^\(*'/.test(value.sql)) return refuse('string as a number', value.place);
     const text = plain(value);
     return `(CASE WHEN ${text} ~ ${numberHead.slice(0, -1)}[ \\t\\n\\v\\f\\r]*$' THEN btrim(${text}, E' \\t\\n\\v\\f\\r')::float8 WHEN (${value.sql}) IS NOT NULL THEN (('${NO_NUMBER}' || left(${text}, 40))::date - '2000-01-01'::date)::float8 END)`;
   }

@@ -159,6 +159,8 @@ const locate: CallEmitter = (call) => {
     return { sql: `strpos(lower(${source.sql} COLLATE "C"), ${quoteLiteral(needle.constant.toLowerCase())})`, type: length, nullable: source.nullable };
   }
   if (!collation.deterministic && call.emission.facts.localVersion < 180000) return refuse(`${call.name}() on a local before PostgreSQL 18`, call.place);
+  // It compares these as the connection compares them.
+  if (!isUtf8(collation.charset)) return refuse(`${call.name}() of character set ${collation.charset}`, call.place);
   const local = localCollation(collation, call.place);
   return { sql: `strpos(${source.sql} COLLATE ${local}, ${needle.sql} COLLATE ${local})`, type: length, nullable: needle.nullable || source.nullable };
 };
@@ -221,6 +223,7 @@ const format: CallEmitter = (call) => {
   const digits = constantOrRefuse(call, 1);
   if (digits < 0 || digits > 15) return refuse('FORMAT() by more than 15 digits', call.place);
   const number = asDecimal(call.emission, argument(call, 0));
+  if (number.type.precision - number.type.scale > 24) return refuse('FORMAT() of more than 24 digits', call.place);
   const pattern = `FM999,999,999,999,999,999,999,990${digits === 0 ? '' : `.${'0'.repeat(digits)}`}`;
   return { sql: `to_char(round(${number.sql}, ${digits}), '${pattern}')`, type: { kind: 'text', collation: undefined, isTrimmed: true, isOwn: false }, nullable: number.nullable };
 };

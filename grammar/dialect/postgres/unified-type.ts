@@ -3,7 +3,7 @@ import { asBytes } from './compare-values.ts';
 import { asDatetime, asDecimal, asDouble, asInteger, asText } from './convert-value.ts';
 import type { MysqlEmission } from './mysql-emission.ts';
 import type { Value } from './mysql-expression.ts';
-import { commonCollation, decimalType, fitsBigint, intType, isMoment, isNumber, mayBeZero, typeName, roundedDouble } from './mysql-type.ts';
+import { bigintType, commonCollation, decimalType, fitsBigint, intType, isMoment, isNumber, maxBigint, mayBeZero, minBigint, typeName, roundedDouble } from './mysql-type.ts';
 import type { MysqlType, TextCollation } from './mysql-type.ts';
 import { refuse } from './refused-mysql.ts';
 
@@ -35,6 +35,8 @@ export function commonValues(emission: MysqlEmission, values: readonly Value[], 
 
 function sameKind(emission: MysqlEmission, values: readonly Value[], type: MysqlType, place: number | undefined): CommonValues {
   if (type.kind === 'json' && values.some((value) => value.type.kind === 'parameter')) return refuse('parameter as JSON', place);
+  // MariaDB's DISTINCT finds all of them alike.
+  if (type.kind === 'bytes' && values.some((value) => value.type.kind === 'parameter')) return refuse('parameter beside a binary string', place);
   return { sql: values.map((value) => (value.type.kind === 'null' ? 'NULL' : type.kind === 'bytes' ? asBytes(emission, value, place).sql : value.type.kind === 'parameter' ? refuse('parameter as TIME', place) : value.sql)), type };
 }
 
@@ -44,7 +46,7 @@ function commonNumbers(emission: MysqlEmission, values: readonly Value[], types:
     // From MySQL 8 on some of these are a FLOAT and some are not.
     if (flavour === 'mysql' && version >= 50700 && types.some((type) => type.kind === 'float')) return refuse('FLOAT beside another value', values[0]?.place);
     if (types.some((type) => type.kind === 'decimal' && type.inner !== undefined)) return refuse('quotient beside a DOUBLE', values[0]?.place);
-    return { sql: values.map((value) => (value.type.kind === 'null' ? 'NULL::float8' : asDouble(emission, value).sql)), type: roundedDouble(...types) };
+    return { sql: values.map((value) => (value.type.kind === 'null' ? 'NULL::float8' : value.type.kind === 'parameter' ? emission.parameter(value.type.number, { kind: 'double', numberOnly: true }, 'float8') : asDouble(emission, value).sql)), type: roundedDouble(...types) };
   }
   if (types.some((type) => type.kind === 'decimal')) {
     const decimals = values.map((value) => (value.type.kind === 'null' ? undefined : value.type.kind === 'parameter' ? refuse('parameter beside a DECIMAL', value.place) : asDecimal(emission, value)));
@@ -54,10 +56,11 @@ function commonNumbers(emission: MysqlEmission, values: readonly Value[], types:
     const whole = Math.max(...decimals.map((value) => (value === undefined ? 0 : value.type.precision - value.type.scale)));
     return { sql: decimals.map((value) => (value === undefined ? 'NULL::numeric' : value.type.inner === undefined && ((value.type.scale === scale && value.type.varies !== true) || hasOwnScales) ? value.sql : `round(${value.sql}, ${scale})`)), type: hasOwnScales && decimals.some((value) => value !== undefined && (value.type.scale !== scale || value.type.varies === true)) ? { kind: 'decimal', precision: Math.min(whole + scale, 65), scale, varies: true } : decimalType(whole + scale, scale) };
   }
-  const integers = values.map((value) => asInteger(emission, value));
+  const integers = values.map((value): Value => (value.type.kind === 'parameter' ? { sql: emission.parameter(value.type.number, { kind: 'integer', min: `${minBigint}`, max: `${maxBigint}`, numberOnly: true }, 'bigint'), type: bigintType, nullable: true } : asInteger(emission, value)));
   const ranges = integers.flatMap(({ type }) => (type.kind === 'int' ? [type] : []));
   const [min, max] = [ranges.map((range) => range.min).reduce((a, b) => (a < b ? a : b)), ranges.map((range) => range.max).reduce((a, b) => (a > b ? a : b))];
   const isBig = !fitsBigint({ min, max });
+  if (emission.facts.mode.server.flavour === 'mariadb' && ranges.some(({ unsigned }) => unsigned) && values.some(({ type }) => type.kind === 'parameter')) return refuse('parameter beside an unsigned integer', values[0]?.place);
   if (mixesSigns(emission, values)) return { sql: integers.map(({ sql }) => `(${sql})::numeric`), type: decimalType(20, 0) };
   if (isBig && min < 0n) return { sql: integers.map(({ sql }) => `(${sql})::numeric`), type: decimalType(20, 0) };
   return { sql: integers.map(({ sql }) => `(${sql})::${isBig ? 'numeric' : 'bigint'}`), type: { ...intType(min, max, ranges.every((range) => range.min >= 0n) && ranges.some((range) => range.unsigned)), ...toldOf(ranges) } };
@@ -93,7 +96,7 @@ function commonTexts(emission: MysqlEmission, values: readonly Value[], place: n
   for (const { type } of texts) if (type.kind === 'text') collation = commonCollation(collation, type.collation, place);
   return {
     sql: texts.map(({ sql }) => (collation?.local === undefined ? sql : `(${sql}) COLLATE ${collation.local}`)),
-    type: { kind: 'text', collation, isTrimmed: texts.every(({ type }) => type.kind === 'text' && type.isTrimmed) && areDistinct(texts), isOwn: collation?.local !== undefined },
+    type: { kind: 'text', ...(values.some(({ type }) => type.kind === 'enum' || type.kind === 'set' || (type.kind === 'text' && type.isLabel === true)) ? { isLabel: true } : {}), collation, isTrimmed: texts.every(({ type }) => type.kind === 'text' && type.isTrimmed) && areDistinct(texts), isOwn: collation?.local !== undefined },
   };
 }
 

@@ -24,11 +24,13 @@ const plain: Readonly<Record<string, readonly [code: number, sqlstate: string, m
   '53200': [1041, 'HY000', 'Out of memory'],
 };
 
+const noLogarithm: (typeof plain)[string] = [3020, '2201E', 'Invalid argument for logarithm'];
+
 /** `tables`: those that the statement names. */
 export function localError(fields: LocalErrorFields, tables: readonly MigratedTable[], server: MysqlServer): MysqlError {
   const sqlstate = fields.get('C') ?? 'XX000';
   const message = fields.get('M') ?? '';
-  const found = plain[sqlstate];
+  const found = sqlstate === '2201E' && server.flavour === 'mysql' && server.version >= 50_700 ? noLogarithm : plain[sqlstate];
   if (found) return { code: found[0], sqlstate: found[1], message: sqlstate === '3B001' ? `SAVEPOINT ${quotedIn(message)} does not exist` : found[2] };
   // Unsigned numbers are calculated as it.
   if (message.startsWith('pg_lsn out of range')) return { code: 1690, sqlstate: '22003', message: 'BIGINT UNSIGNED value is out of range' };

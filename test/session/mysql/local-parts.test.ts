@@ -73,13 +73,14 @@ describe('errors', () => {
     [{ C: '22001', M: 'value too long for type character varying(5)' }, 1406, "Data too long for column 'b' at row 1"],
     [{ C: '22003', M: 'smallint out of range' }, 1264, "Out of range value for column 'n' at row 1"],
     [{ C: '40P01' }, 1213, 'Deadlock found'], [{ C: '40001' }, 1213, 'Deadlock found'], [{ C: '55P03' }, 1205, 'Lock wait timeout exceeded'], [{ C: '57014' }, 1317, 'interrupted'],
-    [{ C: '42501', M: 'permission denied for table line' }, 1142, 'permission denied for table line'], [{ C: 'XX000', M: 'odd' }, 1105, 'local: odd'],
+    [{ C: '42501', M: 'permission denied for table line' }, 1142, 'permission denied for table line'], [{ C: 'XX000', M: 'odd' }, 1105, 'local: odd'], [{ C: '2201E' }, 3020, 'Invalid argument for logarithm'],
   ])('%o', (fields, code, message) => {
     const error = said(fields);
     expect([error.code, error.message]).toEqual([code, expect.stringContaining(message)]);
   });
 
-  test('a MariaDB says the key alone', () => {
+  test('a MariaDB says the key alone, and of a logarithm that it is a division', () => {
+    expect(said({ C: '2201E' }, 'mariadb').code).toBe(1365);
     expect(said({ C: '23505', n: 'line_by_ab', D: 'Key (a, b)=(1, x) already exists.' }, 'mariadb').message).toBe("Duplicate entry '1-x' for key 'by_ab'");
   });
 });
