@@ -6,11 +6,15 @@ import { MigrationError } from '../../config/migration-error.ts';
 import { readTuple } from '../postgres/pgoutput.ts';
 import { keyJson } from './change-record.ts';
 import type { RowRef } from './row-set.ts';
-import type { RowTarget } from './row-target.ts';
 import type { TableBinding } from './table-binding.ts';
 
+export interface KeyedRows {
+  /** By ordinal (1-based): what the target has under each row's key. */
+  fetchRows(table: TableBinding, rows: readonly RowRef[]): Promise<ReadonlyMap<number, RowRef>>;
+}
+
 /** Before keys are cleared for their rows, or after some were not free. Throws MIG030. */
-export async function assertOwnKeys(target: Pick<RowTarget, 'fetchRows'>, table: TableBinding, rows: readonly RowRef[]): Promise<void> {
+export async function assertOwnKeys(target: KeyedRows, table: TableBinding, rows: readonly RowRef[]): Promise<void> {
   for (const [ordinal, existing] of await target.fetchRows(table, rows)) {
     const row = rows[ordinal - 1];
     if (row) assertSameKey(table, existing, row);

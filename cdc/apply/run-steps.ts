@@ -8,6 +8,7 @@ import type { ApplyConnection } from './apply-connection.ts';
 import { UnexpectedCount } from './apply-error.ts';
 import { fetchRows } from './fetch-rows.ts';
 import { assertOwnKeys } from './own-key.ts';
+import type { KeyedRows } from './own-key.ts';
 import { completedRow, keyJson, oldRow, presentColumns } from './change-record.ts';
 import type { RowRecord, TruncateRecord } from './change-record.ts';
 import { changesKey, emptySet, setOfOne } from './fold.ts';
@@ -102,7 +103,7 @@ export async function checkSets(connection: ApplyConnection, sent: readonly Sent
   if (unexpected) throw new UnexpectedCount(unexpected);
 }
 
-function fetcher(connection: ApplyConnection): Parameters<typeof assertOwnKeys>[0] {
+function fetcher(connection: ApplyConnection): KeyedRows {
   return { fetchRows: (table, rows) => fetchRows(connection, table, rows) };
 }
 
