@@ -21,7 +21,8 @@ import type { HeededUnit } from './marks.ts';
 import type { Step } from './fold.ts';
 import { Replay } from './replay.ts';
 import type { RowRef } from './row-set.ts';
-import { assertOwnKey, resolveConflicts } from './resolve-conflicts.ts';
+import { assertOwnKeys } from './own-key.ts';
+import { resolveConflicts } from './resolve-conflicts.ts';
 import type { PreparedSet, StepRun } from './run-steps.ts';
 import type { TableBinding } from './table-binding.ts';
 import type { UnitTarget } from './unit-target.ts';
@@ -206,7 +207,7 @@ export class Applier {
       const plain = this.#stepRun(unit);
       const changedAtMs = unit.records[0]?.transaction.committedAtMs ?? 0;
       const context = { target: this.#target.rows, strategyOf: this.#options.strategyOf, report: (conflict: Conflict) => this.#conflicts.push(conflict), run: plain, position: this.#options.positionOf(unit.lsn), changedAtMs, comparesOtherwise: this.#options.comparesOtherwise };
-      const run: StepRun = { ...plain, ...(this.#options.comparesOtherwise ? { assertOwnKey: async (table: TableBinding, row: RowRef) => (plain.isStrict(table) ? assertOwnKey(this.#target.rows, table, row) : undefined) } : {}), lookFirst: (step) => resolveConflicts(context, step), isOneByOne: unit.records.some((record) => this.#mayKeep(record)) };
+      const run: StepRun = { ...plain, ...(this.#options.comparesOtherwise ? { assertOwnKey: (table: TableBinding, row: RowRef) => assertOwnKeys(this.#target.rows, table, [row]) } : {}), lookFirst: (step) => resolveConflicts(context, step), isOneByOne: unit.records.some((record) => this.#mayKeep(record)) };
       const heeded = this.#mayMeetMarks(unit) ? await this.#heed(unit) : undefined;
       if (heeded) this.#note(heeded);
       await this.#replay.run(heeded?.records ?? unit.records, unit.endsTransaction, run);

@@ -14,6 +14,8 @@ export interface TargetShape {
   /** GENERATED ALWAYS AS IDENTITY: cannot be set by UPDATE. */
   readonly identityAlways: ReadonlySet<string>;
   readonly generated: ReadonlySet<string>;
+  /** Columns in which texts that differ may be equal for the target, and for the source not: only where the two compare otherwise. */
+  readonly looseTexts?: ReadonlySet<string> | undefined;
 }
 
 export interface BoundTable {
@@ -25,6 +27,8 @@ export interface BoundTable {
   readonly keyPlaces: readonly number[];
   /** True when equal keys always have equal text, so that changes may be folded (RULES 5). */
   readonly foldable: boolean;
+  /** Columns of the key by whose text a row is told from another one whose key is equal for the target alone. */
+  readonly looseKey: readonly BoundColumn[];
   readonly mayLeaveOut: boolean;
   readonly targetName: string;
   readonly shape: TargetShape;

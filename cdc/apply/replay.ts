@@ -128,7 +128,7 @@ export class Replay {
         return;
       }
     }
-    await this.#target.deleteRow(table, before);
+    await this.#clear(table, before, record, run);
     await this.#clear(table, row, record, run);
     this.#parked.set(parkedKey(table, row), { table, row, record });
   }

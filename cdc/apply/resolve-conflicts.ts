@@ -3,10 +3,11 @@ import { MigrationError } from '../../config/migration-error.ts';
 import { formatPosition } from '../change.ts';
 import type { Position } from '../change.ts';
 import { readTuple } from '../postgres/pgoutput.ts';
-import { keyJson, rowImage } from './change-record.ts';
+import { keyJson, keyOf, rowImage } from './change-record.ts';
 import type { Conflict, ConflictKind, ConflictStrategy } from './conflict.ts';
 import { rowFromValues } from './fetch-rows.ts';
 import type { SetStep } from './fold.ts';
+import { assertSameKey } from './own-key.ts';
 import type { RowRef } from './row-set.ts';
 import type { RowTarget, Winner } from './row-target.ts';
 import type { StepRun } from './run-steps.ts';
@@ -41,7 +42,7 @@ export async function resolveConflicts(context: ConflictContext, step: SetStep):
   const updates = await splitMissing(context, step);
   const partials = [];
   for (const group of step.partials) partials.push({ present: group.present, rows: await withoutMissing(context, table, group.rows) });
-  const inserts = await decideExisting(context, table, step.inserts);
+  const inserts = await decideExisting(context, table, step.inserts, new Set(step.deletes.map((row) => keyOf(table, row))));
   return { ...step, updates: updates.kept, partials, puts: [...step.puts, ...updates.written, ...inserts.written], inserts: inserts.free };
 }
 
@@ -79,14 +80,15 @@ async function withoutMissing(context: ConflictContext, table: TableBinding, row
   return rows.filter((_, index) => !absent.has(index + 1));
 }
 
-async function decideExisting(context: ConflictContext, table: TableBinding, rows: readonly RowRef[]): Promise<{ free: RowRef[]; written: RowRef[] }> {
+/** `leaving`: keys of rows that are deleted before these are written. */
+async function decideExisting(context: ConflictContext, table: TableBinding, rows: readonly RowRef[], leaving: ReadonlySet<string>): Promise<{ free: RowRef[]; written: RowRef[] }> {
   const local = await context.target.fetchRows(table, rows);
   const free: RowRef[] = [];
   const written: RowRef[] = [];
   const winners: Winner[] = [];
   for (const [index, row] of rows.entries()) {
     const existing = local.get(index + 1);
-    if (!existing) {
+    if (!existing || leaving.has(keyOf(table, existing))) {
       free.push(row);
       continue;
     }
@@ -106,24 +108,6 @@ function winnerOf(context: ConflictContext, table: TableBinding, existing: RowRe
   const local = outcome === 'merged' ? row : outcome === 'target' ? existing : undefined;
   return local && !isSame(context, table, local, remote) ? [{ key: keyJson(table, remote), local: rowImage(table, local), remote: rowImage(table, remote) }] : [];
 }
-
-/** Before the row's key is cleared for it: what stands there may be another row, whose key is equal for the target only. */
-export async function assertOwnKey(target: RowTarget, table: TableBinding, row: RowRef): Promise<void> {
-  const existing = (await target.fetchRows(table, [row])).get(1);
-  if (existing) assertSameKey(table, existing, row);
-}
-
-/** Written over, it would be gone, and nobody would know. */
-function assertSameKey(table: TableBinding, existing: RowRef, row: RowRef): void {
-  const [there, own] = [readTuple(existing.buffer, existing.at), readTuple(row.buffer, row.at)];
-  if (table.keyColumns.every((column) => !isText.test(column.plan.type) || there[column.at] === own[column.at])) return;
-  throw new MigrationError('MIG030', 'Two rows of one side have one key on the other, whose collation takes them for equal', {
-    tableName: table.targetName, rowKey: keyJson(table, row), detail: `Key ${keyJson(table, existing)} is there already, and is another row.`,
-    hint: 'Change or delete one of the two rows on the side that has both; before a cutover RESYNC MIGRATION then carries the table again. With a collation that both sides have (…_bin) a key cannot come to this.',
-  });
-}
-
-const isText = /^(?:text|character)/;
 
 function isSame({ comparesOtherwise }: ConflictContext, table: TableBinding, a: RowRef, b: RowRef): boolean {
   const [left, right] = [readTuple(a.buffer, a.at), readTuple(b.buffer, b.at)];

@@ -6,6 +6,9 @@ import { sqlstateOf } from '../postgres/connect.ts';
 import { readTuple } from '../postgres/pgoutput.ts';
 import type { ApplyConnection } from './apply-connection.ts';
 import { UnexpectedCount } from './apply-error.ts';
+import { fetchRows } from './fetch-rows.ts';
+import { assertOwnKeys } from './own-key.ts';
+import type { KeyedRows } from './own-key.ts';
 import { completedRow, keyJson, oldRow, presentColumns } from './change-record.ts';
 import type { RowRecord, TruncateRecord } from './change-record.ts';
 import { changesKey, emptySet, setOfOne } from './fold.ts';
@@ -28,7 +31,7 @@ export interface StepRun {
   readonly lookFirst?: (step: SetStep) => Promise<SetStep>;
   /** Changes are not folded with each other: what stands after a conflict is changed by those that come after it. */
   readonly isOneByOne?: boolean;
-  /** Throws when the key of the row is that of another one on the target. Left out where both sides compare alike. */
+  /** Throws when the key of the row is that of another one on the target: before the place is cleared. Left out where both sides compare alike. */
   readonly assertOwnKey?: (table: TableBinding, row: RowRef) => Promise<void>;
   /** A row of a keyless table that should have been there was not. */
   readonly onKeylessMiss?: (record: RowRecord) => void;
@@ -38,6 +41,7 @@ interface SentSet {
   readonly step: SetStep;
   readonly expected: number | undefined;
   readonly partial: PartialGroup | undefined;
+  readonly mayMeet: readonly RowRef[] | undefined;
   readonly result: Promise<{ rowCount: number | null }>;
 }
 
@@ -48,6 +52,8 @@ export interface PreparedSet {
   readonly parameters: readonly Buffer[];
   readonly expected: number | undefined;
   readonly partial: PartialGroup | undefined;
+  /** Rows that leave another one alone whose key is equal for the target only: one that is not counted has met such a one. */
+  readonly mayMeet: readonly RowRef[] | undefined;
 }
 
 export function prepareSet(step: SetStep, strict: boolean): PreparedSet[] {
@@ -55,7 +61,8 @@ export function prepareSet(step: SetStep, strict: boolean): PreparedSet[] {
   const sets: PreparedSet[] = [];
   const add = (statement: SetStatement, rows: readonly RowRef[], expected: number | undefined, partial?: PartialGroup): void => {
     if (rows.length === 0) return;
-    sets.push({ step, statement, parameters: encodeRows(rows, statement.columns.map((column) => column.at)), expected, partial });
+    const mayMeet = statement === statements.upsert && step.table.looseKey.length > 0 ? rows : undefined;
+    sets.push({ step, statement, parameters: encodeRows(rows, statement.columns.map((column) => column.at)), expected, partial, mayMeet });
   };
   const isFiltered = statements.deleteFiltered !== undefined;
   const isChecked = strict && !isFiltered && step.table.keyColumns.length > 0;
@@ -73,26 +80,31 @@ export function prepareSet(step: SetStep, strict: boolean): PreparedSet[] {
 }
 
 export function sendSets(connection: ApplyConnection, sets: readonly PreparedSet[]): SentSet[] {
-  return sets.map(({ step, statement, parameters, expected, partial }) => {
+  return sets.map(({ step, statement, parameters, expected, partial, mayMeet }) => {
     const result = connection.sendSet(statement, parameters);
     // Awaited below, in order; one that fails behind another must not count as unhandled.
     result.catch(() => undefined);
-    return { step, expected, partial, result };
+    return { step, expected, partial, mayMeet, result };
   });
 }
 
 /** Throws the first error in order, `UnexpectedCount` when a count does not fit. */
 export async function checkSets(connection: ApplyConnection, sent: readonly SentSet[], run: StepRun): Promise<void> {
   let unexpected: TableBinding | undefined;
-  for (const { step, expected, partial, result } of sent) {
+  for (const { step, expected, partial, mayMeet, result } of sent) {
     const count = (await result).rowCount ?? 0;
     if (expected !== undefined && count !== expected) unexpected ??= step.table;
+    if (mayMeet && count !== mayMeet.length) await assertOwnKeys(fetcher(connection), step.table, mayMeet);
     if (partial && count !== partial.rows.length) {
       if (run.isStrict(step.table) && !run.lookFirst && step.table.statements.deleteFiltered === undefined) unexpected ??= step.table;
       else await noteMissing(connection, step.table, partial.rows, run);
     }
   }
   if (unexpected) throw new UnexpectedCount(unexpected);
+}
+
+function fetcher(connection: ApplyConnection): KeyedRows {
+  return { fetchRows: (table, rows) => fetchRows(connection, table, rows) };
 }
 
 export async function runSteps(connection: ApplyConnection, steps: readonly Step[], run: StepRun): Promise<void> {

@@ -51,7 +51,7 @@ export function buildStatements(table: BoundTable): TableStatements {
     insert: prepared(into, all),
     upsert: prepared(keyless ? into : `${into} ON CONFLICT (${arbiter}) DO ${onConflict(table)}`, all),
     update: updateStatement(table, all),
-    delete: prepared(`DELETE FROM ${table.targetName} AS t USING ${source(table.keyColumns)} WHERE ${sameKey(table)}`, table.keyColumns),
+    delete: prepared(`DELETE FROM ${table.targetName} AS t USING ${source(table.keyColumns)} WHERE ${sameRow(table)}`, table.keyColumns),
     missing: missingStatement(table),
     fetch: fetchStatement(table),
     deleteFiltered: table.plan.where === undefined || keyless ? undefined : prepared(
@@ -93,6 +93,15 @@ function sameKey(table: BoundTable): string {
   return table.keyColumns.map((column) => `t.${column.quoted} = s.${column.quoted}`).join(' AND ');
 }
 
+/** Of rows whose key is equal for the target, the one that is meant. */
+function sameRow(table: BoundTable): string {
+  return [sameKey(table), ...table.looseKey.map((column) => sameText(`t.${column.quoted}`, `s.${column.quoted}`))].join(' AND ');
+}
+
+function sameText(a: string, b: string): string {
+  return `${a} COLLATE "C" = ${b} COLLATE "C"`;
+}
+
 function isKey(table: BoundTable, column: BoundColumn): boolean {
   return table.keyColumns.some((key) => key.plan.name === column.plan.name);
 }
@@ -102,9 +111,12 @@ function settable(table: BoundTable, columns: readonly BoundColumn[]): readonly 
 }
 
 function onConflict(table: BoundTable): string {
-  const columns = settable(table, table.columns);
+  const others = settable(table, table.columns);
+  // The count tells whether another row was met.
+  const columns = others.length === 0 ? table.looseKey : others;
   if (columns.length === 0) return 'NOTHING';
-  return `UPDATE SET ${columns.map((column) => `${column.quoted} = EXCLUDED.${column.quoted}`).join(', ')}`;
+  const own = table.looseKey.map((column) => sameText(`t.${column.quoted}`, `EXCLUDED.${column.quoted}`));
+  return `UPDATE SET ${columns.map((column) => `${column.quoted} = EXCLUDED.${column.quoted}`).join(', ')}${own.length === 0 ? '' : ` WHERE ${own.join(' AND ')}`}`;
 }
 
 function updateStatement(table: BoundTable, present: readonly BoundColumn[]): SetStatement {
@@ -113,12 +125,12 @@ function updateStatement(table: BoundTable, present: readonly BoundColumn[]): Se
   const set = settable(table, present).map((column) => `${column.quoted} = s.${column.quoted}`);
   const key = table.keyColumns[0];
   if (set.length === 0 && key) set.push(`${key.quoted} = s.${key.quoted}`);
-  return prepared(`UPDATE ${table.targetName} AS t SET ${set.join(', ')} FROM ${source(columns)} WHERE ${sameKey(table)}`, columns);
+  return prepared(`UPDATE ${table.targetName} AS t SET ${set.join(', ')} FROM ${source(columns)} WHERE ${sameRow(table)}`, columns);
 }
 
 function missingStatement(table: BoundTable): SetStatement {
   const key = table.keyColumns;
-  return prepared(`SELECT s.causeway_ordinal FROM ${source(key, true)} WHERE NOT EXISTS (SELECT FROM ${table.targetName} AS t WHERE ${sameKey(table)})`, key);
+  return prepared(`SELECT s.causeway_ordinal FROM ${source(key, true)} WHERE NOT EXISTS (SELECT FROM ${table.targetName} AS t WHERE ${sameRow(table)})`, key);
 }
 
 function fetchStatement(table: BoundTable): SetStatement {
@@ -129,7 +141,10 @@ function fetchStatement(table: BoundTable): SetStatement {
 function moveStatement(table: BoundTable, present: readonly BoundColumn[]): SetStatement {
   const key = table.keyColumns;
   const set = present.map((column, index) => `${column.quoted} = $${key.length + index + 1}::text::${column.plan.type}`);
-  const where = key.map((column, index) => `t.${column.quoted} = $${index + 1}::text::${column.plan.type}`);
+  const where = key.flatMap((column, index) => {
+    const value = `$${index + 1}::text::${column.plan.type}`;
+    return [`t.${column.quoted} = ${value}`, ...(table.looseKey.includes(column) ? [sameText(`t.${column.quoted}`, value)] : [])];
+  });
   return prepared(`UPDATE ${table.targetName} AS t SET ${set.join(', ')} WHERE ${where.join(' AND ')}`, [...key, ...present]);
 }
 

@@ -29,6 +29,7 @@ export function bindTable(plan: TablePlan, relation: Relation, shape: TargetShap
     keyColumns,
     keyPlaces: keyColumns.map((column) => column.at),
     foldable: keyColumns.length > 0 && keyColumns.every((column) => column.plan.canonicalText),
+    looseKey: plan.where === undefined ? keyColumns.filter((column) => shape.looseTexts?.has(column.plan.name)) : [],
     mayLeaveOut: plan.columns.some((column) => column.toastable),
     targetName: quoteTable(plan.target),
     shape,

@@ -234,14 +234,14 @@ class Stream implements OpenedStream {
     const entry = state.entry(tableId);
     this.#pauseWanted.delete(entry);
     if (entry.mode === 'draining' || entry.mode === 'shared') return;
-    // The copy may hold rows from any instant before now.
-    state.setConsistentFrom(entry, await state.source.readEnd());
+    // The copy may hold rows from any instant before now, and is made once: whoever goes on later must meet again what has stopped the table. On the way back there is no copy.
+    if (entry.consistentFrom === undefined) state.setConsistentFrom(entry, entry.isForward ? await state.source.readEnd() : 0n);
     await this.#drain(entry);
   }
 
   async #drain(entry: TableEntry): Promise<void> {
     const state = this.#state;
-    entry.shape = await state.target.readShape(entry.plan);
+    entry.shape = await state.readShape(entry.plan);
     await this.#connection.exclusively(() => {
       entry.error = undefined;
       entry.failedChange = undefined;

@@ -21,7 +21,7 @@ import type { StreamState } from './stream-state.ts';
 import { TableDrains } from './table-drains.ts';
 import type { TableEntry } from './table-entry.ts';
 import { WriteBack } from './write-back.ts';
-import { TransactionRouter } from './transaction-router.ts';
+import { LeaveShared, TransactionRouter } from './transaction-router.ts';
 import type { GatheredUnit } from './transaction-router.ts';
 
 const TICK_MS = 1000;
@@ -147,7 +147,7 @@ export class ConnectedStream {
   async #readShape(entry: TableEntry): Promise<void> {
     entry.shape = undefined;
     try {
-      entry.shape = await this.#state.target.readShape(entry.plan);
+      entry.shape = await this.#state.readShape(entry.plan);
     } catch (error) {
       const fault = tableFault(error, entry);
       if (!fault) throw error;
@@ -267,7 +267,10 @@ export class ConnectedStream {
     const state = this.#state;
     if (this.#runtime.faults.armed) await this.#runtime.faults.hit('stream.reread');
     if (!entry.shape) return;
-    entry.pendingRereads = await connection.reread(state.source, entry.plan, entry.shape);
+    entry.pendingRereads = await connection.reread(state.source, entry.plan, entry.shape).catch((error: unknown) => {
+      // A row that was read is one with another on the target: the others go on without the table, which meets it again by itself.
+      throw entry.mode === 'shared' && error instanceof MigrationError && error.category === 'CONFLICT' ? new LeaveShared(entry, state.resume) : error;
+    });
     entry.rereadsDone += 1;
     if (entry.consistentFrom !== undefined) state.setConsistentFrom(entry, await state.source.readEnd());
     state.check();

@@ -2,6 +2,7 @@
 import type { Runtime } from '../../config/runtime.ts';
 import { MigrationError } from '../../config/migration-error.ts';
 import { formatLsn } from '../change.ts';
+import type { TargetShape } from '../apply/bound-table.ts';
 import type { VisibleAdvance } from '../ports.ts';
 import type { Spool } from '../spool/spool.ts';
 import { TableLog } from '../spool/table-log.ts';
@@ -9,6 +10,7 @@ import { MarkerWatch } from './marker-watch.ts';
 import type { ChangeStreamOptions } from './options.ts';
 import type { ChangeSource, SourceIdentity } from './change-source.ts';
 import type { ChangeTarget } from './change-target.ts';
+import type { TablePlan } from '../table-plan.ts';
 import type { TableEntry } from './table-entry.ts';
 
 const MAX_UNTOLD = 65_536;
@@ -123,6 +125,11 @@ export class StreamState {
     entry.consistentFrom = lsn;
     entry.meta = { ...entry.meta, consistentFrom: formatLsn(lsn) };
     this.spool.writeMeta(entry.meta);
+  }
+
+  async readShape(plan: TablePlan): Promise<TargetShape> {
+    const shape = await this.target.readShape(plan);
+    return this.source.engine === this.target.engine ? { ...shape, looseTexts: undefined } : shape;
   }
 
   openLog(entry: TableEntry): TableLog {

@@ -4,14 +4,17 @@
  * Rows are written by their key alone: an update by UPDATE, which tells whether the row was there; a new row by INSERT. Neither REPLACE nor
  * ON DUPLICATE KEY UPDATE, which would meet rows by any other unique key too and change those.
  */
+import { assertOwnKeys, hasSameKeyText, hasTextKey } from '../../apply/own-key.ts';
 import { UnexpectedCount } from '../../apply/apply-error.ts';
 import { completedRow, oldRow, presentColumns } from '../../apply/change-record.ts';
 import { changesKey, emptySet, setOfOne } from '../../apply/fold.ts';
 import type { SetStep, SingleStep, Step } from '../../apply/fold.ts';
 import type { RowRef } from '../../apply/row-set.ts';
+import type { TableBinding } from '../../apply/table-binding.ts';
 import type { StepRun } from '../../apply/run-steps.ts';
 import { MigrationError } from '../../../config/migration-error.ts';
 import type { MysqlApplyConnection } from './apply-connection.ts';
+import { fetchMysqlRows, sameKey } from './fetch-rows.ts';
 import { noteReread } from './rereads.ts';
 import { StatementBatch } from './statement-batch.ts';
 import { literalsOf, writtenTable } from './target-table.ts';
@@ -46,9 +49,18 @@ async function writeSet(connection: MysqlApplyConnection, step: SetStep, run: St
   const table = writtenTable(step.table);
   const batch = new StatementBatch(connection);
   const all = table.columns.map((_, place) => place);
+  const target = { fetchRows: (binding: TableBinding, rows: readonly RowRef[]) => fetchMysqlRows(connection, binding, rows) };
+  const looks = hasTextKey(step.table);
+  // Where rows are as the stream left them each is found by its own key.
+  if (looks && !isStrict) await assertOwnKeys(target, step.table, step.deletes);
+  const others = looks && step.gone.length > 0 ? await target.fetchRows(step.table, step.gone) : undefined;
   let deleted = 0;
   await deleteRows(batch, table, step.deletes, (found) => (deleted += found));
-  await deleteRows(batch, table, step.gone, undefined);
+  await deleteRows(batch, table, step.gone.filter((row, index) => isOwn(step.table, others?.get(index + 1), row)), undefined);
+  if (looks) {
+    await batch.flush();
+    await assertOwnKeys(target, step.table, isStrict ? step.puts : [...step.updates, ...step.partials.flatMap(({ rows }) => rows), ...step.puts, ...step.inserts]);
+  }
   const absent: RowRef[] = [];
   let missing = 0;
   for (const row of step.updates) {
@@ -71,6 +83,10 @@ async function writeSet(connection: MysqlApplyConnection, step: SetStep, run: St
   await batch.flush();
 }
 
+function isOwn(table: TableBinding, existing: RowRef | undefined, row: RowRef): boolean {
+  return existing === undefined || hasSameKeyText(table, existing, row);
+}
+
 async function deleteRows(batch: StatementBatch, table: WrittenTable, rows: readonly RowRef[], onCount: ((found: number) => void) | undefined): Promise<void> {
   for (let from = 0; from < rows.length; from += DELETED_ROWS) {
     const keys = rows.slice(from, from + DELETED_ROWS).map((row) => literalsOf(table, row, table.key));
@@ -79,10 +95,6 @@ async function deleteRows(batch: StatementBatch, table: WrittenTable, rows: read
     const condition = single === undefined ? keys.map((key) => `(${sameKey(table, key)})`).join(' OR ') : `${single} IN (${keys.join(', ')})`;
     await batch.add(`DELETE FROM ${table.name} WHERE ${condition}`, onCount);
   }
-}
-
-export function sameKey({ columns, key }: WrittenTable, literals: readonly string[]): string {
-  return key.map((place, index) => `${columns[place]?.quoted ?? ''} = ${literals[index] ?? 'NULL'}`).join(' AND ');
 }
 
 async function updateRow(batch: StatementBatch, table: WrittenTable, row: RowRef, places: readonly number[], onCount: (found: number) => void): Promise<void> {
@@ -131,6 +143,7 @@ async function runSingle(connection: MysqlApplyConnection, { record }: SingleSte
   const isWhole = present.length === binding.columns.length;
   const rest = { ...emptySet, table: binding, ...(isWhole ? { updates: [row] } : { partials: [{ present, rows: [row] }] }) };
   const batch = new StatementBatch(connection);
+  if (hasTextKey(binding) && !run.isStrict(binding)) await assertOwnKeys({ fetchRows: (_, rows) => fetchMysqlRows(connection, binding, rows) }, binding, [oldRow(record)]);
   let moved = 0;
   // In place: the row keeps what the source left out (RULES 1).
   await setRow(batch, table, row, present.map((column) => binding.columns.indexOf(column)), literalsOf(table, oldRow(record), table.key), (found) => (moved = found));

@@ -22,8 +22,14 @@ export interface Forward extends AsyncDisposable {
   settle(tables: readonly string[]): Promise<void>;
 }
 
+/** What the source does meanwhile. */
+export interface During {
+  readonly load?: (table: string) => Promise<void>;
+  readonly catchUp?: (table: string) => Promise<void>;
+}
+
 /** Loads the tables and follows them until all are in step. */
-export async function followForward(pair: MysqlPair, tables: readonly string[], types: TypeRules = standardTypes, strategy: ConflictStrategy = { kind: 'source_wins' }): Promise<Forward> {
+export async function followForward(pair: MysqlPair, tables: readonly string[], types: TypeRules = standardTypes, strategy: ConflictStrategy = { kind: 'source_wins' }, during: During = {}): Promise<Forward> {
   const plans = new Map<string, TablePlan>();
   for (const table of tables) plans.set(table, await pair.migrate(table, types));
   const stop = new AbortController();
@@ -45,11 +51,13 @@ export async function followForward(pair: MysqlPair, tables: readonly string[], 
     const loader = createMysqlLoader(runtime, { source: pair.source, target: pair.target, token: 1n, types, memoryBytes: 16 << 20 });
     for (const plan of plans.values()) {
       await stream.addTable(plan);
+      await during.load?.(plan.tableId);
       await loader.load(plan, defaultOptions, () => undefined, stop.signal);
+      await during.catchUp?.(plan.tableId);
       // As the product makes it before changes are applied.
       await stream.startDraining(plan.tableId);
     }
-    await until('shared', () => tables.every((table) => stream.status(table)?.mode === 'shared'));
+    await until('shared', () => tables.every((table) => ['shared', 'failed'].includes(stream.status(table)?.mode ?? '')));
   } catch (error) {
     await close();
     throw error;

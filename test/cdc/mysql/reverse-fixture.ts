@@ -48,17 +48,16 @@ export interface RunningBack extends AsyncDisposable {
 }
 
 /** Runs the stream, with an open interval for each table. */
-export async function runBack(options: ReverseMysqlStreamOptions, plans: readonly TablePlan[]): Promise<RunningBack> {
+export async function runBack(options: ReverseMysqlStreamOptions, plans: readonly TablePlan[], opened?: () => Promise<void>): Promise<RunningBack> {
   const stop = new AbortController();
   const stream = createReverseMysqlStream(testRuntime(stop.signal), options);
   const running = runLoop(testRuntime(stop.signal), 'stream', (signal) => stream.run(signal), stop.signal, { limitMs: 500 });
   running.catch(() => undefined);
   const ids = plans.map(({ tableId }) => tableId);
-  for (const plan of plans) {
-    await stream.openInterval(plan.tableId, await stream.addTable(plan));
-    await stream.startDraining(plan.tableId);
-  }
-  await until('all shared', () => ids.every((id) => stream.status(id)?.mode === 'shared'), 60_000);
+  for (const plan of plans) await stream.openInterval(plan.tableId, await stream.addTable(plan));
+  await opened?.();
+  for (const id of ids) await stream.startDraining(id);
+  await until('all shared', () => ids.every((id) => stream.status(id)?.mode === 'shared' || (opened && stream.status(id)?.mode === 'failed')), 60_000);
   return {
     stream,
     settle: async (timeoutMs = 60_000) => void (await stream.waitForMarker(await stream.writeMarker(), ids, timeoutMs)),
