@@ -160,6 +160,8 @@ for (const kind of sourceKinds) {
         { tableId: 'fresh', mode: 'private', lsn: 100n, spoolOffset: 0 }, { tableId: 'private', mode: 'private', lsn: 50n, spoolOffset: 0 }, { tableId: 'shared', mode: 'private', lsn: 100n, spoolOffset: 4096 },
       ]);
       expect(await target.readStream()).toMatchObject({ lsn: 200n, spoolEnd: 200n });
+      // The next stream has the same name.
+      await target.drop();
       await target.close();
     });
 
