@@ -6,6 +6,7 @@ import { BinlogReader } from '../../../cdc/mysql/binlog/binlog-reader.ts';
 import type { BinlogReaderOptions } from '../../../cdc/mysql/binlog/binlog-reader.ts';
 import { createBookkeeping } from '../../../cdc/mysql/binlog/bookkeeping.ts';
 import type { ColumnFacts, TableFacts } from '../../../cdc/mysql/binlog/column-facts.ts';
+import { KnownDefinitions } from '../../../cdc/mysql/binlog/known-definitions.ts';
 import { ReplicaConnection } from '../../../cdc/mysql/binlog/replica-connection.ts';
 import type { BinlogItem, Row, StatementItem, TransactionPart } from '../../../cdc/mysql/binlog/transaction.ts';
 import type { MysqlPosition } from '../../../cdc/mysql/position.ts';
@@ -95,4 +96,11 @@ export function replay(items: readonly BinlogItem[], table: string): ReadonlyMap
     }
   }
   return rows;
+}
+
+/** The table's definition, in force from that place on: nothing is held back until it is known how it is to be read. */
+export async function knownFrom(server: TestMysql, place: MysqlPosition, table: string): Promise<KnownDefinitions> {
+  const known = new KnownDefinitions();
+  known.noteFirst({ schema: 'shop', name: table, columns: (await factsOf(server)('shop', table)) ?? [], asked: place, from: place });
+  return known;
 }

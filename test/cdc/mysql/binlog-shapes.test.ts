@@ -5,7 +5,7 @@ import { compareMysqlPositions } from '../../../cdc/mysql/position.ts';
 import type { MysqlPosition } from '../../../cdc/mysql/position.ts';
 import { describeMysql, startMysql } from '../../support/mysql-servers.ts';
 import type { MysqlKind, TestMysql } from '../../support/mysql-servers.ts';
-import { endOf, installMarkers, openReader, readToMarker, readToNow, replay, statementsOf, transactionsOf, writeMarker } from './binlog-harness.ts';
+import { endOf, installMarkers, knownFrom, openReader, readToMarker, readToNow, replay, statementsOf, transactionsOf, writeMarker } from './binlog-harness.ts';
 
 const kinds: readonly MysqlKind[] = ['mariadb-10.11', 'mysql-9.7', 'mysql-5.6'];
 
@@ -25,7 +25,7 @@ function insertedIds(items: readonly BinlogItem[]): number[] {
 async function expectEveryPlaceToGoOn(server: TestMysql, start: MysqlPosition, ids: readonly number[]): Promise<void> {
   const token = await writeMarker(server);
   const places: { readonly position: MysqlPosition; readonly done: number }[] = [{ position: start, done: 0 }];
-  const reader = await openReader(server, start, { batchBytes: 1 });
+  const reader = await openReader(server, start, { batchBytes: 1, known: await knownFrom(server, start, 't') });
   const items: BinlogItem[] = [];
   for await (const batch of reader.batches()) {
     items.push(...batch.items);
