@@ -16,6 +16,8 @@ export interface TargetShape {
   readonly generated: ReadonlySet<string>;
   /** Columns in which texts that differ may be equal for the target, and for the source not: only where the two compare otherwise. */
   readonly looseTexts?: ReadonlySet<string> | undefined;
+  /** Of these, those in which texts that differ in case alone are equal for the source, too. */
+  readonly caseFolded?: ReadonlySet<string> | undefined;
 }
 
 export interface BoundTable {

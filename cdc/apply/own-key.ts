@@ -32,7 +32,7 @@ export function assertSameKey(table: TableBinding, existing: RowRef, row: RowRef
 /** Of two rows whose keys are equal for the target. */
 export function hasSameKeyText(table: TableBinding, a: RowRef, b: RowRef): boolean {
   const [left, right] = [readTuple(a.buffer, a.at), readTuple(b.buffer, b.at)];
-  return table.keyColumns.every((column) => !isText(column.plan.type) || left[column.at] === right[column.at]);
+  return table.keyColumns.every(({ plan: { name, type }, at }) => !isText(type) || left[at] === right[at] || (table.shape.caseFolded?.has(name) === true && String(left[at]).toLowerCase() === String(right[at]).toLowerCase()));
 }
 
 export function hasTextKey(table: TableBinding): boolean {

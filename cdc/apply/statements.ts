@@ -95,11 +95,15 @@ function sameKey(table: BoundTable): string {
 
 /** Of rows whose key is equal for the target, the one that is meant. */
 function sameRow(table: BoundTable): string {
-  return [sameKey(table), ...table.looseKey.map((column) => sameText(`t.${column.quoted}`, `s.${column.quoted}`))].join(' AND ');
+  return [sameKey(table), ...table.looseKey.map((column) => sameText(table, column, `s.${column.quoted}`))].join(' AND ');
 }
 
-function sameText(a: string, b: string): string {
-  return `${a} COLLATE "C" = ${b} COLLATE "C"`;
+/** A key that is written in other case meanwhile is still that row's: the load may have read it as it is now. */
+function sameText(table: BoundTable, column: BoundColumn, value: string): string {
+  const own = `t.${column.quoted}`;
+  const same = `${own} COLLATE "C" = ${value} COLLATE "C"`;
+  const folded = (text: string): string => `lower(${text} COLLATE "und-x-icu") COLLATE "C"`;
+  return table.shape.caseFolded?.has(column.plan.name) === true ? `(${same} OR ${folded(own)} = ${folded(value)})` : same;
 }
 
 function isKey(table: BoundTable, column: BoundColumn): boolean {
@@ -115,7 +119,7 @@ function onConflict(table: BoundTable): string {
   // The count tells whether another row was met.
   const columns = others.length === 0 ? table.looseKey : others;
   if (columns.length === 0) return 'NOTHING';
-  const own = table.looseKey.map((column) => sameText(`t.${column.quoted}`, `EXCLUDED.${column.quoted}`));
+  const own = table.looseKey.map((column) => sameText(table, column, `EXCLUDED.${column.quoted}`));
   return `UPDATE SET ${columns.map((column) => `${column.quoted} = EXCLUDED.${column.quoted}`).join(', ')}${own.length === 0 ? '' : ` WHERE ${own.join(' AND ')}`}`;
 }
 
@@ -143,7 +147,7 @@ function moveStatement(table: BoundTable, present: readonly BoundColumn[]): SetS
   const set = present.map((column, index) => `${column.quoted} = $${key.length + index + 1}::text::${column.plan.type}`);
   const where = key.flatMap((column, index) => {
     const value = `$${index + 1}::text::${column.plan.type}`;
-    return [`t.${column.quoted} = ${value}`, ...(table.looseKey.includes(column) ? [sameText(`t.${column.quoted}`, value)] : [])];
+    return [`t.${column.quoted} = ${value}`, ...(table.looseKey.includes(column) ? [sameText(table, column, value)] : [])];
   });
   return prepared(`UPDATE ${table.targetName} AS t SET ${set.join(', ')} WHERE ${where.join(' AND ')}`, [...key, ...present]);
 }

@@ -12,16 +12,18 @@ interface Asks {
   rows(question: Question): Promise<readonly (readonly (string | null)[])[]>;
 }
 
-/** Identity and generated columns of the target's table, and those whose collation takes different texts for equal. */
+/** Identity and generated columns of the target's table, and those whose collation takes different texts for equal. Collations in the schema `mysql` stand for MySQL's of the same kind. */
 export async function readTargetShape(target: Asks, table: QualifiedName): Promise<TargetShape> {
   // `attgenerated` and `collisdeterministic` came with 12; the row as JSON serves every version.
   const rows = await target.rows({
-    text: `SELECT attname, to_json(a)->>'attidentity', to_json(a)->>'attgenerated', (SELECT to_json(c)->>'collisdeterministic' FROM pg_collation c WHERE c.oid = a.attcollation) FROM pg_attribute a
+    text: `SELECT attname, to_json(a)->>'attidentity', to_json(a)->>'attgenerated', (SELECT to_json(c)->>'collisdeterministic' FROM pg_collation c WHERE c.oid = a.attcollation),
+              (SELECT true::text FROM pg_collation c JOIN pg_namespace n ON n.oid = c.collnamespace WHERE c.oid = a.attcollation AND n.nspname = 'mysql' AND c.collname LIKE '%\\_ci') FROM pg_attribute a
             WHERE attrelid = $1::text::regclass AND attnum > 0 AND NOT attisdropped`, values: [quoteTable(table)],
   });
   return {
     identityAlways: new Set(rows.flatMap(([name, identity]) => (identity === 'a' && name ? [name] : []))),
     generated: new Set(rows.flatMap(([name, , generated]) => ((generated === 's' || generated === 'v') && name ? [name] : []))),
+    caseFolded: new Set(rows.flatMap(([name, , , , isFolded]) => (isFolded === 'true' && name ? [name] : []))),
     looseTexts: new Set(rows.flatMap(([name, , , isDeterministic]) => (isDeterministic === 'false' && name ? [name] : []))),
   };
 }

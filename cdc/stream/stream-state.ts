@@ -129,7 +129,7 @@ export class StreamState {
 
   async readShape(plan: TablePlan): Promise<TargetShape> {
     const shape = await this.target.readShape(plan);
-    return this.source.engine === this.target.engine ? { ...shape, looseTexts: undefined } : shape;
+    return this.source.engine === this.target.engine ? { ...shape, looseTexts: undefined, caseFolded: undefined } : shape;
   }
 
   openLog(entry: TableEntry): TableLog {
