@@ -238,7 +238,7 @@ function suite(kind: MysqlKind): void {
     };
     const writing = Promise.all([write(), write(), write()]);
     writing.catch(() => undefined);
-    for (let round = 0; round < 15; round += 1) {
+    for (let round = 0; round < 8; round += 1) {
       await makeTriggers(source.mysql, [orders, items]);
       await delay(20);
       await side.dropFences([orders, items]);
