@@ -5,10 +5,11 @@ import { sortFindings } from '../../../cdc/postgres/preflight.ts';
 import { quoteTable } from '../../../cdc/postgres/quote.ts';
 import { errorKinds, MigrationError } from '../../../config/migration-error.ts';
 import { helpRows } from '../../../grammar/migration/help.ts';
+import type { StatedOptions } from '../../../grammar/migration/options.ts';
 import type { CheckMigration, ShowConflicts, ShowErrors, ShowHelp, ShowProgress, ShowWhy } from '../../../grammar/migration/statement.ts';
 import { describeState, statesOf } from '../make-dependants.ts';
 import { displayName } from '../table-details.ts';
-import { findLostRights, rightsFindings } from '../lost-rights.ts';
+import { afterCopyOfGrants, findLostRights, rightsFindings } from '../lost-rights.ts';
 import type { RightsTable } from '../lost-rights.ts';
 import { nextStep, tableStatus } from '../table-status.ts';
 import { describeLoss, lossRemedy, openLosses } from '../type-losses.ts';
@@ -119,9 +120,13 @@ export async function checkMigration(context: CommandContext, statement: CheckMi
     const findings = await flow.localAdmin.use((local) => flow.sourceSide.preflight(local, { tableId: '', table: name, companions }));
     checked.push({ table: { source: name, target: records.find((record) => same(record.source, name))?.target ?? name, columns: definition.columns }, findings: [...findings] });
   }
+  // As START would without options of its own.
+  const isCarried = (source.options as StatedOptions).copyGrants ?? context.defaults.copyGrants ?? false;
   const lost = await findLostRights(flow, checked.map(({ table: each }) => each));
   for (const [at, { table: { source: name }, findings }] of checked.entries()) {
-    findings.push(...rightsFindings(name, lost[at] ?? []));
+    const found = lost[at] ?? [];
+    const isStarted = records.some((record) => same(record.source, name));
+    findings.push(...rightsFindings(name, isCarried && !isStarted ? afterCopyOfGrants(found) : found));
     for (const finding of sortFindings(findings)) rows.push([displayName(name), finding.severity, finding.errorCode ?? finding.code, finding.subject, finding.message, finding.remedy]);
     if (findings.length === 0) rows.push([displayName(name), 'ok', undefined, undefined, 'nothing stands in the way', `START MIGRATION FOR TABLE ${displayName(name)} FROM ${statement.source};`]);
   }

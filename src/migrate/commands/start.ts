@@ -12,7 +12,7 @@ import type { PlanOptions } from '../../../cdc/postgres/plan-table.ts';
 import type { TablePlan } from '../../../cdc/table-plan.ts';
 import type { TableDefinition } from '../../../cdc/postgres/definition.ts';
 import { behaviourOf } from '../behaviour-drift.ts';
-import { findLostRights, rightsFindings } from '../lost-rights.ts';
+import { afterCopyOfGrants, findLostRights, rightsFindings } from '../lost-rights.ts';
 import { markingObstacle } from '../markable-table.ts';
 import { displayName } from '../table-details.ts';
 import { beginLosses } from '../type-losses.ts';
@@ -68,7 +68,8 @@ export async function startMigration(context: CommandContext, statement: StartMi
   for (const each of drafts) intents.push(...(await refused.note(each.name, () => prepare(context, source.serverName, each, options, companions, notices))));
   refused.assertNone();
   const lost = await findLostRights(await context.flow(source.serverName), intents.map(({ source: from, target, definition: { columns } }) => ({ source: from, target, columns })));
-  for (const [at, intent] of intents.entries()) for (const { message, subject, remedy } of rightsFindings(intent.source, lost[at] ?? [])) notices.push(warning(`${subject} ${message}`, undefined, remedy));
+  const stays = options.copyGrants ? lost.map(afterCopyOfGrants) : lost;
+  for (const [at, intent] of intents.entries()) for (const { message, subject, remedy } of rightsFindings(intent.source, stays[at] ?? [])) notices.push(warning(`${subject} ${message}`, undefined, remedy));
   const records: TableRecord[] = [];
   for (const intent of intents) records.push(await begin(context, source.name, source.serverName, intent));
   await context.publisher.refreshRelations();
