@@ -7,9 +7,9 @@ import * as path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import mysql2 from 'mysql2';
 import { expect, it } from 'vitest';
-import { Stack } from '../e2e/support/stack.ts';
+import { startMysqlStack } from '../e2e/support/mysql-stack.ts';
 import { describeMysql, startMysql } from '../support/mysql-servers.ts';
-import type { MysqlKind, TestMysql } from '../support/mysql-servers.ts';
+import type { MysqlKind } from '../support/mysql-servers.ts';
 import { freePort } from '../support/postgres.ts';
 import { describeUnless } from '../support/tools.ts';
 
@@ -129,7 +129,7 @@ for (const [kind, names] of applications) {
           await direct.close();
         }
         const port = await freePort();
-        await using stack = await startStack(server, port);
+        await using stack = await startMysqlStack(server, { port, workers: 1 });
         const lives: Life[] = [];
         const place = { host: '127.0.0.1', port, user: 'app', password: 'right' };
         try {
@@ -179,19 +179,5 @@ for (const [kind, names] of applications) {
         expect(lives.flatMap(({ deviations }) => deviations)).toEqual([]);
       }, 400_000);
     });
-  });
-}
-
-async function startStack(server: TestMysql, port: number): Promise<Stack> {
-  const login = (): object => ({ user: server.user, password: server.password });
-  return Stack.start({
-    sourceSql: 'CREATE TABLE other (id int PRIMARY KEY)', workers: 1,
-    settings: {
-      mysql: { listen: { port }, server: { host: server.host, port: server.port, ...login() } },
-      users: [
-        { name: 'operator', operator: true, trust_from: ['127.0.0.1/32'], source: { user: 'postgres' }, local: { user: 'postgres' }, mysql: login() },
-        { name: 'app', password: 'right', source: { user: 'app' }, local: { user: 'app' }, mysql: login() },
-      ],
-    },
   });
 }

@@ -17,7 +17,8 @@ import { mysqlCases, mysqlPoints, mysqlReturns } from './crash-points.ts';
 import type { Kill, MysqlCase, MysqlReturn } from './crash-points.ts';
 import type { ShopTables } from './support/mysql-shop.ts';
 import { checkLedger, localShop, mysqlShop, OPENING_LINES, OPENING_TOTAL, openShop, ShopHistory, shopStatements } from './support/mysql-shop.ts';
-import { Stack } from './support/stack.ts';
+import { startMysqlStack } from './support/mysql-stack.ts';
+import type { Stack } from './support/stack.ts';
 import type { Victim } from './support/stack.ts';
 
 const isWhole = process.env['CAUSEWAY_CRASH'] === 'all';
@@ -46,17 +47,7 @@ for (const kind of kinds) {
     beforeAll(async () => {
       server = await startMysql(kind);
       port = await freePort();
-      const login = (): object => ({ user: server.user, password: server.password });
-      stack = await Stack.start({
-        sourceSql: 'CREATE TABLE other (id int PRIMARY KEY)', workers: 2, faultPoints: mysqlPoints,
-        settings: {
-          mysql: { listen: { port }, server: { host: server.host, port: server.port, ...login() } },
-          users: [
-            { name: 'operator', operator: true, trust_from: ['127.0.0.1/32'], source: { user: 'postgres' }, local: { user: 'postgres' }, mysql: login() },
-            { name: 'app', password: 'right', source: { user: 'app' }, local: { user: 'app' }, mysql: login() },
-          ],
-        },
-      });
+      stack = await startMysqlStack(server, { port, faultPoints: mysqlPoints });
     });
 
     afterAll(async () => {

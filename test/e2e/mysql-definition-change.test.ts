@@ -5,8 +5,8 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { describeMysql, startMysql } from '../support/mysql-servers.ts';
 import type { TestMysql } from '../support/mysql-servers.ts';
-import { freePort } from '../support/postgres.ts';
-import { Stack } from './support/stack.ts';
+import { startMysqlStack } from './support/mysql-stack.ts';
+import type { Stack } from './support/stack.ts';
 
 describeMysql(['mariadb-10.11'], 'definitions that change', () => {
   let server: TestMysql;
@@ -17,14 +17,7 @@ describeMysql(['mariadb-10.11'], 'definitions that change', () => {
     await server.createDatabase('shop');
     const table = (name: string): string => `CREATE TABLE ${name} (id int AUTO_INCREMENT PRIMARY KEY, level int NULL DEFAULT 1 CHECK (level < 1000), name varchar(40) NOT NULL) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4; INSERT INTO ${name} (level, name) SELECT seq, CONCAT('name ', seq) FROM seq_1_to_100;`;
     await server.sql([...['rule', 'keyed', 'grown', 'here', 'numbered'].map(table), 'CREATE TABLE parent (id int PRIMARY KEY) ENGINE = InnoDB; INSERT INTO parent SELECT seq FROM seq_1_to_1000'].join('\n'), 'shop');
-    const login = (): object => ({ user: server.user, password: server.password });
-    stack = await Stack.start({
-      sourceSql: 'CREATE TABLE other (id int PRIMARY KEY)', workers: 1,
-      settings: {
-        mysql: { listen: { port: await freePort() }, server: { host: server.host, port: server.port, ...login() } },
-        users: [{ name: 'operator', operator: true, trust_from: ['127.0.0.1/32'], source: { user: 'postgres' }, local: { user: 'postgres' }, mysql: login() }],
-      },
-    });
+    stack = await startMysqlStack(server, { workers: 1, users: [] });
     await stack.command('START MIGRATION FOR SCHEMA shop FROM legacy_mysql');
     await stack.makeReady('shop', 120_000);
   }, 240_000);

@@ -4,7 +4,8 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { describeMysql, startMysql } from '../support/mysql-servers.ts';
 import type { TestMysql } from '../support/mysql-servers.ts';
 import { freePort } from '../support/postgres.ts';
-import { Stack } from './support/stack.ts';
+import { startMysqlStack } from './support/mysql-stack.ts';
+import type { Stack } from './support/stack.ts';
 
 describeMysql(['mariadb-10.11'], 'the MySQL front door of the product', () => {
   let server: TestMysql;
@@ -17,18 +18,7 @@ describeMysql(['mariadb-10.11'], 'the MySQL front door of the product', () => {
     await server.createDatabase('shop');
     await server.sql("CREATE TABLE note (id int PRIMARY KEY, body text); INSERT INTO note VALUES (1, 'mysql')", 'shop');
     port = await freePort();
-    const login = (): object => ({ user: server.user, password: server.password });
-    stack = await Stack.start({
-      sourceSql: 'CREATE TABLE other (id int PRIMARY KEY)', workers: 2,
-      settings: {
-        mysql: { listen: { port }, server: { host: server.host, port: server.port, user: server.user, password: server.password } },
-        users: [
-          { name: 'operator', operator: true, trust_from: ['127.0.0.1/32'], source: { user: 'postgres' }, local: { user: 'postgres' }, mysql: login() },
-          { name: 'app', password: 'right', source: { user: 'app' }, local: { user: 'app' }, mysql: login() },
-          { name: 'other', password: 'right', source: { user: 'app' }, local: { user: 'app' } },
-        ],
-      },
-    });
+    stack = await startMysqlStack(server, { port, users: [{ name: 'app', password: 'right' }, { name: 'other', password: 'right', hasMysql: false }] });
   });
 
   afterAll(async () => {

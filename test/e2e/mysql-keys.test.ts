@@ -5,8 +5,8 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { describeMysql, startMysql } from '../support/mysql-servers.ts';
 import type { TestMysql } from '../support/mysql-servers.ts';
-import { freePort } from '../support/postgres.ts';
-import { Stack } from './support/stack.ts';
+import { startMysqlStack } from './support/mysql-stack.ts';
+import type { Stack } from './support/stack.ts';
 
 /** general_ci takes `ß` for `s`, ICU for `ss`; MySQL ignores blanks at the end. */
 const tables = ['changed', 'inserted', 'moved', 'back_changed', 'back_inserted', 'back_moved'] as const;
@@ -20,14 +20,7 @@ describeMysql(['mariadb-10.11'], 'keys of two engines', () => {
     server = await startMysql('mariadb-10.11');
     await server.createDatabase('shop');
     for (const table of tables) await onSource(`CREATE TABLE ${table} (code varchar(20) COLLATE utf8mb4_general_ci PRIMARY KEY, n int) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4; INSERT INTO ${table} VALUES ('s', 1), ('ss', 2), ('x', 3)`);
-    const login = (): object => ({ user: server.user, password: server.password });
-    stack = await Stack.start({
-      sourceSql: 'CREATE TABLE other (id int PRIMARY KEY)', workers: 1,
-      settings: {
-        mysql: { listen: { port: await freePort() }, server: { host: server.host, port: server.port, ...login() } },
-        users: [{ name: 'operator', operator: true, trust_from: ['127.0.0.1/32'], source: { user: 'postgres' }, local: { user: 'postgres' }, mysql: login() }],
-      },
-    });
+    stack = await startMysqlStack(server, { workers: 1, users: [] });
     await stack.command('START MIGRATION FOR SCHEMA shop FROM legacy_mysql');
     await stack.makeReady('shop', 120_000);
   });

@@ -4,7 +4,8 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { describeMysql, startMysql } from '../support/mysql-servers.ts';
 import type { MysqlKind, TestMysql } from '../support/mysql-servers.ts';
 import { freePort } from '../support/postgres.ts';
-import { Stack } from './support/stack.ts';
+import { startMysqlStack } from './support/mysql-stack.ts';
+import type { Stack } from './support/stack.ts';
 
 const kinds: readonly MysqlKind[] = ['mariadb-10.11', 'mysql-9.7', 'mysql-5.6'];
 const customers = 200;
@@ -28,17 +29,7 @@ for (const kind of kinds) {
       const orders = Array.from({ length: 3_000 }, (_, at) => `(${1 + (at % customers)}, ${at}.50, ${at % 2}, '${['new', 'sent', 'lost'][at % 3]}', '${'ö'.repeat(at % 50)}', x'00ff', '2024-02-29 23:59:59')`);
       await server.sql(`INSERT INTO orders (customer_id, total, paid, state, note, picture, made) VALUES ${orders.join(', ')}`, 'shop');
       port = await freePort();
-      const login = (): object => ({ user: server.user, password: server.password });
-      stack = await Stack.start({
-        sourceSql: 'CREATE TABLE other (id int PRIMARY KEY)', workers: 2,
-        settings: {
-          mysql: { listen: { port }, server: { host: server.host, port: server.port, ...login() } },
-          users: [
-            { name: 'operator', operator: true, trust_from: ['127.0.0.1/32'], source: { user: 'postgres' }, local: { user: 'postgres' }, mysql: login() },
-            { name: 'app', password: 'right', source: { user: 'app' }, local: { user: 'app' }, mysql: login() },
-          ],
-        },
-      });
+      stack = await startMysqlStack(server, { port });
     });
 
     afterAll(async () => {

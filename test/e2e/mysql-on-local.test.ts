@@ -8,7 +8,8 @@ import { describeMysql, startMysql } from '../support/mysql-servers.ts';
 import type { MysqlKind, TestMysql } from '../support/mysql-servers.ts';
 import { freePort } from '../support/postgres.ts';
 import { checkLedger, mysqlShop, OPENING_TOTAL, openShop, ShopHistory, shopStatements } from './support/mysql-shop.ts';
-import { Stack } from './support/stack.ts';
+import { startMysqlStack } from './support/mysql-stack.ts';
+import type { Stack } from './support/stack.ts';
 
 /** Every server with CAUSEWAY_CRASH=all, as the crash matrix. */
 const kinds: readonly MysqlKind[] = process.env['CAUSEWAY_CRASH'] === 'all' ? ['mariadb-10.11', 'mysql-9.7', 'mysql-5.6'] : ['mariadb-10.11'];
@@ -29,17 +30,7 @@ for (const kind of kinds) {
       await server.createDatabase('shop');
       for (const statement of shopStatements(tables)) await server.sql(statement, 'shop');
       port = await freePort();
-      const login = (): object => ({ user: server.user, password: server.password });
-      stack = await Stack.start({
-        sourceSql: 'CREATE TABLE other (id int PRIMARY KEY)', workers: 2,
-        settings: {
-          mysql: { listen: { port }, server: { host: server.host, port: server.port, ...login() } },
-          users: [
-            { name: 'operator', operator: true, trust_from: ['127.0.0.1/32'], source: { user: 'postgres' }, local: { user: 'postgres' }, mysql: login() },
-            { name: 'app', password: 'right', source: { user: 'app' }, local: { user: 'app' }, mysql: login() },
-          ],
-        },
-      });
+      stack = await startMysqlStack(server, { port });
     });
 
     afterAll(async () => {

@@ -3,8 +3,8 @@ import pg from 'pg';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { describeMysql, mysqlKinds, startMysql } from '../support/mysql-servers.ts';
 import type { MysqlKind, TestMysql } from '../support/mysql-servers.ts';
-import { freePort } from '../support/postgres.ts';
-import { Stack } from './support/stack.ts';
+import { startMysqlStack } from './support/mysql-stack.ts';
+import type { Stack } from './support/stack.ts';
 
 /** CAUSEWAY_REACH_SERVERS names others (mysql-9.7, mysql-5.6), by commas. */
 const wanted = (process.env['CAUSEWAY_REACH_SERVERS'] ?? 'mariadb-10.11').split(',');
@@ -32,17 +32,9 @@ for (const kind of kinds) {
           made datetime(6) NOT NULL, KEY by_customer (customer_id), CONSTRAINT of_customer FOREIGN KEY (customer_id) REFERENCES customer (id)) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4`, 'shop');
       await server.sql(`INSERT INTO customer (name, email, balance) VALUES ${Array.from({ length: customers }, (_, at) => `('Käufer ${at}', 'c${at}@example.com', ${at}.25)`).join(', ')}`, 'shop');
       await server.sql(`INSERT INTO orders (customer_id, total, paid, state, note, made) VALUES ${Array.from({ length: 2_000 }, (_, at) => `(${1 + (at % customers)}, ${at}.50, ${at % 2}, 'sent', 'alt', '2024-02-29 23:59:59')`).join(', ')}`, 'shop');
-      const login = (): object => ({ user: server.user, password: server.password });
-      stack = await Stack.start({
-        sourceSql: 'CREATE TABLE other (id int PRIMARY KEY, word text); INSERT INTO other VALUES (1, \'one\'), (2, \'two\'); GRANT ALL ON other TO app', workers: 2,
-        settings: {
-          mysql: { listen: { port: await freePort() }, server: { host: server.host, port: server.port, ...login() } },
-          users: [
-            { name: 'operator', operator: true, trust_from: ['127.0.0.1/32'], source: { user: 'postgres' }, local: { user: 'postgres' }, mysql: login() },
-            { name: 'app', trust_from: ['127.0.0.1/32'], source: { user: 'postgres' }, local: { user: 'postgres' }, mysql: login() },
-            { name: 'guest', trust_from: ['127.0.0.1/32'], source: { user: 'app' }, local: { user: 'app' } },
-          ],
-        },
+      stack = await startMysqlStack(server, {
+        sourceSql: 'CREATE TABLE other (id int PRIMARY KEY, word text); INSERT INTO other VALUES (1, \'one\'), (2, \'two\'); GRANT ALL ON other TO app',
+        users: [{ name: 'app', role: 'postgres' }, { name: 'guest', hasMysql: false }],
       });
       await stack.command('START MIGRATION FOR SCHEMA shop FROM legacy_mysql');
     });

@@ -14,7 +14,8 @@ import { freePort } from '../support/postgres.ts';
 import { PromisedRows } from './support/promised-rows.ts';
 import { localBehaviour, makeSakila, repairSakila, sakilaKeys } from './support/sakila.ts';
 import { openMysql, promisedTables, sakilaUnits, typeUnits, usePostgres, Writer } from './support/sakila-writers.ts';
-import { Stack } from './support/stack.ts';
+import { startMysqlStack } from './support/mysql-stack.ts';
+import type { Stack } from './support/stack.ts';
 
 // The others, and a large table, have their turn in `npm run soak`.
 const isEveryServer = process.env['CAUSEWAY_CRASH'] === 'all';
@@ -44,17 +45,7 @@ for (const kind of kinds) {
       await server.sql("INSERT INTO events (amount, note, made) VALUES (1.50, 'größer als ß', '2024-01-01 00:00:00')", 'types');
       for (let rows = 1; rows < EVENTS; rows *= 2) await server.sql(`INSERT INTO events (amount, note, made) SELECT amount + id, CONCAT('Zeile ', id), made + INTERVAL id SECOND FROM events LIMIT ${EVENTS - rows}`, 'types');
       port = await freePort();
-      const login = (): object => ({ user: server.user, password: server.password });
-      stack = await Stack.start({
-        sourceSql: 'CREATE TABLE other (id int PRIMARY KEY)', workers: 2,
-        settings: {
-          mysql: { listen: { port }, server: { host: server.host, port: server.port, ...login() } },
-          users: [
-            { name: 'operator', operator: true, trust_from: ['127.0.0.1/32'], source: { user: 'postgres' }, local: { user: 'postgres' }, mysql: login() },
-            { name: 'app', password: 'right', trust_from: ['127.0.0.1/32'], source: { user: 'app' }, local: { user: 'app' }, mysql: login() },
-          ],
-        },
-      });
+      stack = await startMysqlStack(server, { port, users: [{ name: 'app', password: 'right', isTrusted: true }] });
     }, PATIENCE_MS);
 
     afterAll(async () => {

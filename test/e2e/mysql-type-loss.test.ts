@@ -2,8 +2,8 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { describeMysql, startMysql } from '../support/mysql-servers.ts';
 import type { MysqlKind, TestMysql } from '../support/mysql-servers.ts';
-import { freePort } from '../support/postgres.ts';
-import { Stack } from './support/stack.ts';
+import { startMysqlStack } from './support/mysql-stack.ts';
+import type { Stack } from './support/stack.ts';
 
 // The others have their turn in `npm run soak`.
 const kinds: readonly MysqlKind[] = process.env['CAUSEWAY_CRASH'] === 'all' ? ['mariadb-10.11', 'mysql-9.7', 'mysql-5.6'] : ['mariadb-10.11'];
@@ -34,17 +34,7 @@ for (const kind of kinds) {
       await server.sql(`SET sql_mode = ''; CREATE TABLE person (id int PRIMARY KEY, born date, flag tinyint(1) NOT NULL, level int NOT NULL, note text, vip tinyint(1) NOT NULL DEFAULT 0, FULLTEXT KEY by_note (note)) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4;
         CREATE TABLE plain (id int PRIMARY KEY) ENGINE = InnoDB;
         INSERT INTO person (id, born, flag, level, note) VALUES (1, '0000-00-00', 1, 1, 'a'), (2, '0000-00-00', 0, 2, 'b'), (3, '2024-02-29', 7, 3, NULL), (4, NULL, 1, 4, 'd')`, 'shop');
-      const login = (): object => ({ user: server.user, password: server.password });
-      stack = await Stack.start({
-        sourceSql: 'CREATE TABLE other (id int PRIMARY KEY)', workers: 1, faultPoints: [DECIDED],
-        settings: {
-          mysql: { listen: { port: await freePort() }, server: { host: server.host, port: server.port, ...login() } },
-          users: [
-            { name: 'operator', operator: true, trust_from: ['127.0.0.1/32'], source: { user: 'postgres' }, local: { user: 'postgres' }, mysql: login() },
-            { name: 'app', trust_from: ['127.0.0.1/32'], source: { user: 'app' }, local: { user: 'app' }, mysql: login() },
-          ],
-        },
-      });
+      stack = await startMysqlStack(server, { workers: 1, faultPoints: [DECIDED], users: [{ name: 'app' }] });
     });
 
     afterAll(async () => {
