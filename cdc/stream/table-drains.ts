@@ -171,7 +171,8 @@ export class TableDrains {
   async #join(entry: TableEntry): Promise<void> {
     const state = this.#state;
     if (!(await this.#holdFor(entry))) {
-      this.#notBeforeMs.set(entry, this.#runtime.clock.monotonicMs() + JOIN_PAUSE_MS);
+      // One that stopped draining meanwhile, to have its indexes built, has kept nobody waiting.
+      if (entry.mode === 'draining') this.#notBeforeMs.set(entry, this.#runtime.clock.monotonicMs() + JOIN_PAUSE_MS);
       return;
     }
     const boundary = this.#context.router.unit.endLsn;

@@ -8,6 +8,7 @@ import * as path from 'node:path';
 import type { Client } from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, expect } from 'vitest';
 import type { FaultPoints } from '../../../config/faults.ts';
+import type { Clock } from '../../../config/runtime.ts';
 import { createChangeStream } from '../../../cdc/postgres/change-stream.ts';
 import type { OpenedStream } from '../../../cdc/stream/change-stream.ts';
 import type { PostgresStreamOptions } from '../../../cdc/postgres/change-stream.ts';
@@ -66,10 +67,11 @@ export function useStream(): void {
 }
 
 /** A stream as a new process would make it, with what is given changed from here on. */
-export function make(over: Partial<PostgresStreamOptions> = {}, faults?: FaultPoints): void {
+export function make(over: Partial<PostgresStreamOptions> = {}, faults?: FaultPoints, clock: Partial<Clock> = {}): void {
   options = { ...options, ...over };
   abort = new AbortController();
-  stream = createChangeStream(testRuntime(abort.signal, faults), options);
+  const runtime = testRuntime(abort.signal, faults);
+  stream = createChangeStream({ ...runtime, clock: { ...runtime.clock, ...clock } }, options);
 }
 
 export function start(): void {
