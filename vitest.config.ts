@@ -1,6 +1,6 @@
 import { defineConfig } from 'vitest/config';
 
-/** Whole products on real servers that measure nothing: two files at a time. */
+/** Whole products on real servers, and drivers' suites, that measure nothing: three files at a time, since they mostly wait. */
 const together = ['test/matrix/**/*.test.ts', 'test/drivers/**/*.test.ts', 'test/e2e/{catalog-queries,client-certificates,conflicts,crash,crash-servers,definition-change,hybrid-live,local-down,mysql-*,pool-crash,pool-modes,renamed,slot-lost,stopped-table,two-phase,two-sides}.test.ts'];
 /** The others: one file at a time, after everything else, so that what they measure is theirs. */
 const products = ['test/e2e/**/*.test.ts'];
@@ -14,7 +14,7 @@ export default defineConfig({
     expect: { poll: { timeout: 10_000 } },
     projects: [
       { extends: true, test: { name: 'parts', include: ['test/**/*.test.ts'], exclude: [...products, ...together, 'test/soak/**'], maxWorkers: 2, sequence: { groupOrder: 0 } } },
-      { extends: true, test: { name: 'together', include: together, maxWorkers: 2, sequence: { groupOrder: 1 } } },
+      { extends: true, test: { name: 'together', include: together, maxWorkers: 3, sequence: { groupOrder: 1 } } },
       { extends: true, test: { name: 'products', include: products, exclude: together, maxWorkers: 1, sequence: { groupOrder: 2 } } },
     ],
   },

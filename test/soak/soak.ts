@@ -1,6 +1,6 @@
 /**
  * `npm run soak`: what takes too long for `npm test`. The crash tests with every fault point and every victim, of tables' lives and of commits in the pool
- * modes, the change path from every MySQL server, then the history test again and again. Arguments go to vitest (`npm run soak -- -t 'kill local'`); `torture [seconds]`, `idle [count]` and `regress [test …]` are programs of their own.
+ * modes, the change path from every PostgreSQL and MySQL server, then the history test again and again. Arguments go to vitest (`npm run soak -- -t 'kill local'`); `torture [seconds]`, `idle [count]` and `regress [test …]` are programs of their own.
  *
  * Environment: CAUSEWAY_SOAK_ROUNDS, how often the history test is run (default 10).
  * Ends with one line `N passed, N failed, N skipped`; the exit code is 0 when nothing failed.
@@ -37,6 +37,7 @@ const sum: Counts = { passed: 0, failed: 0, skipped: 0 };
 try {
   for (const file of ['test/e2e/crash.test.ts', 'test/e2e/crash-servers.test.ts']) await runSuite(file, 'all fault points');
   await runSuite('test/e2e/mysql-crash.test.ts', 'all fault points with MySQL sources');
+  await runSuite('test/matrix/versions.test.ts', 'every version of PostgreSQL');
   await runSuite('test/matrix/product.test.ts', 'more pairs of versions');
   await runSuite('test/e2e/pool-crash.test.ts', 'commits in the pool modes, all fault points');
   await runSuite('test/e2e/mysql-sakila.test.ts', 'whole schemas of every MySQL server, a million rows');
