@@ -22,18 +22,18 @@ export interface MysqlStackOptions extends Partial<Omit<StackOptions, 'settings'
   readonly users?: readonly MysqlStackUser[];
 }
 
-const trusted = { trust_from: ['127.0.0.1/32'] };
-
 export async function startMysqlStack(server: TestMysql, { port, users = [{ name: 'app', password: 'right' }], ...options }: MysqlStackOptions = {}): Promise<Stack> {
-  const login = { user: server.user, password: server.password };
+  // Each its own: an object that stands in two places is written as an alias, which settings do not take.
+  const login = (): object => ({ user: server.user, password: server.password });
+  const trusted = (): object => ({ trust_from: ['127.0.0.1/32'] });
   return Stack.start({
     sourceSql: 'CREATE TABLE other (id int PRIMARY KEY)', workers: 2, ...options,
     settings: {
-      mysql: { listen: { port: port ?? (await freePort()) }, server: { host: server.host, port: server.port, ...login } },
+      mysql: { listen: { port: port ?? (await freePort()) }, server: { host: server.host, port: server.port, ...login() } },
       users: [
-        { name: 'operator', operator: true, ...trusted, source: { user: 'postgres' }, local: { user: 'postgres' }, mysql: login },
+        { name: 'operator', operator: true, ...trusted(), source: { user: 'postgres' }, local: { user: 'postgres' }, mysql: login() },
         ...users.map(({ name, password, isTrusted = password === undefined, role = 'app', hasMysql = true }) => ({
-          name, ...(password !== undefined && { password }), ...(isTrusted && trusted), source: { user: role }, local: { user: role }, ...(hasMysql && { mysql: login }),
+          name, ...(password !== undefined && { password }), ...(isTrusted && trusted()), source: { user: role }, local: { user: role }, ...(hasMysql && { mysql: login() }),
         })),
       ],
     },
