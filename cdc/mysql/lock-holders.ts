@@ -45,6 +45,23 @@ export async function hasLonePrepared(query: MysqlQuery, tables: readonly Qualif
   return (await readHolders(query, tables)).some((row) => row['id'] === '0');
 }
 
+/**
+ * Whether nobody uses the table, reading included: by the locks of definitions where they can be seen (MySQL 8 and later, with SELECT on performance_schema),
+ * else by whether any transaction is open at all. False when neither is shown.
+ */
+export async function isAtRest(query: MysqlQuery, table: QualifiedName): Promise<boolean> {
+  const locks = (await seesLocks(query)) ? await query(holdersOfDefinition(table)).catch(() => []) : [];
+  // This question locks definitions too: where not even that is seen, nothing is (the instrument is off).
+  if (Number(locks[0]?.['own'] ?? 0) > 0) return Number(locks[0]?.['others']) === 0;
+  await query(`DO SLEEP(${REST_S})`);
+  return query('SELECT COUNT(*) AS open FROM information_schema.INNODB_TRX WHERE trx_mysql_thread_id <> CONNECTION_ID()').then((rows) => rows[0]?.['open'] === '0', () => false);
+}
+
+function holdersOfDefinition(table: QualifiedName): string {
+  const own = '(SELECT THREAD_ID FROM performance_schema.threads WHERE PROCESSLIST_ID = CONNECTION_ID())';
+  return `SELECT COUNT(IF(OWNER_THREAD_ID = ${own}, 1, NULL)) AS own, COUNT(IF(OWNER_THREAD_ID <> ${own} AND OBJECT_TYPE = 'TABLE' AND ${inScope({ schema: table.schema, table: table.name }, 'OBJECT_SCHEMA', 'OBJECT_NAME')}, 1, NULL)) AS others FROM performance_schema.metadata_locks`;
+}
+
 /** A line for each; undefined when nobody is seen. */
 export async function describeMysqlLockHolders(query: MysqlQuery, tables: readonly QualifiedName[]): Promise<string | undefined> {
   const rows = await readHolders(query, tables);

@@ -172,9 +172,9 @@ async function synchronize(context: ControlContext, record: TableRecord, signal:
 
 /** When the option `copy_grants` asks for it. What cannot be carried is no reason to stop: a cutover looks for it again. */
 async function carryGrants({ runtime }: ControlContext, flow: SourceFlow, record: TableRecord): Promise<void> {
-  await flow.grantSequences(record);
-  if (record.options['copyGrants'] !== true || flow.sourceSide.door === undefined) return;
-  for (const reason of await grantLostRights(flow, detailsOf(record).plan)) runtime.log.warn('a privilege could not be carried', { table: displayName(record.source), reason });
+  if (record.options['copyGrants'] !== true) return;
+  const missed = [...(await flow.schema.copyGrants(record)), ...(await grantLostRights(flow, detailsOf(record).plan))];
+  if (missed.length > 0) runtime.log.warn('privileges could not be carried', { table: displayName(record.source), missed });
 }
 
 async function passConsistencyPoint(flow: SourceFlow, tableId: string): Promise<void> {
