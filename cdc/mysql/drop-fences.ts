@@ -26,8 +26,8 @@ export interface DropFencesOptions {
   readonly interrupter: MysqlClient;
 }
 
-/** So often in a row nobody may be seen before the table counts as left alone. */
-const LOOKS = 8;
+/** Nobody has been seen for so long: the table counts as left alone. */
+const REST_MS = 80;
 const LOOK_MS = 10;
 /** Whoever has come in between waits no longer than this. */
 const GIVE_UP_MS = 10;
@@ -57,16 +57,16 @@ async function dropByTrying(runtime: Runtime, admin: MysqlClient, table: Qualifi
 
 async function dropAtRest({ clock }: Runtime, admin: MysqlClient, table: QualifiedName, { timeoutMs, pace, interrupter }: DropFencesOptions): Promise<boolean> {
   const endMs = clock.monotonicMs() + timeoutMs;
-  for (let looks = 0; ; ) {
+  for (let restsSinceMs: number | undefined; ; ) {
     const outcome = await admin.hold(async (query) => {
-      if (looks === 0 && !(await isFenceIdle(query, table))) return 'gone';
+      if (!(await isFenceIdle(query, table))) return 'gone';
       if (!(await isAtRest(query, table))) return 'busy';
-      if (looks + 1 < LOOKS) return 'quiet';
+      if (restsSinceMs === undefined || clock.monotonicMs() - restsSinceMs < REST_MS) return 'quiet';
       return (await dropUnlessHeld(clock, query, table, pace, interrupter)) ? 'gone' : 'busy';
     });
     if (outcome === 'gone') return true;
     if (clock.monotonicMs() >= endMs) return false;
-    looks = outcome === 'quiet' ? looks + 1 : 0;
+    restsSinceMs = outcome === 'quiet' ? restsSinceMs ?? clock.monotonicMs() : undefined;
     await clock.sleep(LOOK_MS);
   }
 }
@@ -94,15 +94,22 @@ async function dropUnlessHeld(clock: Clock, query: MysqlQuery, table: QualifiedN
 async function interrupted(clock: Clock, query: MysqlQuery, sql: string, id: string, interrupter: MysqlClient): Promise<void> {
   const done = new AbortController();
   let isKilled = false;
-  const killing = clock.sleep(GIVE_UP_MS, done.signal).then(() => {
-    isKilled = true;
-    return interrupter.query(`KILL QUERY ${id}`);
-  }).catch(() => undefined);
+  const watch = async (): Promise<void> => {
+    for (;;) {
+      await clock.sleep(GIVE_UP_MS, done.signal);
+      const [row] = await interrupter.query(`SELECT STATE AS state FROM information_schema.PROCESSLIST WHERE ID = ${id}`);
+      // What it does once it has the table takes its time.
+      if (row?.['state']?.includes('metadata lock') !== true) continue;
+      isKilled = true;
+      await interrupter.query(`KILL QUERY ${id}`);
+    }
+  };
+  const watching = watch().catch(() => undefined);
   try {
     await query(sql);
   } finally {
     done.abort();
-    await killing;
+    await watching;
     // One that came too late would meet the next statement.
     if (isKilled) await query('DO 0').catch(() => undefined);
   }

@@ -1,7 +1,6 @@
 /** `SourceSide` of MySQL and MariaDB. */
 import type { ClientBase } from 'pg';
 import type { QualifiedName, Side } from '../../catalog/routing-snapshot.ts';
-import { MigrationError } from '../../config/migration-error.ts';
 import type { Runtime } from '../../config/runtime.ts';
 import type { MigratedTable } from '../../grammar/dialect/migrated-table.ts';
 import type { Position } from '../change.ts';
