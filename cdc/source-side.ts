@@ -59,6 +59,12 @@ export interface FenceRequest {
   readonly timeoutMs: number;
 }
 
+export interface DropEffort {
+  readonly timeoutMs: number;
+  /** Clients of the gateway are held up meanwhile. */
+  readonly isPaused?: boolean;
+}
+
 /** Options of START that fit a source of this engine; of values the usual one first. */
 export interface AcceptedOptions {
   readonly cdcMode: readonly CdcMode[];
@@ -126,7 +132,7 @@ export interface SourceSide {
   unfence(tables: readonly QualifiedName[], timeoutMs: number, saved?: SavedPositions): Promise<void>;
   assertSaved(saved: SavedPositions): Promise<void>;
   /** Removes what fences that no longer stand have left. Returns the tables where it stays, because somebody uses them. */
-  dropFences(tables: readonly QualifiedName[], timeoutMs: number): Promise<readonly QualifiedName[]>;
+  dropFences(tables: readonly QualifiedName[], effort: DropEffort): Promise<readonly QualifiedName[]>;
   /** Tables of which something has stayed. */
   idleFences(): Promise<readonly QualifiedName[]>;
   /** What commits from now on lies behind it, also after a crash. */

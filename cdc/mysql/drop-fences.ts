@@ -14,20 +14,24 @@ import { dropMysqlFence, isFenceIdle } from './fence.ts';
 import type { FencePace } from './fence.ts';
 import { readMysqlServer } from './introspect.ts';
 import { withLocks } from './lock-attempts.ts';
-import { isAtRest } from './lock-holders.ts';
+import { readRest } from './lock-holders.ts';
 import type { MysqlClient } from './mysql-client.ts';
 import type { MysqlQuery } from './query.ts';
 
 export interface DropFencesOptions {
   /** Of each table. */
   readonly timeoutMs: number;
+  /** Clients of the gateway are held up meanwhile. */
+  readonly isPaused: boolean;
   readonly pace: FencePace;
   /** Whoever interrupts what `admin` waits for. */
   readonly interrupter: MysqlClient;
 }
 
-/** Nobody has been seen for so long: the table counts as left alone. */
-const REST_MS = 80;
+/** Nobody has been seen for so long: the table counts as left alone. The more often somebody comes, the more likely it is that he comes just now. */
+const REST_MS = 1_000;
+/** Of those past the gateway, who come seldom. */
+const PAUSED_REST_MS = 100;
 const LOOK_MS = 10;
 /** Whoever has come in between waits no longer than this. */
 const GIVE_UP_MS = 10;
@@ -55,30 +59,36 @@ async function dropByTrying(runtime: Runtime, admin: MysqlClient, table: Qualifi
   }
 }
 
-async function dropAtRest({ clock }: Runtime, admin: MysqlClient, table: QualifiedName, { timeoutMs, pace, interrupter }: DropFencesOptions): Promise<boolean> {
+async function dropAtRest({ clock }: Runtime, admin: MysqlClient, table: QualifiedName, { timeoutMs, isPaused, pace, interrupter }: DropFencesOptions): Promise<boolean> {
   const endMs = clock.monotonicMs() + timeoutMs;
-  for (let restsSinceMs: number | undefined; ; ) {
-    const outcome = await admin.hold(async (query) => {
-      if (!(await isFenceIdle(query, table))) return 'gone';
-      if (!(await isAtRest(query, table))) return 'busy';
-      if (restsSinceMs === undefined || clock.monotonicMs() - restsSinceMs < REST_MS) return 'quiet';
-      return (await dropUnlessHeld(clock, query, table, pace, interrupter)) ? 'gone' : 'busy';
+  const restMs = isPaused ? PAUSED_REST_MS : REST_MS;
+  let rest: { readonly text: string; readonly sinceMs: number } | undefined;
+  for (;;) {
+    const isGone = await admin.hold(async (query) => {
+      if (!(await isFenceIdle(query, table))) return true;
+      const text = await readRest(query, table);
+      if (text === undefined) rest = undefined;
+      else if (rest?.text !== text) rest = { text, sinceMs: clock.monotonicMs() };
+      else if (clock.monotonicMs() - rest.sinceMs >= restMs) {
+        if (await dropUnlessHeld(clock, query, table, text, pace, interrupter)) return true;
+        rest = undefined;
+      }
+      return false;
     });
-    if (outcome === 'gone') return true;
+    if (isGone) return true;
     if (clock.monotonicMs() >= endMs) return false;
-    restsSinceMs = outcome === 'quiet' ? restsSinceMs ?? clock.monotonicMs() : undefined;
     await clock.sleep(LOOK_MS);
   }
 }
 
-async function dropUnlessHeld(clock: Clock, query: MysqlQuery, table: QualifiedName, pace: FencePace, interrupter: MysqlClient): Promise<boolean> {
+async function dropUnlessHeld(clock: Clock, query: MysqlQuery, table: QualifiedName, rest: string, pace: FencePace, interrupter: MysqlClient): Promise<boolean> {
   const id = (await query('SELECT CONNECTION_ID() AS id'))[0]?.['id'] ?? '';
   await query('SET SESSION lock_wait_timeout = 1');
   let isBusy = false;
   try {
     await dropMysqlFence(query, table, pace, async (sql) => {
       // Once somebody is there, the rest of the triggers waits as well.
-      isBusy ||= !(await isAtRest(query, table));
+      isBusy ||= (await readRest(query, table)) !== rest;
       if (!isBusy) await interrupted(clock, query, sql, id, interrupter);
     });
   } catch (error) {

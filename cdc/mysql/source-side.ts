@@ -18,7 +18,7 @@ import type { PlanOptions } from '../postgres/plan-table.ts';
 import type { RoutingRelations } from '../postgres/relations.ts';
 import type { SequencePair } from '../postgres/sequences.ts';
 import type { ServerAddress } from '../postgres/server-address.ts';
-import type { AcceptedOptions, DefinitionLoss, FenceRequest, SourceSide, TableMapping, TablePair } from '../source-side.ts';
+import type { AcceptedOptions, DefinitionLoss, DropEffort, FenceRequest, SourceSide, TableMapping, TablePair } from '../source-side.ts';
 import type { TablePlan } from '../table-plan.ts';
 import type { LoginTableRights } from '../user-rights.ts';
 import { convertTable, planMysqlSchema } from './create-schema.ts';
@@ -236,8 +236,8 @@ export class MysqlSourceSide implements SourceSide {
     return this.#switch.hold((query) => this.#parts.assertSaved(query, saved));
   }
 
-  dropFences(tables: readonly QualifiedName[], timeoutMs: number): Promise<readonly QualifiedName[]> {
-    return dropMysqlFences(this.#runtime, this.#admin, tables, { timeoutMs, pace: this.#pace, interrupter: this.#switch });
+  dropFences(tables: readonly QualifiedName[], { timeoutMs, isPaused = false }: DropEffort): Promise<readonly QualifiedName[]> {
+    return dropMysqlFences(this.#runtime, this.#admin, tables, { timeoutMs, isPaused, pace: this.#pace, interrupter: this.#switch });
   }
 
   idleFences(): Promise<readonly QualifiedName[]> {

@@ -40,6 +40,8 @@ export interface MissingRights {
   readonly grants: readonly string[];
   /** Of `what`, the rest, with what to do. */
   readonly beyond: readonly { readonly what: string; readonly remedy: string }[];
+  /** Statements that only read would fail, or miss rows. */
+  readonly hindersReads: boolean;
 }
 
 /** Of a role on a server, for one table. Undefined: there is no such role. */
@@ -71,7 +73,7 @@ export async function readLoginRights(client: ClientBase, role: string, table: Q
 
 /** Pure. `made`: the columns that the table will have, when it is not there yet. */
 export function missingRights(role: string, table: QualifiedName, made: readonly string[], wanted: TableRights, has: LoginRights): MissingRights {
-  if (hasNoRights(wanted)) return { what: [], grants: [], beyond: [] };
+  if (hasNoRights(wanted)) return { what: [], grants: [], beyond: [], hindersReads: false };
   const columns = has.columns?.all ?? made;
   const what: string[] = [];
   const rights: GrantedRight[] = [];
@@ -105,7 +107,8 @@ export function missingRights(role: string, table: QualifiedName, made: readonly
     grants.unshift(grantSql({ grantee: role, rights: [{ privilege: 'USAGE' }], on: `SCHEMA ${quoteIdent(table.schema)}`, grantable: false }));
   }
   const beyond = hiddenRows(role, table, wanted, has);
-  return { what: [...what, ...beyond.map((each) => each.what)], grants, beyond };
+  const hindersReads = wanted.columns.SELECT.size > 0 && (!has.usesSchema || beyond.length > 0 || rights.some(({ privilege }) => privilege === 'SELECT'));
+  return { what: [...what, ...beyond.map((each) => each.what)], grants, beyond, hindersReads };
 }
 
 /** An owner is not subject to the policies of its table, and on local it is not the owner: rows would be missing from its answers. */

@@ -6,7 +6,7 @@ import { conflictStrategies, dualWriteModes } from '../../grammar/migration/opti
 import { parseLsn } from '../change.ts';
 import type { Position } from '../change.ts';
 import type { SavedPositions } from '../ports.ts';
-import type { AcceptedOptions, DefinitionLoss, FenceRequest, SourceSide, TablePair } from '../source-side.ts';
+import type { AcceptedOptions, DefinitionLoss, DropEffort, FenceRequest, SourceSide, TablePair } from '../source-side.ts';
 import { assertSaved } from '../stream/saved-positions.ts';
 import type { TablePlan } from '../table-plan.ts';
 import type { LoginTableRights } from '../user-rights.ts';
@@ -180,7 +180,7 @@ export class PostgresSourceSide implements SourceSide {
   }
 
   /** All or none: MIG052 names who is in the way. */
-  async dropFences(tables: readonly QualifiedName[], timeoutMs: number): Promise<readonly QualifiedName[]> {
+  async dropFences(tables: readonly QualifiedName[], { timeoutMs }: DropEffort): Promise<readonly QualifiedName[]> {
     await lockedTransaction(this.#runtime, this.#admin, { tables, timeoutMs }, (client) => dropFenceTriggers(client, 'fence', tables));
     return [];
   }

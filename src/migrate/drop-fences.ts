@@ -9,14 +9,14 @@ import { quiesce } from './quiesce.ts';
 import type { SourceFlow } from './source-flow.ts';
 import { displayName, routedKeys } from './table-details.ts';
 
-const UNPAUSED_MS = 1_000;
+const UNPAUSED_MS = 3_000;
 /** Longest that clients are held up, of which the transactions that are open take their part. */
 const PAUSE_MS = 2_000;
 const PAUSED_MS = 500;
 
 /** The source is the table's authority, and stays it. */
 export async function dropFences(context: ControlContext, flow: SourceFlow, record: TableRecord): Promise<void> {
-  if ((await flow.dropFences([record], UNPAUSED_MS)).length === 0) return;
+  if ((await flow.dropFences([record], { timeoutMs: UNPAUSED_MS })).length === 0) return;
   const leave = await flow.switching.enter(context.runtime.signal);
   try {
     if (await dropInPause(context, flow, record)) return;
@@ -31,7 +31,7 @@ async function dropInPause(context: ControlContext, flow: SourceFlow, record: Ta
   const { tableId } = record;
   try {
     await quiesce(context, { tableIds: [tableId], tableKeys: routedKeys(record), writingSide: 'source', deadlineMs: runtime.clock.monotonicMs() + PAUSE_MS, blockers: () => Promise.resolve([]) });
-    return (await flow.dropFences([record], PAUSED_MS)).length === 0;
+    return (await flow.dropFences([record], { timeoutMs: PAUSED_MS, isPaused: true })).length === 0;
   } catch (error) {
     if (error instanceof MigrationError && error.code === 'MIG052') return false;
     throw error;

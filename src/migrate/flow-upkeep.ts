@@ -7,7 +7,7 @@ import { displayName } from './table-details.ts';
 
 const SWEEP_MS = 30_000;
 /** For each table. */
-const SWEPT_MS = 500;
+const SWEPT_MS = 2_000;
 
 export class FlowUpkeep {
   readonly #runtime: Runtime;
@@ -34,7 +34,7 @@ export class FlowUpkeep {
     this.#nextSweepMs.set(serverName, nowMs + SWEEP_MS);
     for (const table of await sourceSide.idleFences()) {
       if (await this.#isMigrating(serverName, table)) continue;
-      const left = await sourceSide.dropFences([table], SWEPT_MS);
+      const left = await sourceSide.dropFences([table], { timeoutMs: SWEPT_MS });
       if (left.length === 0) this.#runtime.log.info('what was left of the fence of a table is gone', { table: displayName(table) });
     }
   }

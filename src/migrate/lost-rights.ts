@@ -25,6 +25,8 @@ export interface LostRights {
   readonly grants: readonly string[];
   /** What to do about `left`: statements and sentences, each whole. */
   readonly remedies: readonly string[];
+  /** Statements that only read would fail on local, or miss rows. */
+  readonly hindersReads: boolean;
 }
 
 /** What is no privilege, and holds nothing up. */
@@ -73,6 +75,11 @@ export async function reviewRights({ logins, sourceSide, localAdmin }: SourceFlo
   return reviews;
 }
 
+/** Whether every user may read on local what he may read on the source, and sees the same rows: else his reads would fail, or be wrong, before any cutover. */
+export async function mayReadOnLocal(flow: SourceFlow, table: RightsTable): Promise<boolean> {
+  return (await reviewRights(flow, [table])).every(({ lost }) => lost.every(({ hindersReads }) => !hindersReads));
+}
+
 /** Option `copy_grants`: each login on local gets what its user may do on the source, by whatever right he may. Returns what could not be. */
 export async function grantLostRights(flow: SourceFlow, table: RightsTable): Promise<readonly string[]> {
   const skipped: string[] = [];
@@ -90,7 +97,7 @@ export function afterCopyOfGrants({ lost, notes }: ReviewedRights): ReviewedRigh
 
 /** As CHECK and START tell it. */
 export function rightsFindings(table: QualifiedName, lost: readonly LostRights[]): readonly Finding[] {
-  return lost.map((each) => ({ code: 'user_privilege', severity: 'warning', subject: each.users, message: `may do less with ${table.schema}.${table.name} on local than on the source: ${each.what.join(', ')}; CUTOVER waits for it`, remedy: allRemedies(each).join(' ') }));
+  return lost.map((each) => ({ code: 'user_privilege', severity: 'warning', subject: each.users, message: `may do less with ${table.schema}.${table.name} on local than on the source: ${each.what.join(', ')}; ${each.hindersReads ? 'its reads stay on the source, and ' : ''}CUTOVER waits for it`, remedy: allRemedies(each).join(' ') }));
 }
 
 /** CHECK has a line for each table; a note has one for all. */
@@ -147,7 +154,7 @@ function unknownRights(users: string, error: Error): LostRights {
 }
 
 function cannotGrant(users: string, what: string, remedy: string): LostRights {
-  return { users, what: [what], left: [what], grants: [], remedies: [remedy] };
+  return { users, what: [what], left: [what], grants: [], remedies: [remedy], hindersReads: true };
 }
 
 /** `asRole`: a role of the same name on local, which the login has to be let take there as well. */
@@ -157,10 +164,10 @@ async function compareRights(local: Parameters<typeof readLoginRights>[0], users
   const name = quoteIdent(role);
   if (has === undefined) return { lost: [cannotGrant(who, `local has no role ${role}`, asRole === undefined ? `CREATE ROLE ${name} LOGIN; then CHECK MIGRATION names what it needs.` : `CREATE ROLE ${name}; GRANT ${name} TO ${quoteIdent(login)}; then CHECK MIGRATION names what it needs.`)], notes: [] };
   const made = table.columns.map((column) => column.name);
-  const { what, grants, beyond } = missingRights(role, table.target, made, wanted, has);
+  const { what, grants, beyond, hindersReads } = missingRights(role, table.target, made, wanted, has);
   const outside = asRole === undefined || (await maySetRole(local, login, role)) ? [] : [{ what: `SET ROLE ${role}`, remedy: `GRANT ${name} TO ${quoteIdent(login)};` }];
   const left = [...beyond, ...outside];
-  const lost = { users: who, what: [...what, ...outside.map((each) => each.what)], left: left.map((each) => each.what), grants, remedies: left.map(({ remedy }) => remedy) };
+  const lost = { users: who, what: [...what, ...outside.map((each) => each.what)], left: left.map((each) => each.what), grants, remedies: left.map(({ remedy }) => remedy), hindersReads: hindersReads || outside.length > 0 };
   return {
     lost: lost.what.length === 0 ? [] : [lost],
     notes: [

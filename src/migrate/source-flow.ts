@@ -15,7 +15,7 @@ import { beginMarking, installMarks } from '../../cdc/postgres/marks.ts';
 import { planTable } from '../../cdc/postgres/plan-table.ts';
 import type { ServerAddress } from '../../cdc/postgres/server-address.ts';
 import { readBlockers, readFlushedPosition } from '../../cdc/postgres/source-side.ts';
-import type { SourceSide, TablePair } from '../../cdc/source-side.ts';
+import type { DropEffort, SourceSide, TablePair } from '../../cdc/source-side.ts';
 import type { ChangeStream, SavedPositions, TableLoader } from '../../cdc/ports.ts';
 import { assertSaved } from '../../cdc/stream/saved-positions.ts';
 import type { TablePlan } from '../../cdc/table-plan.ts';
@@ -251,8 +251,8 @@ export class SourceFlow {
   }
 
   /** Removes what fences on the source that no longer stand have left. Returns where it stays. */
-  dropFences(records: readonly TableRecord[], timeoutMs: number): Promise<readonly QualifiedName[]> {
-    return this.sourceSide.dropFences(sourceTables(records), timeoutMs);
+  dropFences(records: readonly TableRecord[], effort: DropEffort): Promise<readonly QualifiedName[]> {
+    return this.sourceSide.dropFences(sourceTables(records), effort);
   }
 
   /** The same of guards on local; tried again by whoever calls, never inside a pause. */

@@ -32,7 +32,7 @@ describe('decideCutover', () => {
     ['tied tables left behind', facts({ tiesLeftBehind: [{ name: 'public.p', reason: 'foreign key' }] }), 'MIG050'],
     ['a way back that is not open', facts({ wayBackFindings: ['no'] }), 'MIG050'],
     ['a loss that is not accepted', facts({ openLosses: [lossOf('born', 7)] }), 'MIG053'],
-    ['a user who may do less on local', facts({ lostRights: [{ users: 'app', what: ['INSERT'], left: [], grants: ['GRANT INSERT ON public.t TO app'], remedies: [] }] }), 'MIG054'],
+    ['a user who may do less on local', facts({ lostRights: [{ users: 'app', what: ['INSERT'], left: [], grants: ['GRANT INSERT ON public.t TO app'], remedies: [], hindersReads: false }] }), 'MIG054'],
     ['a changed definition', facts({ definitionChanges: ['column v is new'] }), 'MIG011'],
     ['no validation', facts({ state: 'DUAL_WRITE', validation: undefined }), 'MIG050'],
   ];
@@ -77,7 +77,7 @@ describe('decideCutover', () => {
   });
 
   it('names who would lose which rights, and the GRANTs; NO GRANTS alone goes without, and says for whom', () => {
-    const lostRights = [{ users: 'app, web', what: ['SELECT', 'UPDATE (price)'], left: [], grants: ['GRANT SELECT, UPDATE (price) ON public.t TO app'], remedies: [] }, { users: 'other', what: ['local has no role other'], left: ['local has no role other'], grants: [], remedies: ['CREATE ROLE other LOGIN;'] }];
+    const lostRights = [{ users: 'app, web', what: ['SELECT', 'UPDATE (price)'], left: [], grants: ['GRANT SELECT, UPDATE (price) ON public.t TO app'], remedies: [], hindersReads: false }, { users: 'other', what: ['local has no role other'], left: ['local has no role other'], grants: [], remedies: ['CREATE ROLE other LOGIN;'], hindersReads: true }];
     const { blocking } = decideCutover(facts({ lostRights }), { force: true, split: true, noFence: true, noRollback: true, noGrants: false });
     expect(blocking).toEqual([{
       code: 'MIG054', table: 'public.t', condition: 'users may do less on local than on the source: app, web: SELECT, UPDATE (price); other: local has no role other',

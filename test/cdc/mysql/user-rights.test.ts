@@ -83,7 +83,7 @@ for (const kind of sourceKinds) {
       // One for each thing: the schema, the table, the sequence.
       expect(found.grants).toHaveLength(what.filter((each) => each.includes(' of ')).length + (what.length === 0 ? 0 : 1));
       for (const sql of found.grants) await source.local.query(sql);
-      expect(await missing(name)).toEqual({ what: [], grants: [], beyond: [] });
+      expect(await missing(name)).toEqual({ what: [], grants: [], beyond: [], hindersReads: false });
     });
 
     it('who may only read may lock rows where the version lets him', async () => {

@@ -66,7 +66,7 @@ describe('rights of roles of a PostgreSQL source', () => {
     const found = await missing(name);
     expect(found.what).toEqual(what);
     for (const sql of found.grants) await local.query(sql);
-    expect(await missing(name)).toEqual({ what: [], grants: [], beyond: [] });
+    expect(await missing(name)).toEqual({ what: [], grants: [], beyond: [], hindersReads: false });
   });
 
   it('of an owner, who has them without any grant, in one GRANT for each thing; a sequence that a default draws from counts as well', async () => {
@@ -81,7 +81,7 @@ describe('rights of roles of a PostgreSQL source', () => {
       `GRANT USAGE, SELECT, UPDATE ON SEQUENCE "shop"."owned_id_seq" TO "${owner}"`, `GRANT USAGE, SELECT, UPDATE ON SEQUENCE "shop"."free" TO "${owner}"`,
     ]);
     for (const sql of found.grants) await local.query(sql);
-    expect(await missing(owner, of)).toEqual({ what: [], grants: [], beyond: [] });
+    expect(await missing(owner, of)).toEqual({ what: [], grants: [], beyond: [], hindersReads: false });
   });
 
   it('of an owner who has taken some from itself, and of members of an owner that inherit from it', async () => {
