@@ -23,7 +23,7 @@ import type { RoutingRelations } from './postgres/relations.ts';
 import type { SequencePair } from './postgres/sequences.ts';
 import type { ServerAddress } from './postgres/server-address.ts';
 import type { TablePlan } from './table-plan.ts';
-import type { TableRights } from './user-rights.ts';
+import type { LoginTableRights } from './user-rights.ts';
 
 /** Which table of the source is which on local. */
 export interface TablePair {
@@ -57,6 +57,12 @@ export interface FenceRequest {
   readonly partitions: readonly QualifiedName[];
   /** How long locks are tried for; MIG052 names who holds them. */
   readonly timeoutMs: number;
+}
+
+export interface DropEffort {
+  readonly timeoutMs: number;
+  /** Clients of the gateway are held up meanwhile. */
+  readonly isPaused?: boolean;
 }
 
 /** Options of START that fit a source of this engine; of values the usual one first. */
@@ -106,8 +112,8 @@ export interface SourceSide {
   /** Those of the names that some relation has. */
   takenNames(names: readonly QualifiedName[]): Promise<readonly QualifiedName[]>;
   mayUpdate(table: QualifiedName): Promise<boolean>;
-  /** What a login of an application may do with each of the tables; undefined: it is not let in. */
-  readRights(login: ServerAddress, tables: readonly QualifiedName[]): Promise<readonly TableRights[] | undefined>;
+  /** What a login of an application may do with each of the tables, its own rights first; undefined: it is not let in. */
+  readRights(login: ServerAddress, tables: readonly QualifiedName[]): Promise<readonly LoginTableRights[] | undefined>;
   countRows(table: QualifiedName): Promise<string>;
 
   // Changes of authority
@@ -125,8 +131,10 @@ export interface SourceSide {
   /** Becomes writable. `saved`: what the side must have for that; MIG002 when it has lost some of it. */
   unfence(tables: readonly QualifiedName[], timeoutMs: number, saved?: SavedPositions): Promise<void>;
   assertSaved(saved: SavedPositions): Promise<void>;
-  /** Removes what fences that no longer stand have left. */
-  dropFences(tables: readonly QualifiedName[]): Promise<void>;
+  /** Removes what fences that no longer stand have left. Returns the tables where it stays, because somebody uses them. */
+  dropFences(tables: readonly QualifiedName[], effort: DropEffort): Promise<readonly QualifiedName[]>;
+  /** Tables of which something has stayed. */
+  idleFences(): Promise<readonly QualifiedName[]>;
   /** What commits from now on lies behind it, also after a crash. */
   position(): Promise<Position>;
   /** Pairs of sessions, blocked and blocking. */
@@ -139,8 +147,8 @@ export interface SourceSide {
   /** `direction`: to which side values go. */
   pairSequences(to: Side, local: ClientBase, tables: readonly TablePair[]): Promise<readonly SequencePair[]>;
   advanceSequences(to: Side, local: ClientBase, pairs: readonly SequencePair[], margin: number): Promise<void>;
-  /** Returns what could not be carried. */
-  grantSequences(local: ClientBase, tables: readonly TablePair[]): Promise<readonly string[]>;
+  /** `rolesOf`: who a role of the source is on local. Returns what could not be carried. */
+  grantSequences(local: ClientBase, tables: readonly TablePair[], rolesOf: (grantee: string) => readonly string[]): Promise<readonly string[]>;
 
   close(): Promise<void>;
 }

@@ -143,15 +143,28 @@ export async function lowerFence(query: MysqlQuery, tables: readonly QualifiedNa
   for (const table of sortTables(tables)) await query(`UPDATE causeway.fence SET standing = 0 WHERE ${keyOf(table)}`);
 }
 
-/** Of fences that do not stand; outside any pause. */
-export async function dropMysqlFences(query: MysqlQuery, tables: readonly QualifiedName[], pace = atOnce): Promise<void> {
-  for (const table of sortTables(tables)) {
-    const rows = await query(`SELECT standing FROM causeway.fence WHERE ${keyOf(table)}`);
-    if (rows[0]?.['standing'] !== '0') continue;
-    for (const event of events) await query(`DROP TRIGGER IF EXISTS ${mysqlName(table.schema)}.${mysqlName(triggerName(table, event))}`);
-    await pace();
-    await query(`DELETE FROM causeway.fence WHERE ${keyOf(table)} AND standing = 0`);
-  }
+/** Whether there is something that `dropMysqlFence` would take away. */
+export async function isFenceIdle(query: MysqlQuery, table: QualifiedName): Promise<boolean> {
+  return (await query(`SELECT standing FROM causeway.fence WHERE ${keyOf(table)}`))[0]?.['standing'] === '0';
+}
+
+/** Of a fence that does not stand. `take`: runs what wants the table for itself, or leaves it. */
+export async function dropMysqlFence(query: MysqlQuery, table: QualifiedName, pace = atOnce, take: (sql: string) => Promise<unknown> = query): Promise<void> {
+  if (!(await isFenceIdle(query, table))) return;
+  for (const { name } of await ownTriggers(query, table)) await take(`DROP TRIGGER IF EXISTS ${mysqlName(table.schema)}.${mysqlName(name)}`);
+  await pace();
+  // While one of them is there it asks for the row.
+  if ((await ownTriggers(query, table)).length === 0) await query(`DELETE FROM causeway.fence WHERE ${keyOf(table)} AND standing = 0`);
+}
+
+async function ownTriggers(query: MysqlQuery, table: QualifiedName): Promise<readonly TriggerSlot[]> {
+  const names = events.map((event) => triggerName(table, event));
+  return (await readTriggerSlots(query, table)).filter(({ name }) => names.includes(name));
+}
+
+/** Tables with triggers of a fence that does not stand. */
+export async function readIdleFences(query: MysqlQuery): Promise<readonly QualifiedName[]> {
+  return (await query('SELECT schema_name AS s, table_name AS t FROM causeway.fence WHERE standing = 0 ORDER BY 1, 2')).map((row) => ({ schema: row['s'] ?? '', name: row['t'] ?? '' }));
 }
 
 /** What stands on this server (RULES 14); nothing where no fence was ever made. */

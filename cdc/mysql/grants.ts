@@ -10,6 +10,8 @@ export interface MysqlGrant {
   readonly schema: string | undefined;
   /** Undefined: every table. */
   readonly table: string | undefined;
+  /** Taken back, for this database, from what is given on every one. */
+  readonly isRevoked: boolean;
 }
 
 /** Those of the roles that are active included. */
@@ -24,12 +26,12 @@ async function grantLines(query: MysqlQuery, sql: string): Promise<string[]> {
   return (await query(sql)).map((row) => Object.values(row)[0] ?? '');
 }
 
-/** `GRANT SELECT, INSERT ON `db`.* TO …`. Grants on columns alone, on routines and of roles are left out. */
+/** `GRANT SELECT, INSERT ON `db`.* TO …`, `REVOKE INSERT ON `db`.* FROM …`. Grants on columns alone, on routines and of roles are left out. */
 export function parseGrant(line: string): MysqlGrant | undefined {
-  const [, privileges = '', schema = '', table = ''] = /^GRANT (.+?) ON (?:TABLE )?(\*|`(?:[^`]|``)+`)\.(\*|`(?:[^`]|``)+`) TO /.exec(line) ?? [];
+  const [, verb, privileges = '', schema = '', table = ''] = /^(GRANT|REVOKE) (.+?) ON (?:TABLE )?(\*|`(?:[^`]|``)+`)\.(\*|`(?:[^`]|``)+`) (?:TO|FROM) /.exec(line) ?? [];
   if (privileges === '') return undefined;
   const named = privileges.replace(/[A-Z]+ \([^)]*\)/g, '').split(',').map((each) => each.trim()).filter((each) => each !== '');
-  return { privileges: new Set(named), schema: nameOf(schema), table: nameOf(table) };
+  return { privileges: new Set(named), schema: nameOf(schema), table: nameOf(table), isRevoked: verb === 'REVOKE' };
 }
 
 function nameOf(written: string): string | undefined {
@@ -38,9 +40,11 @@ function nameOf(written: string): string | undefined {
 
 /** `on`: undefined for a privilege of the whole server. Names of databases in grants may hold `%` and `_`. */
 export function isGranted(grants: readonly MysqlGrant[], privilege: string, on: { readonly schema: string; readonly table: string | undefined } | undefined): boolean {
+  const names = (grant: MysqlGrant): boolean => grant.privileges.has(privilege) || grant.privileges.has('ALL PRIVILEGES');
+  const isRevoked = grants.some((grant) => grant.isRevoked && on !== undefined && grant.schema === on.schema && names(grant));
   return grants.some((grant) => {
-    if (!grant.privileges.has(privilege) && !grant.privileges.has('ALL PRIVILEGES')) return false;
-    if (grant.schema === undefined) return true;
+    if (grant.isRevoked || !names(grant)) return false;
+    if (grant.schema === undefined) return !isRevoked;
     return on !== undefined && matches(grant.schema, on.schema) && (grant.table === undefined || grant.table === on.table);
   });
 }

@@ -45,6 +45,27 @@ export async function hasLonePrepared(query: MysqlQuery, tables: readonly Qualif
   return (await readHolders(query, tables)).some((row) => row['id'] === '0');
 }
 
+/**
+ * Undefined: somebody uses the table, if only to read, or it cannot be known. Else a text, which is another one when somebody may have used it since.
+ * Who holds its definition can be seen on MySQL 8 and later, with SELECT on performance_schema; elsewhere no transaction may be open at all, and nobody have begun to write.
+ */
+export async function readRest(query: MysqlQuery, table: QualifiedName): Promise<string | undefined> {
+  const locks = (await seesLocks(query)) ? await query(holdersOfDefinition(table)).catch(() => []) : [];
+  // This question locks definitions too: where not even that is seen, nothing is (the instrument is off).
+  if (Number(locks[0]?.['own'] ?? 0) > 0) return Number(locks[0]?.['others']) === 0 ? 'not held' : undefined;
+  await query(`DO SLEEP(${REST_S})`);
+  const open = await query('SELECT COUNT(*) AS open FROM information_schema.INNODB_TRX WHERE trx_mysql_thread_id <> CONNECTION_ID()').catch(() => []);
+  if (open[0]?.['open'] !== '0') return undefined;
+  // Looks are far apart: a transaction between two of them has begun one of these, whether or not it has changed a row.
+  const written = await query("SHOW GLOBAL STATUS WHERE Variable_name REGEXP '^Com_(begin|insert|update|delete|replace|load|call_procedure|xa_start)'");
+  return written.map((row) => Object.values(row).join(' ')).join(', ');
+}
+
+function holdersOfDefinition(table: QualifiedName): string {
+  const own = '(SELECT THREAD_ID FROM performance_schema.threads WHERE PROCESSLIST_ID = CONNECTION_ID())';
+  return `SELECT COUNT(IF(OWNER_THREAD_ID = ${own}, 1, NULL)) AS own, COUNT(IF(OWNER_THREAD_ID <> ${own} AND OBJECT_TYPE = 'TABLE' AND ${inScope({ schema: table.schema, table: table.name }, 'OBJECT_SCHEMA', 'OBJECT_NAME')}, 1, NULL)) AS others FROM performance_schema.metadata_locks`;
+}
+
 /** A line for each; undefined when nobody is seen. */
 export async function describeMysqlLockHolders(query: MysqlQuery, tables: readonly QualifiedName[]): Promise<string | undefined> {
   const rows = await readHolders(query, tables);

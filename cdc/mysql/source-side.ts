@@ -1,7 +1,6 @@
 /** `SourceSide` of MySQL and MariaDB. */
 import type { ClientBase } from 'pg';
 import type { QualifiedName, Side } from '../../catalog/routing-snapshot.ts';
-import { MigrationError } from '../../config/migration-error.ts';
 import type { Runtime } from '../../config/runtime.ts';
 import type { MigratedTable } from '../../grammar/dialect/migrated-table.ts';
 import type { Position } from '../change.ts';
@@ -19,15 +18,16 @@ import type { PlanOptions } from '../postgres/plan-table.ts';
 import type { RoutingRelations } from '../postgres/relations.ts';
 import type { SequencePair } from '../postgres/sequences.ts';
 import type { ServerAddress } from '../postgres/server-address.ts';
-import type { AcceptedOptions, DefinitionLoss, FenceRequest, SourceSide, TableMapping, TablePair } from '../source-side.ts';
+import type { AcceptedOptions, DefinitionLoss, DropEffort, FenceRequest, SourceSide, TableMapping, TablePair } from '../source-side.ts';
 import type { TablePlan } from '../table-plan.ts';
-import type { TableRights } from '../user-rights.ts';
+import type { LoginTableRights } from '../user-rights.ts';
 import { convertTable, planMysqlSchema } from './create-schema.ts';
 import type { ConvertedTable } from './create-schema.ts';
 import type { MysqlTable } from './definition.ts';
 import { mysqlDefinitionLosses } from './definition-losses.ts';
 import { readMysqlDependants } from './dependants.ts';
-import { dropMysqlFences, FENCE_PACE_MS, installFenceTriggers, installMysqlFenceSupport, lowerFence, passFences, raiseFence } from './fence.ts';
+import { dropMysqlFences } from './drop-fences.ts';
+import { FENCE_PACE_MS, installFenceTriggers, installMysqlFenceSupport, lowerFence, passFences, raiseFence, readIdleFences } from './fence.ts';
 import { isGranted, readGrants } from './grants.ts';
 import { findMysqlTable, introspectMysqlTable, readMysqlServer } from './introspect.ts';
 import { StillHeldError, withLocks } from './lock-attempts.ts';
@@ -169,8 +169,9 @@ export class MysqlSourceSide implements SourceSide {
     return this.#admin.hold(async (query) => isGranted(await readGrants(query, await readMysqlServer(query)), 'UPDATE', { schema: table.schema, table: table.name }));
   }
 
-  readRights(login: ServerAddress, tables: readonly QualifiedName[]): Promise<readonly TableRights[] | undefined> {
-    return readMysqlRightsOf(login, tables);
+  async readRights(login: ServerAddress, tables: readonly QualifiedName[]): Promise<readonly LoginTableRights[] | undefined> {
+    const found = await readMysqlRightsOf(login, tables);
+    return found === undefined ? undefined : [{ asRole: undefined, tables: found }];
   }
 
   countRows(table: QualifiedName): Promise<string> {
@@ -235,14 +236,12 @@ export class MysqlSourceSide implements SourceSide {
     return this.#switch.hold((query) => this.#parts.assertSaved(query, saved));
   }
 
-  async dropFences(tables: readonly QualifiedName[]): Promise<void> {
-    const drop = (query: MysqlQuery): Promise<void> => dropMysqlFences(query, tables, this.#pace);
-    const { triesLocks } = await this.#admin.hold((query) => readMysqlServer(query));
-    const isDone = triesLocks && (await withLocks(this.#runtime, this.#admin, tables, 3_000, drop, 0).then(() => true, (error: unknown) => {
-      if (error instanceof MigrationError && error.code === 'MIG052') return false;
-      throw error;
-    }));
-    if (!isDone) await withLocks(this.#runtime, this.#admin, tables, 5_000, drop);
+  dropFences(tables: readonly QualifiedName[], { timeoutMs, isPaused = false }: DropEffort): Promise<readonly QualifiedName[]> {
+    return dropMysqlFences(this.#runtime, this.#admin, tables, { timeoutMs, isPaused, pace: this.#pace, interrupter: this.#switch });
+  }
+
+  idleFences(): Promise<readonly QualifiedName[]> {
+    return this.#admin.hold(readIdleFences);
   }
 
   position(): Promise<Position> {

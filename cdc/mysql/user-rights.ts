@@ -5,15 +5,23 @@
 import type { QualifiedName } from '../../catalog/routing-snapshot.ts';
 import { MigrationError } from '../../config/migration-error.ts';
 import type { ServerAddress } from '../postgres/server-address.ts';
-import type { TableRights } from '../user-rights.ts';
-import { columnRights } from '../user-rights.ts';
+import type { SequenceRight, TableRights } from '../user-rights.ts';
 import type { MysqlCapabilities } from './capabilities.ts';
 import { connectMysql, endMysql, errnoOf, queryMysql } from './connect.ts';
+import { isGranted, readGrants } from './grants.ts';
+import type { MysqlGrant } from './grants.ts';
 import { readMysqlServer } from './introspect.ts';
 import { inScope, mysqlLiteral, mysqlName, mysqlTableName } from './query.ts';
 import type { MysqlQuery } from './query.ts';
 
-type Collected = Record<(typeof columnRights)[number], Set<string>> & { delete: boolean };
+const changeRights = ['SELECT', 'INSERT', 'UPDATE'] as const;
+
+interface Collected {
+  readonly columns: Readonly<Record<(typeof changeRights)[number], Set<string>>>;
+  delete: boolean;
+  truncate: boolean;
+  locksRows: boolean;
+}
 
 /** No definition that changes at the moment holds the question up for long. */
 const LOCK_WAIT_SECONDS = 2;
@@ -38,16 +46,16 @@ export async function readMysqlRightsOf(login: ServerAddress, tables: readonly Q
 export async function readMysqlRights(query: MysqlQuery, tables: readonly QualifiedName[]): Promise<readonly TableRights[]> {
   const server = await readMysqlServer(query);
   await query(`SET SESSION lock_wait_timeout = ${LOCK_WAIT_SECONDS}`);
-  const found = tables.map((): Collected => ({ select: new Set(), insert: new Set(), update: new Set(), delete: false }));
+  const found = tables.map((): Collected => ({ columns: { SELECT: new Set(), INSERT: new Set(), UPDATE: new Set() }, delete: false, truncate: false, locksRows: false }));
   for (const role of [undefined, ...(await roles(query, server))]) {
     if (role !== undefined) await query(`SET ROLE ${role}`);
+    const grants = await readGrants(query, server);
     for (const [at, table] of tables.entries()) {
       const rights = found[at];
-      if (rights !== undefined) await collect(query, table, rights);
+      if (rights !== undefined) await collect(query, grants, table, rights);
     }
   }
-  // Who inserts draws numbers, and may give them too: local's sequence is read and moved behind those.
-  return found.map((rights) => ({ ...forLocal(rights), sequences: ['USAGE', 'SELECT', 'UPDATE'] as const, readsNumbers: true }));
+  return found.map(forLocal);
 }
 
 /** A session may take any role that was granted to its user: all at once on MySQL, one at a time on MariaDB. */
@@ -58,18 +66,21 @@ async function roles(query: MysqlQuery, server: MysqlCapabilities): Promise<read
   return (await query('SELECT DISTINCT ROLE_NAME AS name FROM information_schema.APPLICABLE_ROLES WHERE GRANTEE = CURRENT_USER()')).map((row) => mysqlName(row['name'] ?? ''));
 }
 
-async function collect(query: MysqlQuery, table: QualifiedName, rights: Collected): Promise<void> {
+async function collect(query: MysqlQuery, grants: readonly MysqlGrant[], table: QualifiedName, rights: Collected): Promise<void> {
   const rows = await query(`SELECT COLUMN_NAME AS name, PRIVILEGES AS rights FROM information_schema.COLUMNS WHERE ${inScope({ schema: table.schema, table: table.name })}`);
   for (const row of rows) {
-    const given = (row['rights'] ?? '').toLowerCase().split(',');
-    for (const right of columnRights) if (given.includes(right)) rights[right].add(row['name'] ?? '');
+    const given = (row['rights'] ?? '').toUpperCase().split(',');
+    for (const right of changeRights) if (given.includes(right)) rights.columns[right].add(row['name'] ?? '');
   }
-  rights.delete ||= await mayDelete(query, table);
+  rights.delete ||= await mayRun(query, `DELETE FROM ${mysqlTableName(table)}`);
+  // It is for who may drop the table, and is not judged when it is prepared.
+  rights.truncate ||= isGranted(grants, 'DROP', { schema: table.schema, table: table.name });
+  rights.locksRows ||= rows.length > 0 && (await mayRun(query, `SELECT 1 FROM ${mysqlTableName(table)} FOR UPDATE`));
 }
 
-/** Nothing says it but the server, when it is asked to prepare a DELETE; none is run. */
-async function mayDelete(query: MysqlQuery, table: QualifiedName): Promise<boolean> {
-  await query(`SET @causeway_text = ${mysqlLiteral(`DELETE FROM ${mysqlTableName(table)}`)}`);
+/** Nothing says it but the server, when it is asked to prepare the statement; none is run. */
+async function mayRun(query: MysqlQuery, sql: string): Promise<boolean> {
+  await query(`SET @causeway_text = ${mysqlLiteral(sql)}`);
   try {
     await query('PREPARE causeway_rights FROM @causeway_text');
   } catch (error) {
@@ -80,7 +91,14 @@ async function mayDelete(query: MysqlQuery, table: QualifiedName): Promise<boole
   return true;
 }
 
+/** Who inserts draws numbers, and may give them too: local's sequence is read and moved behind those. */
+const drawn: readonly SequenceRight[] = ['USAGE', 'SELECT', 'UPDATE'];
+
 /** Local compares a column that is changed with its old value, so as to count as MySQL does: to change one there is to read it. */
-function forLocal({ select, insert, update, delete: mayDeleteRows }: Collected): Omit<TableRights, 'sequences' | 'readsNumbers'> {
-  return { select: new Set([...select, ...update]), insert, update, delete: mayDeleteRows };
+function forLocal({ columns: { SELECT, INSERT, UPDATE }, delete: mayDelete, truncate, locksRows }: Collected): TableRights {
+  return {
+    columns: { SELECT: new Set([...SELECT, ...UPDATE]), INSERT, UPDATE, REFERENCES: new Set() },
+    whole: new Set([...(mayDelete ? ['DELETE' as const] : []), ...(truncate ? ['TRUNCATE' as const] : [])]),
+    sequences: new Map([...INSERT].map((column) => [column, drawn])), readsNumbers: true, locksRows, owns: false, unfiltered: undefined,
+  };
 }

@@ -223,18 +223,3 @@ async function isPartitioned(client: ClientBase, table: QualifiedName): Promise<
   const rows = await readJson<{ kind: string }>(client, 'SELECT relkind AS kind FROM pg_class WHERE oid = to_regclass($1)', [quoteTable(table)]);
   return rows[0]?.kind === 'p';
 }
-
-/** Grants to roles that local lacks are returned, not made. */
-export async function grantAll(client: ClientBase, schema: SchemaPlan): Promise<readonly string[]> {
-  const skipped: string[] = [];
-  for (const sql of schema.grants) {
-    try {
-      await client.query(sql);
-    } catch (error) {
-      const state = error instanceof Error && 'code' in error ? error.code : undefined;
-      if (state !== '42704' && state !== '0LP01') throw error;
-      skipped.push(sql);
-    }
-  }
-  return skipped;
-}

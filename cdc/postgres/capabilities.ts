@@ -31,6 +31,10 @@ export interface Capabilities {
   readonly parameterGrants: boolean;
   /** Float text is the shortest exact one; below, `extra_float_digits = 3` prints 17 digits. */
   readonly exactFloatText: boolean;
+  /** Membership in a role may come without the right to SET ROLE to it. */
+  readonly membershipOptions: boolean;
+  /** The privilege MAINTAIN of tables. */
+  readonly maintainPrivilege: boolean;
   /** Multirange types. */
   readonly multiranges: boolean;
   /** Tables may have been made WITH OIDS. */
@@ -56,6 +60,8 @@ export function serverCapabilities(version: number): Capabilities {
     columnCompression: version >= 140000,
     nullsNotDistinct: version >= 150000,
     parameterGrants: version >= 150000,
+    membershipOptions: version >= 160000,
+    maintainPrivilege: version >= 170000,
     exactFloatText: version >= 120000,
     multiranges: version >= 140000,
     oidTables: version < 120000,
@@ -86,6 +92,8 @@ const rows: readonly Row[] = [
   { feature: 'Column compression methods', capability: 'columnCompression', from: 14, without: 'The column takes the default method' },
   { feature: 'UNIQUE NULLS NOT DISTINCT', capability: 'nullsNotDistinct', from: 15, without: 'An older local refuses such a table' },
   { feature: 'GRANT SET ON PARAMETER', capability: 'parameterGrants', from: 15, without: 'session_replication_role needs a superuser' },
+  { feature: 'Membership in a role without SET', capability: 'membershipOptions', from: 16, without: 'Every member may take the role' },
+  { feature: 'The privilege MAINTAIN', capability: 'maintainPrivilege', from: 17, without: 'On an older source the owner has it, and gets it on local; an older local cannot give it' },
   { feature: 'Infinite intervals', capability: undefined, from: 17, without: 'An older local refuses such values' },
   { feature: 'Virtual generated columns', capability: 'virtualColumns', from: 18, without: 'Made as STORED on an older local' },
 ];

@@ -6,6 +6,8 @@
 import type { QualifiedName } from '../../catalog/routing-snapshot.ts';
 import type { TablePlan } from '../table-plan.ts';
 import { serverCapabilities } from './capabilities.ts';
+import { joinGrants } from './grants.ts';
+import type { Grant } from './grants.ts';
 import { quoteIdent, quoteList, quoteLiteral, quoteTable } from './quote.ts';
 import { columnClause, createSequence, createType, partitionClause } from './schema-clauses.ts';
 import type { ForeignKeyDefinition, IndexDefinition, TableDefinition } from './definition.ts';
@@ -44,7 +46,8 @@ export interface SchemaPlan {
   /** A partition does not take over its root's replica identity, and it is the partition's that counts when its rows change. */
   readonly partitionIdentity: readonly string[];
   readonly comments: readonly string[];
-  readonly grants: readonly string[];
+  /** Of the source's roles. */
+  readonly grants: readonly Grant[];
 }
 
 export interface SchemaOptions {
@@ -70,15 +73,16 @@ export function planSchema(definition: TableDefinition, plan: TablePlan, options
     replicaIdentity: replicaIdentitySql(definition, plan),
     partitionIdentity: partitionIdentitySql(definition, plan),
     comments: planComments(definition, plan, names),
-    grants: [...grantsOf(definition, plan.target), ...definition.partitions.flatMap((part) => grantsOf(part, { schema: partitionSchema(part.schema, definition, plan), name: part.name }))],
+    grants: [grantsOf(definition, plan.target, names, options), ...definition.partitions.map((part) => grantsOf(part, { schema: partitionSchema(part.schema, definition, plan), name: part.name }, names, options))].flat(),
   };
 }
 
-function grantsOf({ grants, schemaUsers }: Pick<TableDefinition, 'grants' | 'schemaUsers'>, target: QualifiedName): string[] {
-  const role = (name: string): string => (name === 'PUBLIC' ? 'PUBLIC' : quoteIdent(name));
+function grantsOf({ grants, schemaUsers }: Pick<TableDefinition, 'grants' | 'schemaUsers'>, target: QualifiedName, columns: ReadonlySet<string>, { localVersion }: SchemaOptions): Grant[] {
+  const hasMaintain = serverCapabilities(localVersion).maintainPrivilege;
+  const given = grants.filter(({ column, privilege }) => (column === null || columns.has(column)) && (hasMaintain || privilege !== 'MAINTAIN'));
   return [
-    ...schemaUsers.map((user) => `GRANT USAGE ON SCHEMA ${quoteIdent(target.schema)} TO ${role(user)}`),
-    ...grants.map((grant) => `GRANT ${grant.privilege} ON ${quoteTable(target)} TO ${role(grant.grantee)}${grant.grantable ? ' WITH GRANT OPTION' : ''}`),
+    ...schemaUsers.map((grantee) => ({ grantee, rights: [{ privilege: 'USAGE' }], on: `SCHEMA ${quoteIdent(target.schema)}`, grantable: false })),
+    ...joinGrants(quoteTable(target), given),
   ];
 }
 

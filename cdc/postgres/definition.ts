@@ -46,6 +46,8 @@ export interface GrantDefinition {
   /** `PUBLIC`, or a role. */
   readonly grantee: string;
   readonly privilege: string;
+  /** Null: on the whole table. */
+  readonly column: string | null;
   readonly grantable: boolean;
 }
 

@@ -128,7 +128,7 @@ function readFunctions(client: ClientBase, oids: readonly number[]): Promise<Fun
              coalesce(to_json(p)->>'prokind', CASE WHEN (to_json(p)->>'proisagg')::boolean THEN 'a' ELSE 'f' END) AS kind, p.prosecdef AS definer,
              o.rolname AS owner, o.rolsuper AS "ownerIsSuperuser", obj_description(p.oid, 'pg_proc') AS comment,
              CASE WHEN p.proacl IS NOT NULL THEN (SELECT coalesce(json_agg(json_build_object('grantee', coalesce(r.rolname, 'PUBLIC'), 'privilege', x.privilege_type)), '[]'::json)
-                FROM aclexplode(p.proacl) x LEFT JOIN pg_roles r ON r.oid = x.grantee WHERE x.grantee <> p.proowner) END AS grants,
+                FROM aclexplode(p.proacl) x LEFT JOIN pg_roles r ON r.oid = x.grantee WHERE NOT coalesce(x.grantee = p.proowner AND r.rolsuper, false)) END AS grants,
              (SELECT json_build_object('kind', 'extension', 'schema', en.nspname, 'name', e.extname, 'extension', e.extname, 'version', e.extversion)
                 FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid JOIN pg_namespace en ON en.oid = e.extnamespace
                WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e') AS extension,

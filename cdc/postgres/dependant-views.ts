@@ -3,6 +3,7 @@ import type { ClientBase } from 'pg';
 import type { QualifiedName } from '../../catalog/routing-snapshot.ts';
 import { relSql, tablesOf } from './dependants.ts';
 import type { Dependant, DependantContext } from './dependants.ts';
+import { grantSql } from './grants.ts';
 import { quoteIdent, quoteList, quoteLiteral, quoteTable } from './quote.ts';
 import { readJson } from './read-json.ts';
 
@@ -37,7 +38,7 @@ export async function readViewDependants(client: ClientBase, context: DependantC
               FROM pg_attribute a LEFT JOIN pg_attrdef f ON f.adrelid = a.attrelid AND f.adnum = a.attnum WHERE a.attrelid = v.oid AND a.attnum > 0 AND NOT a.attisdropped) AS columns,
            (SELECT coalesce(json_agg(pg_get_indexdef(i.indexrelid) ORDER BY i.indexrelid), '[]'::json) FROM pg_index i WHERE i.indrelid = v.oid AND i.indisvalid) AS indexes,
            (SELECT coalesce(json_agg(json_build_object('grantee', coalesce(r.rolname, 'PUBLIC'), 'privilege', x.privilege_type)), '[]'::json)
-              FROM aclexplode(v.relacl) x LEFT JOIN pg_roles r ON r.oid = x.grantee WHERE x.grantee <> v.relowner) AS grants,
+              FROM aclexplode(coalesce(v.relacl, acldefault('r', v.relowner))) x LEFT JOIN pg_roles r ON r.oid = x.grantee WHERE NOT coalesce(x.grantee = v.relowner AND r.rolsuper, false)) AS grants,
            (SELECT coalesce(json_agg(json_build_object('schema', bn.nspname, 'name', b.relname)), '[]'::json) FROM down w JOIN pg_class b ON b.oid = w.oid AND b.relkind IN ('r', 'p', 'f')
               JOIN pg_namespace bn ON bn.oid = b.relnamespace WHERE w.view = v.oid) AS under,
            NOT EXISTS (SELECT FROM down w JOIN pg_class b ON b.oid = w.oid AND b.relkind IN ('r', 'p', 'f', 'm') WHERE w.view = v.oid AND (b.relrowsecurity OR EXISTS (
@@ -59,7 +60,7 @@ function viewDependant(context: DependantContext, row: ViewRow): Dependant {
   const columnList = row.columns.map((column) => `${column.name} ${column.type}`).join(', ');
   const isView = `FROM pg_class c WHERE c.oid = ${oid}`;
   const tables = tablesOf(context, row.tables);
-  const copyGrants = context.tables.some((table) => table.copyGrants && tables.includes(table.source));
+  const copying = context.tables.find((table) => table.copyGrants && tables.includes(table.source));
   return {
     kind: isStored ? 'materialized view' : 'view', name: `${row.schema}.${row.name}`, relation: { schema: row.schema, name: row.name }, phase: 'after', tables, under: row.under, refused: undefined, isPlainQuery: !isStored && row.open,
     exact: { sql: `SELECT CASE WHEN c.relkind = '${row.kind}' THEN concat_ws(E'\\n', ${columns}, array_to_string(c.reloptions, ', '), pg_get_viewdef(c.oid)) ELSE 'another kind of relation' END ${isView}`, expected: [columnList, ...(row.options.length === 0 ? [] : [row.options.join(', ')]), definition].join('\n') },
@@ -73,7 +74,8 @@ function viewDependant(context: DependantContext, row: ViewRow): Dependant {
     extras: [
       ...(row.comment === null ? [] : [`COMMENT ON ${isStored ? 'MATERIALIZED ' : ''}VIEW ${view} IS ${quoteLiteral(row.comment)}`]),
       ...row.columns.flatMap((column) => (column.comment === null ? [] : [`COMMENT ON COLUMN ${view}.${quoteIdent(column.name)} IS ${quoteLiteral(column.comment)}`])),
-      ...(copyGrants ? row.grants.map((grant) => `GRANT ${grant.privilege} ON ${view} TO ${grant.grantee === 'PUBLIC' ? 'PUBLIC' : quoteIdent(grant.grantee)}`) : []),
+      // One privilege each: a version that lacks one takes the others.
+      ...(copying === undefined ? [] : row.grants.flatMap(({ grantee, privilege }) => (grantee === 'PUBLIC' ? [grantee] : copying.rolesOf?.(grantee) ?? [grantee]).map((to) => grantSql({ grantee: to, rights: [{ privilege }], on: view, grantable: false })))),
     ],
     drop: `DROP ${isStored ? 'MATERIALIZED ' : ''}VIEW IF EXISTS ${view}`,
   };

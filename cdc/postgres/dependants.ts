@@ -47,6 +47,8 @@ export interface CarriedTable {
   readonly source: QualifiedName;
   readonly target: QualifiedName;
   readonly copyGrants: boolean;
+  /** Who a role of the source is on local; default: the role of its name. */
+  readonly rolesOf?: (role: string) => readonly string[];
 }
 
 /** `SELECT` as `pg_get_viewdef` gives it with every name spelled out → the same over the tables' names on local. */

@@ -43,18 +43,21 @@ export function readPolicies(client: ClientBase, tableOid: number): Promise<Tabl
       FROM pg_policy p WHERE p.polrelid = $1 ORDER BY p.polname`, [tableOid]);
 }
 
-/** The owner's own privileges come with ownership and are left out. */
+/** An owner without an entry has all that its version gives to owners. Left out: a superuser's, who needs none, and by what a schema belongs to a role of the server's own. */
 export async function readAccess(client: ClientBase, tableOids: readonly number[]): Promise<(tableOid: number) => Access> {
   const grants = await readJson<GrantDefinition & { tableOid: number }>(client, `
-    SELECT c.oid::int8 AS "tableOid", coalesce(r.rolname, 'PUBLIC') AS grantee, x.privilege_type AS privilege, x.is_grantable AS grantable
-      FROM pg_class c CROSS JOIN LATERAL aclexplode(c.relacl) x LEFT JOIN pg_roles r ON r.oid = x.grantee
-     WHERE c.oid = ANY ($1::int8[]::oid[]) AND x.grantee <> c.relowner ORDER BY 1, 2, 3`, [tableOids]);
+    SELECT c.oid::int8 AS "tableOid", coalesce(r.rolname, 'PUBLIC') AS grantee, x.privilege_type AS privilege, x.attname AS column, x.is_grantable AS grantable
+      FROM pg_class c CROSS JOIN LATERAL (
+             SELECT e.grantee, e.privilege_type, e.is_grantable, NULL::name AS attname, 0 AS attnum FROM aclexplode(coalesce(c.relacl, acldefault('r', c.relowner))) e
+             UNION ALL SELECT e.grantee, e.privilege_type, e.is_grantable, a.attname, a.attnum FROM pg_attribute a CROSS JOIN LATERAL aclexplode(a.attacl) e WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) x
+      LEFT JOIN pg_roles r ON r.oid = x.grantee
+     WHERE c.oid = ANY ($1::int8[]::oid[]) AND NOT coalesce(x.grantee = c.relowner AND r.rolsuper, false) ORDER BY 1, 2, 3, x.attnum`, [tableOids]);
   const users = await readJson<{ tableOid: number; grantee: string }>(client, `
     SELECT DISTINCT c.oid::int8 AS "tableOid", coalesce(r.rolname, 'PUBLIC') AS grantee
-      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace CROSS JOIN LATERAL aclexplode(n.nspacl) x LEFT JOIN pg_roles r ON r.oid = x.grantee
-     WHERE c.oid = ANY ($1::int8[]::oid[]) AND x.grantee <> n.nspowner AND x.privilege_type = 'USAGE' ORDER BY 1, 2`, [tableOids]);
+      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace CROSS JOIN LATERAL aclexplode(coalesce(n.nspacl, acldefault('n', n.nspowner))) x LEFT JOIN pg_roles r ON r.oid = x.grantee
+     WHERE c.oid = ANY ($1::int8[]::oid[]) AND x.privilege_type = 'USAGE' AND NOT coalesce(x.grantee = n.nspowner AND (r.rolsuper OR r.rolname ~ '^pg_'), false) ORDER BY 1, 2`, [tableOids]);
   return (tableOid) => ({
-    grants: grants.filter((row) => row.tableOid === tableOid).map(({ grantee, privilege, grantable }) => ({ grantee, privilege, grantable })),
+    grants: grants.filter((row) => row.tableOid === tableOid).map(({ grantee, privilege, column, grantable }) => ({ grantee, privilege, column, grantable })),
     schemaUsers: users.filter((row) => row.tableOid === tableOid).map(({ grantee }) => grantee),
   });
 }

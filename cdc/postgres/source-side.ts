@@ -6,10 +6,10 @@ import { conflictStrategies, dualWriteModes } from '../../grammar/migration/opti
 import { parseLsn } from '../change.ts';
 import type { Position } from '../change.ts';
 import type { SavedPositions } from '../ports.ts';
-import type { AcceptedOptions, DefinitionLoss, FenceRequest, SourceSide, TablePair } from '../source-side.ts';
+import type { AcceptedOptions, DefinitionLoss, DropEffort, FenceRequest, SourceSide, TablePair } from '../source-side.ts';
 import { assertSaved } from '../stream/saved-positions.ts';
 import type { TablePlan } from '../table-plan.ts';
-import type { TableRights } from '../user-rights.ts';
+import type { LoginTableRights } from '../user-rights.ts';
 import { AdminConnection } from './admin-connection.ts';
 import { planForeignKeys, planSchema } from './create-schema.ts';
 import type { ForeignKeyStep, SchemaPlan } from './create-schema.ts';
@@ -121,7 +121,7 @@ export class PostgresSourceSide implements SourceSide {
   }
 
   /** Asked of the catalogs by the control's own login: nobody has to log in for it. */
-  readRights({ user }: ServerAddress, tables: readonly QualifiedName[]): Promise<readonly TableRights[] | undefined> {
+  readRights({ user }: ServerAddress, tables: readonly QualifiedName[]): Promise<readonly LoginTableRights[] | undefined> {
     return this.#admin.use((client) => readRoleRights(client, user, tables));
   }
 
@@ -179,8 +179,14 @@ export class PostgresSourceSide implements SourceSide {
     return this.#switch.use((client) => assertSaved(client, saved));
   }
 
-  dropFences(tables: readonly QualifiedName[]): Promise<void> {
-    return lockedTransaction(this.#runtime, this.#admin, { tables, timeoutMs: 5_000 }, (client) => dropFenceTriggers(client, 'fence', tables));
+  /** All or none: MIG052 names who is in the way. */
+  async dropFences(tables: readonly QualifiedName[], { timeoutMs }: DropEffort): Promise<readonly QualifiedName[]> {
+    await lockedTransaction(this.#runtime, this.#admin, { tables, timeoutMs }, (client) => dropFenceTriggers(client, 'fence', tables));
+    return [];
+  }
+
+  idleFences(): Promise<readonly QualifiedName[]> {
+    return Promise.resolve([]);
   }
 
   position(): Promise<Position> {
@@ -211,8 +217,8 @@ export class PostgresSourceSide implements SourceSide {
     await this.#switch.use((source) => (to === 'local' ? advancePairs(source, local, pairs, margin) : advancePairs(local, source, pairs, margin)));
   }
 
-  grantSequences(local: ClientBase, tables: readonly TablePair[]): Promise<readonly string[]> {
-    return this.#admin.use(async (source) => grantSequences(source, local, await pairSequences(source, local, tables.map((table) => ({ from: table.source, to: table.target })))));
+  grantSequences(local: ClientBase, tables: readonly TablePair[], rolesOf: (grantee: string) => readonly string[]): Promise<readonly string[]> {
+    return this.#admin.use(async (source) => grantSequences(source, local, await pairSequences(source, local, tables.map((table) => ({ from: table.source, to: table.target }))), rolesOf));
   }
 
   async close(): Promise<void> {

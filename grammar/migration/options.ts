@@ -90,7 +90,7 @@ export const optionTable: { readonly [Name in OptionName]: OptionKind<MigrationO
   deferIndexes: flag(about('defer_indexes', 'source', 'spec §8.2', 'Build secondary indexes after the load.'), true),
   concurrentIndexes: flag(about('concurrent_indexes', 'source', 'spec §13.2', 'Build deferred indexes with CREATE INDEX CONCURRENTLY.'), false),
   parallelIndexBuilders: integer(about('parallel_index_builders', 'source', 'spec §12.3', 'Indexes that are built at once.'), 2, 1, 16),
-  copyGrants: flag(about('copy_grants', 'source', 'DESIGN §9', 'Carry privileges over to roles of the same name, which have to exist on local; not ownership, nor what an owner may do by it.'), false),
+  copyGrants: flag(about('copy_grants', 'source', 'DESIGN §9', 'Carry privileges over, also those of an owner: to whom the settings log a role\'s users in as on local, else to the role of the same name. Ownership itself is not carried.'), false),
   cdcMode: choice(about('cdc_mode', 'source', 'spec §8.1', 'How changes are captured; a PostgreSQL source has logical replication.'), 'logical_replication', cdcModes),
   cdcBatchSize: integer(about('cdc_batch_size', 'source', 'spec §13.2', 'Changes that are applied at once at most, transactions kept whole.'), 1000, 1, 1_000_000),
   dualWriteMode: choice(about('dual_write_mode', 'source', 'DESIGN §5', 'When a write is acknowledged in DUAL_WRITE: once local shows it, at the source\'s commit, or once the transaction itself has written its rows to local.'), 'sync', dualWriteModes),

@@ -29,6 +29,7 @@ import type { ConnectionLimits } from '../../config/connection-limits.ts';
 import { FleetSlots } from './fleet-slots.ts';
 import { FleetSurvey } from './fleet-survey.ts';
 import { InDoubt } from './in-doubt.ts';
+import { FlowUpkeep } from './flow-upkeep.ts';
 import { LagWatch } from './lag-watch.ts';
 import { publishFleetMetrics, publishStreamMetrics } from './stream-metrics.ts';
 import { publishTableMetrics } from './table-metrics.ts';
@@ -93,6 +94,7 @@ export class Control {
   readonly #background = new Set<string>();
   readonly #spools: SpoolWatch;
   readonly #lags: LagWatch;
+  readonly #upkeep: FlowUpkeep;
   #inDoubt: InDoubt | undefined;
   readonly #deadlocks = new CrossDeadlocks();
   readonly #draining = new Set<string>();
@@ -105,6 +107,7 @@ export class Control {
     this.#parts = parts;
     this.#spools = new SpoolWatch(runtime, parts.catalog);
     this.#lags = new LagWatch(runtime, parts.catalog, parts.cdcMaxLagMs);
+    this.#upkeep = new FlowUpkeep(runtime, parts.catalog);
     this.#slots = new FleetSlots(runtime, { limits: parts.connections, workers: parts.workers, leaseMs: parts.leaseMs });
     this.fleet = new WorkerFleet(runtime, { leaseMs: parts.leaseMs }, {
       onRequest: (worker, message) => this.#onRequest(worker, message),
@@ -317,9 +320,7 @@ export class Control {
       else if (state !== 'ROLLBACK') this.work.start(tableId);
     }
     this.#isRecovered = open === 0;
-    for (const flow of await this.#openFlows()) {
-      await flow.streams.endUnused().catch((error: unknown) => this.#runtime.log.warn('slots and publications that no table needs any more could not be dropped yet', { server: flow.serverName, error: String(error) }));
-    }
+    for (const flow of await this.#openFlows()) await this.#upkeep.keep(flow);
   }
 
   async #lookForViews(): Promise<void> {

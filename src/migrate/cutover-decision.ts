@@ -7,7 +7,7 @@ import type { TableState } from '../../catalog/table-state.ts';
 import type { ErrorCode } from '../../config/migration-error.ts';
 import { driftRemedy } from './definition-drift.ts';
 import { describeLoss, lossRemedy } from './type-losses.ts';
-import { describeLostRights } from './lost-rights.ts';
+import { allRemedies, describeLostRights } from './lost-rights.ts';
 import type { LostRights } from './lost-rights.ts';
 
 export interface TableFacts {
@@ -35,6 +35,8 @@ export interface TableFacts {
   readonly openLosses: readonly TypeLossRecord[];
   /** What users of the gateway may do on the source and may not on local. */
   readonly lostRights: readonly LostRights[];
+  /** Users who may lock rows on the source without changing them, and not on local. */
+  readonly locksLost?: readonly string[] | undefined;
   /** Reads that were compared with local (`read_from 'compare'`): how many differed, and how many failed there. */
   readonly shadowReads?: { readonly different: number; readonly failed: number } | undefined;
 }
@@ -126,7 +128,7 @@ function listRights(rights: readonly LostRights[]): string {
 }
 
 function rightsRemedy({ name, lostRights }: TableFacts): string {
-  const remedies = [...new Set(lostRights.flatMap(({ remedies: each }) => each))];
+  const remedies = [...new Set(lostRights.flatMap(allRemedies))];
   return `${remedies.join(' ')} Or CUTOVER … NO GRANTS goes though statements on ${name} will be refused.`;
 }
 
@@ -156,6 +158,7 @@ function warningsOf(facts: CutoverFacts, words: CutoverWords): string[] {
   if (words.noFence) warnings.push('NO FENCE: a program that writes to the source directly is not stopped, and its writes are lost.');
   if (words.noRollback) warnings.push('NO ROLLBACK: there is no way back to the source without losing what is written after the cutover.');
   if (words.noGrants) for (const table of facts.tables) if (table.lostRights.length > 0) warnings.push(`NO GRANTS: ${table.name}: ${listRights(table.lostRights)}`);
+  for (const { name, locksLost = [] } of facts.tables) if (locksLost.length > 0) warnings.push(`${name}: ${locksLost.join('; ')} may lock rows on the source (FOR UPDATE, FOR SHARE, LOCK IN SHARE MODE) and not on local, where that takes the privilege UPDATE.`);
   if (words.split) {
     for (const table of facts.tables) for (const tie of table.tiesLeftBehind) warnings.push(`SPLIT: ${tie.reason} between ${table.name} and ${tie.name} is no longer enforced.`);
   }

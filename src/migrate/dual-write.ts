@@ -3,13 +3,15 @@
  * session has been told is committed.
  *
  * In: all workers wait on writes → older units end → the stream passes a marker → reads move to local.
+ * While a user may not read on local what he reads on the source, reads stay there, and move once he may.
  * Out: all workers read the source again → older units end → commits are released unwaited.
  */
 import type { RouteFlags, TableRecord } from '../../catalog/records.ts';
 import type { TableState } from '../../catalog/table-state.ts';
 import { MigrationError } from '../../config/migration-error.ts';
 import type { ControlContext } from './control-context.ts';
-import { routedKeys } from './table-details.ts';
+import { mayReadOnLocal } from './lost-rights.ts';
+import { detailsOf, displayName, routedKeys } from './table-details.ts';
 
 const MARKER_TIMEOUT_MS = 60_000;
 /** Readers of an older epoch that stay open longer than this keep their own, older view; nobody waits for them. */
@@ -19,12 +21,16 @@ const OLD_READERS_MS = 10_000;
 export function dualWriteRoute(record: TableRecord): Pick<RouteFlags, 'reads' | 'waitVisible' | 'trackWrites'> {
   const async = record.options['dualWriteMode'] === 'async';
   const readFrom = record.options['readFrom'];
-  return { reads: readFrom === 'source' || readFrom === 'compare' ? 'source' : 'local', waitVisible: !async, trackWrites: async };
+  return { reads: readFrom === 'source' || readFrom === 'compare' || detailsOf(record).readsHeld === true ? 'source' : 'local', waitVisible: !async, trackWrites: async };
 }
 
-export async function enterDualWrite(context: ControlContext, record: TableRecord, signal: AbortSignal): Promise<void> {
+export async function enterDualWrite(context: ControlContext, caughtUp: TableRecord, signal: AbortSignal): Promise<void> {
   const { catalog, fleet, publisher, runtime } = context;
-  const flow = await context.flow(record.sourceServer);
+  const flow = await context.flow(caughtUp.sourceServer);
+  const readsHeld = !(await mayReadOnLocal(flow, detailsOf(caughtUp).plan));
+  if (readsHeld) runtime.log.warn('reads of a table stay on the source: users may not read it on local as there; CHECK MIGRATION names them', { table: displayName(caughtUp.source) });
+  const record = { ...caughtUp, details: { ...caughtUp.details, readsHeld } };
+  await catalog.changeTable(record.tableId, { details: record.details });
   const route = dualWriteRoute(record);
   const waiting = { ...route, reads: 'source' as const };
   const { epoch } = await catalog.changeRoutes(`waiting writes for ${record.source.name}`, { routes: [{ tableId: record.tableId, route: waiting }] });
@@ -41,6 +47,24 @@ export async function enterDualWrite(context: ControlContext, record: TableRecor
   await catalog.moveState(record.tableId, 'SYNCHRONIZING', 'DUAL_WRITE', { trigger: 'caught up', route });
   await publisher.publish();
   await runtime.faults.hit('dual_write.entered');
+}
+
+/** What held them back is gone. In DUAL_WRITE all workers wait on writes already. Returns whether they have moved. */
+export async function releaseReads(context: ControlContext, held: TableRecord, signal: AbortSignal): Promise<boolean> {
+  const { catalog, publisher } = context;
+  const flow = await context.flow(held.sourceServer);
+  if (!(await mayReadOnLocal(flow, detailsOf(held).plan))) return false;
+  const record = { ...held, details: { ...held.details, readsHeld: false } };
+  const { reads } = dualWriteRoute(record);
+  const token = await flow.forward.writeMarker();
+  await flow.forward.waitForMarker(token, [record.tableId], MARKER_TIMEOUT_MS);
+  signal.throwIfAborted();
+  if (reads === 'local') flow.forward.setServed([record.tableId], true);
+  await catalog.changeRoutes(`reads of ${record.source.name} move to local`, { routes: [{ tableId: record.tableId, route: { reads } }] });
+  await publisher.publish();
+  const fresh = (await catalog.table(record.tableId)) ?? record;
+  await catalog.changeTable(record.tableId, { details: { ...fresh.details, readsHeld: false } });
+  return true;
 }
 
 /** Moves the table to `to` with all routes on the source. Safe to call in any state whose authority is the source. */

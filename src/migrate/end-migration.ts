@@ -1,6 +1,7 @@
 /** Ends a migration whose authority is the source: streams, bookkeeping and, when asked, the table on local. */
 import type { TableRecord } from '../../catalog/records.ts';
 import type { ControlContext } from './control-context.ts';
+import { dropFences } from './drop-fences.ts';
 import { leaveDualWrite } from './dual-write.ts';
 
 export interface EndOptions {
@@ -22,7 +23,8 @@ export async function endMigration(context: ControlContext, record: TableRecord,
   await flow.unfenceSource([record]);
   if (options.dropLocal) await flow.schema.dropTable(record);
   else await flow.unguardLocal([record]);
-  await flow.dropFences([record]);
+  await dropFences(context, flow, record);
+  await flow.dropGuards([record]);
   await flow.forgetAuthority(record);
   flow.rates.forget(record.tableId);
   await runtime.faults.hit('abort.after_cleanup');

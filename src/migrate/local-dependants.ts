@@ -14,13 +14,18 @@ import { detailsOf, displayName } from './table-details.ts';
 /** States in which all rows of the table are on local. */
 const loadedStates: readonly string[] = ['SYNCHRONIZING', 'DUAL_WRITE', 'CUTOVER_READY', 'LOCAL_ONLY'];
 
+/** Who a role of the source is on local. */
+export type RolesOf = (role: string) => readonly string[];
+
 export class LocalDependants {
   readonly #source: SourceSide;
   readonly #local: AdminConnection;
+  readonly #rolesOf: RolesOf;
 
-  constructor(source: SourceSide, local: AdminConnection) {
+  constructor(source: SourceSide, local: AdminConnection, rolesOf: RolesOf) {
     this.#source = source;
     this.#local = local;
+    this.#rolesOf = rolesOf;
   }
 
   /** What the table cannot be created without. Throws MIG011 naming what local does not get. */
@@ -56,7 +61,7 @@ export class LocalDependants {
 
   /** Tables that are LOCAL_ONLY keep what they have: their behaviour on local is nobody's copy any more. Views over them are still wanted. */
   async #read(records: readonly TableRecord[]): Promise<{ dependants: readonly Dependant[]; options: ReviewOptions }> {
-    const tables = records.map((record): CarriedTable => ({ source: record.source, target: record.target, copyGrants: record.options['copyGrants'] === true }));
+    const tables = records.map((record): CarriedTable => ({ source: record.source, target: record.target, copyGrants: record.options['copyGrants'] === true, rolesOf: this.#rolesOf }));
     const followed = new Set(records.filter((record) => record.state !== 'LOCAL_ONLY').map((record) => nameKey(record.source)));
     const loaded = new Set(records.filter((record) => loadedStates.includes(record.state)).map((record) => nameKey(record.source)));
     const renamed = new Set(tables.filter(isRenamed).map((table) => nameKey(table.source)));

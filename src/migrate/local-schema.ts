@@ -2,8 +2,9 @@
 import type { TableRecord } from '../../catalog/records.ts';
 import type { QualifiedName } from '../../catalog/routing-snapshot.ts';
 import { dropDependantsOf, dropFunctionsOf } from '../../cdc/postgres/create-dependants.ts';
-import { addForeignKeys, buildIndexes, buildKey, createTable, grantAll } from '../../cdc/postgres/build-keys.ts';
+import { addForeignKeys, buildIndexes, buildKey, createTable } from '../../cdc/postgres/build-keys.ts';
 import type { SchemaPlan } from '../../cdc/postgres/create-schema.ts';
+import { runGrants } from '../../cdc/postgres/grants.ts';
 import type { SourceSide } from '../../cdc/source-side.ts';
 import { quoteTable } from '../../cdc/postgres/quote.ts';
 import { readServerVersion } from '../../cdc/postgres/read-json.ts';
@@ -11,6 +12,7 @@ import type { ServerAddress } from '../../cdc/postgres/server-address.ts';
 import type { TableDefinition } from '../../cdc/postgres/table-definition.ts';
 import type { AdminConnection } from '../../cdc/postgres/admin-connection.ts';
 import { LocalDependants } from './local-dependants.ts';
+import type { RolesOf } from './local-dependants.ts';
 import { detailsOf, mappingOf } from './table-details.ts';
 
 /** States in which all rows of the table are on local, at one instant with the other such tables. */
@@ -20,14 +22,16 @@ export class LocalSchema {
   readonly #source: SourceSide;
   readonly #local: AdminConnection;
   readonly #address: ServerAddress;
+  readonly #rolesOf: RolesOf;
   /** What hangs on the tables: functions, triggers, policies, views. */
   readonly dependants: LocalDependants;
 
-  constructor(source: SourceSide, local: AdminConnection, address: ServerAddress) {
+  constructor(source: SourceSide, local: AdminConnection, address: ServerAddress, rolesOf: RolesOf) {
     this.#source = source;
     this.#local = local;
     this.#address = address;
-    this.dependants = new LocalDependants(source, local);
+    this.#rolesOf = rolesOf;
+    this.dependants = new LocalDependants(source, local, rolesOf);
   }
 
   async createTable(record: TableRecord): Promise<void> {
@@ -45,7 +49,13 @@ export class LocalSchema {
     const { schema } = await this.#plan(record);
     const connections = typeof record.options['parallelIndexBuilders'] === 'number' ? record.options['parallelIndexBuilders'] : 2;
     await buildIndexes(this.#address, schema, { connections, concurrently: false });
-    if (record.options['copyGrants'] === true) await this.#local.use((client) => grantAll(client, schema));
+  }
+
+  /** Privileges on the table and its sequences, to who the source's roles are here. Returns what could not be granted. */
+  async copyGrants(record: TableRecord): Promise<readonly string[]> {
+    const { schema } = await this.#plan(record);
+    const refused = await this.#local.use((client) => runGrants(client, schema.grants, this.#rolesOf));
+    return [...refused, ...(await this.#local.use((client) => this.#source.grantSequences(client, [record], this.#rolesOf)))];
   }
 
   /**

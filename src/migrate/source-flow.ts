@@ -15,10 +15,11 @@ import { beginMarking, installMarks } from '../../cdc/postgres/marks.ts';
 import { planTable } from '../../cdc/postgres/plan-table.ts';
 import type { ServerAddress } from '../../cdc/postgres/server-address.ts';
 import { readBlockers, readFlushedPosition } from '../../cdc/postgres/source-side.ts';
-import type { SourceSide, TablePair } from '../../cdc/source-side.ts';
+import type { DropEffort, SourceSide, TablePair } from '../../cdc/source-side.ts';
 import type { ChangeStream, SavedPositions, TableLoader } from '../../cdc/ports.ts';
 import { assertSaved } from '../../cdc/stream/saved-positions.ts';
 import type { TablePlan } from '../../cdc/table-plan.ts';
+import { localRolesOf } from '../../cdc/user-rights.ts';
 import type { GatewayLogin } from '../../cdc/user-rights.ts';
 import type { TableComparer } from '../../cdc/validate/table-comparer.ts';
 import { MigrationError } from '../../config/migration-error.ts';
@@ -113,7 +114,7 @@ export class SourceFlow {
     this.sourceSide = parts.sourceSide;
     this.localAdmin = new AdminConnection(parts.local, 'causeway control');
     this.#switchLocal = new AdminConnection(parts.local, 'causeway control');
-    this.schema = new LocalSchema(parts.sourceSide, this.localAdmin, parts.local);
+    this.schema = new LocalSchema(parts.sourceSide, this.localAdmin, parts.local, (role) => localRolesOf(parts.logins, role));
   }
 
   /** Bookkeeping and fence functions on both sides; fences of an earlier control process obey this one's token from now on. */
@@ -249,9 +250,13 @@ export class SourceFlow {
     await this.#locked(this.localAdmin, records, 10_000, (client) => removeGuard(client, records.map((record) => record.target)));
   }
 
-  /** Removes what fences and guards that no longer stand have left; tried again by whoever calls, never inside a pause. */
-  async dropFences(records: readonly TableRecord[]): Promise<void> {
-    await this.sourceSide.dropFences(sourceTables(records));
+  /** Removes what fences on the source that no longer stand have left. Returns where it stays. */
+  dropFences(records: readonly TableRecord[], effort: DropEffort): Promise<readonly QualifiedName[]> {
+    return this.sourceSide.dropFences(sourceTables(records), effort);
+  }
+
+  /** The same of guards on local; tried again by whoever calls, never inside a pause. */
+  async dropGuards(records: readonly TableRecord[]): Promise<void> {
     await this.#locked(this.localAdmin, records, 5_000, (client) => dropFenceTriggers(client, 'guard', records.map((record) => record.target)));
   }
 
@@ -285,13 +290,6 @@ export class SourceFlow {
   /** Which sequences go with the tables to that side: found before the pause, carried inside it. */
   findSequences(to: Side, records: readonly TableRecord[]): Promise<readonly SequencePair[]> {
     return this.#switchLocal.use((local) => this.sourceSide.pairSequences(to, local, records.map(pairOf)));
-  }
-
-  /** Privileges on the table's sequences, when the option `copy_grants` asks for those of the table. */
-  async grantSequences(record: TableRecord): Promise<void> {
-    if (record.options['copyGrants'] !== true) return;
-    const skipped = await this.localAdmin.use((local) => this.sourceSide.grantSequences(local, [pairOf(record)]));
-    for (const reason of skipped) this.#runtime.log.warn('a privilege could not be carried', { table: displayName(record.source), reason });
   }
 
   carrySequences(to: Side, pairs: readonly SequencePair[], margin: number): Promise<void> {

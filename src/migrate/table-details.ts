@@ -36,6 +36,8 @@ export interface TableDetails {
   readonly loadStartedAt?: string;
   readonly loadElapsedMs?: number;
   readonly loadBytes?: number;
+  /** Reads stay on the source in DUAL_WRITE: some user may not read the table on local as on the source. */
+  readonly readsHeld?: boolean;
   /** Set by CUTOVER … NO ROLLBACK: there is no reverse stream. */
   readonly noRollback?: boolean;
   /** Set by CUTOVER … NO FENCE. */

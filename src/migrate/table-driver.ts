@@ -7,7 +7,7 @@
 import type { TableRecord } from '../../catalog/records.ts';
 import { MigrationError } from '../../config/migration-error.ts';
 import type { ControlContext } from './control-context.ts';
-import { enterDualWrite, leaveDualWrite } from './dual-write.ts';
+import { enterDualWrite, leaveDualWrite, releaseReads } from './dual-write.ts';
 import { grantLostRights } from './lost-rights.ts';
 import { makeDependants } from './make-dependants.ts';
 import type { SourceFlow } from './source-flow.ts';
@@ -26,16 +26,23 @@ export interface DriverHooks {
 }
 
 const WATCH_MS = 500;
+/** Users whose rights hold reads back are asked about so often. */
+const HELD_REVIEW_MS = 5_000;
+
+interface HeldReads {
+  nextReviewMs: number;
+}
 const MARKER_TIMEOUT_MS = 24 * 3600 * 1000;
 
 export async function driveTable(context: ControlContext, tableId: string, hooks: DriverHooks, signal: AbortSignal): Promise<void> {
   const { catalog, runtime, limits } = context;
   let failures = 0;
+  const held: HeldReads = { nextReviewMs: 0 };
   while (!signal.aborted) {
     const record = await catalog.table(tableId);
     if (!record) return;
     try {
-      const next = await turn(context, record, hooks, signal);
+      const next = await turn(context, record, hooks, held, signal);
       failures = 0;
       if (next === 'stop') return;
       if (next === 'watch') await runtime.clock.sleep(WATCH_MS, signal);
@@ -51,7 +58,7 @@ export async function driveTable(context: ControlContext, tableId: string, hooks
   }
 }
 
-async function turn(context: ControlContext, record: TableRecord, hooks: DriverHooks, signal: AbortSignal): Promise<Next> {
+async function turn(context: ControlContext, record: TableRecord, hooks: DriverHooks, held: HeldReads, signal: AbortSignal): Promise<Next> {
   if (needsForward.has(record.state)) assertStreaming(await context.flow(record.sourceServer));
   switch (record.state) {
     case 'NOT_STARTED':
@@ -65,7 +72,7 @@ async function turn(context: ControlContext, record: TableRecord, hooks: DriverH
       return synchronize(context, record, signal);
     case 'DUAL_WRITE':
     case 'CUTOVER_READY':
-      return watchDualWrite(context, record, hooks);
+      return watchDualWrite(context, record, hooks, held, signal);
     case 'LOCAL_ONLY':
       return watchLocalOnly(context, record, hooks);
     default:
@@ -172,9 +179,9 @@ async function synchronize(context: ControlContext, record: TableRecord, signal:
 
 /** When the option `copy_grants` asks for it. What cannot be carried is no reason to stop: a cutover looks for it again. */
 async function carryGrants({ runtime }: ControlContext, flow: SourceFlow, record: TableRecord): Promise<void> {
-  await flow.grantSequences(record);
-  if (record.options['copyGrants'] !== true || flow.sourceSide.door === undefined) return;
-  for (const reason of await grantLostRights(flow, detailsOf(record).plan)) runtime.log.warn('a privilege could not be carried', { table: displayName(record.source), reason });
+  if (record.options['copyGrants'] !== true) return;
+  const missed = [...(await flow.schema.copyGrants(record)), ...(await grantLostRights(flow, detailsOf(record).plan))];
+  if (missed.length > 0) runtime.log.warn('privileges could not be carried', { table: displayName(record.source), missed });
 }
 
 async function passConsistencyPoint(flow: SourceFlow, tableId: string): Promise<void> {
@@ -196,7 +203,7 @@ async function untilShared(context: ControlContext, flow: SourceFlow, tableId: s
   }
 }
 
-async function watchDualWrite(context: ControlContext, record: TableRecord, hooks: DriverHooks): Promise<Next> {
+async function watchDualWrite(context: ControlContext, record: TableRecord, hooks: DriverHooks, held: HeldReads, signal: AbortSignal): Promise<Next> {
   const flow = await context.flow(record.sourceServer);
   const status = flow.forward.status(record.tableId);
   if (status?.mode === 'failed') throw status.error ?? new MigrationError('MIG090', 'the change stream failed on the table');
@@ -205,6 +212,11 @@ async function watchDualWrite(context: ControlContext, record: TableRecord, hook
     // Local can't take the writes: the application's availability comes first, and the table heals by itself (RULES 12, 15).
     await leaveDualWrite(context, record, 'SYNCHRONIZING', 'changes do not come to local', trouble.message);
     return 'again';
+  }
+  const nowMs = context.runtime.clock.monotonicMs();
+  if (detailsOf(record).readsHeld === true && nowMs >= held.nextReviewMs) {
+    held.nextReviewMs = nowMs + HELD_REVIEW_MS;
+    if (await releaseReads(context, record, signal)) return 'again';
   }
   if (record.state === 'CUTOVER_READY' && record.options['autoCutover'] === true) hooks.onCutoverReady(record);
   return 'watch';

@@ -155,7 +155,7 @@ for (const [kind, names] of applications) {
           for (const { name, options } of cases) await stack.command(`START MIGRATION FOR SCHEMA ${name} FROM legacy_mysql${options}`);
           await ready();
           const local = await stack.direct('local');
-          for (const { name } of cases) await local.query(`GRANT USAGE ON SCHEMA ${name} TO app; GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA ${name} TO app; GRANT USAGE, SELECT, UPDATE ON ALL SEQUENCES IN SCHEMA ${name} TO app`);
+          for (const { name } of cases) await local.query(`GRANT USAGE ON SCHEMA ${name} TO app; GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON ALL TABLES IN SCHEMA ${name} TO app; GRANT USAGE, SELECT, UPDATE ON ALL SEQUENCES IN SCHEMA ${name} TO app`);
           await live('in step', 0);
           for (const turn of [1, 2]) {
             for (const { name, options } of cases) {

@@ -172,7 +172,7 @@ for (const kind of kinds) {
       await expectLife();
       await expectSourceIsAuthority(database, tables);
       // Who may do what on local is not carried.
-      await (await stack.direct('local')).query(`GRANT USAGE ON SCHEMA ${database} TO app; GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA ${database} TO app; GRANT ALL ON ALL SEQUENCES IN SCHEMA ${database} TO app`);
+      await (await stack.direct('local')).query(`GRANT USAGE ON SCHEMA ${database} TO app; GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON ALL TABLES IN SCHEMA ${database} TO app; GRANT ALL ON ALL SEQUENCES IN SCHEMA ${database} TO app`);
       // FULL: no row differs.
       await stack.makeReady(database);
 

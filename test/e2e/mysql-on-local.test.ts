@@ -46,7 +46,7 @@ for (const kind of kinds) {
     /** Who may do what on local is not carried without copy_grants. */
     async function grant(): Promise<void> {
       const local = await stack.direct('local');
-      await local.query('GRANT USAGE ON SCHEMA shop TO app; GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA shop TO app; GRANT ALL ON ALL SEQUENCES IN SCHEMA shop TO app');
+      await local.query('GRANT USAGE ON SCHEMA shop TO app; GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON ALL TABLES IN SCHEMA shop TO app; GRANT ALL ON ALL SEQUENCES IN SCHEMA shop TO app');
     }
 
     async function expectAllThere(): Promise<void> {

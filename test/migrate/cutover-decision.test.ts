@@ -32,7 +32,7 @@ describe('decideCutover', () => {
     ['tied tables left behind', facts({ tiesLeftBehind: [{ name: 'public.p', reason: 'foreign key' }] }), 'MIG050'],
     ['a way back that is not open', facts({ wayBackFindings: ['no'] }), 'MIG050'],
     ['a loss that is not accepted', facts({ openLosses: [lossOf('born', 7)] }), 'MIG053'],
-    ['a user who may do less on local', facts({ lostRights: [{ users: 'app', what: ['INSERT'], remedies: ['GRANT INSERT ON public.t TO app;'], grants: [] }] }), 'MIG054'],
+    ['a user who may do less on local', facts({ lostRights: [{ users: 'app', what: ['INSERT'], left: [], grants: ['GRANT INSERT ON public.t TO app'], remedies: [], hindersReads: false }] }), 'MIG054'],
     ['a changed definition', facts({ definitionChanges: ['column v is new'] }), 'MIG011'],
     ['no validation', facts({ state: 'DUAL_WRITE', validation: undefined }), 'MIG050'],
   ];
@@ -77,13 +77,17 @@ describe('decideCutover', () => {
   });
 
   it('names who would lose which rights, and the GRANTs; NO GRANTS alone goes without, and says for whom', () => {
-    const lostRights = [{ users: 'app, web', what: ['SELECT', 'UPDATE (price)'], remedies: ['GRANT SELECT ON public.t TO app;', 'GRANT UPDATE (price) ON public.t TO app;'], grants: [] }, { users: 'other', what: ['local has no role other'], remedies: ['CREATE ROLE other LOGIN;'], grants: [] }];
+    const lostRights = [{ users: 'app, web', what: ['SELECT', 'UPDATE (price)'], left: [], grants: ['GRANT SELECT, UPDATE (price) ON public.t TO app'], remedies: [], hindersReads: false }, { users: 'other', what: ['local has no role other'], left: ['local has no role other'], grants: [], remedies: ['CREATE ROLE other LOGIN;'], hindersReads: true }];
     const { blocking } = decideCutover(facts({ lostRights }), { force: true, split: true, noFence: true, noRollback: true, noGrants: false });
     expect(blocking).toEqual([{
       code: 'MIG054', table: 'public.t', condition: 'users may do less on local than on the source: app, web: SELECT, UPDATE (price); other: local has no role other',
-      remedy: 'GRANT SELECT ON public.t TO app; GRANT UPDATE (price) ON public.t TO app; CREATE ROLE other LOGIN; Or CUTOVER … NO GRANTS goes though statements on public.t will be refused.',
+      remedy: 'GRANT SELECT, UPDATE (price) ON public.t TO app; CREATE ROLE other LOGIN; Or CUTOVER … NO GRANTS goes though statements on public.t will be refused.',
     }]);
     expect(decideCutover(facts({ lostRights }), { ...words, noGrants: true })).toEqual({ go: true, blocking: [], warnings: ['NO GRANTS: public.t: app, web: SELECT, UPDATE (price); other: local has no role other'] });
+  });
+
+  it('is not stopped by row locks that local would refuse, and tells of them', () => {
+    expect(decideCutover(facts({ locksLost: ['reader'] }), words)).toMatchObject({ go: true, warnings: [expect.stringContaining('public.t: reader may lock rows')] });
   });
 
   it('is not stopped by a view whose query takes its place, and tells of it', () => {

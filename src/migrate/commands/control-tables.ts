@@ -143,8 +143,9 @@ export async function completeTable(context: Pick<CommandContext, 'catalog' | 'f
   await flow.reverse.removeTable(record.tableId);
   await flow.forward.removeTable(record.tableId);
   await flow.unfenceSource([record]);
-  // Switched off is enough; who holds the table up now need not hold up the command.
-  await flow.dropFences([record]).catch(() => undefined);
+  // Switched off is enough; who uses the table now need not hold up the command.
+  await flow.dropFences([record], { timeoutMs: 5_000 }).catch(() => undefined);
+  await flow.dropGuards([record]).catch(() => undefined);
   await context.catalog.endTable(record.tableId, 'LOCAL_ONLY');
   await context.catalog.changeRoutes('COMPLETE MIGRATION', { routes: [{ tableId: record.tableId, route: { ddlBlocked: false } }] });
   await context.publisher.publish();

@@ -8,8 +8,8 @@ import { helpRows } from '../../../grammar/migration/help.ts';
 import type { StatedOptions } from '../../../grammar/migration/options.ts';
 import type { CheckMigration, ShowConflicts, ShowErrors, ShowHelp, ShowProgress, ShowWhy } from '../../../grammar/migration/statement.ts';
 import { describeState, statesOf } from '../make-dependants.ts';
-import { displayName } from '../table-details.ts';
-import { afterCopyOfGrants, findLostRights, rightsFindings } from '../lost-rights.ts';
+import { detailsOf, displayName } from '../table-details.ts';
+import { afterCopyOfGrants, noteFindings, reviewRights, rightsFindings } from '../lost-rights.ts';
 import type { RightsTable } from '../lost-rights.ts';
 import { nextStep, tableStatus } from '../table-status.ts';
 import { describeLoss, lossRemedy, openLosses } from '../type-losses.ts';
@@ -122,14 +122,16 @@ export async function checkMigration(context: CommandContext, statement: CheckMi
   }
   // As START would without options of its own.
   const isCarried = (source.options as StatedOptions).copyGrants ?? context.defaults.copyGrants ?? false;
-  const lost = await findLostRights(flow, checked.map(({ table: each }) => each));
+  const rights = await reviewRights(flow, checked.map(({ table: each }) => each));
   for (const [at, { table: { source: name }, findings }] of checked.entries()) {
-    const found = lost[at] ?? [];
-    const isStarted = records.some((record) => same(record.source, name));
-    findings.push(...rightsFindings(name, isCarried && !isStarted ? afterCopyOfGrants(found) : found));
+    const found = rights[at] ?? { lost: [], notes: [] };
+    const record = records.find((each) => same(each.source, name));
+    const isToCome = record === undefined || record.state === 'NOT_STARTED' ? isCarried : record.options['copyGrants'] === true && detailsOf(record).indexesBuilt !== true;
+    findings.push(...rightsFindings(name, (isToCome ? afterCopyOfGrants(found) : found).lost));
     for (const finding of sortFindings(findings)) rows.push([displayName(name), finding.severity, finding.errorCode ?? finding.code, finding.subject, finding.message, finding.remedy]);
     if (findings.length === 0) rows.push([displayName(name), 'ok', undefined, undefined, 'nothing stands in the way', `START MIGRATION FOR TABLE ${displayName(name)} FROM ${statement.source};`]);
   }
+  for (const { tables, severity, code, subject, message, remedy } of noteFindings(checked.map(({ table: { source: name } }) => name), rights)) rows.push([tables, severity, code, subject, message, remedy]);
   return table('CHECK MIGRATION', [['Table'], ['Severity'], ['Code'], ['Subject'], ['Finding'], ['Remedy']], rows);
 }
 

@@ -11,7 +11,7 @@ import { decideCutover } from '../cutover-decision.ts';
 import type { CutoverDecision, CutoverWords, MissingDependant, TableFacts } from '../cutover-decision.ts';
 import { definitionDrift } from '../definition-drift.ts';
 import { endMigration } from '../end-migration.ts';
-import { findLostRights } from '../lost-rights.ts';
+import { reviewRights } from '../lost-rights.ts';
 import { statesOf } from '../make-dependants.ts';
 import { rollback } from '../rollback.ts';
 import { detailsOf, displayName, mappingOf } from '../table-details.ts';
@@ -155,8 +155,12 @@ async function decide(context: CommandContext, records: readonly TableRecord[], 
   const tables: TableFacts[] = [];
   const dependants = await flow.schema.dependants.review(await context.catalog.tables());
   const { surveys } = records.some(isCompared) ? await context.survey(true) : { surveys: [] };
-  const lostRights = await findLostRights(flow, records.map((record) => detailsOf(record).plan));
-  for (const [at, record] of records.entries()) tables.push({ ...(await factsOf(context, record, records, words, dependants)), lostRights: record.state === 'LOCAL_ONLY' ? [] : lostRights[at] ?? [], shadowReads: isCompared(record) ? shadowFindings(surveys, record) : undefined });
+  const rights = await reviewRights(flow, records.map((record) => detailsOf(record).plan));
+  for (const [at, record] of records.entries()) {
+    const { lost, notes } = (record.state === 'LOCAL_ONLY' ? undefined : rights[at]) ?? { lost: [], notes: [] };
+    const locksLost = notes.flatMap(({ users, kind }) => (kind === 'row_locks' ? [users] : []));
+    tables.push({ ...(await factsOf(context, record, records, words, dependants)), lostRights: lost, locksLost, shadowReads: isCompared(record) ? shadowFindings(surveys, record) : undefined });
+  }
   return decideCutover({ tables, streamConnected: flow.forward.health().connected, workers: context.fleet.size }, words);
 }
 

@@ -80,7 +80,7 @@ function suite(kind: MysqlKind): void {
     for (let round = 0; round < 3; round += 1) {
       await makeTriggers(server, fenced);
       for (let times = 0; times < 2; times += 1) expect(await refusals()).toEqual([]);
-      await side.dropFences(fenced);
+      expect(await side.dropFences(fenced, { timeoutMs: 5_000 })).toEqual([]);
       expect(await refusals()).toEqual([]);
     }
     await side.fence(fenced, { epoch: 1, token: 7n, partitions: [], timeoutMs: 5_000, fence: true, marker: { stream: 's', token: 'prepared' } });
@@ -119,7 +119,7 @@ function suite(kind: MysqlKind): void {
       for (let round = 0; round < 5; round += 1) {
         const before = done;
         await makeTriggers(server, fenced);
-        await side.dropFences(fenced);
+        await side.dropFences(fenced, { timeoutMs: 1_000 });
         while (done < before + 10) await Promise.race([writing, delay(5)]);
       }
     };

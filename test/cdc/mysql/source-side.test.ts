@@ -174,12 +174,12 @@ function suite(kind: MysqlKind): void {
 
   it('lowers the fence, and takes its triggers away afterwards only', async () => {
     const triggers = async (): Promise<number> => (await source.mysql.sql("SELECT 1 FROM information_schema.TRIGGERS WHERE TRIGGER_NAME LIKE 'causeway%'")).length;
-    await side.dropFences([orders, items]);
+    await side.dropFences([orders, items], { timeoutMs: 5_000 });
     expect(await triggers()).toBe(6);
     await side.unfence([orders, items], 5_000);
     expect(await standing()).toEqual([]);
     await source.mysql.sql('INSERT INTO orders (id) VALUES (50)', 'shop');
-    await side.dropFences([orders, items]);
+    await side.dropFences([orders, items], { timeoutMs: 5_000 });
     expect(await triggers()).toBe(0);
     await side.unfence([orders, items], 5_000);
     await expect(side.unfence([orders], 5_000, { stream: 's', shared: 0n, tables: [] })).rejects.toThrow('not here');
@@ -194,7 +194,7 @@ function suite(kind: MysqlKind): void {
       await expect(side.fence([orders], { ...request, timeoutMs: 100, fence, marker: { stream: 's', token: 'behind XA' } })).rejects.toMatchObject({ code: 'MIG052', detail: expect.stringContaining('XA RECOVER') as string });
       expect(await standing()).toEqual([]);
     };
-    await side.dropFences([orders]);
+    await side.dropFences([orders], { timeoutMs: 5_000 });
     await prepare('before the triggers');
     await refused();
     await source.mysql.sql("XA COMMIT 'before the triggers'");
@@ -209,23 +209,60 @@ function suite(kind: MysqlKind): void {
     await side.unfence([orders], 5_000);
   });
 
-  it('is prepared, and dropped on MariaDB, without ending a transaction that has read the table and writes it then', async () => {
-    await side.dropFences([orders]);
+  it('is prepared, and dropped, without ending a transaction that has read the table and writes it then', async () => {
+    await side.dropFences([orders], { timeoutMs: 5_000 });
     await using open = await openSession(source.mysql);
-    const underWay = async (work: () => Promise<void>): Promise<void> => {
+    const underWay = async (work: () => Promise<unknown>): Promise<unknown> => {
       await open.run('BEGIN');
       await open.run('SELECT * FROM orders');
       const working = work().catch((error: unknown) => error);
       await delay(200);
       await open.run("UPDATE orders SET state = 'paid' WHERE id = 2");
       await open.run('COMMIT');
-      const outcome = await working;
-      if (outcome !== undefined) expect(outcome).toMatchObject({ code: 'MIG052' });
+      return working;
     };
-    for (let round = 0; round < 3; round += 1) await underWay(() => side.prepareFence([orders], 500));
+    for (let round = 0; round < 3; round += 1) {
+      const outcome = await underWay(() => side.prepareFence([orders], 500));
+      if (outcome !== undefined) expect(outcome).toMatchObject({ code: 'MIG052' });
+    }
     await makeTriggers(source.mysql, [orders]);
-    if (kind.startsWith('mariadb')) for (let round = 0; round < 3; round += 1) await underWay(() => side.dropFences([orders]));
-    else await side.dropFences([orders]);
+    expect(await side.idleFences()).toContainEqual(orders);
+    expect(await underWay(() => side.dropFences([orders], { timeoutMs: 100 }))).toEqual([orders]);
+    expect(await side.idleFences()).toContainEqual(orders);
+    // Nobody is there any more.
+    expect(await side.dropFences([orders], { timeoutMs: 5_000 })).toEqual([]);
+    expect(await side.idleFences()).not.toContainEqual(orders);
+  });
+
+  it('is dropped under transactions that read the table and write it then, and the server ends none of them', async () => {
+    const failed: string[] = [];
+    let done = 0;
+    for (let round = 0; round < 6; round += 1) {
+      await makeTriggers(source.mysql, [orders]);
+      const stop = new AbortController();
+      const write = async (id: number): Promise<void> => {
+        await using session = await openSession(source.mysql);
+        while (!stop.signal.aborted) {
+          for (const sql of ['BEGIN', `SELECT * FROM orders WHERE id = ${id}`, `UPDATE orders SET state = 'paid' WHERE id = ${id}`, 'COMMIT']) {
+            const error = await session.run(sql).then(() => undefined, String);
+            if (error === undefined) continue;
+            failed.push(error);
+            await session.run('ROLLBACK');
+            break;
+          }
+          done += 1;
+          // Longer and longer, until the table is left alone for a while.
+          await delay((done % 3) * round * 10);
+        }
+      };
+      const writing = Promise.all([write(1), write(2), write(3)]);
+      await side.dropFences([orders], { timeoutMs: 1_300 });
+      stop.abort();
+      await writing;
+      expect(await side.dropFences([orders], { timeoutMs: 5_000 })).toEqual([]);
+    }
+    expect(failed).toEqual([]);
+    expect(done).toBeGreaterThan(100);
   });
 
   it('makes its triggers under statements that are prepared again and again, and none of them fails', async () => {
@@ -241,7 +278,7 @@ function suite(kind: MysqlKind): void {
     for (let round = 0; round < 8; round += 1) {
       await makeTriggers(source.mysql, [orders, items]);
       await delay(20);
-      await side.dropFences([orders, items]);
+      await side.dropFences([orders, items], { timeoutMs: 200 });
     }
     stop.abort();
     await expect(writing).resolves.toBeDefined();

@@ -16,7 +16,8 @@ interface Case {
   readonly what: readonly string[];
 }
 
-const everything = ['USAGE of schema shop_x', 'SELECT', 'INSERT', 'UPDATE', 'DELETE', 'USAGE, SELECT, UPDATE of the sequence of id'];
+const rows = ['USAGE of schema shop_x', 'SELECT', 'INSERT', 'UPDATE', 'DELETE', 'USAGE, SELECT, UPDATE of the sequence of id'];
+const everything = rows.toSpliced(5, 0, 'TRUNCATE');
 
 for (const kind of sourceKinds) {
   describeMysql([kind], `rights of users of ${kind}`, () => {
@@ -50,7 +51,7 @@ for (const kind of sourceKinds) {
 
     const cases: readonly Case[] = [
       { name: 'on everything', grants: (u) => [`GRANT ALL ON *.* TO ${u}`], what: everything },
-      { name: 'on the database', grants: (u) => [`GRANT SELECT, INSERT, UPDATE, DELETE ON shop_x.* TO ${u}`], what: everything },
+      { name: 'on the database', grants: (u) => [`GRANT SELECT, INSERT, UPDATE, DELETE ON shop_x.* TO ${u}`], what: rows },
       { name: 'on databases by a wildcard', grants: (u) => [`GRANT SELECT, DELETE ON \`shop_%\`.* TO ${u}`], what: ['USAGE of schema shop_x', 'SELECT', 'DELETE'] },
       { name: 'on another database, whose escaped name looks like it', grants: (u) => [`GRANT ALL ON \`shopa\\_\`.* TO ${u}`, `GRANT ALL ON shopax.* TO ${u}`], what: [] },
       { name: 'on the table', grants: (u) => [`GRANT SELECT, UPDATE ON shop_x.orders TO ${u}`], what: ['USAGE of schema shop_x', 'SELECT', 'UPDATE'] },
@@ -61,15 +62,15 @@ for (const kind of sourceKinds) {
     if (kind !== 'mysql-5.6') {
       it.each([true, false])('by a role, taken at login: %s', async (isDefault) => {
         const role = `r${made}`;
-        await source.mysql.sql(`CREATE ROLE ${role}; CREATE ROLE in_${role}; GRANT SELECT ON shop_x.* TO in_${role}; GRANT in_${role} TO ${role}; GRANT DELETE ON shop_x.orders TO ${role}`);
+        await source.mysql.sql(`CREATE ROLE ${role}; CREATE ROLE in_${role}; GRANT SELECT ON shop_x.* TO in_${role}; GRANT in_${role} TO ${role}; GRANT DELETE ON shop_x.orders TO ${role}; GRANT DROP ON shop_x.* TO in_${role}`);
         const name = await user((u) => [`GRANT ${role} TO ${u}`, ...(isDefault ? [kind === 'mysql-9.7' ? `SET DEFAULT ROLE ${role} TO ${u}` : `SET DEFAULT ROLE ${role} FOR ${u}`] : [])]);
-        expect((await missing(name)).what).toEqual(['USAGE of schema shop_x', 'SELECT', 'DELETE']);
+        expect((await missing(name)).what).toEqual(['USAGE of schema shop_x', 'SELECT', 'DELETE', 'TRUNCATE']);
       });
     }
     if (kind === 'mysql-9.7') {
       it('less what was revoked from a part', async () => {
         await source.mysql.sql('SET GLOBAL partial_revokes = ON');
-        const name = await user((u) => [`GRANT SELECT, DELETE ON *.* TO ${u}`, `REVOKE DELETE ON shop_x.* FROM ${u}`]);
+        const name = await user((u) => [`GRANT SELECT, DELETE, DROP ON *.* TO ${u}`, `REVOKE DELETE, DROP ON shop_x.* FROM ${u}`]);
         expect((await missing(name)).what).toEqual(['USAGE of schema shop_x', 'SELECT']);
         await source.mysql.sql(`DROP USER ${name}@'%'; SET GLOBAL partial_revokes = OFF`);
       });
@@ -79,9 +80,18 @@ for (const kind of sourceKinds) {
       const name = await user(grants);
       const found = await missing(name);
       expect(found.what).toEqual(what);
-      expect(found.grants).toHaveLength(what.length);
+      // One for each thing: the schema, the table, the sequence.
+      expect(found.grants).toHaveLength(what.filter((each) => each.includes(' of ')).length + (what.length === 0 ? 0 : 1));
       for (const sql of found.grants) await source.local.query(sql);
-      expect(await missing(name)).toEqual({ what: [], grants: [] });
+      expect(await missing(name)).toEqual({ what: [], grants: [], beyond: [], hindersReads: false });
+    });
+
+    it('who may only read may lock rows where the version lets him', async () => {
+      const name = await user((u) => [`GRANT SELECT ON shop_x.* TO ${u}`]);
+      await using connection = await connectAs(source.mysql, name);
+      const [wanted] = await readMysqlRights(connection.query, [table]);
+      const mayLock = await connection.query('SELECT 1 FROM shop_x.orders FOR UPDATE').then(() => true, () => false);
+      expect([mayLock, wanted?.locksRows]).toEqual([kind !== 'mysql-9.7', mayLock]);
     });
 
     it('names only what is lacking, also by columns, and counts roles and rights of everybody', async () => {
@@ -96,7 +106,7 @@ for (const kind of sourceKinds) {
       const later = { schema: 'shop_x', name: 'later' };
       await source.mysql.sql('CREATE TABLE IF NOT EXISTS shop_x.later (id INT PRIMARY KEY, price INT, note INT) ENGINE=InnoDB');
       await source.local.query(`GRANT USAGE ON SCHEMA shop_x TO ${name}`);
-      expect((await missing(name, later)).grants).toEqual([`GRANT SELECT ON "shop_x"."later" TO "${name}"`, `GRANT DELETE ON "shop_x"."later" TO "${name}"`]);
+      expect((await missing(name, later)).grants).toEqual([`GRANT SELECT, DELETE ON "shop_x"."later" TO "${name}"`]);
       await source.local.query(`ALTER DEFAULT PRIVILEGES IN SCHEMA shop_x GRANT SELECT ON TABLES TO ${name}`);
       expect((await missing(name, later)).what).toEqual(['DELETE']);
     });

@@ -1,7 +1,7 @@
 /** Property: what a role may do on a PostgreSQL source, and may not on local, is named with the GRANTs that mend it; once they are run, nothing is named. */
 import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { missingRights, readLoginRights, readRoleRights } from '../../../cdc/postgres/login-rights.ts';
+import { losesRowLocks, maySetRole, missingRights, readLoginRights, readRoleRights } from '../../../cdc/postgres/login-rights.ts';
 import type { MissingRights } from '../../../cdc/postgres/login-rights.ts';
 import { startTestPostgres } from '../../support/postgres.ts';
 import type { TestPostgres } from '../../support/postgres.ts';
@@ -36,17 +36,29 @@ describe('rights of roles of a PostgreSQL source', () => {
   }
 
   async function missing(name: string, of = table): Promise<MissingRights> {
-    const [wanted] = (await readRoleRights(source, name, [of])) ?? [];
+    const wanted = (await readRoleRights(source, name, [of]))?.[0]?.tables[0];
     const has = await readLoginRights(local, name, of);
     if (!wanted || !has) throw new Error('no answer');
     return missingRights(name, of, [], wanted, has);
   }
+
+  /** A table of the same columns on both sides, with its owner on the source. */
+  async function ownTable(name: string, owner: string, definition: string): Promise<typeof table> {
+    await source.query(`GRANT USAGE ON SCHEMA shop TO "${owner}"`);
+    for (const client of [source, local]) await client.query(`CREATE TABLE shop.${name} (${definition})`);
+    await source.query(`ALTER TABLE shop.${name} OWNER TO "${owner}"`);
+    return { schema: 'shop', name };
+  }
+
+  const everything = ['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER', 'MAINTAIN'];
 
   it.each<readonly [string, (name: string) => string, readonly string[]]>([
     ['on the table and its sequence', (name) => `GRANT USAGE ON SCHEMA shop TO ${name}; GRANT SELECT, INSERT, UPDATE, DELETE ON shop.orders TO ${name}; GRANT USAGE ON SEQUENCE shop.orders_id_seq TO ${name}`,
       ['USAGE of schema shop', 'SELECT', 'INSERT', 'UPDATE', 'DELETE', 'USAGE of the sequence of id']],
     ['by a group, on columns', (name) => `CREATE ROLE "of ${name.slice(1)}; GRANT "of ${name.slice(1)} TO ${name}; GRANT USAGE ON SCHEMA shop TO "of ${name.slice(1)}; GRANT SELECT (id, note), UPDATE (note) ON shop.orders TO "of ${name.slice(1)}`, ['USAGE of schema shop', 'SELECT (id, note)', 'UPDATE (note)']],
     ['which are worth nothing without the schema', (name) => `GRANT SELECT ON shop.orders TO ${name}`, []],
+    ['that are not about rows', (name) => `GRANT USAGE ON SCHEMA shop TO ${name}; GRANT TRUNCATE, TRIGGER, REFERENCES (id) ON shop.orders TO ${name}`, ['USAGE of schema shop', 'TRUNCATE', 'REFERENCES (id)', 'TRIGGER']],
+    ['on a sequence alone', (name) => `GRANT USAGE ON SCHEMA shop TO ${name}; GRANT SELECT ON SEQUENCE shop.orders_id_seq TO ${name}`, ['USAGE of schema shop', 'SELECT of the sequence of id']],
     ['of a superuser', (name) => `ALTER ROLE ${name} SUPERUSER`, []],
   ])('%s', async (_, grants, what) => {
     const name = await role(grants);
@@ -54,7 +66,66 @@ describe('rights of roles of a PostgreSQL source', () => {
     const found = await missing(name);
     expect(found.what).toEqual(what);
     for (const sql of found.grants) await local.query(sql);
-    expect(await missing(name)).toEqual({ what: [], grants: [] });
+    expect(await missing(name)).toEqual({ what: [], grants: [], beyond: [], hindersReads: false });
+  });
+
+  it('of an owner, who has them without any grant, in one GRANT for each thing; a sequence that a default draws from counts as well', async () => {
+    const owner = await role(() => '');
+    for (const client of [source, local]) await client.query('CREATE SEQUENCE shop.free');
+    await source.query(`ALTER SEQUENCE shop.free OWNER TO "${owner}"`);
+    const of = await ownTable('owned', owner, "id serial PRIMARY KEY, other int DEFAULT nextval('shop.free')");
+    const found = await missing(owner, of);
+    expect(found.what).toEqual(['USAGE of schema shop', ...everything, 'USAGE, SELECT, UPDATE of the sequence of id', 'USAGE, SELECT, UPDATE of the sequence of other']);
+    expect(found.grants).toEqual([
+      `GRANT USAGE ON SCHEMA "shop" TO "${owner}"`, `GRANT ${everything.join(', ')} ON "shop"."owned" TO "${owner}"`,
+      `GRANT USAGE, SELECT, UPDATE ON SEQUENCE "shop"."owned_id_seq" TO "${owner}"`, `GRANT USAGE, SELECT, UPDATE ON SEQUENCE "shop"."free" TO "${owner}"`,
+    ]);
+    for (const sql of found.grants) await local.query(sql);
+    expect(await missing(owner, of)).toEqual({ what: [], grants: [], beyond: [], hindersReads: false });
+  });
+
+  it('of an owner who has taken some from itself, and of members of an owner that inherit from it', async () => {
+    const owner = await role(() => '');
+    const member = await role((name) => `GRANT "${owner}" TO ${name}`);
+    const of = await ownTable('partly', owner, 'id int PRIMARY KEY');
+    await source.query(`REVOKE INSERT, TRUNCATE, REFERENCES, TRIGGER, MAINTAIN ON shop.partly FROM "${owner}"`);
+    for (const name of [owner, member]) expect((await missing(name, of)).what).toEqual(['USAGE of schema shop', 'SELECT', 'UPDATE', 'DELETE']);
+  });
+
+  it('that a role has after SET ROLE only are those of the role it takes', async () => {
+    const owner = await role(() => '');
+    const member = await role((name) => `ALTER ROLE ${name} NOINHERIT; GRANT "${owner}" TO ${name}; GRANT USAGE ON SCHEMA shop TO ${name}`);
+    const kept = await role((name) => `GRANT "${owner}" TO ${name} WITH INHERIT FALSE, SET FALSE`);
+    const of = await ownTable('taken', owner, 'id int PRIMARY KEY');
+    const rights = (await readRoleRights(source, member, [of])) ?? [];
+    expect(rights.map(({ asRole, tables: [each] }) => [asRole, [...(each?.whole ?? [])].sort(), each?.owns])).toEqual([[undefined, [], false], [owner, ['DELETE', 'MAINTAIN', 'TRIGGER', 'TRUNCATE'], true]]);
+    expect([await maySetRole(local, member, owner), await maySetRole(local, owner, member)]).toEqual([true, false]);
+    expect((await readRoleRights(source, kept, [of]))?.map(({ asRole }) => asRole)).toEqual([undefined]);
+  });
+
+  it('an owner whom row security does not hide rows from is told that on local it would; by no GRANT', async () => {
+    const owner = await role(() => '');
+    const of = await ownTable('secured', owner, 'id int PRIMARY KEY');
+    await local.query(`GRANT USAGE ON SCHEMA shop TO "${owner}"; GRANT ALL ON shop.secured TO "${owner}"`);
+    expect((await missing(owner, of)).what).toEqual([]);
+    await source.query('ALTER TABLE shop.secured ENABLE ROW LEVEL SECURITY');
+    expect(await missing(owner, of)).toMatchObject({ what: [expect.stringContaining('row security')], grants: [], beyond: [{ remedy: expect.stringContaining('BYPASSRLS') as string }] });
+    // Then it is subject to the policies on the source as well.
+    await source.query('ALTER TABLE shop.secured FORCE ROW LEVEL SECURITY');
+    expect((await missing(owner, of)).what).toEqual([]);
+    await source.query('ALTER TABLE shop.secured NO FORCE ROW LEVEL SECURITY');
+    await local.query('ALTER TABLE shop.secured OWNER TO "' + owner + '"');
+    expect((await missing(owner, of)).what).toEqual([]);
+  });
+
+  it('row locks need a column that may be changed on local as well', async () => {
+    const name = await role((each) => `GRANT USAGE ON SCHEMA shop TO ${each}; GRANT SELECT, UPDATE (note) ON shop.orders TO ${each}`);
+    const wanted = (await readRoleRights(source, name, [table]))?.[0]?.tables[0];
+    const has = await readLoginRights(local, name, table);
+    if (!wanted || !has) throw new Error('no answer');
+    expect(losesRowLocks([], wanted, has)).toBe(false);
+    expect(losesRowLocks(['id', 'price'], wanted, { ...has, columns: undefined })).toBe(true);
+    expect(losesRowLocks(['id', 'price'], { ...wanted, locksRows: false }, { ...has, columns: undefined })).toBe(false);
   });
 
   it('who may insert without a right on the sequence of an identity column needs none on local', async () => {
