@@ -5,7 +5,8 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { describeMysql, startMysql } from '../support/mysql-servers.ts';
 import type { TestMysql } from '../support/mysql-servers.ts';
 import { freePort } from '../support/postgres.ts';
-import { Stack } from './support/stack.ts';
+import { startMysqlStack } from './support/mysql-stack.ts';
+import type { Stack } from './support/stack.ts';
 
 const WRITERS = 4;
 const ROUNDS = 3;
@@ -22,17 +23,7 @@ for (const [kind, settings] of [['mysql-9.7', ['performance-schema=ON']], ['mysq
       await server.sql('CREATE TABLE account (id int PRIMARY KEY, n int NOT NULL)', 'shop');
       for (let id = 0; id < WRITERS; id += 1) await server.sql(`INSERT INTO account VALUES (${id}, 0)`, 'shop');
       port = await freePort();
-      const login = (): object => ({ user: server.user, password: server.password });
-      stack = await Stack.start({
-        sourceSql: 'CREATE TABLE other (id int PRIMARY KEY)',
-        settings: {
-          mysql: { listen: { port }, server: { host: server.host, port: server.port, user: server.user, password: server.password } },
-          users: [
-            { name: 'operator', operator: true, trust_from: ['127.0.0.1/32'], source: { user: 'postgres' }, local: { user: 'postgres' }, mysql: login() },
-            { name: 'app', password: 'right', source: { user: 'app' }, local: { user: 'app' }, mysql: login() },
-          ],
-        },
-      });
+      stack = await startMysqlStack(server, { port });
     });
     afterAll(async () => {
       await stack?.[Symbol.asyncDispose]();
