@@ -16,6 +16,7 @@ import { Confirmation } from './confirmation.ts';
 import { tableAtFault, tableFault } from './eject-table.ts';
 import { restoreEntries } from './restore-entries.ts';
 import { SharedPipeline } from './shared-pipeline.ts';
+import { flushLog, flushLogs, isSpoolFull } from './spool-room.ts';
 import { StreamRoutes } from './stream-routes.ts';
 import type { StreamState } from './stream-state.ts';
 import { TableDrains } from './table-drains.ts';
@@ -54,13 +55,13 @@ export class ConnectedStream {
     this.router = new TransactionRouter({
       entryOf: (relation, isNew) => this.routes.entryOf(relation, isNew),
       onBypass: (entry, lsn) => this.#onBypass(entry, lsn),
-      onFrameFull: (entry) => state.flushLog(entry),
+      onFrameFull: (entry) => flushLog(state, entry),
     }, sharedFrom);
     this.pipeline = new SharedPipeline(state.runtime, this.#queue, this.router, connection.applier, { batchChanges: state.options.limits.batchChanges, batchBytes: BATCH_BYTES }, {
       opening: (unit) => this.#opening(unit),
       closing: (unit) => (unit.isWhole ? [this.#move(unit.endLsn)] : []),
-      flushLogs: () => state.flushLogs(),
-      isSpoolFull: () => state.isSpoolFull,
+      flushLogs: () => flushLogs(state),
+      isSpoolFull: () => isSpoolFull(state),
       onApplied: (unit, outcome) => this.#count(unit.records, outcome),
       onVisible: (unit, isSaved) => this.#onVisible(unit, isSaved),
       onRouted: () => this.drains.wake(),
