@@ -17,6 +17,7 @@ import { tableAtFault, tableFault } from './eject-table.ts';
 import { restoreEntries } from './restore-entries.ts';
 import { SharedPipeline } from './shared-pipeline.ts';
 import { flushLog, flushLogs, isSpoolFull } from './spool-room.ts';
+import { farthest, loseCopies } from './other-server.ts';
 import { StreamRoutes } from './stream-routes.ts';
 import type { StreamState } from './stream-state.ts';
 import { TableDrains } from './table-drains.ts';
@@ -92,7 +93,9 @@ export class ConnectedStream {
       const retention = await state.source.readRetention();
       const usesSpool = [...state.entries.values()].some((entry) => entry.log !== undefined);
       const spool = usesSpool ? { ...state.spool.identity, idOnTarget: saved.spoolId, endOnTarget: saved.spoolEnd } : undefined;
-      const source = await capture.check({ applied: saved.lsn, systemId: saved.systemId, timeline: saved.timeline, spool }, retention);
+      const reached = farthest(state, saved.lsn);
+      const source = await capture.check({ applied: saved.lsn, systemId: saved.systemId, timeline: saved.timeline, reached, spool }, retention);
+      if (saved.systemId !== undefined && saved.systemId !== source.systemId) loseCopies(state, reached);
       await state.target.saveSource(source, state.spool.identity.id);
       state.sourceIdentity = source;
       state.spool.advance(retention?.confirmed ?? 0n);
