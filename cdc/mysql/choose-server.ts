@@ -50,7 +50,7 @@ export async function chooseServer(runtime: Runtime, places: ServerPlaces, histo
     const obstacle = whyNot(history, report);
     if (!obstacle) return { place, report };
     refusal ??= new MigrationError('MIG021', `${name} was promoted, and the stream cannot go on there: resync needed`, {
-      detail: obstacle, hint: 'Bring back the server that was read before, or a replica of it that has them. Else RESYNC MIGRATION FOR TABLE … loads each table again as it is on the promoted server; what was committed and is missing there is lost with the old one.',
+      detail: obstacle, hint: 'Promote a replica that has them, or bring the old server back in its place, if there is one. Then RESYNC MIGRATION FOR TABLE … loads each table again, from the server that is promoted by then; what is missing there is lost.',
     });
   }
   if (demoted) return demoted;
