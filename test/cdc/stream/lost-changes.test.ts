@@ -56,9 +56,11 @@ async function resync(plan: TablePlan): Promise<void> {
   await same(name);
 }
 
-async function again(modes: readonly (readonly [TablePlan, 'spooling' | 'draining'])[]): Promise<void> {
+/** The next process; what happens while there is none. */
+async function again(modes: readonly (readonly [TablePlan, 'spooling' | 'draining'])[], meanwhile: () => void = () => undefined): Promise<void> {
   await stop();
   failures.length = 0;
+  meanwhile();
   make();
   stream.restore(modes.map(([plan, mode]) => ({ plan, mode, intervals: [] })));
 }
@@ -155,8 +157,7 @@ async function keepInSpool(): Promise<readonly [TablePlan, TablePlan]> {
 
 test.each(Object.entries(damages))('a table %s while nobody reads it stops alone, and is not taken for whole', async (_, damage) => {
   const [a, b] = await keepInSpool();
-  await again([[a, 'draining'], [b, 'spooling']]);
-  damage(b);
+  await again([[a, 'draining'], [b, 'spooling']], () => damage(b));
   start();
   await expectGoesOn(a);
   await expectLost(b);
@@ -177,21 +178,19 @@ test.each(Object.entries(damages).filter(([how]) => !how.startsWith('of which'))
 });
 
 test('a folder that goes away under a table that is being written to stops that table alone', async () => {
-  const [a, b] = await keepInSpool();
+  await both(TABLES);
+  await stream.close();
+  make({ limits: { ...options.limits, spoolBytes: 4 << 20 } });
+  start();
+  const a = await share('a');
+  const b = await planOf(source, 'b');
+  await stream.addTable(b);
+  await source.query("INSERT INTO b VALUES (-1, 'a file is there')");
+  await confirmed();
   fs.rmSync(logOf(b), { recursive: true });
   // The file that is open is written until a new one is wanted, which cannot be made there.
-  await stop();
-  make({ limits: { ...options.limits, spoolBytes: 1 << 20 } });
-  stream.restore([{ plan: a, mode: 'draining', intervals: [] }]);
-  start();
-  await expectGoesOn(a);
-  const c = await planOf(source, 'b');
-  await stream.addTable(c);
-  await source.query("INSERT INTO b VALUES (5000, 'a file is there')");
-  await confirmed();
-  fs.rmSync(logOf(c), { recursive: true });
   await writeMuch('b', 4);
-  await expectLost(c);
+  await expectLost(b);
   await expectGoesOn(a);
 });
 
