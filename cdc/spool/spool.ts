@@ -60,8 +60,9 @@ export class Spool {
   static open(directory: string): Spool {
     fs.mkdirSync(directory, { recursive: true });
     const file = path.join(directory, 'spool.json');
-    if (fs.existsSync(file)) {
-      const { id, durable, offlineFrom, ends } = JSON.parse(fs.readFileSync(file, 'utf8')) as SavedIdentity;
+    const saved = readIdentity(file);
+    if (saved) {
+      const { id, durable, offlineFrom, ends } = saved;
       return new Spool(directory, { id, durable: parseLsn(durable), offlineFrom: offlineFrom === undefined ? undefined : parseLsn(offlineFrom), ends: ends && new Map(Object.entries(ends)) });
     }
     const spool = new Spool(directory, freshIdentity());
@@ -175,6 +176,17 @@ export class Spool {
     const { id, durable, offlineFrom, ends } = this.#identity;
     const saved: SavedIdentity = { id, durable: formatLsn(durable), ...(offlineFrom === undefined ? {} : { offlineFrom: formatLsn(offlineFrom) }), ...(ends === undefined ? {} : { ends: Object.fromEntries(ends) }) };
     writeDurably(path.join(this.directory, 'spool.json'), JSON.stringify(saved));
+  }
+}
+
+/** One that cannot be read is none: what was in the spool is then not what the target knows of. */
+function readIdentity(file: string): SavedIdentity | undefined {
+  if (!fs.existsSync(file)) return undefined;
+  try {
+    return JSON.parse(fs.readFileSync(file, 'utf8')) as SavedIdentity;
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
   }
 }
 

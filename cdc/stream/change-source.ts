@@ -39,8 +39,6 @@ export interface SavedState {
   readonly timeline: number | undefined;
   /** No table has been applied or spooled farther. */
   readonly reached: bigint;
-  /** Present when some table's changes are in the spool. */
-  readonly spool: { readonly durable: bigint; readonly id: string; readonly idOnTarget: string | undefined; readonly endOnTarget: bigint } | undefined;
 }
 
 export interface CaptureHandlers {

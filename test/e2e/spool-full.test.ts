@@ -51,8 +51,10 @@ const causes: Readonly<Record<string, { readonly state: string; readonly stop: (
 };
 
 it.each(Object.entries(causes))('a table that %s gives way to the others', { timeout: 240_000 }, async (_, { state, stop }) => {
+  console.error('PHASE begin');
   await stop();
   await expect.poll(async () => (await row('stopped'))?.['State'], { timeout: 30_000 }).toBe(state);
+  console.error('PHASE stopped');
   // It is said while RESUME still helps.
   await writeBoth(async () => (await metric('scratchbird_gateway_spool_stopped_bytes')) > LIMIT * 0.6);
   await expect.poll(async () => JSON.stringify(await stack.command('SHOW MIGRATION ERRORS FOR TABLE stopped'))).toContain(`public.stopped is ${state}, and what is kept for it fills the spool`);
@@ -66,6 +68,7 @@ it.each(Object.entries(causes))('a table that %s gives way to the others', { tim
   expect(await row('sound')).toMatchObject({ State: 'CUTOVER_READY' });
   const left = await stack.command<Record<string, string>>("SELECT * FROM SYS$MIGRATION_HISTORY WHERE new_state = 'SYNCHRONIZING' AND old_state <> 'BULK_LOADING'");
   expect(left).toEqual([]);
+  console.error('PHASE lost');
   await stack.kill('control');
   await expect.poll(() => row('stopped'), { timeout: 30_000 }).toMatchObject({ State: 'ERROR', Next: 'RESYNC MIGRATION FOR TABLE public.stopped;' });
   await stack.insist('RESYNC MIGRATION FOR TABLE stopped');
