@@ -42,6 +42,8 @@ export interface BinlogConnectionOptions {
   format(order: bigint): string;
   readonly cutOff: CutOffTransactions;
   readonly onRefused: OnRefused;
+  /** Whether another server was promoted in the place of this one, which may go on sending. */
+  isReplaced(): Promise<boolean>;
   /** Nothing before it will be read again. */
   onConfirmed(resume: MysqlPosition): void;
 }
@@ -61,6 +63,8 @@ export class CutOffTransactions {
     return this.#places.some(({ from, to }) => from <= order && order <= to);
   }
 }
+
+const LOOK_EVERY_MS = 3_000;
 
 /** A statement and the rows of a transaction may have one GTID (CREATE TABLE … SELECT). */
 function nameOf({ gtid, kind }: BinlogItem): string {
@@ -90,6 +94,7 @@ export class BinlogConnection implements CaptureConnection {
   #servers: Pick<SourceRecord, 'server' | 'earlier'> = {};
   /** While a server sends again what another one had sent before it. */
   #resent: ResentTransactions | undefined;
+  #lookAgainMs = 0;
   #isPaused = false;
   #isClosed = false;
   /** In a transaction whose end has not come: the position in its begin. */
@@ -272,14 +277,24 @@ export class BinlogConnection implements CaptureConnection {
     this.#encoder.truncate(table.relation);
   }
 
-  sendFeedback(_written: bigint, confirmed: bigint, _nowMs: number, askForAnswer: boolean): void {
+  sendFeedback(_written: bigint, confirmed: bigint, nowMs: number, askForAnswer: boolean): void {
     this.#confirm(confirmed);
+    this.#lookForOther(nowMs);
     if (!askForAnswer || this.#isClosed || !this.#handlers) return;
     // The reader has an end of its own to silence: as long as it has not ended, nothing has come.
     const answer = new ChangeEncoder(this.#options.onRefused);
     answer.keepalive(this.#given);
     const block = answer.take();
     if (block) this.#handlers.onBlock(block);
+  }
+
+  #lookForOther(nowMs: number): void {
+    const handlers = this.#handlers;
+    if (nowMs < this.#lookAgainMs || !handlers) return;
+    this.#lookAgainMs = nowMs + LOOK_EVERY_MS;
+    this.#options.isReplaced().then((isReplaced) => {
+      if (isReplaced && !this.#isClosed) handlers.onEnd(new Error('another server of the source was promoted'));
+    }, () => undefined);
   }
 
   #confirm(confirmed: bigint): void {

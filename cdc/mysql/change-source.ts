@@ -123,6 +123,16 @@ export class MysqlChangeSource implements ChangeSource {
     this.#places.moveTo(place);
   }
 
+  /** The one that is read is not written to any more, and another one is that can go on. */
+  async #isReplaced(): Promise<boolean> {
+    const record = this.#record.read();
+    if (this.#places.all.length < 2 || this.#options.log || record?.server === undefined) return false;
+    const [[readOnly] = []] = await this.#client.ask('SELECT @@GLOBAL.read_only');
+    if (readOnly === '0') return false;
+    const chosen = await chooseServer(this.#runtime, this.#places, { server: record.server, resume: record.resume, sent: this.#sent });
+    return chosen !== undefined && chosen.report.systemId !== record.server;
+  }
+
   async readRetention(): Promise<Retention | undefined> {
     const record = this.#record.read();
     if (!record) return undefined;
@@ -146,7 +156,7 @@ export class MysqlChangeSource implements ChangeSource {
   connect(): Promise<CaptureConnection> {
     return Promise.resolve(new BinlogConnection({
       streamName: this.#options.name, tables: this.#tables, record: this.#record, openBinlog: this.#log.open,
-      sent: this.#sent, identify: () => this.#identify(), readEnd: () => this.readEnd(), format: (order) => this.#format(order), cutOff: this.#cutOff, onConfirmed: (resume) => this.#definitions.prune(resume),
+      sent: this.#sent, isReplaced: () => this.#isReplaced(), identify: () => this.#identify(), readEnd: () => this.readEnd(), format: (order) => this.#format(order), cutOff: this.#cutOff, onConfirmed: (resume) => this.#definitions.prune(resume),
       onRefused: (relation, error) => this.#runtime.log.warn('a value of the source cannot become one of local', { table: `${relation.schema}.${relation.name}`, error: String(error) }),
     }));
   }

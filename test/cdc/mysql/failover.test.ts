@@ -11,6 +11,7 @@ import { ServerPlaces } from '../../../cdc/mysql/server-places.ts';
 import { standardTypes } from '../../../cdc/mysql/source-column.ts';
 import { createMysqlLoader } from '../../../cdc/mysql/table-loader.ts';
 import { runLoop } from '../../../cdc/flow/run-loop.ts';
+import type { FaultPoints } from '../../../config/faults.ts';
 import type { OpenedStream } from '../../../cdc/stream/change-stream.ts';
 import type { TablePlan } from '../../../cdc/table-plan.ts';
 import { describeMysql, startMysql } from '../../support/mysql-servers.ts';
@@ -40,6 +41,9 @@ for (const kind of kinds) {
     let ended: unknown;
     let plans: ReadonlyMap<string, TablePlan>;
     const conflicts: unknown[] = [];
+    /** While it is there nothing is confirmed. */
+    let unconfirmed: PromiseWithResolvers<void> | undefined;
+    const faults: FaultPoints = { armed: true, hit: (point) => (point === 'stream.before_spool_fsync' && unconfirmed ? unconfirmed.promise : Promise.resolve()) };
 
     beforeAll(async () => {
       local = await startTestPostgres();
@@ -84,7 +88,7 @@ for (const kind of kinds) {
     function start(restored: readonly (readonly [string, 'spooling' | 'draining'])[] = []): void {
       abort = new AbortController();
       ended = undefined;
-      const runtime = testRuntime(abort.signal);
+      const runtime = testRuntime(abort.signal, faults);
       places = new ServerPlaces(pair.source, [{ host: replica.host, port: replica.port }]);
       stream = createMysqlStream(runtime, {
         name: 'fwd', direction: 'forward', source: places.address, places, target: pair.target, token: 1n, types: standardTypes, spoolDirectory: path.join(folder, 'spool'), recordFile: path.join(folder, 'source.json'),
@@ -101,6 +105,16 @@ for (const kind of kinds) {
       abort.abort();
       await running;
       await stream.close();
+    }
+
+    function holdConfirmation(): void {
+      unconfirmed = Promise.withResolvers();
+      unconfirmed.promise.catch(() => undefined);
+    }
+
+    function releaseConfirmation(): void {
+      unconfirmed?.reject(new Error('it ended before'));
+      unconfirmed = undefined;
     }
 
     /** Transactions of several kinds, over both tables too; `from` on, each row once. */
@@ -121,6 +135,12 @@ for (const kind of kinds) {
       }, { timeout: 30_000 }).toEqual(await rows());
     }
 
+    /** A change that is applied twice may leave the same rows. `writes`: calls of `write` that this process has carried. */
+    function expectOnce(name: 'a' | 'b', writes: number): void {
+      const applied = { a: { insert: 10 * writes, update: 20 * writes, delete: 4 * writes, truncate: 0 }, b: { insert: 10 * writes, update: 0, delete: 0, truncate: 0 } };
+      expect(stream.status(name)?.applied).toEqual(applied[name]);
+    }
+
     async function drainSpooled(server: TestMysql): Promise<void> {
       await stream.startDraining('b');
       await until('b is shared', () => {
@@ -135,10 +155,12 @@ for (const kind of kinds) {
     it('goes on where the old server ended, with what was not confirmed', { timeout: 180_000 }, async () => {
       await write(primary, 100);
       await applied(primary, 'a');
-      // A part of it is not confirmed: that comes once a second.
+      holdConfirmation();
       await write(primary, 200);
+      await applied(primary, 'a');
       await untilReplicated(replica, primary);
       await primary.kill();
+      releaseConfirmation();
       // Not promoted yet: nobody goes there.
       await until('the loss is noticed', () => !stream.health().connected);
       expect(places.current.port).toBe(primary.port);
@@ -146,7 +168,9 @@ for (const kind of kinds) {
       await write(replica, 300);
       await until('the stream goes on', () => places.current.port === replica.port);
       await applied(replica, 'a');
+      expectOnce('a', 3);
       await drainSpooled(replica);
+      expectOnce('b', 3);
       // Rows of c were copied from a server that nobody can ask any more.
       expect(stream.status('c')).toMatchObject({ mode: 'failed', needsResync: true });
       await stream.removeTable('c');
@@ -163,10 +187,27 @@ for (const kind of kinds) {
       expect(conflicts).toEqual([]);
     });
 
-    it('goes on in another process', { timeout: 180_000 }, async () => {
+    it('follows a planned change of servers, with the old one there', { timeout: 180_000 }, async () => {
       await write(primary, 100);
       await applied(primary, 'a');
-      await stop();
+      await primary.sql('SET GLOBAL read_only = 1');
+      // By a user who may do so all the same.
+      await write(primary, 200);
+      await untilReplicated(replica, primary);
+      await promote(replica);
+      await write(replica, 300);
+      await until('the stream goes on there', () => places.current.port === replica.port, 30_000);
+      await applied(replica, 'a');
+      await drainSpooled(replica);
+    });
+
+    it('goes on in another process', { timeout: 180_000 }, async () => {
+      holdConfirmation();
+      await write(primary, 100);
+      await applied(primary, 'a');
+      const stopped = stop();
+      releaseConfirmation();
+      await stopped;
       await write(primary, 200);
       await untilReplicated(replica, primary);
       await primary.kill();
@@ -174,7 +215,9 @@ for (const kind of kinds) {
       start([['a', 'draining'], ['b', 'spooling']]);
       await write(replica, 300);
       await applied(replica, 'a');
+      expectOnce('a', 2);
       await drainSpooled(replica);
+      expectOnce('b', 3);
     });
 
     it('does not go to a server that lacks what has been read', { timeout: 180_000 }, async () => {
@@ -191,6 +234,12 @@ for (const kind of kinds) {
       for (const gtid of lost) expect((ended as { detail: string }).detail).toContain(gtid.split(':').at(-1));
       expect((await pair.client.query('SELECT v FROM a WHERE id = 1000')).rows).toEqual([]);
       expect(places.current.port).toBe(primary.port);
+      // RESYNC begins from nothing, where the source is now.
+      await stream.drop();
+      expect(places.current.port).toBe(replica.port);
+      start();
+      await stream.addTable(planOf('a'));
+      await until('connected', () => stream.health().connected);
     });
 
     it('waits while nobody is promoted, and goes on with the old one when it is back', { timeout: 180_000 }, async () => {
