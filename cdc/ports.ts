@@ -11,7 +11,7 @@ import type { TablePlan } from './table-plan.ts';
  * A table is in one of these modes:
  * `spooling` (changes are written to the spool, nothing is applied: the table is loading or paused) →
  * `draining` (the spool is being applied by itself) → `shared` (applied with all other shared tables, whole source
- * transactions in commit order); `failed` keeps spooling and names its error.
+ * transactions in commit order); `failed` keeps spooling and names its error, unless its changes are lost.
  */
 export interface ChangeStream {
   readonly name: string;
@@ -41,6 +41,8 @@ export interface ChangeStream {
    * caught up by itself, whatever the reason, nothing more is told.
    */
   setServed(tableIds: readonly string[], isServed: boolean): void;
+  /** Just these tables wait for an operator. When the spool takes no more, what is kept for them, and for those that have failed, gives way to the others. */
+  setStopped(tableIds: ReadonlySet<string>): void;
   status(tableId: string): TableStreamStatus | undefined;
   /** Writes a marker into the captured server's stream and returns its token (a position would not prove it was delivered). */
   writeMarker(): Promise<string>;
@@ -94,8 +96,9 @@ export interface TableStreamStatus {
   readonly pendingRereads: number;
   /** Rows of the target that won a conflict and still have to be written to the source (RULES 25). */
   readonly pendingWritebacks: number;
-  /** True once the stream has passed the consistency point (RULES 3). */
   readonly error: Error | undefined;
+  /** Changes of the table are lost, and `error` says why: it is `failed` until it is taken out and loaded again. */
+  readonly needsResync: boolean;
 }
 
 export interface StreamHealth {
@@ -108,6 +111,9 @@ export interface StreamHealth {
   readonly visible: Position | undefined;
   readonly resume: Position | undefined;
   readonly spoolBytes: number;
+  readonly spoolLimit: number;
+  /** Of these, kept for tables that wait for an operator. */
+  readonly stoppedBytes: number;
   /** WAL that the slot holds back on the captured server. */
   readonly retainedBytes: number | undefined;
 }

@@ -78,6 +78,8 @@ export const metricList = {
   // Streams
   scratchbird_gateway_stream_connected: gauge('1 while the capture of a stream is connected', 'stream'),
   scratchbird_gateway_spool_bytes: gauge('Bytes of changes in the spool on disk', 'stream'),
+  scratchbird_gateway_spool_limit_bytes: gauge('Bytes that the spool may take (limits.spool_bytes)', 'stream'),
+  scratchbird_gateway_spool_stopped_bytes: gauge('Bytes of these that are kept for tables in ERROR or PAUSED; they give way when the spool takes no more', 'stream'),
   scratchbird_gateway_slot_retained_bytes: gauge('WAL that the replication slot holds back on the captured server', 'stream'),
   scratchbird_gateway_in_doubt: gauge('Prepared transactions of the gateway that it cannot finish', 'side'),
   scratchbird_gateway_two_phase_commits_total: counter('Commits of two_phase tables whose rows were to go to local with them; unmarked ones waited for the stream, late ones as well, after local had lost the rows', 'outcome'),

@@ -133,7 +133,7 @@ const tls = section({ cert: pem, key: pem, required: z.boolean().default(false),
 const mysql = section({
   listen: section({ host: text.default('127.0.0.1'), port: port.default(7306) }).prefault({}),
   /** `user`: whom migrations log in as; left out, clients pass and no table can be migrated. */
-  server: section({ host: text, port: port.default(3306), user: text.exactOptional(), password: z.string().exactOptional(), ssl: ssl.exactOptional() }),
+  server: section({ host: text, port: port.default(3306), standbys: z.array(section({ host: text, port: port.default(3306) })).default([]), user: text.exactOptional(), password: z.string().exactOptional(), ssl: ssl.exactOptional() }),
 });
 
 const limits = section({

@@ -8,14 +8,16 @@ import { bookkeepingSchema } from '../postgres/bookkeeping.ts';
 import { Wake } from '../flow/wake.ts';
 import type { CaptureConnection, CaptureHandlers, Retention, SavedState, SourceIdentity } from '../stream/change-source.ts';
 import { checkRetained, gap } from '../stream/saved-state.ts';
-import type { BinlogBatch, Origin, RowsChange, StatementItem, TransactionPart } from './binlog/transaction.ts';
-import { packOrder } from './binlog-order.ts';
+import type { BinlogBatch, BinlogItem, Origin, RowsChange, StatementItem, TransactionPart } from './binlog/transaction.ts';
+import { generationOf, packGeneration, packOrder } from './binlog-order.ts';
 import { ownTable } from './captured-tables.ts';
 import type { CapturedTables } from './captured-tables.ts';
 import { ChangeEncoder } from './change-encoder.ts';
 import type { EncodedTable, OnRefused } from './change-encoder.ts';
 import type { MysqlPosition } from './position.ts';
-import type { SourceRecordFile } from './source-record.ts';
+import { ResentTransactions } from './resent-transactions.ts';
+import type { SentTransactions } from './sent-transactions.ts';
+import type { SourceRecord, SourceRecordFile } from './source-record.ts';
 import { readTableStatement } from './table-statement.ts';
 import type { TablePlan } from '../table-plan.ts';
 
@@ -33,12 +35,15 @@ export interface BinlogConnectionOptions {
   readonly streamName: string;
   readonly tables: CapturedTables;
   readonly record: SourceRecordFile;
+  readonly sent: SentTransactions;
   readonly openBinlog: OpenBinlog;
   identify(): Promise<SourceIdentity>;
   readEnd(): Promise<bigint>;
   format(order: bigint): string;
   readonly cutOff: CutOffTransactions;
   readonly onRefused: OnRefused;
+  /** Whether another server was promoted in the place of this one, which may go on sending. */
+  isReplaced(): Promise<boolean>;
   /** Nothing before it will be read again. */
   onConfirmed(resume: MysqlPosition): void;
 }
@@ -57,6 +62,13 @@ export class CutOffTransactions {
   includes(order: bigint): boolean {
     return this.#places.some(({ from, to }) => from <= order && order <= to);
   }
+}
+
+const LOOK_EVERY_MS = 3_000;
+
+/** A statement and the rows of a transaction may have one GTID (CREATE TABLE … SELECT). */
+function nameOf({ gtid, kind }: BinlogItem): string {
+  return kind === 'statement' && gtid !== '' ? `${gtid} statement` : gtid;
 }
 
 function hasColumn({ columns }: TablePlan, added: string): boolean {
@@ -79,6 +91,10 @@ export class BinlogConnection implements CaptureConnection {
   #handlers: CaptureHandlers | undefined;
   #reading: BinlogReading | undefined;
   #generation = 0;
+  #servers: Pick<SourceRecord, 'server' | 'earlier'> = {};
+  /** While a server sends again what another one had sent before it. */
+  #resent: ResentTransactions | undefined;
+  #lookAgainMs = 0;
   #isPaused = false;
   #isClosed = false;
   /** In a transaction whose end has not come: the position in its begin. */
@@ -102,11 +118,18 @@ export class BinlogConnection implements CaptureConnection {
   }
 
   async check(saved: SavedState, retention: Retention | undefined): Promise<SourceIdentity> {
-    const { streamName, format } = this.#options;
+    const { streamName, format, record, sent } = this.#options;
     if (!retention) throw new MigrationError('MIG020', `The record of where stream ${streamName} is in the source's binlog is gone`);
     if (retention.lost) throw new MigrationError('MIG020', 'The source has removed binlogs that have not been read');
     const identity = await this.identify();
-    if (saved.systemId !== undefined && saved.systemId !== identity.systemId) throw gap(`the source is another server (${identity.systemId}, was ${saved.systemId})`);
+    if (sent.refusal) throw sent.refusal;
+    const known = record.read();
+    if (known?.server !== undefined && known.server !== identity.systemId) throw new MigrationError('MIG023', 'The source is another server than the stream reads', { detail: `${identity.systemId}, not ${known.server}, and it has not been promoted, or cannot be asked` });
+    if (saved.systemId !== undefined && saved.systemId !== identity.systemId && known?.earlier?.includes(saved.systemId) !== true) throw gap(`the source is another server (${identity.systemId}, was ${saved.systemId})`);
+    if (known && known.server === undefined) record.write({ ...known, server: identity.systemId });
+    if (generationOf(saved.reached) < (known?.generation ?? 0) && saved.reached > retention.confirmed && saved.reached > sent.last) {
+      throw gap(`up to ${format(saved.reached)} of the server that was read before something has been applied or spooled, and from ${format(sent.last)} on it is not known which transactions that were`);
+    }
     const end = await this.#options.readEnd();
     if (saved.applied > end) throw gap(`the source's binlog ends at ${format(end)}, but ${format(saved.applied)} was applied: it has been restored, or has lost what it had sent`);
     checkRetained(saved, retention, format);
@@ -118,12 +141,15 @@ export class BinlogConnection implements CaptureConnection {
     const saved = record.read();
     if (!saved || saved.confirmed !== from) throw new MigrationError('MIG020', 'The record of where the stream is in the source\'s binlog does not fit', { detail: `${saved?.confirmed ?? 'no record'}, not ${from}` });
     this.#generation = saved.generation;
+    this.#servers = { server: saved.server, earlier: saved.earlier };
+    this.#resent = ResentTransactions.of(this.#options.sent, from, packGeneration(saved.generation));
     this.#sent = this.#given = from;
     this.#resumes = [{ order: from, resume: saved.resume }];
     const reading = await openBinlog(saved.resume, (schema, name) => tables.isExpected(schema, name));
     this.#handlers = handlers;
     this.#reading = reading;
     void this.#pump(reading, handlers).catch((error: unknown) => {
+      if (error instanceof MigrationError && error.code === 'MIG021' && this.#resent) this.#options.sent.refusal = error;
       if (!this.#isClosed) handlers.onEnd(error instanceof Error ? error : new Error(String(error)));
     });
   }
@@ -133,6 +159,7 @@ export class BinlogConnection implements CaptureConnection {
       if (this.#isClosed) return;
       await this.#encode(batch);
       const block = this.#encoder.take();
+      this.#options.sent.flush();
       if (block) handlers.onBlock(block);
       if (this.#open === undefined) this.#given = this.#sent;
       while (this.#isPaused && !this.#isClosed) await this.#wake.wait();
@@ -141,15 +168,29 @@ export class BinlogConnection implements CaptureConnection {
   }
 
   async #encode(batch: BinlogBatch): Promise<void> {
-    for (const item of batch.items) {
+    const resent = this.#resent;
+    const lastResent = resent ? batch.items.findLastIndex((item) => resent.has(nameOf(item))) : -1;
+    for (const [at, item] of batch.items.entries()) {
+      if (at > lastResent && this.#resent?.isOverAt(batch.position) === true) this.#resent = undefined;
       if (item.kind === 'statement') await this.#statement(item);
       else await this.#transaction(item);
     }
-    const order = this.#orderOf(batch.position);
-    if (this.#open !== undefined || order < this.#sent) return;
-    if (order > this.#sent) this.#encoder.keepalive(order);
+    if (this.#open !== undefined) return;
+    if (this.#resent?.isOverAt(batch.position) === true) this.#resent = undefined;
+    // Its places lie behind everything that the other server has sent: nobody is there before that has come again.
+    if (!this.#resent) this.#reach(this.#orderOf(batch.position));
+    if (this.#sent > (this.#resumes.at(-1)?.order ?? 0n)) this.#resumes.push({ order: this.#sent, resume: batch.resume });
+  }
+
+  #reach(order: bigint): void {
+    if (order <= this.#sent) return;
+    this.#encoder.keepalive(order);
     this.#sent = order;
-    if (order > (this.#resumes.at(-1)?.order ?? 0n)) this.#resumes.push({ order, resume: batch.resume });
+  }
+
+  /** The position of what ends a transaction, or is one; that of before where it comes again from another server. */
+  #placeOf(item: BinlogItem): bigint {
+    return this.#resent ? this.#resent.orderOf(nameOf(item), this.#sent) : this.#orderOf(item);
   }
 
   #orderOf({ binlogFile, binlogPosition }: { readonly binlogFile: string; readonly binlogPosition: number }): bigint {
@@ -157,7 +198,7 @@ export class BinlogConnection implements CaptureConnection {
   }
 
   async #transaction(part: TransactionPart): Promise<void> {
-    const order = this.#orderOf(part);
+    const order = this.#placeOf(part);
     const encoder = this.#encoder;
     if (part.isFirst) this.#isPassing = part.end === undefined && this.#options.cutOff.includes(order);
     if (this.#isPassing) {
@@ -179,6 +220,7 @@ export class BinlogConnection implements CaptureConnection {
     for (const { name, token } of part.markers) this.#ownRow(bookkeeping.marker, [name, token]);
     if (part.end === undefined) return;
     encoder.commit(this.#open, order, part.committedAtMs);
+    this.#options.sent.note(nameOf(part), order);
     this.#open = undefined;
     this.#sent = order;
   }
@@ -213,7 +255,8 @@ export class BinlogConnection implements CaptureConnection {
     const named = found.kind === 'replace_schema' ? tables.inSchema(found.schema) : found.kind === 'other' ? [] : tables.named(found.tables);
     const misread = tables.named(statement.misread);
     if (named.length + misread.length === 0) return;
-    const order = this.#orderOf(statement);
+    const order = this.#placeOf(statement);
+    this.#options.sent.note(nameOf(statement), order);
     this.#encoder.begin(order - 1n, statement.committedAtMs, Number(order & 0xffff_ffffn));
     for (const plan of named) {
       const { source } = plan;
@@ -234,8 +277,9 @@ export class BinlogConnection implements CaptureConnection {
     this.#encoder.truncate(table.relation);
   }
 
-  sendFeedback(_written: bigint, confirmed: bigint, _nowMs: number, askForAnswer: boolean): void {
+  sendFeedback(_written: bigint, confirmed: bigint, nowMs: number, askForAnswer: boolean): void {
     this.#confirm(confirmed);
+    this.#lookForOther(nowMs);
     if (!askForAnswer || this.#isClosed || !this.#handlers) return;
     // The reader has an end of its own to silence: as long as it has not ended, nothing has come.
     const answer = new ChangeEncoder(this.#options.onRefused);
@@ -244,12 +288,22 @@ export class BinlogConnection implements CaptureConnection {
     if (block) this.#handlers.onBlock(block);
   }
 
+  #lookForOther(nowMs: number): void {
+    const handlers = this.#handlers;
+    if (nowMs < this.#lookAgainMs || !handlers) return;
+    this.#lookAgainMs = nowMs + LOOK_EVERY_MS;
+    this.#options.isReplaced().then((isReplaced) => {
+      if (isReplaced && !this.#isClosed) handlers.onEnd(new Error('another server of the source was promoted'));
+    }, () => undefined);
+  }
+
   #confirm(confirmed: bigint): void {
     const at = this.#resumes.findLastIndex(({ order }) => order <= confirmed);
     const reached = this.#resumes[at];
     if (at < 1 || !reached) return;
     this.#resumes = this.#resumes.slice(at);
-    this.#options.record.write({ generation: this.#generation, confirmed: reached.order, resume: reached.resume });
+    this.#options.record.write({ generation: this.#generation, ...this.#servers, confirmed: reached.order, resume: reached.resume });
+    this.#options.sent.confirm(reached.order);
     this.#options.onConfirmed(reached.resume);
   }
 

@@ -28,6 +28,15 @@ export function packOrder(generation: number, file: string, offset: number): big
   return (BigInt(generation) << (FILE_BITS + OFFSET_BITS)) | (number << OFFSET_BITS) | place;
 }
 
+/** The smallest position on that server. */
+export function packGeneration(generation: number): bigint {
+  return BigInt(generation) << (FILE_BITS + OFFSET_BITS);
+}
+
+export function generationOf(order: bigint): number {
+  return Number(order >> (FILE_BITS + OFFSET_BITS));
+}
+
 export function unpackOrder(order: bigint, { base, digits }: BinlogFile): BinlogPosition {
   const number = (order >> OFFSET_BITS) & mask(FILE_BITS);
   return { type: 'mysql_binlog', order, file: `${base}.${String(number).padStart(digits, '0')}`, offset: order & mask(OFFSET_BITS) };

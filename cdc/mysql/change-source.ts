@@ -20,12 +20,16 @@ import type { OpenBinlog } from './binlog-connection.ts';
 import { packOrder, readFileName, unpackOrder } from './binlog-order.ts';
 import { BinlogConnection, CutOffTransactions } from './binlog-connection.ts';
 import { CapturedTables } from './captured-tables.ts';
+import { chooseServer } from './choose-server.ts';
 import { replicationAddress } from './connect.ts';
 import { openDefinitions } from './definitions-folder.ts';
 import { MysqlClient } from './mysql-client.ts';
 import type { MysqlPosition } from './position.ts';
 import { mysqlLiteral, mysqlTableName } from './query.ts';
 import { readServerPosition } from './read-position.ts';
+import { readSystemId } from './probe-server.ts';
+import { SentTransactions } from './sent-transactions.ts';
+import { ServerPlaces } from './server-places.ts';
 import { SourceRecordFile } from './source-record.ts';
 import type { TypeRules } from './source-column.ts';
 
@@ -37,6 +41,8 @@ export interface MysqlSourceOptions {
   readonly types: TypeRules;
   /** Among all servers and replicas of the topology no other may have it. Default: made from the stream's name. */
   readonly replicaId?: number;
+  /** Where the source may be; `source` is its address. Default: there alone. */
+  readonly places?: ServerPlaces;
   /** Another log than the server's own. */
   readonly log?: BinlogAccess;
 }
@@ -51,6 +57,8 @@ export interface BinlogAccess {
 const LOCK_WAIT_S = 1;
 const LOCK_WAIT_TIMEOUT = 1205;
 const RETRY_MS = 1000;
+/** Behind the magic number of a binlog's file. */
+const FIRST_EVENT = 4;
 
 export class MysqlChangeSource implements ChangeSource {
   readonly engine = 'mysql';
@@ -62,11 +70,15 @@ export class MysqlChangeSource implements ChangeSource {
   readonly #definitions: KnownDefinitions;
   readonly #log: BinlogAccess;
   readonly #cutOff = new CutOffTransactions();
+  readonly #places: ServerPlaces;
+  readonly #sent: SentTransactions;
   #file = { base: 'binlog', digits: 6 };
 
   constructor(runtime: Runtime, options: MysqlSourceOptions) {
     this.#runtime = runtime;
     this.#options = options;
+    this.#places = options.places ?? new ServerPlaces(options.source);
+    this.#sent = new SentTransactions(`${options.recordFile}.sent`);
     this.#client = new MysqlClient(options.source);
     this.#tables = new CapturedTables({ ask: (sql) => this.#client.ask(sql), query: (sql) => this.#client.query(sql), types: options.types, definitionAt: (table, place) => this.#definitions.at(table, place) });
     this.#log = options.log ?? { open: (start, captures) => this.#openReader(start, captures), readEnd: () => readServerPosition((sql) => this.#client.query(sql)) };
@@ -85,10 +97,40 @@ export class MysqlChangeSource implements ChangeSource {
   }
 
   async prepare(): Promise<void> {
+    await this.#settle();
     // Statements that change nothing are in the binlog all the same.
     const [made] = await this.#client.ask("SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA = 'causeway' AND TABLE_NAME IN ('marker', 'applied')");
     if (made?.[0] === '2') return;
     for (const statement of createBookkeeping) await this.#client.ask(statement);
+  }
+
+  /** Goes over to the server that was promoted in the place of the one that was read (`choose-server.ts`). */
+  async #settle(): Promise<void> {
+    if (this.#options.log) return;
+    const record = this.#record.read();
+    // Who was read is not noted: the check of the connection sees to it.
+    if (record && record.server === undefined) return;
+    const chosen = await chooseServer(this.#runtime, this.#places, record?.server === undefined ? undefined : { server: record.server, resume: record.resume, sent: this.#sent });
+    if (!chosen) return;
+    const { place, report: { systemId, firstFile } } = chosen;
+    if (record && record.server !== systemId) {
+      // Files and places of the old server mean nothing on this one; where reading begins is said by GTID.
+      this.#definitions.clear();
+      this.#record.write({ ...record, generation: record.generation + 1, server: systemId, earlier: [...(record.earlier ?? []), ...(record.server === undefined ? [] : [record.server])], resume: { ...record.resume, binlogFile: firstFile, binlogPosition: FIRST_EVENT } });
+      this.#file = readFileName(firstFile);
+      this.#runtime.log.warn('the stream goes on at another server of the source', { stream: this.#options.name, from: record.server, to: systemId, host: place.host, port: place.port });
+    }
+    this.#places.moveTo(place);
+  }
+
+  /** The one that is read is not written to any more, and another one is that can go on. */
+  async #isReplaced(): Promise<boolean> {
+    const record = this.#record.read();
+    if (this.#places.all.length < 2 || this.#options.log || record?.server === undefined) return false;
+    const [[readOnly] = []] = await this.#client.ask('SELECT @@GLOBAL.read_only');
+    if (readOnly === '0') return false;
+    const chosen = await chooseServer(this.#runtime, this.#places, { server: record.server, resume: record.resume, sent: this.#sent });
+    return chosen !== undefined && chosen.report.systemId !== record.server;
   }
 
   async readRetention(): Promise<Retention | undefined> {
@@ -106,14 +148,15 @@ export class MysqlChangeSource implements ChangeSource {
     // What was read between is not known.
     this.#definitions.clear();
     const confirmed = packOrder(0, resume.binlogFile, resume.binlogPosition);
-    this.#record.write({ generation: 0, confirmed, resume });
+    this.#sent.remove();
+    this.#record.write({ generation: 0, server: await this.#systemId(), confirmed, resume });
     return confirmed;
   }
 
   connect(): Promise<CaptureConnection> {
     return Promise.resolve(new BinlogConnection({
       streamName: this.#options.name, tables: this.#tables, record: this.#record, openBinlog: this.#log.open,
-      identify: () => this.#identify(), readEnd: () => this.readEnd(), format: (order) => this.#format(order), cutOff: this.#cutOff, onConfirmed: (resume) => this.#definitions.prune(resume),
+      sent: this.#sent, isReplaced: () => this.#isReplaced(), identify: () => this.#identify(), readEnd: () => this.readEnd(), format: (order) => this.#format(order), cutOff: this.#cutOff, onConfirmed: (resume) => this.#definitions.prune(resume),
       onRefused: (relation, error) => this.#runtime.log.warn('a value of the source cannot become one of local', { table: `${relation.schema}.${relation.name}`, error: String(error) }),
     }));
   }
@@ -130,17 +173,22 @@ export class MysqlChangeSource implements ChangeSource {
     return `${file}:${offset}`;
   }
 
-  /** MariaDB has no name of its own for a server but the number that its replicas know it by. */
   async #identify(): Promise<SourceIdentity> {
-    const rows = await this.#client.ask("SHOW GLOBAL VARIABLES WHERE Variable_name IN ('server_uuid', 'server_id', 'lower_case_table_names')");
-    const found = new Map(rows.map(([name, value]) => [name, value]));
-    this.#tables.foldsCase = found.get('lower_case_table_names') !== '0';
-    return { systemId: found.get('server_uuid') ?? `server ${found.get('server_id')}`, timeline: this.#record.read()?.generation ?? 0 };
+    const [[folding] = []] = await this.#client.ask('SELECT @@GLOBAL.lower_case_table_names');
+    this.#tables.foldsCase = folding !== '0';
+    return { systemId: await this.#systemId(), timeline: this.#record.read()?.generation ?? 0 };
+  }
+
+  #systemId(): Promise<string> {
+    return readSystemId((sql) => this.#client.ask(sql));
   }
 
   async readEnd(): Promise<bigint> {
     const { binlogFile, binlogPosition } = await this.#log.readEnd();
-    return packOrder(this.#record.read()?.generation ?? 0, binlogFile, binlogPosition);
+    const record = this.#record.read();
+    // Behind the same name there may be another server by now, and its places are others.
+    if (record?.server !== undefined && record.server !== (await this.#systemId())) throw new MigrationError('MIG023', 'The server of the source is another one than the stream reads');
+    return packOrder(record?.generation ?? 0, binlogFile, binlogPosition);
   }
 
   /** A server with `sync_binlog` below 1 may lose the end of its binlog in a crash; then it ends before what was read, which the next start tells. */
@@ -232,13 +280,18 @@ export class MysqlChangeSource implements ChangeSource {
   }
 
   async drop(): Promise<void> {
+    // The one that was read may be gone for good; what is made anew begins where the source is now.
+    const chosen = this.#options.log ? undefined : await chooseServer(this.#runtime, this.#places, undefined);
+    if (chosen) this.#places.moveTo(chosen.place);
     const [known] = await this.#client.ask("SELECT 1 FROM information_schema.TABLES WHERE TABLE_SCHEMA = 'causeway' AND TABLE_NAME = 'marker'");
     if (known) await this.#client.ask(`DELETE FROM causeway.marker WHERE name IN (${[this.#options.name, captureName(this.#options.name)].map(mysqlLiteral).join(', ')})`);
     this.#record.remove();
+    this.#sent.remove();
     fs.rmSync(definitionsFolder(this.#options), { recursive: true, force: true });
   }
 
   close(): Promise<void> {
+    this.#sent.close();
     return this.#client.close();
   }
 }

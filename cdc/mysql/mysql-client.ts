@@ -7,6 +7,8 @@ import type { MysqlQuery, MysqlRow } from './query.ts';
 
 export class MysqlClient {
   readonly #address: ServerAddress;
+  /** Where `#connection` leads: the address may be another server's by now. */
+  #place = '';
   #connection: Promise<mysql.Connection> | undefined;
   #tail: Promise<unknown> = Promise.resolve();
 
@@ -55,6 +57,12 @@ export class MysqlClient {
   }
 
   #connected(): Promise<mysql.Connection> {
+    const place = `${this.#address.host}:${this.#address.port}`;
+    if (place !== this.#place) {
+      void this.#connection?.then((old) => old.destroy(), () => undefined);
+      this.#connection = undefined;
+    }
+    this.#place = place;
     this.#connection ??= this.#open().catch((error: unknown) => {
       this.#connection = undefined;
       throw error;
@@ -65,8 +73,9 @@ export class MysqlClient {
   async #open(): Promise<mysql.Connection> {
     const connection = await connectMysql(this.#address);
     await askMysql(connection, mysqlSession);
+    const opened = this.#connection;
     const forget = (): void => {
-      this.#connection = undefined;
+      if (this.#connection === opened) this.#connection = undefined;
     };
     connection.on('error', forget);
     connection.on('end', forget);

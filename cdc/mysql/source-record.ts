@@ -9,7 +9,12 @@ import { readPosition, writePosition } from './position.ts';
 import type { MysqlPosition } from './position.ts';
 
 export interface SourceRecord {
+  /** How often the stream has gone over to another server. */
   readonly generation: number;
+  /** Who is read, as the server names itself. Undefined: not noted yet. */
+  readonly server?: string | undefined;
+  /** Who was read before, each with all that the next one had to have. */
+  readonly earlier?: readonly string[] | undefined;
   /** Everything before it may be forgotten. */
   readonly confirmed: bigint;
   /** Where reading begins for what comes behind it. */
@@ -25,13 +30,13 @@ export class SourceRecordFile {
 
   read(): SourceRecord | undefined {
     if (!fs.existsSync(this.#file)) return undefined;
-    const { generation, confirmed, resume } = JSON.parse(fs.readFileSync(this.#file, 'utf8')) as { generation: number; confirmed: string; resume: unknown };
-    return { generation, confirmed: BigInt(confirmed), resume: readPosition(resume) };
+    const { generation, server, earlier, confirmed, resume } = JSON.parse(fs.readFileSync(this.#file, 'utf8')) as { generation: number; server?: string; earlier?: readonly string[]; confirmed: string; resume: unknown };
+    return { generation, server, earlier, confirmed: BigInt(confirmed), resume: readPosition(resume) };
   }
 
-  write({ generation, confirmed, resume }: SourceRecord): void {
+  write({ generation, server, earlier, confirmed, resume }: SourceRecord): void {
     fs.mkdirSync(path.dirname(this.#file), { recursive: true });
-    writeDurably(this.#file, JSON.stringify({ generation, confirmed: String(confirmed), resume: writePosition(resume) }));
+    writeDurably(this.#file, JSON.stringify({ generation, server, earlier, confirmed: String(confirmed), resume: writePosition(resume) }));
   }
 
   remove(): void {

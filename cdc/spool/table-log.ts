@@ -11,6 +11,8 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { crc32 } from 'node:zlib';
+import { DamagedLog, isFileDamage } from './damaged-log.ts';
+import { syncDirectory } from './write-durably.ts';
 
 const HEAD_BYTES = 17;
 const FRAME_FLUSH_BYTES = 256 * 1024;
@@ -194,7 +196,10 @@ export class TableLog {
   }
 
   #newSegment(): Segment {
-    const start = this.endOffset;
+    return this.#openSegment(this.endOffset);
+  }
+
+  #openSegment(start: number): Segment {
     const file = path.join(this.directory, `${String(start).padStart(16, '0')}.log`);
     const fd = fs.openSync(file, 'w+');
     if (this.#fd !== undefined) {
@@ -221,12 +226,12 @@ export class TableLog {
     }
   }
 
-  /** Frames from `offset` to the end of the last whole transaction, as it is when the reader gets there. */
+  /** Frames from `offset` to the end of the last whole transaction, as it is when the reader gets there. Throws `DamagedLog`. */
   *frames(offset: number): Generator<LogFrame> {
     let at = offset;
     while (at < this.#wholeEnd) {
       const frame = this.#readFrame(at);
-      if (!frame) throw new Error(`spool of ${this.directory} cannot be read at ${at}`);
+      if (!frame) throw new DamagedLog(`${this.directory} cannot be read at ${at}`);
       yield frame;
       at = frame.nextOffset;
     }
@@ -235,12 +240,26 @@ export class TableLog {
   #readFrame(offset: number): LogFrame | undefined {
     const segment = this.#segments.find((candidate) => offset >= candidate.start && offset < candidate.start + candidate.size);
     if (!segment) return undefined;
-    const fd = fs.openSync(segment.file, 'r');
     try {
-      return readFrameAt(fd, segment, offset);
-    } finally {
-      fs.closeSync(fd);
+      const fd = fs.openSync(segment.file, 'r');
+      try {
+        return readFrameAt(fd, segment, offset, segment.size);
+      } finally {
+        fs.closeSync(fd);
+      }
+    } catch (error) {
+      throw isFileDamage(error) ? new DamagedLog(`${segment.file} cannot be read at ${offset - segment.start}`, error) : error;
     }
+  }
+
+  /** All of it has been applied, by an account that has gone farther than the log: what comes next has its place at `offset`. */
+  continueAt(offset: number): void {
+    if (offset <= this.endOffset || this.hasPending) throw new RangeError('a log goes on behind what it holds');
+    const old = this.#segments;
+    this.#segments = [];
+    this.#openSegment(offset);
+    this.#wholeEnd = offset;
+    for (const { file } of old) fs.rmSync(file, { force: true });
   }
 
   /** Deletes the segments that lie wholly before `offset`. The last one too when it is worth it, behind a new one that keeps the place. */
@@ -313,11 +332,13 @@ function scannedTo(segments: readonly Segment[], segment: Segment): number {
   return before ? before.start + before.size : segment.start;
 }
 
-function readFrameAt(fd: number, segment: Segment, offset: number): LogFrame | undefined {
+/** `size`: of the segment. A length beyond it is not believed, or a byte that changed would cost gigabytes of memory. */
+function readFrameAt(fd: number, segment: Segment, offset: number, size: number): LogFrame | undefined {
   const at = offset - segment.start;
   const head = Buffer.alloc(HEAD_BYTES);
   if (fs.readSync(fd, head, 0, HEAD_BYTES, at) < HEAD_BYTES) return undefined;
   const length = head.readUInt32BE(0);
+  if (at + HEAD_BYTES + length > size) return undefined;
   const payload = Buffer.allocUnsafe(length);
   if (fs.readSync(fd, payload, 0, length, at + HEAD_BYTES) < length) return undefined;
   if (crc32(payload, crc32(head.subarray(8))) !== head.readUInt32BE(4)) return undefined;
@@ -338,8 +359,7 @@ function scanSegment(segment: Segment): SegmentScan {
     const head = Buffer.alloc(HEAD_BYTES);
     while (at + HEAD_BYTES <= fileSize) {
       fs.readSync(fd, head, 0, HEAD_BYTES, at);
-      if (at + HEAD_BYTES + head.readUInt32BE(0) > fileSize) break;
-      const frame = readFrameAt(fd, segment, segment.start + at);
+      const frame = readFrameAt(fd, segment, segment.start + at, fileSize);
       if (!frame) break;
       at = frame.nextOffset - segment.start;
       if (head[8] === 1) lastWhole = { offset: frame.nextOffset, end: head.readBigUInt64BE(9) };
@@ -349,13 +369,4 @@ function scanSegment(segment: Segment): SegmentScan {
   }
   segment.size = at;
   return { lastWhole, torn: at < fileSize };
-}
-
-function syncDirectory(directory: string): void {
-  const fd = fs.openSync(directory, 'r');
-  try {
-    fs.fsyncSync(fd);
-  } finally {
-    fs.closeSync(fd);
-  }
 }

@@ -13,10 +13,15 @@ export function writeDurably(file: string, text: string): void {
     fs.closeSync(fd);
   }
   fs.renameSync(fresh, file);
-  const directory = fs.openSync(path.dirname(file), 'r');
+  syncDirectory(path.dirname(file));
+}
+
+/** What was made, renamed or removed in it is so after a crash of the machine, too. */
+export function syncDirectory(directory: string): void {
+  const fd = fs.openSync(directory, 'r');
   try {
-    fs.fsyncSync(directory);
+    fs.fsyncSync(fd);
   } finally {
-    fs.closeSync(directory);
+    fs.closeSync(fd);
   }
 }

@@ -37,8 +37,8 @@ export interface SavedState {
   readonly applied: bigint;
   readonly systemId: string | undefined;
   readonly timeline: number | undefined;
-  /** Present when some table's changes are in the spool. */
-  readonly spool: { readonly durable: bigint; readonly id: string; readonly idOnTarget: string | undefined; readonly endOnTarget: bigint } | undefined;
+  /** No table has been applied or spooled farther. */
+  readonly reached: bigint;
 }
 
 export interface CaptureHandlers {
@@ -75,7 +75,7 @@ export type ServerEngine = 'postgres' | 'mysql';
 export interface ChangeSource {
   readonly engine: ServerEngine;
   positionOf(order: bigint): Position;
-  /** What has to stand on the server before tables can be captured. Idempotent. */
+  /** What has to stand on the server before tables can be captured. Idempotent. Before a connection: a source of several servers looks for the one that goes on. */
   prepare(): Promise<void>;
   /** Undefined when the server keeps nothing for this stream. */
   readRetention(): Promise<Retention | undefined>;

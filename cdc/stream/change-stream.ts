@@ -18,10 +18,12 @@ import { ConnectionHolder } from './connection-holder.ts';
 import { dropFromServers } from './drop-stream.ts';
 import type { ChangeStreamOptions, RestoredTable } from './options.ts';
 import { ejectTable, tableAtFault } from './eject-table.ts';
+import { assertNotLost } from './lost-table.ts';
 import { goOffline, OfflineCapture, takeUpSpooled } from './offline-capture.ts';
+import { stoppedBytes } from './spool-room.ts';
 import { StreamState } from './stream-state.ts';
 import { TableEntry } from './table-entry.ts';
-import { randomUUID } from 'node:crypto';
+import { WrittenMarkers } from './written-markers.ts';
 
 /** What the implementation offers beyond the contract. */
 export interface OpenedStream extends ChangeStream {
@@ -52,13 +54,14 @@ class Stream implements OpenedStream {
   readonly #connection: ConnectionHolder;
   #preparing: Promise<void> | undefined;
   #ejections = 0;
-  readonly #markerWrittenAt = new Map<string, ReadonlyMap<string, number>>();
+  readonly #markers: WrittenMarkers;
 
   constructor(runtime: Runtime, options: ChangeStreamOptions, source: ChangeSource, target: ChangeTarget) {
     this.#runtime = runtime;
     this.#options = options;
     this.#state = new StreamState(runtime, options, Spool.open(options.spoolDirectory), source, target);
     this.#connection = new ConnectionHolder(this.#state);
+    this.#markers = new WrittenMarkers(this.#state);
   }
 
   get name(): string {
@@ -68,6 +71,7 @@ class Stream implements OpenedStream {
   restore(tables: readonly RestoredTable[]): void {
     for (const { plan, mode, intervals, isServed } of tables) {
       const entry = this.#newEntry(plan);
+      entry.lacksMeta = this.#state.spool.readMeta(plan.tableId) === undefined;
       entry.mode = mode === 'spooling' ? 'spooling' : 'draining';
       entry.intervals = intervals.map(({ from, to }) => ({ from: orderOf(from), to: to && orderOf(to) }));
       entry.hasIntervals = intervals.length > 0;
@@ -182,7 +186,9 @@ class Stream implements OpenedStream {
   async addTable(plan: TablePlan): Promise<Position> {
     await this.prepare();
     const state = this.#state;
-    if (!state.entries.has(plan.tableId)) await this.#register(plan);
+    const known = state.entries.get(plan.tableId);
+    if (known) assertNotLost(known);
+    else await this.#register(plan);
     await state.source.captureTable(plan);
     return state.source.positionOf(await state.source.readDurableEnd());
   }
@@ -234,6 +240,7 @@ class Stream implements OpenedStream {
     const entry = state.entry(tableId);
     this.#pauseWanted.delete(entry);
     if (entry.mode === 'draining' || entry.mode === 'shared') return;
+    assertNotLost(entry);
     // The copy may hold rows from any instant before now, and is made once: whoever goes on later must meet again what has stopped the table. On the way back there is no copy.
     if (entry.consistentFrom === undefined) state.setConsistentFrom(entry, entry.isForward ? await state.source.readEnd() : 0n);
     await this.#drain(entry);
@@ -243,6 +250,8 @@ class Stream implements OpenedStream {
     const state = this.#state;
     entry.shape = await state.readShape(entry.plan);
     await this.#connection.exclusively(() => {
+      assertNotLost(entry);
+      entry.isStopped = false;
       entry.error = undefined;
       entry.failedChange = undefined;
       entry.mode = 'draining';
@@ -255,6 +264,7 @@ class Stream implements OpenedStream {
     const entry = this.#state.entry(tableId);
     const isShared = await this.#connection.exclusively(() => {
       if (entry.mode === 'shared') return true;
+      if (entry.isLost) return false;
       entry.mode = 'spooling';
       entry.error = undefined;
       return false;
@@ -285,13 +295,14 @@ class Stream implements OpenedStream {
   async replan(plan: TablePlan): Promise<void> {
     const state = this.#state;
     const entry = state.entry(plan.tableId);
+    assertNotLost(entry);
     await this.pauseTable(plan.tableId);
     const columns = await state.source.readColumns(plan.source);
     state.source.expect(plan, columns);
     await this.#connection.atBoundary(async () => {
       entry.plan = plan;
       entry.meta = { ...entry.meta, columns };
-      state.spool.writeMeta(entry.meta);
+      state.saveMeta(entry);
       await this.#connection.current?.routes.read();
       this.#connection.current?.router.forgetRoutes();
     });
@@ -300,7 +311,7 @@ class Stream implements OpenedStream {
   async startFromSnapshot(tableId: string, snapshot: string): Promise<void> {
     const entry = this.#state.entry(tableId);
     entry.meta = { ...entry.meta, baseSnapshot: snapshot };
-    this.#state.spool.writeMeta(entry.meta);
+    this.#state.saveMeta(entry);
     await Promise.resolve();
   }
 
@@ -316,6 +327,10 @@ class Stream implements OpenedStream {
     this.#state.check();
   }
 
+  setStopped(tableIds: ReadonlySet<string>): void {
+    for (const [tableId, entry] of this.#state.entries) entry.isStopped = tableIds.has(tableId);
+  }
+
   status(tableId: string): TableStreamStatus | undefined {
     const now = this.#runtime.clock.now();
     const { lastHeardAtMs } = this.#state;
@@ -323,28 +338,12 @@ class Stream implements OpenedStream {
     return this.#state.entries.get(tableId)?.status(now, silentMs !== undefined && silentMs > SILENT_MS ? silentMs : 0);
   }
 
-  async writeMarker(): Promise<string> {
-    const token = randomUUID();
-    this.#markerWrittenAt.set(token, new Map([...this.#state.entries].map(([tableId, entry]) => [tableId, entry.rereadsDone])));
-    for (const old of this.#markerWrittenAt.keys()) {
-      if (this.#markerWrittenAt.size <= MARKERS_REMEMBERED) break;
-      this.#markerWrittenAt.delete(old);
-    }
-    await this.#state.source.writeMarker(this.#options.name, token);
-    return token;
+  writeMarker(): Promise<string> {
+    return this.#markers.write();
   }
 
-  async waitForMarker(token: string, tableIds: readonly string[], timeoutMs: number): Promise<Position> {
-    const until = this.#runtime.clock.monotonicMs() + timeoutMs;
-    const position = await this.#state.markers.wait(token, tableIds, timeoutMs);
-    let written = this.#markerWrittenAt.get(token);
-    // A row read again after the marker was written is newer than it: only a later marker proves it passed (RULES 1).
-    while (written && tableIds.some((tableId) => (this.#state.entries.get(tableId)?.rereadsDone ?? 0) > (written?.get(tableId) ?? 0))) {
-      const again = await this.writeMarker();
-      await this.#state.markers.wait(again, tableIds, Math.max(1, until - this.#runtime.clock.monotonicMs()));
-      written = this.#markerWrittenAt.get(again);
-    }
-    return position;
+  waitForMarker(token: string, tableIds: readonly string[], timeoutMs: number): Promise<Position> {
+    return this.#markers.wait(token, tableIds, timeoutMs);
   }
 
   onVisible(listener: (advance: VisibleAdvance) => void): () => void {
@@ -372,7 +371,7 @@ class Stream implements OpenedStream {
     const position = (lsn: bigint): Position | undefined => (lsn === 0n ? undefined : state.source.positionOf(lsn));
     return {
       connected: state.isConnected || state.isEjecting, lastError: state.lastError, blockedBy: state.isConnected ? state.blockedBy : undefined, durable: position(state.durable), visible: position(state.told),
-      resume: position(state.resume), spoolBytes: state.spoolBytes, retainedBytes: state.retainedBytes,
+      resume: position(state.resume), spoolBytes: state.spoolBytes, spoolLimit: this.#options.limits.spoolBytes, stoppedBytes: stoppedBytes(state), retainedBytes: state.retainedBytes,
     };
   }
 
@@ -394,4 +393,3 @@ class Stream implements OpenedStream {
 }
 
 const SILENT_MS = 30_000;
-const MARKERS_REMEMBERED = 1000;

@@ -87,7 +87,7 @@ export class Confirmation {
     const { faults } = this.#state.runtime;
     const applied = state.resume;
     const spooled = this.#context.router.unit.endLsn;
-    const logs = [...state.entries.values()].flatMap((entry) => (entry.log ? [{ entry, log: entry.log, offset: entry.savedOffset }] : []));
+    const logs = [...state.entries.values()].flatMap((entry) => (entry.log ? [{ entry, log: entry.log, offset: entry.savedOffset, end: entry.log.wholeEndOffset }] : []));
     if (applied <= state.durable && logs.every(({ offset, log }) => offset <= log.startOffset)) return;
     // What waits for room on the disk is not spooled; what has been applied gives it room.
     if (state.spoolError || logs.some(({ log }) => log.hasPending)) {
@@ -100,7 +100,8 @@ export class Confirmation {
     if (faults.armed) await faults.hit('stream.after_spool_fsync');
     await state.target.makeDurable();
     const confirmed = applied < spooled ? applied : spooled;
-    state.spool.advance(confirmed);
+    // Of those that are still there: one that was given up meanwhile begins anew.
+    state.spool.advance(confirmed, logs.flatMap(({ entry, log, end }) => (entry.log === log ? [[entry.tableId, end] as const] : [])));
     this.#dropApplied(logs);
     if (faults.armed) await faults.hit('stream.before_confirm');
     if (confirmed > state.durable) state.durable = confirmed;

@@ -16,6 +16,10 @@ import { Confirmation } from './confirmation.ts';
 import { tableAtFault, tableFault } from './eject-table.ts';
 import { restoreEntries } from './restore-entries.ts';
 import { SharedPipeline } from './shared-pipeline.ts';
+import { flushLog, flushLogs, isSpoolFull } from './spool-room.ts';
+import { loseTable } from './lost-table.ts';
+import { farthest, loseCopies } from './other-server.ts';
+import { spoolGap } from './saved-state.ts';
 import { StreamRoutes } from './stream-routes.ts';
 import type { StreamState } from './stream-state.ts';
 import { TableDrains } from './table-drains.ts';
@@ -54,13 +58,13 @@ export class ConnectedStream {
     this.router = new TransactionRouter({
       entryOf: (relation, isNew) => this.routes.entryOf(relation, isNew),
       onBypass: (entry, lsn) => this.#onBypass(entry, lsn),
-      onFrameFull: (entry) => state.flushLog(entry),
+      onFrameFull: (entry) => flushLog(state, entry),
     }, sharedFrom);
     this.pipeline = new SharedPipeline(state.runtime, this.#queue, this.router, connection.applier, { batchChanges: state.options.limits.batchChanges, batchBytes: BATCH_BYTES }, {
       opening: (unit) => this.#opening(unit),
       closing: (unit) => (unit.isWhole ? [this.#move(unit.endLsn)] : []),
-      flushLogs: () => state.flushLogs(),
-      isSpoolFull: () => state.isSpoolFull,
+      flushLogs: () => flushLogs(state),
+      isSpoolFull: () => isSpoolFull(state),
       onApplied: (unit, outcome) => this.#count(unit.records, outcome),
       onVisible: (unit, isSaved) => this.#onVisible(unit, isSaved),
       onRouted: () => this.drains.wake(),
@@ -89,9 +93,11 @@ export class ConnectedStream {
     const capture = await state.source.connect();
     try {
       const retention = await state.source.readRetention();
-      const usesSpool = [...state.entries.values()].some((entry) => entry.log !== undefined);
-      const spool = usesSpool ? { ...state.spool.identity, idOnTarget: saved.spoolId, endOnTarget: saved.spoolEnd } : undefined;
-      const source = await capture.check({ applied: saved.lsn, systemId: saved.systemId, timeline: saved.timeline, spool }, retention);
+      const gap = spoolGap(state.spool.identity, saved, retention?.confirmed ?? 0n);
+      if (gap !== undefined) for (const entry of state.entries.values()) if (entry.log) loseTable(state, entry, `its changes were in a spool that is not there any more: ${gap}`);
+      const reached = farthest(state, saved.lsn);
+      const source = await capture.check({ applied: saved.lsn, systemId: saved.systemId, timeline: saved.timeline, reached }, retention);
+      if (saved.systemId !== undefined && saved.systemId !== source.systemId) loseCopies(state, reached);
       await state.target.saveSource(source, state.spool.identity.id);
       state.sourceIdentity = source;
       state.spool.advance(retention?.confirmed ?? 0n);

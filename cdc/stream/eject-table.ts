@@ -29,8 +29,9 @@ export async function ejectTable(state: StreamState, entry: TableEntry, error: E
   runtime.log.warn('table leaves the shared applier', { stream: options.name, tableId: entry.tableId, error: error.message });
   await target.leaveShared(entry.tableId);
   spool.advance(state.durable);
-  entry.log?.remove();
+  entry.log?.close();
   entry.log = undefined;
+  spool.dropLog(entry.tableId);
   entry.mode = 'draining';
   entry.joinsAfter = commitLsn;
 }

@@ -5,13 +5,14 @@
  * States: connected → offline, from the slot's confirmed position, noted in the spool before anything is confirmed → `takeUpSpooled`, once the
  * target answers: the shared tables become tables that apply by themselves, from where the target has them, out of logs that begin earlier.
  */
-import * as fs from 'node:fs';
 import { MigrationError } from '../../config/migration-error.ts';
 import { BoundedQueue } from '../flow/bounded-queue.ts';
 import { Wake } from '../flow/wake.ts';
 import { TableLog } from '../spool/table-log.ts';
 import { frameKind, KEEPALIVE_POSITION_AT, MESSAGE_AT } from './capture-frames.ts';
 import type { CaptureConnection } from './change-source.ts';
+import { openCheckedLog } from './lost-table.ts';
+import { flushLog, flushLogs, isSpoolFull } from './spool-room.ts';
 import { StreamRoutes } from './stream-routes.ts';
 import type { StreamState } from './stream-state.ts';
 import { TransactionRouter } from './transaction-router.ts';
@@ -27,10 +28,15 @@ export async function goOffline(state: StreamState): Promise<bigint> {
   const isFresh = spool.offlineFrom === undefined;
   for (const entry of state.entries.values()) {
     entry.log?.close();
+    entry.log = undefined;
+    if (entry.isLost) continue;
     // What lies there is of a time before the table was shared.
-    if (entry.mode === 'shared' && isFresh) fs.rmSync(spool.tableDirectory(entry.tableId), { recursive: true, force: true });
-    if (entry.mode === 'shared') entry.mode = 'draining';
-    entry.log = state.openLog(entry);
+    if (entry.mode === 'shared' && isFresh) spool.dropLog(entry.tableId);
+    if (entry.mode === 'shared') {
+      entry.mode = 'draining';
+      entry.savedOffset = 0;
+    }
+    entry.log = openCheckedLog(state, entry, entry.savedOffset);
   }
   if (isFresh) spool.goOffline(retention.confirmed);
   return retention.confirmed;
@@ -55,7 +61,7 @@ export class OfflineCapture {
     this.#router = new TransactionRouter({
       entryOf: (relation, isNew) => this.#routes.entryOf(relation, isNew),
       onBypass: () => undefined,
-      onFrameFull: (entry) => state.flushLog(entry),
+      onFrameFull: (entry) => flushLog(state, entry),
     }, 0n);
   }
 
@@ -77,7 +83,7 @@ export class OfflineCapture {
       clearInterval(timer);
       stop.abort();
       connection.close();
-      state.flushLogs();
+      flushLogs(state);
       for (const entry of state.entries.values()) {
         await entry.log?.sync().catch(() => undefined);
         entry.log?.close();
@@ -138,7 +144,7 @@ export class OfflineCapture {
   /** A spool that is full leaves the rest with the source. */
   #route(): void {
     const state = this.#state;
-    while (!state.isSpoolFull) {
+    while (!isSpoolFull(state)) {
       const block = this.#queue.shift();
       if (!block) return;
       for (let at = 0; at < block.length; ) {
@@ -149,17 +155,17 @@ export class OfflineCapture {
       }
       // Transaction ids are for those who look at the target. A marker is not sent again: it counts once the target has what came before it.
       if (this.#router.isBetweenTransactions) for (const { token, lsn } of this.#router.takeUnit().markers) state.markers.seen(token, lsn);
-      state.flushLogs();
+      flushLogs(state);
     }
   }
 
   async #confirm(): Promise<void> {
     const state = this.#state;
     const spooled = this.#router.unit.endLsn;
-    const logs = [...state.entries.values()].flatMap(({ log }) => (log ? [log] : []));
-    if (state.spoolError || logs.some((log) => log.hasPending) || spooled <= state.durable) return;
-    for (const log of logs) await log.sync();
-    state.spool.advance(spooled);
+    const logs = [...state.entries.values()].flatMap(({ log, tableId }) => (log ? [{ log, tableId, end: log.wholeEndOffset }] : []));
+    if (state.spoolError || logs.some(({ log }) => log.hasPending) || spooled <= state.durable) return;
+    for (const { log } of logs) await log.sync();
+    state.spool.advance(spooled, logs.map(({ tableId, end }) => [tableId, end] as const));
     state.durable = spooled;
     this.#sendFeedback();
     state.retainedBytes = (await state.source.readRetention())?.retainedBytes;

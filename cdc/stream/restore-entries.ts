@@ -1,6 +1,5 @@
 /** Where the tables of a stream really are: what the target and the spool say at the start of a connection. */
-import * as fs from 'node:fs';
-import { MigrationError } from '../../config/migration-error.ts';
+import { failLost, openCheckedLog } from './lost-table.ts';
 import type { StreamState } from './stream-state.ts';
 import type { TableEntry } from './table-entry.ts';
 
@@ -16,27 +15,30 @@ export async function restoreEntries(state: StreamState, applied: bigint): Promi
     entry.oldestPendingAtMs = undefined;
     const row = rows.get(entry.tableId);
     if (row?.mode === 'shared') {
-      fs.rmSync(state.spool.tableDirectory(entry.tableId), { recursive: true, force: true });
+      state.spool.dropLog(entry.tableId);
+      entry.lacksMeta = false;
       entry.mode = 'shared';
       entry.consistentFrom ??= 0n;
       continue;
     }
     if (entry.mode === 'shared') entry.mode = 'draining';
-    restorePrivate(state, entry, row ?? { lsn: applied, spoolOffset: 0 });
+    await restorePrivate(state, entry, row ?? { lsn: applied, spoolOffset: 0 });
     if (entry.mode === 'draining') entry.consistentFrom ??= await state.source.readEnd();
   }
 }
 
-function restorePrivate(state: StreamState, entry: TableEntry, row: { readonly lsn: bigint; readonly spoolOffset: number }): void {
-  const directory = state.spool.tableDirectory(entry.tableId);
-  if (!fs.existsSync(directory) && row.spoolOffset > 0) throw new MigrationError('MIG021', 'The spool of a table is gone: resync needed', { tableName: entry.plan.source.name, detail: directory });
-  entry.log = state.openLog(entry);
-  if (row.spoolOffset < entry.log.startOffset) {
-    throw new MigrationError('MIG021', 'The spool of a table does not reach its position: resync needed', { tableName: entry.plan.source.name, detail: `spool holds ${entry.log.startOffset} to ${entry.log.endOffset}, needed from ${row.spoolOffset}` });
-  }
+async function restorePrivate(state: StreamState, entry: TableEntry, row: { readonly lsn: bigint; readonly spoolOffset: number }): Promise<void> {
   entry.applied = row.lsn;
-  // A crash of the machine may take the end of a log that had been applied already and not confirmed; positions tell what is new.
-  entry.spoolOffset = Math.min(row.spoolOffset, entry.log.wholeEndOffset);
-  entry.savedOffset = entry.spoolOffset;
+  if (entry.isLost) return failLost(state, entry);
+  const log = openCheckedLog(state, entry, row.spoolOffset);
+  if (!log) return;
+  // A crash of the machine may take the end of a log that had been applied already and not confirmed; positions tell what is new. It has its place
+  // behind what was applied, or a later start would take it for that.
+  if (log.wholeEndOffset < row.spoolOffset) {
+    await state.target.makeDurable();
+    log.continueAt(row.spoolOffset);
+  }
+  entry.log = log;
+  entry.spoolOffset = row.spoolOffset;
+  entry.savedOffset = row.spoolOffset;
 }
-

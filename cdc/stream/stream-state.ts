@@ -124,7 +124,12 @@ export class StreamState {
   setConsistentFrom(entry: TableEntry, lsn: bigint): void {
     entry.consistentFrom = lsn;
     entry.meta = { ...entry.meta, consistentFrom: formatLsn(lsn) };
-    this.spool.writeMeta(entry.meta);
+    this.saveMeta(entry);
+  }
+
+  saveMeta(entry: TableEntry): void {
+    // While it is not known what the lack of it means, none is made.
+    if (!entry.lacksMeta && !entry.isLost) this.spool.writeMeta(entry.meta);
   }
 
   async readShape(plan: TablePlan): Promise<TargetShape> {
@@ -140,31 +145,6 @@ export class StreamState {
     let sum = 0;
     for (const { log } of this.entries.values()) sum += log?.bytes ?? 0;
     return sum;
-  }
-
-  /** Writes what was appended to the logs; a disk that refuses is remembered, not thrown. */
-  flushLogs(): void {
-    for (const entry of this.entries.values()) this.flushLog(entry);
-  }
-
-  flushLog(entry: TableEntry): void {
-    if (!entry.log?.hasPending) return;
-    try {
-      entry.log.flush();
-      this.spoolError = undefined;
-    } catch (error) {
-      this.spoolError = new MigrationError('MIG086', undefined, { detail: String(error), cause: error });
-      this.lastError = this.spoolError;
-    }
-  }
-
-  /** Tried anew at each call. */
-  get isSpoolFull(): boolean {
-    if (this.spoolError) this.flushLogs();
-    this.blockedBy = this.spoolError;
-    const { spoolBytes } = this.options.limits;
-    if (!this.spoolError && this.spoolBytes >= spoolBytes) this.blockedBy = this.lastError = new MigrationError('MIG086', 'The spool has reached its limit', { detail: `${spoolBytes} bytes` });
-    return this.blockedBy !== undefined;
   }
 
   /** The stream itself has ended for it. */

@@ -12,6 +12,7 @@ import type { ChangeRecord, RowRecord, SourceTransaction } from '../apply/change
 import { BindingCache, bindTruncated } from '../apply/binding-cache.ts';
 import type { TableBinding } from '../apply/table-binding.ts';
 import type { Relation } from '../change.ts';
+import { DamagedLog } from '../spool/damaged-log.ts';
 import { locateRow, messageKind, readBegin, readCommit, readRelation, readTruncate, uint32 } from '../postgres/pgoutput.ts';
 import { Wake } from '../flow/wake.ts';
 import type { TargetMoves, UnitApplier } from './change-target.ts';
@@ -28,6 +29,8 @@ export interface DrainHooks {
   onBypass(entry: TableEntry, lsn: bigint): void;
   onSchemaChange(entry: TableEntry, lsn: bigint, differences: readonly string[]): void;
   onSkipped(entry: TableEntry, record: RowRecord): void;
+  /** What is left of its log cannot be read. */
+  onDamaged(entry: TableEntry, damage: DamagedLog): void;
   readRereads(entry: TableEntry): Promise<void>;
   /** The table has caught up with its log, or has moved in it. */
   onProgress(entry: TableEntry): void;
@@ -268,6 +271,10 @@ export class TableDrain {
   /** True when the table's own fault has been dealt with; false when the connection or the stream is at fault. */
   #fail(thrown: unknown): boolean {
     const entry = this.#entry;
+    if (thrown instanceof DamagedLog) {
+      this.#hooks.onDamaged(entry, thrown);
+      return true;
+    }
     if (thrown instanceof DefinitionChanged) {
       if (this.#hasEarlier(thrown.lsn)) return true;
       this.#setFailed(new MigrationError('MIG011', undefined, { detail: thrown.differences.join('; '), tableName: entry.plan.source.name }), thrown.lsn);

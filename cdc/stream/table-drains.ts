@@ -1,5 +1,4 @@
 /** The tables of a connected stream that apply by themselves: their drains, and how they join and leave the shared ones (RULES 4). */
-import * as fs from 'node:fs';
 import { MigrationError } from '../../config/migration-error.ts';
 import type { Runtime } from '../../config/runtime.ts';
 import type { Statement } from '../apply/apply-connection.ts';
@@ -7,6 +6,7 @@ import type { ApplierOptions, ApplyOutcome } from '../apply/applier.ts';
 import type { ChangeRecord } from '../apply/change-record.ts';
 import { keyJson, newRow, oldRow } from '../apply/change-record.ts';
 import type { TargetConnection } from './change-target.ts';
+import { loseTable } from './lost-table.ts';
 import type { SharedPipeline } from './shared-pipeline.ts';
 import type { StreamState } from './stream-state.ts';
 import { TableDrain } from './table-drain.ts';
@@ -102,6 +102,7 @@ export class TableDrains {
         tableId: entry.tableId, key: keyJson(record.table, record.newAt >= 0 ? newRow(record) : oldRow(record)),
         position: state.source.positionOf(record.transaction.commitLsn), error: entry.error,
       }),
+      onDamaged: (entry, damage) => loseTable(state, entry, `its changes in the spool were lost or damaged: ${damage.message}`),
       readRereads: (entry) => this.#context.reread(entry, connection),
       onProgress: () => {
         state.check();
@@ -112,6 +113,8 @@ export class TableDrains {
 
   onFailed(entry: TableEntry): void {
     this.#state.check();
+    // That has been said.
+    if (entry.isLost) return;
     this.#state.options.onError(entry.tableId, entry.error ?? new MigrationError('MIG090'));
   }
 
@@ -186,8 +189,9 @@ export class TableDrains {
     entry.sharedPending = 0;
     entry.oldestPendingAtMs = undefined;
     await this.endDrain(entry);
-    entry.log?.remove();
+    entry.log?.close();
     entry.log = undefined;
+    state.spool.dropLog(entry.tableId);
     this.#context.router.forgetRoutes();
     state.check();
     this.#runtime.log.info('table joined the shared applier', { stream: state.options.name, tableId: entry.tableId });
@@ -208,7 +212,7 @@ export class TableDrains {
   async leave(entry: TableEntry): Promise<void> {
     const state = this.#state;
     const boundary = this.#context.router.unit.endLsn;
-    fs.rmSync(state.spool.tableDirectory(entry.tableId), { recursive: true, force: true });
+    state.spool.dropLog(entry.tableId);
     const log = state.openLog(entry);
     await this.#context.commitDurably(boundary, [state.target.moves.membership(entry.tableId, 'private', boundary)]);
     entry.log = log;

@@ -22,6 +22,10 @@ export class TableEntry {
   readonly isForward: boolean;
   /** The table is read on the target by clients who are told what is visible there. */
   isServed = false;
+  /** An operator has paused it, or has to see to it: what is kept for it is bounded. */
+  isStopped = false;
+  /** Of an earlier process, and the spool knows nothing of it. */
+  lacksMeta = false;
   /** While the table is not shared. */
   log: TableLog | undefined;
   meta: TableMeta;
@@ -72,6 +76,11 @@ export class TableEntry {
     return this.plan.tableId;
   }
 
+  /** Changes of it are not there any more. */
+  get isLost(): boolean {
+    return this.meta.lost !== undefined;
+  }
+
   get isShared(): boolean {
     return this.mode === 'shared';
   }
@@ -93,7 +102,7 @@ export class TableEntry {
     const lagMs = pendingChanges > 0 && this.oldestPendingAtMs !== undefined ? Math.max(0, nowMs - this.oldestPendingAtMs) : (silentMs ?? 0);
     return {
       mode: this.mode, pendingChanges, spoolBytes: this.log?.bytes ?? 0, applied: { ...this.counts }, conflicts: this.conflicts,
-      bypassWrites: this.bypassWrites, lagMs, pendingRereads: this.pendingRereads, pendingWritebacks: this.pendingWritebacks, error: this.error,
+      bypassWrites: this.bypassWrites, lagMs, pendingRereads: this.pendingRereads, pendingWritebacks: this.pendingWritebacks, error: this.error, needsResync: this.isLost,
     };
   }
 }

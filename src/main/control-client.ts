@@ -35,6 +35,8 @@ export interface ControlClientOptions {
   readonly onDisconnected: () => void;
   readonly onCancel: (pid: number, key: string) => void;
   readonly survey: (shadowReads: boolean) => WorkerSurvey;
+  /** MySQL clients go to this server from now on. */
+  readonly onMysqlServer: (place: { readonly host: string; readonly port: number }) => void;
   readonly onSlotAnswer: (id: number, granted: boolean) => void;
   /** Called ten times a second while the lease has run out. */
   readonly onLeaseOver: () => void;
@@ -244,6 +246,9 @@ class LinkedControl implements ControlClient {
         return;
       case 'servers':
         this.#servers = new Set(message.names);
+        return;
+      case 'mysql_server':
+        this.#options.onMysqlServer(message);
         return;
       case 'lease':
         this.#renew(message.sequence, message.durationMs);

@@ -5,6 +5,8 @@ import { loadOrCreateKey, credentialKey } from '../../catalog/credentials.ts';
 import type { Catalog } from '../../catalog/catalog.ts';
 import { openCatalogQuery } from '../../catalog/query/catalog-query.ts';
 import { openSqliteCatalog } from '../../catalog/sqlite/open-catalog.ts';
+import { ServerPlaces } from '../../cdc/mysql/server-places.ts';
+import type { ServerPlace } from '../../cdc/mysql/server-places.ts';
 import type { ServerAddress } from '../../cdc/postgres/server-address.ts';
 import { describeAddress } from '../../cdc/postgres/server-address.ts';
 import { connectionLimits, operatorsOf } from '../../config/connection-limits.ts';
@@ -36,7 +38,8 @@ export async function startControl(runtime: Runtime, metrics: PrometheusMetrics,
     const key = settings.credentialKey === undefined ? loadOrCreateKey(paths.credentialKey) : credentialKey(Buffer.from(settings.credentialKey, 'base64'));
     const catalog = stack.use(openSqliteCatalog({ file: paths.catalog, key, clock: processClock, auditLevel: settings.migration.auditEnabled ? settings.migration.auditLevel : 'none' }));
     await catalog.acquire({ pid: process.pid, host: os.hostname() });
-    const mysql = mysqlSource(settings);
+    const places = await openPlaces(catalog, settings);
+    const mysql = places?.address;
     await checkAuthority(runtime, catalog, [postgresFences(source), ...(mysql ? [mysqlFences(mysql)] : [])], handed.local);
     await registerHome(catalog, source, handed);
     if (mysql) await registerMysql(catalog, mysql);
@@ -45,7 +48,7 @@ export async function startControl(runtime: Runtime, metrics: PrometheusMetrics,
     const operators = operatorsOf(settings.users);
     const reachedBy = async (name: string): Promise<ReachedSource | undefined> => {
       if (name === homeServer || sameServer(await addressOf(catalog, name), source)) return { engine: 'postgres', address: source };
-      return mysql !== undefined && name === mysqlServer ? { engine: 'mysql', address: mysql } : undefined;
+      return mysql !== undefined && name === mysqlServer ? { engine: 'mysql', address: mysql, places } : undefined;
     };
     const control = new Control(runtime, {
       catalog, leaseMs: settings.leaseMs, workers: workerCount(settings), connections: connectionLimits(settings), sides: { source, local: handed.local }, settings: { list: listSettings(settings), users: settings.users.length }, homeServer, defaults: defaultsOf(settings.migration), samplePercent: settings.migration.validationSamplePercent, cdcMaxLagMs: settings.migration.cdcMaxLagSeconds * 1000,
@@ -74,6 +77,11 @@ export async function startControl(runtime: Runtime, metrics: PrometheusMetrics,
         },
       },
     });
+    places?.onMoved((place) => {
+      control.fleet.tellMysqlServer(place);
+      catalog.putSetting(mysqlPlaceSetting, JSON.stringify(place)).catch((error: unknown) => runtime.log.error('where the MySQL source is now could not be noted', { error: String(error) }));
+    });
+    if (places) control.fleet.tellMysqlServer(places.current);
     stack.defer(() => control.stop());
     stack.use(await listenForWorkers(paths.controlSocket, control.fleet));
     await control.start();
@@ -103,6 +111,16 @@ async function registerHome(catalog: Catalog, source: ServerAddress, handed: Pro
   // Both databases are the product's own: what `app` may do on the source it may do on local.
   const copyGrants = handed.settings.source.kind === 'embedded' && handed.settings.local.kind === 'embedded';
   await catalog.createSource({ name: homeServer, serverName: homeServer, options: copyGrants ? { copyGrants } : {} });
+}
+
+const mysqlPlaceSetting = 'place of legacy_mysql';
+
+/** Where the source was last, if the settings still have it. */
+async function openPlaces(catalog: Catalog, settings: ProcessSettings['settings']): Promise<ServerPlaces | undefined> {
+  const address = mysqlSource(settings);
+  if (!address) return undefined;
+  const saved = await catalog.setting(mysqlPlaceSetting);
+  return new ServerPlaces(address, settings.mysql?.server.standbys, saved === undefined ? undefined : (JSON.parse(saved) as ServerPlace));
 }
 
 async function registerMysql(catalog: Catalog, { host, port }: ServerAddress): Promise<void> {

@@ -9,10 +9,11 @@ import type { MysqlDoor } from '../session/mysql/mysql-door.ts';
 import type { MysqlLocalOptions } from '../session/mysql-local/mysql-local.ts';
 import type { GatewayLimits } from '../session/services.ts';
 import type { UserEntry } from '../session/users.ts';
-import { mysqlLogins } from './mysql-logins.ts';
+import type { MysqlLogins } from './mysql-logins.ts';
 
 export interface FrontDoorParts {
   readonly settings: Settings;
+  readonly logins: MysqlLogins | undefined;
   readonly users: readonly UserEntry[];
   readonly control: ControlPort & { forwardCancel(pid: number, key: string, done: () => void): void };
   readonly admission: Admission;
@@ -24,20 +25,17 @@ export interface FrontDoorParts {
 }
 
 /** Undefined without a MySQL server in the settings. */
-export async function openFrontDoor(runtime: Runtime, { settings, users, control, limits, ...parts }: FrontDoorParts): Promise<MysqlDoor | undefined> {
+export async function openFrontDoor(runtime: Runtime, { settings, logins, users, control, limits, ...parts }: FrontDoorParts): Promise<MysqlDoor | undefined> {
   const { mysql, tls } = settings;
-  const logins = mysqlLogins(settings);
   if (!mysql || !logins) return undefined;
-  const { host, port, ssl } = mysql.server;
-  const server = { host, port, ...(ssl === undefined ? {} : { ssl }) };
   const byName = new Map(settings.users.map((user) => [user.name, user]));
   return openMysqlDoor(runtime, {
-    ...parts, control, server, limits: { ...limits, maxMessageBytes: settings.limits.statementBytes },
+    ...parts, control, get server() { return logins.server; }, limits: { ...limits, maxMessageBytes: settings.limits.statementBytes },
     users: users.map((user) => {
       const nativeHash = byName.get(user.name)?.mysqlNativeHash;
       return nativeHash === undefined ? user : { ...user, nativeHash };
     }),
-    target: (user) => logins.target(user),
+    target: (user) => logins.target(user), isCurrent: (target) => logins.isCurrent(target),
     killElsewhere: (id, kind, user, done) => control.forwardCancel(id, writeKill(kind, user), done),
     ...(tls === undefined ? {} : { tls }),
   });

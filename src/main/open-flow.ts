@@ -4,6 +4,7 @@ import type { Catalog } from '../../catalog/catalog.ts';
 import type { NewTypeLoss, TableRecord } from '../../catalog/records.ts';
 import type { Conflict, ConflictStrategy } from '../../cdc/apply/conflict.ts';
 import { formatPosition } from '../../cdc/change.ts';
+import type { ServerPlaces } from '../../cdc/mysql/server-places.ts';
 import type { ServerAddress } from '../../cdc/postgres/server-address.ts';
 import type { RestoredTable } from '../../cdc/stream/options.ts';
 import type { MigrationError } from '../../config/migration-error.ts';
@@ -29,6 +30,8 @@ const CAPTURED_BYTES = 8 * MEBI;
 export interface ReachedSource {
   readonly engine: 'postgres' | 'mysql';
   readonly address: ServerAddress;
+  /** Of a source of several servers: `address` is that of the one that goes on. */
+  readonly places?: ServerPlaces | undefined;
 }
 
 export async function openFlow(runtime: Runtime, handed: ProcessSettings, catalog: Catalog, serverName: string, reached: ReachedSource): Promise<SourceFlow> {
@@ -52,7 +55,7 @@ export async function openFlow(runtime: Runtime, handed: ProcessSettings, catalo
     conflictStrategy: (tableId) => inDirection(direction, strategies.get(tableId)),
     ...(direction === 'forward' ? { mayHaveMarks: (tableId) => marked.has(tableId) } : {}),
   });
-  const parts = { source: reached.address, local, token, loadBytes: Math.floor(memory / 4), forward: shared('forward'), reverse: shared('reverse'), overridesOf: (tableId: string) => overrides.get(tableId) ?? [], recordLosses: (losses: readonly NewTypeLoss[]) => catalog.addTypeLosses(losses) };
+  const parts = { source: reached.address, places: reached.places, local, token, loadBytes: Math.floor(memory / 4), forward: shared('forward'), reverse: shared('reverse'), overridesOf: (tableId: string) => overrides.get(tableId) ?? [], recordLosses: (losses: readonly NewTypeLoss[]) => catalog.addTypeLosses(losses) };
   const engine = reached.engine === 'mysql' ? mysqlEngine(runtime, parts) : postgresEngine(runtime, parts);
   const { forward, reverse } = engine;
   const records = (await catalog.tables()).filter((record) => record.sourceServer === serverName && record.completedAt === undefined);

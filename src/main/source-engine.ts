@@ -13,6 +13,7 @@ import { createMysqlLoader } from '../../cdc/mysql/table-loader.ts';
 import { assertMysqlSaved } from '../../cdc/mysql/target-state.ts';
 import type { TableLoader } from '../../cdc/ports.ts';
 import { createChangeStream } from '../../cdc/postgres/change-stream.ts';
+import type { ServerPlaces } from '../../cdc/mysql/server-places.ts';
 import type { ServerAddress } from '../../cdc/postgres/server-address.ts';
 import { connectServer } from '../../cdc/postgres/connect.ts';
 import { readFences } from '../../cdc/postgres/fence.ts';
@@ -42,6 +43,7 @@ export interface SourceEngine {
 
 export interface EngineParts {
   readonly source: ServerAddress;
+  readonly places?: ServerPlaces | undefined;
   readonly local: ServerAddress;
   readonly token: bigint;
   /** For the loads of all tables together. */
@@ -69,11 +71,11 @@ export function postgresEngine(runtime: Runtime, { source, local, token, loadByt
   };
 }
 
-export function mysqlEngine(runtime: Runtime, { source, local, token, loadBytes, overridesOf, recordLosses, ...parts }: EngineParts): SourceEngine {
+export function mysqlEngine(runtime: Runtime, { source, places, local, token, loadBytes, overridesOf, recordLosses, ...parts }: EngineParts): SourceEngine {
   const losses = new LossSaver(recordLosses, (error) => runtime.log.error('losses of values could not be recorded yet', { error: String(error) }));
   const types: TypeRules = { overridesOf: (plan) => overridesOf(plan.tableId), onLoss: (plan, loss) => losses.ledger.tell(plan.tableId, loss) };
   return {
-    forward: createMysqlStream(runtime, { ...parts.forward, source, target: local, types, recordFile: path.join(parts.forward.spoolDirectory, 'source.json') }),
+    forward: createMysqlStream(runtime, { ...parts.forward, source, target: local, types, recordFile: path.join(parts.forward.spoolDirectory, 'source.json'), ...(places ? { places } : {}) }),
     reverse: createReverseMysqlStream(runtime, { ...parts.reverse, source: local, target: source, types }),
     sourceSide: new MysqlSourceSide(runtime, { source, local, bookkeeping: createBookkeeping, readPosition: async (query) => streamPosition(await readServerPosition(query)), assertSaved: assertMysqlSaved }),
     comparer: new MysqlTableComparer(source, local, types),

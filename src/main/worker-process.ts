@@ -48,6 +48,7 @@ export async function startWorker(runtime: Runtime, metrics: PrometheusMetrics, 
     const sourcePosition = stack.use(createSourcePosition(source));
     const sides = stack.use(createAskSide({ source, local: handed.local }));
     const markedRows = stack.use(createMarkedRows(runtime, handed.local));
+    const mysql = mysqlLogins(settings);
     let gateway: Gateway | undefined;
     let door: MysqlDoor | undefined;
     const limits = connectionLimits(settings);
@@ -70,6 +71,10 @@ export async function startWorker(runtime: Runtime, metrics: PrometheusMetrics, 
       },
       onDisconnected: () => slots.disconnected(),
       survey: (shadowReads) => ({ ...withDoor(gateway?.survey() ?? { clients: [], waiting: [], loggingIn: 0, totals: [], isDraining: false, pools: [] }, door?.survey()), ...(shadowReads ? { shadowReads: gateway?.shadowReads() ?? [] } : {}) }),
+      onMysqlServer: (place) => {
+        mysql?.moveTo(place);
+        door?.endElsewhere();
+      },
       onSlotAnswer: (id, granted) => slots.answered(id, granted),
       onLeaseOver: () => slots.letInByShare(),
       onCancel: (pid, key) => {
@@ -88,7 +93,6 @@ export async function startWorker(runtime: Runtime, metrics: PrometheusMetrics, 
       clientIdleMs: settings.timeouts.clientIdleMs, idleTransactionMs: settings.timeouts.idleTransactionMs, startupTimeoutMs: settings.timeouts.startupMs, legConnectTimeoutMs: settings.timeouts.connectMs, maxStatementBytes: settings.limits.preparedBytesPerSession, maxMovedBytes: settings.limits.movedBytes, parkLimitMs: settings.timeouts.parkLimitMs,
       ...shadowLimits(settings.shadowReads),
     };
-    const mysql = mysqlLogins(settings);
     gateway = stack.use(await createGateway(runtime, {
       users, legs: legConnector(handed), control, sourcePosition, askSide: sides.ask, routes,
       facts, markedRows, name: workerId, secret, connections: { limits, slots }, pools: poolOptions(settings), limits: gatewayLimits,
@@ -96,7 +100,7 @@ export async function startWorker(runtime: Runtime, metrics: PrometheusMetrics, 
       ...(settings.tls === undefined ? {} : { tls: settings.tls }), ...(mysql === undefined ? {} : { mysql }),
     }));
     gateway.onUnitEnded(() => control.unitsChanged());
-    door = await openFrontDoor(runtime, { settings, users, control, admission: gateway.admission, limits: gatewayLimits, name: workerId, secret, local: gateway.services });
+    door = await openFrontDoor(runtime, { settings, logins: mysql, users, control, admission: gateway.admission, limits: gatewayLimits, name: workerId, secret, local: gateway.services });
     if (door) stack.use(door).onUnitEnded(() => control.unitsChanged());
     const connections = takeConnections({ postgres: (socket) => gateway?.handleConnection(socket), mysql: door && ((socket) => door?.handleConnection(socket)) });
     const counted = new GatewayCounts(metrics, facts, gateway);

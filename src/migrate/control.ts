@@ -105,7 +105,7 @@ export class Control {
   constructor(runtime: Runtime, parts: ControlParts) {
     this.#runtime = runtime;
     this.#parts = parts;
-    this.#spools = new SpoolWatch(runtime, parts.catalog);
+    this.#spools = new SpoolWatch(runtime, parts.catalog, (tableId, act) => this.work.alone([tableId], 'the note of a loss', act));
     this.#lags = new LagWatch(runtime, parts.catalog, parts.cdcMaxLagMs);
     this.#upkeep = new FlowUpkeep(runtime, parts.catalog);
     this.#slots = new FleetSlots(runtime, { limits: parts.connections, workers: parts.workers, leaseMs: parts.leaseMs });
@@ -338,7 +338,7 @@ export class Control {
     const flows = await this.#openFlows();
     publishStreamMetrics(this.#runtime, flows);
     for (const flow of flows) await flow.losses.save();
-    for (const flow of flows) for (const stream of [flow.forward, flow.reverse]) await this.#spools.check(stream);
+    for (const flow of flows) await this.#spools.check(flow);
   }
 
   /** `validation_interval`: again and again; `auto_cutover`: until the table is ready. */

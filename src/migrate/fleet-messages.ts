@@ -12,6 +12,8 @@ export type ControlMessage =
   | { readonly type: 'snapshot'; readonly snapshot: RoutingSnapshot }
   /** All servers of CREATE SERVER: sent before the snapshot, and before the answer to what has changed them. */
   | { readonly type: 'servers'; readonly names: readonly string[] }
+  /** Which of the MySQL servers in the settings goes on: sent before the snapshot, and when it is another one. */
+  | { readonly type: 'mysql_server'; readonly host: string; readonly port: number }
   /** Answers `lease_request`: valid for `durationMs` from the moment the worker sent the request of this sequence number. */
   | { readonly type: 'lease'; readonly durationMs: number; readonly sequence: number }
   /** `reset`: what was told before may be gone from local. */

@@ -22,7 +22,7 @@ export function publishStreamMetrics(runtime: Runtime, flows: readonly SourceFlo
   }
 }
 
-const streamGauges = ['scratchbird_gateway_stream_connected', 'scratchbird_gateway_spool_bytes', 'scratchbird_gateway_slot_retained_bytes'] as const;
+const streamGauges = ['scratchbird_gateway_stream_connected', 'scratchbird_gateway_spool_bytes', 'scratchbird_gateway_spool_limit_bytes', 'scratchbird_gateway_spool_stopped_bytes', 'scratchbird_gateway_slot_retained_bytes'] as const;
 
 /** A stream that no table has asked for, or none asks for any more, is not missing. */
 function hasBegun(stream: ChangeStream): boolean {
@@ -31,8 +31,10 @@ function hasBegun(stream: ChangeStream): boolean {
 }
 
 function publishStream({ metrics }: Runtime, stream: ChangeStream): void {
-  const { connected, spoolBytes, retainedBytes } = stream.health();
+  const { connected, spoolBytes, spoolLimit, stoppedBytes, retainedBytes } = stream.health();
   metrics.gauge('scratchbird_gateway_stream_connected', { stream: stream.name }, connected ? 1 : 0);
   metrics.gauge('scratchbird_gateway_spool_bytes', { stream: stream.name }, spoolBytes);
+  metrics.gauge('scratchbird_gateway_spool_limit_bytes', { stream: stream.name }, spoolLimit);
+  metrics.gauge('scratchbird_gateway_spool_stopped_bytes', { stream: stream.name }, stoppedBytes);
   if (retainedBytes !== undefined) metrics.gauge('scratchbird_gateway_slot_retained_bytes', { stream: stream.name }, retainedBytes);
 }

@@ -59,7 +59,7 @@ export async function driveTable(context: ControlContext, tableId: string, hooks
 }
 
 async function turn(context: ControlContext, record: TableRecord, hooks: DriverHooks, held: HeldReads, signal: AbortSignal): Promise<Next> {
-  if (needsForward.has(record.state)) assertStreaming(await context.flow(record.sourceServer));
+  if (needsForward.has(record.state)) assertStreaming(await context.flow(record.sourceServer), record.tableId);
   switch (record.state) {
     case 'NOT_STARTED':
     case 'PAUSED':
@@ -82,10 +82,12 @@ async function turn(context: ControlContext, record: TableRecord, hooks: DriverH
 
 const needsForward: ReadonlySet<string> = new Set(['BULK_LOADING', 'SYNCHRONIZING', 'DUAL_WRITE', 'CUTOVER_READY']);
 
-/** Throws what the forward stream has stopped for: nothing of the source comes any more, and what came between is lost. */
-function assertStreaming(flow: SourceFlow): void {
+/** Throws what the forward stream has stopped for, for all of its tables or this one: nothing of the source comes any more, and what came between is lost. */
+function assertStreaming(flow: SourceFlow, tableId: string): void {
   const { forwardFailure } = flow.streams;
   if (forwardFailure) throw forwardFailure;
+  const status = flow.forward.status(tableId);
+  if (status?.needsResync === true && status.error) throw status.error;
 }
 
 /** Loads at most `max_concurrent_migrations` tables at once; the others wait their turn in BULK_LOADING. */
@@ -197,7 +199,7 @@ async function untilShared(context: ControlContext, flow: SourceFlow, tableId: s
   for (;;) {
     const status = flow.forward.status(tableId);
     if (status?.mode === 'failed') throw status.error ?? new MigrationError('MIG090');
-    assertStreaming(flow);
+    assertStreaming(flow, tableId);
     if (status?.mode === 'shared' && status.pendingRereads === 0 && status.lagMs < context.limits.maxLagMs && flow.localTrouble() === undefined) return;
     await context.runtime.clock.sleep(50, signal);
   }

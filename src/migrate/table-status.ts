@@ -30,6 +30,7 @@ export async function tableStatus(context: ControlContext, record: TableRecord):
 /** The command that comes next, or what is being waited for. */
 export function nextStep(record: TableRecord): string {
   const name = displayName(record.source);
+  if (detailsOf(record).needsResync === true && (record.state === 'ERROR' || record.state === 'PAUSED')) return `RESYNC MIGRATION FOR TABLE ${name};`;
   switch (record.state) {
     case 'NOT_STARTED':
       return `START MIGRATION FOR TABLE ${name} FROM ${record.sourceName};`;

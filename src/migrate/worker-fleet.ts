@@ -57,6 +57,7 @@ export class WorkerFleet {
   readonly #changed = new Set<() => void>();
   #snapshot: RoutingSnapshot | undefined;
   #servers: readonly string[] = [];
+  #mysqlServer: ControlMessage | undefined;
   readonly #watches = new Map<number, ControlMessage>();
   #nextWatch = 1;
 
@@ -92,6 +93,7 @@ export class WorkerFleet {
     const worker: WorkerRecord = { workerId, channel, connected: true, ackedEpoch: -1, leaseEndsMs: this.#runtime.clock.monotonicMs() + this.#leaseMs + LEASE_MARGIN_MS, reports: new Map() };
     this.#workers.add(worker);
     channel.send({ type: 'servers', names: this.#servers });
+    if (this.#mysqlServer) channel.send(this.#mysqlServer);
     if (this.#snapshot) channel.send({ type: 'snapshot', snapshot: this.#snapshot });
     for (const watch of this.#watches.values()) channel.send(watch);
     this.#requests.onAttached?.(worker);
@@ -109,6 +111,12 @@ export class WorkerFleet {
   tellServers(names: readonly string[]): void {
     this.#servers = names;
     this.broadcast({ type: 'servers', names });
+  }
+
+  /** Where the MySQL source is now. */
+  tellMysqlServer({ host, port }: { readonly host: string; readonly port: number }): void {
+    this.#mysqlServer = { type: 'mysql_server', host, port };
+    this.broadcast(this.#mysqlServer);
   }
 
   broadcast(message: ControlMessage): void {

@@ -26,6 +26,10 @@ export class MariadbGtidList {
     return this.#last.size === 0;
   }
 
+  get gtids(): readonly MariadbGtid[] {
+    return [...this.#last.values()];
+  }
+
   copy(): MariadbGtidList {
     return MariadbGtidList.#of(this.#last.values());
   }

@@ -74,7 +74,7 @@ export async function showWhy(context: CommandContext, statement: ShowWhy): Prom
     rows.push([`${record.lastError ?? last?.message ?? 'an error'}${last?.sourceError === undefined ? '' : ` (${last.sourceError})`}`, last === undefined ? '' : errorKinds[last.code].hint]);
   }
   if (stream?.error) rows.push([stream.error.message, stream.error instanceof MigrationError ? stream.error.hint : '']);
-  if (stream && stream.mode !== 'shared' && record.state !== 'BULK_LOADING') rows.push([`its changes are ${stream.mode}; ${stream.pendingChanges} wait to be applied`, 'wait, or look at what slows local down']);
+  if (stream && stream.mode !== 'shared' && !stream.needsResync && record.state !== 'BULK_LOADING') rows.push([`its changes are ${stream.mode}; ${stream.pendingChanges} wait to be applied`, 'wait, or look at what slows local down']);
   if (stream && stream.pendingRereads > 0) rows.push([`${stream.pendingRereads} rows are to be read again from the source`, 'wait']);
   if (stream && stream.pendingWritebacks > 0) {
     rows.push([`${stream.pendingWritebacks} rows that won a conflict on local are to be written to the source`, `wait; SHOW MIGRATION ERRORS FOR TABLE ${displayName(record.source)} tells what is in the way`]);

@@ -9,6 +9,8 @@ export interface MysqlServer {
   hasLogin(user: string): boolean;
   /** Throws a MigrationError for a user without a login there. */
   target(user: string): MysqlTarget;
+  /** False once another server goes on in its place: what is written there is written past the migration. Left out: there is one. */
+  isCurrent?(target: MysqlTarget): boolean;
 }
 
 export interface MysqlReach extends MysqlServer {
@@ -18,5 +20,5 @@ export interface MysqlReach extends MysqlServer {
 
 export function mysqlReach(server: MysqlServer, treeOf: (text: string) => unknown, ask: AskSide | undefined, now: () => number): MysqlReach {
   const localTypes = new LocalTypes(ask, now);
-  return { hasLogin: (user) => server.hasLogin(user), target: (user) => server.target(user), localTypes, translations: new Translations(treeOf, () => localTypes.isByCodePoint) };
+  return { hasLogin: (user) => server.hasLogin(user), target: (user) => server.target(user), isCurrent: (target) => server.isCurrent?.(target) ?? true, localTypes, translations: new Translations(treeOf, () => localTypes.isByCodePoint) };
 }

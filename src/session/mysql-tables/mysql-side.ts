@@ -65,6 +65,10 @@ export class MysqlSide {
 
   /** STOP until there is a connection; undefined when there is. */
   ready(simple: boolean): Verdict | undefined {
+    if (this.#client && this.#target && this.#core.services.mysql?.isCurrent?.(this.#target) === false) {
+      this.#leave();
+      if (this.#core.ended) return this.#core.wait('leg');
+    }
     if (this.#client && this.capabilities) return undefined;
     const core = this.#core;
     if (this.#failure && core.now() < this.#failure.untilMs) return core.refuse(this.#failure.error, simple);
@@ -186,6 +190,13 @@ export class MysqlSide {
     this.#failure = { untilMs: core.now() + RETRY_AFTER_MS, error };
     core.services.runtime.log.warn('no connection to the MySQL server', { session: core.identity.sessionId, detail: error.detail });
     core.proceed('leg');
+  }
+
+  /** Another server goes on in this one's place. */
+  #leave(): void {
+    this.#client?.destroy();
+    this.capabilities = undefined;
+    this.#lost();
   }
 
   #lost(): void {

@@ -45,6 +45,8 @@ export interface MysqlDoorOptions {
   readonly server: Omit<MysqlTarget, 'user' | 'password'>;
   /** Where a user's connections go. Throws a MigrationError. */
   readonly target: (user: string, database: string | undefined) => MysqlTarget;
+  /** False once another server goes on in its place. Left out: there is one. */
+  readonly isCurrent?: (target: MysqlTarget) => boolean;
   /** Left out: by the names in a statement's text. */
   readonly decider?: MysqlDecider;
   readonly limits?: Partial<GatewayLimits>;
@@ -76,6 +78,8 @@ export interface MysqlDoor extends AsyncDisposable {
   onUnitEnded(listener: () => void): () => void;
   /** On behalf of that user's session elsewhere. False: no session here has the number, or it is another user's. */
   kill(id: number, kind: KillKind, user: string, done: () => void): boolean;
+  /** Ends sessions on a server in whose place another one goes on: their clients find that by connecting again. */
+  endElsewhere(): void;
   drain(limitMs: number, hurry: AbortSignal): Promise<void>;
   close(): Promise<void>;
 }
@@ -219,6 +223,7 @@ class Door implements MysqlDoor, MysqlDoorHost {
     this.#sessions.set(client.connectionId, session);
     this.#countSessions();
     session.start();
+    this.#endIfElsewhere(session);
   }
 
   loginEnded(login: object): void {
@@ -279,6 +284,15 @@ class Door implements MysqlDoor, MysqlDoorHost {
     session.local?.cancel();
     killOnServer(session.client.target, session.threadId, kind, this.services.limits.legConnectTimeoutMs, done);
     return true;
+  }
+
+  endElsewhere(): void {
+    this.#greeting = undefined;
+    for (const session of [...this.#sessions.values()]) this.#endIfElsewhere(session);
+  }
+
+  #endIfElsewhere(session: MysqlSession): void {
+    if (this.#options.isCurrent?.(session.client.target) === false) session.shutDown();
   }
 
   onUnitEnded(listener: () => void): () => void {

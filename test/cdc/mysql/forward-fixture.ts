@@ -18,6 +18,7 @@ export interface Forward extends AsyncDisposable {
   readonly stream: OpenedStream;
   readonly plans: ReadonlyMap<string, TablePlan>;
   readonly conflicts: readonly Conflict[];
+  readonly spoolDirectory: string;
   /** Every change that is committed now has been applied to these, or waits in the log of one that has stopped. */
   settle(tables: readonly string[]): Promise<void>;
 }
@@ -29,16 +30,17 @@ export interface During {
 }
 
 /** Loads the tables and follows them until all are in step. */
-export async function followForward(pair: MysqlPair, tables: readonly string[], types: TypeRules = standardTypes, strategy: ConflictStrategy = { kind: 'source_wins' }, during: During = {}): Promise<Forward> {
+export async function followForward(pair: MysqlPair, tables: readonly string[], types: TypeRules = standardTypes, strategy: ConflictStrategy = { kind: 'source_wins' }, during: During = {}, spoolBytes = 1 << 30): Promise<Forward> {
   const plans = new Map<string, TablePlan>();
   for (const table of tables) plans.set(table, await pair.migrate(table, types));
   const stop = new AbortController();
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'causeway-mysql-forward-'));
+  const spoolDirectory = path.join(folder, 'spool');
   const runtime = testRuntime(stop.signal);
   const conflicts: Conflict[] = [];
   const stream = createMysqlStream(runtime, {
-    name: 'fwd', direction: 'forward', source: pair.source, target: pair.target, token: 1n, types, spoolDirectory: path.join(folder, 'spool'), recordFile: path.join(folder, 'source.json'),
-    limits: { spoolBytes: 1 << 30, bufferBytes: 1 << 20, batchChanges: 100, batchWaitMs: 10 }, conflictStrategy: () => strategy, onConflict: (conflict) => conflicts.push(conflict), onError: () => undefined, onSchemaChange: () => undefined,
+    name: 'fwd', direction: 'forward', source: pair.source, target: pair.target, token: 1n, types, spoolDirectory, recordFile: path.join(folder, 'source.json'),
+    limits: { spoolBytes, bufferBytes: 1 << 20, batchChanges: 100, batchWaitMs: 10 }, conflictStrategy: () => strategy, onConflict: (conflict) => conflicts.push(conflict), onError: () => undefined, onSchemaChange: () => undefined,
   });
   const running = runLoop(runtime, 'stream', (signal) => stream.run(signal), stop.signal, { limitMs: 500 });
   const close = async (): Promise<void> => {
@@ -63,7 +65,7 @@ export async function followForward(pair: MysqlPair, tables: readonly string[], 
     throw error;
   }
   return {
-    stream, plans, conflicts, [Symbol.asyncDispose]: close,
+    stream, plans, conflicts, spoolDirectory, [Symbol.asyncDispose]: close,
     settle: async (settled) => {
       const going = settled.filter((table) => stream.status(table)?.mode !== 'failed');
       await stream.waitForMarker(await stream.writeMarker(), going, 30_000);

@@ -107,8 +107,8 @@ test('a source that ends before what was applied, and another cluster, are forks
   expect(await startStream(options, [plan]).ended).toMatchObject({ code: 'MIG021', detail: expect.stringContaining('another cluster') as unknown });
 });
 
-test('a spool that was lost, or put back from an earlier time, is a gap while a table needs it', async () => {
-  const { options, source, plan } = await sharedPair();
+test('a spool that was lost, or put back from an earlier time, is a gap of the tables that need it, and of no others', async () => {
+  const { options, source, target, plan } = await sharedPair();
   const first = startStream(options, [plan]);
   await until('connected', () => first.stream.health().connected);
   await first.stream.pauseTable(plan.tableId);
@@ -123,21 +123,31 @@ test('a spool that was lost, or put back from an earlier time, is a gap while a 
   });
   await new Promise((resolve) => setTimeout(resolve, 1200));
   await first.stop();
-  const kept = `${options.spoolDirectory}.kept`;
-  spools.push(kept);
-  fs.renameSync(options.spoolDirectory, kept);
-  expect(await startStream(options, [plan], 'spooling').ended).toMatchObject({ code: 'MIG021' });
   fs.rmSync(options.spoolDirectory, { recursive: true });
   fs.renameSync(copy, options.spoolDirectory);
-  expect(await startStream(options, [plan], 'spooling').ended).toMatchObject({ code: 'MIG021' });
-  fs.rmSync(options.spoolDirectory, { recursive: true });
-  fs.renameSync(kept, options.spoolDirectory);
+  for (const how of ['put back', 'gone', 'unreadable']) {
+    if (how === 'gone') fs.rmSync(options.spoolDirectory, { recursive: true });
+    if (how === 'unreadable') fs.writeFileSync(path.join(options.spoolDirectory, 'spool.json'), '{"id":');
+    const next = startStream(options, [plan], 'spooling');
+    await until(how, () => next.stream.status(plan.tableId)?.needsResync === true && next.stream.health().connected);
+    expect(next.stream.status(plan.tableId)).toMatchObject({ mode: 'failed', error: { code: 'MIG021' } });
+    await next.stop();
+  }
   const last = startStream(options, [plan], 'spooling');
   await until('connected', () => last.stream.health().connected);
+  await last.stream.removeTable(plan.tableId);
+  await target.query('TRUNCATE t');
+  await last.stream.addTable(plan);
+  await target.query(`INSERT INTO t SELECT * FROM unnest($1::int[], $2::int[])`, unzip((await source.query<{ id: number; v: number }>('SELECT id, v FROM t')).rows));
   await last.stream.startDraining(plan.tableId);
   await last.stream.waitForMarker(await last.stream.writeMarker(), [plan.tableId], 10_000);
+  expect(await contents(target, 't')).toEqual(await contents(source, 't'));
   await last.stop();
 });
+
+function unzip(rows: readonly { readonly id: number; readonly v: number }[]): [number[], number[]] {
+  return [rows.map(({ id }) => id), rows.map(({ v }) => v)];
+}
 
 test('a control process that was replaced writes nothing more', async () => {
   const { options, plan, source, target } = await sharedPair();
