@@ -12,6 +12,7 @@ import { literal, moment, variable } from './emit-constant.ts';
 import { withWidth } from './integer-widths.ts';
 import { jsonCalls } from './json-calls.ts';
 import { likePattern } from './like-pattern.ts';
+import { localOf } from './local-time.ts';
 import { addInterval, momentCalls } from './moment-calls.ts';
 import { Scope } from './mysql-emission.ts';
 import type { MysqlEmission } from './mysql-emission.ts';
@@ -211,7 +212,7 @@ export class ExpressionEmitter {
     if (!collation.deterministic && emission.facts.localVersion < 180000) return refuse('LIKE on a local before PostgreSQL 18', node.place);
     const sql = pattern.type.kind === 'parameter'
       ? emission.parameter(pattern.type.number, { kind: 'text', pattern: escape }, 'text')
-      : isConstantText(pattern) ? quoteLiteral(likePattern(pattern.constant, escape)) : refuse('LIKE by what is no constant', node.place);
+      : isConstantText(pattern) ? quoteLiteral(likePattern(pattern.constant, escape)) : pattern.type.kind === 'text' ? `(${pattern.sql} COLLATE ${localCollation(collation, node.place)}) ESCAPE ${quoteLiteral(escape)}` : refuse(`LIKE by ${typeName(pattern.type)}`, node.place);
     return { sql: `(${operand.sql} COLLATE ${localCollation(collation, node.place)} ${node.not ? 'NOT ' : ''}LIKE ${sql})`, type: boolType, nullable: operand.nullable || pattern.nullable };
   }
 
@@ -290,7 +291,7 @@ export class ExpressionEmitter {
     const isStar = node.args[0]?.type === 'star';
     return {
       emission: this.emission, name: node.name, args: isStar ? [] : node.args.map((argument) => this.value(argument, scope)), nodes: node.args, details: node.details ?? {}, place: node.place,
-      order: (items) => this.order(items, scope),
+      order: (items) => (this.emission.losesInstants && items.some(({ expression }) => this.value(expression, scope).type.kind === 'timestamp') ? refuse('order of TIMESTAMP in a zone with summer time', node.place) : this.order(items, scope)),
     };
   }
 
@@ -321,7 +322,10 @@ export class ExpressionEmitter {
   window(spec: WindowSpec, scope: Scope): string {
     const parts: string[] = [];
     if (spec.name !== undefined) parts.push(`"${spec.name.replaceAll('"', '""')}"`);
-    if (spec.partition.length > 0) parts.push(`PARTITION BY ${spec.partition.map((each) => sortKey(this.emission, this.value(each, scope))).join(', ')}`);
+    const { losesInstants } = this.emission;
+    if (spec.partition.length > 0) parts.push(`PARTITION BY ${spec.partition.map((each) => this.value(each, scope)).map((value) => (value.type.kind === 'timestamp' && losesInstants ? localOf(this.emission, value.sql) : sortKey(this.emission, value))).join(', ')}`);
+    // Peers have the same date and time, and are ordered by their instants.
+    if (losesInstants && spec.order.some(({ expression }) => this.value(expression, scope).type.kind === 'timestamp')) refuse('window over a TIMESTAMP in a zone with summer time', spec.order[0]?.expression.place);
     if (spec.order.length > 0) parts.push(`ORDER BY ${this.order(spec.order, scope)}`);
     if (spec.frame !== undefined) parts.push(spec.frame);
     return parts.join(' ');

@@ -86,7 +86,10 @@ function mixesSigns(emission: MysqlEmission, values: readonly Value[]): boolean 
 
 function commonMoments(emission: MysqlEmission, values: readonly Value[], types: readonly MysqlType[]): CommonValues {
   if (types.every((type) => type.kind === 'date') && values.every(({ type }) => type.kind !== 'parameter')) return { sql: values.map((value) => (value.type.kind === 'null' ? 'NULL::date' : value.sql)), type: { kind: 'date', zero: types.some(mayBeZero) } };
+  // MariaDB keeps the instants.
+  const isInstants = emission.facts.mode.server.flavour === 'mariadb' && types.every((type) => type.kind === 'timestamp') && values.every(({ type }) => type.kind !== 'parameter');
   const fraction = Math.max(...types.map((type) => (type.kind === 'datetime' || type.kind === 'timestamp' ? type.fraction : 0)));
+  if (isInstants) return { sql: values.map((value) => (value.type.kind === 'null' ? 'NULL::timestamptz' : value.sql)), type: { kind: 'timestamp', fraction, zero: types.some(mayBeZero) } };
   return { sql: values.map((value) => (value.type.kind === 'parameter' ? refuse('parameter beside a date', value.place) : asDatetime(emission, value).sql)), type: { kind: 'datetime', fraction, zero: types.some(mayBeZero) } };
 }
 

@@ -1,6 +1,7 @@
 /**
  * Random statements of MySQL's dialect: where the translation takes one, local answers what the server answers, or with an error. One generator makes what the
- * translation lets through, the other puts values of every type into every place. CAUSEWAY_DIALECT_STATEMENTS sets how many are tried, CAUSEWAY_DIALECT_SEED from where.
+ * translation lets through, the other puts values of every type into every place. CAUSEWAY_DIALECT_STATEMENTS sets how many are tried, CAUSEWAY_DIALECT_SEED from where,
+ * CAUSEWAY_DIALECT_ZONE in which time zone (Europe/Berlin, Australia/Lord_Howe).
  */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { MysqlParameter } from '../../../grammar/dialect/postgres/mysql-translation.ts';
@@ -20,6 +21,7 @@ import type { WildStatement } from './wild-mysql-statement.ts';
 const kinds: readonly MysqlKind[] = ['mariadb-10.11', 'mysql-9.7', 'mysql-5.6'];
 const count = Number(process.env['CAUSEWAY_DIALECT_STATEMENTS'] ?? 300);
 const seed = Number(process.env['CAUSEWAY_DIALECT_SEED'] ?? 1);
+const zone = process.env['CAUSEWAY_DIALECT_ZONE'] ?? 'UTC';
 /** Of the wild ones as many are made for one that is tried. */
 const WILD = 3;
 /** Errors of a text that is no SQL, or none of these types, on local: the translation is wrong, though not silently. */
@@ -60,6 +62,7 @@ describeMysql(kinds, 'random statements', () => {
   beforeAll(async () => {
     postgres = await startTestPostgres();
     for (const kind of kinds) corpora.push(await MysqlCorpus.start(kind, postgres));
+    for (const corpus of corpora) await corpus.setZone(zone);
   });
   afterAll(async () => {
     for (const corpus of corpora) await corpus[Symbol.asyncDispose]();
@@ -133,7 +136,7 @@ describeMysql(kinds, 'random statements', () => {
   }
 
   function* wild(): Iterable<WildStatement> {
-    const statements = new WildMysqlStatements(new Random(seed));
+    const statements = new WildMysqlStatements(new Random(seed), zone === 'UTC' ? undefined : 'moments');
     for (let done = 0; done < count * WILD; done += 1) yield statements.next();
   }
 

@@ -12,6 +12,8 @@ export interface CorpusEntry {
   readonly notOn: ReadonlySet<string>;
   /** `everywhere`: both sides fail. `translated`: PostgreSQL runs it, the translation fails, since it cannot have that result. */
   readonly fails: 'everywhere' | 'translated' | undefined;
+  /** The session's time zone; undefined: UTC. */
+  readonly zone: string | undefined;
 }
 
 export function readDialectCorpus(name: string): readonly CorpusEntry[] {
@@ -34,14 +36,16 @@ function entryOf(line: number, sql: string, notes: readonly string[]): CorpusEnt
   const notOn = new Set<string>();
   let parameters: readonly (string | null)[] = [];
   let fails: CorpusEntry['fails'];
+  let zone: string | undefined;
   for (const note of notes) {
     const [, on, construct] = /^refused(?: on ([\w.-]+))?: (.*)$/.exec(note) ?? [];
     if (construct !== undefined) refused.set(on ?? 'all', construct);
     else if (note.startsWith('parameters: ')) parameters = note.slice(12).split(' | ').map((value) => (value === 'NULL' ? null : value === "''" ? '' : value));
     else if (/^not on [\w.-]+: ./.test(note)) notOn.add(note.slice(7, note.indexOf(':')));
+    else if (note.startsWith('zone: ')) zone = note.slice(6);
     else if (note === 'fails') fails = 'everywhere';
     else if (note === 'fails when translated') fails = 'translated';
     else throw new Error(`line ${line}: ${note}`);
   }
-  return { line, sql, parameters, refused, notOn, fails };
+  return { line, sql, parameters, refused, notOn, fails, zone };
 }

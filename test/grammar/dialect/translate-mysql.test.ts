@@ -72,12 +72,20 @@ describe('what a session changes', () => {
     expect(translated('SELECT "id" FROM t')).toContain("'id'::text");
     expect(translated("SELECT name || 'a' FROM t", { mode: withMode('PIPES_AS_CONCAT') })).toContain("\"t\".\"name\" || 'a'");
     expect(translated("SELECT 'a\\'", { mode: withMode('NO_BACKSLASH_ESCAPES') })).toContain("E'a\\\\'");
+    for (const word of ['PAD_CHAR_TO_FULL_LENGTH', 'EMPTY_STRING_IS_NULL', 'ORACLE', 'REAL_AS_FLOAT']) expect(translated('SELECT name FROM t', { mode: withMode(word) })).toBe(`refused: sql_mode ${word} at 0`);
     expect(translated("INSERT INTO t (id) VALUES (1)", { mode: { ...mode, sqlMode: new Set() } })).toBe('refused: INSERT without strict mode at 0');
   });
   test('rows found are counted where the client asked for it', () => {
     expect(translated('UPDATE t SET id = 1')).toContain('*<>');
     expect(translated('UPDATE t SET id = 1', { foundRows: true })).toContain('SELECT count(*), count(*) FILTER (WHERE c)');
     expect(translated('UPDATE t SET id = 1', { foundRows: true, localVersion: 170000 })).toBe('UPDATE "shop"."t" AS "t" SET "id" = 1');
+  });
+  test('names of months and days', () => {
+    for (const value of ['DAYNAME(seen)', 'MONTHNAME(seen)', "DATE_FORMAT(seen, '%W')"]) {
+      expect(translated(`SELECT ${value} FROM t`, { timeNames: 'de_DE' })).toMatch(/lc_time_names de_DE/);
+      expect(translated(`SELECT ${value} FROM t`, { timeNames: 'en_GB' })).toContain('to_char');
+    }
+    expect(translated("SELECT DATE_FORMAT(seen, '%Y') FROM t", { timeNames: 'de_DE' })).toContain('to_char');
   });
   test('an older local is asked for less', () => {
     expect(translated("SELECT id FROM t WHERE name LIKE 'a'", { localVersion: 170000 })).toMatch(/^refused: LIKE on a local before PostgreSQL 18/);
@@ -86,6 +94,9 @@ describe('what a session changes', () => {
   test('the zone of TIMESTAMP', () => {
     expect(translated('SELECT seen FROM t', { timeZone: '+02:00' })).toContain("AT TIME ZONE INTERVAL '+02:00'");
     expect(translated("SELECT id FROM t WHERE seen > '2024-01-01'", { timeZone: 'Europe/Berlin' })).toContain("AT TIME ZONE 'Europe/Berlin'");
+    // CET is an abbreviation to local, without a summer; SYSTEM is what the server's machine says.
+    for (const timeZone of ['SYSTEM', 'CET', 'posix/Europe/Berlin', 'Nowhere/Land']) for (const value of ['seen', 'NOW()', 'CURDATE()', 'HOUR(seen)', "UNIX_TIMESTAMP('2024-01-31')", 'FROM_UNIXTIME(id)']) expect(translated(`SELECT ${value} FROM t`, { timeZone })).toMatch(/^refused: time zone /);
+    expect(translated('SELECT id, UTC_TIMESTAMP() FROM t', { timeZone: 'SYSTEM' })).toContain('SELECT');
   });
   test('a column whose values a policy changes is shown, and nothing else', () => {
     expect(translated('SELECT born FROM t')).toContain('"t"."born"');
