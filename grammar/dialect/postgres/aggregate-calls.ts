@@ -2,7 +2,7 @@
 import { quoteLiteral } from '../../names.ts';
 import { argument, exactly } from './call-context.ts';
 import type { CallContext, CallEmitter } from './call-context.ts';
-import { asDatetime, asDecimal, asInteger, asNumber, asText, shownDecimal } from './convert-value.ts';
+import { asDatetime, asDecimal, asInteger, asNumber, asText, shownDecimal, withoutLabels } from './convert-value.ts';
 import { localOf } from './local-time.ts';
 import type { MysqlEmission } from './mysql-emission.ts';
 import type { Value } from './mysql-expression.ts';
@@ -137,7 +137,7 @@ function withoutPlaces(value: unknown): unknown {
 
 const anyValue: CallEmitter = (call) => {
   exactly(call, 1);
-  const value = typed(call, 0);
+  const value = withoutLabels(call.emission, typed(call, 0));
   return { sql: `(array_agg(${value.sql}))[1]`, type: value.type, nullable: true };
 };
 
@@ -161,14 +161,14 @@ const ranking = (sql: string): CallEmitter => (call) => {
 
 const neighbour = (word: 'lag' | 'lead'): CallEmitter => (call) => {
   exactly(call, 1, 2);
-  const value = typed(call, 0);
+  const value = withoutLabels(call.emission, typed(call, 0));
   const by = call.args[1];
   return { sql: `${word}(${value.sql}${by === undefined ? '' : `, ${by.constant ?? refuse(`${call.name}() by what is no constant`, call.place)}`})`, type: value.type, nullable: true };
 };
 
 const edge = (word: 'first_value' | 'last_value'): CallEmitter => (call) => {
   exactly(call, 1);
-  const value = typed(call, 0);
+  const value = withoutLabels(call.emission, typed(call, 0));
   return { sql: `${word}(${value.sql})`, type: value.type, nullable: true };
 };
 

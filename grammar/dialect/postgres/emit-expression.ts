@@ -7,7 +7,7 @@ import { castValue, inCollation } from './cast-value.ts';
 import { chosen, commonValues, keepsScales } from './unified-type.ts';
 import { comparisonCollation, compareValues } from './compare-values.ts';
 import type { Comparison } from './compare-values.ts';
-import { asCondition, asText, condition, isConstantText, nullValue } from './convert-value.ts';
+import { asCondition, asText, condition, isConstantText, nullValue, withoutLabels } from './convert-value.ts';
 import { literal, moment, variable } from './emit-constant.ts';
 import { withWidth } from './integer-widths.ts';
 import { jsonCalls } from './json-calls.ts';
@@ -269,7 +269,7 @@ export class ExpressionEmitter {
     const { sql, columns } = this.#queries.subquery(node.query, scope);
     const [column] = columns;
     if (column === undefined || columns.length !== 1) return refuse('subquery of several columns', node.place);
-    return { sql, type: column.type, nullable: true };
+    return withoutLabels(this.emission, { sql, type: column.type, nullable: true });
   }
 
   #call(node: Node<'call'>, scope: Scope): Value {

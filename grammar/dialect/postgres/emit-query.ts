@@ -201,8 +201,8 @@ export class QueryEmitter {
 
   #order(items: readonly OrderItem[], scope: Scope, columns: readonly OutputColumn[]): string {
     const keys = items.flatMap(({ expression, descending }) => {
-      // MariaDB takes TRUE for the first column.
-      if (expression.type === 'literal' && (expression.kind === 'true' || expression.kind === 'false') && this.emission.facts.mode.server.flavour === 'mariadb') refuse('ORDER BY TRUE', expression.place);
+      // MariaDB, and MySQL before 8, take TRUE for the first column.
+      if (expression.type === 'literal' && (expression.kind === 'true' || expression.kind === 'false') && (this.emission.facts.mode.server.flavour === 'mariadb' || this.emission.facts.mode.server.version < 80000)) refuse('ORDER BY TRUE', expression.place);
       const value = ordinal(expression, columns) ?? this.expressions.value(expression, scope);
       // A constant orders nothing.
       return value.constant !== undefined || value.type.kind === 'null' ? [] : [`${sortKey(this.emission, value)}${direction(descending, value.nullable)}`];

@@ -4,7 +4,7 @@ import type { CallContext, CallEmitter } from './call-context.ts';
 import { calculate } from './calculate.ts';
 import { chosen, commonValues, keepsScales } from './unified-type.ts';
 import { compareValues } from './compare-values.ts';
-import { asCondition, asDatetime, asDouble, asInteger, asNumber, bigintSql, isConstantText, shownDecimal } from './convert-value.ts';
+import { asCondition, asDatetime, asDouble, asInteger, asNumber, bigintSql, isConstantText, shownDecimal, withoutLabels } from './convert-value.ts';
 import type { Value } from './mysql-expression.ts';
 import { bigintType, decimalType, doubleType, intType, isMoment, isNumber, isUnsettled, maxBigint } from './mysql-type.ts';
 import type { MysqlType } from './mysql-type.ts';
@@ -121,7 +121,7 @@ const nullif: CallEmitter = (call) => {
   if (flavour === 'mysql' && one.origin === undefined && one.type.kind === 'time' && other.type.kind === 'time' && one.type.fraction < other.type.fraction) return refuse('NULLIF() of a TIME and one with more digits', call.place);
   // MySQL shows it as the number that it was compared as.
   if (isConstantText(one) && other.type.kind !== 'text') return refuse('NULLIF() of a string and another type', call.place);
-  const kept = one.type.kind === 'timestamp' && call.emission.losesInstants ? asDatetime(call.emission, one) : one;
+  const kept = one.type.kind === 'timestamp' && call.emission.losesInstants ? asDatetime(call.emission, one) : withoutLabels(call.emission, one);
   return { sql: `CASE WHEN ${compareValues(call.emission, '=', one, other, call.place).sql} THEN NULL ELSE ${kept.sql} END`, type: kept.type, nullable: true };
 };
 

@@ -94,6 +94,10 @@ function commonMoments(emission: MysqlEmission, values: readonly Value[], types:
 }
 
 function commonTexts(emission: MysqlEmission, values: readonly Value[], place: number | undefined): CommonValues {
+  const { flavour, version } = emission.facts.mode.server;
+  const isOfOthers = values.some(({ type }) => type.kind !== 'text' && type.kind !== 'null' && type.kind !== 'parameter');
+  // From MySQL 8 on it takes the type of one of them.
+  if (flavour === 'mysql' && version >= 80000 && isOfOthers && values.some(({ type }) => type.kind === 'parameter')) return refuse('parameter beside several types', place);
   const texts = values.map((value) => asText(emission, value));
   let collation: TextCollation | undefined;
   for (const { type } of texts) if (type.kind === 'text') collation = commonCollation(collation, type.collation, place);

@@ -94,8 +94,8 @@ describe('the corpus', () => {
   test('has at least 300 statements, each once', () => {
     expect(corpus.length).toBeGreaterThanOrEqual(300);
     const seen = new Set<string>();
-    const twice = corpus.filter(({ sql, parameters }) => {
-      const key = `${sql} ${parameters.join(' | ')}`;
+    const twice = corpus.filter(({ sql, parameters, zone }) => {
+      const key = `${sql} ${parameters.join(' | ')} ${zone ?? ''}`;
       return seen.has(key) || !seen.add(key);
     });
     expect(twice.map(({ line }) => line)).toEqual([]);

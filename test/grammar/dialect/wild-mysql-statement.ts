@@ -261,7 +261,7 @@ export class WildMysqlStatements {
 
   #assignment(isPlain: boolean, prefix = ''): string {
     const [source] = this.#sources;
-    const category = this.#pick(all.filter((each) => source?.columns[each] !== undefined));
+    const category = this.#pick(all.filter((each) => source?.columns[each]?.some((name) => source.key.length === 0 || !source.key.includes(name)) === true));
     const column = this.#pick((source?.columns[category] ?? []).filter((name) => source?.key.includes(name) === false || source?.key.length === 0));
     return `${prefix}${column} = ${this.#value(category, isPlain ? this.#random.below(2) : 1)}`;
   }
