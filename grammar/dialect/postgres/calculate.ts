@@ -149,6 +149,8 @@ export function negate(emission: MysqlEmission, operand: Value, place: number): 
   if (value.constant !== undefined && type.kind !== 'double') {
     const negative = value.constant.startsWith('-') ? value.constant.slice(1) : `-${value.constant}`;
     const number = type.kind === 'int' ? BigInt(negative) : undefined;
+    // There is no negative zero among integers, and what asks whether a constant is 0 looks at its text.
+    if (number === 0n) return { ...value, place };
     if (number !== undefined && number < minBigint) return { sql: `'${number}'::numeric`, type: decimalType(20, 0), nullable: false, constant: negative };
     const sql = number !== undefined && (number < -2147483648n || number > 2147483647n) ? `'${negative}'::${number > maxBigint ? 'numeric' : 'bigint'}` : `(${negative})`;
     return { sql, type: number === undefined ? type : intType(number, number), nullable: false, constant: negative, place };

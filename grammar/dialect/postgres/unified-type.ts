@@ -19,7 +19,9 @@ export function commonValues(emission: MysqlEmission, values: readonly Value[], 
   const types = typed.map(({ type }) => type);
   const [first] = types;
   if (first === undefined) {
-    if (values.every(({ type }) => type.kind === 'null')) return { sql: values.map(() => 'NULL'), type: { kind: 'null' } };
+    // MariaDB makes a string of them.
+    const isText = emission.facts.mode.server.flavour === 'mariadb';
+    if (values.every(({ type }) => type.kind === 'null')) return { sql: values.map(() => (isText ? 'NULL::text' : 'NULL')), type: isText ? { kind: 'text', collation: undefined, isTrimmed: true, isOwn: false } : { kind: 'null' } };
     return refuse('parameter whose type its place does not tell', place);
   }
   if (types.every((type) => type.kind === 'bool') && values.every(({ type }) => type.kind !== 'parameter')) return { sql: values.map(({ sql, type }) => (type.kind === 'null' ? 'NULL::boolean' : sql)), type: first };
