@@ -12,7 +12,6 @@ import { literal, moment, variable } from './emit-constant.ts';
 import { withWidth } from './integer-widths.ts';
 import { jsonCalls } from './json-calls.ts';
 import { likePattern } from './like-pattern.ts';
-import { localOf } from './local-time.ts';
 import { addInterval, momentCalls } from './moment-calls.ts';
 import { Scope } from './mysql-emission.ts';
 import type { MysqlEmission } from './mysql-emission.ts';
@@ -322,10 +321,9 @@ export class ExpressionEmitter {
   window(spec: WindowSpec, scope: Scope): string {
     const parts: string[] = [];
     if (spec.name !== undefined) parts.push(`"${spec.name.replaceAll('"', '""')}"`);
-    const { losesInstants } = this.emission;
-    if (spec.partition.length > 0) parts.push(`PARTITION BY ${spec.partition.map((each) => this.value(each, scope)).map((value) => (value.type.kind === 'timestamp' && losesInstants ? localOf(this.emission, value.sql) : sortKey(this.emission, value))).join(', ')}`);
-    // Peers have the same date and time, and are ordered by their instants.
-    if (losesInstants && spec.order.some(({ expression }) => this.value(expression, scope).type.kind === 'timestamp')) refuse('window over a TIMESTAMP in a zone with summer time', spec.order[0]?.expression.place);
+    // It orders by instants what it then compares as dates and times.
+    if (this.emission.losesInstants && [...spec.partition, ...spec.order.map(({ expression }) => expression)].some((each) => this.value(each, scope).type.kind === 'timestamp')) refuse('window over a TIMESTAMP in a zone with summer time', (spec.partition[0] ?? spec.order[0]?.expression)?.place);
+    if (spec.partition.length > 0) parts.push(`PARTITION BY ${spec.partition.map((each) => sortKey(this.emission, this.value(each, scope))).join(', ')}`);
     if (spec.order.length > 0) parts.push(`ORDER BY ${this.order(spec.order, scope)}`);
     if (spec.frame !== undefined) parts.push(spec.frame);
     return parts.join(' ');

@@ -222,6 +222,8 @@ const format: CallEmitter = (call) => {
   exactly(call, 2);
   const digits = constantOrRefuse(call, 1);
   if (digits < 0 || digits > 15) return refuse('FORMAT() by more than 15 digits', call.place);
+  // It is a DOUBLE there, which is rounded to the even one.
+  if (argument(call, 0).type.kind === 'text') return refuse('FORMAT() of a string', call.place);
   const number = asDecimal(call.emission, argument(call, 0));
   if (number.type.precision - number.type.scale > 24) return refuse('FORMAT() of more than 24 digits', call.place);
   const pattern = `FM999,999,999,999,999,999,999,990${digits === 0 ? '' : `.${'0'.repeat(digits)}`}`;

@@ -36,6 +36,8 @@ const isOverflow: ReadonlySet<number | undefined> = new Set([1441, 6527]);
 
 /** What a server answers wrongly itself. */
 function isWrongThere(kind: MysqlKind, sql: string): boolean {
+  // Doubles are added in the order of an index, whose last digits are others.
+  if (/(?:SUM|AVG)\((?:DISTINCT )?.*\b(?:LN|LOG10|SQRT|POW|EXP)\(.* FROM moments/.test(sql)) return true;
   // It loses the rows without a partner of an outer join, and those where NULL <=> NULL.
   // It sums distinct large numbers through others, forgets that an IN over a subquery of NULLs was unknown, and takes what is made of TIME for Latin-1.
   // It takes a bound number of 64 bits for a negative one, and has no room for the integers of a column beside a DECIMAL.
