@@ -41,10 +41,16 @@ export function distinctKey(emission: MysqlEmission, value: Value): string {
   return value.sql;
 }
 
+/** The last digits of a sum of doubles are those of the order in which they are added, which for distinct ones is each side's own. */
+function checkOrder(call: CallContext, { type }: Value): void {
+  if (type.kind === 'double' && call.details.distinct === true) refuse(`${call.name}(DISTINCT) of DOUBLE`, call.place);
+}
+
 const sum: CallEmitter = (call) => {
   exactly(call, 1);
   const value = asNumber(call.emission, typed(call, 0));
   const distinct = call.details.distinct === true ? 'DISTINCT ' : '';
+  checkOrder(call, value);
   if (value.type.kind === 'double') return { sql: `sum(${distinct}${value.sql})${overMark}`, type: value.type, nullable: true };
   const source = asDecimal(call.emission, value);
   if (source.type.inner !== undefined) return refuse('SUM() of a quotient', call.place);
@@ -55,6 +61,7 @@ const avg: CallEmitter = (call) => {
   exactly(call, 1);
   const value = asNumber(call.emission, typed(call, 0));
   const distinct = call.details.distinct === true ? 'DISTINCT ' : '';
+  checkOrder(call, value);
   if (value.type.kind === 'double') return { sql: `avg(${distinct}${value.sql})${overMark}`, type: value.type.decimals === undefined ? value.type : { ...value.type, decimals: value.type.decimals + call.emission.facts.divPrecision }, nullable: true };
   const source = asDecimal(call.emission, value);
   if (source.type.inner !== undefined) return refuse('AVG() of a quotient', call.place);

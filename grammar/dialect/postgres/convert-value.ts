@@ -95,8 +95,8 @@ function numberParameter(emission: MysqlEmission, number: number, place: number 
   const value: Value = { sql: '', type: { kind: 'parameter', number }, nullable: true, place };
   switch (emission.facts.parameters?.[number - 1]) {
     case 'integer': return asInteger(emission, value);
-    case 'decimal': return asDecimal(emission, value);
     case 'double': return asDouble(emission, value);
+    // Of a DECIMAL its value alone tells how many digits are shown.
     default: return refuse('parameter whose type its place does not tell', place);
   }
 }

@@ -164,12 +164,22 @@ const nameOf = (pattern: string): CallEmitter => (call) => {
   return { sql: `to_char(${asDatetime(call.emission, argument(call, 0)).sql}, '${pattern}')`, type: { kind: 'text', collation: undefined, isTrimmed: true, isOwn: false }, nullable: argument(call, 0).nullable };
 };
 
+/** The clock of local: it goes on while the statement runs, and cannot be stopped. */
+const sysdate: CallEmitter = (call) => {
+  const fraction = fractionOf(call);
+  const moment = `(clock_timestamp() AT TIME ZONE ${call.emission.zone})`;
+  const unit = { 0: 'second', 3: 'milliseconds', 6: 'microseconds' }[fraction] ?? refuse(`SYSDATE() of ${fraction} digits`, call.place);
+  return { sql: `date_trunc('${unit}', ${moment})`, type: { kind: 'datetime', fraction }, nullable: false };
+};
+
 const lastUnixTime = 2147483647;
 
 const unixTimestamp: CallEmitter = (call) => {
   exactly(call, 0, 1);
   if (optionalArgument(call, 0) === undefined) return { sql: `${call.emission.slot({ kind: 'now', as: 'unix', zone: 'utc', fraction: 0 })}::bigint`, type: intType(0n, 253402300799n), nullable: false };
   const value = argument(call, 0);
+  // MySQL 9 shows digits of a second, which it may have.
+  if (value.type.kind === 'parameter') return refuse('UNIX_TIMESTAMP() of a parameter', call.place);
   if (isConstantText(value) && (readMoment(value.constant)?.fraction ?? 0) > 0) return refuse('UNIX_TIMESTAMP() of a string with a fraction of a second', call.place);
   const fraction = value.type.kind === 'timestamp' || value.type.kind === 'datetime' ? value.type.fraction : 0;
   if (value.type.kind === 'timestamp' && value.origin === undefined && call.emission.losesInstants) return refuse('UNIX_TIMESTAMP() of a TIMESTAMP that is no column', call.place);
@@ -224,7 +234,7 @@ const intervalWords: Readonly<Record<string, string>> = { SECOND: '1 second', MI
 export function addInterval(emission: MysqlEmission, given: Value, written: Value, unit: string, sign: 1 | -1, place: number): Value {
   const word = intervalWords[unit] ?? refuse(`INTERVAL … ${unit}`, place);
   const isDayOrLonger = ['DAY', 'WEEK', 'MONTH', 'QUARTER', 'YEAR'].includes(unit);
-  if (given.type.kind === 'null') return refuse('NULL as a date', place);
+  if (given.type.kind === 'null') return { sql: 'NULL::text', type: { kind: 'text', collation: undefined, isTrimmed: true, isOwn: false }, nullable: true };
   const amount = wholeAmount(emission, written, place);
   if (given.type.kind === 'time') {
     if (isDayOrLonger && unit !== 'DAY') return refuse(`TIME and INTERVAL … ${unit}`, place);
@@ -257,7 +267,7 @@ function wholeAmount(emission: MysqlEmission, value: Value, place: number): Valu
 }
 
 export const momentCalls: Readonly<Record<string, CallEmitter>> = {
-  NOW: now('session'), CURRENT_TIMESTAMP: now('session'), LOCALTIME: now('session'), LOCALTIMESTAMP: now('session'), UTC_TIMESTAMP: now('utc'), CURDATE: today('session'), CURRENT_DATE: today('session'), UTC_DATE: today('utc'),
+  NOW: now('session'), CURRENT_TIMESTAMP: now('session'), LOCALTIME: now('session'), LOCALTIMESTAMP: now('session'), UTC_TIMESTAMP: now('utc'), CURDATE: today('session'), CURRENT_DATE: today('session'), UTC_DATE: today('utc'), SYSDATE: sysdate,
   CURTIME: clock('session'), CURRENT_TIME: clock('session'), UTC_TIME: clock('utc'), ...Object.fromEntries(Object.keys(fields).map((name) => [name, part])), EXTRACT: extract, WEEK: week, DATE: date, TIME: time, LAST_DAY: lastDay,
   DATEDIFF: datediff, TIMESTAMPDIFF: timestampdiff, DATE_FORMAT: dateFormat, DAYNAME: nameOf('FMDay'), MONTHNAME: nameOf('FMMonth'), UNIX_TIMESTAMP: unixTimestamp, FROM_UNIXTIME: fromUnixtime, TIME_TO_SEC: timeToSec, SEC_TO_TIME: secToTime, TO_DAYS: toDays,
   TIMESTAMP: (call) => { exactly(call, 1); if (argument(call, 0).type.kind === 'parameter') return refuse('TIMESTAMP() of a parameter', call.place); return { ...asDatetime(call.emission, moment(call, 0)), origin: undefined }; },

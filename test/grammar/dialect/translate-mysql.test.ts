@@ -103,7 +103,7 @@ describe('what a session changes', () => {
     expect(translated("SELECT id FROM t WHERE born > '2024-01-01'")).toMatch(/^refused: .*DATE/);
   });
   test('a refusal has its place', () => {
-    expect(translated('SELECT id, RAND() FROM t')).toBe('refused: RAND() at 11');
+    expect(translated('SELECT id, SLEEP(1) FROM t')).toBe('refused: SLEEP() at 11');
     expect(translated('SELECT id FROM nowhere')).toBe('refused: table nowhere at 15');
     expect(translated('SELECT id FROM t WHERE')).toBe('refused: syntax at 22');
     expect(translated(`SELECT ${'('.repeat(500)}1${')'.repeat(500)}`)).toMatch(/^refused: statement nested too deeply/);
