@@ -48,7 +48,10 @@ export function assignValue(emission: MysqlEmission, target: Target, value: Valu
     case 'datetime': return isParameter ? withFraction(emission, take({ kind: 'datetime', fraction: type.fraction, assigned: true, ...zero }, 'timestamp'), 6, type.fraction, place) : rounded(emission, asDatetime(emission, value), type.fraction, place);
     case 'timestamp': return instant(emission, value, type.fraction, (form, pgType) => take({ ...form, ...zero } as PgForm, pgType), place);
     case 'time': return isParameter ? take({ kind: 'time', fraction: type.fraction }, 'interval') : value.type.kind === 'datetime' ? refuse('date and time as a TIME', place) : duration(emission, value, type.fraction, place);
-    case 'year': return isParameter ? take({ kind: 'year' }, 'smallint') : wholeNumber(emission, value, place);
+    case 'year':
+      // '0' is the year 2000, and 0 is none.
+      if (isConstantText(value) && !/^\d{4}$/.test(value.constant)) return refuse('string without four digits as a YEAR', place);
+      return isParameter ? take({ kind: 'year' }, 'smallint') : wholeNumber(emission, value, place);
     case 'enum': return isParameter ? take({ kind: 'enum', labels: type.labels, assigned: true, ...(isExactLabel(type.collation) ? { exact: true } : {}) }, type.local) : label(value, type, place);
     case 'set': return isParameter ? take({ kind: 'set', labels: type.labels, ...(isExactLabel(type.collation) ? { exact: true } : {}) }, 'text[]') : members(value, type, place);
     case 'bit': return isParameter ? take({ kind: 'bit', bits: type.bits }, column.localType) : bits(value, type.bits, column.localType, place);

@@ -19,8 +19,8 @@ export function commonValues(emission: MysqlEmission, values: readonly Value[], 
   const types = typed.map(({ type }) => type);
   const [first] = types;
   if (first === undefined) {
-    // MariaDB makes a string of them.
-    const isText = emission.facts.mode.server.flavour === 'mariadb';
+    // MariaDB, and MySQL before 8, make a string of them.
+    const isText = emission.facts.mode.server.flavour === 'mariadb' || emission.facts.mode.server.version < 80000;
     if (values.every(({ type }) => type.kind === 'null')) return { sql: values.map(() => (isText ? 'NULL::text' : 'NULL')), type: isText ? { kind: 'text', collation: undefined, isTrimmed: true, isOwn: false } : { kind: 'null' } };
     return refuse('parameter whose type its place does not tell', place);
   }
