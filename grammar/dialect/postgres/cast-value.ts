@@ -84,7 +84,9 @@ function characters(emission: MysqlEmission, value: Value, to: CastType, place: 
   const written = asText(emission, value.type.kind === 'decimal' ? { ...value, sql: shownDecimal(value), type: decimalType(value.type.precision, value.type.scale) } : value);
   const source = inCollation(written, emission.ownCollation);
   if (source.type.kind !== 'text') return refuse('CAST to CHAR', place);
-  const type = { ...source.type, isTrimmed: false, maxLength: undefined, ...(value.type.kind === 'enum' || value.type.kind === 'set' ? { isLabel: true } : {}) };
+  // As a number it has digits behind the point on MariaDB.
+  const isNoNumber = value.type.kind === 'enum' || value.type.kind === 'set' || emission.facts.mode.server.flavour === 'mariadb';
+  const type = { ...source.type, isTrimmed: false, maxLength: undefined, ...(isNoNumber ? { isLabel: true } : {}) };
   if (to.length === undefined) return { sql: source.sql, type, nullable: source.nullable };
   // In a write MySQL fails where it would cut a string off, MariaDB where it would cut some.
   return { sql: emission.isWrite ? `CASE WHEN char_length(${source.sql}) > ${to.length} THEN ('a string longer than CHAR(${to.length}): ' || ${source.sql})::date::text ELSE ${source.sql} END` : `left(${source.sql}, ${to.length})`, type, nullable: source.nullable };

@@ -23,11 +23,18 @@ export function compareValues(emission: MysqlEmission, operator: Comparison, lef
   const { flavour, version } = emission.facts.mode.server;
   // It forgets the fraction of a second there.
   if (operator === '<=>' && one.type.kind === 'time' && flavour === 'mysql' && version < 50700) return refuse('<=> of TIME', place);
+  if (flavour === 'mysql' && (isTimeAsText(left, right) || isTimeAsText(right, left))) return refuse('comparison of a string with a TIME that is no column', place);
   if (flavour === 'mysql' && isCut(one, other)) return refuse('comparison of a TIME column with more digits', place);
   if ((operator === '=' || operator === '<=>') && (flavour === 'mariadb' || version < 80000) && (isBetweenIntegers(one, other) || isBetweenIntegers(other, one))) return refuse('comparison of an integer column with a number between two of them', place);
   if (one.type.kind === 'text' && other.type.kind === 'text') return condition(comparedText(emission, operator, one, other, place), nullable);
   if ([one, other].some(isQuotient) && (emission.facts.mode.server.flavour === 'mariadb' || isUnsureQuotient(emission))) return comparedQuotient(operator, one, other, nullable);
   return condition(`${one.sql} ${spelled(operator)} ${other.sql}`, nullable);
+}
+
+/** Compared as strings, which for times of day in their full form is the same. */
+function isTimeAsText(time: Value, text: Value): boolean {
+  if (time.type.kind !== 'time' || time.origin !== undefined || !isConstantText(text)) return false;
+  return !(time.type.fraction === 0 && /^\0\d+\0::interval$/.test(time.sql) && /^\d\d:\d\d:\d\d$/.test(text.constant));
 }
 
 /** What is known at once is cut or rounded to the digits of the column that it stands beside. */

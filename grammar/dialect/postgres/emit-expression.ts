@@ -302,8 +302,11 @@ export class ExpressionEmitter {
     if (!scope.allowsAggregates || scope.aggregateDepth > 0) return refuse(`${node.name}() at this place`, node.place);
     scope.hasAggregates = true;
     scope.aggregateDepth += 1;
+    const [own, outer] = [scope.named, namedOutside(scope)];
     const value = emit(this.#context(node, scope));
     scope.aggregateDepth -= 1;
+    // Over columns of an outer query it is that query's.
+    if (scope.named === own && namedOutside(scope) > outer) return refuse(`${node.name}() over columns of an outer query`, node.place);
     return { ...value, sql: value.sql.replaceAll(overMark, '') };
   }
 
@@ -335,6 +338,10 @@ export class ExpressionEmitter {
       return `${sortKey(this.emission, value)}${direction(descending, value.nullable)}`;
     }).join(', ');
   }
+}
+
+function namedOutside({ parent }: Scope): number {
+  return parent === undefined ? 0 : parent.named + namedOutside(parent);
 }
 
 /** Whether a condition is of this kind, or one that NOT, AND and the like join. */

@@ -32,6 +32,8 @@ export class Scope {
   readonly substitutes = new Map<string, string>();
   readonly groups = new Set<string>();
   aggregateDepth = 0;
+  /** How often its columns were named. */
+  named = 0;
   hasAggregates = false;
   hasWindows = false;
   /** Where aggregates may stand: not in WHERE, ON, GROUP BY. */
