@@ -18,7 +18,7 @@ import type { MysqlEmission } from './mysql-emission.ts';
 import { valueOf } from './mysql-expression.ts';
 import type { Value } from './mysql-expression.ts';
 import type { CallDetails, Expression, OrderItem, Query, WindowSpec } from './mysql-tree.ts';
-import { boolType, intType, maxUnsigned, mayBeZero, typeName, isMoment, localCollation, maxBigint } from './mysql-type.ts';
+import { boolType, intType, maxUnsigned, mayBeZero, typeName, isMoment, isNumber, localCollation, maxBigint } from './mysql-type.ts';
 import { numberCalls } from './number-calls.ts';
 import { refuse } from './refused-mysql.ts';
 import { findName } from './scope-names.ts';
@@ -134,6 +134,11 @@ export class ExpressionEmitter {
     if (!Array.isArray(list)) return wrap(this.#inQuery(operand, list as Query, scope, place));
     const items: readonly Expression[] = list;
     if (operand.type === 'row') {
+      // A column of rows is compared as one type.
+      operand.items.forEach((each, index) => {
+        const kinds = [each, ...items.map((item) => (item.type === 'row' ? item.items[index] ?? each : each))].map((item) => this.value(item, scope)).filter((value) => !isConstantText(value) && value.type.kind !== 'null' && value.type.kind !== 'parameter').map(({ type }) => type);
+        if (new Set(kinds.map((type) => (isNumber(type) ? 'number' : isMoment(type) ? 'moment' : type.kind))).size > 1) refuse('IN of rows of several types', place);
+      });
       const rows = items.map((item) => this.#rows({ type: 'binary', operator: '=', left: operand, right: item, place }, scope));
       return wrap(valueOf(`(${rows.map(({ sql }) => sql).join(' OR ')})`, boolType, rows));
     }

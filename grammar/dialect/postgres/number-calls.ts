@@ -131,6 +131,9 @@ const extreme = (word: 'greatest' | 'least'): CallEmitter => (call) => {
   const isAllowed = (test: (type: MysqlType) => boolean): boolean => call.args.every(({ type }) => test(type) || type.kind === 'null');
   if (!isAllowed(isNumber) && !isAllowed(isMoment)) return refuse(`${call.name}() of strings`, call.place);
   if (call.args.some(({ type }) => type.kind === 'null')) return refuse('NULL as a number', call.place);
+  const { flavour, version } = call.emission.facts.mode.server;
+  // It shows the largest as negative ones.
+  if (flavour === 'mysql' && version < 80000 && call.args.some(({ type }) => type.kind === 'int' && type.max > maxBigint)) return refuse(`${call.name}() of an unsigned BIGINT`, call.place);
   const common = commonValues(call.emission, call.args, call.place);
   const nullable = call.args.filter((value) => value.nullable);
   const found = `${word}(${common.sql.join(', ')})`;

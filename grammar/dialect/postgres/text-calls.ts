@@ -151,6 +151,8 @@ const locate: CallEmitter = (call) => {
   exactly(call, 2, call.name === 'INSTR' ? 2 : 3);
   const [needle, source] = call.name === 'INSTR' ? [text(call, 1), text(call, 0)] : [text(call, 0), text(call, 1)];
   if (optionalArgument(call, 2) !== undefined) return refuse('LOCATE() from a place', call.place);
+  const names = [needle, source].flatMap(({ type }) => (type.kind === 'text' && type.collation !== undefined ? [type.collation.name] : []));
+  if (new Set(names).size > 1) return refuse('mix of collations', call.place);
   const collation = collationOfTexts(call, [needle, source]) ?? call.emission.connectionCollation(call.place);
   const { flavour, version } = call.emission.facts.mode.server;
   if (!collation.deterministic && (flavour === 'mariadb' || version < 80000)) {
