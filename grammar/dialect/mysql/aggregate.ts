@@ -117,11 +117,14 @@ function stringAggregate(emission: Emission, node: Tree, scope: Scope, parts: { 
   if (parts.over !== undefined) return refuse('string_agg as a window function', place);
   // MySQL 9.7 makes NULL of empty constants.
   if (given.constant === true) return refuse('string_agg of a constant', place);
-  if (parts.isDistinct && emission.capabilities.binaryCollation === undefined) return refuse('string_agg of DISTINCT text', place);
   if (!isText(given.type) && given.type.name !== 'unknown') return refuse(`string_agg of ${typeLabel(given.type)}`, place);
   const order = listOf(node['agg_order']);
   const keys = order.length === 0 ? '' : ` ORDER BY ${order.flatMap((item) => sortKeys(emission, item, (key) => emission.expression(key, scope))).join(', ')}`;
-  return { sql: `GROUP_CONCAT(${parts.isDistinct ? 'DISTINCT ' : ''}${parts.filtered(textOf(emission, given, place).sql)}${keys} SEPARATOR ${quoteMysqlText(separator.literal)})`, type: textType, nullable: true };
+  const item = parts.filtered(textOf(emission, given, place).sql);
+  const end = `${keys} SEPARATOR ${quoteMysqlText(separator.literal)})`;
+  // Where no collation compares text as it is, its bytes do.
+  if (parts.isDistinct && emission.capabilities.binaryCollation === undefined) return { sql: collated(emission, `CONVERT(GROUP_CONCAT(DISTINCT BINARY (${item})${end} USING utf8mb4)`), type: textType, nullable: true };
+  return { sql: `GROUP_CONCAT(${parts.isDistinct ? 'DISTINCT ' : ''}${item}${end}`, type: textType, nullable: true };
 }
 
 function windowFunction(emission: Emission, name: string, node: Tree, scope: Scope, over: string): Value {

@@ -3,7 +3,7 @@ import { assign, findColumn } from './assignment.ts';
 import { sqlTable, tableRelation } from './column-value.ts';
 import { quoteMysqlName, Scope } from './emission.ts';
 import type { Emission, Relation } from './emission.ts';
-import { condition } from './expression.ts';
+import { filter } from './expression.ts';
 import { emitFrom, findTable } from './from-clause.ts';
 import { makeStep } from './step.ts';
 import type { Steps } from './step.ts';
@@ -64,7 +64,7 @@ export function emitUpdate(emission: Emission, node: Tree): Steps {
   const assignments = assignmentsOf(emission, listOf(node['targetList']), target, scope);
   const ordered = emission.capabilities.simultaneousAssignment ? assignments : inOrder(assignments, from !== '');
   const sets = ordered.map(({ column, sql }) => `${target.name}.${quoteMysqlName(column.mysqlName)} = ${sql}`).join(', ');
-  const where = node['whereClause'] === undefined ? undefined : condition(emission, node['whereClause'], scope);
+  const where = node['whereClause'] === undefined ? undefined : filter(emission, node['whereClause'], scope);
   const table = `${sqlTable(target.table)} AS ${target.name}`;
   const returning = returningList(node);
   const update = (test: string | undefined): string => `UPDATE ${table}${from === '' ? '' : ` CROSS JOIN ${from}`} SET ${sets}${test === undefined ? '' : ` WHERE ${test}`}`;
@@ -159,7 +159,7 @@ export function emitDelete(emission: Emission, node: Tree): Steps {
     scope.visible = [...relation.columns];
   }
   const from = isAlone ? '' : ` CROSS JOIN ${emitFrom(emission, others, scope)}`;
-  const where = node['whereClause'] === undefined ? '' : ` WHERE ${condition(emission, node['whereClause'], scope)}`;
+  const where = node['whereClause'] === undefined ? '' : ` WHERE ${filter(emission, node['whereClause'], scope)}`;
   return { steps: [makeStep(isAlone ? `DELETE FROM ${own}${where}` : `DELETE ${target.name} FROM ${own} AS ${target.name}${from}${where}`, isAlone ? { rowCount: 'affected' } : { rowCount: 'affected', database: target.table.mysqlDatabase })], columns: [], needsTransaction: false };
 }
 
@@ -173,7 +173,7 @@ function deleteReturning(emission: Emission, node: Tree, target: Target, returni
   const scope = new Scope(undefined);
   scope.relations.push(relation);
   scope.visible = [...relation.columns];
-  const where = node['whereClause'] === undefined ? '' : ` WHERE ${condition(emission, node['whereClause'], scope)}`;
+  const where = node['whereClause'] === undefined ? '' : ` WHERE ${filter(emission, node['whereClause'], scope)}`;
   const read = returningText(emission, returning, relation);
   const columns = read.columns.map(({ name, value }) => ({ name, type: value.type }));
   if (isNative) return { steps: [makeStep(`DELETE FROM ${sqlTable(target.table)}${where} RETURNING ${read.sql}`, { answer: 'rows', columns, rowCount: 'rows' })], columns, needsTransaction: false };

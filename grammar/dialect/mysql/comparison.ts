@@ -121,7 +121,7 @@ export function rowFields(emission: Emission, node: unknown, scope: Scope): read
 }
 
 /** `value IN (query)`, `value operator ANY (query)`, `… ALL (query)`. */
-export function compareWithQuery(emission: Emission, parts: { readonly left: readonly Value[]; readonly operator: ComparisonOperator; readonly all: boolean; readonly query: unknown }, scope: Scope, place: unknown): Value {
+export function compareWithQuery(emission: Emission, parts: { readonly left: readonly Value[]; readonly operator: ComparisonOperator; readonly all: boolean; readonly query: unknown; /** FALSE is as good as NULL. */ readonly isFilter: boolean }, scope: Scope, place: unknown): Value {
   const { operator, all } = parts;
   const given = parts.left.map((value) => decide(emission, value, unknown, place));
   const found = emission.query(parts.query, scope, { named: true, types: given.map(({ type }) => type) });
@@ -146,10 +146,19 @@ export function compareWithQuery(emission: Emission, parts: { readonly left: rea
   const word = operator === '=' && !all ? 'IN' : operator === '<>' && all ? 'NOT IN' : `${operator} ${all ? 'ALL' : 'ANY'}`;
   // MySQL 5.6 makes FALSE of a NULL in some places of a statement, and TRUE of its opposite.
   const mayBeNull = left.some(({ nullable }) => nullable) || found.columns.some(({ value }) => value.nullable);
-  if (emission.capabilities.binaryCollation === undefined && mayBeNull) return refuse('comparison with a subquery where a value may be NULL', place);
   const test = `(${operand} ${word} (${query}))`;
   // MySQL looks for the least or the greatest of the rows: of none at all it makes NULL, and among others it overlooks a NULL.
   const isExtreme = word !== 'IN' && word !== 'NOT IN';
   if (isExtreme && found.columns.some(({ value }) => value.nullable)) return refuse(`${operator} ${all ? 'ALL' : 'ANY'} of a subquery whose values may be NULL`, place);
-  return { sql: isExtreme ? `(CASE WHEN EXISTS (${query}) THEN ${test} ELSE ${all ? 'TRUE' : 'FALSE'} END)` : test, type: bool, nullable: mayBeNull };
+  const isVague = emission.capabilities.binaryCollation === undefined && mayBeNull && !parts.isFilter;
+  if (isVague && left.length > 1) return refuse('rows compared with a subquery where a value may be NULL', place);
+  if (isExtreme) return { sql: `(CASE WHEN EXISTS (${query}) THEN ${isVague ? `IF(${operand} IS NULL, NULL, ${test})` : test} ELSE ${all ? 'TRUE' : 'FALSE'} END)`, type: bool, nullable: mayBeNull };
+  return { sql: isVague ? unknownApart(emission, word === 'IN' ? '' : 'NOT ', operand, { query, named: found.sql }) : test, type: bool, nullable: mayBeNull };
+}
+
+/** IN with its NULL written out. */
+function unknownApart(emission: Emission, not: string, operand: string, { query, named }: { readonly query: string; readonly named: string }): string {
+  const name = emission.newName();
+  const isOpen = `IF(${operand} IS NULL, EXISTS (${query}), EXISTS (SELECT 1 FROM (${named}) AS ${name} WHERE ${name}.c1 IS NULL))`;
+  return `(${not}(CASE WHEN ${operand} IN (${query}) THEN TRUE WHEN ${isOpen} THEN NULL ELSE FALSE END))`;
 }

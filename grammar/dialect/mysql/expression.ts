@@ -89,6 +89,14 @@ export function condition(emission: Emission, node: unknown, scope: Scope): stri
   return value.type.name === 'bool' ? value.sql : refuse('condition that is no boolean');
 }
 
+/** Of WHERE, HAVING and ON: what is unknown is not taken, no more than what is false. */
+export function filter(emission: Emission, node: unknown, scope: Scope): string {
+  const parts = nodeOf(node, 'BoolExpr');
+  if (parts?.['boolop'] === 'AND_EXPR' || parts?.['boolop'] === 'OR_EXPR') return `(${listOf(parts['args']).map((part) => filter(emission, part, scope)).join(parts['boolop'] === 'AND_EXPR' ? ' AND ' : ' OR ')})`;
+  const link = nodeOf(node, 'SubLink');
+  return link?.['subLinkType'] === 'ANY_SUBLINK' || link?.['subLinkType'] === 'ALL_SUBLINK' ? subLink(emission, link, scope, true).sql : condition(emission, node, scope);
+}
+
 function booleanExpression(emission: Emission, node: Tree, scope: Scope): Value {
   const parts = listOf(node['args']).map((part) => condition(emission, part, scope));
   if (node['boolop'] === 'NOT_EXPR') return { sql: `(NOT ${parts.join('')})`, type: bool, nullable: true };
@@ -277,7 +285,7 @@ function arrayComparison(emission: Emission, name: string, node: Tree, scope: Sc
   return isIn(emission, left, items, !isAny, place);
 }
 
-function subLink(emission: Emission, node: Tree, scope: Scope): Value {
+function subLink(emission: Emission, node: Tree, scope: Scope, isFilter = false): Value {
   const place = node['location'];
   switch (node['subLinkType']) {
     case 'EXISTS_SUBLINK': return { sql: `EXISTS (${emission.query(node['subselect'], scope, { named: false }).sql})`, type: bool, nullable: false };
@@ -292,7 +300,7 @@ function subLink(emission: Emission, node: Tree, scope: Scope): Value {
       const operator = written === '!=' ? '<>' : written;
       if (!isComparison(operator)) return refuse(`operator ${operator} with a subquery`, place);
       const left = rowFields(emission, node['testexpr'], scope) ?? [emission.expression(node['testexpr'], scope)];
-      return compareWithQuery(emission, { left, operator, all: node['subLinkType'] === 'ALL_SUBLINK', query: node['subselect'] }, scope, place);
+      return compareWithQuery(emission, { left, operator, all: node['subLinkType'] === 'ALL_SUBLINK', query: node['subselect'], isFilter }, scope, place);
     }
     default: return refuse('ARRAY or row subquery', place);
   }

@@ -3,7 +3,7 @@ import { sqlTable, tableRelation } from './column-value.ts';
 import { compare } from './comparison.ts';
 import { Scope } from './emission.ts';
 import type { Emission, Relation, Value, VisibleColumn } from './emission.ts';
-import { condition } from './expression.ts';
+import { filter } from './expression.ts';
 import { isText } from './pg-type.ts';
 import { collated } from './text-value.ts';
 import { refuse } from './refusal.ts';
@@ -124,7 +124,7 @@ function join(emission: Emission, node: Tree, scope: Scope): FromItem {
   const inner = new Scope(scope);
   inner.relations.push(...left.relations, ...right.relations);
   inner.visible = [...left.visible, ...right.visible];
-  return { sql: `${left.sql} ${word} ${parenthesised(node['rarg'], right.sql)} ON ${condition(emission, node['quals'], inner)}`, relations, visible: [...one.visible, ...other.visible] };
+  return { sql: `${left.sql} ${word} ${parenthesised(node['rarg'], right.sql)} ON ${filter(emission, node['quals'], inner)}`, relations, visible: [...one.visible, ...other.visible] };
 }
 
 function parenthesised(node: unknown, sql: string): string {

@@ -1,4 +1,5 @@
 /** Functions: those of the tables here, of moments, and aggregates. */
+import { isNamedZone } from '../named-zone.ts';
 import { aggregateCall, isAggregate, isWindowFunction } from './aggregate.ts';
 import type { Emission, Scope, Value } from './emission.ts';
 import { mathFunctions } from './math-functions.ts';
@@ -45,7 +46,9 @@ function momentFunction(emission: Emission, name: string, values: readonly Value
 /** CURRENT_DATE and its like. */
 export function valueFunction(emission: Emission, node: Tree): Value {
   switch (node['op']) {
-    case 'SVFOP_CURRENT_DATE': return currentMoment(emission, date, 'transaction');
+    case 'SVFOP_CURRENT_DATE':
+      if (emission.facts.timeZone !== 'UTC' && !isNamedZone(emission.facts.timeZone)) requireUtc(emission, 'CURRENT_DATE', node['location']);
+      return currentMoment(emission, date, 'transaction');
     case 'SVFOP_CURRENT_TIMESTAMP': return currentMoment(emission, timestamptz, 'transaction');
     case 'SVFOP_LOCALTIMESTAMP':
       requireUtc(emission, 'LOCALTIMESTAMP', node['location']);

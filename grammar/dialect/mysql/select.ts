@@ -2,16 +2,17 @@
 import { isAggregate } from './aggregate.ts';
 import { Scope } from './emission.ts';
 import type { Emission, QueryOptions, QueryText, Relation, Value } from './emission.ts';
-import { condition, sortable } from './expression.ts';
+import { filter, sortable } from './expression.ts';
 import { derivedValue, emitFrom } from './from-clause.ts';
 import { groupClause } from './group-clause.ts';
 import { limitClause, lockClause } from './limit-clause.ts';
 import { coerce } from './literal.ts';
 import { withClause } from './with-clause.ts';
+import { comparable } from './text-value.ts';
 import { columnLabel } from './column-label.ts';
 import { commonType, isText, text as textType, typeLabel, unknown } from './pg-type.ts';
 import type { PgType } from './pg-type.ts';
-import { sortKeys } from './sort-keys.ts';
+import { isSameForAll, sortKeys } from './sort-keys.ts';
 import { refuse } from './refusal.ts';
 import { listOf, nameParts, nodeOf, stringNode, stringOf, treeOf, unwrap } from '../../sql/tree.ts';
 import type { Tree } from '../../sql/tree.ts';
@@ -48,8 +49,8 @@ function queryBody(emission: Emission, select: Tree, level: Scope, options: Quer
   if (distinct.length > 0 && distinct.some((item) => unwrap(item) !== undefined)) return distinctOn(emission, select, level, options);
   const core = selectCore(emission, select, level, options.types);
   if (distinct.length > 0) {
-    refuseInexactText(emission, core.columns, 'DISTINCT');
-    return sortedOutside(emission, named(core, 'DISTINCT '), select, sorts, level, options);
+    refuseShowOnly(core.columns, 'DISTINCT');
+    return sortedOutside(emission, hasInexactText(emission, core.columns) ? distinctBytes(emission, core) : named(core, 'DISTINCT '), select, sorts, level, options);
   }
   const order = sorts.flatMap((item) => sortKeys(emission, item, (key) => sortValue(emission, key, core.columns, core.scope)));
   const list = listTexts(core.columns, options);
@@ -67,10 +68,27 @@ function withoutText({ name, value }: Column): Column {
   return { name, value: rest };
 }
 
-function refuseInexactText(emission: Emission, columns: readonly Column[], what: string): void {
-  if (emission.capabilities.binaryCollation === undefined && columns.some(({ value }) => isText(value.type))) refuse(`${what} of text`);
+/** Where no collation compares text as it is, its bytes do. */
+function hasInexactText(emission: Emission, columns: readonly Column[]): boolean {
+  return emission.capabilities.binaryCollation === undefined && columns.some(({ value }) => isText(value.type));
+}
+
+function refuseShowOnly(columns: readonly Column[], what: string): void {
   const other = columns.find(({ value }) => value.showOnly === true);
   if (other !== undefined) refuse(`${what} of ${typeLabel(other.value.type)}`);
+}
+
+/** DISTINCT as GROUP BY, which takes other expressions than those that are shown. */
+function distinctBytes(emission: Emission, core: Core): QueryText {
+  if (core.scope.grouping !== undefined) return refuse('DISTINCT of text with GROUP BY');
+  const { sql, columns } = named(core, '');
+  return { sql: `${sql}${groupedBy(emission, core.columns)}`, columns };
+}
+
+/** A constant would be the place of a column. */
+function groupedBy(emission: Emission, columns: readonly Column[]): string {
+  const keys = columns.filter(({ value }) => !isSameForAll(value)).map(({ value }) => sortable(emission, value));
+  return keys.length === 0 ? refuse('DISTINCT of constants') : ` GROUP BY ${keys.join(', ')}`;
 }
 
 function named(core: Core, distinct: string): QueryText {
@@ -116,11 +134,11 @@ function selectCore(emission: Emission, select: Tree, level: Scope, types: Query
   const scope = level;
   const from = emitFrom(emission, listOf(select['fromClause']), scope);
   for (const item of listOf(select['windowClause'])) scope.windows.set(stringOf(nodeOf(item, 'WindowDef')?.['name']) ?? '', item);
-  const where = select['whereClause'] === undefined ? '' : ` WHERE ${condition(emission, select['whereClause'], scope)}`;
+  const where = select['whereClause'] === undefined ? '' : ` WHERE ${filter(emission, select['whereClause'], scope)}`;
   const isGrouped = select['groupClause'] !== undefined || select['havingClause'] !== undefined || listOf(select['targetList']).some(hasAggregate) || listOf(select['sortClause']).some(hasAggregate);
   const group = isGrouped ? groupClause(emission, select, scope) : '';
   const columns = targetColumns(emission, listOf(select['targetList']), scope).map((column, index) => typed(emission, column, types?.[index]));
-  const having = select['havingClause'] === undefined ? '' : ` HAVING ${condition(emission, select['havingClause'], scope)}`;
+  const having = select['havingClause'] === undefined ? '' : ` HAVING ${filter(emission, select['havingClause'], scope)}`;
   // MySQL 5.6 takes no WHERE of DUAL in a query, and misreads it in a subquery.
   const oneRow = `(SELECT 1) AS ${emission.newName()}`;
   const build = (list: string, order: readonly string[]): string =>
@@ -228,7 +246,7 @@ const setWords: Readonly<Record<string, string>> = { SETOP_UNION: 'UNION', SETOP
 function setOperation(emission: Emission, select: Tree, level: Scope, options: QueryOptions): QueryText {
   const operation = setWords[String(select['op'])] ?? refuse('set operation');
   const isAll = select['all'] === true;
-  if (operation !== 'UNION' && !emission.capabilities.exceptIntersect) return refuse(operation);
+  if (operation !== 'UNION' && !emission.capabilities.exceptIntersect && isAll) return refuse(`${operation} ALL`);
   const branch = (side: 'larg' | 'rarg', types: QueryOptions['types']): QueryText => emission.query({ SelectStmt: select[side] }, level, { named: true, ...(types === undefined ? {} : { types }) });
   const [first, second] = [branch('larg', options.types), branch('rarg', options.types)];
   if (first.columns.length !== second.columns.length) return refuse(`${operation} of different numbers of columns`);
@@ -242,12 +260,30 @@ function setOperation(emission: Emission, select: Tree, level: Scope, options: Q
     name: column.name,
     value: { sql: '', type: commonType(column.value.type, right.columns[index]?.value.type ?? column.value.type) ?? refuse(`${operation} of ${typeLabel(column.value.type)} of different lengths`), nullable: column.value.nullable || right.columns[index]?.value.nullable === true, ...(column.value.showOnly === true || right.columns[index]?.value.showOnly === true ? { showOnly: true } : {}) },
   }));
-  if (!isAll) refuseInexactText(emission, columns, operation);
+  if (!isAll) refuseShowOnly(columns, operation);
   const side = ({ sql }: QueryText): string => {
     const name = emission.newName();
     return `SELECT ${columns.map((_column, index) => `${name}.c${index + 1} AS c${index + 1}`).join(', ')} FROM (${sql}) AS ${name}`;
   };
-  return { sql: `${side(left)} ${operation}${isAll ? ' ALL' : ''} ${side(right)}`, columns };
+  if (operation !== 'UNION' && !emission.capabilities.exceptIntersect) return { sql: byRows(emission, left, right, columns, operation), columns };
+  if (isAll || !hasInexactText(emission, columns)) return { sql: `${side(left)} ${operation}${isAll ? ' ALL' : ''} ${side(right)}`, columns };
+  if (operation !== 'UNION') return refuse(`${operation} of text`);
+  const name = emission.newName();
+  const own = columnsOf(emission, name, columns);
+  return { sql: `SELECT ${own.map(({ value }, index) => `${value.sql} AS c${index + 1}`).join(', ')} FROM (${side(left)} UNION ALL ${side(right)}) AS ${name}${groupedBy(emission, own)}`, columns };
+}
+
+function columnsOf(emission: Emission, name: string, columns: readonly Column[]): readonly Column[] {
+  return columns.map((column, index) => ({ name: column.name, value: derivedValue(emission, `${name}.c${index + 1}`, column.value) }));
+}
+
+/** INTERSECT and EXCEPT where the server has none: rows that are there on the other side, too, or are not. */
+function byRows(emission: Emission, left: QueryText, right: QueryText, columns: readonly Column[], operation: string): string {
+  const [one, other] = [emission.newName(), emission.newName()];
+  const [own, theirs] = [columnsOf(emission, one, columns), columnsOf(emission, other, columns)];
+  const same = own.map(({ value }, index) => `${comparable(emission, value)} <=> ${comparable(emission, theirs[index]?.value ?? value)}`);
+  const isMeant = `${operation === 'EXCEPT' ? 'NOT ' : ''}EXISTS (SELECT 1 FROM (${right.sql}) AS ${other} WHERE ${same.join(' AND ')})`;
+  return `SELECT ${own.map(({ value }, index) => `${value.sql} AS c${index + 1}`).join(', ')} FROM (${left.sql}) AS ${one} WHERE ${isMeant}${groupedBy(emission, own)}`;
 }
 
 /** A bare string or NULL in a branch takes the other branch's type. */

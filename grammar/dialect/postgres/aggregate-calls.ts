@@ -2,10 +2,12 @@
 import { quoteLiteral } from '../../names.ts';
 import { argument, exactly } from './call-context.ts';
 import type { CallContext, CallEmitter } from './call-context.ts';
-import { asDecimal, asInteger, asNumber, asText, shownDecimal } from './convert-value.ts';
+import { asDatetime, asDecimal, asInteger, asNumber, asText, shownDecimal, withoutLabels } from './convert-value.ts';
+import { localOf } from './local-time.ts';
+import type { MysqlEmission } from './mysql-emission.ts';
 import type { Value } from './mysql-expression.ts';
 import type { Expression } from './mysql-tree.ts';
-import { decimalType, doubleType, intType, isUnsettled, maxBigint, typeName } from './mysql-type.ts';
+import { decimalType, doubleType, intType, isUnsettled, maxBigint, maxUnsigned, typeName } from './mysql-type.ts';
 import { orderKey, trimmed } from './text-order.ts';
 import { refuse } from './refused-mysql.ts';
 
@@ -19,7 +21,7 @@ const count: CallEmitter = (call) => {
     exactly(call, 1);
     return { sql: `count(${typed(call, 0).sql})${overMark}`, type, nullable: false };
   }
-  const keys = call.args.map((_, index) => distinctKey(typed(call, index)));
+  const keys = call.args.map((_, index) => distinctKey(call.emission, typed(call, index)));
   if (keys.length === 1) return { sql: `count(DISTINCT ${keys[0]})`, type, nullable: false };
   // A row with a NULL in it does not count.
   return { sql: `count(DISTINCT CASE WHEN ${keys.map((key) => `${key} IS NOT NULL`).join(' AND ')} THEN ROW(${keys.join(', ')}) END)`, type, nullable: false };
@@ -31,17 +33,24 @@ function typed(call: CallContext, index: number): Value {
 }
 
 /** What two values have in common that are one to DISTINCT. */
-export function distinctKey(value: Value): string {
+export function distinctKey(emission: MysqlEmission, value: Value): string {
+  if (value.type.kind === 'timestamp' && emission.losesInstants) return localOf(emission, value.sql);
   if (value.type.kind === 'text') return value.type.collation?.pads === false ? value.sql : trimmed(value);
   if (value.type.kind === 'decimal') return value.type.varies === true ? refuse('IF or CASE of numbers with different digits', value.place) : shownDecimal(value);
   if (value.type.kind === 'json' || value.type.kind === 'other') return refuse(`DISTINCT of ${typeName(value.type)}`, value.place);
   return value.sql;
 }
 
+/** The last digits of a sum of doubles are those of the order in which they are added, which for distinct ones is each side's own. */
+function checkOrder(call: CallContext, { type }: Value): void {
+  if (type.kind === 'double' && call.details.distinct === true) refuse(`${call.name}(DISTINCT) of DOUBLE`, call.place);
+}
+
 const sum: CallEmitter = (call) => {
   exactly(call, 1);
   const value = asNumber(call.emission, typed(call, 0));
   const distinct = call.details.distinct === true ? 'DISTINCT ' : '';
+  checkOrder(call, value);
   if (value.type.kind === 'double') return { sql: `sum(${distinct}${value.sql})${overMark}`, type: value.type, nullable: true };
   const source = asDecimal(call.emission, value);
   if (source.type.inner !== undefined) return refuse('SUM() of a quotient', call.place);
@@ -52,6 +61,7 @@ const avg: CallEmitter = (call) => {
   exactly(call, 1);
   const value = asNumber(call.emission, typed(call, 0));
   const distinct = call.details.distinct === true ? 'DISTINCT ' : '';
+  checkOrder(call, value);
   if (value.type.kind === 'double') return { sql: `avg(${distinct}${value.sql})${overMark}`, type: value.type.decimals === undefined ? value.type : { ...value.type, decimals: value.type.decimals + call.emission.facts.divPrecision }, nullable: true };
   const source = asDecimal(call.emission, value);
   if (source.type.inner !== undefined) return refuse('AVG() of a quotient', call.place);
@@ -80,12 +90,20 @@ const extreme = (word: 'min' | 'max'): CallEmitter => (call) => {
       if (flavour === 'mysql' && version < 80000) return refuse(`${call.name}() of FLOAT`, call.place);
       return { sql: `${word}(${value.sql})${overMark}`, type: value.type, nullable: true };
     }
-    case 'int': case 'decimal': case 'double': case 'date': case 'datetime': case 'timestamp': case 'time': case 'year':
+    case 'timestamp': return call.emission.losesInstants ? extremeMoment(call, value, word) : { sql: `${word}(${value.sql})${overMark}`, type: value.type, nullable: true };
+    case 'int': case 'decimal': case 'double': case 'date': case 'datetime': case 'time': case 'year':
       if (isUnsettled(value.type)) return refuse(`${call.name}() of a quotient`, call.place);
       return { sql: `${word}(${value.sql})${overMark}`, type: value.type, nullable: true };
     default: return refuse(`${call.name}() of ${typeName(value.type)}`, call.place);
   }
 };
+
+/** Of dates and times or, where an index tells it, of instants: an error where that is not the same. */
+function extremeMoment({ emission }: CallContext, value: Value, word: 'min' | 'max'): Value {
+  const shown = `${word}(${localOf(emission, value.sql)})${overMark}`;
+  const exact = localOf(emission, `${word}(${value.sql})${overMark}`);
+  return { ...asDatetime(emission, value), sql: `(CASE WHEN ${shown} IS NOT DISTINCT FROM ${exact} THEN ${shown} ELSE ('a time that comes twice decides about: ' || ${shown})::timestamp END)`, nullable: true };
+}
 
 const groupConcat: CallEmitter = (call) => {
   const parts = call.args.map((_, index) => asText(call.emission, argument(call, index)));
@@ -126,7 +144,7 @@ function withoutPlaces(value: unknown): unknown {
 
 const anyValue: CallEmitter = (call) => {
   exactly(call, 1);
-  const value = typed(call, 0);
+  const value = withoutLabels(call.emission, typed(call, 0));
   return { sql: `(array_agg(${value.sql}))[1]`, type: value.type, nullable: true };
 };
 
@@ -134,7 +152,8 @@ const bits = (word: string): CallEmitter => (call) => {
   exactly(call, 1);
   const value = asInteger(call.emission, argument(call, 0));
   if (value.type.kind !== 'int' || value.type.min < 0n || value.type.max > maxBigint) return refuse(`${call.name}() of numbers that may be negative`, call.place);
-  if (word === 'bit_and') return refuse('BIT_AND()', call.place);
+  // Of no row it is all bits.
+  if (word === 'bit_and') return { sql: `coalesce(bit_and((${value.sql})::bigint)::numeric, ${maxUnsigned})`, type: intType(0n, maxUnsigned, true), nullable: false };
   return { sql: `coalesce(${word}((${value.sql})::bigint), 0)`, type: intType(0n, maxBigint, true), nullable: false };
 };
 
@@ -149,14 +168,14 @@ const ranking = (sql: string): CallEmitter => (call) => {
 
 const neighbour = (word: 'lag' | 'lead'): CallEmitter => (call) => {
   exactly(call, 1, 2);
-  const value = typed(call, 0);
+  const value = withoutLabels(call.emission, typed(call, 0));
   const by = call.args[1];
   return { sql: `${word}(${value.sql}${by === undefined ? '' : `, ${by.constant ?? refuse(`${call.name}() by what is no constant`, call.place)}`})`, type: value.type, nullable: true };
 };
 
 const edge = (word: 'first_value' | 'last_value'): CallEmitter => (call) => {
   exactly(call, 1);
-  const value = typed(call, 0);
+  const value = withoutLabels(call.emission, typed(call, 0));
   return { sql: `${word}(${value.sql})`, type: value.type, nullable: true };
 };
 

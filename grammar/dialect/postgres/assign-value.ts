@@ -3,6 +3,7 @@ import { quoteLiteral } from '../../names.ts';
 import { asBytes, findLabel, isExactLabel } from './compare-values.ts';
 import { charsetFits, charsetHolds } from './charset-fits.ts';
 import { asDate, asDatetime, asDecimal, asDouble, asInteger, asText, asTime, bigintSql, integerConstant, isConstantText, withFraction, zeroMoment, isUnsureQuotient } from './convert-value.ts';
+import { firstOf, instantOf } from './local-time.ts';
 import { readMoment, readWhole } from './moment-text.ts';
 import type { MysqlEmission } from './mysql-emission.ts';
 import type { Value } from './mysql-expression.ts';
@@ -47,7 +48,10 @@ export function assignValue(emission: MysqlEmission, target: Target, value: Valu
     case 'datetime': return isParameter ? withFraction(emission, take({ kind: 'datetime', fraction: type.fraction, assigned: true, ...zero }, 'timestamp'), 6, type.fraction, place) : rounded(emission, asDatetime(emission, value), type.fraction, place);
     case 'timestamp': return instant(emission, value, type.fraction, (form, pgType) => take({ ...form, ...zero } as PgForm, pgType), place);
     case 'time': return isParameter ? take({ kind: 'time', fraction: type.fraction }, 'interval') : value.type.kind === 'datetime' ? refuse('date and time as a TIME', place) : duration(emission, value, type.fraction, place);
-    case 'year': return isParameter ? take({ kind: 'year' }, 'smallint') : wholeNumber(emission, value, place);
+    case 'year':
+      // '0' is the year 2000, and 0 is none.
+      if (isConstantText(value) && !/^\d{4}$/.test(value.constant)) return refuse('string without four digits as a YEAR', place);
+      return isParameter ? take({ kind: 'year' }, 'smallint') : wholeNumber(emission, value, place);
     case 'enum': return isParameter ? take({ kind: 'enum', labels: type.labels, assigned: true, ...(isExactLabel(type.collation) ? { exact: true } : {}) }, type.local) : label(value, type, place);
     case 'set': return isParameter ? take({ kind: 'set', labels: type.labels, ...(isExactLabel(type.collation) ? { exact: true } : {}) }, 'text[]') : members(value, type, place);
     case 'bit': return isParameter ? take({ kind: 'bit', bits: type.bits }, column.localType) : bits(value, type.bits, column.localType, place);
@@ -124,15 +128,25 @@ const firstYear = 1970;
 const lastYear = 2037;
 
 function instant(emission: MysqlEmission, value: Value, fraction: number, take: (form: PgForm, pgType: string) => string, place: number | undefined): string {
-  if (value.type.kind === 'timestamp' && value.type.fraction <= fraction) return value.sql;
-  if (value.type.kind === 'parameter') return `(${withFraction(emission, take({ kind: 'datetime', fraction, assigned: true, timestamp: true }, 'timestamp'), 6, fraction, place)} AT TIME ZONE ${emission.zone})`;
+  if (value.type.kind === 'timestamp') {
+    const kept = value.type.fraction <= fraction ? value.sql : inRange(`(${withFraction(emission, `(${value.sql} AT TIME ZONE 'UTC')`, value.type.fraction, fraction, place)} AT TIME ZONE 'UTC')`);
+    return emission.losesInstants ? firstOf(emission, kept) : kept;
+  }
+  const slot = emission.slotOf(value.sql);
+  // MariaDB's NOW() is an instant in a TIMESTAMP.
+  if (slot?.kind === 'now' && slot.zone === 'session' && slot.as === 'datetime' && emission.facts.mode.server.flavour === 'mariadb' && (slot.fraction <= fraction || !emission.facts.mode.sqlMode.has('TIME_ROUND_FRACTIONAL'))) return `(${emission.slot({ ...slot, zone: 'utc', fraction: Math.min(slot.fraction, fraction) })}::timestamp AT TIME ZONE 'UTC')`;
+  if (value.type.kind === 'parameter') return instantOf(emission, withFraction(emission, take({ kind: 'datetime', fraction, assigned: true, timestamp: true }, 'timestamp'), 6, fraction, place));
   if (isConstantText(value)) {
     const year = readMoment(value.constant)?.year ?? refuse('string as a date', place);
     if (year <= firstYear || year > lastYear) return refuse('TIMESTAMP at the end of its range', place);
   }
-  const moment = `(${rounded(emission, asDatetime(emission, value), fraction, place)} AT TIME ZONE ${emission.zone})`;
-  // A TIMESTAMP has a range of its own.
-  return isConstantText(value) ? moment : `(CASE WHEN ${moment} >= '1970-01-01 00:00:01+00' AND ${moment} < '2038-01-19 03:14:08+00' THEN ${moment} WHEN ${moment} IS NOT NULL THEN ('a TIMESTAMP out of its range: ' || ${moment})::timestamptz END)`;
+  const moment = instantOf(emission, rounded(emission, asDatetime(emission, value), fraction, place));
+  return isConstantText(value) ? moment : inRange(moment);
+}
+
+/** A TIMESTAMP has a range of its own. */
+function inRange(moment: string): string {
+  return `(CASE WHEN ${moment} >= '1970-01-01 00:00:01+00' AND ${moment} < '2038-01-19 03:14:08+00' THEN ${moment} WHEN ${moment} IS NOT NULL THEN ('a TIMESTAMP out of its range: ' || ${moment})::timestamptz END)`;
 }
 
 function label(value: Value, type: Extract<MysqlType, { kind: 'enum' }>, place: number | undefined): string {

@@ -1,5 +1,5 @@
 /** Arithmetic. https://dev.mysql.com/doc/refman/8.4/en/arithmetic-functions.html */
-import { asDecimal, asDouble, asNumber, bigintSql } from './convert-value.ts';
+import { asDecimal, asDouble, asNumber, bigintSql, isUnsureQuotient } from './convert-value.ts';
 import type { MysqlEmission } from './mysql-emission.ts';
 import { valueOf } from './mysql-expression.ts';
 import type { Value } from './mysql-expression.ts';
@@ -8,6 +8,7 @@ import type { MysqlType } from './mysql-type.ts';
 import { refuse } from './refused-mysql.ts';
 
 type IntType = Extract<MysqlType, { kind: 'int' }>;
+type Decimal = Extract<MysqlType, { kind: 'decimal' }>;
 const isInt = (type: MysqlType): type is IntType => type.kind === 'int';
 
 /** Fails for what is no unsigned number of 64 bits: `pg_lsn` is one, and has `+` and `-` for numeric. */
@@ -67,10 +68,20 @@ function decimals(emission: MysqlEmission, operator: string, one: Value, other: 
   const scale = isProduct ? a.scale + b.scale : Math.max(a.scale, b.scale);
   if (scale > 30) return refuse('more than 30 digits behind the point', one.place);
   const precision = isProduct ? a.precision + b.precision : Math.max(a.precision - a.scale, b.precision - b.scale) + scale + 1;
-  if (a.inner !== undefined || b.inner !== undefined) return refuse('calculation with a quotient', one.place ?? other.place);
+  const inner = innerDigits(emission, isProduct, [a, b], one.place ?? other.place);
   const sql = `(${left.sql} ${operator} ${right.sql})`;
   const varies = a.varies === true || b.varies === true;
+  if (inner !== undefined) return varies ? refuse('calculation with a quotient', one.place ?? other.place) : valueOf(sql, { kind: 'decimal', precision: Math.min(precision, 65), scale, inner }, [one, other]);
   return valueOf(sql, varies ? { kind: 'decimal', precision: Math.min(precision, 65), scale, varies } : decimalType(precision, scale), [one, other]);
+}
+
+/** A quotient goes on with all digits that it has. */
+function innerDigits(emission: MysqlEmission, isProduct: boolean, [one, other]: readonly [Decimal, Decimal], place: number | undefined): number | undefined {
+  if (one.inner === undefined && other.inner === undefined) return undefined;
+  if (isUnsureQuotient(emission)) return refuse('calculation with a quotient', place);
+  const [a, b] = [one.inner ?? one.scale, other.inner ?? other.scale];
+  const inner = isProduct ? a + b : Math.max(a, b);
+  return inner > 30 ? refuse('calculation with a quotient', place) : inner;
 }
 
 /** NULL for a quotient by zero, or an error where the statement writes in strict mode. */
@@ -149,6 +160,8 @@ export function negate(emission: MysqlEmission, operand: Value, place: number): 
   if (value.constant !== undefined && type.kind !== 'double') {
     const negative = value.constant.startsWith('-') ? value.constant.slice(1) : `-${value.constant}`;
     const number = type.kind === 'int' ? BigInt(negative) : undefined;
+    // There is no negative zero among integers, and what asks whether a constant is 0 looks at its text.
+    if (number === 0n) return { ...value, place };
     if (number !== undefined && number < minBigint) return { sql: `'${number}'::numeric`, type: decimalType(20, 0), nullable: false, constant: negative };
     const sql = number !== undefined && (number < -2147483648n || number > 2147483647n) ? `'${negative}'::${number > maxBigint ? 'numeric' : 'bigint'}` : `(${negative})`;
     return { sql, type: number === undefined ? type : intType(number, number), nullable: false, constant: negative, place };

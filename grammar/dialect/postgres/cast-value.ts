@@ -1,6 +1,6 @@
 /** CAST and CONVERT. https://dev.mysql.com/doc/refman/8.4/en/cast-functions.html */
-import { asDate, asDatetime, asDecimal, asDouble, asInteger, asText, asTime, isConstantText, shownDecimal, withFraction } from './convert-value.ts';
-import { readMoment } from './moment-text.ts';
+import { asDate, asDatetime, asDecimal, asDouble, asInteger, asText, asTime, isConstantText, isUnsureQuotient, shownDecimal, withFraction } from './convert-value.ts';
+import { readMoment, readNumber } from './moment-text.ts';
 import type { MysqlEmission } from './mysql-emission.ts';
 import type { CastType } from './mysql-tree.ts';
 import { valueOf } from './mysql-expression.ts';
@@ -22,7 +22,7 @@ function cast(emission: MysqlEmission, value: Value, to: CastType, place: number
     case 'DECIMAL': {
       const source = isReadText(value) ? { sql: decimalOfText(emission, value), type: { kind: 'decimal' as const, precision: 65, scale: 30, inner: undefined }, nullable: value.nullable } : asDecimal(emission, value);
       // MySQL 9 rounds it to the digits that it shows before.
-      if (source.type.inner !== undefined) return refuse('CAST of a quotient', place);
+      if (source.type.inner !== undefined && isUnsureQuotient(emission)) return refuse('CAST of a quotient', place);
       const [precision, scale] = [to.length ?? 10, to.scale ?? 0];
       return valueOf(`round(${source.sql}, ${scale})::numeric(${precision},${scale})`, decimalType(precision, scale), [value]);
     }
@@ -71,7 +71,7 @@ function signed(emission: MysqlEmission, value: Value, place: number): Value {
 
 function unsigned(emission: MysqlEmission, value: Value, place: number): Value {
   if (value.type.kind === 'decimal') return refuse('CAST of DECIMAL to UNSIGNED', place);
-  if (isConstantText(value) && value.constant.trim().startsWith('-')) return refuse('CAST of a negative string to UNSIGNED', place);
+  if (isConstantText(value) && value.constant.trim().startsWith('-') && readNumber(value.constant)?.text !== '0') return refuse('CAST of a negative string to UNSIGNED', place);
   const integer = asInteger(emission, value);
   const { type } = integer;
   if (type.kind !== 'int') return refuse('CAST to UNSIGNED', place);
@@ -84,7 +84,9 @@ function characters(emission: MysqlEmission, value: Value, to: CastType, place: 
   const written = asText(emission, value.type.kind === 'decimal' ? { ...value, sql: shownDecimal(value), type: decimalType(value.type.precision, value.type.scale) } : value);
   const source = inCollation(written, emission.ownCollation);
   if (source.type.kind !== 'text') return refuse('CAST to CHAR', place);
-  const type = { ...source.type, isTrimmed: false, maxLength: undefined };
+  // As a number it has digits behind the point on MariaDB.
+  const isNoNumber = value.type.kind === 'enum' || value.type.kind === 'set' || emission.facts.mode.server.flavour === 'mariadb';
+  const type = { ...source.type, isTrimmed: false, maxLength: undefined, ...(isNoNumber ? { isLabel: true } : {}) };
   if (to.length === undefined) return { sql: source.sql, type, nullable: source.nullable };
   // In a write MySQL fails where it would cut a string off, MariaDB where it would cut some.
   return { sql: emission.isWrite ? `CASE WHEN char_length(${source.sql}) > ${to.length} THEN ('a string longer than CHAR(${to.length}): ' || ${source.sql})::date::text ELSE ${source.sql} END` : `left(${source.sql}, ${to.length})`, type, nullable: source.nullable };

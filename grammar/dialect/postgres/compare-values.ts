@@ -1,6 +1,7 @@
 /** Comparisons. https://dev.mysql.com/doc/refman/8.4/en/comparison-operators.html, https://dev.mysql.com/doc/refman/8.4/en/type-conversion.html */
 import { quoteLiteral } from '../../names.ts';
 import { asDatetime, asDecimal, asDouble, asInteger, asMoment, asNumber, asText, asTime, condition, integerConstant, isConstantText, numberConstant, zeroMoment, isUnsureQuotient, shownDecimal } from './convert-value.ts';
+import { comparedLocally, localOf } from './local-time.ts';
 import type { MysqlEmission } from './mysql-emission.ts';
 import type { Value } from './mysql-expression.ts';
 import { commonCollation, isMoment, isNumber, localCollation, typeName } from './mysql-type.ts';
@@ -16,15 +17,24 @@ export function compareValues(emission: MysqlEmission, operator: Comparison, lef
   if (left.type.kind === 'null' || right.type.kind === 'null') return comparedWithNull(operator, left, right);
   const enumerated = comparedUuid(emission, operator, left, right) ?? comparedEnum(emission, operator, left, right, place) ?? comparedFlag(operator, left, right);
   if (enumerated !== undefined) return enumerated;
+  const zoned = comparedInstants(emission, operator, left, right, nullable);
+  if (zoned !== undefined) return zoned;
   const [one, other] = meet(emission, left, right, place);
   const { flavour, version } = emission.facts.mode.server;
   // It forgets the fraction of a second there.
   if (operator === '<=>' && one.type.kind === 'time' && flavour === 'mysql' && version < 50700) return refuse('<=> of TIME', place);
+  if (flavour === 'mysql' && (isTimeAsText(left, right) || isTimeAsText(right, left))) return refuse('comparison of a string with a TIME that is no column', place);
   if (flavour === 'mysql' && isCut(one, other)) return refuse('comparison of a TIME column with more digits', place);
   if ((operator === '=' || operator === '<=>') && (flavour === 'mariadb' || version < 80000) && (isBetweenIntegers(one, other) || isBetweenIntegers(other, one))) return refuse('comparison of an integer column with a number between two of them', place);
   if (one.type.kind === 'text' && other.type.kind === 'text') return condition(comparedText(emission, operator, one, other, place), nullable);
   if ([one, other].some(isQuotient) && (emission.facts.mode.server.flavour === 'mariadb' || isUnsureQuotient(emission))) return comparedQuotient(operator, one, other, nullable);
   return condition(`${one.sql} ${spelled(operator)} ${other.sql}`, nullable);
+}
+
+/** Compared as strings, which for times of day in their full form is the same. */
+function isTimeAsText(time: Value, text: Value): boolean {
+  if (time.type.kind !== 'time' || time.origin !== undefined || !isConstantText(text)) return false;
+  return !(time.type.fraction === 0 && /^\0\d+\0::interval$/.test(time.sql) && /^\d\d:\d\d:\d\d$/.test(text.constant));
 }
 
 /** What is known at once is cut or rounded to the digits of the column that it stands beside. */
@@ -147,7 +157,23 @@ const isFixed = (value: Value): boolean => value.constant !== undefined || value
 
 function instant(emission: MysqlEmission, value: Value): Value {
   const moment = zeroMoment(emission, value) ?? asDatetime(emission, value);
-  return { ...moment, sql: `(${moment.sql} AT TIME ZONE ${emission.zone})`, type: { kind: 'timestamp', fraction: 6 } };
+  return { ...moment, sql: localInstant(emission, moment.sql), type: { kind: 'timestamp', fraction: 6 } };
+}
+
+const localInstant = ({ zone }: MysqlEmission, moment: string): string => `(${moment} AT TIME ZONE ${zone})`;
+
+/** Of TIMESTAMP in a zone whose clock shows times twice. */
+function comparedInstants(emission: MysqlEmission, operator: Comparison, left: Value, right: Value, nullable: boolean): Value | undefined {
+  if (emission.hasFixedOffset) return undefined;
+  if (left.type.kind === 'timestamp' && right.type.kind === 'timestamp') {
+    if (!emission.losesInstants) return undefined;
+    // As dates and times or, where an index serves, as instants: an error where that is not the same.
+    const [exact, shown] = [`(${left.sql} ${spelled(operator)} ${right.sql})`, `(${localOf(emission, left.sql)} ${spelled(operator)} ${localOf(emission, right.sql)})`];
+    return condition(`CASE WHEN ${exact} IS NOT DISTINCT FROM ${shown} THEN ${exact} ELSE ('a time that comes twice decides about: ' || ${left.sql})::boolean END`, nullable);
+  }
+  const [column, fixed, by] = left.type.kind === 'timestamp' ? [left, right, operator] : [right, left, mirrored[operator]];
+  if (column.type.kind !== 'timestamp' || !isFixed(fixed) || !(isMoment(fixed.type) || fixed.type.kind === 'parameter' || isConstantText(fixed))) return undefined;
+  return condition(comparedLocally(emission, by, column.sql, (zeroMoment(emission, fixed) ?? asDatetime(emission, fixed)).sql), nullable);
 }
 
 const isUuid = ({ type, origin }: Value): boolean => type.kind === 'other' && origin?.column.localType === 'uuid';
@@ -166,15 +192,28 @@ function comparedUuid(emission: MysqlEmission, operator: Comparison, left: Value
 function comparedEnum(emission: MysqlEmission, operator: Comparison, left: Value, right: Value, place: number | undefined): Value | undefined {
   if (left.type.kind !== 'enum') {
     if (right.type.kind !== 'enum') return undefined;
-    return operator === '=' || operator === '<>' || operator === '<=>' ? comparedEnum(emission, operator, right, left, place) : refuse('order of ENUM', place);
+    return comparedEnum(emission, mirrored[operator], right, left, place);
   }
   const nullable = left.nullable && operator !== '<=>';
-  if (operator !== '=' && operator !== '<>' && operator !== '<=>') return refuse('order of ENUM', place);
+  if (operator !== '=' && operator !== '<>' && operator !== '<=>') return isConstantText(right) ? condition(comparedText(emission, operator, asText(emission, left), right, place), left.nullable) : refuse('order of ENUM', place);
   if (right.type.kind === 'enum') return right.type.local === left.type.local ? condition(`${left.sql} ${spelled(operator)} ${right.sql}`, nullable || right.nullable) : refuse('comparison of two ENUM types', place);
   if (right.type.kind === 'parameter') return condition(`${left.sql} ${spelled(operator)} ${emission.parameter(right.type.number, { kind: 'enum', labels: left.type.labels, ...(isExactLabel(left.type.collation) ? { exact: true } : {}) }, left.type.local)}`, true);
   if (!isConstantText(right)) return refuse(`comparison of ENUM with ${typeName(right.type)}`, place);
-  const label = findLabel(left.type.labels, right.constant, isExactLabel(left.type.collation)) ?? refuse('comparison of ENUM with what is no label', place);
+  const label = findLabel(left.type.labels, right.constant, isExactLabel(left.type.collation));
+  if (label === undefined) return isNoLabel(left.type.labels, right.constant) ? comparedWithNoLabel(operator, left) : refuse('comparison of ENUM with what is no label', place);
   return condition(`${left.sql} ${spelled(operator)} ${quoteLiteral(label)}::${left.type.local}`, nullable);
+}
+
+const mirrored: Readonly<Record<Comparison, Comparison>> = { '=': '=', '<>': '<>', '<=>': '<=>', '<': '>', '<=': '>=', '>': '<', '>=': '<=' };
+
+/** What stands for no number of a label, and is equal to none in any collation. */
+function isNoLabel(labels: readonly string[], text: string): boolean {
+  return [...labels, text].every((each) => /^[\x20-\x7e]*$/.test(each)) && !/^[ \d+-]/.test(text);
+}
+
+function comparedWithNoLabel(operator: Comparison, { sql, nullable }: Value): Value {
+  if (operator === '<=>') return condition('false', false);
+  return condition(`CASE WHEN ${sql} IS NOT NULL THEN ${operator === '<>' ? 'true' : 'false'} END`, nullable);
 }
 
 /** Case counts in its labels. */
@@ -198,6 +237,8 @@ export function comparisonCollation(emission: MysqlEmission, left: Value, right:
 
 function comparedText(emission: MysqlEmission, operator: Comparison, left: Value, right: Value, place: number | undefined): string {
   if (isFixedBeside(left, right) || isFixedBeside(right, left)) return `${left.sql} COLLATE "C" ${spelled(operator)} ${right.sql}`;
+  const known = comparedConstants(emission, operator, left, right);
+  if (known !== undefined) return known;
   const collation = comparisonCollation(emission, left, right, place);
   const local = localCollation(collation, place);
   if (operator !== '=' && operator !== '<>' && operator !== '<=>') return `${orderKey(left, collation)} ${operator} ${orderKey(right, collation)}`;
@@ -211,6 +252,28 @@ function comparedText(emission: MysqlEmission, operator: Comparison, left: Value
   // A column and a constant have the collation by themselves; of anything else PostgreSQL may see several.
   if (own && isOne && isPlain(left) && isPlain(right)) return `${one} ${spelled(operator)} ${other}`;
   return `${one} COLLATE ${local} ${spelled(operator)} ${other.includes(' COLLATE ') ? `${other} COLLATE ${local}` : other}`;
+}
+
+/** Of no language, which may have letters of two letters. */
+const plainCollations = /^(?:utf8(?:mb[34])?_(?:general_ci|unicode_ci|unicode_520_ci|0900_a[is]_ci|uca1400_a[is]_ci|(?:0900_)?bin)|latin1_(?:swedish_ci|bin)|ascii_(?:general_ci|bin))$/;
+
+/** Letters and digits of ASCII are compared alike by all collations of a kind, whether a table of the statement has one or not. */
+function comparedConstants({ facts: { collation: name } }: MysqlEmission, operator: Comparison, left: Value, right: Value): string | undefined {
+  if (left.constant === undefined || right.constant === undefined || [left, right].some(({ type }) => type.kind !== 'text' || type.collation !== undefined)) return undefined;
+  if (!plainCollations.test(name) || ![left.constant, right.constant].every((text) => /^[A-Za-z0-9]* *$/.test(text))) return undefined;
+  const folded = ({ constant = '' }: Value): string => {
+    const text = name.includes('0900') ? constant : constant.replace(/ +$/, '');
+    return name.endsWith('_bin') ? text : text.toUpperCase();
+  };
+  const [one, other] = [folded(left), folded(right)];
+  switch (operator) {
+    case '=': case '<=>': return `${one === other}`;
+    case '<>': return `${one !== other}`;
+    case '<': return `${one < other}`;
+    case '<=': return `${one <= other}`;
+    case '>': return `${one > other}`;
+    case '>=': return `${one >= other}`;
+  }
 }
 
 /** A string of digits at their places beside another one: of whatever collation, the same is equal and less. */

@@ -89,11 +89,14 @@ export function asNumber(emission: MysqlEmission, value: Value): Value {
 
 /** What the client said of it decides between whole and other numbers. */
 function numberParameter(emission: MysqlEmission, number: number, place: number | undefined): Value {
+  const { flavour, version } = emission.facts.mode.server;
+  // From MySQL 8 on it is a DECIMAL in some places and a DOUBLE in others.
+  if (flavour === 'mysql' && version >= 80000) return refuse('parameter whose type its place does not tell', place);
   const value: Value = { sql: '', type: { kind: 'parameter', number }, nullable: true, place };
   switch (emission.facts.parameters?.[number - 1]) {
     case 'integer': return asInteger(emission, value);
-    case 'decimal': return asDecimal(emission, value);
     case 'double': return asDouble(emission, value);
+    // Of a DECIMAL its value alone tells how many digits are shown.
     default: return refuse('parameter whose type its place does not tell', place);
   }
 }
@@ -126,6 +129,11 @@ export function asText(emission: MysqlEmission, value: Value): Value {
     }
     default: return refuse(`${typeName(type)} as a string`, value.place);
   }
+}
+
+/** An ENUM or a SET that comes of something else than its column is a string: it has no number to be ordered by. */
+export function withoutLabels(emission: MysqlEmission, value: Value): Value {
+  return value.type.kind === 'enum' || value.type.kind === 'set' ? { ...asText(emission, value), origin: undefined } : value;
 }
 
 /** A number that is bound is a string of Latin-1 there, and so is what is made of it. */

@@ -42,9 +42,9 @@ export function variable(emission: MysqlEmission, node: Node<'variable'>): Value
   const found = node.scope === 'user' ? facts.userVariable?.(name) : facts.systemVariable?.(scoped?.[2] ?? name, scoped?.[1] === 'global' ? 'global' : scoped === null ? undefined : 'session');
   if (found === undefined) return refuse(`${node.scope} variable`, node.place);
   const { kind, value } = found;
-  // A variable without a value is a string.
-  const text = (sql: string): Value => (node.scope === 'user' ? inCollation({ ...textLiteral(value ?? '', node.place), sql, nullable: value === null, constant: undefined }, emission.ownCollation) : { ...textLiteral(value ?? '', node.place), constant: undefined });
-  if (value === null) return node.scope === 'user' ? text('NULL::text') : { ...nullValue, place: node.place };
+  const text = (sql: string): Value => (node.scope === 'user' ? inCollation({ ...textLiteral(value ?? '', node.place), sql, constant: undefined }, emission.ownCollation) : { ...textLiteral(value ?? '', node.place), constant: undefined });
+  // A variable without a value is a binary string, and makes one of what it stands beside.
+  if (value === null) return node.scope === 'user' ? refuse('user variable without a value', node.place) : { ...nullValue, place: node.place };
   if (kind === 'integer' || kind === 'unsigned') return { ...integerConstant(BigInt(value), node.place), constant: undefined };
   return kind === 'text' ? text(textLiteral(value, node.place).sql) : refuse(`${node.scope} variable of another type than integer and string`, node.place);
 }

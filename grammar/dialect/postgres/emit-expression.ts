@@ -7,7 +7,7 @@ import { castValue, inCollation } from './cast-value.ts';
 import { chosen, commonValues, keepsScales } from './unified-type.ts';
 import { comparisonCollation, compareValues } from './compare-values.ts';
 import type { Comparison } from './compare-values.ts';
-import { asCondition, asText, condition, isConstantText, nullValue } from './convert-value.ts';
+import { asCondition, asText, condition, isConstantText, nullValue, withoutLabels } from './convert-value.ts';
 import { literal, moment, variable } from './emit-constant.ts';
 import { withWidth } from './integer-widths.ts';
 import { jsonCalls } from './json-calls.ts';
@@ -18,7 +18,7 @@ import type { MysqlEmission } from './mysql-emission.ts';
 import { valueOf } from './mysql-expression.ts';
 import type { Value } from './mysql-expression.ts';
 import type { CallDetails, Expression, OrderItem, Query, WindowSpec } from './mysql-tree.ts';
-import { boolType, intType, maxUnsigned, mayBeZero, typeName, isMoment, localCollation, maxBigint } from './mysql-type.ts';
+import { boolType, intType, maxUnsigned, mayBeZero, typeName, isMoment, isNumber, localCollation, maxBigint } from './mysql-type.ts';
 import { numberCalls } from './number-calls.ts';
 import { refuse } from './refused-mysql.ts';
 import { findName } from './scope-names.ts';
@@ -134,6 +134,11 @@ export class ExpressionEmitter {
     if (!Array.isArray(list)) return wrap(this.#inQuery(operand, list as Query, scope, place));
     const items: readonly Expression[] = list;
     if (operand.type === 'row') {
+      // A column of rows is compared as one type.
+      operand.items.forEach((each, index) => {
+        const kinds = [each, ...items.map((item) => (item.type === 'row' ? item.items[index] ?? each : each))].map((item) => this.value(item, scope)).filter((value) => !isConstantText(value) && value.type.kind !== 'null' && value.type.kind !== 'parameter').map(({ type }) => type);
+        if (new Set(kinds.map((type) => (isNumber(type) ? 'number' : isMoment(type) ? 'moment' : type.kind))).size > 1) refuse('IN of rows of several types', place);
+      });
       const rows = items.map((item) => this.#rows({ type: 'binary', operator: '=', left: operand, right: item, place }, scope));
       return wrap(valueOf(`(${rows.map(({ sql }) => sql).join(' OR ')})`, boolType, rows));
     }
@@ -211,7 +216,7 @@ export class ExpressionEmitter {
     if (!collation.deterministic && emission.facts.localVersion < 180000) return refuse('LIKE on a local before PostgreSQL 18', node.place);
     const sql = pattern.type.kind === 'parameter'
       ? emission.parameter(pattern.type.number, { kind: 'text', pattern: escape }, 'text')
-      : isConstantText(pattern) ? quoteLiteral(likePattern(pattern.constant, escape)) : refuse('LIKE by what is no constant', node.place);
+      : isConstantText(pattern) ? quoteLiteral(likePattern(pattern.constant, escape)) : pattern.type.kind === 'text' ? `(${pattern.sql} COLLATE ${localCollation(collation, node.place)}) ESCAPE ${quoteLiteral(escape)}` : refuse(`LIKE by ${typeName(pattern.type)}`, node.place);
     return { sql: `(${operand.sql} COLLATE ${localCollation(collation, node.place)} ${node.not ? 'NOT ' : ''}LIKE ${sql})`, type: boolType, nullable: operand.nullable || pattern.nullable };
   }
 
@@ -268,7 +273,7 @@ export class ExpressionEmitter {
     const { sql, columns } = this.#queries.subquery(node.query, scope);
     const [column] = columns;
     if (column === undefined || columns.length !== 1) return refuse('subquery of several columns', node.place);
-    return { sql, type: column.type, nullable: true };
+    return withoutLabels(this.emission, { sql, type: column.type, nullable: true });
   }
 
   #call(node: Node<'call'>, scope: Scope): Value {
@@ -290,7 +295,7 @@ export class ExpressionEmitter {
     const isStar = node.args[0]?.type === 'star';
     return {
       emission: this.emission, name: node.name, args: isStar ? [] : node.args.map((argument) => this.value(argument, scope)), nodes: node.args, details: node.details ?? {}, place: node.place,
-      order: (items) => this.order(items, scope),
+      order: (items) => (this.emission.losesInstants && items.some(({ expression }) => this.value(expression, scope).type.kind === 'timestamp') ? refuse('order of TIMESTAMP in a zone with summer time', node.place) : this.order(items, scope)),
     };
   }
 
@@ -302,8 +307,11 @@ export class ExpressionEmitter {
     if (!scope.allowsAggregates || scope.aggregateDepth > 0) return refuse(`${node.name}() at this place`, node.place);
     scope.hasAggregates = true;
     scope.aggregateDepth += 1;
+    const [own, outer] = [scope.named, namedOutside(scope)];
     const value = emit(this.#context(node, scope));
     scope.aggregateDepth -= 1;
+    // Over columns of an outer query it is that query's.
+    if (scope.named === own && namedOutside(scope) > outer) return refuse(`${node.name}() over columns of an outer query`, node.place);
     return { ...value, sql: value.sql.replaceAll(overMark, '') };
   }
 
@@ -321,6 +329,8 @@ export class ExpressionEmitter {
   window(spec: WindowSpec, scope: Scope): string {
     const parts: string[] = [];
     if (spec.name !== undefined) parts.push(`"${spec.name.replaceAll('"', '""')}"`);
+    // It orders by instants what it then compares as dates and times.
+    if (this.emission.losesInstants && [...spec.partition, ...spec.order.map(({ expression }) => expression)].some((each) => this.value(each, scope).type.kind === 'timestamp')) refuse('window over a TIMESTAMP in a zone with summer time', (spec.partition[0] ?? spec.order[0]?.expression)?.place);
     if (spec.partition.length > 0) parts.push(`PARTITION BY ${spec.partition.map((each) => sortKey(this.emission, this.value(each, scope))).join(', ')}`);
     if (spec.order.length > 0) parts.push(`ORDER BY ${this.order(spec.order, scope)}`);
     if (spec.frame !== undefined) parts.push(spec.frame);
@@ -333,6 +343,10 @@ export class ExpressionEmitter {
       return `${sortKey(this.emission, value)}${direction(descending, value.nullable)}`;
     }).join(', ');
   }
+}
+
+function namedOutside({ parent }: Scope): number {
+  return parent === undefined ? 0 : parent.named + namedOutside(parent);
 }
 
 /** Whether a condition is of this kind, or one that NOT, AND and the like join. */

@@ -8,6 +8,7 @@ import type { Value } from './mysql-expression.ts';
 import type { MysqlTableFacts } from './mysql-translation.ts';
 import type { Query, TableReference } from './mysql-tree.ts';
 import { columnType, isUnsettled } from './mysql-type.ts';
+import type { MysqlType } from './mysql-type.ts';
 import { refuse } from './refused-mysql.ts';
 
 export interface OutputColumn {
@@ -94,7 +95,7 @@ export class FromEmitter {
     const quoted = quoteAlias(reference.alias, reference.place);
     for (const { value } of columns) if (isUnsettled(value.type)) refuse('derived table with a quotient', reference.place);
     if (reference.columns.length > 0 && reference.columns.length !== columns.length) return refuse('derived table with another number of columns', reference.place);
-    const visible = columns.map(({ name, value }, index): ScopeColumn => ({ name: reference.columns[index] ?? name, value: { sql: `${quoted}."${index + 1}"`, type: value.type, nullable: value.nullable } }));
+    const visible = columns.map(({ name, value }, index): ScopeColumn => ({ name: reference.columns[index] ?? name, value: { sql: `${quoted}."${index + 1}"`, type: keptType(value.type), nullable: value.nullable } }));
     this.#add(scope, { alias: reference.alias, database: undefined, table: undefined, columns: visible }, reference.place);
     return { sql: `${reference.lateral ? 'LATERAL ' : ''}(${sql}) AS ${quoted} (${columns.map((_, index) => `"${index + 1}"`).join(', ')})`, visible, hasOuterJoin: false };
   }
@@ -124,6 +125,11 @@ export class FromEmitter {
     const sql = conditions.length === 0 && kind === 'inner' ? `(${left.sql} CROSS JOIN ${right.sql})` : `(${left.sql} ${words} ${right.sql} ON ${conditions.length === 0 ? 'true' : conditions.join(' AND ')})`;
     return { sql, visible, hasOuterJoin: kind !== 'inner' || left.hasOuterJoin || right.hasOuterJoin };
   }
+}
+
+/** NULL is kept as a string. */
+function keptType(type: MysqlType): MysqlType {
+  return type.kind === 'null' ? { kind: 'text', collation: undefined, isTrimmed: false, isOwn: false } : type;
 }
 
 function sharedNames(left: readonly ScopeColumn[], right: readonly ScopeColumn[]): readonly string[] {

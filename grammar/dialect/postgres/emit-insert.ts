@@ -5,11 +5,13 @@ import { asInteger } from './convert-value.ts';
 import { localTable, quoteAlias, tableColumns } from './emit-from.ts';
 import type { QueryEmitter } from './emit-query.ts';
 import { Scope } from './mysql-emission.ts';
+import type { MysqlEmission } from './mysql-emission.ts';
 import type { Value } from './mysql-expression.ts';
 import type { MysqlColumnFacts, MysqlCounts, MysqlInfo, MysqlInsertId, MysqlResultColumn, MysqlStep, MysqlTableFacts } from './mysql-translation.ts';
 import type { Assignment, Expression, Insert, SelectItem } from './mysql-tree.ts';
 import type { Shown } from './result-column.ts';
-import { setAssignments } from './set-assignments.ts';
+import { checkTouched, setAssignments } from './set-assignments.ts';
+import { columnType } from './mysql-type.ts';
 import { refuse } from './refused-mysql.ts';
 
 export interface EmittedWrite {
@@ -27,6 +29,8 @@ type RowId = 'made' | 'given' | { readonly parameter: number };
 interface Source {
   readonly sql: string;
   readonly columns: readonly MysqlColumnFacts[];
+  /** Of these, those that the statement leaves out. */
+  readonly moments: readonly MysqlColumnFacts[];
   /** Of each row, where the number of the AUTO_INCREMENT column comes from; undefined: a query's rows. */
   readonly ids: readonly RowId[] | undefined;
   /** The number of the last row, which was given. */
@@ -84,24 +88,38 @@ function followed(column: MysqlColumnFacts, alias: string, source: Source): stri
   return [`CASE WHEN ${id} >= (SELECT last_value FROM ${sequence}) THEN setval(${quoteLiteral(sequence)}::regclass, ${id}) END`];
 }
 
+/** With the moment of the statement in columns that it leaves out and whose default that is: local's own default knows neither the session's zone nor its clock. */
 function sourceOf(queries: QueryEmitter, insert: Insert, table: MysqlTableFacts): Source {
   const columns = insert.columns === undefined ? table.columns.filter(({ invisible }) => !invisible) : insert.columns.map((name) => columnNamed(table, name, insert.table.place));
   if (new Set(columns).size !== columns.length) return refuse('column twice', insert.table.place);
   const isOmitted = (name: string): boolean => !columns.some(({ mysqlName }) => mysqlName === name);
   const made = table.columns.filter(({ autoIncrement, mysqlName }) => autoIncrement && isOmitted(mysqlName)).map(({ mysqlName }) => mysqlName);
-  if (insert.source.type === 'query') return fromQuery(queries, insert, table, columns, made);
+  const moments = table.columns.filter((column) => column.defaultsToNow === true && isOmitted(column.mysqlName) && isMomentColumn(column));
+  const now = moments.map((column) => momentOf(queries, column));
+  if (insert.source.type === 'query') return fromQuery(queries, insert, table, { columns, moments, now, made });
   const scope = new Scope(undefined);
   const { rows: written } = insert.source;
   const isEmpty = written.every((row) => row.length === 0);
   if (isEmpty && written.length > 1) return refuse('several rows of defaults', insert.table.place);
-  if (isEmpty) return { sql: '', columns: [], ids: ['made'], neverEqual: new Set(made) };
+  if (isEmpty) return { sql: moments.length === 0 ? '' : `VALUES (${now.join(', ')})`, columns: moments, moments, ids: ['made'], neverEqual: new Set(made) };
   if (written.some((row) => row.length !== columns.length)) return refuse('INSERT of another number of values', insert.table.place);
   const rows = written.map((row) => row.map((node, index) => insertedValue(queries, table, columns[index] ?? refuse('column'), node, scope)));
   const automatic = columns.findIndex(({ autoIncrement }) => autoIncrement);
   const ids = rows.map((row): RowId => (automatic < 0 ? 'made' : row[automatic]?.id ?? 'given'));
   const never = columns.filter((_, index) => rows.every((row) => row[index]?.sql === 'NULL' || row[index]?.id === 'made')).map(({ mysqlName }) => mysqlName);
   const lastId = automatic >= 0 && ids.every((id) => id === 'given') ? rows.at(-1)?.[automatic]?.sql : undefined;
-  return { lastId, sql: `VALUES ${rows.map((row) => `(${row.map(({ sql }) => sql).join(', ')})`).join(', ')}`, columns, ids, neverEqual: new Set([...made, ...never]) };
+  return { lastId, sql: `VALUES ${rows.map((row) => `(${[...row.map(({ sql }) => sql), ...now].join(', ')})`).join(', ')}`, columns: [...columns, ...moments], moments, ids, neverEqual: new Set([...made, ...never]) };
+}
+
+const isMomentColumn = (column: MysqlColumnFacts): boolean => ['datetime', 'timestamp'].includes(columnType(column).kind);
+
+/** The moment of the statement in a column. */
+function momentOf({ emission }: QueryEmitter, column: MysqlColumnFacts): string {
+  const fraction = column.type.length ?? 0;
+  if (columnType(column).kind === 'timestamp') return `(${emission.slot({ kind: 'now', as: 'datetime', zone: 'utc', fraction })}::timestamp AT TIME ZONE 'UTC')`;
+  // The zone has to be one that is known.
+  void emission.zone;
+  return `${emission.slot({ kind: 'now', as: 'datetime', zone: 'session', fraction })}::timestamp`;
 }
 
 export function columnNamed(table: MysqlTableFacts, name: string, place: number | undefined): MysqlColumnFacts {
@@ -110,6 +128,7 @@ export function columnNamed(table: MysqlTableFacts, name: string, place: number 
 
 function insertedValue(queries: QueryEmitter, table: MysqlTableFacts, column: MysqlColumnFacts, node: Expression, scope: Scope): { readonly sql: string; readonly id?: RowId | undefined } {
   const { emission } = queries;
+  if (node.type === 'default' && node.column === undefined && column.defaultsToNow === true && isMomentColumn(column)) return { sql: momentOf(queries, column) };
   if (node.type === 'default' && node.column === undefined) return { sql: 'DEFAULT', id: column.autoIncrement ? 'made' : undefined };
   const value = queries.expressions.value(node, scope);
   if (!column.autoIncrement) return { sql: assignValue(emission, { table, column }, value, node.place) };
@@ -123,7 +142,14 @@ function insertedValue(queries: QueryEmitter, table: MysqlTableFacts, column: My
   return { sql: `COALESCE(${makesZero ? `NULLIF(${open}, 0)` : open}, nextval(${quoteLiteral(column.sequence)}::regclass))`, id: { parameter: value.type.number } };
 }
 
-function fromQuery(queries: QueryEmitter, insert: Insert, table: MysqlTableFacts, columns: readonly MysqlColumnFacts[], made: readonly string[]): Source {
+interface Omitted {
+  readonly columns: readonly MysqlColumnFacts[];
+  readonly moments: readonly MysqlColumnFacts[];
+  readonly now: readonly string[];
+  readonly made: readonly string[];
+}
+
+function fromQuery(queries: QueryEmitter, insert: Insert, table: MysqlTableFacts, { columns, moments, now, made }: Omitted): Source {
   const { emission } = queries;
   const { place } = insert.table;
   if (insert.source.type !== 'query') return refuse('INSERT', place);
@@ -137,7 +163,7 @@ function fromQuery(queries: QueryEmitter, insert: Insert, table: MysqlTableFacts
     const assigned = assignValue(emission, { table, column }, value.type.kind === 'null' ? value : { ...value, constant: undefined }, place);
     return column.autoIncrement ? `NULLIF(${asInteger(emission, { ...value, constant: undefined }).sql}, 0)` : assigned;
   });
-  return { sql: `SELECT ${list.join(', ')} FROM (${sql}) AS ${alias} (${given.map((_, index) => `"${index + 1}"`).join(', ')})`, columns, ids: undefined, neverEqual: new Set(made) };
+  return { sql: `SELECT ${[...list, ...now].join(', ')} FROM (${sql}) AS ${alias} (${given.map((_, index) => `"${index + 1}"`).join(', ')})`, columns: [...columns, ...moments], moments, ids: undefined, neverEqual: new Set(made) };
 }
 
 interface Upsert {
@@ -162,7 +188,7 @@ function onConflict(queries: QueryEmitter, insert: Insert, table: MysqlTableFact
   const [key] = keys;
   if (key === undefined) return { sql: '', count: '1', inserted: undefined, remembersId: false };
   const named = key.map((name) => quoteName(columnNamed(table, name, place).name)).join(', ');
-  const { sets, remembersId } = insert.type === 'replace' ? { sets: replaced(table, source, place), remembersId: false } : updates(queries, insert, table, alias);
+  const { sets, remembersId } = insert.type === 'replace' ? { sets: replaced(emission, table, source, place), remembersId: false } : updates(queries, insert, table, alias);
   const list = sets.map(({ column, sql }) => `${quoteName(column.name)} = ${sql}`);
   const same = `ROW(${sets.map(({ column }) => `old.${quoteName(column.name)}`).join(', ')})::record *= ROW(${sets.map(({ column }) => `new.${quoteName(column.name)}`).join(', ')})::record`;
   const keyColumn = quoteName(columnNamed(table, key[0] ?? '', place).name);
@@ -177,9 +203,10 @@ function unchangedCount(sets: readonly { readonly column: MysqlColumnFacts }[]):
 }
 
 /** The new row takes the place of the old one: with its defaults, and a number of its own. */
-function replaced(table: MysqlTableFacts, source: Source, place: number): readonly { readonly column: MysqlColumnFacts; readonly sql: string }[] {
+function replaced(emission: MysqlEmission, table: MysqlTableFacts, source: Source, place: number): readonly { readonly column: MysqlColumnFacts; readonly sql: string }[] {
+  checkTouched(emission, table, place);
   if (table.isReferenced) return refuse('REPLACE in a table that foreign keys point at', place);
-  if (table.columns.some((column) => column.onUpdateNow && source.columns.includes(column))) return refuse('REPLACE of a column with ON UPDATE CURRENT_TIMESTAMP', place);
+  if (table.columns.some((column) => column.onUpdateNow && source.columns.includes(column) && !source.moments.includes(column))) return refuse('REPLACE of a column with ON UPDATE CURRENT_TIMESTAMP', place);
   return table.columns.filter(({ generated }) => !generated).map((column) => ({ column, sql: `excluded.${quoteName(column.name)}` }));
 }
 

@@ -157,6 +157,8 @@ export class QueryEmitter {
     if (pairs.some((pair) => pair.some(({ type }) => type.kind === 'double' && type.decimals !== undefined))) return refuse(`${body.operator} of a rounded DOUBLE`, body.place);
     // Before MySQL 8 the first side says whether there are negative numbers.
     if (flavour === 'mysql' && version < 80000 && pairs.some((pair) => pair.some(({ type }) => type.kind === 'year' || (type.kind === 'int' && type.unsigned)) && pair.some(({ type }) => type.kind === 'bool' || (type.kind === 'int' && !type.unsigned)))) return refuse(`${body.operator} of signed and unsigned integers`, body.place);
+    // Before MySQL 8 they stay instants.
+    if (version < 80000 && this.emission.losesInstants && pairs.flat().some(({ type }) => type.kind === 'timestamp')) return refuse(`${body.operator} of TIMESTAMP in a zone with summer time`, body.place);
     const common = pairs.map((pair) => {
       const [one, other] = pair;
       if (one?.type.kind === 'enum' && other?.type.kind === 'enum' && one.type.local === other.type.local) return { sql: [one.sql, other.sql], type: one.type };
@@ -167,7 +169,7 @@ export class QueryEmitter {
     const columns = left.columns.map(({ name }, index): OutputColumn => ({ name, value: { sql: '', type: common[index]?.type ?? { kind: 'null' }, nullable: pairs[index]?.some(({ nullable }) => nullable) === true } }));
     const isByText = columns.some(({ value }) => value.type.kind === 'text');
     if (body.operator !== 'UNION' && (isByText || body.all)) return refuse(`${body.operator} ${body.all ? 'ALL' : 'of strings'}`, body.place);
-    for (const { value } of columns) if (body.operator !== 'UNION' || !body.all) distinctKey(value);
+    for (const { value } of columns) if (body.operator !== 'UNION' || !body.all) distinctKey(this.emission, value);
     const isDistinctOn = body.operator === 'UNION' && !body.all && isByText;
     const sql = `${side(left, 0)} ${body.operator}${body.all || isDistinctOn ? ' ALL' : ''} ${side(right, 1)}`;
     const alias = this.emission.alias();
@@ -177,7 +179,7 @@ export class QueryEmitter {
   }
 
   #distinctKey(value: Value): string {
-    if (value.type.kind !== 'text') return distinctKey(value);
+    if (value.type.kind !== 'text') return distinctKey(this.emission, value);
     const collation = value.type.collation ?? this.emission.connectionCollation(value.place);
     return `${collation.pads ? trimmed(value) : value.sql} COLLATE ${localCollation(collation, value.place)}`;
   }
@@ -199,8 +201,8 @@ export class QueryEmitter {
 
   #order(items: readonly OrderItem[], scope: Scope, columns: readonly OutputColumn[]): string {
     const keys = items.flatMap(({ expression, descending }) => {
-      // MariaDB takes TRUE for the first column.
-      if (expression.type === 'literal' && (expression.kind === 'true' || expression.kind === 'false')) refuse('ORDER BY TRUE', expression.place);
+      // MariaDB, and MySQL before 8, take TRUE for the first column.
+      if (expression.type === 'literal' && (expression.kind === 'true' || expression.kind === 'false') && (this.emission.facts.mode.server.flavour === 'mariadb' || this.emission.facts.mode.server.version < 80000)) refuse('ORDER BY TRUE', expression.place);
       const value = ordinal(expression, columns) ?? this.expressions.value(expression, scope);
       // A constant orders nothing.
       return value.constant !== undefined || value.type.kind === 'null' ? [] : [`${sortKey(this.emission, value)}${direction(descending, value.nullable)}`];
@@ -259,7 +261,9 @@ export class QueryEmitter {
     const value = this.expressions.value(aliased, scope);
     if (value.constant !== undefined || value.type.kind === 'parameter' || value.type.kind === 'null') return refuse('GROUP BY a constant', place);
     this.#checkKept(value);
-    const key = distinctKey(value);
+    // Which of two instants stands for the group is the server's secret.
+    if (value.type.kind === 'timestamp' && this.emission.losesInstants) refuse('GROUP BY of a TIMESTAMP in a zone with summer time', place);
+    const key = distinctKey(this.emission, value);
     scope.groups.add(value.sql);
     if (key !== value.sql) {
       // One of the values that are equal here: the first, as the server shows it.

@@ -4,6 +4,7 @@ import { argument, constantNumber, exactly, optionalArgument } from './call-cont
 import type { CallContext, CallEmitter } from './call-context.ts';
 import { asDate, asDatetime, asInteger, asMoment, asText, bigintSql, isConstantText, asTime } from './convert-value.ts';
 import { datePattern, isFixedFormat } from './date-format.ts';
+import { instantOf } from './local-time.ts';
 import { readNumber, readMoment } from './moment-text.ts';
 import type { MysqlEmission } from './mysql-emission.ts';
 import type { Value } from './mysql-expression.ts';
@@ -17,17 +18,25 @@ function fractionOf(call: CallContext): number {
   return fraction >= 0 && fraction <= 6 ? fraction : refuse(`${call.name}() of ${fraction} digits`, call.place);
 }
 
+/** A clock is asked in a zone that is known here. */
+function checkZone({ emission }: CallContext, zone: 'session' | 'utc'): void {
+  if (zone === 'session') void emission.zone;
+}
+
 const now = (zone: 'session' | 'utc'): CallEmitter => (call) => {
+  checkZone(call, zone);
   const fraction = fractionOf(call);
   return { sql: `${call.emission.slot({ kind: 'now', as: 'datetime', zone, fraction })}::timestamp`, type: { kind: 'datetime', fraction }, nullable: false };
 };
 
 const today = (zone: 'session' | 'utc'): CallEmitter => (call) => {
+  checkZone(call, zone);
   exactly(call, 0);
   return { sql: `${call.emission.slot({ kind: 'now', as: 'date', zone, fraction: 0 })}::date`, type: { kind: 'date' }, nullable: false };
 };
 
 const clock = (zone: 'session' | 'utc'): CallEmitter => (call) => {
+  checkZone(call, zone);
   const fraction = fractionOf(call);
   return { sql: `${call.emission.slot({ kind: 'now', as: 'time', zone, fraction })}::interval`, type: { kind: 'time', fraction }, nullable: false };
 };
@@ -132,9 +141,16 @@ const timestampdiff: CallEmitter = (call) => {
   return { sql: `trunc((${counted}) / ${months})::bigint`, type: bigintType, nullable };
 };
 
+/** Local names months and days in English. */
+function checkNames({ emission, name, place }: CallContext): void {
+  const { timeNames } = emission.facts;
+  if (timeNames !== undefined && !timeNames.startsWith('en_')) refuse(`${name}() with lc_time_names ${timeNames}`, place);
+}
+
 const dateFormat: CallEmitter = (call) => {
   exactly(call, 2);
   const format = argument(call, 1);
+  if (/%[MbWa]/.test(format.constant ?? '')) checkNames(call);
   const pattern = isConstantText(format) ? datePattern(format.constant) : undefined;
   if (pattern === undefined) return refuse('DATE_FORMAT() by this format', call.place);
   const source = asDatetime(call.emission, argument(call, 0));
@@ -144,7 +160,16 @@ const dateFormat: CallEmitter = (call) => {
 
 const nameOf = (pattern: string): CallEmitter => (call) => {
   exactly(call, 1);
+  checkNames(call);
   return { sql: `to_char(${asDatetime(call.emission, argument(call, 0)).sql}, '${pattern}')`, type: { kind: 'text', collation: undefined, isTrimmed: true, isOwn: false }, nullable: argument(call, 0).nullable };
+};
+
+/** The clock of local: it goes on while the statement runs, and cannot be stopped. */
+const sysdate: CallEmitter = (call) => {
+  const fraction = fractionOf(call);
+  const moment = `(clock_timestamp() AT TIME ZONE ${call.emission.zone})`;
+  const unit = { 0: 'second', 3: 'milliseconds', 6: 'microseconds' }[fraction] ?? refuse(`SYSDATE() of ${fraction} digits`, call.place);
+  return { sql: `date_trunc('${unit}', ${moment})`, type: { kind: 'datetime', fraction }, nullable: false };
 };
 
 const lastUnixTime = 2147483647;
@@ -153,9 +178,12 @@ const unixTimestamp: CallEmitter = (call) => {
   exactly(call, 0, 1);
   if (optionalArgument(call, 0) === undefined) return { sql: `${call.emission.slot({ kind: 'now', as: 'unix', zone: 'utc', fraction: 0 })}::bigint`, type: intType(0n, 253402300799n), nullable: false };
   const value = argument(call, 0);
+  // MySQL 9 shows digits of a second, which it may have.
+  if (value.type.kind === 'parameter') return refuse('UNIX_TIMESTAMP() of a parameter', call.place);
   if (isConstantText(value) && (readMoment(value.constant)?.fraction ?? 0) > 0) return refuse('UNIX_TIMESTAMP() of a string with a fraction of a second', call.place);
   const fraction = value.type.kind === 'timestamp' || value.type.kind === 'datetime' ? value.type.fraction : 0;
-  const instant = value.type.kind === 'timestamp' ? value.sql : `(${asDatetime(call.emission, value).sql} AT TIME ZONE ${call.emission.zone})`;
+  if (value.type.kind === 'timestamp' && value.origin === undefined && call.emission.losesInstants) return refuse('UNIX_TIMESTAMP() of a TIMESTAMP that is no column', call.place);
+  const instant = value.type.kind === 'timestamp' ? value.sql : instantOf(call.emission, asDatetime(call.emission, value).sql);
   const seconds = `extract(epoch FROM ${instant})`;
   const { flavour } = call.emission.facts.mode.server;
   // Before 1970 there is no number, which is NULL on MariaDB and 0 on MySQL; how late it ends is each server's matter.
@@ -206,7 +234,7 @@ const intervalWords: Readonly<Record<string, string>> = { SECOND: '1 second', MI
 export function addInterval(emission: MysqlEmission, given: Value, written: Value, unit: string, sign: 1 | -1, place: number): Value {
   const word = intervalWords[unit] ?? refuse(`INTERVAL … ${unit}`, place);
   const isDayOrLonger = ['DAY', 'WEEK', 'MONTH', 'QUARTER', 'YEAR'].includes(unit);
-  if (given.type.kind === 'null') return refuse('NULL as a date', place);
+  if (given.type.kind === 'null') return { sql: 'NULL::text', type: { kind: 'text', collation: undefined, isTrimmed: true, isOwn: false }, nullable: true };
   const amount = wholeAmount(emission, written, place);
   if (given.type.kind === 'time') {
     if (isDayOrLonger && unit !== 'DAY') return refuse(`TIME and INTERVAL … ${unit}`, place);
@@ -239,7 +267,7 @@ function wholeAmount(emission: MysqlEmission, value: Value, place: number): Valu
 }
 
 export const momentCalls: Readonly<Record<string, CallEmitter>> = {
-  NOW: now('session'), CURRENT_TIMESTAMP: now('session'), LOCALTIME: now('session'), LOCALTIMESTAMP: now('session'), UTC_TIMESTAMP: now('utc'), CURDATE: today('session'), CURRENT_DATE: today('session'), UTC_DATE: today('utc'),
+  NOW: now('session'), CURRENT_TIMESTAMP: now('session'), LOCALTIME: now('session'), LOCALTIMESTAMP: now('session'), UTC_TIMESTAMP: now('utc'), CURDATE: today('session'), CURRENT_DATE: today('session'), UTC_DATE: today('utc'), SYSDATE: sysdate,
   CURTIME: clock('session'), CURRENT_TIME: clock('session'), UTC_TIME: clock('utc'), ...Object.fromEntries(Object.keys(fields).map((name) => [name, part])), EXTRACT: extract, WEEK: week, DATE: date, TIME: time, LAST_DAY: lastDay,
   DATEDIFF: datediff, TIMESTAMPDIFF: timestampdiff, DATE_FORMAT: dateFormat, DAYNAME: nameOf('FMDay'), MONTHNAME: nameOf('FMMonth'), UNIX_TIMESTAMP: unixTimestamp, FROM_UNIXTIME: fromUnixtime, TIME_TO_SEC: timeToSec, SEC_TO_TIME: secToTime, TO_DAYS: toDays,
   TIMESTAMP: (call) => { exactly(call, 1); if (argument(call, 0).type.kind === 'parameter') return refuse('TIMESTAMP() of a parameter', call.place); return { ...asDatetime(call.emission, moment(call, 0)), origin: undefined }; },

@@ -1,5 +1,6 @@
 /** What one translation knows and collects: facts, slots, the names that are in scope. */
 import { quoteLiteral } from '../../names.ts';
+import { isNamedZone } from '../named-zone.ts';
 import type { Value } from './mysql-expression.ts';
 import type { MysqlFacts, MysqlSlot, MysqlStep, MysqlTableFacts, PgForm } from './mysql-translation.ts';
 import { columnType } from './mysql-type.ts';
@@ -31,6 +32,8 @@ export class Scope {
   readonly substitutes = new Map<string, string>();
   readonly groups = new Set<string>();
   aggregateDepth = 0;
+  /** How often its columns were named. */
+  named = 0;
   hasAggregates = false;
   hasWindows = false;
   /** Where aggregates may stand: not in WHERE, ON, GROUP BY. */
@@ -50,6 +53,8 @@ export interface CommonRelation {
   readonly alias: string;
   readonly columns: readonly { readonly name: string; readonly type: Value['type']; readonly nullable: boolean }[];
 }
+
+const isOffset = /^[+-]\d{1,2}:\d\d$/;
 
 export class MysqlEmission {
   readonly facts: MysqlFacts;
@@ -76,6 +81,12 @@ export class MysqlEmission {
     if (number === this.#slots.length) this.#slots.push(slot);
     this.#bySlot.set(key, number);
     return `\0${number}\0`;
+  }
+
+  /** The slot that this text is the value of. */
+  slotOf(sql: string): MysqlSlot | undefined {
+    const number = /^\0(\d+)\0::\w+$/.exec(sql)?.[1];
+    return number === undefined ? undefined : this.#slots[Number(number)];
   }
 
   parameter(number: number, form: PgForm, pgType: string, notNull?: boolean): string {
@@ -137,10 +148,21 @@ export class MysqlEmission {
     return this.collations.get(name) ?? { name, local: undefined, deterministic: false, pads: !name.includes('0900'), charset };
   }
 
-  /** The session's zone, behind AT TIME ZONE. */
+  /** The session's zone, behind AT TIME ZONE. CET, which a server may say of its system, is a zone with summer time to the one side and an hour to the other. */
   get zone(): string {
     const { timeZone } = this.facts;
-    return /^[+-]\d{1,2}:\d\d$/.test(timeZone) ? `INTERVAL '${timeZone}'` : quoteLiteral(timeZone);
+    if (isOffset.test(timeZone)) return `INTERVAL '${timeZone}'`;
+    return timeZone === 'UTC' || isNamedZone(timeZone) ? quoteLiteral(timeZone) : refuse(`time zone ${timeZone}`);
+  }
+
+  /** A clock that is never put forward or back. */
+  get hasFixedOffset(): boolean {
+    return this.isUtc || isOffset.test(this.facts.timeZone);
+  }
+
+  /** MySQL makes a date and time of every TIMESTAMP that is no column, and so cannot tell the two instants of one; MariaDB keeps the instant. */
+  get losesInstants(): boolean {
+    return this.facts.mode.server.flavour === 'mysql' && !this.hasFixedOffset;
   }
 
   get isUtc(): boolean {

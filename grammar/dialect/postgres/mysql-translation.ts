@@ -131,6 +131,8 @@ export interface MysqlFacts {
   readonly mode: MysqlTextMode;
   /** `UTC`, `+02:00` or a name that both servers know; SYSTEM is resolved by the session. */
   readonly timeZone: string;
+  /** lc_time_names, in whose language months and days are named; `en_US` unless it was set. */
+  readonly timeNames?: string | undefined;
   /** character_set_connection and its collation. */
   readonly charset: string;
   readonly collation: string;

@@ -142,7 +142,7 @@ function take(form: PgForm, text: string, parameter: MysqlParameter): PgParamete
       const time = parameter.kind === 'time' || parameter.kind === 'text' ? readTime(text) : undefined;
       return time === undefined || time.fraction > form.fraction ? refused('parameter as a TIME') : value(time.text);
     }
-    case 'year': return /^(?:0|0000|19(?!00)\d\d|20\d\d|21[0-4]\d|215[0-5])$/.test(text) && numberKinds.has(parameter.kind) ? value(`${Number(text)}`) : refused('parameter as a YEAR');
+    case 'year': return (text !== '0' || parameter.kind !== 'text') && /^(?:0|0000|19(?!00)\d\d|20\d\d|21[0-4]\d|215[0-5])$/.test(text) && numberKinds.has(parameter.kind) ? value(`${Number(text)}`) : refused('parameter as a YEAR');
     case 'enum': {
       const label = parameter.kind === 'text' ? findLabel(form.labels, text, form.exact === true) : undefined;
       return label === undefined ? (form.assigned === true ? error(truncated) : refused('comparison of ENUM with what is no label')) : value(label);

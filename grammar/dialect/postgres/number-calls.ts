@@ -4,7 +4,7 @@ import type { CallContext, CallEmitter } from './call-context.ts';
 import { calculate } from './calculate.ts';
 import { chosen, commonValues, keepsScales } from './unified-type.ts';
 import { compareValues } from './compare-values.ts';
-import { asCondition, asDouble, asInteger, asNumber, bigintSql, isConstantText, shownDecimal } from './convert-value.ts';
+import { asCondition, asDatetime, asDouble, asInteger, asNumber, bigintSql, isConstantText, shownDecimal, withoutLabels } from './convert-value.ts';
 import type { Value } from './mysql-expression.ts';
 import { bigintType, decimalType, doubleType, intType, isMoment, isNumber, isUnsettled, maxBigint } from './mysql-type.ts';
 import type { MysqlType } from './mysql-type.ts';
@@ -121,7 +121,8 @@ const nullif: CallEmitter = (call) => {
   if (flavour === 'mysql' && one.origin === undefined && one.type.kind === 'time' && other.type.kind === 'time' && one.type.fraction < other.type.fraction) return refuse('NULLIF() of a TIME and one with more digits', call.place);
   // MySQL shows it as the number that it was compared as.
   if (isConstantText(one) && other.type.kind !== 'text') return refuse('NULLIF() of a string and another type', call.place);
-  return { sql: `CASE WHEN ${compareValues(call.emission, '=', one, other, call.place).sql} THEN NULL ELSE ${one.sql} END`, type: one.type, nullable: true };
+  const kept = one.type.kind === 'timestamp' && call.emission.losesInstants ? asDatetime(call.emission, one) : withoutLabels(call.emission, one);
+  return { sql: `CASE WHEN ${compareValues(call.emission, '=', one, other, call.place).sql} THEN NULL ELSE ${kept.sql} END`, type: kept.type, nullable: true };
 };
 
 /** NULL as soon as one value is. */
@@ -130,10 +131,18 @@ const extreme = (word: 'greatest' | 'least'): CallEmitter => (call) => {
   const isAllowed = (test: (type: MysqlType) => boolean): boolean => call.args.every(({ type }) => test(type) || type.kind === 'null');
   if (!isAllowed(isNumber) && !isAllowed(isMoment)) return refuse(`${call.name}() of strings`, call.place);
   if (call.args.some(({ type }) => type.kind === 'null')) return refuse('NULL as a number', call.place);
+  const { flavour, version } = call.emission.facts.mode.server;
+  // It shows the largest as negative ones.
+  if (flavour === 'mysql' && version < 80000 && call.args.some(({ type }) => type.kind === 'int' && type.max > maxBigint)) return refuse(`${call.name}() of an unsigned BIGINT`, call.place);
   const common = commonValues(call.emission, call.args, call.place);
   const nullable = call.args.filter((value) => value.nullable);
   const found = `${word}(${common.sql.join(', ')})`;
   return chosen(common, call.args, (values) => (nullable.length === 0 ? found : `CASE WHEN ${call.args.flatMap((value, index) => (value.nullable ? [`${values[index] ?? 'NULL'} IS NULL`] : [])).join(' OR ')} THEN NULL ELSE ${found} END`));
+};
+
+const random: CallEmitter = (call) => {
+  if (call.args.length > 0) return refuse('RAND() of a seed', call.place);
+  return { sql: 'random()', type: doubleType, nullable: false };
 };
 
 const isnull: CallEmitter = (call) => {
@@ -146,5 +155,5 @@ const isnull: CallEmitter = (call) => {
 export const numberCalls: Readonly<Record<string, CallEmitter>> = {
   ABS: abs, CEIL: whole('ceil'), CEILING: whole('ceil'), FLOOR: whole('floor'), ROUND: rounded('round'), TRUNCATE: rounded('trunc'), MOD: mod, SIGN: sign, POW: power, POWER: power,
   SQRT: partial('sqrt', (sql) => `${sql} >= 0`), LN: partial('ln', (sql) => `${sql} > 0`, true), LOG10: partial('log', (sql) => `${sql} > 0`, true), EXP: plain('exp'), RADIANS: plain('radians'), DEGREES: plain('degrees'),
-  IF: ifCall, IFNULL: coalesce, COALESCE: coalesce, NULLIF: nullif, GREATEST: extreme('greatest'), LEAST: extreme('least'), ISNULL: isnull,
+  IF: ifCall, IFNULL: coalesce, COALESCE: coalesce, NULLIF: nullif, GREATEST: extreme('greatest'), LEAST: extreme('least'), ISNULL: isnull, RAND: random,
 };

@@ -22,7 +22,7 @@ function checkReads(emission: MysqlEmission, value: Value): void {
 
 /** A choice between labels and strings is the number of the label, or what the string says. */
 function checkLabel(value: Value): void {
-  if (value.type.kind === 'text' && value.type.isLabel === true) refuse('ENUM or SET among strings as a number', value.place);
+  if (value.type.kind === 'text' && value.type.isLabel === true) refuse('ENUM, SET or CAST among strings as a number', value.place);
 }
 
 /** PostgreSQL's text of the number, without a type. */

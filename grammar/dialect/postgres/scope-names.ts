@@ -44,6 +44,7 @@ export function isNamed(relation: Relation, node: { readonly table?: string | un
 
 /** Notes that a column stands here, and gives what stands for it now. */
 export function seen(scope: Scope, value: Value, place: number | undefined): Value {
+  scope.named += 1;
   if (scope.aggregateDepth > 0) return value;
   if (value.origin !== undefined || value.sql.startsWith('"')) scope.free.push({ value, place });
   const substitute = scope.substitutes.get(value.sql);

@@ -2,9 +2,10 @@
 import { quoteName } from '../../names.ts';
 import { assignValue } from './assign-value.ts';
 import type { QueryEmitter } from './emit-query.ts';
-import type { Scope } from './mysql-emission.ts';
+import type { MysqlEmission, Scope } from './mysql-emission.ts';
 import type { MysqlColumnFacts, MysqlTableFacts } from './mysql-translation.ts';
 import type { Assignment } from './mysql-tree.ts';
+import { columnType } from './mysql-type.ts';
 import { refuse } from './refused-mysql.ts';
 
 export interface SetColumn {
@@ -16,6 +17,7 @@ export interface SetColumn {
 /** `qualifier`: what stands before the table's columns in PostgreSQL's text. `isOrdered`: false for several tables, where no order is promised. */
 export function setAssignments(queries: QueryEmitter, table: MysqlTableFacts, assignments: readonly Assignment[], scope: Scope, qualifier: string, isOrdered = true): readonly SetColumn[] {
   const isSimultaneous = queries.emission.facts.mode.sqlMode.has('SIMULTANEOUS_ASSIGNMENT');
+  checkTouched(queries.emission, table, assignments[0]?.place);
   const sets: SetColumn[] = [];
   for (const { column: name, value: node, place } of assignments) {
     const column = table.columns.find(({ mysqlName }) => mysqlName.toLowerCase() === name.toLowerCase()) ?? refuse(`column ${name}`, place);
@@ -31,6 +33,11 @@ export function setAssignments(queries: QueryEmitter, table: MysqlTableFacts, as
   }
   scope.substitutes.clear();
   return sets;
+}
+
+/** ON UPDATE CURRENT_TIMESTAMP is a trigger on local, whose clock shows UTC: an instant is the same everywhere, a date and time is not. */
+export function checkTouched(emission: MysqlEmission, table: MysqlTableFacts, place: number | undefined): void {
+  if (!emission.isUtc && table.columns.some((column) => column.onUpdateNow && columnType(column).kind !== 'timestamp')) refuse('DATETIME with ON UPDATE CURRENT_TIMESTAMP in another time zone than UTC', place);
 }
 
 /** Whether a row would be another than it is, byte for byte: MySQL writes and counts no others. */

@@ -1,4 +1,5 @@
 /** An expression by whose order on local the values are ordered as on MySQL. */
+import { quoteLiteral } from '../../names.ts';
 import { shownDecimal } from './convert-value.ts';
 import type { MysqlEmission } from './mysql-emission.ts';
 import type { Value } from './mysql-expression.ts';
@@ -12,7 +13,12 @@ export function sortKey(emission: MysqlEmission, value: Value): string {
       if (value.type.isFixed === true) return `(${value.sql} COLLATE "C")`;
       return orderKey(value, value.type.collation ?? emission.connectionCollation(value.place));
     case 'decimal': return shownDecimal(value);
-    case 'json': case 'other': case 'set': case 'parameter': return refuse(`order of ${typeName(value.type)}`, value.place);
+    // A SET is the number that its members are the bits of.
+    case 'set': {
+      const { labels } = value.type;
+      return `CASE WHEN ${value.sql} IS NOT NULL THEN ${labels.map((label, index) => `CASE WHEN ${quoteLiteral(label)} = ANY (${value.sql}) THEN ${1n << BigInt(index)} ELSE 0 END`).join(' + ')} END`;
+    }
+    case 'json': case 'other': case 'parameter': return refuse(`order of ${typeName(value.type)}`, value.place);
     default: return value.sql;
   }
 }

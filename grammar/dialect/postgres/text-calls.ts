@@ -151,6 +151,8 @@ const locate: CallEmitter = (call) => {
   exactly(call, 2, call.name === 'INSTR' ? 2 : 3);
   const [needle, source] = call.name === 'INSTR' ? [text(call, 1), text(call, 0)] : [text(call, 0), text(call, 1)];
   if (optionalArgument(call, 2) !== undefined) return refuse('LOCATE() from a place', call.place);
+  const names = [needle, source].flatMap(({ type }) => (type.kind === 'text' && type.collation !== undefined ? [type.collation.name] : []));
+  if (new Set(names).size > 1) return refuse('mix of collations', call.place);
   const collation = collationOfTexts(call, [needle, source]) ?? call.emission.connectionCollation(call.place);
   const { flavour, version } = call.emission.facts.mode.server;
   if (!collation.deterministic && (flavour === 'mariadb' || version < 80000)) {
@@ -222,6 +224,8 @@ const format: CallEmitter = (call) => {
   exactly(call, 2);
   const digits = constantOrRefuse(call, 1);
   if (digits < 0 || digits > 15) return refuse('FORMAT() by more than 15 digits', call.place);
+  // It is a DOUBLE there, which is rounded to the even one.
+  if (argument(call, 0).type.kind === 'text') return refuse('FORMAT() of a string', call.place);
   const number = asDecimal(call.emission, argument(call, 0));
   if (number.type.precision - number.type.scale > 24) return refuse('FORMAT() of more than 24 digits', call.place);
   const pattern = `FM999,999,999,999,999,999,999,990${digits === 0 ? '' : `.${'0'.repeat(digits)}`}`;

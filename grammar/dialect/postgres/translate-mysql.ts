@@ -11,8 +11,13 @@ import type { Query, Statement } from './mysql-tree.ts';
 import { parseMysql } from './parse-mysql.ts';
 import { refuse, RefusedMysql } from './refused-mysql.ts';
 
+/** Words of sql_mode under which strings, NULLs and functions are others: blanks are shown behind CHAR, an empty string is NULL. */
+const foreignModes = ['PAD_CHAR_TO_FULL_LENGTH', 'EMPTY_STRING_IS_NULL', 'ORACLE', 'REAL_AS_FLOAT'];
+
 export function translateMysql(statement: string, facts: MysqlFacts): MysqlTranslation {
   try {
+    const foreign = foreignModes.find((word) => facts.mode.sqlMode.has(word));
+    if (foreign !== undefined) refuse(`sql_mode ${foreign}`, 0);
     const parsed = parseMysql(statement, facts.mode) ?? refuse('statement', 0);
     return { ...translate(parsed.statement, new MysqlEmission(facts)), parameters: parsed.parameters };
   } catch (error) {

@@ -19,7 +19,9 @@ export function commonValues(emission: MysqlEmission, values: readonly Value[], 
   const types = typed.map(({ type }) => type);
   const [first] = types;
   if (first === undefined) {
-    if (values.every(({ type }) => type.kind === 'null')) return { sql: values.map(() => 'NULL'), type: { kind: 'null' } };
+    // MariaDB, and MySQL before 8, make a string of them.
+    const isText = emission.facts.mode.server.flavour === 'mariadb' || emission.facts.mode.server.version < 80000;
+    if (values.every(({ type }) => type.kind === 'null')) return { sql: values.map(() => (isText ? 'NULL::text' : 'NULL')), type: isText ? { kind: 'text', collation: undefined, isTrimmed: true, isOwn: false } : { kind: 'null' } };
     return refuse('parameter whose type its place does not tell', place);
   }
   if (types.every((type) => type.kind === 'bool') && values.every(({ type }) => type.kind !== 'parameter')) return { sql: values.map(({ sql, type }) => (type.kind === 'null' ? 'NULL::boolean' : sql)), type: first };
@@ -86,11 +88,18 @@ function mixesSigns(emission: MysqlEmission, values: readonly Value[]): boolean 
 
 function commonMoments(emission: MysqlEmission, values: readonly Value[], types: readonly MysqlType[]): CommonValues {
   if (types.every((type) => type.kind === 'date') && values.every(({ type }) => type.kind !== 'parameter')) return { sql: values.map((value) => (value.type.kind === 'null' ? 'NULL::date' : value.sql)), type: { kind: 'date', zero: types.some(mayBeZero) } };
+  // MariaDB keeps the instants.
+  const isInstants = emission.facts.mode.server.flavour === 'mariadb' && types.every((type) => type.kind === 'timestamp') && values.every(({ type }) => type.kind !== 'parameter');
   const fraction = Math.max(...types.map((type) => (type.kind === 'datetime' || type.kind === 'timestamp' ? type.fraction : 0)));
+  if (isInstants) return { sql: values.map((value) => (value.type.kind === 'null' ? 'NULL::timestamptz' : value.sql)), type: { kind: 'timestamp', fraction, zero: types.some(mayBeZero) } };
   return { sql: values.map((value) => (value.type.kind === 'parameter' ? refuse('parameter beside a date', value.place) : asDatetime(emission, value).sql)), type: { kind: 'datetime', fraction, zero: types.some(mayBeZero) } };
 }
 
 function commonTexts(emission: MysqlEmission, values: readonly Value[], place: number | undefined): CommonValues {
+  const { flavour, version } = emission.facts.mode.server;
+  const isOfOthers = values.some(({ type }) => type.kind !== 'text' && type.kind !== 'null' && type.kind !== 'parameter');
+  // From MySQL 8 on it takes the type of one of them.
+  if (flavour === 'mysql' && version >= 80000 && isOfOthers && values.some(({ type }) => type.kind === 'parameter')) return refuse('parameter beside several types', place);
   const texts = values.map((value) => asText(emission, value));
   let collation: TextCollation | undefined;
   for (const { type } of texts) if (type.kind === 'text') collation = commonCollation(collation, type.collation, place);

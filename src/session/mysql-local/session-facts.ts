@@ -9,6 +9,7 @@ export interface SessionFacts {
   readonly sqlMode: ReadonlySet<string>;
   readonly isStrict: boolean;
   readonly timeZone: string;
+  readonly timeNames: string;
   /** Of texts that come, of their constants, and of results. */
   readonly clientCharset: string;
   readonly connectionCharset: string;
@@ -28,7 +29,7 @@ export interface SessionFacts {
   readonly version: string;
   /** Names of tables and databases are the same in capitals. */
   readonly foldsNames: boolean;
-  /** Rows of a SELECT are cut off there, or what changes many is refused: nobody does that on local. */
+  /** Rows of a SELECT are cut off there, what changes many is refused, or IS NULL finds the row inserted last: nobody does that on local. */
   readonly limits: string | undefined;
   readonly lockWaitSeconds: number;
 }
@@ -41,7 +42,7 @@ export function serverOf(version: string): MysqlServer {
 
 const columns = [
   '@@sql_mode', '@@time_zone', '@@system_time_zone', '@@character_set_client', '@@character_set_connection', '@@collation_connection', '@@character_set_results', 'DATABASE()', '@@isolation', '@@div_precision_increment',
-  '@@group_concat_max_len', 'LAST_INSERT_ID()', '@@timestamp', 'ABS(@@timestamp - UNIX_TIMESTAMP(SYSDATE())) > 2', 'USER()', 'CURRENT_USER()', 'CONNECTION_ID()', '@@version', '@@lower_case_table_names', '@@sql_select_limit', '@@sql_safe_updates', '@@innodb_lock_wait_timeout',
+  '@@group_concat_max_len', 'LAST_INSERT_ID()', '@@timestamp', 'ABS(@@timestamp - UNIX_TIMESTAMP(SYSDATE())) > 2', 'USER()', 'CURRENT_USER()', 'CONNECTION_ID()', '@@version', '@@lower_case_table_names', '@@sql_select_limit', '@@sql_safe_updates', '@@innodb_lock_wait_timeout', '@@lc_time_names', '@@sql_auto_is_null',
 ] as const;
 
 /** The isolation's variable has another name since MySQL 5.7.20, and the old one went with 8.0. */
@@ -50,24 +51,29 @@ export function factsQuery({ flavour, version }: MysqlServer): string {
   return `SELECT ${columns.map((column) => (column === '@@isolation' ? isolation : column)).join(', ')}`;
 }
 
+/** Of the system's zone the server tells what its clock was called when it began: GMT may be London's in winter, CET that of half of Europe. Only UTC is the whole year's. */
+function zoneOf(zone: string, system: string): string {
+  if (zone === 'SYSTEM') return system === 'UTC' ? 'UTC' : 'SYSTEM';
+  return /^(?:UTC|GMT|[+-]00:00)$/i.test(zone) ? 'UTC' : zone;
+}
+
 const NO_LIMIT = 18_446_744_073_709_551_615n;
 const isolations: readonly MysqlIsolation[] = ['read uncommitted', 'read committed', 'repeatable read', 'serializable'];
 
 /** Equal names, equal facts for a translation. */
-export function factsName({ sqlMode, isStrict, timeZone, connectionCharset, collation, database, divPrecision, groupConcatMaxLength, version, foldsNames }: SessionFacts): string {
-  return JSON.stringify([[...sqlMode], isStrict, timeZone, connectionCharset, collation, database, divPrecision, groupConcatMaxLength, version, foldsNames]);
+export function factsName({ sqlMode, isStrict, timeZone, timeNames, connectionCharset, collation, database, divPrecision, groupConcatMaxLength, version, foldsNames }: SessionFacts): string {
+  return JSON.stringify([[...sqlMode], isStrict, timeZone, timeNames, connectionCharset, collation, database, divPrecision, groupConcatMaxLength, version, foldsNames]);
 }
 
 export function readFacts(row: readonly (string | null)[]): SessionFacts {
   const value = (name: (typeof columns)[number]): string => row[columns.indexOf(name)] ?? '';
-  const zone = value('@@time_zone') === 'SYSTEM' ? value('@@system_time_zone') : value('@@time_zone');
   const isolation = value('@@isolation').toLowerCase().replaceAll('-', ' ');
   const limit = value('@@sql_select_limit');
   return {
     // Where the server would take another value than the one it is given, and warn, local says an error: nothing is changed in silence.
     sqlMode: new Set([...value('@@sql_mode').split(',').filter((word) => word !== ''), 'STRICT_TRANS_TABLES']),
     isStrict: /\bSTRICT_(?:TRANS|ALL)_TABLES\b/.test(value('@@sql_mode')),
-    timeZone: /^(?:UTC|GMT|[+-]00:00)$/.test(zone) ? 'UTC' : zone,
+    timeNames: value('@@lc_time_names'), timeZone: zoneOf(value('@@time_zone'), value('@@system_time_zone')),
     clientCharset: value('@@character_set_client'), connectionCharset: value('@@character_set_connection'), collation: value('@@collation_connection'),
     // NULL: as they are stored.
     resultCharset: row[columns.indexOf('@@character_set_results')] ?? 'binary',
@@ -76,7 +82,7 @@ export function readFacts(row: readonly (string | null)[]): SessionFacts {
     divPrecision: Number(value('@@div_precision_increment')), groupConcatMaxLength: Number(value('@@group_concat_max_len')),
     lastInsertId: value('LAST_INSERT_ID()'), fixedTimestamp: value('ABS(@@timestamp - UNIX_TIMESTAMP(SYSDATE())) > 2') === '1' ? value('@@timestamp') : undefined, user: value('USER()'), currentUser: value('CURRENT_USER()'), connectionId: value('CONNECTION_ID()'), version: value('@@version'),
     foldsNames: value('@@lower_case_table_names') !== '0',
-    limits: limit !== '' && BigInt(limit) < NO_LIMIT ? 'sql_select_limit' : value('@@sql_safe_updates') === '1' ? 'sql_safe_updates' : undefined,
+    limits: limit !== '' && BigInt(limit) < NO_LIMIT ? 'sql_select_limit' : value('@@sql_safe_updates') === '1' ? 'sql_safe_updates' : value('@@sql_auto_is_null') === '1' ? 'sql_auto_is_null' : undefined,
     lockWaitSeconds: Number(value('@@innodb_lock_wait_timeout')),
   };
 }

@@ -23,7 +23,7 @@ export function translationFacts({ session, mode, find, foundRows, localVersion,
       const found = find(database, name);
       return found && tableTranslation(found);
     },
-    database: session.database, mode, timeZone: session.timeZone, charset: session.connectionCharset, collation: session.collation, foundRows,
+    database: session.database, mode, timeZone: session.timeZone, timeNames: session.timeNames, charset: session.connectionCharset, collation: session.collation, foundRows,
     divPrecision: session.divPrecision, groupConcatMaxLength: session.groupConcatMaxLength, localVersion, isLenient: !session.isStrict, ...(parameters === undefined ? {} : { parameters }),
   };
 }

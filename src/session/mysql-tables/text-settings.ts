@@ -3,7 +3,7 @@ import type { Verdict } from '../../wire/framing.ts';
 import type { SessionCore } from '../session-core.ts';
 
 const settingsQuery = `SELECT pg_catalog.current_setting('TimeZone'), pg_catalog.current_setting('DateStyle'), pg_catalog.current_setting('IntervalStyle'), pg_catalog.current_setting('bytea_output'),
-  pg_catalog.current_setting('extra_float_digits'), pg_catalog.current_setting('client_encoding'), pg_catalog.current_setting('standard_conforming_strings')`;
+  pg_catalog.current_setting('extra_float_digits'), pg_catalog.current_setting('client_encoding'), pg_catalog.current_setting('standard_conforming_strings'), pg_catalog.current_setting('transform_null_equals')`;
 
 export class TextSettings {
   readonly #core: SessionCore;
@@ -27,9 +27,9 @@ export class TextSettings {
       const version = core.stateVersion;
       core.ask(core.home, settingsQuery, ({ rows }) => {
         this.#isAsking = false;
-        const [zone, dateStyle, intervalStyle, byteaOutput, floatDigits, encoding, strings] = rows[0] ?? [];
+        const [zone, dateStyle, intervalStyle, byteaOutput, floatDigits, encoding, strings, nullEquals] = rows[0] ?? [];
         this.timeZone = /^(?:UTC|Etc\/UTC|GMT|Etc\/GMT|UCT|Etc\/UCT|Zulu|Etc\/Zulu|Universal|Etc\/Universal)$/i.test(zone ?? '') ? 'UTC' : zone ?? '';
-        const wanted = [['DateStyle', dateStyle?.startsWith('ISO')], ['IntervalStyle', intervalStyle === 'postgres'], ['bytea_output', byteaOutput === 'hex'], ['extra_float_digits', Number(floatDigits) >= 1], ['client_encoding', encoding === 'UTF8'], ['standard_conforming_strings', strings === 'on']] as const;
+        const wanted = [['DateStyle', dateStyle?.startsWith('ISO')], ['IntervalStyle', intervalStyle === 'postgres'], ['bytea_output', byteaOutput === 'hex'], ['extra_float_digits', Number(floatDigits) >= 1], ['client_encoding', encoding === 'UTF8'], ['standard_conforming_strings', strings === 'on'], ['transform_null_equals', nullEquals === 'off']] as const;
         this.obstacle = wanted.find(([, isUsual]) => isUsual !== true)?.[0];
         this.#version = version;
         core.proceed('state');

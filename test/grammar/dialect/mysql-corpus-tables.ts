@@ -78,6 +78,27 @@ const kinds: CorpusTable = {
   ],
 };
 
+/** Instants around the changes of two clocks, written in UTC, and dates and times that these leave out or show twice. */
+const moments: CorpusTable = {
+  name: 'moments',
+  create: 'id int NOT NULL PRIMARY KEY, ts timestamp NULL, t2 timestamp NULL, t3 timestamp(3) NULL, ti timestamp NULL, dt datetime, d3 datetime(3), KEY (ti)',
+  rows: [
+    "1, '2024-03-31 00:59:59', '2024-03-31 01:00:00', '2024-03-31 00:59:59.5', '2024-03-31 00:59:59', '2024-03-31 01:59:59', '2024-03-31 01:59:59.999'", "2, '2024-03-31 01:00:00', '2024-03-31 01:00:00', '2024-03-31 01:00:00', '2024-03-31 01:00:00', '2024-03-31 02:30:00', '2024-03-31 03:00:00'",
+    "3, '2024-10-27 00:30:00', '2024-10-27 01:30:00', '2024-10-27 00:30:00.5', '2024-10-27 00:30:00', '2024-10-27 02:30:00', '2024-10-27 02:30:00.5'", "4, '2024-10-27 01:30:00', '2024-10-27 00:30:00', '2024-10-27 01:30:00.5', '2024-10-27 01:30:00', '2024-10-27 02:30:00', '2024-10-27 02:30:00'",
+    "5, '2024-10-27 01:15:00', '2024-10-27 00:30:00', '2024-10-27 01:15:00.25', '2024-10-27 01:15:00', '2024-10-27 02:15:00', '2024-10-27 02:15:00'", "6, '2024-10-27 02:00:00', NULL, NULL, '2024-10-27 02:00:00', '2024-10-27 03:00:00', NULL", "7, '2024-10-27 00:00:00', '2024-10-27 00:30:00', '2024-10-27 00:00:00', '2024-10-27 00:00:00', '2024-10-27 01:59:59', '2024-10-27 01:59:59.999'",
+    '8, NULL, NULL, NULL, NULL, NULL, NULL', "9, '2024-04-06 14:45:00', '2024-04-06 15:15:00', '2024-04-06 14:45:00', '2024-04-06 14:45:00', '2024-04-07 01:45:00', '2024-04-07 02:00:00'", "10, '2024-04-06 15:15:00', '2024-04-06 14:45:00', '2024-04-06 15:15:00', '2024-04-06 15:15:00', '2024-04-07 01:45:00', '2024-04-07 01:30:00'",
+    "11, '2024-10-05 15:30:00', '2024-10-05 15:29:59', '2024-10-05 15:30:00', '2024-10-05 15:30:00', '2024-10-06 02:15:00', '2024-10-06 02:30:00'", "12, '2024-07-01 12:00:00', '2024-07-01 12:00:01', '2024-07-01 12:00:00.123', '2024-07-01 12:00:00', '2024-07-01 12:00:00', '2024-07-01 12:00:00.5'",
+  ],
+};
+
+const stamps: CorpusTable = {
+  name: 'stamps',
+  create: 'id int NOT NULL PRIMARY KEY, a int, made datetime DEFAULT CURRENT_TIMESTAMP, seen timestamp(3) NULL DEFAULT CURRENT_TIMESTAMP(3), touched timestamp(6) NULL ON UPDATE CURRENT_TIMESTAMP(6)',
+  rows: ["1, 1, '2024-01-31 12:00:00', '2024-01-31 12:00:00', NULL"],
+};
+
+const touches: CorpusTable = { name: 'touches', create: 'id int NOT NULL PRIMARY KEY, a int, touched datetime NULL ON UPDATE CURRENT_TIMESTAMP', rows: ["1, 1, '2024-01-31 12:00:00'"] };
+
 export function corpusTables(kind: MysqlKind): readonly CorpusTable[] {
-  return [items, people, orders, counters, words, kinds, docs].filter(({ without }) => without?.includes(kind) !== true);
+  return [items, people, orders, counters, words, kinds, moments, stamps, touches, docs].filter(({ without }) => without?.includes(kind) !== true);
 }

@@ -16,8 +16,10 @@ import { planTable } from '../../../cdc/postgres/plan-table.ts';
 import { mysqlValue, pgValue } from '../../../grammar/dialect/postgres/mysql-value.ts';
 import type { MysqlFacts, MysqlParameter, MysqlPlan, MysqlResultColumn, MysqlServer, MysqlSlot, MysqlTableFacts, MysqlTranslation } from '../../../grammar/dialect/postgres/mysql-translation.ts';
 import { translateMysql } from '../../../grammar/dialect/postgres/translate-mysql.ts';
+import { nowText } from '../../../src/session/mysql-local/plan-values.ts';
 import { startMysql } from '../../support/mysql-servers.ts';
 import type { MysqlKind, TestMysql } from '../../support/mysql-servers.ts';
+import { loadZones } from '../../support/mysql-zones.ts';
 import type { TestPostgres } from '../../support/postgres.ts';
 import { defaultOptions, testRuntime } from '../../cdc/snapshot/loader-fixture.ts';
 import { corpusTables } from './mysql-corpus-tables.ts';
@@ -45,8 +47,10 @@ export interface ColumnDescription {
 }
 
 const database = 'corpus';
-/** What NOW(6) says on both sides. */
-const clock = { seconds: '1714979289.123456', datetime: '2024-05-06 07:08:09.123456' };
+/** Of NOW(6) on both sides. */
+const clock = '1714979289.123456';
+/** With summer time, north of the equator and south of it, by an hour and by half of one. */
+const zones = ['Europe/Berlin', 'Australia/Lord_Howe'];
 const sqlMode = 'ONLY_FULL_GROUP_BY,STRICT_TRANS_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION';
 const userVariables = { i: { kind: 'integer', value: '7' }, s: { kind: 'text', value: 'apple' }, n: { kind: 'text', value: null } } as const;
 const unsignedFlag = 32;
@@ -86,9 +90,10 @@ export class MysqlCorpus implements AsyncDisposable {
   static async start(kind: MysqlKind, postgres: TestPostgres): Promise<MysqlCorpus> {
     const server = await startMysql(kind);
     await server.createDatabase(database);
+    await loadZones(server, zones);
     const { host, port, user, password } = server;
     const connection = await mysql.createConnection({ host, port, user, password, database, rowsAsArray: true, flags: ['-FOUND_ROWS', '-IGNORE_SPACE'], typeCast: false, charset: 'utf8mb4_general_ci' });
-    await connection.query(`SET sql_mode = '${sqlMode}', time_zone = '+00:00', timestamp = ${clock.seconds}, @i = ${userVariables.i.value}, @s = '${userVariables.s.value}', @n = NULL`);
+    await connection.query(`SET sql_mode = '${sqlMode}', time_zone = '+00:00', timestamp = ${clock}, @i = ${userVariables.i.value}, @s = '${userVariables.s.value}', @n = NULL`);
     // MariaDB takes strings of the same spelling but for case for one in the cache of a subquery, and answers what it answered for the other.
     if (kind.startsWith('mariadb')) await connection.query("SET optimizer_switch = 'subquery_cache=off'");
     const localName = await postgres.createDatabase(`mytopg_${kind.replaceAll(/\W/g, '_')}`);
@@ -109,8 +114,9 @@ export class MysqlCorpus implements AsyncDisposable {
     });
   }
 
-  /** The session's zone, on both sides; NOW() is not asked in another one than UTC. */
+  /** The session's zone, on both sides. */
   async setZone(timeZone: string): Promise<void> {
+    if (timeZone === this.facts.timeZone) return;
     await this.#mysql.query(`SET time_zone = '${timeZone === 'UTC' ? '+00:00' : timeZone}'`);
     this.facts = { ...this.facts, timeZone };
   }
@@ -167,7 +173,7 @@ export class MysqlCorpus implements AsyncDisposable {
   async #steps(plan: MysqlPlan, parameters: readonly MysqlParameter[]): Promise<Omit<MysqlAnswer, 'tables'>> {
     const results: { rows: Rows; count: number }[] = [];
     for (const { text, slots } of plan.steps) {
-      const result = await this.#local.query<(string | null)[]>({ text, values: slots.map((slot) => slotValue(slot, parameters)), rowMode: 'array', types: asText });
+      const result = await this.#local.query<(string | null)[]>({ text, values: slots.map((slot) => slotValue(slot, parameters, this.facts.timeZone)), rowMode: 'array', types: asText });
       results.push({ rows: result.rows, count: result.rowCount ?? 0 });
     }
     const shownStep = plan.steps.findIndex(({ answer }) => answer === 'rows');
@@ -216,7 +222,7 @@ function factsOf(table: MysqlTable, converted: ConvertedTable): MysqlTableFacts 
       return {
         name: column.name, mysqlName: column.name, type: column.type, localType: local.type, isLocalEnum: local.typeKind === 'e', charset: column.charset, collation: column.collation, padsBlanks: column.padsBlanks,
         localCollation: local.collation === null ? undefined : { schema: local.collation.schema, name: local.collation.name, deterministic: local.collation.deterministic }, nullable: !column.notNull,
-        hasDefault: local.default !== null || !column.notNull, hasValueDefault: column.default?.kind === 'literal' && !/^(?:-?0*(?:\.0*)?)$/.test(column.default.text), autoIncrement: column.autoIncrement, generated: column.generated !== null, onUpdateNow: column.onUpdateNow, isJsonText: column.isJsonText, invisible: column.isInvisible, exact: true,
+        hasDefault: local.default !== null || !column.notNull, hasValueDefault: column.default?.kind === 'literal' && !/^(?:-?0*(?:\.0*)?)$/.test(column.default.text), autoIncrement: column.autoIncrement, generated: column.generated !== null, onUpdateNow: column.onUpdateNow, defaultsToNow: column.default?.kind === 'expression' && /^current_timestamp/i.test(column.default.text), isJsonText: column.isJsonText, invisible: column.isInvisible, exact: true,
         sequence: column.autoIncrement ? `"public"."${table.name}_${column.name}_seq"` : undefined,
       };
     }),
@@ -240,7 +246,7 @@ function variableText({ kind, value }: MysqlParameter): string {
   }
 }
 
-function slotValue(slot: MysqlSlot, parameters: readonly MysqlParameter[]): string | null {
+function slotValue(slot: MysqlSlot, parameters: readonly MysqlParameter[], timeZone: string): string | null {
   switch (slot.kind) {
     case 'parameter': {
       const made = pgValue(slot.form)(parameters[slot.number - 1] ?? { kind: 'text', value: null });
@@ -248,10 +254,7 @@ function slotValue(slot: MysqlSlot, parameters: readonly MysqlParameter[]): stri
       if (made.text === null && slot.notNull === true) throw new UnboundParameter({ type: 'refused', construct: 'NULL' });
       return made.text;
     }
-    case 'now': {
-      const text = clock.datetime.slice(0, slot.fraction === 0 ? 19 : 20 + slot.fraction);
-      return slot.as === 'unix' ? clock.seconds.slice(0, 10) : slot.as === 'date' ? text.slice(0, 10) : slot.as === 'time' ? text.slice(11) : text;
-    }
+    case 'now': return nowText(slot, { micros: BigInt(clock.replace('.', '')), timeZone });
     case 'session': return { last_insert_id: '0', row_count: '-1', found_rows: '0', connection_id: '1', user: 'u@h', current_user: 'u@%', version: '0', database, uuid: '0' }[slot.value];
     case 'read': throw new Error('not used');
   }

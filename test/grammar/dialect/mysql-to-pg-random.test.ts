@@ -1,6 +1,7 @@
 /**
  * Random statements of MySQL's dialect: where the translation takes one, local answers what the server answers, or with an error. One generator makes what the
- * translation lets through, the other puts values of every type into every place. CAUSEWAY_DIALECT_STATEMENTS sets how many are tried, CAUSEWAY_DIALECT_SEED from where.
+ * translation lets through, the other puts values of every type into every place. CAUSEWAY_DIALECT_STATEMENTS sets how many are tried, CAUSEWAY_DIALECT_SEED from where,
+ * CAUSEWAY_DIALECT_ZONE in which time zone (Europe/Berlin, Australia/Lord_Howe).
  */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { MysqlParameter } from '../../../grammar/dialect/postgres/mysql-translation.ts';
@@ -20,6 +21,7 @@ import type { WildStatement } from './wild-mysql-statement.ts';
 const kinds: readonly MysqlKind[] = ['mariadb-10.11', 'mysql-9.7', 'mysql-5.6'];
 const count = Number(process.env['CAUSEWAY_DIALECT_STATEMENTS'] ?? 300);
 const seed = Number(process.env['CAUSEWAY_DIALECT_SEED'] ?? 1);
+const zone = process.env['CAUSEWAY_DIALECT_ZONE'] ?? 'UTC';
 /** Of the wild ones as many are made for one that is tried. */
 const WILD = 3;
 /** Errors of a text that is no SQL, or none of these types, on local: the translation is wrong, though not silently. */
@@ -34,6 +36,8 @@ const isOverflow: ReadonlySet<number | undefined> = new Set([1441, 6527]);
 
 /** What a server answers wrongly itself. */
 function isWrongThere(kind: MysqlKind, sql: string): boolean {
+  // Doubles are added in the order of an index, whose last digits are others.
+  if (/(?:SUM|AVG)\((?:DISTINCT )?.*\b(?:LN|LOG10|SQRT|POW|EXP)\(.* FROM moments/.test(sql)) return true;
   // It loses the rows without a partner of an outer join, and those where NULL <=> NULL.
   // It sums distinct large numbers through others, forgets that an IN over a subquery of NULLs was unknown, and takes what is made of TIME for Latin-1.
   // It takes a bound number of 64 bits for a negative one, and has no room for the integers of a column beside a DECIMAL.
@@ -60,6 +64,7 @@ describeMysql(kinds, 'random statements', () => {
   beforeAll(async () => {
     postgres = await startTestPostgres();
     for (const kind of kinds) corpora.push(await MysqlCorpus.start(kind, postgres));
+    for (const corpus of corpora) await corpus.setZone(zone);
   });
   afterAll(async () => {
     for (const corpus of corpora) await corpus[Symbol.asyncDispose]();
@@ -96,7 +101,7 @@ describeMysql(kinds, 'random statements', () => {
       if (!(expected instanceof Error) || isForm.test(expected.message)) return undefined;
       const [one, other] = [errorNumber(expected, corpus.facts.mode.server), errorNumber(found, corpus.facts.mode.server)];
       // Of several rows each side may come to another first.
-      if (one === other || (isRange.has(one) && isRange.has(other)) || (isOverflow.has(one) && isOverflow.has(other)) || one === 1062 || /ROWS BETWEEN|INTO.* SELECT /.test(sql) || / after 2038: | longer than /.test(found.message) || (corpus.kind === 'mysql-5.6' && one === 1265)) return undefined;
+      if (one === other || (isRange.has(one) && isRange.has(other)) || (isOverflow.has(one) && isOverflow.has(other)) || (one === 1365 && isRange.has(other)) || one === 1062 || /ROWS BETWEEN|INTO.* SELECT /.test(sql) || / after 2038: | longer than /.test(found.message) || (corpus.kind === 'mysql-5.6' && one === 1265)) return undefined;
       own['with another number'] += 1;
       return `${place}\n  ${one}: ${expected.message}\n  local: ${other}: ${found.message}`;
     }
@@ -133,7 +138,7 @@ describeMysql(kinds, 'random statements', () => {
   }
 
   function* wild(): Iterable<WildStatement> {
-    const statements = new WildMysqlStatements(new Random(seed));
+    const statements = new WildMysqlStatements(new Random(seed), zone === 'UTC' ? undefined : 'moments');
     for (let done = 0; done < count * WILD; done += 1) yield statements.next();
   }
 

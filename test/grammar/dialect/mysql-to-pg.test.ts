@@ -42,8 +42,19 @@ async function boundRefusal(on: MysqlCorpus, plan: MysqlPlan, parameters: readon
   }
 }
 
+async function isAnswered(on: MysqlCorpus, entry: CorpusEntry): Promise<boolean> {
+  try {
+    await on.reference(entry.sql, entry.parameters.map(parameterOf));
+    return true;
+  } catch (error) {
+    if (error instanceof Error && 'fatal' in error && error.fatal === true) throw error;
+    return false;
+  }
+}
+
 /** Undefined: as it should be. */
 async function difference(on: MysqlCorpus, entry: CorpusEntry, unknown: string[]): Promise<string | undefined> {
+  await on.setZone(entry.zone ?? 'UTC');
   const place = `line ${entry.line}: ${entry.sql}`;
   const translation = on.translate(entry.sql);
   const wanted = entry.refused.get(on.kind) ?? entry.refused.get('all');
@@ -83,15 +94,16 @@ describe('the corpus', () => {
   test('has at least 300 statements, each once', () => {
     expect(corpus.length).toBeGreaterThanOrEqual(300);
     const seen = new Set<string>();
-    const twice = corpus.filter(({ sql, parameters }) => {
-      const key = `${sql} ${parameters.join(' | ')}`;
+    const twice = corpus.filter(({ sql, parameters, zone }) => {
+      const key = `${sql} ${parameters.join(' | ')} ${zone ?? ''}`;
       return seen.has(key) || !seen.add(key);
     });
     expect(twice.map(({ line }) => line)).toEqual([]);
   });
 
   test('runs at least nine of ten, on one of the servers or more', () => {
-    expect(corpus.filter(({ refused }) => !refused.has('all')).length / corpus.length).toBeGreaterThanOrEqual(0.9);
+    const usual = corpus.filter(({ isFound }) => !isFound);
+    expect(usual.filter(({ refused }) => !refused.has('all')).length / usual.length).toBeGreaterThanOrEqual(0.9);
   });
 });
 
@@ -109,28 +121,41 @@ for (const kind of kinds) {
     });
     afterAll(async () => on[Symbol.asyncDispose]());
 
+    /** Statements that the server answers, and those of them that local does. */
+    const served = { there: 0, here: 0 };
+
     test('local answers as the server does, or the statement is refused by name', async () => {
       const differences: string[] = [];
       const unknown: string[] = [];
       for (const entry of corpus) {
         if (entry.notOn.has(kind)) continue;
+        const before = unknown.length;
         const found = await difference(on, entry, unknown);
         if (found !== undefined) differences.push(found);
+        const isRefused = entry.refused.has('all') || entry.refused.has(kind);
+        if (entry.isFound || entry.fails !== undefined || unknown.length > before || (isRefused && !(await isAnswered(on, entry)))) continue;
+        served.there += 1;
+        if (!isRefused) served.here += 1;
       }
       expect(differences.join('\n\n')).toBe('');
       // What the server itself does not know proves nothing: it has to stay the exception.
       expect(unknown.length / corpus.length).toBeLessThan(kind === 'mysql-5.6' ? 0.15 : 0.05);
-    }, 120_000);
+    }, 240_000);
+
+    // Half of what is refused for the old server is so for its own ways with dates, quotients and numbers without a sign.
+    test(`local answers at least ${kind === 'mysql-5.6' ? 'seven of eight' : 'nine of ten'} that the server answers`, () => {
+      console.log(`${kind}: ${served.here} of ${served.there}`);
+      expect(served.here / served.there).toBeGreaterThanOrEqual(kind === 'mysql-5.6' ? 0.875 : 0.9);
+    });
 
     test('in another zone, too', async () => {
-      await on.setZone('+05:30');
       const zoned = [
         'SELECT id, seen FROM items', "SELECT id FROM items WHERE seen >= '2024-01-31 17:30:00' ORDER BY id", 'SELECT id, DATE(seen), HOUR(seen), seen + INTERVAL 1 MONTH, DATEDIFF(changed, seen) FROM items', 'SELECT id FROM items WHERE changed > seen',
         'SELECT id, UNIX_TIMESTAMP(seen), CAST(seen AS CHAR) FROM items', 'SELECT FROM_UNIXTIME(86400), UNIX_TIMESTAMP(\'2024-01-31 00:00:00\')', "INSERT INTO items (seen) VALUES ('2024-02-29 02:00:00')", 'UPDATE items SET seen = seen + INTERVAL 1 DAY WHERE id = 1', 'UPDATE items SET seen = changed WHERE id IN (1, 7)',
       ];
       const differences: string[] = [];
       for (const [index, sql] of zoned.entries()) {
-        const found = await difference(on, { line: index, sql, parameters: [], refused: new Map(), notOn: new Set(), fails: undefined }, []);
+        const found = await difference(on, { line: index, sql, parameters: [], refused: new Map(), notOn: new Set(), fails: undefined, isFound: false, zone: '+05:30' }, []);
         if (found !== undefined) differences.push(found);
       }
       expect(differences.join('\n\n')).toBe('');

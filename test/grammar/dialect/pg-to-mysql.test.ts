@@ -16,6 +16,8 @@ import type { CorpusEntry } from './read-dialect-corpus.ts';
 
 const kinds: readonly MysqlKind[] = ['mariadb-10.11', 'mysql-9.7', 'mysql-5.6'];
 const corpus = readDialectCorpus('pg-to-mysql.txt');
+/** What an old server has nothing for at all. */
+const lacking: ReadonlySet<string> = new Set(['window function', 'WITH RECURSIVE', 'LATERAL', 'SKIP LOCKED', 'NOWAIT']);
 
 let parser: WasmParser;
 /** By line: what PostgreSQL answers, or the message of its error. */
@@ -81,11 +83,11 @@ for (const kind of kinds) {
       expect(differences.join('\n\n')).toBe('');
     }, 120_000);
 
-    if (kind !== 'mysql-5.6') {
-      test('runs at least nine of ten', () => {
-        const run = corpus.filter(({ refused }) => !refused.has('all') && !refused.has(kind));
-        expect(run.length / corpus.length).toBeGreaterThanOrEqual(0.9);
-      });
-    }
+    test('runs at least nine of ten of what both servers know', () => {
+      const answered = corpus.filter(({ line, refused }) => typeof onPostgres.get(line) !== 'string' && !lacking.has(refused.get(kind) ?? ''));
+      const run = answered.filter(({ refused }) => !refused.has('all') && !refused.has(kind));
+      console.log(`${kind}: ${run.length} of ${answered.length}`);
+      expect(run.length / answered.length).toBeGreaterThanOrEqual(0.9);
+    });
   });
 }

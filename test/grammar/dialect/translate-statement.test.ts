@@ -73,6 +73,11 @@ describe('a session in another time zone', () => {
   test.each(["SELECT id FROM items WHERE seen > '2024-01-01 00:00+01'", 'SELECT id FROM items WHERE seen > $1', 'SELECT extract(epoch from seen) FROM items', "SELECT changed + interval '1 day' FROM items", "SELECT seen AT TIME ZONE 'UTC' FROM items"])('%s is not', (sql) => {
     expect(refusal(sql, more)).toBeUndefined();
   });
+  test('has a date where its name is known on both sides of it', () => {
+    expect(refusal('SELECT current_date', more)).toBeUndefined();
+    // West of Greenwich to PostgreSQL, east of it to all others.
+    for (const timeZone of ['+01:00', '<-03>+03', 'EST5EDT4', 'Nowhere/Land']) expect(refusal('SELECT current_date', { timeZone })).toBe(`CURRENT_DATE in time zone ${timeZone}`);
+  });
 });
 
 describe('columns', () => {

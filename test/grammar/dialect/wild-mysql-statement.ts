@@ -34,16 +34,20 @@ const tables: readonly Omit<Source, 'alias'>[] = [
   { table: 'people', key: ['id'], columns: { number: ['id', 'boss', 'badge', 'salary'], text: ['name', 'city'], moment: ['born'] } },
   { table: 'orders', key: ['person', 'item'], columns: { number: ['person', 'item', 'n', 'paid'], moment: ['at'] } },
   { table: 'counters', key: ['id'], columns: { number: ['id', 'hits', 'a', 'b'], text: ['label'] } },
+  { table: 'moments', key: ['id'], columns: { number: ['id'], moment: ['ts', 't2', 't3', 'ti', 'dt', 'd3'] } },
 ];
 
 export class WildMysqlStatements {
   readonly #random: Random;
+  /** Most statements are about this one. */
+  readonly #usual: string;
   #sources: readonly Source[] = [];
   #parameters: MysqlParameter[] = [];
   #isFolded = false;
 
-  constructor(random: Random) {
+  constructor(random: Random, usual = 'kinds') {
     this.#random = random;
+    this.#usual = usual;
   }
 
   next(): WildStatement {
@@ -81,7 +85,8 @@ export class WildMysqlStatements {
 
   /** Makes what follows speak of a table; its text for FROM. */
   #table(alias = '', named?: string): string {
-    const table = named === undefined ? (this.#chance(60) ? tables[0] : this.#pick(tables)) : tables.find((each) => each.table === named);
+    const picked = named ?? (this.#chance(60) ? this.#usual : this.#pick(tables).table);
+    const table = tables.find((each) => each.table === picked);
     if (table === undefined) throw new Error(named);
     this.#sources = [{ ...table, alias }];
     return alias === '' ? table.table : `${table.table} ${alias}`;
@@ -256,7 +261,7 @@ export class WildMysqlStatements {
 
   #assignment(isPlain: boolean, prefix = ''): string {
     const [source] = this.#sources;
-    const category = this.#pick(all.filter((each) => source?.columns[each] !== undefined));
+    const category = this.#pick(all.filter((each) => source?.columns[each]?.some((name) => source.key.length === 0 || !source.key.includes(name)) === true));
     const column = this.#pick((source?.columns[category] ?? []).filter((name) => source?.key.includes(name) === false || source?.key.length === 0));
     return `${prefix}${column} = ${this.#value(category, isPlain ? this.#random.below(2) : 1)}`;
   }
