@@ -4,7 +4,7 @@ import type { CqlToken } from '../../../grammar/cql/tokens.ts';
 import type { Assignment, ColumnDefinition, Modification, Relation, Select, Selector, Statement, TableRef, Term } from './ast.ts';
 import { syntax } from './cql-error.ts';
 
-export interface Parsed { readonly statement: Statement; readonly bindCount: number; readonly text: string }
+export interface Parsed { readonly statement: Statement; readonly bindNames: readonly string[]; readonly text: string }
 
 export function parse(text: string): Parsed {
   const tokens = cqlTokens(text);
@@ -12,7 +12,7 @@ export function parse(text: string): Parsed {
   const statement = parser.statement();
   while (parser.take(';')) continue;
   if (!parser.isEnd) throw parser.stuck();
-  return { statement, bindCount: tokens.filter(({ kind }) => kind === 'bind').length, text };
+  return { statement, bindNames: tokens.flatMap(({ kind, text: name }) => (kind === 'bind' ? [name] : [])), text };
 }
 
 class Parser {
