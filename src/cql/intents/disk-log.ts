@@ -51,7 +51,7 @@ export function openIntentLog(options: DiskLogOptions): OpenedLog {
 
 export class DiskLog implements IntentLog {
   onWritten: () => void = () => undefined;
-  onReleased: () => void = () => undefined;
+  onReleased: (from: number) => void = () => undefined;
   #writtenUpTo: number;
   #cancelledUpTo = 0;
   #cancellations = 0;
@@ -63,7 +63,8 @@ export class DiskLog implements IntentLog {
   #writing = new RecordBuffer();
   #bytes = 0;
   #present = 0;
-  #releasedEarly = false;
+  /** The lowest ticket that was released before it was written. */
+  #releasedEarly = Infinity;
   #areEndsUrgent = false;
   /** Of the current segment: until then the one before it stays, because its name is all that tells which tickets were used. */
   #isHeadWritten = false;
@@ -151,8 +152,8 @@ export class DiskLog implements IntentLog {
     const segment = this.#segmentOf(ticket);
     if (!segment?.release(ticket, owes)) return;
     this.#settleTimer ??= setTimeout(() => this.#endNow(), SETTLE_DELAY_MS);
-    if (ticket <= this.#writtenUpTo) this.onReleased();
-    else this.#releasedEarly = true;
+    if (ticket <= this.#writtenUpTo) this.onReleased(ticket);
+    else this.#releasedEarly = Math.min(this.#releasedEarly, ticket);
   }
 
   nextReleased(after: number): number {
@@ -264,9 +265,11 @@ export class DiskLog implements IntentLog {
     } else this.#isHeadWritten = true;
     this.#writtenUpTo = Math.max(this.#writtenUpTo, upTo);
     this.onWritten();
-    if (!this.#releasedEarly) return;
-    this.#releasedEarly = false;
-    this.onReleased();
+    const early = this.#releasedEarly;
+    if (early > upTo) return;
+    // What was released meanwhile and is not written yet is told of by a later write.
+    this.#releasedEarly = this.#current.nextTicket - 1 > upTo ? upTo + 1 : Infinity;
+    this.onReleased(early);
   }
 
   async #writeEnds(): Promise<void> {

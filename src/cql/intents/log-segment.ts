@@ -164,7 +164,7 @@ export class LogSegment {
 
   /** The lowest released ticket in from..to, or -1. */
   nextReleased(from: number, to: number): number {
-    if (this.released === 0) return -1;
+    if (this.released === 0 || this.firstPresent() > to) return -1;
     const last = Math.min(to, this.nextTicket - 1) - this.firstTicket;
     for (let index = Math.max(from - this.firstTicket, this.#firstPresent, 0); index <= last; index += 1) {
       if (((this.#state[index] ?? 0) & RELEASED) !== 0) return this.firstTicket + index;
