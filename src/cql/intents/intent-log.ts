@@ -91,8 +91,8 @@ export interface IntentLog {
   cancel(ticket: number): number;
   /** The proxy is through with it and these clusters still owe it: from now on it is the replay's. */
   release(ticket: number, owes: number): void;
-  /** Called when a ticket was released, at most once before the next `nextReleased`; set by the replay. */
-  onReleased: () => void;
+  /** Called when `nextReleased` may find more than before: from this ticket on. Set by the replay. */
+  onReleased: (from: number) => void;
 
   /** The lowest released ticket above this one, or -1: how the replay walks the log without a list of its own. */
   nextReleased(after: number): number;
