@@ -49,7 +49,7 @@ export function createProxy(runtime: Pick<Runtime, 'clock' | 'log'>, options: Cq
     options, clock, log, flow, requests, registry, counts, flusher, modes: options.modes, port: options.listen.port,
     clusters: [cluster(0), cluster(1)], texts: new ReadTexts(), timestamps: new Timestamps(clock),
   };
-  const replayer = new Replayer(context);
+  const replayer = new Replayer(context, healer);
   const server = options.tls ? tls.createServer(options.tls) : net.createServer({ noDelay: true });
   let sweeper: NodeJS.Timeout | undefined;
 

@@ -60,17 +60,29 @@ export class Healer {
     if (others) return;
     byEntry.set(entry, legs);
     this.#counts.cluster(leg.cluster).heals += 1;
-    const { cluster } = leg;
-    asker.call(opcodes.prepare, new BodyWriter(entry.text.length + 8).longString(entry.text).done(), (buffer, start, end) => {
+    this.#ask(entry, leg.cluster, asker, (isWell, buffer, start, end) => {
       byEntry.delete(entry);
-      const isWell = buffer !== undefined && buffer.readUInt8(start + 4) === opcodes.result;
-      if (isWell) this.learn(entry, cluster, buffer, start, end);
       for (const waiting of legs) {
         this.#sets.delete(waiting);
         if (isWell) this.#legs?.prepared(waiting, connection);
         else if (buffer) this.#legs?.notPrepared(waiting, buffer, start, end);
         else this.#legs?.unsent(waiting, { kind: 'network', code: errorCodes.overloaded, message: 'the connection was lost while its statement was prepared' });
       }
+    });
+  }
+
+  /** Prepares it there; `done` gets the reason when that fails. */
+  prepare(entry: PreparedEntry, cluster: ClusterIndex, connection: NodeConnection<Leg>, done: (error: string | undefined) => void): void {
+    this.#ask(entry, cluster, connection, (isWell, buffer, start, end) => {
+      done(isWell ? undefined : buffer ? readError(buffer, messageStart(buffer, start, end), end).message : 'the connection was lost');
+    });
+  }
+
+  #ask(entry: PreparedEntry, cluster: ClusterIndex, connection: NodeConnection<Leg>, done: (isWell: boolean, buffer: Buffer | undefined, start: number, end: number) => void): void {
+    connection.call(opcodes.prepare, new BodyWriter(entry.text.length + 8).longString(entry.text).done(), (buffer, start, end) => {
+      const isWell = buffer !== undefined && buffer.readUInt8(start + 4) === opcodes.result;
+      if (isWell) this.learn(entry, cluster, buffer, start, end);
+      done(isWell, buffer, start, end);
     });
   }
 
