@@ -38,10 +38,6 @@ export class BatchStatement {
     return this.parts.some(({ traits }) => traits.isUnrepeatable);
   }
 
-  get entries(): readonly PreparedEntry[] {
-    return this.parts.flatMap(({ entry }) => entry ?? []);
-  }
-
   /** The first child that this cluster has not been asked to prepare yet. */
   unpreparedOn(cluster: ClusterIndex): PreparedEntry | undefined {
     return this.parts.find(({ entry }) => entry && !entry.ids[cluster])?.entry;
@@ -58,24 +54,35 @@ export class BatchStatement {
 
   /** Bytes of the body as this cluster gets it. Every child must be prepared there. */
   bodyFor(cluster: ClusterIndex, isShadow: boolean, frame: Buffer, end: number): Buffer {
+    return this.#body(frame, end, isShadow, (entry) => entry.ids[cluster]);
+  }
+
+  /** The part of it that both clusters shall have, under the proxy's ids: what the log keeps. */
+  sharedBody(frame: Buffer, end: number): Buffer {
+    return this.#body(frame, end, true, ({ id }) => id);
+  }
+
+  /** Of the shared part's prepared children, in their order. */
+  get sharedEntries(): readonly PreparedEntry[] {
+    return this.parts.flatMap(({ entry }, index) => (entry && !this.withoutShadow.has(index) ? [entry] : []));
+  }
+
+  #body(frame: Buffer, end: number, isShared: boolean, idOf: (entry: PreparedEntry) => Buffer | undefined): Buffer {
     const { places, parts } = this;
-    const left = isShadow ? this.withoutShadow : new Set<number>();
-    const pieces: Buffer[] = [];
-    const count = Buffer.alloc(3);
-    count[0] = places.type;
-    count.writeUInt16BE(parts.length - left.size, 1);
-    pieces.push(count);
+    const head = Buffer.alloc(3);
+    head[0] = places.type;
+    head.writeUInt16BE(parts.length - (isShared ? this.withoutShadow.size : 0), 1);
+    const pieces: Buffer[] = [head];
     parts.forEach(({ entry }, index) => {
       const child = places.children[index];
-      if (!child || left.has(index)) return;
+      if (!child || (isShared && this.withoutShadow.has(index))) return;
       if (!entry) {
         pieces.push(frame.subarray(child.at - 5, child.end));
         return;
       }
-      const id = entry.ids[cluster];
+      const id = idOf(entry);
       if (!id) throw new Error('a statement of a batch is not prepared');
-      const head = Buffer.from([1, id.length >> 8, id.length & 0xff]);
-      pieces.push(head, id, frame.subarray(child.at + child.bytes, child.end));
+      pieces.push(Buffer.from([1, id.length >> 8, id.length & 0xff]), id, frame.subarray(child.at + child.bytes, child.end));
     });
     pieces.push(frame.subarray(places.consistencyAt, end));
     return Buffer.concat(pieces);

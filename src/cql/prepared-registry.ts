@@ -6,6 +6,7 @@
  */
 import { createHash } from 'node:crypto';
 import type { BindColumn } from '../wire/cql/result-body.ts';
+import type { FilterSnapshot } from './proxy-options.ts';
 import type { IntentStatement } from './intents/intent-log.ts';
 import { clusterNames } from './modes.ts';
 import type { ClusterIndex, ModeTable, Plan } from './modes.ts';
@@ -33,6 +34,10 @@ export class PreparedEntry implements IntentStatement {
   partitionKey: readonly number[] = [];
   /** Counts up at each use, for eviction. */
   usedAt = 0;
+  /** Itself alone, for a log that takes lists. */
+  readonly alone: readonly [PreparedEntry] = [this];
+  #filter: FilterSnapshot | undefined;
+  #rule: ReturnType<FilterSnapshot['rule']> = 'pass';
   #modes: ModeTable | undefined;
   #plan: Plan | string | undefined;
 
@@ -61,6 +66,15 @@ export class PreparedEntry implements IntentStatement {
   /** Whether an answer of this cluster may come without a description of its rows: only if every client has this cluster's, or both clusters' are the same. */
   maySkipMetadata(cluster: ClusterIndex): boolean {
     return this.answeredFrom === 1 << cluster || (this.rows[0] !== undefined && this.rows[0] === this.rows[1]);
+  }
+
+  ruleIn(filter: FilterSnapshot): ReturnType<FilterSnapshot['rule']> {
+    if (this.#filter === filter) return this.#rule;
+    const rule = filter.rule(this.tableKeyspace, this.traits.facts, this.columns);
+    // Without the columns it is not the last word.
+    if (this.columns.length > 0 || this.traits.facts.bindNames.length === 0) this.#filter = filter;
+    this.#rule = rule;
+    return rule;
   }
 
   get bytes(): number {

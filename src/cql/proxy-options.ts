@@ -75,6 +75,12 @@ export interface FilterRule {
   goesToShadow(frame: Buffer, valuesAt: number, valueCount: number, hasNames: boolean): boolean;
 }
 
+/** Where writes go that one cluster may have alone, or twice, and that must not be sent again. */
+export interface RepairPort {
+  /** Resolves when it is on disk. */
+  note(reason: 'condition' | 'not-repeatable', intent: Intent, message: string): Promise<void>;
+}
+
 export interface CqlProxyOptions {
   readonly listen: CqlAddress;
   /** For clients; undefined: they come in plain text. */
@@ -82,6 +88,7 @@ export interface CqlProxyOptions {
   readonly clusters: readonly [source: CqlClusterOptions, target: CqlClusterOptions];
   readonly modes: ModeTable;
   readonly intents: IntentLog;
+  readonly repairs: RepairPort;
   readonly filter?: ShadowFilter;
   readonly topology: CqlTopology;
   readonly limits: ProxyLimits;
@@ -104,7 +111,7 @@ export const defaultTopology: CqlTopology = { addresses: [], index: 0, tokensPer
 export type ReplayOutcome = 'ok' | 'refused' | 'uncertain' | 'unsent';
 
 export interface ReplayPort {
-  /** Sends the write to this cluster, its body as it is there. `done` is called once; `code` is the error's (−1 for none), `message` says what happened. */
+  /** Sends the write to this cluster, its body as it is there; what is not repeatable goes to `repairs` instead, and is `ok` when it stands there. `done` is called once; `code` is the error's (−1 for none), `message` says what happened. */
   send(cluster: ClusterIndex, intent: Intent, done: (outcome: ReplayOutcome, code: number, message: string) => void): void;
 }
 

@@ -4,13 +4,14 @@
  * A leg is unused → waiting (for a connection, or for its statement to be prepared) → sent → done: `ok`, `refused` (nothing was applied), `uncertain` (it may have been),
  * or `unsent` (nothing has left).
  */
+import type { BatchStatement } from './batch-statement.ts';
 import type { IntentStatement } from './intents/intent-log.ts';
 import type { ClusterIndex, Plan } from './modes.ts';
 import { plans, SOURCE_CLUSTER, TARGET_CLUSTER } from './modes.ts';
 import type { PreparedEntry } from './prepared-registry.ts';
-import type { BatchStatement } from './batch-statement.ts';
-import type { UpstreamConnection } from './upstream-connection.ts';
-import type { UpstreamPool } from './upstream-pool.ts';
+import { requestKinds } from './request-kinds.ts';
+import type { RequestKind } from './request-kinds.ts';
+import type { NodeConnection, NodePool } from './upstream.ts';
 
 export const legStates = { unused: 0, waiting: 1, sent: 2, ok: 3, refused: 4, uncertain: 5, unsent: 6 } as const;
 export type LegState = (typeof legStates)[keyof typeof legStates];
@@ -23,7 +24,9 @@ export class Leg {
   readonly request: Request;
   readonly cluster: ClusterIndex;
   state: LegState = legStates.unused;
-  connection: UpstreamConnection | undefined;
+  connection: NodeConnection<Leg> | undefined;
+  /** Where its last answer came from. */
+  answeredBy: NodeConnection<Leg> | undefined;
   stream = 0;
   /** How often its statement was prepared again. */
   heals = 0;
@@ -52,6 +55,7 @@ export class Leg {
   reset(): void {
     this.state = legStates.unused;
     this.connection = undefined;
+    this.answeredBy = undefined;
     this.heals = 0;
     this.answer = undefined;
     this.code = -1;
@@ -63,10 +67,9 @@ export class Leg {
 export interface Answered {
   /** `leg` has the answer, or the words for one. Called once per request. */
   answer(request: Request, leg: Leg): void;
+  /** A leg has left there. */
+  sent(pool: NodePool<Leg>, connection: NodeConnection<Leg>): void;
 }
-
-export const requestKinds = { read: 0, write: 1, conditional: 2, schema: 3, prepare: 4, replay: 5 } as const;
-export type RequestKind = (typeof requestKinds)[keyof typeof requestKinds];
 
 export class Request {
   readonly source = new Leg(this, SOURCE_CLUSTER);
@@ -87,7 +90,7 @@ export class Request {
   batch: BatchStatement | undefined;
   statements: readonly IntentStatement[] = [];
   /** The pool of each cluster; settled when the first leg leaves. */
-  pools: readonly [UpstreamPool, UpstreamPool] | undefined;
+  pools: readonly [NodePool<Leg>, NodePool<Leg>] | undefined;
   /** Its copy does not go to the shadow, by the filter's rule. */
   isFiltered = false;
   /** Its values would differ on each cluster: the shadow gets it from a repair. */
@@ -99,8 +102,9 @@ export class Request {
   atMs = 0;
   startedAtMs = 0;
   isAnswered = false;
-  /** Place in the list of requests in hand. */
+  /** Place in the list of requests in hand, and its number among all that ever were. */
   place = -1;
+  serial = 0;
 
   leg(cluster: ClusterIndex): Leg {
     return cluster === SOURCE_CLUSTER ? this.source : this.target;

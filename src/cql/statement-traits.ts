@@ -3,8 +3,8 @@ import { readCql } from '../../grammar/cql/statement-facts.ts';
 import type { CqlStatement } from '../../grammar/cql/statement.ts';
 import { planOf } from './modes.ts';
 import type { ModeTable, Plan } from './modes.ts';
-import { requestKinds } from './request.ts';
-import type { RequestKind } from './request.ts';
+import { requestKinds } from './request-kinds.ts';
+import type { RequestKind } from './request-kinds.ts';
 
 export interface StatementTraits {
   readonly facts: CqlStatement;

@@ -84,6 +84,14 @@ export interface BatchPlaces {
   readonly timestampAt: number;
 }
 
+/** The same places, counted from elsewhere: for a copy of the frame. */
+export function movedBatch({ type, children, consistencyAt, flagsAt, timestampAt }: BatchPlaces, by: number): BatchPlaces {
+  return {
+    type, consistencyAt: consistencyAt + by, flagsAt: flagsAt + by, timestampAt: timestampAt < 0 ? -1 : timestampAt + by,
+    children: children.map((child) => ({ ...child, at: child.at + by, valuesAt: child.valuesAt + by, end: child.end + by })),
+  };
+}
+
 export function findBatch(buffer: Buffer, start: number, end: number): BatchPlaces {
   const reader = new BodyReader(buffer, start, end);
   const type = reader.byte();

@@ -165,3 +165,13 @@ export function preparedBody(id: Buffer, version: number, values: RowsOf, rows: 
   writeRowsMetadata(out, rows);
   return out.done();
 }
+
+/** Rows of a result, each cell's bytes as latin1 text: for the proxy's own questions. Null is ''. */
+export function readTextRows(reader: BodyReader): string[][] {
+  if (reader.int() !== resultKinds.rows) return [];
+  const flags = reader.int();
+  const count = reader.int();
+  if ((flags & rowsFlags.hasMorePages) !== 0) reader.skipBytes();
+  if ((flags & rowsFlags.noMetadata) === 0) readColumns(reader, flags, count);
+  return Array.from({ length: reader.int() }, () => Array.from({ length: count }, () => reader.bytes()?.toString('latin1') ?? ''));
+}
