@@ -206,6 +206,12 @@ export class RequestFlow implements LegSink<Leg>, HealedLegs {
   #proceed(request: Request, leg: Leg): void {
     const { plan, kind } = request;
     const { shadow } = plan;
+    if (kind === requestKinds.schema && leg.state === legStates.ok && !leg.isAgreed && leg.answeredBy) {
+      // Drivers ask the proxy for one schema version and get one: so the nodes must agree before they are told.
+      leg.isAgreed = true;
+      request.pools?.[leg.cluster].cluster.whenAgreed(leg.answeredBy, () => this.#proceed(request, leg));
+      return;
+    }
     if (kind === requestKinds.prepare && leg.state === legStates.ok && request.entry && leg.answer) this.#parts.healer.learn(request.entry, leg.cluster, leg.answer, leg.answerStart, leg.answerEnd);
     if (kind === requestKinds.replay) {
       this.#answer(request, leg);
