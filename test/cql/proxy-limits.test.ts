@@ -1,10 +1,11 @@
 /** What is bounded stays bounded and says so; what is compressed or encrypted is the same underneath; logins hold over a switch of the mode. */
 import cassandra from 'cassandra-driver';
 import { once } from 'node:events';
+import * as fs from 'node:fs';
 import * as net from 'node:net';
 import { describe, expect, test } from 'vitest';
 import { defaultLimits } from '../../src/cql/proxy-options.ts';
-import { makeCertificates } from '../support/certificates.ts';
+import { createTestAuthority } from '../support/certificates.ts';
 import { compareStores } from '../support/cql/compare-stores.ts';
 import { RawClient } from '../support/cql/raw-client.ts';
 import { rowsOn, startFixture } from './proxy-fixture.ts';
@@ -35,7 +36,9 @@ describe('compression', () => {
 });
 
 test('TLS of the client and of the clusters', async () => {
-  const { key, cert, ca } = makeCertificates();
+  using authority = createTestAuthority();
+  const pair = authority.issue('localhost');
+  const [key, cert, ca] = [pair.key, pair.cert, authority.ca].map((file) => fs.readFileSync(file, 'utf8')) as [string, string, string];
   await using fixture = await startFixture({ mode: 'DualSync', tls: { key, cert }, source: { tls: { key, cert } }, target: { tls: { key, cert } }, cluster: () => ({ tls: { ca: [ca], checkServerIdentity: () => undefined } }) });
   fixture.both(table);
   const client = await fixture.client({ sslOptions: { ca: [ca], checkServerIdentity: () => undefined } });
