@@ -19,6 +19,8 @@ import type { RetryOptions } from './retry.ts';
 export interface RowWriterOptions extends StatementOptions, RetryOptions {
   /** Requests under way at once. */
   readonly concurrency: number;
+  /** For repairs: a list is replaced also where the other is newer. */
+  readonly replacesNewerLists?: boolean;
 }
 
 export interface RefusedRow {
@@ -171,9 +173,10 @@ export class RowWriter {
       const there = theirs?.cells.find((one) => one.column.name === column);
       if (there?.value.equals(cell.value) === true) return;
       const own = cell.writetime ?? this.#options.assumedTime;
-      const isOlder = there === undefined || (there.writetime !== undefined && cell.writetime !== undefined && there.writetime <= own);
-      if (isOlder) {
-        const statement = this.#statements.replaceList(current, cell, there === undefined ? own : own + 1n, this.#runtime.clock.monotonicMs());
+      const isReplaced = there === undefined || this.#options.replacesNewerLists === true || (there.writetime !== undefined && cell.writetime !== undefined && there.writetime <= own);
+      if (isReplaced) {
+        const newest = there?.writetime !== undefined && there.writetime > own ? there.writetime : own;
+        const statement = this.#statements.replaceList(current, cell, there === undefined ? own : newest + 1n, this.#runtime.clock.monotonicMs());
         if (statement === undefined) return;
         // Not sent twice by itself: after a lost answer the next round looks.
         try {
