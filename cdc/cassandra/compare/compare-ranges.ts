@@ -9,6 +9,7 @@ import type { TokenRange } from '../token-ranges.ts';
 import { compareRows, newestWrite } from './compare-rows.ts';
 import type { ComparedTable } from './compared-table.ts';
 import type { ComparisonTally } from './comparison-report.ts';
+import { rowOf } from './discrepancy.ts';
 import type { RowDifference } from './discrepancy.ts';
 import { joinRows } from './join-rows.ts';
 import type { RowPair } from './join-rows.ts';
@@ -52,8 +53,8 @@ export async function compareRanges(comparison: Comparison, ranges: readonly Tok
   });
 }
 
-/** Rows of known keys. */
-export async function compareKeys(comparison: Comparison, keys: AsyncIterable<Pick<TableRow, 'part' | 'partitionKey' | 'clustering'>>, signal: AbortSignal): Promise<void> {
+/** Rows of known keys. Returns the tokens of those that are different or unsettled after all. */
+export async function compareKeys(comparison: Comparison, keys: AsyncIterable<Pick<TableRow, 'part' | 'partitionKey' | 'clustering'>>, signal: AbortSignal): Promise<ReadonlySet<bigint>> {
   const candidates = new Candidates(comparison, signal);
   for await (const key of keys) {
     signal.throwIfAborted();
@@ -61,6 +62,7 @@ export async function compareKeys(comparison: Comparison, keys: AsyncIterable<Pi
     await candidates.add(key.part, await comparison.table.readBoth(key.part, key));
   }
   await candidates.settle();
+  return candidates.tokens;
 }
 
 async function comparePairs(comparison: Comparison, part: RowPart, pairs: AsyncIterable<RowPair>, signal: AbortSignal): Promise<number> {
@@ -76,7 +78,9 @@ function isRecent(row: TableRow | undefined, since: bigint): boolean {
 }
 
 class Candidates {
+  /** Rows that are different or unsettled after all. */
   differences = 0;
+  readonly tokens = new Set<bigint>();
   readonly #comparison: Comparison;
   readonly #signal: AbortSignal;
   #open: RowDifference[] = [];
@@ -104,11 +108,16 @@ class Candidates {
     tally.settled(settled);
     for (const difference of settled.different) await tally.found(difference);
     if (reconciler === undefined || settled.different.length === 0) {
-      this.differences += settled.different.length + settled.unsettled.length;
+      this.#leave([...settled.different, ...settled.unsettled]);
       return;
     }
     const { repaired, remaining } = await reconciler.repair(settled.different, this.#signal);
     tally.reconciled(repaired, remaining);
-    this.differences += remaining.length + settled.unsettled.length;
+    this.#leave([...remaining, ...settled.unsettled]);
+  }
+
+  #leave(rows: readonly RowDifference[]): void {
+    this.differences += rows.length;
+    for (const row of rows) this.tokens.add(rowOf(row).token);
   }
 }

@@ -70,7 +70,9 @@ export class TwoWayScanner {
       const last = scanMode === 'Incremental' ? await this.#ledger.last(table) : undefined;
       if (last === undefined) await this.#ledger.begin(table);
       await compareRanges(comparison, last?.different ?? splitRing([], ranges), signal, (range, differences) => this.#ledger.finish(table, range, differences));
-      if (last !== undefined && keys !== undefined) await compareKeys(comparison, keys.recent(table, last.startedAt), signal);
+      if (last !== undefined && keys !== undefined) {
+        for (const token of await compareKeys(comparison, keys.recent(table, last.startedAt), signal)) await this.#ledger.finish(table, { after: token - 1n, upTo: token }, 1);
+      }
       await this.#ledger.complete(table, startedAt);
     });
     this.#runtime.log.info('scan ended', { mode: scanMode, rows: report.rowsCompared, different: report.rowsDifferent, repaired: report.repaired, unsettled: report.unsettled });
