@@ -8,7 +8,7 @@ import { withRetries } from './load/retry.ts';
 import type { RetryOptions } from './load/retry.ts';
 import type { RowReader, TableRow } from './row-reader.ts';
 import type { Throttle } from './throttle.ts';
-import type { TokenRange } from './token-ranges.ts';
+import type { TokenRange } from '../../grammar/cql/token-range.ts';
 
 export interface PageOptions extends RetryOptions {
   readonly pageRows: number;

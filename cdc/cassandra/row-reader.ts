@@ -5,7 +5,7 @@ import type { BoundStatement } from './cluster.ts';
 import { readBigint, writeBigint } from './raw-values.ts';
 import { quoteName, quoteTable } from './table.ts';
 import type { CassandraColumn, CassandraTable } from './table.ts';
-import type { TokenRange } from './token-ranges.ts';
+import type { TokenRange } from '../../grammar/cql/token-range.ts';
 
 /** Static columns belong to a partition and not to its rows: they are read once per partition, also where there is no row. */
 export type RowPart = 'rows' | 'statics';

@@ -1,5 +1,7 @@
 /** A table of a Cassandra or ScyllaDB cluster, as `system_schema` tells it. */
 import { MigrationError } from '../../config/migration-error.ts';
+import { isCounter, isMultiCell, parseCqlType } from '../../grammar/cql/type.ts';
+import type { CqlType } from '../../grammar/cql/type.ts';
 import type { Cluster } from './cluster.ts';
 
 /** `plain` is one cell: every scalar, every frozen type, tuples and vectors. The others have a cell per element or field, each with a time of its own. */
@@ -68,10 +70,11 @@ export async function readTable(cluster: Cluster, { keyspace, name }: TableName)
   const fieldsOf = new Map(types.map((row) => [String(row['type_name']), row['field_names'] as readonly string[]]));
   const described = columns.map((row) => {
     const type = String(row['type']);
-    const shape = shapeOf(type, fieldsOf);
+    const tree = parseCqlType(type);
+    const shape = shapeOf(tree);
     return {
       kind: String(row['kind']), position: Number(row['position']), name: String(row['column_name']), type, shape,
-      fields: shape === 'udt' ? fieldsOf.get(unquote(type)) ?? [] : [], isDescending: String(row['clustering_order']).toLowerCase() === 'desc',
+      fields: tree?.kind === 'udt' && shape === 'udt' ? fieldsOf.get(tree.name) ?? [] : [], isDescending: String(row['clustering_order']).toLowerCase() === 'desc',
     };
   });
   const ofKind = (kind: string): readonly ClusteringColumn[] =>
@@ -99,13 +102,7 @@ export function assertSameShape(source: CassandraTable, target: CassandraTable):
   throw new MigrationError('MIG011', `${printTable(source)} is not the same table on the two clusters`, { tableName: printTable(source), detail: `${differences.join('; ')}.`, hint: 'Create the table on the target with the columns and types of the source; further columns of the target are allowed.' });
 }
 
-function shapeOf(type: string, types: ReadonlyMap<string, unknown>): ColumnShape {
-  if (type === 'counter') return 'counter';
-  const collection = /^(list|set|map)\s*</.exec(type)?.[1];
-  if (collection !== undefined) return collection as ColumnShape;
-  return types.has(unquote(type)) ? 'udt' : 'plain';
-}
-
-function unquote(name: string): string {
-  return /^".*"$/.test(name) ? name.slice(1, -1).replaceAll('""', '"') : name;
+function shapeOf(type: CqlType | undefined): ColumnShape {
+  if (type === undefined || !isMultiCell(type)) return type !== undefined && isCounter(type) ? 'counter' : 'plain';
+  return type.kind === 'list' || type.kind === 'set' || type.kind === 'map' || type.kind === 'udt' ? type.kind : 'plain';
 }

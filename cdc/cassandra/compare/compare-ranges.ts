@@ -5,7 +5,7 @@ import type { PageOptions } from '../read-pages.ts';
 import { forEachLimited } from '../load/retry.ts';
 import type { RowPart, TableRow } from '../row-reader.ts';
 import type { Throttle } from '../throttle.ts';
-import type { TokenRange } from '../token-ranges.ts';
+import type { TokenRange } from '../../../grammar/cql/token-range.ts';
 import { compareRows, newestWrite } from './compare-rows.ts';
 import type { ComparedTable } from './compared-table.ts';
 import type { ComparisonTally } from './comparison-report.ts';

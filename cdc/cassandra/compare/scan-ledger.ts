@@ -2,8 +2,8 @@
 import Database from 'better-sqlite3';
 import { printTable } from '../table.ts';
 import type { TableName } from '../table.ts';
-import { compareTokens } from '../token-ranges.ts';
-import type { TokenRange } from '../token-ranges.ts';
+import { compareTokens } from '../ring-share.ts';
+import type { TokenRange } from '../../../grammar/cql/token-range.ts';
 
 export interface ScanLedger {
   /** A scan of the whole ring begins: what is known of the table is forgotten. */

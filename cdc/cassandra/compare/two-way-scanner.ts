@@ -6,7 +6,7 @@
  */
 import type { Runtime } from '../../../config/runtime.ts';
 import type { Cluster, Side } from '../cluster.ts';
-import { splitRing } from '../token-ranges.ts';
+import { splitRing } from '../../../grammar/cql/token-range.ts';
 import { compareKeys, compareRanges } from './compare-ranges.ts';
 import { compareTables } from './compare-tables.ts';
 import type { ComparingOptions, TablePair } from './compare-tables.ts';

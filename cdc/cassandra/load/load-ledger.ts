@@ -1,6 +1,6 @@
 /** What a load has finished, where a killed process finds it again. */
 import type { TableName } from '../table.ts';
-import type { TokenRange } from '../token-ranges.ts';
+import type { TokenRange } from '../../../grammar/cql/token-range.ts';
 
 /** `partial`: read to its end, with rows that the target refused. */
 export type RangeState = 'pending' | 'done' | 'partial';

@@ -2,9 +2,9 @@
 import type { Clock } from '../../../config/runtime.ts';
 import { printTable } from '../table.ts';
 import type { TableName } from '../table.ts';
-import { shareOfRing } from '../token-ranges.ts';
+import { shareOfRing } from '../ring-share.ts';
 import type { LedgerRange, RangeTally } from './load-ledger.ts';
-import type { TokenRange } from '../token-ranges.ts';
+import type { TokenRange } from '../../../grammar/cql/token-range.ts';
 
 export type TableLoadState = 'waiting' | 'loading' | 'done' | 'incomplete';
 

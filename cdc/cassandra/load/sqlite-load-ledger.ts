@@ -3,8 +3,8 @@ import Database from 'better-sqlite3';
 import { MigrationError } from '../../../config/migration-error.ts';
 import { printTable } from '../table.ts';
 import type { TableName } from '../table.ts';
-import { compareTokens } from '../token-ranges.ts';
-import type { TokenRange } from '../token-ranges.ts';
+import { compareTokens } from '../ring-share.ts';
+import type { TokenRange } from '../../../grammar/cql/token-range.ts';
 import type { LedgerRange, LoadLedger, LoadRecord, NewLoad, RangeState, RangeTally } from './load-ledger.ts';
 
 /** Tokens are kept as text: they are wider than SQLite's driver reads without being asked to. */

@@ -14,7 +14,7 @@ import type { LoadProgress } from '../../../cdc/cassandra/load/load-progress.ts'
 import { SqliteLoadLedger } from '../../../cdc/cassandra/load/sqlite-load-ledger.ts';
 import { readersOf } from '../../../cdc/cassandra/row-reader.ts';
 import { readTable } from '../../../cdc/cassandra/table.ts';
-import { wholeRing } from '../../../cdc/cassandra/token-ranges.ts';
+import { wholeRing } from '../../../grammar/cql/token-range.ts';
 import { sharedCassandra } from '../../support/cassandra-servers.ts';
 import type { CassandraAddress } from '../../support/cassandra-process.ts';
 import type { TestCassandraClients } from '../../support/cassandra-servers.ts';
