@@ -109,10 +109,14 @@ describeCassandra('two clusters', () => {
     let reads = 0;
     // The target gets it after the first reading.
     const source = new Proxy(two.clusters.source, {
-      get: (cluster, name) => (name !== 'read' ? Reflect.get(cluster, name) as unknown : async (...request: Parameters<Cluster['read']>) => {
-        if (/WHERE "p" = /.test(request[0].text) && (reads += 1) === 1) await two.on('target', `UPDATE ks.moving USING TIMESTAMP ${base + 50} SET v = 'soon' WHERE p = 1 AND c = 1`);
-        return cluster.read(...request);
-      }),
+      get: (cluster, name) => {
+        const value: unknown = Reflect.get(cluster, name);
+        if (name !== 'read') return typeof value === 'function' ? value.bind(cluster) as unknown : value;
+        return async (...request: Parameters<Cluster['read']>) => {
+          if (/WHERE "p" = /.test(request[0].text) && (reads += 1) === 1) await two.on('target', `UPDATE ks.moving USING TIMESTAMP ${base + 50} SET v = 'soon' WHERE p = 1 AND c = 1`);
+          return cluster.read(...request);
+        };
+      },
     });
     const report = await new Validator(two.runtime, { ...two.clusters, source }, quick).validate([pairOf('moving')], { mode: 'FullScan' }, two.runtime.signal);
     expect(report).toMatchObject({ passed: true, rowsDifferent: 0 });
