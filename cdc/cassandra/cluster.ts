@@ -37,12 +37,13 @@ export interface BoundStatement {
 export interface Page {
   /** Cells in the order of the selection. */
   readonly rows: readonly (readonly (Buffer | null)[])[];
-  readonly next: Buffer | undefined;
+  /** The server's own mark of where the next page begins. */
+  readonly next: string | undefined;
 }
 
 export interface PageRequest {
   readonly size: number;
-  readonly from?: Buffer | undefined;
+  readonly from?: string | undefined;
 }
 
 export class Cluster implements AsyncDisposable {
@@ -93,7 +94,7 @@ export class Cluster implements AsyncDisposable {
   async read({ text, values }: BoundStatement, page: PageRequest = { size: 5000 }): Promise<Page> {
     const result = await this.client.execute(text, [...values], { prepare: true, consistency: this.#consistency, fetchSize: page.size, ...(page.from === undefined ? {} : { pageState: page.from }), isIdempotent: true });
     const names = result.columns.map(({ name }) => name);
-    return { rows: result.rows.map((row) => names.map((name) => row[name] as Buffer | null)), next: result.rawPageState };
+    return { rows: result.rows.map((row) => names.map((name) => row[name] as Buffer | null)), next: result.pageState ?? undefined };
   }
 
   /** All or none of one partition's statements; they carry their timestamps themselves. */

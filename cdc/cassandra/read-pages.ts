@@ -21,7 +21,7 @@ export async function* readPages(runtime: Runtime, cluster: Cluster, throttle: T
   const statement = reader.inRange(range);
   // The first page shows how large rows are.
   let size = Math.min(options.pageRows, 500);
-  const read = async (from: Buffer | undefined): Promise<Page> => {
+  const read = async (from: string | undefined): Promise<Page> => {
     const asked = size;
     return withRetries(runtime, throttle, options, signal, (attempt) => cluster.read(statement, { size: Math.max(SMALLEST_PAGE, asked >> (attempt * 2)), from }));
   };

@@ -29,7 +29,7 @@ export interface CassandraProcess {
   readonly address: CassandraAddress;
   /** Stops it in good order, unless it has been killed, and starts it again on the same port. */
   restart(): Promise<void>;
-  /** SIGKILL. What the commit log's file holds is kept: the system has it. */
+  /** SIGKILL. What was acknowledged is kept. */
   kill(): Promise<void>;
   dispose(): Promise<void>;
 }
@@ -146,7 +146,7 @@ function writeSettings({ root, clusterName, port, storagePort, settings }: Cassa
     seed_provider: [{ class_name: 'org.apache.cassandra.locator.SimpleSeedProvider', parameters: [{ seeds: `127.0.0.1:${storagePort}` }] }],
     listen_address: '127.0.0.1', rpc_address: '127.0.0.1', storage_port: storagePort, native_transport_port: port, start_native_transport: true,
     data_file_directories: [path.join(root, 'data')], commitlog_directory: path.join(root, 'commitlog'), saved_caches_directory: path.join(root, 'caches'),
-    hints_directory: path.join(root, 'hints'), cdc_raw_directory: path.join(root, 'cdc'), commitlog_sync: 'periodic', commitlog_sync_period: '10000ms', commitlog_segment_size: '8MiB', commitlog_disk_access_mode: 'standard',
+    hints_directory: path.join(root, 'hints'), cdc_raw_directory: path.join(root, 'cdc'), commitlog_sync: 'batch', commitlog_segment_size: '8MiB',
     memtable_heap_space: '64MiB', memtable_offheap_space: '64MiB', key_cache_size: '1MiB', counter_cache_size: '1MiB', file_cache_size: '32MiB', networking_cache_size: '16MiB',
     concurrent_reads: 8, concurrent_writes: 8, concurrent_counter_writes: 8, concurrent_compactors: 1, auto_snapshot: false, materialized_views_enabled: true,
     storage_compatibility_mode: 'NONE', ...settings,

@@ -90,7 +90,7 @@ export async function dumpTable(cluster: Cluster, keyspace: string, name: string
   const table = await readTable(cluster, { keyspace, name });
   const cells: DumpedCell[] = [];
   for (const reader of readersOf(table, cluster.tellsElementTimes)) {
-    for (let from: Buffer | undefined, isFirst = true; isFirst || from !== undefined; isFirst = false) {
+    for (let from: string | undefined, isFirst = true; isFirst || from !== undefined; isFirst = false) {
       const page = await cluster.read(reader.inRange(wholeRing), { size: 1000, from });
       for (const answer of page.rows) {
         const row = reader.parse(answer, 0);

@@ -10,7 +10,7 @@ import type { TwoClusters } from './cassandra-fixture.ts';
 
 /** Type → literals of it. */
 const types: Readonly<Record<string, readonly string[]>> = {
-  ascii: ["'abc'", "''"], bigint: ['9223372036854775807', '-1'], blob: ['0x00ff', '0x'], boolean: ['true', 'false'], date: ["'1582-10-15'", "'5881580-07-11'"], decimal: ['1.10', '-0.00000000000000000001'],
+  ascii: ["'abc'", "''"], bigint: ['9223372036854775807', '-1'], blob: ['0x00ff', '0x'], boolean: ['true', 'false'], date: ["'1582-10-15'", "'2024-02-29'"], decimal: ['1.10', '-0.00000000000000000001'],
   double: ['NaN', '-0.0'], duration: ['1mo2d3ns', '-5y'], float: ['Infinity', '1.5'], inet: ["'127.0.0.1'", "'2001:db8::1'"], int: ['-2147483648', '0'], smallint: ['-32768', '1'], text: ["'ç€😀'", "''"],
   time: ["'23:59:59.999999999'", "'00:00:00'"], timestamp: ['-9223372036854775808', "'2024-01-02T03:04:05.678Z'"], timeuuid: ['50554d6e-29bb-11e5-b345-feff819cdc9f'], tinyint: ['-128', '127'], uuid: ['123e4567-e89b-42d3-a456-426614174000'],
   varint: ['-123456789012345678901234567890', '0'], 'frozen<list<int>>': ['[3, 1, 2]', '[]'], 'frozen<map<text, frozen<set<int>>>>': ["{'a': {2, 1}}"], 'frozen<tuple<int, text, frozen<list<text>>>>': ["(1, null, ['x'])"], 'frozen<full_name>': ["{first: 'A', last: null}"],
@@ -133,7 +133,7 @@ describeCassandra('loading from one cluster to another', () => {
     expect(crashes).toBeGreaterThanOrEqual(3);
     expect(await loadInChild(two, 'wide', undefined)).toBe(0);
     const [source, target] = [await two.dump('source', 'wide'), await two.dump('target', 'wide')];
-    expect(source.length).toBeGreaterThan(4000);
+    expect(source.length).toBeGreaterThan(3500);
     expect(withoutTtl(target)).toEqual(withoutTtl(source));
   }, 180_000);
 
