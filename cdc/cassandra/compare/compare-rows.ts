@@ -8,13 +8,15 @@ export interface CompareOptions {
   readonly compareTtl: boolean;
   /** Microseconds. */
   readonly timestampTolerance: number;
+  /** The same value with a later time on the target is the same: what a repair by the source leaves, since a cell cannot be made older. */
+  readonly acceptsLaterTarget: boolean;
   /** Seconds between the moments at which the two sides let a cell expire. */
   readonly ttlTolerance: number;
   /** Microseconds: when applications began to write to both. What only the target has and is older, the source must have deleted. */
   readonly dualWritesSince: bigint | undefined;
 }
 
-export const compareDefaults: CompareOptions = { compareTimestamps: true, compareTtl: true, timestampTolerance: 0, ttlTolerance: 5, dualWritesSince: undefined };
+export const compareDefaults: CompareOptions = { compareTimestamps: true, compareTtl: true, timestampTolerance: 0, acceptsLaterTarget: false, ttlTolerance: 5, dualWritesSince: undefined };
 
 /** Undefined when they are the same. */
 export function compareRows(source: TableRow | undefined, target: TableRow | undefined, options: CompareOptions): RowDifference | undefined {
@@ -72,7 +74,7 @@ function compareCells(source: Cell, target: Cell, sourceRow: TableRow, targetRow
   if (options.compareTimestamps && source.writetime !== undefined && target.writetime !== undefined) {
     const behind = Number(source.writetime - target.writetime);
     // Writing a list again takes a later time: see the writer.
-    if (source.column.shape === 'list' ? behind > options.timestampTolerance : Math.abs(behind) > options.timestampTolerance) return 'TimestampMismatch';
+    if (source.column.shape === 'list' || options.acceptsLaterTarget ? behind > options.timestampTolerance : Math.abs(behind) > options.timestampTolerance) return 'TimestampMismatch';
   }
   if (options.compareTtl && source.writetime !== undefined && target.writetime !== undefined && (source.ttl !== undefined || target.ttl !== undefined)) {
     if (source.ttl === undefined || target.ttl === undefined) return 'TTLMismatch';

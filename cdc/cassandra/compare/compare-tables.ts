@@ -21,6 +21,8 @@ export interface ComparingOptions extends ComparisonOptions {
   readonly targetLimits: SideLimits;
   /** In the report. */
   readonly mostListed: number;
+  /** The ring is cut into so many ranges at least, of which a sample draws: fewer would be few lots. */
+  readonly sampledRanges: number;
   /** Hears of every discrepancy. */
   readonly sink?: DiscrepancySink;
   /** Undefined: differences are told and nothing is written; so it is with `manual`. */
@@ -28,7 +30,7 @@ export interface ComparingOptions extends ComparisonOptions {
 }
 
 export const comparingDefaults: ComparingOptions = {
-  ...compareDefaults, pageRows: 2000, pageBytes: 4 * 1024 * 1024, maxRetries: 5, retryPauseMs: 500, ranges: 256, parallelRanges: 4, recheckPauseMs: 2000, recheckRounds: 3, recheckConcurrency: 16, mostListed: 1000,
+  ...compareDefaults, pageRows: 2000, pageBytes: 4 * 1024 * 1024, maxRetries: 5, retryPauseMs: 500, ranges: 256, parallelRanges: 4, recheckPauseMs: 2000, recheckRounds: 3, recheckConcurrency: 16, mostListed: 1000, sampledRanges: 4096,
   sourceLimits: { rowsPerSecond: 0, bytesPerSecond: 0 }, targetLimits: { rowsPerSecond: 0, bytesPerSecond: 0 },
 };
 
@@ -38,7 +40,8 @@ export interface TablePair {
 }
 
 /** `compare` does one table. */
-export async function compareTables(runtime: Runtime, clusters: { readonly [side in Side]: Cluster }, mode: string, tables: readonly TablePair[], options: ComparingOptions, signal: AbortSignal, compare: (comparison: Comparison) => Promise<void>): Promise<ComparisonReport> {
+export async function compareTables(runtime: Runtime, clusters: { readonly [side in Side]: Cluster }, mode: string, tables: readonly TablePair[], wanted: ComparingOptions, signal: AbortSignal, compare: (comparison: Comparison) => Promise<void>): Promise<ComparisonReport> {
+  const options = wanted.reconcile === 'source-wins' ? { ...wanted, acceptsLaterTarget: true } : wanted;
   const startedAtMs = runtime.clock.now();
   const startedMs = runtime.clock.monotonicMs();
   const throttles = { source: new Throttle(runtime.clock, options.sourceLimits), target: new Throttle(runtime.clock, options.targetLimits) };

@@ -29,9 +29,6 @@ export type ValidationMode =
   | { readonly mode: 'RecentWrites'; /** Microseconds. */ readonly since: bigint; readonly keys?: RecentKeys }
   | { readonly mode: 'CriticalTables'; /** `ks.t`. */ readonly tables: readonly string[] };
 
-/** A sample is drawn from so many ranges at least: fewer would be few lots. */
-const SAMPLED_RANGES = 4096;
-
 export class Validator {
   readonly #runtime: Runtime;
   readonly #clusters: { readonly [side in Side]: Cluster };
@@ -60,7 +57,7 @@ export class Validator {
   #rangesOf(mode: ValidationMode): readonly TokenRange[] {
     if (mode.mode !== 'RandomSample') return splitRing([], this.#options.ranges);
     if (!(mode.sampleRate > 0 && mode.sampleRate <= 1)) throw new MigrationError('MIG071', `A sample rate of ${mode.sampleRate} is not between 0 and 1`);
-    const all = splitRing([], Math.max(SAMPLED_RANGES, this.#options.ranges));
+    const all = splitRing([], Math.max(this.#options.sampledRanges, this.#options.ranges));
     return drawLots(all, Math.max(1, Math.round(all.length * mode.sampleRate)), mode.random);
   }
 }
