@@ -11,7 +11,7 @@ import type { RawAnswer } from '../support/cql/raw-client.ts';
 const keyspace = "CREATE KEYSPACE ks WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1}";
 
 function driver(cluster: MockCluster, options: Partial<cassandra.ClientOptions> = {}): cassandra.Client {
-  return new cassandra.Client({ contactPoints: [`${cluster.address}:${cluster.port}`], localDataCenter: 'dc1', ...options });
+  return new cassandra.Client({ contactPoints: [cluster.address], protocolOptions: { port: cluster.port }, localDataCenter: 'dc1', ...options });
 }
 
 describe('an unmodified driver', () => {
