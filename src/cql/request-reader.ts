@@ -1,0 +1,292 @@
+/**
+ * Makes requests of the frames QUERY, PREPARE, EXECUTE and BATCH: which statement it is, what it does in the present modes, and its frame as it is to leave.
+ * The values of an EXECUTE are looked at only where something hangs on them: a paging state, a missing timestamp, a filter.
+ */
+import { errorBody, errorCodes, unpreparedBody } from '../wire/cql/error-body.ts';
+import { messageStart, opcodes } from '../wire/cql/frame.ts';
+import { findParameters, movedBatch, newPlaces, queryFlags } from '../wire/cql/request-body.ts';
+import { BatchStatement, readBatch } from './batch-statement.ts';
+import { TimeUuids, withLiterals } from './literal-functions.ts';
+import { plans } from './modes.ts';
+import type { Plan } from './modes.ts';
+import { ID_BYTES } from './prepared-registry.ts';
+import type { PreparedEntry } from './prepared-registry.ts';
+import type { ProxyContext } from './proxy-context.ts';
+import type { FilterSnapshot } from './proxy-options.ts';
+import type { Answered, Leg, Request } from './request.ts';
+import { requestKinds } from './request-kinds.ts';
+import type { RequestKind } from './request-kinds.ts';
+import { clusterOfMark, stamped, unmarked, withText } from './rewrite-request.ts';
+import { isVirtual, planOfStatement } from './statement-traits.ts';
+import type { StatementTraits } from './statement-traits.ts';
+import type { NodePool } from './upstream.ts';
+import { prepareVirtual, readValues, selectVirtual } from './virtual-tables.ts';
+import type { VirtualAnswer, VirtualContext } from './virtual-tables.ts';
+
+/** The session that a request is of. */
+export interface RequestSession extends Answered {
+  readonly keyspace: string;
+  readonly version: number;
+  readonly virtual: VirtualContext;
+  poolsIn(keyspace: string): readonly [NodePool<Leg>, NodePool<Leg>];
+  reply(stream: number, opcode: number, body: Buffer): void;
+  use(stream: number, keyspace: string): void;
+  /** The request counts as one in hand from now on. */
+  began(): void;
+}
+
+const places = newPlaces();
+
+export class RequestReader {
+  readonly #context: ProxyContext;
+  readonly #session: RequestSession;
+  readonly #timeUuids = new TimeUuids();
+
+  constructor(context: ProxyContext, session: RequestSession) {
+    this.#context = context;
+    this.#session = session;
+  }
+
+  /** A RangeError for a body that cannot be read. */
+  read(buffer: Buffer, start: number, end: number): void {
+    const opcode = buffer.readUInt8(start + 4);
+    const messageAt = messageStart(buffer, start, end);
+    if (opcode === opcodes.execute) this.#execute(buffer, start, end, messageAt);
+    else if (opcode === opcodes.query) this.#query(buffer, start, end, messageAt);
+    else if (opcode === opcodes.prepare) this.#prepare(buffer, start, end, messageAt);
+    else this.#batch(buffer, start, end, messageAt);
+  }
+
+  #execute(buffer: Buffer, start: number, end: number, messageAt: number): void {
+    const { registry, counts, modes } = this.#context;
+    const idBytes = buffer.readUInt16BE(messageAt);
+    const idEnd = messageAt + 2 + idBytes;
+    if (idEnd + 3 > end) throw new RangeError('the body ends in the prepared id');
+    const entry = idBytes === ID_BYTES ? registry.find(buffer.toString('latin1', messageAt + 2, idEnd)) : undefined;
+    const stream = buffer.readInt16BE(start + 2);
+    if (!entry) {
+      counts.unknownIds += 1;
+      this.#session.reply(stream, opcodes.error, unpreparedBody('the proxy does not know this prepared statement', buffer.subarray(messageAt + 2, idEnd)));
+      return;
+    }
+    if (entry.isVirtual) {
+      findParameters(buffer, idEnd, end, places);
+      const hasNames = (buffer.readUInt8(places.flagsAt) & queryFlags.names) !== 0;
+      this.#virtual(stream, selectVirtual(entry.traits.facts, this.#session.virtual, places.valueCount > 0 ? readValues(buffer, places.valuesAt, end, places.valueCount, hasNames) : []));
+      return;
+    }
+    const plan = entry.planIn(modes);
+    if (typeof plan === 'string') {
+      this.#refuse(stream, plan);
+      return;
+    }
+    this.#single(buffer, start, end, messageAt, idEnd, plan, entry.traits, entry, entry.keyspace);
+  }
+
+  #query(buffer: Buffer, start: number, end: number, messageAt: number): void {
+    const { texts, modes } = this.#context;
+    const { keyspace } = this.#session;
+    const textEnd = messageAt + 4 + buffer.readInt32BE(messageAt);
+    if (textEnd + 3 > end) throw new RangeError('the body ends in the text');
+    const stream = buffer.readInt16BE(start + 2);
+    const traits = texts.read(buffer.toString('utf8', messageAt + 4, textEnd));
+    if (traits.isUse) {
+      this.#session.use(stream, traits.keyspace);
+      return;
+    }
+    if (isVirtual(traits, keyspace)) {
+      findParameters(buffer, textEnd, end, places);
+      this.#virtual(stream, selectVirtual(traits.facts, this.#session.virtual, places.valueCount > 0 ? readValues(buffer, places.valuesAt, end, places.valueCount, false) : []));
+      return;
+    }
+    const plan = planOfStatement(traits, keyspace, modes);
+    if (typeof plan === 'string') this.#refuse(stream, plan);
+    else this.#single(buffer, start, end, messageAt, textEnd, plan, traits, undefined, keyspace);
+  }
+
+  /** QUERY and EXECUTE, whose parameters begin at `parametersAt`. */
+  #single(buffer: Buffer, start: number, end: number, messageAt: number, parametersAt: number, settled: Plan, traits: StatementTraits, entry: PreparedEntry | undefined, keyspace: string): void {
+    const { timestamps, counts } = this.#context;
+    const stream = buffer.readInt16BE(start + 2);
+    const flags = buffer.readUInt8(parametersAt + 2);
+    let plan = settled;
+    let frame = buffer;
+    let from = start;
+    let to = end;
+    let flagsAt = parametersAt + 2;
+    let isUnrepeatable = traits.isUnrepeatable && plan.shadow !== undefined;
+    const { kind } = traits;
+    if (isUnrepeatable && !entry) {
+      const text = withLiterals(buffer.toString('utf8', messageAt + 4, parametersAt), traits.facts.unstableCalls, this.#context.clock.now(), this.#timeUuids);
+      if (text !== undefined) {
+        frame = withText(frame, from, to, messageAt, text);
+        flagsAt = messageAt - start + 4 + frame.readInt32BE(messageAt - start) + 2;
+        from = 0;
+        to = frame.length;
+        isUnrepeatable = false;
+      }
+    }
+    if ((flags & queryFlags.pagingState) !== 0) {
+      findParameters(frame, flagsAt - 2, to, places);
+      const owner = clusterOfMark(places.pagingStateBytes > 0 ? frame.readUInt8(places.pagingStateAt) : -1);
+      if (owner === undefined) {
+        this.#session.reply(stream, opcodes.error, errorBody(errorCodes.protocol, 'the paging state is not one that this proxy gave'));
+        return;
+      }
+      // The rest of a result comes from where its first page came from, whatever the mode is by now.
+      if (kind === requestKinds.read) plan = owner === 0 ? plans.SourceOnly : plans.TargetOnly;
+      frame = unmarked(frame, from, to, places.pagingStateAt, places.pagingStateBytes);
+      flagsAt -= from;
+      from = 0;
+      to = frame.length;
+    }
+    let isFiltered = false;
+    if (kind === requestKinds.write || kind === requestKinds.conditional) {
+      const filter = plan.shadow === undefined ? undefined : this.#context.options.filter?.snapshot;
+      if (filter) isFiltered = !this.#goesToShadow(filter, traits, entry, keyspace, frame, flagsAt, to);
+      if (kind === requestKinds.write && (flags & queryFlags.timestamp) === 0) {
+        counts.stamped += 1;
+        frame = stamped(frame, from, to, flagsAt, timestamps.next());
+        from = 0;
+        to = frame.length;
+      }
+    }
+    const request = this.#new(frame, from, to, buffer.readUInt8(start + 4), kind, plan, keyspace);
+    request.stream = stream;
+    request.entry = entry;
+    if (entry) request.statements = entry.alone;
+    request.isUnrepeatable = isUnrepeatable;
+    if (isFiltered) this.#withoutShadow(request);
+    this.#begin(request, traits.isTruncate);
+  }
+
+  #goesToShadow(filter: FilterSnapshot, traits: StatementTraits, entry: PreparedEntry | undefined, keyspace: string, frame: Buffer, flagsAt: number, end: number): boolean {
+    const rule = entry ? entry.ruleIn(filter) : filter.rule(traits.keyspace === '' ? keyspace : traits.keyspace, traits.facts, []);
+    if (rule === 'pass' || rule === 'skip') return rule === 'pass';
+    findParameters(frame, flagsAt - 2, end, places);
+    return rule.goesToShadow(frame, places.valuesAt, places.valueCount, (frame.readUInt8(flagsAt) & queryFlags.names) !== 0);
+  }
+
+  #prepare(buffer: Buffer, start: number, end: number, messageAt: number): void {
+    const { registry, modes } = this.#context;
+    const { keyspace } = this.#session;
+    const textEnd = messageAt + 4 + buffer.readInt32BE(messageAt);
+    if (textEnd > end) throw new RangeError('the body ends in the text');
+    const stream = buffer.readInt16BE(start + 2);
+    const entry = registry.entryOf(keyspace, buffer.toString('utf8', messageAt + 4, textEnd));
+    if (entry.isVirtual) {
+      this.#virtual(stream, prepareVirtual(entry.id, this.#session.version, entry.traits.facts, this.#session.virtual));
+      return;
+    }
+    if (entry.traits.isUse) {
+      this.#session.reply(stream, opcodes.error, errorBody(errorCodes.invalid, 'USE cannot be prepared: send it as a query'));
+      return;
+    }
+    const plan = entry.planIn(modes);
+    if (typeof plan === 'string') {
+      this.#refuse(stream, plan);
+      return;
+    }
+    const isRead = entry.traits.kind === requestKinds.read;
+    const request = this.#new(buffer, start, end, opcodes.prepare, requestKinds.prepare, isRead ? (plan.primary === 0 ? plans.SourceOnly : plans.TargetOnly) : plan, keyspace);
+    request.stream = stream;
+    request.entry = entry;
+    this.#begin(request, false);
+  }
+
+  #batch(buffer: Buffer, start: number, end: number, messageAt: number): void {
+    const { registry, texts, modes, counts, timestamps, options } = this.#context;
+    const { keyspace } = this.#session;
+    const stream = buffer.readInt16BE(start + 2);
+    let batch = readBatch(buffer, messageAt, end, keyspace, modes, registry, texts);
+    if ('unknownId' in batch) {
+      counts.unknownIds += 1;
+      this.#session.reply(stream, opcodes.error, unpreparedBody('the proxy does not know this prepared statement', batch.unknownId));
+      return;
+    }
+    const plan = 'reason' in batch ? batch.reason : batch.plan(modes);
+    if (typeof plan === 'string' || 'reason' in batch) {
+      this.#refuse(stream, String(plan));
+      return;
+    }
+    const kind = batch.isConditional ? requestKinds.conditional : requestKinds.write;
+    let frame = buffer;
+    let from = start;
+    let to = end;
+    if (kind === requestKinds.write && batch.places.timestampAt < 0) {
+      counts.stamped += 1;
+      frame = stamped(buffer, start, end, batch.places.flagsAt, timestamps.next());
+      from = 0;
+      to = frame.length;
+      batch = new BatchStatement(movedBatch(batch.places, -start), batch.parts);
+    }
+    const filter = plan.shadow === undefined ? undefined : options.filter?.snapshot;
+    if (filter) this.#filterChildren(filter, batch, frame);
+    const request = this.#new(frame, from, to, opcodes.batch, kind, plan, keyspace);
+    request.stream = stream;
+    request.batch = batch;
+    request.statements = batch.sharedEntries;
+    request.isUnrepeatable = plan.shadow !== undefined && batch.isUnrepeatable;
+    if (batch.parts.length > 0 && batch.withoutShadow.size === batch.parts.length) this.#withoutShadow(request);
+    this.#begin(request, false);
+  }
+
+  #filterChildren(filter: FilterSnapshot, batch: BatchStatement, frame: Buffer): void {
+    batch.parts.forEach(({ traits, entry, keyspace }, index) => {
+      const child = batch.places.children[index];
+      const rule = entry ? entry.ruleIn(filter) : filter.rule(keyspace, traits.facts, []);
+      if (child && (rule === 'skip' || (rule !== 'pass' && !rule.goesToShadow(frame, child.valuesAt, child.valueCount, false)))) batch.withoutShadow.add(index);
+    });
+    if (batch.withoutShadow.size > 0) this.#context.counts.filtered += 1;
+  }
+
+  #withoutShadow(request: Request): void {
+    this.#context.counts.filtered += 1;
+    request.isFiltered = true;
+    request.plan = request.plan.primary === 0 ? plans.SourceOnly : plans.TargetOnly;
+  }
+
+  #new(frame: Buffer, start: number, end: number, opcode: number, kind: RequestKind, plan: Plan, keyspace: string): Request {
+    const request = this.#context.requests.take();
+    request.owner = this.#session;
+    request.frame = frame;
+    request.start = start;
+    request.end = end;
+    request.messageAt = messageStart(frame, start, end);
+    request.opcode = opcode;
+    request.kind = kind;
+    request.plan = kind === requestKinds.schema && this.#context.options.schemaChanges === 'primary' ? (plan.primary === 0 ? plans.SourceOnly : plans.TargetOnly) : plan;
+    request.pools = this.#session.poolsIn(keyspace);
+    return request;
+  }
+
+  #begin(request: Request, isTruncate: boolean): void {
+    const { requests, options, counts, clock, flow } = this.#context;
+    if (requests.bytes + request.bytes > options.limits.requestBytes) {
+      counts.shed += 1;
+      this.#session.reply(request.stream, opcodes.error, errorBody(errorCodes.overloaded, `MIG085: requests of ${options.limits.requestBytes} bytes are in hand`));
+      requests.giveBack(request);
+      return;
+    }
+    if (isTruncate && request.plan.shadow !== undefined && options.intents.state().depth > 0) {
+      // What is still to be written there was written before the truncation, and would come back after it.
+      this.#session.reply(request.stream, opcodes.error, errorBody(errorCodes.invalid, 'MIG074: TRUNCATE has to wait until the log of writes is empty: writes in it are older than the truncation. Try again when nothing is queued'));
+      requests.giveBack(request);
+      return;
+    }
+    if (request.plan.shadow !== undefined && request.kind !== requestKinds.read) request.atMs = clock.now();
+    if (request.isUnrepeatable) counts.unrepeatable += 1;
+    counts.requests[request.opcode] = (counts.requests[request.opcode] ?? 0) + 1;
+    this.#session.began();
+    flow.begin(request);
+  }
+
+  #virtual(stream: number, { opcode, body }: VirtualAnswer): void {
+    this.#session.reply(stream, opcode, body);
+  }
+
+  #refuse(stream: number, reason: string): void {
+    this.#session.reply(stream, opcodes.error, errorBody(errorCodes.invalid, `MIG081: ${reason}`));
+  }
+}
+
