@@ -37,8 +37,10 @@ function expectSame(result: StreamResult, isExact: boolean): void {
   expect(result.owed, told).toBe(0);
   expect(result.unexpected.slice(0, 10), told).toEqual([]);
   expect(operationNames.filter((name) => !result.succeeded.get(name)), 'operations that never succeeded').toEqual([]);
-  if (isExact) expect(result.repairs.entries(), told).toEqual([]);
-  repairFrom(result.source, result.target, result.repairs.entries());
+  const repairs = result.repairs.entries();
+  // A prepared statement that calls now() cannot be made equal without another marker: the proxy notes its key.
+  if (isExact) expect(repairs.filter(({ texts }) => !texts.some((text) => /now\(\)/.test(text))).slice(0, 3), told).toEqual([]);
+  repairFrom(result.source, result.target, repairs);
   const { cells, differences } = compareStores(result.source.database, result.target.database, {
     maxExpirySlackSeconds: slackSeconds,
     isTimed: (table) => !unrepeatable.has(table),

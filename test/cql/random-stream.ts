@@ -168,6 +168,7 @@ export async function runStream(options: StreamOptions): Promise<StreamResult> {
       await replay.stop(1000);
       await proxy.close();
       await intents.close();
+      await repairs.close();
       await Promise.all([source.close(), target.close()]);
       fs.rmSync(directory, { recursive: true, force: true });
     },

@@ -2,9 +2,12 @@
 import { parse } from '../support/cql/parse.ts';
 import { Reader } from '../support/cql/bytes.ts';
 import { opcodes, readParameters } from '../support/cql/frames.ts';
+import type { NodeAddress } from '../support/cql/database.ts';
 import type { MockCluster } from '../support/cql/mock-cluster.ts';
 import type { Modification } from '../support/cql/ast.ts';
+import { CqlError } from '../support/cql/cql-error.ts';
 import { targetsOf } from '../support/cql/modify.ts';
+import type { WriteContext } from '../support/cql/modify.ts';
 import type { Table } from '../support/cql/store.ts';
 import type { RepairEntry } from '../../src/cql/intents/repair-list.ts';
 
@@ -17,12 +20,31 @@ export function repairFrom(right: MockCluster, wrong: MockCluster, entries: read
     if (entry.body === '') throw new Error(`an entry without a key: ${JSON.stringify(entry)}`);
     for (const { statement, values, names, bindNames } of writtenBy(entry)) {
       const ref = { keyspace: statement.table.keyspace ?? entry.keyspace, name: statement.table.name };
-      const tables = [right, wrong].map((cluster) => cluster.database.table(ref, undefined, here)) as [Table, Table];
+      const tables = tablesOf([right, wrong], ref, here, entry);
+      if (!tables) continue;
       const binds = names ? bindNames.map((name) => values[names.indexOf(name)]) : values;
       const context = { binds, userTypes: right.database.userTypes(ref.keyspace), call: () => null, nowSeconds: 0, timestamp: 0n, listPath: () => '' };
-      for (const { partition } of targetsOf(tables[0], statement, context)) copyPartition(tables[0], tables[1], partition.key);
+      for (const key of keysOf(tables[0], statement, context, entry)) copyPartition(tables[0], tables[1], key);
     }
   }
+}
+
+/** What no cluster takes is written nowhere, and needs no repair. */
+function keysOf(table: Table, statement: Modification, context: WriteContext, { reason }: RepairEntry): (readonly Buffer[])[] {
+  try {
+    return targetsOf(table, statement, context).map(({ partition }) => partition.key);
+  } catch (error) {
+    if (reason === 'refused' && error instanceof CqlError) return [];
+    throw error;
+  }
+}
+
+/** None when there is no such table, which is another thing that no cluster takes. */
+function tablesOf(clusters: readonly MockCluster[], ref: { readonly keyspace: string; readonly name: string }, here: NodeAddress, { reason }: RepairEntry): [Table, Table] | undefined {
+  const [right, wrong] = clusters.map(({ database }) => database.userTables().find(({ keyspace, name }) => keyspace === ref.keyspace && name === ref.name));
+  if (right && wrong) return [right, wrong];
+  if (reason === 'refused') return undefined;
+  throw new Error(`there is no table ${ref.keyspace}.${ref.name} at ${here.address}`);
 }
 
 function copyPartition(from: Table, to: Table, key: readonly Buffer[]): void {
