@@ -48,26 +48,29 @@ export interface StreamResult extends AsyncDisposable {
   /** By operation: how often it succeeded. */
   readonly succeeded: ReadonlyMap<string, number>;
   readonly owed: number;
-  readonly oldestOwedMs: number;
+  /** How long a write has waited until both clusters had it. */
+  readonly longestOwedMs: number;
   readonly reports: readonly string[];
 }
 
+interface Phase { readonly mode: CqlMode; readonly failing: string; readonly number: number }
+
 /** Trouble that a side has, with its end. */
-interface Trouble { readonly name: string; readonly begin: (cluster: MockCluster) => Disposable[]; readonly end?: (cluster: MockCluster) => Promise<void> }
+interface Trouble { readonly name: string; readonly begin: (cluster: MockCluster) => Disposable[]; readonly end?: (cluster: MockCluster) => Promise<void>; readonly isOfConnections?: boolean }
 
 const faulty = (name: string, ...faults: readonly Fault[]): Trouble => ({ name, begin: (cluster) => faults.map((fault) => cluster.faults.add({ times: Infinity, ...fault })) });
 
 const troubles: readonly Trouble[] = [
   { name: 'nothing', begin: () => [] },
   faulty('overloaded', { isWrite: true, chance: 0.3, action: { kind: 'error', code: 0x1001 } }),
-  faulty('unavailable', { chance: 0.3, action: { kind: 'error', code: 0x1000 } }),
+  faulty('unavailable', { text: /^(?:begin|delete|insert|select [^*]|update)/i, chance: 0.3, action: { kind: 'error', code: 0x1000 } }),
   faulty('write timeouts', { isWrite: true, chance: 0.2, action: { kind: 'error', code: 0x1100 } }, { isWrite: true, chance: 0.2, action: { kind: 'done-but-error', code: 0x1100 } }),
   faulty('slow', { chance: 0.5, action: { kind: 'delay', ms: 30 } }),
   faulty('lost answers', { isWrite: true, chance: 0.02, action: { kind: 'lose' } }, { isWrite: true, chance: 0.02, action: { kind: 'drop' } }),
   faulty('broken connections', { isWrite: true, chance: 0.02, action: { kind: 'disconnect', when: 'mid-frame' } }, { isWrite: true, chance: 0.02, action: { kind: 'disconnect', when: 'after' } }, { isWrite: true, chance: 0.02, action: { kind: 'disconnect', when: 'before' } }),
   faulty('forgotten statements', { chance: 0.2, action: { kind: 'unprepared' } }),
-  { name: 'paused', begin: (cluster) => (cluster.pause(), []), end: async (cluster) => cluster.resume() },
-  { name: 'closed', begin: (cluster) => (void cluster.close(), []), end: (cluster) => cluster.reopen() },
+  { name: 'paused', begin: (cluster) => (cluster.pause(), []), end: async (cluster) => cluster.resume(), isOfConnections: true },
+  { name: 'closed', begin: (cluster) => (void cluster.close(), []), end: (cluster) => cluster.reopen(), isOfConnections: true },
 ];
 
 export async function runStream(options: StreamOptions): Promise<StreamResult> {
@@ -77,7 +80,7 @@ export async function runStream(options: StreamOptions): Promise<StreamResult> {
   const target = await MockCluster.start({ clusterName: 'new', isScylla: true, clockSkewMicros: 3_000_000, preparedIdLength: 20, random: () => random.next() });
   for (const statement of schema) for (const cluster of [source, target]) cluster.run(statement);
   const reports: string[] = [];
-  const write = (level: string) => (message: string, fields?: unknown): void => void (reports.length < 200 && reports.push(`${level} ${message} ${JSON.stringify(fields)}`));
+  const write = (level: string) => (message: string, fields?: unknown): void => void (reports.push(`${level} ${message} ${JSON.stringify(fields)}`));
   const log: Log = { debug: () => undefined, info: write('info'), warn: write('warn'), error: write('error'), child: () => log };
   const { log: intents } = openIntentLog({ directory: path.join(directory, 'intents'), maxBytes: 256 * 1024 * 1024, fsync: 'none', faults: noFaults, onDisk: () => undefined });
   const repairs = RepairList.open(path.join(directory, 'repairs'), 64 * 1024 * 1024);
@@ -95,11 +98,16 @@ export async function runStream(options: StreamOptions): Promise<StreamResult> {
   const phases: string[] = [];
   const unexpected: UnexpectedError[] = [];
   const succeeded = new Map<string, number>();
-  let phase: { readonly mode: CqlMode; readonly failing: string; readonly number: number } = { mode: options.modes[0] ?? 'DualAsync', failing: 'nobody', number: 0 };
+  let phase: Phase = { mode: options.modes[0] ?? 'DualAsync', failing: 'nobody', number: 0 };
   let started = 0;
   let done = 0;
   let errors = 0;
+  let longestOwedMs = 0;
   const isOver = (): boolean => started >= options.operations;
+  const look = setInterval(() => {
+    const { oldestAtMs: oldest } = intents.state();
+    if (oldest !== undefined) longestOwedMs = Math.max(longestOwedMs, Date.now() - oldest);
+  }, 50);
 
   const nextPhase = async (number: number): Promise<void> => {
     const mode = random.pick(options.modes);
@@ -117,6 +125,10 @@ export async function runStream(options: StreamOptions): Promise<StreamResult> {
     // What was asked in this phase must not be blamed on the next one: its requests time out first.
     phase = { ...phase, failing: phase.failing === 'nobody' ? 'nobody' : 'before', number: number + 0.5 };
     await proxy.settled();
+    // A cluster that was away is asked again after a while only; until then it is away for clients.
+    while (phase.failing === 'before' && !proxy.stats().clusters.every(({ isReachable }) => isReachable)) await sleep(20);
+    if (trouble.isOfConnections) await sleep(1200);
+    await proxy.settled();
   };
 
   const actor = async (number: number): Promise<void> => {
@@ -125,6 +137,8 @@ export async function runStream(options: StreamOptions): Promise<StreamResult> {
     const compression = ([undefined, 'lz4', 'snappy'] as const)[number % 3];
     let current: Actor | undefined;
     while (!isOver()) {
+      // Few while a cluster comes back: the operations are for the phases.
+      if (phase.failing === 'before') await sleep(20);
       started += 1;
       const operation = own.chance(0.01) ? undefined : pickOperation(own);
       const before = phase;
@@ -147,7 +161,7 @@ export async function runStream(options: StreamOptions): Promise<StreamResult> {
   };
 
   /** An error is the primary's when it fails; where both are waited for, either's. */
-  const note = (operation: string, before: typeof phase, message: string): void => {
+  const note = (operation: string, before: Phase, message: string): void => {
     errors += 1;
     const primary = before.mode === 'ShadowPrimary' ? 'target' : 'source';
     const isExplained = [before, phase].some(({ failing, mode }) => failing === primary || failing === 'before' || (failing !== 'nobody' && mode === 'DualSync')) || before.number !== phase.number;
@@ -160,10 +174,11 @@ export async function runStream(options: StreamOptions): Promise<StreamResult> {
   await proxy.settled();
   const began = Date.now();
   while (intents.state().depth > 0 && Date.now() - began < 60_000) await sleep(20);
-  const { depth, oldestAtMs } = intents.state();
+  clearInterval(look);
+  const { depth } = intents.state();
   if (depth > 0) reports.push(`replay ${JSON.stringify(replay.report())}`);
   return {
-    source, target, repairs, done, errors, phases, unexpected, succeeded, owed: depth, oldestOwedMs: oldestAtMs === undefined ? 0 : Date.now() - oldestAtMs, reports,
+    source, target, repairs, done, errors, phases, unexpected, succeeded, owed: depth, longestOwedMs, reports: summed(reports),
     [Symbol.asyncDispose]: async () => {
       await replay.stop(1000);
       await proxy.close();
@@ -173,6 +188,13 @@ export async function runStream(options: StreamOptions): Promise<StreamResult> {
       fs.rmSync(directory, { recursive: true, force: true });
     },
   };
+}
+
+/** Equal lines once, with their number. */
+function summed(lines: readonly string[]): string[] {
+  const counts = new Map<string, number>();
+  for (const line of lines) counts.set(line, (counts.get(line) ?? 0) + 1);
+  return [...counts].map(([line, count]) => (count > 1 ? `${count} × ${line}` : line)).slice(0, 60);
 }
 
 export const operationNames: readonly string[] = operations.map(({ name }) => name);
