@@ -34,6 +34,11 @@ export class BatchStatement {
     return this.parts.some(({ traits }) => traits.facts.isConditional);
   }
 
+  /** A child that was not understood may be anything. */
+  get isUnknown(): boolean {
+    return this.parts.some(({ traits }) => traits.facts.kind === 'unknown');
+  }
+
   get isUnrepeatable(): boolean {
     return this.parts.some(({ traits }) => traits.isUnrepeatable);
   }

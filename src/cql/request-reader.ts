@@ -209,7 +209,7 @@ export class RequestReader {
       this.#refuse(stream, String(plan));
       return;
     }
-    const kind = batch.isConditional ? requestKinds.conditional : requestKinds.write;
+    const kind = batch.isUnknown ? requestKinds.schema : batch.isConditional ? requestKinds.conditional : requestKinds.write;
     let frame = buffer;
     let from = start;
     let to = end;
