@@ -115,9 +115,10 @@ describe('replay', () => {
     start(port, { maxInFlight: 4 });
     for (let index = 0; index < 20; index += 1) add(`INSERT INTO t (k) VALUES (${index})`);
     await expect.poll(() => sent.length).toBe(4);
-    sent[0]?.done('ok');
-    await expect.poll(() => sent.length).toBe(5);
-    for (let index = 1; index < 20; index += 1) await expect.poll(() => sent[index]?.done('ok') ?? true).toBe(undefined).catch(() => undefined);
+    for (let index = 0; index < 20; index += 1) {
+      expect(sent).toHaveLength(Math.min(20, index + 4));
+      sent[index]?.done('ok');
+    }
     await expect.poll(() => log.state().depth).toBe(0);
   });
 
@@ -282,7 +283,7 @@ describe('the TTL of a frame', () => {
 
   test('is reduced in each child of a batch, and in a batch of one text', () => {
     const text = (ttl: number): Buffer => {
-      const bytes = Buffer.from(`INSERT INTO ü (k) VALUES (1) USING TTL ${ttl}`);
+      const bytes = Buffer.from(`INSERT INTO "ü" (k) VALUES (1) USING TTL ${ttl}`);
       const length = Buffer.alloc(4);
       length.writeInt32BE(bytes.length, 0);
       return Buffer.concat([length, bytes]);
