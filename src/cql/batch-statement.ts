@@ -34,6 +34,11 @@ export class BatchStatement {
     return this.parts.some(({ traits }) => traits.facts.isConditional);
   }
 
+  /** A child that was not understood may be anything. */
+  get isUnknown(): boolean {
+    return this.parts.some(({ traits }) => traits.facts.kind === 'unknown');
+  }
+
   get isUnrepeatable(): boolean {
     return this.parts.some(({ traits }) => traits.isUnrepeatable);
   }
@@ -104,7 +109,7 @@ export function readBatch(frame: Buffer, messageAt: number, end: number, keyspac
   const parts: BatchPart[] = [];
   for (const { at, bytes, isPrepared } of places.children) {
     if (isPrepared) {
-      const entry = bytes === ID_BYTES ? registry.find(frame.latin1Slice(at, at + bytes)) : undefined;
+      const entry = bytes === ID_BYTES ? registry.find(frame.toString('latin1', at, at + bytes)) : undefined;
       if (!entry) return { unknownId: Buffer.from(frame.subarray(at, at + bytes)) };
       const plan = entry.planIn(modes);
       if (typeof plan === 'string') return { reason: plan };

@@ -2,7 +2,8 @@
  * How a client comes in: STARTUP, and a login where the primary cluster asks for one.
  *
  * One token cannot serve two clusters, so only PLAIN is spoken, and its name and password are used again. A cluster for which credentials are configured is reached
- * under those; one without is reached under the client's, and so checks them. Where all are configured nobody would check the client: it must know the primary's.
+ * under those; one without is reached under the client's, and so checks them. Where none in use checks, the client must know a configured pair, or the cluster that is no
+ * longer in use checks: an application's password is as good after a switch of the mode as before.
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { errorCodes } from '../wire/cql/error-body.ts';
@@ -42,22 +43,29 @@ export function loginNeed(primary: UpstreamCluster, version: number, done: (need
 /** `done` gets the reason of a refusal. A cluster that is not the primary and cannot be reached now refuses nobody. */
 export function checkLogin(clusters: readonly UpstreamCluster[], modes: ModeTable, version: number, client: CqlCredentials, done: (failure: UpstreamFailure | undefined) => void): void {
   const primary = clusters[plans[modes.global].primary];
-  if (!primary) throw new Error('there are two clusters');
-  const { credentials } = primary.options;
-  if (credentials && !(isSame(credentials.username, client.username) && isSame(credentials.password, client.password))) {
-    done({ kind: 'credentials', code: errorCodes.badCredentials, message: 'MIG003: name or password is not the one that the proxy is configured with for the primary cluster' });
+  const inUse = clustersInUse(modes);
+  const used = clusters.filter(({ index }) => inUse.has(index));
+  const checking = used.filter(({ options }) => options.credentials === undefined);
+  const judges = checking.length > 0 || used.some(({ options }) => isPair(options.credentials, client)) ? checking : clusters.filter(({ options }) => options.credentials === undefined);
+  if (judges.length === 0 && checking.length === 0 && !used.some(({ options }) => isPair(options.credentials, client))) {
+    done({ kind: 'credentials', code: errorCodes.badCredentials, message: 'MIG003: name and password are not those that the proxy is configured with for a cluster' });
     return;
   }
-  const used = [...clustersInUse(modes)].flatMap((index) => clusters[index] ?? []);
-  let left = used.length;
+  const asked = new Set([...used, ...judges]);
+  let left = asked.size;
   let first: UpstreamFailure | undefined;
-  for (const cluster of used) {
+  for (const cluster of asked) {
     cluster.pool(version, cluster.credentialsFor(client), '').whenUsable((failure) => {
       left -= 1;
-      if (failure && (cluster === primary || failure.kind === 'credentials')) {
-        first ??= cluster === primary ? failure : { ...failure, code: errorCodes.badCredentials, message: `MIG003: the ${cluster.name} cluster refuses the login: ${failure.message}` };
+      const isOnlyJudge = judges.includes(cluster) && !inUse.has(cluster.index);
+      if (failure && (cluster === primary || failure.kind === 'credentials' || isOnlyJudge)) {
+        first ??= cluster === primary ? failure : { ...failure, code: failure.kind === 'credentials' ? errorCodes.badCredentials : failure.code, message: `MIG003: the ${cluster.name} cluster refuses the login: ${failure.message}` };
       }
       if (left === 0) done(first);
     });
   }
+}
+
+function isPair(configured: CqlCredentials | undefined, client: CqlCredentials): boolean {
+  return configured !== undefined && isSame(configured.username, client.username) && isSame(configured.password, client.password);
 }

@@ -136,7 +136,7 @@ export class ClientSession implements FrameHandler, RequestSession {
 
   #supported(stream: number): void {
     const facts = this.virtual.facts;
-    this.#answers.own(stream, opcodes.supported, new BodyWriter().stringMultimap(new Map([
+    this.#answers.own(stream, opcodes.supported, new BodyWriter().stringMultimap(new Map<string, readonly string[]>([
       ['CQL_VERSION', [facts?.cqlVersion ?? '3.4.4']], ['COMPRESSION', compressions], ['PROTOCOL_VERSIONS', ['3/v3', '4/v4']],
     ])).done());
   }

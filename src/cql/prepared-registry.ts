@@ -43,7 +43,7 @@ export class PreparedEntry implements IntentStatement {
 
   constructor(id: Buffer, keyspace: string, text: string) {
     this.id = id;
-    this.key = id.latin1Slice(0, ID_BYTES);
+    this.key = id.toString('latin1', 0, ID_BYTES);
     this.keyspace = keyspace;
     this.text = text;
     this.traits = traitsOf(text);
@@ -117,7 +117,7 @@ export class PreparedRegistry {
   /** The entry of this text, made if need be. */
   entryOf(keyspace: string, text: string): PreparedEntry {
     const id = ownId(keyspace, text);
-    const known = this.find(id.latin1Slice(0, ID_BYTES));
+    const known = this.find(id.toString('latin1', 0, ID_BYTES));
     if (known) return known;
     const entry = new PreparedEntry(id, keyspace, text);
     entry.usedAt = this.#uses += 1;

@@ -75,13 +75,22 @@ export class RequestFlow implements LegSink<Leg>, HealedLegs {
       this.unsent(leg, { kind: 'network', code: errorCodes.overloaded, message: `MIG085: the log of writes takes no more (${this.#parts.intents.refusal ?? 'full'}); it empties when the ${plan.shadow === 0 ? 'source' : 'target'} cluster takes its writes` });
       return;
     }
-    if (plan.isSync && request.pools?.[plan.shadow].isDown === true) {
-      const { cluster } = request.pools[plan.shadow];
-      this.unsent(request.primary, cluster.unreachable());
+    const shadowPool = request.pools?.[plan.shadow];
+    if (!plan.isSync || shadowPool?.isReady !== false) {
+      this.#startWrite(request);
       return;
     }
+    // With nobody there to write to, the primary is not written either: nothing is left on one side alone.
+    shadowPool.whenUsable((failure) => {
+      if (failure) this.unsent(request.primary, failure);
+      else this.#startWrite(request);
+    });
+  }
+
+  #startWrite(request: Request): void {
+    const { plan, kind } = request;
     this.#start(request.primary);
-    if (plan.isSync && kind === requestKinds.write && !request.isUnrepeatable) this.#start(request.leg(plan.shadow));
+    if (plan.isSync && plan.shadow !== undefined && kind === requestKinds.write && !request.isUnrepeatable) this.#start(request.leg(plan.shadow));
   }
 
   #start(leg: Leg): void {
@@ -197,6 +206,12 @@ export class RequestFlow implements LegSink<Leg>, HealedLegs {
   #proceed(request: Request, leg: Leg): void {
     const { plan, kind } = request;
     const { shadow } = plan;
+    if (kind === requestKinds.schema && leg.state === legStates.ok && !leg.isAgreed && leg.answeredBy) {
+      // Drivers ask the proxy for one schema version and get one: so the nodes must agree before they are told.
+      leg.isAgreed = true;
+      request.pools?.[leg.cluster].cluster.whenAgreed(leg.answeredBy, () => this.#proceed(request, leg));
+      return;
+    }
     if (kind === requestKinds.prepare && leg.state === legStates.ok && request.entry && leg.answer) this.#parts.healer.learn(request.entry, leg.cluster, leg.answer, leg.answerStart, leg.answerEnd);
     if (kind === requestKinds.replay) {
       this.#answer(request, leg);

@@ -62,7 +62,7 @@ export class RequestReader {
     const idBytes = buffer.readUInt16BE(messageAt);
     const idEnd = messageAt + 2 + idBytes;
     if (idEnd + 3 > end) throw new RangeError('the body ends in the prepared id');
-    const entry = idBytes === ID_BYTES ? registry.find(buffer.latin1Slice(messageAt + 2, idEnd)) : undefined;
+    const entry = idBytes === ID_BYTES ? registry.find(buffer.toString('latin1', messageAt + 2, idEnd)) : undefined;
     const stream = buffer.readInt16BE(start + 2);
     if (!entry) {
       counts.unknownIds += 1;
@@ -209,7 +209,7 @@ export class RequestReader {
       this.#refuse(stream, String(plan));
       return;
     }
-    const kind = batch.isConditional ? requestKinds.conditional : requestKinds.write;
+    const kind = batch.isUnknown ? requestKinds.schema : batch.isConditional ? requestKinds.conditional : requestKinds.write;
     let frame = buffer;
     let from = start;
     let to = end;

@@ -42,6 +42,8 @@ export class Leg {
   /** Of an error; −1 for an answer that is none. */
   code = -1;
   message = '';
+  /** After a schema change: the nodes have one schema again. */
+  isAgreed = false;
 
   constructor(request: Request, cluster: ClusterIndex) {
     this.request = request;
@@ -60,6 +62,7 @@ export class Leg {
     this.answer = undefined;
     this.code = -1;
     this.message = '';
+    this.isAgreed = false;
   }
 }
 

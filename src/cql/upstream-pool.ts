@@ -34,6 +34,8 @@ export interface PoolCluster extends NodeCluster<Leg> {
   readonly flusher: Flusher;
   readonly sink: ClusterSink;
   readonly hosts: readonly HostState[];
+  /** A connection is there, or may be tried. */
+  readonly isReachable: boolean;
   /** The node with the fewest connections among those that may be tried now. */
   hostToTry(connectionsTo: (host: HostState) => number): HostState | undefined;
   connected(pool: UpstreamPool, connection: UpstreamConnection): void;
@@ -82,9 +84,12 @@ export class UpstreamPool implements ConnectionOwner, NodePool<Leg> {
     return this.#ready.reduce((sum, { streamsInUse }) => sum + streamsInUse, 0);
   }
 
-  /** Nothing could be sent now, or soon. */
+  get isReady(): boolean {
+    return this.#ready.length > 0;
+  }
+
   get isDown(): boolean {
-    return this.#ready.length === 0 && this.#opening.size === 0 && this.#failureNow() !== undefined;
+    return this.#ready.length === 0 && this.#opening.size === 0 && (this.#failureNow() !== undefined || !this.cluster.isReachable);
   }
 
   /** A connection for the leg. Undefined: the leg waits, or it has been told that it was not sent. */

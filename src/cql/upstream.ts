@@ -39,6 +39,9 @@ export interface NodeConnection<Leg = never> {
 export interface NodePool<Leg = never> {
   readonly cluster: NodeCluster<Leg>;
   readonly origin: IntentOrigin;
+  /** A connection is there. */
+  readonly isReady: boolean;
+  /** None is there, and none can be tried now. */
   readonly isDown: boolean;
   acquire(leg: Leg): NodeConnection<Leg> | undefined;
   connectionTo(address: CqlAddress): NodeConnection<Leg> | undefined;

@@ -37,7 +37,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const use = (name: string): Kept => {
     const present = kept.get(name);
     if (present !== undefined) return present;
-    const made: Kept = { server: startCassandraProcess({ clusterName: `the run's ${name}` }), users: 0, idle: undefined };
+    const made: Kept = { server: startCassandraProcess({ clusterName: `the run's ${name}`, durable: false }), users: 0, idle: undefined };
     kept.set(name, made);
     // The next file may find a better moment.
     made.server.catch(() => kept.delete(name));

@@ -23,13 +23,15 @@ export interface TestCassandraOptions {
   readonly clusterName?: string;
   /** Lines of cassandra.yaml, by name. */
   readonly settings?: Readonly<Record<string, unknown>>;
+  /** False: never started again, so that nothing need be on the disk. */
+  readonly durable?: boolean;
 }
 
 export interface CassandraProcess {
   readonly address: CassandraAddress;
   /** Stops it in good order, unless it has been killed, and starts it again on the same port. */
   restart(): Promise<void>;
-  /** SIGKILL. What the commit log's file holds is kept: the system has it. */
+  /** SIGKILL. What was acknowledged is kept. */
   kill(): Promise<void>;
   dispose(): Promise<void>;
 }
@@ -40,6 +42,7 @@ interface CassandraPlace {
   readonly port: number;
   readonly storagePort: number;
   readonly settings: Readonly<Record<string, unknown>>;
+  readonly durable: boolean;
 }
 
 let java: string | undefined | null = null;
@@ -58,7 +61,7 @@ export async function startCassandraProcess(options: TestCassandraOptions = {}):
   let child: ChildProcess | undefined;
   let [port, storagePort] = [await freePort(), await freePort()];
   const start = async (): Promise<void> => {
-    child = await launch({ root, clusterName: options.clusterName ?? `test ${port}`, port, storagePort, settings: options.settings ?? {} });
+    child = await launch({ root, clusterName: options.clusterName ?? `test ${port}`, port, storagePort, settings: options.settings ?? {}, durable: options.durable ?? true });
   };
   const dispose = async (): Promise<void> => {
     await end(child, 'SIGKILL');
@@ -139,14 +142,14 @@ function isOpen(port: number): Promise<boolean> {
 }
 
 /** YAML reads JSON. */
-function writeSettings({ root, clusterName, port, storagePort, settings }: CassandraPlace): void {
+function writeSettings({ root, clusterName, port, storagePort, settings, durable }: CassandraPlace): void {
   fs.mkdirSync(path.join(root, 'conf'), { recursive: true });
   fs.writeFileSync(path.join(root, 'conf', 'cassandra.yaml'), JSON.stringify({
     cluster_name: clusterName, num_tokens: 1, initial_token: '0', partitioner: 'org.apache.cassandra.dht.Murmur3Partitioner', endpoint_snitch: 'SimpleSnitch',
     seed_provider: [{ class_name: 'org.apache.cassandra.locator.SimpleSeedProvider', parameters: [{ seeds: `127.0.0.1:${storagePort}` }] }],
     listen_address: '127.0.0.1', rpc_address: '127.0.0.1', storage_port: storagePort, native_transport_port: port, start_native_transport: true,
     data_file_directories: [path.join(root, 'data')], commitlog_directory: path.join(root, 'commitlog'), saved_caches_directory: path.join(root, 'caches'),
-    hints_directory: path.join(root, 'hints'), cdc_raw_directory: path.join(root, 'cdc'), commitlog_sync: 'periodic', commitlog_sync_period: '10000ms', commitlog_segment_size: '8MiB', commitlog_disk_access_mode: 'standard',
+    hints_directory: path.join(root, 'hints'), cdc_raw_directory: path.join(root, 'cdc'), ...(durable ? { commitlog_sync: 'batch' } : { commitlog_sync: 'periodic', commitlog_sync_period: '10000ms' }), commitlog_segment_size: '8MiB',
     memtable_heap_space: '64MiB', memtable_offheap_space: '64MiB', key_cache_size: '1MiB', counter_cache_size: '1MiB', file_cache_size: '32MiB', networking_cache_size: '16MiB',
     concurrent_reads: 8, concurrent_writes: 8, concurrent_counter_writes: 8, concurrent_compactors: 1, auto_snapshot: false, materialized_views_enabled: true,
     storage_compatibility_mode: 'NONE', ...settings,
@@ -161,13 +164,14 @@ const opened = [
   'jdk.management/com.sun.management.internal', 'jdk.compiler/com.sun.tools.javac',
 ];
 
-function optionsOf({ root }: CassandraPlace, jars: string): readonly string[] {
+function optionsOf({ root, durable }: CassandraPlace, jars: string): readonly string[] {
   const properties = {
     'cassandra.config': `file://${root}/conf/cassandra.yaml`, 'logback.configurationFile': `file://${root}/conf/logback.xml`, 'cassandra.storagedir': root, 'cassandra-foreground': 'yes',
     'cassandra.ring_delay_ms': '100', 'cassandra.skip_wait_for_gossip_to_settle': '0', 'cassandra.superuser_setup_delay_ms': '0', 'cassandra.jmx.local.port': '0',
     'java.net.preferIPv4Stack': 'true', 'java.security.manager': 'allow', 'io.netty.tryReflectionSetAccessible': 'true', 'jdk.attach.allowAttachSelf': 'true', 'java.io.tmpdir': root,
     // Two servers of two cores: what starts threads by the number of cores starts few.
     'io.netty.eventLoopThreads': '2',
+    ...(durable ? {} : { 'cassandra.test.flush_local_schema_changes': 'false' }),
   };
   return [
     '-Xms256m', '-Xmx256m', '-Xss512k', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-XX:MaxDirectMemorySize=128m', '-XX:+HeapDumpOnOutOfMemoryError', `-XX:HeapDumpPath=${root}`, '-XX:-UsePerfData',

@@ -37,7 +37,11 @@ export async function startCassandra(options: TestCassandraOptions = {}): Promis
     await clients[Symbol.asyncDispose]();
     await server.dispose();
   };
-  return { ...clients, restart: server.restart, kill: server.kill, dispose, [Symbol.asyncDispose]: dispose };
+  const restart = async (): Promise<void> => {
+    await server.restart();
+    await clients.reconnect();
+  };
+  return { ...clients, restart, kill: server.kill, dispose, [Symbol.asyncDispose]: dispose };
 }
 
 /** The run's own cluster of this name; started when the first file of the run asks for it. To be disposed of by the file that asked. */
@@ -67,7 +71,7 @@ export async function sharedCassandra(name: SharedCluster): Promise<TestCassandr
 
 let keyspaces = 0;
 
-function clientsOf(address: CassandraAddress): TestCassandraClients {
+function clientsOf(address: CassandraAddress): TestCassandraClients & { reconnect(): Promise<void> } {
   const opened: cassandra.Client[] = [];
   const client = async (options: Partial<cassandra.ClientOptions> = {}): Promise<cassandra.Client> => {
     const made = new cassandra.Client({
@@ -86,6 +90,12 @@ function clientsOf(address: CassandraAddress): TestCassandraClients {
   };
   return {
     address, client, cql,
+    // A driver waits for its turn before it looks for a server that has come back.
+    reconnect: async () => {
+      const former = own;
+      own = undefined;
+      await (await former)?.shutdown();
+    },
     createKeyspace: async (prefix = 'ks') => {
       const name = `${prefix}_${process.pid}_${(keyspaces += 1)}`;
       await cql(`CREATE KEYSPACE ${name} WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1}`);

@@ -17,27 +17,32 @@ export class BodyWriter {
   }
 
   byte(value: number): this {
-    this.#buffer.writeUInt8(value, this.#room(1));
+    const at = this.#room(1);
+    this.#buffer.writeUInt8(value, at);
     return this;
   }
 
   short(value: number): this {
-    this.#buffer.writeUInt16BE(value, this.#room(2));
+    const at = this.#room(2);
+    this.#buffer.writeUInt16BE(value, at);
     return this;
   }
 
   int(value: number): this {
-    this.#buffer.writeInt32BE(value, this.#room(4));
+    const at = this.#room(4);
+    this.#buffer.writeInt32BE(value, at);
     return this;
   }
 
   long(value: bigint): this {
-    this.#buffer.writeBigInt64BE(value, this.#room(8));
+    const at = this.#room(8);
+    this.#buffer.writeBigInt64BE(value, at);
     return this;
   }
 
   raw(bytes: Buffer): this {
-    bytes.copy(this.#buffer, this.#room(bytes.length));
+    const at = this.#room(bytes.length);
+    bytes.copy(this.#buffer, at);
     return this;
   }
 
@@ -45,14 +50,16 @@ export class BodyWriter {
     const length = Buffer.byteLength(text);
     if (length > 0xffff) throw new RangeError(`a [string] of ${length} bytes`);
     this.short(length);
-    this.#buffer.write(text, this.#room(length), 'utf8');
+    const at = this.#room(length);
+    this.#buffer.write(text, at, 'utf8');
     return this;
   }
 
   longString(text: string): this {
     const length = Buffer.byteLength(text);
     this.int(length);
-    this.#buffer.write(text, this.#room(length), 'utf8');
+    const at = this.#room(length);
+    this.#buffer.write(text, at, 'utf8');
     return this;
   }
 
@@ -83,7 +90,7 @@ export class BodyWriter {
     return this;
   }
 
-  /** The place of so many bytes at the end. */
+  /** The place of so many bytes at the end. The buffer may be another one afterwards. */
   #room(bytes: number): number {
     const at = this.#at;
     this.#at = at + bytes;
