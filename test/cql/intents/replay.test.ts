@@ -16,6 +16,7 @@ import type { DiskLog } from '../../../src/cql/intents/disk-log.ts';
 import { BOTH, SOURCE, TARGET } from '../../../src/cql/intents/intent-log.ts';
 import type { Intent } from '../../../src/cql/intents/intent-log.ts';
 import { RepairList } from '../../../src/cql/intents/repair-list.ts';
+import { RepairNotes } from '../../../src/cql/intents/repair-notes.ts';
 import { Replay } from '../../../src/cql/intents/replay.ts';
 import { reduceTtl } from '../../../src/cql/intents/reduce-ttl.ts';
 
@@ -64,7 +65,7 @@ function cluster(answer?: (sent: Sent) => ReplayOutcome | readonly [ReplayOutcom
 let nowMs = 1_000_000;
 
 function start(port: ReplayPort, options: { readonly maxInFlight?: number; readonly maxRefusals?: number; readonly maxDelayMs?: number } = {}): Replay {
-  const replay = new Replay({ intents: log, port, repairs, log: silent, nowMs: () => nowMs + performance.now(), random: () => 0.5, read: readCql, maxInFlight: 4, firstDelayMs: 2, maxDelayMs: 20, maxRefusals: 3, ...options });
+  const replay = new Replay({ intents: log, port, repairs: new RepairNotes(repairs, readCql), log: silent, nowMs: () => nowMs + performance.now(), random: () => 0.5, read: readCql, maxInFlight: 4, firstDelayMs: 2, maxDelayMs: 20, maxRefusals: 3, ...options });
   stops.push(() => replay.stop(10));
   replay.start();
   return replay;
