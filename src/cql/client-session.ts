@@ -26,7 +26,7 @@ import type { VirtualContext } from './virtual-tables.ts';
 export const LOWEST_VERSION = 3;
 export const HIGHEST_VERSION = 4;
 
-const pauses = { requests: 1, backlog: 2, node: 4, login: 8 } as const;
+const pauses = { requests: 1, backlog: 2, node: 4, login: 8, end: 16 } as const;
 
 type Pools = readonly [NodePool<Leg>, NodePool<Leg>];
 
@@ -265,8 +265,15 @@ export class ClientSession implements FrameHandler, RequestSession {
     this.#outbox.pass(event);
   }
 
+  /** Nothing more is read; what is in hand is answered. */
+  drain(): void {
+    this.#pause(pauses.end);
+  }
+
+  /** After what was said. */
   close(): void {
-    this.#socket.destroy();
+    this.#outbox.flush();
+    this.#socket.destroySoon();
   }
 
   #pause(why: number): void {

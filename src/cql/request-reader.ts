@@ -195,8 +195,10 @@ export class RequestReader {
       this.#refuse(stream, plan);
       return;
     }
-    const isRead = entry.traits.kind === requestKinds.read;
-    const request = this.#new(buffer, start, end, opcodes.prepare, requestKinds.prepare, isRead ? (plan.primary === 0 ? plans.SourceOnly : plans.TargetOnly) : plan, keyspace);
+    const filter = this.#context.options.filter?.snapshot;
+    // What the shadow never gets it need not know: it may not even have the table.
+    const isOfPrimary = entry.traits.kind === requestKinds.read || (filter !== undefined && entry.ruleIn(filter) === 'skip');
+    const request = this.#new(buffer, start, end, opcodes.prepare, requestKinds.prepare, isOfPrimary ? (plan.primary === 0 ? plans.SourceOnly : plans.TargetOnly) : plan, keyspace);
     request.stream = stream;
     request.entry = entry;
     this.#begin(request, false);
