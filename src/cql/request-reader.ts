@@ -2,6 +2,7 @@
  * Makes requests of the frames QUERY, PREPARE, EXECUTE and BATCH: which statement it is, what it does in the present modes, and its frame as it is to leave.
  * The values of an EXECUTE are looked at only where something hangs on them: a paging state, a missing timestamp, a filter.
  */
+import type { CqlStatement } from '../../grammar/cql/statement.ts';
 import { errorBody, errorCodes, unpreparedBody } from '../wire/cql/error-body.ts';
 import { messageStart, opcodes } from '../wire/cql/frame.ts';
 import { findBatch, findParameters, movedBatch, newPlaces, queryFlags } from '../wire/cql/request-body.ts';
@@ -72,9 +73,7 @@ export class RequestReader {
       return;
     }
     if (entry.isVirtual) {
-      findParameters(buffer, idEnd, end, places);
-      const hasNames = (buffer.readUInt8(places.flagsAt) & queryFlags.names) !== 0;
-      this.#virtual(stream, selectVirtual(entry.traits.facts, this.#session.virtual, places.valueCount > 0 ? readValues(buffer, places.valuesAt, end, places.valueCount, hasNames) : []));
+      this.#select(stream, entry.traits.facts, buffer, idEnd, end);
       return;
     }
     const plan = entry.planIn(modes);
@@ -97,8 +96,7 @@ export class RequestReader {
       return;
     }
     if (isVirtual(traits, keyspace)) {
-      findParameters(buffer, textEnd, end, places);
-      this.#virtual(stream, selectVirtual(traits.facts, this.#session.virtual, places.valueCount > 0 ? readValues(buffer, places.valuesAt, end, places.valueCount, false) : []));
+      this.#select(stream, traits.facts, buffer, textEnd, end);
       return;
     }
     const plan = planOfStatement(traits, keyspace, modes);
@@ -297,6 +295,13 @@ export class RequestReader {
     counts.requests[request.opcode] = (counts.requests[request.opcode] ?? 0) + 1;
     this.#session.began();
     flow.begin(request);
+  }
+
+  /** Of a virtual table, whose parameters begin there. */
+  #select(stream: number, facts: CqlStatement, buffer: Buffer, parametersAt: number, end: number): void {
+    findParameters(buffer, parametersAt, end, places);
+    const hasNames = (buffer.readUInt8(places.flagsAt) & queryFlags.names) !== 0;
+    this.#virtual(stream, selectVirtual(facts, this.#session.virtual, places.valueCount > 0 ? readValues(buffer, places.valuesAt, end, places.valueCount, hasNames) : []));
   }
 
   #virtual(stream: number, { opcode, body }: VirtualAnswer): void {
