@@ -11,6 +11,7 @@ import { findParameters, newPlaces, queryFlags } from '../wire/cql/request-body.
 import type { BatchPlaces } from '../wire/cql/request-body.ts';
 import type { PreparedResult } from '../wire/cql/result-body.ts';
 import { BodyWriter } from '../wire/cql/body-writer.ts';
+import { withLiterals } from './literal-functions.ts';
 import type { TimeUuids } from './literal-functions.ts';
 
 type CallType = 'timeuuid' | 'uuid' | 'timestamp' | 'date' | 'time';
@@ -124,12 +125,25 @@ function endOfValues(buffer: Buffer, at: number, count: number, end: number): nu
   return reader.at;
 }
 
-/** The frame of a BATCH with the values of its children's calls; `callsOf` gives those of a child. */
-export function settledBatch(buffer: Buffer, start: number, end: number, { children }: BatchPlaces, callsOf: (index: number) => readonly SettledCall[], nowMs: number, timeUuids: TimeUuids): Buffer {
+/** What a batch's child calls: prepared, or in a text. */
+export interface CallingChild {
+  readonly entry: { readonly sent: SentText } | undefined;
+  readonly traits: { readonly facts: CqlStatement };
+}
+
+/** The frame of a BATCH with its children's calls settled: values of prepared ones, literals in texts. */
+export function settledBatch(buffer: Buffer, start: number, end: number, { children }: BatchPlaces, parts: readonly CallingChild[], nowMs: number, timeUuids: TimeUuids): Buffer {
   const pieces: Buffer[] = [];
   let from = start;
-  children.forEach(({ valuesAt, valueCount, end: childEnd }, index) => {
-    const calls = callsOf(index);
+  children.forEach(({ at, bytes, isPrepared, valuesAt, valueCount, end: childEnd }, index) => {
+    const part = parts[index];
+    const { unstableCalls = [] } = part?.traits.facts ?? {};
+    const text = isPrepared || unstableCalls.length === 0 ? undefined : withLiterals(buffer.toString('utf8', at, at + bytes), unstableCalls, nowMs, timeUuids);
+    if (text !== undefined) {
+      pieces.push(buffer.subarray(from, at - 4), new BodyWriter(text.length + 8).longString(text).done());
+      from = at + bytes;
+    }
+    const calls = part?.entry?.sent.calls ?? [];
     if (calls.length === 0) return;
     pieces.push(buffer.subarray(from, valuesAt - 2), settledValues(buffer, valuesAt, valueCount, end, calls, nowMs, timeUuids));
     from = childEnd;

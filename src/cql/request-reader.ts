@@ -5,9 +5,8 @@
 import type { CqlStatement } from '../../grammar/cql/statement.ts';
 import { errorBody, errorCodes, unpreparedBody } from '../wire/cql/error-body.ts';
 import { messageStart, opcodes } from '../wire/cql/frame.ts';
-import { findBatch, findParameters, movedBatch, newPlaces, queryFlags } from '../wire/cql/request-body.ts';
-import { readBatch } from './batch-statement.ts';
-import type { BatchStatement } from './batch-statement.ts';
+import { findParameters, movedBatch, newPlaces, queryFlags } from '../wire/cql/request-body.ts';
+import { BatchStatement, readBatch } from './batch-statement.ts';
 import { TimeUuids, withLiterals } from './literal-functions.ts';
 import { plans } from './modes.ts';
 import type { Plan } from './modes.ts';
@@ -20,7 +19,7 @@ import type { Answered, Leg, Request } from './request.ts';
 import { requestKinds } from './request-kinds.ts';
 import type { RequestKind } from './request-kinds.ts';
 import { clusterOfMark, stamped, unmarked, withText } from './rewrite-request.ts';
-import { isVirtual, planOfStatement } from './statement-traits.ts';
+import { isVirtual, planOfStatement, tablesOf } from './statement-traits.ts';
 import type { StatementTraits } from './statement-traits.ts';
 import type { NodePool } from './upstream.ts';
 import { prepareVirtual, readValues, selectVirtual } from './virtual-tables.ts';
@@ -163,7 +162,9 @@ export class RequestReader {
     if (entry) request.statements = entry.alone;
     request.isUnrepeatable = isUnrepeatable;
     if (isFiltered) this.#withoutShadow(request);
-    this.#begin(request, traits.isTruncate);
+    const tables = traits.isTruncate || this.#context.requests.truncating.size > 0 ? tablesOf(traits, keyspace) : [];
+    if (traits.isTruncate && request.plan.shadow !== undefined) [request.truncates = ''] = tables;
+    this.#begin(request, tables);
   }
 
   #goesToShadow(filter: FilterSnapshot, traits: StatementTraits, entry: PreparedEntry | undefined, keyspace: string, frame: Buffer, flagsAt: number, end: number): boolean {
@@ -199,7 +200,7 @@ export class RequestReader {
     const request = this.#new(buffer, start, end, opcodes.prepare, requestKinds.prepare, isOfPrimary ? (plan.primary === 0 ? plans.SourceOnly : plans.TargetOnly) : plan, keyspace);
     request.stream = stream;
     request.entry = entry;
-    this.#begin(request, false);
+    this.#begin(request, []);
   }
 
   #batch(buffer: Buffer, start: number, end: number, messageAt: number): void {
@@ -224,11 +225,12 @@ export class RequestReader {
     const filter = plan.shadow === undefined ? undefined : options.filter?.snapshot;
     if (filter) this.#filterChildren(filter, batch, frame);
     const { parts } = batch;
-    if (parts.some(({ entry }) => entry !== undefined && entry.sent.calls.length > 0)) {
-      frame = settledBatch(buffer, start, end, batch.places, (index) => parts[index]?.entry?.sent.calls ?? [], this.#context.clock.now(), this.#timeUuids);
+    if (parts.some(({ entry, traits }) => (entry ? entry.sent.calls.length > 0 : traits.isUnrepeatable && plan.shadow !== undefined))) {
+      frame = settledBatch(buffer, start, end, batch.places, parts, this.#context.clock.now(), this.#timeUuids);
       from = 0;
       to = frame.length;
-      batch = batch.at(findBatch(frame, messageAt - start, to));
+      const settled = readBatch(frame, messageAt - start, to, keyspace, modes, registry, texts);
+      if ('parts' in settled) batch = new BatchStatement(settled.places, settled.parts, batch.withoutShadow);
     }
     const kind = batch.isUnknown ? requestKinds.schema : batch.isConditional ? requestKinds.conditional : requestKinds.write;
     if (kind === requestKinds.write && batch.places.timestampAt < 0) {
@@ -244,7 +246,7 @@ export class RequestReader {
     request.statements = batch.sharedEntries;
     request.isUnrepeatable = plan.shadow !== undefined && batch.isUnrepeatable;
     if (batch.parts.length > 0 && batch.withoutShadow.size === batch.parts.length) this.#withoutShadow(request);
-    this.#begin(request, false);
+    this.#begin(request, this.#context.requests.truncating.size > 0 ? batch.parts.map(({ keyspace: own, table }) => `${own}.${table}`) : []);
   }
 
   #filterChildren(filter: FilterSnapshot, batch: BatchStatement, frame: Buffer): void {
@@ -276,17 +278,27 @@ export class RequestReader {
     return request;
   }
 
-  #begin(request: Request, isTruncate: boolean): void {
-    const { requests, options, counts, clock, flow } = this.#context;
+  /** Why the request cannot be begun now. `tables`: those that it writes, as far as something hangs on them. */
+  #obstacle(request: Request, tables: readonly string[]): readonly [code: number, reason: string] | undefined {
+    const { requests, options, counts } = this.#context;
     if (requests.bytes + request.bytes > options.limits.requestBytes) {
       counts.shed += 1;
-      this.#session.reply(request.stream, opcodes.error, errorBody(errorCodes.overloaded, `MIG085: requests of ${options.limits.requestBytes} bytes are in hand`));
-      requests.giveBack(request);
-      return;
+      return [errorCodes.overloaded, `MIG085: requests of ${options.limits.requestBytes} bytes are in hand`];
     }
-    if (isTruncate && request.plan.shadow !== undefined && options.intents.state().depth > 0) {
+    if (request.truncates !== '' && (options.intents.state().depth > 0 || requests.hasSharedWrites)) {
       // What is still to be written there was written before the truncation, and would come back after it.
-      this.#session.reply(request.stream, opcodes.error, errorBody(errorCodes.invalid, 'MIG074: TRUNCATE has to wait until the log of writes is empty: writes in it are older than the truncation. Try again when nothing is queued'));
+      return [errorCodes.invalid, 'MIG074: TRUNCATE has to wait until no write for both clusters is under way and the log of writes is empty: they are older than the truncation. Try again when nothing is queued'];
+    }
+    const truncated = request.plan.shadow === undefined || request.kind === requestKinds.read ? undefined : tables.find((table) => requests.truncating.has(table));
+    // One cluster would take it before its truncation and the other one after.
+    return truncated === undefined ? undefined : [errorCodes.overloaded, `MIG082: ${truncated} is being truncated on both clusters`];
+  }
+
+  #begin(request: Request, tables: readonly string[]): void {
+    const { requests, counts, clock, flow } = this.#context;
+    const obstacle = this.#obstacle(request, tables);
+    if (obstacle) {
+      this.#session.reply(request.stream, opcodes.error, errorBody(...obstacle));
       requests.giveBack(request);
       return;
     }
