@@ -110,8 +110,8 @@ export interface NoPlan {
   readonly reason: string;
 }
 
-export function readBatch(frame: Buffer, messageAt: number, end: number, keyspaceInUse: string, modes: ModeTable, registry: PreparedRegistry, texts: ReadTexts): BatchStatement | UnknownChild | NoPlan {
-  const places = findBatch(frame, messageAt, end);
+export function readBatch(frame: Buffer, messageAt: number, end: number, keyspaceInUse: string, modes: ModeTable, registry: PreparedRegistry, texts: ReadTexts, version = 4): BatchStatement | UnknownChild | NoPlan {
+  const places = findBatch(frame, messageAt, end, version);
   const parts: BatchPart[] = [];
   for (const { at, bytes, isPrepared } of places.children) {
     if (isPrepared) {

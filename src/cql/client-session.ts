@@ -96,6 +96,7 @@ export class ClientSession implements FrameHandler, RequestSession {
     const stream = buffer.readInt16BE(start + 2);
     try {
       if (version !== this.version) throw new RangeError(`version ${version} on a connection of version ${this.version}`);
+      if (version < HIGHEST_VERSION && (buffer.readUInt8(start + 1) & headerFlags.payload) !== 0) throw new RangeError('a payload, which version 3 does not have');
       if (stream < 0) throw new RangeError(`stream id ${stream}`);
       const { compression } = this.#answers;
       if ((buffer.readUInt8(start + 1) & headerFlags.compressed) === 0) this.#plain(buffer, start, end, stream);

@@ -18,7 +18,7 @@ import type { FilterSnapshot } from './proxy-options.ts';
 import type { Answered, Leg, Request } from './request.ts';
 import { requestKinds } from './request-kinds.ts';
 import type { RequestKind } from './request-kinds.ts';
-import { clusterOfMark, stamped, unmarked, withText } from './rewrite-request.ts';
+import { markedCluster, stamped, unmarked, withText } from './rewrite-request.ts';
 import { isVirtual, planOfStatement, tablesOf } from './statement-traits.ts';
 import type { StatementTraits } from './statement-traits.ts';
 import type { NodePool } from './upstream.ts';
@@ -107,6 +107,8 @@ export class RequestReader {
   #single(buffer: Buffer, start: number, end: number, messageAt: number, parametersAt: number, settled: Plan, traits: StatementTraits, entry: PreparedEntry | undefined, keyspace: string): void {
     const { timestamps, counts } = this.#context;
     const stream = buffer.readInt16BE(start + 2);
+    // Nothing leaves on a shared connection that a node would close it for.
+    findParameters(buffer, parametersAt, end, places, this.#session.version);
     const flags = buffer.readUInt8(parametersAt + 2);
     let plan = settled;
     let frame = buffer;
@@ -127,7 +129,7 @@ export class RequestReader {
     }
     if ((flags & queryFlags.pagingState) !== 0) {
       findParameters(frame, flagsAt - 2, to, places);
-      const owner = clusterOfMark(places.pagingStateBytes > 0 ? frame.readUInt8(places.pagingStateAt) : -1);
+      const owner = markedCluster(frame, places.pagingStateAt, places.pagingStateBytes);
       if (owner === undefined) {
         this.#session.reply(stream, opcodes.error, errorBody(errorCodes.protocol, 'the paging state is not one that this proxy gave'));
         return;
@@ -178,7 +180,7 @@ export class RequestReader {
     const { registry, modes } = this.#context;
     const { keyspace } = this.#session;
     const textEnd = messageAt + 4 + buffer.readInt32BE(messageAt);
-    if (textEnd > end) throw new RangeError('the body ends in the text');
+    if (textEnd !== end) throw new RangeError('the body does not end with the text');
     const stream = buffer.readInt16BE(start + 2);
     const entry = registry.entryOf(keyspace, buffer.toString('utf8', messageAt + 4, textEnd));
     if (entry.isVirtual) {
@@ -207,7 +209,7 @@ export class RequestReader {
     const { registry, texts, modes, counts, timestamps, options } = this.#context;
     const { keyspace } = this.#session;
     const stream = buffer.readInt16BE(start + 2);
-    let batch = readBatch(buffer, messageAt, end, keyspace, modes, registry, texts);
+    let batch = readBatch(buffer, messageAt, end, keyspace, modes, registry, texts, this.#session.version);
     if ('unknownId' in batch) {
       counts.unknownIds += 1;
       this.#session.reply(stream, opcodes.error, unpreparedBody('the proxy does not know this prepared statement', batch.unknownId));
