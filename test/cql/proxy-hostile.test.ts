@@ -3,31 +3,13 @@ import { once } from 'node:events';
 import * as net from 'node:net';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { BodyWriter } from '../../src/wire/cql/body-writer.ts';
-import { ownId } from '../../src/cql/prepared-registry.ts';
 import { defaultLimits } from '../../src/cql/proxy-options.ts';
-import { makeFrame, opcodes } from '../../src/wire/cql/frame.ts';
+import { opcodes } from '../../src/wire/cql/frame.ts';
 import { Reader } from '../support/cql/bytes.ts';
 import { FrameReader, readParameters } from '../support/cql/frames.ts';
 import type { MockCluster } from '../support/cql/mock-cluster.ts';
+import { attack, startup } from './hostile-frames.ts';
 import { proxyBetween, startFixture } from './proxy-fixture.ts';
-
-const startup = makeFrame({ version: 4, stream: 0, opcode: opcodes.startup }, new BodyWriter().stringMap(new Map([['CQL_VERSION', '3.0.0']])).done());
-const text = 'INSERT INTO ks.t (k, v) VALUES (?, ?)';
-
-/** Frames as drivers send them; the prepared id is put in by the test. */
-function samples(id: Buffer): Buffer[] {
-  const values = (out: BodyWriter): BodyWriter => out.short(2).bytes(Buffer.from([0, 0, 0, 9])).bytes(Buffer.from('hostile'));
-  return [
-    makeFrame({ version: 4, stream: 1, opcode: opcodes.query }, values(new BodyWriter().longString(text).short(1).byte(0x01)).done()),
-    makeFrame({ version: 4, stream: 2, opcode: opcodes.query }, new BodyWriter().longString('SELECT k FROM ks.t').short(1).byte(0x0c).int(10).bytes(Buffer.from([0xc5, 1, 2, 3, 4, 5, 6, 7])).done()),
-    makeFrame({ version: 4, stream: 3, opcode: opcodes.prepare }, new BodyWriter().longString(text).done()),
-    makeFrame({ version: 4, stream: 4, opcode: opcodes.execute }, values(new BodyWriter().shortBytes(id).short(1).byte(0x21)).long(5n).done()),
-    makeFrame({ version: 4, stream: 5, opcode: opcodes.batch }, values(new BodyWriter().byte(0).short(1).byte(1).shortBytes(id)).short(1).byte(0).done()),
-    makeFrame({ version: 4, stream: 6, opcode: opcodes.register }, new BodyWriter().stringList(['SCHEMA_CHANGE']).done()),
-    makeFrame({ version: 4, flags: 4, stream: 7, opcode: opcodes.query }, new BodyWriter().short(1).string('k').bytes(Buffer.from('v')).longString('SELECT k FROM ks.t').short(1).byte(0).done()),
-  ];
-}
 
 interface Tap extends AsyncDisposable {
   readonly port: number;
@@ -71,29 +53,10 @@ test('damaged frames end in an error of that client, and connections to the node
   const options = { connectionsPerHost: 1, connectTimeoutMs: 5000, maxStreams: 1024 };
   await using fixture = await proxyBetween([source, target].map(({ port }) => ({ ...options, hosts: [{ host: '127.0.0.1', port }] })) as unknown as Parameters<typeof proxyBetween>[0], { mode: 'DualSync', limits: { ...defaultLimits, frameBytes: 100_000 } });
   const client = await fixture.client();
-  await client.execute(text, [1, 'good'], { prepare: true });
+  await client.execute('SELECT k FROM ks.t');
+  await client.execute('INSERT INTO ks.t (k, v) VALUES (?, ?)', [0, 'first'], { prepare: true });
   const connections = fixture.proxy.stats().counts.clusters.map((counts) => counts.connections);
-  const frames = samples(ownId('', text));
-  const damage = fc.record({ which: fc.nat({ max: frames.length - 1 }), at: fc.nat(), value: fc.integer({ min: 0, max: 255 }), cut: fc.option(fc.nat({ max: 12 }), { nil: undefined }), more: fc.uint8Array({ maxLength: 6 }) });
-  await fc.assert(fc.asyncProperty(fc.array(damage, { minLength: 1, maxLength: 6 }), async (damages) => {
-    const socket = net.connect(fixture.port, '127.0.0.1');
-    const closed = once(socket, 'close');
-    socket.on('error', () => undefined).on('data', () => undefined);
-    socket.write(startup);
-    // The handshake is over when its answer is there.
-    await once(socket, 'data');
-    for (const { which, at, value, cut, more } of damages) {
-      const frame = frames[which] ?? startup;
-      const body = Buffer.concat([frame.subarray(9, cut === undefined ? frame.length : Math.max(9, frame.length - cut)), Buffer.from(more)]);
-      const damaged = makeFrame({ version: 4, flags: frame[1] ?? 0, stream: which, opcode: frame[4] ?? 0 }, body);
-      damaged[9 + (at % Math.max(1, body.length))] = value;
-      socket.write(damaged);
-    }
-    await client.execute(text, [2, 'good'], { prepare: true });
-    socket.end();
-    await Promise.race([closed, client.execute('SELECT k FROM ks.t WHERE k = 2', [], { prepare: true })]);
-    socket.destroy();
-  }), { numRuns: 150 });
+  await attack(fixture.port, client, 'ks.t', 150);
   await expect.poll(() => fixture.proxy.stats().counts.inHand).toBe(0);
   expect(fixture.proxy.stats().counts.clusters.map((counts) => counts.connections)).toEqual(connections);
   expect([...source.unreadable, ...target.unreadable].slice(0, 3)).toEqual([]);
