@@ -107,7 +107,7 @@ export class RequestReader {
   #single(buffer: Buffer, start: number, end: number, messageAt: number, parametersAt: number, settled: Plan, traits: StatementTraits, entry: PreparedEntry | undefined, keyspace: string): void {
     const { timestamps, counts } = this.#context;
     const stream = buffer.readInt16BE(start + 2);
-    // Nothing leaves on a shared connection that a node would close it for.
+    // Nothing leaves on a shared connection that a node may close it for.
     findParameters(buffer, parametersAt, end, places, this.#session.version);
     const flags = buffer.readUInt8(parametersAt + 2);
     let plan = settled;

@@ -28,8 +28,8 @@ export function withText(buffer: Buffer, start: number, end: number, textAt: num
 }
 
 /**
- * A paging state is good for the cluster that gave it only: its first byte says which. A checksum follows, because a node closes the connection, which is others' too,
- * for a state that it cannot read.
+ * A paging state is good for the cluster that gave it only: its first byte says which. A checksum follows, because some servers close the connection, which is others'
+ * too, for a state that they cannot read.
  */
 const MARKS = [0xc5, 0xc6] as const;
 const MARK_BYTES = 5;

@@ -1,4 +1,4 @@
-/** Whatever bytes a client sends, nobody else notices: connections to the clusters are shared, so nothing may leave on them that a node would close them for. */
+/** Whatever bytes a client sends, nobody else notices: connections to the clusters are shared, so nothing may leave on them that a node may close them for. */
 import { once } from 'node:events';
 import * as net from 'node:net';
 import fc from 'fast-check';

@@ -5,7 +5,7 @@
  * Parameters: consistency (2), flags (1), then what the flags say in this order: values, page size, paging state, serial consistency, timestamp. The timestamp is the last, so one is
  * put in by writing eight bytes behind the body.
  *
- * Servers close the connection on which something comes that is no such message. Connections that clients share may not have it: what a server would take so is a RangeError here.
+ * Some servers close the connection on which something comes that is no such message, and clients share it: what a server would take so is a RangeError here.
  */
 import { BodyReader } from './body-reader.ts';
 
