@@ -23,7 +23,7 @@ type Rule = 'pass' | 'skip' | FilterRule;
 export function ruleFor(rules: FilterRules, counts: FilterCounts, keyspace: string, facts: CqlStatement, columns: readonly BindColumn[]): Rule {
   const children = facts.batch?.children;
   if (!children) return ruleOfOne(rules, counts, keyspace, facts, columns);
-  const each = children.map((child) => ruleOfOne(rules, counts, child.keyspace ?? keyspace, child, columns));
+  const each = children.map((child) => ruleOfOne(rules, counts, keyspace, child, columns));
   if (each.every((rule) => rule === 'pass')) return 'pass';
   if (each.every((rule) => rule === 'skip')) return 'skip';
   return { goesToShadow: (frame, valuesAt, valueCount, hasNames) => together(rules, counts, each.map((rule) => rule === 'pass' || (rule !== 'skip' && rule.goesToShadow(frame, valuesAt, valueCount, hasNames)))) };
@@ -36,8 +36,8 @@ function together(rules: FilterRules, counts: FilterCounts, goes: readonly boole
   return rules.mixed_tenants === 'replicate';
 }
 
-function ruleOfOne(rules: FilterRules, counts: FilterCounts, keyspace: string, facts: CqlStatement, columns: readonly BindColumn[]): Rule {
-  const { table } = facts;
+function ruleOfOne(rules: FilterRules, counts: FilterCounts, keyspaceInUse: string, facts: CqlStatement, columns: readonly BindColumn[]): Rule {
+  const { table, keyspace = keyspaceInUse } = facts;
   if (table === undefined) return 'pass';
   const matches = (list: readonly TablePattern[]): boolean => list.some((one) => (one.keyspace === '*' || one.keyspace === keyspace) && (one.table === '*' || one.table === table));
   if (matches(rules.table_blacklist) || (rules.table_whitelist.length > 0 && !matches(rules.table_whitelist))) {
@@ -124,7 +124,7 @@ function askOf(rules: FilterRules, term: CqlTerm, isList: boolean, column: strin
   const black = keysOf(rules.tenant_blacklist, typeId);
   const white = rules.tenant_whitelist.length === 0 ? undefined : keysOf(rules.tenant_whitelist, typeId);
   const goes = (frame: Buffer, at: number, bytes: number): boolean => {
-    const key = frame.latin1Slice(at, at + bytes);
+    const key = frame.toString('latin1', at, at + bytes);
     return !black.has(key) && (white === undefined || white.has(key));
   };
   return (frame, places) => {
@@ -154,7 +154,7 @@ function mayGo(rules: FilterRules, is: (tenant: string) => boolean): boolean {
 }
 
 function keysOf(tenants: readonly string[], typeId: number | undefined): ReadonlySet<string> {
-  return new Set(tenants.flatMap((text) => tenantBytes(text, typeId)).map((bytes) => bytes.latin1Slice()));
+  return new Set(tenants.flatMap((text) => tenantBytes(text, typeId)).map((bytes) => bytes.toString('latin1')));
 }
 
 /** Finds a value by its number, or by its name where values have names. One object for all: a rule asks and is done. */

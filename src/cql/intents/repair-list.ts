@@ -95,7 +95,7 @@ export class RepairList {
   }
 
   state(): RepairState {
-    return { entries: this.#entries, bytes: this.#size, wholeTables: [...this.#wholeTables], isWhole: this.#isWhole };
+    return { entries: this.#entries, bytes: this.#size, wholeTables: [...this.#wholeTables].sort(), isWhole: this.#isWhole };
   }
 
   entries(): readonly RepairEntry[] {

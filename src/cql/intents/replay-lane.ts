@@ -58,6 +58,7 @@ export class ReplayLane {
   readonly #options: LaneOptions;
   readonly #bit: number;
   readonly #inFlight = new Set<number>();
+  /** What has failed before stays here while it is under way again. */
   readonly #waiting = new Map<number, Waiting>();
   /** Order key → tickets behind the one that has its turn. */
   readonly #orders = new Map<number, number[]>();
@@ -125,7 +126,7 @@ export class ReplayLane {
     if (this.#state !== 'open') {
       for (const [ticket, { dueMs }] of this.#waiting) {
         if (!this.#hasRoom()) break;
-        if (dueMs <= now) this.#send(ticket);
+        if (dueMs <= now && !this.#inFlight.has(ticket)) this.#send(ticket);
       }
       while (this.#hasRoom() && this.waiting < MOST_WAITING) {
         const ticket = this.#next();
@@ -293,7 +294,7 @@ export class ReplayLane {
     this.#timer = undefined;
     if (this.#isStopped || !this.#hasRoom()) return;
     let due = this.#state === 'open' ? this.#reopenAtMs : Infinity;
-    if (this.#state !== 'open') for (const { dueMs } of this.#waiting.values()) due = Math.min(due, dueMs);
+    if (this.#state !== 'open') for (const [ticket, { dueMs }] of this.#waiting) if (!this.#inFlight.has(ticket)) due = Math.min(due, dueMs);
     if (due === Infinity) return;
     this.#timer = setTimeout(() => this.pump(), Math.max(1, due - now));
   }

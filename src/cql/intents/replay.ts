@@ -4,17 +4,16 @@ import type { CqlStatement } from '../../../grammar/cql/statement.ts';
 import { clusterNames, SOURCE_CLUSTER, TARGET_CLUSTER } from '../modes.ts';
 import type { ClusterIndex } from '../modes.ts';
 import type { ReplayPort } from '../proxy-options.ts';
-import type { Intent, IntentLog } from './intent-log.ts';
+import type { IntentLog } from './intent-log.ts';
 import { reduceTtl } from './reduce-ttl.ts';
-import type { RepairList, RepairReason } from './repair-list.ts';
+import type { RepairNotes } from './repair-notes.ts';
 import { ReplayLane } from './replay-lane.ts';
 import type { LaneCounts, LaneState } from './replay-lane.ts';
-import { textsOf } from './intent-texts.ts';
 
 export interface ReplayOptions {
   readonly intents: IntentLog;
   readonly port: ReplayPort;
-  readonly repairs: RepairList;
+  readonly repairs: RepairNotes;
   readonly log: Log;
   readonly nowMs: () => number;
   readonly random: () => number;
@@ -46,7 +45,7 @@ export class Replay {
   }
 
   #lane(cluster: ClusterIndex): ReplayLane {
-    const { intents, port, nowMs, random, maxInFlight, firstDelayMs, maxDelayMs, maxRefusals, log, read } = this.#options;
+    const { intents, port, nowMs, random, maxInFlight, firstDelayMs, maxDelayMs, maxRefusals, log, read, repairs } = this.#options;
     return new ReplayLane(cluster, {
       log: intents, port, nowMs, random, maxInFlight, firstDelayMs, maxDelayMs, maxRefusals,
       maxBytesInFlight: MOST_BYTES_IN_FLIGHT,
@@ -57,7 +56,7 @@ export class Replay {
       },
       giveUp: (intent, to, message) => {
         log.error('a write is refused by a cluster again and again; its key is in the repair list', { cluster: clusterNames[to], ticket: intent.ticket, message });
-        return this.note('refused', { ...intent, owes: 1 << to }, message);
+        return repairs.note('refused', { ...intent, owes: 1 << to }, message);
       },
       unreadable: (ticket, error) => log.error('a write cannot be read back from the intent log; it stays there', { cluster: clusterNames[cluster], ticket, error: String(error) }),
     });
@@ -69,15 +68,6 @@ export class Replay {
       for (const lane of this.#lanes) lane.lookFrom(from);
     };
     for (const lane of this.#lanes) lane.lookFrom(0);
-  }
-
-  /** For writes that must not be sent again. Rejects when the disk refuses. */
-  note(reason: RepairReason, intent: Omit<Intent, 'ticket' | 'order'>, message: string): Promise<void> {
-    const { texts, tables } = textsOf(intent, this.#options.read);
-    return this.#options.repairs.add({
-      atMs: intent.atMs, reason, owes: intent.owes, tables, keyspace: intent.origin.keyspace, opcode: intent.opcode, version: intent.origin.version,
-      texts, body: intent.body.toString('base64'), message: message.slice(0, 1000),
-    });
   }
 
   report(): readonly LaneReport[] {

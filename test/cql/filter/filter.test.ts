@@ -62,7 +62,7 @@ describe('tables', () => {
   });
 
   test('that are no pattern are refused with their place', () => {
-    for (const bad of ['a.b.c', 'ks.t*', '*a.b', '', '.t']) expect(() => governor(`filters:\n  table_blacklist: ["${bad}"]`)).toThrow(/:2:20: filters\.table_blacklist\.0: expected ks\.table/);
+    for (const bad of ['a.b.c', 'ks.t*', '*a.b', '', '.t']) expect(() => governor(`filters:\n  table_blacklist: ["${bad}"]`)).toThrow(/:2:21: filters\.table_blacklist\.0: expected ks\.table/);
   });
 });
 

@@ -16,6 +16,7 @@ import type { DiskLog } from '../../../src/cql/intents/disk-log.ts';
 import { BOTH, SOURCE, TARGET } from '../../../src/cql/intents/intent-log.ts';
 import type { Intent } from '../../../src/cql/intents/intent-log.ts';
 import { RepairList } from '../../../src/cql/intents/repair-list.ts';
+import { RepairNotes } from '../../../src/cql/intents/repair-notes.ts';
 import { Replay } from '../../../src/cql/intents/replay.ts';
 import { reduceTtl } from '../../../src/cql/intents/reduce-ttl.ts';
 
@@ -64,7 +65,7 @@ function cluster(answer?: (sent: Sent) => ReplayOutcome | readonly [ReplayOutcom
 let nowMs = 1_000_000;
 
 function start(port: ReplayPort, options: { readonly maxInFlight?: number; readonly maxRefusals?: number; readonly maxDelayMs?: number } = {}): Replay {
-  const replay = new Replay({ intents: log, port, repairs, log: silent, nowMs: () => nowMs + performance.now(), random: () => 0.5, read: readCql, maxInFlight: 4, firstDelayMs: 2, maxDelayMs: 20, maxRefusals: 3, ...options });
+  const replay = new Replay({ intents: log, port, repairs: new RepairNotes(repairs, readCql), log: silent, nowMs: () => nowMs + performance.now(), random: () => 0.5, read: readCql, maxInFlight: 4, firstDelayMs: 2, maxDelayMs: 20, maxRefusals: 3, ...options });
   stops.push(() => replay.stop(10));
   replay.start();
   return replay;
@@ -115,9 +116,10 @@ describe('replay', () => {
     start(port, { maxInFlight: 4 });
     for (let index = 0; index < 20; index += 1) add(`INSERT INTO t (k) VALUES (${index})`);
     await expect.poll(() => sent.length).toBe(4);
-    sent[0]?.done('ok');
-    await expect.poll(() => sent.length).toBe(5);
-    for (let index = 1; index < 20; index += 1) await expect.poll(() => sent[index]?.done('ok') ?? true).toBe(undefined).catch(() => undefined);
+    for (let index = 0; index < 20; index += 1) {
+      expect(sent).toHaveLength(Math.min(20, index + 4));
+      sent[index]?.done('ok');
+    }
     await expect.poll(() => log.state().depth).toBe(0);
   });
 
@@ -282,7 +284,7 @@ describe('the TTL of a frame', () => {
 
   test('is reduced in each child of a batch, and in a batch of one text', () => {
     const text = (ttl: number): Buffer => {
-      const bytes = Buffer.from(`INSERT INTO ü (k) VALUES (1) USING TTL ${ttl}`);
+      const bytes = Buffer.from(`INSERT INTO "ü" (k) VALUES (1) USING TTL ${ttl}`);
       const length = Buffer.alloc(4);
       length.writeInt32BE(bytes.length, 0);
       return Buffer.concat([length, bytes]);
