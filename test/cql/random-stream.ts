@@ -13,6 +13,7 @@ import { readCql } from '../../grammar/cql/statement-facts.ts';
 import { createProxy } from '../../src/cql/create-proxy.ts';
 import { openIntentLog } from '../../src/cql/intents/disk-log.ts';
 import { RepairList } from '../../src/cql/intents/repair-list.ts';
+import { RepairNotes } from '../../src/cql/intents/repair-notes.ts';
 import { Replay } from '../../src/cql/intents/replay.ts';
 import { everywhere } from '../../src/cql/modes.ts';
 import type { CqlMode } from '../../src/cql/modes.ts';
@@ -85,13 +86,13 @@ export async function runStream(options: StreamOptions): Promise<StreamResult> {
   const { log: intents } = openIntentLog({ directory: path.join(directory, 'intents'), maxBytes: 256 * 1024 * 1024, fsync: 'none', faults: noFaults, onDisk: () => undefined });
   const repairs = RepairList.open(path.join(directory, 'repairs'), 64 * 1024 * 1024);
   const cluster = (one: MockCluster): { hosts: { host: string; port: number }[]; connectionsPerHost: number; connectTimeoutMs: number; maxStreams: number } => ({ hosts: [{ host: one.address, port: one.port }], connectionsPerHost: 2, connectTimeoutMs: 1000, maxStreams: 1024 });
-  let replay: Replay | undefined;
+  const notes = new RepairNotes(repairs, readCql);
   const proxy = createProxy({ clock: processClock, log }, {
     listen: { host: '127.0.0.1', port: 0 }, clusters: [cluster(source), cluster(target)], modes: everywhere(options.modes[0] ?? 'DualAsync'), intents, topology: defaultTopology, limits: defaultLimits,
     requestTimeoutMs: 1500, shadowTimeoutMs: 1000, schemaChanges: 'both',
-    repairs: { note: (reason, intent, message) => replay?.note(reason, intent, message) ?? Promise.reject(new Error('no replay yet')) },
+    repairs: notes,
   });
-  replay = new Replay({ intents, port: proxy.replay, repairs, log, nowMs: Date.now, random: () => Math.random(), read: readCql, maxInFlight: 64, firstDelayMs: 20, maxDelayMs: 500, maxRefusals: 20 });
+  const replay = new Replay({ intents, port: proxy.replay, repairs: notes, log, nowMs: Date.now, random: () => Math.random(), read: readCql, maxInFlight: 64, firstDelayMs: 20, maxDelayMs: 500, maxRefusals: 20 });
   replay.start();
   const port = await proxy.listen();
 
@@ -144,7 +145,12 @@ export async function runStream(options: StreamOptions): Promise<StreamResult> {
       const before = phase;
       try {
         if (!current || current.client.socket.destroyed) current = { random: own, client: await RawClient.connect(port, '127.0.0.1', { version, ...(compression && { compression }), ...(number % 2 === 1 && { keyspace: 'ks' }) }), version, isInKeyspace: number % 2 === 1, number, count: options.clients, prepared: new Map() };
-        const answer: RawAnswer = operation ? await operation.run(current) : await current.client.query(own.pick(refused));
+        const answer = await inTime(operation ? operation.run(current) : current.client.query(own.pick(refused)));
+        if (!answer) {
+          unexpected.push({ operation: operation?.name ?? 'a statement that cannot be', mode: before.mode, failing: before.failing, message: `no answer within ${PATIENCE_MS} ms` });
+          current.client.close();
+          continue;
+        }
         done += 1;
         if (!operation) {
           if (answer.kind !== 'error') unexpected.push({ operation: 'a statement that cannot be', mode: before.mode, failing: before.failing, message: `was answered ${answer.kind}` });
@@ -188,6 +194,18 @@ export async function runStream(options: StreamOptions): Promise<StreamResult> {
       fs.rmSync(directory, { recursive: true, force: true });
     },
   };
+}
+
+/** Whatever happens, a request is answered: the proxy's own limits are far below this. */
+const PATIENCE_MS = 15_000;
+
+async function inTime(answer: Promise<RawAnswer>): Promise<RawAnswer | undefined> {
+  const patience = new AbortController();
+  try {
+    return await Promise.race([answer, sleep(PATIENCE_MS, undefined, { signal: patience.signal })]);
+  } finally {
+    patience.abort();
+  }
 }
 
 /** Equal lines once, with their number. */
