@@ -34,7 +34,6 @@ export class Connection {
   readonly #here: NodeAddress;
   readonly #id: number;
   readonly #frames = new FrameReader();
-  readonly #waiting: Frame[] = [];
   readonly #events = new Set<string>();
   #version = 4;
   #compression: Compression | undefined;
@@ -59,10 +58,6 @@ export class Connection {
     this.#socket.destroy();
   }
 
-  resume(): void {
-    for (const frame of this.#waiting.splice(0)) this.#receive(frame);
-  }
-
   sendEvent(event: Parameters<MockCluster['emit']>[0]): void {
     if (!this.#events.has(event.kind)) return;
     const body = new Writer().string(event.kind);
@@ -81,7 +76,7 @@ export class Connection {
     }
     this.#socket.cork();
     for (const frame of found) {
-      if (this.#cluster.isPaused) this.#waiting.push(frame);
+      if (this.#cluster.isPaused) this.#cluster.hold(() => this.#receive(frame));
       else this.#receive(frame);
     }
     this.#socket.uncork();

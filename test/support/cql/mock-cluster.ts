@@ -65,6 +65,7 @@ export class MockCluster implements AsyncDisposable {
   readonly #servers: net.Server[] = [];
   readonly #parsed = new Map<string, Parsed>();
   #isPaused = false;
+  readonly #held: (() => void)[] = [];
   #connectionCount = 0;
 
   private constructor(options: MockClusterOptions) {
@@ -99,7 +100,12 @@ export class MockCluster implements AsyncDisposable {
 
   resume(): void {
     this.#isPaused = false;
-    for (const connection of this.connections) connection.resume();
+    for (const request of this.#held.splice(0)) request();
+  }
+
+  /** Requests of all connections in the order in which they came, until `resume`. */
+  hold(request: () => void): void {
+    this.#held.push(request);
   }
 
   /** All nodes are gone: connections break, and new ones are refused. */
