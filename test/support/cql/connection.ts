@@ -50,10 +50,6 @@ export class Connection {
     socket.on('data', (bytes) => this.#read(bytes));
   }
 
-  get keyspace(): string | undefined {
-    return this.#keyspace;
-  }
-
   destroy(): void {
     this.#socket.destroy();
   }

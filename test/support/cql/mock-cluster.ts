@@ -7,7 +7,6 @@ import * as crypto from 'node:crypto';
 import { once } from 'node:events';
 import * as net from 'node:net';
 import * as tls from 'node:tls';
-import type { CqlType } from '../../../grammar/cql/type.ts';
 import { Connection } from './connection.ts';
 import { Database } from './database.ts';
 import type { SchemaChange, Traits } from './database.ts';
@@ -183,9 +182,5 @@ export class MockCluster implements AsyncDisposable {
   /** To all who asked for events of the kind. */
   emit(event: { readonly kind: 'SCHEMA_CHANGE'; readonly change: SchemaChange } | { readonly kind: 'TOPOLOGY_CHANGE' | 'STATUS_CHANGE'; readonly what: string; readonly address: string }): void {
     for (const connection of this.connections) connection.sendEvent(event);
-  }
-
-  type(keyspace: string, table: string, column: string): CqlType | undefined {
-    return this.database.keyspaces.get(keyspace)?.tables.get(table)?.column(column)?.type;
   }
 }
