@@ -1,5 +1,5 @@
 /** Prometheus' text format, version 0.0.4. https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format */
-import type { MetricDefinition, MetricName } from '../../config/metric-list.ts';
+import type { MetricDefinition } from '../../config/metric-list.ts';
 
 /** One series: a number, or a histogram's counts for each bucket (not cumulative, the last one is +Inf) with their sum. */
 export interface Cell {
@@ -11,7 +11,7 @@ export interface Cell {
 }
 
 export interface Family {
-  readonly name: MetricName;
+  readonly name: string;
   readonly definition: MetricDefinition;
   readonly cells: Map<string, Cell>;
 }

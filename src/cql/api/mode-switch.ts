@@ -1,10 +1,10 @@
 /**
  * May the modes change so, and if not, why.
  *
- * A cluster may only become the one that is read when it has every write: nothing is owed to it, nothing of it waits for a repair, and no damage of the log is open. A cluster that is left may
- * not still be owed writes that would come later. `force` goes past these reasons, and is written down with them.
+ * A cluster may only become the one that is read when it has every write: nothing is owed to it, nothing of it waits for a repair, and no damage of the log is open. The source may
+ * not be left while it is owed writes: it is the way back. `force` goes past these reasons, and is written down with them.
  */
-import { plans } from '../modes.ts';
+import { plans, SOURCE_CLUSTER } from '../modes.ts';
 import type { ClusterIndex, CqlMode, ModeTable } from '../modes.ts';
 import { clusterNames } from '../modes.ts';
 
@@ -34,7 +34,12 @@ export function reasonsAgainst(from: ModeTable, to: ModeTable, facts: SwitchFact
     if (facts.damages > 0) reasons.push(`${facts.damages} places of the intent log are damaged: their writes may be on one cluster only`);
     if (facts.validation?.isGood === false) reasons.push(`the last validation has failed: ${facts.validation.summary}`);
   }
-  if (facts.queued > 0 && (moved.length > 0 || left.length > 0)) reasons.push(`${facts.queued} writes are queued: a cluster does not have them yet`);
+  for (const { before, after } of changes(from, to)) {
+    const { primary } = plans[after];
+    if (!clustersOf(before).includes(primary)) reasons.push(`in mode ${before} the ${clusterNames[primary]} cluster is not written, and in ${after} it would be read`);
+  }
+  // Back to the source alone is always possible while the source has been the primary: it has every write, and the target goes on to be sent what it is owed.
+  if (facts.queued > 0 && (moved.length > 0 || left.includes(SOURCE_CLUSTER))) reasons.push(`${facts.queued} writes are queued: a cluster does not have them yet`);
   return [...new Set(reasons)];
 }
 
