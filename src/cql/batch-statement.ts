@@ -22,12 +22,18 @@ export class BatchStatement {
   /** Children that the shadow does not get, by their modes or the filter's rule. */
   readonly withoutShadow = new Set<number>();
 
-  constructor(places: BatchPlaces, parts: readonly BatchPart[]) {
+  constructor(places: BatchPlaces, parts: readonly BatchPart[], withoutShadow?: ReadonlySet<number>) {
     this.places = places;
     this.parts = parts;
+    for (const index of withoutShadow ?? []) this.withoutShadow.add(index);
     parts.forEach(({ plan }, index) => {
       if (plan.shadow === undefined) this.withoutShadow.add(index);
     });
+  }
+
+  /** The same in another frame. */
+  at(places: BatchPlaces): BatchStatement {
+    return new BatchStatement(places, this.parts, this.withoutShadow);
   }
 
   get isConditional(): boolean {
@@ -40,7 +46,7 @@ export class BatchStatement {
   }
 
   get isUnrepeatable(): boolean {
-    return this.parts.some(({ traits }) => traits.isUnrepeatable);
+    return this.parts.some(({ traits, entry }) => (entry ? entry.isUnrepeatable : traits.isUnrepeatable));
   }
 
   /** The first child that this cluster has not been asked to prepare yet. */

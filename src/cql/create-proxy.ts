@@ -55,7 +55,8 @@ export function createProxy(runtime: Pick<Runtime, 'clock' | 'log'>, options: Cq
 
   const sweep = (): void => {
     for (const leg of requests.expired(clock.monotonicMs())) {
-      if (!leg.isOpen) continue;
+      // What was told of the ones before may have ended it, and begun another request with it.
+      if (!leg.isOpen || leg.deadlineMs > clock.monotonicMs()) continue;
       leg.request.pools?.[leg.cluster].forget(leg);
       healer.forget(leg);
       flow.timedOut(leg);

@@ -92,7 +92,7 @@ export class Replayer implements ReplayPort {
 
   #repeatabilityOf(intent: Intent): Repeatability {
     if (intent.opcode === opcodes.batch && intent.body[0] === COUNTER_BATCH) return 'not-repeatable';
-    const all = this.#statementsOf(intent).map(({ traits, columns }) => repeatabilityOf(traits.facts, columns));
+    const all = this.#statementsOf(intent).map(({ traits, columns, sent }) => repeatabilityOf(traits.facts, columns, sent.calls.length > 0));
     return all.find((one) => one === 'condition') ?? all.find((one) => one !== 'repeatable') ?? 'repeatable';
   }
 

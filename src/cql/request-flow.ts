@@ -17,6 +17,7 @@ import type { IntentLog } from './intents/intent-log.ts';
 import type { HealedLegs, Healer } from './healer.ts';
 import { legStates, NO_TICKET } from './request.ts';
 import { requestKinds } from './request-kinds.ts';
+import type { ClusterIndex } from './modes.ts';
 import type { Leg, Request } from './request.ts';
 import type { RequestList } from './request-list.ts';
 import type { ProxyCounts } from './proxy-stats.ts';
@@ -62,8 +63,7 @@ export class RequestFlow implements LegSink<Leg>, HealedLegs {
     }
     if (kind === requestKinds.prepare) {
       // The other cluster's id is fetched beside; only in DualSync is its word waited for.
-      this.#start(request.primary);
-      this.#start(request.leg(plan.shadow));
+      this.#startBoth(request, plan.shadow);
       return;
     }
     if (kind === requestKinds.schema) {
@@ -89,8 +89,15 @@ export class RequestFlow implements LegSink<Leg>, HealedLegs {
 
   #startWrite(request: Request): void {
     const { plan, kind } = request;
+    if (plan.isSync && plan.shadow !== undefined && kind === requestKinds.write && !request.isUnrepeatable) this.#startBoth(request, plan.shadow);
+    else this.#start(request.primary);
+  }
+
+  /** A primary that cannot be reached may end the request at once: then there is nothing left to send to the other. */
+  #startBoth(request: Request, shadow: ClusterIndex): void {
+    const { serial } = request;
     this.#start(request.primary);
-    if (plan.isSync && plan.shadow !== undefined && kind === requestKinds.write && !request.isUnrepeatable) this.#start(request.leg(plan.shadow));
+    if (request.place >= 0 && request.serial === serial) this.#start(request.leg(shadow));
   }
 
   #start(leg: Leg): void {

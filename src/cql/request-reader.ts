@@ -4,11 +4,13 @@
  */
 import { errorBody, errorCodes, unpreparedBody } from '../wire/cql/error-body.ts';
 import { messageStart, opcodes } from '../wire/cql/frame.ts';
-import { findParameters, movedBatch, newPlaces, queryFlags } from '../wire/cql/request-body.ts';
-import { BatchStatement, readBatch } from './batch-statement.ts';
+import { findBatch, findParameters, movedBatch, newPlaces, queryFlags } from '../wire/cql/request-body.ts';
+import { readBatch } from './batch-statement.ts';
+import type { BatchStatement } from './batch-statement.ts';
 import { TimeUuids, withLiterals } from './literal-functions.ts';
 import { plans } from './modes.ts';
 import type { Plan } from './modes.ts';
+import { settledBatch, settledExecute } from './prepared-calls.ts';
 import { ID_BYTES } from './prepared-registry.ts';
 import type { PreparedEntry } from './prepared-registry.ts';
 import type { ProxyContext } from './proxy-context.ts';
@@ -114,7 +116,7 @@ export class RequestReader {
     let from = start;
     let to = end;
     let flagsAt = parametersAt + 2;
-    let isUnrepeatable = traits.isUnrepeatable && plan.shadow !== undefined;
+    let isUnrepeatable = (entry ? entry.isUnrepeatable : traits.isUnrepeatable) && plan.shadow !== undefined;
     const { kind } = traits;
     if (isUnrepeatable && !entry) {
       const text = withLiterals(buffer.toString('utf8', messageAt + 4, parametersAt), traits.facts.unstableCalls, this.#context.clock.now(), this.#timeUuids);
@@ -144,6 +146,12 @@ export class RequestReader {
     if (kind === requestKinds.write || kind === requestKinds.conditional) {
       const filter = plan.shadow === undefined ? undefined : this.#context.options.filter?.snapshot;
       if (filter) isFiltered = !this.#goesToShadow(filter, traits, entry, keyspace, frame, flagsAt, to);
+      if (entry && entry.sent.calls.length > 0) {
+        frame = settledExecute(frame, from, to, flagsAt - 2, entry.sent.calls, this.#context.clock.now(), this.#timeUuids);
+        flagsAt -= from;
+        from = 0;
+        to = frame.length;
+      }
       if (kind === requestKinds.write && (flags & queryFlags.timestamp) === 0) {
         counts.stamped += 1;
         frame = stamped(frame, from, to, flagsAt, timestamps.next());
@@ -209,19 +217,27 @@ export class RequestReader {
       this.#refuse(stream, String(plan));
       return;
     }
-    const kind = batch.isUnknown ? requestKinds.schema : batch.isConditional ? requestKinds.conditional : requestKinds.write;
     let frame = buffer;
     let from = start;
     let to = end;
-    if (kind === requestKinds.write && batch.places.timestampAt < 0) {
-      counts.stamped += 1;
-      frame = stamped(buffer, start, end, batch.places.flagsAt, timestamps.next());
-      from = 0;
-      to = frame.length;
-      batch = new BatchStatement(movedBatch(batch.places, -start), batch.parts);
-    }
+    // Before the calls are settled: the filter counts values as the client does.
     const filter = plan.shadow === undefined ? undefined : options.filter?.snapshot;
     if (filter) this.#filterChildren(filter, batch, frame);
+    const { parts } = batch;
+    if (parts.some(({ entry }) => entry !== undefined && entry.sent.calls.length > 0)) {
+      frame = settledBatch(buffer, start, end, batch.places, (index) => parts[index]?.entry?.sent.calls ?? [], this.#context.clock.now(), this.#timeUuids);
+      from = 0;
+      to = frame.length;
+      batch = batch.at(findBatch(frame, messageAt - start, to));
+    }
+    const kind = batch.isUnknown ? requestKinds.schema : batch.isConditional ? requestKinds.conditional : requestKinds.write;
+    if (kind === requestKinds.write && batch.places.timestampAt < 0) {
+      counts.stamped += 1;
+      frame = stamped(frame, from, to, batch.places.flagsAt, timestamps.next());
+      batch = batch.at(movedBatch(batch.places, -from));
+      from = 0;
+      to = frame.length;
+    }
     const request = this.#new(frame, from, to, opcodes.batch, kind, plan, keyspace);
     request.stream = stream;
     request.batch = batch;

@@ -108,7 +108,7 @@ describe('limits', () => {
   test('a client that does not take its answers is left, and the others are served', async () => {
     await using fixture = await startFixture({ limits: { ...defaultLimits, clientBacklogBytes: 64 * 1024 } });
     fixture.both(table);
-    for (let k = 0; k < 40; k += 1) fixture.source.run(`INSERT INTO ks.t (k, v) VALUES (${k}, '${'z'.repeat(100_000)}')`);
+    for (let k = 0; k < 40; k += 1) fixture.source.run(`INSERT INTO ks.t (k, v) VALUES (${k}, '${'z'.repeat(10_000)}')`);
     const raw = await RawClient.connect(fixture.port);
     const client = await fixture.client();
     const closed = once(raw.socket, 'close');

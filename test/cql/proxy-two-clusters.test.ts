@@ -70,6 +70,22 @@ describe.each<CqlMode>(['DualSync', 'DualAsync', 'ShadowPrimary'])('%s', (mode) 
     expect(new Set(rows.map(({ a }) => String(a))).size).toBe(5);
   });
 
+  test('and in prepared statements and batches, whose markers are the client\'s own only', async () => {
+    await using fixture = await startFixture({ mode });
+    fixture.both('CREATE TABLE ks.u (k int PRIMARY KEY, a timeuuid, b uuid, c timestamp, v text)');
+    const client = await fixture.client();
+    const unstable = 'INSERT INTO ks.u (a, k, b, v, c) VALUES (now(), ?, uuid(), ?, toTimestamp(now()))';
+    for (let k = 0; k < 3; k += 1) await client.execute(unstable, [k, `v${k}`], prepared);
+    await client.batch([{ query: unstable, params: [10, 'x'] }, { query: 'INSERT INTO ks.u (k, v) VALUES (?, ?)', params: [11, 'y'] }, { query: unstable, params: [12, 'z'] }], prepared);
+    await client.execute('UPDATE ks.u SET a = now() WHERE k = 20', [], prepared);
+    await drained(fixture);
+    expectSame(fixture);
+    expect(fixture.proxy.stats().counts.unrepeatable).toBe(0);
+    const { rows } = await client.execute('SELECT k, a, v FROM ks.u');
+    expect(rows.map(({ k, v }) => [k, v]).sort()).toEqual([[0, 'v0'], [1, 'v1'], [10, 'x'], [11, 'y'], [12, 'z'], [2, 'v2'], [20, null]]);
+    expect(new Set(rows.filter(({ k }) => k !== 11).map(({ a }) => String(a))).size).toBe(6);
+  });
+
   test('a conditional statement is asked of the second only if the first has applied it; a difference is left for a repair', async () => {
     await using fixture = await withTable({ mode });
     const [primary, shadow] = mode === 'ShadowPrimary' ? [fixture.target, fixture.source] : [fixture.source, fixture.target];

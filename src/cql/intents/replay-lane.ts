@@ -243,6 +243,7 @@ export class ReplayLane {
   /** It is not ended before it stands in the list: a crash in between brings it back. */
   #giveUp(intent: Intent, message: string): void {
     this.#inFlight.add(intent.ticket);
+    this.#waiting.delete(intent.ticket);
     this.#options.giveUp(intent, this.cluster, message).then(
       () => {
         this.counts.givenUp += 1;
