@@ -1,4 +1,5 @@
 /** Wires the process of the CQL proxy: settings to the service, and the HTTP API beside it. */
+import * as fs from 'node:fs';
 import * as path from 'node:path';
 import type { ConnectionOptions } from 'node:tls';
 import type { CqlClusterSettings, CqlSettings } from '../../config/cql/cql-settings.ts';
@@ -12,6 +13,7 @@ import type { CqlAddress, CqlClusterOptions } from '../cql/proxy-options.ts';
 import type { ModeTable } from '../cql/modes.ts';
 import { Timestamps } from '../cql/timestamps.ts';
 import type { RunningChild } from './child-process.ts';
+import { holdPidFile } from './pid-file.ts';
 
 export interface CqlProcess extends RunningChild {
   readonly port: number;
@@ -28,9 +30,12 @@ export interface CqlProcessOptions {
 
 export async function startCql(runtime: Runtime, settings: CqlSettings, { directory, settingsDirectory, environment }: CqlProcessOptions): Promise<CqlProcess> {
   const { listen, http, limits, topology, tls, source } = settings;
+  // Two processes on one log would write over each other.
+  fs.mkdirSync(directory, { recursive: true, mode: 0o700 });
+  const held = holdPidFile(path.join(directory, 'cql.pid'));
   const timestamps = new Timestamps(runtime.clock);
   const service = new CqlService(runtime, {
-    directory, environment, random: Math.random, shutdownMs: settings.shutdownMs, intents: settings.intents, replay: settings.replay,
+    directory, environment, random: Math.random, shutdownMs: settings.drainMs, intents: settings.intents, replay: settings.replay,
     filterRules: settings.filterRules === undefined ? undefined : path.resolve(settingsDirectory, settings.filterRules),
     proxy: {
       listen, timestamps, clusters: [clusterOptions(source), clusterOptions(settings.target)], modes: modesOf(settings),
@@ -61,8 +66,9 @@ export async function startCql(runtime: Runtime, settings: CqlSettings, { direct
   const close = (graceMs: number): Promise<void> => (closed ??= (async () => {
     await api.close();
     await service.close(graceMs);
+    held[Symbol.dispose]();
   })());
-  return { port, httpPort, drain: (hurry) => close(hurry.aborted ? 0 : settings.shutdownMs), [Symbol.asyncDispose]: () => close(0) };
+  return { port, httpPort, drain: (hurry) => close(hurry.aborted ? 0 : settings.drainMs), [Symbol.asyncDispose]: () => close(0) };
 }
 
 function modesOf({ mode, modes }: CqlSettings): ModeTable {

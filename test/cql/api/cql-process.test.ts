@@ -3,69 +3,27 @@
  * and switches that are refused while they would lose something.
  */
 import * as fs from 'node:fs';
-import * as os from 'node:os';
 import * as path from 'node:path';
-import cassandra from 'cassandra-driver';
+import type cassandra from 'cassandra-driver';
 import { afterEach, describe, expect, test } from 'vitest';
 import { cqlMetricList } from '../../../config/cql/metric-list.ts';
-import { cqlSettings } from '../../../config/cql/cql-settings.ts';
-import { noFaults } from '../../../config/faults.ts';
-import { noMetrics, processClock } from '../../../config/process-runtime.ts';
-import type { Log } from '../../../config/runtime.ts';
-import { startCql } from '../../../src/main/cql-process.ts';
 import type { CqlProcess } from '../../../src/main/cql-process.ts';
 import { compareStores } from '../../support/cql/compare-stores.ts';
-import { MockCluster } from '../../support/cql/mock-cluster.ts';
 import { rowsOn } from '../proxy-fixture.ts';
+import { call, setup } from './process-fixture.ts';
+import type { Setup } from './process-fixture.ts';
 
-const ends: (() => Promise<unknown>)[] = [];
-afterEach(async () => {
-  for (const end of ends.splice(0).reverse()) await end();
-});
+let fixture: Setup | undefined;
+afterEach(async () => fixture?.[Symbol.asyncDispose]());
 
-interface Setup {
-  readonly source: MockCluster;
-  readonly target: MockCluster;
-  readonly directory: string;
-  readonly logged: string[];
-  start(more?: object): Promise<CqlProcess>;
-}
-
-async function setup(): Promise<Setup> {
-  const source = await MockCluster.start({ clusterName: 'old' });
-  const target = await MockCluster.start({ clusterName: 'new', isScylla: true });
-  const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'cql-'));
-  ends.push(async () => fs.rmSync(directory, { recursive: true }), () => source.close(), () => target.close());
-  for (const one of [source, target]) {
-    one.run("CREATE KEYSPACE ks WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1}");
-    one.run('CREATE TABLE ks.t (k int PRIMARY KEY, v text)');
-  }
-  const logged: string[] = [];
-  const write = (message: string, fields?: unknown): void => void logged.push(`${message} ${JSON.stringify(fields ?? {})}`);
-  const log: Log = { debug: write, info: write, warn: write, error: write, child: () => log };
-  const hosts = (cluster: MockCluster): string[] => cluster.database.nodes.map(({ address, port }) => `${address}:${port}`);
-  return {
-    source, target, directory, logged,
-    start: async (more = {}) => {
-      const settings = { ...cqlSettings.parse({ source: { hosts: hosts(source) }, target: { hosts: hosts(target) }, replay: { first_delay_ms: 20, max_delay_ms: 100 }, shadow_timeout_ms: 300, ...more }), listen: { host: '127.0.0.1', port: 0 }, http: { host: '127.0.0.1', port: 0 } };
-      const running = await startCql({ log, metrics: noMetrics, clock: processClock, signal: new AbortController().signal, faults: noFaults }, settings, { directory, settingsDirectory: directory, environment: {} });
-      ends.push(async () => running[Symbol.asyncDispose]());
-      return running;
-    },
-  };
-}
-
-async function call(running: CqlProcess, route: string, body?: unknown): Promise<{ readonly status: number; readonly body: Record<string, unknown> }> {
-  const [method = 'GET', where = '/'] = route.split(' ');
-  const response = await fetch(`http://127.0.0.1:${running.httpPort}${where}`, { method, ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }) });
-  return { status: response.status, body: (await response.json()) as Record<string, unknown> };
+async function prepare(): Promise<Setup> {
+  fixture = await setup();
+  return fixture;
 }
 
 async function driver(running: CqlProcess): Promise<cassandra.Client> {
-  const client = new cassandra.Client({ contactPoints: [`127.0.0.1:${running.port}`], localDataCenter: 'dc1', policies: { retry: new cassandra.policies.retry.FallthroughRetryPolicy() } });
-  ends.push(() => client.shutdown());
-  await client.connect();
-  return client;
+  if (!fixture) throw new Error('not prepared');
+  return fixture.driver(running);
 }
 
 const queue = async (running: CqlProcess): Promise<number> => (await call(running, 'GET /stats')).body['queued_writes'] as number;
@@ -73,7 +31,7 @@ const switchTo = (running: CqlProcess, mode: string, more: object = {}) => call(
 
 describe('the API', () => {
   test('says how it is', async () => {
-    const running = await (await setup()).start();
+    const running = await (await prepare()).start();
     await expect.poll(async () => (await call(running, 'GET /health')).body).toMatchObject({ status: 'healthy', current_mode: 'SourceOnly', source_connected: true, target_connected: true, cassandra_connected: true, scylla_connected: true });
     expect((await call(running, 'GET /status')).body).toMatchObject({ mode: 'SourceOnly', queue: { depth: 0, refusing: null } });
     expect((await call(running, 'GET /nothing')).status).toBe(404);
@@ -82,14 +40,14 @@ describe('the API', () => {
   });
 
   test('shows no secret', async () => {
-    const running = await (await setup()).start({ source: { hosts: ['127.0.0.1:1'], username: 'u', password: 'geheim' }, target: { hosts: ['127.0.0.1:1'] } });
+    const running = await (await prepare()).start({ source: { hosts: ['127.0.0.1:1'], username: 'u', password: 'geheim' }, target: { hosts: ['127.0.0.1:1'] } });
     const { body } = await call(running, 'GET /config');
     expect(body).toMatchObject({ mode: 'SourceOnly', source: { username: 'u', hasPassword: true } });
     expect(JSON.stringify(body)).not.toContain('geheim');
   });
 
   test('writes through the proxy, with the columns\' own types and the timestamp that it answers', async () => {
-    const { source, target, start } = await setup();
+    const { source, target, start } = await prepare();
     const running = await start({ mode: 'DualSync' });
     for (const one of [source, target]) one.run('CREATE TABLE ks.all (id uuid PRIMARY KEY, n bigint, d timestamp, s text, b boolean, f double)');
     const id = '550e8400-e29b-41d4-a716-446655440000';
@@ -107,7 +65,7 @@ describe('the API', () => {
     [{ query: 'SELECT * FROM ks.t', values: [] }, 400, /expected INSERT/], [{ query: 'INSERT INTO ks.t (k) VALUES (?)', values: ['x'] }, 400, /./], [{ query: 'INSERT INTO ks.nowhere (k) VALUES (1)', values: [] }, 400, /nowhere/],
     [{ keyspace: 'ks', table: 'other', query: 'INSERT INTO ks.t (k) VALUES (1)', values: [] }, 400, /writes t, not other/], [{ query: 'INSERT INTO ks.t (k) VALUES (1)', consistency: 'Most' }, 400, /no consistency/], [{ query: 'INSERT INTO ks.t (k) VALUES (1)', timestamp: -1 }, 400, /microseconds/],
   ])('refuses %j', async (request, status, message) => {
-    const { source, start } = await setup();
+    const { source, start } = await prepare();
     const answer = await call(await start(), 'POST /write', request);
     expect(answer).toMatchObject({ status, body: { success: false } });
     expect(answer.body['error']).toMatch(message);
@@ -115,7 +73,7 @@ describe('the API', () => {
   });
 
   test('has every metric of the list, in Prometheus\' format', async () => {
-    const { start } = await setup();
+    const { start } = await prepare();
     const running = await start({ mode: 'DualSync' });
     await (await driver(running)).execute('INSERT INTO ks.t (k, v) VALUES (1, \'a\')');
     const text = await (await fetch(`http://127.0.0.1:${running.httpPort}/metrics`)).text();
@@ -130,7 +88,7 @@ describe('the API', () => {
 
 describe('a mode', () => {
   test('is switched under its names in the documents, holds over a restart, and anything else is refused', async () => {
-    const { start, logged } = await setup();
+    const { start, logged } = await prepare();
     const running = await start();
     expect(await switchTo(running, 'DualWriteAsync')).toMatchObject({ status: 200, body: { success: true, previous_mode: 'SourceOnly', mode: 'DualAsync' } });
     expect((await switchTo(running, 'Both')).body).toMatchObject({ code: 'MIG071' });
@@ -144,13 +102,13 @@ describe('a mode', () => {
   });
 
   test('that cannot be read at the start starts nothing', async () => {
-    const { start, directory } = await setup();
+    const { start, directory } = await prepare();
     fs.writeFileSync(path.join(directory, 'modes.json'), '{"global": "Dual');
     await expect(start()).rejects.toThrow(/MIG091/);
   });
 
   test('that would read a cluster which lacks writes is refused, and taken with force', async () => {
-    const { target, start } = await setup();
+    const { target, start } = await prepare();
     const running = await start();
     expect((await switchTo(running, 'TargetOnly')).body['detail']).toMatch(/in mode SourceOnly the target cluster is not written/);
     await switchTo(running, 'DualAsync');
@@ -173,7 +131,7 @@ describe('a mode', () => {
 
 describe('writes that the shadow did not take', () => {
   test('reach it when it is back, with their timestamps, and the application notices nothing', async () => {
-    const { source, target, start } = await setup();
+    const { source, target, start } = await prepare();
     const running = await start({ mode: 'DualAsync' });
     const client = await driver(running);
     await client.execute('INSERT INTO ks.t (k, v) VALUES (?, ?)', [0, 'first'], { prepare: true });
@@ -188,8 +146,8 @@ describe('writes that the shadow did not take', () => {
   });
 
   test('reach it after a restart', async () => {
-    const { source, target, start } = await setup();
-    const first = await start({ mode: 'DualAsync', shutdown_ms: 100 });
+    const { source, target, start } = await prepare();
+    const first = await start({ mode: 'DualAsync', drain_ms: 100 });
     const client = await driver(first);
     await client.execute('INSERT INTO ks.t (k, v) VALUES (?, ?)', [0, 'first'], { prepare: true });
     target.pause();
@@ -203,7 +161,7 @@ describe('writes that the shadow did not take', () => {
   });
 
   test('of a filtered table never do', async () => {
-    const { source, target, start, directory } = await setup();
+    const { source, target, start, directory } = await prepare();
     for (const one of [source, target]) one.run('CREATE TABLE ks.secret (k int PRIMARY KEY, tenant_id int)');
     fs.writeFileSync(path.join(directory, 'filter-rules.yaml'), 'filters: {tenant_blacklist: [7], table_blacklist: [ks.t]}');
     const running = await start({ mode: 'DualSync', filter_rules: 'filter-rules.yaml' });
