@@ -111,9 +111,9 @@ class Candidates {
       this.#leave([...settled.different, ...settled.unsettled]);
       return;
     }
-    const { repaired, remaining } = await reconciler.repair(settled.different, this.#signal);
-    tally.reconciled(repaired, remaining);
-    this.#leave([...remaining, ...settled.unsettled]);
+    const reconciled = await reconciler.repair(settled.different, this.#signal);
+    tally.reconciled(reconciled);
+    this.#leave([...reconciled.remaining, ...settled.unsettled]);
   }
 
   #leave(rows: readonly RowDifference[]): void {
