@@ -16,11 +16,12 @@ export interface PageOptions extends RetryOptions {
 }
 
 const SMALLEST_PAGE = 8;
+const FIRST_PAGE = 64;
 
 export async function* readPages(runtime: Runtime, cluster: Cluster, throttle: Throttle, reader: RowReader, range: TokenRange, options: PageOptions, signal: AbortSignal): AsyncGenerator<readonly TableRow[], void, void> {
   const statement = reader.inRange(range);
   // The first page shows how large rows are.
-  let size = Math.min(options.pageRows, 500);
+  let size = Math.min(options.pageRows, FIRST_PAGE);
   const read = async (from: string | undefined): Promise<Page> => {
     const asked = size;
     return withRetries(runtime, throttle, options, signal, (attempt) => cluster.read(statement, { size: Math.max(SMALLEST_PAGE, asked >> (attempt * 2)), from }));

@@ -9,6 +9,7 @@ import type { Cluster } from '../cluster.ts';
 import { readPages } from '../read-pages.ts';
 import type { PageOptions } from '../read-pages.ts';
 import { readersOf } from '../row-reader.ts';
+import type { TableRow } from '../row-reader.ts';
 import { assertSameShape, printTable, readTable } from '../table.ts';
 import type { CassandraTable, TableName } from '../table.ts';
 import type { Throttle } from '../throttle.ts';
@@ -30,6 +31,8 @@ export interface TableLoadOptions extends PageOptions, Omit<RowWriterOptions, 'a
   readonly skipOnError: boolean;
   /** Microseconds; now unless said. */
   readonly assumedTime?: bigint;
+  /** Rows for which it says no are not loaded (a tenant that stays). */
+  readonly isLoaded?: (table: CassandraTable, row: TableRow) => boolean;
 }
 
 export interface LoadSides {
@@ -98,10 +101,11 @@ async function loadRange(runtime: Runtime, sides: LoadSides, writer: RowWriter, 
         throw new PagesUnreadableError({ cause: error });
       });
       if (page.done === true) break;
-      const refused = await writer.write(page.value, signal);
+      const rows = options.isLoaded === undefined ? page.value : page.value.filter((row) => options.isLoaded?.(table, row) ?? true);
+      const refused = await writer.write(rows, signal);
       if (runtime.faults.armed) await runtime.faults.hit('cassandra.load.page_written');
       if (refused.length > 0) await refuse(failedRows, table, refused, options.skipOnError);
-      done.rows += page.value.filter(({ part }) => part === 'rows').length - refused.length;
+      done.rows += rows.filter(({ part }) => part === 'rows').length - refused.length;
       done.refused += refused.length;
       done.bytes += page.value.reduce((sum, row) => sum + row.bytes, 0);
       tally.page(range, { ...done });
