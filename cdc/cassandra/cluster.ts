@@ -63,7 +63,7 @@ export class Cluster implements AsyncDisposable {
   static async connect(side: Side, options: ClusterOptions): Promise<Cluster> {
     const { loadBalancing } = cassandra.policies;
     const client = new cassandra.Client({
-      contactPoints: [...options.contactPoints], encoding: rawEncoding, isMetadataSyncEnabled: false, protocolOptions: { maxVersion: cassandra.types.protocolVersion.v4 },
+      contactPoints: [...options.contactPoints], encoding: rawEncoding, protocolOptions: { maxVersion: cassandra.types.protocolVersion.v4 },
       ...(options.localDataCenter === undefined ? {} : { localDataCenter: options.localDataCenter }),
       policies: { loadBalancing: new loadBalancing.TokenAwarePolicy(options.localDataCenter === undefined ? new loadBalancing.RoundRobinPolicy() : new loadBalancing.DCAwareRoundRobinPolicy(options.localDataCenter)), retry: new cassandra.policies.retry.FallthroughRetryPolicy() },
       ...(options.username === undefined ? {} : { credentials: { username: options.username, password: options.password ?? '' } }),

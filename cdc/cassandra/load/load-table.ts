@@ -29,7 +29,7 @@ export interface TableLoadOptions extends PageOptions, Omit<RowWriterOptions, 'a
   readonly parallelRanges: number;
   /** False: the first refused row ends the table's load. */
   readonly skipOnError: boolean;
-  /** Microseconds; now unless said. */
+  /** Microseconds; the begin of the load less a margin unless said. */
   readonly assumedTime?: bigint;
   /** Rows for which it says no are not loaded (a tenant that stays). */
   readonly isLoaded?: (table: CassandraTable, row: TableRow) => boolean;
@@ -47,12 +47,15 @@ export interface TableLoad {
   readonly targetTable: TableName;
 }
 
+/** Applications' clocks may be behind ours: what they write while the load runs must still be later than what has no time of its own. */
+const CLOCK_MARGIN_MS = 600_000;
+
 /** Resolves when every range is done or partial; throws what stopped it, else MIG040 for ranges that could not be read. */
 export async function loadTable(runtime: Runtime, sides: LoadSides, ledger: LoadLedger, failedRows: FailedRows, load: TableLoad, tally: TableTally, options: TableLoadOptions, signal: AbortSignal): Promise<void> {
   const [table, target] = await Promise.all([readTable(sides.source, load.sourceTable), readTable(sides.target, load.targetTable)]);
   assertSameShape(table, target);
   const record = await ledger.begin(table, {
-    fingerprint: fingerprintOf(table, target), assumedTime: options.assumedTime ?? BigInt(runtime.clock.now()) * 1000n, ranges: splitRing(await tokensOf(sides.source), options.ranges),
+    fingerprint: fingerprintOf(table, target), assumedTime: options.assumedTime ?? BigInt(runtime.clock.now() - CLOCK_MARGIN_MS) * 1000n, ranges: splitRing(await tokensOf(sides.source), options.ranges),
   });
   tally.restore(record.ranges);
   const todo = spread(record.ranges.filter(({ state }) => state !== 'done'));

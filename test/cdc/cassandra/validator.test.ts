@@ -122,6 +122,25 @@ describeCassandra('two clusters', () => {
     expect(report.tables[0]?.transient).toBe(1);
   }, 60_000);
 
+  test('a row that changes at every reading is unsettled, and the comparison does not pass', async () => {
+    await make('restless');
+    await two.on('source', 'UPDATE ks.restless SET w = 0 WHERE p = 1 AND c = 1');
+    let changes = 0;
+    const source = new Proxy(two.clusters.source, {
+      get: (cluster, name) => {
+        const value: unknown = Reflect.get(cluster, name);
+        if (name !== 'read') return typeof value === 'function' ? value.bind(cluster) as unknown : value;
+        return async (...request: Parameters<Cluster['read']>) => {
+          if (/WHERE "p" = /.test(request[0].text)) await two.on('source', `UPDATE ks.restless SET w = ${changes += 1} WHERE p = 1 AND c = 1`);
+          return cluster.read(...request);
+        };
+      },
+    });
+    const report = await new Validator(two.runtime, { ...two.clusters, source }, { ...quick, reconcile: 'source-wins' }).validate([pairOf('restless')], { mode: 'FullScan' }, two.runtime.signal);
+    expect(report).toMatchObject({ passed: false, unsettled: 1, rowsDifferent: 0, repaired: 0 });
+    expect(changes).toBe(quick.recheckRounds);
+  }, 60_000);
+
   test('samples, recent writes and critical tables look where they are told to', async () => {
     await make('modes');
     await two.on('source', `UPDATE ks.modes USING TIMESTAMP ${base + 500} SET v = 'recent' WHERE p = 1 AND c = 1`, `UPDATE ks.modes USING TIMESTAMP ${base + 20} SET v = 'old' WHERE p = 2 AND c = 1`);
