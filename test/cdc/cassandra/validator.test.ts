@@ -5,6 +5,7 @@ import { comparingDefaults } from '../../../cdc/cassandra/compare/compare-tables
 import type { ComparingOptions } from '../../../cdc/cassandra/compare/compare-tables.ts';
 import type { ComparisonReport, DiscrepancyCounts } from '../../../cdc/cassandra/compare/comparison-report.ts';
 import type { Discrepancy } from '../../../cdc/cassandra/compare/discrepancy.ts';
+import { printReport } from '../../../cdc/cassandra/compare/print-report.ts';
 import { SqliteScanLedger } from '../../../cdc/cassandra/compare/scan-ledger.ts';
 import { TwoWayScanner } from '../../../cdc/cassandra/compare/two-way-scanner.ts';
 import type { ScannerOptions } from '../../../cdc/cassandra/compare/two-way-scanner.ts';
@@ -100,7 +101,9 @@ describeCassandra('two clusters', () => {
     const told: Discrepancy[] = [];
     expect(await validate('told', { reconcile: 'manual', sink: (one) => Promise.resolve(void told.push(one)) })).toMatchObject({ passed: false, repaired: 0 });
     expect(told).toMatchObject([{ table: `${two.keyspace}.told`, part: 'rows', key: 'p = 1, c = 1', types: ['ValueMismatch'], cells: [{ column: 'v', source: { value: "'later'", writetime: String(base + 50) }, target: { value: "'v1'", writetime: String(base + 1) } }] }]);
-    expect(await validate('told')).toMatchObject({ rowsDifferent: 1 });
+    const report = await validate('told');
+    expect(report).toMatchObject({ rowsDifferent: 1 });
+    expect(printReport(report)).toMatch(/NOT passed; 50 rows compared, 1 different.*\n.*ValueMismatch 1\n {4}p = 1, c = 1: ValueMismatch \(v: source 'later', target 'v1'\)/);
   }, 60_000);
 
   test('a difference that is on its way is none', async () => {
