@@ -26,7 +26,7 @@ interface Request {
   run(): Answer;
 }
 
-const names = new Map(Object.entries(opcodes).map(([name, code]) => [code, name as Opcode]));
+const names: ReadonlyMap<number, Opcode> = new Map(Object.entries(opcodes).map(([name, code]) => [code, name as Opcode]));
 
 export class Connection {
   readonly #cluster: MockCluster;
