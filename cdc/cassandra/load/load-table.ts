@@ -97,7 +97,7 @@ export async function loadTable(runtime: Runtime, sides: LoadSides, ledger: Load
 async function loadRange(runtime: Runtime, sides: LoadSides, writer: RowWriter, failedRows: FailedRows, table: CassandraTable, range: TokenRange, tally: TableTally, options: TableLoadOptions, signal: AbortSignal): Promise<{ rows: number; bytes: number; refused: number }> {
   const done = { rows: 0, bytes: 0, refused: 0 };
   for (const reader of readersOf(table, sides.source.tellsElementTimes)) {
-    const pages = readPages(runtime, sides.source, sides.sourceThrottle, reader, range, options, signal);
+    const pages = readPages(runtime, sides.source, sides.sourceThrottle, reader, reader.inRange(range), options, signal);
     for (;;) {
       const page = await pages.next().catch((error: unknown) => {
         if (signal.aborted || kindOfFailure(error) === 'refused') throw error;

@@ -151,6 +151,9 @@ describeCassandra('two clusters', () => {
     const int = (value: number): Buffer => { const bytes = Buffer.alloc(4); bytes.writeInt32BE(value); return bytes; };
     const keys: RecentKeys = { recent: async function* () { yield { part: 'rows', partitionKey: [int(2)], clustering: [int(1)] }; yield { part: 'rows', partitionKey: [int(3)], clustering: [int(1)] }; } };
     expect(await validate('modes', {}, { mode: 'RecentWrites', since: 0n, keys })).toMatchObject({ rowsDifferent: 1, rowsCompared: 2 });
+    // A whole partition.
+    const partition: RecentKeys = { recent: async function* () { yield { part: 'rows', partitionKey: [int(2)], clustering: [] }; yield { part: 'statics', partitionKey: [int(2)], clustering: [] }; } };
+    expect(await validate('modes', {}, { mode: 'RecentWrites', since: 0n, keys: partition })).toMatchObject({ rowsDifferent: 1, rowsCompared: 5 });
     const sampled = await validate('modes', {}, { mode: 'RandomSample', sampleRate: 0.25, random: () => 0.5 });
     expect(sampled.tables[0]?.shareOfRing).toBeCloseTo(0.25, 2);
     expect(await validate('modes', {}, { mode: 'RandomSample', sampleRate: 1, random: Math.random })).toMatchObject({ rowsDifferent: 2, rowsCompared: 50 });
