@@ -56,6 +56,8 @@ describeCassandra('two clusters', () => {
     { name: 'another time', break: [['source', `UPDATE ks.T USING TIMESTAMP ${base + 50} SET v = 'v1' WHERE p = 1 AND c = 1`]], counts: { TimestampMismatch: 1 } },
     { name: 'another time to live', break: [['source', `UPDATE ks.T USING TIMESTAMP ${base + 50} AND TTL 9000 SET v = 'v1' WHERE p = 1 AND c = 1`], ['target', `UPDATE ks.T USING TIMESTAMP ${base + 50} AND TTL 500 SET v = 'v1' WHERE p = 1 AND c = 1`]], counts: { TTLMismatch: 1 } },
     { name: 'a cell that the source has deleted', break: [['source', `DELETE v, m[2] FROM ks.T USING TIMESTAMP ${base + 50} WHERE p = 5 AND c = 1`]], counts: { TombstoneMismatch: 1 } },
+    { name: 'a list and a field that the source has deleted', break: [['source', `DELETE l FROM ks.T USING TIMESTAMP ${base + 50} WHERE p = 5 AND c = 1`, `UPDATE ks.T USING TIMESTAMP ${base + 50} SET u.b = null WHERE p = 5 AND c = 1`]], counts: { TombstoneMismatch: 1 } },
+    { name: 'static columns that the source has deleted', break: [['source', `DELETE s FROM ks.T USING TIMESTAMP ${base + 50} WHERE p = 5`]], counts: { MissingInSource: 1 } },
     { name: 'a row that the source has deleted', break: [['source', `DELETE FROM ks.T USING TIMESTAMP ${base + 50} WHERE p = 6 AND c = 1`]], options: { dualWritesSince: BigInt(base + 40) }, counts: { TombstoneMismatch: 1 } },
     { name: 'a cell that only the target has deleted', break: [['target', `DELETE v FROM ks.T USING TIMESTAMP ${base + 50} WHERE p = 5 AND c = 2`]], counts: { TombstoneMismatch: 1 } },
   ];
@@ -79,8 +81,11 @@ describeCassandra('two clusters', () => {
     await make('newest');
     await two.on('target', `UPDATE ks.newest USING TIMESTAMP ${base + 60} SET v = 'from target', m[3] = 'z' WHERE p = 0 AND c = 0`, `INSERT INTO ks.newest (p, c, v) VALUES (0, 50, 'only target') USING TIMESTAMP ${base + 60}`, `DELETE FROM ks.newest USING TIMESTAMP ${base + 70} WHERE p = 1 AND c = 1`);
     await two.on('source', `UPDATE ks.newest USING TIMESTAMP ${base + 60} SET v = 'from source' WHERE p = 0 AND c = 1`, `DELETE w, m[1] FROM ks.newest USING TIMESTAMP ${base + 70} WHERE p = 2 AND c = 2`, `DELETE FROM ks.newest USING TIMESTAMP ${base + 70} WHERE p = 3 AND c = 3`);
+    // Of one time: another value, and another time to live.
+    await two.on('source', `UPDATE ks.newest USING TIMESTAMP ${base + 60} SET v = 'tie a', w = 1 WHERE p = 4 AND c = 1`, `UPDATE ks.newest USING TIMESTAMP ${base + 60} AND TTL 600 SET v = 'ttl' WHERE p = 5 AND c = 1`);
+    await two.on('target', `UPDATE ks.newest USING TIMESTAMP ${base + 60} SET v = 'tie b', w = 0 WHERE p = 4 AND c = 1`, `UPDATE ks.newest USING TIMESTAMP ${base + 60} AND TTL 9000 SET v = 'ttl' WHERE p = 5 AND c = 1`);
     const fixed = await validate('newest', { reconcile: 'newest' });
-    expect(fixed).toMatchObject({ rowsDifferent: 6, repaired: 6, passed: true });
+    expect(fixed).toMatchObject({ rowsDifferent: 8, repaired: 8, passed: true });
     const [source, target] = [await two.dump('source', 'newest'), await two.dump('target', 'newest')];
     expect(withoutTtl(target)).toEqual(withoutTtl(source));
     const text = async (where: string): Promise<unknown> => (await two.source.cql(`SELECT v FROM ${two.keyspace}.newest WHERE ${where}`))[0]?.['v'];
