@@ -24,5 +24,10 @@ export function parseSettings(yaml: string, origin: SettingsOrigin): Settings {
 }
 
 function resolved(settings: Settings, directory: string): Settings {
-  return { ...settings, stateDirectory: path.resolve(directory, settings.stateDirectory) };
+  const { cql } = settings;
+  const rules = cql?.filterRules;
+  return {
+    ...settings, stateDirectory: path.resolve(directory, settings.stateDirectory),
+    ...(cql === undefined || rules === undefined ? {} : { cql: { ...cql, filterRules: path.resolve(directory, rules) } }),
+  };
 }

@@ -22,7 +22,7 @@ export const cqlMode = z.string().transform((written, context): CqlModeName => {
   return z.NEVER;
 });
 
-const address = text.regex(/^(?:[^:\s]+|\[[\da-fA-F:]+\])(?::\d{1,5})?$|^[\da-fA-F:]+$/, 'expected a host, or host:port');
+const address = text.regex(/^(?:[^:\s]+|\[[\da-fA-F:]+\])(?::\d{1,5})?$|^[\da-fA-F]*:[\da-fA-F]*:[\da-fA-F:]*$/, 'expected a host, or host:port');
 
 const cluster = section({
   /** Both speak the same protocol; the name is for the reader. */
@@ -91,7 +91,8 @@ export const cqlSettings = section({
     frame_bytes: positive.min(64 * 1024).default(64 * 1024 * 1024),
     prepared_bytes: positive.min(64 * 1024).default(64 * 1024 * 1024),
   }).prefault({}),
-  shutdown_ms: milliseconds.default(5000),
+  /** How long what is in hand may take to end at SIGTERM. */
+  drain_ms: milliseconds.default(5000),
 });
 
 export type CqlSettings = z.output<typeof cqlSettings>;

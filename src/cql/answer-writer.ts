@@ -7,6 +7,7 @@ import { ANSWER_BIT, HEADER_BYTES, makeFrame, opcodes, writeHeader } from '../wi
 import { pagingStateAt, readPrepared, resultKindAt, resultKinds } from '../wire/cql/result-body.ts';
 import { LONG_BYTES } from './outbox.ts';
 import type { Outbox } from './outbox.ts';
+import { clientValues } from './prepared-calls.ts';
 import type { PreparedEntry } from './prepared-registry.ts';
 import type { Leg, Request } from './request.ts';
 import { requestKinds } from './request-kinds.ts';
@@ -77,14 +78,16 @@ export class AnswerWriter {
 function prepared(answer: Buffer, start: number, end: number, at: number, { entry, stream, primary }: Request): Buffer {
   if (resultKindAt(answer, at) !== resultKinds.prepared || !entry) throw new RangeError('an answer to PREPARE that is no prepared statement');
   const version = answer.readUInt8(start);
-  const { afterId } = readPrepared(answer, at, end, version & ~ANSWER_BIT);
+  const result = readPrepared(answer, at, end, version & ~ANSWER_BIT);
   const head = answer.subarray(start + HEADER_BYTES, at + 4);
-  const out = Buffer.allocUnsafe(HEADER_BYTES + head.length + 2 + entry.id.length + end - afterId);
+  const values = clientValues(result, version & ~ANSWER_BIT, entry.sent.calls);
+  const out = Buffer.allocUnsafe(HEADER_BYTES + head.length + 2 + entry.id.length + values.length + result.rows.length);
   writeHeader(out, 0, version, answer.readUInt8(start + 1), stream, opcodes.result, out.length - HEADER_BYTES);
   let to = HEADER_BYTES + head.copy(out, HEADER_BYTES);
   to = out.writeUInt16BE(entry.id.length, to);
   to += entry.id.copy(out, to);
-  answer.copy(out, to, afterId, end);
+  to += values.copy(out, to);
+  result.rows.copy(out, to);
   holdsRowsOf(entry, primary.cluster);
   return out;
 }

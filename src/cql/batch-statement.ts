@@ -22,12 +22,18 @@ export class BatchStatement {
   /** Children that the shadow does not get, by their modes or the filter's rule. */
   readonly withoutShadow = new Set<number>();
 
-  constructor(places: BatchPlaces, parts: readonly BatchPart[]) {
+  constructor(places: BatchPlaces, parts: readonly BatchPart[], withoutShadow?: ReadonlySet<number>) {
     this.places = places;
     this.parts = parts;
+    for (const index of withoutShadow ?? []) this.withoutShadow.add(index);
     parts.forEach(({ plan }, index) => {
       if (plan.shadow === undefined) this.withoutShadow.add(index);
     });
+  }
+
+  /** The same in another frame. */
+  at(places: BatchPlaces): BatchStatement {
+    return new BatchStatement(places, this.parts, this.withoutShadow);
   }
 
   get isConditional(): boolean {
@@ -40,12 +46,12 @@ export class BatchStatement {
   }
 
   get isUnrepeatable(): boolean {
-    return this.parts.some(({ traits }) => traits.isUnrepeatable);
+    return this.parts.some(({ traits, entry }) => (entry ? entry.isUnrepeatable : traits.isUnrepeatable));
   }
 
-  /** The first child that this cluster has not been asked to prepare yet. */
-  unpreparedOn(cluster: ClusterIndex): PreparedEntry | undefined {
-    return this.parts.find(({ entry }) => entry && !entry.ids[cluster])?.entry;
+  /** The first of the children that this cluster gets which it has not been asked to prepare yet: one that it does not get may be of a table that it does not have. */
+  unpreparedOn(cluster: ClusterIndex, isShadow: boolean): PreparedEntry | undefined {
+    return this.parts.find(({ entry }, index) => entry && !entry.ids[cluster] && !(isShadow && this.withoutShadow.has(index)))?.entry;
   }
 
   /** The plan of the whole: of one cluster that is written first; the other gets the children that are its. A text when there is none. */
@@ -104,8 +110,8 @@ export interface NoPlan {
   readonly reason: string;
 }
 
-export function readBatch(frame: Buffer, messageAt: number, end: number, keyspaceInUse: string, modes: ModeTable, registry: PreparedRegistry, texts: ReadTexts): BatchStatement | UnknownChild | NoPlan {
-  const places = findBatch(frame, messageAt, end);
+export function readBatch(frame: Buffer, messageAt: number, end: number, keyspaceInUse: string, modes: ModeTable, registry: PreparedRegistry, texts: ReadTexts, version = 4): BatchStatement | UnknownChild | NoPlan {
+  const places = findBatch(frame, messageAt, end, version);
   const parts: BatchPart[] = [];
   for (const { at, bytes, isPrepared } of places.children) {
     if (isPrepared) {

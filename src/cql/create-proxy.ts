@@ -22,6 +22,7 @@ import { UpstreamCluster } from './upstream-cluster.ts';
 import type { ProxySink } from './upstream-cluster.ts';
 
 const SWEEP_MS = 100;
+const LAST_WAIT_MS = 2000;
 
 export function createProxy(runtime: Pick<Runtime, 'clock' | 'log'>, options: CqlProxyOptions): CqlProxy {
   const { clock, log } = runtime;
@@ -47,7 +48,7 @@ export function createProxy(runtime: Pick<Runtime, 'clock' | 'log'>, options: Cq
   const cluster = (index: ClusterIndex): UpstreamCluster => new UpstreamCluster(index, options.clusters[index], { clock, log, flusher, limits: options.limits, counts: counts.cluster(index), sink });
   const context: ProxyContext = {
     options, clock, log, flow, requests, registry, counts, flusher, modes: options.modes, port: options.listen.port,
-    clusters: [cluster(0), cluster(1)], texts: new ReadTexts(), timestamps: new Timestamps(clock),
+    clusters: [cluster(0), cluster(1)], texts: new ReadTexts(), timestamps: options.timestamps ?? new Timestamps(clock),
   };
   const replayer = new Replayer(context, healer);
   const server = options.tls ? tls.createServer(options.tls) : net.createServer({ noDelay: true });
@@ -55,7 +56,8 @@ export function createProxy(runtime: Pick<Runtime, 'clock' | 'log'>, options: Cq
 
   const sweep = (): void => {
     for (const leg of requests.expired(clock.monotonicMs())) {
-      if (!leg.isOpen) continue;
+      // What was told of the ones before may have ended it, and begun another request with it.
+      if (!leg.isOpen || leg.deadlineMs > clock.monotonicMs()) continue;
       leg.request.pools?.[leg.cluster].forget(leg);
       healer.forget(leg);
       flow.timedOut(leg);
@@ -107,9 +109,12 @@ export function createProxy(runtime: Pick<Runtime, 'clock' | 'log'>, options: Cq
       const closed = new Promise<void>((resolve) => {
         server.close(() => resolve());
       });
+      for (const session of sessions) session.drain();
       await until(() => requests.size === 0, graceMs);
-      for (const session of sessions) session.close();
       for (const one of context.clusters) one.close();
+      // What has lost its connection by that is left to the log before this ends.
+      await until(() => requests.size === 0, LAST_WAIT_MS);
+      for (const session of sessions) session.close();
       clearInterval(sweeper);
       if (server.listening || sessions.size > 0) await closed;
     },

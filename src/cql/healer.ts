@@ -7,6 +7,7 @@ import { errorCodes, readError } from '../wire/cql/error-body.ts';
 import { ANSWER_BIT, messageStart, opcodes } from '../wire/cql/frame.ts';
 import { readPrepared } from '../wire/cql/result-body.ts';
 import type { ClusterIndex } from './modes.ts';
+import { clientKey } from './prepared-calls.ts';
 import type { PreparedEntry, PreparedRegistry } from './prepared-registry.ts';
 import type { ProxyCounts } from './proxy-stats.ts';
 import { legStates } from './request.ts';
@@ -79,7 +80,7 @@ export class Healer {
   }
 
   #ask(entry: PreparedEntry, cluster: ClusterIndex, connection: NodeConnection<Leg>, done: (isWell: boolean, buffer: Buffer | undefined, start: number, end: number) => void): void {
-    connection.call(opcodes.prepare, new BodyWriter(entry.text.length + 8).longString(entry.text).done(), (buffer, start, end) => {
+    connection.call(opcodes.prepare, new BodyWriter(entry.sent.text.length + 8).longString(entry.sent.text).done(), (buffer, start, end) => {
       const isWell = buffer !== undefined && buffer.readUInt8(start + 4) === opcodes.result;
       if (isWell) this.learn(entry, cluster, buffer, start, end);
       done(isWell, buffer, start, end);
@@ -99,12 +100,13 @@ export class Healer {
 
   /** What the frame of a PREPARED answer tells of the statement on this cluster. */
   learn(entry: PreparedEntry, cluster: ClusterIndex, buffer: Buffer, start: number, end: number): void {
+    const { calls } = entry.sent;
     const { id, rows, columns, partitionKey } = readPrepared(buffer, messageStart(buffer, start, end), end, buffer.readUInt8(start) & ~ANSWER_BIT);
     this.#registry.learn(entry, cluster, id);
     entry.rows[cluster] = rows.toString('latin1');
     if (entry.columns.length === 0 || partitionKey.length > 0) {
-      entry.columns = columns;
-      entry.partitionKey = partitionKey;
+      entry.columns = columns.filter((_, index) => !calls.some((call) => call.index === index));
+      entry.partitionKey = clientKey(partitionKey, calls);
     }
   }
 

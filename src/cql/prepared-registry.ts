@@ -6,6 +6,8 @@
  */
 import { createHash } from 'node:crypto';
 import type { BindColumn } from '../wire/cql/result-body.ts';
+import { sentTextOf } from './prepared-calls.ts';
+import type { SentText } from './prepared-calls.ts';
 import type { FilterSnapshot } from './proxy-options.ts';
 import type { IntentStatement } from './intents/intent-log.ts';
 import { clusterNames } from './modes.ts';
@@ -23,6 +25,8 @@ export class PreparedEntry implements IntentStatement {
   readonly text: string;
   readonly traits: StatementTraits;
   readonly isVirtual: boolean;
+  /** The text as clusters prepare it. */
+  readonly sent: SentText;
   /** Per cluster; undefined until it was prepared there. */
   readonly ids: [Buffer | undefined, Buffer | undefined] = [undefined, undefined];
   /** What each cluster says of the rows that will come; undefined until it was asked. */
@@ -48,6 +52,12 @@ export class PreparedEntry implements IntentStatement {
     this.text = text;
     this.traits = traitsOf(text);
     this.isVirtual = isVirtual(this.traits, keyspace);
+    this.sent = sentTextOf(text, this.traits.facts);
+  }
+
+  /** Each cluster would give it another value, and the proxy cannot. */
+  get isUnrepeatable(): boolean {
+    return this.traits.isUnrepeatable && this.sent.calls.length === 0;
   }
 
   /** Of the table's keyspace, written or in use. */

@@ -6,6 +6,7 @@ import type { CqlStatement } from '../../grammar/cql/statement.ts';
 import type { Intent, IntentLog } from './intents/intent-log.ts';
 import type { ClusterIndex, ModeTable } from './modes.ts';
 import type { ProxyStats } from './proxy-stats.ts';
+import type { Timestamps } from './timestamps.ts';
 
 export interface CqlAddress {
   readonly host: string;
@@ -90,6 +91,8 @@ export interface CqlProxyOptions {
   readonly intents: IntentLog;
   readonly repairs: RepairPort;
   readonly filter?: ShadowFilter;
+  /** Shared with others in the process that write through the proxy with timestamps of their own. */
+  readonly timestamps?: Timestamps;
   readonly topology: CqlTopology;
   readonly limits: ProxyLimits;
   /** Of the primary's answer, and in `DualSync` of the shadow's. */

@@ -57,13 +57,13 @@ function hasList(term: CqlTerm): boolean {
   return term.kind === 'compound' && (term.form === 'list' || term.items.some(hasList));
 }
 
-/** `columns`: of its bind markers, in order; without them what is bound counts as unknown. */
-export function repeatabilityOf(facts: CqlStatement, columns: readonly BindColumn[]): Repeatability {
+/** `columns`: of its bind markers, in order; without them what is bound counts as unknown. `areCallsSettled`: what `now()` and the like give is bound as well. */
+export function repeatabilityOf(facts: CqlStatement, columns: readonly BindColumn[], areCallsSettled = false): Repeatability {
   if (facts.isConditional) return 'condition';
-  if (facts.unstableCalls.length > 0) return 'not-repeatable';
+  if (facts.unstableCalls.length > 0 && !areCallsSettled) return 'not-repeatable';
   if (facts.kind === 'batch') {
     if (!facts.batch || facts.batch.type === 'counter') return 'not-repeatable';
-    return facts.batch.children.every((child) => repeatabilityOf(child, columns) === 'repeatable') ? 'repeatable' : 'not-repeatable';
+    return facts.batch.children.every((child) => repeatabilityOf(child, columns, areCallsSettled) === 'repeatable') ? 'repeatable' : 'not-repeatable';
   }
   if (facts.kind !== 'insert' && facts.kind !== 'update' && facts.kind !== 'delete') return 'not-repeatable';
   // Which columns a document writes, and whether lists are among them, only its value tells.

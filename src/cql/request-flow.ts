@@ -116,7 +116,7 @@ export class RequestFlow implements LegSink<Leg>, HealedLegs {
     if (!pool) throw new Error('a request without pools');
     const connection = pool.acquire(leg);
     if (!connection) return;
-    const unprepared = request.batch ? request.batch.unpreparedOn(leg.cluster) : request.opcode === opcodes.execute && request.entry?.ids[leg.cluster] === undefined ? request.entry : undefined;
+    const unprepared = request.batch ? request.batch.unpreparedOn(leg.cluster, request.plan.primary !== leg.cluster) : request.opcode === opcodes.execute && request.entry?.ids[leg.cluster] === undefined ? request.entry : undefined;
     if (unprepared) {
       this.#parts.healer.heal(leg, unprepared, connection);
       return;
@@ -126,8 +126,8 @@ export class RequestFlow implements LegSink<Leg>, HealedLegs {
 
   /** Its statement has been prepared on this connection's node. */
   prepared(leg: Leg, connection: NodeConnection<Leg>): void {
-    const { batch } = leg.request;
-    if (!connection.isReady || !connection.hasStream || (batch && batch.unpreparedOn(leg.cluster))) this.dispatch(leg);
+    const { batch, plan } = leg.request;
+    if (!connection.isReady || !connection.hasStream || batch?.unpreparedOn(leg.cluster, plan.primary !== leg.cluster)) this.dispatch(leg);
     else this.#send(leg, connection);
   }
 

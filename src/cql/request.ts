@@ -98,6 +98,8 @@ export class Request {
   isFiltered = false;
   /** Its values would differ on each cluster: the shadow gets it from a repair. */
   isUnrepeatable = false;
+  /** The table that it truncates on both clusters; empty for all others. */
+  truncates = '';
   ticket = NO_TICKET;
   /** What the log has to reach before the client is answered: a ticket, or a cancellation. */
   heldFor = 0;
@@ -133,6 +135,7 @@ export class Request {
     this.pools = undefined;
     this.isFiltered = false;
     this.isUnrepeatable = false;
+    this.truncates = '';
     this.ticket = NO_TICKET;
     this.isAnswered = false;
   }

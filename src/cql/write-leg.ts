@@ -2,6 +2,7 @@
  * A request's frame as a cluster gets it: another stream id, that cluster's prepared id, and nothing else changed. Everything is copied straight into
  * what goes out; a batch, whose children may each have an id, is put together first.
  */
+import { BodyWriter } from '../wire/cql/body-writer.ts';
 import { HEADER_BYTES, headerFlags, makeFrame, opcodes, writeHeader } from '../wire/cql/frame.ts';
 import { queryFlags } from '../wire/cql/request-body.ts';
 import { LONG_BYTES } from './outbox.ts';
@@ -17,7 +18,7 @@ export function writeLeg(out: Outbox, leg: Leg, stream: number): void {
   const { frame, start, end, messageAt, opcode } = request;
   const isShadow = request.plan.primary !== cluster;
   const version = frame.readUInt8(start);
-  const flags = frame.readUInt8(start + 1) & ~headerFlags.compressed & (isShadow ? ~ownFlags : 0xff);
+  const flags = isShadow ? 0 : frame.readUInt8(start + 1) & ownFlags;
   /** What stands before the message, and goes along. */
   const from = isShadow ? messageAt : start + HEADER_BYTES;
   if (opcode === opcodes.execute && request.entry) {
@@ -41,6 +42,10 @@ export function writeLeg(out: Outbox, leg: Leg, stream: number): void {
   if (request.batch) {
     const body = request.batch.bodyFor(cluster, isShadow, frame, end);
     out.pass(makeFrame({ version, flags, stream, opcode }, from === messageAt ? body : Buffer.concat([frame.subarray(from, messageAt), body])));
+    return;
+  }
+  if (opcode === opcodes.prepare && request.entry && request.entry.sent.calls.length > 0) {
+    out.pass(makeFrame({ version, flags, stream, opcode }, Buffer.concat([frame.subarray(from, messageAt), new BodyWriter(request.entry.sent.text.length + 8).longString(request.entry.sent.text).done()])));
     return;
   }
   const length = end - from;

@@ -34,22 +34,26 @@ export interface Fixture extends AsyncDisposable {
   setMode(mode: CqlMode): void;
 }
 
-/** Keyspace `ks` on both clusters. */
-export async function startFixture(options: FixtureOptions = {}): Promise<Fixture> {
-  const { mode = 'SourceOnly', source: sourceOptions, target: targetOptions, cluster, intents: _intents, ...rest } = options;
-  const source = await MockCluster.start({ clusterName: 'old', ...sourceOptions });
-  const target = await MockCluster.start({ clusterName: 'new', isScylla: true, ...targetOptions });
+export interface ProxyBetween extends AsyncDisposable {
+  readonly proxy: CqlProxy;
+  readonly port: number;
+  readonly intents: MemoryIntents;
+  readonly repairs: Fixture['repairs'];
+  readonly logged: Fixture['logged'];
+  client(options?: Partial<cassandra.ClientOptions>): Promise<cassandra.Client>;
+  setMode(mode: CqlMode): void;
+}
+
+/** A proxy between the driver and clusters that are there. */
+export async function proxyBetween(clusters: CqlProxyOptions['clusters'], { mode = 'SourceOnly', intents: givenIntents, localDataCenter = 'dc1', ...rest }: Omit<FixtureOptions, 'source' | 'target' | 'cluster'> & { readonly localDataCenter?: string }): Promise<ProxyBetween> {
   const intents = new MemoryIntents();
   const repairs: Fixture['repairs'] = [];
   const logged: Fixture['logged'] = [];
   const write = (level: string) => (message: string, fields?: unknown): void => void logged.push({ level, message, fields });
   const log: Log = { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error'), child: () => log };
-  const address = (one: MockCluster, name: 'source' | 'target'): CqlClusterOptions => ({
-    hosts: one.database.nodes.map(({ address: host, port: nodePort }) => ({ host, port: nodePort })), connectionsPerHost: 1, connectTimeoutMs: 5000, maxStreams: 1024, ...cluster?.(name),
-  });
   const proxy = createProxy({ clock: processClock, log }, {
     listen: { host: '127.0.0.1', port: 0 }, modes: everywhere(mode), topology: defaultTopology, limits: defaultLimits, requestTimeoutMs: 5000, shadowTimeoutMs: 5000, schemaChanges: 'both', ...rest,
-    clusters: [address(source, 'source'), address(target, 'target')], intents: options.intents ?? intents,
+    clusters, intents: givenIntents ?? intents,
     repairs: { note: (reason, intent) => {
       repairs.push({ reason, intent });
       return Promise.resolve();
@@ -57,17 +61,12 @@ export async function startFixture(options: FixtureOptions = {}): Promise<Fixtur
   });
   const port = await proxy.listen();
   const clients: cassandra.Client[] = [];
-  const both = (text: string): void => {
-    source.run(text);
-    target.run(text);
-  };
-  both("CREATE KEYSPACE ks WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1}");
   return {
-    source, target, proxy, port, intents, repairs, logged, both,
+    proxy, port, intents, repairs, logged,
     setMode: (next) => proxy.setModes(everywhere(next)),
     client: async (more = {}) => {
       const client = new cassandra.Client({
-        contactPoints: [`127.0.0.1:${port}`], localDataCenter: 'dc1', pooling: { coreConnectionsPerHost: { [cassandra.types.distance.local]: 1 } },
+        contactPoints: [`127.0.0.1:${port}`], localDataCenter, pooling: { coreConnectionsPerHost: { [cassandra.types.distance.local]: 1 } },
         policies: { retry: new cassandra.policies.retry.FallthroughRetryPolicy() }, ...more,
       });
       clients.push(client);
@@ -77,6 +76,28 @@ export async function startFixture(options: FixtureOptions = {}): Promise<Fixtur
     [Symbol.asyncDispose]: async () => {
       await Promise.all(clients.map((client) => client.shutdown()));
       await proxy.close();
+    },
+  };
+}
+
+/** Keyspace `ks` on two mock clusters. */
+export async function startFixture(options: FixtureOptions = {}): Promise<Fixture> {
+  const { source: sourceOptions, target: targetOptions, cluster, ...rest } = options;
+  const source = await MockCluster.start({ clusterName: 'old', ...sourceOptions });
+  const target = await MockCluster.start({ clusterName: 'new', isScylla: true, ...targetOptions });
+  const address = (one: MockCluster, name: 'source' | 'target'): CqlClusterOptions => ({
+    hosts: one.database.nodes.map(({ address: host, port }) => ({ host, port })), connectionsPerHost: 1, connectTimeoutMs: 5000, maxStreams: 1024, ...cluster?.(name),
+  });
+  const between = await proxyBetween([address(source, 'source'), address(target, 'target')], rest);
+  const both = (text: string): void => {
+    source.run(text);
+    target.run(text);
+  };
+  both("CREATE KEYSPACE ks WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1}");
+  return {
+    ...between, source, target, both,
+    [Symbol.asyncDispose]: async () => {
+      await between[Symbol.asyncDispose]();
       await source.close();
       await target.close();
     },

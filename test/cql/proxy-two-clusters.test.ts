@@ -70,6 +70,23 @@ describe.each<CqlMode>(['DualSync', 'DualAsync', 'ShadowPrimary'])('%s', (mode) 
     expect(new Set(rows.map(({ a }) => String(a))).size).toBe(5);
   });
 
+  test('and in prepared statements and batches, whose markers are the client\'s own only', async () => {
+    await using fixture = await startFixture({ mode });
+    fixture.both('CREATE TABLE ks.u (k int PRIMARY KEY, a timeuuid, b uuid, c timestamp, v text)');
+    const client = await fixture.client();
+    const unstable = 'INSERT INTO ks.u (a, k, b, v, c) VALUES (now(), ?, uuid(), ?, toTimestamp(now()))';
+    for (let k = 0; k < 3; k += 1) await client.execute(unstable, [k, `v${k}`], prepared);
+    await client.batch([{ query: unstable, params: [10, 'x'] }, { query: 'INSERT INTO ks.u (k, v) VALUES (?, ?)', params: [11, 'y'] }, { query: unstable, params: [12, 'z'] }], prepared);
+    await client.execute('UPDATE ks.u SET a = now() WHERE k = 20', [], prepared);
+    await client.batch(["INSERT INTO ks.u (k, a, v) VALUES (30, now(), 'text')", 'UPDATE ks.u SET b = uuid(), a = now() WHERE k = 31'], {});
+    await drained(fixture);
+    expectSame(fixture);
+    expect(fixture.proxy.stats().counts.unrepeatable).toBe(0);
+    const { rows } = await client.execute('SELECT k, a, v FROM ks.u');
+    expect(rows.map(({ k, v }) => [k, v]).sort()).toEqual([[0, 'v0'], [1, 'v1'], [10, 'x'], [11, 'y'], [12, 'z'], [2, 'v2'], [20, null], [30, 'text'], [31, null]]);
+    expect(new Set(rows.filter(({ k }) => k !== 11).map(({ a }) => String(a))).size).toBe(8);
+  });
+
   test('a conditional statement is asked of the second only if the first has applied it; a difference is left for a repair', async () => {
     await using fixture = await withTable({ mode });
     const [primary, shadow] = mode === 'ShadowPrimary' ? [fixture.target, fixture.source] : [fixture.source, fixture.target];
@@ -241,6 +258,37 @@ describe('DualSync', () => {
     fixture.target.faults.add({ text: /^ALTER/, action: { kind: 'error', code: responseErrorCodes.invalid, message: 'not here' } });
     await expect(client.execute('ALTER TABLE ks.made ADD v text')).rejects.toThrow(/not here/);
     expect(fixture.logged.some(({ level, message }) => level === 'error' && message.includes('not on the other'))).toBe(true);
+  });
+});
+
+describe('TRUNCATE', () => {
+  test('waits until nothing is queued, and no write gets between the truncations of the two clusters', async () => {
+    await using fixture = await withTable({ mode: 'DualAsync' });
+    const client = await fixture.client();
+    fixture.target.faults.add({ isWrite: true, action: { kind: 'error', code: responseErrorCodes.overloaded } });
+    await client.execute(insert, [1, 'a'], prepared);
+    await expect.poll(() => fixture.intents.released.size).toBe(1);
+    await expect(client.execute('TRUNCATE ks.t')).rejects.toThrow(/MIG074/);
+    for (const ticket of fixture.intents.released.keys()) fixture.intents.settle(ticket);
+    for (const mode of ['DualSync', 'DualAsync'] as const) {
+      fixture.setMode(mode);
+      await client.execute(insert, [2, 'a'], prepared);
+      await client.execute('UPDATE ks.c SET n = n + 1 WHERE k = 1', [], prepared);
+      await drained(fixture);
+      fixture.target.faults.add({ text: /^TRUNCATE/, action: { kind: 'delay', ms: 300 } });
+      const truncate = client.execute('TRUNCATE TABLE ks.t');
+      await expect.poll(() => fixture.source.run('SELECT k FROM ks.t')).toMatchObject({ rows: [] });
+      await expect(client.execute(insert, [3, 'a'], prepared)).rejects.toThrow(/MIG082/);
+      await expect(client.batch([{ query: insert, params: [3, 'a'] }], prepared)).rejects.toThrow(/MIG082/);
+      await expect(client.execute("INSERT INTO ks.t (k, v) VALUES (3, 'a')")).rejects.toThrow(/MIG082/);
+      // Another table's writes go on.
+      await client.execute('UPDATE ks.c SET n = n + 1 WHERE k = 1', [], prepared);
+      await truncate;
+      await client.execute(insert, [4, 'a'], prepared);
+      await drained(fixture);
+      expectSame(fixture);
+      expect(fixture.target.run('SELECT k FROM ks.t')).toMatchObject({ rows: [[Buffer.from([0, 0, 0, 4])]] });
+    }
   });
 });
 

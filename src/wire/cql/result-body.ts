@@ -44,8 +44,15 @@ export interface PreparedResult {
   /** What the server says of the values and of the rows, for a comparison with another server's; a view. */
   readonly values: Buffer;
   readonly rows: Buffer;
+  /** Where each column's description lies in `values`. */
+  readonly columnPlaces: readonly ColumnPlace[];
   /** Places behind the id. */
   readonly afterId: number;
+}
+
+export interface ColumnPlace {
+  readonly from: number;
+  readonly end: number;
 }
 
 /** Of a RESULT of kind Prepared, whose message begins at `start`, with the kind. */
@@ -59,17 +66,19 @@ export function readPrepared(buffer: Buffer, start: number, end: number, version
   const count = reader.int();
   const partitionKey: number[] = [];
   if (version >= 4) for (let left = reader.int(); left > 0; left -= 1) partitionKey.push(reader.short());
-  const columns = readColumns(reader, flags, count);
+  const columnPlaces: ColumnPlace[] = [];
+  const columns = readColumns(reader, flags, count, (from, to) => columnPlaces.push({ from: from - afterId, end: to - afterId }));
   const behind = reader.at;
-  return { id, columns, partitionKey, values: buffer.subarray(afterId, behind), rows: buffer.subarray(behind, end), afterId };
+  return { id, columns, partitionKey, columnPlaces, values: buffer.subarray(afterId, behind), rows: buffer.subarray(behind, end), afterId };
 }
 
-function readColumns(reader: BodyReader, flags: number, count: number): BindColumn[] {
+function readColumns(reader: BodyReader, flags: number, count: number, placed?: (from: number, end: number) => void): BindColumn[] {
   const isGlobal = (flags & rowsFlags.globalTable) !== 0;
   let keyspace = isGlobal ? reader.string() : '';
   let table = isGlobal ? reader.string() : '';
   const columns: BindColumn[] = [];
   for (let index = 0; index < count; index += 1) {
+    const start = reader.at;
     if (!isGlobal) {
       keyspace = reader.string();
       table = reader.string();
@@ -78,6 +87,7 @@ function readColumns(reader: BodyReader, flags: number, count: number): BindColu
     const from = reader.at;
     skipType(reader);
     columns.push({ keyspace, table, name, type: Buffer.from(reader.buffer.subarray(from, reader.at)) });
+    placed?.(start, reader.at);
   }
   return columns;
 }
