@@ -12,6 +12,7 @@ import type { BatchPlaces } from '../wire/cql/request-body.ts';
 import type { PreparedResult } from '../wire/cql/result-body.ts';
 import { BodyWriter } from '../wire/cql/body-writer.ts';
 import { withLiterals } from './literal-functions.ts';
+import { ANY_KEY } from './order-lanes.ts';
 import type { TimeUuids } from './literal-functions.ts';
 
 type CallType = 'timeuuid' | 'uuid' | 'timestamp' | 'date' | 'time';
@@ -177,4 +178,18 @@ export function clientValues({ values, columnPlaces, partitionKey }: PreparedRes
 export function clientKey(partitionKey: readonly number[], calls: readonly SettledCall[]): readonly number[] {
   if (partitionKey.some((index) => calls.some((call) => call.index === index))) return [];
   return partitionKey.map((index) => index - calls.filter((call) => call.index < index).length);
+}
+
+/** The bound values of the partition's columns, as a key; `ANY_KEY` where they are not known to be bound. */
+export function partitionOf({ partitionKey, sent }: { readonly partitionKey: readonly number[]; readonly sent: SentText }, buffer: Buffer, parametersAt: number, end: number): string {
+  if (partitionKey.length === 0 || sent.calls.length > 0) return ANY_KEY;
+  findParameters(buffer, parametersAt, end, places);
+  if ((buffer.readUInt8(places.flagsAt) & queryFlags.names) !== 0) return ANY_KEY;
+  const reader = new BodyReader(buffer, places.valuesAt, end);
+  const values = Array.from({ length: places.valueCount }, () => {
+    const from = reader.at;
+    reader.skipBytes();
+    return buffer.toString('latin1', from, reader.at);
+  });
+  return partitionKey.map((index) => values[index] ?? ANY_KEY).join('');
 }

@@ -10,7 +10,8 @@ import { BatchStatement, readBatch } from './batch-statement.ts';
 import { TimeUuids, withLiterals } from './literal-functions.ts';
 import { plans } from './modes.ts';
 import type { Plan } from './modes.ts';
-import { settledBatch, settledExecute } from './prepared-calls.ts';
+import { ANY_KEY } from './order-lanes.ts';
+import { partitionOf, settledBatch, settledExecute } from './prepared-calls.ts';
 import { ID_BYTES } from './prepared-registry.ts';
 import type { PreparedEntry } from './prepared-registry.ts';
 import type { ProxyContext } from './proxy-context.ts';
@@ -19,6 +20,7 @@ import type { Answered, Leg, Request } from './request.ts';
 import { requestKinds } from './request-kinds.ts';
 import type { RequestKind } from './request-kinds.ts';
 import { markedCluster, stamped, unmarked, withText } from './rewrite-request.ts';
+import { isOrdered } from './repeatability.ts';
 import { isVirtual, planOfStatement, tablesOf } from './statement-traits.ts';
 import type { StatementTraits } from './statement-traits.ts';
 import type { NodePool } from './upstream.ts';
@@ -38,6 +40,13 @@ export interface RequestSession extends Answered {
 }
 
 const places = newPlaces();
+/** Batches over several tables keep their order among themselves. */
+const SEVERAL_TABLES = ' ';
+
+function oneTable(tables: readonly string[]): string {
+  const [first = SEVERAL_TABLES] = tables;
+  return tables.every((table) => table === first) ? first : SEVERAL_TABLES;
+}
 
 export class RequestReader {
   readonly #context: ProxyContext;
@@ -164,6 +173,10 @@ export class RequestReader {
     if (entry) request.statements = entry.alone;
     request.isUnrepeatable = isUnrepeatable;
     if (isFiltered) this.#withoutShadow(request);
+    if (plan.shadow !== undefined && (entry ? entry.isOrdered : isOrdered(traits.facts, []))) {
+      request.laneTable = oneTable(tablesOf(traits, keyspace));
+      request.laneKey = entry && !traits.facts.batch ? partitionOf(entry, buffer, parametersAt, end) : ANY_KEY;
+    }
     const tables = traits.isTruncate || this.#context.requests.truncating.size > 0 ? tablesOf(traits, keyspace) : [];
     if (traits.isTruncate && request.plan.shadow !== undefined) [request.truncates = ''] = tables;
     this.#begin(request, tables);
@@ -247,6 +260,11 @@ export class RequestReader {
     request.batch = batch;
     request.statements = batch.sharedEntries;
     request.isUnrepeatable = plan.shadow !== undefined && batch.isUnrepeatable;
+    const ordered = plan.shadow === undefined ? [] : batch.parts.filter(({ entry, traits }) => (entry ? entry.isOrdered : isOrdered(traits.facts, [])));
+    if (ordered.length > 0) {
+      request.laneTable = oneTable(ordered.map(({ keyspace: own, table }) => `${own}.${table}`));
+      request.laneKey = ANY_KEY;
+    }
     if (batch.parts.length > 0 && batch.withoutShadow.size === batch.parts.length) this.#withoutShadow(request);
     this.#begin(request, this.#context.requests.truncating.size > 0 ? batch.parts.map(({ keyspace: own, table }) => `${own}.${table}`) : []);
   }

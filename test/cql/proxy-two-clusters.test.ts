@@ -261,6 +261,51 @@ describe('DualSync', () => {
   });
 });
 
+describe('writes in order', () => {
+  test('a shadow that does not answer slows no conditional statement; each is noted for a repair', async () => {
+    await using fixture = await withTable({ mode: 'DualAsync', shadowTimeoutMs: 400 });
+    const client = await fixture.client();
+    await client.execute(insert, [1, 'a'], prepared);
+    await drained(fixture);
+    fixture.target.pause();
+    const update = 'UPDATE ks.t SET v = ? WHERE k = ? IF EXISTS';
+    for (let round = 0; round < 8; round += 1) expect((await client.execute(update, [`v${round}`, 1], prepared)).wasApplied()).toBe(true);
+    await expect.poll(() => fixture.intents.released.size).toBe(8);
+    fixture.target.resume();
+    for (const intent of fixture.intents.released.values()) await new Promise<string>((resolve) => fixture.proxy.replay.send(1, intent, resolve));
+    expect(fixture.repairs.map(({ reason }) => reason)).toEqual(Array.from({ length: 8 }, () => 'condition'));
+    await expect.poll(() => fixture.proxy.stats().counts.inHand).toBe(0);
+  });
+
+  test.each<CqlMode>(['DualAsync', 'DualSync'])('in %s many clients change one row and others beside it, and both clusters have the same in the end', async (mode) => {
+    await using fixture = await withTable({ mode, cluster: () => ({ connectionsPerHost: 3 }) });
+    for (const cluster of [fixture.source, fixture.target]) for (let k = 0; k < 3; k += 1) cluster.run(`INSERT INTO ks.t (k, v) VALUES (${k}, '0')`, 1n);
+    for (const cluster of [fixture.source, fixture.target]) cluster.faults.add({ isWrite: true, times: 10_000, chance: 0.5, action: { kind: 'delay', ms: 5 } });
+    const clients = await Promise.all(Array.from({ length: 4 }, () => fixture.client()));
+    await Promise.all(clients.flatMap((client, who) => Array.from({ length: 30 }, async (_, round) => {
+      if (round % 3 === 0) await client.execute('UPDATE ks.t SET v = ? WHERE k = ? IF EXISTS', [`${who}.${round}`, round % 2], prepared);
+      else if (round % 3 === 1) await client.execute('UPDATE ks.t SET list = list + ? WHERE k = ?', [[`${who}.${round}`], round % 3], prepared);
+      else await client.execute(`UPDATE ks.t SET list = ['${who}.${round}'] WHERE k = 2`);
+    })));
+    await drained(fixture);
+    expectSame(fixture, false);
+    expect(fixture.intents.released.size).toBe(0);
+  });
+
+  test('one that waits in vain for its turn is answered in time, and is done nowhere', async () => {
+    await using fixture = await withTable({ mode: 'DualSync', requestTimeoutMs: 500 });
+    const client = await fixture.client();
+    await client.execute('INSERT INTO ks.t (k, v) VALUES (?, ?) IF NOT EXISTS', [1, 'a'], prepared);
+    const update = 'UPDATE ks.t SET v = ? WHERE k = ? IF EXISTS';
+    await client.execute(update, ['first', 1], prepared);
+    fixture.source.pause();
+    const ended = await Promise.all(Array.from({ length: 4 }, (_, round) => client.execute(update, [`v${round}`, 1], prepared).then(() => 'ok', (error: { code?: number }) => error.code)));
+    expect(ended.sort()).toEqual([responseErrorCodes.overloaded, responseErrorCodes.overloaded, responseErrorCodes.overloaded, responseErrorCodes.writeTimeout]);
+    fixture.source.resume();
+    await expect.poll(() => client.execute(update, ['last', 1], prepared).then(() => 'ok', String)).toBe('ok');
+  });
+});
+
 describe('TRUNCATE', () => {
   test('waits until nothing is queued, and no write gets between the truncations of the two clusters', async () => {
     await using fixture = await withTable({ mode: 'DualAsync' });

@@ -20,8 +20,7 @@ const cases: readonly (readonly [name: string, first: string, second: string])[]
   ['an overwrite and an append', 'UPDATE ks.t SET l = [1] WHERE k = 1', 'UPDATE ks.t SET l = l + [2] WHERE k = 1'],
 ];
 
-// The proxy does not keep this order yet, and notes no repair: `fails` goes when it does.
-test.each(cases)('%s', { fails: true }, async (_name, first, second) => {
+test.each(cases)('%s', async (_name, first, second) => {
   fixture = await startFixture({ mode: 'DualAsync', cluster: () => ({ connectionsPerHost: 2 }) });
   const { source, target, both, intents } = fixture;
   both('CREATE TABLE ks.t (k int PRIMARY KEY, v int, l list<int>)');
