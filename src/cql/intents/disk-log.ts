@@ -12,6 +12,7 @@
  */
 import * as fs from 'node:fs';
 import type { FaultPoints } from '../../../config/faults.ts';
+import { DiskPatience } from './disk-patience.ts';
 import { EndKind, intentBytes, RecordBuffer } from './log-records.ts';
 import { REFUSED } from './intent-log.ts';
 import type { Intent, IntentLog, IntentLogState, IntentOrigin, IntentStatement, LogDamage, LogRefusal } from './intent-log.ts';
@@ -21,7 +22,6 @@ import { recoverSegments, segmentBase } from './recover-segments.ts';
 
 const SETTLE_DELAY_MS = 20;
 const ENDS_WORTH_WRITING = 32 * 1024;
-const DISK_RETRY_MS = 100;
 const LARGEST_SEGMENT_BYTES = 64 * 1024 * 1024;
 /** What may wait for one write: two of them are in memory at most. */
 const MOST_WAITING_BYTES = 32 * 1024 * 1024;
@@ -73,6 +73,7 @@ export class DiskLog implements IntentLog {
   #cancelledUpTo = 0;
   #cancellations = 0;
   readonly #options: DiskLogOptions;
+  readonly #disk: DiskPatience;
   readonly #segmentBytes: number;
   readonly #segments: LogSegment[];
   #current: LogSegment;
@@ -90,13 +91,13 @@ export class DiskLog implements IntentLog {
   #unsynced: Unsynced[] = [];
   #unsyncedBytes = 0;
   #isClosed = false;
-  #isDiskFailing = false;
   #running: Promise<void> | undefined;
   #settleTimer: NodeJS.Timeout | undefined;
   readonly #numbers: number[] = [];
 
   constructor(options: DiskLogOptions, recovered: readonly LogSegment[], nextTicket: number) {
     this.#options = options;
+    this.#disk = new DiskPatience(options.onDisk);
     this.#segmentBytes = options.segmentBytes ?? Math.min(LARGEST_SEGMENT_BYTES, Math.max(64 * 1024, Math.floor(options.maxBytes / 16)));
     this.#segments = [...recovered];
     this.#writtenUpTo = nextTicket - 1;
@@ -118,7 +119,7 @@ export class DiskLog implements IntentLog {
 
   get refusal(): LogRefusal | undefined {
     if (this.#isClosed) return 'closed';
-    return this.#isDiskFailing ? 'disk' : this.#isFullFor(0) ? 'full' : undefined;
+    return this.#disk.isFailing ? 'disk' : this.#isFullFor(0) ? 'full' : undefined;
   }
 
   #isFullFor(bytes: number): boolean {
@@ -126,7 +127,7 @@ export class DiskLog implements IntentLog {
   }
 
   append(origin: IntentOrigin, opcode: number, owes: number, order: number, atMs: number, statements: readonly IntentStatement[], body: Buffer): number {
-    if (this.#isClosed || this.#isDiskFailing || this.#isFullFor(intentBytes(statements.length, body.length))) return REFUSED;
+    if (this.#isClosed || this.#disk.isFailing || this.#isFullFor(intentBytes(statements.length, body.length))) return REFUSED;
     const segment = this.#current;
     const waiting = this.#waiting;
     const before = waiting.length;
@@ -271,7 +272,7 @@ export class DiskLog implements IntentLog {
   async #writeRecords(): Promise<void> {
     await this.#hit('intents.before_write');
     if (!this.#batch && this.#waiting.length > 0) this.#takeBatch();
-    while (this.#batch && !this.#tryBatch()) await new Promise((resolve) => setTimeout(resolve, DISK_RETRY_MS));
+    while (this.#batch && !this.#tryBatch()) await this.#disk.pause();
     await this.#hit('intents.after_write');
   }
 
@@ -300,10 +301,10 @@ export class DiskLog implements IntentLog {
     try {
       segment.log.writeNow(this.#writing.bytes, this.#writing.length, position);
     } catch (error) {
-      this.#diskFails(error);
+      this.#disk.fails(error);
       return false;
     }
-    this.#diskWorks();
+    this.#disk.works();
     this.#batch = undefined;
     if (this.#options.fsync === 'group') {
       const bytes = Buffer.from(this.#writing.bytes.subarray(0, this.#writing.length));
@@ -320,7 +321,7 @@ export class DiskLog implements IntentLog {
     this.#unsynced = [];
     const segments = [...new Set(unsynced.map(({ segment }) => segment))];
     let isAgain = false;
-    await this.#insist(async () => {
+    await this.#disk.insist(async () => {
       // What a failed fsync was about is not known to be in the file any more.
       if (isAgain) for (const { segment, bytes, position } of unsynced) await segment.log.write(bytes, bytes.length, position);
       isAgain = true;
@@ -354,7 +355,7 @@ export class DiskLog implements IntentLog {
     for (const segment of this.#segments.filter(({ endsWaiting }) => endsWaiting > 0)) {
       const bytes = segment.waitingEnds();
       await this.#hit('intents.before_ends');
-      await this.#insist(async () => {
+      await this.#disk.insist(async () => {
         await segment.ends.write(bytes, bytes.length, segment.endsWritten);
         if (this.#options.fsync === 'group') await segment.ends.sync();
       });
@@ -371,9 +372,9 @@ export class DiskLog implements IntentLog {
     for (const segment of this.#segments.filter(({ isSealed, present, endsWaiting }) => isSealed && present === 0 && endsWaiting === 0)) {
       segment.close();
       await this.#hit('intents.before_remove');
-      await this.#insist(() => (segment.isDamaged ? fs.promises.rename(segment.file, `${segment.base}.damaged`) : fs.promises.rm(segment.file, { force: true })));
+      await this.#disk.insist(() => (segment.isDamaged ? fs.promises.rename(segment.file, `${segment.base}.damaged`) : fs.promises.rm(segment.file, { force: true })));
       await this.#hit('intents.between_removes');
-      await this.#insist(() => fs.promises.rm(segment.endsFile, { force: true }));
+      await this.#disk.insist(() => fs.promises.rm(segment.endsFile, { force: true }));
       this.#segments.splice(this.#segments.indexOf(segment), 1);
       this.#bytes -= segment.size;
     }
@@ -381,32 +382,6 @@ export class DiskLog implements IntentLog {
 
   async #hit(point: string): Promise<void> {
     if (this.#options.faults.armed) await this.#options.faults.hit(point);
-  }
-
-  /** Until the disk does it. */
-  async #insist(act: () => Promise<unknown>): Promise<void> {
-    for (;;) {
-      try {
-        await act();
-        this.#diskWorks();
-        return;
-      } catch (error) {
-        this.#diskFails(error);
-        await new Promise((resolve) => setTimeout(resolve, DISK_RETRY_MS));
-      }
-    }
-  }
-
-  #diskWorks(): void {
-    if (!this.#isDiskFailing) return;
-    this.#isDiskFailing = false;
-    this.#options.onDisk(undefined);
-  }
-
-  #diskFails(error: unknown): void {
-    if (this.#isDiskFailing) return;
-    this.#isDiskFailing = true;
-    this.#options.onDisk(error instanceof Error ? error : new Error(String(error)));
   }
 
   /** While the disk refuses, this does not end. */
