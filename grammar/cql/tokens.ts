@@ -37,15 +37,23 @@ export interface CqlToken {
   readonly bind: number;
 }
 
-const space = /[ \t\n\r]+/y;
-const comment = /(?:--|\/\/)[^\n\r]*|\/\*[^]*?\*\//y;
-const wordChars = /[A-Za-z][A-Za-z0-9_]*/y;
 const uuidChars = /[\da-fA-F]{8}-[\da-fA-F]{4}-[\da-fA-F]{4}-[\da-fA-F]{4}-[\da-fA-F]{12}(?![\w-])/y;
 const blobChars = /0[xX][\da-fA-F]*(?!\w)/y;
 const durationChars = /(?:\d+(?:mo|ms|us|\u00b5s|ns|[ywdhms]))+(?![\w\u00b5])/iy;
 const isoDuration = /^P(?=\w)(?:\d+[YMWD])*(?:T(?:\d+[HMS])+)?$/i;
 const numberChars = /\d+(?:\.(?!\.)\d*)?(?:[eE][+-]?\d+)?/y;
-const doubled = /[<>!]=|\+=|-=|\.\./y;
+const pairs = new Set(['<=', '>=', '!=', '+=', '-=', '..']);
+
+/** What an ASCII character can be a part of; the others are only symbols. A text is read for each statement that is not prepared, so that this is a hot path. */
+const letter = 1;
+const digit = 2;
+const hex = 4;
+const classes = new Uint8Array(128);
+for (let code = 0; code < 128; code += 1) {
+  const character = String.fromCharCode(code);
+  classes[code] = (/[A-Za-z]/.test(character) ? letter : 0) | (/\d/.test(character) ? digit : 0) | (/[\da-fA-F]/.test(character) ? hex : 0);
+}
+const underscore = 95;
 
 export function cqlTokens(text: string): CqlToken[] {
   const found: CqlToken[] = [];
@@ -55,7 +63,7 @@ export function cqlTokens(text: string): CqlToken[] {
   for (;;) {
     at = skipSpace(text, at);
     if (at >= text.length) return found;
-    const token = tokenAt(text, at, binds, () => isMapColon(open, found.at(-1)));
+    const token = tokenAt(text, at, binds, open, found.at(-1));
     found.push(token);
     if (token.kind === 'bad') return found;
     if (token.kind === 'bind') binds += 1;
@@ -73,53 +81,98 @@ function isMapColon(open: readonly string[], before: CqlToken | undefined): bool
   return before.kind !== 'symbol' || before.text === ')' || before.text === ']' || before.text === '}';
 }
 
+/** The first thing that is neither space nor comment; a comment that does not end is left where it is. */
 function skipSpace(text: string, from: number): number {
-  let at = from;
-  for (;;) {
-    const before = at;
-    at = matchEnd(space, text, at);
-    const first = text.charCodeAt(at);
-    if (first === 45 || first === 47) at = matchEnd(comment, text, at);
-    if (at === before) return at;
+  for (let at = from; ; at += 1) {
+    const code = text.charCodeAt(at);
+    if (code === 32 || (code >= 9 && code <= 13 && code !== 11 && code !== 12)) continue;
+    if (code !== 45 && code !== 47) return at;
+    const next = text.charCodeAt(at + 1);
+    if (code === next) {
+      while (at < text.length && text.charCodeAt(at) !== 10 && text.charCodeAt(at) !== 13) at += 1;
+      if (at >= text.length) return at;
+    } else if (code === 47 && next === 42) {
+      const end = text.indexOf('*/', at + 2);
+      if (end < 0) return at;
+      at = end + 1;
+    } else return at;
   }
 }
 
-function tokenAt(text: string, start: number, binds: number, mapColon: () => boolean): CqlToken {
-  const first = text.charAt(start);
-  const plain = (kind: CqlTokenKind, end: number, value = text.slice(start, end)): CqlToken => ({ kind, text: value, start, end, bind: -1 });
-  const bad = (why: string): CqlToken => plain('bad', text.length, why);
-  if (first === '?') return { kind: 'bind', text: '', start, end: start + 1, bind: binds };
-  if (first === "'" || first === '"') {
-    const end = closingQuote(text, start + 1, first);
-    if (end < 0) return bad(first === "'" ? 'unterminated string' : 'unterminated quoted name');
-    return plain(first === "'" ? 'string' : 'quoted', end, text.slice(start + 1, end - 1).replaceAll(first + first, first));
-  }
-  if (text.startsWith('$$', start)) {
-    const close = text.indexOf('$$', start + 2);
-    return close < 0 ? bad('unterminated $$ string') : plain('string', close + 2, text.slice(start + 2, close));
-  }
-  if (text.startsWith('/*', start)) return bad('unterminated comment');
-  if (first === ':' && !mapColon()) return bindName(text, start, binds) ?? plain('symbol', start + 1);
-  if (/[\da-fA-F]/.test(first)) {
+function tokenAt(text: string, start: number, binds: number, open: readonly string[], before: CqlToken | undefined): CqlToken {
+  const code = text.charCodeAt(start);
+  const kinds = code < 128 ? classes[code] ?? 0 : 0;
+  if ((kinds & hex) !== 0 && text.charCodeAt(start + 8) === 45) {
     const end = matchEnd(uuidChars, text, start);
-    if (end > start) return plain('uuid', end);
+    if (end > start) return made('uuid', text.slice(start, end), start, end);
   }
-  if (/\d/.test(first)) return numberAt(text, start, plain);
-  const wordEnd = matchEnd(wordChars, text, start);
-  if (wordEnd > start) {
-    const word = text.slice(start, wordEnd);
-    return isoDuration.test(word) ? plain('duration', wordEnd) : plain('word', wordEnd, word.toLowerCase());
+  if ((kinds & letter) !== 0) return wordAt(text, start);
+  if ((kinds & digit) !== 0) return numberAt(text, start);
+  switch (text.charAt(start)) {
+    case '?': return { kind: 'bind', text: '', start, end: start + 1, bind: binds };
+    case "'": return quoted(text, start, "'");
+    case '"': return quoted(text, start, '"');
+    case '$': {
+      if (text.charCodeAt(start + 1) !== code) break;
+      const close = text.indexOf('$$', start + 2);
+      return close < 0 ? made('bad', 'unterminated $$ string', start, text.length) : made('string', text.slice(start + 2, close), start, close + 2);
+    }
+    case '/': {
+      if (text.charCodeAt(start + 1) === 42) return made('bad', 'unterminated comment', start, text.length);
+      break;
+    }
+    case ':': {
+      const bind = isMapColon(open, before) ? undefined : bindName(text, start, binds);
+      if (bind) return bind;
+      break;
+    }
+    default: break;
   }
-  const pair = matchEnd(doubled, text, start);
-  return plain('symbol', pair > start ? pair : start + ((text.codePointAt(start) ?? 0) > 0xffff ? 2 : 1));
+  const pair = text.slice(start, start + 2);
+  if (pairs.has(pair)) return made('symbol', pair, start, start + 2);
+  const end = start + (code >= 0xd800 && (text.codePointAt(start) ?? 0) > 0xffff ? 2 : 1);
+  return made('symbol', text.slice(start, end), start, end);
 }
 
-function numberAt(text: string, start: number, plain: (kind: CqlTokenKind, end: number) => CqlToken): CqlToken {
+function made(kind: CqlTokenKind, text: string, start: number, end: number): CqlToken {
+  return { kind, text, start, end, bind: -1 };
+}
+
+function wordAt(text: string, start: number): CqlToken {
+  const end = wordEnd(text, start);
+  const word = text.slice(start, end);
+  const first = word.charCodeAt(0) | 32;
+  // Only a word that begins with P can be a duration.
+  return first === 112 && isoDuration.test(word) ? made('duration', word, start, end) : made('word', word.toLowerCase(), start, end);
+}
+
+/** Offset behind the word that begins here; `start` when none does. */
+function wordEnd(text: string, start: number): number {
+  const first = text.charCodeAt(start);
+  if (!(first < 128 && ((classes[first] ?? 0) & letter) !== 0)) return start;
+  let end = start + 1;
+  for (let code = text.charCodeAt(end); code < 128 && (((classes[code] ?? 0) & (letter | digit)) !== 0 || code === underscore); code = text.charCodeAt(end)) end += 1;
+  return end;
+}
+
+function quoted(text: string, start: number, quote: string): CqlToken {
+  const end = closingQuote(text, start + 1, quote);
+  if (end < 0) return made('bad', quote === "'" ? 'unterminated string' : 'unterminated quoted name', start, text.length);
+  const inside = text.slice(start + 1, end - 1);
+  return made(quote === "'" ? 'string' : 'quoted', inside.includes(quote) ? inside.replaceAll(quote + quote, quote) : inside, start, end);
+}
+
+function numberAt(text: string, start: number): CqlToken {
   const blob = matchEnd(blobChars, text, start);
-  if (blob > start) return plain('blob', blob);
-  const duration = matchEnd(durationChars, text, start);
-  if (duration > start) return plain('duration', duration);
-  return plain('number', matchEnd(numberChars, text, start));
+  if (blob > start) return made('blob', text.slice(start, blob), start, blob);
+  const end = matchEnd(numberChars, text, start);
+  const next = text.charCodeAt(end);
+  // A unit of time follows the digits at once.
+  if ((next < 128 && ((classes[next] ?? 0) & letter) !== 0) || next === 0xb5) {
+    const duration = matchEnd(durationChars, text, start);
+    if (duration > start) return made('duration', text.slice(start, duration), start, duration);
+  }
+  return made('number', text.slice(start, end), start, end);
 }
 
 /** `:name`, `: name`, `:"Name"` */
@@ -129,7 +182,7 @@ function bindName(text: string, start: number, binds: number): CqlToken | undefi
     const end = closingQuote(text, at + 1, '"');
     return end < 0 ? undefined : { kind: 'bind', text: text.slice(at + 1, end - 1).replaceAll('""', '"'), start, end, bind: binds };
   }
-  const end = matchEnd(wordChars, text, at);
+  const end = wordEnd(text, at);
   return end === at ? undefined : { kind: 'bind', text: text.slice(at, end).toLowerCase(), start, end, bind: binds };
 }
 

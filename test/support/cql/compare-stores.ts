@@ -8,7 +8,7 @@ import { isLive, liveElements } from './store.ts';
 import type { Cell, Row, Table } from './store.ts';
 
 export interface CompareOptions {
-  readonly maxExpirySlackSeconds?: number;
+  readonly maxExpirySlackSeconds?: (table: string) => number;
   /** Where the clusters' own clocks have written (lightweight transactions, lists): only values. */
   readonly isTimed?: (table: string, column: string) => boolean;
   /** What is not compared at all. */
@@ -25,6 +25,7 @@ export function compareStores(left: Database, right: Database, options: CompareO
   let cells = 0;
   const nowSeconds = Math.max(left.nowSeconds, right.nowSeconds);
   const most = options.maxDifferences ?? 50;
+  const slack = (table: string): number => options.maxExpirySlackSeconds?.(table) ?? 0;
   const names = new Set([...left.userTables(), ...right.userTables()].map(({ keyspace, name }) => `${keyspace}.${name}`));
   for (const name of names) {
     const find = (database: Database): Table | undefined => database.userTables().find((table) => `${table.keyspace}.${table.name}` === name);
@@ -37,13 +38,13 @@ export function compareStores(left: Database, right: Database, options: CompareO
     cells += ours.size;
     for (const [key, entry] of ours) {
       const other = theirs.get(key);
-      const isNearEnd = entry.expiresAt !== 0 && entry.expiresAt - nowSeconds <= (options.maxExpirySlackSeconds ?? 0);
+      const isNearEnd = entry.expiresAt !== 0 && entry.expiresAt - nowSeconds <= slack(name);
       if (!other && isNearEnd) continue;
       const why = other ? differenceOf(entry, other, options, name, key) : `${print(entry)} is missing right`;
       if (why !== undefined && differences.length < most) differences.push(`${name} ${key}: ${why}`);
     }
     for (const [key, entry] of theirs) {
-      const isNearEnd = entry.expiresAt !== 0 && entry.expiresAt - nowSeconds <= (options.maxExpirySlackSeconds ?? 0);
+      const isNearEnd = entry.expiresAt !== 0 && entry.expiresAt - nowSeconds <= slack(name);
       if (!ours.has(key) && !isNearEnd && differences.length < most) differences.push(`${name} ${key}: ${print(entry)} is missing left`);
     }
   }
@@ -56,7 +57,7 @@ function differenceOf(a: Entry, b: Entry, options: CompareOptions, table: string
   if (options.isTimed?.(table, column) === false) return undefined;
   if (a.timestamp !== b.timestamp) return `${print(a)} | ${print(b)}`;
   const isEitherForEver = (a.expiresAt === 0) !== (b.expiresAt === 0);
-  return isEitherForEver || Math.abs(a.expiresAt - b.expiresAt) > (options.maxExpirySlackSeconds ?? 0) ? `${print(a)} | ${print(b)}` : undefined;
+  return isEitherForEver || Math.abs(a.expiresAt - b.expiresAt) > (options.maxExpirySlackSeconds?.(table) ?? 0) ? `${print(a)} | ${print(b)}` : undefined;
 }
 
 function print({ value, timestamp, expiresAt }: Entry): string {

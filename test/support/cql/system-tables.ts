@@ -11,9 +11,9 @@ type Plain = string | number | boolean | null | readonly string[] | ReadonlyMap<
 
 /** Columns with the key's first: `partition key | clustering | others`. */
 const definitions: Readonly<Record<string, string>> = {
-  'system.local': 'key text || bootstrapped text, broadcast_address inet, cluster_name text, cql_version text, data_center text, gossip_generation int, host_id uuid, listen_address inet, native_protocol_version text, partitioner text, rack text, release_version text, rpc_address inet, schema_version uuid, tokens set<text>',
-  'system.peers': 'peer inet || data_center text, host_id uuid, preferred_ip inet, rack text, release_version text, rpc_address inet, schema_version uuid, tokens set<text>',
-  'system.peers_v2': 'peer inet | peer_port int | data_center text, host_id uuid, native_address inet, native_port int, preferred_ip inet, preferred_port int, rack text, release_version text, schema_version uuid, tokens set<text>',
+  'system.local': 'key text || bootstrapped text, broadcast_address inet, cluster_name text, cql_version text, data_center text, gossip_generation int, host_id uuid, listen_address inet, native_protocol_version text, partitioner text, rack text, release_version text, rpc_address inet, schema_version uuid, tokens frozen<set<text>>',
+  'system.peers': 'peer inet || data_center text, host_id uuid, preferred_ip inet, rack text, release_version text, rpc_address inet, schema_version uuid, tokens frozen<set<text>>',
+  'system.peers_v2': 'peer inet | peer_port int | data_center text, host_id uuid, native_address inet, native_port int, preferred_ip inet, preferred_port int, rack text, release_version text, schema_version uuid, tokens frozen<set<text>>',
   'system.IndexInfo': 'table_name text | index_name text | value blob',
   'system.size_estimates': 'keyspace_name text | table_name text, range_start text, range_end text | mean_partition_size bigint, partitions_count bigint',
   'system_schema.keyspaces': 'keyspace_name text || durable_writes boolean, replication frozen<map<text, text>>',
