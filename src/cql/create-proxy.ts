@@ -31,6 +31,8 @@ export function createProxy(runtime: Pick<Runtime, 'clock' | 'log'>, options: Cq
   const registry = new PreparedRegistry(options.limits.preparedBytes);
   const healer = new Healer(registry, counts);
   const flusher = new Flusher();
+  // A write that a cluster may have stands in the log: it goes to disk before the turn's first byte leaves.
+  flusher.before = () => options.intents.flush();
   const sessions = new Set<ClientSession>();
   const flow = new RequestFlow({
     log, intents: options.intents, requests, counts, healer, nowMs: () => clock.monotonicMs(), requestTimeoutMs: options.requestTimeoutMs, shadowTimeoutMs: options.shadowTimeoutMs,

@@ -14,8 +14,11 @@ export const LONG_BYTES = 16 * 1024;
 export class Flusher {
   #dirty: Outbox[] = [];
   #scheduled = false;
+  /** Called before anything leaves in a turn. */
+  before: () => void = () => undefined;
   readonly #run = (): void => {
     this.#scheduled = false;
+    this.before();
     const dirty = this.#dirty;
     this.#dirty = [];
     for (const outbox of dirty) outbox.flush();

@@ -25,6 +25,9 @@ export class MemoryIntents implements IntentLog {
     return ticket;
   }
 
+  /** What is written when is the test's to say. */
+  flush(): void {}
+
   settle(ticket: number): void {
     this.#end(ticket, 'settled');
   }

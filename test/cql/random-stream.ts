@@ -56,12 +56,14 @@ export interface StreamResult extends AsyncDisposable {
 interface Phase { readonly mode: CqlMode; readonly failing: string; readonly number: number }
 
 /** Trouble that a side has, with its end. */
-interface Trouble { readonly name: string; readonly begin: (cluster: MockCluster) => Disposable[]; readonly end?: (cluster: MockCluster) => Promise<void>; readonly isOfConnections?: boolean }
+interface Trouble { readonly name: string; readonly begin: (cluster: MockCluster) => Disposable[]; readonly end?: (cluster: MockCluster) => Promise<void>; readonly isOfConnections?: boolean; readonly isHarmless?: boolean }
 
 const faulty = (name: string, ...faults: readonly Fault[]): Trouble => ({ name, begin: (cluster) => faults.map((fault) => cluster.faults.add({ times: Infinity, ...fault })) });
 
 const troubles: readonly Trouble[] = [
-  { name: 'nothing', begin: () => [] },
+  { name: 'nothing', begin: () => [], isHarmless: true },
+  { name: 'byte by byte', begin: (cluster) => ((cluster.isChunked = true), []), end: async (cluster) => void (cluster.isChunked = false), isHarmless: true },
+  { name: 'warnings and payloads', begin: (cluster) => ((cluster.warnings = ['too large', 'deprecated']), (cluster.payload = new Map([['key', Buffer.from('value')]])), []), end: async (cluster) => void ((cluster.warnings = []), (cluster.payload = new Map())), isHarmless: true },
   faulty('overloaded', { isWrite: true, chance: 0.3, action: { kind: 'error', code: 0x1001 } }),
   faulty('unavailable', { text: /^(?:begin|delete|insert|select [^*]|update)/i, chance: 0.3, action: { kind: 'error', code: 0x1000 } }),
   faulty('write timeouts', { isWrite: true, chance: 0.2, action: { kind: 'error', code: 0x1100 } }, { isWrite: true, chance: 0.2, action: { kind: 'done-but-error', code: 0x1100 } }),
@@ -119,8 +121,8 @@ export async function runStream(options: StreamOptions): Promise<StreamResult> {
     const trouble = options.hasFaults ? random.pick(troubles) : troubles[0];
     if (!trouble) return;
     proxy.setModes(everywhere(mode));
-    phase = { mode, failing: trouble.name === 'nothing' ? 'nobody' : side === source ? 'source' : 'target', number };
-    phases.push(`${mode}, ${phase.failing}: ${trouble.name}`);
+    phase = { mode, failing: trouble.isHarmless === true ? 'nobody' : side === source ? 'source' : 'target', number };
+    phases.push(`${mode}, ${side === source ? 'source' : 'target'}: ${trouble.name}`);
     const active = trouble.begin(side);
     const end = Date.now() + options.phaseMs;
     while (Date.now() < end && !isOver()) await sleep(10);

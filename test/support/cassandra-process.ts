@@ -58,7 +58,9 @@ export function installedCassandra(): { readonly jars: string; readonly java: st
 
 /** Resolves when clients are served. */
 export async function startCassandraProcess(options: TestCassandraOptions = {}): Promise<CassandraProcess> {
-  const root = fs.mkdtempSync(path.join(quickFolder(), 'causeway-cassandra-'));
+  const parent = quickFolder();
+  removeLeftOvers(parent);
+  const root = fs.mkdtempSync(path.join(parent, `causeway-cassandra-${process.pid}-`));
   let child: ChildProcess | undefined;
   let [port, storagePort] = [await freePort(), await freePort()];
   const start = async (): Promise<void> => {
@@ -98,6 +100,14 @@ function quickFolder(): string {
     return bavail * bsize > NEEDED_BYTES ? memory : os.tmpdir();
   } catch {
     return os.tmpdir();
+  }
+}
+
+/** Of processes that were killed: memory does not empty itself as a disk's folder for temporary files does. */
+function removeLeftOvers(parent: string): void {
+  for (const name of fs.readdirSync(parent)) {
+    const pid = /^causeway-cassandra-(\d+)-/.exec(name)?.[1];
+    if (pid !== undefined && !fs.existsSync(`/proc/${pid}`)) fs.rmSync(path.join(parent, name), { recursive: true, force: true });
   }
 }
 

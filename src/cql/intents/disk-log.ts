@@ -1,24 +1,27 @@
 /**
- * The intent log on disk: segments that are written by one loop, one write for all that came in while the last one was under way.
+ * The intent log on disk: segments, written once per turn of the event loop.
  *
- * Each turn of the loop does three things in this order: writes the records that wait and moves `writtenUpTo`; writes the ends that wait and moves
- * `cancelledUpTo`; removes segments whose tickets have all ended. The records go before the ends, so that no end names a ticket that is not there.
- * Settlements alone do not start a turn at once: they wait up to `SETTLE_DELAY_MS` for others.
+ * Records are written within the turn of the loop (`flush`), before the proxy sends the first byte of them to a cluster: a process that is killed has then either an intent of a write that
+ * a cluster may have, or has not sent it. `writtenUpTo` moves with that, or in `fsync: group` with the fsync behind it.
+ *
+ * The rest is done by one loop behind: what the disk has refused, fsync, the ends that wait (then `cancelledUpTo` moves), removing segments whose tickets have all ended. Records go before the
+ * ends, so that no end names a ticket that is not there. Settlements alone do not start it at once: they wait up to `SETTLE_DELAY_MS` for others.
  *
  * Writes are made at places that the log knows. When one fails, the same bytes go to the same place again and again until the disk takes them; nothing is
  * told to be written before that, and `append` refuses meanwhile. That holds for fsync as well: what it failed for is written again before the next one.
  */
 import * as fs from 'node:fs';
 import type { FaultPoints } from '../../../config/faults.ts';
+import { DiskPatience } from './disk-patience.ts';
 import { EndKind, intentBytes, RecordBuffer } from './log-records.ts';
 import { REFUSED } from './intent-log.ts';
 import type { Intent, IntentLog, IntentLogState, IntentOrigin, IntentStatement, LogDamage, LogRefusal } from './intent-log.ts';
 import { LogSegment } from './log-segment.ts';
+import { syncDirectory } from './placed-file.ts';
 import { recoverSegments, segmentBase } from './recover-segments.ts';
 
 const SETTLE_DELAY_MS = 20;
 const ENDS_WORTH_WRITING = 32 * 1024;
-const DISK_RETRY_MS = 100;
 const LARGEST_SEGMENT_BYTES = 64 * 1024 * 1024;
 /** What may wait for one write: two of them are in memory at most. */
 const MOST_WAITING_BYTES = 32 * 1024 * 1024;
@@ -34,6 +37,20 @@ export interface DiskLogOptions {
   readonly onDisk: (error: Error | undefined) => void;
   /** Default: a sixteenth of `maxBytes`, 64 MiB at most. */
   readonly segmentBytes?: number;
+}
+
+/** Records of one segment that are to be written at one place. */
+interface Batch {
+  readonly segment: LogSegment;
+  readonly position: number;
+  readonly upTo: number;
+  /** The segment ends with it. */
+  readonly isLast: boolean;
+}
+
+/** Written, not yet synchronised: when fsync fails it has to be written again. */
+interface Unsynced extends Batch {
+  readonly bytes: Buffer;
 }
 
 export interface OpenedLog {
@@ -56,6 +73,7 @@ export class DiskLog implements IntentLog {
   #cancelledUpTo = 0;
   #cancellations = 0;
   readonly #options: DiskLogOptions;
+  readonly #disk: DiskPatience;
   readonly #segmentBytes: number;
   readonly #segments: LogSegment[];
   #current: LogSegment;
@@ -68,16 +86,18 @@ export class DiskLog implements IntentLog {
   #areEndsUrgent = false;
   /** Of the current segment: until then the one before it stays, because its name is all that tells which tickets were used. */
   #isHeadWritten = false;
+  /** What stands in `#writing`: the disk has refused it so far. */
+  #batch: Batch | undefined;
+  #unsynced: Unsynced[] = [];
+  #unsyncedBytes = 0;
   #isClosed = false;
-  readonly #syncIn: string | undefined;
-  #isDiskFailing = false;
   #running: Promise<void> | undefined;
   #settleTimer: NodeJS.Timeout | undefined;
   readonly #numbers: number[] = [];
 
   constructor(options: DiskLogOptions, recovered: readonly LogSegment[], nextTicket: number) {
     this.#options = options;
-    this.#syncIn = options.fsync === 'group' ? options.directory : undefined;
+    this.#disk = new DiskPatience(options.onDisk);
     this.#segmentBytes = options.segmentBytes ?? Math.min(LARGEST_SEGMENT_BYTES, Math.max(64 * 1024, Math.floor(options.maxBytes / 16)));
     this.#segments = [...recovered];
     this.#writtenUpTo = nextTicket - 1;
@@ -99,15 +119,15 @@ export class DiskLog implements IntentLog {
 
   get refusal(): LogRefusal | undefined {
     if (this.#isClosed) return 'closed';
-    return this.#isDiskFailing ? 'disk' : this.#isFullFor(0) ? 'full' : undefined;
+    return this.#disk.isFailing ? 'disk' : this.#isFullFor(0) ? 'full' : undefined;
   }
 
   #isFullFor(bytes: number): boolean {
-    return this.#bytes + bytes > this.#options.maxBytes || this.#waiting.length + bytes > Math.max(MOST_WAITING_BYTES, bytes);
+    return this.#bytes + bytes > this.#options.maxBytes || this.#waiting.length + this.#unsyncedBytes + bytes > Math.max(MOST_WAITING_BYTES, bytes);
   }
 
   append(origin: IntentOrigin, opcode: number, owes: number, order: number, atMs: number, statements: readonly IntentStatement[], body: Buffer): number {
-    if (this.#isClosed || this.#isDiskFailing || this.#isFullFor(intentBytes(statements.length, body.length))) return REFUSED;
+    if (this.#isClosed || this.#disk.isFailing || this.#isFullFor(intentBytes(statements.length, body.length))) return REFUSED;
     const segment = this.#current;
     const waiting = this.#waiting;
     const before = waiting.length;
@@ -230,10 +250,19 @@ export class DiskLog implements IntentLog {
     this.#running ??= new Promise<void>((resolve) => setImmediate(resolve)).then(() => this.#run());
   }
 
+  flush(): void {
+    // Fault points are passed by the loop behind, which can wait at them.
+    if (this.#waiting.length === 0 || this.#batch || this.#options.faults.armed) return;
+    this.#takeBatch();
+    this.#tryBatch();
+    this.#start();
+  }
+
   /** Never rejects: what the disk refuses is tried again. */
   async #run(): Promise<void> {
-    while (this.#waiting.length > 0 || this.#areEndsUrgent) {
-      if (this.#waiting.length > 0) await this.#writeRecords();
+    while (this.#batch || this.#waiting.length > 0 || this.#unsynced.length > 0 || this.#areEndsUrgent) {
+      if (this.#batch || this.#waiting.length > 0) await this.#writeRecords();
+      if (this.#unsynced.length > 0) await this.#syncRecords();
       if (this.#areEndsUrgent) await this.#writeEnds();
       await this.#removeEnded();
     }
@@ -241,29 +270,77 @@ export class DiskLog implements IntentLog {
   }
 
   async #writeRecords(): Promise<void> {
+    await this.#hit('intents.before_write');
+    if (!this.#batch && this.#waiting.length > 0) this.#takeBatch();
+    while (this.#batch && !this.#tryBatch()) await this.#disk.pause();
+    await this.#hit('intents.after_write');
+  }
+
+  /** All that waits is of the current segment. */
+  #takeBatch(): void {
     const segment = this.#current;
-    const upTo = segment.nextTicket - 1;
     const isLast = segment.size >= this.#segmentBytes;
     if (isLast) {
+      const before = this.#waiting.length;
       this.#waiting.seal(segment.nextTicket);
-      segment.size += 20;
-      this.#bytes += 20;
+      segment.size += this.#waiting.length - before;
+      this.#bytes += this.#waiting.length - before;
     }
     [this.#writing, this.#waiting] = [this.#waiting, this.#writing];
-    const position = segment.size - this.#writing.length;
-    if (isLast) {
-      segment.forgetNumbers();
-      this.#current = this.#newSegment(segment.nextTicket);
+    this.#batch = { segment, position: segment.size - this.#writing.length, upTo: segment.nextTicket - 1, isLast };
+    if (!isLast) return;
+    segment.forgetNumbers();
+    this.#current = this.#newSegment(segment.nextTicket);
+  }
+
+  /** False when the disk refuses. */
+  #tryBatch(): boolean {
+    const batch = this.#batch;
+    if (!batch) return true;
+    const { segment, position } = batch;
+    try {
+      segment.log.writeNow(this.#writing.bytes, this.#writing.length, position);
+    } catch (error) {
+      this.#disk.fails(error);
+      return false;
     }
-    await this.#hit('intents.before_write');
-    await this.#insist(() => segment.log.write(this.#writing.bytes, this.#writing.length, position, this.#syncIn));
-    await this.#hit('intents.after_write');
+    this.#disk.works();
+    this.#batch = undefined;
+    if (this.#options.fsync === 'group') {
+      const bytes = Buffer.from(this.#writing.bytes.subarray(0, this.#writing.length));
+      this.#unsynced.push({ ...batch, bytes });
+      this.#unsyncedBytes += bytes.length;
+    }
     this.#writing.clear();
-    if (isLast) {
-      segment.isSealed = true;
-      await segment.log.close();
-    } else this.#isHeadWritten = true;
-    this.#writtenUpTo = Math.max(this.#writtenUpTo, upTo);
+    if (this.#options.fsync === 'none') this.#areWritten([batch]);
+    return true;
+  }
+
+  async #syncRecords(): Promise<void> {
+    const unsynced = this.#unsynced;
+    this.#unsynced = [];
+    const segments = [...new Set(unsynced.map(({ segment }) => segment))];
+    let isAgain = false;
+    await this.#disk.insist(async () => {
+      // What a failed fsync was about is not known to be in the file any more.
+      if (isAgain) for (const { segment, bytes, position } of unsynced) await segment.log.write(bytes, bytes.length, position);
+      isAgain = true;
+      for (const { log } of segments) await log.sync();
+      if (unsynced.some(({ position }) => position === 0)) await syncDirectory(this.#options.directory);
+    });
+    this.#unsyncedBytes -= unsynced.reduce((sum, { bytes }) => sum + bytes.length, 0);
+    this.#areWritten(unsynced);
+  }
+
+  #areWritten(batches: readonly Batch[]): void {
+    for (const { segment, isLast, upTo } of batches) {
+      if (isLast) {
+        segment.isSealed = true;
+        segment.log.close();
+      } else if (segment === this.#current) this.#isHeadWritten = true;
+      this.#writtenUpTo = Math.max(this.#writtenUpTo, upTo);
+    }
+    const upTo = this.#writtenUpTo;
     this.onWritten();
     const early = this.#releasedEarly;
     if (early > upTo) return;
@@ -278,7 +355,10 @@ export class DiskLog implements IntentLog {
     for (const segment of this.#segments.filter(({ endsWaiting }) => endsWaiting > 0)) {
       const bytes = segment.waitingEnds();
       await this.#hit('intents.before_ends');
-      await this.#insist(() => segment.ends.write(bytes, bytes.length, segment.endsWritten, this.#syncIn));
+      await this.#disk.insist(async () => {
+        await segment.ends.write(bytes, bytes.length, segment.endsWritten);
+        if (this.#options.fsync === 'group') await segment.ends.sync();
+      });
       await this.#hit('intents.after_ends');
       segment.endsAreWritten(bytes.length);
     }
@@ -290,11 +370,11 @@ export class DiskLog implements IntentLog {
   async #removeEnded(): Promise<void> {
     if (!this.#isHeadWritten) return;
     for (const segment of this.#segments.filter(({ isSealed, present, endsWaiting }) => isSealed && present === 0 && endsWaiting === 0)) {
-      await segment.close();
+      segment.close();
       await this.#hit('intents.before_remove');
-      await this.#insist(() => (segment.isDamaged ? fs.promises.rename(segment.file, `${segment.base}.damaged`) : fs.promises.rm(segment.file, { force: true })));
+      await this.#disk.insist(() => (segment.isDamaged ? fs.promises.rename(segment.file, `${segment.base}.damaged`) : fs.promises.rm(segment.file, { force: true })));
       await this.#hit('intents.between_removes');
-      await this.#insist(() => fs.promises.rm(segment.endsFile, { force: true }));
+      await this.#disk.insist(() => fs.promises.rm(segment.endsFile, { force: true }));
       this.#segments.splice(this.#segments.indexOf(segment), 1);
       this.#bytes -= segment.size;
     }
@@ -304,32 +384,12 @@ export class DiskLog implements IntentLog {
     if (this.#options.faults.armed) await this.#options.faults.hit(point);
   }
 
-  /** Until the disk does it. */
-  async #insist(act: () => Promise<unknown>): Promise<void> {
-    for (;;) {
-      try {
-        await act();
-        if (this.#isDiskFailing) {
-          this.#isDiskFailing = false;
-          this.#options.onDisk(undefined);
-        }
-        return;
-      } catch (error) {
-        if (!this.#isDiskFailing) {
-          this.#isDiskFailing = true;
-          this.#options.onDisk(error instanceof Error ? error : new Error(String(error)));
-        }
-        await new Promise((resolve) => setTimeout(resolve, DISK_RETRY_MS));
-      }
-    }
-  }
-
   /** While the disk refuses, this does not end. */
   async close(): Promise<void> {
     this.#isClosed = true;
     await this.#running;
     this.#endNow();
     await this.#running;
-    for (const segment of this.#segments) await segment.close();
+    for (const segment of this.#segments) segment.close();
   }
 }

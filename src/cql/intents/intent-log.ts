@@ -78,6 +78,9 @@ export interface IntentLog {
    */
   append(origin: IntentOrigin, opcode: number, owes: number, order: number, atMs: number, statements: readonly IntentStatement[], body: Buffer): number;
 
+  /** Writes what was appended, now. Called before the first byte of those writes goes to a cluster: what a cluster may have, the log has. Without the call it is written a little later. */
+  flush(): void;
+
   /** Every ticket up to this one survives a crash of the process (with `fsync: group` of the machine as well). */
   readonly writtenUpTo: number;
   /** Every cancellation up to this number survives it too. */

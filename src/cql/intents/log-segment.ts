@@ -221,9 +221,9 @@ export class LogSegment {
     return intent;
   }
 
-  async close(): Promise<void> {
-    await this.log.close();
-    await this.ends.close();
+  close(): void {
+    this.log.close();
+    this.ends.close();
     if (this.#fd !== undefined) fs.closeSync(this.#fd);
     this.#fd = undefined;
   }

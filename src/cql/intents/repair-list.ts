@@ -84,7 +84,7 @@ export class RepairList {
     }
     const json = JSON.stringify(noted);
     const line = Buffer.from(`${crc32(json).toString(16).padStart(8, '0')} ${json}\n`);
-    await this.#place.write(line, line.length, this.#size, undefined);
+    await this.#place.write(line, line.length, this.#size);
     this.#size += line.length;
     this.#count(noted);
   }
@@ -105,7 +105,7 @@ export class RepairList {
   /** After a scan that began when there were so many: those are repaired. The others are kept. */
   async clear(first: number): Promise<void> {
     const cleared = this.#last.then(async () => {
-      await this.#place.close();
+      this.#place.close();
       const rest = readLines(this.#file).entries.slice(first);
       const text = rest.map((entry) => JSON.stringify(entry)).map((json) => `${crc32(json).toString(16).padStart(8, '0')} ${json}\n`).join('');
       await fs.promises.writeFile(`${this.#file}.new`, text, { flush: true });
@@ -122,7 +122,7 @@ export class RepairList {
 
   async close(): Promise<void> {
     await this.#last;
-    await this.#place.close();
+    this.#place.close();
   }
 }
 

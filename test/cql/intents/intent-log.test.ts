@@ -70,6 +70,17 @@ describe('a log', () => {
     await log.close();
   });
 
+  test.each(['none', 'group'] as const)('has what was appended in its file when flush returns; with fsync %s it is told when that holds', async (fsync) => {
+    const { log } = open({ fsync });
+    await expect.poll(() => fs.readdirSync(directory).length).toBe(1);
+    const ticket = append(log, 'in the same turn');
+    log.flush();
+    expect(fs.readFileSync(path.join(directory, fs.readdirSync(directory)[0] ?? '')).includes('in the same turn')).toBe(true);
+    expect(log.writtenUpTo).toBe(fsync === 'none' ? ticket : ticket - 1);
+    await written(log, ticket);
+    await log.close();
+  });
+
   test('walks over what was released only, and only over what is written', async () => {
     const { log } = open();
     const [a, b, c] = [append(log, 'a'), append(log, 'b'), append(log, 'c')];
