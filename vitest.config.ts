@@ -8,6 +8,7 @@ const products = ['test/e2e/**/*.test.ts'];
 export default defineConfig({
   test: {
     pool: 'forks',
+    globalSetup: ['test/support/cassandra-keeper.ts'],
     testTimeout: 60_000,
     hookTimeout: 120_000,
     // Counters arrive once a second, and the machine may be busy: one second, the default, is a race.

@@ -1,5 +1,5 @@
 /**
- * The way in for every `npm` command: `node config/bootstrap.mjs start|demo|bench|soak|test [arguments]`.
+ * The way in for every `npm` command: `node config/bootstrap.mjs start|demo|bench|soak|cql|test [arguments]`.
  *
  * A fresh clone has neither dependencies nor, perhaps, the Node.js that the project needs. This file is plain JavaScript
  * without dependencies, runs on Node.js 18 and later, and in this order: brings the right Node.js into `.causeway/`,
@@ -25,6 +25,7 @@ const programs = {
   demo: ['src/main/main.ts', 'demo'],
   bench: ['test/bench/bench.ts'],
   soak: ['test/soak/soak.ts'],
+  cql: ['src/main/main.ts', 'cql-proxy'],
 };
 
 await main(process.argv[2], process.argv.slice(3));

@@ -1,11 +1,11 @@
 /**
  * `npm test`: typecheck, then the suites; ends with the skipped suites by name and one line `N passed, N failed, N skipped`.
  *
- * Some suites drive the product with programs that npm does not carry (psql, pgbench, pgbouncer, ruby, mariadb; bzip2 for sources). Missing ones are installed
+ * Some suites drive the product with programs that npm does not carry (psql, pgbench, pgbouncer, ruby, mariadb; bzip2 for sources; java and Maven for Cassandra). Missing ones are installed
  * when this runs as root on a Debian; otherwise those suites skip themselves by name, or fail when
  * CAUSEWAY_REQUIRE_SERVERS=1 (see `test/support/tools.ts`). The older servers of `test/servers` are npm packages with a lockfile
- * of their own, since nothing but the tests needs them, and MySQL and MariaDB come from Debian's archive into the user's cache folder; where
- * they cannot be had it is the same (see `test/support/servers.ts` and `test/support/mysql-servers.ts`).
+ * of their own, since nothing but the tests needs them, MySQL and MariaDB come from Debian's archive and Cassandra's jars by Maven into the user's cache folder; where
+ * they cannot be had it is the same (see `test/support/servers.ts`, `mysql-servers.ts` and `cassandra-servers.ts`).
  */
 import { spawnSync } from 'node:child_process';
 import * as fs from 'node:fs';
@@ -13,7 +13,7 @@ import * as path from 'node:path';
 
 /** Program, or file of a library → Debian packages that have it, and what is used with it. */
 const tools = {
-  psql: ['postgresql-client'], pgbench: ['postgresql-contrib'], pgbouncer: ['pgbouncer'], ruby: ['ruby', 'ruby-pg'], mariadb: ['mariadb-client'], bzip2: ['bzip2'],
+  psql: ['postgresql-client'], pgbench: ['postgresql-contrib'], pgbouncer: ['pgbouncer'], ruby: ['ruby', 'ruby-pg'], mariadb: ['mariadb-client'], bzip2: ['bzip2'], java: ['default-jre-headless'], mvn: ['maven'],
   '/usr/lib/python3/dist-packages/pymysql': ['python3-pymysql', 'python3-cryptography'], '/usr/share/java/mariadb-java-client.jar': ['libmariadb-java'],
 };
 
@@ -60,6 +60,7 @@ async function installServers(context) {
   const code = await context.install('test/servers');
   if (code !== 0) console.error(`causeway: the older servers of test/servers could not be installed (npm ci ended with code ${code}); their suites are skipped`);
   await context.run(context.node, ['test/servers/install-debian-servers.ts'], context.env);
+  await context.run(context.node, ['test/servers/install-cassandra.ts'], context.env);
 }
 
 /** TypeORM and Sequelize, which only a test drives. */

@@ -5,34 +5,8 @@
  * same keys with their defaults; a test compares the two.
  */
 import { z } from 'zod';
-
-type CamelCase<Name extends string> = Name extends `${infer Head}_${infer Tail}` ? `${Head}${Capitalize<CamelCase<Tail>>}` : Name;
-type CamelKeys<Section> = { readonly [Name in keyof Section as Name extends string ? CamelCase<Name> : Name]: Section[Name] };
-
-function camelKeys<Section extends object>(section: Section): CamelKeys<Section> {
-  const renamed = Object.entries(section).map(([name, value]) => [name.replace(/_(\w)/g, (_, letter: string) => letter.toUpperCase()), value] as const);
-  return Object.fromEntries(renamed) as CamelKeys<Section>;
-}
-
-/** A mapping with exactly these keys. */
-function section<Shape extends z.core.$ZodLooseShape>(shape: Shape) {
-  return z.strictObject(shape).transform(camelKeys);
-}
-
-const port = z.int().min(1).max(65_535);
-const text = z.string().min(1);
-const milliseconds = z.int().min(0).max(86_400_000);
-const positive = z.int().min(1);
-
-/** PEM text, usually given as `{file: path}`. */
-const pem = z.string().regex(/^-----BEGIN [A-Z0-9 ]+-----/m, 'expected PEM text (give a file as {file: path})');
-
-const ssl = section({
-  mode: z.enum(['require', 'verify-ca', 'verify-full']).default('verify-full'),
-  ca: pem.exactOptional(),
-  cert: pem.exactOptional(),
-  key: pem.exactOptional(),
-});
+import { cqlSettings } from './cql/cql-settings.ts';
+import { camelKeys, milliseconds, pem, port, positive, section, ssl, text } from './section.ts';
 
 /** A server that exists already: the shape of `ServerAddress` in `cdc/postgres`. */
 const server = section({
@@ -201,6 +175,8 @@ const everything = section({
   tls: tls.exactOptional(),
   /** Left out: no front door for MySQL clients. */
   mysql: mysql.exactOptional(),
+  /** Left out: no proxy between Cassandra or ScyllaDB clusters. */
+  cql: cqlSettings.exactOptional(),
   migration: migration.prefault({}),
   /** How long a gateway worker serves an epoch without hearing from the control process (RULES 15). */
   lease_ms: milliseconds.min(100).default(3000),

@@ -21,7 +21,7 @@ const partsOfSrc: Readonly<Record<string, { readonly imports: readonly string[];
   route: { imports: [], cdc: false },
   execute: { imports: ['route', 'store'], cdc: false },
   merge: { imports: ['route', 'store'], cdc: false },
-  cql: { imports: ['route', 'execute', 'merge', 'store'], cdc: false },
+  cql: { imports: ['wire', 'ops'], cdc: false },
   session: { imports: ['wire', 'route', 'execute', 'merge', 'store'], cdc: false },
   migrate: { imports: ['store'], cdc: true },
   main: { imports: ['wire', 'ops', 'store', 'route', 'execute', 'merge', 'cql', 'session', 'migrate'], cdc: true },

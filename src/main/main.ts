@@ -1,4 +1,4 @@
-/** The process entry: `start` supervises, `demo` runs a whole migration, `control` and `worker` are the supervisor's children. */
+/** The process entry: `start` supervises, `demo` runs a whole migration, `control`, `worker` and `cql` are the supervisor's children; `cql-proxy` is the CQL proxy alone. */
 import * as fs from 'node:fs';
 import * as os from 'node:os';
 import * as path from 'node:path';
@@ -13,6 +13,8 @@ import { PrometheusMetrics } from '../ops/prometheus.ts';
 import { banner } from './banner.ts';
 import { runChild } from './child-process.ts';
 import { startControl } from './control-process.ts';
+import { startCql } from './cql-process.ts';
+import { runCqlProxy } from './cql-proxy.ts';
 import { runDemo } from './demo.ts';
 import { startSides } from './embedded-sides.ts';
 import { holdPidFile } from './pid-file.ts';
@@ -35,6 +37,16 @@ switch (process.argv[2]) {
     await runChild('worker', metrics, (runtime, handed) => startWorker(runtime, metrics, handed));
     break;
   }
+  case 'cql': {
+    await runChild('cql', noMetrics, (runtime, { settings, paths }) => {
+      if (!settings.cql) throw new Error('the settings have no section cql');
+      return startCql(runtime, settings.cql, { directory: paths.cql, settingsDirectory: project, environment: process.env });
+    });
+    break;
+  }
+  case 'cql-proxy':
+    await runCqlProxy(project, process.argv.slice(3));
+    break;
   case 'demo':
     process.exit(await runDemo(self, project, process.argv.slice(3)));
     break;
@@ -63,6 +75,10 @@ async function run(settings: Settings, traffic: boolean): Promise<void> {
   const runtime = processRuntime({ log, metrics: noMetrics, signal: stop.signal });
   await assertFree(settings.listen.port, '--port');
   await assertFree(settings.http.port, '--http-port');
+  if (settings.cql) {
+    await assertFree(settings.cql.listen.port, 'cql.listen.port:');
+    await assertFree(settings.cql.http.port, 'cql.http.port:');
+  }
   fs.mkdirSync(settings.stateDirectory, { recursive: true, mode: 0o755 });
   const paths = statePaths(path.resolve(settings.stateDirectory), os.tmpdir(), process.pid);
   await using stack = new AsyncDisposableStack();

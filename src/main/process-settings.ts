@@ -34,6 +34,8 @@ export interface StatePaths {
   readonly catalog: string;
   readonly credentialKey: string;
   readonly spool: string;
+  /** Intent log, modes and repair list of the CQL proxy. */
+  readonly cql: string;
   /** Of the link between control and workers. */
   readonly controlSocket: string;
   readonly supervisorPid: string;
@@ -50,6 +52,7 @@ export function statePaths(stateDirectory: string, temporaryDirectory: string, p
     catalog: at('catalog.db'),
     credentialKey: at('credential.key'),
     spool: at('spool'),
+    cql: at('cql'),
     controlSocket: Buffer.byteLength(socket) <= MAX_SOCKET_PATH ? socket : path.join(temporaryDirectory, `causeway-${processId}.sock`),
     supervisorPid: at('causeway.pid'),
     embedded: at('postgres'),

@@ -1,5 +1,5 @@
 /**
- * The process that `npm start` runs: starts the embedded databases, the control and the gateway workers, restarts what
+ * The process that `npm start` runs: starts the embedded databases, the control, the gateway workers and the CQL proxy, restarts what
  * ends, and stops everything in reverse order: the workers first, which let their clients finish while the control is still there. It holds no state that matters: the catalog does.
  */
 import { fork } from 'node:child_process';
@@ -13,13 +13,14 @@ import { SharedPorts } from './shared-port.ts';
 export type ChildMessage = { readonly type: 'ready' } | { readonly type: 'failed'; readonly message: string };
 
 export interface Supervised extends AsyncDisposable {
-  readonly pids: () => { readonly control: number | undefined; readonly workers: readonly number[] };
+  readonly pids: () => { readonly control: number | undefined; readonly workers: readonly number[]; readonly cql: number | undefined };
 }
 
 /** Streams and loads leave much that is soon of no use: with the default of 32 MB the control takes some 60 MB more, and is no faster. */
 export const controlFlags: readonly string[] = ['--max-semi-space-size=16'];
 
 const RESTART_MS = 200;
+const SLOW_RESTART_MS = 2_000;
 /** A child that never got ready this often in a row is not started again. */
 const MAX_FAILED_STARTS = 5;
 const STOP_MS = 15_000;
@@ -62,11 +63,30 @@ export async function supervise(runtime: Runtime, main: string, handed: ProcessS
     ports.add(worker);
   };
 
+  let cql: ChildProcess | undefined;
+  /** Its clients connect again by themselves; what it owed to a cluster stands in its log. */
+  const startCql = async (isFirst: boolean): Promise<void> => {
+    const child = fork(main, ['cql'], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'], serialization: 'advanced' });
+    cql = child;
+    child.send(handed);
+    const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+    const problem = await untilReady(child, ended);
+    if (problem !== undefined && isFirst) throw new Error(problem);
+    void ended.then(() => {
+      if (isStopping) return;
+      runtime.log.error('the process of the CQL proxy ended; it is started again', { pid: child.pid });
+      setTimeout(() => void startCql(false), problem === undefined ? RESTART_MS : SLOW_RESTART_MS);
+    });
+  };
+
   const stop = async (): Promise<void> => {
     isStopping = true;
     ports.close();
     const drainMs = handed.settings.timeouts.shutdownMs + COMMIT_GRACE_MS;
-    await Promise.all([...gatewayWorkers].map((child) => endChild(child, drainMs + STOP_MS, hurry)));
+    await Promise.all([
+      ...[...gatewayWorkers].map((child) => endChild(child, drainMs + STOP_MS, hurry)),
+      endChild(cql, 2 * (handed.settings.cql?.drainMs ?? 0) + STOP_MS, hurry),
+    ]);
     await endChild(control, STOP_MS, hurry);
   };
 
@@ -76,12 +96,13 @@ export async function supervise(runtime: Runtime, main: string, handed: ProcessS
     const { listen, mysql } = handed.settings;
     await ports.listen('postgres', listen);
     if (mysql) await ports.listen('mysql', mysql.listen);
+    if (handed.settings.cql) await startCql(true);
   } catch (error) {
     await stop();
     throw error;
   }
   return {
-    pids: () => ({ control: control?.pid, workers: [...gatewayWorkers].flatMap((worker) => worker.pid ?? []) }),
+    pids: () => ({ control: control?.pid, workers: [...gatewayWorkers].flatMap((worker) => worker.pid ?? []), cql: cql?.pid }),
     [Symbol.asyncDispose]: stop,
   };
 }

@@ -10,14 +10,14 @@ export interface Cell {
   readonly counts: number[] | undefined;
 }
 
-export interface Family {
-  readonly name: MetricName;
+export interface Family<Name extends string = MetricName> {
+  readonly name: Name;
   readonly definition: MetricDefinition;
   readonly cells: Map<string, Cell>;
 }
 
 /** Adds the lines of one metric; a metric without series has its HELP and TYPE only. */
-export function writeFamily(lines: string[], family: Family, cells: readonly Cell[]): void {
+export function writeFamily(lines: string[], family: Family<string>, cells: readonly Cell[]): void {
   const { name, definition } = family;
   lines.push(`# HELP ${name} ${definition.help.replaceAll('\\', '\\\\').replaceAll('\n', '\\n')}`, `# TYPE ${name} ${definition.type}`);
   for (const cell of cells) {
@@ -27,7 +27,7 @@ export function writeFamily(lines: string[], family: Family, cells: readonly Cel
   }
 }
 
-function writeHistogram(lines: string[], family: Family, labels: readonly string[], counts: readonly number[], sum: number): void {
+function writeHistogram(lines: string[], family: Family<string>, labels: readonly string[], counts: readonly number[], sum: number): void {
   let total = 0;
   counts.forEach((count, index) => {
     total += count;

@@ -7,6 +7,7 @@ import * as path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { errorKinds } from '../../config/migration-error.ts';
+import { cqlMetricList } from '../../config/cql/metric-list.ts';
 import { metricList } from '../../config/metric-list.ts';
 import { topicOf } from '../../grammar/migration/help.ts';
 import type { OptionKind } from '../../grammar/migration/option-kinds.ts';
@@ -87,6 +88,10 @@ describe('metrics.md', () => {
   test('every metric with its type, labels and meaning', () => {
     const rows = [...tableRows(document, ['metric', 'type', 'labels', 'meaning'], 'Migrations'), ...tableRows(document, ['metric', 'type', 'labels', 'meaning'], 'Gateway')];
     expect(rows).toEqual(Object.entries(metricList).map(([name, { type, labels, help }]) => [`\`${name}\``, type, labels.map((label) => `\`${label}\``).join(', '), help]));
+  });
+
+  test('every metric of the CQL proxy', () => {
+    expect(tableRows(document, ['metric', 'type', 'labels', 'meaning'], 'CQL proxy')).toEqual(Object.entries(cqlMetricList).map(([name, { type, labels, help }]) => [`\`${name}\``, type, labels.map((label) => `\`${label}\``).join(', '), help]));
   });
 
   test('every alert with its severity', () => {

@@ -1,0 +1,99 @@
+/** The section `cql`: the proxy between two Cassandra or ScyllaDB clusters. */
+import { z } from 'zod';
+import { milliseconds, pem, port, positive, section, ssl, text } from '../section.ts';
+
+export const cqlModes = ['SourceOnly', 'DualAsync', 'DualSync', 'ShadowPrimary', 'TargetOnly'] as const;
+export type CqlModeName = (typeof cqlModes)[number];
+
+const spellings: ReadonlyMap<string, CqlModeName> = new Map([
+  ...cqlModes.map((mode) => [mode.toLowerCase(), mode] as const),
+  ['primaryonly', 'SourceOnly'], ['dualwriteasync', 'DualAsync'], ['dualwritesync', 'DualSync'],
+]);
+
+/** Every spelling of the documents: `PrimaryOnly`, `DualWriteAsync`, `dual_sync` …; undefined for what is no mode. */
+export function readCqlMode(written: string): CqlModeName | undefined {
+  return spellings.get(written.toLowerCase().replace(/[_\s-]/g, ''));
+}
+
+export const cqlMode = z.string().transform((written, context): CqlModeName => {
+  const mode = readCqlMode(written);
+  if (mode !== undefined) return mode;
+  context.addIssue({ code: 'custom', message: `expected one of ${cqlModes.join(', ')}` });
+  return z.NEVER;
+});
+
+const address = text.regex(/^(?:[^:\s]+|\[[\da-fA-F:]+\])(?::\d{1,5})?$|^[\da-fA-F]*:[\da-fA-F]*:[\da-fA-F:]*$/, 'expected a host, or host:port');
+
+const cluster = section({
+  /** Both speak the same protocol; the name is for the reader. */
+  driver: z.enum(['cassandra', 'scylla']).default('cassandra'),
+  hosts: z.array(address).min(1, 'expected at least one host'),
+  port: port.default(9042),
+  /** Whom the proxy logs in as; left out, each client's own name and password are passed on. */
+  username: text.exactOptional(),
+  password: z.string().exactOptional(),
+  ssl: ssl.exactOptional(),
+  compression: z.enum(['none', 'lz4', 'snappy']).default('none'),
+  /** To each host, for each user and keyspace in use. */
+  connections_per_host: positive.max(64).default(2),
+  connect_timeout_ms: milliseconds.min(1).default(5000),
+  /** Requests at once on one connection. */
+  max_streams: positive.max(32_768).default(2048),
+});
+
+const clusterThatLogsIn = cluster.superRefine((given, context) => {
+  if ((given.username === undefined) !== (given.password === undefined)) context.addIssue({ code: 'custom', message: 'expected username and password, or neither' });
+});
+
+const table = text.regex(/^[^.\s]+(?:\.[^.\s]+)?$/, 'expected a keyspace, or keyspace.table');
+
+export const cqlSettings = section({
+  listen: section({ host: text.default('127.0.0.1'), port: port.default(9042) }).prefault({}),
+  /** Of the API: modes, figures, writes by HTTP. */
+  http: section({ host: text.default('127.0.0.1'), port: port.default(8090) }).prefault({}),
+  tls: section({ cert: pem, key: pem, ca: pem.exactOptional() }).exactOptional(),
+  source: clusterThatLogsIn,
+  target: clusterThatLogsIn,
+  /** At the first start; afterwards the mode that was switched to last holds. */
+  mode: cqlMode.default('SourceOnly'),
+  /** By keyspace or keyspace.table, at the first start as well. */
+  modes: z.record(table, cqlMode).default({}),
+  /** filter-rules.yaml; left out, everything is replicated. */
+  filter_rules: text.exactOptional(),
+  request_timeout_ms: milliseconds.min(1).default(10_000),
+  /** A shadow that has not answered by then gets the write from the log. Nobody waits for it. */
+  shadow_timeout_ms: milliseconds.min(1).default(5000),
+  schema_changes: z.enum(['both', 'primary']).default('both'),
+  intents: section({
+    bytes: positive.min(16 * 1024 * 1024).default(1024 * 1024 * 1024),
+    fsync: z.enum(['none', 'group']).default('none'),
+    repair_bytes: positive.min(64 * 1024).default(64 * 1024 * 1024),
+  }).prefault({}),
+  replay: section({
+    in_flight: positive.max(10_000).default(64),
+    first_delay_ms: milliseconds.min(1).default(200),
+    max_delay_ms: milliseconds.min(1).default(60_000),
+    /** A statement that the cluster has refused so often goes to the repair list. */
+    max_refusals: positive.default(10),
+  }).prefault({}),
+  topology: section({
+    /** All proxies of the group as clients reach them; empty: this one only. */
+    addresses: z.array(text).default([]),
+    index: z.int().min(0).default(0),
+    tokens: positive.max(256).default(8),
+    cluster_name: text.exactOptional(),
+    data_center: text.exactOptional(),
+  }).prefault({}),
+  limits: section({
+    clients: positive.default(4096),
+    requests_per_client: positive.default(2048),
+    request_bytes: positive.min(1024 * 1024).default(256 * 1024 * 1024),
+    frame_bytes: positive.min(64 * 1024).default(64 * 1024 * 1024),
+    prepared_bytes: positive.min(64 * 1024).default(64 * 1024 * 1024),
+  }).prefault({}),
+  /** How long what is in hand may take to end at SIGTERM. */
+  drain_ms: milliseconds.default(5000),
+});
+
+export type CqlSettings = z.output<typeof cqlSettings>;
+export type CqlClusterSettings = CqlSettings['source'];

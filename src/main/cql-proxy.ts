@@ -1,0 +1,81 @@
+/** `npm run cql`: the CQL proxy alone, by the documents' own files (`dual-writer-*.yaml`) or by a file with the section `cql`. */
+import * as path from 'node:path';
+import { parseArgs } from 'node:util';
+import { z } from 'zod';
+import { cqlSettings } from '../../config/cql/cql-settings.ts';
+import type { CqlSettings } from '../../config/cql/cql-settings.ts';
+import { dualWriterFile, settingsOfDualWriter } from '../../config/cql/service-files.ts';
+import { noMetrics, processClock, processRuntime } from '../../config/process-runtime.ts';
+import { readYamlFile } from '../../config/read-yaml.ts';
+import { createLog } from '../ops/log.ts';
+import { startCql } from './cql-process.ts';
+
+const usage = `npm run cql -- --config FILE [options]
+  --config FILE           dual-writer-cassandra.yaml, dual-writer-scylla.yaml, or a file with the section cql
+  --filter FILE           filter-rules.yaml
+  --port N                clients (default: of the file; 9042)
+  --http-port N           HTTP API (default: of the file; 8080 with a dual-writer file)
+  --state-directory DIR   intent log, modes, repair list (default .causeway/cql)
+  --log-format FORMAT     auto, json or text
+  --help`;
+
+/** Ends with the process: SIGTERM and SIGINT let what is in hand end, a second one does not wait. */
+export async function runCqlProxy(project: string, args: readonly string[]): Promise<void> {
+  try {
+    await run(project, args);
+  } catch (error) {
+    process.stderr.write(`causeway: ${error instanceof Error ? error.message : String(error)}\n`);
+    process.exit(1);
+  }
+}
+
+async function run(project: string, args: readonly string[]): Promise<void> {
+  const { values } = parseArgs({
+    args: [...args], strict: true,
+    options: { config: { type: 'string' }, filter: { type: 'string' }, port: { type: 'string' }, 'http-port': { type: 'string' }, 'state-directory': { type: 'string' }, 'log-format': { type: 'string', default: 'auto' }, help: { type: 'boolean', default: false } },
+  });
+  if (values.help) {
+    process.stdout.write(`${usage}\n`);
+    return;
+  }
+  if (values.config === undefined) throw new Error(`--config: expected a file\n${usage}`);
+  const format = z.enum(['auto', 'json', 'text']).parse(values['log-format']);
+  const read = readSettings(values.config);
+  const settings: CqlSettings = {
+    ...read, listen: { ...read.listen, port: portOf('port', values.port) ?? read.listen.port }, http: { ...read.http, port: portOf('http-port', values['http-port']) ?? read.http.port },
+    ...(values.filter === undefined ? {} : { filterRules: path.resolve(values.filter) }),
+  };
+  const directory = path.resolve(values['state-directory'] ?? path.join(project, '.causeway', 'cql'));
+  const stop = new AbortController();
+  const hurry = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => (stop.signal.aborted ? hurry : stop).abort(new Error(signal)));
+  const log = createLog({ level: 'info', format, now: processClock.now }).child({ role: 'cql' });
+  const running = await startCql(processRuntime({ log, metrics: noMetrics, signal: stop.signal }), settings, { directory, settingsDirectory: path.dirname(path.resolve(values.config)), environment: process.env });
+  process.stdout.write(`CQL clients: ${settings.listen.host}:${running.port}\nHTTP API:    http://${settings.http.host}:${running.httpPort}\n`);
+  await new Promise<void>((resolve) => {
+    if (stop.signal.aborted) resolve();
+    else stop.signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+  hurry.signal.addEventListener('abort', () => process.exit(1), { once: true });
+  await running.drain?.(hurry.signal);
+  await running[Symbol.asyncDispose]();
+  process.exit(0);
+}
+
+/** Which of the two kinds a file is shows in its keys. */
+function readSettings(file: string): CqlSettings {
+  const keys = readYamlFile(file, z.looseObject({}), process.env);
+  if ('cql' in keys) return readYamlFile(file, z.looseObject({ cql: cqlSettings }), process.env).cql;
+  const given = readYamlFile(file, dualWriterFile, process.env);
+  if (given.source.keyspace !== undefined && given.target.keyspace !== undefined && given.source.keyspace !== given.target.keyspace) {
+    throw new Error(`${file}: source.keyspace is ${given.source.keyspace} and target.keyspace ${given.target.keyspace}: a keyspace has the same name on both clusters`);
+  }
+  return settingsOfDualWriter(given);
+}
+
+function portOf(name: string, given: string | undefined): number | undefined {
+  if (given === undefined) return undefined;
+  const port = Number(given);
+  if (!/^\d+$/.test(given) || port < 1 || port > 65_535) throw new Error(`--${name}: expected a number from 1 to 65535, not "${given}"`);
+  return port;
+}

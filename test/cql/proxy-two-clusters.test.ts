@@ -1,0 +1,426 @@
+/** Writes of both clusters: who is asked when, what the client hears, what is left for the replay, and that both copies are the same to the microsecond. */
+import cassandra from 'cassandra-driver';
+import { describe, expect, test } from 'vitest';
+import { everywhere } from '../../src/cql/modes.ts';
+import type { CqlMode } from '../../src/cql/modes.ts';
+import { compareStores } from '../support/cql/compare-stores.ts';
+import { RawClient } from '../support/cql/raw-client.ts';
+import { startFixture } from './proxy-fixture.ts';
+import type { Fixture, FixtureOptions } from './proxy-fixture.ts';
+
+const { responseErrorCodes } = cassandra.types;
+const insert = 'INSERT INTO ks.t (k, v) VALUES (?, ?)';
+const prepared = { prepare: true };
+
+async function withTable(options: FixtureOptions): Promise<Fixture> {
+  const fixture = await startFixture(options);
+  fixture.both('CREATE TABLE ks.t (k int PRIMARY KEY, v text, tags set<text>, list list<text>)');
+  fixture.both('CREATE TABLE ks.c (k int PRIMARY KEY, n counter)');
+  return fixture;
+}
+
+function expectSame(fixture: Fixture, isTimed = true): void {
+  const { cells, differences } = compareStores(fixture.source.database, fixture.target.database, { isTimed: () => isTimed });
+  expect(differences).toEqual([]);
+  expect(cells).toBeGreaterThan(0);
+}
+
+const drained = (fixture: Fixture): Promise<void> => expect.poll(() => fixture.intents.state().depth).toBe(0);
+
+describe.each<CqlMode>(['DualSync', 'DualAsync', 'ShadowPrimary'])('%s', (mode) => {
+  test('writes of all kinds are on both clusters, cell by cell and to the microsecond', async () => {
+    await using fixture = await withTable({ mode });
+    const client = await fixture.client();
+    for (let k = 0; k < 10; k += 1) await client.execute(insert, [k, `prepared ${k}`], prepared);
+    await client.execute("INSERT INTO ks.t (k, v) VALUES (20, 'text')");
+    await client.execute('INSERT INTO ks.t (k, v) VALUES (?, ?)', [21, 'bound'], { hints: ['int', 'text'] });
+    await client.execute('UPDATE ks.t SET tags = tags + ? WHERE k = ?', [['a', 'b'], 1], prepared);
+    await client.batch([{ query: insert, params: [30, 'x'] }, { query: 'DELETE FROM ks.t WHERE k = ?', params: [2] }], prepared);
+    await client.batch(["INSERT INTO ks.t (k, v) VALUES (31, 'y')", 'DELETE v FROM ks.t WHERE k = 3'], {});
+    await client.execute("BEGIN BATCH INSERT INTO ks.t (k, v) VALUES (32, 'z'); DELETE FROM ks.t WHERE k = 4; APPLY BATCH");
+    await client.execute('INSERT INTO ks.t (k, v) VALUES (?, ?) USING TIMESTAMP 12345', [40, 'old'], prepared);
+    await client.execute('UPDATE ks.c SET n = n + ? WHERE k = 1', [5], prepared);
+    await drained(fixture);
+    expectSame(fixture);
+    expect(fixture.intents.released.size).toBe(0);
+  });
+
+  test('without a timestamp from the client the proxy gives one, the same to both and each greater than the last', async () => {
+    await using fixture = await withTable({ mode, source: { clockSkewMicros: 7_000_000 } });
+    const raw = await RawClient.connect(fixture.port);
+    const stamps: bigint[] = [];
+    fixture.source.onRequest = ({ timestamp, text }) => void (text.startsWith('INSERT') && timestamp !== undefined && stamps.push(timestamp));
+    for (let k = 0; k < 20; k += 1) await raw.query(`INSERT INTO ks.t (k, v) VALUES (${k % 3}, 'value ${k}')`);
+    await drained(fixture);
+    raw.close();
+    expectSame(fixture);
+    expect(stamps).toHaveLength(20);
+    if (mode !== 'ShadowPrimary') expect(stamps.every((stamp, index) => index === 0 || stamp > (stamps[index - 1] ?? 0n))).toBe(true);
+    expect(fixture.proxy.stats().counts.stamped).toBe(20);
+  });
+
+  test('now() and uuid() in a text are the same on both', async () => {
+    await using fixture = await startFixture({ mode });
+    fixture.both('CREATE TABLE ks.u (k int PRIMARY KEY, a timeuuid, b uuid, c timestamp)');
+    const client = await fixture.client();
+    for (let k = 0; k < 5; k += 1) await client.execute(`INSERT INTO ks.u (k, a, b, c) VALUES (${k}, now(), uuid(), toTimestamp(now()))`);
+    await drained(fixture);
+    expectSame(fixture);
+    const { rows } = await client.execute('SELECT a FROM ks.u');
+    expect(new Set(rows.map(({ a }) => String(a))).size).toBe(5);
+  });
+
+  test('and in prepared statements and batches, whose markers are the client\'s own only', async () => {
+    await using fixture = await startFixture({ mode });
+    fixture.both('CREATE TABLE ks.u (k int PRIMARY KEY, a timeuuid, b uuid, c timestamp, v text)');
+    const client = await fixture.client();
+    const unstable = 'INSERT INTO ks.u (a, k, b, v, c) VALUES (now(), ?, uuid(), ?, toTimestamp(now()))';
+    for (let k = 0; k < 3; k += 1) await client.execute(unstable, [k, `v${k}`], prepared);
+    await client.batch([{ query: unstable, params: [10, 'x'] }, { query: 'INSERT INTO ks.u (k, v) VALUES (?, ?)', params: [11, 'y'] }, { query: unstable, params: [12, 'z'] }], prepared);
+    await client.execute('UPDATE ks.u SET a = now() WHERE k = 20', [], prepared);
+    await client.batch(["INSERT INTO ks.u (k, a, v) VALUES (30, now(), 'text')", 'UPDATE ks.u SET b = uuid(), a = now() WHERE k = 31'], {});
+    await drained(fixture);
+    expectSame(fixture);
+    expect(fixture.proxy.stats().counts.unrepeatable).toBe(0);
+    const { rows } = await client.execute('SELECT k, a, v FROM ks.u');
+    expect(rows.map(({ k, v }) => [k, v]).sort()).toEqual([[0, 'v0'], [1, 'v1'], [10, 'x'], [11, 'y'], [12, 'z'], [2, 'v2'], [20, null], [30, 'text'], [31, null]]);
+    expect(new Set(rows.filter(({ k }) => k !== 11).map(({ a }) => String(a))).size).toBe(8);
+  });
+
+  test('a conditional statement is asked of the second only if the first has applied it; a difference is left for a repair', async () => {
+    await using fixture = await withTable({ mode });
+    const [primary, shadow] = mode === 'ShadowPrimary' ? [fixture.target, fixture.source] : [fixture.source, fixture.target];
+    const client = await fixture.client();
+    const conditional = "INSERT INTO ks.t (k, v) VALUES (?, ?) IF NOT EXISTS";
+    expect((await client.execute(conditional, [1, 'a'], prepared)).wasApplied()).toBe(true);
+    await drained(fixture);
+    expectSame(fixture, false);
+    shadow.run('DELETE FROM ks.t WHERE k = 1');
+    const before = shadow.counts['EXECUTE'] ?? 0;
+    expect((await client.execute(conditional, [1, 'b'], prepared)).wasApplied()).toBe(false);
+    await drained(fixture);
+    expect(shadow.counts['EXECUTE'] ?? 0).toBe(before);
+    primary.run('DELETE FROM ks.t WHERE k = 1');
+    shadow.run("INSERT INTO ks.t (k, v) VALUES (1, 'other')");
+    expect((await client.execute(conditional, [1, 'c'], prepared)).wasApplied()).toBe(true);
+    await expect.poll(() => fixture.intents.released.size).toBe(1);
+    expect(fixture.proxy.stats().counts.clusters[mode === 'ShadowPrimary' ? 0 : 1]?.mismatches).toBe(1);
+  });
+
+  test('what both forget is prepared again on both', async () => {
+    await using fixture = await withTable({ mode });
+    const client = await fixture.client();
+    await client.execute(insert, [1, 'a'], prepared);
+    await drained(fixture);
+    for (let k = 2; k < 6; k += 1) {
+      if (k % 2 === 0) fixture.source.forgetPrepared();
+      if (k > 3) fixture.target.forgetPrepared();
+      await client.execute(insert, [k, 'b'], prepared);
+      await client.batch([{ query: insert, params: [k + 10, 'c'] }, { query: 'DELETE FROM ks.t WHERE k = ?', params: [1] }], prepared);
+      await drained(fixture);
+    }
+    expectSame(fixture);
+    expect(fixture.intents.released.size).toBe(0);
+  });
+});
+
+describe('DualAsync', () => {
+  test('a shadow that does not answer slows nobody, and its writes are left to the replay', async () => {
+    await using fixture = await withTable({ mode: 'DualAsync', shadowTimeoutMs: 300 });
+    const client = await fixture.client();
+    await client.execute(insert, [0, 'a'], prepared);
+    await drained(fixture);
+    fixture.target.pause();
+    const from = performance.now();
+    for (let k = 1; k <= 10; k += 1) await client.execute(insert, [k, 'a'], prepared);
+    expect(performance.now() - from).toBeLessThan(250);
+    await expect.poll(() => fixture.intents.released.size).toBe(10);
+    expect([...fixture.intents.released.values()].map(({ owes }) => owes)).toEqual(Array.from({ length: 10 }, () => 2));
+    fixture.target.resume();
+    for (const intent of [...fixture.intents.released.values()]) {
+      expect(await new Promise<string>((resolve) => fixture.proxy.replay.send(1, intent, resolve))).toBe('ok');
+      fixture.intents.settle(intent.ticket);
+    }
+    expectSame(fixture);
+  });
+
+  test('the client is answered only when the log has the write', async () => {
+    await using fixture = await withTable({ mode: 'DualAsync' });
+    const client = await fixture.client();
+    await client.execute(insert, [0, 'a'], prepared);
+    await drained(fixture);
+    fixture.intents.isHeld = true;
+    let answered = false;
+    const write = client.execute(insert, [1, 'a'], prepared).then(() => {
+      answered = true;
+    });
+    await expect.poll(() => fixture.source.run('SELECT k FROM ks.t WHERE k = 1')).toMatchObject({ rows: [[Buffer.from([0, 0, 0, 1])]] });
+    await expect.poll(() => fixture.target.run('SELECT k FROM ks.t WHERE k = 1')).toMatchObject({ rows: [[Buffer.from([0, 0, 0, 1])]] });
+    // Reads pass meanwhile.
+    expect((await client.execute('SELECT v FROM ks.t WHERE k = 0', [], prepared)).rows).toHaveLength(1);
+    expect(answered).toBe(false);
+    fixture.intents.write();
+    await write;
+  });
+
+  test('what the primary refuses cleanly is cancelled before the client hears of it, and the shadow never gets it', async () => {
+    await using fixture = await withTable({ mode: 'DualAsync' });
+    const client = await fixture.client();
+    await client.execute(insert, [0, 'a'], prepared);
+    await drained(fixture);
+    fixture.source.faults.add({ isWrite: true, action: { kind: 'error', code: responseErrorCodes.unavailableException } });
+    await expect(client.execute(insert, [1, 'a'], prepared)).rejects.toMatchObject({ code: responseErrorCodes.unavailableException });
+    expect(fixture.intents.ended.at(-1)?.how).toBe('cancelled');
+    fixture.source.faults.add({ isWrite: true, action: { kind: 'error', code: responseErrorCodes.unavailableException } });
+    fixture.intents.isHeld = true;
+    let heard = false;
+    const refused = client.execute(insert, [2, 'a'], prepared).catch(() => {
+      heard = true;
+    });
+    await expect.poll(() => fixture.intents.ended.length).toBe(3);
+    await client.execute('SELECT v FROM ks.t WHERE k = 0', [], prepared);
+    expect(heard).toBe(false);
+    fixture.intents.write();
+    await refused;
+    expect(fixture.target.run('SELECT k FROM ks.t')).toMatchObject({ rows: [[Buffer.from([0, 0, 0, 0])]] });
+  });
+
+  test('what the primary may have done is owed by both', async () => {
+    await using fixture = await withTable({ mode: 'DualAsync', requestTimeoutMs: 2000 });
+    const client = await fixture.client();
+    await client.execute(insert, [0, 'a'], prepared);
+    await drained(fixture);
+    for (const action of [{ kind: 'done-but-error', code: responseErrorCodes.writeTimeout }, { kind: 'error', code: responseErrorCodes.overloaded }, { kind: 'disconnect', when: 'after' }, { kind: 'disconnect', when: 'mid-frame' }, { kind: 'lose' }] as const) {
+      fixture.source.faults.add({ isWrite: true, action });
+      await expect(client.execute(insert, [1, action.kind], prepared)).rejects.toThrow();
+      expect([...fixture.intents.released.values()].at(-1)?.owes).toBe(3);
+    }
+    expect(fixture.intents.released.size).toBe(5);
+    for (const intent of [...fixture.intents.released.values()]) {
+      for (const cluster of [0, 1] as const) await expect.poll(() => new Promise<string>((resolve) => fixture.proxy.replay.send(cluster, intent, resolve))).toBe('ok');
+    }
+    expectSame(fixture);
+  });
+
+  test('a shadow that is gone costs the client nothing; it is told only when the log is full', async () => {
+    await using fixture = await withTable({ mode: 'DualAsync' });
+    await fixture.target.close();
+    const client = await fixture.client();
+    for (let k = 0; k < 5; k += 1) await client.execute(insert, [k, 'a'], prepared);
+    expect(fixture.intents.released.size).toBe(5);
+    fixture.intents.refusal = 'full';
+    await expect(client.execute(insert, [9, 'a'], prepared)).rejects.toMatchObject({ code: responseErrorCodes.overloaded, message: expect.stringContaining('MIG085') as string });
+    expect((await client.execute('SELECT k FROM ks.t WHERE k = 9')).rows).toEqual([]);
+  });
+});
+
+describe('DualSync', () => {
+  test('a failure of either side is the client\'s, and the side that has it not owes it', async () => {
+    await using fixture = await withTable({ mode: 'DualSync' });
+    const client = await fixture.client();
+    await client.execute(insert, [0, 'a'], prepared);
+    fixture.target.faults.add({ isWrite: true, action: { kind: 'error', code: responseErrorCodes.unavailableException } });
+    await expect(client.execute(insert, [1, 'a'], prepared)).rejects.toMatchObject({ code: responseErrorCodes.unavailableException });
+    fixture.source.faults.add({ isWrite: true, action: { kind: 'error', code: responseErrorCodes.unavailableException } });
+    await expect(client.execute(insert, [2, 'a'], prepared)).rejects.toMatchObject({ code: responseErrorCodes.unavailableException });
+    expect([...fixture.intents.released.values()].map(({ owes }) => owes)).toEqual([2, 1]);
+    fixture.source.faults.add({ isWrite: true, action: { kind: 'error', code: responseErrorCodes.unavailableException } });
+    fixture.target.faults.add({ isWrite: true, action: { kind: 'error', code: responseErrorCodes.unavailableException } });
+    await expect(client.execute(insert, [3, 'a'], prepared)).rejects.toMatchObject({ code: responseErrorCodes.unavailableException });
+    expect(fixture.intents.released.size).toBe(2);
+    for (const intent of [...fixture.intents.released.values()]) {
+      expect(await new Promise<string>((resolve) => fixture.proxy.replay.send(intent.owes === 1 ? 0 : 1, intent, resolve))).toBe('ok');
+    }
+    expectSame(fixture);
+  });
+
+  test('with one cluster gone nothing is written on the other', async () => {
+    await using fixture = await withTable({ mode: 'DualSync' });
+    const client = await fixture.client();
+    await client.execute(insert, [0, 'a'], prepared);
+    await fixture.target.close();
+    await expect.poll(() => client.execute(insert, [1, 'a'], prepared).then(() => 'done', String)).toMatch(/MIG001: the target cluster/);
+    const depth = fixture.intents.state().depth;
+    const before = fixture.source.counts['EXECUTE'];
+    await expect(client.execute(insert, [2, 'a'], prepared)).rejects.toThrow(/MIG001/);
+    expect(fixture.source.counts['EXECUTE']).toBe(before);
+    expect(fixture.intents.state().depth).toBe(depth);
+  });
+
+  test('a schema change is made on both, and one that the second has already is well', async () => {
+    await using fixture = await withTable({ mode: 'DualSync' });
+    const client = await fixture.client();
+    await client.execute('CREATE TABLE ks.made (k int PRIMARY KEY)');
+    expect(fixture.target.run('SELECT k FROM ks.made')).toMatchObject({ rows: [] });
+    fixture.target.run('CREATE TABLE ks.there (k int PRIMARY KEY)');
+    await client.execute('CREATE TABLE ks.there (k int PRIMARY KEY)');
+    await expect(client.execute('CREATE TABLE nowhere.made (k int PRIMARY KEY)')).rejects.toThrow();
+    fixture.target.faults.add({ text: /^ALTER/, action: { kind: 'error', code: responseErrorCodes.invalid, message: 'not here' } });
+    await expect(client.execute('ALTER TABLE ks.made ADD v text')).rejects.toThrow(/not here/);
+    expect(fixture.logged.some(({ level, message }) => level === 'error' && message.includes('not on the other'))).toBe(true);
+  });
+});
+
+describe('writes in order', () => {
+  test('a shadow that does not answer slows no conditional statement; each is noted for a repair', async () => {
+    await using fixture = await withTable({ mode: 'DualAsync', shadowTimeoutMs: 400 });
+    const client = await fixture.client();
+    await client.execute(insert, [1, 'a'], prepared);
+    await drained(fixture);
+    fixture.target.pause();
+    const update = 'UPDATE ks.t SET v = ? WHERE k = ? IF EXISTS';
+    for (let round = 0; round < 8; round += 1) expect((await client.execute(update, [`v${round}`, 1], prepared)).wasApplied()).toBe(true);
+    await expect.poll(() => fixture.intents.released.size).toBe(8);
+    fixture.target.resume();
+    for (const intent of fixture.intents.released.values()) await new Promise<string>((resolve) => fixture.proxy.replay.send(1, intent, resolve));
+    expect(fixture.repairs.map(({ reason }) => reason)).toEqual(Array.from({ length: 8 }, () => 'condition'));
+    await expect.poll(() => fixture.proxy.stats().counts.inHand).toBe(0);
+  });
+
+  test.each<CqlMode>(['DualAsync', 'DualSync'])('in %s many clients change one row and others beside it, and both clusters have the same in the end', async (mode) => {
+    await using fixture = await withTable({ mode, cluster: () => ({ connectionsPerHost: 3 }) });
+    for (const cluster of [fixture.source, fixture.target]) for (let k = 0; k < 3; k += 1) cluster.run(`INSERT INTO ks.t (k, v) VALUES (${k}, '0')`, 1n);
+    for (const cluster of [fixture.source, fixture.target]) cluster.faults.add({ isWrite: true, times: 10_000, chance: 0.5, action: { kind: 'delay', ms: 5 } });
+    const clients = await Promise.all(Array.from({ length: 4 }, () => fixture.client()));
+    await Promise.all(clients.flatMap((client, who) => Array.from({ length: 30 }, async (_, round) => {
+      if (round % 3 === 0) await client.execute('UPDATE ks.t SET v = ? WHERE k = ? IF EXISTS', [`${who}.${round}`, round % 2], prepared);
+      else if (round % 3 === 1) await client.execute('UPDATE ks.t SET list = list + ? WHERE k = ?', [[`${who}.${round}`], round % 3], prepared);
+      else await client.execute(`UPDATE ks.t SET list = ['${who}.${round}'] WHERE k = 2`);
+    })));
+    await drained(fixture);
+    expectSame(fixture, false);
+    expect(fixture.intents.released.size).toBe(0);
+  });
+
+  test('one that waits in vain for its turn is answered in time, and is done nowhere', async () => {
+    await using fixture = await withTable({ mode: 'DualSync', requestTimeoutMs: 500 });
+    const client = await fixture.client();
+    await client.execute('INSERT INTO ks.t (k, v) VALUES (?, ?) IF NOT EXISTS', [1, 'a'], prepared);
+    const update = 'UPDATE ks.t SET v = ? WHERE k = ? IF EXISTS';
+    await client.execute(update, ['first', 1], prepared);
+    fixture.source.pause();
+    const ended = await Promise.all(Array.from({ length: 4 }, (_, round) => client.execute(update, [`v${round}`, 1], prepared).then(() => 'ok', (error: { code?: number }) => error.code)));
+    expect(ended.sort()).toEqual([responseErrorCodes.overloaded, responseErrorCodes.overloaded, responseErrorCodes.overloaded, responseErrorCodes.writeTimeout]);
+    fixture.source.resume();
+    await expect.poll(() => client.execute(update, ['last', 1], prepared).then(() => 'ok', String)).toBe('ok');
+  });
+});
+
+describe('TRUNCATE', () => {
+  test('waits until nothing is queued, and no write gets between the truncations of the two clusters', async () => {
+    await using fixture = await withTable({ mode: 'DualAsync' });
+    const client = await fixture.client();
+    fixture.target.faults.add({ isWrite: true, action: { kind: 'error', code: responseErrorCodes.overloaded } });
+    await client.execute(insert, [1, 'a'], prepared);
+    await expect.poll(() => fixture.intents.released.size).toBe(1);
+    await expect(client.execute('TRUNCATE ks.t')).rejects.toThrow(/MIG074/);
+    for (const ticket of fixture.intents.released.keys()) fixture.intents.settle(ticket);
+    for (const mode of ['DualSync', 'DualAsync'] as const) {
+      fixture.setMode(mode);
+      await client.execute(insert, [2, 'a'], prepared);
+      await client.execute('UPDATE ks.c SET n = n + 1 WHERE k = 1', [], prepared);
+      await drained(fixture);
+      fixture.target.faults.add({ text: /^TRUNCATE/, action: { kind: 'delay', ms: 300 } });
+      const truncate = client.execute('TRUNCATE TABLE ks.t');
+      await expect.poll(() => fixture.source.run('SELECT k FROM ks.t')).toMatchObject({ rows: [] });
+      await expect(client.execute(insert, [3, 'a'], prepared)).rejects.toThrow(/MIG082/);
+      await expect(client.batch([{ query: insert, params: [3, 'a'] }], prepared)).rejects.toThrow(/MIG082/);
+      await expect(client.execute("INSERT INTO ks.t (k, v) VALUES (3, 'a')")).rejects.toThrow(/MIG082/);
+      // Another table's writes go on.
+      await client.execute('UPDATE ks.c SET n = n + 1 WHERE k = 1', [], prepared);
+      await truncate;
+      await client.execute(insert, [4, 'a'], prepared);
+      await drained(fixture);
+      expectSame(fixture);
+      expect(fixture.target.run('SELECT k FROM ks.t')).toMatchObject({ rows: [[Buffer.from([0, 0, 0, 4])]] });
+    }
+  });
+});
+
+describe('what must not be sent twice', () => {
+  test.each([
+    ['UPDATE ks.c SET n = n + ? WHERE k = ?', [1, 1], 'not-repeatable'],
+    ['UPDATE ks.t SET list = list + ? WHERE k = ?', [['a'], 1], 'not-repeatable'],
+    ['INSERT INTO ks.t (k, list) VALUES (?, ?)', [1, ['a']], 'not-repeatable'],
+    ['INSERT INTO ks.t (k, v) VALUES (?, ?) IF NOT EXISTS', [1, 'a'], 'condition'],
+  ] as const)('%s', async (text, values, reason) => {
+    await using fixture = await withTable({ mode: 'DualAsync' });
+    const client = await fixture.client();
+    fixture.target.faults.add({ isWrite: true, action: { kind: 'done-but-error', code: responseErrorCodes.writeTimeout } });
+    await client.execute(text, [...values], prepared);
+    await expect.poll(() => fixture.intents.released.size).toBe(1);
+    const [intent] = fixture.intents.released.values();
+    const before = fixture.target.counts['EXECUTE'];
+    expect(intent && await new Promise<string>((resolve) => fixture.proxy.replay.send(1, intent, resolve))).toBe('ok');
+    expect(fixture.repairs).toMatchObject([{ reason, intent: { owes: 2 } }]);
+    expect(fixture.target.counts['EXECUTE']).toBe(before);
+  });
+
+  test('a set may be', async () => {
+    await using fixture = await withTable({ mode: 'DualAsync' });
+    const client = await fixture.client();
+    fixture.target.faults.add({ isWrite: true, action: { kind: 'done-but-error', code: responseErrorCodes.writeTimeout } });
+    await client.execute('UPDATE ks.t SET tags = tags + ? WHERE k = ?', [['a'], 1], prepared);
+    await expect.poll(() => fixture.intents.released.size).toBe(1);
+    const [intent] = fixture.intents.released.values();
+    expect(intent && await new Promise<string>((resolve) => fixture.proxy.replay.send(1, intent, resolve))).toBe('ok');
+    expect(fixture.repairs).toEqual([]);
+    expectSame(fixture);
+  });
+});
+
+describe('a switch of the mode', () => {
+  test('is for the next frame; pages go on where they began, whatever the mode is by then', async () => {
+    await using fixture = await withTable({ mode: 'SourceOnly' });
+    for (let k = 0; k < 20; k += 1) fixture.source.run(`INSERT INTO ks.t (k, v) VALUES (${k}, 'source')`);
+    for (let k = 0; k < 20; k += 1) fixture.target.run(`INSERT INTO ks.t (k, v) VALUES (${k}, 'target')`);
+    const client = await fixture.client();
+    const seen: string[] = [];
+    let pageState: string | undefined;
+    do {
+      const page: cassandra.types.ResultSet = await client.execute('SELECT v FROM ks.t', [], { prepare: true, fetchSize: 6, ...(pageState === undefined ? {} : { pageState }) });
+      seen.push(...page.rows.map(({ v }) => v as string));
+      pageState = page.pageState ?? undefined;
+      fixture.setMode('TargetOnly');
+    } while (pageState !== undefined);
+    expect(seen).toEqual(Array.from({ length: 20 }, () => 'source'));
+    expect((await client.execute('SELECT v FROM ks.t WHERE k = 1', [], prepared)).rows[0]?.['v']).toBe('target');
+  });
+
+  test('holds by table and by keyspace, and a batch over tables that are written first on different clusters is refused', async () => {
+    await using fixture = await withTable({ mode: 'SourceOnly' });
+    fixture.both('CREATE TABLE ks.moved (k int PRIMARY KEY, v text)');
+    fixture.both('CREATE TABLE ks.both (k int PRIMARY KEY, v text)');
+    fixture.proxy.setModes({ ...everywhere('SourceOnly'), tables: new Map([['ks.moved', 'TargetOnly'], ['ks.both', 'DualSync']]) });
+    const client = await fixture.client();
+    for (const table of ['t', 'moved', 'both']) await client.execute(`INSERT INTO ks.${table} (k, v) VALUES (?, ?)`, [1, table], prepared);
+    // Of the batch the shadow gets the part that is its own.
+    await client.batch([{ query: 'INSERT INTO ks.t (k, v) VALUES (?, ?)', params: [2, 'x'] }, { query: 'INSERT INTO ks.both (k, v) VALUES (?, ?)', params: [2, 'x'] }], prepared);
+    const counts = (table: string): number[] => [fixture.source, fixture.target].map((cluster) => {
+      const result = cluster.run(`SELECT k FROM ks.${table}`);
+      return result.is === 'rows' ? result.rows.length : -1;
+    });
+    expect([counts('t'), counts('moved'), counts('both')]).toEqual([[2, 0], [0, 1], [2, 2]]);
+    await expect(client.batch([{ query: 'INSERT INTO ks.t (k, v) VALUES (?, ?)', params: [3, 'x'] }, { query: 'INSERT INTO ks.moved (k, v) VALUES (?, ?)', params: [3, 'x'] }], prepared)).rejects.toThrow(/MIG081/);
+  });
+
+  test('leaves what is in hand in the mode in which it began', async () => {
+    await using fixture = await withTable({ mode: 'DualSync' });
+    const client = await fixture.client();
+    await client.execute(insert, [0, 'a'], prepared);
+    fixture.target.pause();
+    const write = client.execute(insert, [1, 'a'], prepared);
+    await expect.poll(() => fixture.proxy.stats().counts.inHand).toBe(1);
+    fixture.setMode('SourceOnly');
+    let settled = false;
+    const wait = fixture.proxy.settled().then(() => {
+      settled = true;
+    });
+    await client.execute(insert, [2, 'a'], prepared);
+    expect(settled).toBe(false);
+    fixture.target.resume();
+    await Promise.all([write, wait]);
+    expect(fixture.target.run('SELECT k FROM ks.t WHERE k = 1')).toMatchObject({ rows: [[Buffer.from([0, 0, 0, 1])]] });
+    expect(fixture.target.run('SELECT k FROM ks.t WHERE k = 2')).toMatchObject({ rows: [] });
+  });
+});
