@@ -63,7 +63,7 @@ export class Cluster implements AsyncDisposable {
   static async connect(side: Side, options: ClusterOptions): Promise<Cluster> {
     const { loadBalancing } = cassandra.policies;
     const client = new cassandra.Client({
-      contactPoints: [...options.contactPoints], encoding: rawEncoding, isMetadataSyncEnabled: false, protocolOptions: { maxVersion: cassandra.types.protocolVersion.v4 },
+      contactPoints: [...options.contactPoints], encoding: rawEncoding, protocolOptions: { maxVersion: cassandra.types.protocolVersion.v4 },
       ...(options.localDataCenter === undefined ? {} : { localDataCenter: options.localDataCenter }),
       policies: { loadBalancing: new loadBalancing.TokenAwarePolicy(options.localDataCenter === undefined ? new loadBalancing.RoundRobinPolicy() : new loadBalancing.DCAwareRoundRobinPolicy(options.localDataCenter)), retry: new cassandra.policies.retry.FallthroughRetryPolicy() },
       ...(options.username === undefined ? {} : { credentials: { username: options.username, password: options.password ?? '' } }),
@@ -81,8 +81,7 @@ export class Cluster implements AsyncDisposable {
     } catch (error) {
       await client.shutdown().catch(() => undefined);
       if (error instanceof MigrationError) throw error;
-      const isRefused = error instanceof cassandra.errors.AuthenticationError || /credentials|password are incorrect/i.test(String(error));
-      throw new MigrationError(isRefused ? 'MIG003' : 'MIG001', `The ${side} cluster at ${options.contactPoints.join(', ')} cannot be used: ${messageOf(error)}`, { cause: error });
+      throw new MigrationError(isAuthenticationFailure(error) ? 'MIG003' : 'MIG001', `The ${side} cluster at ${options.contactPoints.join(', ')} cannot be used: ${messageOf(error)}`, { cause: error });
     }
   }
 
@@ -129,6 +128,12 @@ export function kindOfFailure(error: unknown): FailureKind {
     default:
       return 'refused';
   }
+}
+
+/** Every node is tried, so what one of them says is inside. */
+function isAuthenticationFailure(error: unknown): boolean {
+  if (!(error instanceof cassandra.errors.NoHostAvailableError)) return error instanceof cassandra.errors.AuthenticationError;
+  return Object.values(error.innerErrors as Record<string, unknown>).some((inner) => inner instanceof cassandra.errors.AuthenticationError);
 }
 
 export function messageOf(error: unknown): string {

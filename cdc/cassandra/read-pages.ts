@@ -1,14 +1,13 @@
 /**
- * The rows of a token range, page by page: the driver's paging inside the range, so that wide partitions and equal tokens lose nothing. While a page is worked on
+ * The rows of a token range or a partition, page by page: the server's paging inside it, so that wide partitions and equal tokens lose nothing. While a page is worked on
  * the next one is on its way. A page that fails is asked for again with fewer rows; pages have about as many bytes as they may.
  */
 import type { Runtime } from '../../config/runtime.ts';
-import type { Cluster, Page } from './cluster.ts';
+import type { BoundStatement, Cluster, Page } from './cluster.ts';
 import { withRetries } from './load/retry.ts';
 import type { RetryOptions } from './load/retry.ts';
 import type { RowReader, TableRow } from './row-reader.ts';
 import type { Throttle } from './throttle.ts';
-import type { TokenRange } from '../../grammar/cql/token-range.ts';
 
 export interface PageOptions extends RetryOptions {
   readonly pageRows: number;
@@ -16,11 +15,11 @@ export interface PageOptions extends RetryOptions {
 }
 
 const SMALLEST_PAGE = 8;
+const FIRST_PAGE = 64;
 
-export async function* readPages(runtime: Runtime, cluster: Cluster, throttle: Throttle, reader: RowReader, range: TokenRange, options: PageOptions, signal: AbortSignal): AsyncGenerator<readonly TableRow[], void, void> {
-  const statement = reader.inRange(range);
+export async function* readPages(runtime: Runtime, cluster: Cluster, throttle: Throttle, reader: RowReader, statement: BoundStatement, options: PageOptions, signal: AbortSignal): AsyncGenerator<readonly TableRow[], void, void> {
   // The first page shows how large rows are.
-  let size = Math.min(options.pageRows, 500);
+  let size = Math.min(options.pageRows, FIRST_PAGE);
   const read = async (from: string | undefined): Promise<Page> => {
     const asked = size;
     return withRetries(runtime, throttle, options, signal, (attempt) => cluster.read(statement, { size: Math.max(SMALLEST_PAGE, asked >> (attempt * 2)), from }));

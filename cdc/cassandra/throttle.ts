@@ -12,6 +12,7 @@ export const unlimited: SideLimits = { rowsPerSecond: 0, bytesPerSecond: 0 };
 
 const FIRST_PAUSE_MS = 200;
 const LONGEST_PAUSE_MS = 10_000;
+const LOOK_AGAIN_MS = 200;
 
 export class Throttle {
   readonly #clock: Clock;
@@ -40,10 +41,18 @@ export class Throttle {
 
   /** Resolves when so much may pass. */
   async pass(rows: number, bytes: number, signal: AbortSignal): Promise<void> {
-    const paused = this.#pausedUntilMs - this.#clock.monotonicMs();
-    const waitMs = Math.max(this.#rows.book(rows), this.#bytes.book(bytes), paused);
-    if (waitMs >= 1) await this.#clock.sleep(waitMs, signal);
     signal.throwIfAborted();
+    for (let booked: RateLimit | undefined, untilMs = 0; ;) {
+      const nowMs = this.#clock.monotonicMs();
+      // New limits count for those who wait as well.
+      if (booked !== this.#rows) {
+        booked = this.#rows;
+        untilMs = nowMs + Math.max(this.#rows.book(rows), this.#bytes.book(bytes));
+      }
+      const waitMs = Math.max(untilMs, this.#pausedUntilMs) - nowMs;
+      if (waitMs < 1) return;
+      await this.#clock.sleep(Math.min(waitMs, LOOK_AGAIN_MS), signal);
+    }
   }
 
   /** The side asks for less: everybody waits, twice as long each time it asks again. */

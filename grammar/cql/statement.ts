@@ -45,6 +45,8 @@ export interface CqlColumnWrite {
     | 'delete-field';
   /** What is written; undefined for the deletes. */
   readonly term: CqlTerm | undefined;
+  /** Of `c[key]`: a key that is no whole number is a map's, or a set's that is deleted from. */
+  readonly key: CqlTerm | undefined;
 }
 
 /** One condition of WHERE or of IF; all of a clause must hold. */

@@ -23,7 +23,7 @@ export function readInsert(cursor: Cursor): Found {
   if (terms.length !== columns.length) throw notUnderstood;
   const writes = columns.flatMap((column, index): CqlColumnWrite[] => {
     const term = terms[index];
-    return term === undefined ? [] : [{ column, operation: 'set', term }];
+    return term === undefined ? [] : [{ column, operation: 'set', term, key: undefined }];
   });
   return { kind: 'insert', verb: 'INSERT', keyspace, table, writes, ...insertTail(cursor) };
 }
@@ -82,23 +82,23 @@ function readIf(cursor: Cursor): { readonly isConditional: boolean; readonly con
 function assignment(cursor: Cursor): CqlColumnWrite {
   const column = cursor.name();
   if (cursor.takeSymbol('[')) {
-    readValue(cursor);
+    const key = readValue(cursor);
     cursor.needSymbol(']');
     cursor.needSymbol('=');
-    return { column, operation: 'element', term: readValue(cursor) };
+    return { column, operation: 'element', term: readValue(cursor), key };
   }
   if (cursor.takeSymbol('.')) {
     cursor.name();
     cursor.needSymbol('=');
-    return { column, operation: 'field', term: readValue(cursor) };
+    return { column, operation: 'field', term: readValue(cursor), key: undefined };
   }
-  if (cursor.takeSymbol('+=')) return { column, operation: 'append', term: readValue(cursor) };
-  if (cursor.takeSymbol('-=')) return { column, operation: 'remove', term: readValue(cursor) };
+  if (cursor.takeSymbol('+=')) return { column, operation: 'append', term: readValue(cursor), key: undefined };
+  if (cursor.takeSymbol('-=')) return { column, operation: 'remove', term: readValue(cursor), key: undefined };
   cursor.needSymbol('=');
   if (cursor.isName() && cursor.peek().text === column && (cursor.isSymbol('+', 1) || cursor.isSymbol('-', 1))) {
     const operation = cursor.isSymbol('+', 1) ? 'append' : 'remove';
     cursor.at += 2;
-    return { column, operation, term: readValue(cursor) };
+    return { column, operation, term: readValue(cursor), key: undefined };
   }
   return plainOrPrepended(cursor, column);
 }
@@ -111,27 +111,27 @@ function plainOrPrepended(cursor: Cursor, column: string): CqlColumnWrite {
   if (cursor.isSymbol('+') && cursor.isName(1) && cursor.peek(1).text === column && !cursor.isSymbol('(', 2)) {
     cursor.at += 2;
     if (hasColumn(first)) throw notUnderstood;
-    return { column, operation: 'prepend', term: first };
+    return { column, operation: 'prepend', term: first, key: undefined };
   }
   cursor.at = before;
   cursor.calls.length = calls;
   const term = readTerm(cursor);
   if (hasColumn(term)) throw notUnderstood;
-  return { column, operation: 'set', term };
+  return { column, operation: 'set', term, key: undefined };
 }
 
 function deletion(cursor: Cursor): CqlColumnWrite {
   const column = cursor.name();
   if (cursor.takeSymbol('[')) {
-    readValue(cursor);
+    const key = readValue(cursor);
     cursor.needSymbol(']');
-    return { column, operation: 'delete-element', term: undefined };
+    return { column, operation: 'delete-element', term: undefined, key };
   }
   if (cursor.takeSymbol('.')) {
     cursor.name();
-    return { column, operation: 'delete-field', term: undefined };
+    return { column, operation: 'delete-field', term: undefined, key: undefined };
   }
-  return { column, operation: 'delete', term: undefined };
+  return { column, operation: 'delete', term: undefined, key: undefined };
 }
 
 function parenthesised<T>(cursor: Cursor, item: () => T): T[] {

@@ -49,9 +49,9 @@ export class BatchStatement {
     return this.parts.some(({ traits, entry }) => (entry ? entry.isUnrepeatable : traits.isUnrepeatable));
   }
 
-  /** The first child that this cluster has not been asked to prepare yet. */
-  unpreparedOn(cluster: ClusterIndex): PreparedEntry | undefined {
-    return this.parts.find(({ entry }) => entry && !entry.ids[cluster])?.entry;
+  /** The first of the children that this cluster gets which it has not been asked to prepare yet: one that it does not get may be of a table that it does not have. */
+  unpreparedOn(cluster: ClusterIndex, isShadow: boolean): PreparedEntry | undefined {
+    return this.parts.find(({ entry }, index) => entry && !entry.ids[cluster] && !(isShadow && this.withoutShadow.has(index)))?.entry;
   }
 
   /** The plan of the whole: of one cluster that is written first; the other gets the children that are its. A text when there is none. */
@@ -110,8 +110,8 @@ export interface NoPlan {
   readonly reason: string;
 }
 
-export function readBatch(frame: Buffer, messageAt: number, end: number, keyspaceInUse: string, modes: ModeTable, registry: PreparedRegistry, texts: ReadTexts): BatchStatement | UnknownChild | NoPlan {
-  const places = findBatch(frame, messageAt, end);
+export function readBatch(frame: Buffer, messageAt: number, end: number, keyspaceInUse: string, modes: ModeTable, registry: PreparedRegistry, texts: ReadTexts, version = 4): BatchStatement | UnknownChild | NoPlan {
+  const places = findBatch(frame, messageAt, end, version);
   const parts: BatchPart[] = [];
   for (const { at, bytes, isPrepared } of places.children) {
     if (isPrepared) {

@@ -26,7 +26,7 @@ import type { VirtualContext } from './virtual-tables.ts';
 export const LOWEST_VERSION = 3;
 export const HIGHEST_VERSION = 4;
 
-const pauses = { requests: 1, backlog: 2, node: 4, login: 8 } as const;
+const pauses = { requests: 1, backlog: 2, node: 4, login: 8, end: 16 } as const;
 
 type Pools = readonly [NodePool<Leg>, NodePool<Leg>];
 
@@ -96,6 +96,7 @@ export class ClientSession implements FrameHandler, RequestSession {
     const stream = buffer.readInt16BE(start + 2);
     try {
       if (version !== this.version) throw new RangeError(`version ${version} on a connection of version ${this.version}`);
+      if (version < HIGHEST_VERSION && (buffer.readUInt8(start + 1) & headerFlags.payload) !== 0) throw new RangeError('a payload, which version 3 does not have');
       if (stream < 0) throw new RangeError(`stream id ${stream}`);
       const { compression } = this.#answers;
       if ((buffer.readUInt8(start + 1) & headerFlags.compressed) === 0) this.#plain(buffer, start, end, stream);
@@ -265,8 +266,15 @@ export class ClientSession implements FrameHandler, RequestSession {
     this.#outbox.pass(event);
   }
 
+  /** Nothing more is read; what is in hand is answered. */
+  drain(): void {
+    this.#pause(pauses.end);
+  }
+
+  /** After what was said. */
   close(): void {
-    this.#socket.destroy();
+    this.#outbox.flush();
+    this.#socket.destroySoon();
   }
 
   #pause(why: number): void {

@@ -22,6 +22,7 @@ import { UpstreamCluster } from './upstream-cluster.ts';
 import type { ProxySink } from './upstream-cluster.ts';
 
 const SWEEP_MS = 100;
+const LAST_WAIT_MS = 2000;
 
 export function createProxy(runtime: Pick<Runtime, 'clock' | 'log'>, options: CqlProxyOptions): CqlProxy {
   const { clock, log } = runtime;
@@ -110,9 +111,12 @@ export function createProxy(runtime: Pick<Runtime, 'clock' | 'log'>, options: Cq
       const closed = new Promise<void>((resolve) => {
         server.close(() => resolve());
       });
+      for (const session of sessions) session.drain();
       await until(() => requests.size === 0, graceMs);
-      for (const session of sessions) session.close();
       for (const one of context.clusters) one.close();
+      // What has lost its connection by that is left to the log before this ends.
+      await until(() => requests.size === 0, LAST_WAIT_MS);
+      for (const session of sessions) session.close();
       clearInterval(sweeper);
       if (server.listening || sessions.size > 0) await closed;
     },

@@ -11,6 +11,8 @@ import { findParameters, newPlaces, queryFlags } from '../wire/cql/request-body.
 import type { BatchPlaces } from '../wire/cql/request-body.ts';
 import type { PreparedResult } from '../wire/cql/result-body.ts';
 import { BodyWriter } from '../wire/cql/body-writer.ts';
+import { withLiterals } from './literal-functions.ts';
+import { ANY_KEY } from './order-lanes.ts';
 import type { TimeUuids } from './literal-functions.ts';
 
 type CallType = 'timeuuid' | 'uuid' | 'timestamp' | 'date' | 'time';
@@ -124,12 +126,25 @@ function endOfValues(buffer: Buffer, at: number, count: number, end: number): nu
   return reader.at;
 }
 
-/** The frame of a BATCH with the values of its children's calls; `callsOf` gives those of a child. */
-export function settledBatch(buffer: Buffer, start: number, end: number, { children }: BatchPlaces, callsOf: (index: number) => readonly SettledCall[], nowMs: number, timeUuids: TimeUuids): Buffer {
+/** What a batch's child calls: prepared, or in a text. */
+export interface CallingChild {
+  readonly entry: { readonly sent: SentText } | undefined;
+  readonly traits: { readonly facts: CqlStatement };
+}
+
+/** The frame of a BATCH with its children's calls settled: values of prepared ones, literals in texts. */
+export function settledBatch(buffer: Buffer, start: number, end: number, { children }: BatchPlaces, parts: readonly CallingChild[], nowMs: number, timeUuids: TimeUuids): Buffer {
   const pieces: Buffer[] = [];
   let from = start;
-  children.forEach(({ valuesAt, valueCount, end: childEnd }, index) => {
-    const calls = callsOf(index);
+  children.forEach(({ at, bytes, isPrepared, valuesAt, valueCount, end: childEnd }, index) => {
+    const part = parts[index];
+    const { unstableCalls = [] } = part?.traits.facts ?? {};
+    const text = isPrepared || unstableCalls.length === 0 ? undefined : withLiterals(buffer.toString('utf8', at, at + bytes), unstableCalls, nowMs, timeUuids);
+    if (text !== undefined) {
+      pieces.push(buffer.subarray(from, at - 4), new BodyWriter(text.length + 8).longString(text).done());
+      from = at + bytes;
+    }
+    const calls = part?.entry?.sent.calls ?? [];
     if (calls.length === 0) return;
     pieces.push(buffer.subarray(from, valuesAt - 2), settledValues(buffer, valuesAt, valueCount, end, calls, nowMs, timeUuids));
     from = childEnd;
@@ -163,4 +178,18 @@ export function clientValues({ values, columnPlaces, partitionKey }: PreparedRes
 export function clientKey(partitionKey: readonly number[], calls: readonly SettledCall[]): readonly number[] {
   if (partitionKey.some((index) => calls.some((call) => call.index === index))) return [];
   return partitionKey.map((index) => index - calls.filter((call) => call.index < index).length);
+}
+
+/** The bound values of the partition's columns, as a key; `ANY_KEY` where they are not known to be bound. */
+export function partitionOf({ partitionKey, sent }: { readonly partitionKey: readonly number[]; readonly sent: SentText }, buffer: Buffer, parametersAt: number, end: number): string {
+  if (partitionKey.length === 0 || sent.calls.length > 0) return ANY_KEY;
+  findParameters(buffer, parametersAt, end, places);
+  if ((buffer.readUInt8(places.flagsAt) & queryFlags.names) !== 0) return ANY_KEY;
+  const reader = new BodyReader(buffer, places.valuesAt, end);
+  const values = Array.from({ length: places.valueCount }, () => {
+    const from = reader.at;
+    reader.skipBytes();
+    return buffer.toString('latin1', from, reader.at);
+  });
+  return partitionKey.map((index) => values[index] ?? ANY_KEY).join('');
 }

@@ -6,6 +6,7 @@
  */
 import { createHash } from 'node:crypto';
 import type { BindColumn } from '../wire/cql/result-body.ts';
+import { isOrdered } from './repeatability.ts';
 import { sentTextOf } from './prepared-calls.ts';
 import type { SentText } from './prepared-calls.ts';
 import type { FilterSnapshot } from './proxy-options.ts';
@@ -40,6 +41,8 @@ export class PreparedEntry implements IntentStatement {
   usedAt = 0;
   /** Itself alone, for a log that takes lists. */
   readonly alone: readonly [PreparedEntry] = [this];
+  #ordered: boolean | undefined;
+  #orderedBy: readonly BindColumn[] | undefined;
   #filter: FilterSnapshot | undefined;
   #rule: ReturnType<FilterSnapshot['rule']> = 'pass';
   #modes: ModeTable | undefined;
@@ -85,6 +88,15 @@ export class PreparedEntry implements IntentStatement {
     if (this.columns.length > 0 || this.traits.facts.bindNames.length === 0) this.#filter = filter;
     this.#rule = rule;
     return rule;
+  }
+
+  /** Known for certain when the types of its markers are. */
+  get isOrdered(): boolean {
+    if (this.#ordered === undefined || this.#orderedBy !== this.columns) {
+      this.#orderedBy = this.columns;
+      this.#ordered = isOrdered(this.traits.facts, this.columns);
+    }
+    return this.#ordered;
   }
 
   get bytes(): number {

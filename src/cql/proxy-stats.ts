@@ -57,6 +57,13 @@ export class ClusterCounts {
   /** Conditional statements, or schema changes, that ended otherwise than on the primary. */
   mismatches = 0;
 
+  /** `outcome`: an index of `outcomes`. */
+  ended(isRead: boolean, outcome: number, ms: number): void {
+    const counts = isRead ? this.readsEnded : this.writesEnded;
+    counts[outcome] = (counts[outcome] ?? 0) + 1;
+    (isRead ? this.reads : this.writes).add(ms);
+  }
+
   error(code: number, isTimeout: boolean): void {
     const index = isTimeout ? 0 : errorClass(code);
     this.errors[index] = (this.errors[index] ?? 0) + 1;

@@ -57,6 +57,22 @@ function hasList(term: CqlTerm): boolean {
   return term.kind === 'compound' && (term.form === 'list' || term.items.some(hasList));
 }
 
+/**
+ * Whether it leaves something else when it is done before another write of the same row instead of after it, timestamps notwithstanding: it has a condition, or touches a list.
+ * A bound value of an unknown type counts as none where it is written whole.
+ */
+export function isOrdered(facts: CqlStatement, columns: readonly BindColumn[]): boolean {
+  if (facts.isConditional) return true;
+  if (facts.batch) return facts.batch.type !== 'counter' && facts.batch.children.some((child) => isOrdered(child, columns));
+  return facts.writes.some((write) => {
+    const shape = shapeOf(write.term, columns);
+    if (write.operation === 'set') return shape === 'list';
+    // A number that is added is a counter's.
+    if (write.operation === 'append' || write.operation === 'remove') return shape === 'list' || shape === 'unknown';
+    return write.operation === 'prepend' || ((write.operation === 'element' || write.operation === 'delete-element') && !isRepeatableWrite(write, columns));
+  });
+}
+
 /** `columns`: of its bind markers, in order; without them what is bound counts as unknown. `areCallsSettled`: what `now()` and the like give is bound as well. */
 export function repeatabilityOf(facts: CqlStatement, columns: readonly BindColumn[], areCallsSettled = false): Repeatability {
   if (facts.isConditional) return 'condition';

@@ -12,7 +12,7 @@ import type { Healer } from './healer.ts';
 import type { Intent } from './intents/intent-log.ts';
 import { everywhere, plans } from './modes.ts';
 import type { ClusterIndex } from './modes.ts';
-import type { PreparedEntry } from './prepared-registry.ts';
+import { PreparedEntry } from './prepared-registry.ts';
 import type { ProxyContext } from './proxy-context.ts';
 import type { ReplayOutcome, ReplayPort } from './proxy-options.ts';
 import { repeatabilityOf } from './repeatability.ts';
@@ -20,6 +20,7 @@ import type { Repeatability } from './repeatability.ts';
 import { legStates } from './request.ts';
 import type { Answered, Leg } from './request.ts';
 import { requestKinds } from './request-kinds.ts';
+import type { StatementTraits } from './statement-traits.ts';
 import type { UpstreamCluster } from './upstream-cluster.ts';
 
 type Done = (outcome: ReplayOutcome, code: number, message: string) => void;
@@ -48,20 +49,23 @@ export class Replayer implements ReplayPort {
     });
   }
 
-  /** What the intent executes, texts among them: as prepared statements, whose markers have types. */
-  #statementsOf({ opcode, body, origin, statements }: Intent): readonly PreparedEntry[] {
-    const { registry } = this.#context;
+  /** What the intent executes. Texts with markers are prepared as well, since only that tells the markers' types. */
+  #statementsOf({ opcode, body, origin, statements }: Intent): readonly (PreparedEntry | StatementTraits)[] {
+    const { registry, texts } = this.#context;
+    const ofText = (text: string): PreparedEntry | StatementTraits => {
+      const traits = texts.read(text);
+      return traits.facts.bindNames.length === 0 ? traits : registry.entryOf(origin.keyspace, text);
+    };
     const prepared = statements.map(({ keyspace, text }) => registry.entryOf(keyspace, text));
-    if (opcode === opcodes.query) return [registry.entryOf(origin.keyspace, body.toString('utf8', 4, 4 + body.readInt32BE(0)))];
+    if (opcode === opcodes.query) return [ofText(body.toString('utf8', 4, 4 + body.readInt32BE(0)))];
     if (opcode !== opcodes.batch) return prepared;
-    const texts = findBatch(body, 0, body.length).children.filter(({ isPrepared }) => !isPrepared).map(({ at, bytes }) => registry.entryOf(origin.keyspace, body.toString('utf8', at, at + bytes)));
-    return [...prepared, ...texts];
+    return [...prepared, ...findBatch(body, 0, body.length).children.filter(({ isPrepared }) => !isPrepared).map(({ at, bytes }) => ofText(body.toString('utf8', at, at + bytes)))];
   }
 
   /** The types of their markers, from the cluster itself where they are not known. */
-  #learn(upstream: UpstreamCluster, intent: Intent, entries: readonly PreparedEntry[], done: (failure: string | undefined) => void): void {
-    const unknown = entries.find(({ columns, traits }) => columns.length === 0 && traits.facts.bindNames.length > 0);
-    if (!unknown) {
+  #learn(upstream: UpstreamCluster, intent: Intent, statements: readonly (PreparedEntry | StatementTraits)[], done: (failure: string | undefined) => void): void {
+    const unknown = statements.find((one) => one instanceof PreparedEntry && one.columns.length === 0 && one.traits.facts.bindNames.length > 0);
+    if (!(unknown instanceof PreparedEntry)) {
       done(undefined);
       return;
     }
@@ -75,7 +79,7 @@ export class Replayer implements ReplayPort {
       this.#healer.prepare(unknown, upstream.index, connection, (error) => {
         if (error !== undefined) done(error);
         else if (unknown.columns.length === 0) done('the cluster does not tell the types of its markers');
-        else this.#learn(upstream, intent, entries, done);
+        else this.#learn(upstream, intent, statements, done);
       });
     });
   }
@@ -92,7 +96,7 @@ export class Replayer implements ReplayPort {
 
   #repeatabilityOf(intent: Intent): Repeatability {
     if (intent.opcode === opcodes.batch && intent.body[0] === COUNTER_BATCH) return 'not-repeatable';
-    const all = this.#statementsOf(intent).map(({ traits, columns, sent }) => repeatabilityOf(traits.facts, columns, sent.calls.length > 0));
+    const all = this.#statementsOf(intent).map((one) => (one instanceof PreparedEntry ? repeatabilityOf(one.traits.facts, one.columns, one.sent.calls.length > 0) : repeatabilityOf(one.facts, [])));
     return all.find((one) => one === 'condition') ?? all.find((one) => one !== 'repeatable') ?? 'repeatable';
   }
 

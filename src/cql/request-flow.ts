@@ -8,39 +8,31 @@
  *                   answered, and the shadow's leg leaves. What the shadow does not acknowledge in time is the replay's.
  *   in order        conditional statements and schema changes: the shadow is asked only after the primary has done it, so that it never does what the primary refused.
  */
-import type { Log } from '../../config/runtime.ts';
 import { errorCodeAt, errorCodes, isCleanRefusal } from '../wire/cql/error-body.ts';
 import { messageStart, opcodes } from '../wire/cql/frame.ts';
-import { readApplied } from '../wire/cql/result-body.ts';
-import { BOTH, REFUSED } from './intents/intent-log.ts';
-import type { IntentLog } from './intents/intent-log.ts';
-import type { HealedLegs, Healer } from './healer.ts';
+import { BOTH } from './intents/intent-log.ts';
+import type { FlowParts } from './flow-parts.ts';
+import type { HealedLegs } from './healer.ts';
+import { IntentWriter } from './intent-writer.ts';
+import { OrderLanes } from './order-lanes.ts';
 import { legStates, NO_TICKET } from './request.ts';
 import { requestKinds } from './request-kinds.ts';
 import type { ClusterIndex } from './modes.ts';
 import type { Leg, Request } from './request.ts';
-import type { RequestList } from './request-list.ts';
-import type { ProxyCounts } from './proxy-stats.ts';
 import type { LegSink, NodeConnection, UpstreamFailure } from './upstream.ts';
-
-export interface FlowParts {
-  readonly log: Log;
-  readonly intents: IntentLog;
-  readonly requests: RequestList;
-  readonly counts: ProxyCounts;
-  readonly healer: Healer;
-  readonly nowMs: () => number;
-  readonly requestTimeoutMs: number;
-  readonly shadowTimeoutMs: number;
-}
 
 export class RequestFlow implements LegSink<Leg>, HealedLegs {
   readonly #parts: FlowParts;
   /** Answers that wait for the log. */
   #held: Request[] = [];
+  readonly #writer: IntentWriter;
+  /** Of writes in order, on the primary and on the shadow. */
+  readonly #lanes = new OrderLanes();
+  readonly #shadowLanes = new OrderLanes();
 
   constructor(parts: FlowParts) {
     this.#parts = parts;
+    this.#writer = new IntentWriter(parts.intents, parts.counts, parts.log);
     parts.intents.onWritten = () => this.#release();
   }
 
@@ -70,7 +62,7 @@ export class RequestFlow implements LegSink<Leg>, HealedLegs {
       this.#start(request.primary);
       return;
     }
-    if (!plan.isSync && !this.#append(request, BOTH)) {
+    if (!plan.isSync && !this.#writer.append(request, BOTH)) {
       const leg = request.primary;
       this.unsent(leg, { kind: 'network', code: errorCodes.overloaded, message: `MIG085: the log of writes takes no more (${this.#parts.intents.refusal ?? 'full'}); it empties when the ${plan.shadow === 0 ? 'source' : 'target'} cluster takes its writes` });
       return;
@@ -88,6 +80,23 @@ export class RequestFlow implements LegSink<Leg>, HealedLegs {
   }
 
   #startWrite(request: Request): void {
+    if (request.laneTable === '') {
+      this.#startNow(request);
+      return;
+    }
+    this.#await(request.primary);
+    const start = (): void => {
+      // Too late to be sent: it would be done after its client has heard that it was not.
+      if (request.primary.deadlineMs <= this.#parts.nowMs()) this.timedOut(request.primary);
+      else this.#startNow(request);
+    };
+    this.#lanes.enter(request, () => {
+      if (request.plan.isSync) this.#shadowLanes.enter(request, start);
+      else start();
+    });
+  }
+
+  #startNow(request: Request): void {
     const { plan, kind } = request;
     if (plan.isSync && plan.shadow !== undefined && kind === requestKinds.write && !request.isUnrepeatable) this.#startBoth(request, plan.shadow);
     else this.#start(request.primary);
@@ -101,12 +110,30 @@ export class RequestFlow implements LegSink<Leg>, HealedLegs {
   }
 
   #start(leg: Leg): void {
+    if (!leg.isOpen) this.#await(leg);
+    this.dispatch(leg);
+  }
+
+  /** From now on its time runs. */
+  #await(leg: Leg): void {
     const { request } = leg;
     leg.state = legStates.waiting;
     leg.sentAtMs = this.#parts.nowMs();
     const isAwaited = request.plan.isSync || request.plan.primary === leg.cluster || request.kind === requestKinds.schema;
     leg.deadlineMs = leg.sentAtMs + (isAwaited ? this.#parts.requestTimeoutMs : this.#parts.shadowTimeoutMs);
-    this.dispatch(leg);
+  }
+
+  /** The shadow's leg of a write that nobody waits for, in its turn. */
+  #startShadow(request: Request, shadow: Leg): void {
+    if (request.laneTable === '') {
+      this.#start(shadow);
+      return;
+    }
+    this.#await(shadow);
+    this.#shadowLanes.enter(request, () => {
+      if (shadow.deadlineMs <= this.#parts.nowMs()) this.timedOut(shadow);
+      else this.#start(shadow);
+    });
   }
 
   /** Sends the leg as soon as there is a connection and its statements are prepared there. */
@@ -116,7 +143,7 @@ export class RequestFlow implements LegSink<Leg>, HealedLegs {
     if (!pool) throw new Error('a request without pools');
     const connection = pool.acquire(leg);
     if (!connection) return;
-    const unprepared = request.batch ? request.batch.unpreparedOn(leg.cluster) : request.opcode === opcodes.execute && request.entry?.ids[leg.cluster] === undefined ? request.entry : undefined;
+    const unprepared = request.batch ? request.batch.unpreparedOn(leg.cluster, request.plan.primary !== leg.cluster) : request.opcode === opcodes.execute && request.entry?.ids[leg.cluster] === undefined ? request.entry : undefined;
     if (unprepared) {
       this.#parts.healer.heal(leg, unprepared, connection);
       return;
@@ -126,8 +153,8 @@ export class RequestFlow implements LegSink<Leg>, HealedLegs {
 
   /** Its statement has been prepared on this connection's node. */
   prepared(leg: Leg, connection: NodeConnection<Leg>): void {
-    const { batch } = leg.request;
-    if (!connection.isReady || !connection.hasStream || (batch && batch.unpreparedOn(leg.cluster))) this.dispatch(leg);
+    const { batch, plan } = leg.request;
+    if (!connection.isReady || !connection.hasStream || batch?.unpreparedOn(leg.cluster, plan.primary !== leg.cluster)) this.dispatch(leg);
     else this.#send(leg, connection);
   }
 
@@ -154,14 +181,16 @@ export class RequestFlow implements LegSink<Leg>, HealedLegs {
 
   lost(leg: Leg, { message }: UpstreamFailure): void {
     leg.connection = undefined;
-    // A read has changed nothing: another connection may still answer it.
-    if (leg.request.kind === requestKinds.read && leg.heals < 2) {
+    const { kind } = leg.request;
+    const isHarmless = kind === requestKinds.read || kind === requestKinds.prepare;
+    // It has changed nothing: another connection may still answer it.
+    if (isHarmless && leg.heals < 2) {
       leg.heals += 1;
       leg.state = legStates.waiting;
       this.dispatch(leg);
       return;
     }
-    this.#failed(leg, legStates.uncertain, leg.request.kind === requestKinds.read ? errorCodes.overloaded : errorCodes.writeTimeout, `the connection to the node was lost: ${message}`);
+    this.#failed(leg, legStates.uncertain, isHarmless ? errorCodes.overloaded : errorCodes.writeTimeout, `the connection to the node was lost: ${message}`);
   }
 
   unsent(leg: Leg, { code, message }: UpstreamFailure): void {
@@ -186,7 +215,7 @@ export class RequestFlow implements LegSink<Leg>, HealedLegs {
     leg.connection = undefined;
     const { request } = leg;
     const waited = Math.round(this.#parts.nowMs() - leg.sentAtMs);
-    const code = request.kind === requestKinds.read ? errorCodes.readTimeout : wasSent ? errorCodes.writeTimeout : errorCodes.overloaded;
+    const code = request.kind === requestKinds.read ? errorCodes.readTimeout : wasSent && request.kind !== requestKinds.prepare ? errorCodes.writeTimeout : errorCodes.overloaded;
     this.#failed(leg, wasSent ? legStates.uncertain : legStates.unsent, code, `MIG087: the ${leg.cluster === 0 ? 'source' : 'target'} cluster has not answered within ${waited} ms`, true);
   }
 
@@ -201,11 +230,7 @@ export class RequestFlow implements LegSink<Leg>, HealedLegs {
   #done(leg: Leg, isTimeout: boolean): void {
     const { request } = leg;
     const counts = this.#parts.counts.cluster(leg.cluster);
-    const outcome = leg.state - legStates.ok;
-    const isRead = request.kind === requestKinds.read || request.kind === requestKinds.prepare;
-    const ended = isRead ? counts.readsEnded : counts.writesEnded;
-    ended[outcome] = (ended[outcome] ?? 0) + 1;
-    (isRead ? counts.reads : counts.writes).add(this.#parts.nowMs() - leg.sentAtMs);
+    counts.ended(request.kind === requestKinds.read || request.kind === requestKinds.prepare, leg.state - legStates.ok, this.#parts.nowMs() - leg.sentAtMs);
     if (leg.state !== legStates.ok) counts.error(leg.code, isTimeout);
     this.#proceed(request, leg);
   }
@@ -268,17 +293,17 @@ export class RequestFlow implements LegSink<Leg>, HealedLegs {
     const shadowBit = 1 << shadow.cluster;
     const isInOrder = kind === requestKinds.conditional;
     if (request.isUnrepeatable) {
-      if (primary.state === legStates.ok || primary.state === legStates.uncertain) this.#record(request, shadowBit);
+      if (primary.state === legStates.ok || primary.state === legStates.uncertain) this.#writer.record(request, shadowBit);
       this.#answer(request, primary);
       this.#end(request);
       return;
     }
     if (isInOrder && leg === primary) {
-      if (leg.state === legStates.ok && applied(leg) !== false) {
+      if (leg.state === legStates.ok && leg.applied !== false) {
         this.#start(shadow);
         return;
       }
-      if (leg.state === legStates.uncertain) this.#record(request, BOTH);
+      if (leg.state === legStates.uncertain) this.#writer.record(request, BOTH);
       this.#answer(request, primary);
       this.#end(request);
       return;
@@ -286,12 +311,12 @@ export class RequestFlow implements LegSink<Leg>, HealedLegs {
     if (primary.isOpen || shadow.isOpen) return;
     const primaryIsWell = primary.state === legStates.ok;
     const shadowIsWell = shadow.state === legStates.ok;
-    if (isInOrder && primaryIsWell && shadowIsWell && applied(primary) !== applied(shadow)) {
+    if (isInOrder && primaryIsWell && shadowIsWell && primary.applied !== shadow.applied) {
       // The primary's word counts; the other's row is repaired.
       this.#parts.counts.cluster(shadow.cluster).mismatches += 1;
-      this.#record(request, shadowBit);
-    } else if (primaryIsWell !== shadowIsWell) this.#record(request, primaryIsWell ? shadowBit : 1 << primary.cluster);
-    else if (!primaryIsWell && (primary.state === legStates.uncertain || shadow.state === legStates.uncertain)) this.#record(request, BOTH);
+      this.#writer.record(request, shadowBit);
+    } else if (primaryIsWell !== shadowIsWell) this.#writer.record(request, primaryIsWell ? shadowBit : 1 << primary.cluster);
+    else if (!primaryIsWell && (primary.state === legStates.uncertain || shadow.state === legStates.uncertain)) this.#writer.record(request, BOTH);
     this.#answer(request, primaryIsWell && !shadowIsWell ? shadow : primary);
     this.#end(request);
   }
@@ -301,8 +326,9 @@ export class RequestFlow implements LegSink<Leg>, HealedLegs {
     const { plan, primary, ticket } = request;
     const shadow = request.leg(plan.shadow ?? plan.primary);
     const shadowBit = 1 << shadow.cluster;
+    if (request.laneTable !== '') (leg === shadow ? this.#shadowLanes : this.#lanes).leave(request);
     if (leg === shadow) {
-      const isSame = request.kind !== requestKinds.conditional || shadow.state !== legStates.ok || applied(primary) === applied(shadow);
+      const isSame = request.kind !== requestKinds.conditional || shadow.state !== legStates.ok || primary.applied === shadow.applied;
       if (shadow.state === legStates.ok && isSame) intents.settle(ticket);
       else {
         if (!isSame) this.#parts.counts.cluster(shadow.cluster).mismatches += 1;
@@ -316,7 +342,7 @@ export class RequestFlow implements LegSink<Leg>, HealedLegs {
       this.#end(request);
       return;
     }
-    if (primary.state === legStates.refused || primary.state === legStates.unsent || (request.kind === requestKinds.conditional && primary.state === legStates.ok && applied(primary) === false)) {
+    if (primary.state === legStates.refused || primary.state === legStates.unsent || (request.kind === requestKinds.conditional && primary.state === legStates.ok && primary.applied === false)) {
       request.heldFor = intents.cancel(ticket);
       request.isHeldForCancel = true;
     } else {
@@ -327,7 +353,7 @@ export class RequestFlow implements LegSink<Leg>, HealedLegs {
       else if (request.pools?.[shadow.cluster].isDown === true) {
         // Known to be in vain: no leg is made for it.
         intents.release(ticket, shadowBit);
-      } else this.#start(shadow);
+      } else this.#startShadow(request, shadow);
     }
     if (this.#isWritten(request)) {
       this.#answer(request, primary);
@@ -355,26 +381,6 @@ export class RequestFlow implements LegSink<Leg>, HealedLegs {
     }
   }
 
-  /** Puts the write into the log. */
-  #append(request: Request, owes: number): boolean {
-    const { pools, plan, frame, messageAt, end, batch } = request;
-    const origin = pools?.[plan.primary].origin;
-    if (!origin) throw new Error('a request without pools');
-    const body = batch && batch.withoutShadow.size > 0 ? batch.sharedBody(frame, end) : frame.subarray(messageAt, end);
-    request.ticket = this.#parts.intents.append(origin, request.opcode, owes, 0, request.atMs, request.statements, body);
-    return request.ticket !== REFUSED;
-  }
-
-  /** One side may have what the other has not: the replay's from the start. */
-  #record(request: Request, owes: number): void {
-    if (this.#append(request, owes)) {
-      this.#parts.intents.release(request.ticket, owes);
-      return;
-    }
-    this.#parts.counts.unrecorded += 1;
-    this.#parts.log.error('a write that one cluster may have alone could not be put in the log', { owes, refusal: this.#parts.intents.refusal, statement: request.statements[0]?.text });
-  }
-
   #answer(request: Request, leg: Leg): void {
     if (request.isAnswered) return;
     request.isAnswered = true;
@@ -383,11 +389,11 @@ export class RequestFlow implements LegSink<Leg>, HealedLegs {
   }
 
   #end(request: Request): void {
+    if (request.laneTable !== '') {
+      this.#lanes.leave(request);
+      this.#shadowLanes.leave(request);
+    }
     this.#parts.requests.remove(request);
     this.#parts.counts.inHand = this.#parts.requests.size;
   }
-}
-
-function applied({ answer, answerAt, answerEnd }: Leg): boolean | undefined {
-  return answer ? readApplied(answer, answerAt, answerEnd) : undefined;
 }

@@ -1,6 +1,7 @@
 /** The requests in hand, and those that can be used again. What is looked at by time is looked at here: ten times a second, all of them. */
 import { Request } from './request.ts';
 import type { Leg } from './request.ts';
+import { requestKinds } from './request-kinds.ts';
 
 const MOST_SPARE = 4096;
 
@@ -8,6 +9,8 @@ export class RequestList {
   readonly #spare: Request[] = [];
   readonly #inHand: Request[] = [];
   #serial = 0;
+  /** Tables, as `keyspace.table`, that are being truncated on both clusters. */
+  readonly truncating = new Set<string>();
   bytes = 0;
 
   get size(): number {
@@ -29,6 +32,7 @@ export class RequestList {
     request.serial = this.#serial += 1;
     this.#inHand.push(request);
     this.bytes += request.bytes;
+    if (request.truncates !== '') this.truncating.add(request.truncates);
   }
 
   remove(request: Request): void {
@@ -38,6 +42,7 @@ export class RequestList {
       last.place = request.place;
     }
     request.place = -1;
+    if (request.truncates !== '') this.truncating.delete(request.truncates);
     this.bytes -= request.bytes;
     this.giveBack(request);
   }
@@ -50,6 +55,11 @@ export class RequestList {
       if (target.isOpen && target.deadlineMs <= nowMs) legs.push(target);
     }
     return legs;
+  }
+
+  /** Some write for both clusters is in hand. */
+  get hasSharedWrites(): boolean {
+    return this.#inHand.some(({ kind, plan }) => plan.shadow !== undefined && (kind === requestKinds.write || kind === requestKinds.conditional));
   }
 
   /** Those in hand now; an object may be another request's later, with another start. */

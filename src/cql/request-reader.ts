@@ -2,15 +2,16 @@
  * Makes requests of the frames QUERY, PREPARE, EXECUTE and BATCH: which statement it is, what it does in the present modes, and its frame as it is to leave.
  * The values of an EXECUTE are looked at only where something hangs on them: a paging state, a missing timestamp, a filter.
  */
+import type { CqlStatement } from '../../grammar/cql/statement.ts';
 import { errorBody, errorCodes, unpreparedBody } from '../wire/cql/error-body.ts';
 import { messageStart, opcodes } from '../wire/cql/frame.ts';
-import { findBatch, findParameters, movedBatch, newPlaces, queryFlags } from '../wire/cql/request-body.ts';
-import { readBatch } from './batch-statement.ts';
-import type { BatchStatement } from './batch-statement.ts';
+import { findParameters, movedBatch, newPlaces, queryFlags } from '../wire/cql/request-body.ts';
+import { BatchStatement, readBatch } from './batch-statement.ts';
 import { TimeUuids, withLiterals } from './literal-functions.ts';
 import { plans } from './modes.ts';
 import type { Plan } from './modes.ts';
-import { settledBatch, settledExecute } from './prepared-calls.ts';
+import { ANY_KEY } from './order-lanes.ts';
+import { partitionOf, settledBatch, settledExecute } from './prepared-calls.ts';
 import { ID_BYTES } from './prepared-registry.ts';
 import type { PreparedEntry } from './prepared-registry.ts';
 import type { ProxyContext } from './proxy-context.ts';
@@ -18,8 +19,9 @@ import type { FilterSnapshot } from './proxy-options.ts';
 import type { Answered, Leg, Request } from './request.ts';
 import { requestKinds } from './request-kinds.ts';
 import type { RequestKind } from './request-kinds.ts';
-import { clusterOfMark, stamped, unmarked, withText } from './rewrite-request.ts';
-import { isVirtual, planOfStatement } from './statement-traits.ts';
+import { markedCluster, stamped, unmarked, withText } from './rewrite-request.ts';
+import { isOrdered } from './repeatability.ts';
+import { isVirtual, planOfStatement, tablesOf } from './statement-traits.ts';
 import type { StatementTraits } from './statement-traits.ts';
 import type { NodePool } from './upstream.ts';
 import { prepareVirtual, readValues, selectVirtual } from './virtual-tables.ts';
@@ -38,6 +40,13 @@ export interface RequestSession extends Answered {
 }
 
 const places = newPlaces();
+/** Batches over several tables keep their order among themselves. */
+const SEVERAL_TABLES = ' ';
+
+function oneTable(tables: readonly string[]): string {
+  const [first = SEVERAL_TABLES] = tables;
+  return tables.every((table) => table === first) ? first : SEVERAL_TABLES;
+}
 
 export class RequestReader {
   readonly #context: ProxyContext;
@@ -72,9 +81,7 @@ export class RequestReader {
       return;
     }
     if (entry.isVirtual) {
-      findParameters(buffer, idEnd, end, places);
-      const hasNames = (buffer.readUInt8(places.flagsAt) & queryFlags.names) !== 0;
-      this.#virtual(stream, selectVirtual(entry.traits.facts, this.#session.virtual, places.valueCount > 0 ? readValues(buffer, places.valuesAt, end, places.valueCount, hasNames) : []));
+      this.#select(stream, entry.traits.facts, buffer, idEnd, end);
       return;
     }
     const plan = entry.planIn(modes);
@@ -97,8 +104,7 @@ export class RequestReader {
       return;
     }
     if (isVirtual(traits, keyspace)) {
-      findParameters(buffer, textEnd, end, places);
-      this.#virtual(stream, selectVirtual(traits.facts, this.#session.virtual, places.valueCount > 0 ? readValues(buffer, places.valuesAt, end, places.valueCount, false) : []));
+      this.#select(stream, traits.facts, buffer, textEnd, end);
       return;
     }
     const plan = planOfStatement(traits, keyspace, modes);
@@ -110,6 +116,8 @@ export class RequestReader {
   #single(buffer: Buffer, start: number, end: number, messageAt: number, parametersAt: number, settled: Plan, traits: StatementTraits, entry: PreparedEntry | undefined, keyspace: string): void {
     const { timestamps, counts } = this.#context;
     const stream = buffer.readInt16BE(start + 2);
+    // Nothing leaves on a shared connection that a node may close it for.
+    findParameters(buffer, parametersAt, end, places, this.#session.version);
     const flags = buffer.readUInt8(parametersAt + 2);
     let plan = settled;
     let frame = buffer;
@@ -130,7 +138,7 @@ export class RequestReader {
     }
     if ((flags & queryFlags.pagingState) !== 0) {
       findParameters(frame, flagsAt - 2, to, places);
-      const owner = clusterOfMark(places.pagingStateBytes > 0 ? frame.readUInt8(places.pagingStateAt) : -1);
+      const owner = markedCluster(frame, places.pagingStateAt, places.pagingStateBytes);
       if (owner === undefined) {
         this.#session.reply(stream, opcodes.error, errorBody(errorCodes.protocol, 'the paging state is not one that this proxy gave'));
         return;
@@ -165,7 +173,13 @@ export class RequestReader {
     if (entry) request.statements = entry.alone;
     request.isUnrepeatable = isUnrepeatable;
     if (isFiltered) this.#withoutShadow(request);
-    this.#begin(request, traits.isTruncate);
+    if (plan.shadow !== undefined && (entry ? entry.isOrdered : isOrdered(traits.facts, []))) {
+      request.laneTable = oneTable(tablesOf(traits, keyspace));
+      request.laneKey = entry && !traits.facts.batch ? partitionOf(entry, buffer, parametersAt, end) : ANY_KEY;
+    }
+    const tables = traits.isTruncate || this.#context.requests.truncating.size > 0 ? tablesOf(traits, keyspace) : [];
+    if (traits.isTruncate && request.plan.shadow !== undefined) [request.truncates = ''] = tables;
+    this.#begin(request, tables);
   }
 
   #goesToShadow(filter: FilterSnapshot, traits: StatementTraits, entry: PreparedEntry | undefined, keyspace: string, frame: Buffer, flagsAt: number, end: number): boolean {
@@ -179,7 +193,7 @@ export class RequestReader {
     const { registry, modes } = this.#context;
     const { keyspace } = this.#session;
     const textEnd = messageAt + 4 + buffer.readInt32BE(messageAt);
-    if (textEnd > end) throw new RangeError('the body ends in the text');
+    if (textEnd !== end) throw new RangeError('the body does not end with the text');
     const stream = buffer.readInt16BE(start + 2);
     const entry = registry.entryOf(keyspace, buffer.toString('utf8', messageAt + 4, textEnd));
     if (entry.isVirtual) {
@@ -195,18 +209,20 @@ export class RequestReader {
       this.#refuse(stream, plan);
       return;
     }
-    const isRead = entry.traits.kind === requestKinds.read;
-    const request = this.#new(buffer, start, end, opcodes.prepare, requestKinds.prepare, isRead ? (plan.primary === 0 ? plans.SourceOnly : plans.TargetOnly) : plan, keyspace);
+    const filter = this.#context.options.filter?.snapshot;
+    // What the shadow never gets it need not know: it may not even have the table.
+    const isOfPrimary = entry.traits.kind === requestKinds.read || (filter !== undefined && entry.ruleIn(filter) === 'skip');
+    const request = this.#new(buffer, start, end, opcodes.prepare, requestKinds.prepare, isOfPrimary ? (plan.primary === 0 ? plans.SourceOnly : plans.TargetOnly) : plan, keyspace);
     request.stream = stream;
     request.entry = entry;
-    this.#begin(request, false);
+    this.#begin(request, []);
   }
 
   #batch(buffer: Buffer, start: number, end: number, messageAt: number): void {
     const { registry, texts, modes, counts, timestamps, options } = this.#context;
     const { keyspace } = this.#session;
     const stream = buffer.readInt16BE(start + 2);
-    let batch = readBatch(buffer, messageAt, end, keyspace, modes, registry, texts);
+    let batch = readBatch(buffer, messageAt, end, keyspace, modes, registry, texts, this.#session.version);
     if ('unknownId' in batch) {
       counts.unknownIds += 1;
       this.#session.reply(stream, opcodes.error, unpreparedBody('the proxy does not know this prepared statement', batch.unknownId));
@@ -224,11 +240,12 @@ export class RequestReader {
     const filter = plan.shadow === undefined ? undefined : options.filter?.snapshot;
     if (filter) this.#filterChildren(filter, batch, frame);
     const { parts } = batch;
-    if (parts.some(({ entry }) => entry !== undefined && entry.sent.calls.length > 0)) {
-      frame = settledBatch(buffer, start, end, batch.places, (index) => parts[index]?.entry?.sent.calls ?? [], this.#context.clock.now(), this.#timeUuids);
+    if (parts.some(({ entry, traits }) => (entry ? entry.sent.calls.length > 0 : traits.isUnrepeatable && plan.shadow !== undefined))) {
+      frame = settledBatch(buffer, start, end, batch.places, parts, this.#context.clock.now(), this.#timeUuids);
       from = 0;
       to = frame.length;
-      batch = batch.at(findBatch(frame, messageAt - start, to));
+      const settled = readBatch(frame, messageAt - start, to, keyspace, modes, registry, texts);
+      if ('parts' in settled) batch = new BatchStatement(settled.places, settled.parts, batch.withoutShadow);
     }
     const kind = batch.isUnknown ? requestKinds.schema : batch.isConditional ? requestKinds.conditional : requestKinds.write;
     if (kind === requestKinds.write && batch.places.timestampAt < 0) {
@@ -243,8 +260,13 @@ export class RequestReader {
     request.batch = batch;
     request.statements = batch.sharedEntries;
     request.isUnrepeatable = plan.shadow !== undefined && batch.isUnrepeatable;
+    const ordered = plan.shadow === undefined ? [] : batch.parts.filter(({ entry, traits }) => (entry ? entry.isOrdered : isOrdered(traits.facts, [])));
+    if (ordered.length > 0) {
+      request.laneTable = oneTable(ordered.map(({ keyspace: own, table }) => `${own}.${table}`));
+      request.laneKey = ANY_KEY;
+    }
     if (batch.parts.length > 0 && batch.withoutShadow.size === batch.parts.length) this.#withoutShadow(request);
-    this.#begin(request, false);
+    this.#begin(request, this.#context.requests.truncating.size > 0 ? batch.parts.map(({ keyspace: own, table }) => `${own}.${table}`) : []);
   }
 
   #filterChildren(filter: FilterSnapshot, batch: BatchStatement, frame: Buffer): void {
@@ -276,17 +298,27 @@ export class RequestReader {
     return request;
   }
 
-  #begin(request: Request, isTruncate: boolean): void {
-    const { requests, options, counts, clock, flow } = this.#context;
+  /** Why the request cannot be begun now. `tables`: those that it writes, as far as something hangs on them. */
+  #obstacle(request: Request, tables: readonly string[]): readonly [code: number, reason: string] | undefined {
+    const { requests, options, counts } = this.#context;
     if (requests.bytes + request.bytes > options.limits.requestBytes) {
       counts.shed += 1;
-      this.#session.reply(request.stream, opcodes.error, errorBody(errorCodes.overloaded, `MIG085: requests of ${options.limits.requestBytes} bytes are in hand`));
-      requests.giveBack(request);
-      return;
+      return [errorCodes.overloaded, `MIG085: requests of ${options.limits.requestBytes} bytes are in hand`];
     }
-    if (isTruncate && request.plan.shadow !== undefined && options.intents.state().depth > 0) {
+    if (request.truncates !== '' && (options.intents.state().depth > 0 || requests.hasSharedWrites)) {
       // What is still to be written there was written before the truncation, and would come back after it.
-      this.#session.reply(request.stream, opcodes.error, errorBody(errorCodes.invalid, 'MIG074: TRUNCATE has to wait until the log of writes is empty: writes in it are older than the truncation. Try again when nothing is queued'));
+      return [errorCodes.invalid, 'MIG074: TRUNCATE has to wait until no write for both clusters is under way and the log of writes is empty: they are older than the truncation. Try again when nothing is queued'];
+    }
+    const truncated = request.plan.shadow === undefined || request.kind === requestKinds.read ? undefined : tables.find((table) => requests.truncating.has(table));
+    // One cluster would take it before its truncation and the other one after.
+    return truncated === undefined ? undefined : [errorCodes.overloaded, `MIG082: ${truncated} is being truncated on both clusters`];
+  }
+
+  #begin(request: Request, tables: readonly string[]): void {
+    const { requests, counts, clock, flow } = this.#context;
+    const obstacle = this.#obstacle(request, tables);
+    if (obstacle) {
+      this.#session.reply(request.stream, opcodes.error, errorBody(...obstacle));
       requests.giveBack(request);
       return;
     }
@@ -295,6 +327,13 @@ export class RequestReader {
     counts.requests[request.opcode] = (counts.requests[request.opcode] ?? 0) + 1;
     this.#session.began();
     flow.begin(request);
+  }
+
+  /** Of a virtual table, whose parameters begin there. */
+  #select(stream: number, facts: CqlStatement, buffer: Buffer, parametersAt: number, end: number): void {
+    findParameters(buffer, parametersAt, end, places);
+    const hasNames = (buffer.readUInt8(places.flagsAt) & queryFlags.names) !== 0;
+    this.#virtual(stream, selectVirtual(facts, this.#session.virtual, places.valueCount > 0 ? readValues(buffer, places.valuesAt, end, places.valueCount, hasNames) : []));
   }
 
   #virtual(stream: number, { opcode, body }: VirtualAnswer): void {

@@ -4,6 +4,7 @@
  * A leg is unused → waiting (for a connection, or for its statement to be prepared) → sent → done: `ok`, `refused` (nothing was applied), `uncertain` (it may have been),
  * or `unsent` (nothing has left).
  */
+import { readApplied } from '../wire/cql/result-body.ts';
 import type { BatchStatement } from './batch-statement.ts';
 import type { IntentStatement } from './intents/intent-log.ts';
 import type { ClusterIndex, Plan } from './modes.ts';
@@ -54,6 +55,11 @@ export class Leg {
     return this.state === legStates.waiting || this.state === legStates.sent;
   }
 
+  /** `[applied]` of a conditional statement's answer; undefined where there is none. */
+  get applied(): boolean | undefined {
+    return this.answer ? readApplied(this.answer, this.answerAt, this.answerEnd) : undefined;
+  }
+
   reset(): void {
     this.state = legStates.unused;
     this.connection = undefined;
@@ -98,6 +104,11 @@ export class Request {
   isFiltered = false;
   /** Its values would differ on each cluster: the shadow gets it from a repair. */
   isUnrepeatable = false;
+  /** Of a write whose order among others counts: its table and its partition (`order-lanes.ts`); empty for all others. */
+  laneTable = '';
+  laneKey = '';
+  /** The table that it truncates on both clusters; empty for all others. */
+  truncates = '';
   ticket = NO_TICKET;
   /** What the log has to reach before the client is answered: a ticket, or a cancellation. */
   heldFor = 0;
@@ -133,6 +144,8 @@ export class Request {
     this.pools = undefined;
     this.isFiltered = false;
     this.isUnrepeatable = false;
+    this.laneTable = '';
+    this.truncates = '';
     this.ticket = NO_TICKET;
     this.isAnswered = false;
   }

@@ -1,4 +1,5 @@
 /** Frames that do not go as they came: with a timestamp put in, with another text, or with the mark of their paging state taken off. They are made anew once, and are from then on the request's frame. */
+import { crc32 } from 'node:zlib';
 import { HEADER_BYTES } from '../wire/cql/frame.ts';
 import { queryFlags } from '../wire/cql/request-body.ts';
 import type { ClusterIndex } from './modes.ts';
@@ -26,36 +27,40 @@ export function withText(buffer: Buffer, start: number, end: number, textAt: num
   return out;
 }
 
-/** A paging state is good for the cluster that gave it only: its first byte says which. */
+/**
+ * A paging state is good for the cluster that gave it only: its first byte says which. A checksum follows, because some servers close the connection, which is others'
+ * too, for a state that they cannot read.
+ */
 const MARKS = [0xc5, 0xc6] as const;
+const MARK_BYTES = 5;
 
-export function markOf(cluster: ClusterIndex): number {
-  return MARKS[cluster];
-}
-
-/** The cluster whose paging state begins with this byte; undefined for one that the proxy did not give. */
-export function clusterOfMark(mark: number): ClusterIndex | undefined {
+/** The cluster that gave this state; undefined for one that the proxy did not pass on. */
+export function markedCluster(frame: Buffer, at: number, bytes: number): ClusterIndex | undefined {
+  if (bytes <= MARK_BYTES || frame.readUInt32BE(at + 1) !== crc32(frame.subarray(at + MARK_BYTES, at + bytes))) return undefined;
+  const mark = frame.readUInt8(at);
   return mark === MARKS[0] ? 0 : mark === MARKS[1] ? 1 : undefined;
 }
 
 /** The frame with its paging state as its cluster gave it. `stateAt`: of the state behind its length. */
 export function unmarked(buffer: Buffer, start: number, end: number, stateAt: number, stateBytes: number): Buffer {
-  const out = Buffer.allocUnsafe(end - start - 1);
+  const out = Buffer.allocUnsafe(end - start - MARK_BYTES);
   buffer.copy(out, 0, start, stateAt);
-  buffer.copy(out, stateAt - start, stateAt + 1, end);
-  out.writeInt32BE(stateBytes - 1, stateAt - start - 4);
+  buffer.copy(out, stateAt - start, stateAt + MARK_BYTES, end);
+  out.writeInt32BE(stateBytes - MARK_BYTES, stateAt - start - 4);
   out.writeUInt32BE(out.length - HEADER_BYTES, 5);
   return out;
 }
 
 /** The frame of rows with their paging state marked. `lengthAt`: of the state's length. */
 export function marked(buffer: Buffer, start: number, end: number, lengthAt: number, cluster: ClusterIndex): Buffer {
-  const out = Buffer.allocUnsafe(end - start + 1);
+  const out = Buffer.allocUnsafe(end - start + MARK_BYTES);
   const at = lengthAt - start;
+  const length = buffer.readInt32BE(lengthAt);
   buffer.copy(out, 0, start, lengthAt + 4);
-  out.writeInt32BE(buffer.readInt32BE(lengthAt) + 1, at);
-  out[at + 4] = markOf(cluster);
-  buffer.copy(out, at + 5, lengthAt + 4, end);
+  out.writeInt32BE(length + MARK_BYTES, at);
+  out[at + 4] = MARKS[cluster];
+  out.writeUInt32BE(crc32(buffer.subarray(lengthAt + 4, lengthAt + 4 + length)), at + 5);
+  buffer.copy(out, at + 4 + MARK_BYTES, lengthAt + 4, end);
   out.writeUInt32BE(out.length - HEADER_BYTES, 5);
   return out;
 }

@@ -44,6 +44,11 @@ export function isVirtual({ facts }: StatementTraits, keyspaceInUse: string): bo
   return facts.kind === 'select' && (facts.keyspace ?? keyspaceInUse) === 'system' && virtualTables.has(facts.table ?? '');
 }
 
+/** `keyspace.table` of every table that the text writes. */
+export function tablesOf({ facts }: StatementTraits, keyspaceInUse: string): readonly string[] {
+  return (facts.batch?.children ?? [facts]).map(({ keyspace, table }) => `${keyspace ?? keyspaceInUse}.${table ?? ''}`);
+}
+
 /** By the tables that the text names; why there is none, for a batch in one text whose tables do not move together: it cannot be cut. */
 export function planOfStatement({ facts, keyspace, table }: StatementTraits, keyspaceInUse: string, modes: ModeTable): Plan | string {
   const named = keyspace === '' ? keyspaceInUse : keyspace;

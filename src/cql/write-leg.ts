@@ -18,7 +18,7 @@ export function writeLeg(out: Outbox, leg: Leg, stream: number): void {
   const { frame, start, end, messageAt, opcode } = request;
   const isShadow = request.plan.primary !== cluster;
   const version = frame.readUInt8(start);
-  const flags = frame.readUInt8(start + 1) & ~headerFlags.compressed & (isShadow ? ~ownFlags : 0xff);
+  const flags = isShadow ? 0 : frame.readUInt8(start + 1) & ownFlags;
   /** What stands before the message, and goes along. */
   const from = isShadow ? messageAt : start + HEADER_BYTES;
   if (opcode === opcodes.execute && request.entry) {

@@ -5,6 +5,7 @@ import type { CqlClusterOptions } from '../../src/cql/proxy-options.ts';
 import { describeCassandra, sharedCassandra } from '../support/cassandra-servers.ts';
 import type { TestCassandraClients } from '../support/cassandra-servers.ts';
 import { RawClient } from '../support/cql/raw-client.ts';
+import { attack } from './hostile-frames.ts';
 import { proxyBetween } from './proxy-fixture.ts';
 
 const { types } = cassandra;
@@ -82,6 +83,22 @@ describeCassandra('the proxy between two Cassandra clusters', () => {
     expect(between.intents.released.size).toBe(0);
     expect(between.logged.filter(({ level }) => level === 'error')).toEqual([]);
     expect((await client.metadata.getTable(ks, 'plain'))?.columns.length).toBe(4);
+  }, 300_000);
+
+  test('no damaged frame of one client costs the others a connection', async () => {
+    await using source = await sharedCassandra('source');
+    await using target = await sharedCassandra('target');
+    const ks = await source.createKeyspace('hostile');
+    await target.cql(`CREATE KEYSPACE ${ks} WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1}`);
+    for (const server of [source, target]) await server.cql(`CREATE TABLE ${ks}.t (k int PRIMARY KEY, v text)`);
+    await using between = await proxyBetween([options(source), options(target)], { mode: 'DualSync', localDataCenter: source.address.datacenter, requestTimeoutMs: 60_000 });
+    const client = await between.client({ socketOptions: { readTimeout: 60_000, connectTimeout: 30_000 } });
+    await client.execute(`INSERT INTO ${ks}.t (k, v) VALUES (?, ?)`, [0, 'first'], prepared);
+    const connections = between.proxy.stats().counts.clusters.map((counts) => counts.connections);
+    await attack(between.port, client, `${ks}.t`, 200);
+    await expect.poll(() => between.proxy.stats().counts.inHand).toBe(0);
+    expect(between.proxy.stats().counts.clusters.map((counts) => counts.connections)).toEqual(connections);
+    expect(between.logged.filter(({ message }) => message.includes('connection'))).toEqual([]);
   }, 300_000);
 
   test('in DualAsync, with the shadow\'s copy left to the replay, nothing is missing in the end', async () => {

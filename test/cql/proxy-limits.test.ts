@@ -142,6 +142,68 @@ describe('limits', () => {
   });
 });
 
+describe('nodes and ends', () => {
+  test('a node that has stopped answering is left, and connected to anew', async () => {
+    await using fixture = await startFixture({ requestTimeoutMs: 200, cluster: () => ({ maxStreams: 8 }) });
+    fixture.both(table);
+    const client = await fixture.client();
+    await client.execute(insert, [0, 'a'], prepared);
+    const before = fixture.source.connections.size;
+    fixture.source.faults.add({ isWrite: true, times: 6, action: { kind: 'drop' } });
+    const ended = await Promise.all(Array.from({ length: 6 }, (_, k) => client.execute(insert, [k, 'a'], prepared).then(() => 'ok', (error: { code?: number }) => error.code)));
+    expect(ended).toEqual(Array.from({ length: 6 }, () => responseErrorCodes.writeTimeout));
+    await expect.poll(() => client.execute(insert, [9, 'a'], prepared).then(() => 'ok', String)).toBe('ok');
+    expect(fixture.source.connections.size).toBe(before);
+    expect(fixture.proxy.stats().counts.clusters[0]?.connections).toBe(2);
+  });
+
+  test('a proxy that ends answers what it has in hand, and leaves to the log what the shadow has not acknowledged', async () => {
+    await using fixture = await startFixture({ mode: 'DualAsync', shadowTimeoutMs: 60_000 });
+    fixture.both(table);
+    const client = await fixture.client();
+    await client.execute(insert, [0, 'a'], prepared);
+    await expect.poll(() => fixture.intents.state().depth).toBe(0);
+    fixture.target.pause();
+    fixture.source.faults.add({ isWrite: true, action: { kind: 'delay', ms: 300 } });
+    const write = client.execute(insert, [1, 'a'], prepared);
+    await expect.poll(() => fixture.proxy.stats().counts.inHand).toBe(1);
+    await fixture.proxy.close(1000);
+    await write;
+    expect(fixture.intents.released.size).toBe(1);
+    expect(fixture.proxy.stats().counts.inHand).toBe(0);
+    await expect(fixture.client()).rejects.toThrow();
+  });
+
+  test('a batch of statements that were prepared in different keyspaces is healed in each of them', async () => {
+    await using fixture = await startFixture({ mode: 'DualSync' });
+    for (const keyspace of ['one', 'two']) {
+      fixture.both(`CREATE KEYSPACE ${keyspace} WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1}`);
+      fixture.both(`CREATE TABLE ${keyspace}.t (k int PRIMARY KEY, v text)`);
+    }
+    const raw = await RawClient.connect(fixture.port);
+    const ids: Buffer[] = [];
+    for (const keyspace of ['one', 'two']) {
+      expect((await raw.query(`USE ${keyspace}`)).kind).toBe('keyspace');
+      ids.push(await raw.prepare('INSERT INTO t (k, v) VALUES (?, ?)'));
+    }
+    expect(ids[0]?.equals(ids[1] ?? Buffer.alloc(0))).toBe(false);
+    expect((await raw.query('USE ks')).kind).toBe('keyspace');
+    for (let round = 0; round < 3; round += 1) {
+      fixture.source.forgetPrepared();
+      if (round > 0) fixture.target.forgetPrepared();
+      const values = [Buffer.from([0, 0, 0, round]), Buffer.from('x')];
+      expect((await raw.batch('logged', ids.map((id) => ({ id, values })))).kind).toBe('void');
+      const [id = Buffer.alloc(0)] = ids;
+      fixture.source.forgetPrepared();
+      expect((await raw.execute(id, { values: [Buffer.from([0, 0, 1, round]), Buffer.from('y')] })).kind).toBe('void');
+    }
+    raw.close();
+    expect(rowsOn(fixture.source, 'SELECT k FROM one.t')).toHaveLength(6);
+    expect(rowsOn(fixture.source, 'SELECT k FROM two.t')).toHaveLength(3);
+    expect(compareStores(fixture.source.database, fixture.target.database).differences).toEqual([]);
+  });
+});
+
 describe('logins', () => {
   const users = { app: 'one' };
   const provider = (name: string, password: string): cassandra.auth.PlainTextAuthProvider => new cassandra.auth.PlainTextAuthProvider(name, password);

@@ -180,5 +180,8 @@ test('a node that does not answer: the client gets a timeout that its policy can
   await client.execute('INSERT INTO ks.t (k, v) VALUES (?, ?)', [1, 'a'], { prepare: true });
   fixture.source.faults.add({ isWrite: true, action: { kind: 'delay', ms: 900 } });
   await expect(client.execute('INSERT INTO ks.t (k, v) VALUES (?, ?)', [2, 'b'], { prepare: true })).rejects.toMatchObject({ code: cassandra.types.responseErrorCodes.writeTimeout, writeType: 'SIMPLE' });
+  // What could not be prepared in time was no write.
+  fixture.source.faults.add({ opcode: 'PREPARE', action: { kind: 'drop' } });
+  await expect(client.execute('DELETE FROM ks.t WHERE k = ?', [2], { prepare: true })).rejects.toMatchObject({ code: cassandra.types.responseErrorCodes.overloaded });
   for (let round = 0; round < 20; round += 1) expect((await client.execute('SELECT v FROM ks.t WHERE k = 1', [], { prepare: true })).rows[0]?.['v']).toBe('a');
 });

@@ -78,12 +78,13 @@ describe.each<CqlMode>(['DualSync', 'DualAsync', 'ShadowPrimary'])('%s', (mode) 
     for (let k = 0; k < 3; k += 1) await client.execute(unstable, [k, `v${k}`], prepared);
     await client.batch([{ query: unstable, params: [10, 'x'] }, { query: 'INSERT INTO ks.u (k, v) VALUES (?, ?)', params: [11, 'y'] }, { query: unstable, params: [12, 'z'] }], prepared);
     await client.execute('UPDATE ks.u SET a = now() WHERE k = 20', [], prepared);
+    await client.batch(["INSERT INTO ks.u (k, a, v) VALUES (30, now(), 'text')", 'UPDATE ks.u SET b = uuid(), a = now() WHERE k = 31'], {});
     await drained(fixture);
     expectSame(fixture);
     expect(fixture.proxy.stats().counts.unrepeatable).toBe(0);
     const { rows } = await client.execute('SELECT k, a, v FROM ks.u');
-    expect(rows.map(({ k, v }) => [k, v]).sort()).toEqual([[0, 'v0'], [1, 'v1'], [10, 'x'], [11, 'y'], [12, 'z'], [2, 'v2'], [20, null]]);
-    expect(new Set(rows.filter(({ k }) => k !== 11).map(({ a }) => String(a))).size).toBe(6);
+    expect(rows.map(({ k, v }) => [k, v]).sort()).toEqual([[0, 'v0'], [1, 'v1'], [10, 'x'], [11, 'y'], [12, 'z'], [2, 'v2'], [20, null], [30, 'text'], [31, null]]);
+    expect(new Set(rows.filter(({ k }) => k !== 11).map(({ a }) => String(a))).size).toBe(8);
   });
 
   test('a conditional statement is asked of the second only if the first has applied it; a difference is left for a repair', async () => {
@@ -257,6 +258,82 @@ describe('DualSync', () => {
     fixture.target.faults.add({ text: /^ALTER/, action: { kind: 'error', code: responseErrorCodes.invalid, message: 'not here' } });
     await expect(client.execute('ALTER TABLE ks.made ADD v text')).rejects.toThrow(/not here/);
     expect(fixture.logged.some(({ level, message }) => level === 'error' && message.includes('not on the other'))).toBe(true);
+  });
+});
+
+describe('writes in order', () => {
+  test('a shadow that does not answer slows no conditional statement; each is noted for a repair', async () => {
+    await using fixture = await withTable({ mode: 'DualAsync', shadowTimeoutMs: 400 });
+    const client = await fixture.client();
+    await client.execute(insert, [1, 'a'], prepared);
+    await drained(fixture);
+    fixture.target.pause();
+    const update = 'UPDATE ks.t SET v = ? WHERE k = ? IF EXISTS';
+    for (let round = 0; round < 8; round += 1) expect((await client.execute(update, [`v${round}`, 1], prepared)).wasApplied()).toBe(true);
+    await expect.poll(() => fixture.intents.released.size).toBe(8);
+    fixture.target.resume();
+    for (const intent of fixture.intents.released.values()) await new Promise<string>((resolve) => fixture.proxy.replay.send(1, intent, resolve));
+    expect(fixture.repairs.map(({ reason }) => reason)).toEqual(Array.from({ length: 8 }, () => 'condition'));
+    await expect.poll(() => fixture.proxy.stats().counts.inHand).toBe(0);
+  });
+
+  test.each<CqlMode>(['DualAsync', 'DualSync'])('in %s many clients change one row and others beside it, and both clusters have the same in the end', async (mode) => {
+    await using fixture = await withTable({ mode, cluster: () => ({ connectionsPerHost: 3 }) });
+    for (const cluster of [fixture.source, fixture.target]) for (let k = 0; k < 3; k += 1) cluster.run(`INSERT INTO ks.t (k, v) VALUES (${k}, '0')`, 1n);
+    for (const cluster of [fixture.source, fixture.target]) cluster.faults.add({ isWrite: true, times: 10_000, chance: 0.5, action: { kind: 'delay', ms: 5 } });
+    const clients = await Promise.all(Array.from({ length: 4 }, () => fixture.client()));
+    await Promise.all(clients.flatMap((client, who) => Array.from({ length: 30 }, async (_, round) => {
+      if (round % 3 === 0) await client.execute('UPDATE ks.t SET v = ? WHERE k = ? IF EXISTS', [`${who}.${round}`, round % 2], prepared);
+      else if (round % 3 === 1) await client.execute('UPDATE ks.t SET list = list + ? WHERE k = ?', [[`${who}.${round}`], round % 3], prepared);
+      else await client.execute(`UPDATE ks.t SET list = ['${who}.${round}'] WHERE k = 2`);
+    })));
+    await drained(fixture);
+    expectSame(fixture, false);
+    expect(fixture.intents.released.size).toBe(0);
+  });
+
+  test('one that waits in vain for its turn is answered in time, and is done nowhere', async () => {
+    await using fixture = await withTable({ mode: 'DualSync', requestTimeoutMs: 500 });
+    const client = await fixture.client();
+    await client.execute('INSERT INTO ks.t (k, v) VALUES (?, ?) IF NOT EXISTS', [1, 'a'], prepared);
+    const update = 'UPDATE ks.t SET v = ? WHERE k = ? IF EXISTS';
+    await client.execute(update, ['first', 1], prepared);
+    fixture.source.pause();
+    const ended = await Promise.all(Array.from({ length: 4 }, (_, round) => client.execute(update, [`v${round}`, 1], prepared).then(() => 'ok', (error: { code?: number }) => error.code)));
+    expect(ended.sort()).toEqual([responseErrorCodes.overloaded, responseErrorCodes.overloaded, responseErrorCodes.overloaded, responseErrorCodes.writeTimeout]);
+    fixture.source.resume();
+    await expect.poll(() => client.execute(update, ['last', 1], prepared).then(() => 'ok', String)).toBe('ok');
+  });
+});
+
+describe('TRUNCATE', () => {
+  test('waits until nothing is queued, and no write gets between the truncations of the two clusters', async () => {
+    await using fixture = await withTable({ mode: 'DualAsync' });
+    const client = await fixture.client();
+    fixture.target.faults.add({ isWrite: true, action: { kind: 'error', code: responseErrorCodes.overloaded } });
+    await client.execute(insert, [1, 'a'], prepared);
+    await expect.poll(() => fixture.intents.released.size).toBe(1);
+    await expect(client.execute('TRUNCATE ks.t')).rejects.toThrow(/MIG074/);
+    for (const ticket of fixture.intents.released.keys()) fixture.intents.settle(ticket);
+    for (const mode of ['DualSync', 'DualAsync'] as const) {
+      fixture.setMode(mode);
+      await client.execute(insert, [2, 'a'], prepared);
+      await client.execute('UPDATE ks.c SET n = n + 1 WHERE k = 1', [], prepared);
+      await drained(fixture);
+      fixture.target.faults.add({ text: /^TRUNCATE/, action: { kind: 'delay', ms: 300 } });
+      const truncate = client.execute('TRUNCATE TABLE ks.t');
+      await expect.poll(() => fixture.source.run('SELECT k FROM ks.t')).toMatchObject({ rows: [] });
+      await expect(client.execute(insert, [3, 'a'], prepared)).rejects.toThrow(/MIG082/);
+      await expect(client.batch([{ query: insert, params: [3, 'a'] }], prepared)).rejects.toThrow(/MIG082/);
+      await expect(client.execute("INSERT INTO ks.t (k, v) VALUES (3, 'a')")).rejects.toThrow(/MIG082/);
+      // Another table's writes go on.
+      await client.execute('UPDATE ks.c SET n = n + 1 WHERE k = 1', [], prepared);
+      await truncate;
+      await client.execute(insert, [4, 'a'], prepared);
+      await drained(fixture);
+      expectSame(fixture);
+      expect(fixture.target.run('SELECT k FROM ks.t')).toMatchObject({ rows: [[Buffer.from([0, 0, 0, 4])]] });
+    }
   });
 });
 

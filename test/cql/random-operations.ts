@@ -88,7 +88,8 @@ const table = ({ isInKeyspace }: Actor, name: string): string => (isInKeyspace ?
 
 /** Some clients give a timestamp in the frame, as drivers do, and some give one that is a little off. */
 function times({ random }: Actor): RequestOptions {
-  return random.chance(0.3) ? { timestamp: BigInt(Date.now()) * 1000n + BigInt(random.below(2_000_000) - 1_000_000) } : {};
+  const traced = random.chance(0.03) ? { isTraced: true } : {};
+  return random.chance(0.3) ? { ...traced, timestamp: BigInt(Date.now()) * 1000n + BigInt(random.below(2_000_000) - 1_000_000) } : traced;
 }
 
 function usingText({ random }: Actor): string {
@@ -146,6 +147,7 @@ export const operations: readonly Operation[] = [
   write('insert as text', 8, (actor) => query(actor, `INSERT INTO ${table(actor, 'kv')} (k, a, b) VALUES (${keyOf(actor)}, '${word(actor)}', ${actor.random.below(100)})${usingText(actor)}`)),
   write('insert prepared', 12, (actor) => execute(actor, `INSERT INTO ${table(actor, 'kv')} (k, a, b, c) VALUES (?, ?, ?, ?)`, [int32(keyOf(actor)), optional(actor, text(word(actor))), optional(actor, int32(actor.random.below(100))), optional(actor, Buffer.alloc(actor.random.below(200), 7))])),
   write('insert with markers as text', 3, (actor) => query(actor, `insert into ${table(actor, 'kv')} (k, a) -- why\n values (?, ?) /* ! */`, { ...times(actor), values: [int32(keyOf(actor)), text(word(actor))] })),
+  write('values by name', 3, (actor) => query(actor, `INSERT INTO ${table(actor, 'kv')} (k, a) VALUES (:key, :"A b")`, { ...times(actor), names: ['A b', 'key'], values: [text(word(actor)), int32(keyOf(actor))] })),
   write('insert prepared with TTL', 4, (actor) => execute(actor, `INSERT INTO ${table(actor, 'kv')} (k, a) VALUES (?, ?) USING TTL ?`, [int32(keyOf(actor)), text(word(actor)), int32(3600 + actor.random.below(100))])),
   write('update prepared', 8, (actor) => execute(actor, `UPDATE ${table(actor, 'kv')} SET a = ?, b = ? WHERE k = ?`, [optional(actor, text(word(actor))), int32(actor.random.below(100)), int32(keyOf(actor))])),
   write('update with timestamp marker', 2, (actor) => execute(actor, `UPDATE ${table(actor, 'kv')} USING TIMESTAMP :ts SET b = :b WHERE k = :k`, [int64(BigInt(Date.now()) * 1000n), int32(actor.random.below(100)), int32(keyOf(actor))])),
@@ -178,6 +180,10 @@ export const operations: readonly Operation[] = [
   write('insert if not exists', 4, (actor) => execute(actor, `INSERT INTO ${table(actor, 'lwt')} (k, v) VALUES (?, ?) IF NOT EXISTS`, [int32(ownKey(actor)), int32(0)], {})),
   write('update if', 4, (actor) => query(actor, `UPDATE ${table(actor, 'lwt')} SET v = ${actor.random.below(4)}, w = '${word(actor)}' WHERE k = ${ownKey(actor)} IF v = ${actor.random.below(4)}`, {})),
   write('delete if exists', 1, (actor) => query(actor, `DELETE FROM ${table(actor, 'lwt')} WHERE k = ${ownKey(actor)} IF EXISTS`, {})),
+  write('conditional batch', 1, (actor) => {
+    const key = ownKey(actor);
+    return query(actor, `BEGIN BATCH UPDATE ${table(actor, 'lwt')} SET v = 3 WHERE k = ${key} IF v = ${actor.random.below(4)}; UPDATE ${table(actor, 'lwt')} SET w = '${word(actor)}' WHERE k = ${key}; APPLY BATCH`, {});
+  }),
   write('batch of the protocol', 6, async (actor) => {
     const children = await Promise.all(Array.from({ length: 1 + actor.random.below(5) }, () => batchChild(actor)));
     return actor.client.batch(actor.random.pick(['logged', 'unlogged'] as const), children, times(actor));

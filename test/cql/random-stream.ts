@@ -20,7 +20,6 @@ import type { CqlMode } from '../../src/cql/modes.ts';
 import { defaultLimits, defaultTopology } from '../../src/cql/proxy-options.ts';
 import { MockCluster } from '../support/cql/mock-cluster.ts';
 import { RawClient } from '../support/cql/raw-client.ts';
-import type { RawAnswer } from '../support/cql/raw-client.ts';
 import type { Fault } from '../support/cql/faults.ts';
 import { operations, pickOperation, Random, refused, schema } from './random-operations.ts';
 import type { Actor } from './random-operations.ts';
@@ -57,12 +56,14 @@ export interface StreamResult extends AsyncDisposable {
 interface Phase { readonly mode: CqlMode; readonly failing: string; readonly number: number }
 
 /** Trouble that a side has, with its end. */
-interface Trouble { readonly name: string; readonly begin: (cluster: MockCluster) => Disposable[]; readonly end?: (cluster: MockCluster) => Promise<void>; readonly isOfConnections?: boolean }
+interface Trouble { readonly name: string; readonly begin: (cluster: MockCluster) => Disposable[]; readonly end?: (cluster: MockCluster) => Promise<void>; readonly isOfConnections?: boolean; readonly isHarmless?: boolean }
 
 const faulty = (name: string, ...faults: readonly Fault[]): Trouble => ({ name, begin: (cluster) => faults.map((fault) => cluster.faults.add({ times: Infinity, ...fault })) });
 
 const troubles: readonly Trouble[] = [
-  { name: 'nothing', begin: () => [] },
+  { name: 'nothing', begin: () => [], isHarmless: true },
+  { name: 'byte by byte', begin: (cluster) => ((cluster.isChunked = true), []), end: async (cluster) => void (cluster.isChunked = false), isHarmless: true },
+  { name: 'warnings and payloads', begin: (cluster) => ((cluster.warnings = ['too large', 'deprecated']), (cluster.payload = new Map([['key', Buffer.from('value')]])), []), end: async (cluster) => void ((cluster.warnings = []), (cluster.payload = new Map())), isHarmless: true },
   faulty('overloaded', { isWrite: true, chance: 0.3, action: { kind: 'error', code: 0x1001 } }),
   faulty('unavailable', { text: /^(?:begin|delete|insert|select [^*]|update)/i, chance: 0.3, action: { kind: 'error', code: 0x1000 } }),
   faulty('write timeouts', { isWrite: true, chance: 0.2, action: { kind: 'error', code: 0x1100 } }, { isWrite: true, chance: 0.2, action: { kind: 'done-but-error', code: 0x1100 } }),
@@ -110,14 +111,18 @@ export async function runStream(options: StreamOptions): Promise<StreamResult> {
     if (oldest !== undefined) longestOwedMs = Math.max(longestOwedMs, Date.now() - oldest);
   }, 50);
 
+  const settled = (when: string): Promise<void> => inTime(proxy.settled()).catch((error: unknown) => {
+    unexpected.push({ operation: when, mode: phase.mode, failing: phase.failing, message: `requests are in hand for ever: ${String(error)}` });
+  });
+
   const nextPhase = async (number: number): Promise<void> => {
     const mode = random.pick(options.modes);
     const side = random.chance(0.5) ? source : target;
     const trouble = options.hasFaults ? random.pick(troubles) : troubles[0];
     if (!trouble) return;
     proxy.setModes(everywhere(mode));
-    phase = { mode, failing: trouble.name === 'nothing' ? 'nobody' : side === source ? 'source' : 'target', number };
-    phases.push(`${mode}, ${phase.failing}: ${trouble.name}`);
+    phase = { mode, failing: trouble.isHarmless === true ? 'nobody' : side === source ? 'source' : 'target', number };
+    phases.push(`${mode}, ${side === source ? 'source' : 'target'}: ${trouble.name}`);
     const active = trouble.begin(side);
     const end = Date.now() + options.phaseMs;
     while (Date.now() < end && !isOver()) await sleep(10);
@@ -125,11 +130,11 @@ export async function runStream(options: StreamOptions): Promise<StreamResult> {
     await trouble.end?.(side);
     // What was asked in this phase must not be blamed on the next one: its requests time out first.
     phase = { ...phase, failing: phase.failing === 'nobody' ? 'nobody' : 'before', number: number + 0.5 };
-    await proxy.settled();
+    await settled(`phase ${number}`);
     // A cluster that was away is asked again after a while only; until then it is away for clients.
     while (phase.failing === 'before' && !proxy.stats().clusters.every(({ isReachable }) => isReachable)) await sleep(20);
     if (trouble.isOfConnections) await sleep(1200);
-    await proxy.settled();
+    await settled(`phase ${number}, again`);
   };
 
   const actor = async (number: number): Promise<void> => {
@@ -144,8 +149,8 @@ export async function runStream(options: StreamOptions): Promise<StreamResult> {
       const operation = own.chance(0.01) ? undefined : pickOperation(own);
       const before = phase;
       try {
-        if (!current || current.client.socket.destroyed) current = { random: own, client: await RawClient.connect(port, '127.0.0.1', { version, ...(compression && { compression }), ...(number % 2 === 1 && { keyspace: 'ks' }) }), version, isInKeyspace: number % 2 === 1, number, count: options.clients, prepared: new Map() };
-        const answer: RawAnswer = operation ? await operation.run(current) : await current.client.query(own.pick(refused));
+        if (!current || current.client.socket.destroyed) current = { random: own, client: await inTime(RawClient.connect(port, '127.0.0.1', { version, ...(compression && { compression }), ...(number % 2 === 1 && { keyspace: 'ks' }) })), version, isInKeyspace: number % 2 === 1, number, count: options.clients, prepared: new Map() };
+        const answer = await inTime(operation ? operation.run(current) : current.client.query(own.pick(refused)));
         done += 1;
         if (!operation) {
           if (answer.kind !== 'error') unexpected.push({ operation: 'a statement that cannot be', mode: before.mode, failing: before.failing, message: `was answered ${answer.kind}` });
@@ -153,7 +158,8 @@ export async function runStream(options: StreamOptions): Promise<StreamResult> {
         else succeeded.set(operation.name, (succeeded.get(operation.name) ?? 0) + 1);
       } catch (error) {
         done += 1;
-        note(operation?.name ?? 'a statement that cannot be', before, error instanceof Error ? error.message : String(error));
+        if (error instanceof Unanswered) unexpected.push({ operation: operation?.name ?? 'a statement that cannot be', mode: before.mode, failing: before.failing, message: error.message });
+        else note(operation?.name ?? 'a statement that cannot be', before, error instanceof Error ? error.message : String(error));
         current?.client.close();
         current = undefined;
       }
@@ -172,7 +178,7 @@ export async function runStream(options: StreamOptions): Promise<StreamResult> {
   const actors = Promise.all(Array.from({ length: options.clients }, (_, number) => actor(number)));
   for (let number = 1; !isOver(); number += 1) await nextPhase(number);
   await actors;
-  await proxy.settled();
+  await settled('the end');
   const began = Date.now();
   while (intents.state().depth > 0 && Date.now() - began < 60_000) await sleep(20);
   clearInterval(look);
@@ -189,6 +195,22 @@ export async function runStream(options: StreamOptions): Promise<StreamResult> {
       fs.rmSync(directory, { recursive: true, force: true });
     },
   };
+}
+
+/** Whatever happens, a request is answered: the proxy's own limits are far below this. */
+const PATIENCE_MS = 15_000;
+
+class Unanswered extends Error {}
+
+async function inTime<T>(answer: Promise<T>): Promise<T> {
+  const patience = new AbortController();
+  const late = sleep(PATIENCE_MS, undefined, { signal: patience.signal }).then(() => Promise.reject(new Unanswered(`no answer within ${PATIENCE_MS} ms`)));
+  late.catch(() => undefined);
+  try {
+    return await Promise.race([answer, late]);
+  } finally {
+    patience.abort();
+  }
 }
 
 /** Equal lines once, with their number. */

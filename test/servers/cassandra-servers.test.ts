@@ -4,7 +4,7 @@ import { CASSANDRA_VERSION } from './cassandra-folder.ts';
 import { describeCassandra, sharedCassandra, startCassandra } from '../support/cassandra-servers.ts';
 
 describeCassandra('Cassandra', () => {
-  test('one of its own comes back after a kill and a restart with what was written', async () => {
+  test('one of its own comes back after a kill with what was written', async () => {
     await using server = await startCassandra({ clusterName: 'alone' });
     expect((await server.cql('SELECT release_version, cluster_name FROM system.local'))[0]).toMatchObject({ release_version: CASSANDRA_VERSION, cluster_name: 'alone' });
     const keyspace = await server.createKeyspace();
@@ -13,7 +13,6 @@ describeCassandra('Cassandra', () => {
     await server.kill();
     await server.restart();
     await server.cql(`INSERT INTO ${keyspace}.t (k, v) VALUES (?, ?)`, [2, 'ç']);
-    await server.restart();
     expect((await server.cql(`SELECT k, v FROM ${keyspace}.t WHERE k IN (1, 2)`)).map(({ k, v }) => ({ k, v }))).toEqual([{ k: 1, v: 'a' }, { k: 2, v: 'ç' }]);
   }, 240_000);
 

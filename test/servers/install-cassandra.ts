@@ -24,9 +24,12 @@ function install(): void {
   fs.mkdirSync(path.dirname(folder), { recursive: true });
   const fresh = fs.mkdtempSync(`${folder}.`);
   try {
-    const maven = spawnSync('mvn', ['-q', '-B', '-f', path.join(cassandraSources, 'pom.xml'), 'dependency:copy-dependencies', '-DincludeScope=runtime', `-DoutputDirectory=${fresh}`], { encoding: 'utf8' });
+    const fetchJars = (): ReturnType<typeof spawnSync> => spawnSync('mvn', ['-q', '-B', '-f', path.join(cassandraSources, 'pom.xml'), 'dependency:copy-dependencies', '-DincludeScope=runtime', `-DoutputDirectory=${fresh}`], { encoding: 'utf8' });
+    // Once more: a registry that hiccups is commoner than one that is down.
+    let maven = fetchJars();
+    if (maven.error === undefined && maven.status !== 0) maven = fetchJars();
     if (maven.error !== undefined) throw new Error(`mvn does not run: ${maven.error.message}`);
-    if (maven.status !== 0) throw new Error(`mvn ended with ${maven.status}: ${maven.stdout.trim().slice(-500)}`);
+    if (maven.status !== 0) throw new Error(`mvn ended with ${maven.status}: ${String(maven.stdout).trim().slice(-500)}`);
     check(fresh);
     // Another checkout may have been faster.
     if (fs.existsSync(folder)) fs.rmSync(fresh, { recursive: true, force: true });

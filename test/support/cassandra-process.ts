@@ -10,7 +10,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { cassandraFolder, cassandraSources, findJava } from '../servers/cassandra-folder.ts';
 import { freePort } from './postgres.ts';
 
-const START_PATIENCE_MS = 120_000;
+const START_PATIENCE_MS = 180_000;
+const NEEDED_BYTES = 2 * 1024 ** 3;
 
 export interface CassandraAddress {
   readonly host: string;
@@ -57,7 +58,9 @@ export function installedCassandra(): { readonly jars: string; readonly java: st
 
 /** Resolves when clients are served. */
 export async function startCassandraProcess(options: TestCassandraOptions = {}): Promise<CassandraProcess> {
-  const root = fs.mkdtempSync(path.join(os.tmpdir(), 'causeway-cassandra-'));
+  const parent = quickFolder();
+  removeLeftOvers(parent);
+  const root = fs.mkdtempSync(path.join(parent, `causeway-cassandra-${process.pid}-`));
   let child: ChildProcess | undefined;
   let [port, storagePort] = [await freePort(), await freePort()];
   const start = async (): Promise<void> => {
@@ -86,6 +89,26 @@ export async function startCassandraProcess(options: TestCassandraOptions = {}):
     },
     kill: () => end(child, 'SIGKILL'),
   };
+}
+
+/** In memory where there is room: a start and each definition wait for the disk a hundred times, and what is there is gone at the end anyway. */
+function quickFolder(): string {
+  const memory = '/dev/shm';
+  try {
+    fs.accessSync(memory, fs.constants.W_OK);
+    const { bavail, bsize } = fs.statfsSync(memory);
+    return bavail * bsize > NEEDED_BYTES ? memory : os.tmpdir();
+  } catch {
+    return os.tmpdir();
+  }
+}
+
+/** Of processes that were killed: memory does not empty itself as a disk's folder for temporary files does. */
+function removeLeftOvers(parent: string): void {
+  for (const name of fs.readdirSync(parent)) {
+    const pid = /^causeway-cassandra-(\d+)-/.exec(name)?.[1];
+    if (pid !== undefined && !fs.existsSync(`/proc/${pid}`)) fs.rmSync(path.join(parent, name), { recursive: true, force: true });
+  }
 }
 
 async function launch(place: CassandraPlace): Promise<ChildProcess> {
@@ -174,7 +197,7 @@ function optionsOf({ root, durable }: CassandraPlace, jars: string): readonly st
     ...(durable ? {} : { 'cassandra.test.flush_local_schema_changes': 'false' }),
   };
   return [
-    '-Xms256m', '-Xmx256m', '-Xss512k', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-XX:MaxDirectMemorySize=128m', '-XX:+HeapDumpOnOutOfMemoryError', `-XX:HeapDumpPath=${root}`, '-XX:-UsePerfData',
+    '-Xms256m', '-Xmx256m', '-Xss512k', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-XX:MaxDirectMemorySize=128m', '-XX:+ExitOnOutOfMemoryError', '-XX:-UsePerfData',
     `-javaagent:${path.join(jars, 'jamm-0.4.0.jar')}`,
     ...exported.map((name) => `--add-exports=${name}=ALL-UNNAMED`), ...opened.map((name) => `--add-opens=${name}=ALL-UNNAMED`),
     ...Object.entries(properties).map(([name, value]) => `-D${name}=${value}`),

@@ -3,7 +3,8 @@ import type { Runtime } from '../../../config/runtime.ts';
 import { readPages } from '../read-pages.ts';
 import type { PageOptions } from '../read-pages.ts';
 import { forEachLimited } from '../load/retry.ts';
-import type { RowPart, TableRow } from '../row-reader.ts';
+import type { BoundStatement, Side } from '../cluster.ts';
+import type { RowPart, RowReader, TableRow } from '../row-reader.ts';
 import type { Throttle } from '../throttle.ts';
 import type { TokenRange } from '../../../grammar/cql/token-range.ts';
 import { compareRows, newestWrite } from './compare-rows.ts';
@@ -43,33 +44,36 @@ export async function compareRanges(comparison: Comparison, ranges: readonly Tok
   await forEachLimited(ranges, comparison.options.parallelRanges, async (range) => {
     signal.throwIfAborted();
     let differences = 0;
-    for (const { part, source, target } of comparison.table.readers) {
-      const pages = (side: 'source' | 'target'): AsyncGenerator<readonly TableRow[], void, void> =>
-        readPages(comparison.runtime, comparison.table.clusters[side], comparison.throttles[side], side === 'source' ? source : target, range, comparison.options, signal);
-      differences += await comparePairs(comparison, part, joinRows(pages('source'), pages('target')), signal);
+    for (const { part } of comparison.table.readers) {
+      const candidates = new Candidates(comparison, signal);
+      await comparePairs(comparison, candidates, part, (reader) => reader.inRange(range), signal);
+      await candidates.settle();
+      differences += candidates.differences;
     }
     await finished(range, differences);
     comparison.tally.rangeDone(range);
   });
 }
 
+/** With fewer clustering values than the table has, all rows that begin with these. */
+export type ComparedKey = Pick<TableRow, 'part' | 'partitionKey' | 'clustering'>;
+
 /** Rows of known keys. Returns the tokens of those that are different or unsettled after all. */
-export async function compareKeys(comparison: Comparison, keys: AsyncIterable<Pick<TableRow, 'part' | 'partitionKey' | 'clustering'>>, signal: AbortSignal): Promise<ReadonlySet<bigint>> {
+export async function compareKeys(comparison: Comparison, keys: AsyncIterable<ComparedKey>, signal: AbortSignal): Promise<ReadonlySet<bigint>> {
   const candidates = new Candidates(comparison, signal);
-  for await (const key of keys) {
+  for await (const { part, partitionKey, clustering } of keys) {
     signal.throwIfAborted();
-    await comparison.throttles.source.pass(1, 0, signal);
-    await candidates.add(key.part, await comparison.table.readBoth(key.part, key));
+    await comparePairs(comparison, candidates, part, (reader) => reader.byKey(partitionKey, clustering), signal);
   }
   await candidates.settle();
   return candidates.tokens;
 }
 
-async function comparePairs(comparison: Comparison, part: RowPart, pairs: AsyncIterable<RowPair>, signal: AbortSignal): Promise<number> {
-  const candidates = new Candidates(comparison, signal);
-  for await (const pair of pairs) await candidates.add(part, pair);
-  await candidates.settle();
-  return candidates.differences;
+async function comparePairs({ runtime, table, throttles, options }: Comparison, candidates: Candidates, part: RowPart, statementOf: (reader: RowReader) => BoundStatement, signal: AbortSignal): Promise<void> {
+  const readers = table.readers.find((one) => one.part === part);
+  if (readers === undefined) return;
+  const pages = (side: Side): AsyncGenerator<readonly TableRow[], void, void> => readPages(runtime, table.clusters[side], throttles[side], readers[side], statementOf(readers[side]), options, signal);
+  for await (const pair of joinRows(pages('source'), pages('target'))) await candidates.add(part, pair);
 }
 
 /** A row that does not tell its time may be. */
@@ -111,9 +115,9 @@ class Candidates {
       this.#leave([...settled.different, ...settled.unsettled]);
       return;
     }
-    const { repaired, remaining } = await reconciler.repair(settled.different, this.#signal);
-    tally.reconciled(repaired, remaining);
-    this.#leave([...remaining, ...settled.unsettled]);
+    const reconciled = await reconciler.repair(settled.different, this.#signal);
+    tally.reconciled(reconciled);
+    this.#leave([...reconciled.remaining, ...settled.unsettled]);
   }
 
   #leave(rows: readonly RowDifference[]): void {

@@ -7,6 +7,7 @@ import { shareOfRing } from '../ring-share.ts';
 import type { TokenRange } from '../../../grammar/cql/token-range.ts';
 import { discrepancyTypes, printDifference } from './discrepancy.ts';
 import type { Discrepancy, DiscrepancyType, RowDifference } from './discrepancy.ts';
+import type { Reconciled } from './reconciler.ts';
 import type { Settled } from './settle-differences.ts';
 
 export type DiscrepancyCounts = Readonly<Record<DiscrepancyType, number>>;
@@ -94,9 +95,11 @@ export class ComparisonTally {
   }
 
   /** What a repair has shown to be a deletion is counted as one. */
-  reconciled(repaired: number, remaining: readonly RowDifference[]): void {
+  reconciled({ repaired, remaining, hiddenByDeletion }: Reconciled): void {
     this.#repaired += repaired;
     this.#notRepaired += remaining.length;
+    this.#counts.MissingInTarget -= hiddenByDeletion;
+    this.#counts.TombstoneMismatch += hiddenByDeletion;
   }
 
   rangeDone(range: TokenRange): void {

@@ -7,7 +7,7 @@ import type { CassandraTable } from '../table.ts';
 
 /**
  * `TombstoneMismatch`: live on one side and gone on the other, where the other has had it: a cell or element of a row that both have; a row of the target that is older than
- * the dual writes and can only be from the source; a row that stays away from the target although it was written there with its own time.
+ * the dual writes and can only be from the source; a row that a repair wrote to the target with its own time and that did not appear there.
  */
 export const discrepancyTypes = ['MissingInTarget', 'MissingInSource', 'ValueMismatch', 'TimestampMismatch', 'TTLMismatch', 'TombstoneMismatch'] as const;
 export type DiscrepancyType = (typeof discrepancyTypes)[number];

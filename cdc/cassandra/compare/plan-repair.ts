@@ -2,7 +2,7 @@
  * What would make the two sides of a row the same: cells to write and cells to delete, on either side, with their times. Pure; `Reconciler` carries it out.
  *
  * `source-wins` writes on the target alone: the source's cells with their own times, or just after the target's where those are as late. `newest` lets the later write
- * win, on whichever side it is, and the larger value where the times are equal, as the servers do. What one side lacks is written there with its own time; where it does not appear, that side has a
+ * win, on whichever side it is; where the times are equal each side gets the other's cell, and the servers decide alike. What one side lacks is written there with its own time; where it does not appear, that side has a
  * deletion that is newer, and the second attempt takes it for what it is.
  */
 import type { Cell } from '../cells.ts';
@@ -32,8 +32,14 @@ export function planRepair(difference: RowDifference, mode: Exclude<ReconcileMod
   const deletes = { source: [] as { cell: Cell; time: bigint }[], target: [] as { cell: Cell; time: bigint }[] };
   for (const { source: ours, target: theirs } of difference.cells) {
     if (ours !== undefined && theirs !== undefined) {
-      if (mode === 'newest' && isWinner(theirs, ours)) writes.source.push(attempt === 0 ? theirs : later(theirs, ours, true));
-      else writes.target.push(mode === 'newest' && attempt === 0 ? ours : later(ours, theirs, attempt > 0));
+      const winner = mode === 'source-wins' ? 'source' : newerSide(ours, theirs);
+      if (winner === 'source') writes.target.push(mode === 'newest' ? ours : later(ours, theirs, attempt > 0));
+      else if (winner === 'target') writes.source.push(theirs);
+      else {
+        // Of one time: each server gets the other's and takes what servers take.
+        writes.target.push(ours);
+        writes.source.push(theirs);
+      }
     } else if (ours !== undefined) {
       if (attempt === 0) writes.target.push(ours);
       else if (mode === 'newest') deletes.source.push({ cell: ours, time: timeOf(ours, safeTime) });
@@ -61,10 +67,10 @@ function planForLone(difference: RowDifference, missingOn: Side, mode: 'source-w
   return [{ side: 'target', deletedCells: [], write: { ...row, cells: row.cells.map((cell) => ({ ...cell, writetime: safeTime })) } }];
 }
 
-/** As the servers decide between two cells of one place. */
-function isWinner(cell: Cell, other: Cell): boolean {
-  if (cell.writetime === undefined || other.writetime === undefined || cell.writetime === other.writetime) return Buffer.compare(cell.value, other.value) > 0;
-  return cell.writetime > other.writetime;
+/** Undefined when they are of one time, or one does not tell its own. */
+function newerSide({ writetime: ours }: Cell, { writetime: theirs }: Cell): Side | undefined {
+  if (ours === undefined || theirs === undefined || ours === theirs) return undefined;
+  return ours > theirs ? 'source' : 'target';
 }
 
 /** With its own time, if that is enough to win. */

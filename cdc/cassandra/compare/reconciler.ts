@@ -19,6 +19,8 @@ export interface Reconciled {
   readonly repaired: number;
   /** As they are after the attempts. */
   readonly remaining: readonly RowDifference[];
+  /** Rows that looked missing, and did not appear on the target where they were written with their own times: it has a later deletion. */
+  readonly hiddenByDeletion: number;
 }
 
 /** Writes under way are younger than this; a deletion that hides a row is older. */
@@ -54,6 +56,7 @@ export class Reconciler {
 
   async repair(differences: readonly RowDifference[], signal: AbortSignal): Promise<Reconciled> {
     const remaining: RowDifference[] = [];
+    let hiddenByDeletion = 0;
     await forEachLimited(differences, this.#options.recheckConcurrency, async (difference) => {
       let now: RowDifference | undefined = difference;
       for (let attempt = 0; attempt < ATTEMPTS && now !== undefined; attempt += 1) {
@@ -62,11 +65,12 @@ export class Reconciler {
         // A counter is added to; it has no times by which one of two could be the newer, and cannot be made again once deleted.
         if (this.#table.source.isCounter && (this.#mode !== 'source-wins' || now.source === undefined)) break;
         for (const repair of planRepair(now, this.#mode, attempt, safeTime)) await this.#carryOut(repair, now, signal);
-        now = await this.#compareAgain(difference, now, signal);
+        now = await this.#compareAgain(now, signal);
+        if (attempt === 0 && difference.target === undefined && now !== undefined && now.target === undefined && now.source !== undefined) hiddenByDeletion += 1;
       }
       if (now !== undefined) remaining.push(now);
     });
-    return { repaired: differences.length - remaining.length, remaining };
+    return { repaired: differences.length - remaining.length, remaining, hiddenByDeletion };
   }
 
   async #carryOut({ side, write, deletedCells, deletedRow }: Repair, difference: RowDifference, signal: AbortSignal): Promise<void> {
@@ -81,11 +85,8 @@ export class Reconciler {
     if (refused !== undefined) this.#runtime.log.warn('a row could not be repaired', { side, error: messageOf(refused.error) });
   }
 
-  /** A row that did not appear where it was written with its own time is hidden there by a deletion. */
-  async #compareAgain(first: RowDifference, before: RowDifference, signal: AbortSignal): Promise<RowDifference | undefined> {
-    const { source, target } = await withRetries(this.#runtime, this.#throttle, this.#options, signal, () => this.#table.readBoth(first.part, rowOf(before)));
-    const now = compareRows(source, target, this.#options);
-    if (now === undefined || first.target !== undefined || now.target !== undefined) return now;
-    return { ...now, types: ['TombstoneMismatch'] };
+  async #compareAgain(before: RowDifference, signal: AbortSignal): Promise<RowDifference | undefined> {
+    const { source, target } = await withRetries(this.#runtime, this.#throttle, this.#options, signal, () => this.#table.readBoth(before.part, rowOf(before)));
+    return compareRows(source, target, this.#options);
   }
 }

@@ -8,19 +8,19 @@
 import { MigrationError } from '../../../config/migration-error.ts';
 import type { Runtime } from '../../../config/runtime.ts';
 import type { Cluster, Side } from '../cluster.ts';
-import type { TableRow } from '../row-reader.ts';
 import { printTable } from '../table.ts';
 import type { TableName } from '../table.ts';
 import { splitRing } from '../../../grammar/cql/token-range.ts';
 import type { TokenRange } from '../../../grammar/cql/token-range.ts';
 import { compareKeys, compareRanges } from './compare-ranges.ts';
+import type { ComparedKey } from './compare-ranges.ts';
 import { compareTables, comparingDefaults } from './compare-tables.ts';
 import type { ComparingOptions, TablePair } from './compare-tables.ts';
 import type { ComparisonReport } from './comparison-report.ts';
 
 /** Keys that were written of late, from the proxy's log. */
 export interface RecentKeys {
-  recent(table: TableName, sinceMicroseconds: bigint): AsyncIterable<Pick<TableRow, 'part' | 'partitionKey' | 'clustering'>>;
+  recent(table: TableName, sinceMicroseconds: bigint): AsyncIterable<ComparedKey>;
 }
 
 export type ValidationMode =

@@ -9,6 +9,7 @@ import type { Cluster } from '../cluster.ts';
 import { readPages } from '../read-pages.ts';
 import type { PageOptions } from '../read-pages.ts';
 import { readersOf } from '../row-reader.ts';
+import type { TableRow } from '../row-reader.ts';
 import { assertSameShape, printTable, readTable } from '../table.ts';
 import type { CassandraTable, TableName } from '../table.ts';
 import type { Throttle } from '../throttle.ts';
@@ -28,8 +29,10 @@ export interface TableLoadOptions extends PageOptions, Omit<RowWriterOptions, 'a
   readonly parallelRanges: number;
   /** False: the first refused row ends the table's load. */
   readonly skipOnError: boolean;
-  /** Microseconds; now unless said. */
+  /** Microseconds; the begin of the load less a margin unless said. */
   readonly assumedTime?: bigint;
+  /** Rows for which it says no are not loaded (a tenant that stays). */
+  readonly isLoaded?: (table: CassandraTable, row: TableRow) => boolean;
 }
 
 export interface LoadSides {
@@ -44,12 +47,15 @@ export interface TableLoad {
   readonly targetTable: TableName;
 }
 
+/** Applications' clocks may be behind ours: what they write while the load runs must still be later than what has no time of its own. */
+const CLOCK_MARGIN_MS = 600_000;
+
 /** Resolves when every range is done or partial; throws what stopped it, else MIG040 for ranges that could not be read. */
 export async function loadTable(runtime: Runtime, sides: LoadSides, ledger: LoadLedger, failedRows: FailedRows, load: TableLoad, tally: TableTally, options: TableLoadOptions, signal: AbortSignal): Promise<void> {
   const [table, target] = await Promise.all([readTable(sides.source, load.sourceTable), readTable(sides.target, load.targetTable)]);
   assertSameShape(table, target);
   const record = await ledger.begin(table, {
-    fingerprint: fingerprintOf(table, target), assumedTime: options.assumedTime ?? BigInt(runtime.clock.now()) * 1000n, ranges: splitRing(await tokensOf(sides.source), options.ranges),
+    fingerprint: fingerprintOf(table, target), assumedTime: options.assumedTime ?? BigInt(runtime.clock.now() - CLOCK_MARGIN_MS) * 1000n, ranges: splitRing(await tokensOf(sides.source), options.ranges),
   });
   tally.restore(record.ranges);
   const todo = spread(record.ranges.filter(({ state }) => state !== 'done'));
@@ -91,17 +97,18 @@ export async function loadTable(runtime: Runtime, sides: LoadSides, ledger: Load
 async function loadRange(runtime: Runtime, sides: LoadSides, writer: RowWriter, failedRows: FailedRows, table: CassandraTable, range: TokenRange, tally: TableTally, options: TableLoadOptions, signal: AbortSignal): Promise<{ rows: number; bytes: number; refused: number }> {
   const done = { rows: 0, bytes: 0, refused: 0 };
   for (const reader of readersOf(table, sides.source.tellsElementTimes)) {
-    const pages = readPages(runtime, sides.source, sides.sourceThrottle, reader, range, options, signal);
+    const pages = readPages(runtime, sides.source, sides.sourceThrottle, reader, reader.inRange(range), options, signal);
     for (;;) {
       const page = await pages.next().catch((error: unknown) => {
         if (signal.aborted || kindOfFailure(error) === 'refused') throw error;
         throw new PagesUnreadableError({ cause: error });
       });
       if (page.done === true) break;
-      const refused = await writer.write(page.value, signal);
+      const rows = options.isLoaded === undefined ? page.value : page.value.filter((row) => options.isLoaded?.(table, row) ?? true);
+      const refused = await writer.write(rows, signal);
       if (runtime.faults.armed) await runtime.faults.hit('cassandra.load.page_written');
       if (refused.length > 0) await refuse(failedRows, table, refused, options.skipOnError);
-      done.rows += page.value.filter(({ part }) => part === 'rows').length - refused.length;
+      done.rows += rows.filter(({ part }) => part === 'rows').length - refused.length;
       done.refused += refused.length;
       done.bytes += page.value.reduce((sum, row) => sum + row.bytes, 0);
       tally.page(range, { ...done });

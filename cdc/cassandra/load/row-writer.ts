@@ -90,7 +90,9 @@ export class RowWriter {
 
   /** Neighbours of one partition, as far as they are small. */
   #unitsOf(rows: readonly TableRow[]): readonly (readonly TableRow[])[] {
-    if (this.#sides.fromTable.isCounter) return rows.map((row) => [row]);
+    // Lists are asked for one by one.
+    const { isCounter, regulars } = this.#sides.fromTable;
+    if (isCounter || regulars.some(({ shape }) => shape === 'list')) return rows.map((row) => [row]);
     const units: TableRow[][] = [];
     let bytes = 0;
     for (const row of rows) {

@@ -1,4 +1,4 @@
-/** The ledger in a SQLite file of its own, every act synced. */
+/** The ledger in a SQLite file of its own, every act synced. One process has it at a time: two that load one table of counters would add every difference twice. */
 import Database from 'better-sqlite3';
 import { MigrationError } from '../../../config/migration-error.ts';
 import { printTable } from '../table.ts';
@@ -16,6 +16,8 @@ const schema = `
   ) WITHOUT ROWID;
 `;
 
+const LOCK_PATIENCE_MS = 2000;
+
 interface RangeRow extends RangeTally {
   readonly after: string;
   readonly up_to: string;
@@ -25,12 +27,20 @@ interface RangeRow extends RangeTally {
 export class SqliteLoadLedger implements LoadLedger, Disposable {
   readonly #database: Database.Database;
 
+  /** Throws MIG074 while another process has it. The system gives it back with the process, however that ends. */
   constructor(file: string) {
-    this.#database = new Database(file);
-    this.#database.pragma('journal_mode = WAL');
-    this.#database.pragma('synchronous = FULL');
-    this.#database.pragma('foreign_keys = ON');
-    this.#database.exec(schema);
+    this.#database = new Database(file, { timeout: LOCK_PATIENCE_MS });
+    try {
+      this.#database.pragma('locking_mode = EXCLUSIVE');
+      this.#database.pragma('journal_mode = WAL');
+      this.#database.pragma('synchronous = FULL');
+      this.#database.pragma('foreign_keys = ON');
+      this.#database.exec(`BEGIN IMMEDIATE; ${schema} COMMIT;`);
+    } catch (error) {
+      this.#database.close();
+      if (!(error instanceof Database.SqliteError) || !error.code.startsWith('SQLITE_BUSY')) throw error;
+      throw new MigrationError('MIG074', `Another process loads with the ledger ${file}`, { cause: error, hint: 'Wait for it, stop it, or give this one a ledger of its own for other tables.' });
+    }
   }
 
   begin(table: TableName, load: NewLoad): Promise<LoadRecord> {

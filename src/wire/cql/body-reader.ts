@@ -1,13 +1,21 @@
 /** Reads the notations of a CQL body in order (native_protocol_v4.spec, §3). Everything is bounded by the end it is given: a body that ends early is a RangeError. */
 export class BodyReader {
-  readonly buffer: Buffer;
-  readonly end: number;
+  buffer: Buffer;
+  end: number;
   at: number;
 
   constructor(buffer: Buffer, start = 0, end = buffer.length) {
     this.buffer = buffer;
     this.at = start;
     this.end = end;
+  }
+
+  /** The same reader for another body: for paths on which nothing is made per request. */
+  reset(buffer: Buffer, start: number, end: number): this {
+    this.buffer = buffer;
+    this.at = start;
+    this.end = end;
+    return this;
   }
 
   /** The place of the next `count` bytes, which are then behind. */

@@ -4,6 +4,8 @@
  *
  * Parameters: consistency (2), flags (1), then what the flags say in this order: values, page size, paging state, serial consistency, timestamp. The timestamp is the last, so one is
  * put in by writing eight bytes behind the body.
+ *
+ * Some servers close the connection on which something comes that is no such message, and clients share it: what a server would take so is a RangeError here.
  */
 import { BodyReader } from './body-reader.ts';
 
@@ -29,12 +31,33 @@ export function newPlaces(): ParameterPlaces {
   return { flagsAt: -1, valueCount: 0, valuesAt: -1, pagingStateAt: -1, pagingStateBytes: 0, timestampAt: -1 };
 }
 
+const MOST_CONSISTENCY = 0x000a;
+/** Only version 5 has the others. */
+const KNOWN_FLAGS = 0x7f;
+const BATCH_FLAGS = queryFlags.serialConsistency | queryFlags.timestamp;
+const COUNTER_BATCH = 2;
+
+const shared = new BodyReader(Buffer.alloc(0));
+
+function skipConsistency(reader: BodyReader, isSerial = false): void {
+  const code = reader.short();
+  if (isSerial ? code !== SERIAL && code !== LOCAL_SERIAL : code > MOST_CONSISTENCY) throw new RangeError(`${code} is no ${isSerial ? 'serial ' : ''}consistency level`);
+}
+
+function skipTimestamp(reader: BodyReader): number {
+  const at = reader.skip(8);
+  // The lowest number stands for "none" inside of servers.
+  if (reader.buffer.readUInt32BE(at) === 0x80000000 && reader.buffer.readUInt32BE(at + 4) === 0) throw new RangeError('the timestamp is out of bounds');
+  return at;
+}
+
 /** Of QUERY and EXECUTE, whose parameters begin at `start`. Fills `places`, which the caller uses again; a RangeError for parameters that are none. */
-export function findParameters(buffer: Buffer, start: number, end: number, places: ParameterPlaces): void {
-  const reader = new BodyReader(buffer, start, end);
-  reader.skip(2);
+export function findParameters(buffer: Buffer, start: number, end: number, places: ParameterPlaces, version = 4): void {
+  const reader = shared.reset(buffer, start, end);
+  skipConsistency(reader);
   places.flagsAt = reader.at;
   const flags = reader.byte();
+  if ((flags & ~KNOWN_FLAGS) !== 0) throw new RangeError(`flags ${flags}`);
   places.valueCount = 0;
   places.valuesAt = -1;
   places.pagingStateAt = -1;
@@ -42,7 +65,7 @@ export function findParameters(buffer: Buffer, start: number, end: number, place
   if ((flags & queryFlags.values) !== 0) {
     places.valueCount = reader.short();
     places.valuesAt = reader.at;
-    skipValues(reader, places.valueCount, (flags & queryFlags.names) !== 0);
+    skipValues(reader, places.valueCount, (flags & queryFlags.names) !== 0, version);
   }
   if ((flags & queryFlags.pageSize) !== 0) reader.skip(4);
   if ((flags & queryFlags.pagingState) !== 0) {
@@ -51,15 +74,18 @@ export function findParameters(buffer: Buffer, start: number, end: number, place
     places.pagingStateBytes = Math.max(0, length);
     if (length > 0) reader.skip(length);
   }
-  if ((flags & queryFlags.serialConsistency) !== 0) reader.skip(2);
-  places.timestampAt = (flags & queryFlags.timestamp) === 0 ? -1 : reader.skip(8);
+  if ((flags & queryFlags.serialConsistency) !== 0) skipConsistency(reader, true);
+  places.timestampAt = (flags & queryFlags.timestamp) === 0 ? -1 : skipTimestamp(reader);
   if (reader.at !== end) throw new RangeError(`${end - reader.at} bytes behind the last parameter`);
 }
 
-function skipValues(reader: BodyReader, count: number, named: boolean): void {
+/** −1 is null; −2 is "not set", which only version 4 has. */
+function skipValues(reader: BodyReader, count: number, named: boolean, version: number): void {
   for (let index = 0; index < count; index += 1) {
     if (named) reader.skip(reader.short());
-    reader.skipBytes();
+    const length = reader.int();
+    if (length > 0) reader.skip(length);
+    else if (length < (version >= 4 ? -2 : -1)) throw new RangeError(`a value of ${length} bytes`);
   }
 }
 
@@ -92,9 +118,10 @@ export function movedBatch({ type, children, consistencyAt, flagsAt, timestampAt
   };
 }
 
-export function findBatch(buffer: Buffer, start: number, end: number): BatchPlaces {
-  const reader = new BodyReader(buffer, start, end);
+export function findBatch(buffer: Buffer, start: number, end: number, version = 4): BatchPlaces {
+  const reader = shared.reset(buffer, start, end);
   const type = reader.byte();
+  if (type > COUNTER_BATCH) throw new RangeError(`a batch of type ${type}`);
   const count = reader.short();
   const children: BatchChild[] = [];
   for (let index = 0; index < count; index += 1) {
@@ -104,15 +131,16 @@ export function findBatch(buffer: Buffer, start: number, end: number): BatchPlac
     const at = reader.skip(bytes);
     const valueCount = reader.short();
     const valuesAt = reader.at;
-    skipValues(reader, valueCount, false);
+    skipValues(reader, valueCount, false, version);
     children.push({ at, bytes, isPrepared: kind === 1, valuesAt, valueCount, end: reader.at });
   }
-  const consistencyAt = reader.skip(2);
+  const consistencyAt = reader.at;
+  skipConsistency(reader);
   const flagsAt = reader.at;
   const flags = reader.byte();
-  if ((flags & queryFlags.names) !== 0) throw new RangeError('values with names in a batch');
-  if ((flags & queryFlags.serialConsistency) !== 0) reader.skip(2);
-  const timestampAt = (flags & queryFlags.timestamp) === 0 ? -1 : reader.skip(8);
+  if ((flags & ~BATCH_FLAGS) !== 0) throw new RangeError(`flags ${flags} of a batch`);
+  if ((flags & queryFlags.serialConsistency) !== 0) skipConsistency(reader, true);
+  const timestampAt = (flags & queryFlags.timestamp) === 0 ? -1 : skipTimestamp(reader);
   if (reader.at !== end) throw new RangeError(`${end - reader.at} bytes behind the last parameter`);
   return { type, children, consistencyAt, flagsAt, timestampAt };
 }

@@ -3,6 +3,8 @@ import { fork } from 'node:child_process';
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { processClock } from '../../../config/process-runtime.ts';
+import { Throttle } from '../../../cdc/cassandra/throttle.ts';
 import type { TestCassandraClients } from '../../support/cassandra-servers.ts';
 import { describeCassandra } from '../../support/cassandra-servers.ts';
 import { startTwoClusters, withoutTtl } from './cassandra-fixture.ts';
@@ -11,7 +13,7 @@ import type { TwoClusters } from './cassandra-fixture.ts';
 /** Type → literals of it. */
 const types: Readonly<Record<string, readonly string[]>> = {
   ascii: ["'abc'", "''"], bigint: ['9223372036854775807', '-1'], blob: ['0x00ff', '0x'], boolean: ['true', 'false'], date: ["'1582-10-15'", "'2024-02-29'"], decimal: ['1.10', '-0.00000000000000000001'],
-  double: ['NaN', '-0.0'], duration: ['1mo2d3ns', '-5y'], float: ['Infinity', '1.5'], inet: ["'127.0.0.1'", "'2001:db8::1'"], int: ['-2147483648', '0'], smallint: ['-32768', '1'], text: ["'ç€😀'", "''"],
+  double: ['NaN', '-0.0'], duration: ['1mo2d3ns', '-5y'], float: ['Infinity', '1.5'], inet: ["'127.0.0.1'", "'2001:db8::1'"], int: ['-2147483648', '0', 'blob_as_int(0x)'], smallint: ['-32768', '1'], text: ["'ç€😀'", "''"],
   time: ["'23:59:59.999999999'", "'00:00:00'"], timestamp: ['-9223372036854775808', "'2024-01-02T03:04:05.678Z'"], timeuuid: ['50554d6e-29bb-11e5-b345-feff819cdc9f'], tinyint: ['-128', '127'], uuid: ['123e4567-e89b-42d3-a456-426614174000'],
   varint: ['-123456789012345678901234567890', '0'], 'frozen<list<int>>': ['[3, 1, 2]', '[]'], 'frozen<map<text, frozen<set<int>>>>': ["{'a': {2, 1}}"], 'frozen<tuple<int, text, frozen<list<text>>>>': ["(1, null, ['x'])"], 'frozen<full_name>': ["{first: 'A', last: null}"],
   'list<text>': ["['b', 'a', 'b']"], 'set<uuid>': ['{123e4567-e89b-42d3-a456-426614174000}'], 'map<int, text>': ["{2: 'b', 1: 'a'}"], full_name: ["{first: 'Ada'}", "{first: 'A', last: 'B'}"], 'vector<float, 3>': ['[1, 2.5, -3]'], 'list<frozen<full_name>>': ["[{first: 'x', last: 'y'}]"],
@@ -144,6 +146,22 @@ describeCassandra('loading from one cluster to another', () => {
     const progress = await two.load(['slow'], { targetLimits: { rowsPerSecond: 40, bytesPerSecond: 0 } });
     expect(performance.now() - begun).toBeGreaterThan(1400);
     expect(progress.rows).toBe(60);
+  }, 60_000);
+
+  test('at the limits that are set while it runs', async () => {
+    const throttle = new Throttle(processClock, { rowsPerSecond: 1, bytesPerSecond: 0 });
+    const begun = performance.now();
+    const passed = throttle.pass(3600, 0, two.runtime.signal);
+    throttle.limits = { rowsPerSecond: 3600 * 20, bytesPerSecond: 0 };
+    await passed;
+    expect(performance.now() - begun).toBeLessThan(30_000);
+  }, 60_000);
+
+  test('only the rows that are wanted', async () => {
+    await two.both('CREATE TABLE ks.tenants (tenant text, k int, v int, PRIMARY KEY (tenant, k))');
+    await two.on('source', "INSERT INTO ks.tenants (tenant, k, v) VALUES ('goes', 1, 1)", "INSERT INTO ks.tenants (tenant, k, v) VALUES ('stays', 1, 1)");
+    expect((await two.load(['tenants'], { isLoaded: (_, row) => String(row.partitionKey[0]) !== 'stays' })).rows).toBe(1);
+    expect((await two.target.cql(`SELECT tenant FROM ${two.keyspace}.tenants`)).map((row) => row['tenant'] as string)).toEqual(['goes']);
   }, 60_000);
 
   test('a table that is another on the target is not loaded', async () => {

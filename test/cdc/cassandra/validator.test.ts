@@ -5,6 +5,7 @@ import { comparingDefaults } from '../../../cdc/cassandra/compare/compare-tables
 import type { ComparingOptions } from '../../../cdc/cassandra/compare/compare-tables.ts';
 import type { ComparisonReport, DiscrepancyCounts } from '../../../cdc/cassandra/compare/comparison-report.ts';
 import type { Discrepancy } from '../../../cdc/cassandra/compare/discrepancy.ts';
+import { printReport } from '../../../cdc/cassandra/compare/print-report.ts';
 import { SqliteScanLedger } from '../../../cdc/cassandra/compare/scan-ledger.ts';
 import { TwoWayScanner } from '../../../cdc/cassandra/compare/two-way-scanner.ts';
 import type { ScannerOptions } from '../../../cdc/cassandra/compare/two-way-scanner.ts';
@@ -55,6 +56,8 @@ describeCassandra('two clusters', () => {
     { name: 'another time', break: [['source', `UPDATE ks.T USING TIMESTAMP ${base + 50} SET v = 'v1' WHERE p = 1 AND c = 1`]], counts: { TimestampMismatch: 1 } },
     { name: 'another time to live', break: [['source', `UPDATE ks.T USING TIMESTAMP ${base + 50} AND TTL 9000 SET v = 'v1' WHERE p = 1 AND c = 1`], ['target', `UPDATE ks.T USING TIMESTAMP ${base + 50} AND TTL 500 SET v = 'v1' WHERE p = 1 AND c = 1`]], counts: { TTLMismatch: 1 } },
     { name: 'a cell that the source has deleted', break: [['source', `DELETE v, m[2] FROM ks.T USING TIMESTAMP ${base + 50} WHERE p = 5 AND c = 1`]], counts: { TombstoneMismatch: 1 } },
+    { name: 'a list and a field that the source has deleted', break: [['source', `DELETE l FROM ks.T USING TIMESTAMP ${base + 50} WHERE p = 5 AND c = 1`, `UPDATE ks.T USING TIMESTAMP ${base + 50} SET u.b = null WHERE p = 5 AND c = 1`]], counts: { TombstoneMismatch: 1 } },
+    { name: 'static columns that the source has deleted', break: [['source', `DELETE s FROM ks.T USING TIMESTAMP ${base + 50} WHERE p = 5`]], counts: { MissingInSource: 1 } },
     { name: 'a row that the source has deleted', break: [['source', `DELETE FROM ks.T USING TIMESTAMP ${base + 50} WHERE p = 6 AND c = 1`]], options: { dualWritesSince: BigInt(base + 40) }, counts: { TombstoneMismatch: 1 } },
     { name: 'a cell that only the target has deleted', break: [['target', `DELETE v FROM ks.T USING TIMESTAMP ${base + 50} WHERE p = 5 AND c = 2`]], counts: { TombstoneMismatch: 1 } },
   ];
@@ -78,8 +81,11 @@ describeCassandra('two clusters', () => {
     await make('newest');
     await two.on('target', `UPDATE ks.newest USING TIMESTAMP ${base + 60} SET v = 'from target', m[3] = 'z' WHERE p = 0 AND c = 0`, `INSERT INTO ks.newest (p, c, v) VALUES (0, 50, 'only target') USING TIMESTAMP ${base + 60}`, `DELETE FROM ks.newest USING TIMESTAMP ${base + 70} WHERE p = 1 AND c = 1`);
     await two.on('source', `UPDATE ks.newest USING TIMESTAMP ${base + 60} SET v = 'from source' WHERE p = 0 AND c = 1`, `DELETE w, m[1] FROM ks.newest USING TIMESTAMP ${base + 70} WHERE p = 2 AND c = 2`, `DELETE FROM ks.newest USING TIMESTAMP ${base + 70} WHERE p = 3 AND c = 3`);
+    // Of one time: another value, and another time to live.
+    await two.on('source', `UPDATE ks.newest USING TIMESTAMP ${base + 60} SET v = 'tie a', w = 1 WHERE p = 4 AND c = 1`, `UPDATE ks.newest USING TIMESTAMP ${base + 60} AND TTL 600 SET v = 'ttl' WHERE p = 5 AND c = 1`);
+    await two.on('target', `UPDATE ks.newest USING TIMESTAMP ${base + 60} SET v = 'tie b', w = 0 WHERE p = 4 AND c = 1`, `UPDATE ks.newest USING TIMESTAMP ${base + 60} AND TTL 9000 SET v = 'ttl' WHERE p = 5 AND c = 1`);
     const fixed = await validate('newest', { reconcile: 'newest' });
-    expect(fixed).toMatchObject({ rowsDifferent: 6, repaired: 6, passed: true });
+    expect(fixed).toMatchObject({ rowsDifferent: 8, repaired: 8, passed: true });
     const [source, target] = [await two.dump('source', 'newest'), await two.dump('target', 'newest')];
     expect(withoutTtl(target)).toEqual(withoutTtl(source));
     const text = async (where: string): Promise<unknown> => (await two.source.cql(`SELECT v FROM ${two.keyspace}.newest WHERE ${where}`))[0]?.['v'];
@@ -90,7 +96,7 @@ describeCassandra('two clusters', () => {
     await make('shadowed');
     await two.on('target', `DELETE FROM ks.shadowed USING TIMESTAMP ${base + 100} WHERE p = 1 AND c = 1`);
     expect((await validate('shadowed')).counts).toMatchObject({ MissingInTarget: 1 });
-    expect(await validate('shadowed', { reconcile: 'source-wins' })).toMatchObject({ rowsDifferent: 1, repaired: 1 });
+    expect(await validate('shadowed', { reconcile: 'source-wins' })).toMatchObject({ rowsDifferent: 1, repaired: 1, counts: { MissingInTarget: 0, TombstoneMismatch: 1 } });
     await expectSame('shadowed');
   }, 60_000);
 
@@ -100,7 +106,9 @@ describeCassandra('two clusters', () => {
     const told: Discrepancy[] = [];
     expect(await validate('told', { reconcile: 'manual', sink: (one) => Promise.resolve(void told.push(one)) })).toMatchObject({ passed: false, repaired: 0 });
     expect(told).toMatchObject([{ table: `${two.keyspace}.told`, part: 'rows', key: 'p = 1, c = 1', types: ['ValueMismatch'], cells: [{ column: 'v', source: { value: "'later'", writetime: String(base + 50) }, target: { value: "'v1'", writetime: String(base + 1) } }] }]);
-    expect(await validate('told')).toMatchObject({ rowsDifferent: 1 });
+    const report = await validate('told');
+    expect(report).toMatchObject({ rowsDifferent: 1 });
+    expect(printReport(report)).toMatch(/NOT passed; 50 rows compared, 1 different.*\n.*ValueMismatch 1\n {4}p = 1, c = 1: ValueMismatch \(v: source 'later', target 'v1'\)/);
   }, 60_000);
 
   test('a difference that is on its way is none', async () => {
@@ -122,6 +130,25 @@ describeCassandra('two clusters', () => {
     expect(report.tables[0]?.transient).toBe(1);
   }, 60_000);
 
+  test('a row that changes at every reading is unsettled, and the comparison does not pass', async () => {
+    await make('restless');
+    await two.on('source', 'UPDATE ks.restless SET w = 0 WHERE p = 1 AND c = 1');
+    let changes = 0;
+    const source = new Proxy(two.clusters.source, {
+      get: (cluster, name) => {
+        const value: unknown = Reflect.get(cluster, name);
+        if (name !== 'read') return typeof value === 'function' ? value.bind(cluster) as unknown : value;
+        return async (...request: Parameters<Cluster['read']>) => {
+          if (/WHERE "p" = /.test(request[0].text)) await two.on('source', `UPDATE ks.restless SET w = ${changes += 1} WHERE p = 1 AND c = 1`);
+          return cluster.read(...request);
+        };
+      },
+    });
+    const report = await new Validator(two.runtime, { ...two.clusters, source }, { ...quick, reconcile: 'source-wins' }).validate([pairOf('restless')], { mode: 'FullScan' }, two.runtime.signal);
+    expect(report).toMatchObject({ passed: false, unsettled: 1, rowsDifferent: 0, repaired: 0 });
+    expect(changes).toBe(quick.recheckRounds);
+  }, 60_000);
+
   test('samples, recent writes and critical tables look where they are told to', async () => {
     await make('modes');
     await two.on('source', `UPDATE ks.modes USING TIMESTAMP ${base + 500} SET v = 'recent' WHERE p = 1 AND c = 1`, `UPDATE ks.modes USING TIMESTAMP ${base + 20} SET v = 'old' WHERE p = 2 AND c = 1`);
@@ -129,6 +156,9 @@ describeCassandra('two clusters', () => {
     const int = (value: number): Buffer => { const bytes = Buffer.alloc(4); bytes.writeInt32BE(value); return bytes; };
     const keys: RecentKeys = { recent: async function* () { yield { part: 'rows', partitionKey: [int(2)], clustering: [int(1)] }; yield { part: 'rows', partitionKey: [int(3)], clustering: [int(1)] }; } };
     expect(await validate('modes', {}, { mode: 'RecentWrites', since: 0n, keys })).toMatchObject({ rowsDifferent: 1, rowsCompared: 2 });
+    // A whole partition.
+    const partition: RecentKeys = { recent: async function* () { yield { part: 'rows', partitionKey: [int(2)], clustering: [] }; yield { part: 'statics', partitionKey: [int(2)], clustering: [] }; } };
+    expect(await validate('modes', {}, { mode: 'RecentWrites', since: 0n, keys: partition })).toMatchObject({ rowsDifferent: 1, rowsCompared: 5 });
     const sampled = await validate('modes', {}, { mode: 'RandomSample', sampleRate: 0.25, random: () => 0.5 });
     expect(sampled.tables[0]?.shareOfRing).toBeCloseTo(0.25, 2);
     expect(await validate('modes', {}, { mode: 'RandomSample', sampleRate: 1, random: Math.random })).toMatchObject({ rowsDifferent: 2, rowsCompared: 50 });

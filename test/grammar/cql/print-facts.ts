@@ -13,7 +13,7 @@ export function printFacts(facts: CqlStatement): string {
   if (!facts.isWhole && facts.kind !== 'unknown') parts.push('part');
   if (facts.selection) parts.push(printSelection(facts.selection));
   if (facts.json) parts.push(`json(${printTerm(facts.json)}${facts.isJsonUnset ? ' unset' : ''})`);
-  for (const { column, operation, term } of facts.writes) parts.push(`${column}${signs[operation]}${term ? printTerm(term) : ''}`);
+  for (const { column, operation, term, key } of facts.writes) parts.push(`${column}${key ? signs[operation].replace('[]', `[${printTerm(key)}]`) : signs[operation]}${term ? printTerm(term) : ''}`);
   if (facts.where.length > 0) parts.push('where', ...facts.where.map(printRelation));
   if (facts.timestamp) parts.push(`ts:${printTerm(facts.timestamp)}`);
   if (facts.ttl) parts.push(`ttl:${printTerm(facts.ttl)}`);

@@ -85,7 +85,7 @@ describe('whatever the text', () => {
 });
 
 function termsOf(facts: CqlStatement): CqlTerm[] {
-  const own = [facts.json, facts.limit, facts.ttl, facts.timestamp, ...facts.writes.map(({ term }) => term), ...[...facts.where, ...facts.ifs].flatMap(({ terms }) => terms)].filter((term) => term !== undefined);
+  const own = [facts.json, facts.limit, facts.ttl, facts.timestamp, ...facts.writes.flatMap(({ term, key }) => [term, key]), ...[...facts.where, ...facts.ifs].flatMap(({ terms }) => terms)].filter((term) => term !== undefined);
   const inner = (term: CqlTerm): CqlTerm[] => [term, ...(term.kind === 'compound' ? term.items.flatMap(inner) : [])];
   return [...own.flatMap(inner), ...(facts.batch?.children.flatMap(termsOf) ?? [])];
 }

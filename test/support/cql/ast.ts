@@ -56,6 +56,7 @@ export interface Select {
   readonly orderBy: readonly { readonly column: string; readonly isDescending: boolean }[];
   readonly limit?: Term;
   readonly perPartition?: Term;
+  readonly isFilteringAllowed: boolean;
 }
 
 export interface ColumnDefinition { readonly name: string; readonly type: string; readonly isStatic: boolean }

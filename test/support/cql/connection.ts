@@ -34,7 +34,6 @@ export class Connection {
   readonly #here: NodeAddress;
   readonly #id: number;
   readonly #frames = new FrameReader();
-  readonly #waiting: Frame[] = [];
   readonly #events = new Set<string>();
   #version = 4;
   #compression: Compression | undefined;
@@ -51,16 +50,8 @@ export class Connection {
     socket.on('data', (bytes) => this.#read(bytes));
   }
 
-  get keyspace(): string | undefined {
-    return this.#keyspace;
-  }
-
   destroy(): void {
     this.#socket.destroy();
-  }
-
-  resume(): void {
-    for (const frame of this.#waiting.splice(0)) this.#receive(frame);
   }
 
   sendEvent(event: Parameters<MockCluster['emit']>[0]): void {
@@ -81,7 +72,7 @@ export class Connection {
     }
     this.#socket.cork();
     for (const frame of found) {
-      if (this.#cluster.isPaused) this.#waiting.push(frame);
+      if (this.#cluster.isPaused) this.#cluster.hold(() => this.#receive(frame));
       else this.#receive(frame);
     }
     this.#socket.uncork();

@@ -5,7 +5,7 @@ import type { ColumnDefinition, Modification, Statement, TableRef, Term } from '
 import { codes, CqlError, invalid, syntax } from './cql-error.ts';
 import { apply, needColumn, targetsOf } from './modify.ts';
 import type { Target, WriteContext } from './modify.ts';
-import { filterOf, isVisible, select, starColumns, View } from './select.ts';
+import { filterOf, isVisible, refuseFiltering, select, starColumns, View } from './select.ts';
 import type { ResultColumn, ResultRows } from './select.ts';
 import { Table } from './store.ts';
 import type { Column } from './store.ts';
@@ -85,6 +85,8 @@ export class Database {
     switch (statement.is) {
       case 'select': {
         const table = this.table(statement.table, execution.keyspace, execution.here);
+        const indexed = this.indexes().filter((index) => index.keyspace === table.keyspace && index.table === table.name).map(({ target }) => target.replace(/^\w+\(|\)$|"/g, ''));
+        refuseFiltering(table, statement, indexed);
         return { is: 'rows', table, ...select(table, statement, { ...this.#context(table, execution), salt: this.salt, pageSize: execution.pageSize, pagingState: execution.pagingState }) };
       }
       case 'insert': case 'update': case 'delete': return this.write([statement], execution, undefined);

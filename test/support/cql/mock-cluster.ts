@@ -7,7 +7,6 @@ import * as crypto from 'node:crypto';
 import { once } from 'node:events';
 import * as net from 'node:net';
 import * as tls from 'node:tls';
-import type { CqlType } from '../../../grammar/cql/type.ts';
 import { Connection } from './connection.ts';
 import { Database } from './database.ts';
 import type { SchemaChange, Traits } from './database.ts';
@@ -65,6 +64,7 @@ export class MockCluster implements AsyncDisposable {
   readonly #servers: net.Server[] = [];
   readonly #parsed = new Map<string, Parsed>();
   #isPaused = false;
+  readonly #held: (() => void)[] = [];
   #connectionCount = 0;
 
   private constructor(options: MockClusterOptions) {
@@ -99,7 +99,12 @@ export class MockCluster implements AsyncDisposable {
 
   resume(): void {
     this.#isPaused = false;
-    for (const connection of this.connections) connection.resume();
+    for (const request of this.#held.splice(0)) request();
+  }
+
+  /** Requests of all connections in the order in which they came, until `resume`. */
+  hold(request: () => void): void {
+    this.#held.push(request);
   }
 
   /** All nodes are gone: connections break, and new ones are refused. */
@@ -177,9 +182,5 @@ export class MockCluster implements AsyncDisposable {
   /** To all who asked for events of the kind. */
   emit(event: { readonly kind: 'SCHEMA_CHANGE'; readonly change: SchemaChange } | { readonly kind: 'TOPOLOGY_CHANGE' | 'STATUS_CHANGE'; readonly what: string; readonly address: string }): void {
     for (const connection of this.connections) connection.sendEvent(event);
-  }
-
-  type(keyspace: string, table: string, column: string): CqlType | undefined {
-    return this.database.keyspaces.get(keyspace)?.tables.get(table)?.column(column)?.type;
   }
 }

@@ -215,9 +215,9 @@ class Parser {
     }
     const perPartition = this.take('per', 'partition', 'limit') ? this.#term() : undefined;
     const limit = this.take('limit') ? this.#term() : undefined;
-    this.take('allow', 'filtering');
+    const isFilteringAllowed = this.take('allow', 'filtering');
     this.take('bypass', 'cache');
-    return { is: 'select', table, isDistinct, selectors, where, orderBy, ...(limit && { limit }), ...(perPartition && { perPartition }) };
+    return { is: 'select', table, isDistinct, selectors, where, orderBy, isFilteringAllowed, ...(limit && { limit }), ...(perPartition && { perPartition }) };
   }
 
   #selector(): Selector {
@@ -225,7 +225,7 @@ class Parser {
     const isCount = (this.take('count', '(', '*', ')') ? true : this.#is('count') && this.#is('(', 1) && this.#peek(2)?.kind === 'number' && this.#is(')', 3));
     if (isCount && this.#is('count')) this.#at += 4;
     const term: Term = isCount ? { is: 'call', name: 'count', args: [] } : this.#term();
-    const text = isCount ? 'count' : this.#text.slice(start, this.#tokens[this.#at - 1]?.end ?? start).replace(/\s+/g, '').toLowerCase();
+    const text = isCount ? 'count' : this.#text.slice(start, this.#tokens[this.#at - 1]?.end ?? start).replace(/\s+/g, '').replaceAll(',', ', ').toLowerCase();
     return { term, alias: this.take('as') ? this.#name() : undefined, text: term.is === 'column' ? term.name : text };
   }
 

@@ -11,6 +11,8 @@ export interface RawOptions { readonly version?: 3 | 4; readonly compression?: C
 
 export interface RequestOptions {
   readonly values?: readonly (Buffer | null | undefined)[];
+  /** Of the values, which then need not be in the markers' order. */
+  readonly names?: readonly string[];
   readonly consistency?: number;
   readonly timestamp?: bigint;
   readonly pageSize?: number;
@@ -153,11 +155,14 @@ export class RawClient {
   }
 }
 
-function parameters(out: Writer, { values, consistency = 1, timestamp, pageSize, pagingState, skipMetadata }: RequestOptions): Writer {
-  out.u16(consistency).u8((values ? 1 : 0) | (skipMetadata ? 2 : 0) | (pageSize === undefined ? 0 : 4) | (pagingState ? 8 : 0) | (timestamp === undefined ? 0 : 0x20));
+function parameters(out: Writer, { values, names, consistency = 1, timestamp, pageSize, pagingState, skipMetadata }: RequestOptions): Writer {
+  out.u16(consistency).u8((values ? 1 : 0) | (skipMetadata ? 2 : 0) | (pageSize === undefined ? 0 : 4) | (pagingState ? 8 : 0) | (timestamp === undefined ? 0 : 0x20) | (names ? 0x40 : 0));
   if (values) {
     out.u16(values.length);
-    for (const value of values) writeValue(out, value);
+    values.forEach((value, index) => {
+      if (names) out.string(names[index] ?? '');
+      writeValue(out, value);
+    });
   }
   if (pageSize !== undefined) out.i32(pageSize);
   if (pagingState) out.bytes(pagingState);

@@ -120,6 +120,17 @@ export function select(table: Table, statement: Select, context: ReadContext): R
   return { columns, rows: found.map((view) => columns.map((_, index) => selected(table, statement, index, view, context))), next: isMore && last ? writeState(context, last, (after?.count ?? 0) + found.length, found.filter(({ partition }) => partition === last.partition).length + (after?.order === last.partition.order ? after.inPartition : 0)) : undefined };
 }
 
+/** Conditions that neither a partition key nor an index answers want ALLOW FILTERING. */
+export function refuseFiltering(table: Table, { where, isFilteringAllowed }: Select, indexed: readonly string[]): void {
+  if (isFilteringAllowed) return;
+  const isKnown = table.partitionKey.every(({ name }) => where.some(({ columns, operator, isToken }) => !isToken && columns.includes(name) && (operator === '=' || operator === 'in')));
+  const isFiltered = where.some(({ columns, isToken }) => !isToken && columns.some((name) => {
+    const { kind } = needColumn(table, name);
+    return !indexed.includes(name) && (kind === 'regular' || kind === 'static' || !isKnown);
+  }));
+  if (isFiltered) throw invalid('Cannot execute this query as it might involve data filtering and thus may have unpredictable performance. If you want to execute this query despite the performance unpredictability, use ALLOW FILTERING');
+}
+
 function limitOf(term: Term | undefined, context: ReadContext): number | undefined {
   if (!term) return undefined;
   const value = encode(term, native('int'), context);
