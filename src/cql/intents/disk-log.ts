@@ -390,6 +390,8 @@ export class DiskLog implements IntentLog {
     await this.#running;
     this.#endNow();
     await this.#running;
-    for (const segment of this.#segments) segment.close();
+    // Who is told of an answer after this comes too late: the file may be another process's by now.
+    for (const segment of this.#segments.splice(0)) segment.close();
+    this.#current = new LogSegment('', Number.MAX_SAFE_INTEGER);
   }
 }

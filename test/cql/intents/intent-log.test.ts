@@ -117,6 +117,21 @@ describe('a log', () => {
     await log.close();
   });
 
+  test('that is closed writes nothing more, whoever is late', async () => {
+    const { log } = open();
+    const tickets = ['a', 'b', 'c'].map((body) => append(log, body));
+    await written(log, tickets[2] ?? 0);
+    await log.close();
+    const files = (): string => JSON.stringify(fs.readdirSync(directory).map((name) => [name, fs.readFileSync(path.join(directory, name)).toString('hex')]));
+    const before = files();
+    log.settle(tickets[0] ?? 0);
+    log.cancel(tickets[1] ?? 0);
+    log.release(tickets[2] ?? 0, TARGET);
+    await log.close();
+    expect(files()).toBe(before);
+    expect(log.state().depth).toBe(3);
+  });
+
   test('refuses when it is full, and takes again when a segment has ended', async () => {
     const { log } = open({ maxBytes: 200_000, segmentBytes: 20_000 });
     const tickets: number[] = [];
