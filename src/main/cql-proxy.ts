@@ -1,4 +1,4 @@
-/** `npm run cql`: the CQL proxy alone, by the documents' own files (`dual-writer-*.yaml`) or by a file with the section `cql`. */
+/** `npm run cql`: the CQL proxy alone, by the documents' own files (`dual-writer-*.yaml`) or by a file with the section `cql`; or, named first, one of the commands beside it. */
 import * as path from 'node:path';
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
@@ -8,6 +8,8 @@ import { dualWriterFile, settingsOfDualWriter } from '../../config/cql/service-f
 import { noMetrics, processClock, processRuntime } from '../../config/process-runtime.ts';
 import { readYamlFile } from '../../config/read-yaml.ts';
 import { createLog } from '../ops/log.ts';
+import { runScan, runValidate } from './cql-compare.ts';
+import { runLoad } from './cql-load.ts';
 import { startCql } from './cql-process.ts';
 
 const usage = `npm run cql -- --config FILE [options]
@@ -17,11 +19,16 @@ const usage = `npm run cql -- --config FILE [options]
   --http-port N           HTTP API (default: of the file; 8080 with a dual-writer file)
   --state-directory DIR   intent log, modes, repair list (default .causeway/cql)
   --log-format FORMAT     auto, json or text
-  --help`;
+  --help
+npm run cql -- load|validate|scan --help: copying tables from one cluster to the other, comparing both, repairing what differs`;
+
+const commands: Readonly<Record<string, (project: string, args: readonly string[]) => Promise<number>>> = { load: runLoad, validate: runValidate, scan: runScan };
 
 /** Ends with the process: SIGTERM and SIGINT let what is in hand end, a second one does not wait. */
 export async function runCqlProxy(project: string, args: readonly string[]): Promise<void> {
   try {
+    const command = commands[args[0] ?? ''];
+    if (command) process.exit(await command(project, args.slice(1)));
     await run(project, args);
   } catch (error) {
     process.stderr.write(`causeway: ${error instanceof Error ? error.message : String(error)}\n`);

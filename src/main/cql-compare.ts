@@ -1,0 +1,142 @@
+/** `npm run cql -- validate` and `scan`: whether both clusters hold the same, by `dual-reader.yaml`; the scan may repair what does not. */
+import * as fs from 'node:fs';
+import * as path from 'node:path';
+import { parseArgs } from 'node:util';
+import { z } from 'zod';
+import { comparingDefaults } from '../../cdc/cassandra/compare/compare-tables.ts';
+import type { ComparingOptions } from '../../cdc/cassandra/compare/compare-tables.ts';
+import type { ComparisonReport } from '../../cdc/cassandra/compare/comparison-report.ts';
+import type { ReconcileMode } from '../../cdc/cassandra/compare/plan-repair.ts';
+import { printReport } from '../../cdc/cassandra/compare/print-report.ts';
+import { SqliteScanLedger } from '../../cdc/cassandra/compare/scan-ledger.ts';
+import { TwoWayScanner } from '../../cdc/cassandra/compare/two-way-scanner.ts';
+import { Validator } from '../../cdc/cassandra/compare/validator.ts';
+import type { ValidationMode } from '../../cdc/cassandra/compare/validator.ts';
+import { dualReaderFile } from '../../config/cql/service-files.ts';
+import type { DualReaderFile } from '../../config/cql/service-files.ts';
+import { readYamlFile } from '../../config/read-yaml.ts';
+import { tablePairs, withClusters } from './cql-clusters.ts';
+
+export const validateUsage = `npm run cql -- validate --config FILE [options]
+  --config FILE           dual-reader.yaml: both clusters, and what is compared how
+  --mode MODE             FullScan (default), RandomSample (sample_rate of the file), CriticalTables, RecentWrites
+  --tables LIST           of CriticalTables: ks.table, comma between them
+  --since TIME            of RecentWrites: 2026-01-31T12:00:00Z
+  --report FILE           the report as JSON
+  --state-directory DIR   (default .causeway/cql/compare)
+  --help
+The exit code is 0 when nothing is different, 1 when something is.`;
+
+export const scanUsage = `npm run cql -- scan --config FILE [options]
+  --config FILE           dual-reader.yaml; auto_reconcile and reconciliation_mode repair what is different
+  --mode MODE             OneTime (default), Continuous, Incremental; the latter two go on every validation_interval_secs until Ctrl-C
+  --reconcile MODE        source-wins, newest or manual, over the file
+  --alert-threshold N     more different rows than this are an alert (default 0)
+  --report FILE           the last report as JSON
+  --state-directory DIR   what was different where (default .causeway/cql/compare)
+  --help
+The exit code is 0 when the last scan found nothing different, or repaired all of it.`;
+
+const flags = { config: { type: 'string' }, mode: { type: 'string' }, report: { type: 'string' }, 'state-directory': { type: 'string' }, help: { type: 'boolean', default: false } } as const;
+const scanModes = z.enum(['OneTime', 'Continuous', 'Incremental']);
+const validationModes = z.enum(['FullScan', 'RandomSample', 'CriticalTables', 'RecentWrites']);
+const DEFAULT_INTERVAL_SECS = 300;
+
+/** Resolves with the exit code. */
+export async function runValidate(project: string, args: readonly string[]): Promise<number> {
+  const { values } = parseArgs({ args: [...args], strict: true, options: { ...flags, tables: { type: 'string' }, since: { type: 'string' } } });
+  if (values.help) return help(validateUsage);
+  const file = readFile(values.config, validateUsage);
+  const mode = validationModes.parse(values.mode ?? 'FullScan');
+  return withClusters(stateDirectory(project, values['state-directory']), file, async ({ runtime, clusters }) => {
+    const pairs = await tablePairs(clusters, comparedTables(file), file.source, file.target);
+    const report = await new Validator(runtime, clusters, optionsOf(file)).validate(pairs, validationMode(mode, file, values), runtime.signal);
+    return tell(report, values.report);
+  });
+}
+
+/** Resolves with the exit code. */
+export async function runScan(project: string, args: readonly string[]): Promise<number> {
+  const { values } = parseArgs({ args: [...args], strict: true, options: { ...flags, reconcile: { type: 'string' }, 'alert-threshold': { type: 'string', default: '0' } } });
+  if (values.help) return help(scanUsage);
+  const file = readFile(values.config, scanUsage);
+  const scanMode = scanModes.parse(values.mode ?? 'OneTime');
+  const alertThreshold = z.coerce.number().int().min(0).parse(values['alert-threshold']);
+  const { validation_interval_ms: intervalMs, validation_interval_secs: intervalSecs } = file.reader;
+  const reconcile = reconcileMode(values.reconcile ?? (file.reader.auto_reconcile ? file.reader.reconciliation_mode ?? 'source-wins' : 'manual'));
+  return withClusters(stateDirectory(project, values['state-directory']), file, async ({ runtime, clusters, directory }) => {
+    using ledger = new SqliteScanLedger(path.join(directory, 'scan.db'));
+    let code = 1;
+    const scanner = new TwoWayScanner(runtime, clusters, await tablePairs(clusters, comparedTables(file), file.source, file.target), ledger, {
+      ...optionsOf(file), reconcile, scanMode, alertThreshold, scanIntervalMs: intervalMs ?? (intervalSecs ?? DEFAULT_INTERVAL_SECS) * 1000,
+    }, {
+      scanned: (report) => {
+        code = tell(report, values.report);
+      },
+      alert: ({ rowsDifferent }) => void process.stdout.write(`ALERT: ${rowsDifferent} rows are different, more than ${alertThreshold}\n`),
+    });
+    await scanner.run(runtime.signal);
+    return code;
+  });
+}
+
+function help(usage: string): number {
+  process.stdout.write(`${usage}\n`);
+  return 0;
+}
+
+function readFile(name: string | undefined, usage: string): DualReaderFile {
+  if (name === undefined) throw new Error(`--config: expected a file\n${usage}`);
+  const file = readYamlFile(name, dualReaderFile, process.env);
+  if (file.filter.enabled && file.filter.compare_system_domain_ids.length > 0) throw new Error(`${name}: filter.compare_system_domain_ids: rows cannot be chosen by tenant; compare whole tables, without it`);
+  return file;
+}
+
+function stateDirectory(project: string, given: string | undefined): string {
+  return path.resolve(given ?? path.join(project, '.causeway/cql/compare'));
+}
+
+function comparedTables({ reader, filter }: DualReaderFile): readonly string[] {
+  const tables = reader.tables.map(({ name }) => name);
+  if (!filter.enabled || filter.compare_tables.length === 0) return tables;
+  return tables.length === 0 ? filter.compare_tables : tables.filter((name) => filter.compare_tables.includes(name));
+}
+
+function optionsOf({ reader, filter }: DualReaderFile): ComparingOptions {
+  const { discrepancy_log_path: log } = filter;
+  return {
+    ...comparingDefaults, pageRows: reader.batch_size, parallelRanges: reader.max_concurrent_reads, mostListed: reader.max_discrepancies_to_report,
+    ...(filter.log_discrepancies && typeof log === 'string' ? { sink: (discrepancy) => fs.promises.appendFile(log, `${JSON.stringify(discrepancy)}\n`) } : {}),
+  };
+}
+
+function validationMode(mode: z.output<typeof validationModes>, { reader }: DualReaderFile, { tables, since }: { readonly tables?: string | undefined; readonly since?: string | undefined }): ValidationMode {
+  switch (mode) {
+    case 'FullScan': return { mode };
+    case 'RandomSample': return { mode, sampleRate: reader.sample_rate, random: Math.random };
+    case 'CriticalTables': {
+      if (tables === undefined) throw new Error('--tables: CriticalTables needs their names');
+      return { mode, tables: tables.split(',').map((name) => name.trim()) };
+    }
+    case 'RecentWrites': {
+      const at = since === undefined ? Number.NaN : Date.parse(since);
+      if (Number.isNaN(at)) throw new Error('--since: RecentWrites needs a time such as 2026-01-31T12:00:00Z');
+      return { mode, since: BigInt(at) * 1000n };
+    }
+    default: return mode satisfies never;
+  }
+}
+
+/** `SourceWins`, `source_wins`, `source-wins` … */
+function reconcileMode(written: string): ReconcileMode {
+  const known: Readonly<Record<string, ReconcileMode>> = { sourcewins: 'source-wins', newest: 'newest', newestwins: 'newest', manual: 'manual' };
+  const mode = known[written.toLowerCase().replace(/[_\s-]/g, '')];
+  if (mode === undefined) throw new Error(`reconciliation mode "${written}": expected source-wins, newest or manual`);
+  return mode;
+}
+
+function tell(report: ComparisonReport, file: string | undefined): number {
+  process.stdout.write(`${printReport(report)}\n`);
+  if (file !== undefined) fs.writeFileSync(file, `${JSON.stringify(report, undefined, 2)}\n`);
+  return report.passed ? 0 : 1;
+}
