@@ -60,7 +60,10 @@ for (const kind of kinds) {
         await pair.ask(`INSERT INTO ${name} VALUES (1, 'copied'), (2, 'copied')`);
       }
       folder = fs.mkdtempSync(path.join(os.tmpdir(), 'causeway-failover-'));
-      plans = new Map(await Promise.all(['a', 'b', 'c'].map(async (name) => [name, await pair.migrate(name)] as const)));
+      const made = new Map<string, TablePlan>();
+      // One after the other: they are made in transactions of one connection.
+      for (const name of ['a', 'b', 'c']) made.set(name, await pair.migrate(name));
+      plans = made;
       start();
       // a is shared, b waits in the spool, c is being loaded.
       for (const name of ['a', 'b', 'c']) await stream.addTable(planOf(name));
