@@ -7,9 +7,11 @@ import type { Side } from '../../catalog/routing-snapshot.ts';
 import { MigrationError } from '../../config/migration-error.ts';
 import { connectServer } from '../wire/connect-server.ts';
 import { readErrorFields } from '../wire/error-fields.ts';
+import type { ErrorFields } from '../wire/error-fields.ts';
 import type { Verdict } from '../wire/framing.ts';
 import { Backend } from './backend.ts';
 import { beginOn } from './begin-on.ts';
+import { canceledByUser, errorFieldsOf } from './client-error.ts';
 import { Leg } from './leg.ts';
 import type { LegOwner } from './leg-owner.ts';
 import type { SessionCore } from './session-core.ts';
@@ -33,7 +35,7 @@ export class LocalLeg {
   #refreshing = false;
   #bringingUp = false;
   /** Why local would not take the session's state; told to the statement that waits for it, the next one tries again. */
-  #stateError: MigrationError | undefined;
+  #stateError: ErrorFields | undefined;
 
   constructor(core: SessionCore, owner: LegOwner) {
     this.#core = core;
@@ -108,7 +110,7 @@ export class LocalLeg {
     const stateError = this.#stateError;
     if (stateError) {
       this.#stateError = undefined;
-      return core.refuse(stateError, simple);
+      return core.refuseWith(stateError, simple);
     }
     const homeBusyInUnit = core.unit.segment !== undefined && (core.unit.leg === core.home || core.unit.leg === leg);
     if (homeBusyInUnit || core.home.status === 'E') return undefined;
@@ -118,6 +120,13 @@ export class LocalLeg {
       const version = core.stateVersion;
       core.ask(core.home, stateQueryWith(core.customSettings, core.home.target.user), (state) => {
         if (leg.closed) return;
+        // Without what the source says of the session, local would get a session without its role and settings.
+        if (state.error) {
+          this.#bringingUp = false;
+          this.#stateError = stateRefused(state.error);
+          core.proceed('state');
+          return;
+        }
         if (leg.backend && !isLent) leg.backend.settings = OF_ONE_SESSION;
         core.ask(leg, isLent ? blockStateSql(state.rows) : stateSql(state.rows), (reply) => {
           this.#bringingUp = false;
@@ -171,9 +180,12 @@ export class LocalLeg {
   }
 }
 
-function stateRefused(error: Buffer): MigrationError {
-  return new MigrationError('MIG004', 'the session cannot be on local what it is on the source', {
-    detail: readErrorFields(error, 0, error.length).get('M') ?? '',
+/** A cancel that met this and not the statement, which has not begun, is the statement's all the same. */
+function stateRefused(error: Buffer): ErrorFields {
+  const fields = readErrorFields(error, 0, error.length);
+  if (fields.get('C') === canceledByUser.sqlstate) return { ...canceledByUser, message: fields.get('M') ?? canceledByUser.message };
+  return errorFieldsOf(new MigrationError('MIG004', 'the session cannot be on local what it is on the source', {
+    detail: fields.get('M') ?? '',
     hint: 'A role that DETAIL names has to be on local, and the user that the gateway logs in as there must be allowed to take it (GRANT role TO user).',
-  });
+  }));
 }
