@@ -2,7 +2,6 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { parseArgs } from 'node:util';
-import { z } from 'zod';
 import { comparingDefaults } from '../../cdc/cassandra/compare/compare-tables.ts';
 import type { ComparingOptions } from '../../cdc/cassandra/compare/compare-tables.ts';
 import type { ComparisonReport } from '../../cdc/cassandra/compare/comparison-report.ts';
@@ -38,8 +37,8 @@ export const scanUsage = `npm run cql -- scan --config FILE [options]
 The exit code is 0 when the last scan found nothing different, or repaired all of it.`;
 
 const flags = { config: { type: 'string' }, mode: { type: 'string' }, report: { type: 'string' }, 'state-directory': { type: 'string' }, help: { type: 'boolean', default: false } } as const;
-const scanModes = z.enum(['OneTime', 'Continuous', 'Incremental']);
-const validationModes = z.enum(['FullScan', 'RandomSample', 'CriticalTables', 'RecentWrites']);
+const scanModes = ['OneTime', 'Continuous', 'Incremental'] as const;
+const validationModes = ['FullScan', 'RandomSample', 'CriticalTables', 'RecentWrites'] as const;
 const DEFAULT_INTERVAL_SECS = 300;
 
 /** Resolves with the exit code. */
@@ -47,7 +46,7 @@ export async function runValidate(project: string, args: readonly string[]): Pro
   const { values } = parseArgs({ args: [...args], strict: true, options: { ...flags, tables: { type: 'string' }, since: { type: 'string' } } });
   if (values.help) return help(validateUsage);
   const file = readFile(values.config, validateUsage);
-  const mode = validationModes.parse(values.mode ?? 'FullScan');
+  const mode = oneOf('mode', values.mode ?? 'FullScan', validationModes);
   return withClusters(stateDirectory(project, values['state-directory']), file, async ({ runtime, clusters }) => {
     const pairs = await tablePairs(clusters, comparedTables(file), file.source, file.target);
     const report = await new Validator(runtime, clusters, optionsOf(file)).validate(pairs, validationMode(mode, file, values), runtime.signal);
@@ -60,8 +59,9 @@ export async function runScan(project: string, args: readonly string[]): Promise
   const { values } = parseArgs({ args: [...args], strict: true, options: { ...flags, reconcile: { type: 'string' }, 'alert-threshold': { type: 'string', default: '0' } } });
   if (values.help) return help(scanUsage);
   const file = readFile(values.config, scanUsage);
-  const scanMode = scanModes.parse(values.mode ?? 'OneTime');
-  const alertThreshold = z.coerce.number().int().min(0).parse(values['alert-threshold']);
+  const scanMode = oneOf('mode', values.mode ?? 'OneTime', scanModes);
+  if (!/^\d{1,9}$/.test(values['alert-threshold'])) throw new Error(`--alert-threshold: expected a number of rows, not "${values['alert-threshold']}"`);
+  const alertThreshold = Number(values['alert-threshold']);
   const { validation_interval_ms: intervalMs, validation_interval_secs: intervalSecs } = file.reader;
   const reconcile = reconcileMode(values.reconcile ?? (file.reader.auto_reconcile ? file.reader.reconciliation_mode ?? 'source-wins' : 'manual'));
   return withClusters(stateDirectory(project, values['state-directory']), file, async ({ runtime, clusters, directory }) => {
@@ -78,6 +78,12 @@ export async function runScan(project: string, args: readonly string[]): Promise
     await scanner.run(runtime.signal);
     return code;
   });
+}
+
+function oneOf<Choice extends string>(flag: string, given: string, choices: readonly Choice[]): Choice {
+  const chosen = choices.find((choice) => choice === given);
+  if (chosen === undefined) throw new Error(`--${flag}: expected one of ${choices.join(', ')}, not "${given}"`);
+  return chosen;
 }
 
 function help(usage: string): number {
@@ -110,7 +116,7 @@ function optionsOf({ reader, filter }: DualReaderFile): ComparingOptions {
   };
 }
 
-function validationMode(mode: z.output<typeof validationModes>, { reader }: DualReaderFile, { tables, since }: { readonly tables?: string | undefined; readonly since?: string | undefined }): ValidationMode {
+function validationMode(mode: (typeof validationModes)[number], { reader }: DualReaderFile, { tables, since }: { readonly tables?: string | undefined; readonly since?: string | undefined }): ValidationMode {
   switch (mode) {
     case 'FullScan': return { mode };
     case 'RandomSample': return { mode, sampleRate: reader.sample_rate, random: Math.random };

@@ -8,6 +8,7 @@
 import { int32, int64 } from '../support/cql/raw-client.ts';
 import type { BatchChild, RawAnswer, RawClient, RequestOptions } from '../support/cql/raw-client.ts';
 import { counted, countedMap } from '../support/cql/values.ts';
+import type { Random } from '../soak/torture-random.ts';
 
 export const schema: readonly string[] = [
   "CREATE KEYSPACE ks WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1}",
@@ -24,37 +25,6 @@ export const schema: readonly string[] = [
 
 /** Tables whose writes cannot be repeated, or whose timestamps are the clusters' own. */
 export const unrepeatable: ReadonlySet<string> = new Set(['ks.lists', 'ks.counts', 'ks.lwt']);
-
-export class Random {
-  #state: number;
-
-  constructor(seed: number) {
-    this.#state = seed >>> 0;
-  }
-
-  /** 0 ≤ x < 1 (mulberry32) */
-  next(): number {
-    this.#state = (this.#state + 0x6d2b79f5) >>> 0;
-    let t = this.#state;
-    t = Math.imul(t ^ (t >>> 15), t | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296;
-  }
-
-  below(limit: number): number {
-    return Math.floor(this.next() * limit);
-  }
-
-  chance(probability: number): boolean {
-    return this.next() < probability;
-  }
-
-  pick<T>(items: readonly T[]): T {
-    const item = items[this.below(items.length)];
-    if (item === undefined) throw new RangeError('nothing to pick from');
-    return item;
-  }
-}
 
 /** What one client is: its own random numbers, prepared statements, and keys that nobody else writes. */
 export interface Actor {

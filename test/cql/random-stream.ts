@@ -21,8 +21,9 @@ import { defaultLimits, defaultTopology } from '../../src/cql/proxy-options.ts';
 import { MockCluster } from '../support/cql/mock-cluster.ts';
 import { RawClient } from '../support/cql/raw-client.ts';
 import type { Fault } from '../support/cql/faults.ts';
-import { operations, pickOperation, Random, refused, schema } from './random-operations.ts';
+import { operations, pickOperation, refused, schema } from './random-operations.ts';
 import type { Actor } from './random-operations.ts';
+import { Random } from '../soak/torture-random.ts';
 
 export interface StreamOptions {
   readonly seed: number;
