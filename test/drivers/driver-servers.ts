@@ -12,6 +12,8 @@ import { startTestPostgres } from '../support/postgres.ts';
  */
 export const throughWays = ['nothing', 'elsewhere', 'tables'] as const;
 export type Way = 'direct' | (typeof throughWays)[number];
+/** Of whole suites of drivers `npm test` runs the way that has the most in it; `CAUSEWAY_CRASH=all` (`npm run soak`) all of them. */
+export const suiteWays: readonly Exclude<Way, 'direct'>[] = process.env['CAUSEWAY_CRASH'] === 'all' ? throughWays : ['tables'];
 
 export interface Target {
   readonly host: string;
@@ -45,13 +47,25 @@ export async function withServers<T>(way: Way, { setup, tables }: ServerOptions,
   return await run({ ...source.address, port: fixture.gateway.port });
 }
 
-/** One run per way, two at a time: driver suites mostly sleep. */
-export async function inEveryWay<T>(options: ServerOptions, run: (target: Target, way: Way) => Promise<T>): Promise<Readonly<Record<Way, T>>> {
-  const one = (way: Way): Promise<T> => withServers(way, options, (target) => run(target, way));
-  const [direct, nothing] = await bothEnded(one('direct'), one('nothing'));
-  const [elsewhere, moved] = await bothEnded(one('elsewhere'), one('tables'));
-  return { direct, nothing, elsewhere, tables: moved };
+/** One run directly and one per way, two at a time: driver suites mostly sleep. */
+export async function inEveryWay<T>(options: ServerOptions, run: (target: Target, way: Way) => Promise<T>, ways: readonly Way[] = throughWays): Promise<ByWay<T>> {
+  return await twoAtATime(ways, (way) => withServers(way, options, (target) => run(target, way)));
 }
+
+/** What `one` gives directly and for each of the ways. */
+export async function twoAtATime<T>(ways: readonly Way[], one: (way: Way) => Promise<T>): Promise<ByWay<T>> {
+  const outputs = new Map<Way, T>();
+  const run = async (way: Way | undefined): Promise<unknown> => way && outputs.set(way, await one(way));
+  const all: readonly Way[] = ['direct', ...ways];
+  for (let at = 0; at < all.length; at += 2) await bothEnded(run(all[at]), run(all[at + 1]));
+  return (way) => {
+    if (!outputs.has(way)) throw new Error(`no run of the way '${way}'`);
+    return outputs.get(way) as T;
+  };
+}
+
+/** What a way has given. */
+export type ByWay<T> = (way: Way) => T;
 
 /** As `Promise.all`, but a failure of one does not leave the other behind with its servers. */
 export async function bothEnded<A, B>(one: Promise<A>, other: Promise<B>): Promise<[A, B]> {

@@ -14,10 +14,10 @@ import { freePort } from '../support/postgres.ts';
 import { describeUnless } from '../support/tools.ts';
 
 const all = ['typeorm', 'sequelize', 'wordpress'];
-/** Which run where; CAUSEWAY_APPLICATIONS names others for both servers, or `all`. */
-const asked = process.env['CAUSEWAY_APPLICATIONS'];
+/** Which run where; CAUSEWAY_APPLICATIONS names others for both servers, or `all`, as CAUSEWAY_CRASH=all (`npm run soak`) has them. */
+const asked = process.env['CAUSEWAY_APPLICATIONS'] ?? (process.env['CAUSEWAY_CRASH'] === 'all' ? 'all' : undefined);
 const chosen = asked === 'all' ? all : asked?.split(',');
-const applications: readonly (readonly [MysqlKind, readonly string[]])[] = [['mariadb-10.11', chosen ?? ['typeorm', 'wordpress']], ['mysql-9.7', chosen ?? ['sequelize', 'wordpress']]];
+const applications: readonly (readonly [MysqlKind, readonly string[]])[] = [['mariadb-10.11', chosen ?? ['typeorm', 'wordpress']], ['mysql-9.7', chosen ?? ['sequelize']]];
 const programs = path.join(import.meta.dirname, 'programs');
 const isInstalled = fs.existsSync(path.join(import.meta.dirname, 'node_modules/typeorm')) && fs.existsSync(path.join(import.meta.dirname, 'node_modules/sequelize'));
 

@@ -5,7 +5,7 @@ import { beforeAll, expect, test } from 'vitest';
 import { describeUnless, requireTool } from '../support/tools.ts';
 import { bringJar } from './driver-packages.ts';
 import { environmentOf, inEveryWay, throughWays } from './driver-servers.ts';
-import type { Target, Way } from './driver-servers.ts';
+import type { ByWay, Target } from './driver-servers.ts';
 import { lineDeviations, listedFor } from './outcomes.ts';
 import { runProgram } from './run-program.ts';
 
@@ -16,7 +16,7 @@ const brought = await bringJar(group, artifact, version);
 
 describeUnless('missing' in brought ? brought.missing : undefined, 'pgjdbc', () => {
   const folder = 'path' in brought ? brought.path : '';
-  let outputs: Readonly<Record<Way, string>>;
+  let outputs: ByWay<string>;
 
   async function runWorkload(target: Target): Promise<string> {
     const url = `jdbc:postgresql://${target.host}:${target.port}/${target.database}?user=${target.user}`;
@@ -31,10 +31,10 @@ describeUnless('missing' in brought ? brought.missing : undefined, 'pgjdbc', () 
   }, 3 * RUN_LIMIT_MS);
 
   test('directly', () => {
-    expect(Number(/^statements => (\d+)$/m.exec(outputs.direct)?.[1])).toBeGreaterThan(900);
+    expect(Number(/^statements => (\d+)$/m.exec(outputs('direct'))?.[1])).toBeGreaterThan(900);
   });
 
   test.each(throughWays)('through the gateway, on local: %s', (way) => {
-    expect(lineDeviations(outputs.direct, outputs[way], listedFor('pgjdbc', way))).toEqual([]);
+    expect(lineDeviations(outputs('direct'), outputs(way), listedFor('pgjdbc', way))).toEqual([]);
   });
 });

@@ -5,7 +5,7 @@ import { beforeAll, expect, test } from 'vitest';
 import { describeUnless } from '../support/tools.ts';
 import { bringPython } from './driver-packages.ts';
 import { environmentOf, inEveryWay, throughWays } from './driver-servers.ts';
-import type { Target, Way } from './driver-servers.ts';
+import type { ByWay, Target } from './driver-servers.ts';
 import { lineDeviations, listedFor } from './outcomes.ts';
 import { runProgram } from './run-program.ts';
 
@@ -15,7 +15,7 @@ const brought = await bringPython({ package: 'psycopg==3.3.9', needs: ['psycopg-
 
 describeUnless('missing' in brought ? brought.missing : undefined, 'psycopg', () => {
   const folder = 'path' in brought ? brought.path : '';
-  let outputs: Readonly<Record<Way, string>>;
+  let outputs: ByWay<string>;
 
   async function runWorkload(target: Target): Promise<string> {
     const ended = await runProgram(path.join(folder, 'bin', 'python'), [path.join(programs, 'psycopg_workload.py')], { env: environmentOf(target), limitMs: RUN_LIMIT_MS });
@@ -28,10 +28,10 @@ describeUnless('missing' in brought ? brought.missing : undefined, 'psycopg', ()
   }, 3 * RUN_LIMIT_MS);
 
   test('directly', () => {
-    expect(Number(/^statements => (\d+)$/m.exec(outputs.direct)?.[1])).toBeGreaterThan(150);
+    expect(Number(/^statements => (\d+)$/m.exec(outputs('direct'))?.[1])).toBeGreaterThan(150);
   });
 
   test.each(throughWays)('through the gateway, on local: %s', (way) => {
-    expect(lineDeviations(outputs.direct, outputs[way], listedFor('psycopg', way))).toEqual([]);
+    expect(lineDeviations(outputs('direct'), outputs(way), listedFor('psycopg', way))).toEqual([]);
   });
 });

@@ -5,8 +5,8 @@ import { beforeAll, expect, test } from 'vitest';
 import { describeUnless } from '../support/tools.ts';
 import { bringPython } from './driver-packages.ts';
 import type { PythonPackage } from './driver-packages.ts';
-import { environmentOf, inEveryWay, throughWays } from './driver-servers.ts';
-import type { ServerOptions, Target, Way } from './driver-servers.ts';
+import { environmentOf, inEveryWay, suiteWays } from './driver-servers.ts';
+import type { ByWay, ServerOptions, Target, Way } from './driver-servers.ts';
 import { count, deviations, listedFor, readJunit, twiceIfFailed } from './outcomes.ts';
 import type { Outcomes } from './outcomes.ts';
 import { runProgram } from './run-program.ts';
@@ -49,7 +49,7 @@ for (const suite of suites) {
   const brought = await bringPython(suite);
   describeUnless('missing' in brought ? brought.missing : undefined, suite.driver, () => {
     const folder = 'path' in brought ? brought.path : '';
-    let outcomes: Readonly<Record<Way, Outcomes>>;
+    let outcomes: ByWay<Outcomes>;
 
     async function runSuite(target: Target, way: Way, only: readonly string[] | undefined): Promise<Outcomes> {
       // `test_copy.CopyTests.test_it` is `tests/test_copy.py::CopyTests::test_it`.
@@ -64,15 +64,15 @@ for (const suite of suites) {
     }
 
     beforeAll(async () => {
-      outcomes = await inEveryWay(suite.servers, (target, way) => twiceIfFailed((only) => runSuite(target, way, only)));
+      outcomes = await inEveryWay(suite.servers, (target, way) => twiceIfFailed((only) => runSuite(target, way, only)), suiteWays);
     }, 4 * RUN_LIMIT_MS);
 
     test('directly', () => {
-      expect(count(outcomes.direct, 'passed')).toBeGreaterThan(suite.passes);
+      expect(count(outcomes('direct'), 'passed')).toBeGreaterThan(suite.passes);
     });
 
-    test.each(throughWays)('through the gateway, on local: %s', (way) => {
-      expect(deviations(outcomes.direct, outcomes[way], listedFor(suite.driver, way))).toEqual([]);
+    test.each(suiteWays)('through the gateway, on local: %s', (way) => {
+      expect(deviations(outcomes('direct'), outcomes(way), listedFor(suite.driver, way))).toEqual([]);
     });
   });
 }

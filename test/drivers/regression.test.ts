@@ -1,12 +1,11 @@
 /** Property: files of PostgreSQL's regression schedule print through the gateway what they print directly, apart from what docs/drivers.md lists. The whole schedule is `npm run soak -- regress`. */
 import { beforeAll, expect, test } from 'vitest';
 import { describeUnless } from '../support/tools.ts';
-import { bothEnded, throughWays } from './driver-servers.ts';
-import type { Way } from './driver-servers.ts';
+import { suiteWays, twoAtATime } from './driver-servers.ts';
+import type { ByWay } from './driver-servers.ts';
 import { unlistedDeviations } from './regression-outcomes.ts';
 import { bringRegression } from './regression-package.ts';
 import { scheduledTests } from './regression-run.ts';
-import type { Outputs } from './regression-run.ts';
 import { runRegression } from './regression-ways.ts';
 
 const RUN_LIMIT_MS = 120_000;
@@ -22,21 +21,19 @@ const brought = await bringRegression();
 describeUnless('missing' in brought ? brought.missing : undefined, 'PostgreSQL', () => {
   const suite = 'path' in brought ? brought.path : '';
   const tests = 'path' in brought ? scheduledTests(suite).filter((name) => chosen.includes(name)) : [];
-  let outputs: Readonly<Record<Way, Outputs>>;
+  let outputs: ByWay<ReadonlyMap<string, string>>;
 
   beforeAll(async () => {
-    const [direct, nothing] = await bothEnded(runRegression('direct', suite, tests), runRegression('nothing', suite, tests));
-    const [elsewhere, tables] = await bothEnded(runRegression('elsewhere', suite, tests), runRegression('tables', suite, tests));
-    outputs = { direct, nothing, elsewhere, tables };
+    outputs = await twoAtATime(suiteWays, (way) => runRegression(way, suite, tests));
   }, 2 * RUN_LIMIT_MS);
 
   test('directly', () => {
     // A suite that ended early, or whose files are not found, must not look good.
-    expect([...outputs.direct].filter(([, output]) => output.split('\n').length < 10 || output.includes('psql: error'))).toEqual([]);
-    expect(outputs.direct.size).toBeGreaterThan(45);
+    expect([...outputs('direct')].filter(([, output]) => output.split('\n').length < 10 || output.includes('psql: error'))).toEqual([]);
+    expect(outputs('direct').size).toBeGreaterThan(45);
   });
 
-  test.each(throughWays)('through the gateway, on local: %s', (way) => {
-    expect(unlistedDeviations(outputs.direct, outputs[way], way)).toEqual([]);
+  test.each(suiteWays)('through the gateway, on local: %s', (way) => {
+    expect(unlistedDeviations(outputs('direct'), outputs(way), way)).toEqual([]);
   });
 });

@@ -5,7 +5,7 @@ import * as path from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
 import { describeUnless, findTool, requireTool } from '../support/tools.ts';
 import { environmentOf, inEveryWay, throughWays } from './driver-servers.ts';
-import type { Target, Way } from './driver-servers.ts';
+import type { ByWay, Target } from './driver-servers.ts';
 import { lineDeviations, listedFor } from './outcomes.ts';
 import { runProgram } from './run-program.ts';
 
@@ -13,7 +13,7 @@ const RUN_LIMIT_MS = 60_000;
 const programs = path.join(import.meta.dirname, 'programs');
 
 describeUnless(missing(), 'ruby-pg', () => {
-  let outputs: Readonly<Record<Way, string>>;
+  let outputs: ByWay<string>;
 
   async function runWorkload(target: Target): Promise<string> {
     const ended = await runProgram(requireTool('ruby'), ['-W0', path.join(programs, 'pg_workload.rb')], { env: { ...environmentOf(target), TZ: 'UTC', LC_ALL: 'C.UTF-8' }, limitMs: RUN_LIMIT_MS });
@@ -26,11 +26,11 @@ describeUnless(missing(), 'ruby-pg', () => {
   }, 3 * RUN_LIMIT_MS);
 
   test('directly', () => {
-    expect(Number(/^statements => (\d+)$/m.exec(outputs.direct)?.[1])).toBeGreaterThan(200);
+    expect(Number(/^statements => (\d+)$/m.exec(outputs('direct'))?.[1])).toBeGreaterThan(200);
   });
 
   test.each(throughWays)('through the gateway, on local: %s', (way) => {
-    expect(lineDeviations(outputs.direct, outputs[way], listedFor('ruby-pg', way))).toEqual([]);
+    expect(lineDeviations(outputs('direct'), outputs(way), listedFor('ruby-pg', way))).toEqual([]);
   });
 });
 

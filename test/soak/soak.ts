@@ -1,6 +1,6 @@
 /**
  * `npm run soak`: what takes too long for `npm test`. The crash tests with every fault point and every victim, of tables' lives and of commits in the pool
- * modes, the change path from every PostgreSQL and MySQL server, then the history test again and again. Arguments go to vitest (`npm run soak -- -t 'kill local'`); `torture [seconds]`, `idle [count]` and `regress [test …]` are programs of their own.
+ * modes, the change path from every PostgreSQL and MySQL server, drivers' suites in every way, then the history test again and again. Arguments go to vitest (`npm run soak -- -t 'kill local'`); `torture [seconds]`, `idle [count]` and `regress [test …]` are programs of their own.
  *
  * Environment: CAUSEWAY_SOAK_ROUNDS, how often the history test is run (default 10).
  * Ends with one line `N passed, N failed, N skipped`; the exit code is 0 when nothing failed.
@@ -39,6 +39,9 @@ try {
   await runSuite('test/e2e/mysql-crash.test.ts', 'all fault points with MySQL sources');
   await runSuite('test/matrix/versions.test.ts', 'every version of PostgreSQL');
   await runSuite('test/matrix/product.test.ts', 'more pairs of versions');
+  for (const file of ['python-suites', 'go', 'regression']) await runSuite(`test/drivers/${file}.test.ts`, 'suites of drivers in every way');
+  await runSuite('test/drivers/mysql-applications.test.ts', 'every application on both servers');
+  await runSuite('test/e2e/mysql-abort.test.ts', 'ABORT on more servers');
   await runSuite('test/e2e/pool-crash.test.ts', 'commits in the pool modes, all fault points');
   await runSuite('test/e2e/mysql-sakila.test.ts', 'whole schemas of every MySQL server, a million rows');
   for (const file of ['cdc/mysql/end-to-end', 'cdc/mysql/reverse-crash', 'cdc/mysql/load-every-type', 'e2e/mysql-type-loss']) await runSuite(`test/${file}.test.ts`, 'every server, many rows');
