@@ -6,7 +6,7 @@ import { readDocument, tableRows } from '../../ops/document-table.ts';
 import { shareProblem } from './mix.ts';
 import { readOptions, usage } from './options.ts';
 import { readOutput, readTimes } from './pgbench.ts';
-import { isAtLeast, poolers } from './poolers.ts';
+import { isAtLeast, poolers, standsStill } from './poolers.ts';
 import { processTimeUs } from './process-time.ts';
 import { inTurn, Rounds } from './rounds.ts';
 import type { Contender } from './rounds.ts';
@@ -137,4 +137,5 @@ test('what a pooler cannot do in transaction mode is known beforehand', () => {
   expect(poolers.pgbouncer.notPossible('1.24.1', { ...cell, workload: 'tpcb' })).toContain('stands still');
   expect(poolers.odyssey.notPossible('1.5.2', { ...cell, workload: 'tpcb' })).toContain('stands still');
   expect(poolers.odyssey.notPossible('1.5.2', { ...cell, workload: 'tpcb', clients: 8 })).toBeUndefined();
+  expect([32, 64].map((clients) => standsStill({ workload: 'tpcb', mode: 'prepared', clients }, 2))).toEqual([undefined, expect.stringContaining('stands still')]);
 });

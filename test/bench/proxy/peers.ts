@@ -8,7 +8,7 @@ import { freePort } from '../../support/postgres.ts';
 import { findTool } from '../../support/tools.ts';
 import type { PeerName, ProxyOptions } from './options.ts';
 import type { Target } from './pgbench.ts';
-import { checkServer, end, poolers, startPooler, versionOf } from './poolers.ts';
+import { checkServer, end, poolers, standsStill, startPooler, versionOf } from './poolers.ts';
 import type { PoolerKind, PoolMode } from './poolers.ts';
 import type { Cell } from './rounds.ts';
 
@@ -65,7 +65,7 @@ export async function startPeers(stack: Stack, options: ProxyOptions): Promise<S
     'odyssey-transaction': () => pooler('odyssey', 'transaction'),
   };
   /** The product's pool mode is its user's. */
-  const pooled = (mode: PooledMode): Promise<Peer> => Promise.resolve({ name: `gateway-${mode}`, target: { ...target(stack.gateway.port), user: userOf(mode) }, pids: [stack.product.pid ?? 0], notPossible: always });
+  const pooled = (mode: PooledMode): Promise<Peer> => Promise.resolve({ name: `gateway-${mode}`, target: { ...target(stack.gateway.port), user: userOf(mode) }, pids: [stack.product.pid ?? 0], notPossible: (cell) => standsStill(cell, options.processes) });
   const pooler = async (kind: PoolerKind, pool: PoolMode): Promise<Peer | string> => {
     const program = findTool(kind);
     if (program === undefined) return poolers[kind].absent;

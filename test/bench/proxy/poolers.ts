@@ -29,14 +29,14 @@ interface Pooler {
 }
 
 const START_LIMIT_MS = 15_000;
-/** Connections in transaction mode: pgbouncer's own default. */
+/** Connections in transaction mode: pgbouncer's own default, and that of each gateway process. */
 const TRANSACTION_POOL = 20;
 /** In session mode every client has one. */
 const SESSION_POOL = 1_000;
 
 /** With more clients than connections, those that have one cannot go on: https://www.postgresql.org/docs/current/libpq-exec.html#LIBPQ-PQPREPARE waits for its answer. */
-const standsStill = ({ workload, mode, clients }: Cell): string | undefined =>
-  (workload === 'tpcb' && mode === 'prepared' && clients > TRANSACTION_POOL ? 'a thread of pgbench stands still while it prepares, here for a connection that its own open transactions hold' : undefined);
+export const standsStill = ({ workload, mode, clients }: Cell, processes = 1): string | undefined =>
+  (workload === 'tpcb' && mode === 'prepared' && clients > processes * TRANSACTION_POOL ? 'a thread of pgbench stands still while it prepares, here for a connection that its own open transactions hold' : undefined);
 
 /** One thread each: the processor time per statement is what compares them with peers of several processes. */
 export const poolers: Readonly<Record<PoolerKind, Pooler>> = {
