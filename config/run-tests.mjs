@@ -17,6 +17,9 @@ const tools = {
   '/usr/lib/python3/dist-packages/pymysql': ['python3-pymysql', 'python3-cryptography'], '/usr/share/java/mariadb-java-client.jar': ['libmariadb-java'],
 };
 
+/** What the servers of all suites need at once, and some more. */
+const QUICK_BYTES = 6 * 2 ** 30;
+
 /** `context` is `{project, node, env, run, install}`; resolves with the exit code. Arguments go to vitest. */
 export async function runTests(context, args) {
   installTools(context.env);
@@ -25,9 +28,11 @@ export async function runTests(context, args) {
   const typecheck = await context.run(context.node, ['node_modules/typescript/bin/tsc', '--noEmit'], context.env);
   console.log(typecheck === 0 ? 'typecheck passed' : 'typecheck FAILED');
   const report = path.join(context.project, '.causeway', `test-report-${process.pid}.json`);
+  const quick = quickFolder(context.env);
   const vitest = await context.run(context.node, [
     'node_modules/vitest/vitest.mjs', 'run', '--reporter=default', '--reporter=json', `--outputFile.json=${report}`, ...args,
-  ], context.env);
+  ], quick === undefined ? context.env : { ...context.env, TMPDIR: quick });
+  if (quick !== undefined) fs.rmSync(quick, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 });
   const counts = readReport(report);
   fs.rmSync(report, { force: true });
   if (typecheck === 0) counts.passed += 1;
@@ -37,6 +42,28 @@ export async function runTests(context, args) {
   for (const name of counts.skippedNames) console.log(`skipped: ${name}`);
   console.log(`\n${counts.passed} passed, ${counts.failed} failed, ${counts.skippedNames.length} skipped`);
   return counts.failed === 0 ? 0 : 1;
+}
+
+/**
+ * Where the servers of the suites have their files: in memory if there is plenty of it, since a disk's fsync is what many of them would wait for. Undefined: where temporary files are anyway.
+ * A run that was killed has its folder removed by the next one.
+ */
+function quickFolder(env) {
+  const memory = '/dev/shm';
+  if (env.TMPDIR !== undefined || !fs.existsSync('/proc/meminfo') || !fs.existsSync(memory)) return undefined;
+  for (const name of fs.readdirSync(memory)) {
+    const pid = /^causeway-(\d+)$/.exec(name)?.[1];
+    if (pid !== undefined && !fs.existsSync(`/proc/${pid}`)) fs.rmSync(path.join(memory, name), { recursive: true, force: true });
+  }
+  const { bavail, bsize } = fs.statfsSync(memory);
+  const available = Number(/^MemAvailable: +(\d+) kB$/m.exec(fs.readFileSync('/proc/meminfo', 'utf8'))?.[1] ?? 0) * 1024;
+  if (bavail * bsize < QUICK_BYTES || available < 2 * QUICK_BYTES) return undefined;
+  const folder = path.join(memory, `causeway-${process.pid}`);
+  fs.rmSync(folder, { recursive: true, force: true });
+  fs.mkdirSync(folder);
+  // PostgreSQL runs as another user where this one is root.
+  fs.chmodSync(folder, 0o755);
+  return folder;
 }
 
 /** Counts of vitest's JSON report; a file that could not be loaded counts as one failed test. */
