@@ -25,7 +25,7 @@ const SHRINK_AFTER = 64;
 const MOST_KEPT = 32;
 const MOST_SPARE = 32;
 
-/** The large buffers of a process. As long as few connections have one they keep it; else who waits for no answer gives its own back. */
+/** The large buffers of a process. As long as few connections have one they keep it; else who has read what there was, or waits for no answer, gives its own back. */
 export class LargeBuffers {
   /** What is read into again is erased first: a part that was kept against the rule shows at once. For tests. */
   readonly erases: boolean;
@@ -111,7 +111,7 @@ export class SocketInput {
       return;
     }
     this.#smallInARow = bytes < SMALL_BYTES ? this.#smallInARow + 1 : 0;
-    if (this.#smallInARow >= SHRINK_AFTER || (this.#large.areShort && this.#reader?.idle === true)) this.#shrink();
+    if (this.#smallInARow >= SHRINK_AFTER || (this.#large.areShort && (bytes < LARGE_BYTES || this.#reader?.idle === true))) this.#shrink();
   }
 
   #shrink(): void {

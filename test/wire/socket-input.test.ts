@@ -73,3 +73,21 @@ it('of many connections that wait for no answer, few keep a large buffer, whatev
   for (const { input } of [first, ...all]) input.close();
   expect(large.areShort).toBe(false);
 });
+
+it('nor do those keep it that have sent a large value, and are silent until it is answered', () => {
+  const large = new LargeBuffers();
+  const atRest = Array.from({ length: 200 }, () => {
+    const { buffer, callback } = connect(large);
+    for (const bytes of [2_048, 8_192, 65_536, 65_536]) callback(bytes, buffer());
+    callback(20_000, buffer());
+    return buffer().length;
+  });
+  expect(atRest.filter((bytes) => bytes === 65_536).length).toBeLessThan(40);
+});
+
+/** What its socket calls; its reader takes everything, and always waits for an answer. */
+function connect(large: LargeBuffers): { readonly buffer: () => Uint8Array; readonly callback: (bytes: number, buffer: Uint8Array) => boolean } {
+  const input = new SocketInput(large);
+  input.attach({ keeps: () => false, take: () => true, idle: false });
+  return input.options.onread as { buffer: () => Uint8Array; callback: (bytes: number, buffer: Uint8Array) => boolean };
+}
