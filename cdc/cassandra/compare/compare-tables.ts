@@ -30,7 +30,7 @@ export interface ComparingOptions extends ComparisonOptions {
 }
 
 export const comparingDefaults: ComparingOptions = {
-  ...compareDefaults, pageRows: 2000, pageBytes: 4 * 1024 * 1024, maxRetries: 5, retryPauseMs: 500, ranges: 256, parallelRanges: 4, recheckPauseMs: 2000, recheckRounds: 3, recheckConcurrency: 16, mostListed: 1000, sampledRanges: 4096,
+  ...compareDefaults, pageRows: 2000, pageBytes: 4 * 1024 * 1024, maxRetries: 5, retryPauseMs: 500, ranges: 256, parallelRanges: 4, recheckPauseMs: 2000, recheckRounds: 3, recheckConcurrency: 16, safeAgeMs: 30_000, mostListed: 1000, sampledRanges: 4096,
   sourceLimits: { rowsPerSecond: 0, bytesPerSecond: 0 }, targetLimits: { rowsPerSecond: 0, bytesPerSecond: 0 },
 };
 

@@ -15,7 +15,7 @@ import { describeCassandra } from '../../support/cassandra-servers.ts';
 import { startTwoClusters, withoutTtl } from './cassandra-fixture.ts';
 import type { TwoClusters } from './cassandra-fixture.ts';
 
-const quick: ComparingOptions = { ...comparingDefaults, ranges: 4, sampledRanges: 64, recheckPauseMs: 20, retryPauseMs: 50 };
+const quick: ComparingOptions = { ...comparingDefaults, ranges: 4, sampledRanges: 64, recheckPauseMs: 20, retryPauseMs: 50, safeAgeMs: 2000 };
 const none: DiscrepancyCounts = { MissingInTarget: 0, MissingInSource: 0, ValueMismatch: 0, TimestampMismatch: 0, TTLMismatch: 0, TombstoneMismatch: 0 };
 const base = 1_700_000_000_000_000;
 
@@ -98,6 +98,17 @@ describeCassandra('two clusters', () => {
     expect((await validate('shadowed')).counts).toMatchObject({ MissingInTarget: 1 });
     expect(await validate('shadowed', { reconcile: 'source-wins' })).toMatchObject({ rowsDifferent: 1, repaired: 1, counts: { MissingInTarget: 0, TombstoneMismatch: 1 } });
     await expectSame('shadowed');
+  }, 60_000);
+
+  test('what the target has deleted at a time that is still to come is written just behind that time', async () => {
+    await make('ahead');
+    const soon = (Date.now() + 3_600_000) * 1000;
+    await two.on('target', `DELETE FROM ks.ahead USING TIMESTAMP ${soon} WHERE p = 1 AND c = 1`, `DELETE v, m, l FROM ks.ahead USING TIMESTAMP ${soon} WHERE p = 2 AND c = 1`, `DELETE s FROM ks.ahead USING TIMESTAMP ${soon} WHERE p = 3`);
+    expect(await validate('ahead', { reconcile: 'source-wins', safeAgeMs: 100 })).toMatchObject({ rowsDifferent: 3, repaired: 3, passed: true });
+    await expectSame('ahead');
+    const times = (await two.target.cql(`SELECT WRITETIME(v) AS v FROM ${two.keyspace}.ahead WHERE p IN (1, 2) AND c = 1`)).map((row) => Number(row['v']));
+    for (const time of times) expect((time - soon) / 1_000_000).toBeLessThan(1000);
+    expect(Math.min(...times)).toBeGreaterThan(soon);
   }, 60_000);
 
   test('manual repair writes nothing, and tells each difference with both sides', async () => {
