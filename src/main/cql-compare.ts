@@ -96,9 +96,7 @@ function help(usage: string): number {
 
 function readFile(name: string | undefined, usage: string): DualReaderFile {
   if (name === undefined) throw new Error(`--config: expected a file\n${usage}`);
-  const file = readYamlFile(name, dualReaderFile, process.env);
-  if (file.filter.enabled && file.filter.compare_system_domain_ids.length > 0) throw new Error(`${name}: filter.compare_system_domain_ids: rows cannot be chosen by tenant; compare whole tables, without it`);
-  return file;
+  return readYamlFile(name, dualReaderFile, process.env);
 }
 
 function stateDirectory(project: string, given: string | undefined): string {
@@ -116,6 +114,7 @@ function optionsOf({ reader, filter }: DualReaderFile, dualWritesSince: string |
   return {
     ...comparingDefaults, pageRows: reader.batch_size, parallelRanges: reader.max_concurrent_reads, mostListed: reader.max_discrepancies_to_report,
     ...(dualWritesSince === undefined ? {} : { dualWritesSince: timeOf('dual-writes-since', dualWritesSince) }),
+    ...(filter.enabled && filter.compare_system_domain_ids.length > 0 ? { tenants: { column: filter.system_domain_id_column, tenants: filter.compare_system_domain_ids } } : {}),
     ...(filter.log_discrepancies && typeof log === 'string' ? { sink: (discrepancy) => fs.promises.appendFile(log, `${JSON.stringify(discrepancy)}\n`) } : {}),
   };
 }

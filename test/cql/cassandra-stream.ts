@@ -69,7 +69,7 @@ export function isOfServer(code: number, message: string): boolean {
 
 export interface RealClusters extends AsyncDisposable {
   dump(side: 'source' | 'target', table: string): Promise<readonly DumpedCell[]>;
-  /** As an operator would: the source is right. */
+  /** As an operator would: what one side has not counted at all it gets from the other, and else the source is right. */
   repair(tables: readonly string[]): Promise<ComparisonReport>;
   validate(tables: readonly string[], ttlTolerance: number): Promise<ComparisonReport>;
 }
@@ -81,7 +81,10 @@ export async function realClusters([source, target]: readonly [RealSide, RealSid
       .validate(tables.map((name) => ({ sourceTable: { keyspace, name }, targetTable: { keyspace, name } })), { mode: 'FullScan' }, testRuntime.signal);
   return {
     dump: (side, table) => dumpTable(clusters[side], keyspace, table),
-    repair: (tables) => compare(tables, { reconcile: 'source-wins' }),
+    repair: async (tables) => {
+      await compare(tables.filter((table) => table === 'counts'), { reconcile: 'newest' });
+      return compare(tables, { reconcile: 'source-wins', safeAgeMs: 2000 });
+    },
     validate: (tables, ttlTolerance) => compare(tables, { ttlTolerance }),
     [Symbol.asyncDispose]: async () => {
       await Promise.all([clusters.source[Symbol.asyncDispose](), clusters.target[Symbol.asyncDispose]()]);

@@ -151,14 +151,18 @@ export async function runStream<Side extends StreamSide>(options: StreamOptions<
         done += 1;
         if (!operation) {
           if (answer.kind !== 'error') unexpected.push({ operation: 'a statement that cannot be', mode: before.mode, failing: before.failing, message: `was answered ${answer.kind}` });
-        } else if (answer.kind === 'error') note(operation.name, before, `0x${answer.code.toString(16)} ${answer.message}`, options.isOfCluster?.(answer.code, answer.message) === true);
-        else succeeded.set(operation.name, (succeeded.get(operation.name) ?? 0) + 1);
+        } else if (answer.kind === 'error') {
+          note(operation.name, before, `0x${answer.code.toString(16)} ${answer.message}`, options.isOfCluster?.(answer.code, answer.message) === true);
+          await sleep(20);
+        } else succeeded.set(operation.name, (succeeded.get(operation.name) ?? 0) + 1);
       } catch (error) {
         done += 1;
         if (error instanceof Unanswered) unexpected.push({ operation: operation?.name ?? 'a statement that cannot be', mode: before.mode, failing: before.failing, message: error.message });
         else note(operation?.name ?? 'a statement that cannot be', before, error instanceof Error ? error.message : String(error));
         current?.client.close();
         current = undefined;
+        // A side that refuses at once would use up the operations of its phase.
+        await sleep(20);
       }
     }
     current?.client.close();

@@ -65,8 +65,7 @@ export class Reconciler {
       for (let attempt = 0; attempt < ATTEMPTS && now !== undefined; attempt += 1) {
         signal.throwIfAborted();
         const safeTime = this.#safeTime();
-        // A counter is added to; it has no times by which one of two could be the newer, and cannot be made again once deleted.
-        if (this.#table.source.isCounter && (this.#mode !== 'source-wins' || now.source === undefined)) break;
+        if (this.#table.source.isCounter && !mayAddCounters(now, this.#mode, attempt)) break;
         for (const repair of planRepair(now, this.#mode, attempt, safeTime)) await this.#carryOut(repair, now, signal);
         now = await this.#compareAgain(now, signal);
         if (attempt === 0 && difference.target === undefined && now !== undefined && now.target === undefined && now.source !== undefined) hiddenByDeletion += 1;
@@ -120,6 +119,11 @@ export class Reconciler {
     const { source, target } = await withRetries(this.#runtime, this.#throttle, this.#options, signal, () => this.#table.readBoth(before.part, rowOf(before)));
     return compareRows(source, target, this.#options);
   }
+}
+
+/** A counter is added to, on the target; it has no times by which one of two could be the newer, and cannot be made again once deleted. But a side without the row has not counted at all. */
+function mayAddCounters({ source, target }: RowDifference, mode: ReconcileMode, attempt: number): boolean {
+  return mode === 'source-wins' ? source !== undefined : attempt === 0 && (source === undefined || target === undefined);
 }
 
 /** The target lacks what the source has, though it was written there. */
