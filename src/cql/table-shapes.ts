@@ -2,12 +2,12 @@
  * Which columns of a table are lists and counters, as the cluster's own schema has them. Texts and the types of bind markers do not tell it all: a frozen list is bound as a list is,
  * and `m['x']` of a text is a map's or a list's. Asked when a write is to be sent a second time; what was told is taken as true for some seconds.
  */
-import { isMultiCell, parseCqlType, isCounter } from '../../grammar/cql/type.ts';
+import { isCounter, isMultiCell, parseCqlType } from '../../grammar/cql/type.ts';
 import type { Clock } from '../../config/runtime.ts';
 import { BodyReader } from '../wire/cql/body-reader.ts';
 import { messageStart, opcodes } from '../wire/cql/frame.ts';
+import { queryBody } from '../wire/cql/query-body.ts';
 import { readTextRows } from '../wire/cql/result-body.ts';
-import { queryBody } from './cluster-control.ts';
 import type { ClusterIndex } from './modes.ts';
 
 /** `plain`: written twice with one timestamp it is what it is written once. */

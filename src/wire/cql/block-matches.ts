@@ -32,10 +32,20 @@ export function findMatches(input: Buffer, lastStart: number, lastEnd: number, f
   return anchor;
 }
 
+/** A call costs more than so many bytes one by one. */
+const WORTH_A_CALL = 48;
+
 /** Copies what lies `distance` before, which may overlap what is written. The place behind it. */
 export function copyMatch(out: Buffer, to: number, distance: number, count: number, length: number): number {
   if (distance === 0 || distance > to || to + count > length) throw new RangeError('a match outside the body');
-  if (distance >= count) out.copy(out, to, to - distance, to - distance + count);
-  else for (let index = 0; index < count; index += 1) out[to + index] = out[to + index - distance] ?? 0;
-  return to + count;
+  const end = to + count;
+  if (distance >= count && count > WORTH_A_CALL) out.copyWithin(to, to - distance, to - distance + count);
+  else for (let at = to; at < end; at += 1) out[at] = out[at - distance] as number;
+  return end;
+}
+
+/** Copies bytes that stand for themselves; the caller has looked that they are there, and have room. */
+export function copyLiterals(input: Buffer, at: number, out: Buffer, to: number, count: number): void {
+  if (count > WORTH_A_CALL) input.copy(out, to, at, at + count);
+  else for (let index = 0; index < count; index += 1) out[to + index] = input[at + index] as number;
 }

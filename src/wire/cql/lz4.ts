@@ -4,7 +4,7 @@
  *
  * A sequence is a token (lengths of literals and of the match, four bits each, 15 goes on in bytes of 255), the literals, a distance of two bytes, the rest of the match's length.
  */
-import { copyMatch, findMatches, MIN_MATCH } from './block-matches.ts';
+import { copyLiterals, copyMatch, findMatches, MIN_MATCH } from './block-matches.ts';
 
 /** The last five bytes are literals, and no match begins in the last twelve. */
 const LAST_LITERALS = 5;
@@ -25,7 +25,7 @@ export function lz4Decompress(input: Buffer, maxBytes: number): Buffer {
       while (more === 255) literals += more = input.readUInt8(at++);
     }
     if (at + literals > input.length || to + literals > length) throw new RangeError('LZ4: literals behind the end');
-    input.copy(out, to, at, at + literals);
+    copyLiterals(input, at, out, to, literals);
     at += literals;
     to += literals;
     if (at >= input.length) break;
@@ -58,7 +58,7 @@ function writeSequence(input: Buffer, from: number, end: number, out: Buffer, at
   const literals = end - from;
   out[at] = (Math.min(literals, 15) << 4) | Math.min(match - MIN_MATCH, 15);
   const next = writeLength(out, at + 1, literals);
-  input.copy(out, next, from, end);
+  copyLiterals(input, from, out, next, literals);
   return next + literals;
 }
 

@@ -2,7 +2,7 @@
  * Snappy blocks (https://github.com/google/snappy/blob/main/format_description.txt): the plain length as a varint, then elements whose tag's lower two bits say what they are:
  * literals, or a copy with a distance of 11, 16 or 32 bits.
  */
-import { copyMatch, findMatches, MIN_MATCH } from './block-matches.ts';
+import { copyLiterals, copyMatch, findMatches, MIN_MATCH } from './block-matches.ts';
 
 const MAX_COPY = 64;
 
@@ -30,7 +30,7 @@ export function snappyDecompress(input: Buffer, maxBytes: number): Buffer {
         at += bytes;
       }
       if (at + literals > input.length || to + literals > length) throw new RangeError('Snappy: literals behind the end');
-      input.copy(out, to, at, at + literals);
+      copyLiterals(input, at, out, to, literals);
       at += literals;
       to += literals;
     } else if (kind === 1) {
@@ -38,7 +38,7 @@ export function snappyDecompress(input: Buffer, maxBytes: number): Buffer {
       at += 1;
     } else {
       const bytes = kind === 2 ? 2 : 4;
-      to = copyMatch(out, to, input.readUIntLE(at, bytes), (tag >> 2) + 1, length);
+      to = copyMatch(out, to, bytes === 2 ? input.readUInt16LE(at) : input.readUInt32LE(at), (tag >> 2) + 1, length);
       at += bytes;
     }
   }
@@ -74,6 +74,6 @@ function writeLiterals(input: Buffer, from: number, end: number, out: Buffer, at
     out.writeUIntLE(last, next, bytes);
     next += bytes;
   }
-  input.copy(out, next, from, end);
+  copyLiterals(input, from, out, next, end - from);
   return next + last + 1;
 }
