@@ -166,11 +166,14 @@ export class UpstreamConnection implements FrameHandler, NodeConnection<Leg> {
     if (leg) {
       this.#legs[stream] = undefined;
       this.#free.push(stream);
+      const { request } = leg;
+      const { serial } = request;
       try {
         this.#sink.answered(leg, buffer, start, end);
       } catch (error) {
-        // It stands in no list any more: nobody else would end its request.
-        this.#sink.lost(leg, this.#unreadable(error));
+        const failure = this.#unreadable(error);
+        // It stands in no list any more: nobody else would end its request, unless that has ended and is another by now.
+        if (request.place >= 0 && request.serial === serial) this.#sink.lost(leg, failure);
       }
       return;
     }
