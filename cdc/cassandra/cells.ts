@@ -60,31 +60,27 @@ export function readCells(column: CassandraColumn, value: Buffer | null, writeti
   }
 }
 
-/** Elements of a collection; of a map keys and values in turn. */
-export function elementsOf(bytes: Buffer | null, perEntry = 1): readonly (Buffer | null)[] {
-  if (bytes === null || bytes.length === 0) return [];
-  const elements: (Buffer | null)[] = [];
-  for (let at = 4; at < bytes.length;) {
-    const length = bytes.readInt32BE(at);
-    at += 4;
-    elements.push(length < 0 ? null : bytes.subarray(at, at + length));
-    at += Math.max(0, length);
-    if (at > bytes.length) throw new RangeError(`an element of ${length} bytes ends beyond its collection`);
-  }
-  if (elements.length % perEntry !== 0) throw new RangeError('a map with half an entry');
-  return elements;
+/** Elements of a collection; of a map keys and values in turn. Behind their number. */
+function elementsOf(bytes: Buffer | null): readonly (Buffer | null)[] {
+  return bytes === null || bytes.length === 0 ? [] : sizedParts(bytes, 4);
 }
 
+/** A UDT may have fewer fields than its type: those that were added later are null. */
 function fieldsOf(bytes: Buffer): readonly (Buffer | null)[] {
-  const fields: (Buffer | null)[] = [];
-  for (let at = 0; at < bytes.length;) {
+  return sizedParts(bytes, 0);
+}
+
+/** Parts with their lengths before them, negative for null. Throws RangeError for one that is not whole. */
+function sizedParts(bytes: Buffer, from: number): readonly (Buffer | null)[] {
+  const parts: (Buffer | null)[] = [];
+  for (let at = from; at < bytes.length;) {
     const length = bytes.readInt32BE(at);
     at += 4;
-    fields.push(length < 0 ? null : bytes.subarray(at, at + length));
+    parts.push(length < 0 ? null : bytes.subarray(at, at + length));
     at += Math.max(0, length);
-    if (at > bytes.length) throw new RangeError(`a field of ${length} bytes ends beyond its value`);
+    if (at > bytes.length) throw new RangeError(`a part of ${length} bytes ends beyond its value`);
   }
-  return fields;
+  return parts;
 }
 
 /** The bytes of a set, or of a map whose keys and values come in turn. */

@@ -5,6 +5,7 @@
 import { BodyReader } from '../wire/cql/body-reader.ts';
 import { BodyWriter } from '../wire/cql/body-writer.ts';
 import { messageStart, opcodes } from '../wire/cql/frame.ts';
+import { queryBody } from '../wire/cql/query-body.ts';
 import { readTextRows } from '../wire/cql/result-body.ts';
 import type { Leg } from './request.ts';
 import type { NodeConnection, NodePool } from './upstream.ts';
@@ -20,10 +21,6 @@ export interface ClusterFacts {
 /** Polls of the nodes' schema versions before a disagreement is left to them. */
 const MOST_POLLS = 50;
 const POLL_MS = 100;
-
-export function queryBody(text: string): Buffer {
-  return new BodyWriter(text.length + 8).longString(text).short(1).byte(0).done();
-}
 
 export class ClusterControl {
   #connection: NodeConnection<Leg> | undefined;

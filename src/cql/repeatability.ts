@@ -2,11 +2,12 @@
  * Whether a write may be sent a second time with the same timestamp and leave what one time leaves.
  *
  * Plain cells, sets and maps may. Counters count twice. A list's elements get new ids each time: appended, prepended and even overwritten ones then stand there twice. Places in a
- * list are looked up at the time. A condition may hold the second time or not. What cannot be told counts as not repeatable.
+ * list are looked up at the time. A condition may hold the second time or not. What cannot be told counts as not repeatable; the schema, where it is given, tells what the text and its markers do not.
  */
 import type { CqlColumnWrite, CqlStatement, CqlTerm } from '../../grammar/cql/statement.ts';
 import type { BindColumn } from '../wire/cql/result-body.ts';
 import { typeIds } from '../wire/cql/result-body.ts';
+import type { TableColumns } from './table-shapes.ts';
 
 export type Repeatability = 'repeatable' | 'condition' | 'not-repeatable';
 
@@ -34,7 +35,9 @@ function shapeOf(term: CqlTerm | undefined, columns: readonly BindColumn[]): Sha
   }
 }
 
-function isRepeatableWrite({ column, operation, term }: CqlColumnWrite, columns: readonly BindColumn[]): boolean {
+function isRepeatableWrite({ column, operation, term }: CqlColumnWrite, columns: readonly BindColumn[], schema?: TableColumns): boolean {
+  const known = schema?.get(column);
+  if (known !== undefined) return known === 'plain' || (known === 'list' && operation === 'delete');
   switch (operation) {
     case 'set': {
       const shape = shapeOf(term, columns);
@@ -73,16 +76,20 @@ export function isOrdered(facts: CqlStatement, columns: readonly BindColumn[]): 
   });
 }
 
+/** The columns of the table that a statement writes; undefined when nobody has asked for them. */
+export type SchemaOf = (facts: CqlStatement) => TableColumns | undefined;
+
 /** `columns`: of its bind markers, in order; without them what is bound counts as unknown. `areCallsSettled`: what `now()` and the like give is bound as well. */
-export function repeatabilityOf(facts: CqlStatement, columns: readonly BindColumn[], areCallsSettled = false): Repeatability {
+export function repeatabilityOf(facts: CqlStatement, columns: readonly BindColumn[], areCallsSettled = false, schemaOf?: SchemaOf): Repeatability {
   if (facts.isConditional) return 'condition';
   if (facts.unstableCalls.length > 0 && !areCallsSettled) return 'not-repeatable';
   if (facts.kind === 'batch') {
     if (!facts.batch || facts.batch.type === 'counter') return 'not-repeatable';
-    return facts.batch.children.every((child) => repeatabilityOf(child, columns, areCallsSettled) === 'repeatable') ? 'repeatable' : 'not-repeatable';
+    return facts.batch.children.every((child) => repeatabilityOf(child, columns, areCallsSettled, schemaOf) === 'repeatable') ? 'repeatable' : 'not-repeatable';
   }
   if (facts.kind !== 'insert' && facts.kind !== 'update' && facts.kind !== 'delete') return 'not-repeatable';
-  // Which columns a document writes, and whether lists are among them, only its value tells.
-  if (facts.json) return 'not-repeatable';
-  return facts.writes.every((write) => isRepeatableWrite(write, columns)) ? 'repeatable' : 'not-repeatable';
+  const schema = schemaOf?.(facts);
+  // Which columns a document writes only its value tells: none may be a list.
+  if (facts.json) return schema && schema.size > 0 && [...schema.values()].every((shape) => shape === 'plain') ? 'repeatable' : 'not-repeatable';
+  return facts.writes.every((write) => isRepeatableWrite(write, columns, schema)) ? 'repeatable' : 'not-repeatable';
 }

@@ -4,8 +4,10 @@
  *
  * What must not be sent twice is not: it is noted for a repair instead, and has ended with that.
  */
+import type { CqlStatement } from '../../grammar/cql/statement.ts';
 import { errorCodes } from '../wire/cql/error-body.ts';
 import { HEADER_BYTES, makeFrame, opcodes } from '../wire/cql/frame.ts';
+import type { BindColumn } from '../wire/cql/result-body.ts';
 import { findBatch } from '../wire/cql/request-body.ts';
 import { readBatch } from './batch-statement.ts';
 import type { Healer } from './healer.ts';
@@ -21,6 +23,8 @@ import { legStates } from './request.ts';
 import type { Answered, Leg } from './request.ts';
 import { requestKinds } from './request-kinds.ts';
 import type { StatementTraits } from './statement-traits.ts';
+import { TableShapes } from './table-shapes.ts';
+import type { NamedTable } from './table-shapes.ts';
 import type { UpstreamCluster } from './upstream-cluster.ts';
 
 type Done = (outcome: ReplayOutcome, code: number, message: string) => void;
@@ -31,10 +35,12 @@ const COUNTER_BATCH = 2;
 export class Replayer implements ReplayPort {
   readonly #context: ProxyContext;
   readonly #healer: Healer;
+  readonly #shapes: TableShapes;
 
   constructor(context: ProxyContext, healer: Healer) {
     this.#context = context;
     this.#healer = healer;
+    this.#shapes = new TableShapes(context.clock);
   }
 
   send(cluster: ClusterIndex, intent: Intent, done: Done): void {
@@ -85,18 +91,48 @@ export class Replayer implements ReplayPort {
   }
 
   #sendOrNote(upstream: UpstreamCluster, intent: Intent, done: Done): void {
-    const repeatability = this.#repeatabilityOf(intent);
+    const repeatability = this.#repeatabilityOf(upstream.index, intent);
     if (repeatability === 'repeatable') {
       this.#send(upstream, intent, done);
+      return;
+    }
+    const unknown = repeatability === 'not-repeatable' ? this.#tablesOf(intent).find((table) => !this.#shapes.of(upstream.index, table)) : undefined;
+    if (unknown) {
+      this.#askShapes(upstream, intent, unknown, done);
       return;
     }
     this.#context.options.repairs.note(repeatability, { ...intent, owes: 1 << upstream.index }, 'its second sending could have another effect than the first')
       .then(() => done('ok', -1, ''), (error: unknown) => done('unsent', errorCodes.server, `the repair list cannot be written: ${String(error)}`));
   }
 
-  #repeatabilityOf(intent: Intent): Repeatability {
+  #askShapes(upstream: UpstreamCluster, intent: Intent, table: NamedTable, done: Done): void {
+    const pool = upstream.pool(intent.origin.version, upstream.ownCredentials, '');
+    pool.whenUsable((failure) => {
+      const connection = pool.anyConnection();
+      if (failure || !connection) {
+        done('unsent', errorCodes.overloaded, failure?.message ?? 'no connection has room');
+        return;
+      }
+      this.#shapes.ask(upstream.index, connection, table, (isTold) => {
+        if (isTold) this.#sendOrNote(upstream, intent, done);
+        else done('unsent', errorCodes.overloaded, 'the connection was lost while the cluster was asked for its schema');
+      });
+    });
+  }
+
+  #tablesOf(intent: Intent): readonly NamedTable[] {
+    return this.#factsOf(intent).flatMap(({ facts, keyspace }) => (facts.batch?.children ?? [facts]).flatMap((one) => (one.table === undefined ? [] : [{ keyspace: one.keyspace ?? keyspace, table: one.table }])));
+  }
+
+  #factsOf(intent: Intent): readonly { readonly facts: CqlStatement; readonly keyspace: string; readonly columns: readonly BindColumn[]; readonly areCallsSettled: boolean }[] {
+    return this.#statementsOf(intent).map((one) => (one instanceof PreparedEntry
+      ? { facts: one.traits.facts, keyspace: one.keyspace, columns: one.columns, areCallsSettled: one.sent.calls.length > 0 }
+      : { facts: one.facts, keyspace: intent.origin.keyspace, columns: [], areCallsSettled: false }));
+  }
+
+  #repeatabilityOf(cluster: ClusterIndex, intent: Intent): Repeatability {
     if (intent.opcode === opcodes.batch && intent.body[0] === COUNTER_BATCH) return 'not-repeatable';
-    const all = this.#statementsOf(intent).map((one) => (one instanceof PreparedEntry ? repeatabilityOf(one.traits.facts, one.columns, one.sent.calls.length > 0) : repeatabilityOf(one.facts, [])));
+    const all = this.#factsOf(intent).map(({ facts, keyspace, columns, areCallsSettled }) => repeatabilityOf(facts, columns, areCallsSettled, (one) => (one.table === undefined ? undefined : this.#shapes.of(cluster, { keyspace: one.keyspace ?? keyspace, table: one.table }))));
     return all.find((one) => one === 'condition') ?? all.find((one) => one !== 'repeatable') ?? 'repeatable';
   }
 

@@ -166,7 +166,15 @@ export class UpstreamConnection implements FrameHandler, NodeConnection<Leg> {
     if (leg) {
       this.#legs[stream] = undefined;
       this.#free.push(stream);
-      this.#sink.answered(leg, buffer, start, end);
+      const { request } = leg;
+      const { serial } = request;
+      try {
+        this.#sink.answered(leg, buffer, start, end);
+      } catch (error) {
+        const failure = this.#unreadable(error);
+        // It stands in no list any more: nobody else would end its request, unless that has ended and is another by now.
+        if (request.place >= 0 && request.serial === serial) this.#sink.lost(leg, failure);
+      }
       return;
     }
     const call = this.#calls.get(stream);
@@ -176,16 +184,28 @@ export class UpstreamConnection implements FrameHandler, NodeConnection<Leg> {
       return;
     } else this.#abandoned -= 1;
     this.#free.push(stream);
-    call?.(buffer, start, end);
+    try {
+      call?.(buffer, start, end);
+    } catch (error) {
+      this.#unreadable(error);
+      call?.(undefined, 0, 0);
+    }
   }
 
   #read(chunk: Buffer): void {
     try {
       this.#splitter.push(chunk);
     } catch (error) {
-      if (!(error instanceof RangeError)) throw error;
-      this.violation(`an answer that cannot be read: ${error.message}`);
+      this.#unreadable(error);
     }
+  }
+
+  /** The connection is closed; throws what is no fault of the node's. */
+  #unreadable(error: unknown): UpstreamFailure {
+    if (!(error instanceof RangeError)) throw error;
+    const failure = { kind: 'network', code: errorCodes.server, message: `the node sent an answer that cannot be read: ${error.message}` } as const;
+    this.close(failure);
+    return failure;
   }
 
   #startup(): void {

@@ -21,6 +21,8 @@ export const validateUsage = `npm run cql -- validate --config FILE [options]
   --mode MODE             FullScan (default), RandomSample (sample_rate of the file), CriticalTables, RecentWrites
   --tables LIST           of CriticalTables: ks.table, comma between them
   --since TIME            of RecentWrites: 2026-01-31T12:00:00Z
+  --dual-writes-since TIME  what only the target has and is older was deleted by the source: TombstoneMismatch
+  --accept-later-target   the same value with a later time on the target is the same: what source-wins leaves behind
   --report FILE           the report as JSON
   --state-directory DIR   (default .causeway/cql/compare)
   --help
@@ -30,26 +32,27 @@ export const scanUsage = `npm run cql -- scan --config FILE [options]
   --config FILE           dual-reader.yaml; auto_reconcile and reconciliation_mode repair what is different
   --mode MODE             OneTime (default), Continuous, Incremental; the latter two go on every validation_interval_secs until Ctrl-C
   --reconcile MODE        source-wins, newest or manual, over the file
+  --dual-writes-since TIME  what only the target has and is older was deleted by the source: TombstoneMismatch
   --alert-threshold N     more different rows than this are an alert (default 0)
   --report FILE           the last report as JSON
   --state-directory DIR   what was different where (default .causeway/cql/compare)
   --help
 The exit code is 0 when the last scan found nothing different, or repaired all of it.`;
 
-const flags = { config: { type: 'string' }, mode: { type: 'string' }, report: { type: 'string' }, 'state-directory': { type: 'string' }, help: { type: 'boolean', default: false } } as const;
+const flags = { config: { type: 'string' }, mode: { type: 'string' }, report: { type: 'string' }, 'dual-writes-since': { type: 'string' }, 'state-directory': { type: 'string' }, help: { type: 'boolean', default: false } } as const;
 const scanModes = ['OneTime', 'Continuous', 'Incremental'] as const;
 const validationModes = ['FullScan', 'RandomSample', 'CriticalTables', 'RecentWrites'] as const;
 const DEFAULT_INTERVAL_SECS = 300;
 
 /** Resolves with the exit code. */
 export async function runValidate(project: string, args: readonly string[]): Promise<number> {
-  const { values } = parseArgs({ args: [...args], strict: true, options: { ...flags, tables: { type: 'string' }, since: { type: 'string' } } });
+  const { values } = parseArgs({ args: [...args], strict: true, options: { ...flags, tables: { type: 'string' }, since: { type: 'string' }, 'accept-later-target': { type: 'boolean', default: false } } });
   if (values.help) return help(validateUsage);
   const file = readFile(values.config, validateUsage);
   const mode = oneOf('mode', values.mode ?? 'FullScan', validationModes);
   return withClusters(stateDirectory(project, values['state-directory']), file, async ({ runtime, clusters }) => {
     const pairs = await tablePairs(clusters, comparedTables(file), file.source, file.target);
-    const report = await new Validator(runtime, clusters, optionsOf(file)).validate(pairs, validationMode(mode, file, values), runtime.signal);
+    const report = await new Validator(runtime, clusters, { ...optionsOf(file, values['dual-writes-since']), acceptsLaterTarget: values['accept-later-target'] }).validate(pairs, validationMode(mode, file, values), runtime.signal);
     return tell(report, values.report);
   });
 }
@@ -68,7 +71,7 @@ export async function runScan(project: string, args: readonly string[]): Promise
     using ledger = new SqliteScanLedger(path.join(directory, 'scan.db'));
     let code = 1;
     const scanner = new TwoWayScanner(runtime, clusters, await tablePairs(clusters, comparedTables(file), file.source, file.target), ledger, {
-      ...optionsOf(file), reconcile, scanMode, alertThreshold, scanIntervalMs: intervalMs ?? (intervalSecs ?? DEFAULT_INTERVAL_SECS) * 1000,
+      ...optionsOf(file, values['dual-writes-since']), reconcile, scanMode, alertThreshold, scanIntervalMs: intervalMs ?? (intervalSecs ?? DEFAULT_INTERVAL_SECS) * 1000,
     }, {
       scanned: (report) => {
         code = tell(report, values.report);
@@ -93,9 +96,7 @@ function help(usage: string): number {
 
 function readFile(name: string | undefined, usage: string): DualReaderFile {
   if (name === undefined) throw new Error(`--config: expected a file\n${usage}`);
-  const file = readYamlFile(name, dualReaderFile, process.env);
-  if (file.filter.enabled && file.filter.compare_system_domain_ids.length > 0) throw new Error(`${name}: filter.compare_system_domain_ids: rows cannot be chosen by tenant; compare whole tables, without it`);
-  return file;
+  return readYamlFile(name, dualReaderFile, process.env);
 }
 
 function stateDirectory(project: string, given: string | undefined): string {
@@ -108,10 +109,12 @@ function comparedTables({ reader, filter }: DualReaderFile): readonly string[] {
   return tables.length === 0 ? filter.compare_tables : tables.filter((name) => filter.compare_tables.includes(name));
 }
 
-function optionsOf({ reader, filter }: DualReaderFile): ComparingOptions {
+function optionsOf({ reader, filter }: DualReaderFile, dualWritesSince: string | undefined): ComparingOptions {
   const { discrepancy_log_path: log } = filter;
   return {
     ...comparingDefaults, pageRows: reader.batch_size, parallelRanges: reader.max_concurrent_reads, mostListed: reader.max_discrepancies_to_report,
+    ...(dualWritesSince === undefined ? {} : { dualWritesSince: timeOf('dual-writes-since', dualWritesSince) }),
+    ...(filter.enabled && filter.compare_system_domain_ids.length > 0 ? { tenants: { column: filter.system_domain_id_column, tenants: filter.compare_system_domain_ids } } : {}),
     ...(filter.log_discrepancies && typeof log === 'string' ? { sink: (discrepancy) => fs.promises.appendFile(log, `${JSON.stringify(discrepancy)}\n`) } : {}),
   };
 }
@@ -125,12 +128,18 @@ function validationMode(mode: (typeof validationModes)[number], { reader }: Dual
       return { mode, tables: tables.split(',').map((name) => name.trim()) };
     }
     case 'RecentWrites': {
-      const at = since === undefined ? Number.NaN : Date.parse(since);
-      if (Number.isNaN(at)) throw new Error('--since: RecentWrites needs a time such as 2026-01-31T12:00:00Z');
-      return { mode, since: BigInt(at) * 1000n };
+      if (since === undefined) throw new Error('--since: RecentWrites needs a time such as 2026-01-31T12:00:00Z');
+      return { mode, since: timeOf('since', since) };
     }
     default: return mode satisfies never;
   }
+}
+
+/** In microseconds. */
+function timeOf(flag: string, written: string): bigint {
+  const at = Date.parse(written);
+  if (Number.isNaN(at)) throw new Error(`--${flag}: expected a time such as 2026-01-31T12:00:00Z, not "${written}"`);
+  return BigInt(at) * 1000n;
 }
 
 /** `SourceWins`, `source_wins`, `source-wins` … */

@@ -10,12 +10,12 @@ import type { BatchChild, RawAnswer, RawClient, RequestOptions } from '../suppor
 import { counted, countedMap } from '../support/cql/values.ts';
 import type { Random } from '../soak/torture-random.ts';
 
-export const schema: readonly string[] = [
+const statements: readonly string[] = [
   "CREATE KEYSPACE ks WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1}",
   'CREATE TYPE ks.address (street text, zip int)',
   'CREATE TABLE ks.kv (k int PRIMARY KEY, a text, b int, c blob, t timeuuid, u uuid)',
   'CREATE TABLE ks.wide (k int, c int, s text static, v text, w int, m map<text, int>, st set<int>, f frozen<list<int>>, ad address, PRIMARY KEY (k, c)) WITH CLUSTERING ORDER BY (c DESC)',
-  'CREATE TABLE ks."Quoted Table" ("K" int PRIMARY KEY, "V v" text)',
+  'CREATE TABLE ks."QuotedTable" ("K" int PRIMARY KEY, "V v" text)',
   'CREATE TABLE ks.expiring (k int PRIMARY KEY, v text) WITH default_time_to_live = 86400',
   'CREATE TABLE ks.composite (a int, b text, c int, v text, PRIMARY KEY ((a, b), c))',
   'CREATE TABLE ks.lists (k int PRIMARY KEY, l list<int>)',
@@ -23,15 +23,21 @@ export const schema: readonly string[] = [
   'CREATE TABLE ks.lwt (k int PRIMARY KEY, v int, w text)',
 ];
 
+/** The statements that make the tables in this keyspace, and it. */
+export function schemaOf(keyspace: string): readonly string[] {
+  return statements.map((statement) => statement.replace(/\bks\b/, keyspace));
+}
+
 /** Tables whose writes cannot be repeated, or whose timestamps are the clusters' own. */
-export const unrepeatable: ReadonlySet<string> = new Set(['ks.lists', 'ks.counts', 'ks.lwt']);
+export const unrepeatable: ReadonlySet<string> = new Set(['lists', 'counts', 'lwt']);
 
 /** What one client is: its own random numbers, prepared statements, and keys that nobody else writes. */
 export interface Actor {
   readonly random: Random;
   readonly client: RawClient;
   readonly version: 3 | 4;
-  /** It has said USE ks: its texts name no keyspace. */
+  readonly keyspace: string;
+  /** It has said USE: its texts name no keyspace. */
   readonly isInKeyspace: boolean;
   readonly number: number;
   readonly count: number;
@@ -54,7 +60,7 @@ const keyOf = ({ random }: Actor): number => random.below(KEYS);
 /** A key that is this client's alone. */
 const ownKey = ({ random, number, count }: Actor): number => number + count * random.below(3);
 const word = ({ random }: Actor): string => `${random.pick(['alpha', 'beta', 'gamma', "it''s", 'ünï', '$$', '? :x'])}${random.below(1000)}`;
-const table = ({ isInKeyspace }: Actor, name: string): string => (isInKeyspace ? name : `ks.${name}`);
+const table = ({ isInKeyspace, keyspace }: Actor, name: string): string => (isInKeyspace ? name : `${keyspace}.${name}`);
 
 /** Some clients give a timestamp in the frame, as drivers do, and some give one that is a little off. */
 function times({ random }: Actor): RequestOptions {
@@ -125,7 +131,7 @@ export const operations: readonly Operation[] = [
   write('delete columns', 3, (actor) => execute(actor, `DELETE a, c FROM ${table(actor, 'kv')} WHERE k = ?`, [int32(keyOf(actor))])),
   write('now and uuid as text', 3, (actor) => query(actor, `INSERT INTO ${table(actor, 'kv')} (k, t, u) VALUES (${keyOf(actor)}, now(), uuid())`)),
   write('now and uuid prepared', 3, (actor) => execute(actor, `UPDATE ${table(actor, 'kv')} SET t = now(), a = ?, u = uuid() WHERE k = ?`, [text(word(actor)), int32(keyOf(actor))])),
-  write('quoted names', 2, (actor) => query(actor, `INSERT INTO ${table(actor, '"Quoted Table"')} ("K", "V v") VALUES (${keyOf(actor)}, '${word(actor)}')${usingText(actor)}`)),
+  write('quoted names', 2, (actor) => query(actor, `INSERT INTO ${table(actor, '"QuotedTable"')} ("K", "V v") VALUES (${keyOf(actor)}, '${word(actor)}')${usingText(actor)}`)),
   write('a table with a default TTL', 2, (actor) => execute(actor, `INSERT INTO ${table(actor, 'expiring')} (k, v) VALUES (?, ?)`, [int32(keyOf(actor)), text(word(actor))])),
   write('a composite key', 3, (actor) => execute(actor, `INSERT INTO ${table(actor, 'composite')} (a, b, c, v) VALUES (?, ?, ?, ?)`, [int32(actor.random.below(5)), text(`b${actor.random.below(5)}`), int32(actor.random.below(5)), text(word(actor))])),
   write('insert wide', 8, (actor) => execute(actor, `INSERT INTO ${table(actor, 'wide')} (k, c, v, w, f) VALUES (?, ?, ?, ?, ?)`, [int32(keyOf(actor)), int32(actor.random.below(5)), text(word(actor)), optional(actor, int32(5)), ints(1, actor.random.below(9))])),
@@ -167,7 +173,10 @@ export const operations: readonly Operation[] = [
 ];
 
 /** Statements that no cluster takes: each is an error for the client, and nothing of it may be left anywhere. */
-export const refused: readonly string[] = ['INSERT INTO ks.nothing (k) VALUES (1)', 'UPDATE ks.kv SET nothing = 1 WHERE k = 1', 'INSERT INTO ks.kv (a) VALUES (1)', 'THIS IS NO CQL', "INSERT INTO ks.kv (k) VALUES ('one')", 'SELECT nothing FROM ks.kv'];
+export function refusedIn(keyspace: string): readonly string[] {
+  const kv = `${keyspace}.kv`;
+  return [`INSERT INTO ${keyspace}.nothing (k) VALUES (1)`, `UPDATE ${kv} SET nothing = 1 WHERE k = 1`, `INSERT INTO ${kv} (a) VALUES (1)`, 'THIS IS NO CQL', `INSERT INTO ${kv} (k) VALUES ('one')`, `SELECT nothing FROM ${kv}`];
+}
 
 const weights = operations.reduce((sum, { weight }) => sum + weight, 0);
 

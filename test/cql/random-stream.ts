@@ -1,6 +1,6 @@
 /**
- * A random stream through the proxy while modes change and one side fails at times; afterwards, when nothing is owed any more,
- * both stores are compared cell by cell.
+ * A random stream through the proxy, between two clusters of any kind, while modes change and one side fails at times; it ends when nothing is owed any more.
+ * What the clusters then hold is the caller's to compare.
  */
 import * as fs from 'node:fs';
 import * as os from 'node:os';
@@ -18,29 +18,47 @@ import { Replay } from '../../src/cql/intents/replay.ts';
 import { everywhere } from '../../src/cql/modes.ts';
 import type { CqlMode } from '../../src/cql/modes.ts';
 import { defaultLimits, defaultTopology } from '../../src/cql/proxy-options.ts';
-import { MockCluster } from '../support/cql/mock-cluster.ts';
+import type { CqlClusterOptions } from '../../src/cql/proxy-options.ts';
 import { RawClient } from '../support/cql/raw-client.ts';
-import type { Fault } from '../support/cql/faults.ts';
-import { operations, pickOperation, refused, schema } from './random-operations.ts';
+import { operations, pickOperation, refusedIn } from './random-operations.ts';
 import type { Actor } from './random-operations.ts';
 import { Random } from '../soak/torture-random.ts';
 
-export interface StreamOptions {
+/** A cluster, by where the proxy reaches it. */
+export interface StreamSide { readonly host: string; readonly port: number }
+
+/** Trouble that a side has, with its end. */
+export interface Trouble<Side> {
+  readonly name: string;
+  readonly begin: (side: Side) => readonly Disposable[];
+  readonly end?: (side: Side) => Promise<void>;
+  readonly isOfConnections?: boolean;
+  readonly isHarmless?: boolean;
+}
+
+export interface StreamOptions<Side extends StreamSide> {
   readonly seed: number;
   readonly operations: number;
   readonly clients: number;
   /** How long a mode, and the trouble of one side, lasts. */
   readonly phaseMs: number;
   readonly modes: readonly CqlMode[];
-  readonly hasFaults: boolean;
+  /** The source and the target, on which the tables are. */
+  readonly sides: readonly [Side, Side];
+  /** One of them in each phase, for one of the sides. */
+  readonly troubles: readonly Trouble<Side>[];
+  readonly keyspace: string;
+  readonly requestTimeoutMs: number;
+  readonly shadowTimeoutMs: number;
+  /** Errors that are a cluster's own whatever the phase: a real one may be slow at any time. */
+  readonly isOfCluster?: (code: number, message: string) => boolean;
+  readonly drainMs: number;
 }
 
 /** What a client was told that it should not have been. */
 export interface UnexpectedError { readonly operation: string; readonly mode: CqlMode; readonly failing: string; readonly message: string }
 
 export interface StreamResult extends AsyncDisposable {
-  readonly source: MockCluster;
-  readonly target: MockCluster;
   readonly repairs: RepairList;
   readonly done: number;
   readonly errors: number;
@@ -56,42 +74,21 @@ export interface StreamResult extends AsyncDisposable {
 
 interface Phase { readonly mode: CqlMode; readonly failing: string; readonly number: number }
 
-/** Trouble that a side has, with its end. */
-interface Trouble { readonly name: string; readonly begin: (cluster: MockCluster) => Disposable[]; readonly end?: (cluster: MockCluster) => Promise<void>; readonly isOfConnections?: boolean; readonly isHarmless?: boolean }
-
-const faulty = (name: string, ...faults: readonly Fault[]): Trouble => ({ name, begin: (cluster) => faults.map((fault) => cluster.faults.add({ times: Infinity, ...fault })) });
-
-const troubles: readonly Trouble[] = [
-  { name: 'nothing', begin: () => [], isHarmless: true },
-  { name: 'byte by byte', begin: (cluster) => ((cluster.isChunked = true), []), end: async (cluster) => void (cluster.isChunked = false), isHarmless: true },
-  { name: 'warnings and payloads', begin: (cluster) => ((cluster.warnings = ['too large', 'deprecated']), (cluster.payload = new Map([['key', Buffer.from('value')]])), []), end: async (cluster) => void ((cluster.warnings = []), (cluster.payload = new Map())), isHarmless: true },
-  faulty('overloaded', { isWrite: true, chance: 0.3, action: { kind: 'error', code: 0x1001 } }),
-  faulty('unavailable', { text: /^(?:begin|delete|insert|select [^*]|update)/i, chance: 0.3, action: { kind: 'error', code: 0x1000 } }),
-  faulty('write timeouts', { isWrite: true, chance: 0.2, action: { kind: 'error', code: 0x1100 } }, { isWrite: true, chance: 0.2, action: { kind: 'done-but-error', code: 0x1100 } }),
-  faulty('slow', { chance: 0.5, action: { kind: 'delay', ms: 30 } }),
-  faulty('lost answers', { isWrite: true, chance: 0.02, action: { kind: 'lose' } }, { isWrite: true, chance: 0.02, action: { kind: 'drop' } }),
-  faulty('broken connections', { isWrite: true, chance: 0.02, action: { kind: 'disconnect', when: 'mid-frame' } }, { isWrite: true, chance: 0.02, action: { kind: 'disconnect', when: 'after' } }, { isWrite: true, chance: 0.02, action: { kind: 'disconnect', when: 'before' } }),
-  faulty('forgotten statements', { chance: 0.2, action: { kind: 'unprepared' } }),
-  { name: 'paused', begin: (cluster) => (cluster.pause(), []), end: async (cluster) => cluster.resume(), isOfConnections: true },
-  { name: 'closed', begin: (cluster) => (void cluster.close(), []), end: (cluster) => cluster.reopen(), isOfConnections: true },
-];
-
-export async function runStream(options: StreamOptions): Promise<StreamResult> {
+export async function runStream<Side extends StreamSide>(options: StreamOptions<Side>): Promise<StreamResult> {
   const random = new Random(options.seed);
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'random-stream-'));
-  const source = await MockCluster.start({ clusterName: 'old', random: () => random.next() });
-  const target = await MockCluster.start({ clusterName: 'new', isScylla: true, clockSkewMicros: 3_000_000, preparedIdLength: 20, random: () => random.next() });
-  for (const statement of schema) for (const cluster of [source, target]) cluster.run(statement);
+  const [source, target] = options.sides;
+  const refused = refusedIn(options.keyspace);
   const reports: string[] = [];
   const write = (level: string) => (message: string, fields?: unknown): void => void (reports.push(`${level} ${message} ${JSON.stringify(fields)}`));
   const log: Log = { debug: () => undefined, info: write('info'), warn: write('warn'), error: write('error'), child: () => log };
   const { log: intents } = openIntentLog({ directory: path.join(directory, 'intents'), maxBytes: 256 * 1024 * 1024, fsync: 'none', faults: noFaults, onDisk: () => undefined });
   const repairs = RepairList.open(path.join(directory, 'repairs'), 64 * 1024 * 1024);
-  const cluster = (one: MockCluster): { hosts: { host: string; port: number }[]; connectionsPerHost: number; connectTimeoutMs: number; maxStreams: number } => ({ hosts: [{ host: one.address, port: one.port }], connectionsPerHost: 2, connectTimeoutMs: 1000, maxStreams: 1024 });
+  const cluster = ({ host, port }: Side): CqlClusterOptions => ({ hosts: [{ host, port }], connectionsPerHost: 2, connectTimeoutMs: 1000, maxStreams: 1024 });
   const notes = new RepairNotes(repairs, readCql);
   const proxy = createProxy({ clock: processClock, log }, {
     listen: { host: '127.0.0.1', port: 0 }, clusters: [cluster(source), cluster(target)], modes: everywhere(options.modes[0] ?? 'DualAsync'), intents, topology: defaultTopology, limits: defaultLimits,
-    requestTimeoutMs: 1500, shadowTimeoutMs: 1000, schemaChanges: 'both',
+    requestTimeoutMs: options.requestTimeoutMs, shadowTimeoutMs: options.shadowTimeoutMs, schemaChanges: 'both',
     repairs: notes,
   });
   const replay = new Replay({ intents, port: proxy.replay, repairs: notes, log, nowMs: Date.now, random: () => Math.random(), read: readCql, maxInFlight: 64, firstDelayMs: 20, maxDelayMs: 500, maxRefusals: 20 });
@@ -119,8 +116,7 @@ export async function runStream(options: StreamOptions): Promise<StreamResult> {
   const nextPhase = async (number: number): Promise<void> => {
     const mode = random.pick(options.modes);
     const side = random.chance(0.5) ? source : target;
-    const trouble = options.hasFaults ? random.pick(troubles) : troubles[0];
-    if (!trouble) return;
+    const trouble = random.pick(options.troubles);
     proxy.setModes(everywhere(mode));
     phase = { mode, failing: trouble.isHarmless === true ? 'nobody' : side === source ? 'source' : 'target', number };
     phases.push(`${mode}, ${side === source ? 'source' : 'target'}: ${trouble.name}`);
@@ -150,30 +146,34 @@ export async function runStream(options: StreamOptions): Promise<StreamResult> {
       const operation = own.chance(0.01) ? undefined : pickOperation(own);
       const before = phase;
       try {
-        if (!current || current.client.socket.destroyed) current = { random: own, client: await inTime(RawClient.connect(port, '127.0.0.1', { version, ...(compression && { compression }), ...(number % 2 === 1 && { keyspace: 'ks' }) })), version, isInKeyspace: number % 2 === 1, number, count: options.clients, prepared: new Map() };
+        if (!current || current.client.socket.destroyed) current = { random: own, client: await inTime(RawClient.connect(port, '127.0.0.1', { version, ...(compression && { compression }), ...(number % 2 === 1 && { keyspace: options.keyspace }) })), version, keyspace: options.keyspace, isInKeyspace: number % 2 === 1, number, count: options.clients, prepared: new Map() };
         const answer = await inTime(operation ? operation.run(current) : current.client.query(own.pick(refused)));
         done += 1;
         if (!operation) {
           if (answer.kind !== 'error') unexpected.push({ operation: 'a statement that cannot be', mode: before.mode, failing: before.failing, message: `was answered ${answer.kind}` });
-        } else if (answer.kind === 'error') note(operation.name, before, `0x${answer.code.toString(16)} ${answer.message}`);
-        else succeeded.set(operation.name, (succeeded.get(operation.name) ?? 0) + 1);
+        } else if (answer.kind === 'error') {
+          note(operation.name, before, `0x${answer.code.toString(16)} ${answer.message}`, options.isOfCluster?.(answer.code, answer.message) === true);
+          await sleep(20);
+        } else succeeded.set(operation.name, (succeeded.get(operation.name) ?? 0) + 1);
       } catch (error) {
         done += 1;
         if (error instanceof Unanswered) unexpected.push({ operation: operation?.name ?? 'a statement that cannot be', mode: before.mode, failing: before.failing, message: error.message });
         else note(operation?.name ?? 'a statement that cannot be', before, error instanceof Error ? error.message : String(error));
         current?.client.close();
         current = undefined;
+        // A side that refuses at once would use up the operations of its phase.
+        await sleep(20);
       }
     }
     current?.client.close();
   };
 
   /** An error is the primary's when it fails; where both are waited for, either's. */
-  const note = (operation: string, before: Phase, message: string): void => {
+  const note = (operation: string, before: Phase, message: string, isOfCluster = false): void => {
     errors += 1;
     const primary = before.mode === 'ShadowPrimary' ? 'target' : 'source';
     const isExplained = [before, phase].some(({ failing, mode }) => failing === primary || failing === 'before' || (failing !== 'nobody' && mode === 'DualSync')) || before.number !== phase.number;
-    if (!isExplained) unexpected.push({ operation, mode: before.mode, failing: before.failing, message });
+    if (!isExplained && !isOfCluster) unexpected.push({ operation, mode: before.mode, failing: before.failing, message });
   };
 
   const actors = Promise.all(Array.from({ length: options.clients }, (_, number) => actor(number)));
@@ -181,18 +181,17 @@ export async function runStream(options: StreamOptions): Promise<StreamResult> {
   await actors;
   await settled('the end');
   const began = Date.now();
-  while (intents.state().depth > 0 && Date.now() - began < 60_000) await sleep(20);
+  while (intents.state().depth > 0 && Date.now() - began < options.drainMs) await sleep(20);
   clearInterval(look);
   const { depth } = intents.state();
   if (depth > 0) reports.push(`replay ${JSON.stringify(replay.report())}`);
   return {
-    source, target, repairs, done, errors, phases, unexpected, succeeded, owed: depth, longestOwedMs, reports: summed(reports),
+    repairs, done, errors, phases, unexpected, succeeded, owed: depth, longestOwedMs, reports: summed(reports),
     [Symbol.asyncDispose]: async () => {
       await replay.stop(1000);
       await proxy.close();
       await intents.close();
       await repairs.close();
-      await Promise.all([source.close(), target.close()]);
       fs.rmSync(directory, { recursive: true, force: true });
     },
   };

@@ -34,6 +34,9 @@ export interface CassandraProcess {
   restart(): Promise<void>;
   /** SIGKILL. What was acknowledged is kept. */
   kill(): Promise<void>;
+  /** SIGSTOP: connections stay, and are even taken by the kernel, but nothing is answered. */
+  suspend(): void;
+  resume(): void;
   dispose(): Promise<void>;
 }
 
@@ -88,6 +91,8 @@ export async function startCassandraProcess(options: TestCassandraOptions = {}):
       await start();
     },
     kill: () => end(child, 'SIGKILL'),
+    suspend: () => void child?.kill('SIGSTOP'),
+    resume: () => void child?.kill('SIGCONT'),
   };
 }
 

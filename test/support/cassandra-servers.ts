@@ -41,7 +41,7 @@ export async function startCassandra(options: TestCassandraOptions = {}): Promis
     await server.restart();
     await clients.reconnect();
   };
-  return { ...clients, restart, kill: server.kill, dispose, [Symbol.asyncDispose]: dispose };
+  return { ...server, ...clients, restart, dispose, [Symbol.asyncDispose]: dispose };
 }
 
 /** The run's own cluster of this name; started when the first file of the run asks for it. To be disposed of by the file that asked. */

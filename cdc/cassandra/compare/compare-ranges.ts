@@ -17,6 +17,7 @@ import type { RowPair } from './join-rows.ts';
 import type { Reconciler } from './reconciler.ts';
 import { settleDifferences } from './settle-differences.ts';
 import type { SettleOptions } from './settle-differences.ts';
+import type { IsChosen } from './tenant-rows.ts';
 
 export interface ComparisonOptions extends PageOptions, SettleOptions {
   /** Ranges of one table at once. */
@@ -34,6 +35,8 @@ export interface Comparison {
   readonly tally: ComparisonTally;
   /** Undefined: nothing is written. */
   readonly reconciler: Reconciler | undefined;
+  /** Undefined: every row is compared. */
+  readonly isChosen?: IsChosen | undefined;
 }
 
 /** Differences that wait to be looked at again: as many as are settled together. */
@@ -95,7 +98,8 @@ class Candidates {
   }
 
   async add(part: RowPart, { source, target }: RowPair): Promise<void> {
-    const { since } = this.#comparison.options;
+    const { isChosen, options: { since } } = this.#comparison;
+    if (isChosen?.(source, target) === false) return;
     if (since !== undefined && !isRecent(source, since) && !isRecent(target, since)) return;
     this.#comparison.tally.compared(part, source !== undefined, target !== undefined);
     const difference = compareRows(source, target, this.#comparison.options);

@@ -15,6 +15,8 @@ import type { ComparisonReport, DiscrepancySink, TableComparison } from './compa
 import { discrepancyTypes } from './discrepancy.ts';
 import type { ReconcileMode } from './plan-repair.ts';
 import { Reconciler } from './reconciler.ts';
+import { chooseTenants } from './tenant-rows.ts';
+import type { TenantChoice } from './tenant-rows.ts';
 
 export interface ComparingOptions extends ComparisonOptions {
   readonly sourceLimits: SideLimits;
@@ -25,12 +27,14 @@ export interface ComparingOptions extends ComparisonOptions {
   readonly sampledRanges: number;
   /** Hears of every discrepancy. */
   readonly sink?: DiscrepancySink;
+  /** Undefined: all of them. */
+  readonly tenants?: TenantChoice;
   /** Undefined: differences are told and nothing is written; so it is with `manual`. */
   readonly reconcile?: ReconcileMode;
 }
 
 export const comparingDefaults: ComparingOptions = {
-  ...compareDefaults, pageRows: 2000, pageBytes: 4 * 1024 * 1024, maxRetries: 5, retryPauseMs: 500, ranges: 256, parallelRanges: 4, recheckPauseMs: 2000, recheckRounds: 3, recheckConcurrency: 16, mostListed: 1000, sampledRanges: 4096,
+  ...compareDefaults, pageRows: 2000, pageBytes: 4 * 1024 * 1024, maxRetries: 5, retryPauseMs: 500, ranges: 256, parallelRanges: 4, recheckPauseMs: 2000, recheckRounds: 3, recheckConcurrency: 16, safeAgeMs: 30_000, mostListed: 1000, sampledRanges: 4096,
   sourceLimits: { rowsPerSecond: 0, bytesPerSecond: 0 }, targetLimits: { rowsPerSecond: 0, bytesPerSecond: 0 },
 };
 
@@ -52,7 +56,8 @@ export async function compareTables(runtime: Runtime, clusters: { readonly [side
       const table = await ComparedTable.open(runtime, clusters, sourceTable, targetTable);
       tally = new ComparisonTally(runtime.clock, table.source, options.mostListed, options.sink);
       const reconciler = options.reconcile === undefined || options.reconcile === 'manual' ? undefined : new Reconciler(runtime, throttles.target, table, options.reconcile, options);
-      await compare({ runtime, table, throttles, options, tally, reconciler });
+      const isChosen = options.tenants && chooseTenants(table.source, options.tenants);
+      await compare({ runtime, table, throttles, options, tally, reconciler, isChosen });
       results.push(tally.result());
     } catch (error) {
       signal.throwIfAborted();

@@ -23,9 +23,11 @@ export interface Reconciled {
   readonly hiddenByDeletion: number;
 }
 
-/** Writes under way are younger than this; a deletion that hides a row is older. */
-const SAFE_AGE_MS = 30_000;
 const ATTEMPTS = 2;
+/** How far ahead of the clock a deletion's time is looked for: it cannot be read, so each step is a write, and what appears is later than the deletion by no more than the last step. */
+const FIRST_STEP_MS = 1000;
+const STEP_GROWTH = 1.25;
+const LATEST_TIME = 2n ** 63n - 1n;
 
 export class Reconciler {
   readonly #runtime: Runtime;
@@ -45,7 +47,7 @@ export class Reconciler {
     const { clusters, source, target } = table;
     const seenOnTarget = { ...source, keyspace: target.keyspace, name: target.name };
     const writersWith = (rowMarkers: RowMarkers): { readonly [side in Side]: RowWriter } => {
-      const written = { ...options, concurrency: 1, rowMarkers, assumedTime: BigInt(runtime.clock.now() - SAFE_AGE_MS) * 1000n, replacesNewerLists: true };
+      const written = { ...options, concurrency: 1, rowMarkers, assumedTime: BigInt(runtime.clock.now() - options.safeAgeMs) * 1000n, replacesNewerLists: true };
       return {
         target: new RowWriter(runtime, { from: clusters.source, fromTable: source, to: clusters.target, toTable: target, throttle }, written),
         source: new RowWriter(runtime, { from: clusters.target, fromTable: seenOnTarget, to: clusters.source, toTable: source, throttle }, written),
@@ -56,37 +58,75 @@ export class Reconciler {
 
   async repair(differences: readonly RowDifference[], signal: AbortSignal): Promise<Reconciled> {
     const remaining: RowDifference[] = [];
+    const hidden: RowDifference[] = [];
     let hiddenByDeletion = 0;
     await forEachLimited(differences, this.#options.recheckConcurrency, async (difference) => {
       let now: RowDifference | undefined = difference;
       for (let attempt = 0; attempt < ATTEMPTS && now !== undefined; attempt += 1) {
         signal.throwIfAborted();
-        const safeTime = BigInt(this.#runtime.clock.now() - SAFE_AGE_MS) * 1000n;
-        // A counter is added to; it has no times by which one of two could be the newer, and cannot be made again once deleted.
-        if (this.#table.source.isCounter && (this.#mode !== 'source-wins' || now.source === undefined)) break;
+        const safeTime = this.#safeTime();
+        if (this.#table.source.isCounter && !mayAddCounters(now, this.#mode, attempt)) break;
         for (const repair of planRepair(now, this.#mode, attempt, safeTime)) await this.#carryOut(repair, now, signal);
         now = await this.#compareAgain(now, signal);
         if (attempt === 0 && difference.target === undefined && now !== undefined && now.target === undefined && now.source !== undefined) hiddenByDeletion += 1;
       }
-      if (now !== undefined) remaining.push(now);
+      if (now !== undefined) (this.#mode === 'source-wins' && !this.#table.source.isCounter && isHidden(now) ? hidden : remaining).push(now);
     });
+    if (hidden.length > 0) remaining.push(...await this.#uncover(hidden, signal));
     return { repaired: differences.length - remaining.length, remaining, hiddenByDeletion };
   }
 
-  async #carryOut({ side, write, deletedCells, deletedRow }: Repair, difference: RowDifference, signal: AbortSignal): Promise<void> {
+  /**
+   * What the target has deleted later than the writes that are surely at an end. Such a deletion may be an application's, on its way to the source: after the wait it is there. What is hidden
+   * still has been deleted with a time ahead of the clock, which hides whatever applications write until then. The source's cells go behind it, as closely as can be found out.
+   */
+  async #uncover(hidden: readonly RowDifference[], signal: AbortSignal): Promise<readonly RowDifference[]> {
+    const remaining: RowDifference[] = [];
+    await this.#runtime.clock.sleep(this.#options.safeAgeMs, signal);
+    await forEachLimited(hidden, this.#options.recheckConcurrency, async (difference) => {
+      let now = await this.#compareAgain(difference, signal);
+      let isTaken = true;
+      for (let aheadMs = 0, time = this.#safeTime(); now !== undefined && isHidden(now) && isTaken && time <= LATEST_TIME; aheadMs = Math.max(FIRST_STEP_MS, aheadMs * STEP_GROWTH), time = this.#safeTime() + BigInt(Math.round(aheadMs)) * 1000n) {
+        signal.throwIfAborted();
+        for (const repair of planRepair(now, 'source-wins', 1, time)) isTaken = await this.#carryOut(repair, now, signal) && isTaken;
+        now = await this.#compareAgain(now, signal);
+      }
+      if (now !== undefined) remaining.push(now);
+    });
+    return remaining;
+  }
+
+  /** Microseconds. */
+  #safeTime(): bigint {
+    return BigInt(this.#runtime.clock.now() - this.#options.safeAgeMs) * 1000n;
+  }
+
+  /** False when the server refuses the row. */
+  async #carryOut({ side, write, deletedCells, deletedRow }: Repair, difference: RowDifference, signal: AbortSignal): Promise<boolean> {
     const table = side === 'source' ? this.#table.source : this.#table.target;
     const row = rowOf(difference);
     const statements = deletedCells.map(({ cell, time }) => deleteCell(table, row, cell, time));
     if (deletedRow !== undefined) statements.push(deleteRow(table, row, deletedRow));
     if (statements.length > 0) await withRetries(this.#runtime, this.#throttle, this.#options, signal, () => this.#table.clusters[side].write(statements));
-    if (write === undefined) return;
+    if (write === undefined) return true;
     const kind = difference.source === undefined || difference.target === undefined ? 'rows' : 'cells';
     const [refused] = await this.#writers[kind][side].write([write], signal);
     if (refused !== undefined) this.#runtime.log.warn('a row could not be repaired', { side, error: messageOf(refused.error) });
+    return refused === undefined;
   }
 
   async #compareAgain(before: RowDifference, signal: AbortSignal): Promise<RowDifference | undefined> {
     const { source, target } = await withRetries(this.#runtime, this.#throttle, this.#options, signal, () => this.#table.readBoth(before.part, rowOf(before)));
     return compareRows(source, target, this.#options);
   }
+}
+
+/** A counter is added to, on the target; it has no times by which one of two could be the newer, and cannot be made again once deleted. But a side without the row has not counted at all. */
+function mayAddCounters({ source, target }: RowDifference, mode: ReconcileMode, attempt: number): boolean {
+  return mode === 'source-wins' ? source !== undefined : attempt === 0 && (source === undefined || target === undefined);
+}
+
+/** The target lacks what the source has, though it was written there. */
+function isHidden({ source, target, cells }: RowDifference): boolean {
+  return source !== undefined && (target === undefined || cells.some((cell) => cell.source !== undefined && cell.target === undefined));
 }

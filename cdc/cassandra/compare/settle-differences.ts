@@ -20,6 +20,8 @@ export interface SettleOptions extends CompareOptions, RetryOptions {
   readonly recheckPauseMs: number;
   readonly recheckRounds: number;
   readonly recheckConcurrency: number;
+  /** Writes that are under way are younger than this: a repair writes with times that are older. */
+  readonly safeAgeMs: number;
 }
 
 export interface Settled {

@@ -8,7 +8,7 @@ import type { FilterRules, TablePattern } from '../../../config/cql/filter-file.
 import type { CqlStatement, CqlTerm } from '../../../grammar/cql/statement.ts';
 import type { BindColumn } from '../../wire/cql/result-body.ts';
 import type { FilterRule } from '../proxy-options.ts';
-import { canTell, isTenant, tenantBytes } from './tenant-values.ts';
+import { canTell, isTenant, tenantBytes } from '../../../grammar/cql/tenant-values.ts';
 
 export interface FilterCounts {
   /** Statements, not writes: a prepared one is settled once. */

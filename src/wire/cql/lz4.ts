@@ -4,12 +4,11 @@
  *
  * A sequence is a token (lengths of literals and of the match, four bits each, 15 goes on in bytes of 255), the literals, a distance of two bytes, the rest of the match's length.
  */
-const MIN_MATCH = 4;
+import { copyLiterals, copyMatch, findMatches, MIN_MATCH } from './block-matches.ts';
+
 /** The last five bytes are literals, and no match begins in the last twelve. */
 const LAST_LITERALS = 5;
 const MATCH_LIMIT = 12;
-const HASH_BITS = 13;
-const MAX_DISTANCE = 0xffff;
 
 /** Of a body with its length before it. A RangeError for bytes that are no such thing, or that would be longer than `maxBytes`. */
 export function lz4Decompress(input: Buffer, maxBytes: number): Buffer {
@@ -26,7 +25,7 @@ export function lz4Decompress(input: Buffer, maxBytes: number): Buffer {
       while (more === 255) literals += more = input.readUInt8(at++);
     }
     if (at + literals > input.length || to + literals > length) throw new RangeError('LZ4: literals behind the end');
-    input.copy(out, to, at, at + literals);
+    copyLiterals(input, at, out, to, literals);
     at += literals;
     to += literals;
     if (at >= input.length) break;
@@ -43,43 +42,15 @@ export function lz4Decompress(input: Buffer, maxBytes: number): Buffer {
   return out;
 }
 
-/** Copies what lies `distance` before, which may overlap what is written. The place behind it. */
-export function copyMatch(out: Buffer, to: number, distance: number, count: number, length: number): number {
-  if (distance === 0 || distance > to || to + count > length) throw new RangeError('a match outside the body');
-  if (distance >= count) out.copy(out, to, to - distance, to - distance + count);
-  else for (let index = 0; index < count; index += 1) out[to + index] = out[to + index - distance] ?? 0;
-  return to + count;
-}
-
-const table = new Int32Array(1 << HASH_BITS);
-
-/** A body with its length before it. Matches are looked for as they come, by a table of four-byte groups. */
+/** A body with its length before it. */
 export function lz4Compress(input: Buffer): Buffer {
   const out = Buffer.allocUnsafe(4 + 16 + input.length + Math.ceil(input.length / 255));
-  out.writeInt32BE(input.length, 0);
-  table.fill(-1);
-  let to = 4;
-  let anchor = 0;
-  const matchEnd = input.length - LAST_LITERALS;
-  for (let at = 0; at < input.length - MATCH_LIMIT;) {
-    const group = input.readInt32LE(at);
-    const hash = Math.imul(group, -1640531535) >>> (32 - HASH_BITS);
-    const found = table[hash] ?? -1;
-    table[hash] = at;
-    if (found < 0 || at - found > MAX_DISTANCE || input.readInt32LE(found) !== group) {
-      at += 1;
-      continue;
-    }
-    let end = at + MIN_MATCH;
-    while (end < matchEnd && input[end] === input[end - at + found]) end += 1;
-    to = writeSequence(input, anchor, at, out, to, end - at);
-    out.writeUInt16LE(at - found, to);
-    to = writeLength(out, to + 2, end - at - MIN_MATCH);
-    at = end;
-    anchor = end;
-  }
-  to = writeSequence(input, anchor, input.length, out, to, MIN_MATCH);
-  return out.subarray(0, to);
+  let to = out.writeInt32BE(input.length, 0);
+  const anchor = findMatches(input, input.length - MATCH_LIMIT, input.length - LAST_LITERALS, (from, at, end, distance) => {
+    to = out.writeUInt16LE(distance, writeSequence(input, from, at, out, to, end - at));
+    to = writeLength(out, to, end - at - MIN_MATCH);
+  });
+  return out.subarray(0, writeSequence(input, anchor, input.length, out, to, MIN_MATCH));
 }
 
 /** Token and literals. */
@@ -87,7 +58,7 @@ function writeSequence(input: Buffer, from: number, end: number, out: Buffer, at
   const literals = end - from;
   out[at] = (Math.min(literals, 15) << 4) | Math.min(match - MIN_MATCH, 15);
   const next = writeLength(out, at + 1, literals);
-  input.copy(out, next, from, end);
+  copyLiterals(input, from, out, next, literals);
   return next + literals;
 }
 

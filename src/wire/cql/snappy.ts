@@ -2,11 +2,8 @@
  * Snappy blocks (https://github.com/google/snappy/blob/main/format_description.txt): the plain length as a varint, then elements whose tag's lower two bits say what they are:
  * literals, or a copy with a distance of 11, 16 or 32 bits.
  */
-import { copyMatch } from './lz4.ts';
+import { copyLiterals, copyMatch, findMatches, MIN_MATCH } from './block-matches.ts';
 
-const HASH_BITS = 13;
-const MIN_MATCH = 4;
-const MAX_DISTANCE = 0xffff;
 const MAX_COPY = 64;
 
 /** A RangeError for bytes that are no such block, or that would be longer than `maxBytes`. */
@@ -33,7 +30,7 @@ export function snappyDecompress(input: Buffer, maxBytes: number): Buffer {
         at += bytes;
       }
       if (at + literals > input.length || to + literals > length) throw new RangeError('Snappy: literals behind the end');
-      input.copy(out, to, at, at + literals);
+      copyLiterals(input, at, out, to, literals);
       at += literals;
       to += literals;
     } else if (kind === 1) {
@@ -41,15 +38,13 @@ export function snappyDecompress(input: Buffer, maxBytes: number): Buffer {
       at += 1;
     } else {
       const bytes = kind === 2 ? 2 : 4;
-      to = copyMatch(out, to, input.readUIntLE(at, bytes), (tag >> 2) + 1, length);
+      to = copyMatch(out, to, bytes === 2 ? input.readUInt16LE(at) : input.readUInt32LE(at), (tag >> 2) + 1, length);
       at += bytes;
     }
   }
   if (to !== length) throw new RangeError(`Snappy: ${to} bytes instead of ${length}`);
   return out;
 }
-
-const table = new Int32Array(1 << HASH_BITS);
 
 export function snappyCompress(input: Buffer): Buffer {
   const out = Buffer.allocUnsafe(16 + input.length + Math.ceil(input.length / 6));
@@ -58,28 +53,13 @@ export function snappyCompress(input: Buffer): Buffer {
     out[to++] = left < 128 ? left : (left % 128) | 0x80;
     if (left < 128) break;
   }
-  table.fill(-1);
-  let anchor = 0;
-  for (let at = 0; at + MIN_MATCH <= input.length;) {
-    const group = input.readInt32LE(at);
-    const hash = Math.imul(group, -1640531535) >>> (32 - HASH_BITS);
-    const found = table[hash] ?? -1;
-    table[hash] = at;
-    if (found < 0 || at - found > MAX_DISTANCE || input.readInt32LE(found) !== group) {
-      at += 1;
-      continue;
-    }
-    let end = at + MIN_MATCH;
-    while (end < input.length && input[end] === input[end - at + found]) end += 1;
-    to = writeLiterals(input, anchor, at, out, to);
+  const anchor = findMatches(input, input.length - MIN_MATCH + 1, input.length, (start, at, end, distance) => {
+    to = writeLiterals(input, start, at, out, to);
     for (let from = at; from < end; from += MAX_COPY) {
       out[to] = ((Math.min(MAX_COPY, end - from) - 1) << 2) | 2;
-      out.writeUInt16LE(at - found, to + 1);
-      to += 3;
+      to = out.writeUInt16LE(distance, to + 1);
     }
-    at = end;
-    anchor = end;
-  }
+  });
   return out.subarray(0, writeLiterals(input, anchor, input.length, out, to));
 }
 
@@ -94,6 +74,6 @@ function writeLiterals(input: Buffer, from: number, end: number, out: Buffer, at
     out.writeUIntLE(last, next, bytes);
     next += bytes;
   }
-  input.copy(out, next, from, end);
+  copyLiterals(input, from, out, next, end - from);
   return next + last + 1;
 }

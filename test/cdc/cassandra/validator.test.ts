@@ -15,7 +15,7 @@ import { describeCassandra } from '../../support/cassandra-servers.ts';
 import { startTwoClusters, withoutTtl } from './cassandra-fixture.ts';
 import type { TwoClusters } from './cassandra-fixture.ts';
 
-const quick: ComparingOptions = { ...comparingDefaults, ranges: 4, sampledRanges: 64, recheckPauseMs: 20, retryPauseMs: 50 };
+const quick: ComparingOptions = { ...comparingDefaults, ranges: 4, sampledRanges: 64, recheckPauseMs: 20, retryPauseMs: 50, safeAgeMs: 2000 };
 const none: DiscrepancyCounts = { MissingInTarget: 0, MissingInSource: 0, ValueMismatch: 0, TimestampMismatch: 0, TTLMismatch: 0, TombstoneMismatch: 0 };
 const base = 1_700_000_000_000_000;
 
@@ -98,6 +98,36 @@ describeCassandra('two clusters', () => {
     expect((await validate('shadowed')).counts).toMatchObject({ MissingInTarget: 1 });
     expect(await validate('shadowed', { reconcile: 'source-wins' })).toMatchObject({ rowsDifferent: 1, repaired: 1, counts: { MissingInTarget: 0, TombstoneMismatch: 1 } });
     await expectSame('shadowed');
+  }, 60_000);
+
+  test('what the target has deleted at a time that is still to come is written just behind that time', async () => {
+    await make('ahead');
+    const soon = (Date.now() + 3_600_000) * 1000;
+    await two.on('target', `DELETE FROM ks.ahead USING TIMESTAMP ${soon} WHERE p = 1 AND c = 1`, `DELETE v, m, l FROM ks.ahead USING TIMESTAMP ${soon} WHERE p = 2 AND c = 1`, `DELETE s FROM ks.ahead USING TIMESTAMP ${soon} WHERE p = 3`);
+    expect(await validate('ahead', { reconcile: 'source-wins', safeAgeMs: 100 })).toMatchObject({ rowsDifferent: 3, repaired: 3, passed: true });
+    await expectSame('ahead');
+    const times = (await two.target.cql(`SELECT WRITETIME(v) AS v FROM ${two.keyspace}.ahead WHERE p IN (1, 2) AND c = 1`)).map((row) => Number(row['v']));
+    for (const time of times) expect((time - soon) / 1_000_000).toBeLessThan(1000);
+    expect(Math.min(...times)).toBeGreaterThan(soon);
+  }, 60_000);
+
+  test('only the rows of the tenants that are asked for are compared and repaired, whether a key or a value names them', async () => {
+    const ours = 'e19206ba-c584-11e8-882a-0a580a30028e';
+    const theirs = 'a1111111-c584-11e8-882a-0a580a30028e';
+    await two.both('CREATE TABLE ks.of_key (tenant uuid, k int, v text, PRIMARY KEY (tenant, k))', 'CREATE TABLE ks.of_value (k int PRIMARY KEY, tenant text, v text)', 'CREATE TABLE ks.of_static (p int, k int, tenant text static, PRIMARY KEY (p, k))', 'CREATE TABLE ks.of_none (k int PRIMARY KEY, v text)');
+    for (const [tenant, k] of [[ours, 1], [theirs, 2]] as const) await two.on('source', `INSERT INTO ks.of_key (tenant, k, v) VALUES (${tenant}, ${k}, 'x')`, `INSERT INTO ks.of_value (k, tenant, v) VALUES (${k}, '${tenant}', 'x')`, `INSERT INTO ks.of_none (k, v) VALUES (${k}, 'x')`);
+    // One that the two sides count to different tenants, one that is nobody's, and one of the target alone.
+    await two.on('source', `INSERT INTO ks.of_value (k, tenant) VALUES (3, '${ours}')`, "INSERT INTO ks.of_value (k, v) VALUES (4, 'nobody')");
+    await two.on('target', `INSERT INTO ks.of_value (k, tenant) VALUES (3, '${theirs}')`, `INSERT INTO ks.of_value (k, tenant) VALUES (5, '${theirs}')`);
+    const tenants = { column: 'tenant', tenants: [ours.toUpperCase(), '7'] };
+    const keys = async (table: string): Promise<readonly string[]> => (await validate(table, { tenants })).tables.flatMap(({ discrepancies }) => discrepancies.map(({ key, types }) => `${key} ${types.join()}`)).sort();
+    expect(await keys('of_key')).toEqual([`tenant = ${ours}, k = 1 MissingInTarget`]);
+    expect(await keys('of_value')).toEqual(['k = 1 MissingInTarget', 'k = 3 ValueMismatch', 'k = 4 MissingInTarget']);
+    expect(await keys('of_none')).toEqual(['k = 1 MissingInTarget', 'k = 2 MissingInTarget']);
+    expect(await validate('of_static', { tenants })).toMatchObject({ passed: false, tables: [{ error: expect.stringContaining('it is static') as unknown }] });
+    expect(await validate('of_key', { tenants: { column: 'tenant', tenants: ['7'] } })).toMatchObject({ passed: false, tables: [{ error: expect.stringContaining('None of the tenants') as unknown }] });
+    expect(await validate('of_key', { tenants, reconcile: 'source-wins' })).toMatchObject({ passed: true, repaired: 1 });
+    expect(await two.dump('target', 'of_key')).toHaveLength(2);
   }, 60_000);
 
   test('manual repair writes nothing, and tells each difference with both sides', async () => {
@@ -195,6 +225,15 @@ describeCassandra('two clusters', () => {
     await two.on('source', 'UPDATE ks.counted SET n = n + 3 WHERE k = 1', 'UPDATE ks.counted SET n = n - 3 WHERE k = 2');
     expect((await validate('counted')).counts).toEqual({ ...none, ValueMismatch: 1, MissingInTarget: 1 });
     expect(await validate('counted', { reconcile: 'source-wins' })).toMatchObject({ repaired: 2, passed: true });
+    await expectSame('counted');
+    // A row that only one side has is given to the other by `newest`; of two values none is the newer.
+    await two.on('target', 'UPDATE ks.counted SET n = n + 7 WHERE k = 3', 'UPDATE ks.counted SET n = n + 7 WHERE k = 1');
+    await two.on('source', 'UPDATE ks.counted SET n = n + 4 WHERE k = 4');
+    expect(await validate('counted', { reconcile: 'source-wins' })).toMatchObject({ rowsDifferent: 3, repaired: 2, passed: false });
+    await two.on('target', 'UPDATE ks.counted SET n = n + 7 WHERE k = 1');
+    await two.on('source', 'UPDATE ks.counted SET n = n + 4 WHERE k = 5');
+    expect(await validate('counted', { reconcile: 'newest' })).toMatchObject({ rowsDifferent: 3, repaired: 2, passed: false });
+    expect(await validate('counted', { reconcile: 'source-wins' })).toMatchObject({ repaired: 1, passed: true });
     await expectSame('counted');
   }, 60_000);
 });

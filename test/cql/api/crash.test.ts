@@ -1,42 +1,49 @@
 /**
- * SIGKILL of the proxy's process under load in DualAsync: after its restart every acknowledged write is on both clusters, and both are the same in every cell.
- * `CAUSEWAY_CQL_CRASHES` is the number of rounds.
+ * SIGKILL of the proxy's process under load in DualAsync: after its restart every acknowledged write is on both clusters, and both are the same in every cell; between two mock
+ * clusters, and between two of Cassandra. `CAUSEWAY_CQL_CRASHES` is the number of rounds of each (3).
  */
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import * as fs from 'node:fs';
-import * as net from 'node:net';
-import type { AddressInfo } from 'node:net';
+import * as os from 'node:os';
 import * as path from 'node:path';
 import cassandra from 'cassandra-driver';
 import { expect, test } from 'vitest';
+import { Cluster } from '../../../cdc/cassandra/cluster.ts';
+import { clusterOptions, dumpTable } from '../../cdc/cassandra/cassandra-fixture.ts';
+import { describeCassandra, sharedCassandra } from '../../support/cassandra-servers.ts';
 import { compareStores } from '../../support/cql/compare-stores.ts';
+import { freePort } from '../../support/postgres.ts';
+import { TcpForwarder } from '../../support/tcp-forwarder.ts';
+import { differencesOf } from '../cassandra-stream.ts';
 import { rowsOn } from '../proxy-fixture.ts';
 import { setup } from './process-fixture.ts';
 
 const rounds = Number(process.env['CAUSEWAY_CQL_CRASHES'] ?? 3);
 const main = path.join(import.meta.dirname, '../../../src/main/main.ts');
 
-async function freePort(): Promise<number> {
-  const server = net.createServer().listen(0, '127.0.0.1');
-  await new Promise((resolve) => server.once('listening', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
+interface Between {
+  readonly directory: string;
+  readonly dataCenter: string;
+  /** `host:port` of each. */
+  readonly hosts: readonly [string, string];
+  /** A table of k int and v text. */
+  readonly table: string;
+  /** The target takes nothing, until it is resumed. */
+  pauseTarget(): void;
+  resumeTarget(): void;
 }
 
-test(`${rounds} times`, { timeout: 60_000 + rounds * 20_000 }, async () => {
-  await using fixture = await setup();
-  const { source, target, directory } = fixture;
+/** Returns the keys of the acknowledged writes; at the end nothing is owed any more. */
+async function crashAgainAndAgain({ directory, dataCenter, hosts: [source, target], table, pauseTarget, resumeTarget }: Between): Promise<ReadonlySet<number>> {
   const [port, httpPort] = [await freePort(), await freePort()];
-  const hosts = (cluster: typeof source): string => JSON.stringify(cluster.database.nodes.map(({ address, port: nodePort }) => `${address}:${nodePort}`));
   const config = path.join(directory, 'cql.yaml');
-  fs.writeFileSync(config, `cql:\n  listen: {port: ${port}}\n  http: {port: ${httpPort}}\n  mode: DualAsync\n  shadow_timeout_ms: 200\n  replay: {first_delay_ms: 20, max_delay_ms: 200}\n  source: {hosts: ${hosts(source)}}\n  target: {hosts: ${hosts(target)}}\n`);
+  fs.writeFileSync(config, `cql:\n  listen: {port: ${port}}\n  http: {port: ${httpPort}}\n  mode: DualAsync\n  shadow_timeout_ms: 200\n  replay: {first_delay_ms: 20, max_delay_ms: 200}\n  source: {hosts: ["${source}"]}\n  target: {hosts: ["${target}"]}\n`);
   const start = async (): Promise<ChildProcess> => {
     const child = spawn(process.execPath, [main, 'cql-proxy', '--config', config, '--state-directory', path.join(directory, 'state')], { stdio: ['ignore', 'pipe', 'inherit'] });
     let said = '';
     child.stdout.on('data', (chunk: Buffer) => (said += chunk.toString()));
-    await expect.poll(() => said, { timeout: 20_000 }).toContain('HTTP API');
+    await expect.poll(() => said, { timeout: 30_000 }).toContain('HTTP API');
     return child;
   };
   const ended = (child: ChildProcess): Promise<void> => new Promise((resolve) => child.once('close', () => resolve()));
@@ -44,37 +51,71 @@ test(`${rounds} times`, { timeout: 60_000 + rounds * 20_000 }, async () => {
   let next = 0;
   let child = await start();
   for (let round = 0; round < rounds; round += 1) {
-    const client = new cassandra.Client({ contactPoints: [`127.0.0.1:${port}`], localDataCenter: 'dc1', socketOptions: { readTimeout: 5000 }, policies: { retry: new cassandra.policies.retry.FallthroughRetryPolicy() } });
+    const client = new cassandra.Client({ contactPoints: [`127.0.0.1:${port}`], localDataCenter: dataCenter, socketOptions: { readTimeout: 5000 }, policies: { retry: new cassandra.policies.retry.FallthroughRetryPolicy() } });
     await client.connect();
     let isOver = false;
     // A driver without hosts refuses at once: without a turn of the loop in between nobody would hear of the process's end.
     const writer = async (): Promise<void> => {
       while (!isOver) {
         const k = next++;
-        await client.execute('INSERT INTO ks.t (k, v) VALUES (?, ?)', [k, `value ${k}`], { prepare: true }).then(() => acknowledged.add(k), () => new Promise((resolve) => setImmediate(resolve)));
+        await client.execute(`INSERT INTO ${table} (k, v) VALUES (?, ?)`, [k, `value ${k}`], { prepare: true }).then(() => acknowledged.add(k), () => new Promise((resolve) => setImmediate(resolve)));
       }
     };
     const before = acknowledged.size;
     // In every other round the shadow takes nothing: all of it is owed when the process dies.
-    if (round % 2 === 1) target.pause();
+    if (round % 2 === 1) pauseTarget();
     const writers = Array.from({ length: 16 }, writer);
-    await expect.poll(() => acknowledged.size, { timeout: 20_000, interval: 1 }).toBeGreaterThan(before + 300 + round * 37);
+    await expect.poll(() => acknowledged.size, { timeout: 30_000, interval: 1 }).toBeGreaterThan(before + 300 + round * 37);
     const dead = ended(child);
     child.kill('SIGKILL');
     await dead;
     isOver = true;
     await Promise.all(writers);
     await client.shutdown();
-    target.resume();
+    resumeTarget();
     child = await start();
   }
   const stats = async (): Promise<unknown> => ((await (await fetch(`http://127.0.0.1:${httpPort}/stats`)).json()) as { queued_writes: number }).queued_writes;
-  await expect.poll(stats, { timeout: 30_000 }).toBe(0);
-  const onTarget = new Set(rowsOn(target, 'SELECT k FROM ks.t').map((row) => Number.parseInt(row, 16)));
-  expect([...acknowledged].filter((k) => !onTarget.has(k))).toEqual([]);
-  expect(compareStores(source.database, target.database).differences).toEqual([]);
+  await expect.poll(stats, { timeout: 60_000 }).toBe(0);
   const over = ended(child);
   child.kill('SIGTERM');
   await over;
   expect(child.exitCode).toBe(0);
+  return acknowledged;
+}
+
+test(`${rounds} times between mock clusters`, { timeout: 60_000 + rounds * 20_000 }, async () => {
+  await using fixture = await setup();
+  const { source, target, directory } = fixture;
+  const hosts = ({ address, port }: typeof source): string => `${address}:${port}`;
+  const acknowledged = await crashAgainAndAgain({ directory, dataCenter: 'dc1', hosts: [hosts(source), hosts(target)], table: 'ks.t', pauseTarget: () => target.pause(), resumeTarget: () => target.resume() });
+  const onTarget = new Set(rowsOn(target, 'SELECT k FROM ks.t').map((row) => Number.parseInt(row, 16)));
+  expect([...acknowledged].filter((k) => !onTarget.has(k))).toEqual([]);
+  expect(compareStores(source.database, target.database).differences).toEqual([]);
+});
+
+describeCassandra('between Cassandra clusters', () => {
+  test(`${rounds} times`, { timeout: 240_000 + rounds * 30_000 }, async () => {
+    await using source = await sharedCassandra('source');
+    await using target = await sharedCassandra('target');
+    await using forwarder = await TcpForwarder.start(target.address);
+    const keyspace = await source.createKeyspace('crash');
+    await target.cql(`CREATE KEYSPACE ${keyspace} WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1}`);
+    for (const side of [source, target]) await side.cql(`CREATE TABLE ${keyspace}.t (k int PRIMARY KEY, v text)`);
+    const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'cql-crash-'));
+    try {
+      const acknowledged = await crashAgainAndAgain({
+        directory, dataCenter: source.address.datacenter, hosts: [`${source.address.host}:${source.address.port}`, `127.0.0.1:${forwarder.port}`], table: `${keyspace}.t`,
+        pauseTarget: () => forwarder.pause(), resumeTarget: () => forwarder.resume(),
+      });
+      const onTarget = new Set((await target.cql(`SELECT k FROM ${keyspace}.t`)).map((row) => row['k'] as number));
+      expect([...acknowledged].filter((k) => !onTarget.has(k))).toEqual([]);
+      await using ours = await Cluster.connect('source', clusterOptions(source.address));
+      await using theirs = await Cluster.connect('target', clusterOptions(target.address));
+      expect(differencesOf(await dumpTable(ours, keyspace, 't'), await dumpTable(theirs, keyspace, 't'), 0)).toEqual([]);
+    } finally {
+      fs.rmSync(directory, { recursive: true, force: true });
+      for (const side of [source, target]) await side.cql(`DROP KEYSPACE ${keyspace}`);
+    }
+  });
 });

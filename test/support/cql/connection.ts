@@ -128,6 +128,10 @@ export class Connection {
         run();
         return reply(errorAnswer(errorOf(fault.code, fault.message ?? 'on purpose, though it was done', request.parameters.consistency)));
       }
+      case 'damage': {
+        run();
+        return reply({ opcode: opcodes.RESULT, body: new Writer().i32(2).i32(0).i32(1).u16(30_900).done() });
+      }
       case 'unprepared': {
         for (const id of request.ids) this.#cluster.prepared.delete(id.toString('hex'));
         return reply(run());

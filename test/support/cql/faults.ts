@@ -14,6 +14,8 @@ export type FaultAction =
   | { readonly kind: 'error'; readonly code: number; readonly message?: string }
   /** Done, and an error answered all the same: a timeout. */
   | { readonly kind: 'done-but-error'; readonly code: number; readonly message?: string }
+  /** Done, and answered with a result of rows that ends within its first column. */
+  | { readonly kind: 'damage' }
   /** EXECUTE and BATCH: the ids are forgotten before. */
   | { readonly kind: 'unprepared' }
   /** `before`: not done. `after`: done, no byte of the answer is sent. `mid-frame`: done, half of the answer is sent. */

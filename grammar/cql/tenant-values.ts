@@ -1,7 +1,8 @@
 /** A tenant of the configuration, which is text, as the bytes that a frame has for it: by the column's type where that is known, in every type else. */
-import type { CqlTerm } from '../../../grammar/cql/statement.ts';
-import { inetBytes } from '../virtual-tables.ts';
 import * as net from 'node:net';
+import { inetBytes } from './inet-bytes.ts';
+import type { CqlTerm } from './statement.ts';
+import type { CqlType, NativeType } from './type.ts';
 
 /** Ids of types (native_protocol_v4.spec, §4.2.5.2). */
 const encoders: ReadonlyMap<number, (text: string) => Buffer | undefined> = new Map([
@@ -12,6 +13,15 @@ const encoders: ReadonlyMap<number, (text: string) => Buffer | undefined> = new 
   [0x09, (text: string) => asInteger(text, 4)], [0x13, (text: string) => asInteger(text, 2)], [0x14, (text: string) => asInteger(text, 1)],
   [0x0b, asTimestamp], [0x0c, asUuid], [0x0f, asUuid], [0x0e, asVarint], [0x10, asInet], [0x11, asDate],
 ]);
+
+const typeIds: Readonly<Partial<Record<NativeType, number>>> = {
+  ascii: 0x01, bigint: 0x02, blob: 0x03, boolean: 0x04, double: 0x07, float: 0x08, int: 0x09, timestamp: 0x0b, uuid: 0x0c, text: 0x0d, varint: 0x0e, timeuuid: 0x0f, inet: 0x10, date: 0x11, smallint: 0x13, tinyint: 0x14,
+};
+
+/** Undefined for a type whose values are no tenants. */
+export function tenantTypeId(type: CqlType): number | undefined {
+  return type.kind === 'native' ? typeIds[type.name] : undefined;
+}
 
 /** Decimals of one value have many encodings, and collections are no tenants: a column of such a type has no tenant that can be told. */
 export function canTell(typeId: number): boolean {
