@@ -27,7 +27,7 @@ export interface Between {
   readonly pid: number;
 }
 
-const START_LIMIT_MS = 20_000;
+const START_LIMIT_MS = 60_000;
 const STOP_LIMIT_MS = 10_000;
 const project = path.join(import.meta.dirname, '../../..');
 
