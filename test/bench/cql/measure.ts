@@ -13,7 +13,7 @@ import { freePort } from '../../support/postgres.ts';
 import type { ClusterCounts } from './cluster-process.ts';
 import type { LoadResult } from './load-process.ts';
 import type { CqlBenchOptions, PeerName, Shape } from './options.ts';
-import { startCluster, startLoad, startProduct, startZdm } from './processes.ts';
+import { ownProject, startCluster, startLoad, startProduct, startZdm } from './processes.ts';
 import type { BenchCluster, Between } from './processes.ts';
 import type { Workload } from './workload.ts';
 
@@ -26,7 +26,7 @@ export interface CqlFigures {
 }
 
 interface Peer extends Between {
-  readonly name: PeerName;
+  readonly name: string;
   /** What a write is to be on: the target has it when the run has ended, or soon after. */
   readonly writesTarget: boolean;
 }
@@ -48,9 +48,12 @@ export async function measure(options: CqlBenchOptions, signal: AbortSignal): Pr
   const others: CqlFigures['others'][number][] = [];
   const peers: Peer[] = [];
   for (const name of options.peers) {
-    const peer = await startPeer(name, options, folder, clusters, stack);
+    const peer = await startPeer(name, options, ownProject, folder, clusters, stack);
     if (typeof peer === 'string') absent.push(`${name}: ${peer}`);
     else peers.push(peer);
+    if (typeof peer === 'string' || options.other === undefined || !isProduct(name)) continue;
+    const other = await startPeer(name, options, options.other, path.join(folder, 'other'), clusters, stack);
+    if (typeof other !== 'string') peers.push({ ...other, name: `${name}@other` });
   }
   const cells = options.workloads.flatMap((workload) => options.shapes.map((shape): Cell => ({ workload, mode: shapeName(shape), clients: shape.connections })));
   const order = (port: number, { workload, mode }: Cell, warmUpMs: number, runMs: number): Parameters<typeof load.run>[0] => {
@@ -77,10 +80,12 @@ export async function measure(options: CqlBenchOptions, signal: AbortSignal): Pr
   return { series: rounds.series, absent, others };
 }
 
+const isProduct = (name: PeerName): boolean => /^(?:Source|Dual)/.test(name);
+
 /** A text says why there is none. */
-async function startPeer(name: PeerName, { profile }: CqlBenchOptions, folder: string, clusters: readonly [BenchCluster, BenchCluster], stack: AsyncDisposableStack): Promise<Peer | string> {
+async function startPeer(name: PeerName, { profile }: CqlBenchOptions, project: string, folder: string, clusters: readonly [BenchCluster, BenchCluster], stack: AsyncDisposableStack): Promise<Peer | string> {
   const product = async (mode: string, settings: Readonly<Record<string, unknown>> = {}): Promise<Peer> =>
-    ({ name, writesTarget: mode !== 'SourceOnly', ...await startProduct({ mode, settings, folder: path.join(folder, name), profile, clusters }, stack) });
+    ({ name, writesTarget: mode !== 'SourceOnly', ...await startProduct({ mode, settings, folder: path.join(folder, name), project, profile, clusters }, stack) });
   switch (name) {
     case 'direct': return { name, port: clusters[0].port, pid: 0, writesTarget: false };
     case 'pipe': {

@@ -21,6 +21,8 @@ export interface CqlBenchOptions {
   readonly run: number;
   /** Who gives writes their timestamps. */
   readonly timestamps: 'client' | 'proxy';
+  /** Folder of another checkout, whose product is measured beside this one's. */
+  readonly other: string | undefined;
   /** Folder for processor profiles of the product. */
   readonly profile: string | undefined;
 }
@@ -28,7 +30,7 @@ export interface CqlBenchOptions {
 const defaults = { peers: 'direct,pipe,SourceOnly,DualAsync,DualSync,zdm', workloads: workloads.join(), shapes: '1x1,64x1,32x4', rounds: '3', run: '1000', timestamps: 'client' };
 const quick: typeof defaults = { ...defaults, workloads: 'write', shapes: '64x1,32x4', rounds: '1', run: '500' };
 
-export const usage = `usage: bench cql [--quick] ${Object.entries(defaults).map(([name, value]) => `[--${name} ${value}]`).join(' ')} [--profile FOLDER]`;
+export const usage = `usage: bench cql [--quick] ${Object.entries(defaults).map(([name, value]) => `[--${name} ${value}]`).join(' ')} [--other FOLDER] [--profile FOLDER]`;
 
 /** Throws with the usage when an argument cannot be read. */
 export function readOptions(args: readonly string[]): CqlBenchOptions {
@@ -36,16 +38,16 @@ export function readOptions(args: readonly string[]): CqlBenchOptions {
   const text = (name: keyof typeof defaults): string => given[name] ?? (given.quick === true ? quick : defaults)[name];
   return {
     peers: chosen('peers', text('peers'), peerNames), workloads: chosen('workloads', text('workloads'), workloads), shapes: text('shapes').split(',').map(readShape),
-    rounds: wholeNumber('rounds', text('rounds')), run: wholeNumber('run', text('run')), timestamps: chosen('timestamps', text('timestamps'), ['client', 'proxy'] as const)[0] ?? 'client', profile: given.profile,
+    rounds: wholeNumber('rounds', text('rounds')), run: wholeNumber('run', text('run')), timestamps: chosen('timestamps', text('timestamps'), ['client', 'proxy'] as const)[0] ?? 'client', other: given.other, profile: given.profile,
   };
 }
 
-type Given = { readonly [Name in keyof typeof defaults]?: string } & { readonly quick?: boolean; readonly profile?: string };
+type Given = { readonly [Name in keyof typeof defaults]?: string } & { readonly quick?: boolean; readonly other?: string; readonly profile?: string };
 
 function read(args: readonly string[]): Given {
   const one = { type: 'string' } as const;
   try {
-    return parseArgs({ args: [...args], options: { quick: { type: 'boolean' }, peers: one, workloads: one, shapes: one, rounds: one, run: one, timestamps: one, profile: one } }).values;
+    return parseArgs({ args: [...args], options: { quick: { type: 'boolean' }, peers: one, workloads: one, shapes: one, rounds: one, run: one, timestamps: one, other: one, profile: one } }).values;
   } catch (error) {
     throw new Error(`${error instanceof Error ? error.message : String(error)}\n${usage}`, { cause: error });
   }

@@ -29,7 +29,7 @@ export interface Between {
 
 const START_LIMIT_MS = 60_000;
 const STOP_LIMIT_MS = 10_000;
-const project = path.join(import.meta.dirname, '../../..');
+export const ownProject = path.join(import.meta.dirname, '../../..');
 
 async function started(file: string, args: readonly string[], stack: AsyncDisposableStack): Promise<ChildProcess> {
   const child = fork(path.join(import.meta.dirname, file), args, { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
@@ -76,12 +76,14 @@ export interface ProductOptions {
   /** Settings of the section `cql` beside the usual ones. */
   readonly settings?: Readonly<Record<string, unknown>>;
   readonly folder: string;
+  /** Its checkout. */
+  readonly project: string;
   readonly profile: string | undefined;
   readonly clusters: readonly [source: BenchCluster, target: BenchCluster];
 }
 
 /** The product as `npm run cql -- --config FILE` runs it. */
-export async function startProduct({ mode, settings = {}, folder, profile, clusters: [source, target] }: ProductOptions, stack: AsyncDisposableStack): Promise<Between> {
+export async function startProduct({ mode, settings = {}, folder, project, profile, clusters: [source, target] }: ProductOptions, stack: AsyncDisposableStack): Promise<Between> {
   fs.mkdirSync(folder, { recursive: true });
   const [port, httpPort] = [await freePort(), await freePort()];
   const config = path.join(folder, 'causeway.yaml');
@@ -101,7 +103,7 @@ export async function startZdm(program: string, [source, target]: ProductOptions
 }
 
 async function runProgram(program: string, args: readonly string[], environment: Readonly<Record<string, string>>, port: number, signal: NodeJS.Signals, stack: AsyncDisposableStack): Promise<Between> {
-  const child = spawn(program, args, { cwd: project, stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...environment } });
+  const child = spawn(program, args, { cwd: ownProject, stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...environment } });
   let text = '';
   for (const output of [child.stdout, child.stderr]) output.on('data', (chunk: Buffer) => (text = `${text}${chunk.toString()}`.slice(-4000)));
   let problem: Error | undefined;
