@@ -126,6 +126,6 @@ export function createProxy(runtime: Pick<Runtime, 'clock' | 'log'>, options: Cq
       if (server.listening || sessions.size > 0) await closed;
     },
     replay: replayer,
-    stats: (): ProxyStats => ({ counts, prepared: registry.size, clusters: [statsOf(context.clusters[0]), statsOf(context.clusters[1])] }),
+    stats: (): ProxyStats => ({ counts, prepared: registry.size, awaitedWrites: requests.awaitedWrites, clusters: [statsOf(context.clusters[0]), statsOf(context.clusters[1])] }),
   };
 }
