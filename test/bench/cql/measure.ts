@@ -94,7 +94,6 @@ async function startPeer(name: PeerName, { profile }: CqlBenchOptions, project: 
       return { name, port, pid: child.pid ?? 0, writesTarget: false };
     }
     case 'SourceOnly': case 'DualAsync': case 'DualSync': return product(name);
-    case 'DualSync-unlogged': return product('DualSync', { intents: { dual_sync: 'after' } });
     case 'DualAsync-fsync': return product('DualAsync', { intents: { fsync: 'group' } });
     case 'zdm': {
       const program = findTool('zdm-proxy');

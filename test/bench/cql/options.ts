@@ -3,7 +3,7 @@ import { parseArgs } from 'node:util';
 import { workloads } from './workload.ts';
 import type { Workload } from './workload.ts';
 
-export const peerNames = ['direct', 'pipe', 'SourceOnly', 'DualAsync', 'DualSync', 'DualSync-unlogged', 'DualAsync-fsync', 'zdm'] as const;
+export const peerNames = ['direct', 'pipe', 'SourceOnly', 'DualAsync', 'DualSync', 'DualAsync-fsync', 'zdm'] as const;
 export type PeerName = (typeof peerNames)[number];
 
 export interface Shape {
@@ -27,7 +27,7 @@ export interface CqlBenchOptions {
   readonly profile: string | undefined;
 }
 
-const defaults = { peers: 'direct,pipe,SourceOnly,DualAsync,DualSync,zdm', workloads: workloads.join(), shapes: '1x1,64x1,32x4', rounds: '3', run: '1000', timestamps: 'client' };
+const defaults = { peers: 'direct,pipe,SourceOnly,DualAsync,DualSync,zdm', workloads: workloads.join(), shapes: '1x1,64x1,32x4', rounds: '3', run: '800', timestamps: 'client' };
 const quick: typeof defaults = { ...defaults, workloads: 'write', shapes: '64x1,32x4', rounds: '1', run: '500' };
 
 export const usage = `usage: bench cql [--quick] ${Object.entries(defaults).map(([name, value]) => `[--${name} ${value}]`).join(' ')} [--other FOLDER] [--profile FOLDER]`;
