@@ -48,7 +48,6 @@ export const cqlMetricList = {
   scratchbird_cql_filter_stale: gauge('1 while the rules file cannot be read and older rules are in force'),
   scratchbird_cql_shed_total: counter('Requests that the proxy itself answered with OVERLOADED'),
   scratchbird_cql_stamped_total: counter('Writes that were given a timestamp'),
-  scratchbird_cql_unrecorded_total: counter('Writes of one side only that could not be put in the log'),
   scratchbird_cql_heals_total: counter('Statements prepared again without the client knowing', 'cluster'),
   scratchbird_cql_clients_refused_total: counter('Clients that were not let in, by reason (limit, login)', 'reason'),
 } as const satisfies Record<string, MetricDefinition>;

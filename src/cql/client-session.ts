@@ -60,7 +60,7 @@ export class ClientSession implements FrameHandler, RequestSession {
     this.#answers = new AnswerWriter(this.#outbox);
     this.#reader = new RequestReader(context, this);
     socket.setNoDelay(true);
-    socket.on('data', (chunk: Buffer) => this.#splitter.push(chunk));
+    context.intake.listen(socket, (bytes, start, end) => this.#splitter.push(bytes, start, end));
     socket.on('drain', () => this.#resume(pauses.backlog));
     socket.on('error', () => undefined);
     socket.once('close', () => this.#end());

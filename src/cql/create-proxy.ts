@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import type { Runtime } from '../../config/runtime.ts';
 import { ClientSession } from './client-session.ts';
 import { Healer } from './healer.ts';
+import { Intake } from './intake.ts';
 import { plans } from './modes.ts';
 import type { ClusterIndex, ModeTable } from './modes.ts';
 import { Flusher } from './outbox.ts';
@@ -18,6 +19,7 @@ import { RequestFlow } from './request-flow.ts';
 import { RequestList } from './request-list.ts';
 import { ReadTexts } from './statement-traits.ts';
 import { Timestamps } from './timestamps.ts';
+import { TurnClock } from './turn-clock.ts';
 import { UpstreamCluster } from './upstream-cluster.ts';
 import type { ProxySink } from './upstream-cluster.ts';
 
@@ -31,11 +33,13 @@ export function createProxy(runtime: Pick<Runtime, 'clock' | 'log'>, options: Cq
   const registry = new PreparedRegistry(options.limits.preparedBytes);
   const healer = new Healer(registry, counts);
   const flusher = new Flusher();
+  const turn = new TurnClock(clock);
+  const intake = new Intake(turn);
   // A write that a cluster may have stands in the log: it goes to disk before the turn's first byte leaves.
   flusher.before = () => options.intents.flush();
   const sessions = new Set<ClientSession>();
   const flow = new RequestFlow({
-    log, intents: options.intents, requests, counts, healer, nowMs: () => clock.monotonicMs(), requestTimeoutMs: options.requestTimeoutMs, shadowTimeoutMs: options.shadowTimeoutMs,
+    log, intents: options.intents, requests, counts, healer, nowMs: () => turn.nowMs, requestTimeoutMs: options.requestTimeoutMs, shadowTimeoutMs: options.shadowTimeoutMs,
   });
   healer.legs = flow;
   const sink: ProxySink = {
@@ -47,9 +51,9 @@ export function createProxy(runtime: Pick<Runtime, 'clock' | 'log'>, options: Cq
       if (cluster === plans[context.modes.global].primary) for (const session of sessions) session.event(buffer, start, end);
     },
   };
-  const cluster = (index: ClusterIndex): UpstreamCluster => new UpstreamCluster(index, options.clusters[index], { clock, log, flusher, limits: options.limits, counts: counts.cluster(index), sink });
+  const cluster = (index: ClusterIndex): UpstreamCluster => new UpstreamCluster(index, options.clusters[index], { clock, log, flusher, intake, limits: options.limits, counts: counts.cluster(index), sink });
   const context: ProxyContext = {
-    options, clock, log, flow, requests, registry, counts, flusher, modes: options.modes, port: options.listen.port,
+    options, clock, log, flow, requests, registry, counts, flusher, intake, modes: options.modes, port: options.listen.port,
     clusters: [cluster(0), cluster(1)], texts: new ReadTexts(), timestamps: options.timestamps ?? new Timestamps(clock),
   };
   const replayer = new Replayer(context, healer);
@@ -57,9 +61,10 @@ export function createProxy(runtime: Pick<Runtime, 'clock' | 'log'>, options: Cq
   let sweeper: NodeJS.Timeout | undefined;
 
   const sweep = (): void => {
-    for (const leg of requests.expired(clock.monotonicMs())) {
+    turn.renew();
+    for (const leg of requests.expired(turn.nowMs)) {
       // What was told of the ones before may have ended it, and begun another request with it.
-      if (!leg.isOpen || leg.deadlineMs > clock.monotonicMs()) continue;
+      if (!leg.isOpen || leg.deadlineMs > turn.nowMs) continue;
       leg.request.pools?.[leg.cluster].forget(leg);
       healer.forget(leg);
       flow.timedOut(leg);
@@ -121,6 +126,6 @@ export function createProxy(runtime: Pick<Runtime, 'clock' | 'log'>, options: Cq
       if (server.listening || sessions.size > 0) await closed;
     },
     replay: replayer,
-    stats: (): ProxyStats => ({ counts, prepared: registry.size, clusters: [statsOf(context.clusters[0]), statsOf(context.clusters[1])] }),
+    stats: (): ProxyStats => ({ counts, prepared: registry.size, awaitedWrites: requests.awaitedWrites, clusters: [statsOf(context.clusters[0]), statsOf(context.clusters[1])] }),
   };
 }

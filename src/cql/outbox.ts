@@ -14,10 +14,13 @@ export const LONG_BYTES = 16 * 1024;
 export class Flusher {
   #dirty: Outbox[] = [];
   #scheduled = false;
+  /** Counts the turns in which something left. */
+  turn = 0;
   /** Called before anything leaves in a turn. */
   before: () => void = () => undefined;
   readonly #run = (): void => {
     this.#scheduled = false;
+    this.turn += 1;
     this.before();
     const dirty = this.#dirty;
     this.#dirty = [];

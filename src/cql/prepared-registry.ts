@@ -17,6 +17,7 @@ import { isVirtual, planOfStatement, traitsOf } from './statement-traits.ts';
 import type { StatementTraits } from './statement-traits.ts';
 
 export const ID_BYTES = 16;
+const RECENT = 64;
 
 export class PreparedEntry implements IntentStatement {
   readonly id: Buffer;
@@ -109,11 +110,18 @@ export function ownId(keyspace: string, text: string): Buffer {
   return createHash('md5').update(keyspace).update('\0').update(text).digest();
 }
 
+function isAt(id: Buffer, buffer: Buffer, at: number): boolean {
+  for (let index = 0; index < ID_BYTES; index += 1) if (id[index] !== buffer[at + index]) return false;
+  return true;
+}
+
 export class PreparedRegistry {
   readonly #maxBytes: number;
   readonly #entries = new Map<string, PreparedEntry>();
   /** Which entry a cluster means by an id of its own. */
   readonly #byClusterId = clusterNames.map(() => new Map<string, PreparedEntry>());
+  /** Those found last, by the last byte of their ids: most requests execute one of a few statements. */
+  readonly #recent = new Array<PreparedEntry | undefined>(RECENT).fill(undefined);
   #bytes = 0;
   #uses = 0;
 
@@ -129,6 +137,19 @@ export class PreparedRegistry {
   find(key: string): PreparedEntry | undefined {
     const entry = this.#entries.get(key);
     if (entry) entry.usedAt = this.#uses += 1;
+    return entry;
+  }
+
+  /** The same, of the id that stands there. */
+  findAt(buffer: Buffer, at: number): PreparedEntry | undefined {
+    const slot = (buffer[at + ID_BYTES - 1] ?? 0) % RECENT;
+    const recent = this.#recent[slot];
+    if (recent && isAt(recent.id, buffer, at)) {
+      recent.usedAt = this.#uses += 1;
+      return recent;
+    }
+    const entry = this.find(buffer.toString('latin1', at, at + ID_BYTES));
+    if (entry) this.#recent[slot] = entry;
     return entry;
   }
 
@@ -161,6 +182,7 @@ export class PreparedRegistry {
 
   /** A quarter of the bytes, those used longest ago; their clients prepare again when they come back. */
   #evict(kept: PreparedEntry): void {
+    this.#recent.fill(undefined);
     const byAge = [...this.#entries.values()].sort((one, other) => one.usedAt - other.usedAt);
     this.#bytes = byAge.reduce((sum, { bytes }) => sum + bytes, 0);
     for (const entry of byAge) {

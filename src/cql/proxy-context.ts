@@ -1,5 +1,6 @@
 /** What all sessions of a proxy share. */
 import type { Clock, Log } from '../../config/runtime.ts';
+import type { Intake } from './intake.ts';
 import type { ModeTable } from './modes.ts';
 import type { Flusher } from './outbox.ts';
 import type { PreparedRegistry } from './prepared-registry.ts';
@@ -23,6 +24,7 @@ export interface ProxyContext {
   readonly timestamps: Timestamps;
   readonly counts: ProxyCounts;
   readonly flusher: Flusher;
+  readonly intake: Intake;
   modes: ModeTable;
   /** The port that clients come to. */
   port: number;

@@ -87,8 +87,6 @@ export class ProxyCounts {
   unrepeatable = 0;
   /** Executions of ids that the proxy does not know. */
   unknownIds = 0;
-  /** Writes of one side only that could not be put in the log. */
-  unrecorded = 0;
 
   cluster(index: ClusterIndex): ClusterCounts {
     const counts = this.clusters[index];
@@ -107,5 +105,7 @@ export interface ClusterStats {
 export interface ProxyStats {
   readonly counts: ProxyCounts;
   readonly prepared: number;
+  /** In the log, and in hand in `DualSync`. */
+  readonly awaitedWrites: number;
   readonly clusters: readonly [source: ClusterStats, target: ClusterStats];
 }

@@ -2,8 +2,8 @@
  * What becomes of a request after its plan is settled: which legs leave, in which order, and when its client is answered.
  *
  *   one cluster     the leg leaves; its answer is the client's.
- *   both, waiting   both legs leave at once; the client gets the primary's answer when both are well, else the failure. A side that has the write alone leaves an intent
- *                   for the other.
+ *   both, waiting   the intent goes into the log, both legs leave at once; the client gets the primary's answer when both are well, else the failure. What one side has
+ *                   alone the replay brings to the other.
  *   both, async     the intent goes into the log, the primary's leg leaves. When the primary has answered and the log has the intent on disk the client is
  *                   answered, and the shadow's leg leaves. What the shadow does not acknowledge in time is the replay's.
  *   in order        conditional statements and schema changes: the shadow is asked only after the primary has done it, so that it never does what the primary refused.
@@ -13,7 +13,8 @@ import { messageStart, opcodes } from '../wire/cql/frame.ts';
 import { BOTH } from './intents/intent-log.ts';
 import type { FlowParts } from './flow-parts.ts';
 import type { HealedLegs } from './healer.ts';
-import { IntentWriter } from './intent-writer.ts';
+import { logWrite } from './log-write.ts';
+import { isOtherwise, NEVER, NOBODY, owedAfterBoth } from './owed.ts';
 import { OrderLanes } from './order-lanes.ts';
 import { legStates, NO_TICKET } from './request.ts';
 import { requestKinds } from './request-kinds.ts';
@@ -25,14 +26,12 @@ export class RequestFlow implements LegSink<Leg>, HealedLegs {
   readonly #parts: FlowParts;
   /** Answers that wait for the log. */
   #held: Request[] = [];
-  readonly #writer: IntentWriter;
   /** Of writes in order, on the primary and on the shadow. */
   readonly #lanes = new OrderLanes();
   readonly #shadowLanes = new OrderLanes();
 
   constructor(parts: FlowParts) {
     this.#parts = parts;
-    this.#writer = new IntentWriter(parts.intents, parts.counts, parts.log);
     parts.intents.onWritten = () => this.#release();
   }
 
@@ -62,7 +61,7 @@ export class RequestFlow implements LegSink<Leg>, HealedLegs {
       this.#start(request.primary);
       return;
     }
-    if (!plan.isSync && !this.#writer.append(request, BOTH)) {
+    if (!logWrite(this.#parts.intents, request)) {
       const leg = request.primary;
       this.unsent(leg, { kind: 'network', code: errorCodes.overloaded, message: `MIG085: the log of writes takes no more (${this.#parts.intents.refusal ?? 'full'}); it empties when the ${plan.shadow === 0 ? 'source' : 'target'} cluster takes its writes` });
       return;
@@ -288,36 +287,33 @@ export class RequestFlow implements LegSink<Leg>, HealedLegs {
   }
 
   #sync(request: Request, leg: Leg): void {
-    const { plan, primary, kind } = request;
+    const { intents, counts } = this.#parts;
+    const { plan, primary, kind, ticket } = request;
     const shadow = request.leg(plan.shadow ?? plan.primary);
-    const shadowBit = 1 << shadow.cluster;
-    const isInOrder = kind === requestKinds.conditional;
-    if (request.isUnrepeatable) {
-      if (primary.state === legStates.ok || primary.state === legStates.uncertain) this.#writer.record(request, shadowBit);
-      this.#answer(request, primary);
-      this.#end(request);
-      return;
-    }
-    if (isInOrder && leg === primary) {
-      if (leg.state === legStates.ok && leg.applied !== false) {
-        this.#start(shadow);
-        return;
-      }
-      if (leg.state === legStates.uncertain) this.#writer.record(request, BOTH);
-      this.#answer(request, primary);
-      this.#end(request);
+    if (kind === requestKinds.conditional && leg === primary && leg.state === legStates.ok && leg.applied !== false && !request.isUnrepeatable) {
+      this.#start(shadow);
       return;
     }
     if (primary.isOpen || shadow.isOpen) return;
-    const primaryIsWell = primary.state === legStates.ok;
-    const shadowIsWell = shadow.state === legStates.ok;
-    if (isInOrder && primaryIsWell && shadowIsWell && primary.applied !== shadow.applied) {
-      // The primary's word counts; the other's row is repaired.
-      this.#parts.counts.cluster(shadow.cluster).mismatches += 1;
-      this.#writer.record(request, shadowBit);
-    } else if (primaryIsWell !== shadowIsWell) this.#writer.record(request, primaryIsWell ? shadowBit : 1 << primary.cluster);
-    else if (!primaryIsWell && (primary.state === legStates.uncertain || shadow.state === legStates.uncertain)) this.#writer.record(request, BOTH);
-    this.#answer(request, primaryIsWell && !shadowIsWell ? shadow : primary);
+    if (ticket === NO_TICKET) {
+      this.#answer(request, primary);
+      this.#end(request);
+      return;
+    }
+    const owed = owedAfterBoth(request, primary, shadow);
+    if (isOtherwise(request, primary, shadow)) counts.cluster(shadow.cluster).mismatches += 1;
+    request.ticket = NO_TICKET;
+    if (owed === NEVER) {
+      // Before the client hears that it is nowhere, no crash may send it any more.
+      request.heldFor = intents.cancel(ticket);
+      request.isHeldForCancel = true;
+      if (!this.#isWritten(request)) {
+        this.#held.push(request);
+        return;
+      }
+    } else if (owed === NOBODY) intents.settle(ticket);
+    else intents.release(ticket, owed);
+    this.#answer(request, primary.state === legStates.ok && shadow.state !== legStates.ok && shadow.state !== legStates.unused ? shadow : primary);
     this.#end(request);
   }
 

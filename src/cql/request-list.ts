@@ -1,5 +1,5 @@
 /** The requests in hand, and those that can be used again. What is looked at by time is looked at here: ten times a second, all of them. */
-import { Request } from './request.ts';
+import { NO_TICKET, Request } from './request.ts';
 import type { Leg } from './request.ts';
 import { requestKinds } from './request-kinds.ts';
 
@@ -55,6 +55,11 @@ export class RequestList {
       if (target.isOpen && target.deadlineMs <= nowMs) legs.push(target);
     }
     return legs;
+  }
+
+  /** Writes in hand that stand in the log and whose clients wait for both clusters: nothing is owed of them yet. */
+  get awaitedWrites(): number {
+    return this.#inHand.reduce((sum, { plan, ticket }) => sum + (plan.isSync && ticket !== NO_TICKET ? 1 : 0), 0);
   }
 
   /** Some write for both clusters is in hand. */

@@ -40,6 +40,7 @@ export interface RequestSession extends Answered {
 }
 
 const places = newPlaces();
+const noTables: readonly string[] = [];
 /** Batches over several tables keep their order among themselves. */
 const SEVERAL_TABLES = ' ';
 
@@ -73,7 +74,7 @@ export class RequestReader {
     const idBytes = buffer.readUInt16BE(messageAt);
     const idEnd = messageAt + 2 + idBytes;
     if (idEnd + 3 > end) throw new RangeError('the body ends in the prepared id');
-    const entry = idBytes === ID_BYTES ? registry.find(buffer.toString('latin1', messageAt + 2, idEnd)) : undefined;
+    const entry = idBytes === ID_BYTES ? registry.findAt(buffer, messageAt + 2) : undefined;
     const stream = buffer.readInt16BE(start + 2);
     if (!entry) {
       counts.unknownIds += 1;
@@ -177,7 +178,7 @@ export class RequestReader {
       request.laneTable = oneTable(tablesOf(traits, keyspace));
       request.laneKey = entry && !traits.facts.batch ? partitionOf(entry, buffer, parametersAt, end) : ANY_KEY;
     }
-    const tables = traits.isTruncate || this.#context.requests.truncating.size > 0 ? tablesOf(traits, keyspace) : [];
+    const tables = traits.isTruncate || this.#context.requests.truncating.size > 0 ? tablesOf(traits, keyspace) : noTables;
     if (traits.isTruncate && request.plan.shadow !== undefined) [request.truncates = ''] = tables;
     this.#begin(request, tables);
   }

@@ -20,6 +20,7 @@ export type LegState = (typeof legStates)[keyof typeof legStates];
 export const NO_TICKET = -1;
 
 const empty = Buffer.alloc(0);
+const none: readonly IntentStatement[] = [];
 
 export class Leg {
   readonly request: Request;
@@ -97,7 +98,7 @@ export class Request {
   /** Of EXECUTE, and of PREPARE. */
   entry: PreparedEntry | undefined;
   batch: BatchStatement | undefined;
-  statements: readonly IntentStatement[] = [];
+  statements: readonly IntentStatement[] = none;
   /** The pool of each cluster; settled when the first leg leaves. */
   pools: readonly [NodePool<Leg>, NodePool<Leg>] | undefined;
   /** Its copy does not go to the shadow, by the filter's rule. */
@@ -140,7 +141,7 @@ export class Request {
     this.frame = empty;
     this.entry = undefined;
     this.batch = undefined;
-    this.statements = [];
+    this.statements = none;
     this.pools = undefined;
     this.isFiltered = false;
     this.isUnrepeatable = false;

@@ -2,6 +2,7 @@
 import type { Clock, Log } from '../../config/runtime.ts';
 import { errorCodes } from '../wire/cql/error-body.ts';
 import { ClusterControl } from './cluster-control.ts';
+import type { Intake } from './intake.ts';
 import { clusterNames } from './modes.ts';
 import type { ClusterIndex } from './modes.ts';
 import type { Flusher } from './outbox.ts';
@@ -23,6 +24,7 @@ export interface ClusterParts {
   readonly clock: Clock;
   readonly log: Log;
   readonly flusher: Flusher;
+  readonly intake: Intake;
   readonly limits: ProxyLimits;
   readonly counts: ClusterCounts;
   readonly sink: ProxySink;
@@ -39,6 +41,7 @@ export class UpstreamCluster implements PoolCluster {
   readonly clock: Clock;
   readonly limits: ProxyLimits;
   readonly flusher: Flusher;
+  readonly intake: Intake;
   readonly sink: ProxySink;
   readonly control: ClusterControl;
   readonly counts: ClusterCounts;
@@ -51,13 +54,14 @@ export class UpstreamCluster implements PoolCluster {
   /** Of whoever logged in last, where none are configured: what the proxy itself asks of the cluster runs under them. */
   #borrowed: CqlCredentials | undefined;
 
-  constructor(index: ClusterIndex, options: CqlClusterOptions, { clock, log, flusher, limits, counts, sink }: ClusterParts) {
+  constructor(index: ClusterIndex, options: CqlClusterOptions, { clock, log, flusher, intake, limits, counts, sink }: ClusterParts) {
     this.index = index;
     this.name = clusterNames[index];
     this.options = options;
     this.clock = clock;
     this.#log = log;
     this.flusher = flusher;
+    this.intake = intake;
     this.limits = limits;
     this.counts = counts;
     this.sink = sink;

@@ -14,6 +14,7 @@ import { EVENT_STREAM, FrameSplitter, HEADER_BYTES, headerFlags, makeFrame, mess
 import type { FrameHandler } from '../wire/cql/frame.ts';
 import { Outbox } from './outbox.ts';
 import type { Flusher } from './outbox.ts';
+import type { Intake } from './intake.ts';
 import type { CqlAddress, CqlClusterOptions } from './proxy-options.ts';
 import type { Leg } from './request.ts';
 import type { CallDone, ConnectionSettings, LegSink, NodeConnection, UpstreamFailure } from './upstream.ts';
@@ -26,6 +27,13 @@ export interface ConnectionOwner {
   /** A pushed event's frame. */
   event(connection: UpstreamConnection, buffer: Buffer, start: number, end: number): void;
   drained(connection: UpstreamConnection): void;
+}
+
+/** What all connections of a proxy share. */
+export interface ConnectionParts {
+  readonly sink: LegSink<Leg>;
+  readonly flusher: Flusher;
+  readonly intake: Intake;
 }
 
 /** As an identifier in CQL. */
@@ -56,7 +64,7 @@ export class UpstreamConnection implements FrameHandler, NodeConnection<Leg> {
   silentTicks = 0;
   isAsked = false;
 
-  constructor(address: CqlAddress, options: CqlClusterOptions, settings: ConnectionSettings, owner: ConnectionOwner, sink: LegSink<Leg>, flusher: Flusher) {
+  constructor(address: CqlAddress, options: CqlClusterOptions, settings: ConnectionSettings, owner: ConnectionOwner, { sink, flusher, intake }: ConnectionParts) {
     this.address = address;
     this.settings = settings;
     this.#options = options;
@@ -64,16 +72,13 @@ export class UpstreamConnection implements FrameHandler, NodeConnection<Leg> {
     this.#sink = sink;
     this.#splitter = new FrameSplitter(this, settings.maxFrameBytes);
     const { host, port } = address;
-    this.#socket = options.tls ? tls.connect({ host, port, servername: net.isIP(host) === 0 ? host : '', ...options.tls }) : net.connect({ host, port });
+    this.#socket = options.tls ? tls.connect({ host, port, servername: net.isIP(host) === 0 ? host : '', ...options.tls }) : net.connect({ host, port, onread: intake.options((bytes, start, end) => this.#received(bytes, start, end)) });
     this.#socket.setNoDelay(true);
     this.#socket.setTimeout(options.connectTimeoutMs, () => {
       if (!this.isReady) this.close({ kind: 'network', code: errorCodes.overloaded, message: `no connection within ${options.connectTimeoutMs} ms` });
     });
     this.#socket.once(options.tls ? 'secureConnect' : 'connect', () => this.#startup());
-    this.#socket.on('data', (chunk: Buffer) => {
-      this.silentTicks = 0;
-      this.#read(chunk);
-    });
+    if (options.tls) intake.listenForChunks(this.#socket, (bytes, start, end) => this.#received(bytes, start, end));
     this.#socket.on('drain', () => owner.drained(this));
     this.#socket.once('error', (error) => {
       this.#failure ??= { kind: 'network', code: errorCodes.overloaded, message: error.message };
@@ -192,9 +197,10 @@ export class UpstreamConnection implements FrameHandler, NodeConnection<Leg> {
     }
   }
 
-  #read(chunk: Buffer): void {
+  #received(bytes: Buffer, start: number, end: number): void {
+    this.silentTicks = 0;
     try {
-      this.#splitter.push(chunk);
+      this.#splitter.push(bytes, start, end);
     } catch (error) {
       this.#unreadable(error);
     }

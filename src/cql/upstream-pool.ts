@@ -5,6 +5,7 @@
  */
 import { errorCodes } from '../wire/cql/error-body.ts';
 import type { IntentOrigin } from './intents/intent-log.ts';
+import type { Intake } from './intake.ts';
 import type { CqlAddress } from './proxy-options.ts';
 import type { Leg } from './request.ts';
 import type { Clock } from '../../config/runtime.ts';
@@ -32,6 +33,7 @@ export interface PoolCluster extends NodeCluster<Leg> {
   readonly limits: ProxyLimits;
   readonly clock: Clock;
   readonly flusher: Flusher;
+  readonly intake: Intake;
   readonly sink: ClusterSink;
   readonly hosts: readonly HostState[];
   /** A connection is there, or may be tried. */
@@ -52,6 +54,8 @@ const DEAD_TICKS = 400;
 /** Sweeps without use before a pool's connections are closed. */
 const IDLE_TICKS = 6000;
 const RETRY_REFUSED_MS = 1000;
+/** Requests that go to one connection before the next one's turn, within a turn of the loop. */
+const MOST_IN_TURN = 64;
 
 export class UpstreamPool implements ConnectionOwner, NodePool<Leg> {
   readonly cluster: PoolCluster;
@@ -60,6 +64,9 @@ export class UpstreamPool implements ConnectionOwner, NodePool<Leg> {
   readonly #ready: UpstreamConnection[] = [];
   readonly #opening = new Set<UpstreamConnection>();
   #next = 0;
+  /** Of the flusher, in which `#next` was chosen, and the requests that it got in it. */
+  #turn = -1;
+  #inTurn = 0;
   #waiting: Leg[] = [];
   #watchers: Usable[] = [];
   /** Why the cluster itself refused: a login, a keyspace, a version. Not tried again before `#retryAtMs`. */
@@ -96,10 +103,20 @@ export class UpstreamPool implements ConnectionOwner, NodePool<Leg> {
   acquire(leg: Leg): UpstreamConnection | undefined {
     this.#idleTicks = 0;
     const count = this.#ready.length;
-    for (let tries = 0; tries < count; tries += 1) {
-      this.#next = this.#next + 1 < count ? this.#next + 1 : 0;
+    const { flusher, limits } = this.cluster;
+    // What leaves in one turn of the loop leaves together: by turns within it, each request would cost a system call here and another one there.
+    const isSame = this.#turn === flusher.turn && this.#inTurn < MOST_IN_TURN;
+    this.#turn = flusher.turn;
+    for (let tries = isSame ? 0 : 1; tries <= count; tries += 1) {
+      if (tries > 0) {
+        this.#next = this.#next + 1 < count ? this.#next + 1 : 0;
+        this.#inTurn = 0;
+      }
       const connection = this.#ready[this.#next];
-      if (connection?.hasStream === true && connection.outbox.backlog <= this.cluster.limits.nodeBacklogBytes * 4) return connection;
+      if (connection?.hasStream === true && connection.outbox.backlog <= limits.nodeBacklogBytes * 4) {
+        this.#inTurn += 1;
+        return connection;
+      }
     }
     if (count > 0) {
       this.cluster.sink.unsent(leg, { kind: 'network', code: errorCodes.overloaded, message: `every connection to the ${this.cluster.name} cluster is full` });
@@ -227,7 +244,7 @@ export class UpstreamPool implements ConnectionOwner, NodePool<Leg> {
   #open(): UpstreamFailure | undefined {
     const host = this.cluster.hostToTry((state) => this.#countOf(state));
     if (!host) return this.cluster.unreachable();
-    this.#opening.add(new UpstreamConnection(host.address, this.cluster.options, this.settings, this, this.cluster.sink, this.cluster.flusher));
+    this.#opening.add(new UpstreamConnection(host.address, this.cluster.options, this.settings, this, this.cluster));
     return undefined;
   }
 

@@ -30,6 +30,15 @@ export function writeLeg(out: Outbox, leg: Leg, stream: number): void {
     const { block } = out;
     writeHeader(block, at, version, flags, stream, opcode, length);
     let to = at + HEADER_BYTES;
+    if (id.length === ID_BYTES) {
+      // One copy, and the id over the one that stands there: what copying costs is the call.
+      frame.copy(block, to, from, end);
+      to += messageAt - from + 2;
+      for (let index = 0; index < ID_BYTES; index += 1) block[to + index] = id[index] ?? 0;
+      to += ID_BYTES;
+      if (!request.entry.maySkipMetadata(cluster)) block[to + 2] = (block[to + 2] ?? 0) & ~queryFlags.skipMetadata;
+      return;
+    }
     to += frame.copy(block, to, from, messageAt);
     block[to] = id.length >> 8;
     block[to + 1] = id.length & 0xff;

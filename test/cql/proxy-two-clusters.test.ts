@@ -196,6 +196,47 @@ describe('DualAsync', () => {
 });
 
 describe('DualSync', () => {
+  test('a write is in the log before a cluster has it, and leaves it when both have', async () => {
+    await using fixture = await withTable({ mode: 'DualSync' });
+    const client = await fixture.client();
+    await client.execute(insert, [0, 'a'], prepared);
+    expect(fixture.intents.ended.map(({ how }) => how)).toEqual(['settled']);
+    fixture.target.pause();
+    const write = client.execute(insert, [1, 'a'], prepared);
+    await expect.poll(() => fixture.source.run('SELECT k FROM ks.t WHERE k = 1')).toMatchObject({ rows: [[Buffer.from([0, 0, 0, 1])]] });
+    expect([...fixture.intents.open.values()].map(({ owes }) => owes)).toEqual([3]);
+    // Its client waits for it: it is not queued.
+    expect(fixture.proxy.stats().awaitedWrites).toBe(1);
+    fixture.target.resume();
+    await write;
+    expect(fixture.intents.ended.map(({ how }) => how)).toEqual(['settled', 'settled']);
+    expect(fixture.proxy.stats().awaitedWrites).toBe(0);
+  });
+
+  test('what both refuse is taken out of the log before the client hears of it', async () => {
+    await using fixture = await withTable({ mode: 'DualSync' });
+    const client = await fixture.client();
+    await client.execute(insert, [0, 'a'], prepared);
+    for (const cluster of [fixture.source, fixture.target]) cluster.faults.add({ isWrite: true, action: { kind: 'error', code: responseErrorCodes.unavailableException } });
+    fixture.intents.isHeld = true;
+    let heard = false;
+    const refused = client.execute(insert, [1, 'a'], prepared).catch(() => {
+      heard = true;
+    });
+    await expect.poll(() => fixture.intents.ended.at(-1)?.how).toBe('cancelled');
+    await client.execute('SELECT v FROM ks.t WHERE k = 0', [], prepared);
+    expect(heard).toBe(false);
+    fixture.intents.write();
+    await refused;
+    // A condition that was false is on neither.
+    await client.execute('INSERT INTO ks.t (k, v) VALUES (?, ?) IF NOT EXISTS', [0, 'b'], prepared);
+    expect(fixture.intents.ended.at(-1)?.how).toBe('cancelled');
+    expect(fixture.intents.state().depth).toBe(0);
+    fixture.intents.refusal = 'full';
+    await expect(client.execute(insert, [9, 'a'], prepared)).rejects.toMatchObject({ code: responseErrorCodes.overloaded, message: expect.stringContaining('MIG085') as string });
+    expectSame(fixture);
+  });
+
   test('a failure of either side is the client\'s, and the side that has it not owes it', async () => {
     await using fixture = await withTable({ mode: 'DualSync' });
     const client = await fixture.client();

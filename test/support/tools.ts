@@ -6,7 +6,7 @@ import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { describe, test } from 'vitest';
 
-export type Tool = 'psql' | 'pgbench' | 'pgbouncer' | 'odyssey' | 'pg_dump' | 'postgres' | 'python3' | 'go' | 'java' | 'mvn' | 'ruby' | 'javac' | 'mariadb' | 'pgloader' | 'sysbench';
+export type Tool = 'psql' | 'pgbench' | 'pgbouncer' | 'odyssey' | 'pg_dump' | 'postgres' | 'python3' | 'go' | 'java' | 'mvn' | 'ruby' | 'javac' | 'mariadb' | 'pgloader' | 'sysbench' | 'zdm-proxy';
 
 /** Absolute path of the program on PATH, in Debian's per-version folders (newest first) or in /usr/sbin. */
 export function findTool(name: Tool): string | undefined {

@@ -125,8 +125,9 @@ export class CqlService {
   }
 
   figures(): CqlFigures {
+    const stats = this.#proxy.stats();
     return {
-      stats: this.#proxy.stats(), intents: this.#intents.state(), refusal: this.#intents.refusal, damages: this.#damages, lanes: this.#replay.report(), repairs: this.#repairs.state(),
+      stats, intents: this.#owed(stats), refusal: this.#intents.refusal, damages: this.#damages, lanes: this.#replay.report(), repairs: this.#repairs.state(),
       filter: this.#filter?.state(), modes: this.#proxy.modes, nowMs: this.#runtime.clock.now(),
     };
   }
@@ -158,11 +159,18 @@ export class CqlService {
     return { previous, mode, forced: reasons };
   }
 
+  /** A write that its client waits for is not queued, although it stands in the log. */
+  #owed({ awaitedWrites }: ProxyStats): IntentLogState {
+    const state = this.#intents.state();
+    return { ...state, depth: state.depth - awaitedWrites };
+  }
+
   #switchFacts(): SwitchFacts {
     const repairs = this.#repairs.state();
-    const { clusters } = this.#proxy.stats();
+    const stats = this.#proxy.stats();
+    const { clusters } = stats;
     return {
-      queued: this.#intents.state().depth, repairEntries: repairs.entries, wholeTables: repairs.wholeTables, isRepairListWhole: repairs.isWhole, damages: this.#damages.length,
+      queued: this.#owed(stats).depth, repairEntries: repairs.entries, wholeTables: repairs.wholeTables, isRepairListWhole: repairs.isWhole, damages: this.#damages.length,
       validation: this.#validation, isReachable: [clusters[0].isReachable, clusters[1].isReachable],
     };
   }

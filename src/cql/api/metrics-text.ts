@@ -68,7 +68,6 @@ function samplesOf({ stats, intents, refusal, damages, lanes, repairs, filter, m
     scratchbird_cql_filter_stale: filter ? one(filter.problem === undefined ? 0 : 1) : [],
     scratchbird_cql_shed_total: one(counts.shed),
     scratchbird_cql_stamped_total: one(counts.stamped),
-    scratchbird_cql_unrecorded_total: one(counts.unrecorded),
     scratchbird_cql_heals_total: perCluster(clusterNames, (index) => clusters[index].counts.heals),
     scratchbird_cql_clients_refused_total: [[['limit'], counts.clientsRefused], [['login'], counts.badLogins]],
   };

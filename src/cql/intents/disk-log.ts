@@ -9,10 +9,12 @@
  *
  * Writes are made at places that the log knows. When one fails, the same bytes go to the same place again and again until the disk takes them; nothing is
  * told to be written before that, and `append` refuses meanwhile. That holds for fsync as well: what it failed for is written again before the next one.
+ * While every turn flushes and the disk takes it, the loop has nothing to do with records: with few of them in a turn, its own turns would be the cost.
  */
 import * as fs from 'node:fs';
 import type { FaultPoints } from '../../../config/faults.ts';
 import { DiskPatience } from './disk-patience.ts';
+import type { Batch, Unsynced } from './log-batch.ts';
 import { EndKind, intentBytes, RecordBuffer } from './log-records.ts';
 import { REFUSED } from './intent-log.ts';
 import type { Intent, IntentLog, IntentLogState, IntentOrigin, IntentStatement, LogDamage, LogRefusal } from './intent-log.ts';
@@ -21,6 +23,8 @@ import { syncDirectory } from './placed-file.ts';
 import { recoverSegments, segmentBase } from './recover-segments.ts';
 
 const SETTLE_DELAY_MS = 20;
+/** For who does not flush. */
+const WRITE_DELAY_MS = 1;
 const ENDS_WORTH_WRITING = 32 * 1024;
 const LARGEST_SEGMENT_BYTES = 64 * 1024 * 1024;
 /** What may wait for one write: two of them are in memory at most. */
@@ -37,20 +41,6 @@ export interface DiskLogOptions {
   readonly onDisk: (error: Error | undefined) => void;
   /** Default: a sixteenth of `maxBytes`, 64 MiB at most. */
   readonly segmentBytes?: number;
-}
-
-/** Records of one segment that are to be written at one place. */
-interface Batch {
-  readonly segment: LogSegment;
-  readonly position: number;
-  readonly upTo: number;
-  /** The segment ends with it. */
-  readonly isLast: boolean;
-}
-
-/** Written, not yet synchronised: when fsync fails it has to be written again. */
-interface Unsynced extends Batch {
-  readonly bytes: Buffer;
 }
 
 export interface OpenedLog {
@@ -93,6 +83,7 @@ export class DiskLog implements IntentLog {
   #isClosed = false;
   #running: Promise<void> | undefined;
   #settleTimer: NodeJS.Timeout | undefined;
+  #writeTimer: NodeJS.Timeout | undefined;
   readonly #numbers: number[] = [];
 
   constructor(options: DiskLogOptions, recovered: readonly LogSegment[], nextTicket: number) {
@@ -146,7 +137,7 @@ export class DiskLog implements IntentLog {
     segment.size += waiting.length - before;
     this.#bytes += waiting.length - before;
     this.#present += 1;
-    this.#start();
+    if (!this.#running) this.#writeTimer ??= setTimeout(() => this.#startUnlessFlushed(), WRITE_DELAY_MS);
     return ticket;
   }
 
@@ -250,12 +241,18 @@ export class DiskLog implements IntentLog {
     this.#running ??= new Promise<void>((resolve) => setImmediate(resolve)).then(() => this.#run());
   }
 
+  #startUnlessFlushed(): void {
+    this.#writeTimer = undefined;
+    if (this.#batch || this.#waiting.length > 0) this.#start();
+  }
+
   flush(): void {
     // Fault points are passed by the loop behind, which can wait at them.
     if (this.#waiting.length === 0 || this.#batch || this.#options.faults.armed) return;
+    const segment = this.#current;
     this.#takeBatch();
-    this.#tryBatch();
-    this.#start();
+    // To be tried again, to be synchronised, or to be looked at whether it can go.
+    if (!this.#tryBatch() || this.#unsynced.length > 0 || segment !== this.#current) this.#start();
   }
 
   /** Never rejects: what the disk refuses is tried again. */
@@ -387,6 +384,7 @@ export class DiskLog implements IntentLog {
   /** While the disk refuses, this does not end. */
   async close(): Promise<void> {
     this.#isClosed = true;
+    clearTimeout(this.#writeTimer);
     await this.#running;
     this.#endNow();
     await this.#running;

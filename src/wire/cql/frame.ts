@@ -3,6 +3,8 @@
  *
  * A frame is version (1 byte, the top bit set in answers), flags (1), stream id (2, signed), opcode (1), length of the body (4), body.
  */
+import { ownCopy } from '../own-copy.ts';
+
 export const HEADER_BYTES = 9;
 /** The largest body that the protocol allows. */
 export const MAX_BODY_BYTES = 256 * 1024 * 1024;
@@ -52,28 +54,32 @@ export class FrameSplitter {
     this.#partBytes = 0;
   }
 
-  push(chunk: Buffer): void {
+  /** `chunk[start, end)` has come. */
+  push(chunk: Buffer, start = 0, end = chunk.length): void {
     if (this.#stopped) return;
-    let buffer = chunk;
-    if (this.#partBytes > 0) {
-      this.#parts.push(chunk);
-      this.#partBytes += chunk.length;
-      if (this.#partBytes < this.#needed) return;
-      buffer = Buffer.concat(this.#parts, this.#partBytes);
-      this.#parts = [];
-      this.#partBytes = 0;
+    if (this.#partBytes === 0) {
+      this.#keep(chunk, this.#cut(chunk, start, end), end);
+      return;
     }
-    const rest = this.#cut(buffer);
-    if (rest < buffer.length && !this.#stopped) {
-      this.#parts.push(rest === 0 ? buffer : buffer.subarray(rest));
-      this.#partBytes = buffer.length - rest;
-    }
+    this.#keep(chunk, start, end);
+    if (this.#partBytes < this.#needed) return;
+    const buffer = Buffer.concat(this.#parts, this.#partBytes);
+    this.#parts = [];
+    this.#partBytes = 0;
+    this.#keep(buffer, this.#cut(buffer, 0, buffer.length), buffer.length);
+  }
+
+  #keep(buffer: Buffer, start: number, end: number): void {
+    if (start >= end || this.#stopped) return;
+    const part = buffer.subarray(start, end);
+    // The rest may come late, and what lies beside this part in memory is not to wait for it.
+    this.#parts.push(part.length * 2 < part.buffer.byteLength ? ownCopy(part) : part);
+    this.#partBytes += part.length;
   }
 
   /** First byte of the frame that is not whole. */
-  #cut(buffer: Buffer): number {
-    const end = buffer.length;
-    let at = 0;
+  #cut(buffer: Buffer, start: number, end: number): number {
+    let at = start;
     while (end - at >= HEADER_BYTES) {
       const version = buffer.readUInt8(at) & 0x7f;
       const length = buffer.readUInt32BE(at + 5);

@@ -127,6 +127,22 @@ describe('a mode', () => {
     target.resume();
     await expect.poll(() => queue(running)).toBe(0);
   });
+
+  test('is left under load: what its client waits for in DualSync is not queued', async () => {
+    const { source, target, start } = await prepare();
+    const running = await start({ mode: 'DualSync' });
+    const client = await driver(running);
+    await client.execute("INSERT INTO ks.t (k, v) VALUES (1, 'a')");
+    target.pause();
+    const write = client.execute("INSERT INTO ks.t (k, v) VALUES (2, 'b')");
+    await expect.poll(() => rowsOn(source, 'SELECT k FROM ks.t')).toHaveLength(2);
+    expect(await queue(running)).toBe(0);
+    const switched = switchTo(running, 'ShadowPrimary');
+    await expect.poll(async () => (await call(running, 'GET /status')).body).toMatchObject({ mode: 'ShadowPrimary' });
+    target.resume();
+    await write;
+    expect(await switched).toMatchObject({ status: 200, body: { forced: [] } });
+  });
 });
 
 describe('writes that the shadow did not take', () => {

@@ -1,6 +1,6 @@
 /**
- * SIGKILL of the proxy's process under load in DualAsync: after its restart every acknowledged write is on both clusters, and both are the same in every cell; between two mock
- * clusters, and between two of Cassandra. `CAUSEWAY_CQL_CRASHES` is the number of rounds of each (3).
+ * SIGKILL of the proxy's process under load, in DualAsync and DualSync by turns: after its restart every acknowledged write is on both clusters, and both are the same in every cell;
+ * between two mock clusters, and between two of Cassandra. `CAUSEWAY_CQL_CRASHES` is the number of rounds of each (3).
  */
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
@@ -31,14 +31,16 @@ interface Between {
   readonly table: string;
   /** The target takes nothing, until it is resumed. */
   pauseTarget(): void;
+  /** It loses some writes, until it is resumed. */
+  loseSome?(): void;
   resumeTarget(): void;
 }
 
 /** Returns the keys of the acknowledged writes; at the end nothing is owed any more. */
-async function crashAgainAndAgain({ directory, dataCenter, hosts: [source, target], table, pauseTarget, resumeTarget }: Between): Promise<ReadonlySet<number>> {
+async function crashAgainAndAgain({ directory, dataCenter, hosts: [source, target], table, pauseTarget, loseSome, resumeTarget }: Between): Promise<ReadonlySet<number>> {
   const [port, httpPort] = [await freePort(), await freePort()];
   const config = path.join(directory, 'cql.yaml');
-  fs.writeFileSync(config, `cql:\n  listen: {port: ${port}}\n  http: {port: ${httpPort}}\n  mode: DualAsync\n  shadow_timeout_ms: 200\n  replay: {first_delay_ms: 20, max_delay_ms: 200}\n  source: {hosts: ["${source}"]}\n  target: {hosts: ["${target}"]}\n`);
+  const useMode = (mode: string): void => fs.writeFileSync(config, `cql:\n  listen: {port: ${port}}\n  http: {port: ${httpPort}}\n  mode: ${mode}\n  shadow_timeout_ms: 200\n  replay: {first_delay_ms: 20, max_delay_ms: 200}\n  source: {hosts: ["${source}"]}\n  target: {hosts: ["${target}"]}\n`);
   const start = async (): Promise<ChildProcess> => {
     const child = spawn(process.execPath, [main, 'cql-proxy', '--config', config, '--state-directory', path.join(directory, 'state')], { stdio: ['ignore', 'pipe', 'inherit'] });
     let said = '';
@@ -49,6 +51,7 @@ async function crashAgainAndAgain({ directory, dataCenter, hosts: [source, targe
   const ended = (child: ChildProcess): Promise<void> => new Promise((resolve) => child.once('close', () => resolve()));
   const acknowledged = new Set<number>();
   let next = 0;
+  useMode('DualSync');
   let child = await start();
   for (let round = 0; round < rounds; round += 1) {
     const client = new cassandra.Client({ contactPoints: [`127.0.0.1:${port}`], localDataCenter: dataCenter, socketOptions: { readTimeout: 5000 }, policies: { retry: new cassandra.policies.retry.FallthroughRetryPolicy() } });
@@ -62,8 +65,9 @@ async function crashAgainAndAgain({ directory, dataCenter, hosts: [source, targe
       }
     };
     const before = acknowledged.size;
-    // In every other round the shadow takes nothing: all of it is owed when the process dies.
+    // In DualAsync the shadow takes nothing: all of it is owed when the process dies. In DualSync it may lose some, whose clients still wait then: nobody has been told, and the source has them.
     if (round % 2 === 1) pauseTarget();
+    else loseSome?.();
     const writers = Array.from({ length: 16 }, writer);
     await expect.poll(() => acknowledged.size, { timeout: 30_000, interval: 1 }).toBeGreaterThan(before + 300 + round * 37);
     const dead = ended(child);
@@ -73,6 +77,7 @@ async function crashAgainAndAgain({ directory, dataCenter, hosts: [source, targe
     await Promise.all(writers);
     await client.shutdown();
     resumeTarget();
+    useMode(round % 2 === 0 ? 'DualAsync' : 'DualSync');
     child = await start();
   }
   const stats = async (): Promise<unknown> => ((await (await fetch(`http://127.0.0.1:${httpPort}/stats`)).json()) as { queued_writes: number }).queued_writes;
@@ -88,7 +93,14 @@ test(`${rounds} times between mock clusters`, { timeout: 60_000 + rounds * 20_00
   await using fixture = await setup();
   const { source, target, directory } = fixture;
   const hosts = ({ address, port }: typeof source): string => `${address}:${port}`;
-  const acknowledged = await crashAgainAndAgain({ directory, dataCenter: 'dc1', hosts: [hosts(source), hosts(target)], table: 'ks.t', pauseTarget: () => target.pause(), resumeTarget: () => target.resume() });
+  const acknowledged = await crashAgainAndAgain({
+    directory, dataCenter: 'dc1', hosts: [hosts(source), hosts(target)], table: 'ks.t', pauseTarget: () => target.pause(),
+    loseSome: () => target.faults.add({ isWrite: true, times: 8, chance: 0.05, action: { kind: 'drop' } }),
+    resumeTarget: () => {
+      target.resume();
+      target.faults.clear();
+    },
+  });
   const onTarget = new Set(rowsOn(target, 'SELECT k FROM ks.t').map((row) => Number.parseInt(row, 16)));
   expect([...acknowledged].filter((k) => !onTarget.has(k))).toEqual([]);
   expect(compareStores(source.database, target.database).differences).toEqual([]);
