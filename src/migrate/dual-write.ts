@@ -39,7 +39,7 @@ export async function enterDualWrite(context: ControlContext, caughtUp: TableRec
   await fleet.quiesced(routedKeys(record), epoch, () => !signal.aborted);
   signal.throwIfAborted();
   const token = await flow.forward.writeMarker();
-  await flow.forward.waitForMarker(token, [record.tableId], MARKER_TIMEOUT_MS);
+  await flow.forward.waitForMarker(token, [record.tableId], MARKER_TIMEOUT_MS, signal);
   await runtime.faults.hit('dual_write.after_marker');
   signal.throwIfAborted();
   if (route.reads === 'local') flow.forward.setServed([record.tableId], true);
@@ -57,7 +57,7 @@ export async function releaseReads(context: ControlContext, held: TableRecord, s
   const record = { ...held, details: { ...held.details, readsHeld: false } };
   const { reads } = dualWriteRoute(record);
   const token = await flow.forward.writeMarker();
-  await flow.forward.waitForMarker(token, [record.tableId], MARKER_TIMEOUT_MS);
+  await flow.forward.waitForMarker(token, [record.tableId], MARKER_TIMEOUT_MS, signal);
   signal.throwIfAborted();
   if (reads === 'local') flow.forward.setServed([record.tableId], true);
   await catalog.changeRoutes(`reads of ${record.source.name} move to local`, { routes: [{ tableId: record.tableId, route: { reads } }] });

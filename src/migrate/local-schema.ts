@@ -5,20 +5,27 @@ import { dropDependantsOf, dropFunctionsOf } from '../../cdc/postgres/create-dep
 import { addForeignKeys, buildIndexes, buildKey, createTable } from '../../cdc/postgres/build-keys.ts';
 import type { SchemaPlan } from '../../cdc/postgres/create-schema.ts';
 import { runGrants } from '../../cdc/postgres/grants.ts';
+import { lockedTransaction } from '../../cdc/postgres/locked-transaction.ts';
 import type { SourceSide } from '../../cdc/source-side.ts';
 import { quoteTable } from '../../cdc/postgres/quote.ts';
 import { readServerVersion } from '../../cdc/postgres/read-json.ts';
 import type { ServerAddress } from '../../cdc/postgres/server-address.ts';
 import type { TableDefinition } from '../../cdc/postgres/table-definition.ts';
 import type { AdminConnection } from '../../cdc/postgres/admin-connection.ts';
+import { MigrationError } from '../../config/migration-error.ts';
+import type { Runtime } from '../../config/runtime.ts';
 import { LocalDependants } from './local-dependants.ts';
 import type { RolesOf } from './local-dependants.ts';
-import { detailsOf, mappingOf } from './table-details.ts';
+import { detailsOf, displayName, mappingOf } from './table-details.ts';
 
 /** States in which all rows of the table are on local, at one instant with the other such tables. */
 const loadedStates: readonly string[] = ['SYNCHRONIZING', 'DUAL_WRITE', 'CUTOVER_READY', 'LOCAL_ONLY'];
 
+/** Who only reads the table on local is waited for no longer than this. */
+const DROP_MS = 5_000;
+
 export class LocalSchema {
+  readonly #runtime: Runtime;
   readonly #source: SourceSide;
   readonly #local: AdminConnection;
   readonly #address: ServerAddress;
@@ -26,7 +33,8 @@ export class LocalSchema {
   /** What hangs on the tables: functions, triggers, policies, views. */
   readonly dependants: LocalDependants;
 
-  constructor(source: SourceSide, local: AdminConnection, address: ServerAddress, rolesOf: RolesOf) {
+  constructor(runtime: Runtime, source: SourceSide, local: AdminConnection, address: ServerAddress, rolesOf: RolesOf) {
+    this.#runtime = runtime;
     this.#source = source;
     this.#local = local;
     this.#address = address;
@@ -77,9 +85,21 @@ export class LocalSchema {
     await this.#local.use((client) => client.query(`ANALYZE ${quoteTable(record.target)}`));
   }
 
-  /** Removes the table from local, with what the migration made over it and the foreign keys of other tables to it; nothing else goes with it. */
+  /**
+   * Removes the table from local, with what the migration made over it and the foreign keys of other tables to it; nothing else goes with it. MIG087 where
+   * somebody holds the table for long: others on local would wait behind that, and other tables' drivers for the connection.
+   */
   async dropTable(record: TableRecord): Promise<void> {
-    await this.#local.transaction(async (client) => {
+    try {
+      await this.#drop(record);
+    } catch (error) {
+      if (!(error instanceof MigrationError && error.code === 'MIG052')) throw error;
+      throw new MigrationError('MIG087', `${displayName(record.target)} on local could not be dropped: it is in use there`, { ...(error.detail === undefined ? {} : { detail: error.detail }), hint: 'End the transaction named in DETAIL. What ends with the migration is tried again by itself; RESYNC is to be said again.', cause: error });
+    }
+  }
+
+  #drop(record: TableRecord): Promise<void> {
+    return lockedTransaction(this.#runtime, this.#local, { tables: [record.target], timeoutMs: DROP_MS, excludesReaders: true }, async (client) => {
       await dropDependantsOf(client, record.target);
       const { rows } = await client.query<{ sql: string }>(
         `SELECT format('ALTER TABLE %s DROP CONSTRAINT %I', c.conrelid::regclass, c.conname) AS sql FROM pg_constraint c

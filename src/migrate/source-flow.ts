@@ -114,7 +114,7 @@ export class SourceFlow {
     this.sourceSide = parts.sourceSide;
     this.localAdmin = new AdminConnection(parts.local, 'causeway control');
     this.#switchLocal = new AdminConnection(parts.local, 'causeway control');
-    this.schema = new LocalSchema(parts.sourceSide, this.localAdmin, parts.local, (role) => localRolesOf(parts.logins, role));
+    this.schema = new LocalSchema(runtime, parts.sourceSide, this.localAdmin, parts.local, (role) => localRolesOf(parts.logins, role));
   }
 
   /** Bookkeeping and fence functions on both sides; fences of an earlier control process obey this one's token from now on. */

@@ -159,8 +159,7 @@ async function synchronize(context: ControlContext, record: TableRecord, signal:
   await flow.forward.addTable(details.plan);
   await flow.forward.startDraining(record.tableId);
   if (details.indexesBuilt !== true) {
-    await passConsistencyPoint(flow, record.tableId);
-    signal.throwIfAborted();
+    await passConsistencyPoint(flow, record.tableId, signal);
     await runtime.faults.hit('sync.after_consistency');
     // Nothing is applied while indexes are built: they would lock the applier out, and here the rows are those of one instant.
     await flow.forward.pauseTable(record.tableId);
@@ -186,10 +185,10 @@ async function carryGrants({ runtime }: ControlContext, flow: SourceFlow, record
   if (missed.length > 0) runtime.log.warn('privileges could not be carried', { table: displayName(record.source), missed });
 }
 
-async function passConsistencyPoint(flow: SourceFlow, tableId: string): Promise<void> {
+async function passConsistencyPoint(flow: SourceFlow, tableId: string, signal: AbortSignal): Promise<void> {
   for (;;) {
     const token = await flow.forward.writeMarker();
-    await flow.forward.waitForMarker(token, [tableId], MARKER_TIMEOUT_MS);
+    await flow.forward.waitForMarker(token, [tableId], MARKER_TIMEOUT_MS, signal);
     // Rows that were read again carry later values: the marker that counts is one written after the last of them (RULES 1).
     if ((flow.forward.status(tableId)?.pendingRereads ?? 0) === 0) return;
   }

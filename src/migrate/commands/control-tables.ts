@@ -96,6 +96,9 @@ export async function resync(context: CommandContext, statement: ResyncMigration
     const flow = await context.flow(fresh.sourceServer);
     if (flow.streams.forwardFailure) await beginStreamAnew(context, flow, fresh);
     if (fresh.state !== 'PAUSED') await leaveDualWrite(context, fresh, 'PAUSED', 'RESYNC MIGRATION');
+    const left = (await context.catalog.table(fresh.tableId)) ?? fresh;
+    // From here on its changes are not kept: whatever stops this, going on with the old copy would leave a gap.
+    await context.catalog.changeTable(fresh.tableId, { details: { ...left.details, needsResync: true } });
     await flow.forward.removeTable(fresh.tableId);
     await flow.loader.forget(fresh.tableId);
     await flow.schema.dropTable(fresh);
