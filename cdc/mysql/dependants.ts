@@ -1,4 +1,6 @@
 /** Triggers and views of MySQL as things that local is to have as well: in another language, so that people write them, and the gateway looks whether they are there. */
+import type { ByTable } from './by-table.ts';
+import type { MysqlTrigger } from './definition.ts';
 import type { CarriedTable, Dependant } from '../postgres/dependants.ts';
 import { quoteLiteral, quoteTable } from '../postgres/quote.ts';
 import { mysqlRoutingRelations } from './relations.ts';
@@ -13,9 +15,11 @@ const THERE = 'there';
 /** An object of the name is taken to do what the source's does. */
 export async function readMysqlDependants(query: MysqlQuery, tables: readonly CarriedTable[]): Promise<readonly Dependant[]> {
   const found: Dependant[] = [];
+  // All of a schema at once: one by one they would be asked for again with each of the tables that come.
+  const triggersOf = new Map<string, ByTable<MysqlTrigger>>();
+  for (const schema of new Set(tables.map(({ source }) => source.schema))) triggersOf.set(schema, await readTriggers(query, { schema, table: tables.length === 1 ? tables[0]?.source.name : undefined }));
   for (const { source, target } of tables) {
-    const triggers = (await readTriggers(query, { schema: source.schema, table: source.name }))(source.name);
-    for (const { name } of triggers) {
+    for (const { name } of triggersOf.get(source.schema)?.(source.name) ?? []) {
       found.push(dependant('trigger', `${name} on ${source.schema}.${source.name}`, [source], `SELECT '${THERE}' FROM pg_trigger WHERE tgrelid = to_regclass(${quoteLiteral(quoteTable(target))}) AND tgname = ${quoteLiteral(name)} AND NOT tgisinternal`,
         'triggers of MySQL are not translated: write one of this name for local'));
     }

@@ -50,6 +50,6 @@ async function lockError(admin: AdminConnection, tables: readonly QualifiedName[
 }
 
 /** An autovacuum in the way of a lock is cancelled after `deadlock_timeout`; who may lower it does not wait a second for that. */
-async function hurryAutovacuum(client: ClientBase): Promise<void> {
+export async function hurryAutovacuum(client: ClientBase): Promise<void> {
   await client.query("SELECT set_config('deadlock_timeout', '20ms', true) FROM pg_roles WHERE rolname = current_user AND rolsuper");
 }

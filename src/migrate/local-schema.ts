@@ -32,6 +32,7 @@ export class LocalSchema {
   readonly #rolesOf: RolesOf;
   /** What hangs on the tables: functions, triggers, policies, views. */
   readonly dependants: LocalDependants;
+  readonly #owing = new Set<string>();
 
   constructor(runtime: Runtime, source: SourceSide, local: AdminConnection, address: ServerAddress, rolesOf: RolesOf) {
     this.#runtime = runtime;
@@ -67,18 +68,25 @@ export class LocalSchema {
   }
 
   /**
-   * Every foreign key that is still missing on local, between tables that are in step: one whose changes are still applied by themselves shows another
-   * instant than its parent. Whoever comes into step last finds all the others.
+   * Foreign keys of the table and to it that are missing on local, with tables that are in step: one whose changes are still applied by themselves shows another
+   * instant than its parent. Whoever comes into step last finds all the others; who finds one out of step for the moment comes by again.
    */
-  async buildForeignKeys(records: readonly TableRecord[], isInStep: (record: TableRecord) => boolean): Promise<void> {
-    const targets = new Map(records.map((record) => [nameKey(record.source), record.target]));
-    const loaded = new Set(records.filter((record) => loadedStates.includes(record.state) && detailsOf(record).indexesBuilt === true && (record.state === 'LOCAL_ONLY' || isInStep(record))).map((record) => nameKey(record.source)));
-    for (const record of records) {
-      if (!loaded.has(nameKey(record.source)) || record.state === 'LOCAL_ONLY') continue;
-      const definition = await this.#source.introspectTable(record.source, mappingOf(record));
-      const steps = this.#source.planForeignKeys(definition, (source) => targets.get(nameKey(source)));
-      await this.#local.use((client) => addForeignKeys(client, steps, (source) => loaded.has(nameKey(source))));
-    }
+  async buildForeignKeys(record: TableRecord, all: readonly TableRecord[], isInStep: (record: TableRecord) => boolean): Promise<void> {
+    const records = all.filter(({ sourceServer }) => sourceServer === record.sourceServer);
+    const targets = new Map(records.map(({ source, target }) => [nameKey(source), target]));
+    const built = records.filter(({ state, details }) => loadedStates.includes(state) && details['indexesBuilt'] === true);
+    const loaded = new Set(built.filter((each) => each.state === 'LOCAL_ONLY' || isInStep(each)).map(({ source }) => nameKey(source)));
+    const definition = await this.#source.introspectTable(record.source, mappingOf(record));
+    const steps = this.#source.planForeignKeys(definition, (source) => targets.get(nameKey(source)));
+    const later = await this.#local.use((client) => addForeignKeys(client, steps, (source) => loaded.has(nameKey(source))));
+    const isBuilt = (name: QualifiedName): boolean => built.some(({ source }) => nameKey(source) === nameKey(name));
+    if (later.some(({ sourceChild, sourceParent }) => isBuilt(sourceChild) && isBuilt(sourceParent))) this.#owing.add(record.tableId);
+    else this.#owing.delete(record.tableId);
+  }
+
+  /** A foreign key of the table could not be made, for one of its ends was out of step. */
+  owesForeignKeys(record: TableRecord): boolean {
+    return this.#owing.has(record.tableId);
   }
 
   async analyze(record: TableRecord): Promise<void> {

@@ -148,7 +148,7 @@ export async function completeTable(context: Pick<CommandContext, 'catalog' | 'f
   await flow.unfenceSource([record]);
   // Switched off is enough; who uses the table now need not hold up the command.
   await flow.dropFences([record], { timeoutMs: 5_000 }).catch(() => undefined);
-  await flow.dropGuards([record]).catch(() => undefined);
+  await flow.dropGuards([record.target], 5_000).catch(() => undefined);
   await context.catalog.endTable(record.tableId, 'LOCAL_ONLY');
   await context.catalog.changeRoutes('COMPLETE MIGRATION', { routes: [{ tableId: record.tableId, route: { ddlBlocked: false } }] });
   await context.publisher.publish();
