@@ -3,7 +3,7 @@ import type { ByTable } from './by-table.ts';
 import type { MysqlTrigger } from './definition.ts';
 import type { CarriedTable, Dependant } from '../postgres/dependants.ts';
 import { quoteLiteral, quoteTable } from '../postgres/quote.ts';
-import { mysqlRoutingRelations } from './relations.ts';
+import { readMysqlViewBases } from './relations.ts';
 import { relationKey } from '../../catalog/routing-snapshot.ts';
 import type { QualifiedName } from '../../catalog/routing-snapshot.ts';
 import { inScope } from './query.ts';
@@ -29,7 +29,7 @@ export async function readMysqlDependants(query: MysqlQuery, tables: readonly Ca
 
 async function viewDependants(query: MysqlQuery, tables: readonly CarriedTable[]): Promise<readonly Dependant[]> {
   if (tables.length === 0) return [];
-  const { views } = await mysqlRoutingRelations(query, tables.map((table) => table.source), []);
+  const views = await readMysqlViewBases(query, tables.map((table) => table.source));
   const names = await query(`SELECT TABLE_SCHEMA AS s, TABLE_NAME AS t FROM information_schema.VIEWS WHERE ${[...new Set(tables.map(({ source }) => source.schema))].map((schema) => `(${inScope({ schema, table: undefined })})`).join(' OR ')} ORDER BY 1, 2`);
   return names.flatMap((row) => {
     const view = { schema: row['s'] ?? '', name: row['t'] ?? '' };
