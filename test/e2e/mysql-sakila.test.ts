@@ -52,8 +52,9 @@ for (const kind of kinds) {
 
     afterAll(async () => {
       writing?.stop.abort();
-      await writing?.ended;
+      // What a writer waits for ends with the product.
       await stack?.[Symbol.asyncDispose]();
+      await writing?.ended;
       await server?.dispose();
     });
 
