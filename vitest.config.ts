@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config';
 
 /** Whole products on real servers, and drivers' suites, that measure nothing: three files at a time, since they mostly wait. */
-const together = ['test/matrix/**/*.test.ts', 'test/drivers/**/*.test.ts', 'test/e2e/{catalog-queries,client-certificates,conflicts,cql-*,crash,crash-servers,definition-change,hybrid-live,local-down,mysql-*,owner-rights,pool-crash,pool-modes,renamed,slot-lost,spool-full,stopped-table,two-phase,two-sides}.test.ts'];
+const together = ['test/matrix/**/*.test.ts', 'test/drivers/**/*.test.ts', 'test/e2e/{catalog-queries,client-certificates,conflicts,cql-*,crash,crash-servers,definition-change,held-up,hybrid-live,local-down,mysql-*,owner-rights,pool-crash,pool-modes,renamed,slot-lost,spool-full,stopped-table,two-phase,two-sides}.test.ts'];
 /** The others: one file at a time, after everything else, so that what they measure is theirs. */
 const products = ['test/e2e/**/*.test.ts'];
 

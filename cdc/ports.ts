@@ -48,9 +48,9 @@ export interface ChangeStream {
   writeMarker(): Promise<string>;
   /**
    * Resolves with the marker's position once the marker has come out of the stream and everything before it, of these tables, is
-   * visible on the target. Rejects with MIG087 after `timeoutMs`, with the table's error when one fails.
+   * visible on the target. Rejects with MIG087 after `timeoutMs`, with the table's error when one fails, and with the signal's reason.
    */
-  waitForMarker(token: string, tableIds: readonly string[], timeoutMs: number): Promise<Position>;
+  waitForMarker(token: string, tableIds: readonly string[], timeoutMs: number, signal?: AbortSignal): Promise<Position>;
   /** Called on every advance, in order; see `VisibleAdvance`. Returns the way to stop it. */
   onVisible(listener: (advance: VisibleAdvance) => void): () => void;
   /**

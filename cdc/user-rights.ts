@@ -34,6 +34,8 @@ export interface TableRights {
   readonly owns: boolean;
   /** Row security is on, and hides nothing from this login; `forced`: nor would it from an owner. */
   readonly unfiltered: { readonly forced: boolean } | undefined;
+  /** Policies of row security that applies to this login; undefined where none does. */
+  readonly policies: ReadonlySet<string> | undefined;
 }
 
 /** Of a login at a source. */

@@ -1,7 +1,9 @@
 /** Triggers and views of MySQL as things that local is to have as well: in another language, so that people write them, and the gateway looks whether they are there. */
+import type { ByTable } from './by-table.ts';
+import type { MysqlTrigger } from './definition.ts';
 import type { CarriedTable, Dependant } from '../postgres/dependants.ts';
 import { quoteLiteral, quoteTable } from '../postgres/quote.ts';
-import { mysqlRoutingRelations } from './relations.ts';
+import { readMysqlViewBases } from './relations.ts';
 import { relationKey } from '../../catalog/routing-snapshot.ts';
 import type { QualifiedName } from '../../catalog/routing-snapshot.ts';
 import { inScope } from './query.ts';
@@ -13,9 +15,11 @@ const THERE = 'there';
 /** An object of the name is taken to do what the source's does. */
 export async function readMysqlDependants(query: MysqlQuery, tables: readonly CarriedTable[]): Promise<readonly Dependant[]> {
   const found: Dependant[] = [];
+  // All of a schema at once: one by one they would be asked for again with each of the tables that come.
+  const triggersOf = new Map<string, ByTable<MysqlTrigger>>();
+  for (const schema of new Set(tables.map(({ source }) => source.schema))) triggersOf.set(schema, await readTriggers(query, { schema, table: tables.length === 1 ? tables[0]?.source.name : undefined }));
   for (const { source, target } of tables) {
-    const triggers = (await readTriggers(query, { schema: source.schema, table: source.name }))(source.name);
-    for (const { name } of triggers) {
+    for (const { name } of triggersOf.get(source.schema)?.(source.name) ?? []) {
       found.push(dependant('trigger', `${name} on ${source.schema}.${source.name}`, [source], `SELECT '${THERE}' FROM pg_trigger WHERE tgrelid = to_regclass(${quoteLiteral(quoteTable(target))}) AND tgname = ${quoteLiteral(name)} AND NOT tgisinternal`,
         'triggers of MySQL are not translated: write one of this name for local'));
     }
@@ -25,7 +29,7 @@ export async function readMysqlDependants(query: MysqlQuery, tables: readonly Ca
 
 async function viewDependants(query: MysqlQuery, tables: readonly CarriedTable[]): Promise<readonly Dependant[]> {
   if (tables.length === 0) return [];
-  const { views } = await mysqlRoutingRelations(query, tables.map((table) => table.source), []);
+  const views = await readMysqlViewBases(query, tables.map((table) => table.source));
   const names = await query(`SELECT TABLE_SCHEMA AS s, TABLE_NAME AS t FROM information_schema.VIEWS WHERE ${[...new Set(tables.map(({ source }) => source.schema))].map((schema) => `(${inScope({ schema, table: undefined })})`).join(' OR ')} ORDER BY 1, 2`);
   return names.flatMap((row) => {
     const view = { schema: row['s'] ?? '', name: row['t'] ?? '' };

@@ -112,13 +112,14 @@ export async function mysqlRoutingRelations(query: MysqlQuery, tables: readonly 
   const { functions, triggers } = await readBehaviour(query);
   const cascades = (await readKeys(query)).filter((key) => key.writes).map((key): WriteEdge => ({ from: key.parent, to: key.child, reason: 'foreign_key', detail: key.name }));
   return {
-    views: await readViewBases(query, migrated), sequences: {}, storedViews: [], partitions: {}, functions: { ...functions },
+    views: await readMysqlViewBases(query, tables), sequences: {}, storedViews: [], partitions: {}, functions: { ...functions },
     writeClosure: closeWrites([...cascades, ...triggers], (key) => key, migrated), shadows: await readShadows(query, [...tables, ...others], migrated),
   };
 }
 
-/** The server spells every name in a view with its schema. Views of views are followed to the tables. */
-async function readViewBases(query: MysqlQuery, migrated: ReadonlySet<string>): Promise<Record<string, string[]>> {
+/** Keys of the views over one of the tables, with those of all tables that each reads. The server spells every name in a view with its schema. Views of views are followed to the tables. */
+export async function readMysqlViewBases(query: MysqlQuery, of: readonly QualifiedName[]): Promise<Record<string, string[]>> {
+  const migrated = new Set(of.map(keyOf));
   const rows = await query(`SELECT TABLE_SCHEMA AS s, TABLE_NAME AS t, VIEW_DEFINITION AS body FROM information_schema.VIEWS WHERE ${isOwn('TABLE_SCHEMA')} ORDER BY 1, 2`);
   const views = rows.map((row) => ({ schema: row['s'] ?? '', name: row['t'] ?? '', body: row['body'] ?? '' }));
   const tables = await listMysqlTables(query, undefined);

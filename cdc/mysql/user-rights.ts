@@ -99,6 +99,6 @@ function forLocal({ columns: { SELECT, INSERT, UPDATE }, delete: mayDelete, trun
   return {
     columns: { SELECT: new Set([...SELECT, ...UPDATE]), INSERT, UPDATE, REFERENCES: new Set() },
     whole: new Set([...(mayDelete ? ['DELETE' as const] : []), ...(truncate ? ['TRUNCATE' as const] : [])]),
-    sequences: new Map([...INSERT].map((column) => [column, drawn])), readsNumbers: true, locksRows, owns: false, unfiltered: undefined,
+    sequences: new Map([...INSERT].map((column) => [column, drawn])), readsNumbers: true, locksRows, owns: false, unfiltered: undefined, policies: undefined,
   };
 }

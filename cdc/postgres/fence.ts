@@ -174,6 +174,20 @@ export async function dropFenceTriggers(client: ClientBase, kind: FenceKind, tab
   if (statements.length > 0) await client.query(statements.join(';\n'));
 }
 
+/** Tables with triggers of this kind whose fence does not stand; of a partitioned one the table that was named. */
+export async function readIdleFences(client: ClientBase, kind: FenceKind): Promise<QualifiedName[]> {
+  const known = await readJson<{ known: boolean }>(client, "SELECT to_regclass('causeway.fence') IS NOT NULL AS known");
+  if (known[0]?.known !== true) return [];
+  return readJson<QualifiedName>(client, `
+    WITH RECURSIVE own(oid) AS (SELECT DISTINCT tgrelid FROM pg_trigger WHERE tgname = ANY ($1::text[])),
+    up(oid, root) AS (SELECT oid, oid FROM own UNION ALL SELECT u.oid, h.inhparent FROM up u JOIN pg_class c ON c.oid = u.root AND c.relispartition JOIN pg_inherits h ON h.inhrelid = u.root)
+    SELECT DISTINCT n.nspname AS schema, c.relname AS name FROM up u JOIN pg_class c ON c.oid = u.root JOIN pg_namespace n ON n.oid = c.relnamespace
+     WHERE u.root IN (SELECT oid FROM own)
+       AND NOT EXISTS (SELECT 1 FROM up x JOIN pg_class p ON p.oid = x.root JOIN pg_namespace pn ON pn.oid = p.relnamespace JOIN causeway.fence f ON f.kind = $2 AND f.schema_name = pn.nspname AND f.table_name = p.relname WHERE x.oid = u.oid)
+       AND (NOT c.relispartition OR NOT EXISTS (SELECT 1 FROM pg_inherits h WHERE h.inhrelid = c.oid AND h.inhparent IN (SELECT oid FROM own)))
+     ORDER BY 1, 2`, [Object.values(triggerNames(kind)), kind]);
+}
+
 /** What stands in this database, for RULES 14: the gateway refuses a table whose catalog epoch is below a fence's. */
 export async function readFences(client: ClientBase): Promise<FenceRecord[]> {
   const known = await readJson<{ known: boolean }>(client, "SELECT to_regclass('causeway.fence') IS NOT NULL AS known");

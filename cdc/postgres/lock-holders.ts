@@ -25,14 +25,14 @@ const HOLDERS_SQL = `
     LEFT JOIN (pg_locks x JOIN pg_prepared_xacts p ON x.locktype = 'transactionid' AND x.pid IS NULL AND x.transactionid = p.transaction)
       ON l.pid IS NULL AND x.virtualtransaction = l.virtualtransaction
    WHERE l.granted AND l.locktype = 'relation' AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-     AND l.mode IN ('RowExclusiveLock', 'ShareUpdateExclusiveLock', 'ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')
+     AND ($2 OR l.mode IN ('RowExclusiveLock', 'ShareUpdateExclusiveLock', 'ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock'))
      AND l.relation IN (SELECT to_regclass(t)::oid FROM unnest($1::text[]) t) AND l.pid IS DISTINCT FROM pg_backend_pid()
    ORDER BY a.pid, p.gid`;
 
-/** A line for each; undefined when nobody is seen. */
-export async function describeLockHolders(client: ClientBase, tables: readonly QualifiedName[]): Promise<string | undefined> {
+/** A line for each; undefined when nobody is seen. `withReaders`: who only reads a table is in the way as well. */
+export async function describeLockHolders(client: ClientBase, tables: readonly QualifiedName[], withReaders = false): Promise<string | undefined> {
   const names = tables.map(({ schema, name }) => [schema, name].map((part) => `"${part.replaceAll('"', '""')}"`).join('.'));
-  const { rows } = await client.query<Holder>(HOLDERS_SQL, [names]);
+  const { rows } = await client.query<Holder>(HOLDERS_SQL, [names, withReaders]);
   const more = rows.length > SHOWN ? [`and ${rows.length - SHOWN} more`] : [];
   return rows.length === 0 ? undefined : [...rows.slice(0, SHOWN).map(describe), ...more].join('\n');
 }

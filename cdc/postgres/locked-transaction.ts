@@ -16,10 +16,12 @@ export interface LockWish {
   /** Named when the lock cannot be had. */
   readonly tables: readonly QualifiedName[];
   readonly timeoutMs: number;
+  /** Readers are in its way as well. */
+  readonly excludesReaders?: boolean;
 }
 
 /** MIG052 with those who hold the tables when the budget ends. */
-export async function lockedTransaction(runtime: Runtime, admin: AdminConnection, { tables, timeoutMs }: LockWish, work: (client: ClientBase) => Promise<void>): Promise<void> {
+export async function lockedTransaction(runtime: Runtime, admin: AdminConnection, { tables, timeoutMs, excludesReaders }: LockWish, work: (client: ClientBase) => Promise<void>): Promise<void> {
   const { clock } = runtime;
   const endMs = clock.monotonicMs() + timeoutMs;
   for (;;) {
@@ -34,20 +36,20 @@ export async function lockedTransaction(runtime: Runtime, admin: AdminConnection
     } catch (error) {
       const state = error instanceof Error && 'code' in error ? error.code : undefined;
       if ((state !== '55P03' && state !== '40P01') || clock.monotonicMs() >= endMs) {
-        throw state === '55P03' ? await lockError(admin, tables, error) : error;
+        throw state === '55P03' ? await lockError(admin, tables, error, excludesReaders) : error;
       }
       await clock.sleep(20);
     }
   }
 }
 
-async function lockError(admin: AdminConnection, tables: readonly QualifiedName[], cause: unknown): Promise<MigrationError> {
-  const holders = await admin.use((client) => describeLockHolders(client, tables)).catch(() => undefined);
+async function lockError(admin: AdminConnection, tables: readonly QualifiedName[], cause: unknown, withReaders = false): Promise<MigrationError> {
+  const holders = await admin.use((client) => describeLockHolders(client, tables, withReaders)).catch(() => undefined);
   const detail = holders ?? 'The lock that stops writers could not be had in time, and whoever held it has ended since.';
   return new MigrationError('MIG052', 'a transaction outside the gateway holds the table', { detail, cause });
 }
 
 /** An autovacuum in the way of a lock is cancelled after `deadlock_timeout`; who may lower it does not wait a second for that. */
-async function hurryAutovacuum(client: ClientBase): Promise<void> {
+export async function hurryAutovacuum(client: ClientBase): Promise<void> {
   await client.query("SELECT set_config('deadlock_timeout', '20ms', true) FROM pg_roles WHERE rolname = current_user AND rolsuper");
 }

@@ -30,7 +30,7 @@ export interface LoginRights {
   /** No row security applies, whoever owns the table. */
   readonly bypasses: boolean;
   /** Of the table, if it is on. */
-  readonly rowSecurity: { readonly forced: boolean } | null;
+  readonly rowSecurity: { readonly forced: boolean; readonly policies: readonly string[] } | null;
 }
 
 export interface MissingRights {
@@ -63,7 +63,7 @@ export async function readLoginRights(client: ClientBase, role: string, table: Q
                 ELSE (SELECT coalesce(json_agg(DISTINCT x.privilege_type), '[]'::json) FROM pg_default_acl d CROSS JOIN LATERAL aclexplode(d.defaclacl) x
                        WHERE d.defaclrole = o.oid AND d.defaclobjtype = 'r' AND d.defaclnamespace IN (0, n.oid) AND (x.grantee = 0 OR pg_has_role(r.oid, x.grantee, 'USAGE'))) END AS "byDefault",
            pg_has_role(r.oid, coalesce(c.relowner, o.oid), 'USAGE') AS owns, r.rolsuper OR r.rolbypassrls AS bypasses,
-           CASE WHEN c.relrowsecurity THEN json_build_object('forced', c.relforcerowsecurity) END AS "rowSecurity"
+           CASE WHEN c.relrowsecurity THEN json_build_object('forced', c.relforcerowsecurity, 'policies', (SELECT coalesce(json_agg(p.polname ORDER BY p.polname), '[]'::json) FROM pg_policy p WHERE p.polrelid = c.oid)) END AS "rowSecurity"
       FROM pg_roles r JOIN pg_roles o ON o.rolname = current_user LEFT JOIN pg_namespace n ON n.nspname = $2
       LEFT JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = $3 WHERE r.rolname = $1`, [role, table.schema, table.name]);
   if (found === undefined) return undefined;
@@ -112,9 +112,16 @@ export function missingRights(role: string, table: QualifiedName, made: readonly
 }
 
 /** An owner is not subject to the policies of its table, and on local it is not the owner: rows would be missing from its answers. */
-function hiddenRows(role: string, table: QualifiedName, { unfiltered }: TableRights, { bypasses, owns }: LoginRights): MissingRights['beyond'] {
-  if (unfiltered === undefined || bypasses || (owns && !unfiltered.forced)) return [];
-  return [{ what: 'rows that row security hides from it on local', remedy: `ALTER ROLE ${quoteIdent(role)} BYPASSRLS; on local, or make it the owner of ${quoteTable(table)} there.` }];
+function hiddenRows(role: string, table: QualifiedName, { unfiltered, policies }: TableRights, { bypasses, owns, rowSecurity }: LoginRights): MissingRights['beyond'] {
+  if (bypasses) return [];
+  if (unfiltered !== undefined) {
+    if (owns && !unfiltered.forced) return [];
+    return [{ what: 'rows that row security hides from it on local', remedy: `ALTER ROLE ${quoteIdent(role)} BYPASSRLS; on local, or make it the owner of ${quoteTable(table)} there.` }];
+  }
+  if (rowSecurity === null || (owns && !rowSecurity.forced)) return [];
+  if (policies === undefined) return [{ what: 'rows that row security hides from it on local', remedy: `ALTER TABLE ${quoteTable(table)} DISABLE ROW LEVEL SECURITY; on local, for the source has none.` }];
+  // One more decides otherwise about rows, whichever way.
+  return rowSecurity.policies.filter((name) => !policies.has(name)).map((name) => ({ what: `rows by policy ${name}, which only local has`, remedy: `DROP POLICY ${quoteIdent(name)} ON ${quoteTable(table)}; on local.` }));
 }
 
 /** Pure. Who may change something of the table may lock its rows; local has to have a column of those. */
@@ -159,7 +166,7 @@ function asWanted({ columns, usesSchema, whole, known, sequences, owns, bypasses
     whole: new Set(!usesSchema ? [] : owns && !known.includes('MAINTAIN') ? [...whole, 'MAINTAIN' as const] : whole),
     sequences: drawn, readsNumbers: false,
     locksRows: rights.SELECT.size > 0 && rights.UPDATE.size > 0,
-    owns, unfiltered: rowSecurity === null || isSubject ? undefined : rowSecurity,
+    owns, unfiltered: rowSecurity === null || isSubject ? undefined : rowSecurity, policies: rowSecurity !== null && isSubject ? new Set(rowSecurity.policies) : undefined,
   };
 }
 

@@ -15,7 +15,8 @@ import { planForeignKeys, planSchema } from './create-schema.ts';
 import type { ForeignKeyStep, SchemaPlan } from './create-schema.ts';
 import type { TableDefinition } from './definition.ts';
 import type { CarriedTable, Dependant } from './dependants.ts';
-import { dropFenceTriggers, installFence, installFenceSupport, removeFence } from './fence.ts';
+import { dropIdleFences } from './drop-fences.ts';
+import { installFence, installFenceSupport, readIdleFences, removeFence } from './fence.ts';
 import type { Finding } from './finding.ts';
 import { groupOf, tableGroups } from './groups.ts';
 import type { TableGroup } from './groups.ts';
@@ -179,14 +180,12 @@ export class PostgresSourceSide implements SourceSide {
     return this.#switch.use((client) => assertSaved(client, saved));
   }
 
-  /** All or none: MIG052 names who is in the way. */
-  async dropFences(tables: readonly QualifiedName[], { timeoutMs }: DropEffort): Promise<readonly QualifiedName[]> {
-    await lockedTransaction(this.#runtime, this.#admin, { tables, timeoutMs }, (client) => dropFenceTriggers(client, 'fence', tables));
-    return [];
+  dropFences(tables: readonly QualifiedName[], { timeoutMs }: DropEffort): Promise<readonly QualifiedName[]> {
+    return dropIdleFences(this.#runtime, this.#admin, 'fence', tables, timeoutMs);
   }
 
   idleFences(): Promise<readonly QualifiedName[]> {
-    return Promise.resolve([]);
+    return this.#admin.use((client) => readIdleFences(client, 'fence'));
   }
 
   position(): Promise<Position> {

@@ -342,8 +342,8 @@ class Stream implements OpenedStream {
     return this.#markers.write();
   }
 
-  waitForMarker(token: string, tableIds: readonly string[], timeoutMs: number): Promise<Position> {
-    return this.#markers.wait(token, tableIds, timeoutMs);
+  waitForMarker(token: string, tableIds: readonly string[], timeoutMs: number, signal?: AbortSignal): Promise<Position> {
+    return this.#markers.wait(token, tableIds, timeoutMs, signal);
   }
 
   onVisible(listener: (advance: VisibleAdvance) => void): () => void {

@@ -33,14 +33,16 @@ export class MarkerWatch {
     }
   }
 
-  wait(token: string, tableIds: readonly string[], timeoutMs: number): Promise<Position> {
+  wait(token: string, tableIds: readonly string[], timeoutMs: number, signal?: AbortSignal): Promise<Position> {
     return new Promise((resolve, reject) => {
+      signal?.throwIfAborted();
       const timer = setTimeout(() => {
-        this.#waiters.delete(waiter);
-        reject(new MigrationError('MIG087', `The change stream did not pass a marker within ${timeoutMs} ms`, { detail: this.#whatIsMissing(waiter) }));
+        waiter.reject(new MigrationError('MIG087', `The change stream did not pass a marker within ${timeoutMs} ms`, { detail: this.#whatIsMissing(waiter) }));
       }, timeoutMs);
+      const abandon = (): void => waiter.reject(signal?.reason instanceof Error ? signal.reason : new Error(String(signal?.reason)));
       const end = (): void => {
         clearTimeout(timer);
+        signal?.removeEventListener('abort', abandon);
         this.#waiters.delete(waiter);
       };
       const waiter: Waiter = {
@@ -55,6 +57,7 @@ export class MarkerWatch {
         },
       };
       this.#waiters.add(waiter);
+      signal?.addEventListener('abort', abandon);
       this.check();
     });
   }

@@ -24,15 +24,15 @@ export class WrittenMarkers {
     return token;
   }
 
-  async wait(token: string, tableIds: readonly string[], timeoutMs: number): Promise<Position> {
+  async wait(token: string, tableIds: readonly string[], timeoutMs: number, signal?: AbortSignal): Promise<Position> {
     const { clock } = this.#state.runtime;
     const until = clock.monotonicMs() + timeoutMs;
-    const position = await this.#state.markers.wait(token, tableIds, timeoutMs);
+    const position = await this.#state.markers.wait(token, tableIds, timeoutMs, signal);
     let written = this.#writtenAt.get(token);
     // Only a later marker proves that a row which was read again is passed.
     while (written && tableIds.some((tableId) => (this.#state.entries.get(tableId)?.rereadsDone ?? 0) > (written?.get(tableId) ?? 0))) {
       const again = await this.write();
-      await this.#state.markers.wait(again, tableIds, Math.max(1, until - clock.monotonicMs()));
+      await this.#state.markers.wait(again, tableIds, Math.max(1, until - clock.monotonicMs()), signal);
       written = this.#writtenAt.get(again);
     }
     return position;

@@ -3,14 +3,14 @@
  * session has been told is committed.
  *
  * In: all workers wait on writes → older units end → the stream passes a marker → reads move to local.
- * While a user may not read on local what he reads on the source, reads stay there, and move once he may.
+ * While a user may not read on local what he reads on the source, reads stay there, and move once he may; they go back when he may not any more.
  * Out: all workers read the source again → older units end → commits are released unwaited.
  */
 import type { RouteFlags, TableRecord } from '../../catalog/records.ts';
 import type { TableState } from '../../catalog/table-state.ts';
 import { MigrationError } from '../../config/migration-error.ts';
 import type { ControlContext } from './control-context.ts';
-import { mayReadOnLocal } from './lost-rights.ts';
+import { allRemedies, describeLostRights, knownLosses, mayReadOnLocal } from './lost-rights.ts';
 import { detailsOf, displayName, routedKeys } from './table-details.ts';
 
 const MARKER_TIMEOUT_MS = 60_000;
@@ -39,7 +39,7 @@ export async function enterDualWrite(context: ControlContext, caughtUp: TableRec
   await fleet.quiesced(routedKeys(record), epoch, () => !signal.aborted);
   signal.throwIfAborted();
   const token = await flow.forward.writeMarker();
-  await flow.forward.waitForMarker(token, [record.tableId], MARKER_TIMEOUT_MS);
+  await flow.forward.waitForMarker(token, [record.tableId], MARKER_TIMEOUT_MS, signal);
   await runtime.faults.hit('dual_write.after_marker');
   signal.throwIfAborted();
   if (route.reads === 'local') flow.forward.setServed([record.tableId], true);
@@ -57,13 +57,32 @@ export async function releaseReads(context: ControlContext, held: TableRecord, s
   const record = { ...held, details: { ...held.details, readsHeld: false } };
   const { reads } = dualWriteRoute(record);
   const token = await flow.forward.writeMarker();
-  await flow.forward.waitForMarker(token, [record.tableId], MARKER_TIMEOUT_MS);
+  await flow.forward.waitForMarker(token, [record.tableId], MARKER_TIMEOUT_MS, signal);
   signal.throwIfAborted();
   if (reads === 'local') flow.forward.setServed([record.tableId], true);
   await catalog.changeRoutes(`reads of ${record.source.name} move to local`, { routes: [{ tableId: record.tableId, route: { reads } }] });
   await publisher.publish();
   const fresh = (await catalog.table(record.tableId)) ?? record;
   await catalog.changeTable(record.tableId, { details: { ...fresh.details, readsHeld: false } });
+  return true;
+}
+
+/**
+ * Rights on local may have changed: a REVOKE, another owner, row security, a role that is not granted any more. Where a user's reads would fail, or miss rows, those of all go
+ * back to the source until he may read on local again. Returns whether they have.
+ */
+export async function holdReads(context: ControlContext, record: TableRecord): Promise<boolean> {
+  const { catalog, runtime } = context;
+  const flow = await context.flow(record.sourceServer);
+  const lost = await knownLosses(flow, detailsOf(record).plan);
+  flow.rights.reviewed(record.tableId, runtime.clock.monotonicMs(), lost !== undefined);
+  const hindering = lost?.filter(({ hindersReads }) => hindersReads) ?? [];
+  if (hindering.length === 0) return false;
+  await catalog.changeTable(record.tableId, { details: { ...record.details, readsHeld: true } });
+  await readFromSource(context, [record]);
+  const what = hindering.map(describeLostRights).join('; ');
+  runtime.log.warn('reads of a table go back to the source: users may not read it on local any more as there', { table: displayName(record.source), what });
+  await catalog.insertErrors([{ tableId: record.tableId, code: 'MIG054', message: `reads go back to the source, for users may do less on local: ${what}`, sourceError: hindering.flatMap(allRemedies).join(' ') }]);
   return true;
 }
 

@@ -4,6 +4,8 @@ import type { ControlContext } from './control-context.ts';
 import { dropFences } from './drop-fences.ts';
 import { leaveDualWrite } from './dual-write.ts';
 
+const DROP_GUARD_MS = 3_000;
+
 export interface EndOptions {
   readonly trigger: string;
   readonly dropLocal: boolean;
@@ -24,7 +26,8 @@ export async function endMigration(context: ControlContext, record: TableRecord,
   if (options.dropLocal) await flow.schema.dropTable(record);
   else await flow.unguardLocal([record]);
   await dropFences(context, flow, record);
-  await flow.dropGuards([record]);
+  // Switched off, and swept away when nobody reads the table.
+  await flow.dropGuards([record.target], DROP_GUARD_MS);
   await flow.forgetAuthority(record);
   flow.rates.forget(record.tableId);
   await runtime.faults.hit('abort.after_cleanup');

@@ -27,6 +27,8 @@ export interface LostRights {
   readonly remedies: readonly string[];
   /** Statements that only read would fail on local, or miss rows. */
   readonly hindersReads: boolean;
+  /** Nobody could say: counts as lost before anything moves, and moves nothing back. */
+  readonly isUnknown?: true;
 }
 
 /** What is no privilege, and holds nothing up. */
@@ -78,6 +80,12 @@ export async function reviewRights({ logins, sourceSide, localAdmin }: SourceFlo
 /** Whether every user may read on local what he may read on the source, and sees the same rows: else his reads would fail, or be wrong, before any cutover. */
 export async function mayReadOnLocal(flow: SourceFlow, table: RightsTable): Promise<boolean> {
   return (await reviewRights(flow, [table])).every(({ lost }) => lost.every(({ hindersReads }) => !hindersReads));
+}
+
+/** What users have lost on a table whose reads are answered on local; undefined while that cannot be asked. */
+export async function knownLosses(flow: SourceFlow, table: RightsTable): Promise<readonly LostRights[] | undefined> {
+  const lost = (await reviewRights(flow, [table])).flatMap((review) => review.lost);
+  return lost.some(({ isUnknown }) => isUnknown) ? undefined : lost;
 }
 
 /** Option `copy_grants`: each login on local gets what its user may do on the source, by whatever right he may. Returns what could not be. */
@@ -150,7 +158,7 @@ function byLogins(logins: readonly GatewayLogin[]): readonly (readonly [string, 
 
 function unknownRights(users: string, error: Error): LostRights {
   const detail = 'detail' in error && typeof error.detail === 'string' ? error.detail : error.message;
-  return cannotGrant(users, `what may be done on the source is not known (${detail})`, `Let the login of ${users} in at the source, where CHECK MIGRATION asks as that user.`);
+  return { ...cannotGrant(users, `what may be done on the source is not known (${detail})`, `Let the login of ${users} in at the source, where CHECK MIGRATION asks as that user.`), isUnknown: true };
 }
 
 function cannotGrant(users: string, what: string, remedy: string): LostRights {

@@ -12,7 +12,7 @@ import { displayName } from './table-details.ts';
  */
 export async function makeDependants(context: ControlContext, flow: SourceFlow, record: TableRecord): Promise<void> {
   const { catalog, publisher, runtime } = context;
-  const states = await flow.schema.dependants.make(await catalog.tables());
+  const states = await flow.schema.dependants.make((await catalog.tables()).filter(({ sourceServer }) => sourceServer === record.sourceServer));
   const left = statesOf(states, record).filter(({ status }) => status !== 'present' && status !== 'waiting');
   const exposed = left.filter(({ dependant }) => dependant.kind === 'policy' || dependant.kind === 'row security');
   if (exposed.length > 0) {

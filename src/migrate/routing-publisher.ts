@@ -36,6 +36,9 @@ export class RoutingPublisher {
   #nextBarrier = 1;
   #relations: RoutingRelations = noRelations;
   #isStale = false;
+  #refreshing: Promise<void> = Promise.resolve();
+  /** Has not begun. */
+  #nextRefresh: Promise<void> | undefined;
   #turn: Promise<void> = Promise.resolve();
 
   constructor(catalog: Catalog, fleet: WorkerFleet, readRelations: (tables: readonly TableRecord[]) => Promise<RoutingRelations>) {
@@ -61,13 +64,27 @@ export class RoutingPublisher {
     if (twoPhase !== undefined) this.#twoPhase = (JSON.parse(twoPhase) as TwoPhase | null) ?? undefined;
   }
 
-  /** Reads views, sequences and shadows again: after START, after DDL, when tables leave. Takes effect at the next `publish`. */
-  async refreshRelations(): Promise<void> {
+  /**
+   * Reads views, sequences and shadows again: after START, after DDL, when tables leave. Takes effect at the next `publish`. One after the other, or what was read
+   * first could be kept last; those who come while one is being read share the next, for a schema's tables all come at once.
+   */
+  refreshRelations(): Promise<void> {
     this.#isStale = true;
+    if (this.#nextRefresh) return this.#nextRefresh;
+    const next = this.#refreshing.catch(() => undefined).then(() => {
+      this.#nextRefresh = undefined;
+      return this.#refresh();
+    });
+    this.#refreshing = next;
+    this.#nextRefresh = next;
+    return next;
+  }
+
+  async #refresh(): Promise<void> {
     const tables = await this.#catalog.tables();
     this.#relations = tables.length === 0 ? noRelations : await this.#readRelations(tables);
     await this.#catalog.putSetting(RELATIONS_SETTING, JSON.stringify(this.#relations));
-    this.#isStale = false;
+    this.#isStale = this.#nextRefresh !== undefined;
   }
 
   /** From the next epoch on the tables belong to one barrier, which still lets those through that hold locks (RULES 21). */

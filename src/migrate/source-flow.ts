@@ -6,7 +6,8 @@ import type { ClientBase } from 'pg';
 import type { AuthorityInterval, TableRecord } from '../../catalog/records.ts';
 import type { QualifiedName, Side } from '../../catalog/routing-snapshot.ts';
 import type { Position } from '../../cdc/change.ts';
-import { dropFenceTriggers, installFenceSupport, installGuard, readFences, removeGuard } from '../../cdc/postgres/fence.ts';
+import { dropIdleFences } from '../../cdc/postgres/drop-fences.ts';
+import { installFenceSupport, installGuard, readFences, readIdleFences, removeGuard } from '../../cdc/postgres/fence.ts';
 import type { SequencePair } from '../../cdc/postgres/sequences.ts';
 import { introspectTable } from '../../cdc/postgres/introspect.ts';
 import { lockedTransaction } from '../../cdc/postgres/locked-transaction.ts';
@@ -31,6 +32,7 @@ import { LoadRates } from './load-rates.ts';
 import type { LossBook } from './loss-book.ts';
 import { LocalSchema } from './local-schema.ts';
 import { isTwoPhase } from './markable-table.ts';
+import { RightsWatch } from './rights-watch.ts';
 import { StreamLifetime } from './stream-lifetime.ts';
 import type { StreamSwitches } from './stream-lifetime.ts';
 import { restorePosition, storePosition } from './stored-position.ts';
@@ -82,6 +84,7 @@ export class SourceFlow {
   readonly schema: LocalSchema;
   readonly rates: LoadRates;
   readonly localAdmin: AdminConnection;
+  readonly rights: RightsWatch;
   /** One cutover or rollback at a time: their pauses must not wait for each other's locks. */
   readonly switching = new Turnstile(1);
   /** For cutover and rollback alone: inside a pause nobody waits behind a table driver's statement. */
@@ -114,7 +117,8 @@ export class SourceFlow {
     this.sourceSide = parts.sourceSide;
     this.localAdmin = new AdminConnection(parts.local, 'causeway control');
     this.#switchLocal = new AdminConnection(parts.local, 'causeway control');
-    this.schema = new LocalSchema(parts.sourceSide, this.localAdmin, parts.local, (role) => localRolesOf(parts.logins, role));
+    this.rights = new RightsWatch(parts.catalog, parts.serverName, this.localAdmin);
+    this.schema = new LocalSchema(runtime, parts.sourceSide, this.localAdmin, parts.local, (role) => localRolesOf(parts.logins, role));
   }
 
   /** Bookkeeping and fence functions on both sides; fences of an earlier control process obey this one's token from now on. */
@@ -255,9 +259,14 @@ export class SourceFlow {
     return this.sourceSide.dropFences(sourceTables(records), effort);
   }
 
-  /** The same of guards on local; tried again by whoever calls, never inside a pause. */
-  async dropGuards(records: readonly TableRecord[]): Promise<void> {
-    await this.#locked(this.localAdmin, records, 5_000, (client) => dropFenceTriggers(client, 'guard', records.map((record) => record.target)));
+  /** The same of guards on local, by the tables' names there; never inside a pause. */
+  dropGuards(tables: readonly QualifiedName[], timeoutMs: number): Promise<readonly QualifiedName[]> {
+    return dropIdleFences(this.#runtime, this.localAdmin, 'guard', tables, timeoutMs);
+  }
+
+  /** Tables on local of whose guards something has stayed. */
+  idleGuards(): Promise<readonly QualifiedName[]> {
+    return this.localAdmin.use((client) => readIdleFences(client, 'guard'));
   }
 
   /** Local, which must still have what was drained, becomes writable, with the record of who the authority is (RULES 14). Returns the position from which local's own changes count. */

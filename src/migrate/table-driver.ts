@@ -7,8 +7,8 @@
 import type { TableRecord } from '../../catalog/records.ts';
 import { MigrationError } from '../../config/migration-error.ts';
 import type { ControlContext } from './control-context.ts';
-import { enterDualWrite, leaveDualWrite, releaseReads } from './dual-write.ts';
-import { grantLostRights } from './lost-rights.ts';
+import { enterDualWrite, holdReads, leaveDualWrite, releaseReads } from './dual-write.ts';
+import { allRemedies, describeLostRights, grantLostRights, knownLosses } from './lost-rights.ts';
 import { makeDependants } from './make-dependants.ts';
 import type { SourceFlow } from './source-flow.ts';
 import { detailsOf, displayName } from './table-details.ts';
@@ -159,8 +159,7 @@ async function synchronize(context: ControlContext, record: TableRecord, signal:
   await flow.forward.addTable(details.plan);
   await flow.forward.startDraining(record.tableId);
   if (details.indexesBuilt !== true) {
-    await passConsistencyPoint(flow, record.tableId);
-    signal.throwIfAborted();
+    await passConsistencyPoint(flow, record.tableId, signal);
     await runtime.faults.hit('sync.after_consistency');
     // Nothing is applied while indexes are built: they would lock the applier out, and here the rows are those of one instant.
     await flow.forward.pauseTable(record.tableId);
@@ -171,12 +170,16 @@ async function synchronize(context: ControlContext, record: TableRecord, signal:
     return 'again';
   }
   await untilShared(context, flow, record.tableId, signal);
-  await flow.schema.buildForeignKeys(await catalog.tables(), ({ tableId }) => flow.forward.status(tableId)?.mode === 'shared');
+  await buildForeignKeys(context, flow, record);
   await makeDependants(context, flow, record);
   await flow.schema.analyze(record);
   await runtime.faults.hit('sync.after_shared');
   await enterDualWrite(context, record, signal);
   return 'again';
+}
+
+async function buildForeignKeys({ catalog }: ControlContext, flow: SourceFlow, record: TableRecord): Promise<void> {
+  await flow.schema.buildForeignKeys(record, await catalog.tables(), ({ tableId }) => flow.forward.status(tableId)?.mode === 'shared');
 }
 
 /** When the option `copy_grants` asks for it. What cannot be carried is no reason to stop: a cutover looks for it again. */
@@ -186,10 +189,10 @@ async function carryGrants({ runtime }: ControlContext, flow: SourceFlow, record
   if (missed.length > 0) runtime.log.warn('privileges could not be carried', { table: displayName(record.source), missed });
 }
 
-async function passConsistencyPoint(flow: SourceFlow, tableId: string): Promise<void> {
+async function passConsistencyPoint(flow: SourceFlow, tableId: string, signal: AbortSignal): Promise<void> {
   for (;;) {
     const token = await flow.forward.writeMarker();
-    await flow.forward.waitForMarker(token, [tableId], MARKER_TIMEOUT_MS);
+    await flow.forward.waitForMarker(token, [tableId], MARKER_TIMEOUT_MS, signal);
     // Rows that were read again carry later values: the marker that counts is one written after the last of them (RULES 1).
     if ((flow.forward.status(tableId)?.pendingRereads ?? 0) === 0) return;
   }
@@ -216,9 +219,11 @@ async function watchDualWrite(context: ControlContext, record: TableRecord, hook
     return 'again';
   }
   const nowMs = context.runtime.clock.monotonicMs();
-  if (detailsOf(record).readsHeld === true && nowMs >= held.nextReviewMs) {
+  if (record.route.reads === 'local' && flow.rights.isDue(record.tableId, nowMs) && (await holdReads(context, record))) return 'again';
+  if (nowMs >= held.nextReviewMs) {
     held.nextReviewMs = nowMs + HELD_REVIEW_MS;
-    if (await releaseReads(context, record, signal)) return 'again';
+    if (flow.schema.owesForeignKeys(record)) await buildForeignKeys(context, flow, record);
+    if (detailsOf(record).readsHeld === true && (await releaseReads(context, record, signal))) return 'again';
   }
   if (record.state === 'CUTOVER_READY' && record.options['autoCutover'] === true) hooks.onCutoverReady(record);
   return 'watch';
@@ -230,7 +235,26 @@ async function watchLocalOnly(context: ControlContext, record: TableRecord, hook
     hooks.onWindowEnd(record);
     return 'stop';
   }
+  await noteLostRights(context, record);
   return 'watch';
+}
+
+/** Local is the truth, and what it refuses is refused: but whoever took a right away there may not have known who needs it. */
+async function noteLostRights(context: ControlContext, record: TableRecord): Promise<void> {
+  const { catalog, runtime } = context;
+  const flow = await context.flow(record.sourceServer);
+  const nowMs = runtime.clock.monotonicMs();
+  if (!flow.rights.isDue(record.tableId, nowMs)) return;
+  const lost = await knownLosses(flow, detailsOf(record).plan);
+  flow.rights.reviewed(record.tableId, nowMs, lost !== undefined);
+  if (lost === undefined) return;
+  const messages = new Map(lost.map((each) => [`users may do less on local than on the source: ${describeLostRights(each)}`, each]));
+  const untold = await flow.rights.untold(record.tableId, [...messages.keys()], async () => (await catalog.errors({ tableId: record.tableId, limit: 200 })).map(({ message }) => message));
+  for (const message of untold) {
+    const each = messages.get(message);
+    runtime.log.warn(message, { table: displayName(record.source) });
+    await catalog.insertErrors([{ tableId: record.tableId, code: 'MIG054', message, sourceError: each === undefined ? undefined : allRemedies(each).join(' ') }]);
+  }
 }
 
 async function noteError(context: ControlContext, record: TableRecord, error: MigrationError): Promise<void> {

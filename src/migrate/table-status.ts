@@ -39,8 +39,10 @@ export function nextStep(record: TableRecord): string {
     case 'SYNCHRONIZING':
       return detailsOf(record).indexesBuilt === true ? 'wait: catching up' : 'wait: catching up, then indexes are built';
     case 'DUAL_WRITE':
+      if (detailsOf(record).readsHeld === true) return `CHECK MIGRATION FOR TABLE ${name} FROM ${record.sourceName}; (reads stay on the source)`;
       return `VALIDATE MIGRATION FOR TABLE ${name} FULL;`;
     case 'CUTOVER_READY':
+      if (detailsOf(record).readsHeld === true) return `CHECK MIGRATION FOR TABLE ${name} FROM ${record.sourceName}; (reads stay on the source)`;
       return `CUTOVER TABLE ${name};`;
     case 'LOCAL_ONLY':
       if (record.completedAt !== undefined) return 'nothing: complete';

@@ -237,7 +237,7 @@ export class ExtendedQuery {
     if (taken) return core.refuseWith(alreadyPrepared(name), false);
     if (traits.control || this.#isForGateway(traits)) return core.leaveLeg(false);
     if (core.tx?.failedOn !== undefined) return this.#failedLeg() ?? core.refuseWith(transactionAborted, false);
-    const route = this.#flows.place.route(traits);
+    const route = this.#flows.place.route(traits, false);
     if (isVerdict(route)) return route;
     if (route.type === 'hybrid' || route.type === 'mysql') return core.leaveLeg(false);
     const placement = this.#flows.place.place(this.#staying(route), false, false);
@@ -257,7 +257,7 @@ export class ExtendedQuery {
   /** What a query of catalogs asks about may stand in its parameters. */
   #routeOfBind(statement: PreparedStatement, bind: Buffer): Route | Verdict {
     const { traits } = statement;
-    const route = this.#flows.place.route(traits);
+    const route = this.#flows.place.route(traits, false);
     const isOpen = !isVerdict(route) && route.type === 'leg' && route.leg === 'home' && (traits.single?.catalog?.parameters.length ?? 0) > 0;
     return isOpen ? this.#flows.place.catalogRoute(traits, parameterTexts(statement, bind)) : route;
   }
@@ -322,7 +322,7 @@ export class ExtendedQuery {
       });
     }
     if (!statement.on.source && !statement.on.local && core.tx?.failedOn === undefined) {
-      let route = this.#flows.place.route(traits);
+      let route = this.#flows.place.route(traits, false);
       if (!isVerdict(route) && route.type === 'mysql') route = this.#atGateway.mysql.describe(route, statement);
       if (isVerdict(route)) return route;
       if (route.type === 'hybrid') return this.#hybrid.describe(route, statement, (leg) => this.#values.describe(leg, undefined));

@@ -140,13 +140,25 @@ export class LocalLeg {
   }
 
   /** Reads search path, temporary tables and defaults again from the home leg. */
-  refreshContext(): Verdict {
+  refreshContext(simple: boolean): Verdict {
     const core = this.#core;
+    const stateError = this.#stateError;
+    if (stateError) {
+      this.#stateError = undefined;
+      return core.refuseWith(stateError, simple);
+    }
     if (!this.#refreshing) {
       this.#refreshing = true;
       core.contextDirty = false;
       core.ask(core.home, contextQuery, (reply) => {
         this.#refreshing = false;
+        // A session that could not be asked is not one without temporary tables: a name of theirs would be taken for the table that has moved.
+        if (reply.error) {
+          core.contextDirty = true;
+          this.#stateError = stateRefused(reply.error);
+          core.proceed('state');
+          return;
+        }
         const [path, temporary, isolation, readOnly] = reply.rows[0] ?? [];
         if (typeof path === 'string') core.searchPath = core.services.routes.searchPath(JSON.parse(path) as string[]);
         const tables = new Map<string, Side>([...core.temporaryTables].filter(([, side]) => side === 'local'));

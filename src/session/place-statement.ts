@@ -49,12 +49,12 @@ export class PlaceStatement {
   }
 
   /** The route of a whole text, or the verdict to wait with. `control` and single `transaction_control` are not for a leg. */
-  route(traits: TextTraits): Route | Verdict {
+  route(traits: TextTraits, simple: boolean): Route | Verdict {
     const side = this.#namedSide(traits);
     if (side) return { ...homeRoute, leg: side };
     const { carried, tx, unit } = this.#core;
     if (traits.asksSequence && carried?.drewElsewhere(tx ?? unit.segment) === true) return valueOfAnotherConnection;
-    const stop = this.#contextFresh(traits);
+    const stop = this.#contextFresh(traits, simple);
     if (stop !== undefined) return stop;
     const effective = this.#indexOwners.named(this.#effective(traits));
     if (typeof effective === 'number' || 'type' in effective) return effective;
@@ -151,11 +151,11 @@ export class PlaceStatement {
     return this.#localLeg.bringUp(leg, simple);
   }
 
-  #contextFresh(traits: TextTraits): Verdict | undefined {
+  #contextFresh(traits: TextTraits, simple: boolean): Verdict | undefined {
     const core = this.#core;
     if (!core.contextDirty || !traits.needsSearchPath || core.tx?.failedOn !== undefined || core.services.view().trivial) return undefined;
     if (core.unit.segment && core.unit.leg === core.home) return undefined;
-    return this.#localLeg.refreshContext();
+    return this.#localLeg.refreshContext(simple);
   }
 
   /** Where a cursor was declared, and where a statement is prepared that the source does not have. */

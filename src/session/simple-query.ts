@@ -124,7 +124,7 @@ export class SimpleQuery {
     if (!unit.segment || core.services.view().trivial) return undefined;
     if (!unit.executed) return core.leaveLeg(true);
     if (core.tx?.failedOn !== undefined || traits.control) return undefined;
-    const route = this.#flows.place.route(traits);
+    const route = this.#flows.place.route(traits, true);
     if (isVerdict(route)) return route;
     const stays = (route.type === 'leg' && (route.leg === 'home' || route.leg === unit.leg?.side)) || route.type === 'transaction_control' || route.type === 'both_legs';
     return stays ? undefined : core.leaveLeg(false);
@@ -142,7 +142,7 @@ export class SimpleQuery {
 
   #migration(traits: TextTraits, sql: string): Verdict {
     const core = this.#core;
-    const route = traits.facts.type === 'migration' ? undefined : this.#flows.place.route(traits);
+    const route = traits.facts.type === 'migration' ? undefined : this.#flows.place.route(traits, true);
     if (route !== undefined && isVerdict(route)) return route;
     if (route?.type === 'refuse') return this.#flows.place.place(route, true, true).verdict ?? CUT;
     const stop = core.untilDrained();
@@ -188,7 +188,7 @@ export class SimpleQuery {
     const simple = part === undefined;
     const unmade = prepared.onNoLeg(traits.single);
     if (unmade) return this.#deallocate(unmade, simple);
-    let route = place.route(traits);
+    let route = place.route(traits, simple);
     if (isVerdict(route)) return route;
     const bytes = part ? part.text.bytes : buffer.subarray(start + 5, start + length - 1);
     if (!part && runsOneByOne(core, traits, route)) return this.#several.start(bytes, traits);

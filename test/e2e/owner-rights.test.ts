@@ -111,3 +111,40 @@ it('what a user may do after SET ROLE only is carried to the role, and the cutov
   expect((await clerk.query('SELECT id FROM shop.kept')).rows).toEqual([{ id: 1 }]);
   await clerk.query('INSERT INTO shop.kept VALUES (2)');
 });
+
+it('rights that are lost on local: reads go back to the source while it lasts, and after the cutover somebody is told', { timeout: 180_000 }, async () => {
+  const source = await stack.direct('source');
+  const read = async (): Promise<unknown> => (await app.query('SELECT id FROM shop.shown ORDER BY id')).rows;
+  const route = async (): Promise<string> => JSON.stringify(await stack.command('EXPLAIN ROUTE SELECT id FROM shop.shown'));
+  const next = async (): Promise<string | undefined> => (await stack.status()).find(({ Table }) => Table === 'shop.shown')?.Next;
+  const errors = async (): Promise<string> => JSON.stringify(await stack.command('SHOW MIGRATION ERRORS FOR TABLE shop.shown'));
+  await source.query('CREATE TABLE shop.shown (id int PRIMARY KEY); INSERT INTO shop.shown VALUES (1), (2); GRANT SELECT, INSERT ON shop.shown TO legacy_app; CREATE ROLE readers; GRANT readers TO legacy_app');
+  await local.query('CREATE ROLE readers; GRANT readers TO new_app');
+  await stack.command('START MIGRATION FOR TABLE shop.shown FROM legacy OPTIONS (copy_grants TRUE)');
+  await makeReady('shop.shown');
+  // What the read would show or be refused on local, how it is lost and how it is given back.
+  const changes: readonly (readonly [lost: string, given: string])[] = [
+    ['REVOKE SELECT ON shop.shown FROM new_app', 'GRANT SELECT ON shop.shown TO readers'],
+    ['REVOKE readers FROM new_app', 'GRANT readers TO new_app'],
+    ['ALTER TABLE shop.shown ENABLE ROW LEVEL SECURITY; CREATE POLICY few ON shop.shown USING (id = 1)', 'ALTER TABLE shop.shown DISABLE ROW LEVEL SECURITY; DROP POLICY few ON shop.shown'],
+    ['REVOKE USAGE ON SCHEMA shop FROM new_app', 'GRANT USAGE ON SCHEMA shop TO new_app'],
+  ];
+  await local.query('ALTER ROLE new_app NOBYPASSRLS');
+  for (const [lost, given] of changes) {
+    await expect.poll(route, { timeout: 30_000 }).toContain('LOCAL');
+    expect(await read()).toEqual([{ id: 1 }, { id: 2 }]);
+    await local.query(lost);
+    await expect.poll(route, { timeout: 30_000 }).toContain('REMOTE');
+    expect(await read()).toEqual([{ id: 1 }, { id: 2 }]);
+    expect(await next()).toContain('CHECK MIGRATION FOR TABLE shop.shown');
+    await local.query(given);
+  }
+  await expect.poll(route, { timeout: 30_000 }).toContain('LOCAL');
+  expect(await errors()).toMatch(/MIG054.*reads go back to the source.*app: /);
+  await stack.command('CUTOVER TABLE shop.shown');
+  expect(await read()).toEqual([{ id: 1 }, { id: 2 }]);
+  expect(await errors()).not.toContain('users may do less on local than');
+  await local.query('REVOKE readers FROM new_app');
+  await expect.poll(errors, { timeout: 30_000 }).toMatch(/MIG054.*users may do less on local than on the source: app: SELECT/);
+  await expect(read()).rejects.toMatchObject({ code: '42501' });
+});

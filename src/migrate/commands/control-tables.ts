@@ -96,6 +96,9 @@ export async function resync(context: CommandContext, statement: ResyncMigration
     const flow = await context.flow(fresh.sourceServer);
     if (flow.streams.forwardFailure) await beginStreamAnew(context, flow, fresh);
     if (fresh.state !== 'PAUSED') await leaveDualWrite(context, fresh, 'PAUSED', 'RESYNC MIGRATION');
+    const left = (await context.catalog.table(fresh.tableId)) ?? fresh;
+    // From here on its changes are not kept: whatever stops this, going on with the old copy would leave a gap.
+    await context.catalog.changeTable(fresh.tableId, { details: { ...left.details, needsResync: true } });
     await flow.forward.removeTable(fresh.tableId);
     await flow.loader.forget(fresh.tableId);
     await flow.schema.dropTable(fresh);
@@ -145,7 +148,7 @@ export async function completeTable(context: Pick<CommandContext, 'catalog' | 'f
   await flow.unfenceSource([record]);
   // Switched off is enough; who uses the table now need not hold up the command.
   await flow.dropFences([record], { timeoutMs: 5_000 }).catch(() => undefined);
-  await flow.dropGuards([record]).catch(() => undefined);
+  await flow.dropGuards([record.target], 5_000).catch(() => undefined);
   await context.catalog.endTable(record.tableId, 'LOCAL_ONLY');
   await context.catalog.changeRoutes('COMPLETE MIGRATION', { routes: [{ tableId: record.tableId, route: { ddlBlocked: false } }] });
   await context.publisher.publish();

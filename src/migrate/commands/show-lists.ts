@@ -75,6 +75,7 @@ export async function showWhy(context: CommandContext, statement: ShowWhy): Prom
   }
   if (stream?.error) rows.push([stream.error.message, stream.error instanceof MigrationError ? stream.error.hint : '']);
   if (stream && stream.mode !== 'shared' && !stream.needsResync && record.state !== 'BULK_LOADING') rows.push([`its changes are ${stream.mode}; ${stream.pendingChanges} wait to be applied`, 'wait, or look at what slows local down']);
+  if (detailsOf(record).readsHeld === true && record.route.writes === 'source') rows.push(['reads stay on the source: users may not read the table on local as there', `CHECK MIGRATION FOR TABLE ${displayName(record.source)} FROM ${record.sourceName}; names the GRANTs`]);
   if (stream && stream.pendingRereads > 0) rows.push([`${stream.pendingRereads} rows are to be read again from the source`, 'wait']);
   if (stream && stream.pendingWritebacks > 0) {
     rows.push([`${stream.pendingWritebacks} rows that won a conflict on local are to be written to the source`, `wait; SHOW MIGRATION ERRORS FOR TABLE ${displayName(record.source)} tells what is in the way`]);

@@ -41,7 +41,7 @@ function identityLines({ record, name, next }: TableStatus): Line[] {
   return [
     ['Table', 'Name', name], ['Table', 'Source', `${record.sourceServer}.${displayName(record.source)}`], ['Table', 'State', state],
     ['Table', 'Started', details.startedAt], ['Table', 'State Changed', record.stateChangedAt], ['Table', 'Group', record.groupName],
-    ['Table', 'Reads', record.route.reads], ['Table', 'Writes', record.route.waitVisible ? 'source, acknowledged when local shows them' : record.route.writes],
+    ['Table', 'Reads', record.route.reads === 'source' && details.readsHeld === true ? 'source, for users may not read it on local as there' : record.route.reads], ['Table', 'Writes', record.route.waitVisible ? 'source, acknowledged when local shows them' : record.route.writes],
     ['Table', 'Key', details.plan.key.join(', ')], ['Table', 'Last Error', record.lastError], ['Table', 'Next', next],
   ];
 }

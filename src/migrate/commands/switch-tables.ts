@@ -65,7 +65,7 @@ async function makeAgain(context: CommandContext, records: readonly TableRecord[
   const followed = records.find((record) => record.route.writes === 'source');
   if (followed === undefined) return;
   const flow = await context.flow(followed.sourceServer);
-  await flow.schema.dependants.make(await context.catalog.tables());
+  await flow.schema.dependants.make((await context.catalog.tables()).filter(({ sourceServer }) => sourceServer === followed.sourceServer));
   await context.publisher.refreshRelations();
   await context.publisher.publish();
 }

@@ -122,7 +122,7 @@ export class Sharing implements Reader {
     if (view.trivial) return homeRead;
     // What has to be asked first is asked on a connection of its own.
     if (core.contextDirty && traits.needsSearchPath) return undefined;
-    const route = this.#place.route(traits);
+    const route = this.#place.route(traits, true);
     if (isVerdict(route) || route.type !== 'leg' || route.writes || route.after !== 'none' || route.compared) return undefined;
     const catalog = traits.single?.catalog;
     // Its parameters may say where it goes; on local, numbers of relations in it are put into local's on the way.

@@ -9,6 +9,10 @@ import type { MysqlKind, TestMysql } from '../../support/mysql-servers.ts';
 import { describeMysql } from '../../support/mysql-servers.ts';
 import { mysqlApplierTagSql, readMysqlFences } from '../../../cdc/mysql/fence.ts';
 import { MysqlSourceSide } from '../../../cdc/mysql/source-side.ts';
+import type { Catalog } from '../../../catalog/catalog.ts';
+import type { TableRecord } from '../../../catalog/records.ts';
+import { FlowUpkeep } from '../../../src/migrate/flow-upkeep.ts';
+import type { SourceFlow } from '../../../src/migrate/source-flow.ts';
 import { testRuntime } from '../snapshot/loader-fixture.ts';
 import { makeTriggers } from './make-triggers.ts';
 import { sourceKinds, startMysqlSource } from './mysql-source.ts';
@@ -232,6 +236,23 @@ function suite(kind: MysqlKind): void {
     // Nobody is there any more.
     expect(await side.dropFences([orders], { timeoutMs: 5_000 })).toEqual([]);
     expect(await side.idleFences()).not.toContainEqual(orders);
+  });
+
+  it('is swept away by a control process that knows nothing of it, once its table is in no migration', async () => {
+    await makeTriggers(source.mysql, [orders, items]);
+    let migrating: readonly Partial<TableRecord>[] = [{ tableId: 'o', sourceServer: 'legacy', source: orders, target: orders, state: 'DUAL_WRITE' }];
+    const sweep = async (): Promise<void> => {
+      const catalog = { tables: async () => Promise.resolve(migrating as readonly TableRecord[]) } as unknown as Catalog;
+      const nothing = async (): Promise<readonly never[]> => Promise.resolve([]);
+      await new FlowUpkeep(testRuntime(), catalog).keep({ serverName: 'legacy', sourceSide: side, streams: { endUnused: nothing }, rights: { look: nothing }, idleGuards: nothing } as unknown as SourceFlow);
+    };
+    const left = async (): Promise<readonly unknown[]> => (await source.mysql.sql("SELECT DISTINCT EVENT_OBJECT_TABLE AS t FROM information_schema.TRIGGERS WHERE TRIGGER_NAME LIKE 'causeway%' ORDER BY 1")).map((row) => Object.values(row)[0]);
+    await sweep();
+    expect(await left()).toEqual(['orders']);
+    migrating = [];
+    await sweep();
+    expect(await left()).toEqual([]);
+    expect(await side.idleFences()).toEqual([]);
   });
 
   it('is dropped under transactions that read the table and write it then, and the server ends none of them', async () => {

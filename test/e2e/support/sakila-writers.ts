@@ -90,6 +90,7 @@ export class Writer {
   #count = 0;
   /** Units that the server itself gave up, and that were done again. */
   deadlocks = 0;
+  #ended: unknown = 'writing';
 
   constructor(session: UnitSession, kept: PromisedRows, random: Random, size: SakilaSize, label: string) {
     this.#session = session;
@@ -97,6 +98,11 @@ export class Writer {
     this.#random = random;
     this.#size = size;
     this.#label = label;
+  }
+
+  /** For people. */
+  get state(): string {
+    return `${String(this.#ended)}, in its unit ${this.#count}, ${this.deadlocks} given up`;
   }
 
   /** Until `signal` is aborted or a statement fails; the error, and what of the unit was before its COMMIT counts as nothing. */
@@ -112,8 +118,10 @@ export class Writer {
         for (const [table, keys] of this.#left) this.#ownOf(table).push(...keys);
         await delay(PACE_MS);
       }
+      this.#ended = 'stopped';
       return undefined;
     } catch (error) {
+      this.#ended = error;
       return error;
     } finally {
       this.#session.end();
