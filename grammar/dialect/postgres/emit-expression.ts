@@ -21,6 +21,7 @@ import type { CallDetails, Expression, OrderItem, Query, WindowSpec } from './my
 import { boolType, intType, maxUnsigned, mayBeZero, typeName, isMoment, isNumber, localCollation, maxBigint } from './mysql-type.ts';
 import { numberCalls } from './number-calls.ts';
 import { refuse } from './refused-mysql.ts';
+import { regexpPattern } from './regexp-pattern.ts';
 import { findName } from './scope-names.ts';
 import { sessionCalls } from './session-calls.ts';
 import { sortKey } from './sort-key.ts';
@@ -88,7 +89,7 @@ export class ExpressionEmitter {
       case 'exists': return condition(`EXISTS ${this.#queries.subquery(node.query, scope).sql}`, false);
       case 'quantified': return this.#quantified(node, scope);
       case 'inserted': return (this.insertedColumn ?? refuse('VALUES()', node.place))(node.column, node.place);
-      case 'regexp': return refuse('REGEXP', node.place);
+      case 'regexp': return this.#regexp(node, scope);
       case 'row': return refuse('row', node.place);
       case 'default': return refuse(node.column === undefined ? 'DEFAULT' : 'DEFAULT()', node.place);
       case 'star': return refuse('*', node.place);
@@ -218,6 +219,20 @@ export class ExpressionEmitter {
       ? emission.parameter(pattern.type.number, { kind: 'text', pattern: escape }, 'text')
       : isConstantText(pattern) ? quoteLiteral(likePattern(pattern.constant, escape)) : pattern.type.kind === 'text' ? `(${pattern.sql} COLLATE ${localCollation(collation, node.place)}) ESCAPE ${quoteLiteral(escape)}` : refuse(`LIKE by ${typeName(pattern.type)}`, node.place);
     return { sql: `(${operand.sql} COLLATE ${localCollation(collation, node.place)} ${node.not ? 'NOT ' : ''}LIKE ${sql})`, type: boolType, nullable: operand.nullable || pattern.nullable };
+  }
+
+  #regexp(node: Node<'regexp'>, scope: Scope): Value {
+    const [given, pattern] = [this.value(node.operand, scope), this.value(node.pattern, scope)];
+    if (given.type.kind === 'parameter') return refuse('REGEXP of a parameter', node.place);
+    if (!isConstantText(pattern)) return refuse('REGEXP by what is no constant', node.place);
+    const operand = asText(this.emission, given);
+    const collation = (operand.type.kind === 'text' ? operand.type.collation : undefined) ?? this.emission.ownCollation;
+    const { mode: { server: { flavour, version } }, regexFlags = '' } = this.emission.facts;
+    if (regexFlags !== '') return refuse(`default_regex_flags ${regexFlags}`, node.place);
+    const engine = flavour === 'mariadb' ? 'pcre' : version < 80004 ? 'spencer' : 'icu';
+    const written = regexpPattern(pattern.constant, { engine, ignoresCase: !/_(?:bin|cs)$/.test(collation.name) });
+    if (written === undefined) return refuse('REGEXP by this pattern', node.place);
+    return { sql: `(${operand.sql} COLLATE "C" ${node.not ? '!~' : '~'} ${quoteLiteral(written)})`, type: boolType, nullable: operand.nullable };
   }
 
   #is(node: Node<'is'>, scope: Scope): Value {
