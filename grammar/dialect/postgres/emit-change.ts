@@ -47,7 +47,8 @@ export function emitUpdate(queries: QueryEmitter, statement: Update): EmittedWri
   const sets = setAssignments(queries, target.table, update.assignments, scope, target.alias, !isJoin);
   const readsOthers = isJoin && !isPinned(update, target.relation, scope) && update.assignments.some(({ value }) => namesOther(value, target.relation, scope));
   if (readsOthers) return refuse('UPDATE with values of a table whose row is not known to be one', place);
-  const isCounted = remembered !== undefined || (emission.facts.foundRows && emission.facts.localVersion >= oldRows);
+  // A row that stays as it is is locked like the others, and another one if somebody is changing it: only afterwards is it known which have changed.
+  const isCounted = remembered !== undefined || emission.facts.localVersion >= oldRows;
   const changed = emission.facts.foundRows || isCounted ? undefined : changesRow(sets, target.alias);
   const list = sets.map(({ column, sql }) => `${quoteName(column.name)} = ${sql}`).join(', ');
   const head = `UPDATE ${localTable(target.table)} AS ${target.alias} SET ${list}`;

@@ -37,8 +37,11 @@ async function meeting(other: string, sql: string, shown: string): Promise<strin
   const { pid } = (await second.query<{ pid: number }>('SELECT pg_backend_pid() AS pid')).rows[0] ?? { pid: 0 };
   await first.query(`BEGIN; ${other}`);
   const waiting = second.query(plan.steps.map(({ text }) => text).join('; '));
-  await expect.poll(async () => (await watch?.query('SELECT 1 FROM pg_stat_activity WHERE pid = $1 AND wait_event_type = $2', [pid, 'Lock']))?.rowCount).toBe(1);
-  await first.query('COMMIT');
+  try {
+    await expect.poll(async () => (await watch?.query('SELECT 1 FROM pg_stat_activity WHERE pid = $1 AND wait_event_type = $2', [pid, 'Lock']))?.rowCount).toBe(1);
+  } finally {
+    await first.query('COMMIT');
+  }
   await waiting;
   return (await watch.query<{ row: string }>(`SELECT t::text AS row FROM ${shown} t ORDER BY 1`)).rows.map(({ row }) => row).join(' ');
 }
@@ -47,6 +50,9 @@ test.each([
   ['UPDATE with LIMIT', 'UPDATE jobs SET n = n + 1 WHERE id = 1', 'UPDATE jobs SET n = n + 1 WHERE id = 1 LIMIT 1', 'jobs', '(1,2,) (2,0,)'],
   ['UPDATE with LIMIT, of a key of two columns', 'UPDATE parts SET n = n + 1', 'UPDATE parts SET n = n + 1 WHERE job = 1 LIMIT 2', 'parts', '(1,1,2) (1,2,2) (2,1,1)'],
   ['UPDATE with LIMIT passes a row that somebody else has taken', 'UPDATE jobs SET owner = 7 WHERE id = 1', 'UPDATE jobs SET owner = 8 WHERE owner IS NULL ORDER BY id LIMIT 1', 'jobs', '(1,0,7) (2,0,8)'],
+  ['UPDATE to what the row was', 'UPDATE jobs SET n = 6 WHERE id = 1', 'UPDATE jobs SET n = 0 WHERE id = 1', 'jobs', '(1,0,) (2,0,)'],
+  ['UPDATE that only takes the lock', 'UPDATE jobs SET n = n WHERE id = 1', 'UPDATE jobs SET id = id WHERE id = 1', 'jobs', '(1,0,) (2,0,)'],
+  ['UPDATE of a join, to what the rows were', 'UPDATE jobs SET n = 6 WHERE id = 1', 'UPDATE jobs j JOIN parts p ON p.job = j.id AND p.part = 1 SET j.n = p.n', 'jobs', '(1,0,) (2,0,)'],
   ['UPDATE of a join', 'UPDATE jobs SET n = n + 1 WHERE id = 1', 'UPDATE jobs j JOIN parts p ON p.job = j.id SET j.n = j.n + 1', 'jobs', '(1,2,) (2,1,)'],
   ['UPDATE of an outer join', 'UPDATE parts SET n = n + 1 WHERE job = 1', 'UPDATE jobs j LEFT JOIN parts p ON p.job = j.id SET p.n = p.n + 1', 'parts', '(1,1,2) (1,2,2) (2,1,1)'],
   ['DELETE with LIMIT', 'UPDATE jobs SET n = 1', 'DELETE FROM jobs WHERE id < 5 LIMIT 2', 'jobs', ''],
