@@ -44,7 +44,7 @@ export function emitUpdate(queries: QueryEmitter, statement: Update): EmittedWri
   const target = changedTable([...targets][0], place);
   if (targets.size !== 1) return refuse('UPDATE of several tables', place);
   const condition = update.where === undefined ? undefined : queries.expressions.condition(update.where, scope);
-  const sets = setAssignments(queries, target.table, update.assignments, scope, target.alias, !isJoin);
+  const sets = setAssignments(queries, target.table, update.assignments, scope, target.alias, !isJoin && !mayBecomeJoin(emission, update.where));
   const readsOthers = isJoin && !isPinned(update, target.relation, scope) && update.assignments.some(({ value }) => namesOther(value, target.relation, scope));
   if (readsOthers) return refuse('UPDATE with values of a table whose row is not known to be one', place);
   // A row that stays as it is is locked like the others, and another one if somebody is changing it: only afterwards is it known which have changed.
@@ -66,6 +66,17 @@ export function emitUpdate(queries: QueryEmitter, statement: Update): EmittedWri
     text = `${head}${where([picked(queries, target, from, condition, update, scope), changed])}`;
   } else text = `${head}${where([condition, changed])}`;
   return isCounted ? counted(queries, text, sets, remembered) : { steps: [emission.step(text, 'count')], counts: { kind: 'tags', steps: [0] } };
+}
+
+/** MySQL from 8.0.21 on and MariaDB from 11.1 on may make a join of a subquery: whether a SET sees what those before it have made is then their plan's affair. */
+function mayBecomeJoin({ facts: { mode: { server: { flavour, version } } } }: QueryEmitter['emission'], where: Expression | undefined): boolean {
+  return version >= (flavour === 'mariadb' ? 110_100 : 80_021) && hasSubquery(where);
+}
+
+function hasSubquery(node: unknown): boolean {
+  if (Array.isArray(node)) return node.some(hasSubquery);
+  if (typeof node !== 'object' || node === null) return false;
+  return 'body' in node || Object.values(node).some(hasSubquery);
 }
 
 /** In one row: how many were found, how many are others than they were, and what the last one has given to LAST_INSERT_ID(). */
