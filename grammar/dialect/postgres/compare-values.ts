@@ -24,6 +24,7 @@ export function compareValues(emission: MysqlEmission, operator: Comparison, lef
   // It forgets the fraction of a second there.
   if (operator === '<=>' && one.type.kind === 'time' && flavour === 'mysql' && version < 50700) return refuse('<=> of TIME', place);
   if (flavour === 'mysql' && (isTimeAsText(left, right) || isTimeAsText(right, left))) return refuse('comparison of a string with a TIME that is no column', place);
+  if (flavour === 'mysql' && version < 50700 && [[left, right], [right, left]].some(([time, bound]) => time?.type.kind === 'time' && time.origin === undefined && bound?.type.kind === 'parameter')) return refuse('comparison of a parameter with a TIME that is no column', place);
   if (flavour === 'mysql' && isCut(one, other)) return refuse('comparison of a TIME column with more digits', place);
   if ((operator === '=' || operator === '<=>') && (flavour === 'mariadb' || version < 80000) && (isBetweenIntegers(one, other) || isBetweenIntegers(other, one))) return refuse('comparison of an integer column with a number between two of them', place);
   if (one.type.kind === 'text' && other.type.kind === 'text') return condition(comparedText(emission, operator, one, other, place), nullable);

@@ -9,6 +9,7 @@ import { comparisonCollation, compareValues } from './compare-values.ts';
 import type { Comparison } from './compare-values.ts';
 import { asCondition, asText, condition, isConstantText, nullValue, withoutLabels } from './convert-value.ts';
 import { literal, moment, variable } from './emit-constant.ts';
+import { matchedRegexp } from './emit-regexp.ts';
 import { withWidth } from './integer-widths.ts';
 import { jsonCalls } from './json-calls.ts';
 import { likePattern } from './like-pattern.ts';
@@ -21,7 +22,6 @@ import type { CallDetails, Expression, OrderItem, Query, WindowSpec } from './my
 import { boolType, intType, maxUnsigned, mayBeZero, typeName, isMoment, isNumber, localCollation, maxBigint } from './mysql-type.ts';
 import { numberCalls } from './number-calls.ts';
 import { refuse } from './refused-mysql.ts';
-import { regexpPattern } from './regexp-pattern.ts';
 import { findName } from './scope-names.ts';
 import { sessionCalls } from './session-calls.ts';
 import { sortKey } from './sort-key.ts';
@@ -89,7 +89,7 @@ export class ExpressionEmitter {
       case 'exists': return condition(`EXISTS ${this.#queries.subquery(node.query, scope).sql}`, false);
       case 'quantified': return this.#quantified(node, scope);
       case 'inserted': return (this.insertedColumn ?? refuse('VALUES()', node.place))(node.column, node.place);
-      case 'regexp': return this.#regexp(node, scope);
+      case 'regexp': return matchedRegexp(this.emission, this.value(node.operand, scope), this.value(node.pattern, scope), node);
       case 'row': return refuse('row', node.place);
       case 'default': return refuse(node.column === undefined ? 'DEFAULT' : 'DEFAULT()', node.place);
       case 'star': return refuse('*', node.place);
@@ -140,6 +140,7 @@ export class ExpressionEmitter {
         const kinds = [each, ...items.map((item) => (item.type === 'row' ? item.items[index] ?? each : each))].map((item) => this.value(item, scope)).filter((value) => !isConstantText(value) && value.type.kind !== 'null' && value.type.kind !== 'parameter').map(({ type }) => type);
         if (new Set(kinds.map((type) => (isNumber(type) ? 'number' : isMoment(type) ? 'moment' : type.kind))).size > 1) refuse('IN of rows of several types', place);
       });
+      checkNullRows(this.emission, items.flatMap((item) => (item.type === 'row' && items.length > 1 ? item.items.map((each) => this.value(each, scope)) : [])), place);
       const rows = items.map((item) => this.#rows({ type: 'binary', operator: '=', left: operand, right: item, place }, scope));
       return wrap(valueOf(`(${rows.map(({ sql }) => sql).join(' OR ')})`, boolType, rows));
     }
@@ -219,20 +220,6 @@ export class ExpressionEmitter {
       ? emission.parameter(pattern.type.number, { kind: 'text', pattern: escape }, 'text')
       : isConstantText(pattern) ? quoteLiteral(likePattern(pattern.constant, escape)) : pattern.type.kind === 'text' ? `(${pattern.sql} COLLATE ${localCollation(collation, node.place)}) ESCAPE ${quoteLiteral(escape)}` : refuse(`LIKE by ${typeName(pattern.type)}`, node.place);
     return { sql: `(${operand.sql} COLLATE ${localCollation(collation, node.place)} ${node.not ? 'NOT ' : ''}LIKE ${sql})`, type: boolType, nullable: operand.nullable || pattern.nullable };
-  }
-
-  #regexp(node: Node<'regexp'>, scope: Scope): Value {
-    const [given, pattern] = [this.value(node.operand, scope), this.value(node.pattern, scope)];
-    if (given.type.kind === 'parameter') return refuse('REGEXP of a parameter', node.place);
-    if (!isConstantText(pattern)) return refuse('REGEXP by what is no constant', node.place);
-    const operand = asText(this.emission, given);
-    const collation = (operand.type.kind === 'text' ? operand.type.collation : undefined) ?? this.emission.ownCollation;
-    const { mode: { server: { flavour, version } }, regexFlags = '' } = this.emission.facts;
-    if (regexFlags !== '') return refuse(`default_regex_flags ${regexFlags}`, node.place);
-    const engine = flavour === 'mariadb' ? 'pcre' : version < 80004 ? 'spencer' : 'icu';
-    const written = regexpPattern(pattern.constant, { engine, ignoresCase: !/_(?:bin|cs)$/.test(collation.name) });
-    if (written === undefined) return refuse('REGEXP by this pattern', node.place);
-    return { sql: `(${operand.sql} COLLATE "C" ${node.not ? '!~' : '~'} ${quoteLiteral(written)})`, type: boolType, nullable: operand.nullable };
   }
 
   #is(node: Node<'is'>, scope: Scope): Value {
@@ -397,4 +384,9 @@ function shortList(compared: readonly Value[]): string | undefined {
 function escapeOf(value: Value): string {
   if (!isConstantText(value) || value.constant.length > 1) return refuse(`ESCAPE ${typeName(value.type)}`, value.place);
   return value.constant;
+}
+
+/** Of several rows MySQL 5.6 takes a NULL for a zero. */
+function checkNullRows({ facts: { mode: { server } } }: MysqlEmission, values: readonly Value[], place: number): void {
+  if (server.flavour === 'mysql' && server.version < 50700 && values.some(({ nullable, type }) => nullable && type.kind !== 'parameter')) refuse('IN of rows with values that may be NULL', place);
 }
