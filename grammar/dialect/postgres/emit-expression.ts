@@ -247,6 +247,8 @@ export class ExpressionEmitter {
     if (operand !== undefined && [operand, ...compared].some(({ type }) => isMoment(type) || type.kind === 'time') && flavour === 'mysql' && version < 50700) refuse('CASE of a date or time', node.place);
     const conditions = operand === undefined ? node.branches.map(({ when }) => this.condition(when, scope)) : compared.map((when) => compareValues(this.emission, '=', operand, when, node.place).sql);
     const values = [...node.branches.map(({ then }) => this.value(then, scope)), node.otherwise === undefined ? nullValue : this.value(node.otherwise, scope)];
+    // MariaDB describes it as a NULL, and what is like it as a string.
+    if (flavour === 'mariadb' && node.otherwise === undefined && values.every(({ type }) => type.kind === 'null')) return refuse('CASE of NULL alone', node.place);
     return chosen(commonValues(this.emission, values, node.place, keepsScales(this.emission)), values, (sql) => `CASE ${conditions.map((each, index) => `WHEN ${each} THEN ${sql[index] ?? 'NULL'}`).join(' ')} ELSE ${sql.at(-1) ?? 'NULL'} END`);
   }
 
