@@ -67,7 +67,7 @@ export async function startMysql(kind: MysqlKind, options: TestMysqlOptions = {}
   let port = await freePort();
   const start = async (): Promise<void> => {
     child = launch(kind, root, port, options.settings ?? []);
-    await untilReady(child, port, path.join(root, 'log'));
+    await untilReady({ child, port, socketPath, log: path.join(root, 'log') });
   };
   try {
     copyData(kind, path.join(root, 'data'));
@@ -181,19 +181,29 @@ function accounts(kind: MysqlKind): string {
   return ['SET sql_log_bin = 0;', ...create, ''].join('\n');
 }
 
-async function untilReady(child: ChildProcess, port: number, log: string): Promise<void> {
+export interface StartingMysql {
+  readonly child: ChildProcess;
+  readonly port: number;
+  readonly socketPath: string;
+  readonly log: string;
+}
+
+/** Another server may have the port, with the same user and password: while this one is still on its way the answer is that one's. The socket tells them apart. */
+export async function untilReady({ child, port, socketPath, log }: StartingMysql): Promise<void> {
   let failure: unknown;
   child.once('error', (error) => { failure = error; });
   for (const deadline = Date.now() + START_PATIENCE_MS; ;) {
-    // Another server may have the port: only a living child's answer is its own.
     if (failure !== undefined || !isRunning(child)) throw new Error(`the server did not start: ${failure instanceof Error ? failure.message : fs.readFileSync(log, 'utf8').slice(-2000)}`);
+    let answer: Record<string, string | null> | undefined;
     try {
-      await query({ port }, 'SELECT 1');
-      if (isRunning(child)) return;
+      [answer] = await query({ port }, 'SELECT @@socket AS socket');
     } catch (error) {
       if (Date.now() > deadline) throw error;
       await delay(50);
+      continue;
     }
+    if (answer?.['socket'] === socketPath) return;
+    throw new Error(`port: ${port} is in use by the server of ${answer?.['socket']}`);
   }
 }
 

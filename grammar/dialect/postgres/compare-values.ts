@@ -24,6 +24,7 @@ export function compareValues(emission: MysqlEmission, operator: Comparison, lef
   // It forgets the fraction of a second there.
   if (operator === '<=>' && one.type.kind === 'time' && flavour === 'mysql' && version < 50700) return refuse('<=> of TIME', place);
   if (flavour === 'mysql' && (isTimeAsText(left, right) || isTimeAsText(right, left))) return refuse('comparison of a string with a TIME that is no column', place);
+  if (flavour === 'mysql' && version < 50700 && [[left, right], [right, left]].some(([time, bound]) => time?.type.kind === 'time' && time.origin === undefined && bound?.type.kind === 'parameter')) return refuse('comparison of a parameter with a TIME that is no column', place);
   if (flavour === 'mysql' && isCut(one, other)) return refuse('comparison of a TIME column with more digits', place);
   if ((operator === '=' || operator === '<=>') && (flavour === 'mariadb' || version < 80000) && (isBetweenIntegers(one, other) || isBetweenIntegers(other, one))) return refuse('comparison of an integer column with a number between two of them', place);
   if (one.type.kind === 'text' && other.type.kind === 'text') return condition(comparedText(emission, operator, one, other, place), nullable);
@@ -138,7 +139,8 @@ function numberLike(emission: MysqlEmission, value: Value, type: MysqlType): Val
   }
 }
 
-function meetMoments(emission: MysqlEmission, left: Value, right: Value, place: number | undefined): readonly [Value, Value] {
+function meetMoments(emission: MysqlEmission, given: Value, other: Value, place: number | undefined): readonly [Value, Value] {
+  const [left, right] = [saidMoment(emission, given, other), saidMoment(emission, other, given)];
   for (const value of [left, right]) if (!isMoment(value.type) && value.type.kind !== 'parameter' && !isConstantText(value)) return refuse(`comparison of ${typeName(left.type)} with ${typeName(right.type)}`, place);
   // The instant of a constant is found once, so that an index over the column can serve.
   if (left.type.kind === 'timestamp' && right.type.kind === 'timestamp') return [left, right];
@@ -151,6 +153,12 @@ function meetMoments(emission: MysqlEmission, left: Value, right: Value, place: 
     return asMoment(emission, value);
   };
   return [momentOf(left, right), momentOf(right, left)];
+}
+
+/** A string that an INTERVAL has made of a constant is read as the date or time that it is, as a constant is. */
+function saidMoment(emission: MysqlEmission, value: Value, beside: Value): Value {
+  const isReadAlike = isMoment(beside.type) && (beside.type.kind !== 'timestamp' || emission.hasFixedOffset);
+  return isReadAlike && value.moment?.shown === value.sql ? { ...value.moment.value, place: value.place } : value;
 }
 
 const isFixed = (value: Value): boolean => value.constant !== undefined || value.type.kind === 'parameter' || /^\0\d+\0::timestamp$/.test(value.sql);

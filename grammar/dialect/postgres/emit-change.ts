@@ -3,6 +3,7 @@ import { quoteName } from '../../names.ts';
 import { localTable, quoteAlias } from './emit-from.ts';
 import { returning } from './emit-insert.ts';
 import type { EmittedWrite } from './emit-insert.ts';
+import type { From } from './emit-from.ts';
 import type { QueryEmitter } from './emit-query.ts';
 import { Scope } from './mysql-emission.ts';
 import type { Relation } from './mysql-emission.ts';
@@ -10,6 +11,7 @@ import type { MysqlTableFacts } from './mysql-translation.ts';
 import type { Assignment, Delete, Expression, TableReference, TargetTable, Update } from './mysql-tree.ts';
 import { changesRow, setAssignments } from './set-assignments.ts';
 import type { SetColumn } from './set-assignments.ts';
+import { fromRowsOf, isAmong, keyOf, tablesOf } from './picked-rows.ts';
 import { refuse } from './refused-mysql.ts';
 
 interface Changed {
@@ -29,9 +31,10 @@ const oldRows = 180_000;
 
 export function emitUpdate(queries: QueryEmitter, statement: Update): EmittedWrite {
   const { assignments, remembered } = withoutRemembered(statement.assignments);
-  const update = { ...statement, assignments };
   const { emission } = queries;
-  const { place } = update.from;
+  const { place } = statement.from;
+  const named = assignedAlias(queries, statement);
+  const update = { ...statement, assignments, from: named === undefined ? statement.from : fromRowsOf(statement.from, named) };
   if (update.hasWith) return refuse('WITH of UPDATE', place);
   if (update.ignore) return refuse('UPDATE IGNORE', place);
   const scope = new Scope(undefined);
@@ -41,10 +44,11 @@ export function emitUpdate(queries: QueryEmitter, statement: Update): EmittedWri
   const target = changedTable([...targets][0], place);
   if (targets.size !== 1) return refuse('UPDATE of several tables', place);
   const condition = update.where === undefined ? undefined : queries.expressions.condition(update.where, scope);
-  const sets = setAssignments(queries, target.table, update.assignments, scope, target.alias, !isJoin);
+  const sets = setAssignments(queries, target.table, update.assignments, scope, target.alias, !isJoin && !mayBecomeJoin(emission, update.where));
   const readsOthers = isJoin && !isPinned(update, target.relation, scope) && update.assignments.some(({ value }) => namesOther(value, target.relation, scope));
   if (readsOthers) return refuse('UPDATE with values of a table whose row is not known to be one', place);
-  const isCounted = remembered !== undefined || (emission.facts.foundRows && emission.facts.localVersion >= oldRows);
+  // A row that stays as it is is locked like the others, and another one if somebody is changing it: only afterwards is it known which have changed.
+  const isCounted = remembered !== undefined || emission.facts.localVersion >= oldRows;
   const changed = emission.facts.foundRows || isCounted ? undefined : changesRow(sets, target.alias);
   const list = sets.map(({ column, sql }) => `${quoteName(column.name)} = ${sql}`).join(', ');
   const head = `UPDATE ${localTable(target.table)} AS ${target.alias} SET ${list}`;
@@ -62,6 +66,17 @@ export function emitUpdate(queries: QueryEmitter, statement: Update): EmittedWri
     text = `${head}${where([picked(queries, target, from, condition, update, scope), changed])}`;
   } else text = `${head}${where([condition, changed])}`;
   return isCounted ? counted(queries, text, sets, remembered) : { steps: [emission.step(text, 'count')], counts: { kind: 'tags', steps: [0] } };
+}
+
+/** MySQL from 8.0.21 on and MariaDB from 11.1 on may make a join of a subquery: whether a SET sees what those before it have made is then their plan's affair. */
+function mayBecomeJoin({ facts: { mode: { server: { flavour, version } } } }: QueryEmitter['emission'], where: Expression | undefined): boolean {
+  return version >= (flavour === 'mariadb' ? 110_100 : 80_021) && hasSubquery(where);
+}
+
+function hasSubquery(node: unknown): boolean {
+  if (Array.isArray(node)) return node.some(hasSubquery);
+  if (typeof node !== 'object' || node === null) return false;
+  return 'body' in node || Object.values(node).some(hasSubquery);
 }
 
 /** In one row: how many were found, how many are others than they were, and what the last one has given to LAST_INSERT_ID(). */
@@ -90,10 +105,18 @@ function withoutRemembered(assignments: readonly Assignment[]): { readonly assig
 }
 
 /** The rows that LIMIT or a join leaves, locked so that they are still those. */
-function picked(queries: QueryEmitter, target: Changed, from: { readonly sql: string; readonly hasOuterJoin: boolean }, condition: string | undefined, change: Pick<Update, 'order' | 'limit'>, scope: Scope): string {
+function picked(queries: QueryEmitter, target: Changed, from: From, condition: string | undefined, change: Pick<Update, 'order' | 'limit'> & { readonly from: TableReference }, scope: Scope): string {
   const order = change.order.length === 0 || change.limit === undefined ? '' : ` ORDER BY ${queries.expressions.order(change.order, scope)}`;
-  const lock = from.hasOuterJoin ? '' : ` FOR UPDATE OF ${target.alias}`;
-  return `${target.alias}.ctid = ANY (ARRAY(SELECT ${target.alias}.ctid FROM ${from.sql}${condition === undefined ? '' : ` WHERE ${condition}`}${order}${queries.limit(change.limit)}${lock}))`;
+  const key = keyOf(target.table, change.from.place);
+  return isAmong(target.alias, key, `SELECT ${key.map((name) => `${target.alias}.${name}`).join(', ')} FROM ${from.sql}${condition === undefined ? '' : ` WHERE ${condition}`}${order}${queries.limit(change.limit)} FOR UPDATE OF ${target.alias}`);
+}
+
+/** The table whose columns an UPDATE names first, as far as that is known before its FROM is read. */
+function assignedAlias({ emission }: QueryEmitter, { from, assignments: [first] }: Update): string | undefined {
+  if (first === undefined || from.type !== 'join') return undefined;
+  const isColumn = (table: MysqlTableFacts): boolean => table.columns.some(({ mysqlName }) => mysqlName.toLowerCase() === first.column.toLowerCase());
+  const found = tablesOf(from).find(({ database, name, alias, place }) => (first.table === undefined ? isColumn(emission.table(database, name, place)) : (alias ?? name) === first.table));
+  return found?.alias ?? found?.name;
 }
 
 function assignedRelation(scope: Scope, table: string | undefined, column: string, place: number): Relation {
@@ -142,14 +165,15 @@ function conjuncts(node: Expression | undefined): readonly Expression[] {
   return node.type === 'binary' && node.operator === 'AND' ? [...conjuncts(node.left), ...conjuncts(node.right)] : [node];
 }
 
-export function emitDelete(queries: QueryEmitter, statement: Delete): EmittedWrite {
-  const { place } = statement.from;
-  if (statement.hasWith) return refuse('WITH of DELETE', place);
-  if (statement.ignore) return refuse('DELETE IGNORE', place);
+export function emitDelete(queries: QueryEmitter, given: Delete): EmittedWrite {
+  const { place } = given.from;
+  if (given.hasWith) return refuse('WITH of DELETE', place);
+  if (given.ignore) return refuse('DELETE IGNORE', place);
+  if (given.targets.length > 1) return deleteFromSeveral(queries, given);
+  const [named] = given.targets;
+  const statement = named === undefined ? given : { ...given, from: fromRowsOf(given.from, named.name) };
   const scope = new Scope(undefined);
   const from = queries.from(statement.from, scope);
-  if (statement.targets.length > 1) return deleteFromSeveral(queries, statement, scope, from);
-  const [named] = statement.targets;
   const target = changedTable(named === undefined ? scope.relations[0] : scope.relations.find((relation) => isTarget(relation, named)), named?.place ?? place);
   const condition = statement.where === undefined ? undefined : queries.expressions.condition(statement.where, scope);
   const isPicked = statement.from.type === 'join' || statement.limit !== undefined;
@@ -162,23 +186,49 @@ export function emitDelete(queries: QueryEmitter, statement: Delete): EmittedWri
   return { steps: [queries.emission.step(text, 'count')], counts: { kind: 'tags', steps: [0] } };
 }
 
-/** The rows are picked and locked once, then each table loses its own: a row that was picked twice counts once. */
-function deleteFromSeveral(queries: QueryEmitter, statement: Delete, scope: Scope, from: { readonly sql: string; readonly hasOuterJoin: boolean }): EmittedWrite {
+interface PickedKeys {
+  readonly table: MysqlTableFacts;
+  readonly key: readonly string[];
+  readonly keys: string;
+}
+
+/** The rows are picked and locked first, then each table loses its own: a row that was picked twice counts once. */
+function deleteFromSeveral(queries: QueryEmitter, statement: Delete): EmittedWrite {
   const { place } = statement.from;
-  if (from.hasOuterJoin) return refuse('DELETE from several tables of an outer join', place);
   if (statement.order.length > 0 || statement.limit !== undefined) return refuse('DELETE from several tables with ORDER BY or LIMIT', place);
-  const targets = statement.targets.map((named) => changedTable(scope.relations.find((relation) => isTarget(relation, named)), named.place));
-  const condition = statement.where === undefined ? '' : ` WHERE ${queries.expressions.condition(statement.where, scope)}`;
-  const picks = targets.map(({ alias }, index) => `${alias}.ctid AS "${index + 1}"`);
-  const tables = [...new Set(targets.map(({ table }) => table))];
+  // Rows that an outer join may leave out cannot be locked with those beside them.
+  const picks = hasOuterJoin(statement.from) ? statement.targets.map((target) => [target]) : [statement.targets];
+  const parts = picks.map((targets, index) => pick(queries, statement, targets, `"~picked${index + 1}"`));
+  const picked = parts.flatMap(({ rows }) => rows);
+  const tables = [...new Set(picked.map(({ table }) => table))];
   const deletes = tables.map((table, index) => {
-    const rows = targets.flatMap((target, at) => (target.table === table ? [`SELECT "${at + 1}" FROM "~picked"`] : []));
-    return `"~deleted${index + 1}" AS (DELETE FROM ${localTable(table)} WHERE ctid = ANY (ARRAY(${rows.join(' UNION ALL ')})) RETURNING 1)`;
+    const rows = picked.filter((each) => each.table === table);
+    return `"~deleted${index + 1}" AS (DELETE FROM ${localTable(table)} AS "~row" WHERE ${isAmong('"~row"', rows[0]?.key ?? [], rows.map(({ keys }) => keys).join(' UNION ALL '))} RETURNING 1)`;
   });
-  const locks = ` FOR UPDATE OF ${[...new Set(targets.map(({ alias }) => alias))].join(', ')}`;
   const counted = tables.map((_, index) => `(SELECT count(*) FROM "~deleted${index + 1}")`).join(' + ');
-  const text = `WITH "~picked" AS MATERIALIZED (SELECT ${picks.join(', ')} FROM ${from.sql}${condition}${locks}), ${deletes.join(', ')} SELECT ${counted}`;
+  const text = `WITH ${[...parts.map(({ sql }) => sql), ...deletes].join(', ')} SELECT ${counted}`;
   return { steps: [queries.emission.step(text, 'keys')], counts: { kind: 'sum', step: 0, column: 0 } };
+}
+
+/** The keys of the rows that `targets` lose, under the name `name`. */
+function pick(queries: QueryEmitter, statement: Delete, targets: readonly TargetTable[], name: string): { readonly sql: string; readonly rows: readonly PickedKeys[] } {
+  const scope = new Scope(undefined);
+  const [alone, ...others] = targets;
+  const from = queries.from(alone === undefined || others.length > 0 ? statement.from : fromRowsOf(statement.from, alone.name), scope);
+  const changed = targets.map((named) => changedTable(scope.relations.find((relation) => isTarget(relation, named)), named.place));
+  const condition = statement.where === undefined ? '' : ` WHERE ${queries.expressions.condition(statement.where, scope)}`;
+  const columns: string[] = [];
+  const rows = changed.map(({ table, alias }): PickedKeys => {
+    const key = keyOf(table, statement.from.place);
+    const names = key.map((column) => `"${columns.push(`${alias}.${column}`)}"`);
+    return { table, key, keys: `SELECT ${names.join(', ')} FROM ${name}` };
+  });
+  const list = columns.map((column, index) => `${column} AS "${index + 1}"`).join(', ');
+  return { sql: `${name} AS MATERIALIZED (SELECT ${list} FROM ${from.sql}${condition} FOR UPDATE OF ${[...new Set(changed.map(({ alias }) => alias))].join(', ')})`, rows };
+}
+
+function hasOuterJoin(from: TableReference): boolean {
+  return from.type === 'join' && (from.kind !== 'inner' || hasOuterJoin(from.left) || hasOuterJoin(from.right));
 }
 
 function isTarget(relation: Relation, { name, database }: TargetTable): boolean {

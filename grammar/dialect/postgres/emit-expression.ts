@@ -9,6 +9,7 @@ import { comparisonCollation, compareValues } from './compare-values.ts';
 import type { Comparison } from './compare-values.ts';
 import { asCondition, asText, condition, isConstantText, nullValue, withoutLabels } from './convert-value.ts';
 import { literal, moment, variable } from './emit-constant.ts';
+import { matchedRegexp } from './emit-regexp.ts';
 import { withWidth } from './integer-widths.ts';
 import { jsonCalls } from './json-calls.ts';
 import { likePattern } from './like-pattern.ts';
@@ -88,7 +89,7 @@ export class ExpressionEmitter {
       case 'exists': return condition(`EXISTS ${this.#queries.subquery(node.query, scope).sql}`, false);
       case 'quantified': return this.#quantified(node, scope);
       case 'inserted': return (this.insertedColumn ?? refuse('VALUES()', node.place))(node.column, node.place);
-      case 'regexp': return refuse('REGEXP', node.place);
+      case 'regexp': return matchedRegexp(this.emission, this.value(node.operand, scope), this.value(node.pattern, scope), node);
       case 'row': return refuse('row', node.place);
       case 'default': return refuse(node.column === undefined ? 'DEFAULT' : 'DEFAULT()', node.place);
       case 'star': return refuse('*', node.place);
@@ -139,6 +140,7 @@ export class ExpressionEmitter {
         const kinds = [each, ...items.map((item) => (item.type === 'row' ? item.items[index] ?? each : each))].map((item) => this.value(item, scope)).filter((value) => !isConstantText(value) && value.type.kind !== 'null' && value.type.kind !== 'parameter').map(({ type }) => type);
         if (new Set(kinds.map((type) => (isNumber(type) ? 'number' : isMoment(type) ? 'moment' : type.kind))).size > 1) refuse('IN of rows of several types', place);
       });
+      checkNullRows(this.emission, items.flatMap((item) => (item.type === 'row' && items.length > 1 ? item.items.map((each) => this.value(each, scope)) : [])), place);
       const rows = items.map((item) => this.#rows({ type: 'binary', operator: '=', left: operand, right: item, place }, scope));
       return wrap(valueOf(`(${rows.map(({ sql }) => sql).join(' OR ')})`, boolType, rows));
     }
@@ -245,6 +247,8 @@ export class ExpressionEmitter {
     if (operand !== undefined && [operand, ...compared].some(({ type }) => isMoment(type) || type.kind === 'time') && flavour === 'mysql' && version < 50700) refuse('CASE of a date or time', node.place);
     const conditions = operand === undefined ? node.branches.map(({ when }) => this.condition(when, scope)) : compared.map((when) => compareValues(this.emission, '=', operand, when, node.place).sql);
     const values = [...node.branches.map(({ then }) => this.value(then, scope)), node.otherwise === undefined ? nullValue : this.value(node.otherwise, scope)];
+    // MariaDB describes it as a NULL, and what is like it as a string.
+    if (flavour === 'mariadb' && node.otherwise === undefined && values.every(({ type }) => type.kind === 'null')) return refuse('CASE of NULL alone', node.place);
     return chosen(commonValues(this.emission, values, node.place, keepsScales(this.emission)), values, (sql) => `CASE ${conditions.map((each, index) => `WHEN ${each} THEN ${sql[index] ?? 'NULL'}`).join(' ')} ELSE ${sql.at(-1) ?? 'NULL'} END`);
   }
 
@@ -382,4 +386,9 @@ function shortList(compared: readonly Value[]): string | undefined {
 function escapeOf(value: Value): string {
   if (!isConstantText(value) || value.constant.length > 1) return refuse(`ESCAPE ${typeName(value.type)}`, value.place);
   return value.constant;
+}
+
+/** Of several rows MySQL 5.6 takes a NULL for a zero. */
+function checkNullRows({ facts: { mode: { server } } }: MysqlEmission, values: readonly Value[], place: number): void {
+  if (server.flavour === 'mysql' && server.version < 50700 && values.some(({ nullable, type }) => nullable && type.kind !== 'parameter')) refuse('IN of rows with values that may be NULL', place);
 }

@@ -1,7 +1,7 @@
 /** INSERT, REPLACE, and ON DUPLICATE KEY UPDATE. https://dev.mysql.com/doc/refman/8.4/en/insert-on-duplicate.html */
 import { quoteLiteral, quoteName } from '../../names.ts';
 import { assignValue } from './assign-value.ts';
-import { asInteger } from './convert-value.ts';
+import { asInteger, isConstantText } from './convert-value.ts';
 import { localTable, quoteAlias, tableColumns } from './emit-from.ts';
 import type { QueryEmitter } from './emit-query.ts';
 import { Scope } from './mysql-emission.ts';
@@ -159,6 +159,8 @@ function fromQuery(queries: QueryEmitter, insert: Insert, table: MysqlTableFacts
   const list = columns.map((column, index) => {
     const from = given[index]?.value ?? refuse('INSERT', place);
     const value: Value = { ...from, sql: `${alias}."${index + 1}"` };
+    // In every row the same string: it is read as one that stands in VALUES is.
+    if (!column.autoIncrement && isConstantText(from)) return assignValue(emission, { table, column }, from, place);
     // What would make a number has to fail: no one could say which rows had one made.
     const assigned = assignValue(emission, { table, column }, value.type.kind === 'null' ? value : { ...value, constant: undefined }, place);
     return column.autoIncrement ? `NULLIF(${asInteger(emission, { ...value, constant: undefined }).sql}, 0)` : assigned;

@@ -280,6 +280,8 @@ export class QueryEmitter {
   #checkKept(value: Value): void {
     const { flavour, version } = this.emission.facts.mode.server;
     if (flavour === 'mysql' && version < 50700 && value.type.kind === 'decimal' && value.origin === undefined) refuse('GROUP BY or DISTINCT of a DECIMAL that is no column', value.place);
+    // MariaDB sorts a negative zero apart from zero, and then makes groups of neighbours.
+    if (flavour === 'mariadb' && value.type.kind === 'decimal' && value.sql.includes(' % ')) refuse('GROUP BY or DISTINCT of a remainder of a DECIMAL', value.place);
   }
 
   #itemsOf(items: readonly SelectItem[], scope: Scope, from: From | undefined): OutputColumn[] {

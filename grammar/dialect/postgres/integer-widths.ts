@@ -9,7 +9,7 @@ const YEAR = 13;
 const keepsWidth: ReadonlySet<string> = new Set(['IF', 'IFNULL', 'COALESCE', 'NULLIF', 'GREATEST', 'LEAST']);
 const longOnMariadb: ReadonlySet<string> = new Set([
   'CHAR_LENGTH', 'CHARACTER_LENGTH', 'LENGTH', 'OCTET_LENGTH', 'INSTR', 'LOCATE', 'POSITION', 'FIELD', 'FIND_IN_SET', 'STRCMP', 'SIGN', 'ISNULL', 'TO_DAYS', 'DATEDIFF', 'EXTRACT', 'YEAR', 'QUARTER', 'MONTH', 'DAY', 'DAYOFMONTH', 'HOUR', 'MINUTE', 'SECOND',
-  'MICROSECOND', 'DAYOFWEEK', 'DAYOFYEAR', 'WEEKDAY', 'WEEK', 'WEEKOFYEAR',
+  'MICROSECOND', 'DAYOFWEEK', 'DAYOFYEAR', 'WEEKDAY', 'WEEK', 'YEARWEEK', 'WEEKOFYEAR',
 ]);
 
 export function withWidth(emission: MysqlEmission, name: string, value: Value): Value {

@@ -85,12 +85,34 @@ const extract: CallEmitter = (call) => {
   return fieldOf(call, unit === 'WEEK' ? refuse('EXTRACT(WEEK)', call.place) : unit, argument(call, 0));
 };
 
-/** Weeks that begin on Monday, the first with four days of the year: ISO's, modes 1 and 3 but for their ends. */
-const week: CallEmitter = (call) => {
+function weekMode(call: CallContext): number {
   exactly(call, 1, 2);
-  const mode = optionalArgument(call, 1);
-  if (mode === undefined || constantNumber(mode, 'WEEK() of a mode that is no constant') !== 3) return refuse('WEEK() of another mode than 3', call.place);
-  return fieldOf(call, 'WEEKOFYEAR', argument(call, 0));
+  const given = optionalArgument(call, 1);
+  return given === undefined ? call.emission.facts.weekFormat ?? refuse(`${call.name}() without a mode`, call.place) : constantNumber(given, `${call.name}() of a mode that is no constant`);
+}
+
+/** Modes 0 and 4 have weeks from Sunday on, 1 and 5 from Monday; in 0 and 5 the first week begins with that day, in 1 and 4 it has four days of the year or more. What is before it is week 0. Mode 3 is ISO's. */
+const week: CallEmitter = (call) => {
+  const mode = weekMode(call);
+  if (mode === 3) return fieldOf(call, 'WEEKOFYEAR', argument(call, 0));
+  if (![0, 1, 4, 5].includes(mode)) return refuse(`WEEK() of mode ${mode}`, call.place);
+  const source = moment(call, 0);
+  if (mayBeZero(source.type)) return refuse('WEEK() of a column that may have the zero date', call.place);
+  const day = `extract(doy FROM ${source.sql})::int`;
+  const weekday = mode % 4 === 0 ? `extract(dow FROM ${source.sql})::int` : `(extract(isodow FROM ${source.sql})::int - 1)`;
+  const whole = `(${day} + 6 - ${weekday}) / 7`;
+  // The weekday of January 1.
+  const isCounted = mode === 1 || mode === 4 ? ` + ((${weekday} - ${day} + 372) % 7 BETWEEN 1 AND 3)::int` : '';
+  return { sql: `(${whole}${isCounted})`, type: intType(0n, 53n), nullable: source.nullable };
+};
+
+/** Modes 1 and 3 are ISO's. */
+const yearWeek: CallEmitter = (call) => {
+  const mode = weekMode(call);
+  if (mode !== 1 && mode !== 3) return refuse(`YEARWEEK() of mode ${mode}`, call.place);
+  const source = moment(call, 0);
+  if (mayBeZero(source.type)) return refuse('YEARWEEK() of a column that may have the zero date', call.place);
+  return { sql: `(extract(isoyear FROM ${source.sql}) * 100 + extract(week FROM ${source.sql}))::int`, type: intType(0n, 999953n), nullable: source.nullable };
 };
 
 const date: CallEmitter = (call) => {
@@ -254,7 +276,9 @@ export function addInterval(emission: MysqlEmission, given: Value, written: Valu
   const ended = `CASE WHEN ${sum} < '10000-01-01' AND ${sum} >= '0001-01-01' THEN ${sum} WHEN ${sum} < '0001-01-01'${emission.isWrite ? ` OR ${sum} >= '10000-01-01'` : ''} THEN ('a date before the year 1 or after the year 9999: ' || ${sum})::date END`;
   const result: Value = { sql: isDate ? `(${ended})::date` : `(${ended})`, type, nullable };
   // Of a string it is a string.
-  return given.type.kind === 'text' ? asText(emission, result) : result;
+  if (given.type.kind !== 'text') return result;
+  const text = asText(emission, result);
+  return { ...text, moment: { shown: text.sql, value: result } };
 }
 
 function wholeAmount(emission: MysqlEmission, value: Value, place: number): Value {
@@ -268,7 +292,7 @@ function wholeAmount(emission: MysqlEmission, value: Value, place: number): Valu
 
 export const momentCalls: Readonly<Record<string, CallEmitter>> = {
   NOW: now('session'), CURRENT_TIMESTAMP: now('session'), LOCALTIME: now('session'), LOCALTIMESTAMP: now('session'), UTC_TIMESTAMP: now('utc'), CURDATE: today('session'), CURRENT_DATE: today('session'), UTC_DATE: today('utc'), SYSDATE: sysdate,
-  CURTIME: clock('session'), CURRENT_TIME: clock('session'), UTC_TIME: clock('utc'), ...Object.fromEntries(Object.keys(fields).map((name) => [name, part])), EXTRACT: extract, WEEK: week, DATE: date, TIME: time, LAST_DAY: lastDay,
+  CURTIME: clock('session'), CURRENT_TIME: clock('session'), UTC_TIME: clock('utc'), ...Object.fromEntries(Object.keys(fields).map((name) => [name, part])), EXTRACT: extract, WEEK: week, YEARWEEK: yearWeek, DATE: date, TIME: time, LAST_DAY: lastDay,
   DATEDIFF: datediff, TIMESTAMPDIFF: timestampdiff, DATE_FORMAT: dateFormat, DAYNAME: nameOf('FMDay'), MONTHNAME: nameOf('FMMonth'), UNIX_TIMESTAMP: unixTimestamp, FROM_UNIXTIME: fromUnixtime, TIME_TO_SEC: timeToSec, SEC_TO_TIME: secToTime, TO_DAYS: toDays,
   TIMESTAMP: (call) => { exactly(call, 1); if (argument(call, 0).type.kind === 'parameter') return refuse('TIMESTAMP() of a parameter', call.place); return { ...asDatetime(call.emission, moment(call, 0)), origin: undefined }; },
 };

@@ -19,6 +19,8 @@ export interface Value {
   /** A column as it is. */
   readonly origin?: Origin | undefined;
   readonly place?: number | undefined;
+  /** Of the string `shown`, as long as it is this expression: the date or time that it always says. */
+  readonly moment?: { readonly shown: string; readonly value: Value } | undefined;
 }
 
 export function valueOf(sql: string, type: MysqlType, parts: readonly Pick<Value, 'nullable'>[]): Value {

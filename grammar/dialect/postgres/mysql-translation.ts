@@ -142,6 +142,10 @@ export interface MysqlFacts {
   readonly foundRows: boolean;
   /** div_precision_increment; 4 unless it was set. */
   readonly divPrecision: number;
+  /** default_week_format; undefined: not known. */
+  readonly weekFormat?: number | undefined;
+  /** default_regex_flags of MariaDB, where there are any. */
+  readonly regexFlags?: string | undefined;
   /** group_concat_max_len; a longer list would be cut off. */
   readonly groupConcatMaxLength: number;
   /** server_version_num of local. */

@@ -14,7 +14,7 @@ export interface SetColumn {
   readonly sql: string;
 }
 
-/** `qualifier`: what stands before the table's columns in PostgreSQL's text. `isOrdered`: false for several tables, where no order is promised. */
+/** `qualifier`: what stands before the table's columns in PostgreSQL's text. `isOrdered`: false where no order is promised. */
 export function setAssignments(queries: QueryEmitter, table: MysqlTableFacts, assignments: readonly Assignment[], scope: Scope, qualifier: string, isOrdered = true): readonly SetColumn[] {
   const isSimultaneous = queries.emission.facts.mode.sqlMode.has('SIMULTANEOUS_ASSIGNMENT');
   checkTouched(queries.emission, table, assignments[0]?.place);
@@ -27,7 +27,7 @@ export function setAssignments(queries: QueryEmitter, table: MysqlTableFacts, as
     const value = queries.expressions.value(node, scope);
     // The new row's value of the same column has been checked on its way into that row.
     const sql = value.sql === `excluded.${quoteName(column.name)}` ? value.sql : assignValue(queries.emission, { table, column }, value, place);
-    if (!isOrdered && scope.free.some(({ value }) => sets.some((set) => value.sql === `${qualifier}.${quoteName(set.column.name)}`))) return refuse('SET of several tables that reads what it assigns', place);
+    if (!isOrdered && scope.free.some(({ value }) => sets.some((set) => value.sql === `${qualifier}.${quoteName(set.column.name)}`))) return refuse('SET that reads what it assigns, of several tables or with a subquery', place);
     sets.push({ column, sql });
     if (!isSimultaneous && isOrdered) scope.substitutes.set(`${qualifier}.${quoteName(column.name)}`, `(${sql})::${column.localType}`);
   }

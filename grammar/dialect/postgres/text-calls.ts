@@ -257,14 +257,16 @@ const space: CallEmitter = (call) => {
 const insert: CallEmitter = (call) => {
   exactly(call, 4);
   const { flavour, version } = call.emission.facts.mode.server;
-  if (flavour === 'mysql' && version < 80000) return refuse('INSERT() before MySQL 8', call.place);
   // Of a number some versions make Latin-1.
   if (argument(call, 0).type.kind !== 'text') return refuse(`INSERT() of ${typeName(argument(call, 0).type)}`, call.place);
   const [source, part] = [text(call, 0), text(call, 3)];
   const [from, count] = [constantOrRefuse(call, 1), constantOrRefuse(call, 2)];
   if (from < 1 || count < 0) return refuse('INSERT() at a place before the string', call.place);
   const [whole = '', piece = ''] = mixed([source, part]);
-  return made(call, `CASE WHEN char_length(${source.sql}) < ${from} THEN ${whole} ELSE overlay(${whole} PLACING ${piece} FROM ${from} FOR ${count}) END`, [source, part]);
+  if (flavour === 'mysql' && version >= 50700 && version < 80000) return refuse('INSERT() before MySQL 8', call.place);
+  // To MySQL 5.6 the place behind the last character is one of the string's.
+  const least = flavour === 'mysql' && version < 50700 ? from - 1 : from;
+  return made(call, `CASE WHEN char_length(${source.sql}) < ${least} THEN ${whole} ELSE overlay(${whole} PLACING ${piece} FROM ${from} FOR ${count}) END`, [source, part]);
 };
 
 export const textCalls: Readonly<Record<string, CallEmitter>> = {

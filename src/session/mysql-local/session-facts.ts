@@ -19,6 +19,9 @@ export interface SessionFacts {
   readonly isolation: MysqlIsolation;
   readonly divPrecision: number;
   readonly groupConcatMaxLength: number;
+  readonly weekFormat: number;
+  /** Of REGEXP, on MariaDB. */
+  readonly regexFlags: string;
   /** Of what has been inserted on the server. */
   readonly lastInsertId: string;
   /** Seconds since 1970, of a clock that SET TIMESTAMP has stopped. */
@@ -42,13 +45,13 @@ export function serverOf(version: string): MysqlServer {
 
 const columns = [
   '@@sql_mode', '@@time_zone', '@@system_time_zone', '@@character_set_client', '@@character_set_connection', '@@collation_connection', '@@character_set_results', 'DATABASE()', '@@isolation', '@@div_precision_increment',
-  '@@group_concat_max_len', 'LAST_INSERT_ID()', '@@timestamp', 'ABS(@@timestamp - UNIX_TIMESTAMP(SYSDATE())) > 2', 'USER()', 'CURRENT_USER()', 'CONNECTION_ID()', '@@version', '@@lower_case_table_names', '@@sql_select_limit', '@@sql_safe_updates', '@@innodb_lock_wait_timeout', '@@lc_time_names', '@@sql_auto_is_null',
+  '@@group_concat_max_len', 'LAST_INSERT_ID()', '@@timestamp', 'ABS(@@timestamp - UNIX_TIMESTAMP(SYSDATE())) > 2', 'USER()', 'CURRENT_USER()', 'CONNECTION_ID()', '@@version', '@@lower_case_table_names', '@@sql_select_limit', '@@sql_safe_updates', '@@innodb_lock_wait_timeout', '@@lc_time_names', '@@sql_auto_is_null', '@@default_week_format', '@@default_regex_flags',
 ] as const;
 
-/** The isolation's variable has another name since MySQL 5.7.20, and the old one went with 8.0. */
+/** The isolation's variable has another name since MySQL 5.7.20, and the old one went with 8.0. Patterns have flags on MariaDB alone. */
 export function factsQuery({ flavour, version }: MysqlServer): string {
   const isolation = flavour === 'mysql' && version >= 50_720 ? '@@transaction_isolation' : '@@tx_isolation';
-  return `SELECT ${columns.map((column) => (column === '@@isolation' ? isolation : column)).join(', ')}`;
+  return `SELECT ${columns.map((column) => (column === '@@isolation' ? isolation : column === '@@default_regex_flags' && flavour === 'mysql' ? "''" : column)).join(', ')}`;
 }
 
 /** Of the system's zone the server tells what its clock was called when it began: GMT may be London's in winter, CET that of half of Europe. Only UTC is the whole year's. */
@@ -61,8 +64,8 @@ const NO_LIMIT = 18_446_744_073_709_551_615n;
 const isolations: readonly MysqlIsolation[] = ['read uncommitted', 'read committed', 'repeatable read', 'serializable'];
 
 /** Equal names, equal facts for a translation. */
-export function factsName({ sqlMode, isStrict, timeZone, timeNames, connectionCharset, collation, database, divPrecision, groupConcatMaxLength, version, foldsNames }: SessionFacts): string {
-  return JSON.stringify([[...sqlMode], isStrict, timeZone, timeNames, connectionCharset, collation, database, divPrecision, groupConcatMaxLength, version, foldsNames]);
+export function factsName({ sqlMode, isStrict, timeZone, timeNames, connectionCharset, collation, database, divPrecision, groupConcatMaxLength, weekFormat, regexFlags, version, foldsNames }: SessionFacts): string {
+  return JSON.stringify([[...sqlMode], isStrict, timeZone, timeNames, connectionCharset, collation, database, divPrecision, groupConcatMaxLength, weekFormat, regexFlags, version, foldsNames]);
 }
 
 export function readFacts(row: readonly (string | null)[]): SessionFacts {
@@ -79,7 +82,7 @@ export function readFacts(row: readonly (string | null)[]): SessionFacts {
     resultCharset: row[columns.indexOf('@@character_set_results')] ?? 'binary',
     database: row[columns.indexOf('DATABASE()')] ?? undefined,
     isolation: isolations.find((each) => each === isolation) ?? 'repeatable read',
-    divPrecision: Number(value('@@div_precision_increment')), groupConcatMaxLength: Number(value('@@group_concat_max_len')),
+    divPrecision: Number(value('@@div_precision_increment')), groupConcatMaxLength: Number(value('@@group_concat_max_len')), weekFormat: Number(value('@@default_week_format')), regexFlags: value('@@default_regex_flags'),
     lastInsertId: value('LAST_INSERT_ID()'), fixedTimestamp: value('ABS(@@timestamp - UNIX_TIMESTAMP(SYSDATE())) > 2') === '1' ? value('@@timestamp') : undefined, user: value('USER()'), currentUser: value('CURRENT_USER()'), connectionId: value('CONNECTION_ID()'), version: value('@@version'),
     foldsNames: value('@@lower_case_table_names') !== '0',
     limits: limit !== '' && BigInt(limit) < NO_LIMIT ? 'sql_select_limit' : value('@@sql_safe_updates') === '1' ? 'sql_safe_updates' : value('@@sql_auto_is_null') === '1' ? 'sql_auto_is_null' : undefined,

@@ -24,7 +24,7 @@ export function translationFacts({ session, mode, find, foundRows, localVersion,
       return found && tableTranslation(found);
     },
     database: session.database, mode, timeZone: session.timeZone, timeNames: session.timeNames, charset: session.connectionCharset, collation: session.collation, foundRows,
-    divPrecision: session.divPrecision, groupConcatMaxLength: session.groupConcatMaxLength, localVersion, isLenient: !session.isStrict, ...(parameters === undefined ? {} : { parameters }),
+    divPrecision: session.divPrecision, groupConcatMaxLength: session.groupConcatMaxLength, weekFormat: session.weekFormat, regexFlags: session.regexFlags, localVersion, isLenient: !session.isStrict, ...(parameters === undefined ? {} : { parameters }),
   };
 }
 

@@ -109,7 +109,7 @@ export class MysqlCorpus implements AsyncDisposable {
     const mode: MysqlFacts['mode'] = { sqlMode: new Set(sqlMode.split(',')), server: serverOf(String(version[0]?.[0])) };
     return new MysqlCorpus(server, connection, local, {
       table: (schema, name) => (schema === database ? tables.find((table) => table.mysqlName === name) : undefined), database, mode, timeZone: 'UTC', charset: 'utf8mb4', collation: 'utf8mb4_general_ci', foundRows: false,
-      divPrecision: 4, groupConcatMaxLength: kind === 'mariadb-10.11' ? 1_048_576 : 1024, localVersion: 180_000,
+      divPrecision: 4, weekFormat: 0, groupConcatMaxLength: kind === 'mariadb-10.11' ? 1_048_576 : 1024, localVersion: 180_000,
       userVariable: (name) => (name === 'i' || name === 's' || name === 'n' ? userVariables[name] : undefined),
     });
   }

@@ -65,7 +65,8 @@ describeMysql(kinds, 'random statements', () => {
     postgres = await startTestPostgres();
     for (const kind of kinds) corpora.push(await MysqlCorpus.start(kind, postgres));
     for (const corpus of corpora) await corpus.setZone(zone);
-  });
+    // Three servers, one after the other, on a machine that others use too.
+  }, 300_000);
   afterAll(async () => {
     for (const corpus of corpora) await corpus[Symbol.asyncDispose]();
     await postgres[Symbol.asyncDispose]();

@@ -76,8 +76,8 @@ describe('what a session changes', () => {
     expect(translated("INSERT INTO t (id) VALUES (1)", { mode: { ...mode, sqlMode: new Set() } })).toBe('refused: INSERT without strict mode at 0');
   });
   test('rows found are counted where the client asked for it', () => {
-    expect(translated('UPDATE t SET id = 1')).toContain('*<>');
-    expect(translated('UPDATE t SET id = 1', { foundRows: true })).toContain('SELECT count(*), count(*) FILTER (WHERE c)');
+    for (const foundRows of [false, true]) expect(translated('UPDATE t SET id = 1', { foundRows })).toContain('SELECT count(*), count(*) FILTER (WHERE c)');
+    expect(translated('UPDATE t SET id = 1', { localVersion: 170000 })).toContain('WHERE ROW(');
     expect(translated('UPDATE t SET id = 1', { foundRows: true, localVersion: 170000 })).toBe('UPDATE "shop"."t" AS "t" SET "id" = 1');
   });
   test('names of months and days', () => {
