@@ -67,9 +67,9 @@ async function act(service: CqlService, question: ProxyQuestion): Promise<{ read
   }
 }
 
-export function proxyLink({ clock, signal }: Pick<Runtime, 'clock' | 'signal'>, socketPath: string): ProxyPort {
+export function proxyLink({ clock, signal }: Pick<Runtime, 'clock' | 'signal'>, socketPath: string, awayMs = AWAY_MS): ProxyPort {
   const ask = async (question: ProxyQuestion, extraMs = 0): Promise<TableAtProxy | undefined> => {
-    const endMs = clock.monotonicMs() + AWAY_MS;
+    const endMs = clock.monotonicMs() + awayMs;
     for (;;) {
       const socket = await connect(socketPath).catch((error: unknown) => {
         if (clock.monotonicMs() >= endMs || signal.aborted) throw away(error);

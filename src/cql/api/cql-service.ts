@@ -20,14 +20,14 @@ import type { RepairState } from '../intents/repair-list.ts';
 import { RepairNotes } from '../intents/repair-notes.ts';
 import { Replay } from '../intents/replay.ts';
 import type { LaneReport } from '../intents/replay.ts';
-import { readMode } from '../modes.ts';
+import { plans, readMode } from '../modes.ts';
 import type { CqlMode, ModeTable } from '../modes.ts';
 import type { CqlProxy, CqlProxyOptions } from '../proxy-options.ts';
 import type { ProxyStats } from '../proxy-stats.ts';
 import { ReadTexts } from '../statement-traits.ts';
 import { reasonsAgainst } from './mode-switch.ts';
 import type { SwitchFacts, Validation } from './mode-switch.ts';
-import { queuedOf } from './queued-writes.ts';
+import { QueuedWrites } from './queued-writes.ts';
 import { StoredModes } from './stored-modes.ts';
 import type { TableFigures } from './table-figures.ts';
 
@@ -81,6 +81,8 @@ export interface ModeSwitched {
 
 /** Between two looks for a moment in which nothing is queued. */
 const IDLE_LOOK_MS = 2;
+/** How old the count of a table's writes may be that is only shown. */
+const FIGURES_MS = 1000;
 
 export class CqlService {
   readonly #runtime: Pick<Runtime, 'clock' | 'log' | 'faults'>;
@@ -92,7 +94,7 @@ export class CqlService {
   readonly #stored: StoredModes;
   readonly #proxy: CqlProxy;
   readonly #replay: Replay;
-  readonly #read: (text: string) => CqlStatement;
+  readonly #queued: QueuedWrites;
   /** Of the whole (empty name), and of tables. */
   readonly #validations = new Map<string, Validation>();
   #held: ReadonlySet<string>;
@@ -122,7 +124,7 @@ export class CqlService {
     this.#repairs = RepairList.open(path.join(options.directory, 'repairs.jsonl'), options.intents.repairBytes);
     const texts = new ReadTexts();
     const read = (text: string): CqlStatement => texts.read(text).facts;
-    this.#read = read;
+    this.#queued = new QueuedWrites(intents, read, clock);
     const notes = new RepairNotes(this.#repairs, read);
     this.#proxy = createProxy({ clock, log }, { ...options.proxy, modes, intents, repairs: notes, ...(this.#filter ? { filter: this.#filter } : {}) });
     this.#replay = new Replay({ intents, port: this.#proxy.replay, repairs: notes, log, nowMs: () => clock.now(), random: options.random, read, maxInFlight: options.replay.inFlight, firstDelayMs: options.replay.firstDelayMs, maxDelayMs: options.replay.maxDelayMs, maxRefusals: options.replay.maxRefusals });
@@ -169,7 +171,7 @@ export class CqlService {
     const { entries, isWhole } = this.#repairs.state();
     const { clusters } = this.#proxy.stats();
     return {
-      mode: modeOf(this.#proxy.modes, name), isHeld: this.#held.has(name), queued: queuedOf(this.#intents, name, this.#read), depth, oldestQueuedMs: oldestAtMs === undefined ? 0 : Math.max(0, this.#runtime.clock.now() - oldestAtMs),
+      mode: modeOf(this.#proxy.modes, name), isHeld: this.#held.has(name), queued: this.#queued.of(name, FIGURES_MS), depth, oldestQueuedMs: oldestAtMs === undefined ? 0 : Math.max(0, this.#runtime.clock.now() - oldestAtMs),
       repairs: this.#repairs.entriesOf(name), repairEntries: entries, isRepairListWhole: isWhole, damages: this.#damages.length, isReachable: [clusters[0].isReachable, clusters[1].isReachable], refusal: this.#intents.refusal,
     };
   }
@@ -192,7 +194,7 @@ export class CqlService {
       const { reasons, isPassing } = this.#reasons(before, after, request);
       if (reasons.length > 0 && !force) {
         if (isPassing && clock.monotonicMs() < endMs) {
-          await clock.sleep(IDLE_LOOK_MS);
+          await clock.sleep(Math.max(IDLE_LOOK_MS, this.#queued.pauseMs));
           continue;
         }
         throw new MigrationError('MIG050', `${of ?? 'the proxy'} cannot go from ${previous} to ${mode} now: ${reasons.join('; ')}`, { detail: reasons.join('\n'), hint: 'Wait until the queue is empty, have the repair list scanned, or say force and go without.' });
@@ -202,6 +204,8 @@ export class CqlService {
       this.#held = held;
       this.#proxy.setModes(after);
       log[reasons.length > 0 ? 'warn' : 'info']('the mode was switched', { of: of ?? 'everything', from: previous, to: mode, by, forced: reasons });
+      // It was about going where the reads are now.
+      if (of !== undefined && plans[previous].primary !== plans[mode].primary) this.#validations.delete(of);
       this.#settling += 1;
       await this.#proxy.settled().finally(() => (this.#settling -= 1));
       return { previous, mode, forced: reasons };
@@ -225,7 +229,7 @@ export class CqlService {
     // A write in DualSync is answered when both have it, and only what one side has failed to take is in the log: writes of other tables do not matter. In the other modes each write under way does.
     const isOwnQueue = table !== undefined && modeOf(before, table) === 'DualSync' && this.#settling === 0;
     return {
-      queued: isOwnQueue && depth > 0 ? queuedOf(this.#intents, table, this.#read) : depth,
+      queued: isOwnQueue && depth > 0 ? this.#queued.of(table) : depth,
       repairEntries: table === undefined ? repairs.entries : this.#repairs.entriesOf(table), wholeTables: repairs.wholeTables.filter((name) => table === undefined || name === table), isRepairListWhole: repairs.isWhole, damages: this.#damages.length,
       validations: [...this.#validations].flatMap(([name, validation]) => (table === undefined || name === table || name === '' ? [validation] : [])), isReachable: [clusters[0].isReachable, clusters[1].isReachable],
     };

@@ -5,17 +5,26 @@ import { Cluster, kindOfFailure, messageOf } from '../../../cdc/cassandra/cluste
 import type { ClusterOptions, Side } from '../../../cdc/cassandra/cluster.ts';
 import { SqliteLoadLedger } from '../../../cdc/cassandra/load/sqlite-load-ledger.ts';
 import { MigrationError } from '../../../config/migration-error.ts';
+import type { Clock } from '../../../config/runtime.ts';
 import { toMigrationError } from '../trouble.ts';
 
 export type Clusters = { readonly [side in Side]: Cluster };
 
+/** A cluster that has not answered a simple question by then is away. */
+const PROBE_LIMIT_MS = 10_000;
+/** Drivers of several tables ask again and again. */
+const PROBE_EVERY_MS = 400;
+
 export class ClusterConnections implements AsyncDisposable {
+  readonly #clock: Clock;
   readonly #options: { readonly [side in Side]: ClusterOptions };
   readonly #directory: string;
-  #opening: Promise<Clusters> | undefined;
+  readonly #opening = new Map<Side, Promise<Cluster>>();
   #ledger: SqliteLoadLedger | undefined;
+  #probe: { readonly atMs: number; readonly answer: Promise<boolean> } | undefined;
 
-  constructor(options: { readonly [side in Side]: ClusterOptions }, directory: string) {
+  constructor(clock: Clock, options: { readonly [side in Side]: ClusterOptions }, directory: string) {
+    this.#clock = clock;
     this.#options = options;
     this.#directory = directory;
   }
@@ -26,14 +35,32 @@ export class ClusterConnections implements AsyncDisposable {
   }
 
   /** Throws MIG001, MIG003 or MIG012; the next call tries again. */
-  clusters(): Promise<Clusters> {
-    if (this.#opening) return this.#opening;
-    const opening = this.#open();
-    this.#opening = opening;
-    opening.catch(() => {
-      if (this.#opening === opening) this.#opening = undefined;
-    });
+  async clusters(): Promise<Clusters> {
+    const [source, target] = await Promise.all([this.#cluster('source'), this.#cluster('target')]);
+    return { source, target };
+  }
+
+  #cluster(side: Side): Promise<Cluster> {
+    const known = this.#opening.get(side);
+    if (known) return known;
+    const opening = Cluster.connect(side, this.#options[side]);
+    this.#opening.set(side, opening);
+    opening.catch(() => this.#opening.delete(side));
     return opening;
+  }
+
+  /** Asked on a connection of our own: a proxy without a request for it does not know. */
+  targetAnswers(): Promise<boolean> {
+    const atMs = this.#clock.monotonicMs();
+    if (this.#probe === undefined || atMs - this.#probe.atMs >= PROBE_EVERY_MS) this.#probe = { atMs, answer: this.#ask() };
+    return this.#probe.answer;
+  }
+
+  async #ask(): Promise<boolean> {
+    const stop = new AbortController();
+    const late = this.#clock.sleep(PROBE_LIMIT_MS, stop.signal).then(() => false, () => false);
+    const answer = this.#cluster('target').then((target) => target.run("SELECT key FROM system.local WHERE key = 'local'")).then(() => true, () => false);
+    return Promise.race([answer, late]).finally(() => stop.abort());
   }
 
   ledger(): SqliteLoadLedger {
@@ -45,19 +72,8 @@ export class ClusterConnections implements AsyncDisposable {
     return path.join(this.#directory, name);
   }
 
-  async #open(): Promise<Clusters> {
-    const source = await Cluster.connect('source', this.#options.source);
-    try {
-      return { source, target: await Cluster.connect('target', this.#options.target) };
-    } catch (error) {
-      await source[Symbol.asyncDispose]();
-      throw error;
-    }
-  }
-
   async [Symbol.asyncDispose](): Promise<void> {
-    const open = await this.#opening?.catch(() => undefined);
-    await Promise.all([open?.source[Symbol.asyncDispose](), open?.target[Symbol.asyncDispose]()]);
+    await Promise.all([...this.#opening.values()].map(async (opening) => (await opening.catch(() => undefined))?.[Symbol.asyncDispose]()));
     this.#ledger?.[Symbol.dispose]();
     this.#ledger = undefined;
   }

@@ -33,7 +33,7 @@ export class ClusterMigrations implements AsyncDisposable {
   #sampledMs = -Infinity;
 
   constructor(runtime: Runtime, { clusters, directory, maxConcurrentMigrations, ...parts }: ClusterParts) {
-    this.context = { runtime, ...parts, connections: new ClusterConnections(clusters, directory), loads: new Turnstile(maxConcurrentMigrations), progress: new Map() };
+    this.context = { runtime, ...parts, connections: new ClusterConnections(runtime.clock, clusters, directory), loads: new Turnstile(maxConcurrentMigrations), progress: new Map() };
     this.work = new TableWork(runtime, (tableId, signal) => driveClusterTable(this.context, tableId, signal));
   }
 

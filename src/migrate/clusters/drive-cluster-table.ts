@@ -46,6 +46,9 @@ async function turn(context: ClusterContext, record: TableRecord, signal: AbortS
   }
   switch (record.state) {
     case 'NOT_STARTED':
+      // A ROLLBACK was killed in front of its last step.
+      if (clusterDetails(record).startedAt === undefined) await context.catalog.endTable(record.tableId, 'NOT_STARTED');
+      return 'stop';
     case 'PAUSED':
     case 'ERROR':
       return 'stop';
@@ -69,13 +72,11 @@ async function turn(context: ClusterContext, record: TableRecord, signal: AbortS
 
 /** Until the target can be written and has been sent all that it was owed. */
 async function synchronize(context: ClusterContext, record: TableRecord): Promise<Next> {
-  const { catalog, proxy } = context;
+  const { catalog, proxy, connections } = context;
   const at = await proxy.table(clusterName(record));
   const lost = lossOfHold(at, record, ['DualAsync', 'DualSync']);
   if (lost) throw lost;
-  if (!at.isReachable[1] || at.queued > 0 || at.refusal !== null) return 'watch';
-  // A proxy without a request for it does not know whether a cluster is there.
-  await (await context.connections.clusters()).target.run("SELECT key FROM system.local WHERE key = 'local'");
+  if (!at.isReachable[1] || at.queued > 0 || at.refusal !== null || !(await connections.targetAnswers())) return 'watch';
   if (at.mode !== dualMode(record)) await proxy.switchTable({ table: clusterName(record), mode: dualMode(record), holds: true });
   await catalog.moveState(record.tableId, 'SYNCHRONIZING', 'DUAL_WRITE', { trigger: 'the target has what it was owed', ...withoutEpoch });
   await catalog.setProgress([{ tableId: record.tableId, lastError: null }]);
@@ -84,11 +85,11 @@ async function synchronize(context: ClusterContext, record: TableRecord): Promis
 
 /** A target that is away must not hold up the application: nobody waits for it any more, and the table comes back by itself. */
 async function watchDualWrite(context: ClusterContext, record: TableRecord): Promise<Next> {
-  const { catalog, proxy } = context;
+  const { catalog, proxy, connections } = context;
   const at = await proxy.table(clusterName(record));
   const lost = lossOfHold(at, record, ['DualAsync', 'DualSync']);
   if (lost) throw lost;
-  if (at.isReachable[1]) return 'watch';
+  if (at.isReachable[1] && (await connections.targetAnswers())) return 'watch';
   if (at.mode === 'DualSync') await proxy.switchTable({ table: clusterName(record), mode: 'DualAsync', holds: true });
   await catalog.moveState(record.tableId, record.state, 'SYNCHRONIZING', { trigger: 'the target cannot be reached', error: 'the target cluster cannot be reached; its writes are queued', ...withoutEpoch });
   return 'again';

@@ -84,6 +84,7 @@ export function abortClusters(context: CommandContext, clusters: ClusterMigratio
 /** Of a table that the source answers for. */
 async function end({ context: clusters }: ClusterMigrations, record: TableRecord, trigger: string): Promise<void> {
   const { catalog } = clusters;
+  if (record.state === 'NOT_STARTED') return void (await catalog.endTable(record.tableId, 'NOT_STARTED'));
   if (record.state !== 'ROLLBACK') await catalog.moveState(record.tableId, record.state, 'ROLLBACK', { trigger, change: { details: patched(record, { preserves: undefined }) }, ...withoutEpoch });
   const fresh = await catalog.table(record.tableId);
   if (fresh) await finishRollback(clusters, fresh, trigger);

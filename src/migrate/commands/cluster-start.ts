@@ -27,6 +27,8 @@ export async function startClusters(context: CommandContext, clusters: ClusterMi
   const rows: (readonly string[])[] = [];
   for (const { keyspace, name } of names) {
     const qualified = { schema: keyspace, name };
+    // Of a START that was killed before it had begun.
+    for (const left of await catalog.clusterTables()) if (left.state === 'NOT_STARTED' && left.source.schema === keyspace && left.source.name === name) await catalog.endTable(left.tableId, 'NOT_STARTED');
     const { tableId } = await catalog.createTable({
       sourceServer: source.serverName, sourceName: source.name, source: qualified, target: qualified, options: options as Readonly<Record<string, unknown>>, details: { startedAt: new Date(runtime.clock.now()).toISOString() }, startedBy: actor.user,
       audit: { action: 'MIGRATION_START', actor, sourceServer: source.serverName, details: { table: `${keyspace}.${name}` } },
@@ -49,7 +51,7 @@ function fittingOptions(source: SourceRecord, stated: StatedOptions): StatedOpti
 }
 
 async function namesOf(context: CommandContext, clusters: ClusterMigrations, { scope, excluding, includingOnly }: StartMigration): Promise<readonly ClusterTableName[]> {
-  const running = await context.catalog.clusterTables();
+  const running = (await context.catalog.clusterTables()).filter(({ state }) => state !== 'NOT_STARTED');
   if (scope.type === 'all') throw new MigrationError('MIG071', 'a cluster has keyspaces of its own among the others', { hint: 'START MIGRATION FOR SCHEMA keyspace FROM …, one keyspace at a time.' });
   if (scope.type === 'table') {
     const name = { keyspace: keyspaceOf(context, scope.table.schema), name: scope.table.name };
