@@ -55,7 +55,13 @@ afterAll(async () => {
 const write = (table: string, id: number, name: string): Promise<unknown> => application.execute(`INSERT INTO shop.${table} (shelf, id, name) VALUES (?, ?, ?)`, [id % 7, id, name], { prepare: true });
 const nameOf = async (table: string, id: number): Promise<unknown> => (await application.execute(`SELECT name FROM shop.${table} WHERE shelf = ? AND id = ?`, [id % 7, id], { prepare: true })).first()?.['name'];
 const stateOf = async (table: string): Promise<string> => (await stack.insist<StatusRow & { [column: string]: unknown }>('SHOW MIGRATION STATUS')).find((row) => row.Table === `shop.${table}`)?.State ?? 'NOT_STARTED';
-const untilState = (table: string, wanted: string): Promise<void> => expect.poll(() => stateOf(table), { timeout: 60_000 }).toBe(wanted);
+
+async function untilState(table: string, wanted: string): Promise<void> {
+  await expect.poll(async () => [wanted, 'ERROR'].includes(await stateOf(table)), { timeout: 60_000 }).toBe(true);
+  const reached = await stateOf(table);
+  expect(reached, reached === wanted ? '' : JSON.stringify(await stack.command(`SHOW MIGRATION ERRORS FOR TABLE shop.${table}`), undefined, 1)).toBe(wanted);
+}
+
 /** These servers do not tell the times of elements, so the load gives them one of its own. */
 const different = (table: string): readonly string[] => compareStores(source.database, target.database, { isTimed: (_table, column) => column !== 'tags', isCompared: (name) => name === `shop.${table}` }).differences.filter((text) => text.startsWith(`shop.${table} `));
 
@@ -206,9 +212,9 @@ describe('a table of a cluster by migration SQL', () => {
     await stack.command('VALIDATE MIGRATION FOR TABLE shop.gone FULL');
     // The target goes away: nobody waits for it any more, and the table heals by itself.
     await target.close();
-    await write('gone', 1, 'while the target is away').catch(() => undefined);
+    await write('gone', 30_001, 'while the target is away').catch(() => undefined);
     await untilState('gone', 'SYNCHRONIZING');
-    await expect.poll(() => write('gone', 1, 'while the target is away').then(() => 'written', String), { timeout: 20_000 }).toBe('written');
+    await expect.poll(() => write('gone', 30_001, 'while the target is away').then(() => 'written', String), { timeout: 20_000 }).toBe('written');
     await expect(stack.command('CUTOVER TABLE shop.gone')).rejects.toThrow(/MIG050/);
     await target.reopen();
     await untilState('gone', 'DUAL_WRITE');
@@ -221,7 +227,7 @@ describe('a table of a cluster by migration SQL', () => {
     await untilState('gone', 'DUAL_WRITE');
     await stack.command('VALIDATE MIGRATION FOR TABLE shop.gone FULL');
     const refusing = target.faults.add({ isWrite: true, times: 1_000_000, action: { kind: 'error', code: 0x1001 } });
-    await write('gone', 2, 'owed').catch(() => undefined);
+    await write('gone', 30_002, 'owed').catch(() => undefined);
     await expect(stack.command("CUTOVER TABLE shop.gone TIMEOUT 1")).rejects.toThrow(/MIG050.*queued/);
     expect([await stateOf('gone'), await proxyMode('gone')]).toEqual(['CUTOVER_READY', 'DualSync']);
     refusing[Symbol.dispose]();
@@ -230,7 +236,7 @@ describe('a table of a cluster by migration SQL', () => {
     const refused = await switched(false);
     expect([refused.status, await refused.text()]).toEqual([409, expect.stringContaining('migration by SQL')]);
     expect((await switched(true)).status).toBe(200);
-    await write('gone', 3, 'past the target');
+    await write('gone', 30_003, 'past the target');
     await untilState('gone', 'ERROR');
     await expect(stack.command('RESUME MIGRATION FOR TABLE shop.gone')).rejects.toThrow(/MIG02[14]/);
     expect((await stack.command<{ Why: string }>('SHOW MIGRATION WHY FOR TABLE shop.gone'))[0]?.Why).toContain('switched past the migration');

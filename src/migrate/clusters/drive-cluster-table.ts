@@ -28,6 +28,8 @@ export async function driveClusterTable(context: ClusterContext, tableId: string
       if (next === 'watch') await runtime.clock.sleep(WATCH_MS, signal);
     } catch (error) {
       if (signal.aborted) return;
+      // A validation has moved it meanwhile: what was seen of it is old.
+      if ((await catalog.table(tableId))?.state !== record.state) continue;
       const trouble = clusterTrouble(error);
       await noteError(context, record, trouble);
       failures += 1;

@@ -1,6 +1,7 @@
 /** Compares a table on both clusters, keeps the result, and tells the proxy: a full comparison that passes makes the table CUTOVER_READY. */
 import { randomUUID } from 'node:crypto';
 import type { TableRecord, ValidationRecord } from '../../../catalog/records.ts';
+import type { TableState } from '../../../catalog/table-state.ts';
 import type { TableComparison } from '../../../cdc/cassandra/compare/comparison-report.ts';
 import { comparingDefaults } from '../../../cdc/cassandra/compare/compare-tables.ts';
 import { Validator } from '../../../cdc/cassandra/compare/validator.ts';
@@ -80,14 +81,22 @@ async function compare(context: ClusterContext, { record, percent }: ClusterVali
   return { comparison, elapsedMs: report.elapsedMs };
 }
 
-async function afterwards({ catalog }: ClusterContext, record: TableRecord, validation: ValidationRecord, request: ClusterValidation): Promise<void> {
-  const fresh = await catalog.table(record.tableId);
-  if (!fresh) return;
+async function afterwards(context: ClusterContext, record: TableRecord, validation: ValidationRecord, request: ClusterValidation): Promise<void> {
+  const { catalog } = context;
   const isEnough = validation.mode === 'full' || request.askedForSample;
-  if (validation.passed === true && isEnough && fresh.state === 'DUAL_WRITE') {
-    await catalog.moveState(fresh.tableId, 'DUAL_WRITE', 'CUTOVER_READY', { trigger: 'validation passed', details: { validationId: validation.validationId, mode: validation.mode }, ...withoutEpoch });
+  if (validation.passed === true && isEnough) {
+    await moveFrom(context, record, 'DUAL_WRITE', 'CUTOVER_READY', { trigger: 'validation passed', details: { validationId: validation.validationId, mode: validation.mode } });
   }
   if (validation.passed !== false) return;
-  if (fresh.state === 'CUTOVER_READY') await catalog.moveState(fresh.tableId, 'CUTOVER_READY', 'DUAL_WRITE', { trigger: 'validation failed', error: `MIG041: ${validation.mismatchedRows} rows differ`, ...withoutEpoch });
-  await catalog.insertErrors([{ tableId: fresh.tableId, code: validation.sourceRows === validation.localRows ? 'MIG041' : 'MIG040', message: `${validation.mismatchedRows} rows differ` }]);
+  await moveFrom(context, record, 'CUTOVER_READY', 'DUAL_WRITE', { trigger: 'validation failed', error: `MIG041: ${validation.mismatchedRows} rows differ` });
+  await catalog.insertErrors([{ tableId: record.tableId, code: validation.sourceRows === validation.localRows ? 'MIG041' : 'MIG040', message: `${validation.mismatchedRows} rows differ` }]);
+}
+
+/** In another state it has been moved meanwhile, and the result says nothing of where it is now. */
+async function moveFrom({ catalog }: ClusterContext, { tableId }: TableRecord, from: TableState, to: TableState, why: { readonly trigger: string; readonly details?: Readonly<Record<string, unknown>>; readonly error?: string }): Promise<void> {
+  try {
+    if ((await catalog.table(tableId))?.state === from) await catalog.moveState(tableId, from, to, { ...why, ...withoutEpoch });
+  } catch (error) {
+    if (!(error instanceof MigrationError) || error.code !== 'MIG074') throw error;
+  }
 }

@@ -129,7 +129,12 @@ export async function validateClusters(context: CommandContext, clusters: Cluste
   ], rows, notices);
 }
 
-export async function cutOverClusters(context: CommandContext, clusters: ClusterMigrations, { scope, force, noFence, noRollback, timeoutMs }: Cutover, records: readonly TableRecord[]): Promise<SuccessfulAnswer> {
+function refuseTogether(isTogether: true | undefined): void {
+  if (isTogether) throw new MigrationError('MIG071', 'TOGETHER does not fit tables of a cluster', { detail: 'Nothing ties them, and each is switched by itself.', hint: 'Leave it out.' });
+}
+
+export async function cutOverClusters(context: CommandContext, clusters: ClusterMigrations, { scope, force, noFence, noRollback, together, timeoutMs }: Cutover, records: readonly TableRecord[]): Promise<SuccessfulAnswer> {
+  refuseTogether(together);
   if (noFence || noRollback) throw new MigrationError('MIG071', `${noFence ? 'NO FENCE' : 'NO ROLLBACK'} does not fit a table of a cluster`, { hint: noFence ? 'Writes past the proxy are not fenced anyway.' : 'COMPLETE MIGRATION closes the way back.' });
   const switches: ClusterSwitch[] = [];
   for (const record of records) {
@@ -145,7 +150,8 @@ export async function cutOverClusters(context: CommandContext, clusters: Cluster
   return switchAnswer('CUTOVER', switches);
 }
 
-export async function rollBackClusters(context: CommandContext, clusters: ClusterMigrations, { preserveLocalData, timeoutMs }: RollbackMigration, records: readonly TableRecord[]): Promise<SuccessfulAnswer> {
+export async function rollBackClusters(context: CommandContext, clusters: ClusterMigrations, { preserveLocalData, together, timeoutMs }: RollbackMigration, records: readonly TableRecord[]): Promise<SuccessfulAnswer> {
+  refuseTogether(together);
   const switches: ClusterSwitch[] = [];
   for (const record of records) {
     switches.push(await alone(clusters, record, 'ROLLBACK MIGRATION', async (fresh) => {
