@@ -145,6 +145,9 @@ describe('a table of a cluster by migration SQL', () => {
     await stack.command('CUTOVER TABLE shop.item');
     await stack.command('COMPLETE MIGRATION FOR TABLE shop.item');
     expect(await proxyMode('item')).toBe('TargetOnly');
+    // The table is anybody's again; what is unsafe stays refused.
+    const back = await fetch(`http://127.0.0.1:${httpPort}/config/mode`, { method: 'POST', body: JSON.stringify({ mode: 'SourceOnly', keyspace: 'shop', table: 'item' }) });
+    expect([back.status, await back.text()]).toEqual([409, expect.not.stringContaining('migration by SQL')]);
     await writer.stop();
     expect(writer.errors).toEqual([]);
     expect(writer.acknowledged.size).toBeGreaterThan(20);

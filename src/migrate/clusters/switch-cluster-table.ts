@@ -74,7 +74,9 @@ export async function settleSwitch(context: ClusterContext, record: TableRecord,
   if (switching === undefined) return;
   const at = await proxy.table(clusterName(record));
   const lost = lossOfHold(at, record, ['DualAsync', 'DualSync', 'ShadowPrimary', 'TargetOnly']);
-  if (lost) {
+  // The end of a migration gives the table back; killed behind that it has no hold any more.
+  const isOver = switching.to === 'TargetOnly' && at.mode === 'TargetOnly';
+  if (lost && !isOver) {
     await noteDetails(context, record.tableId, { switching: undefined });
     throw lost;
   }
@@ -93,8 +95,9 @@ export async function settleSwitch(context: ClusterContext, record: TableRecord,
       await catalog.moveState(record.tableId, record.state, 'ROLLBACK', { trigger: 'ROLLBACK MIGRATION', route: { reads: 'source', writes: 'source' }, change: { details: patched(record, { switching: undefined, lastSwitch: lastSwitch('rollback') }) }, ...withoutEpoch });
       return;
     case 'TargetOnly':
-      await noteDetails(context, record.tableId, { switching: undefined });
       await catalog.endTable(record.tableId, 'LOCAL_ONLY');
+      await proxy.switchTable({ table: clusterName(record), mode: 'TargetOnly', holds: false });
+      await noteDetails(context, record.tableId, { switching: undefined });
       return;
     default:
       throw new MigrationError('MIG091', `${clusterName(record)} cannot be on its way to ${switching.to}`);
