@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { milliseconds, pem, port, positive, section, ssl, text } from '../section.ts';
 
-export const cqlModes = ['SourceOnly', 'DualAsync', 'DualSync', 'ShadowPrimary', 'TargetOnly'] as const;
+export const cqlModes = ['SourceOnly', 'DualAsync', 'DualSync', 'ShadowPrimary', 'ShadowSync', 'TargetOnly'] as const;
 export type CqlModeName = (typeof cqlModes)[number];
 
 const spellings: ReadonlyMap<string, CqlModeName> = new Map([

@@ -184,7 +184,7 @@ export class CqlService {
   async switchMode(request: ModeRequest): Promise<ModeSwitched> {
     const { mode: written, of, force, by, waitMs = 0 } = request;
     const mode = readMode(written);
-    if (!mode) throw new MigrationError('MIG071', `"${written}" is no mode`, { hint: 'SourceOnly, DualAsync, DualSync, ShadowPrimary or TargetOnly.' });
+    if (!mode) throw new MigrationError('MIG071', `"${written}" is no mode`, { hint: 'SourceOnly, DualAsync, DualSync, ShadowPrimary, ShadowSync or TargetOnly.' });
     const { clock, log } = this.#runtime;
     const endMs = clock.monotonicMs() + waitMs;
     for (;;) {
@@ -226,8 +226,8 @@ export class CqlService {
     const { clusters } = this.#proxy.stats();
     const { depth } = this.#intents.state();
     const table = of?.includes('.') === true ? of : undefined;
-    // A write in DualSync is answered when both have it, and only what one side has failed to take is in the log: writes of other tables do not matter. In the other modes each write under way does.
-    const isOwnQueue = table !== undefined && modeOf(before, table) === 'DualSync' && this.#settling === 0;
+    // A write in DualSync or ShadowSync is answered when both have it, and only what one side has failed to take is in the log: writes of other tables do not matter. In the other modes each write under way does.
+    const isOwnQueue = table !== undefined && plans[modeOf(before, table)].isSync && this.#settling === 0;
     return {
       queued: isOwnQueue && depth > 0 ? this.#queued.of(table) : depth,
       repairEntries: table === undefined ? repairs.entries : this.#repairs.entriesOf(table), wholeTables: repairs.wholeTables.filter((name) => table === undefined || name === table), isRepairListWhole: repairs.isWhole, damages: this.#damages.length,

@@ -77,7 +77,7 @@ async function rowFindings({ target: cluster }: Clusters, target: CassandraTable
 
 function proxyFindings(at: TableAtProxy, name: string): readonly ClusterFinding[] {
   const findings: ClusterFinding[] = [];
-  if (at.mode === 'ShadowPrimary' || at.mode === 'TargetOnly') findings.push({ severity: 'error', code: 'MIG074', subject: name, message: `is in mode ${at.mode}: the target answers for it already`, remedy: 'POST /config/mode leads back, by DualSync.' });
+  if (at.mode === 'ShadowPrimary' || at.mode === 'ShadowSync' || at.mode === 'TargetOnly') findings.push({ severity: 'error', code: 'MIG074', subject: name, message: `is in mode ${at.mode}: the target answers for it already`, remedy: 'POST /config/mode leads back, by DualSync.' });
   if (at.refusal !== null) findings.push({ severity: 'error', code: 'MIG085', subject: 'cql.intents', message: `the log of owed writes takes none (${at.refusal})`, remedy: 'Free its disk, or wait until the target has taken what it is owed.' });
   for (const [index, side] of (['source', 'target'] as const).entries()) if (at.isReachable[index] === false && (side === 'source' || at.mode !== 'SourceOnly')) findings.push({ severity: 'warning', code: 'MIG001', subject: side, message: `the proxy has no connection to the ${side} cluster`, remedy: 'Look at the cluster, and at the log of the proxy.' });
   return findings;

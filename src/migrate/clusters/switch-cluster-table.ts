@@ -1,5 +1,5 @@
 /**
- * Changes of authority: CUTOVER (→ ShadowPrimary), ROLLBACK (→ DualSync, then as it was), COMPLETE (→ TargetOnly).
+ * Changes of authority: CUTOVER (→ ShadowPrimary), ROLLBACK (→ ShadowSync → DualSync, then as it was), COMPLETE (→ TargetOnly).
  *
  * The proxy's switch is the point of no return, and is on its disk before it is in force. The catalog notes before it what is to come (`switching`) and afterwards what has become of it; after a crash in
  * between the driver asks the proxy which mode is in force, and finishes or takes back. So each may be killed at any moment.
@@ -10,6 +10,7 @@ import { MigrationError } from '../../../config/migration-error.ts';
 import { clusterDetails, clusterName, dualMode, noteDetails, patched, tableOf, withoutEpoch } from './cluster-context.ts';
 import type { ClusterContext } from './cluster-context.ts';
 import { lossOfHold } from './assert-held.ts';
+import { clusterTrouble } from './cluster-connections.ts';
 
 export interface ClusterSwitch {
   readonly tables: readonly string[];
@@ -48,9 +49,14 @@ export async function rollBackCluster(context: ClusterContext, record: TableReco
   const { proxy, runtime } = context;
   const table = clusterName(record);
   const steps = stepClock(context);
+  await assertSourceAnswers(context);
   await noteDetails(context, record.tableId, { preserves: words.preserves });
   await begin(context, record, 'DualSync');
   await takingBack(context, record, async () => {
+    // As with a cutover: in ShadowPrimary some write is always under way to the source.
+    await proxy.switchTable({ table, mode: 'ShadowSync', holds: true });
+    steps.done('both acknowledge');
+    await runtime.faults.hit('cql.rollback.in_sync');
     await proxy.switchTable({ table, mode: 'DualSync', holds: true, waitMs: words.timeoutMs ?? context.switchTimeoutMs });
     steps.done('nothing owed, source answers');
   });
@@ -73,7 +79,7 @@ export async function settleSwitch(context: ClusterContext, record: TableRecord,
   const { switching } = clusterDetails(record);
   if (switching === undefined) return;
   const at = await proxy.table(clusterName(record));
-  const lost = lossOfHold(at, record, ['DualAsync', 'DualSync', 'ShadowPrimary', 'TargetOnly']);
+  const lost = lossOfHold(at, record, ['DualAsync', 'DualSync', 'ShadowPrimary', 'ShadowSync', 'TargetOnly']);
   // The end of a migration gives the table back; killed behind that it has no hold any more.
   const isOver = switching.to === 'TargetOnly' && at.mode === 'TargetOnly';
   if (lost && !isOver) {
@@ -81,7 +87,7 @@ export async function settleSwitch(context: ClusterContext, record: TableRecord,
     throw lost;
   }
   if (at.mode !== switching.to) {
-    // DualSync stands between the modes of a cutover.
+    // DualSync stands between the modes of a cutover, ShadowSync between those of a rollback.
     if (at.mode !== switching.from) await proxy.switchTable({ table: clusterName(record), mode: switching.from, holds: true });
     await noteDetails(context, record.tableId, { switching: undefined });
     return;
@@ -119,6 +125,15 @@ export async function finishRollback(context: ClusterContext, record: TableRecor
   progress.delete(record.tableId);
   await catalog.moveState(record.tableId, 'ROLLBACK', 'NOT_STARTED', { trigger, change: { details: {} }, ...withoutEpoch });
   await catalog.endTable(record.tableId, 'NOT_STARTED');
+}
+
+/** Throws what it says: applications are not to wait for a cluster that is away. */
+async function assertSourceAnswers({ connections }: ClusterContext): Promise<void> {
+  try {
+    await (await connections.clusters()).source.run("SELECT key FROM system.local WHERE key = 'local'");
+  } catch (error) {
+    throw clusterTrouble(error);
+  }
 }
 
 async function begin(context: ClusterContext, record: TableRecord, to: CqlModeName): Promise<void> {

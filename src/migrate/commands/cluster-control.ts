@@ -98,7 +98,7 @@ export function resyncCluster(context: CommandContext, clusters: ClusterMigratio
     const name = clusterName(fresh);
     if (fresh.route.writes === 'local') throw new MigrationError('MIG074', `${name} is ${fresh.state}: the source is not the truth for it`, { hint: 'ROLLBACK MIGRATION first.' });
     const { mode } = await proxy.table(name);
-    if (mode === 'ShadowPrimary' || mode === 'TargetOnly') throw new MigrationError('MIG074', `${name} is in mode ${mode} at the proxy: the target answers for it`, { hint: 'POST /config/mode leads back, by DualSync.' });
+    if (mode === 'ShadowPrimary' || mode === 'ShadowSync' || mode === 'TargetOnly') throw new MigrationError('MIG074', `${name} is in mode ${mode} at the proxy: the target answers for it`, { hint: 'POST /config/mode leads back, by DualSync.' });
     await connections.ledger().forget(tableOf(fresh));
     if (fresh.state !== 'PAUSED') await catalog.moveState(fresh.tableId, fresh.state, 'PAUSED', { trigger: 'RESYNC MIGRATION', ...withoutEpoch });
     await noteDetails(clusters.context, fresh.tableId, { dualSince: undefined, needsResync: undefined, loadBytes: undefined, loadElapsedMs: undefined });

@@ -4,6 +4,8 @@ import { expect, test } from 'vitest';
 import { processClock } from '../../../config/process-runtime.ts';
 import { proxyLink } from '../../../src/main/cql-link.ts';
 import type { ProxyPort } from '../../../src/migrate/clusters/proxy-port.ts';
+import { compareStores } from '../../support/cql/compare-stores.ts';
+import { rowsOn } from '../proxy-fixture.ts';
 import { call, setup } from './process-fixture.ts';
 import type { Setup } from './process-fixture.ts';
 
@@ -74,4 +76,27 @@ test('a validation that has failed stands against the switch of its table, until
 test('a proxy that is away is waited for a little, then told of', async () => {
   await using fixture = await setup();
   await expect(linkOf(fixture, 300).table('ks.t')).rejects.toMatchObject({ code: 'MIG084' });
+});
+
+test('authority goes there and back while clients write without a pause', async () => {
+  await using fixture = await setup();
+  const running = await fixture.start();
+  const link = linkOf(fixture);
+  const client = await fixture.driver(running);
+  await link.switchTable({ table: 'ks.t', mode: 'DualSync', holds: true });
+  let isOver = false;
+  const errors: string[] = [];
+  const last = new Map<number, string>();
+  const writers = Promise.all(Array.from({ length: 16 }, async (_, k) => {
+    for (let n = 0; !isOver; n += 1) await client.execute('INSERT INTO ks.t (k, v) VALUES (?, ?)', [k, `${n}`], { prepare: true }).then(() => last.set(k, `${n}`), (error: unknown) => errors.push(String(error)));
+  }));
+  await expect.poll(() => last.size).toBe(16);
+  for (const mode of ['ShadowPrimary', 'ShadowSync', 'DualSync', 'DualAsync', 'DualSync', 'ShadowPrimary'] as const) await link.switchTable({ table: 'ks.t', mode, holds: true, waitMs: 30_000 });
+  isOver = true;
+  await writers;
+  expect(errors).toEqual([]);
+  await expect.poll(async () => (await link.table('ks.t')).depth).toBe(0);
+  for (const one of [fixture.source, fixture.target]) expect(rowsOn(one, 'SELECT k, v FROM ks.t').length).toBe(16);
+  expect(compareStores(fixture.source.database, fixture.target.database).differences).toEqual([]);
+  for (const [k, v] of last) expect((await client.execute('SELECT v FROM ks.t WHERE k = ?', [k], { prepare: true })).first()['v']).toBe(v);
 });
