@@ -138,10 +138,12 @@ export interface TableStates {
   /** A new epoch without a change of state: quiescing on or off, reads moved (RULES 12). Everything of `moveStates` but states. */
   changeRoutes(reason: string, together: TogetherWith): Promise<MoveResult>;
   changeTable(tableId: string, change: TableChange): Promise<void>;
-  /** Tables in migration, by source name; a table that COMPLETE has ended is among them, an aborted one is not. */
+  /** Tables of databases in migration, by source name; a table that COMPLETE has ended is among them, an aborted one is not. None of a cluster: statements are not routed by those. */
   tables(): Promise<readonly TableRecord[]>;
+  /** The same of Cassandra clusters (`clusterWrapper`); their schema is the keyspace. */
+  clusterTables(): Promise<readonly TableRecord[]>;
   table(tableId: string): Promise<TableRecord | undefined>;
-  /** By source name, else by target name. */
+  /** Among `tables()`, by source name, else by target name. */
   tableByName(schema: string, name: string): Promise<TableRecord | undefined>;
   /** No history, no epoch. `undefined` leaves a value as it is, null clears it. Unknown tables are passed over. */
   setProgress(updates: readonly ProgressUpdate[]): Promise<void>;

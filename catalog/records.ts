@@ -229,6 +229,9 @@ export interface TypeLossRecord extends NewTypeLoss {
   readonly acceptedBy: string | undefined;
 }
 
+/** The wrapper of servers that are Cassandra or ScyllaDB clusters: their tables are moved between clusters, and no SQL statement reaches them. */
+export const clusterWrapper = 'cassandra';
+
 export interface ServerRecord {
   readonly name: string;
   /** Foreign data wrapper: the engine. */

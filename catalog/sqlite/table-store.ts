@@ -2,7 +2,7 @@
 import { MigrationError } from '../../config/migration-error.ts';
 import type { AuditEntry } from '../audit.ts';
 import type { MoveResult, NewTable, ProgressUpdate, StateMove, TableChange, TableStates, TogetherWith } from '../catalog.ts';
-import { sourceRoute } from '../records.ts';
+import { clusterWrapper, sourceRoute } from '../records.ts';
 import type { EpochRecord, TableRecord } from '../records.ts';
 import { isLegalMove, legalMoves } from '../table-state.ts';
 import type { TableState } from '../table-state.ts';
@@ -15,6 +15,9 @@ import { writeHistory } from './history-rows.ts';
 import { findTable, selectTables, tableRecord, writeRoute } from './table-rows.ts';
 
 const LAST_ERROR_CHARACTERS = 1024;
+
+const ofCluster = `EXISTS (SELECT 1 FROM server v WHERE v.server_name = s.source_server AND v.wrapper = '${clusterWrapper}')`;
+const notOfCluster = `NOT ${ofCluster}`;
 
 export class TableStore implements TableStates {
   readonly #connection: CatalogConnection;
@@ -70,7 +73,11 @@ export class TableStore implements TableStates {
   }
 
   async tables(): Promise<readonly TableRecord[]> {
-    return this.#connection.all(`${selectTables} WHERE i.ended_at IS NULL ORDER BY s.source_schema, s.source_table`).map(tableRecord);
+    return this.#connection.all(`${selectTables} WHERE i.ended_at IS NULL AND ${notOfCluster} ORDER BY s.source_schema, s.source_table`).map(tableRecord);
+  }
+
+  async clusterTables(): Promise<readonly TableRecord[]> {
+    return this.#connection.all(`${selectTables} WHERE i.ended_at IS NULL AND ${ofCluster} ORDER BY s.source_schema, s.source_table`).map(tableRecord);
   }
 
   async table(tableId: string): Promise<TableRecord | undefined> {
@@ -79,8 +86,8 @@ export class TableStore implements TableStates {
 
   async tableByName(schema: string, name: string): Promise<TableRecord | undefined> {
     const row =
-      this.#connection.get(`${selectTables} WHERE i.ended_at IS NULL AND s.source_schema = ? AND s.source_table = ?`, schema, name) ??
-      this.#connection.get(`${selectTables} WHERE i.ended_at IS NULL AND s.target_schema = ? AND s.target_table = ?`, schema, name);
+      this.#connection.get(`${selectTables} WHERE i.ended_at IS NULL AND ${notOfCluster} AND s.source_schema = ? AND s.source_table = ?`, schema, name) ??
+      this.#connection.get(`${selectTables} WHERE i.ended_at IS NULL AND ${notOfCluster} AND s.target_schema = ? AND s.target_table = ?`, schema, name);
     return row === undefined ? undefined : tableRecord(row);
   }
 

@@ -46,6 +46,9 @@ export interface PageRequest {
   readonly from?: string | undefined;
 }
 
+/** The driver's own pauses grow to ten minutes: a cluster that is back is not to be missed so long. */
+const RECONNECT_MS = 1000;
+
 export class Cluster implements AsyncDisposable {
   readonly side: Side;
   readonly client: cassandra.Client;
@@ -65,7 +68,7 @@ export class Cluster implements AsyncDisposable {
     const client = new cassandra.Client({
       contactPoints: [...options.contactPoints], encoding: rawEncoding, protocolOptions: { maxVersion: cassandra.types.protocolVersion.v4 },
       ...(options.localDataCenter === undefined ? {} : { localDataCenter: options.localDataCenter }),
-      policies: { loadBalancing: new loadBalancing.TokenAwarePolicy(options.localDataCenter === undefined ? new loadBalancing.RoundRobinPolicy() : new loadBalancing.DCAwareRoundRobinPolicy(options.localDataCenter)), retry: new cassandra.policies.retry.FallthroughRetryPolicy() },
+      policies: { loadBalancing: new loadBalancing.TokenAwarePolicy(options.localDataCenter === undefined ? new loadBalancing.RoundRobinPolicy() : new loadBalancing.DCAwareRoundRobinPolicy(options.localDataCenter)), retry: new cassandra.policies.retry.FallthroughRetryPolicy(), reconnection: new cassandra.policies.reconnection.ConstantReconnectionPolicy(RECONNECT_MS) },
       ...(options.username === undefined ? {} : { credentials: { username: options.username, password: options.password ?? '' } }),
       ...(options.tls === undefined ? {} : { sslOptions: options.tls }),
       socketOptions: { readTimeout: options.requestTimeoutMs ?? 12_000 }, queryOptions: { prepare: true },

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { milliseconds, pem, port, positive, section, ssl, text } from '../section.ts';
 
-export const cqlModes = ['SourceOnly', 'DualAsync', 'DualSync', 'ShadowPrimary', 'TargetOnly'] as const;
+export const cqlModes = ['SourceOnly', 'DualAsync', 'DualSync', 'ShadowPrimary', 'ShadowSync', 'TargetOnly'] as const;
 export type CqlModeName = (typeof cqlModes)[number];
 
 const spellings: ReadonlyMap<string, CqlModeName> = new Map([
@@ -54,6 +54,8 @@ export const cqlSettings = section({
   tls: section({ cert: pem, key: pem, ca: pem.exactOptional() }).exactOptional(),
   source: clusterThatLogsIn,
   target: clusterThatLogsIn,
+  /** What migration SQL calls the source: START MIGRATION FOR TABLE ks.t FROM cassandra_source. */
+  source_name: z.string().regex(/^[a-z_][a-z0-9_$]{0,62}$/, 'expected a name in lower case').default('cassandra_source'),
   /** At the first start; afterwards the mode that was switched to last holds. */
   mode: cqlMode.default('SourceOnly'),
   /** By keyspace or keyspace.table, at the first start as well. */

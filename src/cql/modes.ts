@@ -9,7 +9,7 @@ export function otherCluster(cluster: ClusterIndex): ClusterIndex {
   return cluster === SOURCE_CLUSTER ? TARGET_CLUSTER : SOURCE_CLUSTER;
 }
 
-export type CqlMode = 'SourceOnly' | 'DualAsync' | 'DualSync' | 'ShadowPrimary' | 'TargetOnly';
+export type CqlMode = 'SourceOnly' | 'DualAsync' | 'DualSync' | 'ShadowPrimary' | 'ShadowSync' | 'TargetOnly';
 
 /** What a statement does in a mode: settled when its frame arrives, and kept until it has ended. */
 export interface Plan {
@@ -27,12 +27,13 @@ export const plans: Readonly<Record<CqlMode, Plan>> = {
   DualAsync: { mode: 'DualAsync', primary: SOURCE_CLUSTER, shadow: TARGET_CLUSTER, isSync: false },
   DualSync: { mode: 'DualSync', primary: SOURCE_CLUSTER, shadow: TARGET_CLUSTER, isSync: true },
   ShadowPrimary: { mode: 'ShadowPrimary', primary: TARGET_CLUSTER, shadow: SOURCE_CLUSTER, isSync: false },
+  ShadowSync: { mode: 'ShadowSync', primary: TARGET_CLUSTER, shadow: SOURCE_CLUSTER, isSync: true },
   TargetOnly: { mode: 'TargetOnly', primary: TARGET_CLUSTER, shadow: undefined, isSync: false },
 };
 
 const spellings: Readonly<Record<string, CqlMode>> = {
   sourceonly: 'SourceOnly', primaryonly: 'SourceOnly', dualasync: 'DualAsync', dualwriteasync: 'DualAsync', dualsync: 'DualSync', dualwritesync: 'DualSync',
-  shadowprimary: 'ShadowPrimary', targetonly: 'TargetOnly',
+  shadowprimary: 'ShadowPrimary', shadowsync: 'ShadowSync', targetonly: 'TargetOnly',
 };
 
 /** `DualWriteAsync`, `dual_async`, `DUAL-ASYNC` … ; undefined for what is no mode. */

@@ -21,6 +21,7 @@ import { checkAuthority } from '../migrate/authority-check.ts';
 import { Control } from '../migrate/control.ts';
 import { startOpsServer } from '../ops/http.ts';
 import type { MetricDelta, PrometheusMetrics } from '../ops/prometheus.ts';
+import { openClusters } from './cluster-parts.ts';
 import { listenForWorkers } from './control-server.ts';
 import { openFlow } from './open-flow.ts';
 import type { ReachedSource } from './open-flow.ts';
@@ -43,6 +44,8 @@ export async function startControl(runtime: Runtime, metrics: PrometheusMetrics,
     await checkAuthority(runtime, catalog, [postgresFences(source), ...(mysql ? [mysqlFences(mysql)] : [])], handed.local);
     await registerHome(catalog, source, handed);
     if (mysql) await registerMysql(catalog, mysql);
+    const clusters = await openClusters(runtime, catalog, handed);
+    if (clusters) stack.use(clusters);
     const query = stack.use(openCatalogQuery({ file: paths.catalog, clock: processClock }));
     const parser = stack.use(await loadSqlParser());
     const operators = operatorsOf(settings.users);
@@ -65,6 +68,7 @@ export async function startControl(runtime: Runtime, metrics: PrometheusMetrics,
         if (!reached) throw new MigrationError('MIG072', `server ${name} is not one that the gateway stands in front of`);
         return openFlow(runtime, handed, catalog, name, reached);
       },
+      clusters,
       onWorkerClosed: (workerId) => metrics.forgetWorker(workerId),
       onWorkerMetrics: (workerId, delta) => metrics.absorb(delta as MetricDelta, workerId),
       texts: {
@@ -85,6 +89,7 @@ export async function startControl(runtime: Runtime, metrics: PrometheusMetrics,
     stack.defer(() => control.stop());
     stack.use(await listenForWorkers(paths.controlSocket, control.fleet));
     await control.start();
+    clusters?.start();
     stack.use(await startOpsServer(runtime, settings.http, {
       metrics: () => metrics.text(),
       health: async () => ({ reasons: (await owns(catalog)) ? [] : ['another control process has taken over the catalog'] }),

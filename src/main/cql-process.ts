@@ -13,6 +13,7 @@ import type { CqlAddress, CqlClusterOptions } from '../cql/proxy-options.ts';
 import type { ModeTable } from '../cql/modes.ts';
 import { Timestamps } from '../cql/timestamps.ts';
 import type { RunningChild } from './child-process.ts';
+import { listenForControl } from './cql-link.ts';
 import { holdPidFile } from './pid-file.ts';
 
 export interface CqlProcess extends RunningChild {
@@ -26,9 +27,11 @@ export interface CqlProcessOptions {
   /** What relative paths of the settings are relative to. */
   readonly settingsDirectory: string;
   readonly environment: Environment;
+  /** Where the control asks; left out, nobody does. */
+  readonly controlSocket?: string;
 }
 
-export async function startCql(runtime: Runtime, settings: CqlSettings, { directory, settingsDirectory, environment }: CqlProcessOptions): Promise<CqlProcess> {
+export async function startCql(runtime: Runtime, settings: CqlSettings, { directory, settingsDirectory, environment, controlSocket }: CqlProcessOptions): Promise<CqlProcess> {
   const { listen, http, limits, topology, tls, source } = settings;
   // Two processes on one log would write over each other.
   fs.mkdirSync(directory, { recursive: true, mode: 0o700 });
@@ -55,8 +58,10 @@ export async function startCql(runtime: Runtime, settings: CqlSettings, { direct
   });
   const api = new HttpApi(runtime.log, service, writes, { host: http.host, port: http.port, config: shown(settings), startedMs: runtime.clock.now(), nowMs: () => runtime.clock.now() });
   let httpPort: number;
+  let link: AsyncDisposable | undefined;
   try {
     httpPort = await api.listen();
+    if (controlSocket !== undefined) link = await listenForControl(controlSocket, service);
   } catch (error) {
     await service.close(0);
     throw error;
@@ -64,6 +69,7 @@ export async function startCql(runtime: Runtime, settings: CqlSettings, { direct
   runtime.log.info('the CQL proxy serves', { port, httpPort, mode: service.modes.global });
   let closed: Promise<void> | undefined;
   const close = (graceMs: number): Promise<void> => (closed ??= (async () => {
+    await link?.[Symbol.asyncDispose]();
     await api.close();
     await service.close(graceMs);
     held[Symbol.dispose]();
@@ -90,7 +96,7 @@ function addressOf(written: string, port: number): CqlAddress {
   return { host: match[1] ?? match[2] ?? written, port: match[3] === undefined ? port : Number(match[3]) };
 }
 
-function tlsOptions({ mode, ca, cert, key }: NonNullable<CqlClusterSettings['ssl']>): ConnectionOptions {
+export function tlsOptions({ mode, ca, cert, key }: NonNullable<CqlClusterSettings['ssl']>): ConnectionOptions {
   return {
     rejectUnauthorized: mode !== 'require', ...(mode === 'verify-ca' ? { checkServerIdentity: () => undefined } : {}),
     ...(ca === undefined ? {} : { ca }), ...(cert === undefined ? {} : { cert }), ...(key === undefined ? {} : { key }),

@@ -40,7 +40,7 @@ switch (process.argv[2]) {
   case 'cql': {
     await runChild('cql', noMetrics, (runtime, { settings, paths }) => {
       if (!settings.cql) throw new Error('the settings have no section cql');
-      return startCql(runtime, settings.cql, { directory: paths.cql, settingsDirectory: project, environment: process.env });
+      return startCql(runtime, settings.cql, { directory: paths.cql, settingsDirectory: project, environment: process.env, controlSocket: paths.cqlSocket });
     });
     break;
   }

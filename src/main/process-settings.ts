@@ -38,6 +38,8 @@ export interface StatePaths {
   readonly cql: string;
   /** Of the link between control and workers. */
   readonly controlSocket: string;
+  /** Of the link between control and CQL proxy. */
+  readonly cqlSocket: string;
   readonly supervisorPid: string;
   readonly embedded: string;
 }
@@ -47,13 +49,14 @@ const MAX_SOCKET_PATH = 100;
 
 export function statePaths(stateDirectory: string, temporaryDirectory: string, processId: number): StatePaths {
   const at = (name: string): string => path.join(stateDirectory, name);
-  const socket = at('control.sock');
+  const socket = (name: string): string => (Buffer.byteLength(at(name)) <= MAX_SOCKET_PATH ? at(name) : path.join(temporaryDirectory, `causeway-${processId}-${name}`));
   return {
     catalog: at('catalog.db'),
     credentialKey: at('credential.key'),
     spool: at('spool'),
     cql: at('cql'),
-    controlSocket: Buffer.byteLength(socket) <= MAX_SOCKET_PATH ? socket : path.join(temporaryDirectory, `causeway-${processId}.sock`),
+    controlSocket: socket('control.sock'),
+    cqlSocket: socket('cql.sock'),
     supervisorPid: at('causeway.pid'),
     embedded: at('postgres'),
   };

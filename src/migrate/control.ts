@@ -65,6 +65,7 @@ export interface ControlParts {
   readonly samplePercent: number;
   readonly cdcMaxLagMs: number;
   readonly texts: CommandTexts;
+  readonly clusters: CommandContext['clusters'];
   /** Opens streams and connections for a server; called once per server. */
   readonly openFlow: (serverName: string) => Promise<SourceFlow>;
   /** Runs the flow's streams until the process ends. */
@@ -175,8 +176,7 @@ export class Control {
       const trouble = toMigrationError(error);
       if (trouble.code === 'MIG090') this.#runtime.log.error('a command failed', { error: error instanceof Error ? (error.stack ?? error.message) : String(error) });
       return {
-        ok: false, code: trouble.code, message: trouble.message.replace(/^MIG\d+: /, ''), hint: trouble.hint,
-        ...(trouble.detail === undefined ? {} : { detail: trouble.detail }),
+        ok: false, code: trouble.code, message: trouble.message.replace(/^MIG\d+: /, ''), hint: trouble.hint, ...(trouble.detail === undefined ? {} : { detail: trouble.detail }),
         ...(trouble.position === undefined ? {} : { position: trouble.position }),
       };
     }
@@ -184,10 +184,10 @@ export class Control {
 
   #commandContext(message: CommandMessage): CommandContext {
     const actor: Actor = { user: message.user, clientIp: message.clientAddress, sessionId: message.sessionId };
-    const { isOperator, defaults, samplePercent, homeServer, isServed, connections, sides, settings } = this.#parts;
+    const { isOperator, defaults, samplePercent, homeServer, isServed, connections, sides, settings, clusters } = this.#parts;
     return {
       ...this.#context, actor, isOperator: isOperator(message.user), searchPath: message.searchPath, work: this.work, defaults, samplePercent, homeServer, isServed,
-      survey: (shadowReads) => this.#survey.ask(shadowReads), connections, sides, settings,
+      survey: (shadowReads) => this.#survey.ask(shadowReads), connections, sides, settings, clusters,
     };
   }
 

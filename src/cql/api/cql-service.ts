@@ -8,6 +8,7 @@ import * as path from 'node:path';
 import type { Environment } from '../../../config/read-yaml.ts';
 import { MigrationError } from '../../../config/migration-error.ts';
 import type { Runtime } from '../../../config/runtime.ts';
+import type { CqlStatement } from '../../../grammar/cql/statement.ts';
 import { createProxy } from '../create-proxy.ts';
 import { FilterGovernor } from '../filter/filter-governor.ts';
 import type { FilterState } from '../filter/filter-governor.ts';
@@ -19,14 +20,16 @@ import type { RepairState } from '../intents/repair-list.ts';
 import { RepairNotes } from '../intents/repair-notes.ts';
 import { Replay } from '../intents/replay.ts';
 import type { LaneReport } from '../intents/replay.ts';
-import { readMode } from '../modes.ts';
+import { plans, readMode } from '../modes.ts';
 import type { CqlMode, ModeTable } from '../modes.ts';
 import type { CqlProxy, CqlProxyOptions } from '../proxy-options.ts';
 import type { ProxyStats } from '../proxy-stats.ts';
 import { ReadTexts } from '../statement-traits.ts';
 import { reasonsAgainst } from './mode-switch.ts';
-import type { SwitchFacts } from './mode-switch.ts';
+import type { SwitchFacts, Validation } from './mode-switch.ts';
+import { QueuedWrites } from './queued-writes.ts';
 import { StoredModes } from './stored-modes.ts';
+import type { TableFigures } from './table-figures.ts';
 
 export interface CqlServiceOptions {
   readonly directory: string;
@@ -59,6 +62,14 @@ export interface ModeRequest {
   readonly force: boolean;
   /** For the log. */
   readonly by: string;
+  /** True: a migration has the table from now on, and nobody else switches it without `force`; false: it has it no more. Left out: not a migration's switch. */
+  readonly holds?: boolean;
+  /** How long to wait for the moment in which nothing is queued, where that alone is in the way. */
+  readonly waitMs?: number;
+  /** What is queued is no reason against it: the cluster that is left gets it all the same. */
+  readonly leavesQueue?: boolean;
+  /** Neither is a validation that has failed. */
+  readonly skipsValidation?: boolean;
 }
 
 export interface ModeSwitched {
@@ -67,6 +78,11 @@ export interface ModeSwitched {
   /** What `force` went past. */
   readonly forced: readonly string[];
 }
+
+/** Between two looks for a moment in which nothing is queued. */
+const IDLE_LOOK_MS = 2;
+/** How old the count of a table's writes may be that is only shown. */
+const FIGURES_MS = 1000;
 
 export class CqlService {
   readonly #runtime: Pick<Runtime, 'clock' | 'log' | 'faults'>;
@@ -78,7 +94,12 @@ export class CqlService {
   readonly #stored: StoredModes;
   readonly #proxy: CqlProxy;
   readonly #replay: Replay;
-  #validation: SwitchFacts['validation'];
+  readonly #queued: QueuedWrites;
+  /** Of the whole (empty name), and of tables. */
+  readonly #validations = new Map<string, Validation>();
+  #held: ReadonlySet<string>;
+  /** Switches whose requests of before have not all ended. */
+  #settling = 0;
   #port = 0;
 
   /** Throws for a log, modes or rules that cannot be read. */
@@ -88,7 +109,9 @@ export class CqlService {
     this.#options = options;
     fs.mkdirSync(options.directory, { recursive: true, mode: 0o700 });
     this.#stored = new StoredModes(path.join(options.directory, 'modes.json'));
-    const modes = this.#stored.read() ?? options.proxy.modes;
+    const stored = this.#stored.read();
+    const modes = stored?.modes ?? options.proxy.modes;
+    this.#held = stored?.held ?? new Set();
     this.#filter = options.filterRules === undefined ? undefined : new FilterGovernor(options.filterRules, options.environment, log);
     const { log: intents, damages, tornBytes } = openIntentLog({
       directory: path.join(options.directory, 'intents'), maxBytes: options.intents.bytes, fsync: options.intents.fsync, faults,
@@ -100,7 +123,8 @@ export class CqlService {
     if (tornBytes > 0) log.info('the last write of the process before was cut off; nobody was told of it', { bytes: tornBytes });
     this.#repairs = RepairList.open(path.join(options.directory, 'repairs.jsonl'), options.intents.repairBytes);
     const texts = new ReadTexts();
-    const read = (text: string): ReturnType<ReadTexts['read']>['facts'] => texts.read(text).facts;
+    const read = (text: string): CqlStatement => texts.read(text).facts;
+    this.#queued = new QueuedWrites(intents, read, clock);
     const notes = new RepairNotes(this.#repairs, read);
     this.#proxy = createProxy({ clock, log }, { ...options.proxy, modes, intents, repairs: notes, ...(this.#filter ? { filter: this.#filter } : {}) });
     this.#replay = new Replay({ intents, port: this.#proxy.replay, repairs: notes, log, nowMs: () => clock.now(), random: options.random, read, maxInFlight: options.replay.inFlight, firstDelayMs: options.replay.firstDelayMs, maxDelayMs: options.replay.maxDelayMs, maxRefusals: options.replay.maxRefusals });
@@ -132,9 +156,25 @@ export class CqlService {
     };
   }
 
-  /** What the last validation has said; a bad one stands against a switch. */
-  validated(isGood: boolean, summary: string): void {
-    this.#validation = { isGood, summary };
+  /** What the last validation has said, of everything or of a table; a bad one stands against a switch. */
+  validated(isGood: boolean, summary: string, table = ''): void {
+    this.#validations.set(table, { isGood, summary });
+  }
+
+  /** A comparison of all its rows, begun when the repair list had so many entries, has found nothing that is left to repair. */
+  repaired(table: string, entriesBefore: number): Promise<void> {
+    return this.#repairs.clear(entriesBefore, table);
+  }
+
+  /** What stands with one table, `ks.table`. */
+  table(name: string): TableFigures {
+    const { depth, oldestAtMs } = this.#intents.state();
+    const { entries, isWhole } = this.#repairs.state();
+    const { clusters } = this.#proxy.stats();
+    return {
+      mode: modeOf(this.#proxy.modes, name), isHeld: this.#held.has(name), queued: this.#queued.of(name, FIGURES_MS), depth, oldestQueuedMs: oldestAtMs === undefined ? 0 : Math.max(0, this.#runtime.clock.now() - oldestAtMs),
+      repairs: this.#repairs.entriesOf(name), repairEntries: entries, isRepairListWhole: isWhole, damages: this.#damages.length, isReachable: [clusters[0].isReachable, clusters[1].isReachable], refusal: this.#intents.refusal,
+    };
   }
 
   reloadFilter(): boolean {
@@ -142,21 +182,35 @@ export class CqlService {
   }
 
   /** On disk, then in force for every frame that comes; resolves when all that began before has ended. Throws MIG071 for what is no mode, MIG050 with the reasons against it. */
-  async switchMode({ mode: written, of, force, by }: ModeRequest): Promise<ModeSwitched> {
+  async switchMode(request: ModeRequest): Promise<ModeSwitched> {
+    const { mode: written, of, force, by, waitMs = 0 } = request;
     const mode = readMode(written);
-    if (!mode) throw new MigrationError('MIG071', `"${written}" is no mode`, { hint: 'SourceOnly, DualAsync, DualSync, ShadowPrimary or TargetOnly.' });
-    const before = this.#proxy.modes;
-    const after = withMode(before, mode, of);
-    const previous = modeOf(before, of);
-    const reasons = reasonsAgainst(before, after, this.#switchFacts());
-    if (reasons.length > 0 && !force) {
-      throw new MigrationError('MIG050', `${of ?? 'the proxy'} cannot go from ${previous} to ${mode} now: ${reasons.join('; ')}`, { detail: reasons.join('\n'), hint: 'Wait until the queue is empty, have the repair list scanned, or say force and go without.' });
+    if (!mode) throw new MigrationError('MIG071', `"${written}" is no mode`, { hint: 'SourceOnly, DualAsync, DualSync, ShadowPrimary, ShadowSync or TargetOnly.' });
+    const { clock, log } = this.#runtime;
+    const endMs = clock.monotonicMs() + waitMs;
+    for (;;) {
+      const before = this.#proxy.modes;
+      const after = withMode(before, mode, request);
+      const previous = modeOf(before, of);
+      const { reasons, isPassing } = this.#reasons(before, after, request);
+      if (reasons.length > 0 && !force) {
+        if (isPassing && clock.monotonicMs() < endMs) {
+          await clock.sleep(Math.max(IDLE_LOOK_MS, this.#queued.pauseMs));
+          continue;
+        }
+        throw new MigrationError('MIG050', `${of ?? 'the proxy'} cannot go from ${previous} to ${mode} now: ${reasons.join('; ')}`, { detail: reasons.join('\n'), hint: 'Wait until the queue is empty, have the repair list scanned, or say force and go without.' });
+      }
+      const held = heldAfter(this.#held, request);
+      this.#stored.write(after, held);
+      this.#held = held;
+      this.#proxy.setModes(after);
+      log[reasons.length > 0 ? 'warn' : 'info']('the mode was switched', { of: of ?? 'everything', from: previous, to: mode, by, forced: reasons });
+      // It was about going where the reads are now.
+      if (of !== undefined && plans[previous].primary !== plans[mode].primary) this.#validations.delete(of);
+      this.#settling += 1;
+      await this.#proxy.settled().finally(() => (this.#settling -= 1));
+      return { previous, mode, forced: reasons };
     }
-    this.#stored.write(after);
-    this.#proxy.setModes(after);
-    this.#runtime.log[reasons.length > 0 ? 'warn' : 'info']('the mode was switched', { of: of ?? 'everything', from: previous, to: mode, by, forced: reasons });
-    await this.#proxy.settled();
-    return { previous, mode, forced: reasons };
   }
 
   /** A write that its client waits for is not queued, although it stands in the log. */
@@ -165,13 +219,27 @@ export class CqlService {
     return { ...state, depth: state.depth - awaitedWrites };
   }
 
-  #switchFacts(): SwitchFacts {
+  /** `isPassing`: only what is queued is in the way, and may be gone the next moment. */
+  #reasons(before: ModeTable, after: ModeTable, { of, holds, leavesQueue = false, skipsValidation = false }: ModeRequest): { readonly reasons: readonly string[]; readonly isPassing: boolean } {
+    const facts = this.#switchFacts(before, of);
+    const counted: SwitchFacts = { ...facts, ...(leavesQueue ? { queued: 0 } : {}), ...(skipsValidation ? { validations: [] } : {}) };
+    const migrated = holds === undefined && of !== undefined && this.#held.has(of) ? [`${of} is in a migration by SQL, which switches it`] : [];
+    const lasting = [...reasonsAgainst(before, after, { ...counted, queued: 0 }), ...migrated];
+    return { reasons: [...reasonsAgainst(before, after, counted), ...migrated], isPassing: lasting.length === 0 };
+  }
+
+  #switchFacts(before: ModeTable, of: string | undefined): SwitchFacts {
     const repairs = this.#repairs.state();
     const stats = this.#proxy.stats();
     const { clusters } = stats;
+    const { depth } = this.#owed(stats);
+    const table = of?.includes('.') === true ? of : undefined;
+    // A write in DualSync or ShadowSync is answered when both have it, and only what one side has failed to take is left to the replay: writes of other tables do not matter. In the other modes each write under way does.
+    const isOwnQueue = table !== undefined && plans[modeOf(before, table)].isSync && this.#settling === 0;
     return {
-      queued: this.#owed(stats).depth, repairEntries: repairs.entries, wholeTables: repairs.wholeTables, isRepairListWhole: repairs.isWhole, damages: this.#damages.length,
-      validation: this.#validation, isReachable: [clusters[0].isReachable, clusters[1].isReachable],
+      queued: isOwnQueue && depth > 0 ? this.#queued.of(table) : depth,
+      repairEntries: table === undefined ? repairs.entries : this.#repairs.entriesOf(table), wholeTables: repairs.wholeTables.filter((name) => table === undefined || name === table), isRepairListWhole: repairs.isWhole, damages: this.#damages.length,
+      validations: [...this.#validations].flatMap(([name, validation]) => (table === undefined || name === table || name === '' ? [validation] : [])), isReachable: [clusters[0].isReachable, clusters[1].isReachable],
     };
   }
 
@@ -185,10 +253,19 @@ export class CqlService {
   }
 }
 
-function withMode(modes: ModeTable, mode: CqlMode, of: string | undefined): ModeTable {
+/** Whoever switches a table by force takes it from the migration. */
+function heldAfter(held: ReadonlySet<string>, { of, holds }: ModeRequest): ReadonlySet<string> {
+  if (of === undefined || held.has(of) === (holds === true)) return held;
+  return holds === true ? new Set([...held, of]) : new Set([...held].filter((name) => name !== of));
+}
+
+function withMode(modes: ModeTable, mode: CqlMode, { of, holds }: ModeRequest): ModeTable {
   if (of === undefined) return { ...modes, global: mode };
   if (!of.includes('.')) return { ...modes, keyspaces: new Map([...modes.keyspaces, [of, mode]]) };
-  return { ...modes, tables: new Map([...modes.tables, [of, mode]]) };
+  const others = [...modes.tables].filter(([name]) => name !== of);
+  // A table that a migration has left goes with the others again, where that is the same.
+  const wider = modes.keyspaces.get(of.split('.')[0] ?? '') ?? modes.global;
+  return { ...modes, tables: new Map(holds === false && mode === wider ? others : [...others, [of, mode]]) };
 }
 
 function modeOf(modes: ModeTable, of: string | undefined): CqlMode {

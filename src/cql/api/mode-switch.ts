@@ -8,6 +8,11 @@ import { plans, SOURCE_CLUSTER } from '../modes.ts';
 import type { ClusterIndex, CqlMode, ModeTable } from '../modes.ts';
 import { clusterNames } from '../modes.ts';
 
+export interface Validation {
+  readonly isGood: boolean;
+  readonly summary: string;
+}
+
 /** What is open when a switch is asked for. */
 export interface SwitchFacts {
   /** Writes in the log that have not ended. */
@@ -16,8 +21,8 @@ export interface SwitchFacts {
   readonly wholeTables: readonly string[];
   readonly isRepairListWhole: boolean;
   readonly damages: number;
-  /** Of the last validation; undefined when there was none. */
-  readonly validation: { readonly isGood: boolean; readonly summary: string } | undefined;
+  /** The last one of everything, and the last one of each table that is moved; none where there was none. */
+  readonly validations: readonly Validation[];
   readonly isReachable: readonly [source: boolean, target: boolean];
 }
 
@@ -32,7 +37,7 @@ export function reasonsAgainst(from: ModeTable, to: ModeTable, facts: SwitchFact
     if (facts.repairEntries > 0) reasons.push(`${facts.repairEntries} writes wait for a repair${facts.wholeTables.length > 0 ? `, ${facts.wholeTables.join(', ')} whole` : ''}`);
     if (!facts.isRepairListWhole) reasons.push('the repair list is damaged: every table has to be validated');
     if (facts.damages > 0) reasons.push(`${facts.damages} places of the intent log are damaged: their writes may be on one cluster only`);
-    if (facts.validation?.isGood === false) reasons.push(`the last validation has failed: ${facts.validation.summary}`);
+    for (const { isGood, summary } of facts.validations) if (!isGood) reasons.push(`the last validation has failed: ${summary}`);
   }
   for (const { before, after } of changes(from, to)) {
     const { primary } = plans[after];

@@ -9,6 +9,13 @@ interface Stored {
   readonly global: string;
   readonly keyspaces: Readonly<Record<string, string>>;
   readonly tables: Readonly<Record<string, string>>;
+  readonly held?: readonly string[];
+}
+
+export interface SwitchedModes {
+  readonly modes: ModeTable;
+  /** Tables, `ks.table`, that a migration has. */
+  readonly held: ReadonlySet<string>;
 }
 
 export class StoredModes {
@@ -19,15 +26,15 @@ export class StoredModes {
   }
 
   /** Undefined when none were ever switched. Throws MIG091 when they cannot be read: to guess a mode is to lose writes. */
-  read(): ModeTable | undefined {
+  read(): SwitchedModes | undefined {
     if (!fs.existsSync(this.#file)) return undefined;
-    const { global, keyspaces, tables } = this.#parse();
-    return { global: this.#mode(global), keyspaces: this.#modes(keyspaces), tables: this.#modes(tables) };
+    const { global, keyspaces, tables, held = [] } = this.#parse();
+    return { modes: { global: this.#mode(global), keyspaces: this.#modes(keyspaces), tables: this.#modes(tables) }, held: new Set(held) };
   }
 
   /** Durable when it returns. */
-  write(modes: ModeTable): void {
-    const stored: Stored = { global: modes.global, keyspaces: Object.fromEntries(modes.keyspaces), tables: Object.fromEntries(modes.tables) };
+  write(modes: ModeTable, held: ReadonlySet<string> = new Set()): void {
+    const stored: Stored = { global: modes.global, keyspaces: Object.fromEntries(modes.keyspaces), tables: Object.fromEntries(modes.tables), held: [...held] };
     fs.writeFileSync(`${this.#file}.new`, `${JSON.stringify(stored, undefined, 2)}\n`, { flush: true });
     fs.renameSync(`${this.#file}.new`, this.#file);
     const directory = fs.openSync(path.dirname(this.#file), 'r');
@@ -37,8 +44,8 @@ export class StoredModes {
 
   #parse(): Stored {
     try {
-      const { global, keyspaces, tables } = JSON.parse(fs.readFileSync(this.#file, 'utf8')) as Partial<Stored>;
-      return { global: global ?? '', keyspaces: keyspaces ?? {}, tables: tables ?? {} };
+      const { global, keyspaces, tables, held } = JSON.parse(fs.readFileSync(this.#file, 'utf8')) as Partial<Stored>;
+      return { global: global ?? '', keyspaces: keyspaces ?? {}, tables: tables ?? {}, held: held ?? [] };
     } catch (error) {
       throw this.#unreadable(error instanceof Error ? error.message : String(error));
     }

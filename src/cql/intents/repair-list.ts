@@ -48,6 +48,8 @@ export class RepairList {
   readonly #maxBytes: number;
   readonly #place: PlacedFile;
   readonly #wholeTables = new Set<string>();
+  /** By table; under the empty name those whose tables are not known. */
+  readonly #counts = new Map<string, number>();
   #entries = 0;
   #size = 0;
   #isWhole = true;
@@ -91,6 +93,7 @@ export class RepairList {
 
   #count(entry: RepairEntry): void {
     this.#entries += 1;
+    for (const table of entry.tables.length === 0 ? [''] : entry.tables) this.#counts.set(table, (this.#counts.get(table) ?? 0) + 1);
     if (entry.body === '') for (const table of entry.tables) this.#wholeTables.add(table);
   }
 
@@ -102,16 +105,25 @@ export class RepairList {
     return readLines(this.#file).entries;
   }
 
-  /** After a scan that began when there were so many: those are repaired. The others are kept. */
-  async clear(first: number): Promise<void> {
+  /** Entries that may be about the table. */
+  entriesOf(table: string): number {
+    return (this.#counts.get(table) ?? 0) + (this.#counts.get('') ?? 0);
+  }
+
+  /** After a scan that began when there were so many: those are repaired, all of them or what they say of one table. The others are kept; so is everything while the list is damaged and only a table was scanned. */
+  async clear(first: number, table?: string): Promise<void> {
     const cleared = this.#last.then(async () => {
+      if (table !== undefined && (!this.#isWhole || !this.#counts.has(table))) return;
       this.#place.close();
-      const rest = readLines(this.#file).entries.slice(first);
+      const { entries } = readLines(this.#file);
+      const kept = table === undefined ? [] : entries.slice(0, first).flatMap((entry) => without(entry, table));
+      const rest = [...kept, ...entries.slice(first)];
       const text = rest.map((entry) => JSON.stringify(entry)).map((json) => `${crc32(json).toString(16).padStart(8, '0')} ${json}\n`).join('');
       await fs.promises.writeFile(`${this.#file}.new`, text, { flush: true });
       await fs.promises.rename(`${this.#file}.new`, this.#file);
       this.#entries = 0;
       this.#wholeTables.clear();
+      this.#counts.clear();
       this.#isWhole = true;
       for (const entry of rest) this.#count(entry);
       this.#size = Buffer.byteLength(text);
@@ -124,6 +136,12 @@ export class RepairList {
     await this.#last;
     this.#place.close();
   }
+}
+
+function without(entry: RepairEntry, table: string): readonly RepairEntry[] {
+  if (!entry.tables.includes(table)) return [entry];
+  const tables = entry.tables.filter((name) => name !== table);
+  return tables.length === 0 ? [] : [{ ...entry, tables }];
 }
 
 function readLines(file: string): { readonly entries: readonly RepairEntry[]; readonly end: number; readonly isWhole: boolean } {

@@ -7,6 +7,7 @@ import type { ListedSetting } from '../../../config/list-settings.ts';
 import { MigrationError } from '../../../config/migration-error.ts';
 import type { Scope, GroupScope } from '../../../grammar/migration/statement.ts';
 import type { TableName } from '../../../grammar/names.ts';
+import type { ClusterMigrations } from '../clusters/cluster-migrations.ts';
 import type { FleetAnswer } from '../fleet-survey.ts';
 import type { ControlContext } from '../control-context.ts';
 import type { MigrationOptions } from '../../../grammar/migration/options.ts';
@@ -31,6 +32,8 @@ export interface CommandContext extends ControlContext {
   readonly connections: ConnectionLimits;
   readonly sides: GatewaySides;
   readonly settings: GatewaySettings;
+  /** Undefined without a section `cql` in the settings. */
+  readonly clusters: ClusterMigrations | undefined;
 }
 
 export type GatewaySides = Readonly<Record<Side, { readonly host: string; readonly port: number; readonly database: string }>>;
@@ -48,11 +51,21 @@ export async function findRecord(context: CommandContext, name: TableName): Prom
     const record = await context.catalog.tableByName(schema, name.name);
     if (record) return record;
   }
-  const known = (await context.catalog.tables()).map((record) => displayName(record.source));
+  const known = (await allTables(context)).map((record) => displayName(record.source));
   throw new MigrationError('MIG072', `no migration of a table ${name.schema === undefined ? '' : `${name.schema}.`}${name.name}`, {
     detail: known.length === 0 ? 'No table is in migration.' : `In migration: ${known.slice(0, 20).join(', ')}${known.length > 20 ? ', …' : ''}.`,
     hint: 'START MIGRATION FOR TABLE … FROM … begins one.',
   });
+}
+
+/** Of databases and clusters alike: for what the catalog alone can tell. */
+export async function allTables({ catalog }: Pick<CommandContext, 'catalog'>): Promise<readonly TableRecord[]> {
+  return [...(await catalog.tables()), ...(await catalog.clusterTables())];
+}
+
+export async function findAnyRecord(context: CommandContext, name: TableName): Promise<TableRecord> {
+  const schemas = name.schema === undefined ? searchSchemas(context) : [name.schema];
+  return (await context.catalog.clusterTables()).find(({ source }) => source.name === name.name && schemas.includes(source.schema)) ?? findRecord(context, name);
 }
 
 export function searchSchemas(context: CommandContext): readonly string[] {

@@ -8,6 +8,7 @@ import { table } from './answer.ts';
 import type { SuccessfulAnswer } from './answer.ts';
 import { requireOperator } from './command-context.ts';
 import type { CommandContext } from './command-context.ts';
+import { withClusterTables } from './cluster-tables.ts';
 import { alterMigration } from './alter-migration.ts';
 import { abort, complete, pause, resume, resync } from './control-tables.ts';
 import { alterServer, alterSource, alterUserMapping, createServer, createSource, createUserMapping, dropServer, dropSource, dropUserMapping, showServers, showSources } from './servers.ts';
@@ -38,7 +39,8 @@ export async function runCommand(context: CommandContext, texts: CommandTexts, s
   const [first, ...rest] = statements;
   if (!first) throw new MigrationError('MIG070', 'there is no statement');
   if (rest.length > 0) throw new MigrationError('MIG070', 'one migration statement at a time', { hint: 'Send them one by one; psql does it with one statement per line.' });
-  return runStatement(context, texts, first);
+  allow(context, first);
+  return withClusterTables(context, first, () => runStatement(context, texts, first));
 }
 
 /** Who the other clients are and what they run is not for everybody. */
@@ -51,12 +53,16 @@ function isQuestion(statement: MigrationStatement): boolean {
   return statement.type.startsWith('show_') || statement.type.startsWith('explain_') || statement.type === 'check';
 }
 
-async function runStatement(context: CommandContext, texts: CommandTexts, statement: MigrationStatement): Promise<SuccessfulAnswer> {
+/** Throws MIG075. */
+function allow(context: CommandContext, statement: MigrationStatement): void {
   // What the gateway has can be seen where migrations are switched off, too.
   if (isAboutGateway(statement)) requireOperator({ ...context, isOperator: context.connections.isExempt(context.actor.user) }, gatewayListName(statement));
   else if (!isQuestion(statement)) requireOperator(context, statement.type.replaceAll('_', ' ').toUpperCase());
   // Texts and rows of other clients.
   if (statement.type === 'show_shadow_reads' || statement.type === 'show_type_loss') requireOperator(context, printStatement({ ...statement, table: undefined }));
+}
+
+async function runStatement(context: CommandContext, texts: CommandTexts, statement: MigrationStatement): Promise<SuccessfulAnswer> {
   switch (statement.type) {
     case 'create_server': return createServer(context, statement);
     case 'alter_server': return alterServer(context, statement);

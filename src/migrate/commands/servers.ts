@@ -5,6 +5,7 @@ import type {
 } from '../../../grammar/migration/statement.ts';
 import { done, notice, table } from './answer.ts';
 import type { SuccessfulAnswer } from './answer.ts';
+import { allTables } from './command-context.ts';
 import type { CommandContext } from './command-context.ts';
 
 type Options = Readonly<Record<string, string>>;
@@ -97,7 +98,7 @@ export async function dropSource(context: CommandContext, statement: DropSource)
 }
 
 export async function showSources(context: CommandContext): Promise<SuccessfulAnswer> {
-  const tables = await context.catalog.tables();
+  const tables = await allTables(context);
   const rows = (await context.catalog.sources()).map((source) => [
     source.name, source.serverName, optionText(source.options), tables.filter((each) => each.sourceName === source.name).length,
   ] as const);

@@ -15,7 +15,7 @@ import { nextStep, tableStatus } from '../table-status.ts';
 import { describeLoss, lossRemedy, openLosses } from '../type-losses.ts';
 import { table } from './answer.ts';
 import type { SuccessfulAnswer } from './answer.ts';
-import { findRecord, same } from './command-context.ts';
+import { allTables, findAnyRecord, findRecord, same } from './command-context.ts';
 import type { CommandContext } from './command-context.ts';
 import { lagText, percentText } from './format.ts';
 
@@ -23,7 +23,7 @@ const DEFAULT_BUCKETS = 24;
 const DEFAULT_LIMIT = 100;
 
 export async function showProgress(context: CommandContext, statement: ShowProgress): Promise<SuccessfulAnswer> {
-  const record = await findRecord(context, statement.table);
+  const record = await findAnyRecord(context, statement.table);
   const sinceStart = Math.max(60_000, context.runtime.clock.now() - Date.parse(record.createdAt));
   const lastMs = statement.lastMs ?? sinceStart;
   const intervalMs = statement.intervalMs ?? Math.max(1000, Math.ceil(lastMs / DEFAULT_BUCKETS));
@@ -33,8 +33,8 @@ export async function showProgress(context: CommandContext, statement: ShowProgr
 }
 
 export async function showConflicts(context: CommandContext, statement: ShowConflicts): Promise<SuccessfulAnswer> {
-  const record = statement.table === undefined ? undefined : await findRecord(context, statement.table);
-  const names = new Map((await context.catalog.tables()).map((each) => [each.tableId, displayName(each.source)]));
+  const record = statement.table === undefined ? undefined : await findAnyRecord(context, statement.table);
+  const names = new Map((await allTables(context)).map((each) => [each.tableId, displayName(each.source)]));
   const found = await context.catalog.conflicts({ ...(record === undefined ? {} : { tableId: record.tableId }), unresolved: statement.unresolved, limit: statement.limit ?? DEFAULT_LIMIT });
   return table('SHOW', [['Table'], ['Key', 'json'], ['Local', 'json'], ['Source', 'json'], ['Resolution'], ['Detected', 'timestamptz'], ['Resolved', 'timestamptz']],
     found.map((each) => [names.get(each.tableId) ?? each.tableId, JSON.stringify(each.primaryKey), json(each.localValues), json(each.remoteValues), each.strategy, each.detectedAt, each.resolvedAt]));
@@ -45,8 +45,8 @@ function json(value: unknown): string | undefined {
 }
 
 export async function showErrors(context: CommandContext, statement: ShowErrors): Promise<SuccessfulAnswer> {
-  const record = statement.table === undefined ? undefined : await findRecord(context, statement.table);
-  const names = new Map((await context.catalog.tables()).map((each) => [each.tableId, displayName(each.source)]));
+  const record = statement.table === undefined ? undefined : await findAnyRecord(context, statement.table);
+  const names = new Map((await allTables(context)).map((each) => [each.tableId, displayName(each.source)]));
   const found = await context.catalog.errors({ ...(record === undefined ? {} : { tableId: record.tableId }), ...(statement.lastMs === undefined ? {} : { sinceMs: context.runtime.clock.now() - statement.lastMs }), limit: DEFAULT_LIMIT });
   return table('SHOW', [['Time', 'timestamptz'], ['Table'], ['Code'], ['Category'], ['Message'], ['Row'], ['Detail'], ['Next']],
     found.map((each) => [each.createdAt, each.tableId === undefined ? undefined : names.get(each.tableId), each.code, each.category, each.message, each.rowKey, each.sourceError, errorKinds[each.code].hint]));

@@ -134,7 +134,7 @@ async function tablesToStart(context: CommandContext, serverName: string, statem
 }
 
 async function draft(context: CommandContext, serverName: string, name: QualifiedName, options: MigrationOptions): Promise<Draft> {
-  const existing = await context.catalog.tableByName(name.schema, name.name);
+  const existing = (await context.catalog.tableByName(name.schema, name.name)) ?? (await context.catalog.clusterTables()).find(({ source }) => same(source, name));
   if (existing && existing.state !== 'NOT_STARTED') {
     throw new MigrationError('MIG073', `${displayName(name)} is in migration already (${existing.state})`, { hint: `SHOW MIGRATION STATUS FOR TABLE ${displayName(name)};` });
   }

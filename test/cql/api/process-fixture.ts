@@ -38,7 +38,7 @@ export async function setup(): Promise<Setup> {
     source, target, directory, logged,
     start: async (more = {}) => {
       const settings = { ...cqlSettings.parse({ source: { hosts: hosts(source) }, target: { hosts: hosts(target) }, replay: { first_delay_ms: 20, max_delay_ms: 100 }, shadow_timeout_ms: 300, ...more }), listen: { host: '127.0.0.1', port: 0 }, http: { host: '127.0.0.1', port: 0 } };
-      const running = await startCql({ log, metrics: noMetrics, clock: processClock, signal: new AbortController().signal, faults: noFaults }, settings, { directory, settingsDirectory: directory, environment: {} });
+      const running = await startCql({ log, metrics: noMetrics, clock: processClock, signal: new AbortController().signal, faults: noFaults }, settings, { directory, settingsDirectory: directory, environment: {}, controlSocket: path.join(directory, 'cql.sock') });
       ends.push(async () => running[Symbol.asyncDispose]());
       return running;
     },
