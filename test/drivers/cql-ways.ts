@@ -15,6 +15,7 @@ import { describeCassandra, sharedCassandra } from '../support/cassandra-servers
 import type { TestCassandraClients } from '../support/cassandra-servers.ts';
 import { freePort } from '../support/postgres.ts';
 import { describeUnless } from '../support/tools.ts';
+import type { CqlDriver } from './cql-programs.ts';
 import { lineDeviations, listedFor } from './outcomes.ts';
 import { runDialog } from './run-program.ts';
 
@@ -23,21 +24,26 @@ const throughProxy = ['DualSync, TargetOnly', 'SourceOnly, SourceOnly', 'DualSyn
 export type CqlWay = (typeof throughProxy)[number];
 const waysNow: readonly CqlWay[] = process.env['CAUSEWAY_CQL_WAYS'] === 'all' ? throughProxy : [throughProxy[0]];
 
-export interface CqlTarget {
+interface CqlTarget {
   readonly host: string;
   readonly port: number;
   readonly keyspace: string;
   readonly datacenter: string;
 }
 
-export interface CqlProgram {
+export interface CqlSuite {
+  /** In the names of its keyspaces. */
   readonly driver: string;
-  readonly command: (target: CqlTarget) => readonly [program: string, ...args: string[]];
   readonly limitMs: number;
 }
 
+interface CqlProgram extends CqlSuite {
+  readonly command: CqlDriver['command'];
+}
+
 /** The suite of a driver: its program run directly, then in each way, and what it printed there held against the first. `checks`: so many at the least. */
-export function describeCqlDriver(name: string, missing: string | undefined, program: CqlProgram, checks: number): void {
+export function describeCqlDriver(name: string, { missing, command }: CqlDriver, suite: CqlSuite, checks: number): void {
+  const program = { ...suite, command };
   describeUnless(missing, name, () => {
     describeCassandra('between two Cassandra clusters', () => {
       let source: TestCassandraClients;
@@ -74,8 +80,8 @@ export function describeCqlDriver(name: string, missing: string | undefined, pro
 }
 
 async function run({ driver, command, limitMs }: CqlProgram, target: CqlTarget, asked: (what: string) => Promise<void>): Promise<string> {
-  const [file, ...args] = command(target);
-  const ended = await runDialog(file, args, { limitMs, asked });
+  const [file, ...args] = command;
+  const ended = await runDialog(file, [...args, target.host, String(target.port), target.keyspace, target.datacenter], { limitMs, asked });
   if (ended.code !== 0) throw new Error(`${driver} on port ${target.port} ended with ${ended.code ?? 'a signal'}\n${ended.output.slice(-1500)}${ended.errors.slice(-3000)}`);
   // Where it was is of no importance; that it has seen nothing else is.
   return ended.output.replaceAll(target.keyspace, 'KS').replaceAll(target.host, 'HOST').replaceAll(String(target.port), 'PORT');

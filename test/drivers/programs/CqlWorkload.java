@@ -30,6 +30,7 @@ import com.datastax.oss.driver.api.core.type.TupleType;
 import com.datastax.oss.driver.api.core.type.UserDefinedType;
 import com.datastax.oss.protocol.internal.util.Bytes;
 import java.io.BufferedReader;
+import java.io.InputStream;
 import java.io.InputStreamReader;
 import java.io.PrintStream;
 import java.math.BigDecimal;
@@ -38,6 +39,10 @@ import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.security.KeyStore;
+import java.security.cert.CertificateFactory;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.LocalDate;
@@ -56,6 +61,8 @@ import java.util.concurrent.Callable;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.Semaphore;
 import java.util.stream.Collectors;
+import javax.net.ssl.SSLContext;
+import javax.net.ssl.TrustManagerFactory;
 
 /**
  * The Java driver at work on a Cassandra cluster: "name => what came", a line for each check. Arguments: host, port, keyspace to make, data centre.
@@ -128,11 +135,23 @@ public class CqlWorkload {
     return result.wasApplied() + " " + plain(result.all());
   }
 
-  public static void main(String[] args) throws Exception {
+  /** The driver's threads would outlive a failure. */
+  public static void main(String[] args) {
+    try {
+      work(args);
+      System.exit(0);
+    } catch (Throwable failure) {
+      failure.printStackTrace();
+      System.exit(1);
+    }
+  }
+
+  static void work(String[] args) throws Exception {
     host = args[0];
     port = Integer.parseInt(args[1]);
     ks = args[2];
     datacenter = args[3];
+    if (args.length > 4) logIn(args[4], args[5], args[6]);
     session = connect(settings(), false);
     check("protocol is spoken", () -> session.getContext().getProtocolVersion().getCode() >= 4);
     session.close();
@@ -337,6 +356,31 @@ public class CqlWorkload {
     });
     session.close();
     out.println("checks => " + checks);
+  }
+
+  /** Over TLS, with a name and a password, and with those that are refused. */
+  static void logIn(String ca, String user, String password) throws Exception {
+    KeyStore trusted = KeyStore.getInstance(KeyStore.getDefaultType());
+    trusted.load(null);
+    try (InputStream file = Files.newInputStream(Path.of(ca))) {
+      trusted.setCertificateEntry("ca", CertificateFactory.getInstance("X.509").generateCertificate(file));
+    }
+    TrustManagerFactory trust = TrustManagerFactory.getInstance(TrustManagerFactory.getDefaultAlgorithm());
+    trust.init(trusted);
+    SSLContext tls = SSLContext.getInstance("TLS");
+    tls.init(null, trust.getTrustManagers(), null);
+    for (String name : List.of("right", "wrong", "nobody", "plain")) {
+      CqlSessionBuilder builder = CqlSession.builder().addContactPoint(new InetSocketAddress(host, port)).withLocalDatacenter(datacenter)
+        .withConfigLoader(settings().withDuration(DefaultDriverOption.CONNECTION_INIT_QUERY_TIMEOUT, Duration.ofSeconds(name.equals("plain") ? 2 : 60)).build());
+      if (!name.equals("plain")) builder = builder.withSslContext(tls);
+      if (!name.equals("nobody")) builder = builder.withAuthCredentials(user, name.equals("wrong") ? "wrong" : password);
+      try (CqlSession own = builder.build()) {
+        own.execute(own.prepare("INSERT INTO " + ks + ".t (k, v) VALUES (?, ?)").bind(1, name));
+        out.println(name + " => " + own.execute("SELECT v FROM " + ks + ".t WHERE k = 1").one().getString("v"));
+      } catch (AllNodesFailedException failure) {
+        out.println((name + " => refused " + failure.getAllErrors().values()).replace("\n", " "));
+      }
+    }
     System.exit(0);
   }
 

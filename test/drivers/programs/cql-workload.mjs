@@ -2,12 +2,13 @@
  * The Node driver at work on a Cassandra cluster: `name => what came`, a line for each check. Arguments: host, port, keyspace to make, data centre.
  * A line that begins with `?` asks for something to be done before the next line of input.
  */
+import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import cassandra from 'cassandra-driver';
 
 const { types, policies, concurrent, mapping } = cassandra;
-const [host, port, ks, localDataCenter] = process.argv.slice(2);
+const [host, port, ks, localDataCenter, ca, user, password] = process.argv.slice(2);
 const input = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
 let checks = 0;
 
@@ -52,6 +53,24 @@ const made = (options = {}) => new cassandra.Client({
   contactPoints: [`${host}:${port}`], localDataCenter, pooling: { coreConnectionsPerHost: { [types.distance.local]: 2 } }, socketOptions: { readTimeout: 60_000, connectTimeout: 60_000 },
   policies: { reconnection: new policies.reconnection.ConstantReconnectionPolicy(200) }, protocolOptions: { maxSchemaAgreementWaitSeconds: 60 }, queryOptions: { prepare: true }, ...options,
 });
+
+/** Over TLS, with a name and a password, and with those that are refused. */
+async function logIn() {
+  const sslOptions = { ca: [readFileSync(ca)], checkServerIdentity: () => undefined };
+  const as = (secret) => new cassandra.auth.PlainTextAuthProvider(user, secret);
+  for (const [name, options] of [['right', { sslOptions, authProvider: as(password) }], ['wrong', { sslOptions, authProvider: as('wrong') }], ['nobody', { sslOptions }], ['plain', { authProvider: as(password), socketOptions: { connectTimeout: 2000 } }]]) {
+    const session = made(options);
+    try {
+      await session.execute(`INSERT INTO ${ks}.t (k, v) VALUES (?, ?)`, [1, name]);
+      console.log(`${name} => ${(await session.execute(`SELECT v FROM ${ks}.t WHERE k = ?`, [1])).first().v}`);
+    } catch (error) {
+      console.log(`${name} => refused ${message(error)}`);
+    }
+    await session.shutdown();
+  }
+  process.exit(0);
+}
+if (ca !== undefined) await logIn();
 
 const client = made();
 await check('connects', () => client.connect());

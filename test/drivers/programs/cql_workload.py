@@ -4,13 +4,14 @@ A line that begins with `?` asks for something to be done before the next line o
 """
 import datetime
 import decimal
-import ipaddress
+import ssl
 import sys
 import time
 import uuid
 from collections import namedtuple
 
 from cassandra import ConsistencyLevel, OperationTimedOut
+from cassandra.auth import PlainTextAuthProvider
 from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile, NoHostAvailable
 from cassandra.concurrent import execute_concurrent_with_args
 from cassandra.policies import ConstantReconnectionPolicy, ConstantSpeculativeExecutionPolicy, DCAwareRoundRobinPolicy, TokenAwarePolicy
@@ -55,6 +56,28 @@ def connect(**more):
     settings = dict(protocol_version=4, reconnection_policy=ConstantReconnectionPolicy(0.2, None), connect_timeout=60, control_connection_timeout=60, max_schema_agreement_wait=60)
     cluster = Cluster([host], port=port, execution_profiles={EXEC_PROFILE_DEFAULT: profile}, **{**settings, **more})
     return cluster, cluster.connect()
+
+
+
+
+def log_in(ca, user, password):
+    """Over TLS, with a name and a password, and with those that are refused."""
+    context = ssl.create_default_context(cafile=ca)
+    context.check_hostname = False
+    for name, options in [('right', dict(ssl_context=context, auth_provider=PlainTextAuthProvider(user, password))), ('wrong', dict(ssl_context=context, auth_provider=PlainTextAuthProvider(user, 'wrong'))),
+                          ('nobody', dict(ssl_context=context)), ('plain', dict(auth_provider=PlainTextAuthProvider(user, password), connect_timeout=2))]:
+        try:
+            cluster, session = connect(**options)
+            session.execute(session.prepare(f'INSERT INTO {ks}.t (k, v) VALUES (?, ?)'), [1, name])
+            print(f'{name} => {session.execute(f"SELECT v FROM {ks}.t WHERE k = 1").one().v}')
+            cluster.shutdown()
+        except Exception as error:
+            print(f'{name} => refused {type(error).__name__}')
+    sys.exit(0)
+
+
+if sys.argv[5:]:
+    log_in(*sys.argv[5:])
 
 
 # Whoever asks for the newest protocol is led to one that is spoken.

@@ -13,11 +13,26 @@ import time
 host, port, ks = sys.argv[1], sys.argv[2], sys.argv[3]
 folder = tempfile.mkdtemp(prefix='causeway-cqlsh-')
 binary = os.path.join(os.path.dirname(sys.executable), 'cqlsh')
+environment = {**os.environ, 'PYTHONUNBUFFERED': '1', 'HOME': folder, 'CQLSH_NO_BUNDLED': 'TRUE', 'TZ': 'UTC'}
+
+
+def log_in(ca, user, password):
+    """Over TLS, with a name and a password, and with those that are refused."""
+    for name, options in [('right', ['--ssl', '-u', user, '-p', password]), ('wrong', ['--ssl', '-u', user, '-p', 'wrong']), ('nobody', ['--ssl']), ('plain', ['-u', user, '-p', password, '--connect-timeout', '2'])]:
+        statements = f"INSERT INTO {ks}.t (k, v) VALUES (1, '{name}'); SELECT v FROM {ks}.t WHERE k = 1;"
+        ended = subprocess.run([sys.executable, binary, '--cqlshrc', os.path.join(folder, 'none'), '--protocol-version', '4', *options, '-e', statements, host, port], capture_output=True, text=True, env={**environment, 'SSL_CERTFILE': ca, 'SSL_VALIDATE': 'true'})
+        print(f"{name} => {ended.stdout.split('(1 rows)')[0].split()[-1] if ended.returncode == 0 else 'refused ' + ended.stderr.strip()}".replace('\n', ' '))
+    shutil.rmtree(folder)
+    sys.exit(0)
+
+
+if sys.argv[5:]:
+    log_in(*sys.argv[5:])
 shell = subprocess.Popen([sys.executable, binary, '--cqlshrc', os.path.join(folder, 'none'), '--protocol-version', '4', '--request-timeout', '60', '--connect-timeout', '60', '--encoding', 'utf-8', host, port],
-                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env={**os.environ, 'PYTHONUNBUFFERED': '1', 'HOME': folder, 'CQLSH_NO_BUNDLED': 'TRUE', 'TZ': 'UTC'})
+                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
 checks = 0
 # What depends on the moment: times, rates, and the line of the input.
-noise = [(re.compile(r'<stdin>:\d+:'), ''), (re.compile(r'\d+(\.\d+)? (seconds|rows/s)'), 'n'), (re.compile(r'[0-9a-f]{8}-[0-9a-f]{4}-1[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}'), 'TIMEUUID'), (re.compile(re.escape(folder)), 'FOLDER'), (re.compile(r'\d+ child process\w*'), 'children')]
+noise = [(re.compile(r'<stdin>:\d+:'), ''), (re.compile(r'\d+(\.\d+)? (seconds|rows/s)'), 'n'), (re.compile(r'[0-9a-f]{8}-[0-9a-f]{4}-1[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}'), 'TIMEUUID'), (re.compile(re.escape(folder)), 'FOLDER'), (re.compile(r'\s*Request complete.*'), 'Request complete'), (re.compile(r'\d+ child process\w*'), 'children')]
 
 
 def answer(statement):
@@ -98,14 +113,16 @@ check('conditional', "INSERT INTO cond (k, v) VALUES (1, 'a') IF NOT EXISTS;")
 check('conditional again', "INSERT INTO cond (k, v) VALUES (1, 'b') IF NOT EXISTS;")
 check('conditional update', "UPDATE cond SET v = 'c' WHERE k = 1 IF v = 'a';")
 check('conditional batch', "BEGIN BATCH INSERT INTO cond (k, v) VALUES (2, 'x') IF NOT EXISTS; APPLY BATCH;")
+# Traces have two copies, of which one node has one.
+check('consistency back', 'CONSISTENCY ONE;')
+check('tracing', 'TRACING ON;')
+check('traced', 'SELECT v FROM wide WHERE k = 3 AND c = 1;', lambda line: 'Request complete' in line or line.strip() == 'a')
+check('tracing off', 'TRACING OFF;')
 check('paging', 'PAGING 7;')
 check('pages', 'SELECT c FROM wide WHERE k = 1;')
 check('paging off', 'PAGING OFF')
 check('distinct', 'SELECT DISTINCT k, st FROM wide WHERE k IN (1, 2);')
 check('aggregates', 'SELECT k, count(*), max(c) FROM wide WHERE k IN (1, 2) GROUP BY k;')
-check('tracing', 'TRACING ON;')
-check('traced', 'SELECT v FROM wide WHERE k = 3 AND c = 1;', lambda line: 'Request complete' in line or line.strip() == 'a')
-check('tracing off', 'TRACING OFF;')
 for name, text in [('syntax', 'SELEC 1;'), ('no table', 'SELECT * FROM nothing;'), ('no column', 'SELECT nothing FROM wide;'), ('filtering', 'SELECT * FROM wide WHERE c = 1;'), ('type', "INSERT INTO wide (k, c) VALUES ('a', 1);"), ('use', 'USE nowhere_at_all;'), ('no key', "UPDATE wide SET v = 'x' WHERE k = 1;")]:
     check(f'error: {name}', text)
 check('unavailable', 'CONSISTENCY THREE; SELECT * FROM cond; CONSISTENCY ONE;')

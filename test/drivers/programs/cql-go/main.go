@@ -197,9 +197,44 @@ func insertMany(on *gocql.Session, from, count, atOnce int) (any, error) {
 	return []int{count, found, length}, iter.Close()
 }
 
+// Over TLS, with a name and a password, and with those that are refused.
+func logIn(ca, user, password string) {
+	tls := &gocql.SslOptions{CaPath: ca, EnableHostVerification: false}
+	for _, each := range []struct {
+		name string
+		tls  *gocql.SslOptions
+		auth gocql.Authenticator
+	}{
+		{"right", tls, gocql.PasswordAuthenticator{Username: user, Password: password}}, {"wrong", tls, gocql.PasswordAuthenticator{Username: user, Password: "wrong"}}, {"nobody", tls, nil},
+		{"plain", nil, gocql.PasswordAuthenticator{Username: user, Password: password}},
+	} {
+		session, err := settings(func(cluster *gocql.ClusterConfig) {
+			cluster.SslOpts, cluster.Authenticator, cluster.ConnectTimeout, cluster.Timeout = each.tls, each.auth, 20*time.Second, 20*time.Second
+			if each.tls == nil {
+				cluster.ConnectTimeout, cluster.Timeout = 2*time.Second, 2*time.Second
+			}
+		}).CreateSession()
+		v := ""
+		if err == nil {
+			err = session.Query("INSERT INTO "+keyspace+".t (k, v) VALUES (?, ?)", 1, each.name).Exec()
+		}
+		if err == nil {
+			err = session.Query("SELECT v FROM " + keyspace + ".t WHERE k = 1").Scan(&v)
+		}
+		if err != nil {
+			v = "refused " + err.Error()
+		}
+		fmt.Println(strings.ReplaceAll(each.name+" => "+v, "\n", " "))
+	}
+}
+
 func main() {
 	host, keyspace, datacenter = os.Args[1], os.Args[3], os.Args[4]
 	port = must(strconv.Atoi(os.Args[2]))
+	if len(os.Args) > 5 {
+		logIn(os.Args[5], os.Args[6], os.Args[7])
+		return
+	}
 	check("protocol found by itself", func() (any, error) {
 		other, err := settings(func(cluster *gocql.ClusterConfig) { cluster.ProtoVersion = 0 }).CreateSession()
 		if err != nil {
