@@ -115,7 +115,8 @@ public class CqlWorkload {
       .withDuration(DefaultDriverOption.CONNECTION_CONNECT_TIMEOUT, Duration.ofSeconds(60)).withDuration(DefaultDriverOption.CONNECTION_SET_KEYSPACE_TIMEOUT, Duration.ofSeconds(60)).withDuration(DefaultDriverOption.CONTROL_CONNECTION_TIMEOUT, Duration.ofSeconds(60))
       .withDuration(DefaultDriverOption.METADATA_SCHEMA_REQUEST_TIMEOUT, Duration.ofSeconds(60)).withDuration(DefaultDriverOption.CONTROL_CONNECTION_AGREEMENT_TIMEOUT, Duration.ofSeconds(60)).withDuration(DefaultDriverOption.METADATA_SCHEMA_WINDOW, Duration.ofMillis(50))
       .withString(DefaultDriverOption.RECONNECTION_POLICY_CLASS, "ConstantReconnectionPolicy").withDuration(DefaultDriverOption.RECONNECTION_BASE_DELAY, Duration.ofMillis(200)).withDuration(DefaultDriverOption.REQUEST_TRACE_INTERVAL, Duration.ofMillis(50))
-      .withInt(DefaultDriverOption.REQUEST_TRACE_ATTEMPTS, 200).withDuration(DefaultDriverOption.REPREPARE_TIMEOUT, Duration.ofSeconds(60)).withInt(DefaultDriverOption.NETTY_IO_SIZE, 2).withInt(DefaultDriverOption.NETTY_ADMIN_SIZE, 1);
+      .withInt(DefaultDriverOption.REQUEST_TRACE_ATTEMPTS, 200).withDuration(DefaultDriverOption.REPREPARE_TIMEOUT, Duration.ofSeconds(60)).withInt(DefaultDriverOption.NETTY_IO_SIZE, 2).withInt(DefaultDriverOption.NETTY_ADMIN_SIZE, 1)
+      .withInt(DefaultDriverOption.NETTY_IO_SHUTDOWN_QUIET_PERIOD, 0).withInt(DefaultDriverOption.NETTY_ADMIN_SHUTDOWN_QUIET_PERIOD, 0);
   }
 
   static CqlSession connect(ProgrammaticDriverConfigLoaderBuilder settings, boolean inKeyspace) {
