@@ -10,6 +10,7 @@ import { clusterOptions, dumpTable } from '../cdc/cassandra/cassandra-fixture.ts
 import { proxyBetween } from '../cql/proxy-fixture.ts';
 import type { ProxyBetween } from '../cql/proxy-fixture.ts';
 import type { CqlMode } from '../../src/cql/modes.ts';
+import { defaultTopology } from '../../src/cql/proxy-options.ts';
 import type { CqlClusterOptions } from '../../src/cql/proxy-options.ts';
 import { describeCassandra, sharedCassandra } from '../support/cassandra-servers.ts';
 import type { TestCassandraClients } from '../support/cassandra-servers.ts';
@@ -19,8 +20,8 @@ import type { CqlDriver } from './cql-programs.ts';
 import { lineDeviations, listedFor } from './outcomes.ts';
 import { runDialog } from './run-program.ts';
 
-/** The modes before `? half` and after it. `DualSync, TargetOnly` alone runs in `npm test`; CAUSEWAY_CQL_WAYS=all runs all of them. */
-const throughProxy = ['DualSync, TargetOnly', 'SourceOnly, SourceOnly', 'DualSync, DualSync', 'DualAsync, DualSync', 'ShadowPrimary, DualSync'] as const;
+/** The modes before `? half` and after it. The first alone runs in `npm test`; CAUSEWAY_CQL_WAYS=all runs all of them. */
+const throughProxy = ['DualSync, TargetOnly', 'SourceOnly, SourceOnly', 'DualSync, DualSync', 'DualAsync, DualSync', 'ShadowPrimary, DualSync', 'DualSync, TargetOnly, by two proxies'] as const;
 export type CqlWay = (typeof throughProxy)[number];
 const waysNow: readonly CqlWay[] = process.env['CAUSEWAY_CQL_WAYS'] === 'all' ? throughProxy : [throughProxy[0]];
 
@@ -40,6 +41,9 @@ export interface CqlSuite {
 interface CqlProgram extends CqlSuite {
   readonly command: CqlDriver['command'];
 }
+
+/** Checks of which nodes there are, and of failures for which a driver asks the next node. */
+const ofTwoNodes = /^(?:hosts|nodes|broadcast|peers|peers counted|release|all replicas are the one host|unavailable|unavailable to write): /;
 
 /** The suite of a driver: its program run directly, then in each way, and what it printed there held against the first. `checks`: so many at the least. */
 export function describeCqlDriver(name: string, { missing, command }: CqlDriver, suite: CqlSuite, checks: number): void {
@@ -73,7 +77,12 @@ export function describeCqlDriver(name: string, { missing, command }: CqlDriver,
 
       test.each(waysNow)('through the proxy: %s', async (way) => {
         const output = await inKeyspace(way, (keyspace) => through(program, way, keyspace, source, target));
-        expect(lineDeviations(direct, output, listedFor(name, 'direct'))).toEqual([]);
+        const found = lineDeviations(direct, output, listedFor(name, 'direct'));
+        if (way.endsWith('proxies')) {
+          // Each driver has to see the other proxy too; what else prints differently is what comes of two nodes.
+          expect(output).toContain('127.0.0.3');
+          expect(found.filter((line) => !ofTwoNodes.test(line))).toEqual([]);
+        } else expect(found).toEqual([]);
       }, program.limitMs + 180_000);
     });
   });
@@ -88,32 +97,39 @@ async function run({ driver, command, limitMs }: CqlProgram, target: CqlTarget, 
 }
 
 async function through(program: CqlProgram, way: CqlWay, keyspace: string, source: TestCassandraClients, target: TestCassandraClients): Promise<string> {
-  const [before, after] = way.split(', ') as [CqlMode, CqlMode];
-  // Another address than the clusters', so that a driver that has found one of their nodes says so.
-  const listen = { host: '127.0.0.2', port: await freePort() };
-  const open = (mode: CqlMode): Promise<ProxyBetween> => proxyBetween([options(source), options(target)], { mode, listen, localDataCenter: source.address.datacenter, requestTimeoutMs: 60_000, shadowTimeoutMs: 60_000 });
-  let between = await open(before);
+  const [before, after, isGroup] = way.split(', ') as [CqlMode, CqlMode, string?];
+  const port = await freePort();
+  // Other addresses than the clusters', so that a driver that has found one of their nodes says so.
+  const addresses = isGroup === undefined ? ['127.0.0.2'] : ['127.0.0.2', '127.0.0.3'];
+  const open = (host: string, index: number, mode: CqlMode): Promise<ProxyBetween> => proxyBetween([options(source), options(target)],
+    { mode, listen: { host, port }, topology: { ...defaultTopology, addresses, index }, localDataCenter: source.address.datacenter, requestTimeoutMs: 60_000, shadowTimeoutMs: 60_000 });
+  const proxies = await Promise.all(addresses.map((host, index) => open(host, index, before)));
   const inStep = async (mode: CqlMode): Promise<void> => {
-    await expect.poll(() => between.proxy.stats().counts.inHand + between.intents.open.size, { timeout: 60_000 }).toBe(0);
-    expect(between.intents.released.size, `${way}: left for a repair`).toBe(0);
-    expect(between.logged.filter(({ level }) => level === 'error')).toEqual([]);
+    for (const { proxy, intents, logged } of proxies) {
+      await expect.poll(() => proxy.stats().counts.inHand + intents.open.size, { timeout: 60_000 }).toBe(0);
+      expect(intents.released.size, `${way}: left for a repair`).toBe(0);
+      expect(logged.filter(({ level }) => level === 'error')).toEqual([]);
+    }
     if (mode !== 'SourceOnly' && mode !== 'TargetOnly') await expectSame(keyspace, source, target);
   };
+  const restart = async (): Promise<void> => {
+    for (const [index, host] of addresses.entries()) {
+      await proxies[index]?.[Symbol.asyncDispose]();
+      proxies[index] = await open(host, index, after);
+    }
+  };
   try {
-    const output = await run(program, { ...listen, keyspace, datacenter: source.address.datacenter }, async (what) => {
+    const output = await run(program, { host: '127.0.0.2', port, keyspace, datacenter: source.address.datacenter }, async (what) => {
       if (what === 'half') {
         await inStep(before);
-        between.setMode(after);
-      } else if (what !== 'restart') throw new Error(`the program asks for ${what}`);
-      else {
-        await between[Symbol.asyncDispose]();
-        between = await open(after);
-      }
+        for (const each of proxies) each.setMode(after);
+      } else if (what === 'restart') await restart();
+      else throw new Error(`the program asks for ${what}`);
     });
     await inStep(after);
     return output;
   } finally {
-    await between[Symbol.asyncDispose]();
+    await Promise.all(proxies.map((each) => each[Symbol.asyncDispose]()));
   }
 }
 
