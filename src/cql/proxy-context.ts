@@ -24,6 +24,8 @@ export interface ProxyContext {
   readonly counts: ProxyCounts;
   readonly flusher: Flusher;
   modes: ModeTable;
+  /** Drivers have been told the target's name and data centre, since the source could not be asked. */
+  isTargetShown: boolean;
   /** The port that clients come to. */
   port: number;
 }

@@ -1,5 +1,6 @@
 /** What drivers are told of the cluster is the source's from the first client on: they choose their nodes by its data centre, stay away from a node with another cluster's name, and read definitions by its version, once for all. */
 import { expect, test } from 'vitest';
+import { defaultTopology } from '../../src/cql/proxy-options.ts';
 import { RawClient } from '../support/cql/raw-client.ts';
 import { startFixture } from './proxy-fixture.ts';
 import type { Fixture } from './proxy-fixture.ts';
@@ -43,6 +44,14 @@ test('where the source is no more it is the target, and nobody waits for the sou
   await fixture.source.close();
   for (let client = 0; client < 3; client += 1) expect(await told(fixture)).toEqual(['new', 'west', '5.0.6']);
   expect(fixture.proxy.stats().counts.clusters[0]?.failedConnections).toBe(1);
+  expect(fixture.logged.filter(({ message }) => message.includes('topology'))).toMatchObject([{ level: 'warn' }]);
+});
+
+test('unless the settings say what drivers know the cluster by', async () => {
+  await using fixture = await startFixture({ mode: 'TargetOnly', source, target, topology: { ...defaultTopology, clusterName: 'old', dataCenter: 'east' } });
+  await fixture.source.close();
+  expect(await told(fixture)).toEqual(['old', 'east', '5.0.6']);
+  expect(fixture.logged.filter(({ message }) => message.includes('topology'))).toEqual([]);
 });
 
 test('a source that asks for a login which nobody has is not asked again and again', async () => {
