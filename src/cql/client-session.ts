@@ -180,7 +180,8 @@ export class ClientSession implements FrameHandler, RequestSession {
     const { clusterName, dataCenter } = options.topology;
     if (clusters[0].control.facts || this.#context.isTargetShown || (clusterName !== undefined && dataCenter !== undefined)) return;
     this.#context.isTargetShown = true;
-    log.warn('drivers are told the name and data centre of the target, since the source cannot be asked: set cluster_name and data_center of cql.topology to those of the source', { clusterName: clusters[1].control.facts?.clusterName, dataCenter: clusters[1].control.facts?.dataCenter });
+    const { clusterName: name, dataCenter: center } = clusters[1].control.facts ?? {};
+    log.warn('drivers are told the name and data centre of the target, since the source cannot be asked: set cluster_name and data_center of cql.topology to those of the source', { cluster: name, dataCenter: center });
   }
 
   #login(token: Buffer | undefined, stream: number): void {

@@ -18,7 +18,8 @@ function driver(brought: Brought, command: (folder: string) => readonly [string,
 }
 
 export async function pythonDriver(): Promise<CqlDriver> {
-  return driver(await bringPython({ package: 'cassandra-driver==3.30.1', needs: ['lz4==4.4.5', 'python-snappy==0.7.3'], hasTests: false }), (folder) => [path.join(folder, 'bin', 'python'), '-u', path.join(programs, 'cql_workload.py')]);
+  const brought = await bringPython({ package: 'cassandra-driver==3.30.1', needs: ['lz4==4.4.5', 'python-snappy==0.7.3'], hasTests: false });
+  return driver(brought, (folder) => [path.join(folder, 'bin', 'python'), '-u', path.join(programs, 'cql_workload.py')]);
 }
 
 export function nodeDriver(): CqlDriver {
@@ -43,5 +44,6 @@ export async function javaDriver(): Promise<CqlDriver> {
 }
 
 export async function cqlsh(): Promise<CqlDriver> {
-  return driver(await bringPython({ package: 'cqlsh==6.2.2', needs: ['cassandra-driver==3.30.1', 'pure-sasl==0.6.2'], fromSources: ['pure-sasl'], hasTests: false }), (folder) => [path.join(folder, 'bin', 'python'), '-u', path.join(programs, 'cqlsh_workload.py')]);
+  const brought = await bringPython({ package: 'cqlsh==6.2.2', needs: ['cassandra-driver==3.30.1', 'pure-sasl==0.6.2'], fromSources: ['pure-sasl'], hasTests: false });
+  return driver(brought, (folder) => [path.join(folder, 'bin', 'python'), '-u', path.join(programs, 'cqlsh_workload.py')]);
 }
