@@ -14,7 +14,7 @@ from cassandra import ConsistencyLevel, OperationTimedOut
 from cassandra.auth import PlainTextAuthProvider
 from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile, NoHostAvailable
 from cassandra.concurrent import execute_concurrent_with_args
-from cassandra.policies import ConstantReconnectionPolicy, ConstantSpeculativeExecutionPolicy, DCAwareRoundRobinPolicy, TokenAwarePolicy
+from cassandra.policies import ConstantReconnectionPolicy, ConstantSpeculativeExecutionPolicy, DCAwareRoundRobinPolicy, FallthroughRetryPolicy, TokenAwarePolicy
 from cassandra.query import UNSET_VALUE, BatchStatement, BatchType, SimpleStatement, dict_factory
 from cassandra.util import Date, Duration, OrderedMapSerializedKey, SortedSet, Time
 
@@ -273,8 +273,9 @@ for name, text in [
     check(f'error: {name}', lambda: session.execute(text))
 check('error: prepare', lambda: session.prepare('SELECT nothing FROM wide'))
 check('error: a value of another type', lambda: session.execute('INSERT INTO wide (k, c, v) VALUES (%s, %s, %s)', [1, 'x', 'y']))
-check('unavailable', lambda: session.execute(SimpleStatement('SELECT * FROM wide WHERE k = 1', consistency_level=ConsistencyLevel.THREE)))
-check('unavailable to write', lambda: session.execute(SimpleStatement('INSERT INTO wide (k, c) VALUES (1, 1)', consistency_level=ConsistencyLevel.TWO)))
+# Without a retry: whether the driver has noted the failure before it gives up is a matter of its threads.
+check('unavailable', lambda: session.execute(SimpleStatement('SELECT * FROM wide WHERE k = 1', consistency_level=ConsistencyLevel.THREE, retry_policy=FallthroughRetryPolicy())))
+check('unavailable to write', lambda: session.execute(SimpleStatement('INSERT INTO wide (k, c) VALUES (1, 1)', consistency_level=ConsistencyLevel.TWO, retry_policy=FallthroughRetryPolicy())))
 
 
 # Traces.

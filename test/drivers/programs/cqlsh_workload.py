@@ -31,8 +31,8 @@ if sys.argv[5:]:
 shell = subprocess.Popen([sys.executable, binary, '--cqlshrc', os.path.join(folder, 'none'), '--protocol-version', '4', '--request-timeout', '60', '--connect-timeout', '60', '--encoding', 'utf-8', host, port],
                          stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
 checks = 0
-# What depends on the moment: times, rates, and the line of the input.
-noise = [(re.compile(r'<stdin>:\d+:'), ''), (re.compile(r'\d+(\.\d+)? (seconds|rows/s)'), 'n'), (re.compile(r'[0-9a-f]{8}-[0-9a-f]{4}-1[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}'), 'TIMEUUID'), (re.compile(re.escape(folder)), 'FOLDER'), (re.compile(r'\s*Request complete.*'), 'Request complete'), (re.compile(r'\d+ child process\w*'), 'children')]
+# What depends on the moment: times, rates, the line of the input, and whether the driver has noted a failure before it gives up.
+noise = [(re.compile(r'<stdin>:\d+:'), ''), (re.compile(r'files in .*?seconds'), 'files in n'), (re.compile(r'(operation against any hosts).*'), r'\1'), (re.compile(r'\d+(\.\d+)? (seconds|rows/s)'), 'n'), (re.compile(r'[0-9a-f]{8}-[0-9a-f]{4}-1[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}'), 'TIMEUUID'), (re.compile(re.escape(folder)), 'FOLDER'), (re.compile(r'\s*Request complete.*'), 'Request complete'), (re.compile(r'\d+ child process\w*'), 'children')]
 
 
 def answer(statement):
