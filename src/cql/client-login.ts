@@ -66,6 +66,26 @@ export function checkLogin(clusters: readonly UpstreamCluster[], modes: ModeTabl
   }
 }
 
+/**
+ * Called back when it is known what drivers are told of their cluster, which they believe for as long as they live: by the source, in every mode, and by the primary where the source
+ * cannot be asked. Only the first client waits for a source that is away.
+ */
+export function whenDescribed(source: UpstreamCluster, primary: UpstreamCluster, version: number, client: CqlCredentials | undefined, done: () => void): void {
+  const ask = (cluster: UpstreamCluster, otherwise: () => void): void => {
+    const credentials = cluster.credentialsFor(client);
+    const isHopeless = cluster.hosts.every(({ failures }) => failures > 0) || (credentials === undefined && cluster.login?.authenticator !== undefined);
+    if (cluster.control.facts) done();
+    else if (isHopeless && cluster !== primary) otherwise();
+    else {
+      cluster.pool(version, credentials, '').whenUsable((failure) => {
+        if (failure) otherwise();
+        else cluster.control.whenTold(() => (cluster.control.facts ? done() : otherwise()));
+      });
+    }
+  };
+  ask(source, source === primary ? done : () => ask(primary, done));
+}
+
 function isPair(configured: CqlCredentials | undefined, client: CqlCredentials): boolean {
   return configured !== undefined && isSame(configured.username, client.username) && isSame(configured.password, client.password);
 }

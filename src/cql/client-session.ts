@@ -12,7 +12,7 @@ import { ANSWER_BIT, FrameSplitter, HEADER_BYTES, headerFlags, makeFrame, messag
 import type { FrameHandler } from '../wire/cql/frame.ts';
 import { setKeyspaceBody } from '../wire/cql/result-body.ts';
 import { AnswerWriter } from './answer-writer.ts';
-import { checkLogin, loginNeed, readPlainToken } from './client-login.ts';
+import { checkLogin, loginNeed, readPlainToken, whenDescribed } from './client-login.ts';
 import { plans } from './modes.ts';
 import { Outbox } from './outbox.ts';
 import type { ProxyContext } from './proxy-context.ts';
@@ -158,11 +158,30 @@ export class ClientSession implements FrameHandler, RequestSession {
       else if (need.type === 'login') {
         this.#state = 'login';
         this.#answers.own(stream, opcodes.authenticate, new BodyWriter().string(need.authenticator).done());
-      } else {
-        this.#state = 'open';
-        this.#answers.own(stream, opcodes.ready);
-      }
+      } else this.#welcome(() => this.#answers.own(stream, opcodes.ready));
     });
+  }
+
+  #welcome(say: () => void): void {
+    const { clusters, modes } = this.#context;
+    const state = this.#state;
+    this.#pause(pauses.login);
+    whenDescribed(clusters[0], clusters[plans[modes.global].primary], this.version, this.#credentials, () => {
+      this.#resume(pauses.login);
+      if (this.#state !== state) return;
+      this.#state = 'open';
+      this.#warnOfTarget();
+      say();
+    });
+  }
+
+  #warnOfTarget(): void {
+    const { clusters, options, log } = this.#context;
+    const { clusterName, dataCenter } = options.topology;
+    if (clusters[0].control.facts || this.#context.isTargetShown || (clusterName !== undefined && dataCenter !== undefined)) return;
+    this.#context.isTargetShown = true;
+    const { clusterName: name, dataCenter: center } = clusters[1].control.facts ?? {};
+    log.warn('drivers are told the name and data centre of the target, since the source cannot be asked: set cluster_name and data_center of cql.topology to those of the source', { cluster: name, dataCenter: center });
   }
 
   #login(token: Buffer | undefined, stream: number): void {
@@ -181,8 +200,7 @@ export class ClientSession implements FrameHandler, RequestSession {
         return;
       }
       this.#credentials = credentials;
-      this.#state = 'open';
-      this.#answers.own(stream, opcodes.authSuccess, new BodyWriter().bytes(undefined).done());
+      this.#welcome(() => this.#answers.own(stream, opcodes.authSuccess, new BodyWriter().bytes(undefined).done()));
     });
   }
 

@@ -27,6 +27,7 @@ export class ClusterControl {
   pool: NodePool<Leg> | undefined;
   /** Undefined until a connection was there. */
   facts: ClusterFacts | undefined;
+  #waiting: (() => void)[] = [];
 
   is(connection: NodeConnection<Leg>): boolean {
     return this.#connection === connection;
@@ -40,10 +41,18 @@ export class ClusterControl {
     connection.call(opcodes.register, new BodyWriter().stringList(['SCHEMA_CHANGE']).done(), () => undefined);
     connection.call(opcodes.query, queryBody("SELECT cluster_name, data_center, release_version, cql_version, partitioner FROM system.local WHERE key='local'"), (buffer, start, end) => {
       const [row] = buffer ? rowsOf(buffer, start, end) : [];
-      if (!row) return;
-      const [clusterName = '', dataCenter = '', releaseVersion = '', cqlVersion = '', partitioner = ''] = row;
-      this.facts = { clusterName, dataCenter, releaseVersion, cqlVersion, partitioner };
+      if (row) {
+        const [clusterName = '', dataCenter = '', releaseVersion = '', cqlVersion = '', partitioner = ''] = row;
+        this.facts = { clusterName, dataCenter, releaseVersion, cqlVersion, partitioner };
+      }
+      for (const done of this.#waiting.splice(0)) done();
     });
+  }
+
+  /** Called back when the facts are there, or when the connection that asks for them has no answer. */
+  whenTold(done: () => void): void {
+    if (this.facts || !this.#connection) done();
+    else this.#waiting.push(done);
   }
 
   lost(connection: NodeConnection<Leg>): void {

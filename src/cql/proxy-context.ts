@@ -26,6 +26,8 @@ export interface ProxyContext {
   readonly flusher: Flusher;
   readonly intake: Intake;
   modes: ModeTable;
+  /** Drivers have been told the target's name and data centre, since the source could not be asked. */
+  isTargetShown: boolean;
   /** The port that clients come to. */
   port: number;
 }

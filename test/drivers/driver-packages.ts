@@ -2,6 +2,7 @@
  * Third-party drivers, with the tests that their packages carry: fetched from their registries by the registries' own clients, in the versions named by
  * the caller, into `.causeway/drivers/`. What cannot be had is said as a reason, so that its suite is skipped by name.
  */
+import { createHash } from 'node:crypto';
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { findTool } from '../support/tools.ts';
@@ -18,6 +19,8 @@ export interface PythonPackage {
   readonly package: string;
   /** What it is used with. */
   readonly needs: readonly string[];
+  /** Of those, what the registry has as sources only. */
+  readonly fromSources?: readonly string[];
   /** True when its source package carries a folder `tests`. */
   readonly hasTests: boolean;
 }
@@ -32,7 +35,7 @@ export function bringPython(wanted: PythonPackage): Promise<Brought> {
     const source = path.join(place, 'source');
     const virtual = path.join(place, 'bin', 'python');
     const missing = await failed(python, ['-m', 'venv', place])
-      ?? await failed(virtual, [...pip, 'install', '--only-binary', ':all:', wanted.package, ...wanted.needs]);
+      ?? await failed(virtual, [...pip, 'install', '--only-binary', ':all:', ...(wanted.fromSources ?? []).flatMap((each) => ['--no-binary', each]), wanted.package, ...wanted.needs]);
     if (missing !== undefined || !wanted.hasTests) return missing;
     return await failed(virtual, [...pip, 'download', '--no-deps', '--no-binary', wanted.package.split('==')[0] ?? '', '--dest', source, wanted.package])
       ?? await failed('tar', ['xzf', path.join(source, fs.readdirSync(source)[0] ?? ''), '-C', place, '--strip-components=1', '--wildcards', '*/tests']);
@@ -53,6 +56,16 @@ export function bringGoModule(module: string, version: string): Promise<Brought>
   });
 }
 
+/** A folder with `program`, built of the module in `sources`, whose `go.sum` has the checksums of what it needs. */
+export function bringGoProgram(name: string, sources: string): Promise<Brought> {
+  const contents = ['main.go', 'go.mod', 'go.sum'].map((file) => fs.readFileSync(path.join(sources, file), 'utf8')).join('\n');
+  return bring(name, createHash('sha256').update(contents).digest('hex'), async (place) => {
+    const go = findTool('go');
+    if (go === undefined) return 'go is not installed';
+    return failed(go, ['build', '-o', path.join(place, 'program'), '.'], sources);
+  });
+}
+
 /** A folder that holds the jar, named `<artifact>-<version>.jar`. */
 export function bringJar(group: string, artifact: string, version: string): Promise<Brought> {
   return bring(`java-${artifact}-${version}`, `${group}:${artifact}:${version}`, async (place) => {
@@ -60,6 +73,20 @@ export function bringJar(group: string, artifact: string, version: string): Prom
     if (maven === undefined) return 'mvn is not installed';
     if (findTool('java') === undefined) return 'java is not installed';
     return failed(maven, ['--batch-mode', '--quiet', 'dependency:copy', `-Dartifact=${group}:${artifact}:${version}`, `-DoutputDirectory=${place}`]);
+  });
+}
+
+/** A folder with the jars of a `pom.xml`, of which each must have its sum in the `sha256sums` beside it. */
+export function bringJars(name: string, sources: string): Promise<Brought> {
+  const sums = fs.readFileSync(path.join(sources, 'sha256sums'), 'utf8');
+  return bring(name, sums, async (place) => {
+    const maven = findTool('mvn');
+    if (maven === undefined) return 'mvn is not installed';
+    if (findTool('java') === undefined) return 'java is not installed';
+    const missing = await failed(maven, ['--batch-mode', '--quiet', '-f', path.join(sources, 'pom.xml'), 'dependency:copy-dependencies', '-DincludeScope=runtime', `-DoutputDirectory=${place}`]);
+    if (missing !== undefined) return missing;
+    const found = fs.readdirSync(place).map((jar) => `${createHash('sha256').update(fs.readFileSync(path.join(place, jar))).digest('hex')}  ${jar}`);
+    return found.sort().join() === sums.trim().split('\n').sort().join() ? undefined : `the jars of ${name} are not those of sha256sums`;
   });
 }
 

@@ -38,3 +38,44 @@ export function runProgram(program: string, args: readonly string[], options: Pr
     });
   });
 }
+
+export interface DialogOptions {
+  readonly limitMs: number;
+  /** What stands after `? ` in a line of its output; the program then gets a line to read. */
+  readonly asked: (what: string) => Promise<void>;
+}
+
+/** Another program that asks for things to be done while it runs. Rejects when one of them fails, or when it cannot be started. */
+export function runDialog(program: string, args: readonly string[], { limitMs, asked }: DialogOptions): Promise<Ended> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'pipe'], detached: true });
+    const written = { output: '', errors: '' };
+    let failure: Error | undefined;
+    const kill = (): void => void (child.pid !== undefined && child.exitCode === null && process.kill(-child.pid, 'SIGKILL'));
+    const timer = setTimeout(kill, limitMs);
+    let rest = '';
+    child.stdin.on('error', () => undefined);
+    child.stdout.setEncoding('utf8').on('data', (part: string) => {
+      written.output += part;
+      const lines = (rest + part).split('\n');
+      rest = lines.pop() ?? '';
+      for (const line of lines) {
+        if (!line.startsWith('? ')) continue;
+        asked(line.slice(2).trim()).then(() => child.stdin.write('go\n'), (error: unknown) => {
+          failure = error instanceof Error ? error : new Error(String(error));
+          kill();
+        });
+      }
+    });
+    child.stderr.setEncoding('utf8').on('data', (part: string) => (written.errors += part));
+    child.once('error', (error) => {
+      clearTimeout(timer);
+      reject(error);
+    });
+    child.once('close', (code) => {
+      clearTimeout(timer);
+      if (failure) reject(failure);
+      else resolve({ code, ...written });
+    });
+  });
+}
