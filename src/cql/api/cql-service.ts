@@ -15,7 +15,7 @@ import { openIntentLog } from '../intents/disk-log.ts';
 import type { DiskLog } from '../intents/disk-log.ts';
 import type { IntentLogState, LogDamage, LogRefusal } from '../intents/intent-log.ts';
 import { RepairList } from '../intents/repair-list.ts';
-import type { RepairState } from '../intents/repair-list.ts';
+import type { RepairEntry, RepairState } from '../intents/repair-list.ts';
 import { RepairNotes } from '../intents/repair-notes.ts';
 import { Replay } from '../intents/replay.ts';
 import type { LaneReport } from '../intents/replay.ts';
@@ -26,7 +26,10 @@ import type { ProxyStats } from '../proxy-stats.ts';
 import { ReadTexts } from '../statement-traits.ts';
 import { reasonsAgainst } from './mode-switch.ts';
 import type { SwitchFacts } from './mode-switch.ts';
+import { isRepaired } from './repaired-writes.ts';
 import { StoredModes } from './stored-modes.ts';
+import { EVERY_TABLE, Validations } from './validations.ts';
+import type { TableRecord, Verdict } from './validations.ts';
 
 export interface CqlServiceOptions {
   readonly directory: string;
@@ -49,6 +52,9 @@ export interface CqlFigures {
   readonly repairs: RepairState;
   readonly filter: FilterState | undefined;
   readonly modes: ModeTable;
+  readonly validated: ReadonlyMap<string, TableRecord>;
+  /** Tables whose failed validation stands against a switch. */
+  readonly blocking: readonly string[];
   readonly nowMs: number;
 }
 
@@ -78,7 +84,8 @@ export class CqlService {
   readonly #stored: StoredModes;
   readonly #proxy: CqlProxy;
   readonly #replay: Replay;
-  #validation: SwitchFacts['validation'];
+  readonly #validations: Validations;
+  readonly #startedMs: number;
   #port = 0;
 
   /** Throws for a log, modes or rules that cannot be read. */
@@ -86,9 +93,11 @@ export class CqlService {
     const { clock, log, faults } = runtime;
     this.#runtime = runtime;
     this.#options = options;
+    this.#startedMs = clock.now();
     fs.mkdirSync(options.directory, { recursive: true, mode: 0o700 });
     this.#stored = new StoredModes(path.join(options.directory, 'modes.json'));
     const modes = this.#stored.read() ?? options.proxy.modes;
+    this.#validations = new Validations(path.join(options.directory, 'validations.json'));
     this.#filter = options.filterRules === undefined ? undefined : new FilterGovernor(options.filterRules, options.environment, log);
     const { log: intents, damages, tornBytes } = openIntentLog({
       directory: path.join(options.directory, 'intents'), maxBytes: options.intents.bytes, fsync: options.intents.fsync, faults,
@@ -101,7 +110,7 @@ export class CqlService {
     this.#repairs = RepairList.open(path.join(options.directory, 'repairs.jsonl'), options.intents.repairBytes);
     const texts = new ReadTexts();
     const read = (text: string): ReturnType<ReadTexts['read']>['facts'] => texts.read(text).facts;
-    const notes = new RepairNotes(this.#repairs, read);
+    const notes = new RepairNotes(this.#repairs, read, () => clock.now());
     this.#proxy = createProxy({ clock, log }, { ...options.proxy, modes, intents, repairs: notes, ...(this.#filter ? { filter: this.#filter } : {}) });
     this.#replay = new Replay({ intents, port: this.#proxy.replay, repairs: notes, log, nowMs: () => clock.now(), random: options.random, read, maxInFlight: options.replay.inFlight, firstDelayMs: options.replay.firstDelayMs, maxDelayMs: options.replay.maxDelayMs, maxRefusals: options.replay.maxRefusals });
   }
@@ -127,13 +136,26 @@ export class CqlService {
   figures(): CqlFigures {
     return {
       stats: this.#proxy.stats(), intents: this.#intents.state(), refusal: this.#intents.refusal, damages: this.#damages, lanes: this.#replay.report(), repairs: this.#repairs.state(),
-      filter: this.#filter?.state(), modes: this.#proxy.modes, nowMs: this.#runtime.clock.now(),
+      filter: this.#filter?.state(), modes: this.#proxy.modes, validated: this.#validations.tables, blocking: this.#validations.blocking(), nowMs: this.#runtime.clock.now(),
     };
   }
 
-  /** What the last validation has said; a bad one stands against a switch. */
+  /** What a validation of everything has said; a bad one stands against a switch. */
   validated(isGood: boolean, summary: string): void {
-    this.#validation = { isGood, summary };
+    this.#validations.note({ mode: 'FullScan', beganMs: this.#runtime.clock.now(), tables: [{ table: EVERY_TABLE, isGood, isWhole: true, rows: 0, different: 0, summary }] }, this.#runtime.clock.now());
+  }
+
+  /** What a comparison has found: bad tables stand against a switch, and writes whose tables it proved equal wait for a repair no longer. Resolves with how many these were. */
+  async heard(verdict: Verdict): Promise<number> {
+    this.#validations.note(verdict, this.#runtime.clock.now());
+    const facts = { goodSince: (table: string) => this.#validations.goodSince(table), lastUnlisted: (table: string) => this.#repairs.lastUnlisted(table), startedMs: this.#startedMs };
+    const removed = await this.#repairs.remove((entry) => isRepaired(entry, facts));
+    this.#runtime.log.info('a validation was heard', { mode: verdict.mode, tables: verdict.tables.length, bad: this.#validations.blocking(), repaired: removed });
+    return removed;
+  }
+
+  repairs(): readonly RepairEntry[] {
+    return this.#repairs.entries();
   }
 
   reloadFilter(): boolean {
@@ -147,7 +169,7 @@ export class CqlService {
     const before = this.#proxy.modes;
     const after = withMode(before, mode, of);
     const previous = modeOf(before, of);
-    const reasons = reasonsAgainst(before, after, this.#switchFacts());
+    const reasons = reasonsAgainst(before, after, this.#switchFacts(of));
     if (reasons.length > 0 && !force) {
       throw new MigrationError('MIG050', `${of ?? 'the proxy'} cannot go from ${previous} to ${mode} now: ${reasons.join('; ')}`, { detail: reasons.join('\n'), hint: 'Wait until the queue is empty, have the repair list scanned, or say force and go without.' });
     }
@@ -158,12 +180,13 @@ export class CqlService {
     return { previous, mode, forced: reasons };
   }
 
-  #switchFacts(): SwitchFacts {
+  #switchFacts(of: string | undefined): SwitchFacts {
+    const bad = this.#validations.blocking(of);
     const repairs = this.#repairs.state();
     const { clusters } = this.#proxy.stats();
     return {
       queued: this.#intents.state().depth, repairEntries: repairs.entries, wholeTables: repairs.wholeTables, isRepairListWhole: repairs.isWhole, damages: this.#damages.length,
-      validation: this.#validation, isReachable: [clusters[0].isReachable, clusters[1].isReachable],
+      validation: bad.length === 0 ? undefined : { isGood: false, summary: bad.map((table) => `${table}: ${this.#validations.tables.get(table)?.summary ?? ''}`).join(', ') }, isReachable: [clusters[0].isReachable, clusters[1].isReachable],
     };
   }
 

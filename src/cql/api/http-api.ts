@@ -12,6 +12,7 @@ import { plans } from '../modes.ts';
 import { outcomes } from '../proxy-stats.ts';
 import type { CqlFigures, CqlService } from './cql-service.ts';
 import { metricsText } from './metrics-text.ts';
+import { readVerdict, repairsBody } from './validation-body.ts';
 import type { WriteClient } from './write-client.ts';
 
 const MOST_BODY_BYTES = 16 * 1024 * 1024;
@@ -65,6 +66,8 @@ export class HttpApi {
       'POST /config': (body, from) => this.#changeConfig(body, from),
       'POST /config/mode': (body, from) => this.#changeMode(body, from),
       'POST /config/filters/reload': () => ({ status: 200, body: { reloaded: service.reloadFilter(), filter: service.figures().filter } }),
+      'GET /repairs': () => ({ status: 200, body: repairsBody(service.repairs(), service.figures().repairs.isWhole, options.nowMs()) }),
+      'POST /validation': (body) => this.#hear(body),
       'POST /write': (body) => this.#write(body),
     };
   }
@@ -130,10 +133,10 @@ export class HttpApi {
 
   #status(): unknown {
     const { nowMs, startedMs } = { nowMs: this.#options.nowMs(), startedMs: this.#options.startedMs };
-    const { intents, refusal, damages, lanes, repairs, filter, modes, stats } = this.#service.figures();
+    const { intents, refusal, damages, lanes, repairs, filter, modes, stats, validated, blocking } = this.#service.figures();
     return {
       service: 'dual-writer', mode: modes.global, keyspaces: Object.fromEntries(modes.keyspaces), tables: Object.fromEntries(modes.tables), uptime_secs: Math.round((nowMs - startedMs) / 1000), clients: stats.counts.clients,
-      queue: { ...queueOf(intents, nowMs), refusing: refusal ?? null, damages }, replay: lanes, repairs, filter: filter ?? null, stats: this.#stats(),
+      queue: { ...queueOf(intents, nowMs), refusing: refusal ?? null, damages }, replay: lanes, repairs, validation: { blocking, tables: Object.fromEntries(validated) }, filter: filter ?? null, stats: this.#stats(),
     };
   }
 
@@ -172,6 +175,11 @@ export class HttpApi {
     const of = keyspace === undefined ? undefined : typeof table === 'string' ? `${keyspace}.${table}` : keyspace;
     const { previous, mode: now, forced } = await this.#service.switchMode({ mode, force, by: from, ...(of === undefined ? {} : { of }) });
     return { status: 200, body: { success: true, previous_mode: previous, mode: now, forced } };
+  }
+
+  async #hear(body: Readonly<Record<string, unknown>>): Promise<Answer> {
+    const removed = await this.#service.heard(readVerdict(body));
+    return { status: 200, body: { recorded: true, blocking: this.#service.figures().blocking, repairs_removed: removed } };
   }
 
   async #write(body: Readonly<Record<string, unknown>>): Promise<Answer> {

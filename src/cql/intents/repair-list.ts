@@ -19,7 +19,10 @@ export type RepairReason =
   | 'unreadable';
 
 export interface RepairEntry {
+  /** Of the write. */
   readonly atMs: number;
+  /** When it came onto the list, which may be much later. Undefined: nobody knows, and no scan is known to be later. */
+  readonly notedAtMs?: number;
   readonly reason: RepairReason;
   /** SOURCE | TARGET: which may lack the write. */
   readonly owes: number;
@@ -47,7 +50,8 @@ export class RepairList {
   readonly #file: string;
   readonly #maxBytes: number;
   readonly #place: PlacedFile;
-  readonly #wholeTables = new Set<string>();
+  /** With the time of the last write that is not on the list by itself, as its table is there already. */
+  readonly #wholeTables = new Map<string, number>();
   #entries = 0;
   #size = 0;
   #isWhole = true;
@@ -79,6 +83,7 @@ export class RepairList {
     let noted = entry;
     if (this.#size > this.#maxBytes) {
       const missing = entry.tables.filter((table) => !this.#wholeTables.has(table));
+      for (const table of entry.tables) if (this.#wholeTables.has(table)) this.#wholeTables.set(table, entry.notedAtMs ?? Number.POSITIVE_INFINITY);
       if (missing.length === 0 && entry.tables.length > 0) return;
       noted = { ...entry, tables: missing, texts: [], body: '', message: 'the list is full: scan the table whole' };
     }
@@ -91,33 +96,43 @@ export class RepairList {
 
   #count(entry: RepairEntry): void {
     this.#entries += 1;
-    if (entry.body === '') for (const table of entry.tables) this.#wholeTables.add(table);
+    if (entry.body === '') for (const table of entry.tables) this.#wholeTables.set(table, Math.max(this.#wholeTables.get(table) ?? 0, entry.notedAtMs ?? Number.POSITIVE_INFINITY));
   }
 
   state(): RepairState {
-    return { entries: this.#entries, bytes: this.#size, wholeTables: [...this.#wholeTables].sort(), isWhole: this.#isWhole };
+    return { entries: this.#entries, bytes: this.#size, wholeTables: [...this.#wholeTables.keys()].sort(), isWhole: this.#isWhole };
   }
 
   entries(): readonly RepairEntry[] {
     return readLines(this.#file).entries;
   }
 
-  /** After a scan that began when there were so many: those are repaired. The others are kept. */
-  async clear(first: number): Promise<void> {
-    const cleared = this.#last.then(async () => {
-      this.#place.close();
-      const rest = readLines(this.#file).entries.slice(first);
+  /** When a write of a table was last noted without a line of its own; 0 when each has one. */
+  lastUnlisted(table: string): number {
+    return this.#wholeTables.get(table) ?? 0;
+  }
+
+  /** Takes those off that are repaired; resolves with how many. A list that is damaged is left as it is: nobody knows what is missing on it. */
+  async remove(isRepaired: (entry: RepairEntry) => boolean): Promise<number> {
+    const removed = this.#last.then(async () => {
+      if (!this.#isWhole || this.#entries === 0) return 0;
+      const all = readLines(this.#file).entries;
+      const rest = all.filter((entry) => !isRepaired(entry));
+      if (rest.length === all.length) return 0;
       const text = rest.map((entry) => JSON.stringify(entry)).map((json) => `${crc32(json).toString(16).padStart(8, '0')} ${json}\n`).join('');
+      this.#place.close();
       await fs.promises.writeFile(`${this.#file}.new`, text, { flush: true });
       await fs.promises.rename(`${this.#file}.new`, this.#file);
+      const unlisted = new Map(this.#wholeTables);
       this.#entries = 0;
       this.#wholeTables.clear();
-      this.#isWhole = true;
       for (const entry of rest) this.#count(entry);
+      for (const table of this.#wholeTables.keys()) this.#wholeTables.set(table, unlisted.get(table) ?? Number.POSITIVE_INFINITY);
       this.#size = Buffer.byteLength(text);
+      return all.length - rest.length;
     });
-    this.#last = cleared.catch(() => undefined);
-    await cleared;
+    this.#last = removed.then(() => undefined, () => undefined);
+    return await removed;
   }
 
   async close(): Promise<void> {

@@ -1,0 +1,39 @@
+/** Bodies of the routes by which validator and scanner speak with the proxy. */
+import { z } from 'zod';
+import { MigrationError } from '../../../config/migration-error.ts';
+import type { RepairEntry } from '../intents/repair-list.ts';
+import { clusterNames } from '../modes.ts';
+import type { Verdict } from './validations.ts';
+
+const MOST_TABLES = 10_000;
+/** In one answer; there may be more. */
+const MOST_SHOWN = 1000;
+
+const count = z.int().min(0);
+const verdict = z.strictObject({
+  mode: z.string().min(1).max(100),
+  /** `now_ms` of `GET /repairs`, asked for before the first row was read. */
+  began_ms: z.number().min(0),
+  tables: z.array(z.strictObject({ table: z.string().regex(/^[^.]+\..+$/, 'expected keyspace.table').max(200), passed: z.boolean(), whole: z.boolean(), rows: count, different: count, summary: z.string().max(2000) })).max(MOST_TABLES),
+});
+
+/** Throws MIG071 with what is wrong in it. */
+export function readVerdict(body: unknown): Verdict {
+  const read = verdict.safeParse(body);
+  if (!read.success) {
+    const [first] = read.error.issues;
+    throw new MigrationError('MIG071', `${first?.path.join('.') ?? ''}: ${first?.message ?? 'cannot be read'}`, { hint: 'docs/cql-operations.md shows the body of /validation.' });
+  }
+  const { mode, began_ms: beganMs, tables } = read.data;
+  return { mode, beganMs, tables: tables.map(({ table, passed, whole, rows, different, summary }) => ({ table, isGood: passed, isWhole: whole, rows, different, summary })) };
+}
+
+/** Without the writes' values. */
+export function repairsBody(entries: readonly RepairEntry[], isWhole: boolean, nowMs: number): Readonly<Record<string, unknown>> {
+  return {
+    now_ms: nowMs, total: entries.length, whole: isWhole,
+    entries: entries.slice(0, MOST_SHOWN).map(({ atMs, notedAtMs, reason, owes, tables, texts, message, body }) => ({
+      at_ms: atMs, noted_at_ms: notedAtMs ?? null, reason, owes: clusterNames.filter((_name, index) => (owes & (1 << index)) !== 0), tables, texts, message, whole_tables: body === '',
+    })),
+  };
+}
