@@ -15,6 +15,7 @@ import { dualReaderFile } from '../../config/cql/service-files.ts';
 import type { DualReaderFile } from '../../config/cql/service-files.ts';
 import { readYamlFile } from '../../config/read-yaml.ts';
 import { tablePairs, withClusters } from './cql-clusters.ts';
+import { ProxyLink } from './cql-proxy-link.ts';
 
 export const validateUsage = `npm run cql -- validate --config FILE [options]
   --config FILE           dual-reader.yaml: both clusters, and what is compared how
@@ -22,6 +23,7 @@ export const validateUsage = `npm run cql -- validate --config FILE [options]
   --tables LIST           of CriticalTables: ks.table, comma between them
   --since TIME            of RecentWrites: 2026-01-31T12:00:00Z
   --report FILE           the report as JSON
+  --proxy URL             HTTP API of the running proxy, which is told the result: a failed one stands against its switches
   --state-directory DIR   (default .causeway/cql/compare)
   --help
 The exit code is 0 when nothing is different, 1 when something is.`;
@@ -32,11 +34,12 @@ export const scanUsage = `npm run cql -- scan --config FILE [options]
   --reconcile MODE        source-wins, newest or manual, over the file
   --alert-threshold N     more different rows than this are an alert (default 0)
   --report FILE           the last report as JSON
+  --proxy URL             HTTP API of the running proxy, which is told the result: a failed one stands against its switches
   --state-directory DIR   what was different where (default .causeway/cql/compare)
   --help
 The exit code is 0 when the last scan found nothing different, or repaired all of it.`;
 
-const flags = { config: { type: 'string' }, mode: { type: 'string' }, report: { type: 'string' }, 'state-directory': { type: 'string' }, help: { type: 'boolean', default: false } } as const;
+const flags = { config: { type: 'string' }, mode: { type: 'string' }, report: { type: 'string' }, proxy: { type: 'string' }, 'state-directory': { type: 'string' }, help: { type: 'boolean', default: false } } as const;
 const scanModes = ['OneTime', 'Continuous', 'Incremental'] as const;
 const validationModes = ['FullScan', 'RandomSample', 'CriticalTables', 'RecentWrites'] as const;
 const DEFAULT_INTERVAL_SECS = 300;
@@ -48,9 +51,12 @@ export async function runValidate(project: string, args: readonly string[]): Pro
   const file = readFile(values.config, validateUsage);
   const mode = oneOf('mode', values.mode ?? 'FullScan', validationModes);
   return withClusters(stateDirectory(project, values['state-directory']), file, async ({ runtime, clusters }) => {
+    const proxy = await ProxyLink.open(values.proxy, looksAtEveryRow(file));
     const pairs = await tablePairs(clusters, comparedTables(file), file.source, file.target);
     const report = await new Validator(runtime, clusters, optionsOf(file)).validate(pairs, validationMode(mode, file, values), runtime.signal);
-    return tell(report, values.report);
+    const code = tell(report, values.report);
+    if (proxy) say(await proxy.tell(report));
+    return code;
   });
 }
 
@@ -66,18 +72,31 @@ export async function runScan(project: string, args: readonly string[]): Promise
   const reconcile = reconcileMode(values.reconcile ?? (file.reader.auto_reconcile ? file.reader.reconciliation_mode ?? 'source-wins' : 'manual'));
   return withClusters(stateDirectory(project, values['state-directory']), file, async ({ runtime, clusters, directory }) => {
     using ledger = new SqliteScanLedger(path.join(directory, 'scan.db'));
+    const proxy = await ProxyLink.open(values.proxy, looksAtEveryRow(file));
     let code = 1;
+    let told = Promise.resolve();
     const scanner = new TwoWayScanner(runtime, clusters, await tablePairs(clusters, comparedTables(file), file.source, file.target), ledger, {
       ...optionsOf(file), reconcile, scanMode, alertThreshold, scanIntervalMs: intervalMs ?? (intervalSecs ?? DEFAULT_INTERVAL_SECS) * 1000,
     }, {
       scanned: (report) => {
         code = tell(report, values.report);
+        // One scan that the proxy did not hear of does not end those that follow; a single one has failed with it.
+        if (proxy) told = told.then(() => proxy.tell(report)).then(say, (error: unknown) => {
+          code = 1;
+          say(error instanceof Error ? error.message : String(error));
+        });
       },
-      alert: ({ rowsDifferent }) => void process.stdout.write(`ALERT: ${rowsDifferent} rows are different, more than ${alertThreshold}\n`),
+      alert: ({ rowsDifferent }) => say(`ALERT: ${rowsDifferent} rows are different, more than ${alertThreshold}`),
     });
     await scanner.run(runtime.signal);
+    await told;
     return code;
   });
+}
+
+/** Rows that are left out by a rule are not proved to be equal. */
+function looksAtEveryRow({ filter }: DualReaderFile): boolean {
+  return !filter.enabled || filter.compare_system_domain_ids.length === 0;
 }
 
 function oneOf<Choice extends string>(flag: string, given: string, choices: readonly Choice[]): Choice {
@@ -87,7 +106,7 @@ function oneOf<Choice extends string>(flag: string, given: string, choices: read
 }
 
 function help(usage: string): number {
-  process.stdout.write(`${usage}\n`);
+  say(usage);
   return 0;
 }
 
@@ -142,7 +161,11 @@ function reconcileMode(written: string): ReconcileMode {
 }
 
 function tell(report: ComparisonReport, file: string | undefined): number {
-  process.stdout.write(`${printReport(report)}\n`);
+  say(printReport(report));
   if (file !== undefined) fs.writeFileSync(file, `${JSON.stringify(report, undefined, 2)}\n`);
   return report.passed ? 0 : 1;
+}
+
+function say(line: string): void {
+  process.stdout.write(`${line}\n`);
 }
