@@ -1,0 +1,74 @@
+/** The running proxy, as the commands beside it speak with it: what a comparison found stands against its switches, or no longer does. */
+import { setTimeout as delay } from 'node:timers/promises';
+import type { ComparisonReport, TableComparison } from '../../cdc/cassandra/compare/comparison-report.ts';
+import { discrepancyTypes } from '../../cdc/cassandra/compare/discrepancy.ts';
+
+const ATTEMPTS = 4;
+const PAUSE_MS = 500;
+const ANSWER_MS = 10_000;
+
+export class ProxyLink {
+  readonly #url: string;
+  readonly #looksAtEveryRow: boolean;
+  #beganMs = 0;
+
+  /** `looksAtEveryRow`: a range that was read was read without leaving rows out. */
+  private constructor(url: string, looksAtEveryRow: boolean) {
+    this.#url = url;
+    this.#looksAtEveryRow = looksAtEveryRow;
+  }
+
+  /** Undefined without a URL. Asks for the proxy's time, so that what is found is not taken for newer than it is; throws when it cannot be reached. */
+  static async open(url: string | undefined, looksAtEveryRow: boolean): Promise<ProxyLink | undefined> {
+    if (url === undefined) return undefined;
+    if (!URL.canParse(url)) throw new Error(`--proxy: expected the URL of the proxy's HTTP API, such as http://127.0.0.1:8080, not "${url}"`);
+    const link = new ProxyLink(url.replace(/\/+$/, ''), looksAtEveryRow);
+    await link.#begin();
+    return link;
+  }
+
+  /** Resolves with a line for the operator; rejects when the proxy did not hear it. */
+  async tell(report: ComparisonReport): Promise<string> {
+    const { blocking, repairs_removed: removed } = await this.#ask('POST', '/validation', { mode: report.mode, began_ms: this.#beganMs, tables: report.tables.map((table) => this.#verdictOf(report, table)) }) as { readonly blocking: readonly string[]; readonly repairs_removed: number };
+    await this.#begin();
+    const repaired = removed === 0 ? '' : `; ${removed} writes are off its repair list`;
+    return `the proxy has heard it: ${blocking.length === 0 ? 'no validation stands against a switch' : `a switch is refused for ${blocking.join(', ')}`}${repaired}`;
+  }
+
+  #verdictOf({ mode }: ComparisonReport, { table, rowsSource, rowsTarget, rowsDifferent, repaired, unsettled, shareOfRing, counts, error }: TableComparison): unknown {
+    const found = discrepancyTypes.filter((type) => counts[type] > 0).map((type) => `${type} ${counts[type]}`);
+    return {
+      table, passed: rowsDifferent === repaired && unsettled === 0 && error === undefined, whole: this.#looksAtEveryRow && mode !== 'RecentWrites' && shareOfRing >= 1 && error === undefined,
+      rows: Math.max(rowsSource, rowsTarget), different: rowsDifferent,
+      summary: `${mode}: ${rowsDifferent} rows different${found.length === 0 ? '' : ` (${found.join(', ')})`}, ${repaired} repaired, ${unsettled} unsettled${error === undefined ? '' : `; ${error}`}`.slice(0, 2000),
+    };
+  }
+
+  /** The next comparison reads its first row later than this. */
+  async #begin(): Promise<void> {
+    this.#beganMs = Number((await this.#ask('GET', '/repairs') as { readonly now_ms: number }).now_ms);
+  }
+
+  async #ask(method: string, path: string, body?: unknown): Promise<unknown> {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        const response = await fetch(`${this.#url}${path}`, { method, signal: AbortSignal.timeout(ANSWER_MS), ...(body === undefined ? {} : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }) });
+        const text = await response.text();
+        if (response.ok) return JSON.parse(text) as unknown;
+        throw new Error(`${response.status} ${text.trim().slice(0, 500)}`);
+      } catch (error) {
+        if (attempt < ATTEMPTS) {
+          await delay(PAUSE_MS);
+          continue;
+        }
+        throw new Error(`the proxy at ${this.#url} was not told: ${reasonOf(error)}`, { cause: error });
+      }
+    }
+  }
+}
+
+/** `fetch` hides why behind "fetch failed". */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return error.cause instanceof Error ? error.cause.message : error.message;
+}
