@@ -14,12 +14,14 @@ import { indexesFile, loaderFile } from '../../config/cql/service-files.ts';
 import type { LoaderFile } from '../../config/cql/service-files.ts';
 import { readYamlFile } from '../../config/read-yaml.ts';
 import { tablePairs, withClusters } from './cql-clusters.ts';
+import { ProxyLink, Telling } from './cql-proxy-link.ts';
 
 export const loadUsage = `npm run cql -- load --config FILE [options]
   --config FILE           sstable-loader.yaml: both clusters, and what is loaded how
   --indexes FILE          indexes.yaml: these indexes of the target are dropped for the load and built after it
   --skip-indexes          leaves the target's indexes as they are (so does no --indexes)
   --auto-start            taken, and of no effect: a load starts at once
+  --proxy URL             HTTP API of the running proxy, whose dashboard and metrics show the load
   --state-directory DIR   what has been loaded, dropped indexes (default .causeway/cql/load)
   --help
 Ctrl-C ends it at a safe place; the same command goes on from there. The exit code is 0 when every table is done.`;
@@ -31,7 +33,7 @@ const BYTES_PER_MEGABYTE = 1024 * 1024;
 export async function runLoad(project: string, args: readonly string[]): Promise<number> {
   const { values } = parseArgs({
     args: [...args], strict: true,
-    options: { config: { type: 'string' }, indexes: { type: 'string' }, 'skip-indexes': { type: 'boolean', default: false }, 'auto-start': { type: 'boolean' }, 'state-directory': { type: 'string' }, help: { type: 'boolean', default: false } },
+    options: { config: { type: 'string' }, indexes: { type: 'string' }, 'skip-indexes': { type: 'boolean', default: false }, 'auto-start': { type: 'boolean' }, proxy: { type: 'string' }, 'state-directory': { type: 'string' }, help: { type: 'boolean', default: false } },
   });
   if (values.help) {
     process.stdout.write(`${loadUsage}\n`);
@@ -42,6 +44,7 @@ export async function runLoad(project: string, args: readonly string[]): Promise
   const wanted = values.indexes === undefined || values['skip-indexes'] ? [] : readYamlFile(values.indexes, indexesFile, process.env).map(wantedIndex);
   const failedFile = path.resolve(path.dirname(values.config), file.loader.failed_rows_file);
   return withClusters(path.resolve(values['state-directory'] ?? path.join(project, '.causeway/cql/load')), file, async ({ runtime, clusters, directory }) => {
+    const proxy = await ProxyLink.open(values.proxy, true);
     const pairs = await tablePairs(clusters, file.loader.tables.map(({ name }) => name), file.source, file.target);
     using ledger = new SqliteLoadLedger(path.join(directory, 'load.db'));
     await using failed = await openFailedRows(failedFile, runtime.clock.now);
@@ -49,8 +52,16 @@ export async function runLoad(project: string, args: readonly string[]): Promise
     const dropped = wanted.length === 0 ? [] : await indexes.drop(pairs.map(({ targetTable }) => targetTable), wanted);
     if (dropped.length > 0) say(`${dropped.length} indexes of the target dropped for the load`);
     const loader = new Loader(runtime, clusters, ledger, failed, pairs, optionsOf(file));
-    const shown = setInterval(() => say(progressLine(loader.progress())), PROGRESS_MS);
-    const ended = await loader.run(runtime.signal).finally(() => clearInterval(shown));
+    const telling = new Telling(proxy, say);
+    const shown = setInterval(() => {
+      const progress = loader.progress();
+      say(progressLine(progress));
+      telling.tell(progress);
+    }, PROGRESS_MS);
+    const ended = await loader.run(runtime.signal).finally(async () => {
+      clearInterval(shown);
+      await telling.end(loader.progress());
+    });
     say(progressLine(ended));
     for (const { table, state, rows, refused, error } of ended.tables) say(`  ${table}: ${state}, ${rows} rows${refused === 0 ? '' : `, ${refused} refused (${failedFile})`}${error === undefined ? '' : `\n    ${error}`}`);
     // Those of a run that was broken off are on the list too.

@@ -1,6 +1,7 @@
 /** The running proxy, as the commands beside it speak with it: what a comparison found stands against its switches, or no longer does. */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ComparisonReport, TableComparison } from '../../cdc/cassandra/compare/comparison-report.ts';
+import type { LoadProgress } from '../../cdc/cassandra/load/load-progress.ts';
 import { discrepancyTypes } from '../../cdc/cassandra/compare/discrepancy.ts';
 
 const ATTEMPTS = 4;
@@ -35,10 +36,16 @@ export class ProxyLink {
     return `the proxy has heard it: ${blocking.length === 0 ? 'no validation stands against a switch' : `a switch is refused for ${blocking.join(', ')}`}${repaired}`;
   }
 
+  /** Of a load, for the proxy's dashboard. What it did not hear it hears with the next. */
+  async progress({ share, rows, rowsPerSecond, remainingMs, tables }: LoadProgress, hasEnded: boolean): Promise<void> {
+    const done = tables.filter(({ state }) => state === 'done').length;
+    await this.#ask('POST', '/loader/progress', { share: Math.min(1, share), rows, rows_per_second: rowsPerSecond, remaining_ms: remainingMs ?? null, tables_completed: done, tables: tables.length, ended: hasEnded });
+  }
+
   #verdictOf({ mode }: ComparisonReport, { table, rowsSource, rowsTarget, rowsDifferent, repaired, unsettled, shareOfRing, counts, error }: TableComparison): unknown {
     const found = discrepancyTypes.filter((type) => counts[type] > 0).map((type) => `${type} ${counts[type]}`);
     return {
-      table, passed: rowsDifferent === repaired && unsettled === 0 && error === undefined, whole: this.#looksAtEveryRow && mode !== 'RecentWrites' && shareOfRing >= 1 && error === undefined,
+      table, passed: rowsDifferent === repaired && unsettled === 0 && error === undefined, whole: this.#looksAtEveryRow && mode !== 'RecentWrites' && shareOfRing >= 1 && error === undefined, share: shareOfRing,
       rows: Math.max(rowsSource, rowsTarget), different: rowsDifferent,
       summary: `${mode}: ${rowsDifferent} rows different${found.length === 0 ? '' : ` (${found.join(', ')})`}, ${repaired} repaired, ${unsettled} unsettled${error === undefined ? '' : `; ${error}`}`.slice(0, 2000),
     };
@@ -64,6 +71,34 @@ export class ProxyLink {
         throw new Error(`the proxy at ${this.#url} was not told: ${reasonOf(error)}`, { cause: error });
       }
     }
+  }
+}
+
+/** A load's progress on its way to the proxy: one at a time, the newest; a proxy that does not hear it does not hold up the load. */
+export class Telling {
+  readonly #proxy: ProxyLink | undefined;
+  readonly #say: (line: string) => void;
+  #under: Promise<void> | undefined;
+
+  constructor(proxy: ProxyLink | undefined, say: (line: string) => void) {
+    this.#proxy = proxy;
+    this.#say = say;
+  }
+
+  tell(progress: LoadProgress): void {
+    if (!this.#proxy || this.#under) return;
+    this.#under = this.#send(progress, false);
+  }
+
+  /** After the last row: it has ended, however it did. */
+  async end(progress: LoadProgress): Promise<void> {
+    await this.#under;
+    await this.#send(progress, true);
+  }
+
+  async #send(progress: LoadProgress, hasEnded: boolean): Promise<void> {
+    await this.#proxy?.progress(progress, hasEnded).catch((error: unknown) => this.#say(error instanceof Error ? error.message : String(error)));
+    this.#under = undefined;
   }
 }
 

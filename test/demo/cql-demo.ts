@@ -144,7 +144,7 @@ async function walk(clusters: DemoClusters, { choice, rows, rate, folder, port, 
     });
     const loadBegan = performance.now();
     const loaded = await phases.pass('Phase 2: bulk load', async (tell) => {
-      const output = await ended(proxy.command('load', 'sstable-loader.yaml'));
+      const output = await ended(proxy.command('load', 'sstable-loader.yaml', '--proxy', proxy.url));
       const count = [...output.matchAll(/: done, (\d+) rows/g)].reduce((sum, [, one]) => sum + Number(one), 0);
       tell(`${count} rows`);
       return count;
@@ -179,6 +179,7 @@ async function walk(clusters: DemoClusters, { choice, rows, rate, folder, port, 
       for (const mode of ['DualSync', 'ShadowPrimary', 'DualSync', 'ShadowPrimary', 'TargetOnly']) {
         await to(mode);
         const [health, stats] = [await proxy.get('/health'), await proxy.get('/stats')];
+        say(`    dashboard: ${JSON.stringify(await proxy.get('/dashboard'))}`);
         tell(`${mode}: ${String(health['status'])}; ${String(stats['total_writes'])} writes, ${String(stats['failed_writes'])} failed, ${String(stats['queued_writes'])} queued, ${String(stats['repair_entries'])} to repair`);
       }
     });

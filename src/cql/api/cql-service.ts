@@ -142,7 +142,7 @@ export class CqlService {
 
   /** What a validation of everything has said; a bad one stands against a switch. */
   validated(isGood: boolean, summary: string): void {
-    this.#validations.note({ mode: 'FullScan', beganMs: this.#runtime.clock.now(), tables: [{ table: EVERY_TABLE, isGood, isWhole: true, rows: 0, different: 0, summary }] }, this.#runtime.clock.now());
+    this.#validations.note({ mode: 'FullScan', beganMs: this.#runtime.clock.now(), tables: [{ table: EVERY_TABLE, isGood, isWhole: true, share: 1, rows: 0, different: 0, summary }] }, this.#runtime.clock.now());
   }
 
   /** What a comparison has found: bad tables stand against a switch, and writes whose tables it proved equal wait for a repair no longer. Resolves with how many these were. */

@@ -12,10 +12,14 @@ import { plans } from '../modes.ts';
 import { outcomes } from '../proxy-stats.ts';
 import type { CqlFigures, CqlService } from './cql-service.ts';
 import { metricsText } from './metrics-text.ts';
-import { readVerdict, repairsBody } from './validation-body.ts';
+import { Monitor } from './monitor.ts';
+import type { Figures } from './monitor.ts';
+import { readLoaderReport, readVerdict, repairsBody } from './validation-body.ts';
 import type { WriteClient } from './write-client.ts';
 
 const MOST_BODY_BYTES = 16 * 1024 * 1024;
+/** Of the rates on the dashboard. */
+const SAMPLE_MS = 5000;
 
 export interface HttpApiOptions {
   readonly host: string;
@@ -41,6 +45,8 @@ export class HttpApi {
   readonly #server: http.Server;
   readonly #routes: Readonly<Record<string, Route>>;
   readonly #counts = { total: 0, successful: 0, failed: 0 };
+  readonly #monitor = new Monitor();
+  #sampler: NodeJS.Timeout | undefined;
 
   constructor(log: Log, service: CqlService, writes: WriteClient, options: HttpApiOptions) {
     this.#log = log;
@@ -66,6 +72,11 @@ export class HttpApi {
       'POST /config': (body, from) => this.#changeConfig(body, from),
       'POST /config/mode': (body, from) => this.#changeMode(body, from),
       'POST /config/filters/reload': () => ({ status: 200, body: { reloaded: service.reloadFilter(), filter: service.figures().filter } }),
+      'GET /dashboard': () => ({ status: 200, body: this.#monitor.dashboard(this.#figures()) }),
+      'POST /loader/progress': (body) => {
+        this.#monitor.heard(readLoaderReport(body), options.nowMs());
+        return { status: 200, body: { recorded: true } };
+      },
       'GET /repairs': () => ({ status: 200, body: repairsBody(service.repairs(), service.figures().repairs.isWhole, options.nowMs()) }),
       'POST /validation': (body) => this.#hear(body),
       'POST /write': (body) => this.#write(body),
@@ -78,10 +89,17 @@ export class HttpApi {
       this.#server.once('error', reject);
       this.#server.listen(this.#options.port, this.#options.host, () => resolve());
     });
+    this.#sampler = setInterval(() => this.#monitor.sample(this.#figures()), SAMPLE_MS).unref();
     return (this.#server.address() as AddressInfo).port;
   }
 
+  #figures(): Figures {
+    const { stats, modes, validated, nowMs } = this.#service.figures();
+    return { stats, mode: modes.global, validated, nowMs };
+  }
+
   async close(): Promise<void> {
+    clearInterval(this.#sampler);
     const closed = new Promise<void>((resolve) => {
       this.#server.close(() => resolve());
     });
@@ -95,7 +113,7 @@ export class HttpApi {
   async #respond(request: http.IncomingMessage, response: http.ServerResponse): Promise<void> {
     const path = (request.url ?? '/').split('?', 1)[0] ?? '/';
     if (path === '/metrics' && request.method === 'GET') {
-      send(response, 200, 'text/plain; version=0.0.4; charset=utf-8', metricsText(this.#service.figures()));
+      send(response, 200, 'text/plain; version=0.0.4; charset=utf-8', metricsText(this.#service.figures(), this.#monitor.load));
       return;
     }
     const { status, body } = await this.#answer(request, path);

@@ -8,15 +8,18 @@ import type { Latency } from '../proxy-stats.ts';
 import { clusterNames } from '../modes.ts';
 import { cqlModes } from '../../../config/cql/cql-settings.ts';
 import type { CqlFigures } from './cql-service.ts';
+import { consistencyScore } from './monitor.ts';
+import type { HeardLoad } from './monitor.ts';
+import type { TableRecord } from './validations.ts';
 
 type Sample = readonly [labels: readonly string[], value: number | Latency];
 
 /** What ZDM Proxy calls the source. */
 const zdmNames = ['origin', 'target'] as const;
 
-export function metricsText(figures: CqlFigures): string {
+export function metricsText(figures: CqlFigures, load: HeardLoad | undefined): string {
   const lines: string[] = [];
-  for (const [name, samples] of Object.entries(samplesOf(figures)) as [CqlMetricName, readonly Sample[]][]) {
+  for (const [name, samples] of Object.entries(samplesOf(figures, load)) as [CqlMetricName, readonly Sample[]][]) {
     writeFamily(lines, { name, definition: cqlMetricList[name], cells: new Map() }, samples.map(cellOf));
   }
   return `${lines.join('\n')}\n`;
@@ -26,16 +29,29 @@ function cellOf([labelValues, value]: Sample): Cell {
   return typeof value === 'number' ? { labelValues, value, counts: undefined } : { labelValues, value: value.sumMs / 1000, counts: [...value.counts] };
 }
 
-function samplesOf({ stats, intents, refusal, damages, lanes, repairs, filter, modes, nowMs }: CqlFigures): Record<CqlMetricName, readonly Sample[]> {
+function samplesOf({ stats, intents, refusal, damages, lanes, repairs, filter, modes, validated, nowMs }: CqlFigures, load: HeardLoad | undefined): Record<CqlMetricName, readonly Sample[]> {
   const { counts, clusters } = stats;
   const one = (value: number): readonly Sample[] => [[[], value]];
   const perCluster = (names: readonly string[], value: (index: 0 | 1) => number): readonly Sample[] => [[[names[0] ?? ''], value(0)], [[names[1] ?? ''], value(1)]];
   const byOutcome = (list: 'readsEnded' | 'writesEnded', index: 0 | 1): number => clusters[index].counts[list].reduce((sum, count, place) => (outcomes[place] === 'ok' ? sum : sum + count), 0);
   const errorsOf = (index: 0 | 1): readonly Sample[] => errorClasses.map((error, place) => [[error], clusters[index].counts.errors[place] ?? 0]);
+  const some = (value: number | null | undefined): readonly Sample[] => (value === undefined || value === null ? [] : one(value));
+  const perTable = (value: (record: TableRecord) => number): readonly Sample[] => [...validated].map(([table, record]) => [[table], value(record)]);
   return {
     proxy_write_latency_seconds: clusterNames.map((name, index) => [[name, 'answered'], clusters[index === 0 ? 0 : 1].counts.writes]),
     proxy_writes_total: clusterNames.flatMap((name, index) => outcomes.map((outcome, place): Sample => [[name, outcome], clusters[index === 0 ? 0 : 1].counts.writesEnded[place] ?? 0])),
     proxy_consistency_mismatches: [[['condition_or_schema'], clusters[0].counts.mismatches + clusters[1].counts.mismatches]],
+    loader_rows_migrated: some(load?.rows),
+    loader_tables_completed: some(load?.tablesDone),
+    loader_migration_rate: some(load && (load.hasEnded ? 0 : load.rowsPerSecond)),
+    loader_progress_ratio: some(load?.share),
+    loader_estimated_completion: load === undefined || load.hasEnded || load.remainingMs === undefined ? [] : one((load.heardMs + load.remainingMs) / 1000),
+    loader_stalled_seconds: some(load && (load.hasEnded ? 0 : Math.max(0, nowMs - load.advancedMs) / 1000)),
+    validator_rows_validated: perTable(({ rows }) => rows),
+    validator_discrepancies_found: perTable(({ passed, different }) => (passed ? 0 : different)),
+    validator_validation_coverage: perTable(({ share }) => share),
+    validator_last_validation: perTable(({ heardMs }) => heardMs / 1000),
+    validator_consistency_score: some(consistencyScore(validated)),
     proxy_failed_connections_total: perCluster(zdmNames, (index) => clusters[index].counts.failedConnections),
     proxy_failed_reads_total: perCluster(zdmNames, (index) => byOutcome('readsEnded', index)),
     proxy_failed_writes_total: perCluster(zdmNames, (index) => byOutcome('writesEnded', index)),

@@ -18,6 +18,8 @@ export interface TableVerdict {
   readonly isGood: boolean;
   /** Every row of it was looked at. */
   readonly isWhole: boolean;
+  /** 0 to 1: how much of the ring was looked at. */
+  readonly share: number;
   readonly rows: number;
   readonly different: number;
   readonly summary: string;
@@ -35,6 +37,7 @@ export interface TableRecord {
   readonly summary: string;
   readonly rows: number;
   readonly different: number;
+  readonly share: number;
   readonly heardMs: number;
   /** Begin of the last comparison that was whole and good; null when there was none. */
   readonly goodSinceMs: number | null;
@@ -60,14 +63,14 @@ export class Validations {
 
   /** Durable when it returns. */
   note({ mode, beganMs, tables }: Verdict, nowMs: number): void {
-    for (const { table, isGood, isWhole, rows, different, summary } of tables) {
+    for (const { table, isGood, isWhole, share, rows, different, summary } of tables) {
       const known = this.#tables.get(table);
       const began = Math.min(beganMs, nowMs);
       const isProof = isGood && isWhole;
       // Good, but not a proof against what is known: the older, worse one stays.
       if (isGood && known?.passed === false && !(isProof && began >= known.heardMs)) continue;
       const goodSinceMs = isProof ? Math.max(began, known?.goodSinceMs ?? 0) : known?.goodSinceMs ?? null;
-      this.#tables.set(table, { passed: isGood, mode, summary, rows, different, heardMs: nowMs, goodSinceMs });
+      this.#tables.set(table, { passed: isGood, mode, summary, rows, different, share, heardMs: nowMs, goodSinceMs });
     }
     writeDurably(this.#file, `${JSON.stringify(Object.fromEntries(this.#tables), undefined, 2)}\n`);
   }

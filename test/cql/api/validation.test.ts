@@ -86,3 +86,17 @@ describe('writes that wait for a repair', () => {
     expect((await call(running, 'GET /stats')).body).toMatchObject({ repair_entries: 0 });
   });
 });
+
+describe('the dashboard', () => {
+  test('shows what loader and validator have told, and so do the metrics', async () => {
+    const running = await (await prepare()).start({ mode: 'DualAsync' });
+    expect((await call(running, 'GET /dashboard')).body).toMatchObject({ dual_writer: { mode: 'DualAsync', failure_rate: 0 }, loader: null, validator: { consistency_score: null }, alerts: [], health: { healthy: true, issues: [] } });
+    const load = { share: 0.5, rows: 100, rows_per_second: 10, remaining_ms: 5000, tables_completed: 1, tables: 2, ended: false };
+    expect((await call(running, 'POST /loader/progress', load)).status).toBe(200);
+    expect((await call(running, 'POST /loader/progress', { ...load, share: 2 })).body).toMatchObject({ code: 'MIG071' });
+    await tell(running, await begin(running), false);
+    expect((await call(running, 'GET /dashboard')).body).toMatchObject({ loader: { progress_percent: 50, rows_migrated: 100, rows_per_second: 10 }, validator: { consistency_score: 80, discrepancy_count: 2, coverage: 1 } });
+    const metrics = await (await fetch(`http://127.0.0.1:${running.httpPort}/metrics`)).text();
+    for (const line of ['loader_rows_migrated 100', 'loader_migration_rate 10', 'validator_rows_validated{table="ks.t"} 10', 'validator_discrepancies_found{table="ks.t"} 2', 'validator_consistency_score 80']) expect(metrics).toContain(`\n${line}\n`);
+  });
+});
