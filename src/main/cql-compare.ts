@@ -11,6 +11,7 @@ import { SqliteScanLedger } from '../../cdc/cassandra/compare/scan-ledger.ts';
 import { TwoWayScanner } from '../../cdc/cassandra/compare/two-way-scanner.ts';
 import { Validator } from '../../cdc/cassandra/compare/validator.ts';
 import type { ValidationMode } from '../../cdc/cassandra/compare/validator.ts';
+import { printTable } from '../../cdc/cassandra/table.ts';
 import { dualReaderFile } from '../../config/cql/service-files.ts';
 import type { DualReaderFile } from '../../config/cql/service-files.ts';
 import { readYamlFile } from '../../config/read-yaml.ts';
@@ -73,9 +74,12 @@ export async function runScan(project: string, args: readonly string[]): Promise
   return withClusters(stateDirectory(project, values['state-directory']), file, async ({ runtime, clusters, directory }) => {
     using ledger = new SqliteScanLedger(path.join(directory, 'scan.db'));
     const proxy = await ProxyLink.open(values.proxy, looksAtEveryRow(file));
+    const pairs = await tablePairs(clusters, comparedTables(file), file.source, file.target);
+    // By the source: it has to stay the truth as long as this writes.
+    await using held = reconcile === 'source-wins' ? await proxy?.hold(pairs.map(({ sourceTable }) => printTable(sourceTable))) : undefined;
     let code = 1;
     let told = Promise.resolve();
-    const scanner = new TwoWayScanner(runtime, clusters, await tablePairs(clusters, comparedTables(file), file.source, file.target), ledger, {
+    const scanner = new TwoWayScanner(runtime, clusters, pairs, ledger, {
       ...optionsOf(file), reconcile, scanMode, alertThreshold, scanIntervalMs: intervalMs ?? (intervalSecs ?? DEFAULT_INTERVAL_SECS) * 1000,
     }, {
       scanned: (report) => {
@@ -88,8 +92,9 @@ export async function runScan(project: string, args: readonly string[]): Promise
       },
       alert: ({ rowsDifferent }) => say(`ALERT: ${rowsDifferent} rows are different, more than ${alertThreshold}`),
     });
-    await scanner.run(runtime.signal);
+    await scanner.run(held ? AbortSignal.any([runtime.signal, held.lost]) : runtime.signal);
     await told;
+    held?.lost.throwIfAborted();
     return code;
   });
 }

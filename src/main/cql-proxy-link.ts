@@ -7,6 +7,15 @@ import { discrepancyTypes } from '../../cdc/cassandra/compare/discrepancy.ts';
 const ATTEMPTS = 4;
 const PAUSE_MS = 500;
 const ANSWER_MS = 10_000;
+/** Longer than the scan goes on without the proxy's word. */
+const HOLD_MS = 60_000;
+const RENEW_MS = 5000;
+const MOST_SILENCE_MS = 30_000;
+
+/** Tables that the proxy does not switch to the target; `lost` is aborted when it can no longer be relied on. */
+export interface Held extends AsyncDisposable {
+  readonly lost: AbortSignal;
+}
 
 export class ProxyLink {
   readonly #url: string;
@@ -42,6 +51,28 @@ export class ProxyLink {
     await this.#ask('POST', '/loader/progress', { share: Math.min(1, share), rows, rows_per_second: rowsPerSecond, remaining_ms: remainingMs ?? null, tables_completed: done, tables: tables.length, ended: hasEnded });
   }
 
+  /** Rejects when one of the tables is read from the target. */
+  async hold(tables: readonly string[]): Promise<Held> {
+    const ask = (forMs: number): Promise<unknown> => this.#ask('POST', '/scan/hold', { tables, for_ms: forMs });
+    await ask(HOLD_MS);
+    const lost = new AbortController();
+    let heardMs = performance.now();
+    const renewal = setInterval(() => {
+      const askedMs = performance.now();
+      ask(HOLD_MS).then(() => (heardMs = askedMs), (error: unknown) => {
+        if (error instanceof RefusedByProxy || performance.now() - heardMs > MOST_SILENCE_MS) lost.abort(error);
+      });
+      if (askedMs - heardMs > MOST_SILENCE_MS) lost.abort(new Error(`the proxy at ${this.#url} does not say whether the source is still the one that is read`));
+    }, RENEW_MS);
+    return {
+      lost: lost.signal,
+      [Symbol.asyncDispose]: async () => {
+        clearInterval(renewal);
+        await ask(0).catch(() => undefined);
+      },
+    };
+  }
+
   #verdictOf({ mode }: ComparisonReport, { table, rowsSource, rowsTarget, rowsDifferent, repaired, unsettled, shareOfRing, counts, error }: TableComparison): unknown {
     const found = discrepancyTypes.filter((type) => counts[type] > 0).map((type) => `${type} ${counts[type]}`);
     return {
@@ -62,8 +93,11 @@ export class ProxyLink {
         const response = await fetch(`${this.#url}${path}`, { method, signal: AbortSignal.timeout(ANSWER_MS), ...(body === undefined ? {} : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }) });
         const text = await response.text();
         if (response.ok) return JSON.parse(text) as unknown;
+        // A request that is wrong now is wrong the next time.
+        if (response.status >= 400 && response.status < 500) throw new RefusedByProxy(`the proxy at ${this.#url} refuses: ${text.trim().slice(0, 500)}`);
         throw new Error(`${response.status} ${text.trim().slice(0, 500)}`);
       } catch (error) {
+        if (error instanceof RefusedByProxy) throw error;
         if (attempt < ATTEMPTS) {
           await delay(PAUSE_MS);
           continue;
@@ -73,6 +107,8 @@ export class ProxyLink {
     }
   }
 }
+
+class RefusedByProxy extends Error {}
 
 /** A load's progress on its way to the proxy: one at a time, the newest; a proxy that does not hear it does not hold up the load. */
 export class Telling {

@@ -27,6 +27,7 @@ import { ReadTexts } from '../statement-traits.ts';
 import { reasonsAgainst } from './mode-switch.ts';
 import type { SwitchFacts } from './mode-switch.ts';
 import { isRepaired } from './repaired-writes.ts';
+import { SourceHold } from './source-hold.ts';
 import { StoredModes } from './stored-modes.ts';
 import { EVERY_TABLE, Validations } from './validations.ts';
 import type { TableRecord, Verdict } from './validations.ts';
@@ -85,6 +86,7 @@ export class CqlService {
   readonly #proxy: CqlProxy;
   readonly #replay: Replay;
   readonly #validations: Validations;
+  readonly #hold = new SourceHold();
   readonly #startedMs: number;
   #port = 0;
 
@@ -154,6 +156,11 @@ export class CqlService {
     return removed;
   }
 
+  /** A scan repairs these tables by the source: until `forMs` have passed they are not switched to the target. Throws MIG074 when one is there already. */
+  holdSource(tables: readonly string[], forMs: number): void {
+    this.#hold.hold(tables, forMs, this.#proxy.modes, this.#runtime.clock.now());
+  }
+
   repairs(): readonly RepairEntry[] {
     return this.#repairs.entries();
   }
@@ -186,7 +193,7 @@ export class CqlService {
     const { clusters } = this.#proxy.stats();
     return {
       queued: this.#intents.state().depth, repairEntries: repairs.entries, wholeTables: repairs.wholeTables, isRepairListWhole: repairs.isWhole, damages: this.#damages.length,
-      validation: bad.length === 0 ? undefined : { isGood: false, summary: bad.map((table) => `${table}: ${this.#validations.tables.get(table)?.summary ?? ''}`).join(', ') }, isReachable: [clusters[0].isReachable, clusters[1].isReachable],
+      validation: bad.length === 0 ? undefined : { isGood: false, summary: bad.map((table) => `${table}: ${this.#validations.tables.get(table)?.summary ?? ''}`).join(', ') }, isReachable: [clusters[0].isReachable, clusters[1].isReachable], heldTables: this.#hold.held(of, this.#runtime.clock.now()),
     };
   }
 

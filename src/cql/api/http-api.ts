@@ -14,7 +14,7 @@ import type { CqlFigures, CqlService } from './cql-service.ts';
 import { metricsText } from './metrics-text.ts';
 import { Monitor } from './monitor.ts';
 import type { Figures } from './monitor.ts';
-import { readLoaderReport, readVerdict, repairsBody } from './validation-body.ts';
+import { readHold, readLoaderReport, readVerdict, repairsBody } from './validation-body.ts';
 import type { WriteClient } from './write-client.ts';
 
 const MOST_BODY_BYTES = 16 * 1024 * 1024;
@@ -78,6 +78,11 @@ export class HttpApi {
         return { status: 200, body: { recorded: true } };
       },
       'GET /repairs': () => ({ status: 200, body: repairsBody(service.repairs(), service.figures().repairs.isWhole, options.nowMs()) }),
+      'POST /scan/hold': (body) => {
+        const { tables, forMs } = readHold(body);
+        service.holdSource(tables, forMs);
+        return { status: 200, body: { held: forMs > 0, tables } };
+      },
       'POST /validation': (body) => this.#hear(body),
       'POST /write': (body) => this.#write(body),
     };
@@ -270,7 +275,7 @@ async function readBody(request: http.IncomingMessage): Promise<Readonly<Record<
 
 function failure(error: unknown): Answer {
   if (error instanceof MigrationError) {
-    const status = error.code === 'MIG050' ? 409 : error.code === 'MIG071' ? 400 : error.code === 'MIG088' ? 413 : 503;
+    const status = error.code === 'MIG050' || error.code === 'MIG074' ? 409 : error.code === 'MIG071' ? 400 : error.code === 'MIG088' ? 413 : 503;
     return { status, body: { error: error.message, code: error.code, detail: error.detail ?? null, hint: error.hint } };
   }
   const { code, message } = error instanceof Error ? (error as Error & { readonly code?: unknown }) : { code: undefined, message: String(error) };

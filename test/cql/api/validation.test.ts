@@ -87,6 +87,27 @@ describe('writes that wait for a repair', () => {
   });
 });
 
+describe('a scan that repairs by the source', () => {
+  test('holds its tables back from the target, and is not begun when they are there', async () => {
+    const running = await (await prepare()).start({ mode: 'DualSync' });
+    await expect.poll(async () => (await call(running, 'GET /health')).body).toMatchObject({ target_connected: true });
+    const hold = (forMs: number) => call(running, 'POST /scan/hold', { tables: ['ks.t'], for_ms: forMs });
+    expect((await hold(60_000)).status).toBe(200);
+    expect(await switchTo(running, 'ShadowPrimary')).toMatchObject({ status: 409, body: { detail: expect.stringContaining('a scan repairs ks.t by the source') as string } });
+    expect((await switchTo(running, 'ShadowPrimary', { keyspace: 'ks' })).status).toBe(409);
+    expect((await switchTo(running, 'ShadowPrimary', { keyspace: 'ks', table: 'other' })).status).toBe(200);
+    expect((await switchTo(running, 'DualAsync')).status).toBe(200);
+    await switchTo(running, 'DualSync');
+    await hold(0);
+    expect((await switchTo(running, 'ShadowPrimary')).status).toBe(200);
+    expect(await hold(60_000)).toMatchObject({ status: 409, body: { code: 'MIG074' } });
+    expect((await switchTo(running, 'DualSync')).status).toBe(200);
+    // One that has gone without giving them up.
+    expect((await hold(1)).status).toBe(200);
+    await expect.poll(async () => (await switchTo(running, 'ShadowPrimary')).status).toBe(200);
+  });
+});
+
 describe('the dashboard', () => {
   test('shows what loader and validator have told, and so do the metrics', async () => {
     const running = await (await prepare()).start({ mode: 'DualAsync' });
