@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { ComparisonReport, TableComparison } from '../../cdc/cassandra/compare/comparison-report.ts';
 import type { LoadProgress } from '../../cdc/cassandra/load/load-progress.ts';
 import { discrepancyTypes } from '../../cdc/cassandra/compare/discrepancy.ts';
+import { loaderReport } from './load-once.ts';
 
 const ATTEMPTS = 4;
 const PAUSE_MS = 500;
@@ -46,9 +47,9 @@ export class ProxyLink {
   }
 
   /** Of a load, for the proxy's dashboard. What it did not hear it hears with the next. */
-  async progress({ share, rows, rowsPerSecond, remainingMs, tables }: LoadProgress, hasEnded: boolean): Promise<void> {
-    const done = tables.filter(({ state }) => state === 'done').length;
-    await this.#ask('POST', '/loader/progress', { share: Math.min(1, share), rows, rows_per_second: rowsPerSecond, remaining_ms: remainingMs ?? null, tables_completed: done, tables: tables.length, ended: hasEnded });
+  async progress(progress: LoadProgress, ended: boolean): Promise<void> {
+    const { share, rows, rowsPerSecond, remainingMs, tablesDone, tablesTotal, hasEnded } = loaderReport(progress, ended);
+    await this.#ask('POST', '/loader/progress', { share, rows, rows_per_second: rowsPerSecond, remaining_ms: remainingMs ?? null, tables_completed: tablesDone, tables: tablesTotal, ended: hasEnded });
   }
 
   /** Rejects when one of the tables is read from the target. */

@@ -17,6 +17,27 @@ type Sample = readonly [labels: readonly string[], value: number | Latency];
 /** What ZDM Proxy calls the source. */
 const zdmNames = ['origin', 'target'] as const;
 
+type LoaderMetric = Extract<CqlMetricName, `loader_${string}`>;
+
+/** Of the loader's own port. */
+export function loaderMetricsText(load: HeardLoad | undefined, nowMs: number): string {
+  const lines: string[] = [];
+  for (const [name, samples] of Object.entries(loaderSamples(load, nowMs)) as [LoaderMetric, readonly Sample[]][]) writeFamily(lines, { name, definition: cqlMetricList[name], cells: new Map() }, samples.map(cellOf));
+  return `${lines.join('\n')}\n`;
+}
+
+function loaderSamples(load: HeardLoad | undefined, nowMs: number): Record<LoaderMetric, readonly Sample[]> {
+  const some = (value: number | undefined): readonly Sample[] => (value === undefined ? [] : [[[], value]]);
+  return {
+    loader_rows_migrated: some(load?.rows),
+    loader_tables_completed: some(load?.tablesDone),
+    loader_migration_rate: some(load && (load.hasEnded ? 0 : load.rowsPerSecond)),
+    loader_progress_ratio: some(load?.share),
+    loader_estimated_completion: some(load === undefined || load.hasEnded || load.remainingMs === undefined ? undefined : (load.heardMs + load.remainingMs) / 1000),
+    loader_stalled_seconds: some(load && (load.hasEnded ? 0 : Math.max(0, nowMs - load.advancedMs) / 1000)),
+  };
+}
+
 export function metricsText(figures: CqlFigures, load: HeardLoad | undefined): string {
   const lines: string[] = [];
   for (const [name, samples] of Object.entries(samplesOf(figures, load)) as [CqlMetricName, readonly Sample[]][]) {
@@ -41,12 +62,7 @@ function samplesOf({ stats, intents, refusal, damages, lanes, repairs, filter, m
     proxy_write_latency_seconds: clusterNames.map((name, index) => [[name, 'answered'], clusters[index === 0 ? 0 : 1].counts.writes]),
     proxy_writes_total: clusterNames.flatMap((name, index) => outcomes.map((outcome, place): Sample => [[name, outcome], clusters[index === 0 ? 0 : 1].counts.writesEnded[place] ?? 0])),
     proxy_consistency_mismatches: [[['condition_or_schema'], clusters[0].counts.mismatches + clusters[1].counts.mismatches]],
-    loader_rows_migrated: some(load?.rows),
-    loader_tables_completed: some(load?.tablesDone),
-    loader_migration_rate: some(load && (load.hasEnded ? 0 : load.rowsPerSecond)),
-    loader_progress_ratio: some(load?.share),
-    loader_estimated_completion: load === undefined || load.hasEnded || load.remainingMs === undefined ? [] : one((load.heardMs + load.remainingMs) / 1000),
-    loader_stalled_seconds: some(load && (load.hasEnded ? 0 : Math.max(0, nowMs - load.advancedMs) / 1000)),
+    ...loaderSamples(load, nowMs),
     validator_rows_validated: perTable(({ rows }) => rows),
     validator_discrepancies_found: perTable(({ passed, different }) => (passed ? 0 : different)),
     validator_validation_coverage: perTable(({ share }) => share),
