@@ -54,9 +54,10 @@ export async function runValidate(project: string, args: readonly string[]): Pro
   return withClusters(stateDirectory(project, values['state-directory']), file, async ({ runtime, clusters }) => {
     const proxy = await ProxyLink.open(values.proxy, looksAtEveryRow(file));
     const pairs = await tablePairs(clusters, comparedTables(file), file.source, file.target);
+    const began = performance.now();
     const report = await new Validator(runtime, clusters, optionsOf(file)).validate(pairs, validationMode(mode, file, values), runtime.signal);
     const code = tell(report, values.report);
-    if (proxy) say(await proxy.tell(report));
+    if (proxy) say(await proxy.tell(report, began));
     return code;
   });
 }
@@ -79,13 +80,16 @@ export async function runScan(project: string, args: readonly string[]): Promise
     await using held = reconcile === 'source-wins' ? await proxy?.hold(pairs.map(({ sourceTable }) => printTable(sourceTable))) : undefined;
     let code = 1;
     let told = Promise.resolve();
+    let began = performance.now();
     const scanner = new TwoWayScanner(runtime, clusters, pairs, ledger, {
       ...optionsOf(file), reconcile, scanMode, alertThreshold, scanIntervalMs: intervalMs ?? (intervalSecs ?? DEFAULT_INTERVAL_SECS) * 1000,
     }, {
       scanned: (report) => {
         code = tell(report, values.report);
+        const ownBegin = began;
+        began = performance.now();
         // One scan that the proxy did not hear of does not end those that follow; a single one has failed with it.
-        if (proxy) told = told.then(() => proxy.tell(report)).then(say, (error: unknown) => {
+        if (proxy) told = told.then(() => proxy.tell(report, ownBegin)).then(say, (error: unknown) => {
           code = 1;
           say(error instanceof Error ? error.message : String(error));
         });

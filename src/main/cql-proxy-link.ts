@@ -21,7 +21,8 @@ export interface Held extends AsyncDisposable {
 export class ProxyLink {
   readonly #url: string;
   readonly #looksAtEveryRow: boolean;
-  #beganMs = 0;
+  /** From this process' monotonic clock to the proxy's; never too great, since the proxy looked at its clock before its answer was here. */
+  #aheadMs = 0;
 
   /** `looksAtEveryRow`: a range that was read was read without leaving rows out. */
   private constructor(url: string, looksAtEveryRow: boolean) {
@@ -29,19 +30,22 @@ export class ProxyLink {
     this.#looksAtEveryRow = looksAtEveryRow;
   }
 
-  /** Undefined without a URL. Asks for the proxy's time, so that what is found is not taken for newer than it is; throws when it cannot be reached. */
+  /** Undefined without a URL. Throws when it cannot be reached. */
   static async open(url: string | undefined, looksAtEveryRow: boolean): Promise<ProxyLink | undefined> {
     if (url === undefined) return undefined;
     if (!URL.canParse(url)) throw new Error(`--proxy: expected the URL of the proxy's HTTP API, such as http://127.0.0.1:8080, not "${url}"`);
     const link = new ProxyLink(url.replace(/\/+$/, ''), looksAtEveryRow);
-    await link.#begin();
+    await link.#compareClocks();
     return link;
   }
 
-  /** Resolves with a line for the operator; rejects when the proxy did not hear it. */
-  async tell(report: ComparisonReport): Promise<string> {
-    const { blocking, repairs_removed: removed } = await this.#ask('POST', '/validation', { mode: report.mode, began_ms: this.#beganMs, tables: report.tables.map((table) => this.#verdictOf(report, table)) }) as { readonly blocking: readonly string[]; readonly repairs_removed: number };
-    await this.#begin();
+  /** `beganAt`: `performance.now()` from before the comparison's first row was read. Resolves with a line for the operator; rejects when the proxy did not hear it. */
+  async tell(report: ComparisonReport, beganAt: number): Promise<string> {
+    const before = this.#aheadMs;
+    await this.#compareClocks();
+    // Where one of the clocks was set meanwhile the earlier begin is the safe one.
+    const ahead = Math.min(before, this.#aheadMs);
+    const { blocking, repairs_removed: removed } = await this.#ask('POST', '/validation', { mode: report.mode, began_ms: Math.max(0, beganAt + ahead), tables: report.tables.map((table) => this.#verdictOf(report, table)) }) as { readonly blocking: readonly string[]; readonly repairs_removed: number };
     const repaired = removed === 0 ? '' : `; ${removed} writes are off its repair list`;
     return `the proxy has heard it: ${blocking.length === 0 ? 'no validation stands against a switch' : `a switch is refused for ${blocking.join(', ')}`}${repaired}`;
   }
@@ -58,17 +62,20 @@ export class ProxyLink {
     await ask(HOLD_MS);
     const lost = new AbortController();
     let heardMs = performance.now();
+    let renewed: Promise<void> | undefined;
     const renewal = setInterval(() => {
       const askedMs = performance.now();
-      ask(HOLD_MS).then(() => (heardMs = askedMs), (error: unknown) => {
+      renewed ??= ask(HOLD_MS).then(() => void (heardMs = askedMs), (error: unknown) => {
         if (error instanceof RefusedByProxy || performance.now() - heardMs > MOST_SILENCE_MS) lost.abort(error);
-      });
+      }).finally(() => (renewed = undefined));
       if (askedMs - heardMs > MOST_SILENCE_MS) lost.abort(new Error(`the proxy at ${this.#url} does not say whether the source is still the one that is read`));
     }, RENEW_MS);
     return {
       lost: lost.signal,
       [Symbol.asyncDispose]: async () => {
         clearInterval(renewal);
+        // One that is on its way would come after the release.
+        await renewed;
         await ask(0).catch(() => undefined);
       },
     };
@@ -83,9 +90,9 @@ export class ProxyLink {
     };
   }
 
-  /** The next comparison reads its first row later than this. */
-  async #begin(): Promise<void> {
-    this.#beganMs = Number((await this.#ask('GET', '/repairs') as { readonly now_ms: number }).now_ms);
+  async #compareClocks(): Promise<void> {
+    const { now_ms: nowMs } = await this.#ask('GET', '/repairs') as { readonly now_ms: number };
+    this.#aheadMs = nowMs - performance.now();
   }
 
   async #ask(method: string, path: string, body?: unknown): Promise<unknown> {
