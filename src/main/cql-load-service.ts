@@ -13,29 +13,24 @@ import type { JsonAnswer, JsonRoute } from '../ops/json-server.ts';
 import { tablePairs } from './cql-clusters.ts';
 import { buildIndexes, loadOnce, loaderReport } from './load-once.ts';
 import type { LoadParts } from './load-once.ts';
-
-interface Job {
-  readonly name: string;
-  readonly stop: AbortController;
-  readonly ended: Promise<void>;
-}
+import { OneJob } from './one-job.ts';
 
 export class LoadService implements AsyncDisposable {
   readonly #parts: LoadParts;
   readonly #server: JsonServer;
   readonly #monitor = new Monitor();
-  #job: Job | undefined;
+  readonly #job: OneJob;
   #progress: (() => LoadProgress) | undefined;
-  #error: string | undefined;
 
   constructor(parts: LoadParts, host: string, port: number) {
     const { runtime } = parts;
     this.#parts = parts;
+    this.#job = new OneJob(runtime);
     const routes: Record<string, JsonRoute> = {
-      'GET /health': () => ok({ status: this.#error === undefined ? 'healthy' : 'degraded', service: 'sstable-loader', index_manager_enabled: parts.wanted.length > 0, index_count: parts.wanted.length, error: this.#error ?? null }),
+      'GET /health': () => ok({ status: this.#job.error === undefined ? 'healthy' : 'degraded', service: 'sstable-loader', index_manager_enabled: parts.wanted.length > 0, index_count: parts.wanted.length, error: this.#job.error ?? null }),
       'GET /status': () => ok(this.#status()),
       'POST /start': async () => this.#load(parts.file.loader.tables.map(({ name }) => name)),
-      'POST /stop': async () => ok({ stopped: await this.stop(), ...this.#status() }),
+      'POST /stop': async () => ok({ stopped: await this.#job.stop(), ...this.#status() }),
       'POST /migrate/:keyspace/:table': async (_body, _from, [keyspace = '', table = '']) => {
         if (!(await listTables(parts.clusters.source, keyspace)).includes(table)) throw new MigrationError('MIG010', `There is no table ${keyspace}.${table} on the source cluster`, { tableName: `${keyspace}.${table}` });
         return this.#load([`${keyspace}.${table}`]);
@@ -64,21 +59,13 @@ export class LoadService implements AsyncDisposable {
     await this.#load(this.#parts.file.loader.tables.map(({ name }) => name));
   }
 
-  /** False when nothing was under way. */
-  async stop(): Promise<boolean> {
-    const job = this.#job;
-    job?.stop.abort(new Error('stopped by an operator'));
-    await job?.ended;
-    return job !== undefined;
-  }
-
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.stop();
+    await this.#job.stop();
     await this.#server.close();
   }
 
   async #load(names: readonly string[]): Promise<JsonAnswer> {
-    this.#refuseSecond();
+    this.#job.refuseSecond();
     const { clusters, file } = this.#parts;
     const pairs = await tablePairs(clusters, names, file.source, file.target);
     return this.#begin('load', async (signal) => {
@@ -94,7 +81,7 @@ export class LoadService implements AsyncDisposable {
   }
 
   async #drop(keyspace?: string): Promise<JsonAnswer> {
-    this.#refuseSecond();
+    this.#job.refuseSecond();
     const { wanted, indexes } = this.#parts;
     const chosen = wanted.filter((one) => keyspace === undefined || one.keyspace === keyspace);
     if (chosen.length === 0) throw new MigrationError('MIG071', 'no indexes are managed here', { hint: 'Start the loader with --indexes indexes.yaml.' });
@@ -106,31 +93,19 @@ export class LoadService implements AsyncDisposable {
     return (await this.#parts.indexes.verify(this.#parts.wanted)).map(({ index: { keyspace, table, name }, state }) => ({ keyspace, table, index: name, state }));
   }
 
-  #refuseSecond(): void {
-    if (this.#job) throw new MigrationError('MIG074', `a job is under way: ${this.#job.name}`, { hint: 'POST /stop ends it at a safe place; GET /status says how far it is.' });
-  }
-
   #begin(name: string, work: (signal: AbortSignal) => Promise<void>): JsonAnswer {
-    this.#refuseSecond();
-    const stop = new AbortController();
-    this.#error = undefined;
-    const ended = work(AbortSignal.any([this.#parts.runtime.signal, stop.signal])).catch((error: unknown) => {
-      if (stop.signal.aborted || this.#parts.runtime.signal.aborted) return;
-      this.#error = error instanceof Error ? error.message : String(error);
-      this.#parts.runtime.log.error('a job of the loader has failed', { job: name, error: this.#error });
-    }).finally(() => (this.#job = undefined));
-    this.#job = { name, stop, ended };
+    this.#job.begin(name, work);
     return { status: 202, body: { started: true, job: name } };
   }
 
   #status(): Readonly<Record<string, unknown>> {
     const progress = this.#progress?.();
-    return { service: 'sstable-loader', state: this.#job?.name ?? 'idle', error: this.#error ?? null, progress: progress ?? null };
+    return { service: 'sstable-loader', state: this.#job.name ?? 'idle', error: this.#job.error ?? null, progress: progress ?? null };
   }
 
   #heard(): Monitor['load'] {
     const progress = this.#progress?.();
-    if (progress) this.#monitor.heard(loaderReport(progress, this.#job?.name !== 'load'), this.#parts.runtime.clock.now());
+    if (progress) this.#monitor.heard(loaderReport(progress, this.#job.name !== 'load'), this.#parts.runtime.clock.now());
     return this.#monitor.load;
   }
 }

@@ -9,10 +9,11 @@ import type { LoadProgress } from '../../cdc/cassandra/load/load-progress.ts';
 import { SqliteLoadLedger } from '../../cdc/cassandra/load/sqlite-load-ledger.ts';
 import { indexesFile, loaderFile } from '../../config/cql/service-files.ts';
 import { readYamlFile } from '../../config/read-yaml.ts';
-import { tablePairs, withClusters } from './cql-clusters.ts';
+import { portOf, tablePairs, withClusters } from './cql-clusters.ts';
 import { LoadService } from './cql-load-service.ts';
 import { ProxyLink, Telling } from './cql-proxy-link.ts';
 import { buildIndexes, BYTES_PER_MEGABYTE, loadOnce } from './load-once.ts';
+import { untilEnded } from './one-job.ts';
 
 export const loadUsage = `npm run cql -- load --config FILE [options]
   --config FILE           sstable-loader.yaml: both clusters, and what is loaded how
@@ -41,8 +42,7 @@ export async function runLoad(project: string, args: readonly string[]): Promise
   if (values.config === undefined) throw new Error(`--config: expected a file\n${loadUsage}`);
   const file = readYamlFile(values.config, loaderFile, process.env);
   const wanted = values.indexes === undefined || values['skip-indexes'] ? [] : readYamlFile(values.indexes, indexesFile, process.env).map(wantedIndex);
-  const httpPort = values['http-port'] === undefined ? undefined : Number(values['http-port']);
-  if (httpPort !== undefined && !(Number.isInteger(httpPort) && httpPort > 0 && httpPort < 65_536)) throw new Error(`--http-port: expected a number from 1 to 65535, not "${values['http-port'] ?? ''}"`);
+  const httpPort = portOf(values['http-port']);
   const failedFile = path.resolve(path.dirname(values.config), file.loader.failed_rows_file);
   return withClusters(path.resolve(values['state-directory'] ?? path.join(project, '.causeway/cql/load')), file, async ({ runtime, clusters, directory }) => {
     const proxy = await ProxyLink.open(values.proxy, true);
@@ -80,10 +80,7 @@ async function serve(service: LoadService, signal: AbortSignal, startsAtOnce: bo
   await using serving = service;
   say(`HTTP API of the loader: port ${await serving.listen()}`);
   if (startsAtOnce) await serving.start();
-  await new Promise<void>((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener('abort', () => resolve(), { once: true });
-  });
+  await untilEnded(signal);
 }
 
 function wantedIndex({ keyspace, table, index_name: indexName, column_name: columnName, index_type: indexType }: { keyspace: string; table: string; index_name: string; column_name: string; index_type: string }): WantedIndex {

@@ -21,9 +21,12 @@ type LoaderMetric = Extract<CqlMetricName, `loader_${string}`>;
 
 /** Of the loader's own port. */
 export function loaderMetricsText(load: HeardLoad | undefined, nowMs: number): string {
-  const lines: string[] = [];
-  for (const [name, samples] of Object.entries(loaderSamples(load, nowMs)) as [LoaderMetric, readonly Sample[]][]) writeFamily(lines, { name, definition: cqlMetricList[name], cells: new Map() }, samples.map(cellOf));
-  return `${lines.join('\n')}\n`;
+  return print(loaderSamples(load, nowMs));
+}
+
+/** Of the validator's own port. */
+export function validatorMetricsText(validated: ReadonlyMap<string, TableRecord>): string {
+  return print(validatorSamples(validated));
 }
 
 function loaderSamples(load: HeardLoad | undefined, nowMs: number): Record<LoaderMetric, readonly Sample[]> {
@@ -38,11 +41,27 @@ function loaderSamples(load: HeardLoad | undefined, nowMs: number): Record<Loade
   };
 }
 
+type ValidatorMetric = Extract<CqlMetricName, `validator_${string}`>;
+
+function validatorSamples(validated: ReadonlyMap<string, TableRecord>): Record<ValidatorMetric, readonly Sample[]> {
+  const perTable = (value: (record: TableRecord) => number): readonly Sample[] => [...validated].map(([table, record]) => [[table], value(record)]);
+  const score = consistencyScore(validated);
+  return {
+    validator_rows_validated: perTable(({ rows }) => rows),
+    validator_discrepancies_found: perTable(({ passed, different }) => (passed ? 0 : different)),
+    validator_validation_coverage: perTable(({ share }) => share),
+    validator_last_validation: perTable(({ heardMs }) => heardMs / 1000),
+    validator_consistency_score: score === null ? [] : [[[], score]],
+  };
+}
+
 export function metricsText(figures: CqlFigures, load: HeardLoad | undefined): string {
+  return print(samplesOf(figures, load));
+}
+
+function print(samples: Partial<Record<CqlMetricName, readonly Sample[]>>): string {
   const lines: string[] = [];
-  for (const [name, samples] of Object.entries(samplesOf(figures, load)) as [CqlMetricName, readonly Sample[]][]) {
-    writeFamily(lines, { name, definition: cqlMetricList[name], cells: new Map() }, samples.map(cellOf));
-  }
+  for (const [name, list] of Object.entries(samples) as [CqlMetricName, readonly Sample[]][]) writeFamily(lines, { name, definition: cqlMetricList[name], cells: new Map() }, list.map(cellOf));
   return `${lines.join('\n')}\n`;
 }
 
@@ -56,18 +75,12 @@ function samplesOf({ stats, intents, refusal, damages, lanes, repairs, filter, m
   const perCluster = (names: readonly string[], value: (index: 0 | 1) => number): readonly Sample[] => [[[names[0] ?? ''], value(0)], [[names[1] ?? ''], value(1)]];
   const byOutcome = (list: 'readsEnded' | 'writesEnded', index: 0 | 1): number => clusters[index].counts[list].reduce((sum, count, place) => (outcomes[place] === 'ok' ? sum : sum + count), 0);
   const errorsOf = (index: 0 | 1): readonly Sample[] => errorClasses.map((error, place) => [[error], clusters[index].counts.errors[place] ?? 0]);
-  const some = (value: number | null | undefined): readonly Sample[] => (value === undefined || value === null ? [] : one(value));
-  const perTable = (value: (record: TableRecord) => number): readonly Sample[] => [...validated].map(([table, record]) => [[table], value(record)]);
   return {
     proxy_write_latency_seconds: clusterNames.map((name, index) => [[name, 'answered'], clusters[index === 0 ? 0 : 1].counts.writes]),
     proxy_writes_total: clusterNames.flatMap((name, index) => outcomes.map((outcome, place): Sample => [[name, outcome], clusters[index === 0 ? 0 : 1].counts.writesEnded[place] ?? 0])),
     proxy_consistency_mismatches: [[['condition_or_schema'], clusters[0].counts.mismatches + clusters[1].counts.mismatches]],
     ...loaderSamples(load, nowMs),
-    validator_rows_validated: perTable(({ rows }) => rows),
-    validator_discrepancies_found: perTable(({ passed, different }) => (passed ? 0 : different)),
-    validator_validation_coverage: perTable(({ share }) => share),
-    validator_last_validation: perTable(({ heardMs }) => heardMs / 1000),
-    validator_consistency_score: some(consistencyScore(validated)),
+    ...validatorSamples(validated),
     proxy_failed_connections_total: perCluster(zdmNames, (index) => clusters[index].counts.failedConnections),
     proxy_failed_reads_total: perCluster(zdmNames, (index) => byOutcome('readsEnded', index)),
     proxy_failed_writes_total: perCluster(zdmNames, (index) => byOutcome('writesEnded', index)),

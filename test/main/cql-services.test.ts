@@ -1,4 +1,4 @@
-/** The loader as a service between two mock clusters: it waits, begins, is stopped and goes on, and answers by the document's routes. */
+/** Loader and validator as services between two mock clusters: they wait, begin, are stopped and go on, and answer by the document's routes. */
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
@@ -19,9 +19,26 @@ const ROWS = 600;
 let source: MockCluster;
 let target: MockCluster;
 let folder: string;
-let port: number;
-let child: ChildProcess;
-let output = '';
+let loader: Service;
+let reader: Service;
+
+interface Service {
+  readonly port: number;
+  readonly child: ChildProcess;
+}
+
+/** Serves when it resolves. */
+async function startService(...args: readonly string[]): Promise<Service> {
+  const port = await freePort();
+  let output = '';
+  const child = spawn(process.execPath, [main, 'cql-proxy', ...args, '--http-port', String(port)], { stdio: ['ignore', 'pipe', 'pipe'] });
+  for (const stream of [child.stdout, child.stderr]) stream?.setEncoding('utf8').on('data', (chunk: string) => (output += chunk));
+  while (!output.includes('HTTP API of')) {
+    if (child.exitCode !== null) throw new Error(output);
+    await delay(20);
+  }
+  return { port, child };
+}
 
 beforeAll(async () => {
   [source, target] = [await MockCluster.start({ clusterName: 'old' }), await MockCluster.start({ clusterName: 'new' })];
@@ -36,33 +53,34 @@ beforeAll(async () => {
   folder = fs.mkdtempSync(path.join(os.tmpdir(), 'cql-load-service-'));
   const cluster = (one: MockCluster): object => ({ hosts: [one.address], port: one.port, keyspace: 'ks' });
   fs.writeFileSync(path.join(folder, 'sstable-loader.yaml'), stringify({ source: cluster(source), target: cluster(target), loader: { tables: ['a', 'b'], page_size: 50 } }));
-  port = await freePort();
-  child = spawn(process.execPath, [main, 'cql-proxy', 'load', '--config', path.join(folder, 'sstable-loader.yaml'), '--state-directory', path.join(folder, 'state'), '--http-port', String(port)], { stdio: ['ignore', 'pipe', 'pipe'] });
-  for (const stream of [child.stdout, child.stderr]) stream?.setEncoding('utf8').on('data', (chunk: string) => (output += chunk));
-  while (!output.includes('HTTP API of the loader')) {
-    if (child.exitCode !== null) throw new Error(output);
-    await delay(20);
-  }
+  fs.writeFileSync(path.join(folder, 'dual-reader.yaml'), stringify({ source: cluster(source), target: cluster(target), reader: { tables: ['a', 'b'], validation_interval_secs: 60 } }));
+  [loader, reader] = await Promise.all([
+    startService('load', '--config', path.join(folder, 'sstable-loader.yaml'), '--state-directory', path.join(folder, 'load')),
+    startService('scan', '--config', path.join(folder, 'dual-reader.yaml'), '--state-directory', path.join(folder, 'scan'), '--mode', 'Continuous', '--reconcile', 'source-wins'),
+  ]);
 });
 
 afterAll(async () => {
-  if (child?.exitCode === null) {
-    child.kill('SIGTERM');
-    await once(child, 'exit');
-  }
+  await Promise.all([loader, reader].map(async (service) => {
+    if (service?.child.exitCode !== null) return;
+    service.child.kill('SIGTERM');
+    await once(service.child, 'exit');
+  }));
   await Promise.all([source?.close(), target?.close()]);
   if (folder !== undefined) fs.rmSync(folder, { recursive: true, force: true });
 });
 
-async function call(route: string): Promise<{ readonly status: number; readonly body: Record<string, unknown> }> {
+async function ask(service: Service, route: string, body?: unknown): Promise<{ readonly status: number; readonly body: Record<string, unknown> }> {
   const [method = 'GET', where = '/'] = route.split(' ');
-  const response = await fetch(`http://127.0.0.1:${port}${where}`, { method });
+  const response = await fetch(`http://127.0.0.1:${service.port}${where}`, { method, ...(body === undefined ? {} : { body: JSON.stringify(body) }) });
   return { status: response.status, body: (await response.json()) as Record<string, unknown> };
 }
 
+const metricsOf = async ({ port }: Service): Promise<string> => (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
+const call = (route: string) => ask(loader, route);
 const state = async (): Promise<unknown> => (await call('GET /status')).body['state'];
 
-test('waits, and says what it is and what there is', async () => {
+test('the loader waits, and says what it is and what there is', async () => {
   expect((await call('GET /health')).body).toEqual({ status: 'healthy', service: 'sstable-loader', index_manager_enabled: false, index_count: 0, error: null });
   expect((await call('GET /status')).body).toMatchObject({ state: 'idle', progress: null });
   expect((await call('GET /discover/ks')).body).toEqual({ keyspace: 'ks', tables: ['a', 'b'] });
@@ -74,7 +92,7 @@ test('waits, and says what it is and what there is', async () => {
   expect(rowsOn(target, 'SELECT k FROM ks.a')).toEqual([]);
 });
 
-test('loads one table, is stopped in the middle of the rest, refuses a second job, and goes on', async () => {
+test('the loader loads one table, is stopped in the middle of the rest, refuses a second job, and goes on', async () => {
   expect(await call('POST /migrate/ks/a')).toMatchObject({ status: 202, body: { started: true, job: 'load' } });
   await expect.poll(state, { timeout: 30_000 }).toBe('idle');
   expect((await call('GET /status')).body).toMatchObject({ error: null, progress: { tables: [{ table: 'ks.a', state: 'done', rows: ROWS / 2 }] } });
@@ -89,6 +107,26 @@ test('loads one table, is stopped in the middle of the rest, refuses a second jo
   await expect.poll(state, { timeout: 30_000 }).toBe('idle');
   expect((await call('GET /status')).body).toMatchObject({ error: null, progress: { rows: ROWS } });
   expect([rowsOn(target, 'SELECT k FROM ks.a').length, rowsOn(target, 'SELECT k FROM ks.b').length]).toEqual([ROWS / 2, ROWS / 2]);
-  const metrics = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
+  const metrics = await metricsOf(loader);
   for (const line of [`loader_rows_migrated ${ROWS}`, 'loader_tables_completed 2', 'loader_progress_ratio 1', 'loader_migration_rate 0']) expect(metrics).toContain(`\n${line}\n`);
 });
+
+test('the validator finds what is different, and the scanner repairs it', async () => {
+  const told = (route: string, body?: unknown) => ask(reader, route, body);
+  const idle = async (): Promise<unknown> => (await told('GET /status')).body;
+  expect((await told('GET /health')).body).toEqual({ status: 'healthy', service: 'dual-reader', error: null });
+  expect((await told('GET /report')).status).toBe(404);
+  for (const body of [{ mode: 'Most' }, { mode: 'CriticalTables' }, { mode: 'FullScan', what: 1 }]) expect(await told('POST /validate', body)).toMatchObject({ status: 400, body: { code: 'MIG071' } });
+  target.run("UPDATE ks.a SET v = 'spoilt' WHERE k = 2");
+  expect(await told('POST /validate', { mode: 'CriticalTables', tables: ['ks.a'] })).toMatchObject({ status: 202, body: { job: 'validating' } });
+  expect(await told('POST /start')).toMatchObject({ status: 409, body: { code: 'MIG074' } });
+  await expect.poll(idle, { timeout: 60_000 }).toMatchObject({ state: 'idle', error: null, last: { mode: 'CriticalTables', passed: false, rowsDifferent: 1 } });
+  expect((await told('GET /discrepancies')).body).toMatchObject({ discrepancies: [{ table: 'ks.a', key: 'k = 2', types: ['ValueMismatch'] }] });
+  expect(await metricsOf(reader)).toContain('\nvalidator_discrepancies_found{table="ks.a"} 1\n');
+  await told('POST /start');
+  await expect.poll(async () => (await told('GET /status')).body, { timeout: 60_000 }).toMatchObject({ state: 'scanning', last: { mode: 'Continuous', passed: true, repaired: 1 } });
+  // It would go round for ever.
+  expect((await told('POST /stop')).body).toMatchObject({ stopped: true, state: 'idle', error: null });
+  expect((await told('GET /report')).body).toMatchObject({ tables: [{ table: 'ks.a', repaired: 1 }, { table: 'ks.b', rowsDifferent: 0 }] });
+  expect(await metricsOf(reader)).toContain('\nvalidator_discrepancies_found{table="ks.a"} 0\n');
+}, 180_000);
