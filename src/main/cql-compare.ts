@@ -109,7 +109,7 @@ export async function runScan(project: string, args: readonly string[]): Promise
       held?.lost.throwIfAborted();
       return code;
     };
-    if (httpPort === undefined) return scan(runtime.signal, () => undefined);
+    if (httpPort === undefined) return await scan(runtime.signal, () => undefined);
     await using service = new CompareService({
       runtime, host: values['http-host'], port: httpPort, scan,
       validation: (wanted) => {

@@ -32,7 +32,7 @@ Without --source, --target or --simulated it starts two Cassandra servers of its
 
 const WORKERS = 8;
 /** For what the scanner has to repair. */
-const SCANS_MS = 600_000;
+const SCANS_MS = 300_000;
 const project = path.resolve(import.meta.dirname, '../..');
 
 async function demo(args: readonly string[]): Promise<number> {
@@ -163,11 +163,11 @@ async function walk(clusters: DemoClusters, { choice, rows, rate, folder, port, 
     });
     const scanned = await phases.pass('Phase 4: two-way scanning, repair', async (tell) => {
       const scanner = proxy.command('scan', 'dual-reader.yaml', '--mode', 'Continuous', '--reconcile', 'source-wins', '--proxy', proxy.url);
-      await scans(scanner, (list) => list.at(-1)?.different === 0, signal);
+      await scans(scanner, (list) => isClean(list.at(-1)), signal);
       await spoilAgain(clusters);
       say('    one more row is spoilt while the scanner goes round');
       const before = scansOf(scanner.output()).length;
-      await scans(scanner, (list) => list.slice(before).some(({ repaired }) => repaired > 0) && list.at(-1)?.different === 0, signal);
+      await scans(scanner, (list) => list.slice(before).some(({ repaired }) => repaired > 0) && isClean(list.at(-1)), signal);
       scanner.stop();
       await ended(scanner);
       const list = scansOf(scanner.output());
@@ -225,12 +225,17 @@ async function written(application: DemoApplication, count: number, signal: Abor
 }
 
 interface ScanLine {
+  readonly passed: boolean;
   readonly different: number;
   readonly repaired: number;
 }
 
+function isClean(scan: ScanLine | undefined): boolean {
+  return scan?.passed === true && scan.different === 0;
+}
+
 function scansOf(output: string): readonly ScanLine[] {
-  return [...output.matchAll(/rows compared, (\d+) different, (\d+) repaired/g)].map(([, different, repaired]) => ({ different: Number(different), repaired: Number(repaired) }));
+  return [...output.matchAll(/: (passed|NOT passed); \d+ rows compared, (\d+) different, (\d+) repaired/g)].map(([, word, different, repaired]) => ({ passed: word === 'passed', different: Number(different), repaired: Number(repaired) }));
 }
 
 async function scans(scanner: Running, isEnough: (list: readonly ScanLine[]) => boolean, signal: AbortSignal): Promise<void> {
