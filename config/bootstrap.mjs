@@ -1,5 +1,5 @@
 /**
- * The way in for every `npm` command: `node config/bootstrap.mjs start|demo|bench|soak|cql|test [arguments]`.
+ * The way in for every `npm` command: `node config/bootstrap.mjs start|demo|bench|soak|cql|cql:demo|test [arguments]`.
  *
  * A fresh clone has neither dependencies nor, perhaps, the Node.js that the project needs. This file is plain JavaScript
  * without dependencies, runs on Node.js 18 and later, and in this order: brings the right Node.js into `.causeway/`,
@@ -11,7 +11,7 @@ import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { runTests } from './run-tests.mjs';
+import { bringCassandra, runTests } from './run-tests.mjs';
 
 const project = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const ownFolder = path.join(project, '.causeway');
@@ -26,6 +26,7 @@ const programs = {
   bench: ['test/bench/bench.ts'],
   soak: ['test/soak/soak.ts'],
   cql: ['src/main/main.ts', 'cql-proxy'],
+  'cql:demo': ['test/demo/cql-demo.ts'],
 };
 
 await main(process.argv[2], process.argv.slice(3));
@@ -45,6 +46,8 @@ async function main(command, args) {
   const install = (folder) => withInstallLock(() => installDependencies(node, path.join(project, folder)));
   const context = { project, node, env: environmentFor(node), run, install };
   if (command === 'test') process.exit(await runTests(context, args));
+  // With other clusters than its own it needs none.
+  if (command === 'cql:demo' && !args.some((arg) => /^--(?:source|target|simulated|help)\b/.test(arg))) await bringCassandra(context);
   const [program, ...first] = programs[command];
   if (!fs.existsSync(path.join(project, program))) fail(`${program} does not exist in this checkout`);
   process.exit(await run(node, [program, ...first, ...args], context.env));

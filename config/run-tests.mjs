@@ -90,6 +90,12 @@ async function installServers(context) {
   await context.run(context.node, ['test/servers/install-cassandra.ts'], context.env);
 }
 
+/** For `cql:demo`, which says what to do when they cannot be had. */
+export async function bringCassandra(context) {
+  installTools(context.env, ['java', 'mvn']);
+  await context.run(context.node, ['test/servers/install-cassandra.ts'], context.env);
+}
+
 /** TypeORM and Sequelize, which only a test drives. */
 async function installMappers(context) {
   if (!fs.existsSync(path.join(context.project, 'test/drivers/package-lock.json'))) return;
@@ -97,15 +103,15 @@ async function installMappers(context) {
   if (code !== 0) console.error(`causeway: the packages of test/drivers could not be installed (npm ci ended with code ${code}); their suite is skipped`);
 }
 
-function installTools(env) {
-  const missing = Object.keys(tools).filter((name) => !isInstalled(name, env));
+function installTools(env, names = Object.keys(tools)) {
+  const missing = names.filter((name) => !isInstalled(name, env));
   if (missing.length === 0) return;
   const canInstall = process.getuid?.() === 0 && spawnSync('apt-get', ['--version'], { env }).status === 0;
   if (!canInstall) {
-    console.error(`causeway: ${missing.join(', ')} not found; install ${missing.flatMap((name) => tools[name]).join(' ')} to run every suite`);
+    console.error(`causeway: ${missing.join(', ')} not found; install ${missing.flatMap((name) => tools[name]).join(' ')} ${names.length === Object.keys(tools).length ? 'to run every suite' : 'first'}`);
     return;
   }
-  console.error(`causeway: installing ${missing.join(', ')} for the tests`);
+  console.error(`causeway: installing ${missing.join(', ')}`);
   const apt = (args) => spawnSync('apt-get', ['-qq', '-o', 'DPkg::Lock::Timeout=300', ...args], {
     env: { ...env, DEBIAN_FRONTEND: 'noninteractive' }, stdio: ['ignore', 'ignore', 'inherit'],
   });

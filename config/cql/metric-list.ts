@@ -12,6 +12,17 @@ export const cqlMetricList = {
   proxy_write_latency_seconds: histogram('Answers of a cluster to writes, whatever they say; status is `answered`', 'database', 'status'),
   proxy_writes_total: counter('Writes sent to a cluster, by how they ended (ok, refused, uncertain, unsent)', 'database', 'status'),
   proxy_consistency_mismatches: counter('Conditional statements and schema changes that ended otherwise on the shadow than on the primary', 'operation'),
+  loader_rows_migrated: gauge('Rows that the load has read and written, as it last told'),
+  loader_tables_completed: gauge('Tables of the load that are done'),
+  loader_migration_rate: gauge('Rows per second of the load; 0 when it has ended'),
+  loader_progress_ratio: gauge('Share of the ring that the load has read, 0 to 1'),
+  loader_estimated_completion: gauge('When the load will have ended, in seconds since 1970; absent when that cannot be said'),
+  loader_stalled_seconds: gauge('For how long a load that has not ended has not advanced'),
+  validator_rows_validated: gauge('Rows that the last validation or scan of the table has compared', 'table'),
+  validator_discrepancies_found: gauge('Rows that it found different and did not repair', 'table'),
+  validator_validation_coverage: gauge('Share of the ring that it looked at, 0 to 1', 'table'),
+  validator_last_validation: gauge('When it was heard of, in seconds since 1970', 'table'),
+  validator_consistency_score: gauge('Rows that are the same, of a hundred compared; absent before the first validation'),
 
   // ZDM Proxy's names
   proxy_failed_connections_total: counter('Connections to a cluster that could not be made', 'cluster'),

@@ -61,3 +61,11 @@ function keyspaceOf({ keyspace }: ServiceCluster): string {
   if (keyspace === undefined) throw new Error('source.keyspace: expected a keyspace, or tables with theirs (ks.table)');
   return keyspace;
 }
+
+/** Of `--http-port`. */
+export function portOf(given: string | undefined): number | undefined {
+  if (given === undefined) return undefined;
+  const port = Number(given);
+  if (!/^\d+$/.test(given) || port < 1 || port > 65_535) throw new Error(`--http-port: expected a number from 1 to 65535, not "${given}"`);
+  return port;
+}

@@ -11,10 +11,14 @@ import { SqliteScanLedger } from '../../cdc/cassandra/compare/scan-ledger.ts';
 import { TwoWayScanner } from '../../cdc/cassandra/compare/two-way-scanner.ts';
 import { Validator } from '../../cdc/cassandra/compare/validator.ts';
 import type { ValidationMode } from '../../cdc/cassandra/compare/validator.ts';
+import { printTable } from '../../cdc/cassandra/table.ts';
 import { dualReaderFile } from '../../config/cql/service-files.ts';
 import type { DualReaderFile } from '../../config/cql/service-files.ts';
 import { readYamlFile } from '../../config/read-yaml.ts';
-import { tablePairs, withClusters } from './cql-clusters.ts';
+import { portOf, tablePairs, withClusters } from './cql-clusters.ts';
+import { CompareService } from './cql-compare-service.ts';
+import { ProxyLink } from './cql-proxy-link.ts';
+import { untilEnded } from './one-job.ts';
 
 export const validateUsage = `npm run cql -- validate --config FILE [options]
   --config FILE           dual-reader.yaml: both clusters, and what is compared how
@@ -24,6 +28,7 @@ export const validateUsage = `npm run cql -- validate --config FILE [options]
   --dual-writes-since TIME  what only the target has and is older was deleted by the source: TombstoneMismatch
   --accept-later-target   the same value with a later time on the target is the same: what source-wins leaves behind
   --report FILE           the report as JSON
+  --proxy URL             HTTP API of the running proxy, which is told the result: a failed one stands against its switches
   --state-directory DIR   (default .causeway/cql/compare)
   --help
 The exit code is 0 when nothing is different, 1 when something is.`;
@@ -34,12 +39,16 @@ export const scanUsage = `npm run cql -- scan --config FILE [options]
   --reconcile MODE        source-wins, newest or manual, over the file
   --dual-writes-since TIME  what only the target has and is older was deleted by the source: TombstoneMismatch
   --alert-threshold N     more different rows than this are an alert (default 0)
+  --http-port N           serves the HTTP API of validator and scanner (the document's port is 8082) and waits for POST /start or /validate, until Ctrl-C
+  --http-host HOST        for it (default 127.0.0.1)
+  --auto-start            with --http-port: scans at once
   --report FILE           the last report as JSON
+  --proxy URL             HTTP API of the running proxy, which is told the result: a failed one stands against its switches
   --state-directory DIR   what was different where (default .causeway/cql/compare)
   --help
 The exit code is 0 when the last scan found nothing different, or repaired all of it.`;
 
-const flags = { config: { type: 'string' }, mode: { type: 'string' }, report: { type: 'string' }, 'dual-writes-since': { type: 'string' }, 'state-directory': { type: 'string' }, help: { type: 'boolean', default: false } } as const;
+const flags = { config: { type: 'string' }, mode: { type: 'string' }, report: { type: 'string' }, proxy: { type: 'string' }, 'dual-writes-since': { type: 'string' }, 'state-directory': { type: 'string' }, help: { type: 'boolean', default: false } } as const;
 const scanModes = ['OneTime', 'Continuous', 'Incremental'] as const;
 const validationModes = ['FullScan', 'RandomSample', 'CriticalTables', 'RecentWrites'] as const;
 const DEFAULT_INTERVAL_SECS = 300;
@@ -51,36 +60,82 @@ export async function runValidate(project: string, args: readonly string[]): Pro
   const file = readFile(values.config, validateUsage);
   const mode = oneOf('mode', values.mode ?? 'FullScan', validationModes);
   return withClusters(stateDirectory(project, values['state-directory']), file, async ({ runtime, clusters }) => {
+    const proxy = await ProxyLink.open(values.proxy, looksAtEveryRow(file));
     const pairs = await tablePairs(clusters, comparedTables(file), file.source, file.target);
+    const began = performance.now();
     const report = await new Validator(runtime, clusters, { ...optionsOf(file, values['dual-writes-since']), acceptsLaterTarget: values['accept-later-target'] }).validate(pairs, validationMode(mode, file, values), runtime.signal);
-    return tell(report, values.report);
+    const code = tell(report, values.report);
+    if (proxy) say(await proxy.tell(report, began));
+    return code;
   });
 }
 
 /** Resolves with the exit code. */
 export async function runScan(project: string, args: readonly string[]): Promise<number> {
-  const { values } = parseArgs({ args: [...args], strict: true, options: { ...flags, reconcile: { type: 'string' }, 'alert-threshold': { type: 'string', default: '0' } } });
+  const { values } = parseArgs({ args: [...args], strict: true, options: { ...flags, reconcile: { type: 'string' }, 'alert-threshold': { type: 'string', default: '0' }, 'http-port': { type: 'string' }, 'http-host': { type: 'string', default: '127.0.0.1' }, 'auto-start': { type: 'boolean', default: false } } });
   if (values.help) return help(scanUsage);
   const file = readFile(values.config, scanUsage);
   const scanMode = oneOf('mode', values.mode ?? 'OneTime', scanModes);
   if (!/^\d{1,9}$/.test(values['alert-threshold'])) throw new Error(`--alert-threshold: expected a number of rows, not "${values['alert-threshold']}"`);
   const alertThreshold = Number(values['alert-threshold']);
+  const httpPort = portOf(values['http-port']);
   const { validation_interval_ms: intervalMs, validation_interval_secs: intervalSecs } = file.reader;
   const reconcile = reconcileMode(values.reconcile ?? (file.reader.auto_reconcile ? file.reader.reconciliation_mode ?? 'source-wins' : 'manual'));
   return withClusters(stateDirectory(project, values['state-directory']), file, async ({ runtime, clusters, directory }) => {
     using ledger = new SqliteScanLedger(path.join(directory, 'scan.db'));
-    let code = 1;
-    const scanner = new TwoWayScanner(runtime, clusters, await tablePairs(clusters, comparedTables(file), file.source, file.target), ledger, {
-      ...optionsOf(file, values['dual-writes-since']), reconcile, scanMode, alertThreshold, scanIntervalMs: intervalMs ?? (intervalSecs ?? DEFAULT_INTERVAL_SECS) * 1000,
-    }, {
-      scanned: (report) => {
-        code = tell(report, values.report);
+    const proxy = await ProxyLink.open(values.proxy, looksAtEveryRow(file));
+    const pairs = await tablePairs(clusters, comparedTables(file), file.source, file.target);
+    const scan = async (signal: AbortSignal, heard: (report: ComparisonReport) => void): Promise<number> => {
+      // By the source: it has to stay the truth as long as this writes.
+      await using held = reconcile === 'source-wins' ? await proxy?.hold(pairs.map(({ sourceTable }) => printTable(sourceTable))) : undefined;
+      let code = 1;
+      let told = Promise.resolve();
+      let began = performance.now();
+      const scanner = new TwoWayScanner(runtime, clusters, pairs, ledger, {
+        ...optionsOf(file, values['dual-writes-since']), reconcile, scanMode, alertThreshold, scanIntervalMs: intervalMs ?? (intervalSecs ?? DEFAULT_INTERVAL_SECS) * 1000,
+      }, {
+        scanned: (report) => {
+          code = tell(report, values.report);
+          heard(report);
+          const ownBegin = began;
+          began = performance.now();
+          // One scan that the proxy did not hear of does not end those that follow; a single one has failed with it.
+          if (proxy) told = told.then(() => proxy.tell(report, ownBegin)).then(say, (error: unknown) => {
+            code = 1;
+            say(error instanceof Error ? error.message : String(error));
+          });
+        },
+        alert: ({ rowsDifferent }) => say(`ALERT: ${rowsDifferent} rows are different, more than ${alertThreshold}`),
+      });
+      await scanner.run(held ? AbortSignal.any([signal, held.lost]) : signal);
+      await told;
+      held?.lost.throwIfAborted();
+      return code;
+    };
+    if (httpPort === undefined) return await scan(runtime.signal, () => undefined);
+    await using service = new CompareService({
+      runtime, host: values['http-host'], port: httpPort, scan,
+      validation: (wanted) => {
+        const mode = validationMode(oneOf('mode', wanted.mode, validationModes), file, wanted);
+        return async (signal) => {
+          const began = performance.now();
+          const report = await new Validator(runtime, clusters, optionsOf(file, values['dual-writes-since'])).validate(pairs, mode, signal);
+          tell(report, values.report);
+          if (proxy) say(await proxy.tell(report, began));
+          return report;
+        };
       },
-      alert: ({ rowsDifferent }) => void process.stdout.write(`ALERT: ${rowsDifferent} rows are different, more than ${alertThreshold}\n`),
     });
-    await scanner.run(runtime.signal);
-    return code;
+    say(`HTTP API of validator and scanner: port ${await service.listen()}`);
+    if (values['auto-start']) service.start();
+    await untilEnded(runtime.signal);
+    return 0;
   });
+}
+
+/** Rows that are left out by a rule are not proved to be equal. */
+function looksAtEveryRow({ filter }: DualReaderFile): boolean {
+  return !filter.enabled || filter.compare_system_domain_ids.length === 0;
 }
 
 function oneOf<Choice extends string>(flag: string, given: string, choices: readonly Choice[]): Choice {
@@ -90,7 +145,7 @@ function oneOf<Choice extends string>(flag: string, given: string, choices: read
 }
 
 function help(usage: string): number {
-  process.stdout.write(`${usage}\n`);
+  say(usage);
   return 0;
 }
 
@@ -151,7 +206,11 @@ function reconcileMode(written: string): ReconcileMode {
 }
 
 function tell(report: ComparisonReport, file: string | undefined): number {
-  process.stdout.write(`${printReport(report)}\n`);
+  say(printReport(report));
   if (file !== undefined) fs.writeFileSync(file, `${JSON.stringify(report, undefined, 2)}\n`);
   return report.passed ? 0 : 1;
+}
+
+function say(line: string): void {
+  process.stdout.write(`${line}\n`);
 }

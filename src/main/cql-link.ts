@@ -58,9 +58,9 @@ async function act(service: CqlService, question: ProxyQuestion): Promise<{ read
       return {};
     }
     case 'validated': {
-      const { table, isGood, summary, repairedBefore } = question.result;
-      service.validated(isGood, summary, table);
-      if (repairedBefore !== undefined) await service.repaired(table, repairedBefore);
+      const { tookMs, ...verdict } = question.result;
+      const { isWhole } = verdict;
+      await service.heard({ mode: isWhole ? 'FullScan' : 'RandomSample', beganMs: service.nowMs - tookMs, tables: [{ ...verdict, share: isWhole ? 1 : 0 }] });
       return {};
     }
     default: return question satisfies never;

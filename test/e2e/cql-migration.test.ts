@@ -117,6 +117,7 @@ describeCassandra('a cluster is moved by the commands', () => {
 
   const command = (name: string, file: string, ...more: readonly string[]): Promise<Ended> =>
     runProgram(process.execPath, [main, 'cql-proxy', name, '--config', path.join(folder, file), '--state-directory', path.join(folder, name), ...more], { limitMs: 100_000 });
+  const proxyUrl = (): string => `http://127.0.0.1:${httpPort}`;
 
   /** Refused while writes are on their way to the other cluster: asked again. */
   async function mode(name: string): Promise<void> {
@@ -148,16 +149,19 @@ describeCassandra('a cluster is moved by the commands', () => {
     await target.cql(`UPDATE ${keyspace}.item SET name = 'spoilt' WHERE shelf = 2 AND id = 2`);
     await target.cql(`INSERT INTO ${keyspace}.item (shelf, id, name) VALUES (3, 2000003, 'of the target')`);
     const report = path.join(folder, 'report.json');
-    const broken = await command('validate', 'dual-reader.yaml', '--report', report);
+    const broken = await command('validate', 'dual-reader.yaml', '--report', report, '--proxy', proxyUrl());
     expect(broken.code, broken.output + broken.errors).toBe(1);
     const { counts, rowsDifferent } = JSON.parse(fs.readFileSync(report, 'utf8')) as { counts: Record<string, number>; rowsDifferent: number };
     expect({ counts, rowsDifferent }).toMatchObject({ rowsDifferent: 3, counts: { MissingInTarget: 1, ValueMismatch: 1, MissingInSource: 1 } });
+    expect(broken.output).toContain(`a switch is refused for ${keyspace}.item`);
+    const switched = await fetch(`${proxyUrl()}/config/mode`, { method: 'POST', body: JSON.stringify({ mode: 'ShadowPrimary' }) });
+    expect([switched.status, await switched.text()]).toEqual([409, expect.stringContaining('3 rows different') as string]);
   }, 240_000);
 
   it('repairs what is different', async () => {
-    const repaired = await command('scan', 'dual-reader.yaml', '--reconcile', 'SourceWins', '--alert-threshold', '3');
+    const repaired = await command('scan', 'dual-reader.yaml', '--reconcile', 'SourceWins', '--alert-threshold', '3', '--proxy', proxyUrl());
     expect(repaired, repaired.output + repaired.errors).toMatchObject({ code: 0, errors: '' });
-    expect(repaired.output).toContain('3 repaired');
+    expect(repaired.output).toMatch(/3 repaired.*no validation stands against a switch/s);
     const after = await command('scan', 'dual-reader.yaml', '--reconcile', 'SourceWins');
     expect(after.output).toContain(' 0 different');
     const names = await target.cql(`SELECT id, name FROM ${keyspace}.item WHERE shelf IN (1, 2, 3) AND id IN (2, 2000001, 2000003)`);

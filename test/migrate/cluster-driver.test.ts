@@ -10,7 +10,7 @@ import { driveClusterTable } from '../../src/migrate/clusters/drive-cluster-tabl
 import type { ProxyPort, TableAtProxy } from '../../src/migrate/clusters/proxy-port.ts';
 import { newTable, testCatalog } from '../catalog/support.ts';
 
-const at: TableAtProxy = { mode: 'DualAsync', isHeld: true, queued: 0, depth: 0, oldestQueuedMs: 0, repairs: 0, repairEntries: 0, isRepairListWhole: true, damages: 0, isReachable: [true, false], refusal: null };
+const at: TableAtProxy = { mode: 'DualAsync', isHeld: true, queued: 0, depth: 0, oldestQueuedMs: 0, repairs: 0, isRepairListWhole: true, damages: 0, isReachable: [true, false], refusal: null };
 
 test('a validation that passes while the target is found to be away does not end the migration', async () => {
   await using opened = await testCatalog();

@@ -8,8 +8,9 @@ import * as path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { tableStates } from '../../catalog/table-state.ts';
+import { cqlMetricList } from '../../config/cql/metric-list.ts';
 import { isMetricName, metricList } from '../../config/metric-list.ts';
-import type { MetricName } from '../../config/metric-list.ts';
+import type { MetricDefinition } from '../../config/metric-list.ts';
 
 const project = path.resolve(import.meta.dirname, '../..');
 const folder = path.join(project, 'config/deploy');
@@ -36,13 +37,16 @@ interface Selector {
   readonly labels: readonly string[];
 }
 
+/** Of the gateway and of the CQL suite. */
+const known: Readonly<Record<string, MetricDefinition>> = { ...metricList, ...cqlMetricList };
+
 /** `up` is Prometheus' own. */
 function selectors(expr: string): Selector[] {
-  return [...expr.matchAll(/\b(scratchbird_\w+|up)\b(?:\{([^}]*)\})?/g)].map(([text, name = '', matchers = '']) => {
+  return [...expr.matchAll(/\b((?:scratchbird|proxy|loader|validator)_\w+|up)\b(?:\{([^}]*)\})?/g)].map(([text, name = '', matchers = '']) => {
     const base = name.replace(/_(bucket|sum|count)$/, '');
-    const metric: MetricName | undefined = isMetricName(name) ? name : isMetricName(base) && metricList[base].type === 'histogram' ? base : undefined;
+    const metric = known[name] ? name : known[base]?.type === 'histogram' ? base : undefined;
     if (metric === undefined && name !== 'up') throw new Error(`no metric ${name}`);
-    const labels = [...scraped, ...(metric === undefined ? [] : metricList[metric].labels), ...(name.endsWith('_bucket') ? ['le'] : [])];
+    const labels = [...scraped, ...(metric === undefined ? [] : known[metric]?.labels ?? []), ...(name.endsWith('_bucket') ? ['le'] : [])];
     for (const [, label = '', operator, value = ''] of matchers.matchAll(/(\w+)\s*(=~|!~|!=|=)\s*"([^"]*)"/g)) {
       if (!labels.includes(label)) throw new Error(`${name} has no label ${label}`);
       if (metric !== undefined && operator === '=' && !knownValue(metric, label, value)) throw new Error(`${name}{${label}="${value}"} does not exist`);
@@ -51,9 +55,9 @@ function selectors(expr: string): Selector[] {
   });
 }
 
-function knownValue(metric: MetricName, label: string, value: string): boolean {
+function knownValue(metric: string, label: string, value: string): boolean {
   if (metric === 'scratchbird_migration_table_state' && label === 'state') return tableStates.some((state) => state.toLowerCase() === value);
-  return metricList[metric].help.includes(value);
+  return known[metric]?.help.includes(value) ?? false;
 }
 
 /** Labels that the result has: those of the outermost aggregation, else of the first selector. */
@@ -128,7 +132,7 @@ describe('dashboard', () => {
 
 test('the scrape configuration asks for what the port serves, and loads the rules', () => {
   const { scrape_configs: jobs, rule_files: files } = parse(read('prometheus-scrape.yaml')) as { scrape_configs: { job_name: string; metrics_path: string }[]; rule_files: string[] };
-  expect(jobs.map(({ job_name, metrics_path }) => [job_name, metrics_path])).toEqual([['causeway', '/metrics']]);
+  expect(jobs.map(({ job_name, metrics_path }) => [job_name, metrics_path])).toEqual([['causeway', '/metrics'], ['causeway_cql', '/metrics']]);
   for (const file of files) expect(fs.existsSync(path.join(folder, file))).toBe(true);
 });
 

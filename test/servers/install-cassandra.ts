@@ -1,6 +1,6 @@
 /**
  * Fetches Cassandra's jars by Maven, with the registry and proxies that Maven is set up with on this machine, checks each against its pinned checksum and
- * puts them into the user's cache folder. What cannot be had is said and left out: its suites are then skipped by name. `npm test` runs this before the tests.
+ * puts them into the user's cache folder. What cannot be had is said and left out: its suites are then skipped by name. `npm test` and `npm run cql:demo` run this first.
  */
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -14,13 +14,13 @@ if (!fs.existsSync(folder)) {
   try {
     install();
   } catch (error) {
-    console.error(`causeway: Cassandra ${CASSANDRA_VERSION} could not be installed, its suites are skipped: ${error instanceof Error ? error.message : String(error)}`);
+    console.error(`causeway: Cassandra ${CASSANDRA_VERSION} could not be installed (its suites are skipped): ${error instanceof Error ? error.message : String(error)}`);
   }
 }
 
 /** All or nothing: the folder gets its name when every file in it is the right one. */
 function install(): void {
-  console.error(`causeway: fetching Cassandra ${CASSANDRA_VERSION} for the tests into ${folder}`);
+  console.error(`causeway: fetching Cassandra ${CASSANDRA_VERSION} into ${folder}`);
   fs.mkdirSync(path.dirname(folder), { recursive: true });
   const fresh = fs.mkdtempSync(`${folder}.`);
   try {

@@ -60,9 +60,9 @@ export class TargetIndexes {
     return chosen;
   }
 
-  /** Everything on the list; resolves when all of it is built, and the list is empty. */
-  async rebuild(signal: AbortSignal = this.#runtime.signal): Promise<readonly IndexDefinition[]> {
-    const listed = await this.#list.read();
+  /** Everything on the list, or what is of one keyspace; resolves when all of it is built, and on the list no more. */
+  async rebuild(signal: AbortSignal = this.#runtime.signal, of?: string): Promise<readonly IndexDefinition[]> {
+    const listed = (await this.#list.read()).filter(({ keyspace }) => of === undefined || keyspace === of);
     for (const index of listed) {
       signal.throwIfAborted();
       await this.#target.run(createIndex(index));

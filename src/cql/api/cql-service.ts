@@ -16,7 +16,7 @@ import { openIntentLog } from '../intents/disk-log.ts';
 import type { DiskLog } from '../intents/disk-log.ts';
 import type { IntentLogState, LogDamage, LogRefusal } from '../intents/intent-log.ts';
 import { RepairList } from '../intents/repair-list.ts';
-import type { RepairState } from '../intents/repair-list.ts';
+import type { RepairEntry, RepairState } from '../intents/repair-list.ts';
 import { RepairNotes } from '../intents/repair-notes.ts';
 import { Replay } from '../intents/replay.ts';
 import type { LaneReport } from '../intents/replay.ts';
@@ -26,10 +26,14 @@ import type { CqlProxy, CqlProxyOptions } from '../proxy-options.ts';
 import type { ProxyStats } from '../proxy-stats.ts';
 import { ReadTexts } from '../statement-traits.ts';
 import { reasonsAgainst } from './mode-switch.ts';
-import type { SwitchFacts, Validation } from './mode-switch.ts';
+import type { SwitchFacts } from './mode-switch.ts';
 import { QueuedWrites } from './queued-writes.ts';
+import { isRepaired } from './repaired-writes.ts';
+import { SourceHold } from './source-hold.ts';
 import { StoredModes } from './stored-modes.ts';
 import type { TableFigures } from './table-figures.ts';
+import { EVERY_TABLE, Validations } from './validations.ts';
+import type { TableRecord, Verdict } from './validations.ts';
 
 export interface CqlServiceOptions {
   readonly directory: string;
@@ -52,6 +56,9 @@ export interface CqlFigures {
   readonly repairs: RepairState;
   readonly filter: FilterState | undefined;
   readonly modes: ModeTable;
+  readonly validated: ReadonlyMap<string, TableRecord>;
+  /** Tables whose failed validation stands against a switch. */
+  readonly blocking: readonly string[];
   readonly nowMs: number;
 }
 
@@ -95,8 +102,10 @@ export class CqlService {
   readonly #proxy: CqlProxy;
   readonly #replay: Replay;
   readonly #queued: QueuedWrites;
-  /** Of the whole (empty name), and of tables. */
-  readonly #validations = new Map<string, Validation>();
+  readonly #validations: Validations;
+  readonly #hold = new SourceHold();
+  readonly #startedMs: number;
+  /** Tables that migrations have. */
   #held: ReadonlySet<string>;
   /** Switches whose requests of before have not all ended. */
   #settling = 0;
@@ -107,11 +116,13 @@ export class CqlService {
     const { clock, log, faults } = runtime;
     this.#runtime = runtime;
     this.#options = options;
+    this.#startedMs = clock.now();
     fs.mkdirSync(options.directory, { recursive: true, mode: 0o700 });
     this.#stored = new StoredModes(path.join(options.directory, 'modes.json'));
     const stored = this.#stored.read();
     const modes = stored?.modes ?? options.proxy.modes;
     this.#held = stored?.held ?? new Set();
+    this.#validations = new Validations(path.join(options.directory, 'validations.json'));
     this.#filter = options.filterRules === undefined ? undefined : new FilterGovernor(options.filterRules, options.environment, log);
     const { log: intents, damages, tornBytes } = openIntentLog({
       directory: path.join(options.directory, 'intents'), maxBytes: options.intents.bytes, fsync: options.intents.fsync, faults,
@@ -125,7 +136,7 @@ export class CqlService {
     const texts = new ReadTexts();
     const read = (text: string): CqlStatement => texts.read(text).facts;
     this.#queued = new QueuedWrites(intents, read, clock);
-    const notes = new RepairNotes(this.#repairs, read);
+    const notes = new RepairNotes(this.#repairs, read, () => clock.now());
     this.#proxy = createProxy({ clock, log }, { ...options.proxy, modes, intents, repairs: notes, ...(this.#filter ? { filter: this.#filter } : {}) });
     this.#replay = new Replay({ intents, port: this.#proxy.replay, repairs: notes, log, nowMs: () => clock.now(), random: options.random, read, maxInFlight: options.replay.inFlight, firstDelayMs: options.replay.firstDelayMs, maxDelayMs: options.replay.maxDelayMs, maxRefusals: options.replay.maxRefusals });
   }
@@ -137,6 +148,11 @@ export class CqlService {
 
   get modes(): ModeTable {
     return this.#proxy.modes;
+  }
+
+  /** By the proxy's own clock. */
+  get nowMs(): number {
+    return this.#runtime.clock.now();
   }
 
   async start(): Promise<number> {
@@ -152,28 +168,42 @@ export class CqlService {
     const stats = this.#proxy.stats();
     return {
       stats, intents: this.#owed(stats), refusal: this.#intents.refusal, damages: this.#damages, lanes: this.#replay.report(), repairs: this.#repairs.state(),
-      filter: this.#filter?.state(), modes: this.#proxy.modes, nowMs: this.#runtime.clock.now(),
+      filter: this.#filter?.state(), modes: this.#proxy.modes, validated: this.#validations.tables, blocking: this.#validations.blocking(), nowMs: this.#runtime.clock.now(),
     };
   }
 
-  /** What the last validation has said, of everything or of a table; a bad one stands against a switch. */
-  validated(isGood: boolean, summary: string, table = ''): void {
-    this.#validations.set(table, { isGood, summary });
+  /** What a validation of everything has said; a bad one stands against a switch. */
+  validated(isGood: boolean, summary: string): void {
+    this.#validations.note({ mode: 'FullScan', beganMs: this.#runtime.clock.now(), tables: [{ table: EVERY_TABLE, isGood, isWhole: true, share: 1, rows: 0, different: 0, summary }] }, this.#runtime.clock.now());
   }
 
-  /** A comparison of all its rows, begun when the repair list had so many entries, has found nothing that is left to repair. */
-  repaired(table: string, entriesBefore: number): Promise<void> {
-    return this.#repairs.clear(entriesBefore, table);
+  /** What a comparison has found: bad tables stand against a switch, and writes whose tables it proved equal wait for a repair no longer. Resolves with how many these were. */
+  async heard(verdict: Verdict): Promise<number> {
+    this.#validations.note(verdict, this.#runtime.clock.now());
+    const facts = { goodSince: (table: string) => this.#validations.goodSince(table), lastUnlisted: (table: string) => this.#repairs.lastUnlisted(table), startedMs: this.#startedMs };
+    const removed = await this.#repairs.remove((entry) => isRepaired(entry, facts));
+    this.#runtime.log.info('a validation was heard', { mode: verdict.mode, tables: verdict.tables.length, bad: this.#validations.blocking(), repaired: removed });
+    return removed;
+  }
+
+  /** A scan repairs these tables by the source: until `forMs` have passed they are not switched to the target. Throws MIG074 when one is there already. */
+  holdSource(tables: readonly string[], forMs: number): void {
+    this.#hold.hold(tables, forMs, this.#proxy.modes, this.#runtime.clock.now());
+  }
+
+  repairs(): readonly RepairEntry[] {
+    return this.#repairs.entries();
   }
 
   /** What stands with one table, `ks.table`. */
   table(name: string): TableFigures {
-    const { depth, oldestAtMs } = this.#intents.state();
-    const { entries, isWhole } = this.#repairs.state();
-    const { clusters } = this.#proxy.stats();
+    const stats = this.#proxy.stats();
+    const { clusters } = stats;
+    const { depth, oldestAtMs } = this.#owed(stats);
+    const { isWhole } = this.#repairs.state();
     return {
       mode: modeOf(this.#proxy.modes, name), isHeld: this.#held.has(name), queued: this.#queued.of(name, FIGURES_MS), depth, oldestQueuedMs: oldestAtMs === undefined ? 0 : Math.max(0, this.#runtime.clock.now() - oldestAtMs),
-      repairs: this.#repairs.entriesOf(name), repairEntries: entries, isRepairListWhole: isWhole, damages: this.#damages.length, isReachable: [clusters[0].isReachable, clusters[1].isReachable], refusal: this.#intents.refusal,
+      repairs: this.#repairs.entriesOf(name), isRepairListWhole: isWhole, damages: this.#damages.length, isReachable: [clusters[0].isReachable, clusters[1].isReachable], refusal: this.#intents.refusal,
     };
   }
 
@@ -206,7 +236,7 @@ export class CqlService {
       this.#proxy.setModes(after);
       log[reasons.length > 0 ? 'warn' : 'info']('the mode was switched', { of: of ?? 'everything', from: previous, to: mode, by, forced: reasons });
       // It was about going where the reads are now.
-      if (of !== undefined && plans[previous].primary !== plans[mode].primary) this.#validations.delete(of);
+      if (of !== undefined && plans[previous].primary !== plans[mode].primary) this.#validations.forget(of);
       this.#settling += 1;
       await this.#proxy.settled().finally(() => (this.#settling -= 1));
       return { previous, mode, forced: reasons };
@@ -229,6 +259,7 @@ export class CqlService {
   }
 
   #switchFacts(before: ModeTable, of: string | undefined): SwitchFacts {
+    const bad = this.#validations.blocking(of);
     const repairs = this.#repairs.state();
     const stats = this.#proxy.stats();
     const { clusters } = stats;
@@ -239,7 +270,7 @@ export class CqlService {
     return {
       queued: isOwnQueue && depth > 0 ? this.#queued.of(table) : depth,
       repairEntries: table === undefined ? repairs.entries : this.#repairs.entriesOf(table), wholeTables: repairs.wholeTables.filter((name) => table === undefined || name === table), isRepairListWhole: repairs.isWhole, damages: this.#damages.length,
-      validations: [...this.#validations].flatMap(([name, validation]) => (table === undefined || name === table || name === '' ? [validation] : [])), isReachable: [clusters[0].isReachable, clusters[1].isReachable],
+      validations: bad.length === 0 ? [] : [{ isGood: false, summary: bad.map((name) => `${name}: ${this.#validations.tables.get(name)?.summary ?? ''}`).join(', ') }], isReachable: [clusters[0].isReachable, clusters[1].isReachable], heldTables: this.#hold.held(of, this.#runtime.clock.now()),
     };
   }
 

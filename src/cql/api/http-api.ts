@@ -1,20 +1,23 @@
 /**
  * The documents' HTTP API on a port of its own: figures, modes, writes. Without authentication, so it is bound where only operators and applications reach it; no password is ever in an answer.
- *
- * A request is bounded in size and time. A failure is JSON with its code, cause and next step; 4xx when the request is at fault, 409 when the state is, 503 when a cluster or the log is.
+ * 4xx when the request is at fault, 409 when the state is, 503 when a cluster or the log is.
  */
 import { randomUUID } from 'node:crypto';
-import * as http from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { MigrationError } from '../../../config/migration-error.ts';
 import type { Log } from '../../../config/runtime.ts';
+import { failedAnswer, JsonServer } from '../../ops/json-server.ts';
+import type { JsonAnswer, JsonRoute } from '../../ops/json-server.ts';
 import { plans } from '../modes.ts';
 import { outcomes } from '../proxy-stats.ts';
 import type { CqlFigures, CqlService } from './cql-service.ts';
 import { metricsText } from './metrics-text.ts';
+import { Monitor } from './monitor.ts';
+import type { Figures } from './monitor.ts';
+import { readHold, readLoaderReport, readVerdict, repairsBody } from './validation-body.ts';
 import type { WriteClient } from './write-client.ts';
 
-const MOST_BODY_BYTES = 16 * 1024 * 1024;
+/** Of the rates on the dashboard. */
+const SAMPLE_MS = 5000;
 
 export interface HttpApiOptions {
   readonly host: string;
@@ -25,37 +28,22 @@ export interface HttpApiOptions {
   readonly nowMs: () => number;
 }
 
-interface Answer {
-  readonly status: number;
-  readonly body: unknown;
-}
-
-type Route = (body: Readonly<Record<string, unknown>>, from: string) => Promise<Answer> | Answer;
-
 export class HttpApi {
   readonly #log: Log;
   readonly #service: CqlService;
   readonly #writes: WriteClient;
   readonly #options: HttpApiOptions;
-  readonly #server: http.Server;
-  readonly #routes: Readonly<Record<string, Route>>;
+  readonly #server: JsonServer;
   readonly #counts = { total: 0, successful: 0, failed: 0 };
+  readonly #monitor = new Monitor();
+  #sampler: NodeJS.Timeout | undefined;
 
   constructor(log: Log, service: CqlService, writes: WriteClient, options: HttpApiOptions) {
     this.#log = log;
     this.#service = service;
     this.#writes = writes;
     this.#options = options;
-    this.#server = http.createServer({ requestTimeout: 30_000, headersTimeout: 10_000, maxHeaderSize: 16_384 });
-    this.#server.maxConnections = 1024;
-    this.#server.on('clientError', (_error, socket) => socket.destroy());
-    this.#server.on('request', (request, response) => {
-      this.#respond(request, response).catch((error: unknown) => {
-        log.warn('an answer could not be sent', { path: request.url, error: String(error) });
-        response.destroy();
-      });
-    });
-    this.#routes = {
+    const routes: Readonly<Record<string, JsonRoute>> = {
       'GET /health': () => this.#health(),
       'GET /healthz': () => this.#health(),
       'GET /readyz': () => this.#health(),
@@ -65,55 +53,43 @@ export class HttpApi {
       'POST /config': (body, from) => this.#changeConfig(body, from),
       'POST /config/mode': (body, from) => this.#changeMode(body, from),
       'POST /config/filters/reload': () => ({ status: 200, body: { reloaded: service.reloadFilter(), filter: service.figures().filter } }),
+      'GET /dashboard': () => ({ status: 200, body: this.#monitor.dashboard(this.#figures()) }),
+      'POST /loader/progress': (body) => {
+        this.#monitor.heard(readLoaderReport(body), options.nowMs());
+        return { status: 200, body: { recorded: true } };
+      },
+      'GET /repairs': () => ({ status: 200, body: repairsBody(service.repairs(), service.figures().repairs.isWhole, options.nowMs()) }),
+      'POST /scan/hold': (body) => {
+        const { tables, forMs } = readHold(body);
+        service.holdSource(tables, forMs);
+        return { status: 200, body: { held: forMs > 0, tables } };
+      },
+      'POST /validation': (body) => this.#hear(body),
       'POST /write': (body) => this.#write(body),
     };
+    this.#server = new JsonServer(log, { host: options.host, port: options.port, routes, metrics: () => metricsText(service.figures(), this.#monitor.load) });
   }
 
   /** Resolves with the port. */
   async listen(): Promise<number> {
-    await new Promise<void>((resolve, reject) => {
-      this.#server.once('error', reject);
-      this.#server.listen(this.#options.port, this.#options.host, () => resolve());
-    });
-    return (this.#server.address() as AddressInfo).port;
+    const port = await this.#server.listen();
+    this.#sampler = setInterval(() => this.#monitor.sample(this.#figures()), SAMPLE_MS).unref();
+    return port;
+  }
+
+  #figures(): Figures {
+    const { stats, modes, validated, nowMs } = this.#service.figures();
+    return { stats, mode: modes.global, validated, nowMs };
   }
 
   async close(): Promise<void> {
-    const closed = new Promise<void>((resolve) => {
-      this.#server.close(() => resolve());
-    });
-    this.#server.closeIdleConnections();
-    const cut = setTimeout(() => this.#server.closeAllConnections(), 2000);
-    await closed;
-    clearTimeout(cut);
+    clearInterval(this.#sampler);
+    await this.#server.close();
     await this.#writes.close();
   }
 
-  async #respond(request: http.IncomingMessage, response: http.ServerResponse): Promise<void> {
-    const path = (request.url ?? '/').split('?', 1)[0] ?? '/';
-    if (path === '/metrics' && request.method === 'GET') {
-      send(response, 200, 'text/plain; version=0.0.4; charset=utf-8', metricsText(this.#service.figures()));
-      return;
-    }
-    const { status, body } = await this.#answer(request, path);
-    send(response, status, 'application/json; charset=utf-8', `${JSON.stringify(body)}\n`);
-  }
-
-  async #answer(request: http.IncomingMessage, path: string): Promise<Answer> {
-    const route = this.#routes[`${request.method ?? ''} ${path}`];
-    if (!route) {
-      const known = Object.keys(this.#routes).filter((name) => name.endsWith(` ${path}`));
-      return { status: known.length > 0 ? 405 : 404, body: { error: known.length > 0 ? `only ${known.map((name) => name.split(' ')[0]).join(', ')}` : 'nothing here', routes: [...Object.keys(this.#routes), 'GET /metrics'] } };
-    }
-    try {
-      return await route(request.method === 'POST' ? await readBody(request) : {}, request.socket.remoteAddress ?? '');
-    } catch (error) {
-      return failure(error);
-    }
-  }
-
   /** Good while the cluster that is read can be reached and writes can be recorded; what is owed to the other does not make the application ill. */
-  #health(): Answer {
+  #health(): JsonAnswer {
     const figures = this.#service.figures();
     const [source, target] = figures.stats.clusters;
     const { primary, shadow } = plans[figures.modes.global];
@@ -130,10 +106,10 @@ export class HttpApi {
 
   #status(): unknown {
     const { nowMs, startedMs } = { nowMs: this.#options.nowMs(), startedMs: this.#options.startedMs };
-    const { intents, refusal, damages, lanes, repairs, filter, modes, stats } = this.#service.figures();
+    const { intents, refusal, damages, lanes, repairs, filter, modes, stats, validated, blocking } = this.#service.figures();
     return {
       service: 'dual-writer', mode: modes.global, keyspaces: Object.fromEntries(modes.keyspaces), tables: Object.fromEntries(modes.tables), uptime_secs: Math.round((nowMs - startedMs) / 1000), clients: stats.counts.clients,
-      queue: { ...queueOf(intents, nowMs), refusing: refusal ?? null, damages }, replay: lanes, repairs, filter: filter ?? null, stats: this.#stats(),
+      queue: { ...queueOf(intents, nowMs), refusing: refusal ?? null, damages }, replay: lanes, repairs, validation: { blocking, tables: Object.fromEntries(validated) }, filter: filter ?? null, stats: this.#stats(),
     };
   }
 
@@ -155,7 +131,7 @@ export class HttpApi {
   }
 
   /** Only the mode changes while the process runs; any other key is refused by name rather than taken without effect. */
-  async #changeConfig(body: Readonly<Record<string, unknown>>, from: string): Promise<Answer> {
+  async #changeConfig(body: Readonly<Record<string, unknown>>, from: string): Promise<JsonAnswer> {
     const { writer, write_mode: written, mode, force, ...others } = body;
     const { mode: inWriter, ...othersOfWriter } = typeof writer === 'object' && writer !== null ? (writer as Record<string, unknown>) : {};
     const fixed = [...Object.keys(others), ...Object.keys(othersOfWriter).map((name) => `writer.${name}`)];
@@ -163,7 +139,7 @@ export class HttpApi {
     return this.#changeMode({ mode: written ?? mode ?? inWriter, force }, from);
   }
 
-  async #changeMode({ mode, force = false, keyspace, table, ...others }: Readonly<Record<string, unknown>>, from: string): Promise<Answer> {
+  async #changeMode({ mode, force = false, keyspace, table, ...others }: Readonly<Record<string, unknown>>, from: string): Promise<JsonAnswer> {
     if (typeof mode !== 'string') throw new MigrationError('MIG071', 'mode: expected a text', { hint: '{"mode": "DualAsync"}' });
     if (typeof force !== 'boolean') throw new MigrationError('MIG071', 'force: expected true or false');
     if (Object.keys(others).length > 0) throw new MigrationError('MIG071', `${Object.keys(others).join(', ')}: unknown; expected mode, keyspace, table, force`);
@@ -174,7 +150,12 @@ export class HttpApi {
     return { status: 200, body: { success: true, previous_mode: previous, mode: now, forced } };
   }
 
-  async #write(body: Readonly<Record<string, unknown>>): Promise<Answer> {
+  async #hear(body: Readonly<Record<string, unknown>>): Promise<JsonAnswer> {
+    const removed = await this.#service.heard(readVerdict(body));
+    return { status: 200, body: { recorded: true, blocking: this.#service.figures().blocking, repairs_removed: removed } };
+  }
+
+  async #write(body: Readonly<Record<string, unknown>>): Promise<JsonAnswer> {
     const started = performance.now();
     const requestId = typeof body['request_id'] === 'string' ? body['request_id'] : randomUUID();
     this.#counts.total += 1;
@@ -187,7 +168,7 @@ export class HttpApi {
       return { status: 200, body: { success: true, request_id: requestId, write_timestamp: Number(timestamp), latency_ms: performance.now() - started, error: null } };
     } catch (error) {
       this.#counts.failed += 1;
-      const { status, body: told } = failure(error);
+      const { status, body: told } = failedAnswer(error);
       this.#log.debug('a write by HTTP has failed', { requestId, error: String(error) });
       return { status, body: { success: false, request_id: requestId, write_timestamp: 0, latency_ms: performance.now() - started, ...(told as object) } };
     }
@@ -215,46 +196,4 @@ function timestampOf(value: unknown): number | string | undefined {
   if (value === undefined || value === null) return undefined;
   if (typeof value !== 'number' && typeof value !== 'string') throw new MigrationError('MIG071', 'timestamp: expected microseconds since 1970');
   return value;
-}
-
-/** A whole number that JSON's numbers cannot hold becomes its text, which the driver reads as exactly that number. */
-function exact(_key: string, value: unknown, context?: { readonly source?: string }): unknown {
-  return typeof value === 'number' && Number.isInteger(value) && !Number.isSafeInteger(value) && context?.source !== undefined && /^-?\d+$/.test(context.source) ? context.source : value;
-}
-
-async function readBody(request: http.IncomingMessage): Promise<Readonly<Record<string, unknown>>> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    bytes += chunk.length;
-    if (bytes > MOST_BODY_BYTES) throw new MigrationError('MIG088', `the body has more than ${MOST_BODY_BYTES} bytes`);
-    chunks.push(chunk);
-  }
-  const text = Buffer.concat(chunks).toString();
-  if (text.trim() === '') return {};
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(text, exact as (key: string, value: unknown) => unknown);
-  } catch (error) {
-    throw new MigrationError('MIG071', `the body is not JSON: ${error instanceof Error ? error.message : String(error)}`);
-  }
-  if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) throw new MigrationError('MIG071', 'the body is no JSON object');
-  return parsed as Readonly<Record<string, unknown>>;
-}
-
-function failure(error: unknown): Answer {
-  if (error instanceof MigrationError) {
-    const status = error.code === 'MIG050' ? 409 : error.code === 'MIG071' ? 400 : error.code === 'MIG088' ? 413 : 503;
-    return { status, body: { error: error.message, code: error.code, detail: error.detail ?? null, hint: error.hint } };
-  }
-  const { code, message } = error instanceof Error ? (error as Error & { readonly code?: unknown }) : { code: undefined, message: String(error) };
-  // Codes of CQL: what the cluster refuses as a statement is the request's fault.
-  const isRequest = error instanceof TypeError || (typeof code === 'number' && code >= 0x2000 && code < 0x2500);
-  return { status: isRequest ? 400 : 503, body: { error: message, code: typeof code === 'number' ? `0x${code.toString(16).padStart(4, '0')}` : null } };
-}
-
-function send(response: http.ServerResponse, status: number, type: string, body: string): void {
-  if (response.destroyed) return;
-  response.writeHead(status, { 'content-type': type, 'content-length': Buffer.byteLength(body), 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' });
-  response.end(body);
 }

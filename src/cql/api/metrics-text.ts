@@ -8,17 +8,60 @@ import type { Latency } from '../proxy-stats.ts';
 import { clusterNames } from '../modes.ts';
 import { cqlModes } from '../../../config/cql/cql-settings.ts';
 import type { CqlFigures } from './cql-service.ts';
+import { consistencyScore } from './monitor.ts';
+import type { HeardLoad } from './monitor.ts';
+import type { TableRecord } from './validations.ts';
 
 type Sample = readonly [labels: readonly string[], value: number | Latency];
 
 /** What ZDM Proxy calls the source. */
 const zdmNames = ['origin', 'target'] as const;
 
-export function metricsText(figures: CqlFigures): string {
+type LoaderMetric = Extract<CqlMetricName, `loader_${string}`>;
+
+/** Of the loader's own port. */
+export function loaderMetricsText(load: HeardLoad | undefined, nowMs: number): string {
+  return print(loaderSamples(load, nowMs));
+}
+
+/** Of the validator's own port. */
+export function validatorMetricsText(validated: ReadonlyMap<string, TableRecord>): string {
+  return print(validatorSamples(validated));
+}
+
+function loaderSamples(load: HeardLoad | undefined, nowMs: number): Record<LoaderMetric, readonly Sample[]> {
+  const some = (value: number | undefined): readonly Sample[] => (value === undefined ? [] : [[[], value]]);
+  return {
+    loader_rows_migrated: some(load?.rows),
+    loader_tables_completed: some(load?.tablesDone),
+    loader_migration_rate: some(load && (load.hasEnded ? 0 : load.rowsPerSecond)),
+    loader_progress_ratio: some(load?.share),
+    loader_estimated_completion: some(load === undefined || load.hasEnded || load.remainingMs === undefined ? undefined : (load.heardMs + load.remainingMs) / 1000),
+    loader_stalled_seconds: some(load && (load.hasEnded ? 0 : Math.max(0, nowMs - load.advancedMs) / 1000)),
+  };
+}
+
+type ValidatorMetric = Extract<CqlMetricName, `validator_${string}`>;
+
+function validatorSamples(validated: ReadonlyMap<string, TableRecord>): Record<ValidatorMetric, readonly Sample[]> {
+  const perTable = (value: (record: TableRecord) => number): readonly Sample[] => [...validated].map(([table, record]) => [[table], value(record)]);
+  const score = consistencyScore(validated);
+  return {
+    validator_rows_validated: perTable(({ rows }) => rows),
+    validator_discrepancies_found: perTable(({ passed, different }) => (passed ? 0 : different)),
+    validator_validation_coverage: perTable(({ share }) => share),
+    validator_last_validation: perTable(({ heardMs }) => heardMs / 1000),
+    validator_consistency_score: score === null ? [] : [[[], score]],
+  };
+}
+
+export function metricsText(figures: CqlFigures, load: HeardLoad | undefined): string {
+  return print(samplesOf(figures, load));
+}
+
+function print(samples: Partial<Record<CqlMetricName, readonly Sample[]>>): string {
   const lines: string[] = [];
-  for (const [name, samples] of Object.entries(samplesOf(figures)) as [CqlMetricName, readonly Sample[]][]) {
-    writeFamily(lines, { name, definition: cqlMetricList[name], cells: new Map() }, samples.map(cellOf));
-  }
+  for (const [name, list] of Object.entries(samples) as [CqlMetricName, readonly Sample[]][]) writeFamily(lines, { name, definition: cqlMetricList[name], cells: new Map() }, list.map(cellOf));
   return `${lines.join('\n')}\n`;
 }
 
@@ -26,7 +69,7 @@ function cellOf([labelValues, value]: Sample): Cell {
   return typeof value === 'number' ? { labelValues, value, counts: undefined } : { labelValues, value: value.sumMs / 1000, counts: [...value.counts] };
 }
 
-function samplesOf({ stats, intents, refusal, damages, lanes, repairs, filter, modes, nowMs }: CqlFigures): Record<CqlMetricName, readonly Sample[]> {
+function samplesOf({ stats, intents, refusal, damages, lanes, repairs, filter, modes, validated, nowMs }: CqlFigures, load: HeardLoad | undefined): Record<CqlMetricName, readonly Sample[]> {
   const { counts, clusters } = stats;
   const one = (value: number): readonly Sample[] => [[[], value]];
   const perCluster = (names: readonly string[], value: (index: 0 | 1) => number): readonly Sample[] => [[[names[0] ?? ''], value(0)], [[names[1] ?? ''], value(1)]];
@@ -36,6 +79,8 @@ function samplesOf({ stats, intents, refusal, damages, lanes, repairs, filter, m
     proxy_write_latency_seconds: clusterNames.map((name, index) => [[name, 'answered'], clusters[index === 0 ? 0 : 1].counts.writes]),
     proxy_writes_total: clusterNames.flatMap((name, index) => outcomes.map((outcome, place): Sample => [[name, outcome], clusters[index === 0 ? 0 : 1].counts.writesEnded[place] ?? 0])),
     proxy_consistency_mismatches: [[['condition_or_schema'], clusters[0].counts.mismatches + clusters[1].counts.mismatches]],
+    ...loaderSamples(load, nowMs),
+    ...validatorSamples(validated),
     proxy_failed_connections_total: perCluster(zdmNames, (index) => clusters[index].counts.failedConnections),
     proxy_failed_reads_total: perCluster(zdmNames, (index) => byOutcome('readsEnded', index)),
     proxy_failed_writes_total: perCluster(zdmNames, (index) => byOutcome('writesEnded', index)),

@@ -4,7 +4,7 @@
  * A cluster may only become the one that is read when it has every write: nothing is owed to it, nothing of it waits for a repair, and no damage of the log is open. The source may
  * not be left while it is owed writes: it is the way back. `force` goes past these reasons, and is written down with them.
  */
-import { plans, SOURCE_CLUSTER } from '../modes.ts';
+import { plans, SOURCE_CLUSTER, TARGET_CLUSTER } from '../modes.ts';
 import type { ClusterIndex, CqlMode, ModeTable } from '../modes.ts';
 import { clusterNames } from '../modes.ts';
 
@@ -24,6 +24,8 @@ export interface SwitchFacts {
   /** The last one of everything, and the last one of each table that is moved; none where there was none. */
   readonly validations: readonly Validation[];
   readonly isReachable: readonly [source: boolean, target: boolean];
+  /** Tables that a scan repairs by the source. */
+  readonly heldTables: readonly string[];
 }
 
 /** Reasons against the switch; empty when it may be. */
@@ -39,6 +41,7 @@ export function reasonsAgainst(from: ModeTable, to: ModeTable, facts: SwitchFact
     if (facts.damages > 0) reasons.push(`${facts.damages} places of the intent log are damaged: their writes may be on one cluster only`);
     for (const { isGood, summary } of facts.validations) if (!isGood) reasons.push(`the last validation has failed: ${summary}`);
   }
+  if (moved.includes(TARGET_CLUSTER) && facts.heldTables.length > 0) reasons.push(`a scan repairs ${facts.heldTables.join(', ')} by the source: what would be written on the target it would undo`);
   for (const { before, after } of changes(from, to)) {
     const { primary } = plans[after];
     if (!clustersOf(before).includes(primary)) reasons.push(`in mode ${before} the ${clusterNames[primary]} cluster is not written, and in ${after} it would be read`);

@@ -1,9 +1,9 @@
 /** The modes that were switched to last, on disk before they are in force: a restart goes on where operators have left it, whatever the settings say. */
 import * as fs from 'node:fs';
-import * as path from 'node:path';
 import { MigrationError } from '../../../config/migration-error.ts';
 import { readMode } from '../modes.ts';
 import type { CqlMode, ModeTable } from '../modes.ts';
+import { writeDurably } from './write-durably.ts';
 
 interface Stored {
   readonly global: string;
@@ -35,11 +35,7 @@ export class StoredModes {
   /** Durable when it returns. */
   write(modes: ModeTable, held: ReadonlySet<string> = new Set()): void {
     const stored: Stored = { global: modes.global, keyspaces: Object.fromEntries(modes.keyspaces), tables: Object.fromEntries(modes.tables), held: [...held] };
-    fs.writeFileSync(`${this.#file}.new`, `${JSON.stringify(stored, undefined, 2)}\n`, { flush: true });
-    fs.renameSync(`${this.#file}.new`, this.#file);
-    const directory = fs.openSync(path.dirname(this.#file), 'r');
-    fs.fsyncSync(directory);
-    fs.closeSync(directory);
+    writeDurably(this.#file, `${JSON.stringify(stored, undefined, 2)}\n`);
   }
 
   #parse(): Stored {

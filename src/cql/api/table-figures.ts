@@ -14,8 +14,6 @@ export interface TableFigures {
   readonly oldestQueuedMs: number;
   /** Writes of it that wait for a repair. */
   readonly repairs: number;
-  /** Those of all tables: what `repaired` is told. */
-  readonly repairEntries: number;
   readonly isRepairListWhole: boolean;
   readonly damages: number;
   readonly isReachable: readonly [source: boolean, target: boolean];

@@ -19,7 +19,10 @@ export type RepairReason =
   | 'unreadable';
 
 export interface RepairEntry {
+  /** Of the write. */
   readonly atMs: number;
+  /** When it came onto the list, which may be much later. Undefined: nobody knows, and no scan is known to be later. */
+  readonly notedAtMs?: number;
   readonly reason: RepairReason;
   /** SOURCE | TARGET: which may lack the write. */
   readonly owes: number;
@@ -47,7 +50,8 @@ export class RepairList {
   readonly #file: string;
   readonly #maxBytes: number;
   readonly #place: PlacedFile;
-  readonly #wholeTables = new Set<string>();
+  /** With the time of the last write that is not on the list by itself, as its table is there already. */
+  readonly #wholeTables = new Map<string, number>();
   /** By table; under the empty name those whose tables are not known. */
   readonly #counts = new Map<string, number>();
   #entries = 0;
@@ -81,6 +85,7 @@ export class RepairList {
     let noted = entry;
     if (this.#size > this.#maxBytes) {
       const missing = entry.tables.filter((table) => !this.#wholeTables.has(table));
+      for (const table of entry.tables) if (this.#wholeTables.has(table)) this.#wholeTables.set(table, entry.notedAtMs ?? Number.POSITIVE_INFINITY);
       if (missing.length === 0 && entry.tables.length > 0) return;
       noted = { ...entry, tables: missing, texts: [], body: '', message: 'the list is full: scan the table whole' };
     }
@@ -94,11 +99,11 @@ export class RepairList {
   #count(entry: RepairEntry): void {
     this.#entries += 1;
     for (const table of entry.tables.length === 0 ? [''] : entry.tables) this.#counts.set(table, (this.#counts.get(table) ?? 0) + 1);
-    if (entry.body === '') for (const table of entry.tables) this.#wholeTables.add(table);
+    if (entry.body === '') for (const table of entry.tables) this.#wholeTables.set(table, Math.max(this.#wholeTables.get(table) ?? 0, entry.notedAtMs ?? Number.POSITIVE_INFINITY));
   }
 
   state(): RepairState {
-    return { entries: this.#entries, bytes: this.#size, wholeTables: [...this.#wholeTables].sort(), isWhole: this.#isWhole };
+    return { entries: this.#entries, bytes: this.#size, wholeTables: [...this.#wholeTables.keys()].sort(), isWhole: this.#isWhole };
   }
 
   entries(): readonly RepairEntry[] {
@@ -110,38 +115,39 @@ export class RepairList {
     return (this.#counts.get(table) ?? 0) + (this.#counts.get('') ?? 0);
   }
 
-  /** After a scan that began when there were so many: those are repaired, all of them or what they say of one table. The others are kept; so is everything while the list is damaged and only a table was scanned. */
-  async clear(first: number, table?: string): Promise<void> {
-    const cleared = this.#last.then(async () => {
-      if (table !== undefined && (!this.#isWhole || !this.#counts.has(table))) return;
-      this.#place.close();
-      const { entries } = readLines(this.#file);
-      const kept = table === undefined ? [] : entries.slice(0, first).flatMap((entry) => without(entry, table));
-      const rest = [...kept, ...entries.slice(first)];
+  /** When a write of a table was last noted without a line of its own; 0 when each has one. */
+  lastUnlisted(table: string): number {
+    return this.#wholeTables.get(table) ?? 0;
+  }
+
+  /** Takes those off that are repaired; resolves with how many. A list that is damaged is left as it is: nobody knows what is missing on it. */
+  async remove(isRepaired: (entry: RepairEntry) => boolean): Promise<number> {
+    const removed = this.#last.then(async () => {
+      if (!this.#isWhole || this.#entries === 0) return 0;
+      const all = readLines(this.#file).entries;
+      const rest = all.filter((entry) => !isRepaired(entry));
+      if (rest.length === all.length) return 0;
       const text = rest.map((entry) => JSON.stringify(entry)).map((json) => `${crc32(json).toString(16).padStart(8, '0')} ${json}\n`).join('');
+      this.#place.close();
       await fs.promises.writeFile(`${this.#file}.new`, text, { flush: true });
       await fs.promises.rename(`${this.#file}.new`, this.#file);
+      const unlisted = new Map(this.#wholeTables);
       this.#entries = 0;
       this.#wholeTables.clear();
       this.#counts.clear();
-      this.#isWhole = true;
       for (const entry of rest) this.#count(entry);
+      for (const table of this.#wholeTables.keys()) this.#wholeTables.set(table, unlisted.get(table) ?? Number.POSITIVE_INFINITY);
       this.#size = Buffer.byteLength(text);
+      return all.length - rest.length;
     });
-    this.#last = cleared.catch(() => undefined);
-    await cleared;
+    this.#last = removed.then(() => undefined, () => undefined);
+    return await removed;
   }
 
   async close(): Promise<void> {
     await this.#last;
     this.#place.close();
   }
-}
-
-function without(entry: RepairEntry, table: string): readonly RepairEntry[] {
-  if (!entry.tables.includes(table)) return [entry];
-  const tables = entry.tables.filter((name) => name !== table);
-  return tables.length === 0 ? [] : [{ ...entry, tables }];
 }
 
 function readLines(file: string): { readonly entries: readonly RepairEntry[]; readonly end: number; readonly isWhole: boolean } {

@@ -17,8 +17,6 @@ export interface TableAtProxy {
   readonly oldestQueuedMs: number;
   /** Its writes that wait for a repair. */
   readonly repairs: number;
-  /** Those of all tables: for `validated`. */
-  readonly repairEntries: number;
   readonly isRepairListWhole: boolean;
   /** Places of the intent log that cannot be read. */
   readonly damages: number;
@@ -40,10 +38,15 @@ export interface TableSwitch {
 
 export interface TableValidated {
   readonly table: string;
+  /** Both clusters hold the same, or do now that it was repaired. */
   readonly isGood: boolean;
+  /** Every row of it was looked at. */
+  readonly isWhole: boolean;
+  readonly rows: number;
+  readonly different: number;
+  /** How long the comparison took: what was told meanwhile counts more. */
+  readonly tookMs: number;
   readonly summary: string;
-  /** Nothing is left to repair of what was noted before there were so many entries. */
-  readonly repairedBefore?: number;
 }
 
 /** Each throws MIG084 while the proxy is away, and MIG087 when it does not answer: then nobody knows whether it has done it. */

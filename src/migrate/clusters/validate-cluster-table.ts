@@ -37,8 +37,6 @@ export async function validateClusterTable(context: ClusterContext, request: Clu
     validationId: randomUUID(), tableId: record.tableId, mode: isFull ? 'full' : 'sample', samplePercent: isFull ? undefined : request.percent, passed: undefined, sourceRows: undefined, localRows: undefined,
     chunks: 0, mismatchedChunks: 0, mismatchedRows: 0, unsettledRows: 0, details: {}, startedAt: new Date(runtime.clock.now()).toISOString(), finishedAt: undefined,
   };
-  // What is noted for a repair while rows are compared may be about rows that were passed already.
-  const { repairEntries } = await proxy.table(name);
   await catalog.putValidation(started);
   if (isRepair) await noteDetails(context, record.tableId, { repaired: true });
   const { comparison, elapsedMs } = await compare(context, request, isRepair);
@@ -50,8 +48,8 @@ export async function validateClusterTable(context: ClusterContext, request: Clu
   };
   await catalog.putValidation(validation);
   await catalog.appendHistory({ tableId: record.tableId, eventType: 'validation', details: { mode: validation.mode, passed: isEqual, rows: rowsSource, mismatches: rowsDifferent, durationMs: Math.round(elapsedMs) } });
-  const isWhole = unsettled === 0 && rowsDifferent === repaired;
-  await proxy.validated({ table: name, isGood: isEqual, summary: `${name}: ${rowsDifferent} rows differ, ${unsettled} kept changing`, ...(isFull && isWhole ? { repairedBefore: repairEntries } : {}) });
+  const isRepaired = unsettled === 0 && rowsDifferent === repaired;
+  await proxy.validated({ table: name, isGood: isEqual || isRepaired, isWhole: isFull, rows: rowsSource, different: rowsDifferent, tookMs: elapsedMs, summary: `${rowsDifferent} rows differ, ${unsettled} kept changing` });
   await afterwards(context, record, validation, request);
   return { validation, comparison, elapsedMs };
 }

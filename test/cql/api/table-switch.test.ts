@@ -61,15 +61,15 @@ test('a validation that has failed stands against the switch of its table, until
   await fixture.start();
   const link = linkOf(fixture);
   await link.switchTable({ table: 'ks.t', mode: 'DualSync', holds: true });
-  await link.validated({ table: 'ks.t', isGood: false, summary: '3 rows differ' });
+  await link.validated({ table: 'ks.t', isGood: false, isWhole: true, rows: 10, different: 0, tookMs: 0, summary: '3 rows differ' });
   await expect(link.switchTable({ table: 'ks.t', mode: 'ShadowPrimary', holds: true, waitMs: 60_000 })).rejects.toThrow(/3 rows differ/);
   await link.switchTable({ table: 'ks.t', mode: 'ShadowPrimary', holds: true, skipsValidation: true });
   // What was found before the cutover says nothing about the way back; what is found after it does.
   await link.switchTable({ table: 'ks.t', mode: 'DualSync', holds: true });
   await link.switchTable({ table: 'ks.t', mode: 'ShadowPrimary', holds: true });
-  await link.validated({ table: 'ks.t', isGood: false, summary: '2 rows differ' });
+  await link.validated({ table: 'ks.t', isGood: false, isWhole: true, rows: 10, different: 0, tookMs: 0, summary: '2 rows differ' });
   await expect(link.switchTable({ table: 'ks.t', mode: 'DualSync', holds: true })).rejects.toThrow(/2 rows differ/);
-  await link.validated({ table: 'ks.t', isGood: true, summary: '' });
+  await link.validated({ table: 'ks.t', isGood: true, isWhole: true, rows: 10, different: 0, tookMs: 0, summary: '' });
   await link.switchTable({ table: 'ks.t', mode: 'DualSync', holds: true });
 });
 

@@ -1,4 +1,4 @@
-/** The repair list is kept by table: what one table's scan has repaired leaves, and what is said of others, or was noted since, stays, also for the next process. */
+/** The repair list is counted by table; what is taken off leaves, and what is said of others stays, also for the next process. */
 import * as fs from 'node:fs';
 import * as os from 'node:os';
 import * as path from 'node:path';
@@ -16,34 +16,23 @@ const open = (): RepairList => RepairList.open(path.join(folder, 'repairs.jsonl'
 const entry = (...tables: readonly string[]): RepairEntry => ({ atMs: 1, reason: 'condition', owes: 2, tables, keyspace: 'ks', opcode: 7, version: 4, texts: [], body: 'AA==', message: '' });
 const counts = (list: RepairList): readonly number[] => [list.state().entries, list.entriesOf('ks.a'), list.entriesOf('ks.b')];
 
-test('entries of one table leave by its scan', async () => {
+test('entries are counted by table, before and after some are taken off; one whose tables are not known counts for every table', async () => {
   const list = open();
-  for (const tables of [['ks.a'], ['ks.b'], ['ks.a', 'ks.b']]) await list.add(entry(...tables));
-  const { entries } = list.state();
-  await list.add(entry('ks.a'));
-  expect(counts(list)).toEqual([4, 3, 2]);
-  await list.clear(entries, 'ks.a');
-  expect(counts(list)).toEqual([3, 1, 2]);
+  for (const tables of [['ks.a'], ['ks.b'], ['ks.a', 'ks.b'], []]) await list.add(entry(...tables));
+  expect(counts(list)).toEqual([4, 3, 3]);
+  expect(await list.remove(({ tables }) => tables.length === 1 && tables[0] === 'ks.a')).toBe(1);
+  expect(counts(list)).toEqual([3, 2, 3]);
   await list.close();
   const again = open();
-  expect(counts(again)).toEqual([3, 1, 2]);
+  expect(counts(again)).toEqual([3, 2, 3]);
   await again.add(entry('ks.b'));
-  expect(counts(again)).toEqual([4, 1, 3]);
-  await again.clear(4);
+  expect(counts(again)).toEqual([4, 2, 4]);
+  expect(await again.remove(() => true)).toBe(4);
   expect(counts(again)).toEqual([0, 0, 0]);
   await again.close();
 });
 
-test('an entry whose tables are not known counts for every table, and a scan of one does not remove it', async () => {
-  const list = open();
-  await list.add(entry());
-  expect(counts(list)).toEqual([1, 1, 1]);
-  await list.clear(1, 'ks.a');
-  expect(counts(list)).toEqual([1, 1, 1]);
-  await list.close();
-});
-
-test('a damaged list stays as it is until everything has been scanned', async () => {
+test('a damaged list stays as it is', async () => {
   const list = open();
   for (const table of ['ks.a', 'ks.b']) await list.add(entry(table));
   await list.close();
@@ -51,9 +40,7 @@ test('a damaged list stays as it is until everything has been scanned', async ()
   fs.writeFileSync(file, fs.readFileSync(file, 'utf8').replace('ks.b', 'ks.c'));
   const damaged = open();
   expect(damaged.state()).toMatchObject({ isWhole: false, entries: 1 });
-  await damaged.clear(1, 'ks.a');
+  expect(await damaged.remove(() => true)).toBe(0);
   expect(damaged.state()).toMatchObject({ isWhole: false, entries: 1 });
-  await damaged.clear(1);
-  expect(damaged.state()).toMatchObject({ isWhole: true, entries: 0 });
   await damaged.close();
 });

@@ -227,14 +227,28 @@ describe('a repair list', () => {
     expect(RepairList.open(file, 1e6).state()).toMatchObject({ entries: 1, isWhole: false });
   });
 
-  test('is cleared of what was there before the scan', async () => {
-    const list = RepairList.open(path.join(directory, 'clear.jsonl'), 1e6);
+  test('gives up what is repaired, and nothing when it is damaged', async () => {
+    const file = path.join(directory, 'removed.jsonl');
+    const list = RepairList.open(file, 1e6);
     await list.add({ ...entry, tables: ['ks.a'] });
     await list.add({ ...entry, tables: ['ks.b'] });
-    await list.clear(1);
+    expect(await list.remove(({ tables }) => tables.includes('ks.a'))).toBe(1);
     await list.add({ ...entry, tables: ['ks.c'] });
     expect(list.entries().map(({ tables }) => tables[0])).toEqual(['ks.b', 'ks.c']);
-    expect(list.state().entries).toBe(2);
+    expect(list.state()).toMatchObject({ entries: 2, isWhole: true });
+    await list.close();
+    fs.writeFileSync(file, fs.readFileSync(file, 'utf8').replace('ks.b', 'ks.z'));
+    const damaged = RepairList.open(file, 1e6);
+    expect(await damaged.remove(() => true)).toBe(0);
+    expect(damaged.state()).toMatchObject({ entries: 1, isWhole: false });
+  });
+
+  test('that is full knows when it last noted nothing new of a table', async () => {
+    const list = RepairList.open(path.join(directory, 'unlisted.jsonl'), 0);
+    await list.add({ ...entry, notedAtMs: 1, tables: ['ks.a'] });
+    await list.add({ ...entry, notedAtMs: 2, tables: ['ks.a'] });
+    await list.add({ ...entry, notedAtMs: 9, tables: ['ks.a'] });
+    expect([list.lastUnlisted('ks.a'), list.lastUnlisted('ks.b')]).toEqual([9, 0]);
     await list.close();
   });
 });
