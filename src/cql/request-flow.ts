@@ -308,6 +308,8 @@ export class RequestFlow implements LegSink<Leg>, HealedLegs {
       request.heldFor = intents.cancel(ticket);
       request.isHeldForCancel = true;
       if (!this.#isWritten(request)) {
+        // Its turn is over: one that comes now would begin what has ended.
+        this.#leaveLanes(request);
         this.#held.push(request);
         return;
       }
@@ -385,11 +387,14 @@ export class RequestFlow implements LegSink<Leg>, HealedLegs {
   }
 
   #end(request: Request): void {
-    if (request.laneTable !== '') {
-      this.#lanes.leave(request);
-      this.#shadowLanes.leave(request);
-    }
+    this.#leaveLanes(request);
     this.#parts.requests.remove(request);
     this.#parts.counts.inHand = this.#parts.requests.size;
+  }
+
+  #leaveLanes(request: Request): void {
+    if (request.laneTable === '') return;
+    this.#lanes.leave(request);
+    this.#shadowLanes.leave(request);
   }
 }

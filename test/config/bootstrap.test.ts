@@ -130,7 +130,7 @@ describe('the program', () => {
   });
 
   test('has to be one that exists', () => {
-    expect(bootstrap(['stat'])).toMatchObject({ code: 2, stderr: expect.stringContaining('start|demo|bench|soak|cql|test') as string });
+    expect(bootstrap(['stat'])).toMatchObject({ code: 2, stderr: expect.stringContaining('start|demo|bench|soak|cql|cql:demo|test') as string });
     expect(bootstrap(['bench', 'proxy'])).toMatchObject({ code: 1, stderr: expect.stringContaining('test/bench/bench.ts does not exist') as string });
   });
 });
