@@ -50,6 +50,31 @@ describe('writes in order', () => {
     fixture.source.resume();
     await expect.poll(() => client.execute(update, ['last', 1], prepared).then(() => 'ok', String)).toBe('ok');
   });
+
+  test('those that have waited in vain end once, and nobody else’s request with them, while the log is slow to take them back', async () => {
+    await using fixture = await withTable({ mode: 'DualSync', requestTimeoutMs: 500 });
+    const client = await fixture.client();
+    await client.execute('INSERT INTO ks.t (k, v) VALUES (?, ?) IF NOT EXISTS', [1, 'a'], prepared);
+    const update = 'UPDATE ks.t SET v = ? WHERE k = ? IF EXISTS';
+    await client.execute(update, ['first', 1], prepared);
+    await drained(fixture);
+    const inHand = (): number => fixture.proxy.stats().counts.inHand;
+    await expect.poll(inHand).toBe(0);
+    const before = fixture.intents.ended.length;
+    fixture.intents.isHeld = true;
+    fixture.source.pause();
+    const ended = Promise.all(Array.from({ length: 4 }, (_, round) => client.execute(update, [`v${round}`, 1], prepared).then(() => 'ok', (error: { code?: number }) => error.code)));
+    await expect.poll(() => fixture.intents.ended.slice(before).map(({ how }) => how)).toEqual(['cancelled', 'cancelled', 'cancelled']);
+    await expect.poll(inHand).toBe(3);
+    const read = client.execute('SELECT v FROM ks.t WHERE k = 1').then(() => 'ok', String);
+    await expect.poll(inHand).toBe(4);
+    fixture.intents.write();
+    expect(inHand()).toBe(1);
+    fixture.source.resume();
+    expect(await read).toBe('ok');
+    expect((await ended).sort()).toEqual([responseErrorCodes.overloaded, responseErrorCodes.overloaded, responseErrorCodes.overloaded, responseErrorCodes.writeTimeout]);
+    await expect.poll(inHand).toBe(0);
+  });
 });
 
 describe('TRUNCATE', () => {
