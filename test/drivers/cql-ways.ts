@@ -93,7 +93,7 @@ async function run({ driver, command, limitMs }: CqlProgram, target: CqlTarget, 
   const ended = await runDialog(file, [...args, target.host, String(target.port), target.keyspace, target.datacenter], { limitMs, asked });
   if (ended.code !== 0) throw new Error(`${driver} on port ${target.port} ended with ${ended.code ?? 'a signal'}\n${ended.output.slice(-1500)}${ended.errors.slice(-3000)}`);
   // Where it was is of no importance; that it has seen nothing else is.
-  return ended.output.replaceAll(target.keyspace, 'KS').replaceAll(target.host, 'HOST').replaceAll(String(target.port), 'PORT');
+  return ended.output.replaceAll(target.keyspace, 'KS').replaceAll(target.host, 'HOST').replaceAll(new RegExp(`(?<!\\d)${target.port}(?!\\d)`, 'g'), 'PORT');
 }
 
 async function through(program: CqlProgram, way: CqlWay, keyspace: string, source: TestCassandraClients, target: TestCassandraClients): Promise<string> {

@@ -11,6 +11,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { compareStores } from '../support/cql/compare-stores.ts';
 import { MockCluster } from '../support/cql/mock-cluster.ts';
 import { freePort } from '../support/postgres.ts';
+import { clusterPoints } from './crash-points.ts';
 import { Stack } from './support/stack.ts';
 import type { StatusRow } from './support/stack.ts';
 
@@ -18,7 +19,7 @@ const LOADED = 600;
 /** CAUSEWAY_SOAK=1: the control is killed at every point of a table's way; otherwise at those between proxy and catalog. */
 const isWhole = process.env['CAUSEWAY_SOAK'] === '1';
 const hosts = (cluster: MockCluster): string[] => cluster.database.nodes.map(({ address, port }) => `${address}:${port}`);
-const faultPoints = ['cql.load.after_switch', 'cassandra.load.page_written', 'cql.load.done', 'cql.cutover.begun', 'cql.cutover.in_sync', 'cql.cutover.switched', 'cql.rollback.switched', 'cql.rollback.source_only', 'cql.complete.switched'];
+const faultPoints = [...clusterPoints, 'cassandra.load.page_written'];
 
 let source: MockCluster;
 let target: MockCluster;
@@ -188,6 +189,10 @@ describe('a table of a cluster by migration SQL', () => {
     await write('other', 20_001, 'after the cutover');
     if (isWhole) await killProxy();
     expect(await proxyMode('other')).toBe('ShadowPrimary');
+    await isKilledAt('cql.rollback.in_sync', 'ROLLBACK MIGRATION FOR TABLE shop.other PRESERVE LOCAL DATA');
+    // Nothing was rolled back: the target answers, and the way is open.
+    await expect.poll(() => proxyMode('other'), { timeout: 30_000 }).toBe('ShadowPrimary');
+    await untilState('other', 'LOCAL_ONLY');
     await isKilledAt('cql.rollback.switched', 'ROLLBACK MIGRATION FOR TABLE shop.other PRESERVE LOCAL DATA');
     await untilState('other', 'DUAL_WRITE');
     expect(await nameOf('other', 20_001)).toBe('after the cutover');

@@ -24,6 +24,10 @@ export const crashPoints: Readonly<Record<Phase, readonly string[]>> = {
   abort: ['abort.after_leave', 'abort.after_cleanup'],
 };
 
+/** Of tables of clusters: `cql-sql.test.ts`. */
+export const clusterPoints: readonly string[] = [
+  'cql.load.after_switch', 'cql.load.done', 'cql.cutover.begun', 'cql.cutover.in_sync', 'cql.cutover.switched', 'cql.rollback.in_sync', 'cql.rollback.switched', 'cql.rollback.source_only', 'cql.complete.switched',
+];
 /** Of commits over both sides: `two-sides.test.ts` crashes at them. */
 export const commitPoints: readonly string[] = ['commit.prepared', 'commit.decided', 'commit.finished'];
 /** Of commits that take their rows to local: `two-phase.test.ts`. */
