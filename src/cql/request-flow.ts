@@ -101,11 +101,11 @@ export class RequestFlow implements LegSink<Leg>, HealedLegs {
     else this.#start(request.primary);
   }
 
-  /** A primary that cannot be reached may end the request at once: then there is nothing left to send to the other. */
+  /** A primary that cannot be reached may end the request at once, or have it wait for its cancellation: then there is nothing left to send to the other. */
   #startBoth(request: Request, shadow: ClusterIndex): void {
     const { serial } = request;
     this.#start(request.primary);
-    if (request.place >= 0 && request.serial === serial) this.#start(request.leg(shadow));
+    if (request.place >= 0 && request.serial === serial && request.primary.isOpen) this.#start(request.leg(shadow));
   }
 
   #start(leg: Leg): void {

@@ -256,6 +256,25 @@ describe('DualSync', () => {
     expectSame(fixture);
   });
 
+  test('what cannot be sent to the first is not sent to the second, also while its cancellation is written', async () => {
+    await using fixture = await withTable({ mode: 'DualSync', cluster: (name) => (name === 'source' ? { maxStreams: 3 } : {}) });
+    const client = await fixture.client();
+    await client.execute(insert, [0, 'a'], prepared);
+    fixture.source.pause();
+    const writes = [1, 2, 3].map((k) => client.execute(insert, [k, 'a'], prepared));
+    await expect.poll(() => fixture.target.run('SELECT k FROM ks.t')).toMatchObject({ rows: { length: 4 } });
+    fixture.intents.isHeld = true;
+    const refused = client.execute(insert, [4, 'a'], prepared).then(() => 'done', (error: { code?: number }) => error.code);
+    await expect.poll(() => fixture.intents.ended.at(-1)?.how).toBe('cancelled');
+    fixture.intents.write();
+    expect(await refused).toBe(responseErrorCodes.overloaded);
+    fixture.source.resume();
+    await Promise.all(writes);
+    await client.execute(insert, [5, 'a'], prepared);
+    expect(fixture.target.run('SELECT k FROM ks.t')).toMatchObject({ rows: { length: 5 } });
+    expectSame(fixture);
+  });
+
   test('with one cluster gone nothing is written on the other', async () => {
     await using fixture = await withTable({ mode: 'DualSync' });
     const client = await fixture.client();
