@@ -1,9 +1,9 @@
 /** The control's end of the link to its workers: a Unix socket that only this user may open. */
-import * as fs from 'node:fs';
 import * as net from 'node:net';
 import type { ControlMessage, WorkerMessage } from '../migrate/fleet-messages.ts';
 import type { WorkerFleet } from '../migrate/worker-fleet.ts';
 import { jsonLines } from './json-lines.ts';
+import { listenPrivately } from './listen-privately.ts';
 
 export async function listenForWorkers(socketPath: string, fleet: WorkerFleet): Promise<AsyncDisposable> {
   const sockets = new Set<net.Socket>();
@@ -19,18 +19,7 @@ export async function listenForWorkers(socketPath: string, fleet: WorkerFleet): 
       attached?.closed();
     });
   });
-  fs.rmSync(socketPath, { force: true });
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(socketPath, resolve);
-  });
-  fs.chmodSync(socketPath, 0o600);
-  return {
-    [Symbol.asyncDispose]: async () => {
-      for (const socket of sockets) socket.destroy();
-      await new Promise<void>((resolve) => server.close(() => resolve()));
-    },
-  };
+  return await listenPrivately(server, socketPath, sockets);
 }
 
 function isDead(pid: number): boolean {

@@ -1,11 +1,11 @@
 /** The link between the control and the process of the CQL proxy, both ends: a Unix socket of the proxy's that only this user may open, and a connection for each question. */
-import * as fs from 'node:fs';
 import * as net from 'node:net';
 import { MigrationError } from '../../config/migration-error.ts';
 import type { Runtime } from '../../config/runtime.ts';
 import type { CqlService } from '../cql/api/cql-service.ts';
 import type { ProxyAnswer, ProxyPort, ProxyQuestion, TableAtProxy } from '../migrate/clusters/proxy-port.ts';
 import { jsonLines } from './json-lines.ts';
+import { listenPrivately } from './listen-privately.ts';
 
 /** Besides what a question says that it may take: requests of clients have to end. */
 const ANSWER_MS = 60_000;
@@ -22,18 +22,7 @@ export async function listenForControl(socketPath: string, service: CqlService):
       void answer(service, question).then((answered) => link.send(answered));
     });
   });
-  fs.rmSync(socketPath, { force: true });
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(socketPath, resolve);
-  });
-  fs.chmodSync(socketPath, 0o600);
-  return {
-    [Symbol.asyncDispose]: async () => {
-      for (const socket of sockets) socket.destroy();
-      await new Promise<void>((resolve) => server.close(() => resolve()));
-    },
-  };
+  return await listenPrivately(server, socketPath, sockets);
 }
 
 async function answer(service: CqlService, question: ProxyQuestion): Promise<ProxyAnswer> {

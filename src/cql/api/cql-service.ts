@@ -32,7 +32,7 @@ import { isRepaired } from './repaired-writes.ts';
 import { SourceHold } from './source-hold.ts';
 import { StoredModes } from './stored-modes.ts';
 import type { TableFigures } from './table-figures.ts';
-import { EVERY_TABLE, Validations } from './validations.ts';
+import { Validations } from './validations.ts';
 import type { TableRecord, Verdict } from './validations.ts';
 
 export interface CqlServiceOptions {
@@ -170,11 +170,6 @@ export class CqlService {
       stats, intents: this.#owed(stats), refusal: this.#intents.refusal, damages: this.#damages, lanes: this.#replay.report(), repairs: this.#repairs.state(),
       filter: this.#filter?.state(), modes: this.#proxy.modes, validated: this.#validations.tables, blocking: this.#validations.blocking(), nowMs: this.#runtime.clock.now(),
     };
-  }
-
-  /** What a validation of everything has said; a bad one stands against a switch. */
-  validated(isGood: boolean, summary: string): void {
-    this.#validations.note({ mode: 'FullScan', beganMs: this.#runtime.clock.now(), tables: [{ table: EVERY_TABLE, isGood, isWhole: true, share: 1, rows: 0, different: 0, summary }] }, this.#runtime.clock.now());
   }
 
   /** What a comparison has found: bad tables stand against a switch, and writes whose tables it proved equal wait for a repair no longer. Resolves with how many these were. */

@@ -8,12 +8,9 @@ import * as fs from 'node:fs';
 import { MigrationError } from '../../../config/migration-error.ts';
 import { writeDurably } from './write-durably.ts';
 
-/** Stands for all tables, where somebody speaks of none in particular. */
-export const EVERY_TABLE = '*';
-
 /** One table's part of what a comparison has found. */
 export interface TableVerdict {
-  /** `ks.table`, or EVERY_TABLE. */
+  /** `ks.table`. */
   readonly table: string;
   readonly isGood: boolean;
   /** Every row of it was looked at. */
@@ -86,7 +83,7 @@ export class Validations {
 
   /** Tables that are bad; with `of` (`ks` or `ks.table`) those that it concerns. */
   blocking(of?: string): readonly string[] {
-    const concerns = (table: string): boolean => of === undefined || table === EVERY_TABLE || table === of || (!of.includes('.') && table.startsWith(`${of}.`));
+    const concerns = (table: string): boolean => of === undefined || table === of || (!of.includes('.') && table.startsWith(`${of}.`));
     return [...this.#tables].filter(([table, { passed }]) => !passed && concerns(table)).map(([table]) => table).sort();
   }
 
