@@ -15,20 +15,18 @@ import type { FlowParts } from './flow-parts.ts';
 import type { HealedLegs } from './healer.ts';
 import { logWrite } from './log-write.ts';
 import { isOtherwise, NEVER, NOBODY, owedAfterBoth } from './owed.ts';
-import { OrderLanes } from './order-lanes.ts';
 import { legStates, NO_TICKET } from './request.ts';
 import { requestKinds } from './request-kinds.ts';
 import type { ClusterIndex } from './modes.ts';
 import type { Leg, Request } from './request.ts';
 import type { LegSink, NodeConnection, UpstreamFailure } from './upstream.ts';
+import { BOTH_TURNS, WriteTurns } from './write-turns.ts';
 
 export class RequestFlow implements LegSink<Leg>, HealedLegs {
   readonly #parts: FlowParts;
   /** Answers that wait for the log. */
   #held: Request[] = [];
-  /** Of writes in order, on the primary and on the shadow. */
-  readonly #lanes = new OrderLanes();
-  readonly #shadowLanes = new OrderLanes();
+  readonly #turns = new WriteTurns((request, cluster) => this.#hasTurn(request, cluster));
 
   constructor(parts: FlowParts) {
     this.#parts = parts;
@@ -79,20 +77,26 @@ export class RequestFlow implements LegSink<Leg>, HealedLegs {
   }
 
   #startWrite(request: Request): void {
-    if (request.laneTable === '') {
+    const { shadow } = request.plan;
+    if (request.laneTable === '' || shadow === undefined) {
       this.#startNow(request);
       return;
     }
     this.#await(request.primary);
-    const start = (): void => {
-      // Too late to be sent: it would be done after its client has heard that it was not.
-      if (request.primary.deadlineMs <= this.#parts.nowMs()) this.timedOut(request.primary);
-      else this.#startNow(request);
-    };
-    this.#lanes.enter(request, () => {
-      if (request.plan.isSync) this.#shadowLanes.enter(request, start);
-      else start();
-    });
+    this.#turns.enter(request, shadow);
+  }
+
+  /** On one of the clusters. In the modes that wait for both nothing leaves before the turn has come on either. */
+  #hasTurn(request: Request, cluster: ClusterIndex): void {
+    const { plan, primary } = request;
+    const isPrimarys = plan.isSync ? request.turns === BOTH_TURNS : cluster === plan.primary;
+    // The shadow's leg may still wait for the primary's answer.
+    const leg = isPrimarys ? primary : request.leg(cluster);
+    if (!leg.isOpen || (plan.isSync && !isPrimarys)) return;
+    // Too late to be sent: it would be done after its client has heard that it was not.
+    if (leg.deadlineMs <= this.#parts.nowMs()) this.timedOut(leg);
+    else if (isPrimarys) this.#startNow(request);
+    else this.#start(leg);
   }
 
   #startNow(request: Request): void {
@@ -129,10 +133,7 @@ export class RequestFlow implements LegSink<Leg>, HealedLegs {
       return;
     }
     this.#await(shadow);
-    this.#shadowLanes.enter(request, () => {
-      if (shadow.deadlineMs <= this.#parts.nowMs()) this.timedOut(shadow);
-      else this.#start(shadow);
-    });
+    if ((request.turns & (1 << shadow.cluster)) !== 0) this.#start(shadow);
   }
 
   /** Sends the leg as soon as there is a connection and its statements are prepared there. */
@@ -290,6 +291,7 @@ export class RequestFlow implements LegSink<Leg>, HealedLegs {
     const { intents, counts } = this.#parts;
     const { plan, primary, kind, ticket } = request;
     const shadow = request.leg(plan.shadow ?? plan.primary);
+    this.#turns.leave(request, leg.cluster);
     if (kind === requestKinds.conditional && leg === primary && leg.state === legStates.ok && leg.applied !== false && !request.isUnrepeatable) {
       this.#start(shadow);
       return;
@@ -309,7 +311,7 @@ export class RequestFlow implements LegSink<Leg>, HealedLegs {
       request.isHeldForCancel = true;
       if (!this.#isWritten(request)) {
         // Its turn is over: one that comes now would begin what has ended.
-        this.#leaveLanes(request);
+        this.#turns.leaveBoth(request);
         this.#held.push(request);
         return;
       }
@@ -324,7 +326,7 @@ export class RequestFlow implements LegSink<Leg>, HealedLegs {
     const { plan, primary, ticket } = request;
     const shadow = request.leg(plan.shadow ?? plan.primary);
     const shadowBit = 1 << shadow.cluster;
-    if (request.laneTable !== '') (leg === shadow ? this.#shadowLanes : this.#lanes).leave(request);
+    this.#turns.leave(request, leg.cluster);
     if (leg === shadow) {
       const isSame = request.kind !== requestKinds.conditional || shadow.state !== legStates.ok || primary.applied === shadow.applied;
       if (shadow.state === legStates.ok && isSame) intents.settle(ticket);
@@ -387,14 +389,8 @@ export class RequestFlow implements LegSink<Leg>, HealedLegs {
   }
 
   #end(request: Request): void {
-    this.#leaveLanes(request);
+    this.#turns.leaveBoth(request);
     this.#parts.requests.remove(request);
     this.#parts.counts.inHand = this.#parts.requests.size;
-  }
-
-  #leaveLanes(request: Request): void {
-    if (request.laneTable === '') return;
-    this.#lanes.leave(request);
-    this.#shadowLanes.leave(request);
   }
 }

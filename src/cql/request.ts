@@ -108,6 +108,8 @@ export class Request {
   /** Of a write whose order among others counts: its table and its partition (`order-lanes.ts`); empty for all others. */
   laneTable = '';
   laneKey = '';
+  /** Bits of the clusters on which its turn has come (`write-turns.ts`). */
+  turns = 0;
   /** The table that it truncates on both clusters; empty for all others. */
   truncates = '';
   ticket = NO_TICKET;
@@ -146,6 +148,7 @@ export class Request {
     this.isFiltered = false;
     this.isUnrepeatable = false;
     this.laneTable = '';
+    this.turns = 0;
     this.truncates = '';
     this.ticket = NO_TICKET;
     this.isAnswered = false;

@@ -77,6 +77,47 @@ describe('writes in order', () => {
   });
 });
 
+describe('order over a switch of the mode', () => {
+  const update = 'UPDATE ks.t SET v = ? WHERE k = ? IF EXISTS';
+
+  test('who waits for one cluster only does not wait behind one who waits for both, of whom the other does not answer', async () => {
+    await using fixture = await withTable({ mode: 'DualSync', requestTimeoutMs: 3000, shadowTimeoutMs: 500 });
+    const client = await fixture.client();
+    await client.execute(insert, [1, 'a'], prepared);
+    await client.execute(update, ['first', 1], prepared);
+    await drained(fixture);
+    fixture.target.pause();
+    const waits = client.execute(update, ['both', 1], prepared).then(() => 'ok', (error: { code?: number }) => error.code);
+    await expect.poll(() => String(fixture.source.run('SELECT v FROM ks.t')['rows' as never])).toBe('both');
+    fixture.setMode('DualAsync');
+    const begun = performance.now();
+    expect((await client.execute(update, ['one', 1], prepared)).wasApplied()).toBe(true);
+    expect(performance.now() - begun).toBeLessThan(2000);
+    expect(await waits).toBe(responseErrorCodes.writeTimeout);
+    fixture.target.resume();
+    await expect.poll(() => fixture.proxy.stats().counts.inHand).toBe(0);
+  });
+
+  test.each<readonly [CqlMode, CqlMode, 'source' | 'target']>([
+    ['DualAsync', 'DualSync', 'source'], ['DualSync', 'ShadowPrimary', 'target'], ['DualAsync', 'ShadowPrimary', 'source'], ['ShadowPrimary', 'DualAsync', 'target'], ['ShadowPrimary', 'DualSync', 'target'], ['ShadowSync', 'DualAsync', 'source'],
+  ])('from %s to %s the later of two is the later on both clusters', async (before, after, slow) => {
+    await using fixture = await withTable({ mode: before, cluster: () => ({ connectionsPerHost: 3 }) });
+    const client = await fixture.client();
+    for (const cluster of [fixture.source, fixture.target]) cluster.run("INSERT INTO ks.t (k, v) VALUES (1, 'a')", 1n);
+    const append = 'UPDATE ks.t SET list = list + ? WHERE k = ?';
+    await client.execute(append, [['warm'], 1], prepared);
+    await drained(fixture);
+    fixture[slow].faults.add({ isWrite: true, action: { kind: 'delay', ms: 300 } });
+    const first = client.execute(append, [['first'], 1], prepared);
+    await expect.poll(() => fixture.proxy.stats().counts.inHand).toBe(1);
+    fixture.setMode(after);
+    await Promise.all([first, client.execute(append, [['second'], 1], prepared)]);
+    await drained(fixture);
+    expectSame(fixture, false);
+    expect(fixture.intents.released.size).toBe(0);
+  });
+});
+
 describe('TRUNCATE', () => {
   test('waits until nothing is queued, and no write gets between the truncations of the two clusters', async () => {
     await using fixture = await withTable({ mode: 'DualAsync' });
