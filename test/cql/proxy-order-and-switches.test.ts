@@ -116,6 +116,34 @@ describe('order over a switch of the mode', () => {
     expectSame(fixture, false);
     expect(fixture.intents.released.size).toBe(0);
   });
+
+  test('many clients change few rows while the mode is another one every few milliseconds', async () => {
+    await using fixture = await withTable({ mode: 'DualAsync', cluster: () => ({ connectionsPerHost: 3 }) });
+    for (const cluster of [fixture.source, fixture.target]) {
+      for (let k = 0; k < 3; k += 1) cluster.run(`INSERT INTO ks.t (k, v) VALUES (${k}, '0')`, 1n);
+      cluster.faults.add({ isWrite: true, times: 100_000, chance: 0.5, action: { kind: 'delay', ms: 4 } });
+    }
+    const clients = await Promise.all(Array.from({ length: 4 }, () => fixture.client()));
+    const modes: readonly CqlMode[] = ['DualAsync', 'DualSync', 'ShadowPrimary', 'ShadowSync'];
+    let switches = 0;
+    const switching = setInterval(() => fixture.setMode(modes[(switches += 1 + (switches % 3)) % modes.length] ?? 'DualSync'), 7);
+    try {
+      await Promise.all(clients.flatMap((client, who) => Array.from({ length: 4 }, async (_, lane) => {
+        for (let round = 0; round < 25; round += 1) {
+          const value = `${who}.${lane}.${round}`;
+          if (lane === 0) await client.execute(update, [value, round % 2], prepared);
+          else if (lane === 1) await client.execute(`UPDATE ks.t SET list = ['${value}'] WHERE k = 2`);
+          else await client.execute('UPDATE ks.t SET list = list + ? WHERE k = ?', [[value], round % 3], prepared);
+        }
+      })));
+    } finally {
+      clearInterval(switching);
+    }
+    expect(switches).toBeGreaterThan(20);
+    await drained(fixture);
+    expectSame(fixture, false);
+    expect(fixture.intents.released.size).toBe(0);
+  });
 });
 
 describe('TRUNCATE', () => {
