@@ -19,6 +19,7 @@ import { everywhere } from '../../src/cql/modes.ts';
 import type { CqlMode } from '../../src/cql/modes.ts';
 import { defaultLimits, defaultTopology } from '../../src/cql/proxy-options.ts';
 import type { CqlClusterOptions } from '../../src/cql/proxy-options.ts';
+import { errorCodes } from '../../src/wire/cql/error-body.ts';
 import { RawClient } from '../support/cql/raw-client.ts';
 import { operations, pickOperation, refusedIn } from './random-operations.ts';
 import type { Actor } from './random-operations.ts';
@@ -72,7 +73,11 @@ export interface StreamResult extends AsyncDisposable {
   readonly reports: readonly string[];
 }
 
-interface Phase { readonly mode: CqlMode; readonly failing: string; readonly number: number }
+/** OVERLOADED in a cluster's place: nothing has been sent to it. */
+const UNSENT = `0x${errorCodes.overloaded.toString(16)} MIG087`;
+const primaryOf = (mode: CqlMode): string => (mode === 'ShadowPrimary' ? 'target' : 'source');
+
+interface Phase { readonly mode: CqlMode; readonly failing: string; readonly number: number; readonly beganMs: number; /** The mode before. */ readonly from?: CqlMode }
 
 export async function runStream<Side extends StreamSide>(options: StreamOptions<Side>): Promise<StreamResult> {
   const random = new Random(options.seed);
@@ -98,7 +103,7 @@ export async function runStream<Side extends StreamSide>(options: StreamOptions<
   const phases: string[] = [];
   const unexpected: UnexpectedError[] = [];
   const succeeded = new Map<string, number>();
-  let phase: Phase = { mode: options.modes[0] ?? 'DualAsync', failing: 'nobody', number: 0 };
+  let phase: Phase = { mode: options.modes[0] ?? 'DualAsync', failing: 'nobody', number: 0, beganMs: Date.now() };
   let started = 0;
   let done = 0;
   let errors = 0;
@@ -118,7 +123,7 @@ export async function runStream<Side extends StreamSide>(options: StreamOptions<
     const side = random.chance(0.5) ? source : target;
     const trouble = random.pick(options.troubles);
     proxy.setModes(everywhere(mode));
-    phase = { mode, failing: trouble.isHarmless === true ? 'nobody' : side === source ? 'source' : 'target', number };
+    phase = { mode, failing: trouble.isHarmless === true ? 'nobody' : side === source ? 'source' : 'target', number, beganMs: Date.now(), from: phase.mode };
     phases.push(`${mode}, ${side === source ? 'source' : 'target'}: ${trouble.name}`);
     const active = trouble.begin(side);
     const end = Date.now() + options.phaseMs;
@@ -171,10 +176,14 @@ export async function runStream<Side extends StreamSide>(options: StreamOptions<
   /** An error is the primary's when it fails; where both are waited for, either's. */
   const note = (operation: string, before: Phase, message: string, isOfCluster = false): void => {
     errors += 1;
-    const primary = before.mode === 'ShadowPrimary' ? 'target' : 'source';
-    const isExplained = [before, phase].some(({ failing, mode }) => failing === primary || failing === 'before' || (failing !== 'nobody' && mode === 'DualSync')) || before.number !== phase.number;
+    const isAwaited = (mode: CqlMode, side: string): boolean => side !== 'nobody' && (mode === 'DualSync' || side === primaryOf(mode));
+    const isExplained = [before, phase].some(({ failing, mode }) => failing === primaryOf(before.mode) || failing === 'before' || isAwaited(mode, failing)) || before.number !== phase.number || isHeldUp(before, message);
     if (!isExplained && !isOfCluster) unexpected.push({ operation, mode: before.mode, failing: before.failing, message });
   };
+
+  /** The side failed in the moment of the switch: what is done in order came behind one of the mode before, which that side was to answer. */
+  const isHeldUp = ({ mode, failing, from, beganMs }: Phase, message: string): boolean =>
+    message.startsWith(UNSENT) && from !== undefined && from !== mode && (from === 'DualSync' || failing === primaryOf(from)) && Date.now() - beganMs < options.requestTimeoutMs * 1.5;
 
   const actors = Promise.all(Array.from({ length: options.clients }, (_, number) => actor(number)));
   for (let number = 1; !isOver(); number += 1) await nextPhase(number);
