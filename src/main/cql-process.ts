@@ -38,7 +38,7 @@ export async function startCql(runtime: Runtime, settings: CqlSettings, { direct
   const held = holdPidFile(path.join(directory, 'cql.pid'));
   const timestamps = new Timestamps(runtime.clock);
   const service = new CqlService(runtime, {
-    directory, environment, random: Math.random, shutdownMs: settings.drainMs, intents: settings.intents, replay: settings.replay,
+    directory, environment, random: Math.random, shutdownMs: settings.drainMs, intents: settings.intents, keyLog: settings.keyLog, replay: settings.replay,
     filterRules: settings.filterRules === undefined ? undefined : path.resolve(settingsDirectory, settings.filterRules),
     proxy: {
       listen, timestamps, clusters: [clusterOptions(source), clusterOptions(settings.target)], modes: modesOf(settings),
