@@ -18,8 +18,8 @@ import type { ComparedKey, RecentKeys } from './recent-keys.ts';
 
 export type ScanMode = 'OneTime' | 'Continuous' | 'Incremental';
 
-/** A write may reach a cluster so long after the proxy has noted it, in microseconds: longer than anybody waits for an answer. What is owed for longer the log names of itself. */
-const LATE = 60_000_000n;
+/** A write may reach a cluster so long after the proxy has noted it: longer than anybody waits for an answer. What is owed for longer the log names of itself. */
+const LATE_MS = 60_000;
 
 export interface ScannerOptions extends ComparingOptions {
   readonly scanMode: ScanMode;
@@ -29,6 +29,8 @@ export interface ScannerOptions extends ComparingOptions {
   readonly alertThreshold: number;
   /** Without it `Incremental` sees only what was different before. */
   readonly keys?: RecentKeys;
+  /** How long before the last scan's begin the log is read from; a minute when not said. */
+  readonly lateMs?: number;
 }
 
 export interface ScannerEvents {
@@ -68,12 +70,12 @@ export class TwoWayScanner {
 
   /** One cycle. */
   async scan(signal: AbortSignal): Promise<ComparisonReport> {
-    const { scanMode, keys, ranges, alertThreshold } = this.#options;
+    const { scanMode, keys, ranges, alertThreshold, lateMs = LATE_MS } = this.#options;
     const report = await compareTables(this.#runtime, this.#clusters, scanMode, this.#tables, this.#options, signal, async (comparison) => {
       const table = comparison.table.source;
       const startedAt = BigInt(this.#runtime.clock.now()) * 1000n;
       const last = scanMode === 'Incremental' ? await this.#ledger.last(table) : undefined;
-      const written = last && (await keys?.recent(table, last.startedAt - LATE, signal));
+      const written = last && (await keys?.recent(table, last.startedAt - BigInt(lateMs) * 1000n, signal));
       const isUnknown = written !== undefined && 'unknown' in written;
       if (isUnknown) comparison.tally.wholeBecause = written.unknown;
       const again = isUnknown ? undefined : last?.different;
