@@ -143,7 +143,12 @@ export async function runScan(project: string, args: readonly string[]): Promise
 function recentKeys({ proxy, 'key-log': keyLog }: { readonly proxy?: string | undefined; readonly 'key-log'?: string | undefined }, { clock }: Runtime): RecentKeys | undefined {
   const named = (list: string): readonly string[] => list.split(',').map((one) => one.trim());
   const nowMs = (): number => clock.now();
-  if (keyLog !== undefined) return new LoggedKeys(named(keyLog).map((directory) => keysOfDirectory(path.resolve(directory), nowMs)), nowMs);
+  if (keyLog !== undefined) {
+    const directories = named(keyLog).map((directory) => path.resolve(directory));
+    const wrong = directories.find((directory) => !fs.existsSync(path.join(directory, 'intents')));
+    if (wrong !== undefined) throw new Error(`--key-log: ${wrong} is no state directory of a CQL proxy: it has no folder intents`);
+    return new LoggedKeys(directories.map((directory) => keysOfDirectory(directory, nowMs)), nowMs);
+  }
   return proxy === undefined ? undefined : new LoggedKeys(named(proxy).map(keysOfProxy), nowMs);
 }
 

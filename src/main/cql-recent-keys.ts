@@ -10,6 +10,7 @@ import type { KeyColumn, KeyedTable, WrittenKey } from '../cql/keys/key-columns.
 import { nameOfKey } from '../cql/keys/key-columns.ts';
 import { KeyReader } from '../cql/keys/key-reader.ts';
 import type { KeyPage } from '../cql/keys/key-reader.ts';
+import { bootId } from './boot-id.ts';
 
 export interface KeySource {
   readonly name: string;
@@ -51,7 +52,7 @@ export function keysOfProxy(url: string): KeySource {
 
 /** The state directory of a proxy that runs on this machine, or did. */
 export function keysOfDirectory(directory: string, nowMs: () => number): KeySource {
-  const reader = new KeyReader({ directory, nowMs, lastRepair: (table) => RepairList.open(path.join(directory, 'repairs.jsonl'), 0).lastNoted(table) });
+  const reader = new KeyReader({ directory, bootId: bootId(), nowMs, lastRepair: (table) => RepairList.open(path.join(directory, 'repairs.jsonl'), 0).lastNoted(table) });
   return { name: directory, page: (table, sinceMs, after) => reader.page(table, sinceMs, after) };
 }
 

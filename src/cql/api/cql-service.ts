@@ -43,7 +43,7 @@ import type { TableRecord, Verdict } from './validations.ts';
 export interface CqlServiceOptions {
   readonly directory: string;
   readonly intents: { readonly bytes: number; readonly fsync: 'none' | 'group'; readonly repairBytes: number };
-  readonly keyLog: { readonly bytes: number };
+  readonly keyLog: { readonly bytes: number; readonly bootId: string };
   readonly replay: { readonly inFlight: number; readonly firstDelayMs: number; readonly maxDelayMs: number; readonly maxRefusals: number };
   readonly filterRules: string | undefined;
   readonly environment: Environment;
@@ -133,7 +133,7 @@ export class CqlService {
     this.#held = stored?.held ?? new Set();
     this.#validations = new Validations(path.join(options.directory, 'validations.json'));
     this.#filter = options.filterRules === undefined ? undefined : new FilterGovernor(options.filterRules, options.environment, log);
-    const keys = this.#keys = new KeyLog({ directory: options.directory, bytes: options.keyLog.bytes, nowMs: () => clock.now() });
+    const keys = this.#keys = new KeyLog({ directory: options.directory, ...options.keyLog, nowMs: () => clock.now() });
     const { log: intents, damages, tornBytes } = openIntentLog({
       retire: (segment) => keys.keep(segment),
       directory: path.join(options.directory, 'intents'), maxBytes: options.intents.bytes, fsync: options.intents.fsync, faults,
@@ -145,7 +145,7 @@ export class CqlService {
     for (const damage of damages) log.error('the intent log is damaged: writes are lost to one cluster, or not to be told; validate the tables', { ...damage });
     if (tornBytes > 0) log.info('the last write of the process before was cut off; nobody was told of it', { bytes: tornBytes });
     this.#repairs = RepairList.open(path.join(options.directory, 'repairs.jsonl'), options.intents.repairBytes);
-    this.#keyReader = new KeyReader({ directory: options.directory, nowMs: () => clock.now(), lastRepair: (table) => this.#repairs.lastNoted(table) });
+    this.#keyReader = new KeyReader({ directory: options.directory, bootId: options.keyLog.bootId, nowMs: () => clock.now(), lastRepair: (table) => this.#repairs.lastNoted(table) });
     const texts = new ReadTexts();
     const read = (text: string): CqlStatement => texts.read(text).facts;
     this.#queued = new QueuedWrites(intents, read, clock);

@@ -13,6 +13,8 @@ const FORMAT = 1;
 
 export interface KeyLogState {
   readonly format: number;
+  /** Of the machine's run in which it was kept: what a loss of power has taken of the log cannot be seen in it. */
+  readonly bootId: string;
   /** Writes up to this time may have been dropped, or lost. */
   readonly droppedMs: number;
   /** Under `ks.table`, `ks`, and the empty name for everything else. */
@@ -35,8 +37,8 @@ export function readKeyLogState(directory: string): KeyLogState | undefined {
   return state as KeyLogState;
 }
 
-export function newState(modes: ModeTable, nowMs: number): KeyLogState {
-  return { format: FORMAT, droppedMs: 0, notedSinceMs: { '': nowMs }, touchedMs: {}, modes: storedModes(modes) };
+export function newState(modes: ModeTable, bootId: string, nowMs: number): KeyLogState {
+  return { format: FORMAT, bootId, droppedMs: 0, notedSinceMs: { '': nowMs }, touchedMs: {}, modes: storedModes(modes) };
 }
 
 function storedModes({ global, keyspaces, tables }: ModeTable): KeyLogState['modes'] {

@@ -35,6 +35,8 @@ export interface KeyLogOptions {
   readonly directory: string;
   /** 0: nothing is kept. */
   readonly bytes: number;
+  /** Another one at each start of the machine. */
+  readonly bootId: string;
   readonly nowMs: () => number;
 }
 
@@ -77,14 +79,15 @@ export class KeyLog {
     return this.#options.bytes > 0;
   }
 
-  /** Before the first client. `hasLost`: places of the intent log cannot be read. */
+  /** Before the first client. `hasLost`: places of the intent log cannot be read. A loss of power may have taken what the log had, and leaves no trace of that. */
   begin(modes: ModeTable, nextTicket: number, hasLost: boolean): void {
     if (!this.isKept) return;
+    const { bootId } = this.#options;
     const nowMs = this.#options.nowMs();
     // Tickets that are given again would make one order of two.
     if (this.#kept.some(({ firstTicket }) => firstTicket >= nextTicket)) this.#forgetUpTo(nowMs);
-    const state = this.#state ? switched(this.#state, modes, nowMs) : newState(modes, nowMs);
-    this.#store(hasLost ? { ...state, droppedMs: Math.max(state.droppedMs, nowMs) } : state);
+    const state = this.#state ? switched({ ...this.#state, bootId }, modes, nowMs) : newState(modes, bootId, nowMs);
+    this.#store(hasLost || (this.#state && this.#state.bootId !== bootId) ? { ...state, droppedMs: Math.max(state.droppedMs, nowMs) } : state);
     this.#trim();
   }
 

@@ -27,6 +27,8 @@ export interface KeyPage {
 export interface KeyReaderOptions {
   /** The state directory. */
   readonly directory: string;
+  /** Of this machine, now. */
+  readonly bootId: string;
   readonly nowMs: () => number;
   /** When a write of this table came onto the repair list last; 0 for never. */
   readonly lastRepair: (table: string) => number;
@@ -78,6 +80,7 @@ export class KeyReader {
   #why({ keyspace, table }: KeyedTable, sinceMs: number): string | undefined {
     const state = readKeyLogState(this.#options.directory);
     if (!state) return 'no log of keys is kept (key_log.bytes is 0)';
+    if (state.bootId !== this.#options.bootId) return 'the log was kept before the machine was last started, or on another one: what a loss of power has taken of it is not known';
     const repair = this.#options.lastRepair(`${keyspace}.${table}`);
     return whyUnknown(state, keyspace, table, sinceMs) ?? (repair >= sinceMs && repair > 0 ? `a write of it waits for a repair since ${timeOf(repair)}` : undefined);
   }

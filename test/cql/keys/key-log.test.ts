@@ -31,8 +31,8 @@ afterEach(() => fs.rmSync(directory, { recursive: true, force: true }));
 
 interface Opened { readonly keys: KeyLog; readonly log: DiskLog }
 
-function open({ bytes = 1e9, modes = dual }: { readonly bytes?: number; readonly modes?: ModeTable } = {}): Opened {
-  const keys = new KeyLog({ directory, bytes, nowMs: () => nowMs });
+function open({ bytes = 1e9, modes = dual, bootId = 'first' }: { readonly bytes?: number; readonly modes?: ModeTable; readonly bootId?: string } = {}): Opened {
+  const keys = new KeyLog({ directory, bytes, bootId, nowMs: () => nowMs });
   const { log, damages } = openIntentLog({ directory: path.join(directory, 'intents'), maxBytes: 1e9, fsync: 'none', faults: noFaults, onDisk: () => undefined, segmentBytes: 1000, retire: (segment) => keys.keep(segment) });
   keys.begin(modes, log.writtenUpTo + 1, damages.length > 0);
   return { keys, log };
@@ -49,8 +49,8 @@ function write({ log }: Opened, key: number): number {
 const files = (folder: string): number => fs.readdirSync(path.join(directory, folder)).filter((name) => /\.(?:kept|intents)$/.test(name)).length;
 
 /** Sorted keys, or why they are not known. */
-async function since(ms: number, of = table, pageKeys = 3): Promise<readonly number[] | string> {
-  const reader = new KeyReader({ directory, nowMs: () => nowMs, lastRepair: () => lastRepair, pageKeys });
+async function since(ms: number, of = table, pageKeys = 3, bootId = 'first'): Promise<readonly number[] | string> {
+  const reader = new KeyReader({ directory, bootId, nowMs: () => nowMs, lastRepair: () => lastRepair, pageKeys });
   const found: number[] = [];
   for (let after: string | undefined; ; ) {
     const page = await reader.page(of, ms, after);
@@ -120,11 +120,27 @@ test('a segment that is dropped while its keys are read makes what was read unkn
   const begun = nowMs;
   for (let key = 0; key < 20; key += 1) opened.log.settle(write(opened, key));
   await opened.log.close();
-  const reader = new KeyReader({ directory, nowMs: () => nowMs, lastRepair: () => 0 });
+  const reader = new KeyReader({ directory, bootId: 'first', nowMs: () => nowMs, lastRepair: () => 0 });
   const first = await reader.page(table, begun);
   expect(first).toMatchObject({ unknown: undefined, next: expect.any(String) as string });
   await open({ bytes: 1 }).log.close();
   expect(await reader.page(table, begun, first.next)).toMatchObject({ unknown: expect.stringMatching(/does not reach/) as string, keys: [] });
+});
+
+test('after a start of the machine nothing of before is trusted', async () => {
+  const opened = open();
+  const begun = nowMs += 10;
+  opened.log.settle(write(opened, 1));
+  await opened.log.close();
+  expect(await since(begun)).toEqual([1]);
+  expect(await since(begun, table, 3, 'second')).toMatch(/last started/);
+  nowMs += 10;
+  const again = open({ bootId: 'second' });
+  expect(await since(begun, table, 3, 'second')).toMatch(/does not reach/);
+  nowMs += 10;
+  again.log.settle(write(again, 2));
+  expect(await since(nowMs, table, 3, 'second')).toEqual([2]);
+  await again.log.close();
 });
 
 test('one cluster alone: unknown, and known again only from the end of that', async () => {
