@@ -41,7 +41,8 @@ afterEach(async () => {
 });
 
 async function prepare(): Promise<Setup> {
-  fixture = await setup();
+  const random = new Random(5);
+  fixture = await setup(() => random.next());
   return fixture;
 }
 
@@ -100,7 +101,7 @@ test('random writes of every kind, some lost on one side, a SIGKILL in between',
   const ofProxy = new LoggedKeys([keysOfProxy(url)], Date.now);
   expect(unread(await scan(ofProxy))).toEqual([]);
 
-  const lost = target.faults.add({ text: /^(?![^]*\bIF\b)/i, isWrite: true, times: 1e6, chance: 0.1, action: { kind: 'pretend' } });
+  const lost = target.faults.add({ text: /^(?![^]*\bIF\b)/i, isWrite: true, times: 1e6, chance: 0.15, action: { kind: 'pretend' } });
   const began = new Date();
   await stream(2, 40);
   const killed = new Promise((resolve) => child?.once('close', resolve));
