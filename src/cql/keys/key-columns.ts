@@ -22,6 +22,15 @@ export interface WrittenKey {
 
 /** The same for the same key, and of nothing else. */
 export function nameOfKey({ partitionKey, clustering, isStaticOnly }: WrittenKey): string {
-  const text = (values: readonly Buffer[]): string => values.map((value) => `${value.length}:${value.toString('latin1')}`).join('');
-  return `${isStaticOnly ? 's' : 'r'}${text(partitionKey)}/${text(clustering)}`;
+  let name = isStaticOnly ? 's' : 'r';
+  for (const value of partitionKey) name += `${value.length}:${value.toString('latin1')}`;
+  name += '/';
+  for (const value of clustering) name += `${value.length}:${value.toString('latin1')}`;
+  return name;
+}
+
+/** A key whose values stand in a buffer that is used again, as one that may be kept. */
+export function copyKey({ partitionKey, clustering, isStaticOnly }: WrittenKey): WrittenKey {
+  const copy = (bytes: Buffer): Buffer => Buffer.from(bytes);
+  return { partitionKey: partitionKey.map(copy), clustering: clustering.map(copy), isStaticOnly };
 }

@@ -8,7 +8,7 @@ import * as path from 'node:path';
 import type { Intent } from '../intents/intent-log.ts';
 import { listKept } from './key-log.ts';
 import { readKeyLogState, timeOf, whyUnknown } from './key-log-state.ts';
-import { nameOfKey } from './key-columns.ts';
+import { copyKey, nameOfKey } from './key-columns.ts';
 import type { KeyedTable, WrittenKey } from './key-columns.ts';
 import { beginOfSegment, KeysUnknown, readEnded, scanSegment } from './scan-segment.ts';
 import type { SegmentPlace } from './scan-segment.ts';
@@ -32,7 +32,7 @@ export interface KeyReaderOptions {
   readonly nowMs: () => number;
   /** When a write of this table came onto the repair list last; 0 for never. */
   readonly lastRepair: (table: string) => number;
-  /** Default 20,000. */
+  /** Default 5000. */
   readonly pageKeys?: number;
 }
 
@@ -44,7 +44,7 @@ interface Segment {
   readonly isLast: boolean;
 }
 
-const PAGE_KEYS = 20_000;
+const PAGE_KEYS = 5000;
 /** Pages that somebody has begun and may ask to go on with. */
 const MOST_PLACES = 16;
 /** A segment is moved once. */
@@ -107,11 +107,14 @@ export class KeyReader {
     const ended = newestMs === undefined ? await readEnded(file.replace(/intents$/, 'ends')) : undefined;
     const written = new WrittenKeys(table);
     const most = this.#options.pageKeys ?? PAGE_KEYS;
-    const { place, isAtEnd } = await scanSegment(file, from, isLast, (intent: Intent) => {
+    const { place, isAtEnd } = await scanSegment(file, from, isLast, (statement) => written.isAbout(statement), (intent: Intent) => {
       if (intent.atMs < sinceMs && (ended === undefined || ended[intent.ticket - firstTicket] === 1)) return true;
       const found = written.of(intent);
       if (found === 'unknown') throw new KeysUnknown(`the key of a write at ${timeOf(intent.atMs)} cannot be told from its text`);
-      for (const key of found) keys.set(nameOfKey(key), key);
+      for (const key of found) {
+        const name = nameOfKey(key);
+        if (!keys.has(name)) keys.set(name, copyKey(key));
+      }
       return keys.size < most;
     });
     if (isAtEnd) return isLast && this.#segments().every((other) => other.firstTicket <= firstTicket) ? undefined : `${firstTicket + 1}:0`;

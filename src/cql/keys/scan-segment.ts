@@ -1,7 +1,8 @@
 /** Reads the writes of one segment of the log in small pieces: the proxy serves its clients in between. What is appended meanwhile may be seen or not. */
 import * as fs from 'node:fs';
+import { opcodes } from '../../wire/cql/frame.ts';
 import type { Intent, IntentOrigin, IntentStatement } from '../intents/intent-log.ts';
-import { END_BYTES, EndKind, findRecord, formatOf, HEAD_BYTES, nameIntent, readEnd, readIntent, readOrigin, readRecord, readStatement, RecordKind } from '../intents/log-records.ts';
+import { END_BYTES, EndKind, findRecord, formatOf, HEAD_BYTES, nameIntent, onlyStatement, readEnd, readIntent, readOrigin, readRecord, readStatement, RecordKind } from '../intents/log-records.ts';
 import type { LogRecord } from '../intents/log-records.ts';
 
 /** About a millisecond's work. */
@@ -28,10 +29,10 @@ export interface ScannedSegment {
 export class KeysUnknown extends Error {}
 
 /**
- * `visit` is given each write in order, its body as a view, and ends the scan by false. `mayBeTorn`: another process may be at its last record, of which no cluster has anything yet.
+ * `visit` is given the writes in order, without executions of a statement that is not meant (`isAbout`), the body as a view; it ends the scan by false. `mayBeTorn`: another process may be at its last record, of which no cluster has anything yet.
  * Throws KeysUnknown, and what the file system throws.
  */
-export async function scanSegment(file: string, from: SegmentPlace, mayBeTorn: boolean, visit: (intent: Intent) => boolean): Promise<ScannedSegment> {
+export async function scanSegment(file: string, from: SegmentPlace, mayBeTorn: boolean, isAbout: (statement: IntentStatement) => boolean, visit: (intent: Intent) => boolean): Promise<ScannedSegment> {
   const { origins, statements } = from;
   let { offset } = from;
   await using handle = await fs.promises.open(file, 'r');
@@ -45,7 +46,7 @@ export async function scanSegment(file: string, from: SegmentPlace, mayBeTorn: b
       const record = readRecord(bytes, at);
       if (record === 'bad') throw new KeysUnknown(`${file} cannot be read at ${offset + at}`);
       if (record === 'short') break;
-      const intent = take(file, record, origins, statements);
+      const intent = take(file, record, origins, statements, isAbout);
       at = record.end;
       if (intent && !visit(intent)) return { place: { offset: offset + at, origins, statements }, isAtEnd: false };
     }
@@ -60,7 +61,7 @@ export async function scanSegment(file: string, from: SegmentPlace, mayBeTorn: b
   }
 }
 
-function take(file: string, record: LogRecord, origins: IntentOrigin[], statements: IntentStatement[]): Intent | undefined {
+function take(file: string, record: LogRecord, origins: IntentOrigin[], statements: IntentStatement[], isAbout: (statement: IntentStatement) => boolean): Intent | undefined {
   switch (record.kind) {
     case RecordKind.head:
       if (!formatOf(record)) throw new KeysUnknown(`${file} has a format that this version does not read`);
@@ -76,6 +77,10 @@ function take(file: string, record: LogRecord, origins: IntentOrigin[], statemen
       return undefined;
     }
     case RecordKind.intent: {
+      if (record.opcode === opcodes.execute) {
+        const statement = statements[onlyStatement(record)];
+        if (statement && !isAbout(statement)) return undefined;
+      }
       const intent = nameIntent(record, readIntent(record), 0, { origins, statements });
       if (!intent) throw new KeysUnknown(`${file} names a statement that it does not have`);
       return intent;

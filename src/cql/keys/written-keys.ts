@@ -7,14 +7,21 @@ import { findBatch, findParameters, newPlaces, queryFlags } from '../../wire/cql
 import type { Intent, IntentStatement } from '../intents/intent-log.ts';
 import { sentTextOf } from '../prepared-calls.ts';
 import { ID_BYTES } from '../prepared-registry.ts';
-import type { KeyColumn, KeyedTable, WrittenKey } from './key-columns.ts';
+import type { KeyedTable, WrittenKey } from './key-columns.ts';
 import { planKeys } from './key-plan.ts';
 import type { KeyPlan, KeyValue } from './key-plan.ts';
-import { isPossible } from './possible-value.ts';
+import { possibleValues } from './possible-value.ts';
+import type { IsPossible } from './possible-value.ts';
 
 type Plans = readonly (KeyPlan | 'unknown')[];
-/** By the marker's number, or by its name. */
+/** By the marker's number. */
 type Values = (bind: number) => Buffer | null | undefined;
+
+/** Which bytes may be a value, column by column. */
+interface Possible {
+  readonly partitionKey: readonly IsPossible[];
+  readonly clustering: readonly IsPossible[];
+}
 
 /** Several values of IN make so many keys at most; with more of them the key ends before. */
 const MOST_COMBINATIONS = 1000;
@@ -23,6 +30,7 @@ const none: Plans = [];
 
 export class WrittenKeys {
   readonly #table: KeyedTable;
+  readonly #possible: Possible;
   readonly #byStatement = new Map<IntentStatement, Plans>();
   readonly #byText = new Map<string, Plans>();
   readonly #places = newPlaces();
@@ -31,10 +39,11 @@ export class WrittenKeys {
 
   constructor(table: KeyedTable) {
     this.#table = table;
+    this.#possible = { partitionKey: table.partitionKey.map(possibleValues), clustering: table.clustering.map(possibleValues) };
     this.#word = table.table.includes('"') ? '' : table.table.toLowerCase();
   }
 
-  /** Empty when it does not write the table; `unknown` when any row of it may have changed. */
+  /** Views into the body. Empty when it does not write the table; `unknown` when any row of it may have changed. */
   of(intent: Pick<Intent, 'opcode' | 'origin' | 'statements' | 'body'>): readonly WrittenKey[] | 'unknown' {
     const { opcode, statements: [statement], body, origin } = intent;
     try {
@@ -49,14 +58,23 @@ export class WrittenKeys {
     }
   }
 
+  /** Whether an execution of it may write the table. */
+  isAbout(statement: IntentStatement): boolean {
+    return this.#ofStatement(statement).length > 0;
+  }
+
   #single(plans: Plans, body: Buffer, parametersAt: number, version: number, bindNames: () => readonly (string | undefined)[]): readonly WrittenKey[] | 'unknown' {
     if (plans.length === 0) return [];
     const places = this.#places;
     findParameters(body, parametersAt, body.length, places, version);
     const hasNames = (body.readUInt8(places.flagsAt) & queryFlags.names) !== 0;
-    const values = valuesAt(body, places.valuesAt, places.valueCount, hasNames);
-    const names = hasNames ? bindNames() : [];
-    return keysOf(this.#table, plans, hasNames ? (bind) => values.get(names[bind] ?? '') : (bind) => values.get(bind));
+    if (!hasNames) {
+      const values = valuesAt(body, places.valuesAt, places.valueCount);
+      return keysOf(this.#possible, plans, (bind) => values[bind]);
+    }
+    const values = namedValues(body, places.valuesAt, places.valueCount);
+    const names = bindNames();
+    return keysOf(this.#possible, plans, (bind) => values.get(names[bind] ?? ''));
   }
 
   #batch({ body, statements, origin }: Pick<Intent, 'body' | 'statements' | 'origin'>): readonly WrittenKey[] | 'unknown' {
@@ -67,8 +85,8 @@ export class WrittenKeys {
       if (isPrepared && !statement) return 'unknown';
       const plans = statement ? this.#ofStatement(statement) : this.#ofText(body.toString('utf8', at, at + bytes), origin.keyspace);
       if (plans.length === 0) continue;
-      const values = valuesAt(body, from, valueCount, false);
-      const found = keysOf(this.#table, plans, (bind) => values.get(bind));
+      const values = valuesAt(body, from, valueCount);
+      const found = keysOf(this.#possible, plans, (bind) => values[bind]);
       if (found === 'unknown') return 'unknown';
       keys.push(...found);
     }
@@ -109,13 +127,23 @@ function bindNamesOf({ bindNames }: CqlStatement): readonly (string | undefined)
   return bindNames;
 }
 
-/** Null for what is null or not set. */
-function valuesAt(body: Buffer, at: number, count: number, hasNames: boolean): ReadonlyMap<number | string, Buffer | null> {
-  const values = new Map<number | string, Buffer | null>();
-  if (count === 0) return values;
-  const reader = new BodyReader(body, at, body.length);
+/** Views; null for what is null or not set. What is read here was found to be whole. */
+function valuesAt(body: Buffer, from: number, count: number): readonly (Buffer | null)[] {
+  const values: (Buffer | null)[] = [];
+  for (let index = 0, at = from; index < count; index += 1) {
+    const length = body.readInt32BE(at);
+    at += 4;
+    values.push(length < 0 ? null : body.subarray(at, at + length));
+    if (length > 0) at += length;
+  }
+  return values;
+}
+
+function namedValues(body: Buffer, from: number, count: number): ReadonlyMap<string, Buffer | null> {
+  const values = new Map<string, Buffer | null>();
+  const reader = new BodyReader(body, from, body.length);
   for (let index = 0; index < count; index += 1) {
-    const name = hasNames ? readName(body, reader) : index;
+    const name = reader.string();
     const length = reader.int();
     values.set(name, length < 0 ? null : body.subarray(reader.at, reader.at + length));
     if (length > 0) reader.skip(length);
@@ -123,26 +151,39 @@ function valuesAt(body: Buffer, at: number, count: number, hasNames: boolean): R
   return values;
 }
 
-function readName(body: Buffer, reader: BodyReader): string {
-  const length = reader.short();
-  const at = reader.skip(length);
-  return body.toString('utf8', at, at + length);
-}
-
-function keysOf(table: KeyedTable, plans: Plans, values: Values): readonly WrittenKey[] | 'unknown' {
+function keysOf(possible: Possible, plans: Plans, values: Values): readonly WrittenKey[] | 'unknown' {
   const keys: WrittenKey[] = [];
   for (const plan of plans) {
-    const found = plan === 'unknown' ? plan : keysOfPlan(table, plan, values);
+    const found = plan === 'unknown' ? plan : (only(possible, plan, values) ?? keysOfPlan(possible, plan, values));
     if (found === 'unknown') return found;
     keys.push(...found);
   }
   return keys;
 }
 
-function keysOfPlan(table: KeyedTable, { partitionKey, clustering, isStaticOnly }: KeyPlan, values: Values): readonly WrittenKey[] | 'unknown' {
+/** The common case: each column has one bound value. Undefined when it is another one. */
+function only({ partitionKey, clustering }: Possible, plan: KeyPlan, values: Values): readonly WrittenKey[] | undefined {
+  const partition = singleValues(plan.partitionKey, partitionKey, values);
+  const rows = partition && singleValues(plan.clustering, clustering, values);
+  return partition && rows && (partition.length > 1 || (partition[0]?.length ?? 0) > 0) ? [{ partitionKey: partition, clustering: rows, isStaticOnly: plan.isStaticOnly }] : undefined;
+}
+
+function singleValues(columns: KeyPlan['partitionKey'], possible: readonly IsPossible[], values: Values): Buffer[] | undefined {
+  const found: Buffer[] = [];
+  for (let place = 0; place < columns.length; place += 1) {
+    const value = columns[place]?.[0];
+    if (columns[place]?.length !== 1 || value === undefined || !('bind' in value)) return undefined;
+    const bytes = values(value.bind);
+    if (!bytes || possible[place]?.(bytes) !== true) return undefined;
+    found.push(bytes);
+  }
+  return found;
+}
+
+function keysOfPlan(possible: Possible, { partitionKey, clustering, isStaticOnly }: KeyPlan, values: Values): readonly WrittenKey[] | 'unknown' {
   let partitions: readonly (readonly Buffer[])[] = [[]];
   for (const [place, column] of partitionKey.entries()) {
-    const bound = boundValues(column, table.partitionKey[place], values);
+    const bound = boundValues(column, possible.partitionKey[place], values);
     if (bound === undefined || partitions.length * bound.length > MOST_COMBINATIONS) return 'unknown';
     partitions = partitions.flatMap((begun) => bound.map((value) => [...begun, value]));
   }
@@ -150,15 +191,15 @@ function keysOfPlan(table: KeyedTable, { partitionKey, clustering, isStaticOnly 
   if (partitionKey.length === 1) partitions = partitions.filter(([value]) => value !== undefined && value.length > 0);
   let prefixes: readonly (readonly Buffer[])[] = [[]];
   for (const [place, column] of clustering.entries()) {
-    const bound = boundValues(column, table.clustering[place], values);
+    const bound = boundValues(column, possible.clustering[place], values);
     if (bound === undefined || partitions.length * prefixes.length * bound.length > MOST_COMBINATIONS) break;
     prefixes = prefixes.flatMap((begun) => bound.map((value) => [...begun, value]));
   }
-  return partitions.flatMap((partition) => prefixes.map((prefix) => ({ partitionKey: partition.map(copy), clustering: prefix.map(copy), isStaticOnly })));
+  return partitions.flatMap((partition) => prefixes.map((prefix) => ({ partitionKey: partition, clustering: prefix, isStaticOnly })));
 }
 
 /** Without those that no row has, since a server refuses them. Undefined when one is not there at all. */
-function boundValues(given: readonly KeyValue[], column: KeyColumn | undefined, values: Values): readonly Buffer[] | undefined {
+function boundValues(given: readonly KeyValue[], isPossible: IsPossible | undefined, values: Values): readonly Buffer[] | undefined {
   const found: Buffer[] = [];
   for (const value of given) {
     if ('bytes' in value) {
@@ -171,7 +212,7 @@ function boundValues(given: readonly KeyValue[], column: KeyColumn | undefined, 
     if ('bind' in value) found.push(bytes);
     else found.push(...elementsOf(bytes));
   }
-  return column ? found.filter((bytes) => isPossible(bytes, column)) : found;
+  return isPossible ? found.filter(isPossible) : found;
 }
 
 function elementsOf(list: Buffer): readonly Buffer[] {
@@ -184,9 +225,4 @@ function elementsOf(list: Buffer): readonly Buffer[] {
     elements.push(list.subarray(at, at + length));
   }
   return elements;
-}
-
-/** What was read is a part of a larger buffer that is used again. */
-function copy(bytes: Buffer): Buffer {
-  return Buffer.from(bytes);
 }

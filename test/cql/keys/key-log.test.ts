@@ -39,8 +39,8 @@ function open({ bytes = 1e9, modes = dual, bootId = 'first' }: { readonly bytes?
 }
 
 /** One write of this key, as the proxy appends it; every some of them fill a segment. */
-function write({ log }: Opened, key: number): number {
-  const body = new BodyWriter(200).short(16).raw(statement.id).short(1).raw(Buffer.from([1])).short(2).bytes(int32(key)).bytes(Buffer.alloc(100)).done();
+function write({ log }: Opened, key: number, bytes = 100): number {
+  const body = new BodyWriter(200 + bytes).short(16).raw(statement.id).short(1).raw(Buffer.from([1])).short(2).bytes(int32(key)).bytes(Buffer.alloc(bytes)).done();
   const ticket = log.append({ version: 4, keyspace: 'ks', user: '' }, 0x0a, BOTH, 0, nowMs, [statement], body);
   log.flush();
   return ticket;
@@ -125,6 +125,33 @@ test('a segment that is dropped while its keys are read makes what was read unkn
   expect(first).toMatchObject({ unknown: undefined, next: expect.any(String) as string });
   await open({ bytes: 1 }).log.close();
   expect(await reader.page(table, begun, first.next)).toMatchObject({ unknown: expect.stringMatching(/does not reach/) as string, keys: [] });
+});
+
+test('a segment that is dropped before it is looked for makes what was read unknown', async () => {
+  const opened = open();
+  nowMs += 10;
+  const begun = nowMs;
+  for (let key = 0; key < 20; key += 1) opened.log.settle(write(opened, key));
+  await expect.poll(() => files('keys')).toBeGreaterThan(2);
+  let looks = 0;
+  const reader = new KeyReader({
+    directory, bootId: 'first', nowMs: () => nowMs,
+    // Asked when the state was found good, before the first segment is opened.
+    lastRepair: () => {
+      if ((looks += 1) === 1) new KeyLog({ directory, bytes: 1, bootId: 'first', nowMs: () => nowMs }).begin(dual, 1000, false);
+      return 0;
+    },
+  });
+  expect(await reader.page(table, begun)).toMatchObject({ unknown: expect.stringMatching(/does not reach/) as string, keys: [] });
+  await opened.log.close();
+});
+
+test('writes that are larger than what is read at once', async () => {
+  const opened = open();
+  const begun = nowMs += 10;
+  for (const [key, bytes] of [100, 70_000, 65_400, 30, 300_000, 65_536, 1].entries()) opened.log.settle(write(opened, key, bytes));
+  expect(await since(begun, table, 1)).toEqual([0, 1, 2, 3, 4, 5, 6]);
+  await opened.log.close();
 });
 
 test('after a start of the machine nothing of before is trusted', async () => {
