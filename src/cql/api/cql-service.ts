@@ -137,7 +137,11 @@ export class CqlService {
     const { log: intents, damages, tornBytes } = openIntentLog({
       retire: (segment) => keys.keep(segment),
       directory: path.join(options.directory, 'intents'), maxBytes: options.intents.bytes, fsync: options.intents.fsync, faults,
-      onDisk: (error) => (error ? log.error('the intent log cannot be written: writes are refused until it can', { cause: error.message }) : log.info('the intent log can be written again')),
+      onDisk: (error) => {
+        if (!error) return log.info('the intent log can be written again');
+        log.error('the intent log cannot be written: writes are refused until it can', { cause: error.message });
+        if ((error as NodeJS.ErrnoException).code === 'ENOSPC') keys.giveWay();
+      },
     });
     this.#intents = intents;
     keys.begin(modes, intents.writtenUpTo + 1, damages.length > 0);

@@ -54,6 +54,8 @@ export class KeyLog {
   #state: KeyLogState | undefined;
   #kept: (KeptSegment & { readonly size: number })[] = [];
   #bytes = 0;
+  /** The file has been taken away, since it could not be written: who reads finds no log until it can. */
+  #isUnwritten = false;
 
   /** Throws for a state that cannot be read. */
   constructor(options: KeyLogOptions) {
@@ -97,7 +99,7 @@ export class KeyLog {
     this.#bytes = 0;
   }
 
-  /** Durable when it returns, before the new modes are in force. Gives what is to be called when all requests that began before have ended. */
+  /** Before the new modes are in force. Gives what is to be called when all requests that began before have ended. */
   switching(after: ModeTable): () => void {
     if (!this.#state) return () => undefined;
     const atMs = this.#options.nowMs() + LATE_MS;
@@ -107,7 +109,7 @@ export class KeyLog {
     };
   }
 
-  /** A statement without keys is about to change these: `ks.table`, `ks.*`, or the empty name for nobody knows which. Durable when it returns; throws when the disk refuses. */
+  /** A statement without keys is about to change these: `ks.table`, `ks.*`, or the empty name for nobody knows which. What was known is on disk, or nothing is, when it returns; throws when neither can be had. */
   touch(names: readonly string[]): void {
     if (!this.#state || names.length === 0) return;
     const nowMs = this.#options.nowMs();
@@ -128,7 +130,13 @@ export class KeyLog {
       this.#kept.sort((one, other) => one.firstTicket - other.firstTicket);
       this.#bytes += size;
     }
+    if (this.#isUnwritten && this.#state) this.#store(this.#state);
     this.#trim();
+  }
+
+  /** The disk is full: writes that are owed need the room more. */
+  giveWay(): void {
+    if (this.#kept.length > 0) this.#forgetUpTo(this.#options.nowMs());
   }
 
   #trim(): void {
@@ -146,9 +154,17 @@ export class KeyLog {
     for (const { file } of dropped) fs.rmSync(file, { force: true });
   }
 
+  /** Where it cannot be written it is taken away, which needs no room: no log is better than one that says less than it should. Throws when that fails too. */
   #store(state: KeyLogState): void {
-    writeDurably(keyLogFile(this.#options.directory), `${JSON.stringify(state)}\n`);
     this.#state = state;
+    const file = keyLogFile(this.#options.directory);
+    try {
+      writeDurably(file, `${JSON.stringify(state)}\n`);
+      this.#isUnwritten = false;
+    } catch {
+      this.#isUnwritten = true;
+      fs.rmSync(file, { force: true });
+    }
   }
 
   figures(): KeyLogFigures {

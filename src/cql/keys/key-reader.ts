@@ -79,7 +79,7 @@ export class KeyReader {
 
   #why({ keyspace, table }: KeyedTable, sinceMs: number): string | undefined {
     const state = readKeyLogState(this.#options.directory);
-    if (!state) return 'no log of keys is kept (key_log.bytes is 0)';
+    if (!state) return 'no log of keys is kept: key_log.bytes is 0, or its disk could not be written';
     if (state.bootId !== this.#options.bootId) return 'the log was kept before the machine was last started, or on another one: what a loss of power has taken of it is not known';
     const repair = this.#options.lastRepair(`${keyspace}.${table}`);
     return whyUnknown(state, keyspace, table, sinceMs) ?? (repair >= sinceMs && repair > 0 ? `a write of it waits for a repair since ${timeOf(repair)}` : undefined);

@@ -146,6 +146,32 @@ test('a segment that is dropped before it is looked for makes what was read unkn
   await opened.log.close();
 });
 
+test('a disk that takes nothing: no log, until it does; a full one gets its room back', async () => {
+  const opened = open({ bytes: 3000 });
+  nowMs += 10;
+  const begun = nowMs;
+  opened.log.settle(write(opened, 1));
+  expect(await since(begun)).toEqual([1]);
+  const blocked = path.join(directory, 'keys', 'state.json.new');
+  fs.mkdirSync(blocked);
+  opened.keys.touch(['ks.t']);
+  expect(await since(begun)).toMatch(/no log of keys/);
+  nowMs += 10;
+  for (let key = 0; key < 40; key += 1) opened.log.settle(write(opened, key));
+  await expect.poll(() => opened.keys.figures().droppedMs).toBe(nowMs);
+  await expect.poll(() => opened.keys.figures().bytes).toBeLessThanOrEqual(3000);
+  expect(await since(begun)).toMatch(/no log of keys/);
+  fs.rmdirSync(blocked);
+  nowMs += 10;
+  for (let key = 0; key < 10; key += 1) opened.log.settle(write(opened, key));
+  await expect.poll(() => since(nowMs)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+  expect(await since(begun)).toMatch(/does not reach|without keys/);
+  opened.keys.giveWay();
+  expect(opened.keys.figures()).toMatchObject({ bytes: 0, droppedMs: nowMs });
+  expect(await since(nowMs)).toMatch(/does not reach/);
+  await opened.log.close();
+});
+
 test('writes that are larger than what is read at once', async () => {
   const opened = open();
   const begun = nowMs += 10;
@@ -234,6 +260,6 @@ test('statements without keys, repairs, damage, and no log at all', async () => 
   expect(await since(nowMs)).toMatch(/does not reach|cannot be read/);
   await again.log.close();
   await open({ bytes: 0 }).log.close();
-  expect(await since(nowMs)).toMatch(/no log of keys is kept/);
+  expect(await since(nowMs)).toMatch(/no log of keys/);
   expect(fs.existsSync(path.join(directory, 'keys'))).toBe(false);
 });
