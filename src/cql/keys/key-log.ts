@@ -125,7 +125,14 @@ export class KeyLog {
     }
     const kept = path.join(this.#options.directory, 'keys', `${String(firstTicket).padStart(16, '0')}-${Math.max(0, Math.ceil(newestMs))}.kept`);
     if (!this.#kept.some((one) => one.file === kept)) {
-      await fs.promises.rename(file, kept);
+      try {
+        await fs.promises.rename(file, kept);
+      } catch {
+        // The intent log needs its room, whatever is the matter with this folder.
+        if (this.#state) this.#store({ ...this.#state, droppedMs: Math.max(this.#state.droppedMs, Math.ceil(newestMs)) });
+        await fs.promises.rm(file, { force: true });
+        return;
+      }
       this.#kept.push({ file: kept, firstTicket, newestMs, size });
       this.#kept.sort((one, other) => one.firstTicket - other.firstTicket);
       this.#bytes += size;

@@ -172,6 +172,21 @@ test('a disk that takes nothing: no log, until it does; a full one gets its room
   await opened.log.close();
 });
 
+test('a folder that is gone does not hold up the intent log', async () => {
+  const opened = open();
+  nowMs += 10;
+  fs.rmSync(path.join(directory, 'keys'), { recursive: true });
+  for (let key = 0; key < 40; key += 1) opened.log.settle(write(opened, key));
+  await expect.poll(() => files('intents')).toBe(1);
+  expect(opened.keys.figures()).toMatchObject({ bytes: 0, droppedMs: nowMs });
+  expect(await since(nowMs)).toMatch(/no log of keys/);
+  fs.mkdirSync(path.join(directory, 'keys'));
+  for (let key = 0; key < 40; key += 1) opened.log.settle(write(opened, key));
+  await expect.poll(() => files('keys')).toBeGreaterThan(0);
+  expect(await since(nowMs)).toMatch(/does not reach/);
+  await opened.log.close();
+});
+
 test('writes that are larger than what is read at once', async () => {
   const opened = open();
   const begun = nowMs += 10;
