@@ -140,7 +140,7 @@ test('random writes of every kind, some lost on one side, a SIGKILL in between',
   expect({ code, unread: unread(told), keys: keysIn(told, 'ks.kv') }).toEqual({ code: 1, unread: [], keys: keysIn(whole, 'ks.kv') });
   expect(await validate('t', '--key-log', path.join(directory, 'state'))).toMatchObject([0, { passed: true, rowsCompared: 0, mode: 'RecentWrites' }]);
   await expect(validate('t', '--key-log', directory)).rejects.toThrow(/no state directory/);
-}, 180_000);
+}, 240_000);
 
 test('TRUNCATE, changes of the schema, and what nobody understands: the table is read whole, and only it', async () => {
   const own = await prepare();
