@@ -71,6 +71,10 @@ export const cqlSettings = section({
     fsync: z.enum(['none', 'group']).default('none'),
     repair_bytes: positive.min(64 * 1024).default(64 * 1024 * 1024),
   }).prefault({}),
+  /** Writes that have ended are kept up to so many bytes, for comparisons of what was written of late; 0: none are. */
+  key_log: section({
+    bytes: z.int().min(0).refine((bytes) => bytes === 0 || bytes >= 1024 * 1024, 'expected 0, or 1048576 at least').default(1024 * 1024 * 1024),
+  }).prefault({}),
   replay: section({
     in_flight: positive.max(10_000).default(64),
     first_delay_ms: milliseconds.min(1).default(200),

@@ -91,6 +91,8 @@ export interface CqlProxyOptions {
   readonly intents: IntentLog;
   readonly repairs: RepairPort;
   readonly filter?: ShadowFilter;
+  /** Told, before it leaves, of a statement whose keys nobody knows: what it changes, as `touchedBy` says it. When it throws the statement does not leave. */
+  readonly touched?: (names: readonly string[]) => void;
   /** Shared with others in the process that write through the proxy with timestamps of their own. */
   readonly timestamps?: Timestamps;
   readonly topology: CqlTopology;

@@ -21,7 +21,7 @@ import { requestKinds } from './request-kinds.ts';
 import type { RequestKind } from './request-kinds.ts';
 import { markedCluster, stamped, unmarked, withText } from './rewrite-request.ts';
 import { isOrdered } from './repeatability.ts';
-import { isVirtual, planOfStatement, tablesOf } from './statement-traits.ts';
+import { isVirtual, planOfStatement, tablesOf, touchedBy } from './statement-traits.ts';
 import type { StatementTraits } from './statement-traits.ts';
 import type { NodePool } from './upstream.ts';
 import { prepareVirtual, readValues, selectVirtual } from './virtual-tables.ts';
@@ -178,6 +178,7 @@ export class RequestReader {
       request.laneTable = oneTable(tablesOf(traits, keyspace));
       request.laneKey = entry && !traits.facts.batch ? partitionOf(entry, buffer, parametersAt, end) : ANY_KEY;
     }
+    if (kind === requestKinds.schema && !this.#isNoted(request, touchedBy(traits, keyspace))) return;
     const tables = traits.isTruncate || this.#context.requests.truncating.size > 0 ? tablesOf(traits, keyspace) : noTables;
     if (traits.isTruncate && request.plan.shadow !== undefined) [request.truncates = ''] = tables;
     this.#begin(request, tables);
@@ -258,6 +259,7 @@ export class RequestReader {
     }
     const request = this.#new(frame, from, to, opcodes.batch, kind, plan, keyspace);
     request.stream = stream;
+    if (kind === requestKinds.schema && !this.#isNoted(request, [''])) return;
     request.batch = batch;
     request.statements = batch.sharedEntries;
     request.isUnrepeatable = plan.shadow !== undefined && batch.isUnrepeatable;
@@ -313,6 +315,18 @@ export class RequestReader {
     const truncated = request.plan.shadow === undefined || request.kind === requestKinds.read ? undefined : tables.find((table) => requests.truncating.has(table));
     // One cluster would take it before its truncation and the other one after.
     return truncated === undefined ? undefined : [errorCodes.overloaded, `MIG082: ${truncated} is being truncated on both clusters`];
+  }
+
+  /** Whether the statement is noted as one without keys. If it cannot be, it does not leave: no comparison by keys would see what it has changed. */
+  #isNoted(request: Request, names: readonly string[]): boolean {
+    try {
+      if (names.length > 0) this.#context.options.touched?.(names);
+      return true;
+    } catch (error) {
+      this.#session.reply(request.stream, opcodes.error, errorBody(errorCodes.overloaded, `MIG085: the log of keys cannot be written: ${error instanceof Error ? error.message : String(error)}`));
+      this.#context.requests.giveBack(request);
+      return false;
+    }
   }
 
   #begin(request: Request, tables: readonly string[]): void {

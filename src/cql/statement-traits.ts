@@ -49,6 +49,16 @@ export function tablesOf({ facts }: StatementTraits, keyspaceInUse: string): rea
   return (facts.batch?.children ?? [facts]).map(({ keyspace, table }) => `${keyspace ?? keyspaceInUse}.${table ?? ''}`);
 }
 
+/** What a statement that is no write of rows may change all the same: `ks.table`, `ks.*`, or the empty name for anything. Empty for what changes no rows. */
+export function touchedBy({ facts }: StatementTraits, keyspaceInUse: string): readonly string[] {
+  const { kind, verb, table, object } = facts;
+  const keyspace = facts.keyspace ?? keyspaceInUse;
+  if (kind === 'unknown') return [''];
+  if (kind === 'truncate') return [`${keyspace}.${table ?? ''}`];
+  if (kind !== 'schema' || verb.startsWith('CREATE') || object?.kind === 'index') return [];
+  return [table === undefined || object?.kind !== 'table' ? `${keyspace}.*` : `${keyspace}.${table}`];
+}
+
 /** By the tables that the text names; why there is none, for a batch in one text whose tables do not move together: it cannot be cut. */
 export function planOfStatement({ facts, keyspace, table }: StatementTraits, keyspaceInUse: string, modes: ModeTable): Plan | string {
   const named = keyspace === '' ? keyspaceInUse : keyspace;

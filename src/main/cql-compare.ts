@@ -7,6 +7,7 @@ import type { ComparingOptions } from '../../cdc/cassandra/compare/compare-table
 import type { ComparisonReport } from '../../cdc/cassandra/compare/comparison-report.ts';
 import type { ReconcileMode } from '../../cdc/cassandra/compare/plan-repair.ts';
 import { printReport } from '../../cdc/cassandra/compare/print-report.ts';
+import type { RecentKeys } from '../../cdc/cassandra/compare/recent-keys.ts';
 import { SqliteScanLedger } from '../../cdc/cassandra/compare/scan-ledger.ts';
 import { TwoWayScanner } from '../../cdc/cassandra/compare/two-way-scanner.ts';
 import { Validator } from '../../cdc/cassandra/compare/validator.ts';
@@ -14,9 +15,11 @@ import type { ValidationMode } from '../../cdc/cassandra/compare/validator.ts';
 import { printTable } from '../../cdc/cassandra/table.ts';
 import { dualReaderFile } from '../../config/cql/service-files.ts';
 import type { DualReaderFile } from '../../config/cql/service-files.ts';
+import type { Runtime } from '../../config/runtime.ts';
 import { readYamlFile } from '../../config/read-yaml.ts';
 import { portOf, tablePairs, withClusters } from './cql-clusters.ts';
 import { CompareService } from './cql-compare-service.ts';
+import { keysOfDirectory, keysOfProxy, LoggedKeys } from './cql-recent-keys.ts';
 import { ProxyLink } from './cql-proxy-link.ts';
 import { untilEnded } from './one-job.ts';
 
@@ -28,7 +31,8 @@ export const validateUsage = `npm run cql -- validate --config FILE [options]
   --dual-writes-since TIME  what only the target has and is older was deleted by the source: TombstoneMismatch
   --accept-later-target   the same value with a later time on the target is the same: what source-wins leaves behind
   --report FILE           the report as JSON
-  --proxy URL             HTTP API of the running proxy, which is told the result: a failed one stands against its switches
+  --proxy URL             HTTP API of the running proxy, which is told the result: a failed one stands against its switches. RecentWrites asks it what was written
+  --key-log DIR           of RecentWrites: state directory of a proxy (comma between several), which is read instead of asking
   --state-directory DIR   (default .causeway/cql/compare)
   --help
 The exit code is 0 when nothing is different, 1 when something is.`;
@@ -43,12 +47,13 @@ export const scanUsage = `npm run cql -- scan --config FILE [options]
   --http-host HOST        for it (default 127.0.0.1)
   --auto-start            with --http-port: scans at once
   --report FILE           the last report as JSON
-  --proxy URL             HTTP API of the running proxy, which is told the result: a failed one stands against its switches
+  --proxy URL             HTTP API of the running proxy, which is told the result: a failed one stands against its switches. Incremental asks it what was written
+  --key-log DIR           of Incremental: state directory of a proxy (comma between several), which is read instead of asking
   --state-directory DIR   what was different where (default .causeway/cql/compare)
   --help
 The exit code is 0 when the last scan found nothing different, or repaired all of it.`;
 
-const flags = { config: { type: 'string' }, mode: { type: 'string' }, report: { type: 'string' }, proxy: { type: 'string' }, 'dual-writes-since': { type: 'string' }, 'state-directory': { type: 'string' }, help: { type: 'boolean', default: false } } as const;
+const flags = { config: { type: 'string' }, mode: { type: 'string' }, report: { type: 'string' }, proxy: { type: 'string' }, 'key-log': { type: 'string' }, 'dual-writes-since': { type: 'string' }, 'state-directory': { type: 'string' }, help: { type: 'boolean', default: false } } as const;
 const scanModes = ['OneTime', 'Continuous', 'Incremental'] as const;
 const validationModes = ['FullScan', 'RandomSample', 'CriticalTables', 'RecentWrites'] as const;
 const DEFAULT_INTERVAL_SECS = 300;
@@ -63,7 +68,7 @@ export async function runValidate(project: string, args: readonly string[]): Pro
     const proxy = await ProxyLink.open(values.proxy, looksAtEveryRow(file));
     const pairs = await tablePairs(clusters, comparedTables(file), file.source, file.target);
     const began = performance.now();
-    const report = await new Validator(runtime, clusters, { ...optionsOf(file, values['dual-writes-since']), acceptsLaterTarget: values['accept-later-target'] }).validate(pairs, validationMode(mode, file, values), runtime.signal);
+    const report = await new Validator(runtime, clusters, { ...optionsOf(file, values['dual-writes-since']), acceptsLaterTarget: values['accept-later-target'] }).validate(pairs, validationMode(mode, file, values, recentKeys(values, runtime)), runtime.signal);
     const code = tell(report, values.report);
     if (proxy) say(await proxy.tell(report, began));
     return code;
@@ -85,6 +90,7 @@ export async function runScan(project: string, args: readonly string[]): Promise
     using ledger = new SqliteScanLedger(path.join(directory, 'scan.db'));
     const proxy = await ProxyLink.open(values.proxy, looksAtEveryRow(file));
     const pairs = await tablePairs(clusters, comparedTables(file), file.source, file.target);
+    const keys = recentKeys(values, runtime);
     const scan = async (signal: AbortSignal, heard: (report: ComparisonReport) => void): Promise<number> => {
       // By the source: it has to stay the truth as long as this writes.
       await using held = reconcile === 'source-wins' ? await proxy?.hold(pairs.map(({ sourceTable }) => printTable(sourceTable))) : undefined;
@@ -92,7 +98,7 @@ export async function runScan(project: string, args: readonly string[]): Promise
       let told = Promise.resolve();
       let began = performance.now();
       const scanner = new TwoWayScanner(runtime, clusters, pairs, ledger, {
-        ...optionsOf(file, values['dual-writes-since']), reconcile, scanMode, alertThreshold, scanIntervalMs: intervalMs ?? (intervalSecs ?? DEFAULT_INTERVAL_SECS) * 1000,
+        ...optionsOf(file, values['dual-writes-since']), reconcile, scanMode, alertThreshold, scanIntervalMs: intervalMs ?? (intervalSecs ?? DEFAULT_INTERVAL_SECS) * 1000, ...(keys ? { keys } : {}),
       }, {
         scanned: (report) => {
           code = tell(report, values.report);
@@ -116,7 +122,7 @@ export async function runScan(project: string, args: readonly string[]): Promise
     await using service = new CompareService({
       runtime, host: values['http-host'], port: httpPort, scan,
       validation: (wanted) => {
-        const mode = validationMode(oneOf('mode', wanted.mode, validationModes), file, wanted);
+        const mode = validationMode(oneOf('mode', wanted.mode, validationModes), file, wanted, keys);
         return async (signal) => {
           const began = performance.now();
           const report = await new Validator(runtime, clusters, optionsOf(file, values['dual-writes-since'])).validate(pairs, mode, signal);
@@ -131,6 +137,19 @@ export async function runScan(project: string, args: readonly string[]): Promise
     await untilEnded(runtime.signal);
     return 0;
   });
+}
+
+/** Undefined when no proxy is named: then rows are chosen by the times that they carry. */
+function recentKeys({ proxy, 'key-log': keyLog }: { readonly proxy?: string | undefined; readonly 'key-log'?: string | undefined }, { clock }: Runtime): RecentKeys | undefined {
+  const named = (list: string): readonly string[] => list.split(',').map((one) => one.trim());
+  const nowMs = (): number => clock.now();
+  if (keyLog !== undefined) {
+    const directories = named(keyLog).map((directory) => path.resolve(directory));
+    const wrong = directories.find((directory) => !fs.existsSync(path.join(directory, 'intents')));
+    if (wrong !== undefined) throw new Error(`--key-log: ${wrong} is no state directory of a CQL proxy: it has no folder intents`);
+    return new LoggedKeys(directories.map((directory) => keysOfDirectory(directory, nowMs)), nowMs);
+  }
+  return proxy === undefined ? undefined : new LoggedKeys(named(proxy).map(keysOfProxy), nowMs);
 }
 
 /** Rows that are left out by a rule are not proved to be equal. */
@@ -174,7 +193,7 @@ function optionsOf({ reader, filter }: DualReaderFile, dualWritesSince: string |
   };
 }
 
-function validationMode(mode: (typeof validationModes)[number], { reader }: DualReaderFile, { tables, since }: { readonly tables?: string | undefined; readonly since?: string | undefined }): ValidationMode {
+function validationMode(mode: (typeof validationModes)[number], { reader }: DualReaderFile, { tables, since }: { readonly tables?: string | undefined; readonly since?: string | undefined }, keys: RecentKeys | undefined): ValidationMode {
   switch (mode) {
     case 'FullScan': return { mode };
     case 'RandomSample': return { mode, sampleRate: reader.sample_rate, random: Math.random };
@@ -184,7 +203,7 @@ function validationMode(mode: (typeof validationModes)[number], { reader }: Dual
     }
     case 'RecentWrites': {
       if (since === undefined) throw new Error('--since: RecentWrites needs a time such as 2026-01-31T12:00:00Z');
-      return { mode, since: timeOf('since', since) };
+      return { mode, since: timeOf('since', since), ...(keys ? { keys } : {}) };
     }
     default: return mode satisfies never;
   }

@@ -14,6 +14,7 @@ import type { ModeTable } from '../cql/modes.ts';
 import { Timestamps } from '../cql/timestamps.ts';
 import type { RunningChild } from './child-process.ts';
 import { listenForControl } from './cql-link.ts';
+import { bootId } from './boot-id.ts';
 import { holdPidFile } from './pid-file.ts';
 
 export interface CqlProcess extends RunningChild {
@@ -38,7 +39,7 @@ export async function startCql(runtime: Runtime, settings: CqlSettings, { direct
   const held = holdPidFile(path.join(directory, 'cql.pid'));
   const timestamps = new Timestamps(runtime.clock);
   const service = new CqlService(runtime, {
-    directory, environment, random: Math.random, shutdownMs: settings.drainMs, intents: settings.intents, replay: settings.replay,
+    directory, environment, random: Math.random, shutdownMs: settings.drainMs, intents: settings.intents, keyLog: { ...settings.keyLog, bootId: bootId() }, replay: settings.replay,
     filterRules: settings.filterRules === undefined ? undefined : path.resolve(settingsDirectory, settings.filterRules),
     proxy: {
       listen, timestamps, clusters: [clusterOptions(source), clusterOptions(settings.target)], modes: modesOf(settings),

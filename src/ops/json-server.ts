@@ -18,7 +18,7 @@ export interface JsonAnswer {
 
 export type JsonBody = Readonly<Record<string, unknown>>;
 
-/** `words`: what stands in the path where the route has `:name`, in order. `from`: the client's address. */
+/** `body`: of a GET, what stands behind the `?`, as texts. `words`: what stands in the path where the route has `:name`, in order. `from`: the client's address. */
 export type JsonRoute = (body: JsonBody, from: string, words: readonly string[]) => Promise<JsonAnswer> | JsonAnswer;
 
 export interface JsonServerOptions {
@@ -89,11 +89,16 @@ export class JsonServer {
       return { status: found.length > 0 ? 405 : 404, body: { error: found.length > 0 ? `only ${found.map(({ method }) => method).join(', ')}` : 'nothing here', routes: [...names, 'GET /metrics'] } };
     }
     try {
-      return await chosen.route(request.method === 'POST' ? await readBody(request) : {}, request.socket.remoteAddress ?? '', chosen.words);
+      return await chosen.route(request.method === 'POST' ? await readBody(request) : queryOf(request.url ?? ''), request.socket.remoteAddress ?? '', chosen.words);
     } catch (error) {
       return failedAnswer(error);
     }
   }
+}
+
+function queryOf(url: string): JsonBody {
+  const at = url.indexOf('?');
+  return at < 0 ? {} : Object.fromEntries(new URLSearchParams(url.slice(at + 1)));
 }
 
 /** Undefined when the path is another. */

@@ -12,6 +12,7 @@ import type { ComparedTable } from './compared-table.ts';
 import type { ComparisonTally } from './comparison-report.ts';
 import { rowOf } from './discrepancy.ts';
 import type { RowDifference } from './discrepancy.ts';
+import type { ComparedKey } from './recent-keys.ts';
 import { joinRows } from './join-rows.ts';
 import type { RowPair } from './join-rows.ts';
 import type { Reconciler } from './reconciler.ts';
@@ -41,6 +42,7 @@ export interface Comparison {
 
 /** Differences that wait to be looked at again: as many as are settled together. */
 const MOST_CANDIDATES = 1000;
+const KEYS_AT_ONCE = 200;
 
 /** `finished` hears of each range how many rows of it are different or unsettled after all. */
 export async function compareRanges(comparison: Comparison, ranges: readonly TokenRange[], signal: AbortSignal, finished: (range: TokenRange, differences: number) => Promise<void> = () => Promise.resolve()): Promise<void> {
@@ -58,18 +60,20 @@ export async function compareRanges(comparison: Comparison, ranges: readonly Tok
   });
 }
 
-/** With fewer clustering values than the table has, all rows that begin with these. */
-export type ComparedKey = Pick<TableRow, 'part' | 'partitionKey' | 'clustering'>;
-
 /** Rows of known keys. Returns the tokens of those that are different or unsettled after all. */
-export async function compareKeys(comparison: Comparison, keys: AsyncIterable<ComparedKey>, signal: AbortSignal): Promise<ReadonlySet<bigint>> {
-  const candidates = new Candidates(comparison, signal);
-  for await (const { part, partitionKey, clustering } of keys) {
-    signal.throwIfAborted();
-    await comparePairs(comparison, candidates, part, (reader) => reader.byKey(partitionKey, clustering), signal);
-  }
-  await candidates.settle();
-  return candidates.tokens;
+export async function compareKeys(comparison: Comparison, keys: readonly ComparedKey[], signal: AbortSignal): Promise<ReadonlySet<bigint>> {
+  const tokens = new Set<bigint>();
+  const parts = Array.from({ length: Math.ceil(keys.length / KEYS_AT_ONCE) }, (_, index) => keys.slice(index * KEYS_AT_ONCE, (index + 1) * KEYS_AT_ONCE));
+  await forEachLimited(parts, comparison.options.parallelRanges, async (some) => {
+    const candidates = new Candidates(comparison, signal);
+    for (const { part, partitionKey, clustering } of some) {
+      signal.throwIfAborted();
+      await comparePairs(comparison, candidates, part, (reader) => reader.byKey(partitionKey, clustering), signal);
+    }
+    await candidates.settle();
+    for (const token of candidates.tokens) tokens.add(token);
+  });
+  return tokens;
 }
 
 async function comparePairs({ runtime, table, throttles, options }: Comparison, candidates: Candidates, part: RowPart, statementOf: (reader: RowReader) => BoundStatement, signal: AbortSignal): Promise<void> {

@@ -70,5 +70,5 @@ export async function compareTables(runtime: Runtime, clusters: { readonly [side
 }
 
 function nothing(table: string): TableComparison {
-  return { table, rowsSource: 0, rowsTarget: 0, counts: Object.fromEntries(discrepancyTypes.map((type) => [type, 0])) as TableComparison['counts'], rowsDifferent: 0, transient: 0, unsettled: 0, repaired: 0, notRepaired: 0, shareOfRing: 0, discrepancies: [], error: undefined };
+  return { table, rowsSource: 0, rowsTarget: 0, counts: Object.fromEntries(discrepancyTypes.map((type) => [type, 0])) as TableComparison['counts'], rowsDifferent: 0, transient: 0, unsettled: 0, repaired: 0, notRepaired: 0, shareOfRing: 0, discrepancies: [], wholeBecause: undefined, error: undefined };
 }

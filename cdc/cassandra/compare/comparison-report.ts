@@ -30,6 +30,8 @@ export interface TableComparison {
   readonly shareOfRing: number;
   /** The first of them. */
   readonly discrepancies: readonly Discrepancy[];
+  /** Why everything was read although a log of keys was to tell what. */
+  readonly wholeBecause: string | undefined;
   /** Why the comparison did not come to its end. */
   readonly error: string | undefined;
 }
@@ -66,6 +68,7 @@ export class ComparisonTally {
   #repaired = 0;
   #notRepaired = 0;
   error: string | undefined;
+  wholeBecause: string | undefined;
 
   /** Every discrepancy goes to `sink`, the first `mostListed` into the report. */
   constructor(clock: Clock, table: CassandraTable, mostListed: number, sink: DiscrepancySink | undefined) {
@@ -109,7 +112,7 @@ export class ComparisonTally {
   result(): TableComparison {
     return {
       table: printTable(this.#table), rowsSource: this.#rowsSource, rowsTarget: this.#rowsTarget, counts: { ...this.#counts }, rowsDifferent: this.#different, transient: this.#transient, unsettled: this.#unsettled,
-      repaired: this.#repaired, notRepaired: this.#notRepaired, shareOfRing: shareOfRing(this.#ranges), discrepancies: [...this.#listed], error: this.error,
+      repaired: this.#repaired, notRepaired: this.#notRepaired, shareOfRing: shareOfRing(this.#ranges), discrepancies: [...this.#listed], wholeBecause: this.wholeBecause, error: this.error,
     };
   }
 }

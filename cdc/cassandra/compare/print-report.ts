@@ -20,6 +20,6 @@ function printTable(table: TableComparison): readonly string[] {
   const more = table.rowsDifferent - listed.length;
   return [
     `  ${table.table}: source ${table.rowsSource}, target ${table.rowsTarget} rows, ${(table.shareOfRing * 100).toFixed(1)} % of the ring${counts.length === 0 ? '' : `; ${counts.join(', ')}`}${table.transient === 0 ? '' : `; ${table.transient} were on their way`}`,
-    ...(table.error === undefined ? [] : [`    ${table.error}`]), ...listed, ...(listed.length > 0 && more > 0 ? [`    and ${more} more`] : []),
+    ...(table.wholeBecause === undefined ? [] : [`    read whole: ${table.wholeBecause}`]), ...(table.error === undefined ? [] : [`    ${table.error}`]), ...listed, ...(listed.length > 0 && more > 0 ? [`    and ${more} more`] : []),
   ];
 }

@@ -6,15 +6,20 @@
  */
 import type { Runtime } from '../../../config/runtime.ts';
 import type { Cluster, Side } from '../cluster.ts';
+import { murmur3Token, partitionKeyBytes } from '../../../grammar/cql/murmur3.ts';
 import { splitRing } from '../../../grammar/cql/token-range.ts';
+import type { TokenRange } from '../../../grammar/cql/token-range.ts';
 import { compareKeys, compareRanges } from './compare-ranges.ts';
 import { compareTables } from './compare-tables.ts';
 import type { ComparingOptions, TablePair } from './compare-tables.ts';
 import type { ComparisonReport } from './comparison-report.ts';
 import type { ScanLedger } from './scan-ledger.ts';
-import type { RecentKeys } from './validator.ts';
+import type { ComparedKey, RecentKeys } from './recent-keys.ts';
 
 export type ScanMode = 'OneTime' | 'Continuous' | 'Incremental';
+
+/** A write may reach a cluster so long after the proxy has noted it: longer than anybody waits for an answer. What is owed for longer the log names of itself. */
+const LATE_MS = 60_000;
 
 export interface ScannerOptions extends ComparingOptions {
   readonly scanMode: ScanMode;
@@ -24,6 +29,8 @@ export interface ScannerOptions extends ComparingOptions {
   readonly alertThreshold: number;
   /** Without it `Incremental` sees only what was different before. */
   readonly keys?: RecentKeys;
+  /** How long before the last scan's begin the log is read from; a minute when not said. */
+  readonly lateMs?: number;
 }
 
 export interface ScannerEvents {
@@ -63,15 +70,19 @@ export class TwoWayScanner {
 
   /** One cycle. */
   async scan(signal: AbortSignal): Promise<ComparisonReport> {
-    const { scanMode, keys, ranges, alertThreshold } = this.#options;
+    const { scanMode, keys, ranges, alertThreshold, lateMs = LATE_MS } = this.#options;
     const report = await compareTables(this.#runtime, this.#clusters, scanMode, this.#tables, this.#options, signal, async (comparison) => {
       const table = comparison.table.source;
       const startedAt = BigInt(this.#runtime.clock.now()) * 1000n;
       const last = scanMode === 'Incremental' ? await this.#ledger.last(table) : undefined;
-      if (last === undefined) await this.#ledger.begin(table);
-      await compareRanges(comparison, last?.different ?? splitRing([], ranges), signal, (range, differences) => this.#ledger.finish(table, range, differences));
-      if (last !== undefined && keys !== undefined) {
-        for (const token of await compareKeys(comparison, keys.recent(table, last.startedAt), signal)) await this.#ledger.finish(table, { after: token - 1n, upTo: token }, 1);
+      const written = last && (await keys?.recent(table, last.startedAt - BigInt(lateMs) * 1000n, signal));
+      const isUnknown = written !== undefined && 'unknown' in written;
+      if (isUnknown) comparison.tally.wholeBecause = written.unknown;
+      const again = isUnknown ? undefined : last?.different;
+      if (again === undefined) await this.#ledger.begin(table);
+      await compareRanges(comparison, again ?? splitRing([], ranges), signal, (range, differences) => this.#ledger.finish(table, range, differences));
+      if (again !== undefined && written !== undefined && 'keys' in written) {
+        for (const token of await compareKeys(comparison, written.keys.filter((key) => !isWithin(again, key)), signal)) await this.#ledger.finish(table, { after: token - 1n, upTo: token }, 1);
       }
       await this.#ledger.complete(table, startedAt);
     });
@@ -83,4 +94,10 @@ export class TwoWayScanner {
     }
     return report;
   }
+}
+
+function isWithin(ranges: readonly TokenRange[], { partitionKey }: ComparedKey): boolean {
+  if (ranges.length === 0) return false;
+  const token = murmur3Token(partitionKeyBytes(partitionKey));
+  return ranges.some(({ after, upTo }) => token > after && token <= upTo);
 }

@@ -12,6 +12,11 @@ import type { CqlStatement } from '../../../grammar/cql/statement.ts';
 import { createProxy } from '../create-proxy.ts';
 import { FilterGovernor } from '../filter/filter-governor.ts';
 import type { FilterState } from '../filter/filter-governor.ts';
+import { KeyLog } from '../keys/key-log.ts';
+import type { KeyLogFigures } from '../keys/key-log.ts';
+import { KeyReader } from '../keys/key-reader.ts';
+import type { KeyPage } from '../keys/key-reader.ts';
+import type { KeyedTable } from '../keys/key-columns.ts';
 import { openIntentLog } from '../intents/disk-log.ts';
 import type { DiskLog } from '../intents/disk-log.ts';
 import type { IntentLogState, LogDamage, LogRefusal } from '../intents/intent-log.ts';
@@ -38,6 +43,7 @@ import type { TableRecord, Verdict } from './validations.ts';
 export interface CqlServiceOptions {
   readonly directory: string;
   readonly intents: { readonly bytes: number; readonly fsync: 'none' | 'group'; readonly repairBytes: number };
+  readonly keyLog: { readonly bytes: number; readonly bootId: string };
   readonly replay: { readonly inFlight: number; readonly firstDelayMs: number; readonly maxDelayMs: number; readonly maxRefusals: number };
   readonly filterRules: string | undefined;
   readonly environment: Environment;
@@ -54,6 +60,7 @@ export interface CqlFigures {
   readonly damages: readonly LogDamage[];
   readonly lanes: readonly LaneReport[];
   readonly repairs: RepairState;
+  readonly keys: KeyLogFigures;
   readonly filter: FilterState | undefined;
   readonly modes: ModeTable;
   readonly validated: ReadonlyMap<string, TableRecord>;
@@ -97,6 +104,8 @@ export class CqlService {
   readonly #intents: DiskLog;
   readonly #damages: readonly LogDamage[];
   readonly #repairs: RepairList;
+  readonly #keys: KeyLog;
+  readonly #keyReader: KeyReader;
   readonly #filter: FilterGovernor | undefined;
   readonly #stored: StoredModes;
   readonly #proxy: CqlProxy;
@@ -124,20 +133,28 @@ export class CqlService {
     this.#held = stored?.held ?? new Set();
     this.#validations = new Validations(path.join(options.directory, 'validations.json'));
     this.#filter = options.filterRules === undefined ? undefined : new FilterGovernor(options.filterRules, options.environment, log);
+    const keys = this.#keys = new KeyLog({ directory: options.directory, ...options.keyLog, nowMs: () => clock.now() });
     const { log: intents, damages, tornBytes } = openIntentLog({
+      retire: (segment) => keys.keep(segment),
       directory: path.join(options.directory, 'intents'), maxBytes: options.intents.bytes, fsync: options.intents.fsync, faults,
-      onDisk: (error) => (error ? log.error('the intent log cannot be written: writes are refused until it can', { cause: error.message }) : log.info('the intent log can be written again')),
+      onDisk: (error) => {
+        if (!error) return log.info('the intent log can be written again');
+        log.error('the intent log cannot be written: writes are refused until it can', { cause: error.message });
+        if ((error as NodeJS.ErrnoException).code === 'ENOSPC') keys.giveWay();
+      },
     });
     this.#intents = intents;
+    keys.begin(modes, intents.writtenUpTo + 1, damages.length > 0);
     this.#damages = damages;
     for (const damage of damages) log.error('the intent log is damaged: writes are lost to one cluster, or not to be told; validate the tables', { ...damage });
     if (tornBytes > 0) log.info('the last write of the process before was cut off; nobody was told of it', { bytes: tornBytes });
     this.#repairs = RepairList.open(path.join(options.directory, 'repairs.jsonl'), options.intents.repairBytes);
+    this.#keyReader = new KeyReader({ directory: options.directory, bootId: options.keyLog.bootId, nowMs: () => clock.now(), lastRepair: (table) => this.#repairs.lastNoted(table) });
     const texts = new ReadTexts();
     const read = (text: string): CqlStatement => texts.read(text).facts;
     this.#queued = new QueuedWrites(intents, read, clock);
     const notes = new RepairNotes(this.#repairs, read, () => clock.now());
-    this.#proxy = createProxy({ clock, log }, { ...options.proxy, modes, intents, repairs: notes, ...(this.#filter ? { filter: this.#filter } : {}) });
+    this.#proxy = createProxy({ clock, log }, { ...options.proxy, modes, intents, repairs: notes, touched: (names) => keys.touch(names), ...(this.#filter ? { filter: this.#filter } : {}) });
     this.#replay = new Replay({ intents, port: this.#proxy.replay, repairs: notes, log, nowMs: () => clock.now(), random: options.random, read, maxInFlight: options.replay.inFlight, firstDelayMs: options.replay.firstDelayMs, maxDelayMs: options.replay.maxDelayMs, maxRefusals: options.replay.maxRefusals });
   }
 
@@ -167,7 +184,7 @@ export class CqlService {
   figures(): CqlFigures {
     const stats = this.#proxy.stats();
     return {
-      stats, intents: this.#owed(stats), refusal: this.#intents.refusal, damages: this.#damages, lanes: this.#replay.report(), repairs: this.#repairs.state(),
+      stats, intents: this.#owed(stats), refusal: this.#intents.refusal, damages: this.#damages, lanes: this.#replay.report(), repairs: this.#repairs.state(), keys: this.#keys.figures(),
       filter: this.#filter?.state(), modes: this.#proxy.modes, validated: this.#validations.tables, blocking: this.#validations.blocking(), nowMs: this.#runtime.clock.now(),
     };
   }
@@ -188,6 +205,11 @@ export class CqlService {
 
   repairs(): readonly RepairEntry[] {
     return this.#repairs.entries();
+  }
+
+  /** Keys of a table that were written since then, and why that is not known where it is not. */
+  writtenKeys(table: KeyedTable, sinceMs: number, after: string | undefined): Promise<KeyPage> {
+    return this.#keyReader.page(table, sinceMs, after);
   }
 
   /** What stands with one table, `ks.table`. */
@@ -228,12 +250,14 @@ export class CqlService {
       const held = heldAfter(this.#held, request);
       this.#stored.write(after, held);
       this.#held = held;
+      const settled = this.#keys.switching(after);
       this.#proxy.setModes(after);
       log[reasons.length > 0 ? 'warn' : 'info']('the mode was switched', { of: of ?? 'everything', from: previous, to: mode, by, forced: reasons });
       // It was about going where the reads are now.
       if (of !== undefined && plans[previous].primary !== plans[mode].primary) this.#validations.forget(of);
       this.#settling += 1;
       await this.#proxy.settled().finally(() => (this.#settling -= 1));
+      settled();
       return { previous, mode, forced: reasons };
     }
   }

@@ -10,6 +10,7 @@ import type { JsonAnswer, JsonRoute } from '../../ops/json-server.ts';
 import { plans } from '../modes.ts';
 import { outcomes } from '../proxy-stats.ts';
 import type { CqlFigures, CqlService } from './cql-service.ts';
+import { keyPageBody, readKeyQuestion } from './keys-body.ts';
 import { metricsText } from './metrics-text.ts';
 import { Monitor } from './monitor.ts';
 import type { Figures } from './monitor.ts';
@@ -59,6 +60,10 @@ export class HttpApi {
         return { status: 200, body: { recorded: true } };
       },
       'GET /repairs': () => ({ status: 200, body: repairsBody(service.repairs(), service.figures().repairs.isWhole, options.nowMs()) }),
+      'GET /keys': async (query) => {
+        const { table, sinceMs, after } = readKeyQuestion(query);
+        return { status: 200, body: keyPageBody(await service.writtenKeys(table, sinceMs, after)) };
+      },
       'POST /scan/hold': (body) => {
         const { tables, forMs } = readHold(body);
         service.holdSource(tables, forMs);
@@ -106,10 +111,10 @@ export class HttpApi {
 
   #status(): unknown {
     const { nowMs, startedMs } = { nowMs: this.#options.nowMs(), startedMs: this.#options.startedMs };
-    const { intents, refusal, damages, lanes, repairs, filter, modes, stats, validated, blocking } = this.#service.figures();
+    const { intents, refusal, damages, lanes, repairs, keys, filter, modes, stats, validated, blocking } = this.#service.figures();
     return {
       service: 'dual-writer', mode: modes.global, keyspaces: Object.fromEntries(modes.keyspaces), tables: Object.fromEntries(modes.tables), uptime_secs: Math.round((nowMs - startedMs) / 1000), clients: stats.counts.clients,
-      queue: { ...queueOf(intents, nowMs), refusing: refusal ?? null, damages }, replay: lanes, repairs, validation: { blocking, tables: Object.fromEntries(validated) }, filter: filter ?? null, stats: this.#stats(),
+      queue: { ...queueOf(intents, nowMs), refusing: refusal ?? null, damages }, replay: lanes, repairs, key_log: { bytes: keys.bytes, max_bytes: keys.maxBytes, dropped_up_to_ms: keys.droppedMs }, validation: { blocking, tables: Object.fromEntries(validated) }, filter: filter ?? null, stats: this.#stats(),
     };
   }
 

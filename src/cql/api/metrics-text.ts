@@ -69,7 +69,7 @@ function cellOf([labelValues, value]: Sample): Cell {
   return typeof value === 'number' ? { labelValues, value, counts: undefined } : { labelValues, value: value.sumMs / 1000, counts: [...value.counts] };
 }
 
-function samplesOf({ stats, intents, refusal, damages, lanes, repairs, filter, modes, validated, nowMs }: CqlFigures, load: HeardLoad | undefined): Record<CqlMetricName, readonly Sample[]> {
+function samplesOf({ stats, intents, refusal, damages, lanes, repairs, keys, filter, modes, validated, nowMs }: CqlFigures, load: HeardLoad | undefined): Record<CqlMetricName, readonly Sample[]> {
   const { counts, clusters } = stats;
   const one = (value: number): readonly Sample[] => [[[], value]];
   const perCluster = (names: readonly string[], value: (index: 0 | 1) => number): readonly Sample[] => [[[names[0] ?? ''], value(0)], [[names[1] ?? ''], value(1)]];
@@ -107,6 +107,9 @@ function samplesOf({ stats, intents, refusal, damages, lanes, repairs, filter, m
     scratchbird_cql_replay_open: lanes.map(({ cluster, state }) => [[cluster], state === 'closed' ? 0 : 1]),
     scratchbird_cql_repair_entries: one(repairs.entries),
     scratchbird_cql_repair_whole_tables: one(repairs.wholeTables.length),
+    scratchbird_cql_key_log_bytes: one(keys.bytes),
+    scratchbird_cql_key_log_limit_bytes: one(keys.maxBytes),
+    scratchbird_cql_key_log_dropped_up_to: one(keys.droppedMs / 1000),
     scratchbird_cql_filtered_total: one(counts.filtered),
     scratchbird_cql_filter_decisions_total: filter ? [[['table'], filter.tablesSkipped], [['tenant'], filter.tenantsSkipped], [['missing'], filter.missing], [['mixed'], filter.mixed]] : [],
     scratchbird_cql_filter_reloads_total: filter ? [[['taken'], filter.reloads], [['failed'], filter.failedReloads]] : [],

@@ -14,7 +14,7 @@
 import * as fs from 'node:fs';
 import type { FaultPoints } from '../../../config/faults.ts';
 import { DiskPatience } from './disk-patience.ts';
-import type { Batch, Unsynced } from './log-batch.ts';
+import type { Batch, EndedSegment, Unsynced } from './log-batch.ts';
 import { EndKind, intentBytes, RecordBuffer } from './log-records.ts';
 import { REFUSED } from './intent-log.ts';
 import type { Intent, IntentLog, IntentLogState, IntentOrigin, IntentStatement, LogDamage, LogRefusal } from './intent-log.ts';
@@ -41,6 +41,8 @@ export interface DiskLogOptions {
   readonly onDisk: (error: Error | undefined) => void;
   /** Default: a sixteenth of `maxBytes`, 64 MiB at most. */
   readonly segmentBytes?: number;
+  /** What becomes of a segment that is needed no more: when it resolves, its file is not there any more. Called again when it has thrown. Default: it is removed. */
+  readonly retire?: (segment: EndedSegment) => Promise<void>;
 }
 
 export interface OpenedLog {
@@ -133,6 +135,7 @@ export class DiskLog implements IntentLog {
     }
     const ticket = segment.nextTicket;
     segment.add(ticket, segment.size + waiting.length - before, owes);
+    if (atMs > segment.newestMs) segment.newestMs = atMs;
     waiting.intent(ticket, opcode, owes, order, atMs, originNumber, numbers, body);
     segment.size += waiting.length - before;
     this.#bytes += waiting.length - before;
@@ -366,10 +369,11 @@ export class DiskLog implements IntentLog {
 
   async #removeEnded(): Promise<void> {
     if (!this.#isHeadWritten) return;
+    const { retire = ({ file }: EndedSegment) => fs.promises.rm(file, { force: true }) } = this.#options;
     for (const segment of this.#segments.filter(({ isSealed, present, endsWaiting }) => isSealed && present === 0 && endsWaiting === 0)) {
       segment.close();
       await this.#hit('intents.before_remove');
-      await this.#disk.insist(() => (segment.isDamaged ? fs.promises.rename(segment.file, `${segment.base}.damaged`) : fs.promises.rm(segment.file, { force: true })));
+      await this.#disk.insist(() => (segment.isDamaged ? fs.promises.rename(segment.file, `${segment.base}.damaged`) : retire(segment)));
       await this.#hit('intents.between_removes');
       await this.#disk.insist(() => fs.promises.rm(segment.endsFile, { force: true }));
       this.#segments.splice(this.#segments.indexOf(segment), 1);

@@ -14,3 +14,12 @@ export interface Batch {
 export interface Unsynced extends Batch {
   readonly bytes: Buffer;
 }
+
+/** One whose tickets have all ended. */
+export interface EndedSegment {
+  readonly file: string;
+  readonly firstTicket: number;
+  /** `atMs` of its last write by the clock. */
+  readonly newestMs: number;
+  readonly size: number;
+}

@@ -189,6 +189,11 @@ export function readIntent({ payload }: LogRecord): IntentParts {
   };
 }
 
+/** The number of an execution's statement, without reading the rest; −1 when there is none. */
+export function onlyStatement({ payload }: LogRecord): number {
+  return payload.readUInt16BE(17) === 0 ? -1 : payload.readUInt32BE(INTENT_FIXED_BYTES);
+}
+
 /** The names of origins and statements of one segment. */
 export interface SegmentNames {
   readonly origins: readonly IntentOrigin[];

@@ -23,6 +23,8 @@ export class LogSegment {
   size = 0;
   present = 0;
   released = 0;
+  /** The highest `atMs` of its writes. */
+  newestMs = 0;
   /** Nothing is appended any more, and all of it is on disk. */
   isSealed = false;
   isDamaged = false;

@@ -169,6 +169,7 @@ class SegmentReading {
       return;
     }
     segment.add(record.ticket, at, parts.owes);
+    segment.newestMs = Math.max(segment.newestMs, parts.atMs);
   }
 
   /** Ticket of the first intent or seal at or behind the offset; what lies before it is lost. */

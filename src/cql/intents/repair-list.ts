@@ -54,6 +54,8 @@ export class RepairList {
   readonly #wholeTables = new Map<string, number>();
   /** By table; under the empty name those whose tables are not known. */
   readonly #counts = new Map<string, number>();
+  /** By table, as the counts; when a write of it was last noted. */
+  readonly #lastNoted = new Map<string, number>();
   #entries = 0;
   #size = 0;
   #isWhole = true;
@@ -98,7 +100,10 @@ export class RepairList {
 
   #count(entry: RepairEntry): void {
     this.#entries += 1;
-    for (const table of entry.tables.length === 0 ? [''] : entry.tables) this.#counts.set(table, (this.#counts.get(table) ?? 0) + 1);
+    for (const table of entry.tables.length === 0 ? [''] : entry.tables) {
+      this.#counts.set(table, (this.#counts.get(table) ?? 0) + 1);
+      this.#lastNoted.set(table, Math.max(this.#lastNoted.get(table) ?? 0, entry.notedAtMs ?? Number.POSITIVE_INFINITY));
+    }
     if (entry.body === '') for (const table of entry.tables) this.#wholeTables.set(table, Math.max(this.#wholeTables.get(table) ?? 0, entry.notedAtMs ?? Number.POSITIVE_INFINITY));
   }
 
@@ -113,6 +118,12 @@ export class RepairList {
   /** Entries that may be about the table. */
   entriesOf(table: string): number {
     return (this.#counts.get(table) ?? 0) + (this.#counts.get('') ?? 0);
+  }
+
+  /** When a write that waits for a repair and may be about the table was last noted; 0 when none does, Infinity when that is not known. */
+  lastNoted(table: string): number {
+    if (!this.#isWhole) return Number.POSITIVE_INFINITY;
+    return Math.max(this.#lastNoted.get(table) ?? 0, this.#lastNoted.get('') ?? 0, this.#wholeTables.get(table) ?? 0);
   }
 
   /** When a write of a table was last noted without a line of its own; 0 when each has one. */
@@ -135,6 +146,7 @@ export class RepairList {
       this.#entries = 0;
       this.#wholeTables.clear();
       this.#counts.clear();
+      this.#lastNoted.clear();
       for (const entry of rest) this.#count(entry);
       for (const table of this.#wholeTables.keys()) this.#wholeTables.set(table, unlisted.get(table) ?? Number.POSITIVE_INFINITY);
       this.#size = Buffer.byteLength(text);

@@ -10,7 +10,8 @@ import { SqliteScanLedger } from '../../../cdc/cassandra/compare/scan-ledger.ts'
 import { TwoWayScanner } from '../../../cdc/cassandra/compare/two-way-scanner.ts';
 import type { ScannerOptions } from '../../../cdc/cassandra/compare/two-way-scanner.ts';
 import { Validator } from '../../../cdc/cassandra/compare/validator.ts';
-import type { RecentKeys, ValidationMode } from '../../../cdc/cassandra/compare/validator.ts';
+import type { RecentKeys } from '../../../cdc/cassandra/compare/recent-keys.ts';
+import type { ValidationMode } from '../../../cdc/cassandra/compare/validator.ts';
 import { describeCassandra } from '../../support/cassandra-servers.ts';
 import { startTwoClusters, withoutTtl } from './cassandra-fixture.ts';
 import type { TwoClusters } from './cassandra-fixture.ts';
@@ -184,10 +185,10 @@ describeCassandra('two clusters', () => {
     await two.on('source', `UPDATE ks.modes USING TIMESTAMP ${base + 500} SET v = 'recent' WHERE p = 1 AND c = 1`, `UPDATE ks.modes USING TIMESTAMP ${base + 20} SET v = 'old' WHERE p = 2 AND c = 1`);
     expect(await validate('modes', {}, { mode: 'RecentWrites', since: BigInt(base + 400) })).toMatchObject({ rowsDifferent: 1, rowsCompared: 1 });
     const int = (value: number): Buffer => { const bytes = Buffer.alloc(4); bytes.writeInt32BE(value); return bytes; };
-    const keys: RecentKeys = { recent: async function* () { yield { part: 'rows', partitionKey: [int(2)], clustering: [int(1)] }; yield { part: 'rows', partitionKey: [int(3)], clustering: [int(1)] }; } };
+    const keys: RecentKeys = { recent: () => Promise.resolve({ keys: [{ part: 'rows', partitionKey: [int(2)], clustering: [int(1)] }, { part: 'rows', partitionKey: [int(3)], clustering: [int(1)] }] }) };
     expect(await validate('modes', {}, { mode: 'RecentWrites', since: 0n, keys })).toMatchObject({ rowsDifferent: 1, rowsCompared: 2 });
     // A whole partition.
-    const partition: RecentKeys = { recent: async function* () { yield { part: 'rows', partitionKey: [int(2)], clustering: [] }; yield { part: 'statics', partitionKey: [int(2)], clustering: [] }; } };
+    const partition: RecentKeys = { recent: () => Promise.resolve({ keys: [{ part: 'rows', partitionKey: [int(2)], clustering: [] }, { part: 'statics', partitionKey: [int(2)], clustering: [] }] }) };
     expect(await validate('modes', {}, { mode: 'RecentWrites', since: 0n, keys: partition })).toMatchObject({ rowsDifferent: 1, rowsCompared: 5 });
     const sampled = await validate('modes', {}, { mode: 'RandomSample', sampleRate: 0.25, random: () => 0.5 });
     expect(sampled.tables[0]?.shareOfRing).toBeCloseTo(0.25, 2);

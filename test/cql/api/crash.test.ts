@@ -1,6 +1,6 @@
 /**
  * SIGKILL of the proxy's process under load, in DualAsync and DualSync by turns: after its restart every acknowledged write is on both clusters, and both are the same in every cell;
- * between two mock clusters, and between two of Cassandra. `CAUSEWAY_CQL_CRASHES` is the number of rounds of each (3).
+ * between two mock clusters, and between two of Cassandra. The log of keys names every row that a cluster has. `CAUSEWAY_CQL_CRASHES` is the number of rounds of each (3).
  */
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
@@ -10,6 +10,7 @@ import * as path from 'node:path';
 import cassandra from 'cassandra-driver';
 import { expect, test } from 'vitest';
 import { Cluster } from '../../../cdc/cassandra/cluster.ts';
+import { keysOfDirectory } from '../../../src/main/cql-recent-keys.ts';
 import { clusterOptions, dumpTable } from '../../cdc/cassandra/cassandra-fixture.ts';
 import { describeCassandra, sharedCassandra } from '../../support/cassandra-servers.ts';
 import { compareStores } from '../../support/cql/compare-stores.ts';
@@ -36,8 +37,15 @@ interface Between {
   resumeTarget(): void;
 }
 
-/** Returns the keys of the acknowledged writes; at the end nothing is owed any more. */
-async function crashAgainAndAgain({ directory, dataCenter, hosts: [source, target], table, pauseTarget, loseSome, resumeTarget }: Between): Promise<ReadonlySet<number>> {
+interface Survived {
+  /** Keys of the acknowledged writes. */
+  readonly acknowledged: ReadonlySet<number>;
+  /** Keys that the log of keys names. */
+  readonly logged: ReadonlySet<number>;
+}
+
+/** At the end nothing is owed any more. */
+async function crashAgainAndAgain({ directory, dataCenter, hosts: [source, target], table, pauseTarget, loseSome, resumeTarget }: Between): Promise<Survived> {
   const [port, httpPort] = [await freePort(), await freePort()];
   const config = path.join(directory, 'cql.yaml');
   const useMode = (mode: string): void => fs.writeFileSync(config, `cql:\n  listen: {port: ${port}}\n  http: {port: ${httpPort}}\n  mode: ${mode}\n  shadow_timeout_ms: 200\n  replay: {first_delay_ms: 20, max_delay_ms: 200}\n  source: {hosts: ["${source}"]}\n  target: {hosts: ["${target}"]}\n`);
@@ -53,6 +61,7 @@ async function crashAgainAndAgain({ directory, dataCenter, hosts: [source, targe
   let next = 0;
   useMode('DualSync');
   let child = await start();
+  const sinceMs = Date.now();
   for (let round = 0; round < rounds; round += 1) {
     const client = new cassandra.Client({ contactPoints: [`127.0.0.1:${port}`], localDataCenter: dataCenter, socketOptions: { readTimeout: 5000 }, policies: { retry: new cassandra.policies.retry.FallthroughRetryPolicy() } });
     await client.connect();
@@ -86,14 +95,27 @@ async function crashAgainAndAgain({ directory, dataCenter, hosts: [source, targe
   child.kill('SIGTERM');
   await over;
   expect(child.exitCode).toBe(0);
-  return acknowledged;
+  return { acknowledged, logged: await keysInLog(path.join(directory, 'state'), table, sinceMs) };
+}
+
+async function keysInLog(state: string, table: string, sinceMs: number): Promise<ReadonlySet<number>> {
+  const [keyspace = '', name = ''] = table.split('.');
+  const log = keysOfDirectory(state, Date.now);
+  const logged = new Set<number>();
+  for (let after: string | undefined; ; ) {
+    const { unknown, keys, next } = await log.page({ keyspace, table: name, partitionKey: [{ name: 'k', type: 'int' }], clustering: [] }, sinceMs, after, new AbortController().signal);
+    expect(unknown).toBeUndefined();
+    for (const { partitionKey: [key] } of keys) logged.add(key?.readInt32BE() ?? NaN);
+    if (next === undefined) return logged;
+    after = next;
+  }
 }
 
 test(`${rounds} times between mock clusters`, { timeout: 60_000 + rounds * 20_000 }, async () => {
   await using fixture = await setup();
   const { source, target, directory } = fixture;
   const hosts = ({ address, port }: typeof source): string => `${address}:${port}`;
-  const acknowledged = await crashAgainAndAgain({
+  const { acknowledged, logged } = await crashAgainAndAgain({
     directory, dataCenter: 'dc1', hosts: [hosts(source), hosts(target)], table: 'ks.t', pauseTarget: () => target.pause(),
     loseSome: () => target.faults.add({ isWrite: true, times: 8, chance: 0.05, action: { kind: 'drop' } }),
     resumeTarget: () => {
@@ -103,6 +125,7 @@ test(`${rounds} times between mock clusters`, { timeout: 60_000 + rounds * 20_00
   });
   const onTarget = new Set(rowsOn(target, 'SELECT k FROM ks.t').map((row) => Number.parseInt(row, 16)));
   expect([...acknowledged].filter((k) => !onTarget.has(k))).toEqual([]);
+  expect([...onTarget].filter((k) => !logged.has(k))).toEqual([]);
   expect(compareStores(source.database, target.database).differences).toEqual([]);
 });
 
@@ -116,12 +139,13 @@ describeCassandra('between Cassandra clusters', () => {
     for (const side of [source, target]) await side.cql(`CREATE TABLE ${keyspace}.t (k int PRIMARY KEY, v text)`);
     const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'cql-crash-'));
     try {
-      const acknowledged = await crashAgainAndAgain({
+      const { acknowledged, logged } = await crashAgainAndAgain({
         directory, dataCenter: source.address.datacenter, hosts: [`${source.address.host}:${source.address.port}`, `127.0.0.1:${forwarder.port}`], table: `${keyspace}.t`,
         pauseTarget: () => forwarder.pause(), resumeTarget: () => forwarder.resume(),
       });
       const onTarget = new Set((await target.cql(`SELECT k FROM ${keyspace}.t`)).map((row) => row['k'] as number));
       expect([...acknowledged].filter((k) => !onTarget.has(k))).toEqual([]);
+      expect([...onTarget].filter((k) => !logged.has(k))).toEqual([]);
       await using ours = await Cluster.connect('source', clusterOptions(source.address));
       await using theirs = await Cluster.connect('target', clusterOptions(target.address));
       expect(differencesOf(await dumpTable(ours, keyspace, 't'), await dumpTable(theirs, keyspace, 't'), 0)).toEqual([]);

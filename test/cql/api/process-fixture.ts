@@ -20,10 +20,11 @@ export interface Setup extends AsyncDisposable {
   driver(running: CqlProcess): Promise<cassandra.Client>;
 }
 
-export async function setup(): Promise<Setup> {
+/** `random`: what faults of a chance are drawn by. */
+export async function setup(random: () => number = Math.random): Promise<Setup> {
   const ends: (() => Promise<unknown>)[] = [];
   const source = await MockCluster.start({ clusterName: 'old' });
-  const target = await MockCluster.start({ clusterName: 'new', isScylla: true });
+  const target = await MockCluster.start({ clusterName: 'new', isScylla: true, random });
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'cql-'));
   ends.push(async () => fs.rmSync(directory, { recursive: true }), () => source.close(), () => target.close());
   for (const one of [source, target]) {

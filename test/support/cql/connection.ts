@@ -128,6 +128,7 @@ export class Connection {
         run();
         return reply(errorAnswer(errorOf(fault.code, fault.message ?? 'on purpose, though it was done', request.parameters.consistency)));
       }
+      case 'pretend': return reply({ opcode: opcodes.RESULT, body: new Writer().i32(1).done() });
       case 'damage': {
         run();
         return reply({ opcode: opcodes.RESULT, body: new Writer().i32(2).i32(0).i32(1).u16(30_900).done() });

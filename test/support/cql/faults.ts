@@ -14,6 +14,8 @@ export type FaultAction =
   | { readonly kind: 'error'; readonly code: number; readonly message?: string }
   /** Done, and an error answered all the same: a timeout. */
   | { readonly kind: 'done-but-error'; readonly code: number; readonly message?: string }
+  /** Not done, and answered as if it were: what a node loses without a word. */
+  | { readonly kind: 'pretend' }
   /** Done, and answered with a result of rows that ends within its first column. */
   | { readonly kind: 'damage' }
   /** EXECUTE and BATCH: the ids are forgotten before. */
