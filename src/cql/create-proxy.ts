@@ -6,7 +6,7 @@ import type { Runtime } from '../../config/runtime.ts';
 import { ClientSession } from './client-session.ts';
 import { Healer } from './healer.ts';
 import { Intake } from './intake.ts';
-import { plans } from './modes.ts';
+import { plans, SOURCE_CLUSTER } from './modes.ts';
 import type { ClusterIndex, ModeTable } from './modes.ts';
 import { Flusher } from './outbox.ts';
 import { PreparedRegistry } from './prepared-registry.ts';
@@ -49,6 +49,9 @@ export function createProxy(runtime: Pick<Runtime, 'clock' | 'log'>, options: Cq
     retry: (leg) => flow.dispatch(leg),
     schemaEvent: (cluster, buffer, start, end) => {
       if (cluster === plans[context.modes.global].primary) for (const session of sessions) session.event(buffer, start, end);
+    },
+    described: (cluster, facts) => {
+      if (cluster === SOURCE_CLUSTER) options.identity?.note(facts);
     },
   };
   const cluster = (index: ClusterIndex): UpstreamCluster => new UpstreamCluster(index, options.clusters[index], { clock, log, flusher, intake, limits: options.limits, counts: counts.cluster(index), sink });

@@ -82,6 +82,18 @@ export interface RepairPort {
   note(reason: 'condition' | 'not-repeatable', intent: Intent, message: string): Promise<void>;
 }
 
+/** By what drivers know the cluster, for as long as they live. */
+export interface ClusterIdentity {
+  readonly clusterName: string;
+  readonly dataCenter: string;
+}
+
+/** What the source said of itself when it last could be asked: drivers are told that where it cannot be. */
+export interface IdentityPort {
+  readonly known: ClusterIdentity | undefined;
+  note(identity: ClusterIdentity): void;
+}
+
 export interface CqlProxyOptions {
   readonly listen: CqlAddress;
   /** For clients; undefined: they come in plain text. */
@@ -94,6 +106,7 @@ export interface CqlProxyOptions {
   /** Shared with others in the process that write through the proxy with timestamps of their own. */
   readonly timestamps?: Timestamps;
   readonly topology: CqlTopology;
+  readonly identity?: IdentityPort;
   readonly limits: ProxyLimits;
   /** Of the primary's answer, and in `DualSync` of the shadow's. */
   readonly requestTimeoutMs: number;
