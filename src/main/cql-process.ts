@@ -29,9 +29,11 @@ export interface CqlProcessOptions {
   readonly environment: Environment;
   /** Where the control asks; left out, nobody does. */
   readonly controlSocket?: string;
+  /** `GET /metrics` there too. */
+  readonly metricsPort?: number | undefined;
 }
 
-export async function startCql(runtime: Runtime, settings: CqlSettings, { directory, settingsDirectory, environment, controlSocket }: CqlProcessOptions): Promise<CqlProcess> {
+export async function startCql(runtime: Runtime, settings: CqlSettings, { directory, settingsDirectory, environment, controlSocket, metricsPort }: CqlProcessOptions): Promise<CqlProcess> {
   const { listen, http, limits, topology, tls, source } = settings;
   // Two processes on one log would write over each other.
   fs.mkdirSync(directory, { recursive: true, mode: 0o700 });
@@ -56,7 +58,7 @@ export async function startCql(runtime: Runtime, settings: CqlSettings, { direct
     host: ['0.0.0.0', '::'].includes(listen.host) ? '127.0.0.1' : listen.host, port, usesTls: tls !== undefined, timeoutMs: settings.requestTimeoutMs * 2,
     credentials: source.username === undefined ? undefined : { username: source.username, password: source.password ?? '' }, nowMicros: () => BigInt(Math.trunc(timestamps.next())),
   });
-  const api = new HttpApi(runtime.log, service, writes, { host: http.host, port: http.port, config: shown(settings), startedMs: runtime.clock.now(), nowMs: () => runtime.clock.now() });
+  const api = new HttpApi(runtime.log, service, writes, { host: http.host, port: http.port, metricsPort, config: shown(settings), startedMs: runtime.clock.now(), nowMs: () => runtime.clock.now() });
   let httpPort: number;
   let link: AsyncDisposable | undefined;
   try {

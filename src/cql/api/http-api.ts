@@ -22,6 +22,7 @@ const SAMPLE_MS = 5000;
 export interface HttpApiOptions {
   readonly host: string;
   readonly port: number;
+  readonly metricsPort?: number | undefined;
   /** What `GET /config` shows besides the modes; without secrets. */
   readonly config: Readonly<Record<string, unknown>>;
   readonly startedMs: number;
@@ -67,7 +68,7 @@ export class HttpApi {
       'POST /validation': (body) => this.#hear(body),
       'POST /write': (body) => this.#write(body),
     };
-    this.#server = new JsonServer(log, { host: options.host, port: options.port, routes, metrics: () => metricsText(service.figures(), this.#monitor.load) });
+    this.#server = new JsonServer(log, { host: options.host, port: options.port, metricsPort: options.metricsPort, routes, metrics: () => metricsText(service.figures(), this.#monitor.load) });
   }
 
   /** Resolves with the port. */
