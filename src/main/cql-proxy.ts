@@ -15,7 +15,7 @@ import { runScan, runValidate } from './cql-compare.ts';
 import { runLoad } from './cql-load.ts';
 import { startCql } from './cql-process.ts';
 
-const usage = `npm run cql -- --config FILE [options]
+export const proxyUsage = `npm run cql -- --config FILE [options]
   --config FILE           dual-writer-cassandra.yaml, dual-writer-scylla.yaml, or a file with the section cql
   --filter FILE           filter-rules.yaml
   --port N                clients (default: of the file; 9042)
@@ -45,10 +45,10 @@ async function run(project: string, args: readonly string[]): Promise<void> {
     options: { config: { type: 'string' }, filter: { type: 'string' }, port: { type: 'string' }, 'http-port': { type: 'string' }, 'state-directory': { type: 'string' }, 'log-format': { type: 'string', default: 'auto' }, help: { type: 'boolean', default: false } },
   });
   if (values.help) {
-    process.stdout.write(`${usage}\n`);
+    process.stdout.write(`${proxyUsage}\n`);
     return;
   }
-  if (values.config === undefined) throw new Error(`--config: expected a file\n${usage}`);
+  if (values.config === undefined) throw new Error(`--config: expected a file\n${proxyUsage}`);
   const format = z.enum(['auto', 'json', 'text']).parse(values['log-format']);
   const { settings: read, observability: { logLevel = 'info', metricsPort }, withoutEffect } = readSettings(values.config);
   const settings: CqlSettings = {
