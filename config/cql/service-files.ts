@@ -83,6 +83,7 @@ export function settingsOfDualWriter({ source, target, writer: given }: DualWrit
     listen: { host: '0.0.0.0', port: more.listenPort ?? 9042 }, http: { host: '0.0.0.0', port: more.httpPort ?? 8080 },
     source: clusterOf(source), target: clusterOf(target), mode: given.mode, request_timeout_ms: Math.max(1, Math.round(source.requestTimeoutMs)),
     shadow_timeout_ms: Math.max(1, given.shadow_timeout_ms ?? (given.shadow_timeout_secs === undefined ? 5000 : Math.round(given.shadow_timeout_secs * 1000))),
+    sampled_reads: given.validation_percentage,
     replay: { ...(given.batch_size === undefined ? {} : { in_flight: given.batch_size }), max_delay_ms: Math.max(1, Math.round(retryMs)), max_refusals: given.max_retry_attempts },
     ...(more.filterRules === undefined ? {} : { filter_rules: more.filterRules }),
   });

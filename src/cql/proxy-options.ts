@@ -67,6 +67,8 @@ export interface ShadowFilter {
 }
 
 export interface FilterSnapshot {
+  /** No rule keeps anything from the shadow. */
+  readonly isEmpty: boolean;
   /** `pass`: every write of this statement goes to the shadow; `skip`: none does. */
   rule(keyspace: string, facts: CqlStatement, columns: readonly BindColumn[]): 'pass' | 'skip' | FilterRule;
 }
@@ -94,6 +96,15 @@ export interface IdentityPort {
   note(identity: ClusterIdentity): void;
 }
 
+/** Of reads that are compared on both clusters. */
+export interface SamplingOptions {
+  /** 0 to 1. */
+  readonly share: number;
+  readonly random: () => number;
+  /** Before the first asking of both, and before each further one. */
+  readonly pausesMs?: readonly number[];
+}
+
 export interface CqlProxyOptions {
   readonly listen: CqlAddress;
   /** For clients; undefined: they come in plain text. */
@@ -112,6 +123,8 @@ export interface CqlProxyOptions {
   readonly requestTimeoutMs: number;
   /** Of the shadow's answer where nobody waits for it. */
   readonly shadowTimeoutMs: number;
+  /** Which share of the reads is compared on both clusters while both are written; left out, none. */
+  readonly sampling?: SamplingOptions;
   /** CREATE, ALTER, DROP, roles and rights: to both clusters of the mode, or to the primary only. */
   readonly schemaChanges: 'both' | 'primary';
 }

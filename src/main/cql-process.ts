@@ -46,7 +46,7 @@ export async function startCql(runtime: Runtime, settings: CqlSettings, { direct
       listen, timestamps, clusters: [clusterOptions(source), clusterOptions(settings.target)], modes: modesOf(settings),
       topology: { addresses: topology.addresses, index: topology.index, tokensPerProxy: topology.tokens, ...(topology.clusterName === undefined ? {} : { clusterName: topology.clusterName }), ...(topology.dataCenter === undefined ? {} : { dataCenter: topology.dataCenter }) },
       limits: { ...defaultLimits, clients: limits.clients, requestsPerClient: limits.requestsPerClient, requestBytes: limits.requestBytes, frameBytes: limits.frameBytes, preparedBytes: limits.preparedBytes },
-      requestTimeoutMs: settings.requestTimeoutMs, shadowTimeoutMs: settings.shadowTimeoutMs, schemaChanges: settings.schemaChanges,
+      requestTimeoutMs: settings.requestTimeoutMs, shadowTimeoutMs: settings.shadowTimeoutMs, schemaChanges: settings.schemaChanges, sampling: { share: settings.sampledReads, random: Math.random },
       ...(tls === undefined ? {} : { tls: { cert: tls.cert, key: tls.key, ...(tls.ca === undefined ? {} : { ca: tls.ca, requestCert: true, rejectUnauthorized: true }) } }),
     },
   });

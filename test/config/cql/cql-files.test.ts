@@ -47,7 +47,7 @@ describe('dual-writer.yaml', () => {
   const yaml = (mode: string, timeouts: string): string => `
 source: ${cluster(timeouts, ', username: admin, password: secret')}
 target: ${cluster(timeouts, ', username: null, password: null')}
-writer: {mode: ${mode}, shadow_timeout_ms: 4000, retry_interval_secs: 30, max_retry_attempts: 3, batch_size: 100}
+writer: {mode: ${mode}, shadow_timeout_ms: 4000, retry_interval_secs: 30, max_retry_attempts: 3, batch_size: 100, validation_percentage: 0.01}
 observability: {metrics_port: 9090, log_level: info, jaeger_endpoint: null}
 `;
 
@@ -56,7 +56,7 @@ observability: {metrics_port: 9090, log_level: info, jaeger_endpoint: null}
     ['connection_timeout: 3, request_timeout: 7', 'PrimaryOnly', 'SourceOnly'], ['connection_timeout: 3s, request_timeout: 7s', 'ShadowPrimary', 'ShadowPrimary'],
   ])('with %s, mode %s', (timeouts, mode, meant) => {
     expect(settingsOfDualWriter(readYaml(yaml(mode, timeouts), dualWriterFile, origin), { filterRules: '/f.yaml' })).toMatchObject({
-      mode: meant, listen: { host: '0.0.0.0', port: 9042 }, http: { port: 8080 }, filterRules: '/f.yaml', requestTimeoutMs: 7000, shadowTimeoutMs: 4000, replay: { inFlight: 100, maxDelayMs: 30_000, maxRefusals: 3 },
+      mode: meant, listen: { host: '0.0.0.0', port: 9042 }, http: { port: 8080 }, filterRules: '/f.yaml', requestTimeoutMs: 7000, shadowTimeoutMs: 4000, sampledReads: 0.01, replay: { inFlight: 100, maxDelayMs: 30_000, maxRefusals: 3 },
       source: { hosts: ['n1.internal', 'n2.internal'], username: 'admin', password: 'secret', connectTimeoutMs: 3000, connectionsPerHost: 4 }, target: { hosts: ['n1.internal', 'n2.internal'], driver: 'cassandra' },
     });
   });
