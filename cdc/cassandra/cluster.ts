@@ -15,6 +15,10 @@ export interface ClusterOptions {
   /** LOCAL_QUORUM unless said. */
   readonly consistency?: ConsistencyName;
   readonly requestTimeoutMs?: number;
+  readonly connectTimeoutMs?: number;
+  readonly connectionsPerNode?: number;
+  /** A read that has no answer by then is asked of a second node as well; undefined: never. */
+  readonly speculativeDelayMs?: number;
   readonly tls?: cassandra.ClientOptions['sslOptions'];
 }
 
@@ -64,15 +68,16 @@ export class Cluster implements AsyncDisposable {
 
   /** Throws MIG001 or MIG003 when it cannot be reached, MIG012 when its tokens are not Murmur3's. */
   static async connect(side: Side, options: ClusterOptions): Promise<Cluster> {
-    const { loadBalancing } = cassandra.policies;
+    const { loadBalancing, speculativeExecution } = cassandra.policies;
     const client = new cassandra.Client({
-      contactPoints: [...options.contactPoints], encoding: rawEncoding, protocolOptions: { maxVersion: cassandra.types.protocolVersion.v4 },
+      contactPoints: [...options.contactPoints], encoding: rawEncoding, protocolOptions: { maxVersion: cassandra.types.protocolVersion.v4, port: portOfPeers(options.contactPoints) },
       ...(options.localDataCenter === undefined ? {} : { localDataCenter: options.localDataCenter }),
-      policies: { loadBalancing: new loadBalancing.TokenAwarePolicy(options.localDataCenter === undefined ? new loadBalancing.RoundRobinPolicy() : new loadBalancing.DCAwareRoundRobinPolicy(options.localDataCenter)), retry: new cassandra.policies.retry.FallthroughRetryPolicy(), reconnection: new cassandra.policies.reconnection.ConstantReconnectionPolicy(RECONNECT_MS) },
+      policies: { loadBalancing: new loadBalancing.TokenAwarePolicy(options.localDataCenter === undefined ? new loadBalancing.RoundRobinPolicy() : new loadBalancing.DCAwareRoundRobinPolicy(options.localDataCenter)), retry: new cassandra.policies.retry.FallthroughRetryPolicy(), reconnection: new cassandra.policies.reconnection.ConstantReconnectionPolicy(RECONNECT_MS),
+        ...(options.speculativeDelayMs === undefined ? {} : { speculativeExecution: new speculativeExecution.ConstantSpeculativeExecutionPolicy(options.speculativeDelayMs, 1) }) },
       ...(options.username === undefined ? {} : { credentials: { username: options.username, password: options.password ?? '' } }),
       ...(options.tls === undefined ? {} : { sslOptions: options.tls }),
-      socketOptions: { readTimeout: options.requestTimeoutMs ?? 12_000 }, queryOptions: { prepare: true },
-      pooling: { coreConnectionsPerHost: { [cassandra.types.distance.local]: 2 }, maxRequestsPerConnection: 2048 },
+      socketOptions: { readTimeout: options.requestTimeoutMs ?? 12_000, ...(options.connectTimeoutMs === undefined ? {} : { connectTimeout: options.connectTimeoutMs }) }, queryOptions: { prepare: true },
+      pooling: { coreConnectionsPerHost: { [cassandra.types.distance.local]: options.connectionsPerNode ?? 2 }, maxRequestsPerConnection: 2048 },
     });
     try {
       await client.connect();
@@ -93,18 +98,23 @@ export class Cluster implements AsyncDisposable {
     return Number(this.releaseVersion.split('.')[0]) >= 5;
   }
 
+  /** Of all nodes, as one of them has told: to ask a node for its own and another for its peers' would leave one out. */
+  get tokens(): readonly bigint[] {
+    return this.client.hosts.values().flatMap(({ tokens }) => (tokens as readonly string[] | null ?? []).map(BigInt));
+  }
+
   async read({ text, values }: BoundStatement, page: PageRequest = { size: 5000 }): Promise<Page> {
     const result = await this.client.execute(text, [...values], { prepare: true, consistency: this.#consistency, fetchSize: page.size, ...(page.from === undefined ? {} : { pageState: page.from }), isIdempotent: true });
     const names = result.columns.map(({ name }) => name);
     return { rows: result.rows.map((row) => names.map((name) => row[name] as Buffer | null)), next: result.pageState ?? undefined };
   }
 
-  /** All or none of one partition's statements; they carry their timestamps themselves. */
-  async write(statements: readonly BoundStatement[], isCounter = false): Promise<void> {
+  /** All or none of one partition's statements; they carry their timestamps themselves. Never speculatively: a list written twice with one time has its elements twice. */
+  async write(statements: readonly BoundStatement[]): Promise<void> {
     const [first] = statements;
     if (first === undefined) return;
-    if (statements.length === 1) await this.client.execute(first.text, [...first.values], { prepare: true, consistency: this.#consistency, isIdempotent: !isCounter });
-    else await this.client.batch(statements.map(({ text, values }) => ({ query: text, params: [...values] })), { prepare: true, logged: false, consistency: this.#consistency, isIdempotent: true });
+    if (statements.length === 1) await this.client.execute(first.text, [...first.values], { prepare: true, consistency: this.#consistency, isIdempotent: false });
+    else await this.client.batch(statements.map(({ text, values }) => ({ query: text, params: [...values] })), { prepare: true, logged: false, consistency: this.#consistency, isIdempotent: false });
   }
 
   /** Plain CQL without values: definitions, and the system's own tables. */
@@ -115,6 +125,11 @@ export class Cluster implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.client.shutdown();
   }
+}
+
+/** Nodes that a node tells of have no port in what it tells: it is that of the nodes that are named. */
+function portOfPeers(contactPoints: readonly string[]): number {
+  return Number(/^(?:[^:]+|\[.*\]):(\d+)$/.exec(contactPoints[0] ?? '')?.[1] ?? 9042);
 }
 
 /** `refused`: the server will say the same again. `overloaded`: it asks for less. `lost`: nobody knows what became of it. */

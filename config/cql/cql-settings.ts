@@ -65,6 +65,8 @@ export const cqlSettings = section({
   request_timeout_ms: milliseconds.min(1).default(10_000),
   /** A shadow that has not answered by then gets the write from the log. Nobody waits for it. */
   shadow_timeout_ms: milliseconds.min(1).default(5000),
+  /** Share of the reads, 0 to 1, that are compared on both clusters while both are written. */
+  sampled_reads: z.number().min(0).max(1).default(0),
   schema_changes: z.enum(['both', 'primary']).default('both'),
   intents: section({
     bytes: positive.min(16 * 1024 * 1024).default(1024 * 1024 * 1024),

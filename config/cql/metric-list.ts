@@ -58,6 +58,7 @@ export const cqlMetricList = {
   scratchbird_cql_key_log_dropped_up_to: gauge('Writes up to this time are no longer in the log of keys, in seconds since 1970; 0 when none was dropped'),
   scratchbird_cql_filtered_total: counter('Writes that the filter rules kept from the shadow'),
   scratchbird_cql_filter_decisions_total: counter('Decisions of the filter rules: statements by table, writes by tenant, by the defaults for a missing one and for several', 'reason'),
+  scratchbird_cql_sampled_reads_total: counter('Reads that were asked of both clusters, by what came of it (same, different, unsettled, failed, left_out)', 'outcome'),
   scratchbird_cql_filter_reloads_total: counter('Changes of the filter rules, by result (taken, failed)', 'result'),
   scratchbird_cql_filter_stale: gauge('1 while the rules file cannot be read and older rules are in force'),
   scratchbird_cql_shed_total: counter('Requests that the proxy itself answered with OVERLOADED'),

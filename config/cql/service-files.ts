@@ -1,6 +1,6 @@
 /**
  * The YAML files of the three services as their documents have them. They disagree among themselves about units (`_secs`, `_ms`, `5s`), names of modes and which keys there are: all of
- * it is taken. A key that only the documents' own programs know is taken and has no effect; a key that nobody knows is an error.
+ * it is taken. A key that only the documents' own programs know is taken, and `keysWithoutEffect` names it; a key that nobody knows is an error.
  */
 import { z } from 'zod';
 import { cqlMode, cqlSettings } from './cql-settings.ts';
@@ -44,23 +44,29 @@ const cluster = z.strictObject({
   connection_timeout_ms: whole.optional(), connection_timeout_secs: z.number().min(0).optional(), connection_timeout: duration.optional(),
   request_timeout_ms: whole.optional(), request_timeout_secs: z.number().min(0).optional(), request_timeout: duration.optional(),
   pool_size: z.int().min(1).max(64).default(4),
-  speculative_execution: ignored, speculative_delay_ms: ignored,
+  speculative_execution: z.boolean().default(false), speculative_delay_ms: z.int().min(1).default(100),
 }).transform((given) => ({
   driver: given.driver, hosts: given.hosts, port: given.port, keyspace: given.keyspace ?? undefined, username: given.username ?? undefined, password: given.password ?? undefined,
   poolSize: given.pool_size, connectTimeoutMs: connectionTimeout(given), requestTimeoutMs: requestTimeout(given),
+  /** After so long a read is asked of a second node too. */
+  speculativeDelayMs: given.speculative_execution ? given.speculative_delay_ms : undefined,
 }));
 
 export type ServiceCluster = z.output<typeof cluster>;
 
-const observability = z.strictObject({ metrics_port: z.int().min(1).max(65_535).optional(), log_level: z.enum(['trace', 'debug', 'info', 'warn', 'error']).default('info'), jaeger_endpoint: ignored }).prefault({});
+const observability = z.strictObject({ metrics_port: z.int().min(1).max(65_535).optional(), log_level: z.enum(['trace', 'debug', 'info', 'warn', 'error']).transform((level) => (level === 'trace' ? 'debug' : level)).optional(), jaeger_endpoint: ignored })
+  .transform(({ metrics_port: metricsPort, log_level: logLevel }) => ({ metricsPort, logLevel })).prefault({});
+
+export type Observability = z.output<typeof observability>;
 
 const writer = z.strictObject({
   mode: cqlMode.default('SourceOnly'),
   shadow_timeout_ms: whole.optional(), shadow_timeout_secs: z.number().min(0).optional(),
   retry_interval_secs: z.number().min(0).optional(), retry_interval_ms: whole.optional(),
   max_retry_attempts: z.int().min(1).default(3),
-  batch_size: ignored,
-  validation_percentage: ignored,
+  /** Queued writes that are sent at once. */
+  batch_size: z.int().min(1).max(10_000).optional(),
+  validation_percentage: z.number().min(0).max(1).default(0),
 });
 
 /** `dual-writer-cassandra.yaml`, `dual-writer-scylla.yaml`. */
@@ -77,7 +83,8 @@ export function settingsOfDualWriter({ source, target, writer: given }: DualWrit
     listen: { host: '0.0.0.0', port: more.listenPort ?? 9042 }, http: { host: '0.0.0.0', port: more.httpPort ?? 8080 },
     source: clusterOf(source), target: clusterOf(target), mode: given.mode, request_timeout_ms: Math.max(1, Math.round(source.requestTimeoutMs)),
     shadow_timeout_ms: Math.max(1, given.shadow_timeout_ms ?? (given.shadow_timeout_secs === undefined ? 5000 : Math.round(given.shadow_timeout_secs * 1000))),
-    replay: { max_delay_ms: Math.max(1, Math.round(retryMs)), max_refusals: given.max_retry_attempts },
+    sampled_reads: given.validation_percentage,
+    replay: { ...(given.batch_size === undefined ? {} : { in_flight: given.batch_size }), max_delay_ms: Math.max(1, Math.round(retryMs)), max_refusals: given.max_retry_attempts },
     ...(more.filterRules === undefined ? {} : { filter_rules: more.filterRules }),
   });
 }
@@ -95,11 +102,11 @@ export const loaderFile = z.strictObject({
   loader: z.strictObject({
     ...times,
     tables: z.array(loaderTable).default([]),
-    num_ranges_per_core: z.int().min(1).default(4), max_concurrent_loaders: z.int().min(1).default(8), batch_size: whole.optional(),
+    num_ranges_per_core: z.int().min(1).default(4), max_concurrent_loaders: z.int().min(1).default(8), batch_size: z.int().min(1).optional(),
     checkpoint_file: z.string().optional(), prefetch_rows: z.int().min(1).optional(), compression: z.boolean().default(false), max_throughput_mbps: whole.default(0),
     max_retries: whole.default(3), skip_on_error: z.boolean().default(false), failed_rows_file: z.string().default('failed_rows.jsonl'),
     insert_batch_size: whole.optional(), insert_concurrency: z.int().min(1).default(32), enable_pagination: z.boolean().default(true),
-    page_size: z.int().min(1).default(5000), page_retry_attempts: whole.default(3), page_retry_backoff_ms: whole.default(500),
+    page_size: z.int().min(1).optional(), page_retry_attempts: whole.default(3), page_retry_backoff_ms: whole.default(500),
   }).prefault({}),
 });
 export type LoaderFile = z.output<typeof loaderFile>;

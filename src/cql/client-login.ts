@@ -2,8 +2,8 @@
  * How a client comes in: STARTUP, and a login where the primary cluster asks for one.
  *
  * One token cannot serve two clusters, so only PLAIN is spoken, and its name and password are used again. A cluster for which credentials are configured is reached
- * under those; one without is reached under the client's, and so checks them. Where none in use checks, the client must know a configured pair, or the cluster that is no
- * longer in use checks: an application's password is as good after a switch of the mode as before.
+ * under those; one without is reached under the client's, and so checks them. Where none in use checks, the client must know a pair that is configured for either, or the
+ * cluster that is no longer in use checks: an application's password is as good after a switch of the mode as before.
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { errorCodes } from '../wire/cql/error-body.ts';
@@ -12,6 +12,9 @@ import { clustersInUse, plans } from './modes.ts';
 import type { CqlCredentials } from './proxy-options.ts';
 import type { UpstreamCluster } from './upstream-cluster.ts';
 import type { UpstreamFailure } from './upstream.ts';
+
+/** For a source of which it is known what it was. */
+const PATIENCE_MS = 1000;
 
 /** `\0user\0password`, or with a name to act for before it. */
 export function readPlainToken(token: Buffer): CqlCredentials | undefined {
@@ -46,8 +49,9 @@ export function checkLogin(clusters: readonly UpstreamCluster[], modes: ModeTabl
   const inUse = clustersInUse(modes);
   const used = clusters.filter(({ index }) => inUse.has(index));
   const checking = used.filter(({ options }) => options.credentials === undefined);
-  const judges = checking.length > 0 || used.some(({ options }) => isPair(options.credentials, client)) ? checking : clusters.filter(({ options }) => options.credentials === undefined);
-  if (judges.length === 0 && checking.length === 0 && !used.some(({ options }) => isPair(options.credentials, client))) {
+  const isConfigured = clusters.some(({ options }) => isPair(options.credentials, client));
+  const judges = checking.length > 0 || isConfigured ? checking : clusters.filter(({ options }) => options.credentials === undefined);
+  if (judges.length === 0 && !isConfigured) {
     done({ kind: 'credentials', code: errorCodes.badCredentials, message: 'MIG003: name and password are not those that the proxy is configured with for a cluster' });
     return;
   }
@@ -68,22 +72,35 @@ export function checkLogin(clusters: readonly UpstreamCluster[], modes: ModeTabl
 
 /**
  * Called back when it is known what drivers are told of their cluster, which they believe for as long as they live: by the source, in every mode, and by the primary where the source
- * cannot be asked. Only the first client waits for a source that is away.
+ * cannot be asked. Only the first clients wait for a source that is away, and not for long where it `isKnown` from before: nodes that are gone for good may not even refuse a connection.
  */
-export function whenDescribed(source: UpstreamCluster, primary: UpstreamCluster, version: number, client: CqlCredentials | undefined, done: () => void): void {
-  const ask = (cluster: UpstreamCluster, otherwise: () => void): void => {
+export function whenDescribed(source: UpstreamCluster, primary: UpstreamCluster, version: number, client: CqlCredentials | undefined, isKnown: boolean, done: () => void): void {
+  const ask = (cluster: UpstreamCluster, told: () => void, otherwise: () => void): void => {
     const credentials = cluster.credentialsFor(client);
     const isHopeless = cluster.hosts.every(({ failures }) => failures > 0) || (credentials === undefined && cluster.login?.authenticator !== undefined);
-    if (cluster.control.facts) done();
+    if (cluster.control.facts) told();
     else if (isHopeless && cluster !== primary) otherwise();
     else {
       cluster.pool(version, credentials, '').whenUsable((failure) => {
         if (failure) otherwise();
-        else cluster.control.whenTold(() => (cluster.control.facts ? done() : otherwise()));
+        else cluster.control.whenTold(() => (cluster.control.facts ? told() : otherwise()));
       });
     }
   };
-  ask(source, source === primary ? done : () => ask(primary, done));
+  if (source === primary) {
+    ask(source, done, done);
+    return;
+  }
+  let isWaiting = true;
+  const first = (act: () => void) => (): void => {
+    if (!isWaiting) return;
+    isWaiting = false;
+    clearTimeout(patience);
+    act();
+  };
+  const askPrimary = first(() => ask(primary, done, done));
+  const patience = isKnown ? setTimeout(askPrimary, PATIENCE_MS) : undefined;
+  ask(source, first(done), askPrimary);
 }
 
 function isPair(configured: CqlCredentials | undefined, client: CqlCredentials): boolean {

@@ -68,7 +68,8 @@ export class ClientSession implements FrameHandler, RequestSession {
 
   get virtual(): VirtualContext {
     const { options, clusters, port } = this.#context;
-    return { topology: options.topology, facts: clusters[0].control.facts ?? clusters[1].control.facts, localAddress: this.#socket.localAddress ?? '127.0.0.1', port };
+    const { facts } = clusters[0].control;
+    return { topology: options.topology, facts: facts ?? clusters[1].control.facts, identity: facts ? undefined : options.identity?.known, localAddress: this.#socket.localAddress ?? '127.0.0.1', port };
   }
 
   get isIdle(): boolean {
@@ -163,10 +164,10 @@ export class ClientSession implements FrameHandler, RequestSession {
   }
 
   #welcome(say: () => void): void {
-    const { clusters, modes } = this.#context;
+    const { clusters, modes, options } = this.#context;
     const state = this.#state;
     this.#pause(pauses.login);
-    whenDescribed(clusters[0], clusters[plans[modes.global].primary], this.version, this.#credentials, () => {
+    whenDescribed(clusters[0], clusters[plans[modes.global].primary], this.version, this.#credentials, options.identity?.known !== undefined, () => {
       this.#resume(pauses.login);
       if (this.#state !== state) return;
       this.#state = 'open';
@@ -178,7 +179,7 @@ export class ClientSession implements FrameHandler, RequestSession {
   #warnOfTarget(): void {
     const { clusters, options, log } = this.#context;
     const { clusterName, dataCenter } = options.topology;
-    if (clusters[0].control.facts || this.#context.isTargetShown || (clusterName !== undefined && dataCenter !== undefined)) return;
+    if (clusters[0].control.facts || options.identity?.known || this.#context.isTargetShown || (clusterName !== undefined && dataCenter !== undefined)) return;
     this.#context.isTargetShown = true;
     const { clusterName: name, dataCenter: center } = clusters[1].control.facts ?? {};
     log.warn('drivers are told the name and data centre of the target, since the source cannot be asked: set cluster_name and data_center of cql.topology to those of the source', { cluster: name, dataCenter: center });

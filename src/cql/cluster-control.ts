@@ -28,6 +28,11 @@ export class ClusterControl {
   /** Undefined until a connection was there. */
   facts: ClusterFacts | undefined;
   #waiting: (() => void)[] = [];
+  readonly #told: (facts: ClusterFacts) => void;
+
+  constructor(told: (facts: ClusterFacts) => void) {
+    this.#told = told;
+  }
 
   is(connection: NodeConnection<Leg>): boolean {
     return this.#connection === connection;
@@ -44,6 +49,7 @@ export class ClusterControl {
       if (row) {
         const [clusterName = '', dataCenter = '', releaseVersion = '', cqlVersion = '', partitioner = ''] = row;
         this.facts = { clusterName, dataCenter, releaseVersion, cqlVersion, partitioner };
+        this.#told(this.facts);
       }
       for (const done of this.#waiting.splice(0)) done();
     });

@@ -6,7 +6,7 @@ import type { Runtime } from '../../config/runtime.ts';
 import { ClientSession } from './client-session.ts';
 import { Healer } from './healer.ts';
 import { Intake } from './intake.ts';
-import { plans } from './modes.ts';
+import { plans, SOURCE_CLUSTER } from './modes.ts';
 import type { ClusterIndex, ModeTable } from './modes.ts';
 import { Flusher } from './outbox.ts';
 import { PreparedRegistry } from './prepared-registry.ts';
@@ -17,6 +17,7 @@ import { ProxyCounts } from './proxy-stats.ts';
 import { Replayer } from './replayer.ts';
 import { RequestFlow } from './request-flow.ts';
 import { RequestList } from './request-list.ts';
+import { ReadSampler } from './read-sampler.ts';
 import { ReadTexts } from './statement-traits.ts';
 import { Timestamps } from './timestamps.ts';
 import { TurnClock } from './turn-clock.ts';
@@ -50,13 +51,17 @@ export function createProxy(runtime: Pick<Runtime, 'clock' | 'log'>, options: Cq
     schemaEvent: (cluster, buffer, start, end) => {
       if (cluster === plans[context.modes.global].primary) for (const session of sessions) session.event(buffer, start, end);
     },
+    described: (cluster, facts) => {
+      if (cluster === SOURCE_CLUSTER) options.identity?.note(facts);
+    },
   };
   const cluster = (index: ClusterIndex): UpstreamCluster => new UpstreamCluster(index, options.clusters[index], { clock, log, flusher, intake, limits: options.limits, counts: counts.cluster(index), sink });
   const context: ProxyContext = {
-    options, clock, log, flow, requests, registry, counts, flusher, intake, modes: options.modes, isTargetShown: false, port: options.listen.port,
+    options, clock, log, flow, requests, registry, counts, flusher, intake, sampler: undefined, modes: options.modes, isTargetShown: false, port: options.listen.port,
     clusters: [cluster(0), cluster(1)], texts: new ReadTexts(), timestamps: options.timestamps ?? new Timestamps(clock),
   };
   const replayer = new Replayer(context, healer);
+  if (options.sampling && options.sampling.share > 0) context.sampler = new ReadSampler(context, options.sampling);
   const server = options.tls ? tls.createServer(options.tls) : net.createServer({ noDelay: true });
   let sweeper: NodeJS.Timeout | undefined;
 
@@ -116,6 +121,7 @@ export function createProxy(runtime: Pick<Runtime, 'clock' | 'log'>, options: Cq
       const closed = new Promise<void>((resolve) => {
         server.close(() => resolve());
       });
+      context.sampler?.close();
       for (const session of sessions) session.drain();
       await until(() => requests.size === 0, graceMs);
       for (const one of context.clusters) one.close();

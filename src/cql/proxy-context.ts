@@ -1,5 +1,6 @@
 /** What all sessions of a proxy share. */
 import type { Clock, Log } from '../../config/runtime.ts';
+import type { ReadSampling } from './drawn-read.ts';
 import type { Intake } from './intake.ts';
 import type { ModeTable } from './modes.ts';
 import type { Flusher } from './outbox.ts';
@@ -25,6 +26,8 @@ export interface ProxyContext {
   readonly counts: ProxyCounts;
   readonly flusher: Flusher;
   readonly intake: Intake;
+  /** Undefined: no reads are sampled. */
+  sampler: ReadSampling | undefined;
   modes: ModeTable;
   /** Drivers have been told the target's name and data centre, since the source could not be asked. */
   isTargetShown: boolean;

@@ -67,6 +67,8 @@ export interface ShadowFilter {
 }
 
 export interface FilterSnapshot {
+  /** No rule keeps anything from the shadow. */
+  readonly isEmpty: boolean;
   /** `pass`: every write of this statement goes to the shadow; `skip`: none does. */
   rule(keyspace: string, facts: CqlStatement, columns: readonly BindColumn[]): 'pass' | 'skip' | FilterRule;
 }
@@ -80,6 +82,27 @@ export interface FilterRule {
 export interface RepairPort {
   /** Resolves when it is on disk. */
   note(reason: 'condition' | 'not-repeatable', intent: Intent, message: string): Promise<void>;
+}
+
+/** By what drivers know the cluster, for as long as they live. */
+export interface ClusterIdentity {
+  readonly clusterName: string;
+  readonly dataCenter: string;
+}
+
+/** What the source said of itself when it last could be asked: drivers are told that where it cannot be. */
+export interface IdentityPort {
+  readonly known: ClusterIdentity | undefined;
+  note(identity: ClusterIdentity): void;
+}
+
+/** Of reads that are compared on both clusters. */
+export interface SamplingOptions {
+  /** 0 to 1. */
+  readonly share: number;
+  readonly random: () => number;
+  /** Before the first asking of both, and before each further one. */
+  readonly pausesMs?: readonly number[];
 }
 
 export interface CqlProxyOptions {
@@ -96,11 +119,14 @@ export interface CqlProxyOptions {
   /** Shared with others in the process that write through the proxy with timestamps of their own. */
   readonly timestamps?: Timestamps;
   readonly topology: CqlTopology;
+  readonly identity?: IdentityPort;
   readonly limits: ProxyLimits;
   /** Of the primary's answer, and in `DualSync` of the shadow's. */
   readonly requestTimeoutMs: number;
   /** Of the shadow's answer where nobody waits for it. */
   readonly shadowTimeoutMs: number;
+  /** Which share of the reads is compared on both clusters while both are written; left out, none. */
+  readonly sampling?: SamplingOptions;
   /** CREATE, ALTER, DROP, roles and rights: to both clusters of the mode, or to the primary only. */
   readonly schemaChanges: 'both' | 'primary';
 }

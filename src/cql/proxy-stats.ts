@@ -42,6 +42,9 @@ function errorClass(code: number): number {
   }
 }
 
+export const sampleOutcomes = ['same', 'different', 'unsettled', 'failed', 'left_out'] as const;
+export type SampleOutcome = (typeof sampleOutcomes)[number];
+
 export class ClusterCounts {
   readonly reads = new Latency();
   readonly writes = new Latency();
@@ -85,6 +88,8 @@ export class ProxyCounts {
   filtered = 0;
   stamped = 0;
   unrepeatable = 0;
+  /** By `sampleOutcomes`. */
+  readonly sampledReads = new Float64Array(sampleOutcomes.length);
   /** Executions of ids that the proxy does not know. */
   unknownIds = 0;
 

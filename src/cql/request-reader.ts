@@ -151,6 +151,8 @@ export class RequestReader {
       from = 0;
       to = frame.length;
     }
+    const { sampler } = this.#context;
+    if (sampler && kind === requestKinds.read && plan.shadow !== undefined && (flags & queryFlags.pagingState) === 0 && sampler.draws) sampler.take({ buffer, messageAt, end, opcode: buffer.readUInt8(start + 4), version: this.#session.version, keyspace, entry, traits });
     let isFiltered = false;
     if (kind === requestKinds.write || kind === requestKinds.conditional) {
       const filter = plan.shadow === undefined ? undefined : this.#context.options.filter?.snapshot;

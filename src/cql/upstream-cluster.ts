@@ -2,6 +2,7 @@
 import type { Clock, Log } from '../../config/runtime.ts';
 import { errorCodes } from '../wire/cql/error-body.ts';
 import { ClusterControl } from './cluster-control.ts';
+import type { ClusterFacts } from './cluster-control.ts';
 import type { Intake } from './intake.ts';
 import { clusterNames } from './modes.ts';
 import type { ClusterIndex } from './modes.ts';
@@ -18,6 +19,8 @@ import type { ClusterSink, HostState, PoolCluster } from './upstream-pool.ts';
 export interface ProxySink extends ClusterSink {
   /** A pushed event of this cluster. */
   schemaEvent(cluster: ClusterIndex, buffer: Buffer, start: number, end: number): void;
+  /** A node has said what its cluster is. */
+  described(cluster: ClusterIndex, facts: ClusterFacts): void;
 }
 
 export interface ClusterParts {
@@ -66,7 +69,7 @@ export class UpstreamCluster implements PoolCluster {
     this.counts = counts;
     this.sink = sink;
     this.hosts = options.hosts.map((address) => ({ address, failures: 0, retryAtMs: 0 }));
-    this.control = new ClusterControl();
+    this.control = new ClusterControl((facts) => sink.described(index, facts));
   }
 
   /** Of a client that came with these. */

@@ -11,7 +11,7 @@ import { opcodes } from '../wire/cql/frame.ts';
 import { preparedBody, rowsBody, typeIds } from '../wire/cql/result-body.ts';
 import type { RowColumn, RowsOf } from '../wire/cql/result-body.ts';
 import type { ClusterFacts } from './cluster-control.ts';
-import type { CqlTopology } from './proxy-options.ts';
+import type { ClusterIdentity, CqlTopology } from './proxy-options.ts';
 
 export interface VirtualAnswer {
   readonly opcode: number;
@@ -20,8 +20,10 @@ export interface VirtualAnswer {
 
 export interface VirtualContext {
   readonly topology: CqlTopology;
-  /** Of the source; of the target where nothing is known of it. */
+  /** Of the source; of the target where the source cannot be asked. */
   readonly facts: ClusterFacts | undefined;
+  /** Of the source as it was, where it cannot be asked. */
+  readonly identity: ClusterIdentity | undefined;
   /** The address at which the client has reached the proxy. */
   readonly localAddress: string;
   readonly port: number;
@@ -71,12 +73,12 @@ function setOfTexts(values: readonly string[]): Buffer {
 type Row = ReadonlyMap<string, Buffer>;
 
 function rowOf(context: VirtualContext, index: number, address: string): Row {
-  const { topology, facts, port } = context;
+  const { topology, facts, identity, port } = context;
   const as = (value: string): Buffer => Buffer.from(value);
   const own = inetBytes(address);
   return new Map([
     ['key', as('local')], ['bootstrapped', as('COMPLETED')], ['broadcast_address', own], ['listen_address', own], ['rpc_address', own], ['peer', own], ['preferred_ip', own],
-    ['cluster_name', as(topology.clusterName ?? facts?.clusterName ?? 'causeway')], ['data_center', as(topology.dataCenter ?? facts?.dataCenter ?? 'datacenter1')], ['rack', as('rack0')],
+    ['cluster_name', as(topology.clusterName ?? identity?.clusterName ?? facts?.clusterName ?? 'causeway')], ['data_center', as(topology.dataCenter ?? identity?.dataCenter ?? facts?.dataCenter ?? 'datacenter1')], ['rack', as('rack0')],
     ['cql_version', as(facts?.cqlVersion ?? '3.4.4')], ['release_version', as(facts?.releaseVersion ?? '3.11.0')], ['partitioner', as(facts?.partitioner ?? 'org.apache.cassandra.dht.Murmur3Partitioner')],
     ['native_protocol_version', as('4')], ['gossip_generation', Buffer.from([0, 0, 0, 1])], ['host_id', namedUuid(`${address}:${port}`)], ['schema_version', schemaVersion],
     ['tokens', setOfTexts(tokensOf(index, Math.max(1, topology.addresses.length), topology.tokensPerProxy))],

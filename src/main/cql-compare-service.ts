@@ -22,6 +22,7 @@ export interface CompareServiceParts {
   readonly runtime: Runtime;
   readonly host: string;
   readonly port: number;
+  readonly metricsPort: number | undefined;
   /** What is wrong with it is thrown before the first row is read. */
   readonly validation: (wanted: ValidationWanted) => (signal: AbortSignal) => Promise<ComparisonReport>;
   /** Each report as it comes. */
@@ -39,7 +40,7 @@ export class CompareService implements AsyncDisposable {
     this.#parts = parts;
     this.#job = new OneJob(parts.runtime);
     this.#server = new JsonServer(parts.runtime.log, {
-      host: parts.host, port: parts.port, metrics: () => validatorMetricsText(this.#records),
+      host: parts.host, port: parts.port, metricsPort: parts.metricsPort, metrics: () => validatorMetricsText(this.#records),
       routes: {
         'GET /health': () => ok({ status: this.#job.error === undefined ? 'healthy' : 'degraded', service: 'dual-reader', error: this.#job.error ?? null }),
         'GET /status': () => ok(this.#status()),

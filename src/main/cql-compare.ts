@@ -16,8 +16,8 @@ import { printTable } from '../../cdc/cassandra/table.ts';
 import { dualReaderFile } from '../../config/cql/service-files.ts';
 import type { DualReaderFile } from '../../config/cql/service-files.ts';
 import type { Runtime } from '../../config/runtime.ts';
-import { readYamlFile } from '../../config/read-yaml.ts';
-import { portOf, tablePairs, withClusters } from './cql-clusters.ts';
+import { portOf, readServiceFile, tablePairs, withClusters } from './cql-clusters.ts';
+import type { ServiceFile } from './cql-clusters.ts';
 import { CompareService } from './cql-compare-service.ts';
 import { keysOfDirectory, keysOfProxy, LoggedKeys } from './cql-recent-keys.ts';
 import { ProxyLink } from './cql-proxy-link.ts';
@@ -120,7 +120,7 @@ export async function runScan(project: string, args: readonly string[]): Promise
     };
     if (httpPort === undefined) return await scan(runtime.signal, () => undefined);
     await using service = new CompareService({
-      runtime, host: values['http-host'], port: httpPort, scan,
+      runtime, host: values['http-host'], port: httpPort, metricsPort: file.observability.metricsPort, scan,
       validation: (wanted) => {
         const mode = validationMode(oneOf('mode', wanted.mode, validationModes), file, wanted, keys);
         return async (signal) => {
@@ -168,9 +168,9 @@ function help(usage: string): number {
   return 0;
 }
 
-function readFile(name: string | undefined, usage: string): DualReaderFile {
+function readFile(name: string | undefined, usage: string): DualReaderFile & ServiceFile {
   if (name === undefined) throw new Error(`--config: expected a file\n${usage}`);
-  return readYamlFile(name, dualReaderFile, process.env);
+  return readServiceFile('dual-reader', name, dualReaderFile);
 }
 
 function stateDirectory(project: string, given: string | undefined): string {

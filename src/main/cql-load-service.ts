@@ -22,7 +22,7 @@ export class LoadService implements AsyncDisposable {
   readonly #job: OneJob;
   #progress: (() => LoadProgress) | undefined;
 
-  constructor(parts: LoadParts, host: string, port: number) {
+  constructor(parts: LoadParts, host: string, port: number, metricsPort: number | undefined) {
     const { runtime } = parts;
     this.#parts = parts;
     this.#job = new OneJob(runtime);
@@ -46,7 +46,7 @@ export class LoadService implements AsyncDisposable {
       },
       'GET /indexes/status': async () => ok({ indexes: await this.#indexes() }),
     };
-    this.#server = new JsonServer(runtime.log, { host, port, routes, metrics: () => loaderMetricsText(this.#heard(), runtime.clock.now()) });
+    this.#server = new JsonServer(runtime.log, { host, port, metricsPort, routes, metrics: () => loaderMetricsText(this.#heard(), runtime.clock.now()) });
   }
 
   /** Resolves with the port. */

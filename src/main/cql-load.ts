@@ -9,7 +9,7 @@ import type { LoadProgress } from '../../cdc/cassandra/load/load-progress.ts';
 import { SqliteLoadLedger } from '../../cdc/cassandra/load/sqlite-load-ledger.ts';
 import { indexesFile, loaderFile } from '../../config/cql/service-files.ts';
 import { readYamlFile } from '../../config/read-yaml.ts';
-import { portOf, tablePairs, withClusters } from './cql-clusters.ts';
+import { portOf, readServiceFile, tablePairs, withClusters } from './cql-clusters.ts';
 import { LoadService } from './cql-load-service.ts';
 import { ProxyLink, Telling } from './cql-proxy-link.ts';
 import { buildIndexes, BYTES_PER_MEGABYTE, loadOnce } from './load-once.ts';
@@ -40,7 +40,7 @@ export async function runLoad(project: string, args: readonly string[]): Promise
     return 0;
   }
   if (values.config === undefined) throw new Error(`--config: expected a file\n${loadUsage}`);
-  const file = readYamlFile(values.config, loaderFile, process.env);
+  const file = readServiceFile('sstable-loader', values.config, loaderFile);
   const wanted = values.indexes === undefined || values['skip-indexes'] ? [] : readYamlFile(values.indexes, indexesFile, process.env).map(wantedIndex);
   const httpPort = portOf(values['http-port']);
   const failedFile = path.resolve(path.dirname(values.config), file.loader.failed_rows_file);
@@ -53,7 +53,7 @@ export async function runLoad(project: string, args: readonly string[]): Promise
     let progress: (() => LoadProgress) | undefined;
     const parts = { runtime, clusters, file, ledger, failed, indexes, wanted, skipsIndexes: values['skip-indexes'], say };
     if (httpPort !== undefined) {
-      await serve(new LoadService(parts, values['http-host'], httpPort), runtime.signal, values['auto-start']);
+      await serve(new LoadService(parts, values['http-host'], httpPort, file.observability.metricsPort), runtime.signal, values['auto-start']);
       return 0;
     }
     const pairs = await tablePairs(clusters, file.loader.tables.map(({ name }) => name), file.source, file.target);

@@ -30,9 +30,11 @@ export interface CqlProcessOptions {
   readonly environment: Environment;
   /** Where the control asks; left out, nobody does. */
   readonly controlSocket?: string;
+  /** `GET /metrics` there too. */
+  readonly metricsPort?: number | undefined;
 }
 
-export async function startCql(runtime: Runtime, settings: CqlSettings, { directory, settingsDirectory, environment, controlSocket }: CqlProcessOptions): Promise<CqlProcess> {
+export async function startCql(runtime: Runtime, settings: CqlSettings, { directory, settingsDirectory, environment, controlSocket, metricsPort }: CqlProcessOptions): Promise<CqlProcess> {
   const { listen, http, limits, topology, tls, source } = settings;
   // Two processes on one log would write over each other.
   fs.mkdirSync(directory, { recursive: true, mode: 0o700 });
@@ -45,7 +47,7 @@ export async function startCql(runtime: Runtime, settings: CqlSettings, { direct
       listen, timestamps, clusters: [clusterOptions(source), clusterOptions(settings.target)], modes: modesOf(settings),
       topology: { addresses: topology.addresses, index: topology.index, tokensPerProxy: topology.tokens, ...(topology.clusterName === undefined ? {} : { clusterName: topology.clusterName }), ...(topology.dataCenter === undefined ? {} : { dataCenter: topology.dataCenter }) },
       limits: { ...defaultLimits, clients: limits.clients, requestsPerClient: limits.requestsPerClient, requestBytes: limits.requestBytes, frameBytes: limits.frameBytes, preparedBytes: limits.preparedBytes },
-      requestTimeoutMs: settings.requestTimeoutMs, shadowTimeoutMs: settings.shadowTimeoutMs, schemaChanges: settings.schemaChanges,
+      requestTimeoutMs: settings.requestTimeoutMs, shadowTimeoutMs: settings.shadowTimeoutMs, schemaChanges: settings.schemaChanges, sampling: { share: settings.sampledReads, random: Math.random },
       ...(tls === undefined ? {} : { tls: { cert: tls.cert, key: tls.key, ...(tls.ca === undefined ? {} : { ca: tls.ca, requestCert: true, rejectUnauthorized: true }) } }),
     },
   });
@@ -57,7 +59,7 @@ export async function startCql(runtime: Runtime, settings: CqlSettings, { direct
     host: ['0.0.0.0', '::'].includes(listen.host) ? '127.0.0.1' : listen.host, port, usesTls: tls !== undefined, timeoutMs: settings.requestTimeoutMs * 2,
     credentials: source.username === undefined ? undefined : { username: source.username, password: source.password ?? '' }, nowMicros: () => BigInt(Math.trunc(timestamps.next())),
   });
-  const api = new HttpApi(runtime.log, service, writes, { host: http.host, port: http.port, config: shown(settings), startedMs: runtime.clock.now(), nowMs: () => runtime.clock.now() });
+  const api = new HttpApi(runtime.log, service, writes, { host: http.host, port: http.port, metricsPort, config: shown(settings), startedMs: runtime.clock.now(), nowMs: () => runtime.clock.now() });
   let httpPort: number;
   let link: AsyncDisposable | undefined;
   try {

@@ -14,6 +14,9 @@ import type { Clusters } from './cql-clusters.ts';
 
 export const BYTES_PER_MEGABYTE = 1024 * 1024;
 
+/** Unless the file says it. */
+const PAGE_ROWS = 5000;
+
 export interface LoadParts {
   readonly runtime: Runtime;
   readonly clusters: Clusters;
@@ -47,7 +50,7 @@ export async function buildIndexes({ indexes, skipsIndexes, say }: LoadParts, si
 function optionsOf({ loader }: LoaderFile): LoaderOptions {
   const retryPauseMs = loader.retry_delay_ms ?? (loader.retry_delay_secs === undefined ? loader.page_retry_backoff_ms : loader.retry_delay_secs * 1000);
   return {
-    ...loaderDefaults, parallelTables: Math.min(loader.max_concurrent_loaders, 16), ranges: Math.max(loaderDefaults.ranges, loader.num_ranges_per_core * os.availableParallelism()), pageRows: loader.page_size,
+    ...loaderDefaults, parallelTables: Math.min(loader.max_concurrent_loaders, 16), ranges: Math.max(loaderDefaults.ranges, loader.num_ranges_per_core * os.availableParallelism()), pageRows: loader.page_size ?? loader.batch_size ?? PAGE_ROWS,
     concurrency: loader.insert_concurrency, maxRetries: Math.max(loader.max_retries, loader.page_retry_attempts), retryPauseMs: Math.max(1, Math.round(retryPauseMs)), skipOnError: loader.skip_on_error,
     sourceLimits: { rowsPerSecond: 0, bytesPerSecond: loader.max_throughput_mbps * BYTES_PER_MEGABYTE },
   };

@@ -29,14 +29,19 @@ export interface JsonServerOptions {
   readonly routes: Readonly<Record<string, JsonRoute>>;
   /** Of `GET /metrics`, in Prometheus' format. */
   readonly metrics: () => string;
+  /** `GET /metrics` on a port of its own as well. */
+  readonly metricsPort?: number | undefined;
 }
 
 export class JsonServer {
   readonly #options: JsonServerOptions;
   readonly #server: http.Server;
+  readonly #ofMetrics: JsonServer | undefined;
 
   constructor(log: Log, options: JsonServerOptions) {
     this.#options = options;
+    const { host, port, metrics, metricsPort } = options;
+    if (metricsPort !== undefined && metricsPort !== port) this.#ofMetrics = new JsonServer(log, { host, port: metricsPort, routes: {}, metrics });
     this.#server = http.createServer({ requestTimeout: 30_000, headersTimeout: 10_000, maxHeaderSize: 16_384 });
     this.#server.maxConnections = 1024;
     this.#server.on('clientError', (_error, socket) => socket.destroy());
@@ -54,10 +59,12 @@ export class JsonServer {
       this.#server.once('error', reject);
       this.#server.listen(this.#options.port, this.#options.host, () => resolve());
     });
+    await this.#ofMetrics?.listen();
     return (this.#server.address() as AddressInfo).port;
   }
 
   async close(): Promise<void> {
+    await this.#ofMetrics?.close();
     const closed = new Promise<void>((resolve) => {
       this.#server.close(() => resolve());
     });

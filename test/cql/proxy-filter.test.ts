@@ -9,6 +9,7 @@ const prepared = { prepare: true };
 
 /** Keeps the table `ks.private`, and rows of `ks.shared` whose first bound value is 13. */
 const snapshot: FilterSnapshot = {
+  isEmpty: false,
   rule: (keyspace, facts, columns) => {
     if (`${keyspace}.${facts.table ?? ''}` === 'ks.private') return 'skip';
     if (facts.table !== 'shared' || columns.length === 0) return 'pass';

@@ -21,10 +21,13 @@ let target: MockCluster;
 let folder: string;
 let loader: Service;
 let reader: Service;
+let metricsPort: number;
 
 interface Service {
   readonly port: number;
   readonly child: ChildProcess;
+  /** What it has printed. */
+  readonly output: () => string;
 }
 
 /** Serves when it resolves. */
@@ -37,7 +40,7 @@ async function startService(...args: readonly string[]): Promise<Service> {
     if (child.exitCode !== null) throw new Error(output);
     await delay(20);
   }
-  return { port, child };
+  return { port, child, output: () => output };
 }
 
 beforeAll(async () => {
@@ -51,8 +54,9 @@ beforeAll(async () => {
   for (let k = 0; k < ROWS; k += 1) await client.execute(`INSERT INTO ks.${k % 2 === 0 ? 'a' : 'b'} (k, v) VALUES (?, ?)`, [k, `v${k}`], { prepare: true });
   await client.shutdown();
   folder = fs.mkdtempSync(path.join(os.tmpdir(), 'cql-load-service-'));
+  metricsPort = await freePort();
   const cluster = (one: MockCluster): object => ({ hosts: [one.address], port: one.port, keyspace: 'ks' });
-  fs.writeFileSync(path.join(folder, 'sstable-loader.yaml'), stringify({ source: cluster(source), target: cluster(target), loader: { tables: ['a', 'b'], page_size: 50 } }));
+  fs.writeFileSync(path.join(folder, 'sstable-loader.yaml'), stringify({ source: cluster(source), target: cluster(target), loader: { tables: ['a', 'b'], batch_size: 50, prefetch_rows: 10_000 }, observability: { metrics_port: metricsPort, log_level: 'info', jaeger_endpoint: 'http://jaeger:14268' } }));
   fs.writeFileSync(path.join(folder, 'dual-reader.yaml'), stringify({ source: cluster(source), target: cluster(target), reader: { tables: ['a', 'b'], validation_interval_secs: 60 } }));
   [loader, reader] = await Promise.all([
     startService('load', '--config', path.join(folder, 'sstable-loader.yaml'), '--state-directory', path.join(folder, 'load')),
@@ -90,6 +94,15 @@ test('the loader waits, and says what it is and what there is', async () => {
   expect((await call('POST /stop')).body).toMatchObject({ stopped: false, state: 'idle' });
   expect((await call('GET /start')).status).toBe(405);
   expect(rowsOn(target, 'SELECT k FROM ks.a')).toEqual([]);
+});
+
+test('its file tells a port of the metrics alone and what is logged, and the keys that do nothing are named', async () => {
+  const answer = await fetch(`http://127.0.0.1:${metricsPort}/metrics`);
+  expect([answer.status, await answer.text()]).toEqual([200, await metricsOf(loader)]);
+  expect((await fetch(`http://127.0.0.1:${metricsPort}/start`, { method: 'POST' })).status).toBe(404);
+  const warned = loader.output().split('\n').filter((line) => line.includes('has no effect')).map((line) => (JSON.parse(line) as { readonly key: string }).key);
+  expect(warned).toEqual(['loader.prefetch_rows', 'observability.jaeger_endpoint']);
+  expect(reader.output()).not.toContain('has no effect');
 });
 
 test('the loader loads one table, is stopped in the middle of the rest, refuses a second job, and goes on', async () => {

@@ -26,8 +26,15 @@ interface Rule {
 
 const groups = (parse(read('prometheus-rules.yaml')) as { groups: { name: string; rules: Rule[] }[] }).groups;
 const rules = groups.flatMap((group) => group.rules);
-const dashboard = JSON.parse(read('grafana-dashboard.json')) as { panels: { title: string; targets?: { expr: string; legendFormat: string }[] }[] };
-const panels = dashboard.panels.flatMap(({ title, targets }) => (targets ?? []).map(({ expr, legendFormat }) => [title, expr, legendFormat] as const));
+interface Panel {
+  readonly id: number;
+  readonly title: string;
+  readonly gridPos: { readonly x: number; readonly y: number; readonly w: number; readonly h: number };
+  readonly targets?: readonly { readonly expr: string; readonly legendFormat: string }[];
+}
+
+const dashboards = ['grafana-dashboard.json', 'grafana-cql-dashboard.json'];
+const panelsOf = (file: string): readonly Panel[] => (JSON.parse(read(file)) as { panels: Panel[] }).panels;
 
 /** What every scraped series has besides its own labels. */
 const scraped = ['job', 'instance'];
@@ -42,7 +49,7 @@ const known: Readonly<Record<string, MetricDefinition>> = { ...metricList, ...cq
 
 /** `up` is Prometheus' own. */
 function selectors(expr: string): Selector[] {
-  return [...expr.matchAll(/\b((?:scratchbird|proxy|loader|validator)_\w+|up)\b(?:\{([^}]*)\})?/g)].map(([text, name = '', matchers = '']) => {
+  return [...expr.matchAll(/\b((?:scratchbird|proxy|loader|validator|origin|target|client|pscache)_\w+|up)\b(?:\{([^}]*)\})?/g)].map(([text, name = '', matchers = '']) => {
     const base = name.replace(/_(bucket|sum|count)$/, '');
     const metric = known[name] ? name : known[base]?.type === 'histogram' ? base : undefined;
     if (metric === undefined && name !== 'up') throw new Error(`no metric ${name}`);
@@ -115,19 +122,24 @@ describe('alert rules', () => {
   });
 });
 
-describe('dashboard', () => {
-  test.each(panels)('%s: %s', (_title, expr, legend) => {
+describe.each(dashboards)('%s', (file) => {
+  const panels = panelsOf(file);
+  test.each(panels.flatMap(({ title, targets = [] }) => targets.map(({ expr, legendFormat }) => [title, expr, legendFormat] as const)))('%s: %s', (_title, expr, legend) => {
     const labels = resultLabels(expr);
     for (const [, label = ''] of legend.matchAll(/\{\{(\w+)\}\}/g)) expect(labels).toContain(label);
   });
 
   test('panels do not overlap and have ids of their own', () => {
-    const boxes = (JSON.parse(read('grafana-dashboard.json')) as { panels: { id: number; gridPos: { x: number; y: number; w: number; h: number } }[] }).panels;
-    const cells = boxes.flatMap(({ gridPos: { x, y, w, h } }) => Array.from({ length: w * h }, (_, i) => `${x + (i % w)},${y + Math.floor(i / w)}`));
+    const cells = panels.flatMap(({ gridPos: { x, y, w, h } }) => Array.from({ length: w * h }, (_, i) => `${x + (i % w)},${y + Math.floor(i / w)}`));
     expect(new Set(cells).size).toBe(cells.length);
-    expect(new Set(boxes.map(({ id }) => id)).size).toBe(boxes.length);
-    for (const { gridPos } of boxes) expect(gridPos.x + gridPos.w).toBeLessThanOrEqual(24);
+    expect(new Set(panels.map(({ id }) => id)).size).toBe(panels.length);
+    for (const { gridPos } of panels) expect(gridPos.x + gridPos.w).toBeLessThanOrEqual(24);
   });
+});
+
+test('the dashboard of the CQL suite shows what each of its alerts is about', () => {
+  const shown = panelsOf('grafana-cql-dashboard.json').flatMap(({ targets = [] }) => targets.map(({ expr }) => expr)).join('\n');
+  for (const { expr } of rules.filter(({ alert }) => alert.startsWith('Cql'))) for (const { text } of selectors(expr)) expect(shown).toContain(text.replace(/\{.*/, ''));
 });
 
 test('the scrape configuration asks for what the port serves, and loads the rules', () => {

@@ -39,7 +39,7 @@ try {
   await runSuite('test/e2e/mysql-crash.test.ts', 'all fault points with MySQL sources');
   await runSuite('test/matrix/versions.test.ts', 'every version of PostgreSQL');
   await runSuite('test/matrix/product.test.ts', 'more pairs of versions');
-  for (const file of ['python-suites', 'go', 'regression']) await runSuite(`test/drivers/${file}.test.ts`, 'suites of drivers in every way');
+  for (const file of ['python-suites', 'go', 'regression', 'cql-node', 'cql-python', 'cql-go', 'cql-java', 'cql-cqlsh', 'cql-login']) await runSuite(`test/drivers/${file}.test.ts`, 'suites of drivers in every way');
   await runSuite('test/drivers/mysql-applications.test.ts', 'every application on both servers');
   await runSuite('test/e2e/mysql-abort.test.ts', 'ABORT on more servers');
   await runSuite('test/e2e/pool-crash.test.ts', 'commits in the pool modes, all fault points');
@@ -59,7 +59,7 @@ async function runSuite(file: string, what: string): Promise<void> {
   const child = spawn(process.execPath, [
     path.join(project, 'node_modules/vitest/vitest.mjs'), 'run', '--reporter=verbose', '--reporter=json', `--outputFile.json=${report}`,
     file, '--passWithNoTests', ...process.argv.slice(2),
-  ], { cwd: project, stdio: 'inherit', env: { ...process.env, CAUSEWAY_CRASH: 'all' } });
+  ], { cwd: project, stdio: 'inherit', env: { ...process.env, CAUSEWAY_CRASH: 'all', CAUSEWAY_CQL_WAYS: 'all' } });
   const code = await new Promise<number>((resolve) => child.once('exit', (exitCode) => resolve(exitCode ?? 1)));
   const counts = readReport(report);
   // An error outside any test makes vitest fail without a failed test.

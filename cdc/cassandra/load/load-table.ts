@@ -55,7 +55,7 @@ export async function loadTable(runtime: Runtime, sides: LoadSides, ledger: Load
   const [table, target] = await Promise.all([readTable(sides.source, load.sourceTable), readTable(sides.target, load.targetTable)]);
   assertSameShape(table, target);
   const record = await ledger.begin(table, {
-    fingerprint: fingerprintOf(table, target), assumedTime: options.assumedTime ?? BigInt(runtime.clock.now() - CLOCK_MARGIN_MS) * 1000n, ranges: splitRing(await tokensOf(sides.source), options.ranges),
+    fingerprint: fingerprintOf(table, target), assumedTime: options.assumedTime ?? BigInt(runtime.clock.now() - CLOCK_MARGIN_MS) * 1000n, ranges: splitRing(sides.source.tokens, options.ranges),
   });
   tally.restore(record.ranges);
   const todo = spread(record.ranges.filter(({ state }) => state !== 'done'));
@@ -130,11 +130,6 @@ class PagesUnreadableError extends Error {
   constructor(options: ErrorOptions) {
     super('pages could not be read', options);
   }
-}
-
-async function tokensOf(cluster: Cluster): Promise<readonly bigint[]> {
-  const rows = [...await cluster.run("SELECT tokens FROM system.local WHERE key = 'local'"), ...await cluster.run('SELECT tokens FROM system.peers')];
-  return rows.flatMap((row) => ((row['tokens'] ?? []) as readonly string[]).map(BigInt));
 }
 
 function fingerprintOf(source: CassandraTable, target: CassandraTable): string {

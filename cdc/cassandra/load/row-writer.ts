@@ -209,7 +209,7 @@ export class RowWriter {
       if (differing.length === 0) return;
       const keys = [...toTable.partitionKey, ...(row.part === 'rows' ? toTable.clustering : [])].map(({ name }) => `${quoteName(name)} = ?`);
       const sets = differing.map(({ column }) => `${quoteName(column.name)} = ${quoteName(column.name)} + ?`);
-      await to.write([{ text: `UPDATE ${quoteTable(toTable)} SET ${sets.join(', ')} WHERE ${keys.join(' AND ')}`, values: [...differing.map(({ difference }) => writeBigint(difference)), ...row.partitionKey, ...row.clustering] }], true);
+      await to.write([{ text: `UPDATE ${quoteTable(toTable)} SET ${sets.join(', ')} WHERE ${keys.join(' AND ')}`, values: [...differing.map(({ difference }) => writeBigint(difference)), ...row.partitionKey, ...row.clustering] }]);
     });
   }
 }

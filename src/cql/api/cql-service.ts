@@ -35,6 +35,7 @@ import type { SwitchFacts } from './mode-switch.ts';
 import { QueuedWrites } from './queued-writes.ts';
 import { isRepaired } from './repaired-writes.ts';
 import { SourceHold } from './source-hold.ts';
+import { StoredIdentity } from './stored-identity.ts';
 import { StoredModes } from './stored-modes.ts';
 import type { TableFigures } from './table-figures.ts';
 import { Validations } from './validations.ts';
@@ -49,7 +50,7 @@ export interface CqlServiceOptions {
   readonly environment: Environment;
   readonly shutdownMs: number;
   readonly random: () => number;
-  readonly proxy: Omit<CqlProxyOptions, 'intents' | 'repairs' | 'filter'>;
+  readonly proxy: Omit<CqlProxyOptions, 'intents' | 'repairs' | 'filter' | 'identity'>;
 }
 
 /** Everything that somebody may ask for. */
@@ -154,7 +155,7 @@ export class CqlService {
     const read = (text: string): CqlStatement => texts.read(text).facts;
     this.#queued = new QueuedWrites(intents, read, clock);
     const notes = new RepairNotes(this.#repairs, read, () => clock.now());
-    this.#proxy = createProxy({ clock, log }, { ...options.proxy, modes, intents, repairs: notes, touched: (names) => keys.touch(names), ...(this.#filter ? { filter: this.#filter } : {}) });
+    this.#proxy = createProxy({ clock, log }, { ...options.proxy, modes, intents, repairs: notes, touched: (names) => keys.touch(names), identity: new StoredIdentity(path.join(options.directory, 'source.json'), log), ...(this.#filter ? { filter: this.#filter } : {}) });
     this.#replay = new Replay({ intents, port: this.#proxy.replay, repairs: notes, log, nowMs: () => clock.now(), random: options.random, read, maxInFlight: options.replay.inFlight, firstDelayMs: options.replay.firstDelayMs, maxDelayMs: options.replay.maxDelayMs, maxRefusals: options.replay.maxRefusals });
   }
 

@@ -9,6 +9,7 @@ import { failedAnswer, JsonServer } from '../../ops/json-server.ts';
 import type { JsonAnswer, JsonRoute } from '../../ops/json-server.ts';
 import { plans } from '../modes.ts';
 import { outcomes } from '../proxy-stats.ts';
+import { configChange } from './config-change.ts';
 import type { CqlFigures, CqlService } from './cql-service.ts';
 import { keyPageBody, readKeyQuestion } from './keys-body.ts';
 import { metricsText } from './metrics-text.ts';
@@ -23,6 +24,7 @@ const SAMPLE_MS = 5000;
 export interface HttpApiOptions {
   readonly host: string;
   readonly port: number;
+  readonly metricsPort?: number | undefined;
   /** What `GET /config` shows besides the modes; without secrets. */
   readonly config: Readonly<Record<string, unknown>>;
   readonly startedMs: number;
@@ -72,7 +74,7 @@ export class HttpApi {
       'POST /validation': (body) => this.#hear(body),
       'POST /write': (body) => this.#write(body),
     };
-    this.#server = new JsonServer(log, { host: options.host, port: options.port, routes, metrics: () => metricsText(service.figures(), this.#monitor.load) });
+    this.#server = new JsonServer(log, { host: options.host, port: options.port, metricsPort: options.metricsPort, routes, metrics: () => metricsText(service.figures(), this.#monitor.load) });
   }
 
   /** Resolves with the port. */
@@ -104,7 +106,7 @@ export class HttpApi {
     const doubts = [...(shadow !== undefined && !figures.stats.clusters[shadow].isReachable ? ['the shadow cluster cannot be reached; writes are kept for it'] : []), ...(figures.damages.length > 0 ? ['the intent log is damaged'] : []), ...(figures.repairs.entries > 0 ? ['writes wait for a repair'] : [])];
     const body = {
       status: reasons.length > 0 ? 'unhealthy' : doubts.length > 0 ? 'degraded' : 'healthy', service: 'dual-writer', current_mode: figures.modes.global,
-      source_connected: source.isReachable, target_connected: target.isReachable, cassandra_connected: source.isReachable, scylla_connected: target.isReachable, reasons: [...reasons, ...doubts],
+      source_connected: source.isReachable, target_connected: target.isReachable, cassandra_connected: source.isReachable, scylla_connected: target.isReachable, validation_rate: this.#options.config['sampledReads'] ?? 0, reasons: [...reasons, ...doubts],
     };
     return { status: reasons.length > 0 ? 503 : 200, body };
   }
@@ -135,13 +137,11 @@ export class HttpApi {
     return { ...this.#options.config, mode: modes.global, keyspaces: Object.fromEntries(modes.keyspaces), tables: Object.fromEntries(modes.tables) };
   }
 
-  /** Only the mode changes while the process runs; any other key is refused by name rather than taken without effect. */
+  /** Only the mode changes while the process runs; another value of any other key is refused by name rather than taken without effect. */
   async #changeConfig(body: Readonly<Record<string, unknown>>, from: string): Promise<JsonAnswer> {
-    const { writer, write_mode: written, mode, force, ...others } = body;
-    const { mode: inWriter, ...othersOfWriter } = typeof writer === 'object' && writer !== null ? (writer as Record<string, unknown>) : {};
-    const fixed = [...Object.keys(others), ...Object.keys(othersOfWriter).map((name) => `writer.${name}`)];
+    const { mode, force, fixed } = configChange(body, this.#config());
     if (fixed.length > 0) throw new MigrationError('MIG071', `${fixed.join(', ')} cannot be changed while the proxy runs`, { hint: 'Change the settings and start the proxy again; clients connect again by themselves.' });
-    return this.#changeMode({ mode: written ?? mode ?? inWriter, force }, from);
+    return this.#changeMode({ mode, force }, from);
   }
 
   async #changeMode({ mode, force = false, keyspace, table, ...others }: Readonly<Record<string, unknown>>, from: string): Promise<JsonAnswer> {

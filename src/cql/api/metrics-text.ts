@@ -3,7 +3,7 @@ import { cqlMetricList } from '../../../config/cql/metric-list.ts';
 import type { CqlMetricName } from '../../../config/cql/metric-list.ts';
 import { writeFamily } from '../../ops/prometheus-text.ts';
 import type { Cell } from '../../ops/prometheus-text.ts';
-import { errorClasses, outcomes } from '../proxy-stats.ts';
+import { errorClasses, outcomes, sampleOutcomes } from '../proxy-stats.ts';
 import type { Latency } from '../proxy-stats.ts';
 import { clusterNames } from '../modes.ts';
 import { cqlModes } from '../../../config/cql/cql-settings.ts';
@@ -111,6 +111,7 @@ function samplesOf({ stats, intents, refusal, damages, lanes, repairs, keys, fil
     scratchbird_cql_key_log_limit_bytes: one(keys.maxBytes),
     scratchbird_cql_key_log_dropped_up_to: one(keys.droppedMs / 1000),
     scratchbird_cql_filtered_total: one(counts.filtered),
+    scratchbird_cql_sampled_reads_total: sampleOutcomes.map((outcome, index) => [[outcome], counts.sampledReads[index] ?? 0]),
     scratchbird_cql_filter_decisions_total: filter ? [[['table'], filter.tablesSkipped], [['tenant'], filter.tenantsSkipped], [['missing'], filter.missing], [['mixed'], filter.mixed]] : [],
     scratchbird_cql_filter_reloads_total: filter ? [[['taken'], filter.reloads], [['failed'], filter.failedReloads]] : [],
     scratchbird_cql_filter_stale: filter ? one(filter.problem === undefined ? 0 : 1) : [],

@@ -49,7 +49,7 @@ interface Sample {
 }
 
 export interface Dashboard {
-  readonly dual_writer: { readonly mode: CqlMode; readonly writes_per_second: number; readonly failure_rate: number; readonly latency_p99_ms: number };
+  readonly dual_writer: { readonly mode: CqlMode; readonly writes_per_second: number; readonly failure_rate: number; readonly latency_p99: number; readonly latency_p99_ms: number };
   /** Null: no load was heard of. */
   readonly loader: { readonly progress_percent: number; readonly rows_migrated: number; readonly rows_per_second: number; readonly eta: string | null; readonly tables_completed: number; readonly tables: number; readonly running: boolean } | null;
   readonly validator: { readonly consistency_score: number | null; readonly discrepancy_count: number; readonly rows_validated: number; readonly coverage: number; readonly last_validation: string | null };
@@ -95,7 +95,7 @@ export class Monitor {
     };
   }
 
-  #writer({ stats, mode, nowMs }: Figures): { readonly writes_per_second: number; readonly failure_rate: number; readonly latency_p99_ms: number } {
+  #writer({ stats, mode, nowMs }: Figures): Omit<Dashboard['dual_writer'], 'mode'> {
     const now = sampleOf(stats, nowMs);
     const [before = now] = this.#samples;
     const seconds = (now.atMs - before.atMs) / 1000;
@@ -103,7 +103,8 @@ export class Monitor {
     const counts = (now.latency[primary] ?? []).map((count, index) => count - (before.latency[primary]?.[index] ?? 0));
     const answered = counts.reduce((sum, count) => sum + count, 0);
     const ended = now.ended - before.ended;
-    return { writes_per_second: seconds > 0 ? answered / seconds : 0, failure_rate: ended > 0 ? (now.failed - before.failed) / ended : 0, latency_p99_ms: percentile(counts, answered * 0.99) };
+    const p99 = percentile(counts, answered * 0.99);
+    return { writes_per_second: seconds > 0 ? answered / seconds : 0, failure_rate: ended > 0 ? (now.failed - before.failed) / ended : 0, latency_p99: p99, latency_p99_ms: p99 };
   }
 
   #loader(nowMs: number): Dashboard['loader'] {

@@ -22,6 +22,11 @@ class RulesInForce implements FilterSnapshot {
     this.#counts = counts;
   }
 
+  get isEmpty(): boolean {
+    const { tenant_blacklist: tenants, tenant_whitelist: onlyTenants, table_blacklist: tables, table_whitelist: onlyTables } = this.rules;
+    return [tenants, onlyTenants, tables, onlyTables].every(({ length }) => length === 0);
+  }
+
   rule(keyspace: string, facts: CqlStatement, columns: readonly BindColumn[]): ReturnType<FilterSnapshot['rule']> {
     return ruleFor(this.rules, this.#counts, keyspace, facts, columns);
   }

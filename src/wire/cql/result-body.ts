@@ -185,3 +185,24 @@ export function readTextRows(reader: BodyReader): string[][] {
   if ((flags & rowsFlags.noMetadata) === 0) readColumns(reader, flags, count);
   return Array.from({ length: reader.int() }, () => Array.from({ length: count }, () => reader.bytes()?.toString('latin1') ?? ''));
 }
+
+/** What a result's rows are, without what stands before them: names, types, and where the next page begins. */
+export interface RowsPart {
+  readonly hasMore: boolean;
+  readonly count: number;
+  /** A copy. */
+  readonly bytes: Buffer;
+}
+
+/** Undefined for a result of another kind. */
+export function readRowsPart(buffer: Buffer, start: number, end: number): RowsPart | undefined {
+  const reader = new BodyReader(buffer, start, end);
+  if (reader.int() !== resultKinds.rows) return undefined;
+  const flags = reader.int();
+  const columns = reader.int();
+  const hasMore = (flags & rowsFlags.hasMorePages) !== 0;
+  if (hasMore) reader.skipBytes();
+  if ((flags & rowsFlags.noMetadata) === 0) readColumns(reader, flags, columns);
+  const count = reader.int();
+  return { hasMore, count, bytes: Buffer.from(buffer.subarray(reader.at, end)) };
+}

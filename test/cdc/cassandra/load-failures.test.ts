@@ -53,8 +53,8 @@ describeCassandra('a load goes on', () => {
     for (let k = 0; k < 10; k += 1) await two.on('source', `UPDATE ks.n SET n = n + ${k + 1} WHERE k = ${k}`, `INSERT INTO ks.lists (k, l, v) VALUES (${k}, [1, 2, 1], 1) USING TIMESTAMP 1000`);
     const lost = new Set<string>();
     const target = faulty(two.clusters.target, {
-      write: async (statements: readonly BoundStatement[], isCounter?: boolean) => {
-        await two.clusters.target.write(statements, isCounter);
+      write: async (statements: readonly BoundStatement[]) => {
+        await two.clusters.target.write(statements);
         const name = statements.map(({ text, values }) => `${text}${values.map((value) => (Buffer.isBuffer(value) ? value.toString('hex') : '')).join()}`).join();
         if (lost.has(name)) return;
         lost.add(name);

@@ -38,6 +38,7 @@ test('from three nodes of an old Cassandra to a ScyllaDB-like cluster', async ()
   const pair = { sourceTable: name, targetTable: name };
   const progress = await new Loader(testRuntime, { source, target }, ledger, failed, [pair], { ...loaderDefaults, ranges: 16, retryPauseMs: 10 }).run(testRuntime.signal);
   expect(progress.tables).toMatchObject([{ state: 'done', rows: 300, error: undefined }]);
+  expect([source.tokens.length, new Set(source.tokens).size]).toEqual([3, 3]);
   expect(progress.tables[0]?.rangesTotal).toBeGreaterThanOrEqual(18);
   const report = await new Validator(testRuntime, { source, target }, { ...comparingDefaults, ranges: 8, recheckPauseMs: 10 }).validate([pair], { mode: 'FullScan' }, testRuntime.signal);
   expect(report.tables[0]?.discrepancies).toEqual([]);

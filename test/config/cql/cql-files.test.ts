@@ -3,6 +3,7 @@ import * as fs from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { cqlSettings } from '../../../config/cql/cql-settings.ts';
+import { keysWithoutEffect } from '../../../config/cql/keys-without-effect.ts';
 import { dualReaderFile, dualWriterFile, indexesFile, loaderFile, settingsOfDualWriter } from '../../../config/cql/service-files.ts';
 import { parseSettings } from '../../../config/load.ts';
 import { readYaml } from '../../../config/read-yaml.ts';
@@ -46,7 +47,7 @@ describe('dual-writer.yaml', () => {
   const yaml = (mode: string, timeouts: string): string => `
 source: ${cluster(timeouts, ', username: admin, password: secret')}
 target: ${cluster(timeouts, ', username: null, password: null')}
-writer: {mode: ${mode}, shadow_timeout_ms: 4000, retry_interval_secs: 30, max_retry_attempts: 3, batch_size: 100}
+writer: {mode: ${mode}, shadow_timeout_ms: 4000, retry_interval_secs: 30, max_retry_attempts: 3, batch_size: 100, validation_percentage: 0.01}
 observability: {metrics_port: 9090, log_level: info, jaeger_endpoint: null}
 `;
 
@@ -55,7 +56,7 @@ observability: {metrics_port: 9090, log_level: info, jaeger_endpoint: null}
     ['connection_timeout: 3, request_timeout: 7', 'PrimaryOnly', 'SourceOnly'], ['connection_timeout: 3s, request_timeout: 7s', 'ShadowPrimary', 'ShadowPrimary'],
   ])('with %s, mode %s', (timeouts, mode, meant) => {
     expect(settingsOfDualWriter(readYaml(yaml(mode, timeouts), dualWriterFile, origin), { filterRules: '/f.yaml' })).toMatchObject({
-      mode: meant, listen: { host: '0.0.0.0', port: 9042 }, http: { port: 8080 }, filterRules: '/f.yaml', requestTimeoutMs: 7000, shadowTimeoutMs: 4000, replay: { maxDelayMs: 30_000, maxRefusals: 3 },
+      mode: meant, listen: { host: '0.0.0.0', port: 9042 }, http: { port: 8080 }, filterRules: '/f.yaml', requestTimeoutMs: 7000, shadowTimeoutMs: 4000, sampledReads: 0.01, replay: { inFlight: 100, maxDelayMs: 30_000, maxRefusals: 3 },
       source: { hosts: ['n1.internal', 'n2.internal'], username: 'admin', password: 'secret', connectTimeoutMs: 3000, connectionsPerHost: 4 }, target: { hosts: ['n1.internal', 'n2.internal'], driver: 'cassandra' },
     });
   });
@@ -92,7 +93,8 @@ loader:
 observability: {metrics_port: 9092, log_level: info, jaeger_endpoint: null}
 `, loaderFile, origin);
   expect(read.loader).toMatchObject({ tables: [{ name: 'users', partitionKey: ['user_id'] }, { name: 'orders', partitionKey: [] }], max_throughput_mbps: 1000, checkpoint_file: '/tmp/checkpoint.json' });
-  expect(read.source.requestTimeoutMs).toBe(30_000);
+  expect([read.source, read.target]).toMatchObject([{ requestTimeoutMs: 30_000, speculativeDelayMs: undefined }, { speculativeDelayMs: 100 }]);
+  expect(read.observability).toEqual({ metricsPort: 9092, logLevel: 'info' });
 });
 
 test('dual-reader.yaml', () => {
@@ -104,6 +106,13 @@ filter: {enabled: true, compare_tables: [p.users], compare_system_domain_ids: [e
 observability: {metrics_port: 9091, log_level: info, jaeger_endpoint: null}
 `, dualReaderFile, origin);
   expect(read).toMatchObject({ source: { connectTimeoutMs: 5000, requestTimeoutMs: 10_000 }, reader: { tables: [{ name: 'users' }, { name: 'orders' }] }, filter: { enabled: true } });
+});
+
+test('keys that do nothing are named with what is done instead, unless they ask for nothing', () => {
+  const loader = { prefetch_rows: 10_000, compression: false, checkpoint_file: '', enable_pagination: false, page_size: 100 };
+  expect(keysWithoutEffect('sstable-loader', { source: { speculative_execution: true }, loader, observability: { jaeger_endpoint: null } }).map(({ key }) => key)).toEqual(['loader.prefetch_rows', 'loader.enable_pagination']);
+  expect(keysWithoutEffect('dual-writer', { source: { speculative_execution: true }, target: { speculative_execution: false }, observability: { jaeger_endpoint: 'http://j' } }).map(({ key }) => key)).toEqual(['source.speculative_execution', 'observability.jaeger_endpoint']);
+  expect(keysWithoutEffect('dual-reader', { reader: { batch_size: 1 }, source: { speculative_execution: true } })).toEqual([]);
 });
 
 test('indexes.yaml, empty as well', () => {

@@ -12,6 +12,7 @@ import { compareStores } from '../../support/cql/compare-stores.ts';
 import { rowsOn } from '../proxy-fixture.ts';
 import { call, setup } from './process-fixture.ts';
 import type { Setup } from './process-fixture.ts';
+import type { MockCluster } from '../../support/cql/mock-cluster.ts';
 
 let fixture: Setup | undefined;
 afterEach(async () => fixture?.[Symbol.asyncDispose]());
@@ -74,8 +75,12 @@ describe('the API', () => {
 
   test('has every metric of the list, in Prometheus\' format', async () => {
     const { start } = await prepare();
-    const running = await start({ mode: 'DualSync' });
-    await (await driver(running)).execute('INSERT INTO ks.t (k, v) VALUES (1, \'a\')');
+    const running = await start({ mode: 'DualSync', sampled_reads: 1 });
+    const client = await driver(running);
+    await client.execute('INSERT INTO ks.t (k, v) VALUES (1, \'a\')');
+    await client.execute('SELECT v FROM ks.t WHERE k = 1');
+    await expect.poll(async () => (await fetch(`http://127.0.0.1:${running.httpPort}/metrics`)).text()).toContain('scratchbird_cql_sampled_reads_total{outcome="same"} 1\n');
+    expect((await call(running, 'GET /health')).body).toMatchObject({ validation_rate: 1 });
     const text = await (await fetch(`http://127.0.0.1:${running.httpPort}/metrics`)).text();
     for (const [name, { type }] of Object.entries(cqlMetricList)) expect(text).toContain(`# TYPE ${name} ${type}\n`);
     expect(text).toContain('proxy_writes_total{database="source",status="ok"} 1\n');
@@ -88,14 +93,20 @@ describe('the API', () => {
 
 describe('a mode', () => {
   test('is switched under its names in the documents, holds over a restart, and anything else is refused', async () => {
-    const { start, logged } = await prepare();
+    const { source, target, start, logged } = await prepare();
     const running = await start();
     expect(await switchTo(running, 'DualWriteAsync')).toMatchObject({ status: 200, body: { success: true, previous_mode: 'SourceOnly', mode: 'DualAsync' } });
     expect((await switchTo(running, 'Both')).body).toMatchObject({ code: 'MIG071' });
     expect((await call(running, 'POST /config', { write_mode: 'DualWriteSync' })).body).toMatchObject({ mode: 'DualSync' });
     expect((await call(running, 'POST /config', { writer: { mode: 'DualAsync', shadow_timeout_ms: 5 } })).body).toMatchObject({ code: 'MIG071', error: expect.stringContaining('writer.shadow_timeout_ms') as string });
+    // What is so already may be said: a whole configuration as the document's client keeps it, and what was shown here.
+    const hosts = ({ database }: MockCluster): readonly string[] => database.nodes.map(({ address, port }) => `${address}:${port}`);
+    const whole = { cassandra_hosts: hosts(source), scylla_hosts: hosts(target), write_mode: 'DualWriteSync', validation_percentage: 0, shadow_write_timeout_ms: 300, primary_write_timeout_ms: 10_000 };
+    expect(await call(running, 'POST /config', whole)).toMatchObject({ status: 200, body: { mode: 'DualSync' } });
+    expect(await call(running, 'POST /config', (await call(running, 'GET /config')).body)).toMatchObject({ status: 200 });
+    expect((await call(running, 'POST /config', { ...whole, scylla_hosts: ['elsewhere'], primary_write_timeout_ms: 1 })).body['error']).toMatch(/: scylla_hosts, primary_write_timeout_ms cannot be changed/);
     expect(await switchTo(running, 'SourceOnly', { keyspace: 'ks', table: 'old' })).toMatchObject({ body: { previous_mode: 'DualSync' } });
-    expect(logged.filter((line) => line.startsWith('the mode was switched'))).toHaveLength(3);
+    expect(logged.filter((line) => line.startsWith('the mode was switched'))).toHaveLength(5);
     await running[Symbol.asyncDispose]();
     const again = await start();
     expect((await call(again, 'GET /status')).body).toMatchObject({ mode: 'DualSync', tables: { 'ks.old': 'SourceOnly' } });

@@ -10,6 +10,7 @@ import type { Log } from '../../../config/runtime.ts';
 import { startCql } from '../../../src/main/cql-process.ts';
 import type { CqlProcess } from '../../../src/main/cql-process.ts';
 import { MockCluster } from '../../support/cql/mock-cluster.ts';
+import type { MockClusterOptions } from '../../support/cql/mock-cluster.ts';
 
 export interface Setup extends AsyncDisposable {
   readonly source: MockCluster;
@@ -17,14 +18,13 @@ export interface Setup extends AsyncDisposable {
   readonly directory: string;
   readonly logged: string[];
   start(more?: object): Promise<CqlProcess>;
-  driver(running: CqlProcess): Promise<cassandra.Client>;
+  driver(running: CqlProcess, options?: Partial<cassandra.ClientOptions>): Promise<cassandra.Client>;
 }
 
-/** `random`: what faults of a chance are drawn by. */
-export async function setup(random: () => number = Math.random): Promise<Setup> {
+export async function setup(options: { readonly source?: MockClusterOptions; readonly target?: MockClusterOptions } = {}): Promise<Setup> {
   const ends: (() => Promise<unknown>)[] = [];
-  const source = await MockCluster.start({ clusterName: 'old' });
-  const target = await MockCluster.start({ clusterName: 'new', isScylla: true, random });
+  const source = await MockCluster.start({ clusterName: 'old', ...options.source });
+  const target = await MockCluster.start({ clusterName: 'new', isScylla: true, ...options.target });
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'cql-'));
   ends.push(async () => fs.rmSync(directory, { recursive: true }), () => source.close(), () => target.close());
   for (const one of [source, target]) {
@@ -43,8 +43,8 @@ export async function setup(random: () => number = Math.random): Promise<Setup> 
       ends.push(async () => running[Symbol.asyncDispose]());
       return running;
     },
-    driver: async (running) => {
-      const client = new cassandra.Client({ contactPoints: [`127.0.0.1:${running.port}`], localDataCenter: 'dc1', policies: { retry: new cassandra.policies.retry.FallthroughRetryPolicy() } });
+    driver: async (running, more = {}) => {
+      const client = new cassandra.Client({ contactPoints: [`127.0.0.1:${running.port}`], localDataCenter: 'dc1', policies: { retry: new cassandra.policies.retry.FallthroughRetryPolicy() }, ...more });
       ends.push(() => client.shutdown());
       await client.connect();
       return client;

@@ -42,7 +42,7 @@ afterEach(async () => {
 
 async function prepare(): Promise<Setup> {
   const random = new Random(5);
-  fixture = await setup(() => random.next());
+  fixture = await setup({ target: { random: () => random.next() } });
   return fixture;
 }
 

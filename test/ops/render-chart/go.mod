@@ -1,0 +1,3 @@
+module causeway/render-chart
+
+go 1.21
