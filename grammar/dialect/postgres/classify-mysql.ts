@@ -90,7 +90,7 @@ class NameCollector {
 
   #relation(node: Readonly<Record<string, unknown>>, written: boolean): void {
     const { place } = node;
-    this.relations.push({ database: textOf(node['database']), name: textOf(node['name']) ?? '', place: typeof place === 'number' ? place : 0, written });
+    this.relations.push({ database: textOf(node['database']), name: textOf(node['name']) ?? '', place: typeof place === 'number' ? place : 0, written, ...(textOf(node['alias']) === undefined ? {} : { alias: textOf(node['alias']) }) });
   }
 
   #visit(value: unknown, written: boolean, known: ReadonlySet<string>): void {

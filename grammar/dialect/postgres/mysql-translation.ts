@@ -29,6 +29,8 @@ export type MysqlStatementKind =
 export interface MysqlRelation {
   readonly database?: string | undefined;
   readonly name: string;
+  /** By which the statement knows it. */
+  readonly alias?: string | undefined;
   readonly place: number;
   /** Changed or locked by the statement (FOR UPDATE, FOR SHARE count). */
   readonly written: boolean;

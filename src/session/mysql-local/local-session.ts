@@ -5,6 +5,8 @@ import type { MysqlAdmitted } from '../mysql/door-host.ts';
 export interface LocalSession {
   readonly sessionId: string;
   readonly client: MysqlAdmitted;
+  /** What a barrier waits for; told of a statement that has failed. */
+  readonly unit: { failed(): void };
   /** As the MySQL server has said last. */
   readonly serverStatus: number;
   /** False: `writable` comes when it has drained. */

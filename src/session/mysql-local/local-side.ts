@@ -34,9 +34,11 @@ import { notServed, unservable, writesOnBoth } from './refusals.ts';
 import { factsQuery, readFacts, serverOf } from './session-facts.ts';
 import type { SessionFacts } from './session-facts.ts';
 import { ServerStatements } from './server-statements.ts';
+import { SessionLink } from './session-link.ts';
 import { SessionValues } from './session-values.ts';
 import { loadInfo, loadPlan, startLoad } from './start-load.ts';
 import type { StartedLoad } from './start-load.ts';
+import { TableLocks } from './table-locks.ts';
 import { factsBasis, translationFacts } from './translation-facts.ts';
 import type { FactsParts } from './translation-facts.ts';
 import { mayChangeSettings } from './transaction-words.ts';
@@ -48,7 +50,8 @@ export class LocalSide implements LocalContext {
   readonly #transaction = new LocalTransaction();
   readonly #values = new SessionValues();
   readonly #serverStatements: ServerStatements;
-  #link: LocalLink | undefined;
+  readonly #link: SessionLink;
+  readonly #locks: TableLocks;
   /** Undefined: to be asked again. */
   #facts: SessionFacts | undefined;
   #load: StartedLoad | undefined;
@@ -59,8 +62,15 @@ export class LocalSide implements LocalContext {
     this.#local = local;
     this.#host = host;
     this.#session = session;
+    // A transaction that was open there is lost, and with it what the client believes to have done: it is told by the end of its connection.
+    this.#link = new SessionLink(local, session, () => {
+      if (this.#transaction.isOpen && !this.#isRunning) session.close();
+    });
+    this.#locks = new TableLocks({
+      session, transaction: this.#transaction, link: this.#link, classify: (text) => this.classify(text), keyOf: (relation) => this.keyOf(relation), snapshot: () => host.snapshot, facts: () => this.#facts,
+    });
     this.#serverStatements = new ServerStatements({
-      session, transaction: this.#transaction, values: this.#values, link: () => this.#link,
+      session, transaction: this.#transaction, values: this.#values, locks: this.#locks, link: () => this.#link.current,
       runs: (isRunning) => {
         this.#isRunning = isRunning;
         return !this.#isOver;
@@ -82,8 +92,7 @@ export class LocalSide implements LocalContext {
   }
 
   get backendPid(): { readonly local?: number } {
-    const pid = this.#link?.pid ?? 0;
-    return pid === 0 ? {} : { local: pid };
+    return this.#link.backendPid;
   }
 
   get mode(): MysqlTextMode {
@@ -149,7 +158,7 @@ export class LocalSide implements LocalContext {
   run(request: LocalRequest): false {
     this.#isRunning = true;
     const answer = new LocalAnswer(this.#session.client.capabilities, request.sequence + 1, (bytes) => {
-      if (!this.#session.toClient(bytes)) this.#link?.backpressure(true);
+      if (!this.#session.toClient(bytes)) this.#link.current?.backpressure(true);
     });
     const isKnown = this.#facts && !(this.#values.isServerInsertIdOld && /last_insert_id/i.test(request.text));
     if (isKnown) this.#begin(request, answer);
@@ -161,7 +170,7 @@ export class LocalSide implements LocalContext {
   }
 
   writable(): void {
-    this.#link?.backpressure(false);
+    this.#link.current?.backpressure(false);
   }
 
   #begin(request: LocalRequest, answer: LocalAnswer): void {
@@ -184,7 +193,10 @@ export class LocalSide implements LocalContext {
 
   #statement(batch: Batch): void {
     const text = batch.texts[batch.at] ?? '';
-    const keys = [...new Set(this.classify(text)?.relations.map((relation) => this.keyOf(relation)).filter((key) => this.#host.snapshot.tables[key] !== undefined) ?? [])];
+    const relations = this.classify(text)?.relations ?? [];
+    const refused = this.#locks.refusal(relations);
+    if (refused) return this.#answerError(batch.answer, undefined, refused);
+    const keys = [...new Set(relations.map((relation) => this.keyOf(relation)).filter((key) => this.#host.snapshot.tables[key] !== undefined))];
     const { control } = this.#host.services;
     const ready = (): void => this.#withVersion(batch, () => this.#translated(batch, text, keys));
     if (keys.every((key) => control.tableFacts(key) !== undefined)) return ready();
@@ -195,32 +207,19 @@ export class LocalSide implements LocalContext {
     });
   }
 
-  /** What local can do depends on its version. */
   #withVersion(batch: Batch, then: () => void): void {
     if (this.#local.version !== undefined) return then();
     const link = this.#opened(batch);
-    link?.query("SELECT current_setting('server_version_num')", (reply) => {
-      if (reply.type !== 'done') return this.#finished(batch, [], undefined, reply);
-      this.#local.version = Number(reply.rows[0]?.[0] ?? 0);
-      then();
-    });
+    if (link) this.#link.learnVersion(link, (failure) => (failure ? this.#finished(batch, [], undefined, failure) : then()));
   }
 
   #opened({ answer, facts }: Batch): LocalLink | undefined {
-    if (this.#link && !this.#link.isOver) return this.#link;
-    const { user, database } = this.#session.client;
     try {
-      return (this.#link = this.#local.open(user, database ?? '', facts.lockWaitSeconds, () => this.#linkGone()));
+      return this.#link.open(facts);
     } catch (error) {
       this.#answerError(answer, undefined, mysqlErrorOf(error));
       return undefined;
     }
-  }
-
-  /** A transaction that was open there is lost, and with it what the client believes to have done: it is told with its next statement, by the end of its connection. */
-  #linkGone(): void {
-    this.#link = undefined;
-    if (this.#transaction.isOpen && !this.#isRunning) this.#session.close();
   }
 
   #translated(batch: Batch, text: string, keys: readonly string[]): void {
@@ -318,7 +317,7 @@ export class LocalSide implements LocalContext {
       const link = this.#opened(batch);
       if (link) this.#run(batch, plan, tables, link, false);
     });
-    if (this.#link && this.#transaction.isOpen) this.#serverStatements.commit(this.#link, batch.sequence, then);
+    if (this.#link.current && this.#transaction.isOpen) this.#serverStatements.commit(this.#link.current, batch.sequence, then);
     else then();
   }
 
@@ -365,7 +364,8 @@ export class LocalSide implements LocalContext {
   /** KILL QUERY. */
   cancel(): void {
     this.#load?.cancel();
-    this.#link?.cancel();
+    this.#locks.cancel();
+    this.#link.current?.cancel();
   }
 
   /** Another database, or other settings. */
@@ -376,23 +376,24 @@ export class LocalSide implements LocalContext {
   /** The server is about to forget all that the session has said. */
   reset(then: () => void): void {
     this.#facts = undefined;
-    this.rollBack(() => {
+    this.#locks.release(() => this.rollBack(() => {
       this.#transaction.ended();
       then();
-    });
+    }));
   }
 
   /** What the session was is gone; another user may go on with it. */
   forget(): void {
     this.#facts = undefined;
     this.#transaction.ended();
-    this.#link?.end();
-    this.#link = undefined;
+    this.#locks.end();
+    this.#link.forget();
   }
 
   /** `isCommit`: what runs is left to its end. */
   end(isCommit: boolean): void {
     this.#isOver = true;
-    this.#link?.end(isCommit);
+    this.#locks.end();
+    this.#link.end(isCommit);
   }
 }

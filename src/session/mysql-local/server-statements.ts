@@ -8,6 +8,7 @@ import type { LocalSession } from './local-session.ts';
 import type { LocalTransaction } from './local-transaction.ts';
 import { writesOnBoth } from './refusals.ts';
 import { serverOf } from './session-facts.ts';
+import type { TableLocks } from './table-locks.ts';
 import type { SessionValues } from './session-values.ts';
 import { transactionWord } from './transaction-words.ts';
 import type { TransactionWord } from './transaction-words.ts';
@@ -16,6 +17,7 @@ export interface ServerStatementsParts {
   readonly session: LocalSession;
   readonly transaction: LocalTransaction;
   readonly values: SessionValues;
+  readonly locks: TableLocks;
   readonly link: () => LocalLink | undefined;
   /** Something is under way, or no longer; false: the session is over. */
   readonly runs: (isRunning: boolean) => boolean;
@@ -37,8 +39,8 @@ export class ServerStatements {
    * returns the same, may be called later: the client's next command waits for it.
    */
   before(text: string, sequence: number, go: () => boolean): boolean {
-    const { transaction, values, session, runs } = this.#parts;
-    const word = transactionWord(text);
+    const { transaction, values, locks, session, runs } = this.#parts;
+    const word = this.#wordOf(text);
     if (word.type === 'read' && values.answersFor(text)) {
       this.#parts.answer(text, sequence);
       return false;
@@ -47,22 +49,61 @@ export class ServerStatements {
       if (transaction.wroteLocal) return this.#refuse(writesOnBoth(), sequence);
       transaction.wroteServer = true;
     }
-    if (transaction.isOpen && (word.type === 'unknown' || /;\s*\S/.test(text))) {
-      return this.#refuse(new MigrationError('MIG082', 'the statement cannot run in a transaction that is open on local', { detail: 'It may end the transaction, or it may not; several statements in one text are not looked at one by one.', hint: 'COMMIT before it, or send the statements one by one.' }), sequence);
+    const isSingle = !/;\s*\S/.test(text);
+    if ((transaction.isOpen || locks.isHeld) && (word.type === 'unknown' || !isSingle)) {
+      return this.#refuse(new MigrationError('MIG082', `the statement cannot run ${transaction.isOpen ? 'in a transaction that is open on local' : 'while tables are locked by LOCK TABLES'}`, { detail: 'It may end that, or it may not; several statements in one text are not looked at one by one.', hint: 'COMMIT or UNLOCK TABLES before it, or send the statements one by one.' }), sequence);
     }
+    const refused = word.type === 'lock' ? locks.never(text) : undefined;
+    if (refused) return this.#refuse(refused, sequence);
     const pushed = values.pushed(text, word.type === 'write');
     values.onServer(text, word.type === 'write');
     const goes = (): boolean => {
       // Of several in one text each counts.
-      for (const each of text.includes(';') ? text.split(';').map(transactionWord) : [word]) transaction.noted(each);
-      return go();
+      for (const each of text.includes(';') ? text.split(';') : [text]) this.#noted(each);
+      return word.type === 'lock' && isSingle ? this.#locked(text, sequence, go) : go();
     };
-    if (!transaction.isOpen && pushed === undefined) return goes();
+    const releases = locks.isHeld && (word.type === 'begin' || word.type === 'lock' || word.type === 'unlock');
+    if (!transaction.isOpen && pushed === undefined && !releases) return goes();
     runs(true);
     const later = (): void => {
       if (runs(false) && goes()) session.settled();
     };
-    this.#beside(word, sequence, pushed === undefined ? later : () => session.askServer(pushed, later));
+    const told = pushed === undefined ? later : (): void => session.askServer(pushed, later);
+    this.#beside(word, sequence, releases ? () => locks.release(told) : told);
+    return false;
+  }
+
+  /** UNLOCK TABLES without locks means nothing. */
+  #wordOf(text: string): TransactionWord {
+    const word = transactionWord(text);
+    return word.type === 'unlock' && !this.#parts.locks.isHeld ? { type: 'other' } : word;
+  }
+
+  #noted(text: string): void {
+    const word = this.#wordOf(text);
+    this.#parts.transaction.noted(word);
+    if (word.type === 'lock' || word.type === 'unlock' || word.type === 'begin') this.#parts.locks.noted(text, word.type);
+  }
+
+  /** Local's tables are locked first. */
+  #locked(text: string, sequence: number, go: () => boolean): false {
+    const { session, locks, runs } = this.#parts;
+    runs(true);
+    locks.take(text, (error) => {
+      if (!runs(false)) return;
+      if (!error) {
+        if (go()) session.settled();
+        return;
+      }
+      // Whatever comes of it, what was open is committed then, and what was locked is not.
+      runs(true);
+      session.askServer('COMMIT', () => session.askServer('UNLOCK TABLES', () => {
+        if (!runs(false)) return;
+        session.fail(error, sequence);
+        session.unit.failed();
+        session.settled();
+      }));
+    });
     return false;
   }
 
@@ -70,7 +111,7 @@ export class ServerStatements {
     const { transaction, session } = this.#parts;
     const link = this.#parts.link();
     if (!link || !transaction.isOpen) return then();
-    if (word.type === 'commit' || word.type === 'begin' || word.type === 'implicit commit') return this.commit(link, sequence, then);
+    if (word.type === 'commit' || word.type === 'begin' || word.type === 'lock' || word.type === 'unlock' || word.type === 'implicit commit') return this.commit(link, sequence, then);
     if (word.type === 'rollback') return this.rollBack(then);
     const sql = transaction.beside(word);
     if (sql === undefined) return then();
@@ -99,6 +140,10 @@ export class ServerStatements {
 
   /** The server has answered what it was sent. `isOver`: no transaction is open there. */
   answered(errorCode: number, isOver: boolean, done: () => void): void {
+    this.#parts.locks.answered(errorCode, () => this.#settled(errorCode, isOver, done));
+  }
+
+  #settled(errorCode: number, isOver: boolean, done: () => void): void {
     const { transaction } = this.#parts;
     // A deadlock ends the whole of it at the server.
     if (transaction.isOpen && (errorCode === ROLLS_BACK || isOver)) {
@@ -120,6 +165,7 @@ export class ServerStatements {
   }
 
   #refuse(error: MigrationError, sequence: number): boolean {
+    if (!this.#parts.locks.isHeld) this.#parts.session.unit.failed();
     this.#parts.session.fail(mysqlErrorOf(error), sequence);
     return true;
   }

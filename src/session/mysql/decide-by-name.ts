@@ -40,6 +40,7 @@ const commitsOwnBranch = /^\s*xa\s+commit\s+[^/#-]*\bone\s+phase\s*;?\s*$/;
 const makesName = /\b(?:create|alter)\b(?!\s+(?:temporary\s+|or\s+replace\s+)*table\b)[\s\S]*?\b(?:view|trigger|procedure|function|event|package)\b/;
 /** Settings by which a session's changes escape the capture. */
 const capturesBy = /\b(?:sql_log_bin|binlog_format|binlog_row_image|binlog_row_value_options|skip_replication|gtid_next|server_id)\b/;
+const locksServer = /\bflush\b[\s\S]*\bread\s+lock\b/;
 const sets = /\bset(?:_var)?\b/;
 
 export class DecideByName implements MysqlDecider {
@@ -63,12 +64,14 @@ export class DecideByName implements MysqlDecider {
     const hidden = hiddenTouch(lower, names);
     const touches = hidden === undefined ? named(lower, names) : names.all;
     if (capturesBy.test(lower) && sets.test(lower)) return refusal('the setting would hide changes of tables that are being migrated', 'What the session wrote would not be in the binary log as rows.');
+    if (locksServer.test(lower) && names.all.some((key) => snapshot.tables[key]?.writes === 'local')) return refusal('FLUSH TABLES … READ LOCK would lock the tables of the MySQL server, and not those whose rows are on local', 'What is read under it would not be of one moment.');
     if (heldUp(touches, snapshot, context).length > 0) return { route: 'wait', touches };
     if (context.local && touches.some((key) => snapshot.tables[key]?.writes === 'local')) {
       if (!context.local.isKnown) return { route: 'ask', touches };
       const decision = decideByRelations(text, snapshot, context.local);
       if (decision.side === 'neither' && hidden === undefined) return refusal(decision.message, decision.detail);
       if (decision.side === 'local') return { route: 'local', touches: decision.touches };
+      if (decision.side === 'both') return refusedOf(decision.touches.filter((key) => snapshot.tables[key]?.writes !== 'local'), snapshot, false, false) ?? { route: 'remote', touches: decision.touches };
       // What it names is the server's: words in strings and comments are none. What it does not name may still be touched.
       if (hidden === undefined && decision.side === 'server') return this.#onServer(lower, decision.touches, snapshot);
     }

@@ -210,7 +210,7 @@ describeMysql(['mariadb-10.11'], 'tables on local and MySQL clients', () => {
   test('what needs both sides, or cannot be seen through, is refused by name', async () => {
     const client = await sides.connect();
     for (const [sql, said] of [
-      ['SELECT id FROM seen', /"seen" reaches tables whose rows are on local/], ['LOCK TABLES item WRITE', /MIG082/], ['ALTER TABLE item ADD x int', /MIG082/], ['CALL anything()', /MIG082/],
+      ['SELECT id FROM seen', /"seen" reaches tables whose rows are on local/], ['ALTER TABLE item ADD x int', /MIG082/], ['CALL anything()', /MIG082/],
     ] as const) await expect(client.query(sql)).rejects.toThrow(said);
     expect((await client.query<Rows>('SHOW COLUMNS FROM item'))[0]).toHaveLength(5);
     expect((await client.query<Rows>("SELECT table_name AS t FROM information_schema.tables WHERE table_name = 'item'"))[0]).toEqual([{ t: 'item' }]);
