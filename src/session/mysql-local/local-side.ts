@@ -38,7 +38,6 @@ import { SessionLink } from './session-link.ts';
 import { SessionValues } from './session-values.ts';
 import { loadInfo, loadPlan, startLoad } from './start-load.ts';
 import type { StartedLoad } from './start-load.ts';
-import { TableLocks } from './table-locks.ts';
 import { factsBasis, translationFacts } from './translation-facts.ts';
 import type { FactsParts } from './translation-facts.ts';
 import { mayChangeSettings } from './transaction-words.ts';
@@ -51,7 +50,6 @@ export class LocalSide implements LocalContext {
   readonly #values = new SessionValues();
   readonly #serverStatements: ServerStatements;
   readonly #link: SessionLink;
-  readonly #locks: TableLocks;
   /** Undefined: to be asked again. */
   #facts: SessionFacts | undefined;
   #load: StartedLoad | undefined;
@@ -66,11 +64,9 @@ export class LocalSide implements LocalContext {
     this.#link = new SessionLink(local, session, () => {
       if (this.#transaction.isOpen && !this.#isRunning) session.close();
     });
-    this.#locks = new TableLocks({
-      session, transaction: this.#transaction, link: this.#link, classify: (text) => this.classify(text), keyOf: (relation) => this.keyOf(relation), snapshot: () => host.snapshot, facts: () => this.#facts,
-    });
     this.#serverStatements = new ServerStatements({
-      session, transaction: this.#transaction, values: this.#values, locks: this.#locks, link: () => this.#link.current,
+      session, transaction: this.#transaction, values: this.#values, link: this.#link, classify: (text) => this.classify(text), keyOf: (relation) => this.keyOf(relation), snapshot: () => host.snapshot, facts: () => this.#facts,
+      learned: (then) => (this.#facts ? then(this.#facts) : this.learn(() => this.#facts && then(this.#facts))),
       runs: (isRunning) => {
         this.#isRunning = isRunning;
         return !this.#isOver;
@@ -194,7 +190,7 @@ export class LocalSide implements LocalContext {
   #statement(batch: Batch): void {
     const text = batch.texts[batch.at] ?? '';
     const relations = this.classify(text)?.relations ?? [];
-    const refused = this.#locks.refusal(relations);
+    const refused = this.#serverStatements.refusal(relations, /^\s*truncate\b/i.test(text));
     if (refused) return this.#answerError(batch.answer, undefined, refused);
     const keys = [...new Set(relations.map((relation) => this.keyOf(relation)).filter((key) => this.#host.snapshot.tables[key] !== undefined))];
     const { control } = this.#host.services;
@@ -364,7 +360,7 @@ export class LocalSide implements LocalContext {
   /** KILL QUERY. */
   cancel(): void {
     this.#load?.cancel();
-    this.#locks.cancel();
+    this.#serverStatements.locks.cancel();
     this.#link.current?.cancel();
   }
 
@@ -376,7 +372,8 @@ export class LocalSide implements LocalContext {
   /** The server is about to forget all that the session has said. */
   reset(then: () => void): void {
     this.#facts = undefined;
-    this.#locks.release(() => this.rollBack(() => {
+    this.#serverStatements.locks.release(() => this.rollBack(() => {
+      this.#serverStatements.xa.forget();
       this.#transaction.ended();
       then();
     }));
@@ -386,14 +383,15 @@ export class LocalSide implements LocalContext {
   forget(): void {
     this.#facts = undefined;
     this.#transaction.ended();
-    this.#locks.end();
+    this.#serverStatements.xa.forget();
+    this.#serverStatements.locks.end();
     this.#link.forget();
   }
 
   /** `isCommit`: what runs is left to its end. */
   end(isCommit: boolean): void {
     this.#isOver = true;
-    this.#locks.end();
+    this.#serverStatements.locks.end();
     this.#link.end(isCommit);
   }
 }

@@ -1,37 +1,58 @@
 /** What statements that the MySQL server runs mean for local: the transaction of both sides is one, and so are the session's last ids. */
 import { MigrationError } from '../../../config/migration-error.ts';
+import type { MysqlRelation } from '../../../grammar/dialect/postgres/mysql-translation.ts';
+import type { MysqlError } from '../../wire/mysql/error-packet.ts';
 import { mysqlErrorOf } from '../mysql/control-result.ts';
 import { failureError } from './failure-error.ts';
 import { ROLLS_BACK } from './local-error.ts';
 import type { LocalLink } from './local-link.ts';
-import type { LocalSession } from './local-session.ts';
-import type { LocalTransaction } from './local-transaction.ts';
 import { writesOnBoth } from './refusals.ts';
 import { serverOf } from './session-facts.ts';
-import type { TableLocks } from './table-locks.ts';
+import type { SessionFacts } from './session-facts.ts';
 import type { SessionValues } from './session-values.ts';
+import { TableLocks } from './table-locks.ts';
+import type { TableLocksParts } from './table-locks.ts';
 import { transactionWord } from './transaction-words.ts';
 import type { TransactionWord } from './transaction-words.ts';
+import { XaBranches } from './xa-branches.ts';
 
-export interface ServerStatementsParts {
-  readonly session: LocalSession;
-  readonly transaction: LocalTransaction;
+export interface ServerStatementsParts extends TableLocksParts {
   readonly values: SessionValues;
-  readonly locks: TableLocks;
-  readonly link: () => LocalLink | undefined;
+  /** What the session is on the server; asked where it is not known. */
+  readonly learned: (then: (facts: SessionFacts) => void) => void;
   /** Something is under way, or no longer; false: the session is over. */
   readonly runs: (isRunning: boolean) => boolean;
   /** Answers a statement without tables on local. */
   readonly answer: (text: string, sequence: number) => void;
 }
 
+/** They would end a transaction. */
+const endings: ReadonlySet<TransactionWord['type']> = new Set(['begin', 'commit', 'rollback', 'implicit commit', 'lock', 'unlock']);
 const rolledBack = { type: 'error', fields: new Map([['C', '40001']]) } as const;
 
 export class ServerStatements {
   readonly #parts: ServerStatementsParts;
+  readonly locks: TableLocks;
+  readonly xa: XaBranches;
 
   constructor(parts: ServerStatementsParts) {
     this.#parts = parts;
+    this.locks = new TableLocks(parts);
+    const { session, transaction, runs } = parts;
+    this.xa = new XaBranches({ session, transaction, runs, link: () => parts.link.current, open: (sequence, then) => this.#open(sequence, then) });
+  }
+
+  #open(sequence: number, then: (link: LocalLink | undefined) => void): void {
+    const { learned, link, runs, session } = this.#parts;
+    learned((facts) => {
+      runs(true);
+      try {
+        return then(link.open(facts));
+      } catch (error) {
+        session.fail(mysqlErrorOf(error), sequence);
+        if (runs(false)) session.settled();
+      }
+    });
   }
 
   /**
@@ -39,8 +60,13 @@ export class ServerStatements {
    * returns the same, may be called later: the client's next command waits for it.
    */
   before(text: string, sequence: number, go: () => boolean): boolean {
-    const { transaction, values, locks, session, runs } = this.#parts;
-    const word = this.#wordOf(text);
+    const { transaction, values, session, runs } = this.#parts;
+    const { locks, xa } = this;
+    const isSingle = !/;\s*\S/.test(text);
+    const word = this.#wordOf(text, isSingle);
+    if (word.type === 'xa') return xa.before(word.xa, sequence, go);
+    // The server refuses them, in whatever state its branch is.
+    if (xa.hasOwn && endings.has(word.type)) return go();
     if (word.type === 'read' && values.answersFor(text)) {
       this.#parts.answer(text, sequence);
       return false;
@@ -49,7 +75,6 @@ export class ServerStatements {
       if (transaction.wroteLocal) return this.#refuse(writesOnBoth(), sequence);
       transaction.wroteServer = true;
     }
-    const isSingle = !/;\s*\S/.test(text);
     if ((transaction.isOpen || locks.isHeld) && (word.type === 'unknown' || !isSingle)) {
       return this.#refuse(new MigrationError('MIG082', `the statement cannot run ${transaction.isOpen ? 'in a transaction that is open on local' : 'while tables are locked by LOCK TABLES'}`, { detail: 'It may end that, or it may not; several statements in one text are not looked at one by one.', hint: 'COMMIT or UNLOCK TABLES before it, or send the statements one by one.' }), sequence);
     }
@@ -74,22 +99,23 @@ export class ServerStatements {
   }
 
   /** UNLOCK TABLES without locks means nothing. */
-  #wordOf(text: string): TransactionWord {
+  #wordOf(text: string, isSingle = true): TransactionWord {
     const word = transactionWord(text);
-    return word.type === 'unlock' && !this.#parts.locks.isHeld ? { type: 'other' } : word;
+    if (word.type === 'xa' && !isSingle) return { type: 'write' };
+    return word.type === 'unlock' && !this.locks.isHeld ? { type: 'other' } : word;
   }
 
   #noted(text: string): void {
     const word = this.#wordOf(text);
     this.#parts.transaction.noted(word);
-    if (word.type === 'lock' || word.type === 'unlock' || word.type === 'begin') this.#parts.locks.noted(text, word.type);
+    if (word.type === 'lock' || word.type === 'unlock' || word.type === 'begin') this.locks.noted(text, word.type);
   }
 
   /** Local's tables are locked first. */
   #locked(text: string, sequence: number, go: () => boolean): false {
-    const { session, locks, runs } = this.#parts;
+    const { session, runs } = this.#parts;
     runs(true);
-    locks.take(text, (error) => {
+    this.locks.take(text, (error) => {
       if (!runs(false)) return;
       if (!error) {
         if (go()) session.settled();
@@ -109,7 +135,7 @@ export class ServerStatements {
 
   #beside(word: TransactionWord, sequence: number, then: () => void): void {
     const { transaction, session } = this.#parts;
-    const link = this.#parts.link();
+    const link = this.#parts.link.current;
     if (!link || !transaction.isOpen) return then();
     if (word.type === 'commit' || word.type === 'begin' || word.type === 'lock' || word.type === 'unlock' || word.type === 'implicit commit') return this.commit(link, sequence, then);
     if (word.type === 'rollback') return this.rollBack(then);
@@ -138,9 +164,15 @@ export class ServerStatements {
     });
   }
 
+  /** Why a statement over tables on local may not run there now. */
+  refusal(relations: readonly MysqlRelation[], commits: boolean): MysqlError | undefined {
+    return this.xa.refusalOf(commits) ?? this.locks.refusal(relations);
+  }
+
   /** The server has answered what it was sent. `isOver`: no transaction is open there. */
   answered(errorCode: number, isOver: boolean, done: () => void): void {
-    this.#parts.locks.answered(errorCode, () => this.#settled(errorCode, isOver, done));
+    this.xa.answered(errorCode);
+    this.locks.answered(errorCode, () => this.#settled(errorCode, isOver, done));
   }
 
   #settled(errorCode: number, isOver: boolean, done: () => void): void {
@@ -158,14 +190,15 @@ export class ServerStatements {
   /** The transaction is given up; on the server that is the session's matter. */
   rollBack(done: () => void): void {
     const { transaction } = this.#parts;
-    const link = this.#parts.link();
+    const link = this.#parts.link.current;
     if (!transaction.isOpen || !link) return done();
+    if (transaction.wroteLocal) this.xa.lost();
     transaction.closed();
     link.query('ROLLBACK', () => done());
   }
 
   #refuse(error: MigrationError, sequence: number): boolean {
-    if (!this.#parts.locks.isHeld) this.#parts.session.unit.failed();
+    if (!this.locks.isHeld) this.#parts.session.unit.failed();
     this.#parts.session.fail(mysqlErrorOf(error), sequence);
     return true;
   }

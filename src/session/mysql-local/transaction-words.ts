@@ -1,4 +1,7 @@
 /** What a statement that goes to the MySQL server means for the transaction on local beside it, by its first words. */
+import { xaWord } from './xa-words.ts';
+import type { XaWord } from './xa-words.ts';
+
 export type TransactionWord =
   | { readonly type: 'commit' } | { readonly type: 'rollback' }
   | { readonly type: 'savepoint' | 'rollback to' | 'release'; readonly name: string }
@@ -9,6 +12,7 @@ export type TransactionWord =
   | { readonly type: 'lock' | 'unlock' }
   /** Commits an open one by itself. */
   | { readonly type: 'implicit commit' }
+  | { readonly type: 'xa'; readonly xa: XaWord }
   | { readonly type: 'read' } | { readonly type: 'write' }
   /** Of the session, whatever the transaction. */
   | { readonly type: 'other' }
@@ -43,6 +47,8 @@ export function transactionWord(text: string): TransactionWord {
   if (other) return other;
   const level = isolation.exec(bare)?.[1];
   if (level !== undefined) return { type: 'isolation', level: level.toLowerCase().replace(/\s+/g, ' ') };
+  const xa = xaWord(bare);
+  if (xa) return { type: 'xa', xa };
   const [, locks] = /^(lock|unlock)\s+tables?\b/i.exec(bare) ?? [];
   if (locks !== undefined) return { type: locks.length === 4 ? 'lock' : 'unlock' };
   if (commitsImplicitly.test(bare) || setsAutocommit.test(bare)) return { type: 'implicit commit' };

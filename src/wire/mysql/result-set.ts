@@ -10,7 +10,7 @@ import { readTextRow, writeTextRow } from './text-row.ts';
 
 export interface ResultSet {
   readonly columns: readonly ColumnDefinition[];
-  readonly rows: readonly (readonly (string | null)[])[];
+  readonly rows: readonly (readonly (Buffer | string | null)[])[];
   readonly status: number;
   readonly warnings?: number;
 }

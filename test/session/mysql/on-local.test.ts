@@ -110,16 +110,6 @@ describeMysql(['mariadb-10.11'], 'tables on local and MySQL clients', () => {
     expect((await client.query<Rows>('SELECT @@in_transaction AS t'))[0]).toEqual([{ t: 0 }]);
   });
 
-  test('a branch of XA does not write on local, and is not left half done', async () => {
-    const client = await sides.connect();
-    await client.query("XA START 'x'");
-    await expect(client.query("INSERT INTO item (name) VALUES ('branch')")).rejects.toThrow(/MIG081/);
-    expect((await client.query<Rows>('SELECT name FROM item WHERE id = 1'))[0]).toEqual([{ name: 'one' }]);
-    for (const text of ["XA END 'x'", "XA ROLLBACK 'x'"]) await client.query(text);
-    await client.query("INSERT INTO item (name) VALUES ('later')");
-    expect(await names()).toBe('one zwölf later');
-  });
-
   test('GET_LOCK is the server\'s, also in a transaction on local', async () => {
     const [client, other] = [await sides.connect(), await sides.connect()];
     await client.query('BEGIN');
