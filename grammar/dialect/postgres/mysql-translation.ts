@@ -44,6 +44,8 @@ export interface MysqlClassification {
   readonly functions: readonly string[];
   /** User variables (`@a`) or system variables (`@@a`) are read or set. */
   readonly readsVariables: boolean;
+  /** Names of the user variables that are read, in lower case. */
+  readonly userVariables?: readonly string[] | undefined;
   /** Number of `?`. */
   readonly parameters: number;
   /** The name of SAVEPOINT, ROLLBACK TO, RELEASE; the database of USE. */

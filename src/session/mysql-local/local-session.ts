@@ -1,5 +1,6 @@
 /** A MySQL client's session, as what serves it on local sees it. */
 import type { MysqlError } from '../../wire/mysql/error-packet.ts';
+import type { AskedRows } from '../mysql/mysql-leg.ts';
 import type { MysqlAdmitted } from '../mysql/door-host.ts';
 
 export interface LocalSession {
@@ -13,7 +14,7 @@ export interface LocalSession {
   toClient(bytes: Buffer): boolean;
   fail(error: MysqlError, sequence: number): void;
   /** Something of the gateway's own; undefined for an error. */
-  askServer(text: string, done: (rows: readonly (readonly (string | null)[])[] | undefined) => void): void;
+  askServer(text: string, done: AskedRows): void;
   /** Until its end what the client sends is a file. */
   wantsFile(): void;
   /** The client may send on. */

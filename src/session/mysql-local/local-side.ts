@@ -40,6 +40,7 @@ import { loadInfo, loadPlan, startLoad } from './start-load.ts';
 import type { StartedLoad } from './start-load.ts';
 import { factsBasis, translationFacts } from './translation-facts.ts';
 import type { FactsParts } from './translation-facts.ts';
+import { askUserVariables } from './user-variables.ts';
 import { mayChangeSettings } from './transaction-words.ts';
 
 export class LocalSide implements LocalContext {
@@ -189,12 +190,12 @@ export class LocalSide implements LocalContext {
 
   #statement(batch: Batch): void {
     const text = batch.texts[batch.at] ?? '';
-    const relations = this.classify(text)?.relations ?? [];
+    const { relations = [], userVariables = [] } = this.classify(text) ?? {};
     const refused = this.#serverStatements.refusal(relations, /^\s*truncate\b/i.test(text));
     if (refused) return this.#answerError(batch.answer, undefined, refused);
     const keys = [...new Set(relations.map((relation) => this.keyOf(relation)).filter((key) => this.#host.snapshot.tables[key] !== undefined))];
     const { control } = this.#host.services;
-    const ready = (): void => this.#withVersion(batch, () => this.#translated(batch, text, keys));
+    const ready = (): void => this.#withVersion(batch, () => askUserVariables(this.#session, batch.facts, userVariables, (variables) => this.#translated({ ...batch, variables }, text, keys)));
     if (keys.every((key) => control.tableFacts(key) !== undefined)) return ready();
     control.loadTableFacts(keys, (error) => {
       if (this.#isOver) return;
@@ -226,13 +227,13 @@ export class LocalSide implements LocalContext {
     this.#execute(load?.type === 'load' ? { ...batch, load } : batch, translation, tables, keys);
   }
 
-  #translate({ facts }: Batch, text: string, tables: readonly MigratedTable[], parameters: FactsParts['parameters']): MysqlTranslation {
+  #translate({ facts, variables }: Batch, text: string, tables: readonly MigratedTable[], parameters: FactsParts['parameters']): MysqlTranslation {
     const { snapshot } = this.#host.services.control;
     const find: FactsParts['find'] = (database, name) => {
       const key = this.keyOf({ database, name });
       return snapshot.tables[key]?.writes === 'local' ? this.#host.services.control.tableFacts(key) : undefined;
     };
-    const parts = { session: facts, mode: this.mode, find, foundRows: (this.#session.client.capabilities.flags & Capability.foundRows) !== 0, localVersion: this.#local.version ?? 0, parameters };
+    const parts = { session: facts, mode: this.mode, find, foundRows: (this.#session.client.capabilities.flags & Capability.foundRows) !== 0, localVersion: this.#local.version ?? 0, parameters, variables };
     return this.#local.translate(text, translationFacts(parts), factsBasis(parts, snapshot, tables), parameters !== undefined);
   }
 
@@ -347,7 +348,7 @@ export class LocalSide implements LocalContext {
   }
 
   #answerError(answer: LocalAnswer, rows: ResultRows | undefined, error: MysqlError): void {
-    this.#values.failed();
+    this.#values.failed(error);
     answer.failRows(rows, error);
     this.#end();
   }

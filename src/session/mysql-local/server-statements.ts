@@ -1,6 +1,7 @@
 /** What statements that the MySQL server runs mean for local: the transaction of both sides is one, and so are the session's last ids. */
 import { MigrationError } from '../../../config/migration-error.ts';
 import type { MysqlRelation } from '../../../grammar/dialect/postgres/mysql-translation.ts';
+import { ServerStatus } from '../../wire/mysql/capabilities.ts';
 import type { MysqlError } from '../../wire/mysql/error-packet.ts';
 import { mysqlErrorOf } from '../mysql/control-result.ts';
 import { failureError } from './failure-error.ts';
@@ -12,6 +13,7 @@ import type { SessionFacts } from './session-facts.ts';
 import type { SessionValues } from './session-values.ts';
 import { TableLocks } from './table-locks.ts';
 import type { TableLocksParts } from './table-locks.ts';
+import { showDiagnostics } from './show-diagnostics.ts';
 import { transactionWord } from './transaction-words.ts';
 import type { TransactionWord } from './transaction-words.ts';
 import { XaBranches } from './xa-branches.ts';
@@ -71,6 +73,12 @@ export class ServerStatements {
       this.#parts.answer(text, sequence);
       return false;
     }
+    const told = values.diagnostics();
+    const shown = told && showDiagnostics(text, told.error, session.serverStatus & (ServerStatus.inTransaction | ServerStatus.autocommit), session.client.capabilities, (sequence + 1) & 0xff);
+    if (shown) {
+      session.toClient(shown);
+      return true;
+    }
     if (word.type === 'write') {
       if (transaction.wroteLocal) return this.#refuse(writesOnBoth(), sequence);
       transaction.wroteServer = true;
@@ -93,8 +101,8 @@ export class ServerStatements {
     const later = (): void => {
       if (runs(false) && goes()) session.settled();
     };
-    const told = pushed === undefined ? later : (): void => session.askServer(pushed, later);
-    this.#beside(word, sequence, releases ? () => locks.release(told) : told);
+    const pushes = pushed === undefined ? later : (): void => session.askServer(pushed, later);
+    this.#beside(word, sequence, releases ? () => locks.release(pushes) : pushes);
     return false;
   }
 

@@ -15,6 +15,8 @@ export type RelationsDecision =
 
 const asksOfDefinitions = /^\s*(?:show|desc|describe|explain(?!\s+(?:analyze|format)))\b/i;
 
+const intoFile = /\binto\s+(outfile|dumpfile)\b/i;
+
 const neither = (message: string, detail: string): RelationsDecision => ({ side: 'neither', message, detail });
 
 export function decideByRelations(text: string, snapshot: RoutingSnapshot, local: LocalContext): RelationsDecision {
@@ -32,6 +34,8 @@ export function decideByRelations(text: string, snapshot: RoutingSnapshot, local
 function decideOne(statement: MysqlClassification | undefined, text: string, snapshot: RoutingSnapshot, local: LocalContext): RelationsDecision {
   // Definitions stay on the server.
   if (asksOfDefinitions.test(text)) return { side: 'server', touches: [] };
+  const file = intoFile.exec(text)?.[1];
+  if (!statement && file !== undefined) return neither(`INTO ${file.toUpperCase()} of a table whose rows are on local`, 'It would write a file of the MySQL server, which does not have the rows: ask for them, and write them where the client is.');
   if (!statement) return neither('the statement cannot be read, and names a table whose rows are on local', 'Only what is understood can be run there.');
   const { kind } = statement;
   if (kind === 'show' || kind === 'use') return { side: 'server', touches: [] };
