@@ -1,23 +1,14 @@
 /** Property: LOCK TABLES over tables on local does what the MySQL server's does over its own: for the session, for other MySQL clients, and for whoever writes local otherwise. */
-import * as fs from 'node:fs';
-import * as os from 'node:os';
-import * as path from 'node:path';
 import mysql from 'mysql2/promise';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { QuiesceReport } from '../../../src/session/control-port.ts';
 import { describeMysql } from '../../support/mysql-servers.ts';
-import { describeUnless, findTool } from '../../support/tools.ts';
-import { runProgram } from '../../drivers/run-program.ts';
 import { onLocal } from '../gateway-fixture.ts';
 import { BothSides } from './both-sides.ts';
 
 type Rows = mysql.RowDataPacket[];
 
-const tables = [
-  'CREATE TABLE item (id int AUTO_INCREMENT PRIMARY KEY, n int) ENGINE=InnoDB', 'CREATE TABLE other (id int PRIMARY KEY, n int) ENGINE=InnoDB', 'CREATE TABLE plain (id int PRIMARY KEY, n int) ENGINE=InnoDB',
-  "CREATE TABLE kind (id int PRIMARY KEY, name varchar(20), price decimal(8,2), at datetime(3), born date, seen timestamp NULL, data blob, flag tinyint(1), size enum('s','m','l'), labels set('a','b'), ratio double, amount float, bits bit(5), doc longtext) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4",
-];
-const rowsOfKind = `INSERT INTO kind VALUES (1, 'zwölf \\'x\\' \\\\ \\n', 12.50, '2024-02-29 12:00:00.125', '2024-02-29', '2024-01-01 00:00:00', X'00FF0A27', 1, 'm', 'a,b', 0.1, 1.5, 21, REPEAT('long ', 1000)), (2, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL), (3, '', -0.01, '1000-01-01 00:00:00', '9999-12-31', '2037-12-31 23:59:59', '', 0, 'l', '', -1e300, 16777216, 0, '')`;
+const tables = ['CREATE TABLE item (id int AUTO_INCREMENT PRIMARY KEY, n int) ENGINE=InnoDB', 'CREATE TABLE other (id int PRIMARY KEY, n int) ENGINE=InnoDB', 'CREATE TABLE plain (id int PRIMARY KEY, n int) ENGINE=InnoDB'];
 
 describeMysql(['mariadb-10.11'], 'LOCK TABLES over tables on local', () => {
   let sides: BothSides;
@@ -34,7 +25,7 @@ describeMysql(['mariadb-10.11'], 'LOCK TABLES over tables on local', () => {
     const rows = 'INSERT INTO item VALUES (1, 1), (2, 2); INSERT INTO other VALUES (1, 7)';
     await sides.source.local.query(`TRUNCATE shop.item, shop.other RESTART IDENTITY; ${rows.replaceAll('INTO ', 'INTO shop.')}`);
     await sides.source.mysql.sql(`TRUNCATE item; TRUNCATE other; ${rows}`, 'mirror');
-    sides.publish({ item: onLocal, other: onLocal, kind: onLocal });
+    sides.publish({ item: onLocal, other: onLocal });
   });
 
   afterEach(() => {
@@ -150,40 +141,5 @@ describeMysql(['mariadb-10.11'], 'LOCK TABLES over tables on local', () => {
     await client.query('LOCK TABLES item READ');
     await sides.onLocal("SELECT count(pg_terminate_backend(pid)) FROM pg_locks WHERE relation = 'shop.item'::regclass AND mode = 'ShareLock'");
     await expect.poll(() => client.query('SELECT 1').then(() => 'there', () => 'gone')).toBe('gone');
-  });
-
-  describeUnless(findTool('mariadb') === undefined ? 'not installed: mariadb' : undefined, 'mariadb-dump', () => {
-    const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'causeway-dump-'));
-    afterAll(() => fs.rmSync(folder, { recursive: true, force: true }));
-    const columns = 'SELECT id, name, price, at, born, seen, HEX(data) AS data, flag, size, labels, ratio, amount, bits + 0 AS bits, doc';
-
-    test.each([['--opt'], ['--lock-tables', '--skip-opt', '--complete-insert', '--hex-blob'], ['--single-transaction', '--quick', '--hex-blob']])('%s: a dump of tables on both sides, loaded by a server, is their rows', async (...options) => {
-      await sides.source.local.query('TRUNCATE shop.kind');
-      const client = await sides.connect();
-      await client.query(rowsOfKind.replace('1.5, 21', '1.5, NULL').replace('16777216, 0', '16777216, NULL'));
-      await sides.source.local.query("UPDATE shop.kind SET bits = CASE id WHEN 1 THEN B'10101' ELSE B'00000' END WHERE id <> 2");
-      const { port, user, password } = sides.source.mysql;
-      const login = (to: number): string[] => ['--no-defaults', '--host=127.0.0.1', `--port=${to}`, `--user=${user}`, `--password=${password}`, '--default-character-set=utf8mb4'];
-      const dumped = path.join(folder, 'dump.sql');
-      const dump = await runProgram('mariadb-dump', [...login(sides.door.port), ...options, `--result-file=${dumped}`, 'shop'], { limitMs: 60_000 });
-      expect([dump.code, dump.errors]).toEqual([0, '']);
-      await sides.source.mysql.sql('DROP DATABASE IF EXISTS copy; CREATE DATABASE copy');
-      const load = await runProgram('mariadb', [...login(port), 'copy'], { limitMs: 60_000, files: { input: dumped, output: path.join(folder, 'load') } });
-      expect([load.code, load.errors]).toEqual([0, '']);
-      const copy = await atServer();
-      await copy.query('USE copy');
-      const rows = async (from: mysql.Connection, sql: string): Promise<unknown> => (await from.query({ sql, rowsAsArray: true }))[0];
-      expect(await rows(copy, `${columns} FROM kind ORDER BY id`)).toEqual(await rows(await written(), `${columns} FROM kind ORDER BY id`));
-      for (const table of ['item', 'other', 'plain']) expect(await rows(copy, `SELECT * FROM ${table} ORDER BY id`)).toEqual(await rows(client, `SELECT * FROM ${table} ORDER BY id`));
-      expect(await locks()).toBe('');
-    });
-
-    /** The same rows, as the server itself keeps them. */
-    async function written(): Promise<mysql.Connection> {
-      const client = await atServer();
-      await client.query('TRUNCATE kind');
-      await client.query(rowsOfKind);
-      return client;
-    }
   });
 });
