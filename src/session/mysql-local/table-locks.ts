@@ -108,15 +108,19 @@ export class TableLocks {
   }
 
   #lockBeside(facts: SessionFacts, sql: string, done: (error: MysqlError | undefined) => void): void {
-    // The client believes to have locks that are gone.
+    let isLocked = false;
     const holder = this.#parts.link.another(facts, () => {
       if (this.#holder !== holder) return;
       this.#holder = undefined;
-      if (!this.#isAsked) this.#parts.session.close();
+      // The client believes to have locks that are gone, or is about to.
+      if (isLocked) this.#parts.session.close();
     });
     this.#holder = holder;
     holder.query('BEGIN', () => undefined);
-    holder.query(sql, (reply) => this.#locked(reply, done));
+    holder.query(sql, (reply) => {
+      isLocked = reply.type === 'done';
+      this.#locked(reply, done);
+    });
   }
 
   #locked(reply: LocalReply, done: (error: MysqlError | undefined) => void): void {

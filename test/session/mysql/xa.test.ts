@@ -1,6 +1,7 @@
 /** Property: a branch of XA that writes tables on local is one as at the MySQL server: prepared it outlives its session, any session ends it, and nothing of it is done by halves. */
 import mysql from 'mysql2/promise';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { describeLockHolders } from '../../../cdc/postgres/lock-holders.ts';
 import { sourceKinds } from '../../cdc/mysql/mysql-source.ts';
 import type { QuiesceReport } from '../../../src/session/control-port.ts';
 import { xaWord, gidOf, xidOfGid } from '../../../src/session/mysql-local/xa-words.ts';
@@ -94,6 +95,18 @@ for (const kind of sourceKinds) {
       await there.query("XA COMMIT 'server'");
       await here.query("XA COMMIT 'local'");
       expect([await rows(), await sides.onServer('SELECT n FROM plain')]).toEqual(['1|5 2|2', '5']);
+    });
+
+    test('a fence on local does not get past a prepared branch, and names it in the words of its client', async () => {
+      const client = await sides.connect();
+      await all(client, "XA START 'a'", 'UPDATE item SET n = 5 WHERE id = 1', "XA END 'a'", "XA PREPARE 'a'");
+      client.destroy();
+      const { local } = sides.source;
+      await local.query("BEGIN; SET LOCAL lock_timeout = '50ms'");
+      await expect(local.query('LOCK TABLE shop.item IN SHARE ROW EXCLUSIVE MODE')).rejects.toMatchObject({ code: '55P03' });
+      await local.query('ROLLBACK');
+      expect(await describeLockHolders(local, [{ schema: 'shop', name: 'item' }])).toMatch(/^Branch of XA 'causeway_xa:1:\w+:' of \w+, open for [\d.]+ s: XA COMMIT or XA ROLLBACK of a MySQL client ends it\.$/);
+      await (await sides.connect()).query("XA ROLLBACK 'a'");
     });
 
     test('a branch writes on one side', async () => {
