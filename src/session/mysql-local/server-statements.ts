@@ -83,7 +83,7 @@ export class ServerStatements {
       if (transaction.wroteLocal) return this.#refuse(writesOnBoth(), sequence);
       transaction.wroteServer = true;
     }
-    if ((transaction.isOpen || locks.isHeld) && (word.type === 'unknown' || !isSingle)) {
+    if ((transaction.isOpen || locks.holdsLocal) && (word.type === 'unknown' || !isSingle)) {
       return this.#refuse(new MigrationError('MIG082', `the statement cannot run ${transaction.isOpen ? 'in a transaction that is open on local' : 'while tables are locked by LOCK TABLES'}`, { detail: 'It may end that, or it may not; several statements in one text are not looked at one by one.', hint: 'COMMIT or UNLOCK TABLES before it, or send the statements one by one.' }), sequence);
     }
     const refused = word.type === 'lock' ? locks.never(text) : undefined;

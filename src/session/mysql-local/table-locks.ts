@@ -60,6 +60,11 @@ export class TableLocks {
     return this.#held !== undefined;
   }
 
+  /** Of tables on local, which only statements that are understood may unlock. */
+  get holdsLocal(): boolean {
+    return this.#holder !== undefined || this.#held?.ofTransaction === true;
+  }
+
   /** As far as tables of the server are concerned, which it locks and unlocks itself. */
   noted(text: string, word: 'lock' | 'unlock' | 'begin'): void {
     this.#held = word === 'lock' ? { locks: this.#locksOf(text), ofTransaction: false } : undefined;
