@@ -39,6 +39,8 @@ export async function describeLockHolders(client: ClientBase, tables: readonly Q
 
 function describe(holder: Holder): string {
   const open = `open for ${(Number(holder.openForMs ?? 0) / 1000).toFixed(1)} s`;
+  // Of a MySQL client, whose words for it these are.
+  if (holder.prepared?.startsWith('causeway_xa:') === true) return `Branch of XA '${holder.prepared}' of ${holder.user ?? 'unknown'}, ${open}: XA COMMIT or XA ROLLBACK of a MySQL client ends it.`;
   if (holder.prepared !== null) return `Prepared transaction '${holder.prepared}' of ${holder.user ?? 'unknown'}, ${open}: COMMIT PREPARED or ROLLBACK PREPARED ends it.`;
   const application = holder.application === null || holder.application === '' ? '' : ` (${holder.application})`;
   return `Backend ${holder.pid ?? 'unknown'} of ${holder.user ?? 'unknown'}${application} at ${holder.address ?? 'a local socket'}, ${open}: ${holder.statement ?? ''}`;

@@ -14,7 +14,7 @@ export function classifyMysql(text: string, mode: MysqlTextMode): MysqlClassific
     names.statement(parsed.statement);
     const { statement } = parsed;
     return {
-      kind: kindOf(statement), relations: names.relations, functions: [...names.functions], readsVariables: names.readsVariables, parameters: parsed.parameters,
+      kind: kindOf(statement), relations: names.relations, functions: [...names.functions], readsVariables: names.readsVariables, userVariables: [...names.userVariables], parameters: parsed.parameters,
       name: statement.type === 'transaction' ? statement.name : statement.type === 'use' ? statement.database : undefined, options: statement.type === 'transaction' ? statement.options : undefined,
     };
   } catch (error) {
@@ -71,6 +71,7 @@ class NameCollector {
   readonly relations: MysqlRelation[] = [];
   readonly functions = new Set<string>();
   readsVariables = false;
+  readonly userVariables = new Set<string>();
 
   statement(statement: Statement): void {
     switch (statement.type) {
@@ -90,7 +91,7 @@ class NameCollector {
 
   #relation(node: Readonly<Record<string, unknown>>, written: boolean): void {
     const { place } = node;
-    this.relations.push({ database: textOf(node['database']), name: textOf(node['name']) ?? '', place: typeof place === 'number' ? place : 0, written });
+    this.relations.push({ database: textOf(node['database']), name: textOf(node['name']) ?? '', place: typeof place === 'number' ? place : 0, written, ...(textOf(node['alias']) === undefined ? {} : { alias: textOf(node['alias']) }) });
   }
 
   #visit(value: unknown, written: boolean, known: ReadonlySet<string>): void {
@@ -104,6 +105,7 @@ class NameCollector {
     const { type, name } = value;
     if (type === 'table' && !(value['database'] === undefined && known.has((textOf(name) ?? '').toLowerCase()))) this.#relation(value, written);
     if (type === 'variable') this.readsVariables = true;
+    if (type === 'variable' && value['scope'] === 'user' && typeof name === 'string') this.userVariables.add(name.toLowerCase());
     if (type === 'call' && typeof name === 'string') {
       const details = value['details'];
       const database = isNode(details) ? textOf(details['database']) : undefined;

@@ -29,6 +29,8 @@ export type MysqlStatementKind =
 export interface MysqlRelation {
   readonly database?: string | undefined;
   readonly name: string;
+  /** By which the statement knows it. */
+  readonly alias?: string | undefined;
   readonly place: number;
   /** Changed or locked by the statement (FOR UPDATE, FOR SHARE count). */
   readonly written: boolean;
@@ -42,6 +44,8 @@ export interface MysqlClassification {
   readonly functions: readonly string[];
   /** User variables (`@a`) or system variables (`@@a`) are read or set. */
   readonly readsVariables: boolean;
+  /** Names of the user variables that are read, in lower case. */
+  readonly userVariables?: readonly string[] | undefined;
   /** Number of `?`. */
   readonly parameters: number;
   /** The name of SAVEPOINT, ROLLBACK TO, RELEASE; the database of USE. */

@@ -2,6 +2,7 @@
 import type { LoadData } from '../../../grammar/dialect/postgres/mysql-tree.ts';
 import type { MysqlParameter } from '../../../grammar/dialect/postgres/mysql-translation.ts';
 import type { LocalAnswer } from './local-answer.ts';
+import type { UserVariables } from './user-variables.ts';
 import type { SessionFacts } from './session-facts.ts';
 
 export interface LocalRequest {
@@ -22,6 +23,8 @@ export interface Batch {
   readonly answer: LocalAnswer;
   readonly facts: SessionFacts;
   readonly sequence: number;
+  /** That the statement reads. */
+  readonly variables?: UserVariables | undefined;
   /** The statement is LOAD DATA. */
   readonly load?: LoadData | undefined;
 }

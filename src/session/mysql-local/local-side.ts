@@ -34,11 +34,13 @@ import { notServed, unservable, writesOnBoth } from './refusals.ts';
 import { factsQuery, readFacts, serverOf } from './session-facts.ts';
 import type { SessionFacts } from './session-facts.ts';
 import { ServerStatements } from './server-statements.ts';
+import { SessionLink } from './session-link.ts';
 import { SessionValues } from './session-values.ts';
 import { loadInfo, loadPlan, startLoad } from './start-load.ts';
 import type { StartedLoad } from './start-load.ts';
 import { factsBasis, translationFacts } from './translation-facts.ts';
 import type { FactsParts } from './translation-facts.ts';
+import { askUserVariables } from './user-variables.ts';
 import { mayChangeSettings } from './transaction-words.ts';
 
 export class LocalSide implements LocalContext {
@@ -48,7 +50,7 @@ export class LocalSide implements LocalContext {
   readonly #transaction = new LocalTransaction();
   readonly #values = new SessionValues();
   readonly #serverStatements: ServerStatements;
-  #link: LocalLink | undefined;
+  readonly #link: SessionLink;
   /** Undefined: to be asked again. */
   #facts: SessionFacts | undefined;
   #load: StartedLoad | undefined;
@@ -59,8 +61,13 @@ export class LocalSide implements LocalContext {
     this.#local = local;
     this.#host = host;
     this.#session = session;
+    // A transaction that was open there is lost, and with it what the client believes to have done: it is told by the end of its connection.
+    this.#link = new SessionLink(local, session, () => {
+      if (this.#transaction.isOpen && !this.#isRunning) session.close();
+    });
     this.#serverStatements = new ServerStatements({
-      session, transaction: this.#transaction, values: this.#values, link: () => this.#link,
+      session, transaction: this.#transaction, values: this.#values, link: this.#link, classify: (text) => this.classify(text), keyOf: (relation) => this.keyOf(relation), snapshot: () => host.snapshot, facts: () => this.#facts,
+      learned: (then) => (this.#facts ? then(this.#facts) : this.learn(() => this.#facts && then(this.#facts))),
       runs: (isRunning) => {
         this.#isRunning = isRunning;
         return !this.#isOver;
@@ -82,8 +89,7 @@ export class LocalSide implements LocalContext {
   }
 
   get backendPid(): { readonly local?: number } {
-    const pid = this.#link?.pid ?? 0;
-    return pid === 0 ? {} : { local: pid };
+    return this.#link.backendPid;
   }
 
   get mode(): MysqlTextMode {
@@ -149,7 +155,7 @@ export class LocalSide implements LocalContext {
   run(request: LocalRequest): false {
     this.#isRunning = true;
     const answer = new LocalAnswer(this.#session.client.capabilities, request.sequence + 1, (bytes) => {
-      if (!this.#session.toClient(bytes)) this.#link?.backpressure(true);
+      if (!this.#session.toClient(bytes)) this.#link.current?.backpressure(true);
     });
     const isKnown = this.#facts && !(this.#values.isServerInsertIdOld && /last_insert_id/i.test(request.text));
     if (isKnown) this.#begin(request, answer);
@@ -161,7 +167,7 @@ export class LocalSide implements LocalContext {
   }
 
   writable(): void {
-    this.#link?.backpressure(false);
+    this.#link.current?.backpressure(false);
   }
 
   #begin(request: LocalRequest, answer: LocalAnswer): void {
@@ -184,9 +190,12 @@ export class LocalSide implements LocalContext {
 
   #statement(batch: Batch): void {
     const text = batch.texts[batch.at] ?? '';
-    const keys = [...new Set(this.classify(text)?.relations.map((relation) => this.keyOf(relation)).filter((key) => this.#host.snapshot.tables[key] !== undefined) ?? [])];
+    const { relations = [], userVariables = [] } = this.classify(text) ?? {};
+    const refused = this.#serverStatements.refusal(relations, /^\s*truncate\b/i.test(text));
+    if (refused) return this.#answerError(batch.answer, undefined, refused);
+    const keys = [...new Set(relations.map((relation) => this.keyOf(relation)).filter((key) => this.#host.snapshot.tables[key] !== undefined))];
     const { control } = this.#host.services;
-    const ready = (): void => this.#withVersion(batch, () => this.#translated(batch, text, keys));
+    const ready = (): void => this.#withVersion(batch, () => askUserVariables(this.#session, batch.facts, userVariables, (variables) => this.#translated({ ...batch, variables }, text, keys)));
     if (keys.every((key) => control.tableFacts(key) !== undefined)) return ready();
     control.loadTableFacts(keys, (error) => {
       if (this.#isOver) return;
@@ -195,32 +204,19 @@ export class LocalSide implements LocalContext {
     });
   }
 
-  /** What local can do depends on its version. */
   #withVersion(batch: Batch, then: () => void): void {
     if (this.#local.version !== undefined) return then();
     const link = this.#opened(batch);
-    link?.query("SELECT current_setting('server_version_num')", (reply) => {
-      if (reply.type !== 'done') return this.#finished(batch, [], undefined, reply);
-      this.#local.version = Number(reply.rows[0]?.[0] ?? 0);
-      then();
-    });
+    if (link) this.#link.learnVersion(link, (failure) => (failure ? this.#finished(batch, [], undefined, failure) : then()));
   }
 
   #opened({ answer, facts }: Batch): LocalLink | undefined {
-    if (this.#link && !this.#link.isOver) return this.#link;
-    const { user, database } = this.#session.client;
     try {
-      return (this.#link = this.#local.open(user, database ?? '', facts.lockWaitSeconds, () => this.#linkGone()));
+      return this.#link.open(facts);
     } catch (error) {
       this.#answerError(answer, undefined, mysqlErrorOf(error));
       return undefined;
     }
-  }
-
-  /** A transaction that was open there is lost, and with it what the client believes to have done: it is told with its next statement, by the end of its connection. */
-  #linkGone(): void {
-    this.#link = undefined;
-    if (this.#transaction.isOpen && !this.#isRunning) this.#session.close();
   }
 
   #translated(batch: Batch, text: string, keys: readonly string[]): void {
@@ -231,13 +227,13 @@ export class LocalSide implements LocalContext {
     this.#execute(load?.type === 'load' ? { ...batch, load } : batch, translation, tables, keys);
   }
 
-  #translate({ facts }: Batch, text: string, tables: readonly MigratedTable[], parameters: FactsParts['parameters']): MysqlTranslation {
+  #translate({ facts, variables }: Batch, text: string, tables: readonly MigratedTable[], parameters: FactsParts['parameters']): MysqlTranslation {
     const { snapshot } = this.#host.services.control;
     const find: FactsParts['find'] = (database, name) => {
       const key = this.keyOf({ database, name });
       return snapshot.tables[key]?.writes === 'local' ? this.#host.services.control.tableFacts(key) : undefined;
     };
-    const parts = { session: facts, mode: this.mode, find, foundRows: (this.#session.client.capabilities.flags & Capability.foundRows) !== 0, localVersion: this.#local.version ?? 0, parameters };
+    const parts = { session: facts, mode: this.mode, find, foundRows: (this.#session.client.capabilities.flags & Capability.foundRows) !== 0, localVersion: this.#local.version ?? 0, parameters, variables };
     return this.#local.translate(text, translationFacts(parts), factsBasis(parts, snapshot, tables), parameters !== undefined);
   }
 
@@ -318,7 +314,7 @@ export class LocalSide implements LocalContext {
       const link = this.#opened(batch);
       if (link) this.#run(batch, plan, tables, link, false);
     });
-    if (this.#link && this.#transaction.isOpen) this.#serverStatements.commit(this.#link, batch.sequence, then);
+    if (this.#link.current && this.#transaction.isOpen) this.#serverStatements.commit(this.#link.current, batch.sequence, then);
     else then();
   }
 
@@ -352,7 +348,7 @@ export class LocalSide implements LocalContext {
   }
 
   #answerError(answer: LocalAnswer, rows: ResultRows | undefined, error: MysqlError): void {
-    this.#values.failed();
+    this.#values.failed(error);
     answer.failRows(rows, error);
     this.#end();
   }
@@ -365,7 +361,8 @@ export class LocalSide implements LocalContext {
   /** KILL QUERY. */
   cancel(): void {
     this.#load?.cancel();
-    this.#link?.cancel();
+    this.#serverStatements.locks.cancel();
+    this.#link.current?.cancel();
   }
 
   /** Another database, or other settings. */
@@ -376,23 +373,26 @@ export class LocalSide implements LocalContext {
   /** The server is about to forget all that the session has said. */
   reset(then: () => void): void {
     this.#facts = undefined;
-    this.rollBack(() => {
+    this.#serverStatements.locks.release(() => this.rollBack(() => {
+      this.#serverStatements.xa.forget();
       this.#transaction.ended();
       then();
-    });
+    }));
   }
 
   /** What the session was is gone; another user may go on with it. */
   forget(): void {
     this.#facts = undefined;
     this.#transaction.ended();
-    this.#link?.end();
-    this.#link = undefined;
+    this.#serverStatements.xa.forget();
+    this.#serverStatements.locks.end();
+    this.#link.forget();
   }
 
   /** `isCommit`: what runs is left to its end. */
   end(isCommit: boolean): void {
     this.#isOver = true;
-    this.#link?.end(isCommit);
+    this.#serverStatements.locks.end();
+    this.#link.end(isCommit);
   }
 }

@@ -43,6 +43,8 @@ export class LocalTransaction {
       case 'commit':
       case 'rollback':
       case 'implicit commit':
+      case 'lock':
+      case 'unlock':
         this.ended();
         return;
       case 'begin':

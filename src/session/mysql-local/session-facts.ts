@@ -34,7 +34,9 @@ export interface SessionFacts {
   readonly foldsNames: boolean;
   /** Rows of a SELECT are cut off there, what changes many is refused, or IS NULL finds the row inserted last: nobody does that on local. */
   readonly limits: string | undefined;
+  /** For a row, and for a table of LOCK TABLES. */
   readonly lockWaitSeconds: number;
+  readonly tableLockWaitSeconds: number;
 }
 
 /** `5.5.5-10.11.6-MariaDB`, `8.4.2`. */
@@ -45,7 +47,7 @@ export function serverOf(version: string): MysqlServer {
 
 const columns = [
   '@@sql_mode', '@@time_zone', '@@system_time_zone', '@@character_set_client', '@@character_set_connection', '@@collation_connection', '@@character_set_results', 'DATABASE()', '@@isolation', '@@div_precision_increment',
-  '@@group_concat_max_len', 'LAST_INSERT_ID()', '@@timestamp', 'ABS(@@timestamp - UNIX_TIMESTAMP(SYSDATE())) > 2', 'USER()', 'CURRENT_USER()', 'CONNECTION_ID()', '@@version', '@@lower_case_table_names', '@@sql_select_limit', '@@sql_safe_updates', '@@innodb_lock_wait_timeout', '@@lc_time_names', '@@sql_auto_is_null', '@@default_week_format', '@@default_regex_flags',
+  '@@group_concat_max_len', 'LAST_INSERT_ID()', '@@timestamp', 'ABS(@@timestamp - UNIX_TIMESTAMP(SYSDATE())) > 2', 'USER()', 'CURRENT_USER()', 'CONNECTION_ID()', '@@version', '@@lower_case_table_names', '@@sql_select_limit', '@@sql_safe_updates', '@@innodb_lock_wait_timeout', '@@lc_time_names', '@@sql_auto_is_null', '@@default_week_format', '@@default_regex_flags', '@@lock_wait_timeout',
 ] as const;
 
 /** The isolation's variable has another name since MySQL 5.7.20, and the old one went with 8.0. Patterns have flags on MariaDB alone. */
@@ -86,6 +88,6 @@ export function readFacts(row: readonly (string | null)[]): SessionFacts {
     lastInsertId: value('LAST_INSERT_ID()'), fixedTimestamp: value('ABS(@@timestamp - UNIX_TIMESTAMP(SYSDATE())) > 2') === '1' ? value('@@timestamp') : undefined, user: value('USER()'), currentUser: value('CURRENT_USER()'), connectionId: value('CONNECTION_ID()'), version: value('@@version'),
     foldsNames: value('@@lower_case_table_names') !== '0',
     limits: limit !== '' && BigInt(limit) < NO_LIMIT ? 'sql_select_limit' : value('@@sql_safe_updates') === '1' ? 'sql_safe_updates' : value('@@sql_auto_is_null') === '1' ? 'sql_auto_is_null' : undefined,
-    lockWaitSeconds: Number(value('@@innodb_lock_wait_timeout')),
+    lockWaitSeconds: Number(value('@@innodb_lock_wait_timeout')), tableLockWaitSeconds: Number(value('@@lock_wait_timeout')),
   };
 }

@@ -1,4 +1,5 @@
 /** What functions of a session tell of its statements before, wherever those have run: LAST_INSERT_ID(), ROW_COUNT(), FOUND_ROWS(). */
+import type { MysqlError } from '../../wire/mysql/error-packet.ts';
 import type { MysqlSessionValue } from '../../../grammar/dialect/postgres/mysql-translation.ts';
 import type { PlanNumbers } from './plan-counts.ts';
 import type { SessionClock } from './plan-values.ts';
@@ -14,11 +15,17 @@ export class SessionValues {
   /** The last statement that counted anything has run on local. */
   #isLocal = false;
   #rowCount = -1;
+  #error: MysqlError | undefined;
   #foundRows = '0';
 
   /** The server would answer of an older statement. */
   answersFor(text: string): boolean {
     return this.#isLocal && /\b(?:row_count|found_rows)\s*\(/i.test(text);
+  }
+
+  /** Of a statement that has run on local; undefined: it has not, or it has told of nothing. */
+  diagnostics(): { readonly error: MysqlError | undefined } | undefined {
+    return this.#isLocal ? { error: this.#error } : undefined;
   }
 
   /** What the server is to be told before it gets the statement, once. */
@@ -38,12 +45,14 @@ export class SessionValues {
 
   ranOnLocal({ lastInsertId, rowCount, foundRows }: PlanNumbers): void {
     this.#isLocal = true;
+    this.#error = undefined;
     if (lastInsertId !== undefined) this.#localInsertId = lastInsertId;
     this.#rowCount = rowCount;
     if (foundRows !== undefined) this.#foundRows = foundRows;
   }
 
-  failed(): void {
+  failed(error: MysqlError): void {
+    this.#error = error;
     this.#isLocal = true;
     this.#rowCount = -1;
   }

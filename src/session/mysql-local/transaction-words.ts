@@ -1,12 +1,18 @@
 /** What a statement that goes to the MySQL server means for the transaction on local beside it, by its first words. */
+import { xaWord } from './xa-words.ts';
+import type { XaWord } from './xa-words.ts';
+
 export type TransactionWord =
   | { readonly type: 'commit' } | { readonly type: 'rollback' }
   | { readonly type: 'savepoint' | 'rollback to' | 'release'; readonly name: string }
   /** It begins one; an open one is committed. */
   | { readonly type: 'begin'; readonly readOnly: boolean; readonly isSnapshot: boolean }
   | { readonly type: 'isolation'; readonly level: string }
+  /** LOCK TABLES; UNLOCK TABLES commits what is open when tables are locked. */
+  | { readonly type: 'lock' | 'unlock' }
   /** Commits an open one by itself. */
   | { readonly type: 'implicit commit' }
+  | { readonly type: 'xa'; readonly xa: XaWord }
   | { readonly type: 'read' } | { readonly type: 'write' }
   /** Of the session, whatever the transaction. */
   | { readonly type: 'other' }
@@ -41,6 +47,10 @@ export function transactionWord(text: string): TransactionWord {
   if (other) return other;
   const level = isolation.exec(bare)?.[1];
   if (level !== undefined) return { type: 'isolation', level: level.toLowerCase().replace(/\s+/g, ' ') };
+  const xa = xaWord(bare);
+  if (xa) return { type: 'xa', xa };
+  const [, locks] = /^(lock|unlock)\s+tables?\b/i.exec(bare) ?? [];
+  if (locks !== undefined) return { type: locks.length === 4 ? 'lock' : 'unlock' };
   if (commitsImplicitly.test(bare) || setsAutocommit.test(bare)) return { type: 'implicit commit' };
   if (sessions.test(bare)) return { type: 'other' };
   if (reads.test(bare)) return /^(?:\(\s*)*with\b/i.test(bare) && changesBehindWith.test(bare) ? { type: 'write' } : { type: 'read' };
@@ -49,5 +59,5 @@ export function transactionWord(text: string): TransactionWord {
 
 /** Settings of a session that a translation reads may be others behind it. */
 export function mayChangeSettings(text: string): boolean {
-  return text.includes(';') || !/^[\s(]*(?:select|insert|update|delete|replace|commit|rollback|begin|start|show|savepoint|release|desc|describe|explain)\b/i.test(text);
+  return text.includes(';') || !/^[\s(]*(?:select|insert|update|delete|replace|commit|rollback|begin|start|show|savepoint|release|desc|describe|explain|lock|unlock)\b/i.test(text);
 }

@@ -40,6 +40,8 @@ const commitsOwnBranch = /^\s*xa\s+commit\s+[^/#-]*\bone\s+phase\s*;?\s*$/;
 const makesName = /\b(?:create|alter)\b(?!\s+(?:temporary\s+|or\s+replace\s+)*table\b)[\s\S]*?\b(?:view|trigger|procedure|function|event|package)\b/;
 /** Settings by which a session's changes escape the capture. */
 const capturesBy = /\b(?:sql_log_bin|binlog_format|binlog_row_image|binlog_row_value_options|skip_replication|gtid_next|server_id)\b/;
+const ofXa = /^\s*xa\s+(start|begin|end|prepare|commit|rollback|recover)\b/;
+const locksServer = /\bflush\b[\s\S]*\bread\s+lock\b/;
 const sets = /\bset(?:_var)?\b/;
 
 export class DecideByName implements MysqlDecider {
@@ -63,17 +65,33 @@ export class DecideByName implements MysqlDecider {
     const hidden = hiddenTouch(lower, names);
     const touches = hidden === undefined ? named(lower, names) : names.all;
     if (capturesBy.test(lower) && sets.test(lower)) return refusal('the setting would hide changes of tables that are being migrated', 'What the session wrote would not be in the binary log as rows.');
+    const ofBranch = context.local ? this.#ofBranch(lower, names, snapshot, context) : undefined;
+    if (ofBranch) return ofBranch;
+    if (locksServer.test(lower) && names.all.some((key) => snapshot.tables[key]?.writes === 'local')) return refusal('FLUSH TABLES … READ LOCK would lock the tables of the MySQL server, and not those whose rows are on local', 'What is read under it would not be of one moment.');
     if (heldUp(touches, snapshot, context).length > 0) return { route: 'wait', touches };
     if (context.local && touches.some((key) => snapshot.tables[key]?.writes === 'local')) {
       if (!context.local.isKnown) return { route: 'ask', touches };
       const decision = decideByRelations(text, snapshot, context.local);
       if (decision.side === 'neither' && hidden === undefined) return refusal(decision.message, decision.detail);
       if (decision.side === 'local') return { route: 'local', touches: decision.touches };
+      if (decision.side === 'both') return refusedOf(decision.touches.filter((key) => snapshot.tables[key]?.writes !== 'local'), snapshot, false, false) ?? { route: 'remote', touches: decision.touches };
       // What it names is the server's: words in strings and comments are none. What it does not name may still be touched.
       if (hidden === undefined && decision.side === 'server') return this.#onServer(lower, decision.touches, snapshot);
     }
     if (hidden !== undefined && names.isWatchful) return refusal(`${hidden} may touch tables that are being migrated`, 'What it runs cannot be seen by its text.');
     return this.#onServer(lower, touches, snapshot);
+  }
+
+  /**
+   * Of XA, where there is a way to local. A branch may be local's, which the session asks first. One of the server has not written tables that are on local: a
+   * cutover waits for those that are prepared. Undefined: it is none, or one that may write what is not to be written now.
+   */
+  #ofBranch(lower: string, names: Names, snapshot: RoutingSnapshot, context: MysqlContext): MysqlDecision | undefined {
+    const [, verb] = ofXa.exec(lower) ?? [];
+    if (verb === undefined || /;\s*\S/.test(lower)) return undefined;
+    const touches = verb === 'prepare' || verb === 'commit' ? names.all.filter((key) => snapshot.tables[key]?.writes !== 'local') : [];
+    if (heldUp(touches, snapshot, context).length > 0) return { route: 'wait', touches };
+    return refusedOf(touches, snapshot, false, true) === undefined ? { route: 'remote', touches } : undefined;
   }
 
   #onServer(lower: string, touches: readonly string[], snapshot: RoutingSnapshot): MysqlDecision {

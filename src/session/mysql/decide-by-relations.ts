@@ -9,9 +9,13 @@ import type { LocalContext } from './mysql-decision.ts';
 export type RelationsDecision =
   | { readonly side: 'server'; readonly touches: readonly string[] }
   | { readonly side: 'local'; readonly touches: readonly string[] }
+  /** LOCK TABLES: each side locks its own. */
+  | { readonly side: 'both'; readonly touches: readonly string[] }
   | { readonly side: 'neither'; readonly message: string; readonly detail: string };
 
 const asksOfDefinitions = /^\s*(?:show|desc|describe|explain(?!\s+(?:analyze|format)))\b/i;
+
+const intoFile = /\binto\s+(outfile|dumpfile)\b/i;
 
 const neither = (message: string, detail: string): RelationsDecision => ({ side: 'neither', message, detail });
 
@@ -22,12 +26,16 @@ export function decideByRelations(text: string, snapshot: RoutingSnapshot, local
   const touches = [...new Set(decisions.flatMap((each) => ('touches' in each ? each.touches : [])))];
   const sides = new Set(decisions.map(({ side }) => side));
   if (sides.size > 1) return neither('some statements of the text belong on local, others on the MySQL server', 'A text is sent to one side.');
-  return { side: sides.has('local') ? 'local' : 'server', touches };
+  const [side = 'server'] = sides;
+  if (side === 'both' && decisions.length > 1) return neither('LOCK TABLES stands beside other statements', 'Send it by itself.');
+  return side === 'local' || side === 'both' ? { side, touches } : { side: 'server', touches };
 }
 
 function decideOne(statement: MysqlClassification | undefined, text: string, snapshot: RoutingSnapshot, local: LocalContext): RelationsDecision {
   // Definitions stay on the server.
   if (asksOfDefinitions.test(text)) return { side: 'server', touches: [] };
+  const file = intoFile.exec(text)?.[1];
+  if (!statement && file !== undefined) return neither(`INTO ${file.toUpperCase()} of a table whose rows are on local`, 'It would write a file of the MySQL server, which does not have the rows: ask for them, and write them where the client is.');
   if (!statement) return neither('the statement cannot be read, and names a table whose rows are on local', 'Only what is understood can be run there.');
   const { kind } = statement;
   if (kind === 'show' || kind === 'use') return { side: 'server', touches: [] };
@@ -36,6 +44,7 @@ function decideOne(statement: MysqlClassification | undefined, text: string, sna
   const behind = named.find(({ relation, key }) => reachesLocal(relation, key, snapshot));
   if (behind) return neither(`"${behind.relation.name}" reaches tables whose rows are on local`, 'Views and triggers of the MySQL server do not reach them.');
   if (onLocal.length === 0) return { side: 'server', touches: named.flatMap(({ key }) => (snapshot.tables[key] ? [key] : [...snapshot.views[key] ?? [], ...snapshot.writeClosure[key] ?? []])) };
+  if (kind === 'lock') return { side: 'both', touches: named.map(({ key }) => key).filter((key) => snapshot.tables[key] !== undefined) };
   const elsewhere = named.find(({ key }) => snapshot.tables[key]?.writes !== 'local');
   if (elsewhere) return neither(`table "${onLocal[0]?.key}" is on local, and "${elsewhere.relation.name}" on the MySQL server`, 'A statement is sent to one side.');
   const isRun = kind === 'read' || kind === 'write' || (kind === 'ddl' && /^\s*truncate\b/i.test(text));
@@ -44,7 +53,7 @@ function decideOne(statement: MysqlClassification | undefined, text: string, sna
 }
 
 function nameOf(kind: MysqlClassification['kind']): string {
-  return kind === 'ddl' ? 'a change of its definition' : kind === 'lock' ? 'LOCK TABLES' : kind === 'call' ? 'CALL' : kind === 'set' ? 'SET with a subquery' : 'the statement';
+  return kind === 'ddl' ? 'a change of its definition' : kind === 'call' ? 'CALL' : kind === 'set' ? 'SET with a subquery' : 'the statement';
 }
 
 /** By what the server itself does with the relation. */

@@ -6,7 +6,8 @@ import type { Capabilities } from '../../wire/mysql/capabilities.ts';
 import { Command } from '../../wire/mysql/commands.ts';
 import type { MysqlLogin } from '../../wire/mysql/connect-mysql.ts';
 import { writePackets } from '../../wire/mysql/packets.ts';
-import { readResultRows } from '../../wire/mysql/result-set.ts';
+import { readResultColumns, readResultRows } from '../../wire/mysql/result-set.ts';
+import type { ReadColumn } from '../../wire/mysql/result-set.ts';
 import type { LargeBuffers } from '../../wire/socket-input.ts';
 import { ClientInput } from '../client-input.ts';
 import type { InputSession } from '../client-input.ts';
@@ -14,6 +15,8 @@ import type { InputSession } from '../client-input.ts';
 /** ER_NEED_REPREPARE: the server has tried three times itself. */
 const NEEDS_PREPARING = 1615;
 const MOST_ATTEMPTS = 20;
+
+export type AskedRows = (rows: readonly (readonly (string | null)[])[] | undefined, columns?: readonly ReadColumn[]) => void;
 
 export interface MysqlLegOwner {
   /** False: wait for `resume`. */
@@ -82,11 +85,13 @@ export class MysqlLeg implements InputSession {
   }
 
   /** Asks for rows of text, few enough to be kept; undefined for an error. As `ask`. */
-  askRows(text: string, done: (rows: readonly (readonly (string | null)[])[] | undefined) => void): void {
+  askRows(text: string, done: AskedRows): void {
     const collected: Buffer[] = [];
     this.ask(Buffer.from(`\x03${text}`, 'utf8'), 'result', () => {
       this.#collected = undefined;
-      done(this.tracker.errorCode === 0 ? readResultRows(Buffer.concat(collected), this.#capabilities) : undefined);
+      if (this.tracker.errorCode !== 0) return done(undefined);
+      const packets = Buffer.concat(collected);
+      done(readResultRows(packets, this.#capabilities), readResultColumns(packets, this.#capabilities));
     });
     this.#collected = collected;
   }

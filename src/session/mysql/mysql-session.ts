@@ -27,7 +27,7 @@ import type { CommandSink } from './command-reader.ts';
 import { idleTooLong } from './control-result.ts';
 import type { DoorSession, MysqlAdmitted, MysqlDoorHost } from './door-host.ts';
 import { MysqlLeg } from './mysql-leg.ts';
-import type { MysqlLegOwner } from './mysql-leg.ts';
+import type { AskedRows, MysqlLegOwner } from './mysql-leg.ts';
 import { OWN_TEXT_BYTES, readKill } from './own-texts.ts';
 import { OwnCommands } from './own-commands.ts';
 import type { AnsweringSession } from './own-commands.ts';
@@ -340,7 +340,7 @@ export class MysqlSession implements AnsweringSession, CommandSink, MysqlLegOwne
     this.#leg.ask(rollback, 'result', () => (this.local ? this.local.rollBack(ended) : ended()));
   }
 
-  askServer(text: string, done: (rows: readonly (readonly (string | null)[])[] | undefined) => void): void {
+  askServer(text: string, done: AskedRows): void {
     this.#leg.askRows(text, done);
   }
 

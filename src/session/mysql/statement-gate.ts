@@ -68,7 +68,7 @@ export class StatementGate {
     const decision = this.#host.decide(text, { local, holdsLocks: unit.holdsLocks, leaseValid, hasTouched: (table) => unit.hasTouched(table) });
     if (decision?.route !== 'remote' || !isInTransaction) return decision;
     // What a transaction sees may be as old as the first that it has done: of then the source has not all rows of a table that was local's.
-    const back = decision.touches.find((key) => unit.seenUnder?.tables[key]?.writes === 'local');
+    const back = decision.touches.find((key) => unit.seenUnder?.tables[key]?.writes === 'local' && this.#host.snapshot.tables[key]?.writes !== 'local');
     return back === undefined ? decision : { route: 'refused', error: new MigrationError('MIG083', `table "${back}" has come back to the source since the transaction began`) };
   }
 

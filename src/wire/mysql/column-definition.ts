@@ -48,12 +48,13 @@ function extensionText(extension: ColumnExtension | undefined): Buffer {
   return Buffer.concat([Buffer.of(extension.length + 2, extension === 'json' ? FORMAT_NAME : TYPE_NAME), lengthEncodedText(extension)]);
 }
 
-/** Of a server without extended metadata. Throws a `ProtocolFault`. */
-export function readColumnDefinition(payload: Buffer): Required<Omit<ColumnDefinition, 'extension'>> {
+/** `isExtended`: of a server with extended metadata. Throws a `ProtocolFault`. */
+export function readColumnDefinition(payload: Buffer, isExtended = false): Required<Omit<ColumnDefinition, 'extension'>> {
   const reader = new PayloadReader(payload);
   const text = (): string => reader.text()?.toString('utf8') ?? '';
   text();
   const [schema, table, originalTable, name, originalName] = [text(), text(), text(), text(), text()];
+  if (isExtended) text();
   reader.lengthEncoded();
   return { schema, table, originalTable, name, originalName, collation: reader.integer(2), length: reader.integer(4), type: reader.integer(1), flags: reader.integer(2), decimals: reader.integer(1) };
 }

@@ -1,7 +1,7 @@
 /** A whole result set of texts: https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_query_response_text_resultset.html */
 import { can, Capability, MariadbCapability } from './capabilities.ts';
 import type { Capabilities } from './capabilities.ts';
-import { writeColumnDefinition } from './column-definition.ts';
+import { readColumnDefinition, writeColumnDefinition } from './column-definition.ts';
 import type { ColumnDefinition } from './column-definition.ts';
 import { EOF, OK, writeEnd } from './ok-packet.ts';
 import { MAX_PACKET_BYTES, nextSequence, readPayload, writePackets } from './packets.ts';
@@ -10,10 +10,12 @@ import { readTextRow, writeTextRow } from './text-row.ts';
 
 export interface ResultSet {
   readonly columns: readonly ColumnDefinition[];
-  readonly rows: readonly (readonly (string | null)[])[];
+  readonly rows: readonly (readonly (Buffer | string | null)[])[];
   readonly status: number;
   readonly warnings?: number;
 }
+
+export type ReadColumn = ReturnType<typeof readColumnDefinition>;
 
 /** What stands before the rows, as packets from that sequence id on. */
 export function writeResultHead(columns: readonly ColumnDefinition[], status: number, capabilities: Capabilities, sequence: number, warnings = 0): { readonly packets: Buffer; readonly next: number } {
@@ -62,6 +64,14 @@ export function readResultRows(packets: Buffer, capabilities: Capabilities): (st
     rows.push(readTextRow(payload).map((value) => value?.toString('utf8') ?? null));
   }
   return rows;
+}
+
+/** Its columns; as `readResultRows`. */
+export function readResultColumns(packets: Buffer, capabilities: Capabilities): readonly ReadColumn[] {
+  const [first, ...others] = payloadsOf(packets);
+  if (!first || first[0] === OK) return [];
+  const columns = new PayloadReader(first, can(capabilities, Capability.optionalMetadata) ? 1 : 0).lengthEncoded() ?? 0;
+  return others.slice(0, columns).map((payload) => readColumnDefinition(payload, (capabilities.mariadb & MariadbCapability.extendedMetadata) !== 0));
 }
 
 function payloadsOf(packets: Buffer): Buffer[] {

@@ -1,5 +1,9 @@
 import java.sql.*;
 import java.util.Arrays;
+import javax.sql.XAConnection;
+import javax.transaction.xa.XAResource;
+import javax.transaction.xa.Xid;
+import org.mariadb.jdbc.MariaDbDataSource;
 
 /** What an application asks of its own tables, through MariaDB Connector/J, by texts and by statements that the server prepares; prints `name => what came` for each. */
 public class MariadbOnLocal {
@@ -48,6 +52,64 @@ public class MariadbOnLocal {
     }
   }
 
+  record Branch(int getFormatId, byte[] gtrid, byte[] bqual) implements Xid {
+    public int getFormatId() {
+      return getFormatId;
+    }
+
+    public byte[] getGlobalTransactionId() {
+      return gtrid;
+    }
+
+    public byte[] getBranchQualifier() {
+      return bqual;
+    }
+  }
+
+  static String named(Xid xid) {
+    return xid.getFormatId() + " " + Arrays.toString(xid.getGlobalTransactionId()) + " " + Arrays.toString(xid.getBranchQualifier());
+  }
+
+  static String recovered(XAResource resource) throws Exception {
+    StringBuilder out = new StringBuilder();
+    for (Xid xid : resource.recover(XAResource.TMSTARTRSCAN | XAResource.TMENDRSCAN)) out.append(named(xid)).append(';');
+    return out.toString();
+  }
+
+  /** As a transaction manager does, by the driver's own XADataSource. */
+  static void branches(String url) throws Exception {
+    mode = "xa";
+    MariaDbDataSource source = new MariaDbDataSource(url);
+    XAConnection first = source.getXAConnection();
+    XAConnection second = source.getXAConnection();
+    XAResource resource = first.getXAResource();
+    Xid kept = new Branch(4711, new byte[] {0, (byte) 255, 'a'}, new byte[] {'b'});
+    Xid left = new Branch(1, "left".getBytes(), "x".getBytes());
+    for (Xid xid : new Xid[] {kept, left}) {
+      tried("prepare", () -> {
+        resource.start(xid, XAResource.TMNOFLAGS);
+        String changed = asked(first.getConnection(), "UPDATE item SET stock = stock + ? WHERE id = ?", 7, 1);
+        resource.end(xid, XAResource.TMSUCCESS);
+        return changed + " " + resource.prepare(xid);
+      });
+      tried("recover", () -> recovered(second.getXAResource()));
+      tried("end it", () -> {
+        if (xid == kept) resource.commit(xid, false);
+        else resource.rollback(xid);
+        return asked(second.getConnection(), "SELECT stock FROM item WHERE id = ?", 1) + recovered(resource);
+      });
+    }
+    tried("one phase", () -> {
+      resource.start(left, XAResource.TMNOFLAGS);
+      String changed = asked(first.getConnection(), "UPDATE item SET stock = ? WHERE id = ?", 3, 1);
+      resource.end(left, XAResource.TMSUCCESS);
+      resource.commit(left, true);
+      return changed + asked(second.getConnection(), "SELECT stock FROM item WHERE id = ?", 1);
+    });
+    first.close();
+    second.close();
+  }
+
   public static void main(String[] args) throws Exception {
     for (String options : new String[] {"&useServerPrepStmts=false", "&useServerPrepStmts=true"}) {
       mode = options.endsWith("true") ? "prepared" : "text";
@@ -87,6 +149,7 @@ public class MariadbOnLocal {
         });
       }
     }
+    branches(args[0]);
     System.out.println("statements => " + count);
   }
 }

@@ -84,6 +84,19 @@ test.each([
   if (expected.startsWith('remote') && text.includes('(')) expect(decider.decide(text, snapshot, { ...context, local: { ...local, isKnown: false } }).route).toBe('ask');
 });
 
+test('a branch of XA, and LOCK TABLES, where there is a way to local', () => {
+  const context = { holdsLocks: false, leaseValid: true, hasTouched: () => false, local };
+  const said = (text: string, tables: Parameters<FakeControl['publish']>[0]): string => {
+    const decision = decider.decide(text, snapshotOf(tables), context);
+    return decision.route === 'refused' ? 'refused' : `${decision.route} ${decision.touches.map((key) => key.replace('public.', '')).join()}`.trim();
+  };
+  const mixed = { orders: onLocal, customers: onSource };
+  expect(["XA START 'x'", "XA END 'x'", "XA PREPARE 'x'", "XA COMMIT 'x'", "XA ROLLBACK 'x'", 'XA RECOVER', "XA COMMIT 'x'; SELECT 1"].map((text) => said(text, mixed))).toEqual(['remote', 'remote', 'remote customers', 'remote customers', 'remote', 'remote', 'refused']);
+  expect([said("XA COMMIT 'x'", { orders: onLocal, customers: { writesBlocked: true } }), said("XA COMMIT 'x'", { orders: { ...onLocal, quiescing: true } }), said("XA COMMIT 'x'", { orders: onLocal, customers: { quiescing: true } })]).toEqual(['refused', 'remote', 'wait customers']);
+  expect(['LOCK TABLES orders READ, customers AS c WRITE, elsewhere READ', 'LOCK TABLES orders READ; SELECT 1', 'UNLOCK TABLES', 'LOCK TABLES elsewhere READ', 'FLUSH TABLES WITH READ LOCK', "SELECT 'flush, read lock'"].map((text) => said(text, mixed))).toEqual(['remote orders,customers', 'refused', 'remote', 'remote', 'refused', 'remote']);
+  expect(said('LOCK TABLES orders READ, customers READ', { orders: onLocal, customers: { writesBlocked: true } })).toBe('refused');
+});
+
 test('a barrier holds up who has no locks, and after its grace everybody', () => {
   expect(decided('SELECT * FROM orders', snapshotOf({ orders: { quiescing: true } }))).toBe('wait orders');
   expect(decided('SELECT * FROM orders', snapshotOf({ orders: { quiescing: true } }), { holdsLocks: true })).toBe('remote orders');

@@ -37,7 +37,7 @@ describe('bytes in texts', () => {
 test.each([
   ['COMMIT', 'commit'], ['/* x */ commit work', 'commit'], ['ROLLBACK', 'rollback'], ['rollback work to savepoint `a b`', 'rollback to'], ['SAVEPOINT a', 'savepoint'], ['RELEASE SAVEPOINT a', 'release'],
   ['BEGIN', 'begin'], ['START TRANSACTION READ ONLY', 'begin'], ['SET autocommit = 1', 'implicit commit'], ['SET NAMES utf8', 'other'], ['SET TRANSACTION ISOLATION LEVEL SERIALIZABLE', 'isolation'],
-  ['CREATE TABLE t (a int)', 'implicit commit'], ['CREATE TEMPORARY TABLE t (a int)', 'write'], ['LOCK TABLES t READ', 'implicit commit'], ['SELECT 1', 'read'], ['(SELECT 1)', 'read'], ['WITH a AS (SELECT 1) DELETE FROM t', 'write'],
+  ['CREATE TABLE t (a int)', 'implicit commit'], ['CREATE TEMPORARY TABLE t (a int)', 'write'], ['LOCK TABLES t READ', 'lock'], ['/* x */ unlock table', 'unlock'], ['FLUSH TABLES', 'implicit commit'], ['SELECT 1', 'read'], ['(SELECT 1)', 'read'], ['WITH a AS (SELECT 1) DELETE FROM t', 'write'],
   ['INSERT INTO t VALUES (1)', 'write'], ['/*! UPDATE t SET a = 1 */', 'unknown'], ['shutdown', 'unknown'],
 ])('%s is a %s', (text, type) => expect(transactionWord(text).type).toBe(type));
 
