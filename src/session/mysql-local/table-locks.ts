@@ -1,7 +1,7 @@
 /**
  * LOCK TABLES of a MySQL client whose tables, or some of them, are on local. The server is sent the statement as well: it looks after its own tables and
  * after what a session may name. Locks to read are PostgreSQL's SHARE locks of a connection that does nothing else, and outlast each statement's commit;
- * locks to write can be had by the session's own transaction alone, and end with it (docs/decisions/0027).
+ * locks to write can be had by the session's own transaction alone, and end with it (docs/decisions/0029).
  *
  * States: none → asked (local's are held, the server's are asked for) → held → none.
  */
