@@ -4,6 +4,7 @@ import * as tls from 'node:tls';
 import type { AddressInfo } from 'node:net';
 import type { Runtime } from '../../config/runtime.ts';
 import { ClientSession } from './client-session.ts';
+import { concerns } from './frame-tables.ts';
 import { Healer } from './healer.ts';
 import { Intake } from './intake.ts';
 import { plans } from './modes.ts';
@@ -18,6 +19,7 @@ import { Replayer } from './replayer.ts';
 import { RequestFlow } from './request-flow.ts';
 import { RequestList } from './request-list.ts';
 import { ReadTexts } from './statement-traits.ts';
+import { TableGates } from './table-gates.ts';
 import { Timestamps } from './timestamps.ts';
 import { TurnClock } from './turn-clock.ts';
 import { UpstreamCluster } from './upstream-cluster.ts';
@@ -25,6 +27,8 @@ import type { ProxySink } from './upstream-cluster.ts';
 
 const SWEEP_MS = 100;
 const LAST_WAIT_MS = 2000;
+/** Between two looks whether the requests of a held table have ended: clients wait meanwhile. */
+const QUIET_LOOK_MS = 2;
 
 export function createProxy(runtime: Pick<Runtime, 'clock' | 'log'>, options: CqlProxyOptions): CqlProxy {
   const { clock, log } = runtime;
@@ -53,7 +57,7 @@ export function createProxy(runtime: Pick<Runtime, 'clock' | 'log'>, options: Cq
   };
   const cluster = (index: ClusterIndex): UpstreamCluster => new UpstreamCluster(index, options.clusters[index], { clock, log, flusher, intake, limits: options.limits, counts: counts.cluster(index), sink });
   const context: ProxyContext = {
-    options, clock, log, flow, requests, registry, counts, flusher, intake, modes: options.modes, isTargetShown: false, port: options.listen.port,
+    options, clock, log, flow, requests, registry, counts, flusher, intake, gates: new TableGates(), modes: options.modes, isTargetShown: false, port: options.listen.port,
     clusters: [cluster(0), cluster(1)], texts: new ReadTexts(), timestamps: options.timestamps ?? new Timestamps(clock),
   };
   const replayer = new Replayer(context, healer);
@@ -103,6 +107,21 @@ export function createProxy(runtime: Pick<Runtime, 'clock' | 'log'>, options: Cq
       const open = requests.snapshot();
       await until(() => open.every(({ request, serial }) => request.place < 0 || request.serial !== serial), Infinity);
     },
+    hold: async (table, mostMs, refuseAfterMs) => {
+      context.gates.hold(table, refuseAfterMs);
+      const endMs = clock.monotonicMs() + mostMs;
+      let open = requests.snapshot().filter(({ request }) => concerns(request, table, context.texts));
+      for (;;) {
+        open = open.filter(({ request, serial }) => request.place >= 0 && request.serial === serial);
+        if (open.length === 0) return true;
+        if (clock.monotonicMs() >= endMs) break;
+        await clock.sleep(QUIET_LOOK_MS);
+      }
+      context.gates.open(table);
+      return false;
+    },
+    refuse: (table) => context.gates.refuse(table),
+    open: (table) => context.gates.open(table),
     listen: async () => {
       await new Promise<void>((resolve, reject) => {
         server.once('error', reject);

@@ -128,6 +128,11 @@ export interface CqlProxy {
   setModes(modes: ModeTable): void;
   /** Resolves when every request that began under other modes than the present ones has ended. */
   settled(): Promise<void>;
+  /** Requests of this table that come from now on wait, and are refused after `refuseAfterMs`. Resolves with whether those in hand have ended; where they have not within `mostMs`, the table is open again. */
+  hold(table: string, mostMs: number, refuseAfterMs: number): Promise<boolean>;
+  /** Its requests are refused until it is opened. */
+  refuse(table: string): void;
+  open(table: string): void;
   readonly replay: ReplayPort;
   stats(): ProxyStats;
 }
