@@ -26,7 +26,8 @@ export interface Group extends AsyncDisposable {
   startAll(): Promise<CqlProcess[]>;
   directoryOf(index: number): string;
   modesAt(index: number, withSecret?: string): ReturnType<typeof modesOfMember>;
-  control(options?: { readonly holdMs?: number; readonly faults?: FaultPoints }): ProxyGroup;
+  /** `lateMs`: how much later the last proxy hears of a switch than the others. */
+  control(options?: { readonly holdMs?: number; readonly faults?: FaultPoints; readonly lateMs?: number }): ProxyGroup;
 }
 
 export async function groupOf(size: number, settings: object = {}): Promise<Group> {
@@ -45,7 +46,21 @@ export async function groupOf(size: number, settings: object = {}): Promise<Grou
       return directory;
     },
     modesAt: (index, withSecret) => modesOfMember({ clock: processClock, signal }, connectTo(index, withSecret), `proxy ${index}`),
-    control: ({ holdMs, faults = noFaults } = {}) => new ProxyGroup({ clock: processClock, faults, log, signal }, members, holdMs),
+    control: ({ holdMs, faults = noFaults, lateMs = 0 } = {}) => new ProxyGroup({ clock: processClock, faults, log, signal }, members.map((member, index) => (lateMs > 0 && index === size - 1 ? late(member, lateMs) : member)), holdMs),
     [Symbol.asyncDispose]: () => fixture[Symbol.asyncDispose](),
+  };
+}
+
+function late(member: ProxyMember, ms: number): ProxyMember {
+  return {
+    ...member,
+    switchTable: async (request) => {
+      await processClock.sleep(ms);
+      await member.switchTable(request);
+    },
+    commit: async (table, move) => {
+      await processClock.sleep(ms);
+      await member.commit(table, move);
+    },
   };
 }

@@ -44,7 +44,7 @@ test('what was acknowledged at one proxy is read at every other, while the clust
       rounds.set(k, n);
     }
   });
-  const control = group.control();
+  const control = group.control({ lateMs: 150 });
   await expect.poll(() => rounds.size).toBe(8);
   for (const [step, mode] of [['move', 'ShadowPrimary'], ['switch', 'ShadowSync'], ['move', 'DualSync'], ['move', 'ShadowPrimary']] as const) {
     if (step === 'switch') await control.switchTable({ table, mode, holds: true });
