@@ -17,7 +17,7 @@ import type { DualReaderFile } from '../../config/cql/service-files.ts';
 import { readYamlFile } from '../../config/read-yaml.ts';
 import { portOf, tablePairs, withClusters } from './cql-clusters.ts';
 import { CompareService } from './cql-compare-service.ts';
-import { ProxyLink } from './cql-proxy-link.ts';
+import { ProxyLinks } from './cql-proxy-links.ts';
 import { untilEnded } from './one-job.ts';
 
 export const validateUsage = `npm run cql -- validate --config FILE [options]
@@ -28,7 +28,7 @@ export const validateUsage = `npm run cql -- validate --config FILE [options]
   --dual-writes-since TIME  what only the target has and is older was deleted by the source: TombstoneMismatch
   --accept-later-target   the same value with a later time on the target is the same: what source-wins leaves behind
   --report FILE           the report as JSON
-  --proxy URL             HTTP API of the running proxy, which is told the result: a failed one stands against its switches
+  --proxy URL[,URL]       HTTP API of the running proxy, or of each of a group, which is told the result: a failed one stands against its switches
   --state-directory DIR   (default .causeway/cql/compare)
   --help
 The exit code is 0 when nothing is different, 1 when something is.`;
@@ -43,7 +43,7 @@ export const scanUsage = `npm run cql -- scan --config FILE [options]
   --http-host HOST        for it (default 127.0.0.1)
   --auto-start            with --http-port: scans at once
   --report FILE           the last report as JSON
-  --proxy URL             HTTP API of the running proxy, which is told the result: a failed one stands against its switches
+  --proxy URL[,URL]       HTTP API of the running proxy, or of each of a group, which is told the result: a failed one stands against its switches
   --state-directory DIR   what was different where (default .causeway/cql/compare)
   --help
 The exit code is 0 when the last scan found nothing different, or repaired all of it.`;
@@ -60,7 +60,7 @@ export async function runValidate(project: string, args: readonly string[]): Pro
   const file = readFile(values.config, validateUsage);
   const mode = oneOf('mode', values.mode ?? 'FullScan', validationModes);
   return withClusters(stateDirectory(project, values['state-directory']), file, async ({ runtime, clusters }) => {
-    const proxy = await ProxyLink.open(values.proxy, looksAtEveryRow(file));
+    const proxy = await ProxyLinks.open(values.proxy, looksAtEveryRow(file));
     const pairs = await tablePairs(clusters, comparedTables(file), file.source, file.target);
     const began = performance.now();
     const report = await new Validator(runtime, clusters, { ...optionsOf(file, values['dual-writes-since']), acceptsLaterTarget: values['accept-later-target'] }).validate(pairs, validationMode(mode, file, values), runtime.signal);
@@ -83,7 +83,7 @@ export async function runScan(project: string, args: readonly string[]): Promise
   const reconcile = reconcileMode(values.reconcile ?? (file.reader.auto_reconcile ? file.reader.reconciliation_mode ?? 'source-wins' : 'manual'));
   return withClusters(stateDirectory(project, values['state-directory']), file, async ({ runtime, clusters, directory }) => {
     using ledger = new SqliteScanLedger(path.join(directory, 'scan.db'));
-    const proxy = await ProxyLink.open(values.proxy, looksAtEveryRow(file));
+    const proxy = await ProxyLinks.open(values.proxy, looksAtEveryRow(file));
     const pairs = await tablePairs(clusters, comparedTables(file), file.source, file.target);
     const scan = async (signal: AbortSignal, heard: (report: ComparisonReport) => void): Promise<number> => {
       // By the source: it has to stay the truth as long as this writes.
