@@ -107,21 +107,21 @@ export function createProxy(runtime: Pick<Runtime, 'clock' | 'log'>, options: Cq
       const open = requests.snapshot();
       await until(() => open.every(({ request, serial }) => request.place < 0 || request.serial !== serial), Infinity);
     },
-    hold: async (table, mostMs, refuseAfterMs) => {
-      context.gates.hold(table, refuseAfterMs);
+    hold: async (table, mostMs, limitMs, afterwards) => {
+      const holding = context.gates.hold(table, limitMs, afterwards);
       const endMs = clock.monotonicMs() + mostMs;
       let open = requests.snapshot().filter(({ request }) => concerns(request, table, context.texts));
       for (;;) {
         open = open.filter(({ request, serial }) => request.place >= 0 && request.serial === serial);
-        if (open.length === 0) return true;
+        if (open.length === 0) return holding;
         if (clock.monotonicMs() >= endMs) break;
         await clock.sleep(QUIET_LOOK_MS);
       }
-      context.gates.open(table);
-      return false;
+      context.gates.open(table, holding);
+      return undefined;
     },
     refuse: (table) => context.gates.refuse(table),
-    open: (table) => context.gates.open(table),
+    open: (table, holding) => context.gates.open(table, holding),
     listen: async () => {
       await new Promise<void>((resolve, reject) => {
         server.once('error', reject);

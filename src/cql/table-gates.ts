@@ -1,23 +1,31 @@
 /**
- * Tables whose requests wait for a moment, while several proxies change at once which cluster is read (docs/decisions/0028).
+ * Tables whose requests wait for a moment: while several proxies change at once which cluster is read, or while both clusters are read together (docs/decisions/0028).
  *
- * open → holding (requests of clients wait) → refusing (they have waited long enough, and hear that they may try another proxy) → open.
+ * open → holding (requests of clients wait) → open; or, where the outcome is not known here, → refusing (they have waited long enough, and hear that they may try another proxy) → open.
  */
 export type Gate = 'holding' | 'refusing';
 
+interface Shut {
+  readonly gate: Gate;
+  readonly timer: NodeJS.Timeout | undefined;
+}
+
 export class TableGates {
-  readonly #shut = new Map<string, { gate: Gate; readonly timer: NodeJS.Timeout | undefined }>();
+  readonly #shut = new Map<string, Shut>();
   readonly #waiting = new Set<() => void>();
   /** Of frames that wait. */
   heldBytes = 0;
   /** Some table is; without that nobody looks at what a frame is about. */
   isAnyShut = false;
 
-  /** `refuseAfterMs`: how long requests may wait. */
-  hold(table: string, refuseAfterMs: number): void {
+  /** After `limitMs` the table is what `afterwards` says. Returns what this holding is known by. */
+  hold(table: string, limitMs: number, afterwards: 'refusing' | 'open'): object {
     this.open(table);
-    this.#shut.set(table, { gate: 'holding', timer: setTimeout(() => this.refuse(table), refuseAfterMs).unref() });
+    const timer = setTimeout(() => (afterwards === 'open' ? this.open(table, shut) : this.refuse(table)), limitMs).unref();
+    const shut: Shut = { gate: 'holding', timer };
+    this.#shut.set(table, shut);
     this.isAnyShut = true;
+    return shut;
   }
 
   refuse(table: string): void {
@@ -27,11 +35,15 @@ export class TableGates {
     this.#wake();
   }
 
-  open(table: string): void {
-    clearTimeout(this.#shut.get(table)?.timer);
-    if (!this.#shut.delete(table)) return;
+  /** With `holding` only where it is still that one; returns whether it was. */
+  open(table: string, holding?: object): boolean {
+    const shut = this.#shut.get(table);
+    if (!shut || (holding !== undefined && shut !== holding)) return false;
+    clearTimeout(shut.timer);
+    this.#shut.delete(table);
     this.isAnyShut = this.#shut.size > 0;
     this.#wake();
+    return true;
   }
 
   /** Of the tables of one request; undefined: it may go on. */

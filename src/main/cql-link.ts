@@ -8,6 +8,7 @@ import type { Runtime } from '../../config/runtime.ts';
 import type { CqlService } from '../cql/api/cql-service.ts';
 import type { ModesText } from '../cql/api/stored-modes.ts';
 import type { ProxyAnswer, ProxyMember, ProxyPort, ProxyQuestion, TableAtProxy } from '../migrate/clusters/proxy-port.ts';
+import { pauseAt } from '../migrate/clusters/proxy-group.ts';
 import { jsonLines } from './json-lines.ts';
 import { listenPrivately } from './listen-privately.ts';
 
@@ -66,6 +67,8 @@ async function act(service: CqlService, question: ProxyQuestion): Promise<unknow
     case 'prepare': return service.moves.prepare(question.move);
     case 'commit': return service.moves.commit(question.table, question.move);
     case 'take-back': return service.moves.takeBack(question.table, question.attempt);
+    case 'pause': return service.pauses.begin(question.pause);
+    case 'end-pause': return service.pauses.end(question.table, question.id);
     case 'modes': return service.groupModes() ?? null;
     default: return question satisfies never;
   }
@@ -97,6 +100,8 @@ export function memberLink(runtime: LinkRuntime, connect: () => Promise<net.Sock
     isFree: async (move) => (await asked({ type: 'free', move })) === true,
     prepare: async (move) => (await asked({ type: 'prepare', move })) === true,
     commit: async (table, move) => void (await asked({ type: 'commit', table, move })),
+    beginPause: async (pause) => (await asked({ type: 'pause', pause })) === true,
+    endPause: async (table, id) => (await asked({ type: 'end-pause', table, id })) === true,
     takeBack: async (table, attempt) => void (await asked({ type: 'take-back', table, attempt })),
   };
 }
@@ -109,7 +114,7 @@ export async function modesOfMember(runtime: LinkRuntime, connect: () => Promise
 /** The one proxy that there is: its own switch is the whole of it, and nothing can be left of one. */
 export function proxyLink(runtime: LinkRuntime, socketPath: string, awayMs = AWAY_MS): ProxyPort {
   const member = memberLink(runtime, () => connectTo(socketPath), 'the CQL proxy', awayMs);
-  return { ...member, moveTable: (request) => member.switchTable(request), settleMove: () => Promise.resolve() };
+  return { ...member, moveTable: (request) => member.switchTable(request), settleMove: () => Promise.resolve(), pause: (table) => pauseAt([member], table) };
 }
 
 function away(name: string, cause: unknown): MigrationError {

@@ -167,10 +167,11 @@ it('is loaded, proven, cut over and brought back at all of them or at none, whoe
   await stack.insist('CUTOVER TABLE shop.item');
   expect(await modes()).toEqual(['ShadowPrimary', 'ShadowPrimary']);
   await moreWrites();
-  await stack.command('COMPLETE MIGRATION FOR TABLE shop.item');
-  expect(await modes()).toEqual(['TargetOnly', 'TargetOnly']);
   isOver = true;
   await Promise.all(writers);
   expect(errors.slice(0, 5)).toEqual([]);
+  await expect.poll(() => compareStores(clusters[0].database, clusters[1].database).differences, { timeout: 60_000 }).toEqual([]);
+  await stack.command('COMPLETE MIGRATION FOR TABLE shop.item');
+  expect(await modes()).toEqual(['TargetOnly', 'TargetOnly']);
   for (const [id, name] of acknowledged) expect([id, String((await clients[0]?.execute('SELECT name FROM shop.item WHERE id = ?', [id], { prepare: true }))?.first()?.['name'])]).toEqual([id, name]);
 }, 240_000);

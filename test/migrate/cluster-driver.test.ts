@@ -29,6 +29,7 @@ test('a validation that passes while the target is found to be away does not end
     switchTable: async () => undefined,
     moveTable: async () => undefined,
     settleMove: async () => undefined,
+    pause: async () => undefined,
     validated: async () => undefined,
   };
   const stop = new AbortController();

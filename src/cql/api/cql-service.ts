@@ -35,6 +35,7 @@ import type { ModesText } from './stored-modes.ts';
 import type { TableFigures } from './table-figures.ts';
 import { TableMoves } from './table-moves.ts';
 import type { Obstacles } from './table-moves.ts';
+import { TablePauses } from './table-pauses.ts';
 import { Validations } from './validations.ts';
 import type { TableRecord, Verdict } from './validations.ts';
 
@@ -111,6 +112,7 @@ export class CqlService {
   readonly #hold = new SourceHold();
   /** With the other proxies of a group. */
   readonly moves: TableMoves;
+  readonly pauses: TablePauses;
   readonly #startedMs: number;
   /** Tables that migrations have. */
   #held: ReadonlySet<string>;
@@ -160,6 +162,7 @@ export class CqlService {
       store: () => this.#store(this.#proxy.modes, this.#held),
       make: (table, mode, epoch) => this.#make({ mode, of: table, force: false, by: 'migration', holds: true, epoch }, mode, []),
     }, stored?.pending ?? new Map());
+    this.pauses = new TablePauses({ proxy: this.#proxy, queued: (table) => this.#queued.of(table), isTaken: (table) => this.moves.has(table) });
     this.#replay = new Replay({ intents, port: this.#proxy.replay, repairs: notes, log, nowMs: () => clock.now(), random: options.random, read, maxInFlight: options.replay.inFlight, firstDelayMs: options.replay.firstDelayMs, maxDelayMs: options.replay.maxDelayMs, maxRefusals: options.replay.maxRefusals });
   }
 

@@ -58,7 +58,12 @@ export class TableMoves {
     return this.#pending;
   }
 
-  /** Resolves with whether nothing of the table is owed at the moment. Throws MIG050 for what will not pass by itself. */
+  /** Its requests are held, or about to be. */
+  has(table: string): boolean {
+    return this.#pending.has(table) || this.#preparing.has(table);
+  }
+
+  /** Whether nothing of the table is owed at the moment. Throws MIG050 for what will not pass by itself. */
   isFree(request: MoveRequest): boolean {
     const { reasons, isPassing } = this.#parts.obstacles(request);
     if (reasons.length > 0 && !isPassing) throw new MigrationError('MIG050', `${request.table} cannot go to ${request.mode} now: ${reasons.join('; ')}`, { detail: reasons.join('\n'), hint: 'Remove what is in the way, then try again.' });
@@ -76,7 +81,7 @@ export class TableMoves {
     this.#preparing.add(table);
     let isPrepared = false;
     try {
-      if (!(await proxy.hold(table, holdMs, holdMs * REFUSED_AFTER_HOLDS)) || this.#takenBack.has(attempt) || !this.isFree(request)) return false;
+      if (!(await proxy.hold(table, holdMs, holdMs * REFUSED_AFTER_HOLDS, 'refusing')) || this.#takenBack.has(attempt) || !this.isFree(request)) return false;
       this.#pending.set(table, { attempt, mode });
       store();
       isPrepared = true;

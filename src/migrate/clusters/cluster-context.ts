@@ -31,6 +31,8 @@ export interface ClusterDetails {
   readonly dualSince?: string;
   readonly loadElapsedMs?: number;
   readonly loadBytes?: number;
+  /** Of counters: the load has begun to add what the target lacks. */
+  readonly addsCounters?: boolean;
   /** A repair has written later times on the target than the source has. */
   readonly repaired?: boolean;
   /** Writes have gone past the target: only a new load makes it whole. */

@@ -80,18 +80,44 @@ export class ProxyGroup implements ProxyPort {
     await this.#all((member) => (decided ? member.commit(table, decided) : member.takeBack(table, undefined)));
   }
 
+  pause(table: string): Promise<(() => Promise<boolean>) | undefined> {
+    return pauseAt(this.#members, table);
+  }
+
   async validated(result: TableValidated): Promise<void> {
     await this.#all((member) => member.validated(result));
   }
 
   /** Waits for all, also when one has failed. */
-  async #all<T>(ask: (member: ProxyMember) => Promise<T>): Promise<T[]> {
-    const asked = await Promise.allSettled(this.#members.map(ask));
-    return asked.map((one) => {
-      if (one.status === 'rejected') throw one.reason;
-      return one.value;
-    });
+  #all<T>(ask: (member: ProxyMember) => Promise<T>): Promise<T[]> {
+    return askAll(this.#members, ask);
   }
+}
+
+async function askAll<T>(members: readonly ProxyMember[], ask: (member: ProxyMember) => Promise<T>): Promise<T[]> {
+  const asked = await Promise.allSettled(members.map(ask));
+  return asked.map((one) => {
+    if (one.status === 'rejected') throw one.reason;
+    return one.value;
+  });
+}
+
+/** A short one: it is asked for again and again. */
+const QUIET_MS = 250;
+const LIMIT_MS = 1000;
+
+/** At all of them at once. */
+export async function pauseAt(members: readonly ProxyMember[], table: string): Promise<(() => Promise<boolean>) | undefined> {
+  const id = randomUUID();
+  const end = async (): Promise<boolean> => (await askAll(members, (member) => member.endPause(table, id))).every(Boolean);
+  try {
+    if ((await askAll(members, (member) => member.beginPause({ table, id, quietMs: QUIET_MS, limitMs: LIMIT_MS }))).every(Boolean)) return end;
+  } catch (error) {
+    await end().catch(() => undefined);
+    throw error;
+  }
+  await end();
+  return undefined;
 }
 
 /** The worse of each, sums of what waits. */

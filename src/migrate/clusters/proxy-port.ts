@@ -86,11 +86,26 @@ export interface ProxyPort {
   moveTable(request: TableSwitch, decided: (move: DecidedMove) => Promise<void>): Promise<void>;
   /** What a crash has left of a move is made (`decided`), or taken back. */
   settleMove(table: string, decided: DecidedMove | undefined): Promise<void>;
+  /**
+   * From here on no client writes the table: undefined where that cannot be had at the moment. The answer ends it, and says whether it held until then: a pause is given up by itself when clients have waited too long.
+   */
+  pause(table: string): Promise<(() => Promise<boolean>) | undefined>;
   validated(result: TableValidated): Promise<void>;
+}
+
+export interface MemberPause {
+  readonly table: string;
+  readonly id: string;
+  /** How long requests of clients may wait for those in hand, and altogether. */
+  readonly quietMs: number;
+  readonly limitMs: number;
 }
 
 /** One proxy of a group. */
 export interface ProxyMember extends Pick<ProxyPort, 'table' | 'switchTable' | 'validated'> {
+  beginPause(pause: MemberPause): Promise<boolean>;
+  /** Whether it has held until now. */
+  endPause(table: string, id: string): Promise<boolean>;
   /** For people. */
   readonly name: string;
   /** Is nothing of the table owed? Throws MIG050 for what will not pass by itself. */
@@ -115,6 +130,8 @@ export type ProxyQuestion =
   | { readonly type: 'free' | 'prepare'; readonly move: MemberMove }
   | { readonly type: 'commit'; readonly table: string; readonly move: DecidedMove }
   | { readonly type: 'take-back'; readonly table: string; readonly attempt: string | undefined }
+  | { readonly type: 'pause'; readonly pause: MemberPause }
+  | { readonly type: 'end-pause'; readonly table: string; readonly id: string }
   | { readonly type: 'modes' };
 
 /** `value`: what was asked for, of the type that belongs to the question. */
