@@ -32,6 +32,7 @@ test('what was acknowledged at one proxy is read at every other, while the clust
   // Where one proxy reads the source while the other no longer waits for it, this shows.
   fixture.source.faults.add({ isWrite: true, times: Infinity, action: { kind: 'delay', ms: 20 } });
   let isOver = false;
+  using _walking = { [Symbol.dispose]: () => void (isOver = true) };
   const wrong: string[] = [];
   const rounds = new Map<number, number>();
   const walkers = Array.from({ length: 8 }, async (_, k) => {
@@ -206,6 +207,7 @@ test('a random stream over three proxies leaves both clusters the same, wherever
   const errors: string[] = [];
   let done = 0;
   let isOver = false;
+  using _acting = { [Symbol.dispose]: () => void (isOver = true) };
   const count = 9;
   const actors = Array.from({ length: count }, async (_, number) => {
     using client = await RawClient.connect(proxies[number % 3]?.port ?? 0);
