@@ -40,7 +40,7 @@ beforeAll(async () => {
   state = fs.mkdtempSync(path.join(os.tmpdir(), 'cql-sql-'));
   stack = await Stack.start({
     sourceSql: 'CREATE TABLE accounts (id int PRIMARY KEY)', workers: 1, faultPoints,
-    settings: { state_directory: state, cql: { listen: { port }, http: { port: http }, shadow_timeout_ms: 500, replay: { first_delay_ms: 20, max_delay_ms: 200 }, source: { hosts: hosts(source) }, target: { hosts: hosts(target) } } },
+    settings: { state_directory: state, cql: { listen: { port }, http: { port: http }, shadow_timeout_ms: 5000, replay: { first_delay_ms: 20, max_delay_ms: 200 }, source: { hosts: hosts(source) }, target: { hosts: hosts(target) } } },
   });
   application = new cassandra.Client({ contactPoints: [`127.0.0.1:${port}`], localDataCenter: 'dc1', policies: { retry: new cassandra.policies.retry.FallthroughRetryPolicy(), reconnection: new cassandra.policies.reconnection.ConstantReconnectionPolicy(100) } });
   await application.connect();

@@ -17,12 +17,13 @@ import { testRuntime } from '../../cdc/cassandra/cassandra-fixture.ts';
 import { rowsOn } from '../proxy-fixture.ts';
 import { groupOf } from './group-fixture.ts';
 
-const ROWS = 400;
+const ROWS = 200;
 const table = 'ks.counts';
 const pair = { sourceTable: { keyspace: 'ks', name: 'counts' }, targetTable: { keyspace: 'ks', name: 'counts' } };
 
 test('counters that are counted at two proxies while they are loaded are equal on both clusters', async () => {
-  await using group = await groupOf(2);
+  // An increment whose answer is late is noted for a repair: not what is looked at here.
+  await using group = await groupOf(2, { shadow_timeout_ms: 20_000, request_timeout_ms: 20_000 });
   const { source, target } = group.fixture;
   for (const cluster of [source, target]) cluster.run('CREATE TABLE ks.counts (k int PRIMARY KEY, n counter)');
   for (let k = 0; k < ROWS; k += 1) source.run(`UPDATE ks.counts SET n = n + ${k + 1} WHERE k = ${k}`);
