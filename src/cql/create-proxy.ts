@@ -16,7 +16,9 @@ import type { ClusterStats, ProxyStats } from './proxy-stats.ts';
 import type { CqlProxy, CqlProxyOptions } from './proxy-options.ts';
 import { ProxyCounts } from './proxy-stats.ts';
 import { Replayer } from './replayer.ts';
+import type { Request } from './request.ts';
 import { RequestFlow } from './request-flow.ts';
+import { requestKinds } from './request-kinds.ts';
 import { RequestList } from './request-list.ts';
 import { ReadTexts } from './statement-traits.ts';
 import { TableGates } from './table-gates.ts';
@@ -110,7 +112,9 @@ export function createProxy(runtime: Pick<Runtime, 'clock' | 'log'>, options: Cq
     hold: async (table, mostMs, limitMs, afterwards) => {
       const holding = context.gates.hold(table, limitMs, afterwards);
       const endMs = clock.monotonicMs() + mostMs;
-      let open = requests.snapshot().filter(({ request }) => concerns(request, table, context.texts));
+      // What is read changes nothing; but after a change of the cluster that is read, nobody is answered by the other one any more.
+      const isAwaited = ({ kind }: Request): boolean => afterwards === 'refusing' || kind !== requestKinds.read;
+      let open = requests.snapshot().filter(({ request }) => isAwaited(request) && concerns(request, table, context.texts));
       for (;;) {
         open = open.filter(({ request, serial }) => request.place >= 0 && request.serial === serial);
         if (open.length === 0) return holding;

@@ -129,7 +129,7 @@ export interface CqlProxy {
   /** Resolves when every request that began under other modes than the present ones has ended. */
   settled(): Promise<void>;
   /**
-   * Requests of this table that come from now on wait; after `limitMs` it is what `afterwards` says. Resolves with what this holding is known by when those in hand have ended; undefined where they have not within
+   * Requests of this table that come from now on wait; after `limitMs` it is what `afterwards` says. Resolves with what this holding is known by when those in hand have ended (where it is only to be open again afterwards: when the writes have); undefined where they have not within
    * `mostMs`, and the table is open again.
    */
   hold(table: string, mostMs: number, limitMs: number, afterwards: 'refusing' | 'open'): Promise<object | undefined>;
