@@ -45,9 +45,19 @@ const clusterThatLogsIn = cluster.superRefine((given, context) => {
   if ((given.username === undefined) !== (given.password === undefined)) context.addIssue({ code: 'custom', message: 'expected username and password, or neither' });
 });
 
+/** Several proxies as one: migration SQL switches all of them, and each asks the others for the modes before it serves. */
+const group = section({
+  /** Where the proxies ask each other, one address for each, in the order of topology.addresses: this one's own is at topology.index, and it listens there. */
+  members: z.array(address).min(2, 'expected the addresses of all proxies'),
+  /** The same at all of them; whoever knows it can switch modes. */
+  secret: z.string().min(24, 'expected at least 24 characters'),
+  /** Where this one listens instead of the host of its own address. */
+  listen_host: text.exactOptional(),
+});
+
 const table = text.regex(/^[^.\s]+(?:\.[^.\s]+)?$/, 'expected a keyspace, or keyspace.table');
 
-export const cqlSettings = section({
+const settings = section({
   listen: section({ host: text.default('127.0.0.1'), port: port.default(9042) }).prefault({}),
   /** Of the API: modes, figures, writes by HTTP. */
   http: section({ host: text.default('127.0.0.1'), port: port.default(8090) }).prefault({}),
@@ -92,6 +102,7 @@ export const cqlSettings = section({
     cluster_name: text.exactOptional(),
     data_center: text.exactOptional(),
   }).prefault({}),
+  group: group.exactOptional(),
   limits: section({
     clients: positive.default(4096),
     requests_per_client: positive.default(2048),
@@ -101,6 +112,12 @@ export const cqlSettings = section({
   }).prefault({}),
   /** How long what is in hand may take to end at SIGTERM. */
   drain_ms: milliseconds.default(5000),
+});
+
+export const cqlSettings = settings.superRefine(({ topology: { addresses, index }, group: given }, context) => {
+  if (!given) return;
+  if (index >= given.members.length) context.addIssue({ code: 'custom', path: ['group', 'members'], message: `expected this proxy's own address at topology.index (${index})` });
+  if (addresses.length > 0 && addresses.length !== given.members.length) context.addIssue({ code: 'custom', path: ['group', 'members'], message: `expected as many as topology.addresses (${addresses.length})` });
 });
 
 export type CqlSettings = z.output<typeof cqlSettings>;

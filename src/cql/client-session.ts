@@ -11,9 +11,11 @@ import { errorBody, errorCodes } from '../wire/cql/error-body.ts';
 import { ANSWER_BIT, FrameSplitter, HEADER_BYTES, headerFlags, makeFrame, messageStart, opcodes } from '../wire/cql/frame.ts';
 import type { FrameHandler } from '../wire/cql/frame.ts';
 import { setKeyspaceBody } from '../wire/cql/result-body.ts';
+import { ownCopy } from '../wire/own-copy.ts';
 import { AnswerWriter } from './answer-writer.ts';
 import { checkLogin, loginNeed, readPlainToken, whenDescribed } from './client-login.ts';
 import { plans } from './modes.ts';
+import { tablesOfFrame } from './frame-tables.ts';
 import { Outbox } from './outbox.ts';
 import type { ProxyContext } from './proxy-context.ts';
 import type { CqlCredentials } from './proxy-options.ts';
@@ -26,7 +28,7 @@ import type { VirtualContext } from './virtual-tables.ts';
 export const LOWEST_VERSION = 3;
 export const HIGHEST_VERSION = 4;
 
-const pauses = { requests: 1, backlog: 2, node: 4, login: 8, end: 16 } as const;
+const pauses = { requests: 1, backlog: 2, node: 4, login: 8, end: 16, gate: 32 } as const;
 
 type Pools = readonly [NodePool<Leg>, NodePool<Leg>];
 
@@ -50,6 +52,9 @@ export class ClientSession implements FrameHandler, RequestSession {
   version = HIGHEST_VERSION;
   keyspace = '';
   readonly #resumeNode = (): void => this.#resume(pauses.node);
+  /** Requests of a table that is held, and whatever came behind them: their order is kept. */
+  #held: Buffer[] = [];
+  readonly #goOn = (): void => this.#release();
 
   constructor(context: ProxyContext, socket: net.Socket, closed: (session: ClientSession) => void) {
     this.#context = context;
@@ -115,7 +120,7 @@ export class ClientSession implements FrameHandler, RequestSession {
     const opcode = buffer.readUInt8(start + 4);
     if (this.#state === 'open') {
       if (opcode === opcodes.execute || opcode === opcodes.query || opcode === opcodes.prepare || opcode === opcodes.batch) {
-        this.#reader.read(buffer, start, end);
+        if (!this.#context.gates.isAnyShut || !this.#waits(buffer, start, end, stream)) this.#reader.read(buffer, start, end);
         return;
       }
       if (opcode === opcodes.register) {
@@ -128,6 +133,32 @@ export class ClientSession implements FrameHandler, RequestSession {
     else if (opcode === opcodes.startup && this.#state === 'fresh') this.#startup(new BodyReader(buffer, start + HEADER_BYTES, end).stringMap(), stream);
     else if (opcode === opcodes.authResponse && this.#state === 'login') this.#login(new BodyReader(buffer, start + HEADER_BYTES, end).bytes(), stream);
     else throw new RangeError(`opcode ${opcode} is not expected now`);
+  }
+
+  /** The request has to wait until its table is open again, or was refused. */
+  #waits(buffer: Buffer, start: number, end: number, stream: number): boolean {
+    const { gates, options } = this.#context;
+    if (this.#held.length === 0) {
+      const gate = gates.gateOf(tablesOfFrame(this.#context, buffer, start, end, this.keyspace, this.version));
+      if (gate === undefined) return false;
+      if (gate === 'refusing' || gates.heldBytes + end - start > options.limits.requestBytes) {
+        this.#answers.error(stream, errorCodes.overloaded, 'MIG082: the proxies of the group are changing which cluster answers for this table, and this one has not heard the outcome: try again, or another proxy');
+        return true;
+      }
+      gates.wait(this.#goOn);
+      this.#pause(pauses.gate);
+    }
+    this.#held.push(ownCopy(buffer.subarray(start, end)));
+    gates.heldBytes += end - start;
+    return true;
+  }
+
+  #release(): void {
+    const held = this.#held;
+    this.#held = [];
+    for (const { length } of held) this.#context.gates.heldBytes -= length;
+    for (const frame of held) if (this.#state === 'open') this.frame(frame, 0, frame.length);
+    if (this.#held.length === 0) this.#resume(pauses.gate);
   }
 
   #refuseVersion(version: number): void {
@@ -318,6 +349,8 @@ export class ClientSession implements FrameHandler, RequestSession {
     this.#state = 'closed';
     this.#splitter.stop();
     this.#pools.clear();
+    this.#context.gates.forget(this.#goOn);
+    this.#release();
     this.#closed(this);
   }
 }

@@ -4,6 +4,7 @@ import * as tls from 'node:tls';
 import type { AddressInfo } from 'node:net';
 import type { Runtime } from '../../config/runtime.ts';
 import { ClientSession } from './client-session.ts';
+import { concerns } from './frame-tables.ts';
 import { Healer } from './healer.ts';
 import { Intake } from './intake.ts';
 import { plans, SOURCE_CLUSTER } from './modes.ts';
@@ -15,10 +16,13 @@ import type { ClusterStats, ProxyStats } from './proxy-stats.ts';
 import type { CqlProxy, CqlProxyOptions } from './proxy-options.ts';
 import { ProxyCounts } from './proxy-stats.ts';
 import { Replayer } from './replayer.ts';
+import type { Request } from './request.ts';
 import { RequestFlow } from './request-flow.ts';
+import { requestKinds } from './request-kinds.ts';
 import { RequestList } from './request-list.ts';
 import { ReadSampler } from './read-sampler.ts';
 import { ReadTexts } from './statement-traits.ts';
+import { TableGates } from './table-gates.ts';
 import { Timestamps } from './timestamps.ts';
 import { TurnClock } from './turn-clock.ts';
 import { UpstreamCluster } from './upstream-cluster.ts';
@@ -26,6 +30,8 @@ import type { ProxySink } from './upstream-cluster.ts';
 
 const SWEEP_MS = 100;
 const LAST_WAIT_MS = 2000;
+/** Between two looks whether the requests of a held table have ended: clients wait meanwhile. */
+const QUIET_LOOK_MS = 2;
 
 export function createProxy(runtime: Pick<Runtime, 'clock' | 'log'>, options: CqlProxyOptions): CqlProxy {
   const { clock, log } = runtime;
@@ -57,7 +63,7 @@ export function createProxy(runtime: Pick<Runtime, 'clock' | 'log'>, options: Cq
   };
   const cluster = (index: ClusterIndex): UpstreamCluster => new UpstreamCluster(index, options.clusters[index], { clock, log, flusher, intake, limits: options.limits, counts: counts.cluster(index), sink });
   const context: ProxyContext = {
-    options, clock, log, flow, requests, registry, counts, flusher, intake, sampler: undefined, modes: options.modes, isTargetShown: false, port: options.listen.port,
+    options, clock, log, flow, requests, registry, counts, flusher, intake, gates: new TableGates(), sampler: undefined, modes: options.modes, isTargetShown: false, port: options.listen.port,
     clusters: [cluster(0), cluster(1)], texts: new ReadTexts(), timestamps: options.timestamps ?? new Timestamps(clock),
   };
   const replayer = new Replayer(context, healer);
@@ -108,6 +114,23 @@ export function createProxy(runtime: Pick<Runtime, 'clock' | 'log'>, options: Cq
       const open = requests.snapshot();
       await until(() => open.every(({ request, serial }) => request.place < 0 || request.serial !== serial), Infinity);
     },
+    hold: async (table, mostMs, limitMs, afterwards) => {
+      const holding = context.gates.hold(table, limitMs, afterwards);
+      const endMs = clock.monotonicMs() + mostMs;
+      // What is read changes nothing; but after a change of the cluster that is read, nobody is answered by the other one any more.
+      const isAwaited = ({ kind }: Request): boolean => afterwards === 'refusing' || kind !== requestKinds.read;
+      let open = requests.snapshot().filter(({ request }) => isAwaited(request) && concerns(request, table, context.texts));
+      for (;;) {
+        open = open.filter(({ request, serial }) => request.place >= 0 && request.serial === serial);
+        if (open.length === 0) return holding;
+        if (clock.monotonicMs() >= endMs) break;
+        await clock.sleep(QUIET_LOOK_MS);
+      }
+      context.gates.open(table, holding);
+      return undefined;
+    },
+    refuse: (table) => context.gates.refuse(table),
+    open: (table, holding) => context.gates.open(table, holding),
     listen: async () => {
       await new Promise<void>((resolve, reject) => {
         server.once('error', reject);

@@ -10,6 +10,7 @@ import type { ProxyCounts } from './proxy-stats.ts';
 import type { RequestFlow } from './request-flow.ts';
 import type { RequestList } from './request-list.ts';
 import type { ReadTexts } from './statement-traits.ts';
+import type { TableGates } from './table-gates.ts';
 import type { Timestamps } from './timestamps.ts';
 import type { UpstreamCluster } from './upstream-cluster.ts';
 
@@ -28,6 +29,7 @@ export interface ProxyContext {
   readonly intake: Intake;
   /** Undefined: no reads are sampled. */
   sampler: ReadSampling | undefined;
+  readonly gates: TableGates;
   modes: ModeTable;
   /** Drivers have been told the target's name and data centre, since the source could not be asked. */
   isTargetShown: boolean;

@@ -156,6 +156,15 @@ export interface CqlProxy {
   setModes(modes: ModeTable): void;
   /** Resolves when every request that began under other modes than the present ones has ended. */
   settled(): Promise<void>;
+  /**
+   * Requests of this table that come from now on wait; after `limitMs` it is what `afterwards` says. Resolves with what this holding is known by when those in hand have ended (where it is only to be open again afterwards: when the writes have); undefined where they have not within
+   * `mostMs`, and the table is open again.
+   */
+  hold(table: string, mostMs: number, limitMs: number, afterwards: 'refusing' | 'open'): Promise<object | undefined>;
+  /** Its requests are refused until it is opened. */
+  refuse(table: string): void;
+  /** With `holding` only where it is still that one; returns whether it was. */
+  open(table: string, holding?: object): boolean;
   readonly replay: ReplayPort;
   stats(): ProxyStats;
 }

@@ -8,7 +8,7 @@ import { MigrationError } from '../../config/migration-error.ts';
 import type { Runtime } from '../../config/runtime.ts';
 import { ClusterMigrations } from '../migrate/clusters/cluster-migrations.ts';
 import { tlsOptions } from './cql-process.ts';
-import { proxyLink } from './cql-link.ts';
+import { proxiesOf } from './cql-group.ts';
 import type { ProcessSettings } from './process-settings.ts';
 
 /** Undefined where there is no CQL proxy. */
@@ -17,9 +17,9 @@ export async function openClusters(runtime: Runtime, catalog: Catalog, { setting
   if (!cql) return undefined;
   await registerCluster(catalog, cql);
   return new ClusterMigrations(runtime, {
-    catalog, proxy: proxyLink(runtime, paths.cqlSocket), clusters: { source: clusterOptions(cql.source), target: clusterOptions(cql.target) }, directory: path.join(paths.cql, 'load'),
+    catalog, proxy: proxiesOf(runtime, cql, paths.cqlSocket), clusters: { source: clusterOptions(cql.source), target: clusterOptions(cql.target) }, directory: path.join(paths.cql, 'load'),
     retry: { max: migration.maxRetries, initialMs: migration.retryInitialDelayMs, maxMs: migration.retryMaxDelayMs }, maxConcurrentMigrations: migration.maxConcurrentMigrations, switchTimeoutMs: timeouts.cutoverMs,
-    proxies: cql.topology.addresses.length,
+    strangers: cql.group ? 0 : Math.max(0, cql.topology.addresses.length - 1),
   });
 }
 

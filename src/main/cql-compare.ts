@@ -20,7 +20,7 @@ import { portOf, readServiceFile, tablePairs, withClusters } from './cql-cluster
 import type { ServiceFile } from './cql-clusters.ts';
 import { CompareService } from './cql-compare-service.ts';
 import { keysOfDirectory, keysOfProxy, LoggedKeys } from './cql-recent-keys.ts';
-import { ProxyLink } from './cql-proxy-link.ts';
+import { ProxyLinks } from './cql-proxy-links.ts';
 import { untilEnded } from './one-job.ts';
 
 export const validateUsage = `npm run cql -- validate --config FILE [options]
@@ -31,7 +31,7 @@ export const validateUsage = `npm run cql -- validate --config FILE [options]
   --dual-writes-since TIME  what only the target has and is older was deleted by the source: TombstoneMismatch
   --accept-later-target   the same value with a later time on the target is the same: what source-wins leaves behind
   --report FILE           the report as JSON
-  --proxy URL             HTTP API of the running proxy, which is told the result: a failed one stands against its switches. RecentWrites asks it what was written
+  --proxy URL[,URL]       HTTP API of the running proxy, or of each of a group, which is told the result: a failed one stands against its switches. RecentWrites asks it what was written
   --key-log DIR           of RecentWrites: state directory of a proxy (comma between several), which is read instead of asking
   --state-directory DIR   (default .causeway/cql/compare)
   --help
@@ -47,7 +47,7 @@ export const scanUsage = `npm run cql -- scan --config FILE [options]
   --http-host HOST        for it (default 127.0.0.1)
   --auto-start            with --http-port: scans at once
   --report FILE           the last report as JSON
-  --proxy URL             HTTP API of the running proxy, which is told the result: a failed one stands against its switches. Incremental asks it what was written
+  --proxy URL[,URL]       HTTP API of the running proxy, or of each of a group, which is told the result: a failed one stands against its switches. Incremental asks it what was written
   --key-log DIR           of Incremental: state directory of a proxy (comma between several), which is read instead of asking
   --state-directory DIR   what was different where (default .causeway/cql/compare)
   --help
@@ -65,7 +65,7 @@ export async function runValidate(project: string, args: readonly string[]): Pro
   const file = readFile(values.config, validateUsage);
   const mode = oneOf('mode', values.mode ?? 'FullScan', validationModes);
   return withClusters(stateDirectory(project, values['state-directory']), file, async ({ runtime, clusters }) => {
-    const proxy = await ProxyLink.open(values.proxy, looksAtEveryRow(file));
+    const proxy = await ProxyLinks.open(values.proxy, looksAtEveryRow(file));
     const pairs = await tablePairs(clusters, comparedTables(file), file.source, file.target);
     const began = performance.now();
     const report = await new Validator(runtime, clusters, { ...optionsOf(file, values['dual-writes-since']), acceptsLaterTarget: values['accept-later-target'] }).validate(pairs, validationMode(mode, file, values, recentKeys(values, runtime)), runtime.signal);
@@ -88,7 +88,7 @@ export async function runScan(project: string, args: readonly string[]): Promise
   const reconcile = reconcileMode(values.reconcile ?? (file.reader.auto_reconcile ? file.reader.reconciliation_mode ?? 'source-wins' : 'manual'));
   return withClusters(stateDirectory(project, values['state-directory']), file, async ({ runtime, clusters, directory }) => {
     using ledger = new SqliteScanLedger(path.join(directory, 'scan.db'));
-    const proxy = await ProxyLink.open(values.proxy, looksAtEveryRow(file));
+    const proxy = await ProxyLinks.open(values.proxy, looksAtEveryRow(file));
     const pairs = await tablePairs(clusters, comparedTables(file), file.source, file.target);
     const keys = recentKeys(values, runtime);
     const scan = async (signal: AbortSignal, heard: (report: ComparisonReport) => void): Promise<number> => {

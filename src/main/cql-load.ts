@@ -11,7 +11,8 @@ import { indexesFile, loaderFile } from '../../config/cql/service-files.ts';
 import { readYamlFile } from '../../config/read-yaml.ts';
 import { portOf, readServiceFile, tablePairs, withClusters } from './cql-clusters.ts';
 import { LoadService } from './cql-load-service.ts';
-import { ProxyLink, Telling } from './cql-proxy-link.ts';
+import { Telling } from './cql-proxy-link.ts';
+import { ProxyLinks } from './cql-proxy-links.ts';
 import { buildIndexes, BYTES_PER_MEGABYTE, loadOnce } from './load-once.ts';
 import { untilEnded } from './one-job.ts';
 
@@ -22,7 +23,7 @@ export const loadUsage = `npm run cql -- load --config FILE [options]
   --http-port N           serves the loader's HTTP API (the document's port is 8081) and waits for POST /start, until Ctrl-C
   --http-host HOST        for it (default 127.0.0.1)
   --auto-start            begins at once, also with --http-port; without that a load always does
-  --proxy URL             HTTP API of the running proxy, whose dashboard and metrics show the load
+  --proxy URL[,URL]       HTTP API of the running proxy, or of each of a group, whose dashboard and metrics show the load
   --state-directory DIR   what has been loaded, dropped indexes (default .causeway/cql/load)
   --help
 Ctrl-C ends it at a safe place; the same command goes on from there. The exit code is 0 when every table is done.`;
@@ -45,7 +46,7 @@ export async function runLoad(project: string, args: readonly string[]): Promise
   const httpPort = portOf(values['http-port']);
   const failedFile = path.resolve(path.dirname(values.config), file.loader.failed_rows_file);
   return withClusters(path.resolve(values['state-directory'] ?? path.join(project, '.causeway/cql/load')), file, async ({ runtime, clusters, directory }) => {
-    const proxy = await ProxyLink.open(values.proxy, true);
+    const proxy = await ProxyLinks.open(values.proxy, true);
     using ledger = new SqliteLoadLedger(path.join(directory, 'load.db'));
     await using failed = await openFailedRows(failedFile, runtime.clock.now);
     const indexes = new TargetIndexes(runtime, clusters.source, clusters.target, new IndexList(path.join(directory, 'dropped-indexes.json')));

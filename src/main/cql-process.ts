@@ -9,10 +9,12 @@ import { CqlService } from '../cql/api/cql-service.ts';
 import { HttpApi } from '../cql/api/http-api.ts';
 import { WriteClient } from '../cql/api/write-client.ts';
 import { defaultLimits } from '../cql/proxy-options.ts';
-import type { CqlAddress, CqlClusterOptions } from '../cql/proxy-options.ts';
+import type { CqlClusterOptions } from '../cql/proxy-options.ts';
 import type { ModeTable } from '../cql/modes.ts';
 import { Timestamps } from '../cql/timestamps.ts';
 import type { RunningChild } from './child-process.ts';
+import { addressOf } from './cql-address.ts';
+import { enterGroup } from './cql-group.ts';
 import { listenForControl } from './cql-link.ts';
 import { bootId } from './boot-id.ts';
 import { holdPidFile } from './pid-file.ts';
@@ -51,9 +53,14 @@ export async function startCql(runtime: Runtime, settings: CqlSettings, { direct
       ...(tls === undefined ? {} : { tls: { cert: tls.cert, key: tls.key, ...(tls.ca === undefined ? {} : { ca: tls.ca, requestCert: true, rejectUnauthorized: true }) } }),
     },
   });
-  const port = await service.start().catch(async (error: unknown) => {
+  const failed = async (error: unknown): Promise<never> => {
     await service.close(0);
     throw error;
+  };
+  const group = await enterGroup(runtime, settings, service).catch(failed);
+  const port = await service.start().catch(async (error: unknown) => {
+    await group?.[Symbol.asyncDispose]();
+    return await failed(error);
   });
   const writes = new WriteClient({
     host: ['0.0.0.0', '::'].includes(listen.host) ? '127.0.0.1' : listen.host, port, usesTls: tls !== undefined, timeoutMs: settings.requestTimeoutMs * 2,
@@ -66,13 +73,15 @@ export async function startCql(runtime: Runtime, settings: CqlSettings, { direct
     httpPort = await api.listen();
     if (controlSocket !== undefined) link = await listenForControl(controlSocket, service);
   } catch (error) {
-    await service.close(0);
-    throw error;
+    await group?.[Symbol.asyncDispose]();
+    return await failed(error);
   }
+  group?.serving();
   runtime.log.info('the CQL proxy serves', { port, httpPort, mode: service.modes.global });
   let closed: Promise<void> | undefined;
   const close = (graceMs: number): Promise<void> => (closed ??= (async () => {
     await link?.[Symbol.asyncDispose]();
+    await group?.[Symbol.asyncDispose]();
     await api.close();
     await service.close(graceMs);
     held[Symbol.dispose]();
@@ -92,13 +101,6 @@ function clusterOptions({ hosts, port, username, password, ssl, compression, con
   };
 }
 
-/** `host`, `host:port`, `[v6]:port`, or a bare IPv6 address. */
-function addressOf(written: string, port: number): CqlAddress {
-  const match = /^(?:\[([^\]]+)\]|([^:]+))(?::(\d+))?$/.exec(written);
-  if (!match) return { host: written, port };
-  return { host: match[1] ?? match[2] ?? written, port: match[3] === undefined ? port : Number(match[3]) };
-}
-
 export function tlsOptions({ mode, ca, cert, key }: NonNullable<CqlClusterSettings['ssl']>): ConnectionOptions {
   return {
     rejectUnauthorized: mode !== 'require', ...(mode === 'verify-ca' ? { checkServerIdentity: () => undefined } : {}),
@@ -107,7 +109,7 @@ export function tlsOptions({ mode, ca, cert, key }: NonNullable<CqlClusterSettin
 }
 
 /** The settings without what is secret. */
-function shown({ source, target, tls, ...others }: CqlSettings): Readonly<Record<string, unknown>> {
+function shown({ source, target, tls, group, ...others }: CqlSettings): Readonly<Record<string, unknown>> {
   const cluster = ({ password, ssl, ...rest }: CqlClusterSettings): unknown => ({ ...rest, hasPassword: password !== undefined, ssl: ssl?.mode ?? null });
-  return { ...others, source: cluster(source), target: cluster(target), tls: tls !== undefined };
+  return { ...others, source: cluster(source), target: cluster(target), tls: tls !== undefined, ...(group === undefined ? {} : { group: group.members }) };
 }

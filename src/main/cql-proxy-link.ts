@@ -30,9 +30,8 @@ export class ProxyLink {
     this.#looksAtEveryRow = looksAtEveryRow;
   }
 
-  /** Undefined without a URL. Throws when it cannot be reached. */
-  static async open(url: string | undefined, looksAtEveryRow: boolean): Promise<ProxyLink | undefined> {
-    if (url === undefined) return undefined;
+  /** Throws when it cannot be reached. */
+  static async open(url: string, looksAtEveryRow: boolean): Promise<ProxyLink> {
     if (!URL.canParse(url)) throw new Error(`--proxy: expected the URL of the proxy's HTTP API, such as http://127.0.0.1:8080, not "${url}"`);
     const link = new ProxyLink(url.replace(/\/+$/, ''), looksAtEveryRow);
     await link.#compareClocks();
@@ -120,11 +119,11 @@ class RefusedByProxy extends Error {}
 
 /** A load's progress on its way to the proxy: one at a time, the newest; a proxy that does not hear it does not hold up the load. */
 export class Telling {
-  readonly #proxy: ProxyLink | undefined;
+  readonly #proxy: Pick<ProxyLink, 'progress'> | undefined;
   readonly #say: (line: string) => void;
   #under: Promise<void> | undefined;
 
-  constructor(proxy: ProxyLink | undefined, say: (line: string) => void) {
+  constructor(proxy: Pick<ProxyLink, 'progress'> | undefined, say: (line: string) => void) {
     this.#proxy = proxy;
     this.#say = say;
   }

@@ -40,7 +40,7 @@ beforeAll(async () => {
   state = fs.mkdtempSync(path.join(os.tmpdir(), 'cql-sql-'));
   stack = await Stack.start({
     sourceSql: 'CREATE TABLE accounts (id int PRIMARY KEY)', workers: 1, faultPoints,
-    settings: { state_directory: state, cql: { listen: { port }, http: { port: http }, shadow_timeout_ms: 500, replay: { first_delay_ms: 20, max_delay_ms: 200 }, source: { hosts: hosts(source) }, target: { hosts: hosts(target) } } },
+    settings: { state_directory: state, cql: { listen: { port }, http: { port: http }, shadow_timeout_ms: 5000, replay: { first_delay_ms: 20, max_delay_ms: 200 }, source: { hosts: hosts(source) }, target: { hosts: hosts(target) } } },
   });
   application = new cassandra.Client({ contactPoints: [`127.0.0.1:${port}`], localDataCenter: 'dc1', policies: { retry: new cassandra.policies.retry.FallthroughRetryPolicy(), reconnection: new cassandra.policies.reconnection.ConstantReconnectionPolicy(100) } });
   await application.connect();
@@ -106,7 +106,7 @@ async function killProxy(): Promise<void> {
 describe('a table of a cluster by migration SQL', () => {
   it('is looked at first, and what stands in the way is told', async () => {
     const findings = await stack.command<{ Severity: string; Code: string; Finding: string }>('CHECK MIGRATION FOR SCHEMA shop FROM cassandra_source');
-    expect(findings.map(({ Severity, Code }) => `${Severity} ${Code}`).sort()).toEqual(['error MIG010', 'error MIG010', 'error MIG010', 'error MIG010', 'error MIG012']);
+    expect(findings.map(({ Severity, Code }) => `${Severity} ${Code}`)).toEqual(['error MIG010', 'error MIG010', 'error MIG010', 'error MIG010']);
     await expect(stack.command('START MIGRATION FOR TABLE shop.item FROM cassandra_source')).rejects.toThrow(/MIG010.*There is no table shop\.item on the target/);
     target.run('CREATE TABLE shop.item (shelf int, id int, name int, tags set<text>, PRIMARY KEY (shelf, id)) WITH gc_grace_seconds = 60');
     await expect(stack.command('START MIGRATION FOR TABLE shop.item FROM cassandra_source')).rejects.toThrow(/MIG011/);
@@ -155,6 +155,36 @@ describe('a table of a cluster by migration SQL', () => {
     for (const [id, name] of writer.acknowledged) expect([id, await nameOf('item', id)]).toEqual([id, name]);
     const states = await stack.command<{ new_state: string }>(`SELECT h.new_state FROM SYS$MIGRATION_HISTORY h JOIN SYS$MIGRATION_STATE s USING (table_id) WHERE s.source_table = 'item' AND h.new_state <> h.old_state ORDER BY h.created_at`);
     expect(states.map(({ new_state: each }) => each)).toEqual(['BULK_LOADING', 'SYNCHRONIZING', 'DUAL_WRITE', 'CUTOVER_READY', 'LOCAL_ONLY', 'ROLLBACK', 'DUAL_WRITE', 'CUTOVER_READY', 'LOCAL_ONLY']);
+  }, 120_000);
+
+  it('with counters is loaded, proven and cut over while they are counted', async () => {
+    for (let id = 0; id < 40; id += 1) source.run(`UPDATE shop.visits SET n = n + ${id + 1} WHERE id = ${id}`);
+    target.run('CREATE TABLE shop.visits (id int PRIMARY KEY, n counter)');
+    expect((await stack.command<{ Severity: string; Code: string }>('CHECK MIGRATION FOR TABLE shop.visits FROM cassandra_source')).map(({ Severity, Code }) => `${Severity} ${Code}`)).toEqual(['warning MIG012']);
+    const counted = new Map<number, number>();
+    const errors: string[] = [];
+    let isOver = false;
+    const counting = Promise.all(Array.from({ length: 4 }, async (_, number) => {
+      for (let n = number; !isOver; n += 4) await application.execute('UPDATE shop.visits SET n = n + 1 WHERE id = ?', [n % 40], { prepare: true }).then(() => counted.set(n % 40, (counted.get(n % 40) ?? 0) + 1), (error: unknown) => errors.push(String(error)));
+    }));
+    try {
+      await stack.command('START MIGRATION FOR TABLE shop.visits FROM cassandra_source OPTIONS (batch_size 10)');
+      await untilState('visits', 'DUAL_WRITE');
+      expect(await stack.command('VALIDATE MIGRATION FOR TABLE shop.visits FULL')).toMatchObject([{ Result: 'PASS', State: 'CUTOVER_READY' }]);
+      await stack.command('CUTOVER TABLE shop.visits');
+    } finally {
+      isOver = true;
+      await counting;
+    }
+    expect(errors).toEqual([]);
+    const rows = (cluster: MockCluster): unknown => {
+      const result = cluster.run('SELECT id, n FROM shop.visits');
+      return result.is === 'rows' ? new Map(result.rows.map(([id, n]) => [id?.readInt32BE(0), Number(n?.readBigInt64BE(0))])) : undefined;
+    };
+    const expected = new Map(Array.from({ length: 40 }, (_, id) => [id, id + 1 + (counted.get(id) ?? 0)]));
+    expect(rows(target)).toEqual(expected);
+    await expect.poll(() => rows(source), { timeout: 20_000 }).toEqual(expected);
+    await stack.command('COMPLETE MIGRATION FOR TABLE shop.visits');
   }, 120_000);
 
   it('goes on from every step in which the control or the proxy is killed', async () => {

@@ -3,7 +3,7 @@ import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
-import { allCases, allPoints, clusterPoints, commitPoints, markedCommitPoints, sampleCases } from './crash-points.ts';
+import { allCases, allPoints, clusterPoints, commitPoints, groupPoints, markedCommitPoints, sampleCases } from './crash-points.ts';
 
 const root = path.join(path.dirname(fileURLToPath(import.meta.url)), '../..');
 
@@ -29,7 +29,7 @@ function pointsInCode(): string[] {
 const cassandraPoints = ['cassandra.indexes.before_drop', 'cassandra.load.page_written'];
 
 it('every fault point has its crash test', () => {
-  expect([...allPoints, ...commitPoints, ...markedCommitPoints, ...cassandraPoints, ...clusterPoints].sort()).toEqual(pointsInCode());
+  expect([...allPoints, ...commitPoints, ...markedCommitPoints, ...cassandraPoints, ...clusterPoints, ...groupPoints].sort()).toEqual(pointsInCode());
 });
 
 it('the short run has every point, and every phase with every victim', () => {

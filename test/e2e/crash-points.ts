@@ -28,6 +28,8 @@ export const crashPoints: Readonly<Record<Phase, readonly string[]>> = {
 export const clusterPoints: readonly string[] = [
   'cql.load.after_switch', 'cql.load.done', 'cql.cutover.begun', 'cql.cutover.in_sync', 'cql.cutover.switched', 'cql.rollback.in_sync', 'cql.rollback.switched', 'cql.rollback.source_only', 'cql.complete.switched',
 ];
+/** Of several CQL proxies that change together which cluster is read: `cql-group.test.ts`. */
+export const groupPoints: readonly string[] = ['cql.group.prepared', 'cql.group.decided', 'cql.group.committed'];
 /** Of commits over both sides: `two-sides.test.ts` crashes at them. */
 export const commitPoints: readonly string[] = ['commit.prepared', 'commit.decided', 'commit.finished'];
 /** Of commits that take their rows to local: `two-phase.test.ts`. */

@@ -10,7 +10,7 @@ import { driveClusterTable } from '../../src/migrate/clusters/drive-cluster-tabl
 import type { ProxyPort, TableAtProxy } from '../../src/migrate/clusters/proxy-port.ts';
 import { newTable, testCatalog } from '../catalog/support.ts';
 
-const at: TableAtProxy = { mode: 'DualAsync', isHeld: true, queued: 0, depth: 0, oldestQueuedMs: 0, repairs: 0, isRepairListWhole: true, damages: 0, isReachable: [true, false], refusal: null };
+const at: TableAtProxy = { mode: 'DualAsync', modes: ['DualAsync'], epoch: 0, isPending: false, isHeld: true, queued: 0, depth: 0, oldestQueuedMs: 0, repairs: 0, isRepairListWhole: true, damages: 0, isReachable: [true, false], refusal: null };
 
 test('a validation that passes while the target is found to be away does not end the migration', async () => {
   await using opened = await testCatalog();
@@ -27,6 +27,9 @@ test('a validation that passes while the target is found to be away does not end
       return at;
     },
     switchTable: async () => undefined,
+    moveTable: async () => undefined,
+    settleMove: async () => undefined,
+    pause: async () => undefined,
     validated: async () => undefined,
   };
   const stop = new AbortController();
@@ -34,7 +37,7 @@ test('a validation that passes while the target is found to be away does not end
   const nowhere = { contactPoints: ['127.0.0.1:1'] };
   await using connections = new ClusterConnections(processClock, { source: nowhere, target: nowhere }, directory);
   const driving = driveClusterTable({
-    runtime: { log, metrics: noMetrics, clock: processClock, signal: stop.signal, faults: noFaults }, catalog, proxy, connections, loads: new Turnstile(1), progress: new Map(), retry: { max: 3, initialMs: 1, maxMs: 10 }, switchTimeoutMs: 1000, proxies: 0,
+    runtime: { log, metrics: noMetrics, clock: processClock, signal: stop.signal, faults: noFaults }, catalog, proxy, connections, loads: new Turnstile(1), progress: new Map(), retry: { max: 3, initialMs: 1, maxMs: 10 }, switchTimeoutMs: 1000, strangers: 0,
   }, tableId, stop.signal);
   await expect.poll(async () => (await catalog.table(tableId))?.state).not.toMatch(/DUAL_WRITE|CUTOVER_READY/);
   stop.abort();

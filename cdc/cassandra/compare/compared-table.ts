@@ -1,6 +1,7 @@
 /** One table on both sides, with all that is needed to read a row of it again. */
 import type { Runtime } from '../../../config/runtime.ts';
 import type { Cluster, Side } from '../cluster.ts';
+import type { Quietly } from '../load/row-writer.ts';
 import { RowReader, readersOf } from '../row-reader.ts';
 import type { RowPart, TableRow } from '../row-reader.ts';
 import { assertSameShape, readTable } from '../table.ts';
@@ -35,14 +36,14 @@ export class ComparedTable {
     return new ComparedTable(runtime, clusters, source, target);
   }
 
-  async readBoth(part: RowPart, key: Pick<TableRow, 'partitionKey' | 'clustering'>): Promise<ReadBoth> {
+  async readBoth(part: RowPart, key: Pick<TableRow, 'partitionKey' | 'clustering'>, quietly: Quietly = (read) => read()): Promise<ReadBoth> {
     const readers = this.readers.find((one) => one.part === part);
     if (readers === undefined) return { source: undefined, target: undefined };
     const readOne = async (cluster: Cluster, reader: RowReader): Promise<TableRow | undefined> => {
       const { rows: [answer] } = await cluster.read(reader.byKey(key.partitionKey, key.clustering));
       return answer === undefined ? undefined : reader.parse(answer, this.#runtime.clock.monotonicMs());
     };
-    const [source, target] = await Promise.all([readOne(this.clusters.source, readers.source), readOne(this.clusters.target, readers.target)]);
+    const [source, target] = await quietly(() => Promise.all([readOne(this.clusters.source, readers.source), readOne(this.clusters.target, readers.target)]));
     return { source, target };
   }
 }

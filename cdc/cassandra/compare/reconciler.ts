@@ -116,7 +116,7 @@ export class Reconciler {
   }
 
   async #compareAgain(before: RowDifference, signal: AbortSignal): Promise<RowDifference | undefined> {
-    const { source, target } = await withRetries(this.#runtime, this.#throttle, this.#options, signal, () => this.#table.readBoth(before.part, rowOf(before)));
+    const { source, target } = await withRetries(this.#runtime, this.#throttle, this.#options, signal, () => this.#table.readBoth(before.part, rowOf(before), this.#options.quietly));
     return compareRows(source, target, this.#options);
   }
 }

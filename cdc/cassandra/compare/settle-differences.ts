@@ -2,11 +2,12 @@
  * Rows that looked different are read again by key until they are the same, or stay as they are.
  *
  * The two sides are read one after the other while applications write: a row that differs once may be on its way. It is different when nothing about it has changed
- * from one reading to the next, and *unsettled* when it kept changing to the last.
+ * from one reading to the next, and *unsettled* when it kept changing to the last. Where both sides can be read in one quiet moment, that reading decides.
  */
 import type { Runtime } from '../../../config/runtime.ts';
 import { withRetries, forEachLimited } from '../load/retry.ts';
 import type { RetryOptions } from '../load/retry.ts';
+import type { Quietly } from '../load/row-writer.ts';
 import type { TableRow } from '../row-reader.ts';
 import type { Throttle } from '../throttle.ts';
 import { compareRows, newestWrite, placeOf } from './compare-rows.ts';
@@ -22,6 +23,8 @@ export interface SettleOptions extends CompareOptions, RetryOptions {
   readonly recheckConcurrency: number;
   /** Writes that are under way are younger than this: a repair writes with times that are older. */
   readonly safeAgeMs: number;
+  /** Of counters: see the writer of rows. */
+  readonly quietly?: Quietly;
 }
 
 export interface Settled {
@@ -39,10 +42,10 @@ export async function settleDifferences(runtime: Runtime, throttle: Throttle, ta
     const again: RowDifference[] = [];
     await forEachLimited(open, options.recheckConcurrency, async (before) => {
       signal.throwIfAborted();
-      const { source, target } = await withRetries(runtime, throttle, options, signal, () => table.readBoth(before.part, rowOf(before)));
+      const { source, target } = await withRetries(runtime, throttle, options, signal, () => table.readBoth(before.part, rowOf(before), options.quietly));
       const now = compareRows(source, target, options);
       if (now === undefined) transient += 1;
-      else if (isUnchanged(before.source, source) && isUnchanged(before.target, target)) different.push(now);
+      else if (options.quietly || (isUnchanged(before.source, source) && isUnchanged(before.target, target))) different.push(now);
       else again.push(now);
     });
     open = again;

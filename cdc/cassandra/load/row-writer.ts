@@ -21,7 +21,11 @@ export interface RowWriterOptions extends StatementOptions, RetryOptions {
   readonly concurrency: number;
   /** For repairs: a list is replaced also where the other is newer. */
   readonly replacesNewerLists?: boolean;
+  /** Of counters: both sides are read in a moment in which no application writes them. Without it applications have to rest. `read` may be called again. */
+  readonly quietly?: Quietly;
 }
+
+export type Quietly = <T>(read: () => Promise<T>) => Promise<T>;
 
 export interface RefusedRow {
   readonly row: TableRow;
@@ -195,13 +199,20 @@ export class RowWriter {
     throw new TargetIsNewerError(`the list ${column} on the target is newer than the source's, or does not tell its age`);
   }
 
-  /** The difference is added. After a lost answer it is reckoned anew, when the write that is perhaps under way has had time to arrive. */
+  #readCounters(row: TableRow): Promise<readonly [ours: TableRow | undefined, theirs: TableRow | undefined]> {
+    const theirs = (): Promise<TableRow | undefined> => this.#readOne(this.#sides.to, this.#targetReaders[row.part], row);
+    const { quietly } = this.#options;
+    // What was read of the source before is old while applications count.
+    return quietly ? quietly(() => Promise.all([this.#readAgain(row), theirs()])) : theirs().then((there) => [row, there] as const);
+  }
+
+  /** The difference is added: what is counted meanwhile is counted on both sides. After a lost answer it is reckoned anew, when the write that is perhaps under way has had time to arrive. */
   async #addCounters(row: TableRow, signal: AbortSignal): Promise<void> {
     const { to, toTable, throttle } = this.#sides;
     const settledMs = Math.max(this.#options.retryPauseMs, 1000);
     await withRetries(this.#runtime, throttle, { ...this.#options, retryPauseMs: settledMs }, signal, async () => {
-      const theirs = await this.#readOne(to, this.#targetReaders[row.part], row);
-      const differing = row.cells.flatMap(({ column, value }) => {
+      const [ours, theirs] = await this.#readCounters(row);
+      const differing = (ours?.cells ?? []).flatMap(({ column, value }) => {
         const there = theirs?.cells.find((cell) => cell.column.name === column.name);
         const difference = BigInt.asIntN(64, value.readBigInt64BE(0) - (there?.value.readBigInt64BE(0) ?? 0n));
         return there !== undefined && difference === 0n ? [] : [{ column, difference }];

@@ -36,8 +36,12 @@ import { QueuedWrites } from './queued-writes.ts';
 import { isRepaired } from './repaired-writes.ts';
 import { SourceHold } from './source-hold.ts';
 import { StoredIdentity } from './stored-identity.ts';
-import { StoredModes } from './stored-modes.ts';
+import { readModes, StoredModes, textOfModes } from './stored-modes.ts';
+import type { ModesText } from './stored-modes.ts';
 import type { TableFigures } from './table-figures.ts';
+import { TableMoves } from './table-moves.ts';
+import type { Obstacles } from './table-moves.ts';
+import { TablePauses } from './table-pauses.ts';
 import { Validations } from './validations.ts';
 import type { TableRecord, Verdict } from './validations.ts';
 
@@ -85,6 +89,8 @@ export interface ModeRequest {
   readonly leavesQueue?: boolean;
   /** Neither is a validation that has failed. */
   readonly skipsValidation?: boolean;
+  /** Of a switch that all proxies of a group make. */
+  readonly epoch?: number;
 }
 
 export interface ModeSwitched {
@@ -114,9 +120,15 @@ export class CqlService {
   readonly #queued: QueuedWrites;
   readonly #validations: Validations;
   readonly #hold = new SourceHold();
+  /** With the other proxies of a group. */
+  readonly moves: TableMoves;
+  readonly pauses: TablePauses;
   readonly #startedMs: number;
   /** Tables that migrations have. */
   #held: ReadonlySet<string>;
+  /** Of the group's last switch that was made here. */
+  #epoch: number;
+  #isStored: boolean;
   /** Switches whose requests of before have not all ended. */
   #settling = 0;
   #port = 0;
@@ -132,6 +144,8 @@ export class CqlService {
     const stored = this.#stored.read();
     const modes = stored?.modes ?? options.proxy.modes;
     this.#held = stored?.held ?? new Set();
+    this.#epoch = stored?.epoch ?? 0;
+    this.#isStored = stored !== undefined;
     this.#validations = new Validations(path.join(options.directory, 'validations.json'));
     this.#filter = options.filterRules === undefined ? undefined : new FilterGovernor(options.filterRules, options.environment, log);
     const keys = this.#keys = new KeyLog({ directory: options.directory, ...options.keyLog, nowMs: () => clock.now() });
@@ -156,6 +170,21 @@ export class CqlService {
     this.#queued = new QueuedWrites(intents, read, clock);
     const notes = new RepairNotes(this.#repairs, read, () => clock.now());
     this.#proxy = createProxy({ clock, log }, { ...options.proxy, modes, intents, repairs: notes, touched: (names) => keys.touch(names), identity: new StoredIdentity(path.join(options.directory, 'source.json'), log), ...(this.#filter ? { filter: this.#filter } : {}) });
+    this.moves = new TableMoves({
+      proxy: this.#proxy, faults, modeOf: (table) => modeOf(this.#proxy.modes, table),
+      obstacles: ({ table, mode, skipsValidation }) => {
+        const before = this.#proxy.modes;
+        const request = { mode, of: table, force: false, by: 'migration', holds: true, skipsValidation };
+        return this.#reasons(before, withMode(before, mode, request), request);
+      },
+      store: () => this.#store(this.#proxy.modes, this.#held),
+      make: (table, mode, epoch) => {
+        const settled = this.#make({ mode, of: table, force: false, by: 'migration', holds: true, epoch }, mode, []);
+        // Until then the log of keys tells less, not more.
+        this.#proxy.settled().then(settled).catch((error: unknown) => log.warn('the log of keys is told late of a switch', { cause: String(error) }));
+      },
+    }, stored?.pending ?? new Map());
+    this.pauses = new TablePauses({ proxy: this.#proxy, queued: (table) => this.#queued.of(table), isTaken: (table) => this.moves.has(table) });
     this.#replay = new Replay({ intents, port: this.#proxy.replay, repairs: notes, log, nowMs: () => clock.now(), random: options.random, read, maxInFlight: options.replay.inFlight, firstDelayMs: options.replay.firstDelayMs, maxDelayMs: options.replay.maxDelayMs, maxRefusals: options.replay.maxRefusals });
   }
 
@@ -220,7 +249,7 @@ export class CqlService {
     const { depth, oldestAtMs } = this.#owed(stats);
     const { isWhole } = this.#repairs.state();
     return {
-      mode: modeOf(this.#proxy.modes, name), isHeld: this.#held.has(name), queued: this.#queued.of(name, FIGURES_MS), depth, oldestQueuedMs: oldestAtMs === undefined ? 0 : Math.max(0, this.#runtime.clock.now() - oldestAtMs),
+      mode: modeOf(this.#proxy.modes, name), epoch: this.#epoch, isPending: this.moves.pending.has(name), isHeld: this.#held.has(name), queued: this.#queued.of(name, FIGURES_MS), depth, oldestQueuedMs: oldestAtMs === undefined ? 0 : Math.max(0, this.#runtime.clock.now() - oldestAtMs),
       repairs: this.#repairs.entriesOf(name), isRepairListWhole: isWhole, damages: this.#damages.length, isReachable: [clusters[0].isReachable, clusters[1].isReachable], refusal: this.#intents.refusal,
     };
   }
@@ -231,10 +260,10 @@ export class CqlService {
 
   /** On disk, then in force for every frame that comes; resolves when all that began before has ended. Throws MIG071 for what is no mode, MIG050 with the reasons against it. */
   async switchMode(request: ModeRequest): Promise<ModeSwitched> {
-    const { mode: written, of, force, by, waitMs = 0 } = request;
+    const { mode: written, of, force, waitMs = 0 } = request;
     const mode = readMode(written);
     if (!mode) throw new MigrationError('MIG071', `"${written}" is no mode`, { hint: 'SourceOnly, DualAsync, DualSync, ShadowPrimary, ShadowSync or TargetOnly.' });
-    const { clock, log } = this.#runtime;
+    const { clock } = this.#runtime;
     const endMs = clock.monotonicMs() + waitMs;
     for (;;) {
       const before = this.#proxy.modes;
@@ -248,19 +277,62 @@ export class CqlService {
         }
         throw new MigrationError('MIG050', `${of ?? 'the proxy'} cannot go from ${previous} to ${mode} now: ${reasons.join('; ')}`, { detail: reasons.join('\n'), hint: 'Wait until the queue is empty, have the repair list scanned, or say force and go without.' });
       }
-      const held = heldAfter(this.#held, request);
-      this.#stored.write(after, held);
-      this.#held = held;
-      const settled = this.#keys.switching(after);
-      this.#proxy.setModes(after);
-      log[reasons.length > 0 ? 'warn' : 'info']('the mode was switched', { of: of ?? 'everything', from: previous, to: mode, by, forced: reasons });
-      // It was about going where the reads are now.
-      if (of !== undefined && plans[previous].primary !== plans[mode].primary) this.#validations.forget(of);
+      const settled = this.#make(request, mode, reasons);
+      // Whoever goes on with force knows what has become of it.
+      if (force && of !== undefined) this.moves.takeBack(of);
       this.#settling += 1;
       await this.#proxy.settled().finally(() => (this.#settling -= 1));
       settled();
       return { previous, mode, forced: reasons };
     }
+  }
+
+  /** On disk, then in force. Gives what is to be called when all requests that began before have ended. */
+  #make(request: ModeRequest, mode: CqlMode, forced: readonly string[]): () => void {
+    const { of, by, epoch = 0 } = request;
+    const before = this.#proxy.modes;
+    const previous = modeOf(before, of);
+    const after = withMode(before, mode, request);
+    const epochBefore = this.#epoch;
+    this.#epoch = Math.max(epochBefore, epoch);
+    try {
+      this.#store(after, heldAfter(this.#held, request));
+    } catch (error) {
+      this.#epoch = epochBefore;
+      throw error;
+    }
+    const settled = this.#keys.switching(after);
+    this.#proxy.setModes(after);
+    this.#runtime.log[forced.length > 0 ? 'warn' : 'info']('the mode was switched', { of: of ?? 'everything', from: previous, to: mode, by, forced });
+    // It was about going where the reads are now.
+    if (of !== undefined && plans[previous].primary !== plans[mode].primary) this.#validations.forget(of);
+    return settled;
+  }
+
+  #store(modes: ModeTable, held: ReadonlySet<string>): void {
+    this.#stored.write({ modes, held, epoch: this.#epoch, pending: this.moves.pending });
+    this.#held = held;
+    this.#isStored = true;
+  }
+
+  /** What the other proxies of a group are told. Undefined while no mode was ever switched here: the settings' modes are no more than a wish then. */
+  groupModes(): ModesText | undefined {
+    return this.#isStored ? textOfModes({ modes: this.#proxy.modes, held: this.#held, epoch: this.#epoch, pending: this.moves.pending }) : undefined;
+  }
+
+  /** Before anything is served: the modes that another proxy of the group has, on disk when it returns; undefined: this one's own. */
+  adopt(text: ModesText | undefined): void {
+    if (text) {
+      const { modes, held, epoch, pending } = readModes(text);
+      this.#runtime.log.warn('the modes of another proxy of the group are taken over', { epoch, global: modes.global, tables: Object.fromEntries(modes.tables), epochBefore: this.#epoch, tablesBefore: Object.fromEntries(this.#proxy.modes.tables) });
+      this.#epoch = epoch;
+      this.#held = held;
+      this.moves.adopt(pending);
+      const settled = this.#keys.switching(modes);
+      this.#proxy.setModes(modes);
+      settled();
+    }
+    this.#store(this.#proxy.modes, this.#held);
   }
 
   /** A write that its client waits for is not queued, although it stands in the log. */
@@ -270,12 +342,13 @@ export class CqlService {
   }
 
   /** `isPassing`: only what is queued is in the way, and may be gone the next moment. */
-  #reasons(before: ModeTable, after: ModeTable, { of, holds, leavesQueue = false, skipsValidation = false }: ModeRequest): { readonly reasons: readonly string[]; readonly isPassing: boolean } {
+  #reasons(before: ModeTable, after: ModeTable, { of, holds, leavesQueue = false, skipsValidation = false }: ModeRequest): Obstacles {
     const facts = this.#switchFacts(before, of);
     const counted: SwitchFacts = { ...facts, ...(leavesQueue ? { queued: 0 } : {}), ...(skipsValidation ? { validations: [] } : {}) };
+    const pending = of !== undefined && this.moves.pending.has(of) ? [`the proxies of the group are changing which cluster answers for ${of}`] : [];
     const migrated = holds === undefined && of !== undefined && this.#held.has(of) ? [`${of} is in a migration by SQL, which switches it`] : [];
-    const lasting = [...reasonsAgainst(before, after, { ...counted, queued: 0 }), ...migrated];
-    return { reasons: [...reasonsAgainst(before, after, counted), ...migrated], isPassing: lasting.length === 0 };
+    const lasting = [...reasonsAgainst(before, after, { ...counted, queued: 0 }), ...migrated, ...pending];
+    return { reasons: [...reasonsAgainst(before, after, counted), ...migrated, ...pending], isPassing: lasting.length === 0 };
   }
 
   #switchFacts(before: ModeTable, of: string | undefined): SwitchFacts {

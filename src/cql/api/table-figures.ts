@@ -5,6 +5,10 @@ import type { CqlMode } from '../modes.ts';
 export interface TableFigures {
   /** In force for it, of its own or of its keyspace or of everything. */
   readonly mode: CqlMode;
+  /** Of the last switch of its group that this proxy has made. */
+  readonly epoch: number;
+  /** It has agreed to a change of the cluster that is read, and waits for the decision. */
+  readonly isPending: boolean;
   /** A migration has it: nobody else has switched it since. */
   readonly isHeld: boolean;
   /** Its writes that wait to be sent to a cluster; those in the first moment of their way are not among them. */

@@ -12,10 +12,10 @@ export async function assertHeld(context: Pick<ClusterContext, 'proxy'>, record:
   if (lost) throw lost;
 }
 
-export function lossOfHold({ isHeld, mode }: TableAtProxy, record: TableRecord, modes: readonly CqlModeName[]): MigrationError | undefined {
-  if (isHeld && modes.includes(mode)) return undefined;
+export function lossOfHold({ isHeld, modes: present }: TableAtProxy, record: TableRecord, modes: readonly CqlModeName[]): MigrationError | undefined {
+  if (isHeld && present.every((mode) => modes.includes(mode))) return undefined;
   const name = clusterName(record);
-  return new MigrationError('MIG024', `The mode of ${name} was switched past the migration, and is ${mode} now`, {
+  return new MigrationError('MIG024', `The mode of ${name} was switched past the migration, and is ${present.join(' and ')} now`, {
     tableName: name, detail: 'Writes may have gone to one cluster only: POST /config/mode with force, or the state of the proxy was lost.',
     hint: record.route.writes === 'source' ? `RESYNC MIGRATION FOR TABLE ${name}; writes both again and loads it anew.` : 'Find out from the log of the proxy who has switched it; compare both clusters before anything else.',
   });

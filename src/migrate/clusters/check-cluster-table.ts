@@ -9,6 +9,7 @@ import { clusterTrouble } from './cluster-connections.ts';
 import type { Clusters } from './cluster-connections.ts';
 import { clusterName, tableOf } from './cluster-context.ts';
 import type { ClusterContext } from './cluster-context.ts';
+import { readsTarget } from './proxy-port.ts';
 import type { TableAtProxy } from './proxy-port.ts';
 
 export interface ClusterFinding {
@@ -22,19 +23,19 @@ export interface ClusterFinding {
 /** Loading, waiting and catching up take their time; deletions have to be remembered as long. */
 const SHORT_GRACE_SECONDS = 6 * 3600;
 
-export async function checkClusterTable(context: Pick<ClusterContext, 'connections' | 'proxy' | 'proxies'>, name: TableName): Promise<readonly ClusterFinding[]> {
+export async function checkClusterTable(context: Pick<ClusterContext, 'connections' | 'proxy' | 'strangers'>, name: TableName): Promise<readonly ClusterFinding[]> {
   const findings: ClusterFinding[] = [];
   const table = printTable(name);
-  if (context.proxies > 1) {
-    findings.push({ severity: 'error', code: 'MIG074', subject: 'cql.topology', message: `is a group of ${context.proxies} proxies, and migration SQL switches this one only`, remedy: 'Switch every proxy by POST /config/mode, and load with npm run cql -- load.' });
+  if (context.strangers > 0) {
+    findings.push({ severity: 'error', code: 'MIG074', subject: 'cql.group', message: `is missing, and cql.topology names ${context.strangers + 1} proxies: migration SQL would switch this one only`, remedy: 'Give all of them the section cql.group, with the addresses where they reach each other.' });
   }
   const clusters = await context.connections.clusters();
   const [source, target] = await Promise.all([described(clusters, 'source', name), described(clusters, 'target', name)]);
   if (source instanceof MigrationError) return [...findings, ofError(source, table, 'Check the spelling and the keyspace.')];
-  if (source.isCounter) {
-    findings.push({ severity: 'error', code: 'MIG012', subject: table, message: 'has counters, which have no times: they cannot be loaded while both clusters are written', remedy: 'Let its writers rest, load it by npm run cql -- load, then POST /config/mode.' });
-  }
   if (target instanceof MigrationError) return [...findings, ofError(target, table, 'Create it on the target as it is on the source.')];
+  if (source.isCounter) {
+    findings.push({ severity: 'warning', code: 'MIG012', subject: table, message: 'has counters: they have no times, so while it is loaded and validated its requests wait for short moments, in which both clusters are read together', remedy: 'START in a quiet hour if that matters; no request is refused by it.' });
+  }
   findings.push(...shapeFindings(source, target), ...graceFindings(target), ...(await rowFindings(clusters, target)), ...proxyFindings(await context.proxy.table(table), table));
   return findings;
 }
@@ -77,9 +78,9 @@ async function rowFindings({ target: cluster }: Clusters, target: CassandraTable
 
 function proxyFindings(at: TableAtProxy, name: string): readonly ClusterFinding[] {
   const findings: ClusterFinding[] = [];
-  if (at.mode === 'ShadowPrimary' || at.mode === 'ShadowSync' || at.mode === 'TargetOnly') findings.push({ severity: 'error', code: 'MIG074', subject: name, message: `is in mode ${at.mode}: the target answers for it already`, remedy: 'POST /config/mode leads back, by DualSync.' });
+  if (at.modes.some(readsTarget)) findings.push({ severity: 'error', code: 'MIG074', subject: name, message: `is in mode ${at.modes.join(' and ')}: the target answers for it already`, remedy: 'POST /config/mode leads back, by DualSync.' });
   if (at.refusal !== null) findings.push({ severity: 'error', code: 'MIG085', subject: 'cql.intents', message: `the log of owed writes takes none (${at.refusal})`, remedy: 'Free its disk, or wait until the target has taken what it is owed.' });
-  for (const [index, side] of (['source', 'target'] as const).entries()) if (at.isReachable[index] === false && (side === 'source' || at.mode !== 'SourceOnly')) findings.push({ severity: 'warning', code: 'MIG001', subject: side, message: `the proxy has no connection to the ${side} cluster`, remedy: 'Look at the cluster, and at the log of the proxy.' });
+  for (const [index, side] of (['source', 'target'] as const).entries()) if (at.isReachable[index] === false && (side === 'source' || at.modes.some((mode) => mode !== 'SourceOnly'))) findings.push({ severity: 'warning', code: 'MIG001', subject: side, message: `the proxy has no connection to the ${side} cluster`, remedy: 'Look at the cluster, and at the log of the proxy.' });
   return findings;
 }
 

@@ -7,7 +7,7 @@ import type { Turnstile } from '../../../cdc/flow/turnstile.ts';
 import type { CqlModeName } from '../../../config/cql/cql-settings.ts';
 import type { Runtime } from '../../../config/runtime.ts';
 import type { ClusterConnections } from './cluster-connections.ts';
-import type { ProxyPort } from './proxy-port.ts';
+import type { DecidedMove, ProxyPort } from './proxy-port.ts';
 
 export interface ClusterContext {
   readonly runtime: Runtime;
@@ -21,8 +21,8 @@ export interface ClusterContext {
   readonly retry: { readonly max: number; readonly initialMs: number; readonly maxMs: number };
   /** CUTOVER, ROLLBACK and COMPLETE without TIMEOUT. */
   readonly switchTimeoutMs: number;
-  /** Proxies of the group; 0 where it is this one alone. */
-  readonly proxies: number;
+  /** Proxies that drivers are told of, and that `proxy` does not reach. */
+  readonly strangers: number;
 }
 
 export interface ClusterDetails {
@@ -31,12 +31,14 @@ export interface ClusterDetails {
   readonly dualSince?: string;
   readonly loadElapsedMs?: number;
   readonly loadBytes?: number;
+  /** Of counters: the load has begun to add what the target lacks. */
+  readonly addsCounters?: boolean;
   /** A repair has written later times on the target than the source has. */
   readonly repaired?: boolean;
   /** Writes have gone past the target: only a new load makes it whole. */
   readonly needsResync?: boolean;
-  /** A change of authority that has begun: the proxy's mode tells whether it was made. */
-  readonly switching?: { readonly to: CqlModeName; readonly from: CqlModeName; readonly startedMs: number };
+  /** A change of authority that has begun: the proxy's mode tells whether it was made; of several proxies, `decided`, that it is to be made at all of them. */
+  readonly switching?: { readonly to: CqlModeName; readonly from: CqlModeName; readonly startedMs: number; readonly decided?: DecidedMove };
   /** ROLLBACK … PRESERVE LOCAL DATA: both clusters are written afterwards, too. */
   readonly preserves?: boolean;
   readonly lastSwitch?: { readonly direction: 'cutover' | 'rollback'; readonly at: string; readonly totalMs: number; readonly steps: Readonly<Record<string, number>> };

@@ -20,7 +20,7 @@ export interface ClusterParts {
   readonly retry: ClusterContext['retry'];
   readonly maxConcurrentMigrations: number;
   readonly switchTimeoutMs: number;
-  readonly proxies: number;
+  readonly strangers: number;
 }
 
 const LOOK_MS = 2_000;

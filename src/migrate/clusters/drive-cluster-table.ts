@@ -9,6 +9,7 @@ import { clusterTrouble } from './cluster-connections.ts';
 import { clusterDetails, clusterName, dualMode, patched, withoutEpoch } from './cluster-context.ts';
 import type { ClusterContext } from './cluster-context.ts';
 import { finishRollback, settleSwitch } from './switch-cluster-table.ts';
+import type { TableAtProxy } from './proxy-port.ts';
 import { loadClusterTable } from './load-cluster-table.ts';
 
 type Next = 'again' | 'watch' | 'stop';
@@ -72,14 +73,22 @@ async function turn(context: ClusterContext, record: TableRecord, signal: AbortS
   }
 }
 
+/** A proxy that waits for a decision here has not heard that it was taken back: what was decided stands in the details, and is settled first. */
+async function lookAt({ proxy }: ClusterContext, record: TableRecord): Promise<TableAtProxy> {
+  const at = await proxy.table(clusterName(record));
+  if (!at.isPending) return at;
+  await proxy.settleMove(clusterName(record), undefined);
+  return proxy.table(clusterName(record));
+}
+
 /** Until the target can be written and has been sent all that it was owed. */
 async function synchronize(context: ClusterContext, record: TableRecord): Promise<Next> {
   const { catalog, proxy, connections } = context;
-  const at = await proxy.table(clusterName(record));
+  const at = await lookAt(context, record);
   const lost = lossOfHold(at, record, ['DualAsync', 'DualSync']);
   if (lost) throw lost;
   if (!at.isReachable[1] || at.queued > 0 || at.refusal !== null || !(await connections.targetAnswers())) return 'watch';
-  if (at.mode !== dualMode(record)) await proxy.switchTable({ table: clusterName(record), mode: dualMode(record), holds: true });
+  if (at.modes.some((mode) => mode !== dualMode(record))) await proxy.switchTable({ table: clusterName(record), mode: dualMode(record), holds: true });
   await catalog.moveState(record.tableId, 'SYNCHRONIZING', 'DUAL_WRITE', { trigger: 'the target has what it was owed', ...withoutEpoch });
   await catalog.setProgress([{ tableId: record.tableId, lastError: null }]);
   return 'again';
@@ -88,18 +97,18 @@ async function synchronize(context: ClusterContext, record: TableRecord): Promis
 /** A target that is away must not hold up the application: nobody waits for it any more, and the table comes back by itself. */
 async function watchDualWrite(context: ClusterContext, record: TableRecord): Promise<Next> {
   const { catalog, proxy, connections } = context;
-  const at = await proxy.table(clusterName(record));
+  const at = await lookAt(context, record);
   const lost = lossOfHold(at, record, ['DualAsync', 'DualSync']);
   if (lost) throw lost;
   if (at.isReachable[1] && (await connections.targetAnswers())) return 'watch';
-  if (at.mode === 'DualSync') await proxy.switchTable({ table: clusterName(record), mode: 'DualAsync', holds: true });
+  if (at.modes.includes('DualSync')) await proxy.switchTable({ table: clusterName(record), mode: 'DualAsync', holds: true });
   await catalog.moveState(record.tableId, record.state, 'SYNCHRONIZING', { trigger: 'the target cannot be reached', error: 'the target cluster cannot be reached; its writes are queued', ...withoutEpoch });
   return 'again';
 }
 
 async function watchLocalOnly(context: ClusterContext, record: TableRecord): Promise<Next> {
   if (record.completedAt !== undefined) return 'stop';
-  const lost = lossOfHold(await context.proxy.table(clusterName(record)), record, ['ShadowPrimary']);
+  const lost = lossOfHold(await lookAt(context, record), record, ['ShadowPrimary']);
   if (lost) throw lost;
   return 'watch';
 }

@@ -8,11 +8,15 @@ import { loadTable } from '../../../cdc/cassandra/load/load-table.ts';
 import { openFailedRows } from '../../../cdc/cassandra/load/failed-rows.ts';
 import { Throttle } from '../../../cdc/cassandra/throttle.ts';
 import { MigrationError } from '../../../config/migration-error.ts';
+import { readTable } from '../../../cdc/cassandra/table.ts';
 import { assertHeld } from './assert-held.ts';
 import { clusterDetails, clusterName, noteDetails, patched, tableOf, withoutEpoch } from './cluster-context.ts';
 import type { ClusterContext } from './cluster-context.ts';
+import { QuietReads } from './quiet-reads.ts';
 
 const PROGRESS_MS = 500;
+/** Longer than a server goes on with an addition whose client is gone. */
+const LATE_ADDITION_MS = 6000;
 
 export async function loadClusterTable(context: ClusterContext, record: TableRecord, signal: AbortSignal): Promise<void> {
   await writeBoth(context, record);
@@ -37,7 +41,9 @@ async function load(context: ClusterContext, record: TableRecord, signal: AbortS
   const { runtime, catalog, connections, progress } = context;
   const { clock } = runtime;
   const { source, target } = await connections.clusters();
-  const options = optionsOf(record);
+  const { isCounter } = await readTable(source, tableOf(record));
+  if (isCounter) await untilCounted(context, record, signal);
+  const options = { ...optionsOf(record), ...(isCounter ? { quietly: new QuietReads({ clock, signal }, context.proxy, clusterName(record)).quietly } : {}) };
   const tally = new LoadTally(clock, [tableOf(record)]);
   const [table] = tally.tables;
   if (!table) return;
@@ -65,6 +71,12 @@ async function load(context: ClusterContext, record: TableRecord, signal: AbortS
   const fresh = (await catalog.table(record.tableId)) ?? record;
   await catalog.setProgress([{ tableId: record.tableId, bulkRowsTotal: rows, bulkRowsMigrated: rows, lastError: null }]);
   await catalog.moveState(record.tableId, 'BULK_LOADING', 'SYNCHRONIZING', { trigger: 'bulk complete', details: { rows, bytes, elapsedMs: Math.round(elapsedMs) }, change: { details: patched(fresh, { loadElapsedMs: Math.round(elapsedMs), loadBytes: bytes }) }, ...withoutEpoch });
+}
+
+/** What a process that was killed was about to add may still arrive: the differences are reckoned when that is over. */
+async function untilCounted(context: ClusterContext, record: TableRecord, signal: AbortSignal): Promise<void> {
+  if (clusterDetails(record).addsCounters === true) await context.runtime.clock.sleep(LATE_ADDITION_MS, signal);
+  else await noteDetails(context, record.tableId, { addsCounters: true });
 }
 
 /** Nobody knows how many rows there are: about as many more as there is more of the ring. */

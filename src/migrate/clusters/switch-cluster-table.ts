@@ -2,7 +2,7 @@
  * Changes of authority: CUTOVER (→ ShadowPrimary), ROLLBACK (→ ShadowSync → DualSync, then as it was), COMPLETE (→ TargetOnly).
  *
  * The proxy's switch is the point of no return, and is on its disk before it is in force. The catalog notes before it what is to come (`switching`) and afterwards what has become of it; after a crash in
- * between the driver asks the proxy which mode is in force, and finishes or takes back. So each may be killed at any moment.
+ * between the driver asks the proxy which mode is in force, and finishes or takes back. So each may be killed at any moment. Several proxies go together, and of those the catalog has the decision.
  */
 import type { TableRecord } from '../../../catalog/records.ts';
 import type { CqlModeName } from '../../../config/cql/cql-settings.ts';
@@ -11,6 +11,7 @@ import { clusterDetails, clusterName, dualMode, noteDetails, patched, tableOf, w
 import type { ClusterContext } from './cluster-context.ts';
 import { lossOfHold } from './assert-held.ts';
 import { clusterTrouble } from './cluster-connections.ts';
+import type { DecidedMove } from './proxy-port.ts';
 
 export interface ClusterSwitch {
   readonly tables: readonly string[];
@@ -36,7 +37,7 @@ export async function cutOverCluster(context: ClusterContext, record: TableRecor
     await proxy.switchTable({ table, mode: 'DualSync', holds: true });
     steps.done('both acknowledge');
     await runtime.faults.hit('cql.cutover.in_sync');
-    await proxy.switchTable({ table, mode: 'ShadowPrimary', holds: true, waitMs: words.timeoutMs ?? context.switchTimeoutMs, skipsValidation: words.force });
+    await proxy.moveTable({ table, mode: 'ShadowPrimary', holds: true, waitMs: words.timeoutMs ?? context.switchTimeoutMs, skipsValidation: words.force }, (decided) => noteDecision(context, record, decided));
     steps.done('nothing owed, target answers');
   });
   await runtime.faults.hit('cql.cutover.switched');
@@ -57,7 +58,7 @@ export async function rollBackCluster(context: ClusterContext, record: TableReco
     await proxy.switchTable({ table, mode: 'ShadowSync', holds: true });
     steps.done('both acknowledge');
     await runtime.faults.hit('cql.rollback.in_sync');
-    await proxy.switchTable({ table, mode: 'DualSync', holds: true, waitMs: words.timeoutMs ?? context.switchTimeoutMs });
+    await proxy.moveTable({ table, mode: 'DualSync', holds: true, waitMs: words.timeoutMs ?? context.switchTimeoutMs }, (decided) => noteDecision(context, record, decided));
     steps.done('nothing owed, source answers');
   });
   await runtime.faults.hit('cql.rollback.switched');
@@ -78,17 +79,21 @@ export async function settleSwitch(context: ClusterContext, record: TableRecord,
   const { proxy, catalog, runtime } = context;
   const { switching } = clusterDetails(record);
   if (switching === undefined) return;
+  await proxy.settleMove(clusterName(record), switching.decided);
   const at = await proxy.table(clusterName(record));
   const lost = lossOfHold(at, record, ['DualAsync', 'DualSync', 'ShadowPrimary', 'ShadowSync', 'TargetOnly']);
   // The end of a migration gives the table back; killed behind that it has no hold any more.
-  const isOver = switching.to === 'TargetOnly' && at.mode === 'TargetOnly';
+  const isOver = switching.to === 'TargetOnly' && at.modes.every((mode) => mode === 'TargetOnly');
   if (lost && !isOver) {
     await noteDetails(context, record.tableId, { switching: undefined });
     throw lost;
   }
-  if (at.mode !== switching.to) {
+  // Where some proxies no longer write the source it is no way back any more.
+  if (switching.to === 'TargetOnly' && at.modes.includes('TargetOnly') && !isOver) {
+    await proxy.switchTable({ table: clusterName(record), mode: 'TargetOnly', holds: true, leavesQueue: true });
+  } else if (at.modes.some((mode) => mode !== switching.to)) {
     // DualSync stands between the modes of a cutover, ShadowSync between those of a rollback.
-    if (at.mode !== switching.from) await proxy.switchTable({ table: clusterName(record), mode: switching.from, holds: true });
+    if (at.modes.some((mode) => mode !== switching.from)) await proxy.switchTable({ table: clusterName(record), mode: switching.from, holds: true });
     await noteDetails(context, record.tableId, { switching: undefined });
     return;
   }
@@ -134,6 +139,12 @@ async function assertSourceAnswers({ connections }: ClusterContext): Promise<voi
   } catch (error) {
     throw clusterTrouble(error);
   }
+}
+
+async function noteDecision(context: ClusterContext, record: TableRecord, decided: DecidedMove): Promise<void> {
+  const { switching } = clusterDetails(await again(context, record));
+  if (!switching) throw new MigrationError('MIG090', `${clusterName(record)} is not being switched`);
+  await noteDetails(context, record.tableId, { switching: { ...switching, decided } });
 }
 
 async function begin(context: ClusterContext, record: TableRecord, to: CqlModeName): Promise<void> {

@@ -5,10 +5,12 @@ import type { TableState } from '../../../catalog/table-state.ts';
 import type { TableComparison } from '../../../cdc/cassandra/compare/comparison-report.ts';
 import { comparingDefaults } from '../../../cdc/cassandra/compare/compare-tables.ts';
 import { Validator } from '../../../cdc/cassandra/compare/validator.ts';
+import { readTable } from '../../../cdc/cassandra/table.ts';
 import { MigrationError } from '../../../config/migration-error.ts';
 import type { RepairStrategy } from '../../../grammar/migration/statement.ts';
 import { clusterDetails, clusterName, noteDetails, tableOf, withoutEpoch } from './cluster-context.ts';
 import type { ClusterContext } from './cluster-context.ts';
+import { QuietReads } from './quiet-reads.ts';
 
 export interface ClusterValidation {
   readonly record: TableRecord;
@@ -66,12 +68,14 @@ function isRepairing({ record, repair }: ClusterValidation): boolean {
 async function compare(context: ClusterContext, { record, percent }: ClusterValidation, isRepair: boolean): Promise<{ readonly comparison: TableComparison; readonly elapsedMs: number }> {
   const { runtime, connections } = context;
   const { dualSince, repaired } = clusterDetails(record);
+  const clusters = await connections.clusters();
+  const { isCounter } = await readTable(clusters.source, tableOf(record));
   const options = {
-    ...comparingDefaults, mostListed: 100, acceptsLaterTarget: repaired === true, ...(dualSince === undefined ? {} : { dualWritesSince: BigInt(dualSince) }), ...(isRepair ? { reconcile: 'source-wins' as const } : {}),
+    ...comparingDefaults, ...(isCounter ? { quietly: new QuietReads(runtime, context.proxy, clusterName(record)).quietly } : {}), mostListed: 100, acceptsLaterTarget: repaired === true, ...(dualSince === undefined ? {} : { dualWritesSince: BigInt(dualSince) }), ...(isRepair ? { reconcile: 'source-wins' as const } : {}),
   };
   const pair = { sourceTable: tableOf(record), targetTable: tableOf(record) };
   const mode = percent >= 100 ? { mode: 'FullScan' as const } : { mode: 'RandomSample' as const, sampleRate: percent / 100, random: Math.random };
-  const report = await new Validator(runtime, await connections.clusters(), options).validate([pair], mode, runtime.signal);
+  const report = await new Validator(runtime, clusters, options).validate([pair], mode, runtime.signal);
   const [comparison] = report.tables;
   if (comparison === undefined || comparison.error !== undefined) {
     throw new MigrationError('MIG042', `The comparison of ${clusterName(record)} did not come to its end`, { ...(comparison?.error === undefined ? {} : { detail: comparison.error }), hint: 'Look at the clusters, then VALIDATE MIGRATION again.' });

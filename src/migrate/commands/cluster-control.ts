@@ -6,6 +6,7 @@ import { lossOfHold } from '../clusters/assert-held.ts';
 import { blockingCutover } from '../clusters/check-cluster-table.ts';
 import { clusterDetails, clusterName, noteDetails, patched, tableOf, withoutEpoch } from '../clusters/cluster-context.ts';
 import type { ClusterMigrations } from '../clusters/cluster-migrations.ts';
+import { readsTarget } from '../clusters/proxy-port.ts';
 import { completeCluster, cutOverCluster, finishRollback, rollBackCluster, settleSwitch } from '../clusters/switch-cluster-table.ts';
 import type { ClusterSwitch } from '../clusters/switch-cluster-table.ts';
 import { validateClusterTable } from '../clusters/validate-cluster-table.ts';
@@ -97,8 +98,8 @@ export function resyncCluster(context: CommandContext, clusters: ClusterMigratio
   return forEach(context, clusters, 'RESYNC MIGRATION', [record], true, async (fresh) => {
     const name = clusterName(fresh);
     if (fresh.route.writes === 'local') throw new MigrationError('MIG074', `${name} is ${fresh.state}: the source is not the truth for it`, { hint: 'ROLLBACK MIGRATION first.' });
-    const { mode } = await proxy.table(name);
-    if (mode === 'ShadowPrimary' || mode === 'ShadowSync' || mode === 'TargetOnly') throw new MigrationError('MIG074', `${name} is in mode ${mode} at the proxy: the target answers for it`, { hint: 'POST /config/mode leads back, by DualSync.' });
+    const { modes } = await proxy.table(name);
+    if (modes.some(readsTarget)) throw new MigrationError('MIG074', `${name} is in mode ${modes.join(' and ')} at the proxy: the target answers for it`, { hint: 'POST /config/mode leads back, by DualSync.' });
     await connections.ledger().forget(tableOf(fresh));
     if (fresh.state !== 'PAUSED') await catalog.moveState(fresh.tableId, fresh.state, 'PAUSED', { trigger: 'RESYNC MIGRATION', ...withoutEpoch });
     await noteDetails(clusters.context, fresh.tableId, { dualSince: undefined, needsResync: undefined, loadBytes: undefined, loadElapsedMs: undefined });

@@ -55,7 +55,7 @@ function proxyLines({ at }: ClusterStatus): Line[] {
   if (!at) return [['Proxy', 'Mode', undefined]];
   const reach = (side: 0 | 1): string => (at.isReachable[side] ? 'reachable' : 'away');
   return [
-    ['Proxy', 'Mode', at.mode], ['Proxy', 'Switched By', at.isHeld ? 'this migration' : 'somebody else'], ['Proxy', 'Queued Writes', `${grouped(at.queued)} of this table, ${grouped(at.depth)} in all`],
+    ['Proxy', 'Mode', at.modes.join(' and ')], ['Proxy', 'Switched By', at.isHeld ? 'this migration' : 'somebody else'], ['Proxy', 'Queued Writes', `${grouped(at.queued)} of this table, ${grouped(at.depth)} in all`],
     ['Proxy', 'Oldest Queued', lagText(at.oldestQueuedMs)], ['Proxy', 'Waiting For Repair', at.repairs], ['Proxy', 'Source', reach(0)], ['Proxy', 'Target', reach(1)],
   ];
 }

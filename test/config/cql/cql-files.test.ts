@@ -20,6 +20,9 @@ describe('the section', () => {
   test.each([
     ['{source: {hosts: []}, target: {hosts: [b]}}', /source\.hosts: expected at least one host/], ['{source: {hosts: [a]}}', /target: is missing/], ['{source: {hosts: [a], username: u}, target: {hosts: [b]}}', /source: expected username and password, or neither/],
     ['{source: {hosts: [a]}, target: {hosts: [b]}, mode: Both}', /mode: expected one of SourceOnly/], ['{source: {hosts: [a]}, target: {hosts: [b]}, intens: {}}', /intens: unknown setting; did you mean "intents"/], ['{source: {hosts: ["a:b"]}, target: {hosts: [b]}}', /hosts\.0: expected a host/],
+    ['{source: {hosts: [a]}, target: {hosts: [b]}, group: {members: [a], secret: 0123456789abcdef01234567}}', /group\.members: expected the addresses of all proxies/], ['{source: {hosts: [a]}, target: {hosts: [b]}, group: {members: [a, b], secret: short}}', /group\.secret: expected at least 24/],
+    ['{source: {hosts: [a]}, target: {hosts: [b]}, topology: {index: 2}, group: {members: [a, b], secret: 0123456789abcdef01234567}}', /group\.members: expected this proxy's own address at topology\.index \(2\)/],
+    ['{source: {hosts: [a]}, target: {hosts: [b]}, topology: {addresses: [a, b, c]}, group: {members: [a, b], secret: 0123456789abcdef01234567}}', /group\.members: expected as many as topology\.addresses \(3\)/],
   ])('%s is refused', (yaml, message) => expect(() => readYaml(yaml, cqlSettings, origin)).toThrow(message));
 
   test('stands in the example with its true defaults, and whole', () => {
@@ -32,12 +35,13 @@ describe('the section', () => {
     const given = parse(yaml.replaceAll('${ENV:CAUSEWAY_CASSANDRA_PASSWORD}', 'p')) as Record<string, unknown>;
     expect(Object.keys(given).sort()).toEqual(Object.keys(cqlSettings.in.shape).sort());
     expect(Object.keys(given['source'] as object).sort()).toEqual(['compression', 'connections_per_host', 'connect_timeout_ms', 'driver', 'hosts', 'max_streams', 'password', 'port', 'ssl', 'username'].sort());
-    const { tls: _tls, source: _source, target: _target, modes: _modes, filter_rules: _rules, ...plain } = given;
+    const { tls: _tls, source: _source, target: _target, modes: _modes, filter_rules: _rules, group: _group, ...plain } = given;
     const { topology, ...others } = plain as { topology: Record<string, unknown> };
     const defaults = cqlSettings.parse(minimal);
     expect(cqlSettings.parse({ ...minimal, ...others, topology: { addresses: topology['addresses'], index: topology['index'], tokens: topology['tokens'] } })).toEqual(defaults);
     const { username: _user, password: _password, ssl: _ssl, ...ofSource } = given['source'] as Record<string, unknown>;
     expect(cqlSettings.parse({ ...minimal, source: { ...ofSource, hosts: ['a'] } }).source).toEqual(defaults.source);
+    expect(cqlSettings.parse({ ...minimal, group: given['group'] }).group?.members.length).toBe(2);
   });
 });
 

@@ -17,7 +17,8 @@ export interface Setup extends AsyncDisposable {
   readonly target: MockCluster;
   readonly directory: string;
   readonly logged: string[];
-  start(more?: object): Promise<CqlProcess>;
+  /** `name`: of one among several, each with a directory of its own. */
+  start(more?: object, name?: string): Promise<CqlProcess>;
   driver(running: CqlProcess, options?: Partial<cassandra.ClientOptions>): Promise<cassandra.Client>;
 }
 
@@ -37,9 +38,11 @@ export async function setup(options: { readonly source?: MockClusterOptions; rea
   const hosts = (cluster: MockCluster): string[] => cluster.database.nodes.map(({ address, port }) => `${address}:${port}`);
   return {
     source, target, directory, logged,
-    start: async (more = {}) => {
+    start: async (more = {}, name = '') => {
+      const own = path.join(directory, name);
+      fs.mkdirSync(own, { recursive: true });
       const settings = { ...cqlSettings.parse({ source: { hosts: hosts(source) }, target: { hosts: hosts(target) }, replay: { first_delay_ms: 20, max_delay_ms: 100 }, shadow_timeout_ms: 300, ...more }), listen: { host: '127.0.0.1', port: 0 }, http: { host: '127.0.0.1', port: 0 } };
-      const running = await startCql({ log, metrics: noMetrics, clock: processClock, signal: new AbortController().signal, faults: noFaults }, settings, { directory, settingsDirectory: directory, environment: {}, controlSocket: path.join(directory, 'cql.sock') });
+      const running = await startCql({ log, metrics: noMetrics, clock: processClock, signal: new AbortController().signal, faults: noFaults }, settings, { directory: own, settingsDirectory: own, environment: {}, controlSocket: path.join(own, 'cql.sock') });
       ends.push(async () => running[Symbol.asyncDispose]());
       return running;
     },
