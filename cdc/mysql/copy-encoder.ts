@@ -24,7 +24,9 @@ function viewOf(bytes: Buffer): DataView {
 
 export abstract class CopyEncoder {
   readonly columns: readonly SourceColumn[];
-  protected out: Buffer = Buffer.allocUnsafe(START_BYTES);
+  /** What `out` is the rest of. */
+  #block: Buffer = Buffer.allocUnsafe(START_BYTES);
+  protected out = this.#block;
   protected at = 0;
   /** The same bytes as `out`, for what is more than one of them. */
   protected view = viewOf(this.out);
@@ -46,10 +48,17 @@ export abstract class CopyEncoder {
     const taken = { bytes: this.out.subarray(0, this.at), rows: this.#rows };
     const rest = this.out.subarray(this.at);
     // A new one only when little is left: what was taken is still on its way.
-    this.#writeTo(rest.length < START_BYTES / 4 ? Buffer.allocUnsafe(START_BYTES) : rest);
+    if (rest.length >= START_BYTES / 4) this.#writeTo(rest);
+    else this.#begin(START_BYTES);
     this.at = 0;
     this.#rows = 0;
     return taken;
+  }
+
+  /** All that was ever taken has left: it may be written over. */
+  reuse(): void {
+    // One that had to grow is not kept.
+    if (this.isEmpty && this.#block.length === START_BYTES) this.#writeTo(this.#block);
   }
 
   /** A result begins: what is left of another one is forgotten. */
@@ -84,6 +93,11 @@ export abstract class CopyEncoder {
     this.at += FRAME_HEAD_BYTES;
     this.at += content.copy(this.out, this.at);
     this.#frame(begin);
+  }
+
+  #begin(bytes: number): void {
+    this.#block = Buffer.allocUnsafe(bytes);
+    this.#writeTo(this.#block);
   }
 
   #writeTo(out: Buffer): void {
@@ -180,9 +194,9 @@ export abstract class CopyEncoder {
 
   protected reserve(bytes: number): void {
     if (this.at + bytes + 4 <= this.out.length) return;
-    const grown = Buffer.allocUnsafe(Math.max(START_BYTES, (this.at + bytes + 4) * 2));
-    this.out.copy(grown, 0, 0, this.at);
-    this.#writeTo(grown);
+    const full = this.out;
+    this.#begin(Math.max(START_BYTES, (this.at + bytes + 4) * 2));
+    full.copy(this.out, 0, 0, this.at);
   }
 }
 
