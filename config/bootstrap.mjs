@@ -137,7 +137,8 @@ function npm(node, args, cwd) {
 
 function environmentFor(node) {
   const entries = [path.dirname(node), path.join(project, 'node_modules', '.bin'), process.env.PATH ?? ''];
-  return { ...process.env, PATH: entries.join(path.delimiter) };
+  // Most of what a process needs to start is reading and compiling its modules: a quarter of a second of processor time, and the gateway has several.
+  return { ...process.env, PATH: entries.join(path.delimiter), NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE ?? path.join(ownFolder, 'compile-cache') };
 }
 
 /** Runs a script of the project in the foreground; resolves with its exit code. Signals go on to it. */

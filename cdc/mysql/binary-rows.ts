@@ -91,7 +91,13 @@ export class BinaryRows extends BinaryValues {
 
   protected value(column: number, from: Buffer, at: number, end: number): void {
     const kind = this.#kinds[column] as number;
-    if (this.#needsNone(this.#ways[column] as number, column, from, at, end)) this.write(kind, from, at, end);
+    if (kind === valueKind.raw && this.#ways[column] === way.text) {
+      const begin = this.at;
+      this.length(end - at);
+      if (this.copyWithoutNul(from, at, end)) return;
+      this.at = begin;
+      this.#convert(column, kind, from, at, end);
+    } else if (this.#needsNone(this.#ways[column] as number, column, from, at, end)) this.write(kind, from, at, end);
     else this.#convert(column, kind, from, at, end);
   }
 

@@ -6,6 +6,7 @@ import { MigrationError } from '../../config/migration-error.ts';
 import type { WireType } from '../postgres/row-writer-format.ts';
 import type { ColumnType } from './column-type.ts';
 import { CopyEncoder, twoDigits } from './copy-encoder.ts';
+import { nearestDouble } from './nearest-double.ts';
 
 export const valueKind = { raw: 0, int2: 1, int4: 2, int8: 3, numeric: 4, float4: 5, float8: 6, bool: 7, date: 8, timestamp: 9, time: 10, interval: 11, uuid: 12, jsonb: 13, bit: 14, labels: 15 } as const;
 
@@ -32,10 +33,15 @@ const COMMA = 0x2c;
 const TEXT_OID = 25;
 /** 1970-01-01 to 2000-01-01. */
 const EPOCH_DAYS = 10_957;
+/** Days from 2000-01-01 to the first of each year from 0 to 10000. */
+const yearDays = Int32Array.from({ length: 10_001 }, (_, year) => daysTo(year, 1, 1));
+/** Days before each month, of a year that is no leap year. */
+const monthDays = Int32Array.from({ length: 13 }, (_, month) => (month === 0 ? 0 : daysTo(2001, month, 1) - daysTo(2001, 1, 1)));
+/** Seconds whose microseconds a double holds exactly: 285 years. */
+const EXACT_SECONDS = 9e9;
 const DAY_SECONDS = 86_400;
 const TWO_32 = 4_294_967_296;
 const LARGEST_EXACT = Number.MAX_SAFE_INTEGER;
-const powersOfTen = Float64Array.from({ length: 23 }, (_, exponent) => Number(`1e${exponent}`));
 
 export abstract class BinaryValues extends CopyEncoder {
   /** Its length, then itself. Throws MIG014 where the bytes are no such value. */
@@ -52,11 +58,13 @@ export abstract class BinaryValues extends CopyEncoder {
         return this.#numeric(from, at, end);
       case valueKind.float4:
         this.length(4);
-        this.at = this.out.writeFloatBE(readNumber(from, at, end), this.at);
+        this.view.setFloat32(this.at, readNumber(from, at, end));
+        this.at += 4;
         return undefined;
       case valueKind.float8:
         this.length(8);
-        this.at = this.out.writeDoubleBE(readNumber(from, at, end), this.at);
+        this.view.setFloat64(this.at, readNumber(from, at, end));
+        this.at += 8;
         return undefined;
       case valueKind.bool:
         this.length(1);
@@ -95,18 +103,14 @@ export abstract class BinaryValues extends CopyEncoder {
 
   /** The lower 16 bits; room has been reserved. */
   protected int16(value: number): void {
-    this.out[this.at++] = value >> 8;
-    this.out[this.at++] = value;
+    this.view.setInt16(this.at, value);
+    this.at += 2;
   }
 
   /** The lower 32 bits; room has been reserved. */
   protected int32(value: number): void {
-    const { out, at } = this;
-    out[at] = value >> 24;
-    out[at + 1] = value >> 16;
-    out[at + 2] = value >> 8;
-    out[at + 3] = value;
-    this.at = at + 4;
+    this.view.setInt32(this.at, value);
+    this.at += 4;
   }
 
   #integer(kind: number, from: Buffer, at: number, end: number): void {
@@ -194,6 +198,11 @@ export abstract class BinaryValues extends CopyEncoder {
     }
     const clock = at + 11;
     const [seconds, micros] = [readDays(from, at, end) * DAY_SECONDS + twoDigits(from, clock) * 3600 + twoDigits(from, clock + 3) * 60 + twoDigits(from, clock + 6), fraction(from, clock + 8, end)];
+    if (seconds < EXACT_SECONDS && seconds > -EXACT_SECONDS) {
+      const value = seconds * 1_000_000 + micros;
+      this.#int8(Math.floor(value / TWO_32), value);
+      return;
+    }
     const upper = Math.floor(seconds / 65_536);
     const millions = upper * 1_000_000;
     const millionsHigh = Math.floor(millions / 65_536);
@@ -286,30 +295,10 @@ function wholeInt8(from: Buffer, at: number, end: number): bigint {
   return value;
 }
 
-/** The nearest double. A number of up to 53 bits and a power of ten that is exact need one rounding only. */
+/** Throws MIG014. */
 function readNumber(from: Buffer, at: number, end: number): number {
-  const isNegative = from[at] === MINUS;
-  let mantissa = 0;
-  let exponent = 0;
-  let isBehindPoint = false;
-  let next = isNegative ? at + 1 : at;
-  for (; next < end; next += 1) {
-    const byte = from[next] as number;
-    if (byte === POINT) {
-      isBehindPoint = true;
-      continue;
-    }
-    if (byte < ZERO || byte > NINE) break;
-    mantissa = mantissa * 10 + byte - ZERO;
-    if (isBehindPoint) exponent += 1;
-  }
-  if (next === end && mantissa <= LARGEST_EXACT && exponent < powersOfTen.length) {
-    const value = mantissa / (powersOfTen[exponent] as number);
-    return isNegative ? -value : value;
-  }
-  const text = from.toString('latin1', at, end);
-  const value = Number(text);
-  if (text === '' || Number.isNaN(value)) throw malformed(from, at, end, 'number');
+  const value = nearestDouble(from, at, end);
+  if (Number.isNaN(value)) throw malformed(from, at, end, 'number');
   return value;
 }
 
@@ -322,12 +311,21 @@ function readDays(from: Buffer, at: number, end: number): number {
   if (isInfinite(from, at)) return from[at] === MINUS ? -0x8000_0000 : 0x7fff_ffff;
   const written = twoDigits(from, at) * 100 + twoDigits(from, at + 2);
   const month = twoDigits(from, at + 5);
+  const day = twoDigits(from, at + 8);
   // `BC` at the end: 1 BC is the year 0.
-  const year = (from[end - 1] === 0x43 ? 1 - written : written) - (month <= 2 ? 1 : 0);
+  const year = from[end - 1] === 0x43 ? 1 - written : written;
+  const [first, next, before] = [yearDays[year], yearDays[year + 1], monthDays[month]];
+  if (first === undefined || next === undefined || before === undefined) return daysTo(year, month, day);
+  return first + before + day - 1 + (month > 2 ? next - first - 365 : 0);
+}
+
+/** Days from 2000-01-01, in the Gregorian calendar whatever the year. */
+function daysTo(year: number, month: number, day: number): number {
   // Days from 0000-03-01, in eras of 400 years: the leap day is the last of its year.
-  const era = Math.floor(year / 400);
-  const yearOfEra = year - era * 400;
-  const dayOfYear = Math.floor((153 * (month + (month > 2 ? -3 : 9)) + 2) / 5) + twoDigits(from, at + 8) - 1;
+  const shifted = month <= 2 ? year - 1 : year;
+  const era = Math.floor(shifted / 400);
+  const yearOfEra = shifted - era * 400;
+  const dayOfYear = Math.floor((153 * (month + (month > 2 ? -3 : 9)) + 2) / 5) + day - 1;
   return era * 146_097 + yearOfEra * 365 + Math.floor(yearOfEra / 4) - Math.floor(yearOfEra / 100) + dayOfYear - 719_468 - EPOCH_DAYS;
 }
 

@@ -117,7 +117,7 @@ class MysqlChunkReader implements ChunkReader {
     const handOver = (): void => {
       if (encoder.isEmpty) return;
       const { bytes, rows } = encoder.take();
-      sink(bytes, rows, 0);
+      if (sink(bytes, rows, 0) === true) encoder.reuse();
     };
     encoder.begin();
     try {

@@ -12,13 +12,27 @@ const COPY_DATA = 0x64;
 const FRAME_HEAD_BYTES = 5;
 const START_BYTES = 128 * 1024;
 const ZERO = 0x30;
-/** Below this, copying byte by byte beats calls into the runtime. */
-export const SHORT_BYTES = 48;
+/** Up to this, going through bytes four by four beats calls into the runtime. */
+export const SHORT_BYTES = 128;
+/** In a word with these two: a byte that is zero borrows from its upper bit. */
+const LOW_BITS = 0x0101_0101;
+const HIGH_BITS = 0x8080_8080 | 0;
+
+function viewOf(bytes: Buffer): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+}
 
 export abstract class CopyEncoder {
   readonly columns: readonly SourceColumn[];
-  protected out = Buffer.allocUnsafe(START_BYTES);
+  /** What `out` is the rest of. */
+  #block: Buffer = Buffer.allocUnsafe(START_BYTES);
+  protected out = this.#block;
   protected at = 0;
+  /** The same bytes as `out`, for what is more than one of them. */
+  protected view = viewOf(this.out);
+  /** Of the piece of the result that rows are read from. */
+  #source: Buffer = this.out;
+  #sourceView = this.view;
   #rows = 0;
 
   constructor(columns: readonly SourceColumn[]) {
@@ -32,12 +46,19 @@ export abstract class CopyEncoder {
   /** The buffer is the caller's; what comes next goes to another one. */
   take(): { readonly bytes: Buffer; readonly rows: number } {
     const taken = { bytes: this.out.subarray(0, this.at), rows: this.#rows };
-    this.out = this.out.subarray(this.at);
+    const rest = this.out.subarray(this.at);
     // A new one only when little is left: what was taken is still on its way.
-    if (this.out.length < START_BYTES / 4) this.out = Buffer.allocUnsafe(START_BYTES);
+    if (rest.length >= START_BYTES / 4) this.#writeTo(rest);
+    else this.#begin(START_BYTES);
     this.at = 0;
     this.#rows = 0;
     return taken;
+  }
+
+  /** All that was ever taken has left: it may be written over. */
+  reuse(): void {
+    // One that had to grow is not kept.
+    if (this.isEmpty && this.#block.length === START_BYTES) this.#writeTo(this.#block);
   }
 
   /** A result begins: what is left of another one is forgotten. */
@@ -74,9 +95,19 @@ export abstract class CopyEncoder {
     this.#frame(begin);
   }
 
+  #begin(bytes: number): void {
+    this.#block = Buffer.allocUnsafe(bytes);
+    this.#writeTo(this.#block);
+  }
+
+  #writeTo(out: Buffer): void {
+    this.out = out;
+    this.view = viewOf(out);
+  }
+
   #frame(begin: number): void {
     this.out[begin] = COPY_DATA;
-    this.out.writeUInt32BE(this.at - begin - 1, begin + 1);
+    this.view.setInt32(begin + 1, this.at - begin - 1);
     this.#rows += 1;
   }
 
@@ -108,11 +139,50 @@ export abstract class CopyEncoder {
     this.reserve(end - at);
     const { out } = this;
     let to = this.at;
+    this.at = to + end - at;
     if (end - at > SHORT_BYTES) {
       from.copy(out, to, at, end);
-      to += end - at;
-    } else for (let next = at; next < end; next += 1) out[to++] = from[next] as number;
+      return;
+    }
+    const [source, target] = [this.#viewOf(from), this.view];
+    let next = at;
+    for (const last = end - 4; next <= last; next += 4, to += 4) target.setInt32(to, source.getInt32(next));
+    for (; next < end; next += 1) out[to++] = from[next] as number;
+  }
+
+  /** As they are. False, and nothing is written, where a NUL is among them. */
+  protected copyWithoutNul(from: Buffer, at: number, end: number): boolean {
+    if (end - at > SHORT_BYTES) {
+      const zero = from.indexOf(0, at);
+      if (zero >= 0 && zero < end) return false;
+      this.copy(from, at, end);
+      return true;
+    }
+    this.reserve(end - at);
+    const { out } = this;
+    let to = this.at;
+    const [source, target] = [this.#viewOf(from), this.view];
+    let next = at;
+    for (const last = end - 4; next <= last; next += 4, to += 4) {
+      const word = source.getInt32(next);
+      if (((word - LOW_BITS) & ~word & HIGH_BITS) !== 0) return false;
+      target.setInt32(to, word);
+    }
+    for (; next < end; next += 1) {
+      const byte = from[next] as number;
+      if (byte === 0) return false;
+      out[to++] = byte;
+    }
     this.at = to;
+    return true;
+  }
+
+  #viewOf(from: Buffer): DataView {
+    if (from !== this.#source) {
+      this.#source = from;
+      this.#sourceView = viewOf(from);
+    }
+    return this.#sourceView;
   }
 
   /** By the column's conversion, from the canonical text. */
@@ -124,9 +194,9 @@ export abstract class CopyEncoder {
 
   protected reserve(bytes: number): void {
     if (this.at + bytes + 4 <= this.out.length) return;
-    const grown = Buffer.allocUnsafe(Math.max(START_BYTES, (this.at + bytes + 4) * 2));
-    this.out.copy(grown, 0, 0, this.at);
-    this.out = grown;
+    const full = this.out;
+    this.#begin(Math.max(START_BYTES, (this.at + bytes + 4) * 2));
+    full.copy(this.out, 0, 0, this.at);
   }
 }
 

@@ -8,9 +8,10 @@ const LONGEST_PAYLOAD = 0xff_ffff;
 export type TakePacket = (bytes: Buffer, at: number, end: number) => void;
 
 export class PacketReader {
+  /** Of a packet that is not whole yet. */
   #parts: Buffer[] = [];
   #held = 0;
-  /** Bytes that have to be there before the next look can find a whole packet. */
+  /** Bytes of it that have to be there before the next look: its head, then all of it. */
   #needed = HEAD_BYTES;
   /** Payloads of a packet that goes on. */
   #long: Buffer[] = [];
@@ -21,33 +22,54 @@ export class PacketReader {
     this.#sequence = 1;
   }
 
-  /** Whole payloads that `piece` completes; `take` must not keep the buffer. Throws when the stream is out of step. */
+  /** Whole payloads that `piece` completes; `take` must not keep the buffer. Throws when the stream is out of step. Only a packet that pieces have cut is copied. */
   push(piece: Buffer, take: TakePacket): void {
-    let bytes = piece;
-    if (this.#held > 0) {
-      this.#parts.push(piece);
-      this.#held += piece.length;
-      if (this.#held < this.#needed) return;
-      bytes = Buffer.concat(this.#parts, this.#held);
-    }
-    let at = 0;
-    let needed = HEAD_BYTES;
-    while (bytes.length - at >= HEAD_BYTES) {
-      const length = (bytes[at] as number) | ((bytes[at + 1] as number) << 8) | ((bytes[at + 2] as number) << 16);
-      const end = at + HEAD_BYTES + length;
-      if (end > bytes.length) {
-        needed = HEAD_BYTES + length;
+    let at = this.#held > 0 ? this.#complete(piece, take) : 0;
+    while (this.#held === 0 && piece.length - at >= HEAD_BYTES) {
+      const end = at + HEAD_BYTES + lengthAt(piece, at);
+      if (end > piece.length) {
+        this.#needed = end - at;
         break;
       }
-      if (bytes[at + 3] !== this.#sequence) throw new Error(`packet ${bytes[at + 3]} instead of ${this.#sequence}: the connection is out of step`);
-      this.#sequence = (this.#sequence + 1) & 0xff;
-      if (length === LONGEST_PAYLOAD || this.#long.length > 0) this.#join(bytes, at + HEAD_BYTES, end, length, take);
-      else take(bytes, at + HEAD_BYTES, end);
+      this.#whole(piece, at, end, take);
       at = end;
     }
-    this.#parts = at < bytes.length ? [bytes.subarray(at)] : [];
-    this.#held = bytes.length - at;
-    this.#needed = needed;
+    if (at === piece.length) return;
+    this.#parts.push(piece.subarray(at));
+    this.#held += piece.length - at;
+  }
+
+  /** With the packet that was begun; where the next one begins in `piece`. */
+  #complete(piece: Buffer, take: TakePacket): number {
+    let at = 0;
+    for (;;) {
+      const missing = this.#needed - this.#held;
+      // What is left is kept by the caller.
+      if (piece.length - at < missing) return at;
+      this.#parts.push(piece.subarray(at, at + missing));
+      at += missing;
+      const bytes = Buffer.concat(this.#parts, this.#needed);
+      const end = HEAD_BYTES + lengthAt(bytes, 0);
+      if (end > bytes.length) {
+        this.#parts = [bytes];
+        this.#held = bytes.length;
+        this.#needed = end;
+        continue;
+      }
+      this.#parts = [];
+      this.#held = 0;
+      this.#needed = HEAD_BYTES;
+      this.#whole(bytes, 0, end, take);
+      return at;
+    }
+  }
+
+  #whole(bytes: Buffer, at: number, end: number, take: TakePacket): void {
+    if (bytes[at + 3] !== this.#sequence) throw new Error(`packet ${bytes[at + 3]} instead of ${this.#sequence}: the connection is out of step`);
+    this.#sequence = (this.#sequence + 1) & 0xff;
+    const length = end - at - HEAD_BYTES;
+    if (length === LONGEST_PAYLOAD || this.#long.length > 0) this.#join(bytes, at + HEAD_BYTES, end, length, take);
+    else take(bytes, at + HEAD_BYTES, end);
   }
 
   #join(bytes: Buffer, at: number, end: number, length: number, take: TakePacket): void {
@@ -57,4 +79,8 @@ export class PacketReader {
     this.#long = [];
     take(whole, 0, whole.length);
   }
+}
+
+function lengthAt(bytes: Buffer, at: number): number {
+  return (bytes[at] as number) | ((bytes[at + 1] as number) << 8) | ((bytes[at + 2] as number) << 16);
 }

@@ -22,9 +22,9 @@ export interface StatementResult {
 
 /**
  * Raw `CopyData` bytes, the number of rows that begin in them, and the bytes of the last row that are still to come. Called on the
- * read path: it may pause the connection.
+ * read path: it may pause the connection. True: these bytes, and all before them, have left, and their memory may be written to again.
  */
-export type CopySink = (bytes: Buffer, rows: number, unfinished: number) => void;
+export type CopySink = (bytes: Buffer, rows: number, unfinished: number) => boolean | void;
 
 /** The socket ended, or was ended, while the connection was in use. */
 export class ConnectionLostError extends Error {

@@ -98,10 +98,16 @@ class Forwarding {
     this.#isStopped = true;
   }
 
-  take(piece: Buffer, rows: number, unfinished: number): void {
+  /** True when the target has taken it, and all before it. */
+  take(piece: Buffer, rows: number, unfinished: number): boolean {
     const delayMs = this.#isStopped ? 0 : this.#flow.limit.book(rows);
-    if (this.#waiting || delayMs >= 1 || this.#midway) this.#hold(() => this.#forwardLater(piece, rows, unfinished, delayMs));
-    else if (this.#forward(piece, rows, unfinished) > this.#flow.backlogBytes) this.#hold(() => this.#target.drained());
+    if (this.#waiting || delayMs >= 1 || this.#midway) {
+      this.#hold(() => this.#forwardLater(piece, rows, unfinished, delayMs));
+      return false;
+    }
+    const backlog = this.#forward(piece, rows, unfinished);
+    if (backlog > this.#flow.backlogBytes) this.#hold(() => this.#target.drained());
+    return backlog === 0;
   }
 
   /** Resolves when nothing waits any more, with the first failure of a wait. */

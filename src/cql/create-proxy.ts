@@ -63,7 +63,7 @@ export function createProxy(runtime: Pick<Runtime, 'clock' | 'log'>, options: Cq
   };
   const cluster = (index: ClusterIndex): UpstreamCluster => new UpstreamCluster(index, options.clusters[index], { clock, log, flusher, intake, limits: options.limits, counts: counts.cluster(index), sink });
   const context: ProxyContext = {
-    options, clock, log, flow, requests, registry, counts, flusher, intake, gates: new TableGates(), sampler: undefined, modes: options.modes, isTargetShown: false, port: options.listen.port,
+    options, clock, turn, log, flow, requests, registry, counts, flusher, intake, gates: new TableGates(), sampler: undefined, modes: options.modes, isTargetShown: false, port: options.listen.port,
     clusters: [cluster(0), cluster(1)], texts: new ReadTexts(), timestamps: options.timestamps ?? new Timestamps(clock),
   };
   const replayer = new Replayer(context, healer);

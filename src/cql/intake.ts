@@ -41,7 +41,10 @@ export class Intake {
       return;
     }
     const early: unknown = socket.read();
-    if (Buffer.isBuffer(early)) take(early, 0, early.length);
+    if (Buffer.isBuffer(early)) {
+      this.#clock.renew();
+      take(early, 0, early.length);
+    }
     socket.resume();
   }
 

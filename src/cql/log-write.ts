@@ -8,7 +8,8 @@ export function logWrite(intents: IntentLog, request: Request): boolean {
   const { pools, plan, frame, messageAt, end, batch } = request;
   const origin = pools?.[plan.primary].origin;
   if (!origin) throw new Error('a request without pools');
-  const body = batch && batch.withoutShadow.size > 0 ? batch.sharedBody(frame, end) : frame.subarray(messageAt, end);
-  request.ticket = intents.append(origin, request.opcode, BOTH, 0, request.atMs, request.statements, body);
+  request.ticket = batch && batch.withoutShadow.size > 0
+    ? intents.append(origin, request.opcode, BOTH, 0, request.atMs, request.statements, batch.sharedBody(frame, end))
+    : intents.append(origin, request.opcode, BOTH, 0, request.atMs, request.statements, frame, messageAt, end);
   return request.ticket !== REFUSED;
 }

@@ -1,7 +1,8 @@
 /**
  * What goes out on a socket, gathered during one turn of the loop and written in one call at its end: with many small frames the system calls are the cost.
  *
- * Small frames are copied into a block; a long one leaves as it is. A block is written to only in front of what has left, so nothing is copied twice.
+ * Small frames are copied into a block; a long one leaves as it is. A block is written to only in front of what has left, so nothing is copied twice; one whose bytes the kernel has
+ * taken all is filled again from its start, so that what goes out stays in the same few lines of the processor's cache.
  */
 import type * as net from 'node:net';
 
@@ -45,6 +46,8 @@ export class Outbox {
   #parts: Buffer[] = [];
   #partBytes = 0;
   #isDirty = false;
+  /** What the socket still held when it was looked at last. It comes to hold more only in `flush`. */
+  #unsent = 0;
 
   constructor(socket: net.Socket, flusher: Flusher) {
     this.#socket = socket;
@@ -53,7 +56,8 @@ export class Outbox {
 
   /** Bytes that the other end has not taken. */
   get backlog(): number {
-    return this.#partBytes + this.#to - this.#from + this.#socket.writableLength;
+    if (this.#unsent > 0) this.#unsent = this.#socket.writableLength;
+    return this.#partBytes + this.#to - this.#from + this.#unsent;
   }
 
   /** Where `reserve` gave room. Valid until the next call of any method. */
@@ -97,15 +101,20 @@ export class Outbox {
       this.#parts = [];
       this.#partBytes = 0;
     }
-    if (this.#socket.destroyed || !this.#socket.writable) return;
+    const socket = this.#socket;
+    if (socket.destroyed || !socket.writable) return;
     if (parts.length === 0) {
-      if (rest) this.#socket.write(rest);
-      return;
+      if (rest) socket.write(rest);
+    } else {
+      socket.cork();
+      for (const part of parts) socket.write(part);
+      if (rest) socket.write(rest);
+      socket.uncork();
     }
-    this.#socket.cork();
-    for (const part of parts) this.#socket.write(part);
-    if (rest) this.#socket.write(rest);
-    this.#socket.uncork();
+    this.#unsent = socket.writableLength;
+    if (this.#unsent > 0) return;
+    this.#from = 0;
+    this.#to = 0;
   }
 
   #touch(): void {

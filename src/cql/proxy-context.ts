@@ -12,11 +12,13 @@ import type { RequestList } from './request-list.ts';
 import type { ReadTexts } from './statement-traits.ts';
 import type { TableGates } from './table-gates.ts';
 import type { Timestamps } from './timestamps.ts';
+import type { TurnClock } from './turn-clock.ts';
 import type { UpstreamCluster } from './upstream-cluster.ts';
 
 export interface ProxyContext {
   readonly options: CqlProxyOptions;
   readonly clock: Clock;
+  readonly turn: TurnClock;
   readonly log: Log;
   readonly clusters: readonly [source: UpstreamCluster, target: UpstreamCluster];
   readonly flow: RequestFlow;

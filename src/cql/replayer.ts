@@ -115,7 +115,7 @@ export class Replayer implements ReplayPort {
       }
       this.#shapes.ask(upstream.index, connection, table, (isTold) => {
         if (isTold) this.#sendOrNote(upstream, intent, done);
-        else done('unsent', errorCodes.overloaded, 'the connection was lost while the cluster was asked for its schema');
+        else done('unsent', errorCodes.overloaded, 'the cluster did not answer when it was asked for its schema');
       });
     });
   }

@@ -172,10 +172,10 @@ export class RequestFlow implements LegSink<Leg>, HealedLegs {
     const isError = buffer.readUInt8(start + 4) === opcodes.error;
     leg.code = isError ? errorCodeAt(buffer, leg.answerAt) : -1;
     if (leg.code === errorCodes.unprepared && this.#parts.healer.unprepared(leg, buffer, end)) return;
-    leg.answer = buffer;
-    leg.answerStart = start;
-    leg.answerEnd = end;
     leg.state = !isError ? legStates.ok : isCleanRefusal(leg.code) ? legStates.refused : legStates.uncertain;
+    const { kind, plan } = leg.request;
+    // That the shadow has a plain write too is all there is to know: its bytes are not held on to.
+    if (isError || kind !== requestKinds.write || plan.primary === leg.cluster) leg.keep(buffer, start, end);
     this.#done(leg, false);
   }
 
@@ -199,9 +199,7 @@ export class RequestFlow implements LegSink<Leg>, HealedLegs {
 
   /** Its statement could not be prepared: the frame of the cluster's error. */
   notPrepared(leg: Leg, buffer: Buffer, start: number, end: number): void {
-    leg.answer = buffer;
-    leg.answerStart = start;
-    leg.answerEnd = end;
+    leg.keep(buffer, start, end);
     leg.answerAt = messageStart(buffer, start, end);
     leg.code = errorCodeAt(buffer, leg.answerAt);
     leg.state = legStates.unsent;

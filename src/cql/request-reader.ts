@@ -314,6 +314,7 @@ export class RequestReader {
       // What is still to be written there was written before the truncation, and would come back after it.
       return [errorCodes.invalid, 'MIG074: TRUNCATE has to wait until no write for both clusters is under way and the log of writes is empty: they are older than the truncation. Try again when nothing is queued'];
     }
+    if (requests.truncating.size === 0) return undefined;
     const truncated = request.plan.shadow === undefined || request.kind === requestKinds.read ? undefined : tables.find((table) => requests.truncating.has(table));
     // One cluster would take it before its truncation and the other one after.
     return truncated === undefined ? undefined : [errorCodes.overloaded, `MIG082: ${truncated} is being truncated on both clusters`];
@@ -332,14 +333,14 @@ export class RequestReader {
   }
 
   #begin(request: Request, tables: readonly string[]): void {
-    const { requests, counts, clock, flow } = this.#context;
+    const { requests, counts, turn, flow } = this.#context;
     const obstacle = this.#obstacle(request, tables);
     if (obstacle) {
       this.#session.reply(request.stream, opcodes.error, errorBody(...obstacle));
       requests.giveBack(request);
       return;
     }
-    if (request.plan.shadow !== undefined && request.kind !== requestKinds.read) request.atMs = clock.now();
+    if (request.plan.shadow !== undefined && request.kind !== requestKinds.read) request.atMs = turn.wallMs;
     if (request.isUnrepeatable) counts.unrepeatable += 1;
     counts.requests[request.opcode] = (counts.requests[request.opcode] ?? 0) + 1;
     this.#session.began();

@@ -56,6 +56,13 @@ export class Leg {
     return this.state === legStates.waiting || this.state === legStates.sent;
   }
 
+  /** `buffer[start, end)` is its answer. */
+  keep(buffer: Buffer, start: number, end: number): void {
+    this.answer = buffer;
+    this.answerStart = start;
+    this.answerEnd = end;
+  }
+
   /** `[applied]` of a conditional statement's answer; undefined where there is none. */
   get applied(): boolean | undefined {
     return this.answer ? readApplied(this.answer, this.answerAt, this.answerEnd) : undefined;

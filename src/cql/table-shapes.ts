@@ -5,6 +5,7 @@
 import { isCounter, isMultiCell, parseCqlType } from '../../grammar/cql/type.ts';
 import type { Clock } from '../../config/runtime.ts';
 import { BodyReader } from '../wire/cql/body-reader.ts';
+import { errorCodeAt, errorCodes } from '../wire/cql/error-body.ts';
 import { messageStart, opcodes } from '../wire/cql/frame.ts';
 import { queryBody } from '../wire/cql/query-body.ts';
 import { readTextRows } from '../wire/cql/result-body.ts';
@@ -35,11 +36,11 @@ export class TableShapes {
     return found && found.untilMs > this.#clock.monotonicMs() ? found.columns : undefined;
   }
 
-  /** `done(false)` when the connection was lost before the answer. */
+  /** `done(false)` when the connection was lost before the answer, or the cluster cannot answer now. */
   ask(cluster: ClusterIndex, connection: Asked, table: NamedTable, done: (isTold: boolean) => void): void {
     const text = `SELECT column_name, type FROM system_schema.columns WHERE keyspace_name = ${quote(table.keyspace)} AND table_name = ${quote(table.table)}`;
     connection.call(opcodes.query, queryBody(text), (buffer, start, end) => {
-      if (!buffer) {
+      if (!buffer || isPassing(buffer, start, end)) {
         done(false);
         return;
       }
@@ -48,6 +49,13 @@ export class TableShapes {
       done(true);
     });
   }
+}
+
+/** It says nothing of the table. */
+function isPassing(buffer: Buffer, start: number, end: number): boolean {
+  if (buffer.readUInt8(start + 4) !== opcodes.error) return false;
+  const code = errorCodeAt(buffer, messageStart(buffer, start, end));
+  return code === errorCodes.overloaded || code === errorCodes.unavailable || code === errorCodes.bootstrapping || code === errorCodes.readTimeout;
 }
 
 function columnsOf(buffer: Buffer, start: number, end: number): TableColumns {

@@ -5,16 +5,29 @@
 import type { Clock } from '../../config/runtime.ts';
 
 export class TurnClock {
-  readonly #clock: Pick<Clock, 'monotonicMs'>;
+  readonly #clock: Pick<Clock, 'monotonicMs' | 'now'>;
   /** Monotonic milliseconds, at most a sweep ago. */
   nowMs: number;
+  #wallMs = 0;
+  /** Only writes ask for it. */
+  #isWallRead = false;
 
-  constructor(clock: Pick<Clock, 'monotonicMs'>) {
+  constructor(clock: Pick<Clock, 'monotonicMs' | 'now'>) {
     this.#clock = clock;
     this.nowMs = clock.monotonicMs();
   }
 
   renew(): void {
     this.nowMs = this.#clock.monotonicMs();
+    this.#isWallRead = false;
+  }
+
+  /** Milliseconds since 1970. */
+  get wallMs(): number {
+    if (!this.#isWallRead) {
+      this.#isWallRead = true;
+      this.#wallMs = this.#clock.now();
+    }
+    return this.#wallMs;
   }
 }

@@ -25,7 +25,7 @@ beforeEach(() => {
   write('package-lock.json', '{"packages":{"":{},"node_modules/one":{"version":"1.0.0"}}}');
   write('src/main/main.ts', `
     const args: string[] = process.argv.slice(2);
-    console.log(JSON.stringify({ args, version: process.version, cwd: process.cwd() }));
+    console.log(JSON.stringify({ args, version: process.version, cwd: process.cwd(), cache: process.env.NODE_COMPILE_CACHE }));
     process.on('SIGTERM', () => process.exit(9));
     if (args.includes('--wait')) setInterval(() => undefined, 1000);
     else process.exitCode = Number(args.at(-1)) || 0;`);
@@ -64,8 +64,8 @@ function environment(): Record<string, string> {
   return { PATH: `${tools}:/usr/bin:/bin`, HOME: os.tmpdir(), npm_execpath: path.join(tools, 'npm-cli.js'), npm_config_globalconfig: '/dev/null' };
 }
 
-function bootstrap(args: readonly string[], node = process.execPath): { code: number | null; stdout: string; stderr: string } {
-  const { status, stdout, stderr } = spawnSync(node, [path.join(project, 'config/bootstrap.mjs'), ...args], { cwd: '/', env: environment(), encoding: 'utf8' });
+function bootstrap(args: readonly string[], node = process.execPath, more: Readonly<Record<string, string>> = {}): { code: number | null; stdout: string; stderr: string } {
+  const { status, stdout, stderr } = spawnSync(node, [path.join(project, 'config/bootstrap.mjs'), ...args], { cwd: '/', env: { ...environment(), ...more }, encoding: 'utf8' });
   return { code: status, stdout, stderr };
 }
 
@@ -117,6 +117,13 @@ describe('dependencies', () => {
 });
 
 describe('the program', () => {
+  test('is compiled once: what the engine made of it is kept in the checkout, or where the caller wants it', () => {
+    const folder = path.join(project, '.causeway/compile-cache');
+    expect(bootstrap(['start']).stdout).toContain(`"cache":${JSON.stringify(folder)}`);
+    expect(fs.readdirSync(folder, { recursive: true }).length).toBeGreaterThan(1);
+    expect(bootstrap(['start'], process.execPath, { NODE_COMPILE_CACHE: path.join(tools, 'elsewhere') }).stdout).toContain(`"cache":${JSON.stringify(path.join(tools, 'elsewhere'))}`);
+  });
+
   test('decides the exit code', () => {
     expect(bootstrap(['start', '7']).code).toBe(7);
   });
@@ -148,7 +155,7 @@ describe.skipIf(oldNode === undefined)('an older Node.js', () => {
     expect(npmCalls()).toEqual([expect.stringMatching(/^install --prefix .*node-linux-\w+@24\.\d+\.\d+$/) as string, expect.stringMatching(/^ci /) as string]);
     bootstrap(['start'], oldNode);
     expect(npmCalls()).toHaveLength(2);
-    expect(fs.readdirSync(path.join(project, '.causeway'))).toEqual(['node']);
+    expect(fs.readdirSync(path.join(project, '.causeway'))).toEqual(['compile-cache', 'node']);
   });
 
   test('that cannot fetch it says what to do and leaves nothing half done', () => {

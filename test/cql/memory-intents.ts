@@ -17,10 +17,10 @@ export class MemoryIntents implements IntentLog {
   #cancellations = 0;
   #scheduled = false;
 
-  append(origin: IntentOrigin, opcode: number, owes: number, order: number, atMs: number, statements: readonly IntentStatement[], body: Buffer): number {
+  append(origin: IntentOrigin, opcode: number, owes: number, order: number, atMs: number, statements: readonly IntentStatement[], body: Buffer, from = 0, end = body.length): number {
     if (this.refusal) return REFUSED;
     const ticket = this.#tickets += 1;
-    this.open.set(ticket, { ticket, opcode, owes, order, atMs, origin, statements: [...statements], body: Buffer.from(body) });
+    this.open.set(ticket, { ticket, opcode, owes, order, atMs, origin, statements: [...statements], body: Buffer.from(body.subarray(from, end)) });
     this.#schedule();
     return ticket;
   }

@@ -86,7 +86,6 @@ export class DiskLog implements IntentLog {
   #running: Promise<void> | undefined;
   #settleTimer: NodeJS.Timeout | undefined;
   #writeTimer: NodeJS.Timeout | undefined;
-  readonly #numbers: number[] = [];
 
   constructor(options: DiskLogOptions, recovered: readonly LogSegment[], nextTicket: number) {
     this.#options = options;
@@ -119,24 +118,18 @@ export class DiskLog implements IntentLog {
     return this.#bytes + bytes > this.#options.maxBytes || this.#waiting.length + this.#unsyncedBytes + bytes > Math.max(MOST_WAITING_BYTES, bytes);
   }
 
-  append(origin: IntentOrigin, opcode: number, owes: number, order: number, atMs: number, statements: readonly IntentStatement[], body: Buffer): number {
-    if (this.#isClosed || this.#disk.isFailing || this.#isFullFor(intentBytes(statements.length, body.length))) return REFUSED;
+  append(origin: IntentOrigin, opcode: number, owes: number, order: number, atMs: number, statements: readonly IntentStatement[], body: Buffer, from = 0, end = body.length): number {
+    if (this.#isClosed || this.#disk.isFailing || this.#isFullFor(intentBytes(statements.length, end - from))) return REFUSED;
     const segment = this.#current;
     const waiting = this.#waiting;
     const before = waiting.length;
     let originNumber = segment.originNumber(origin);
     if (originNumber < 0) waiting.origin(originNumber = segment.nameOrigin(origin), origin);
-    const numbers = this.#numbers;
-    numbers.length = 0;
-    for (const statement of statements) {
-      let number = segment.statementNumber(statement);
-      if (number < 0) waiting.statement(number = segment.nameStatement(statement), statement);
-      numbers.push(number);
-    }
+    for (const statement of statements) if (segment.statementNumber(statement) < 0) waiting.statement(segment.nameStatement(statement), statement);
     const ticket = segment.nextTicket;
     segment.add(ticket, segment.size + waiting.length - before, owes);
     if (atMs > segment.newestMs) segment.newestMs = atMs;
-    waiting.intent(ticket, opcode, owes, order, atMs, originNumber, numbers, body);
+    waiting.intent(ticket, opcode, owes, order, atMs, originNumber, statements, segment, body, from, end);
     segment.size += waiting.length - before;
     this.#bytes += waiting.length - before;
     this.#present += 1;

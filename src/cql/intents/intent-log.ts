@@ -73,10 +73,10 @@ export interface IntentLogState {
 
 export interface IntentLog {
   /**
-   * Takes a write; synchronous, `body` is copied. It is on disk when `writtenUpTo` has reached the ticket.
+   * Takes a write; synchronous, `body[from, end)` is copied. It is on disk when `writtenUpTo` has reached the ticket.
    * REFUSED when the log is full, its disk cannot be written, or it is closed.
    */
-  append(origin: IntentOrigin, opcode: number, owes: number, order: number, atMs: number, statements: readonly IntentStatement[], body: Buffer): number;
+  append(origin: IntentOrigin, opcode: number, owes: number, order: number, atMs: number, statements: readonly IntentStatement[], body: Buffer, from?: number, end?: number): number;
 
   /** Writes what was appended, now. Called before the first byte of those writes goes to a cluster: what a cluster may have, the log has. Without the call it is written a little later. */
   flush(): void;

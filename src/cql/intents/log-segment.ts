@@ -34,6 +34,11 @@ export class LogSegment {
   readonly ends: PlacedFile;
   readonly #originNumbers = new Map<IntentOrigin, number>();
   readonly #statementNumbers = new Map<IntentStatement, number>();
+  /** Those asked for last: most writes are of the same few. */
+  #lastOrigin: IntentOrigin | undefined;
+  #lastOriginNumber = -1;
+  #lastStatement: IntentStatement | undefined;
+  #lastStatementNumber = -1;
   #state = new Uint8Array(1024);
   #offset = new Uint32Array(1024);
   #firstPresent = 0;
@@ -96,7 +101,10 @@ export class LogSegment {
 
   /** The number under which the segment knows the origin; -1 when it has to be written first (`nameOrigin`). */
   originNumber(origin: IntentOrigin): number {
-    return this.#originNumbers.get(origin) ?? -1;
+    if (origin === this.#lastOrigin) return this.#lastOriginNumber;
+    const number = this.#originNumbers.get(origin) ?? -1;
+    if (number >= 0) [this.#lastOrigin, this.#lastOriginNumber] = [origin, number];
+    return number;
   }
 
   nameOrigin(origin: IntentOrigin): number {
@@ -105,7 +113,10 @@ export class LogSegment {
   }
 
   statementNumber(statement: IntentStatement): number {
-    return this.#statementNumbers.get(statement) ?? -1;
+    if (statement === this.#lastStatement) return this.#lastStatementNumber;
+    const number = this.#statementNumbers.get(statement) ?? -1;
+    if (number >= 0) [this.#lastStatement, this.#lastStatementNumber] = [statement, number];
+    return number;
   }
 
   nameStatement(statement: IntentStatement): number {
@@ -117,6 +128,8 @@ export class LogSegment {
   forgetNumbers(): void {
     this.#originNumbers.clear();
     this.#statementNumbers.clear();
+    this.#lastOrigin = undefined;
+    this.#lastStatement = undefined;
   }
 
   /** True when the ticket had not ended before. */

@@ -322,6 +322,28 @@ describe('a file', () => {
     await log.close();
   });
 
+  test('of format 1, whose intents have another checksum, is read whole; with a changed byte it is not', async () => {
+    const { file, bytes } = await tenIntents();
+    const { crc32 } = await import('node:zlib');
+    const former = Buffer.from(bytes);
+    for (let at = 0; at < former.length; at += 20 + former.readUInt32BE(at + 8)) {
+      const end = at + 20 + former.readUInt32BE(at + 8);
+      expect(former.readUInt16BE(at + 4)).toBe(former[at + 6] === 4 ? 0xc71e : 0xc71d);
+      if (former[at + 6] === 1) former.writeUInt32BE(1, at + 20);
+      former.writeUInt16BE(0xc71d, at + 4);
+      former.writeUInt32BE(crc32(former.subarray(at + 4, end)), at);
+    }
+    leave(file, former);
+    const { log, damages, tornBytes } = open();
+    expect([damages, tornBytes, released(log).size]).toEqual([[], 0, 10]);
+    await log.close();
+    former[former.indexOf('body of 4')] = 0x42;
+    leave(file, former);
+    const again = open();
+    expect([again.damages.length, released(again.log).size]).toEqual([1, 9]);
+    await again.log.close();
+  });
+
   test('of a later format is refused by name', async () => {
     const { file, bytes } = await tenIntents();
     const { RecordBuffer } = await import('../../../src/cql/intents/log-records.ts');
