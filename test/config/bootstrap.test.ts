@@ -64,8 +64,8 @@ function environment(): Record<string, string> {
   return { PATH: `${tools}:/usr/bin:/bin`, HOME: os.tmpdir(), npm_execpath: path.join(tools, 'npm-cli.js'), npm_config_globalconfig: '/dev/null' };
 }
 
-function bootstrap(args: readonly string[], node = process.execPath): { code: number | null; stdout: string; stderr: string } {
-  const { status, stdout, stderr } = spawnSync(node, [path.join(project, 'config/bootstrap.mjs'), ...args], { cwd: '/', env: environment(), encoding: 'utf8' });
+function bootstrap(args: readonly string[], node = process.execPath, extra: Readonly<Record<string, string>> = {}): { code: number | null; stdout: string; stderr: string } {
+  const { status, stdout, stderr } = spawnSync(node, [path.join(project, 'config/bootstrap.mjs'), ...args], { cwd: '/', env: { ...environment(), ...extra }, encoding: 'utf8' });
   return { code: status, stdout, stderr };
 }
 
@@ -121,6 +121,18 @@ describe('the program', () => {
     expect(bootstrap(['start', '7']).code).toBe(7);
   });
 
+  test('starts from what an earlier start has compiled, in the folder of the checkout or the caller\'s own, and without it where nothing can be written', () => {
+    const own = path.join(project, '.causeway/compile-cache');
+    expect(bootstrap(['start']).code).toBe(0);
+    expect(fs.readdirSync(own, { recursive: true }).length).toBeGreaterThan(1);
+    const chosen = path.join(tools, 'cache');
+    expect(bootstrap(['start'], process.execPath, { NODE_COMPILE_CACHE: chosen }).code).toBe(0);
+    expect(fs.readdirSync(chosen, { recursive: true }).length).toBeGreaterThan(1);
+    fs.rmSync(own, { recursive: true });
+    fs.writeFileSync(own, 'no folder');
+    expect(bootstrap(['start', '7'])).toMatchObject({ code: 7, stderr: '' });
+  });
+
   test('is told of SIGTERM', async () => {
     const child = spawn(process.execPath, [path.join(project, 'config/bootstrap.mjs'), 'start', '--wait'], { env: environment(), stdio: ['ignore', 'pipe', 'inherit'] });
     await new Promise((resolve) => child.stdout.once('data', resolve));
@@ -148,7 +160,7 @@ describe.skipIf(oldNode === undefined)('an older Node.js', () => {
     expect(npmCalls()).toEqual([expect.stringMatching(/^install --prefix .*node-linux-\w+@24\.\d+\.\d+$/) as string, expect.stringMatching(/^ci /) as string]);
     bootstrap(['start'], oldNode);
     expect(npmCalls()).toHaveLength(2);
-    expect(fs.readdirSync(path.join(project, '.causeway'))).toEqual(['node']);
+    expect(fs.readdirSync(path.join(project, '.causeway')).toSorted()).toEqual(['compile-cache', 'node']);
   });
 
   test('that cannot fetch it says what to do and leaves nothing half done', () => {
