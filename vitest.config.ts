@@ -1,3 +1,4 @@
+import * as path from 'node:path';
 import { defineConfig } from 'vitest/config';
 
 /** Whole products on real servers, and drivers' suites, that measure nothing: three files at a time, since they mostly wait. */
@@ -6,6 +7,7 @@ const together = ['test/matrix/**/*.test.ts', 'test/drivers/**/*.test.ts', 'test
 const products = ['test/e2e/**/*.test.ts'];
 
 export default defineConfig({
+  resolve: { alias: [{ find: /^fast-check$/, replacement: path.join(import.meta.dirname, 'test/support/fast-check.ts') }] },
   test: {
     pool: 'forks',
     globalSetup: ['test/support/cassandra-keeper.ts'],

@@ -5,6 +5,7 @@
 import { expect, test } from 'vitest';
 import type { ConflictStrategy } from '../../../cdc/apply/conflict.ts';
 import type { FaultPoints } from '../../../config/faults.ts';
+import { randomSeed } from '../../support/random-seed.ts';
 import { contents, until } from './fixture.ts';
 import { seeded } from './random-workload.ts';
 import { both, caughtUp, conflicts, failures, make, options, same, share, source, start, stop, stream, target, useStream, writeBackFailures } from './stream-harness.ts';
@@ -197,7 +198,7 @@ test('a crash between the write and the end of its entry repeats nothing', async
   expect((await target.query('SELECT 1 FROM causeway.writeback')).rowCount).toBe(0);
 });
 
-const seed = Number(process.env['SEED'] ?? Math.floor(Math.random() * 1e9));
+const seed = randomSeed('SEED');
 
 test(`both sides agree after writers of the source and others behind the stream (SEED=${seed})`, { timeout: 60_000 }, async () => {
   await both('CREATE TABLE t (id int PRIMARY KEY, v text, n int)');

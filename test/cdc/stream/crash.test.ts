@@ -9,11 +9,12 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { TablePlan } from '../../../cdc/table-plan.ts';
 import { startTestPostgres } from '../../support/postgres.ts';
 import type { TestPostgres } from '../../support/postgres.ts';
+import { randomSeed } from '../../support/random-seed.ts';
 import { contents, planOf, until } from './fixture.ts';
 import { randomTransaction, seeded, workloadDdl, workloadTables } from './random-workload.ts';
 import type { ChildConfiguration } from './stream-child.ts';
 
-const seed = Number(process.env['SEED'] ?? Math.floor(Math.random() * 1e9));
+const seed = randomSeed('SEED');
 const points = ['after_decode', 'before_commit', 'after_commit', 'before_spool_fsync', 'after_spool_fsync', 'before_confirm', 'join_shared', 'reread'];
 
 let server: TestPostgres;
