@@ -1,11 +1,13 @@
 /** Throw-away PostgreSQL servers for tests: a folder and a port of their own, gone at the end. */
 import * as fs from 'node:fs';
-import * as net from 'node:net';
 import * as os from 'node:os';
 import * as path from 'node:path';
 import pg from 'pg';
 import { startEmbeddedPostgres } from '../../src/ops/embedded-postgres.ts';
 import type { EmbeddedPostgres } from '../../src/ops/embedded-postgres.ts';
+import { freePort } from './free-port.ts';
+
+export { freePort };
 
 export interface TestPostgres extends AsyncDisposable {
   readonly server: EmbeddedPostgres;
@@ -70,16 +72,4 @@ export async function startTestPostgres(options: TestPostgresOptions = {}): Prom
       fs.rmSync(root, { recursive: true, force: true });
     },
   };
-}
-
-/** A port that was free a moment ago. */
-export function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const probe = net.createServer();
-    probe.once('error', reject);
-    probe.listen(0, '127.0.0.1', () => {
-      const { port } = probe.address() as net.AddressInfo;
-      probe.close(() => resolve(port));
-    });
-  });
 }
