@@ -10,7 +10,7 @@ export default defineConfig({
   resolve: { alias: [{ find: /^fast-check$/, replacement: path.join(import.meta.dirname, 'test/support/fast-check.ts') }] },
   test: {
     pool: 'forks',
-    globalSetup: ['test/support/cassandra-keeper.ts'],
+    globalSetup: ['test/support/run-folder.ts', 'test/support/cassandra-keeper.ts'],
     testTimeout: 60_000,
     hookTimeout: 120_000,
     // Counters arrive once a second, and the machine may be busy: one second, the default, is a race.

@@ -1,4 +1,4 @@
-// A port that a test was given is nobody else's: neither another test's nor, for a moment, a connection's.
+// A port that a test was given is nobody else's: neither another test's nor that of somebody who asks the kernel for any.
 import { spawnSync } from 'node:child_process';
 import * as fs from 'node:fs';
 import * as net from 'node:net';
@@ -8,7 +8,7 @@ import { freePort } from './free-port.ts';
 
 const [lowestOfKernel = 0] = process.platform === 'linux' ? fs.readFileSync('/proc/sys/net/ipv4/ip_local_port_range', 'utf8').split('\t').map(Number) : [];
 
-test.skipIf(lowestOfKernel < 12_000)('is below those that connections get', async () => {
+test.skipIf(lowestOfKernel < 12_000)('is below those that the kernel gives', async () => {
   for (let n = 0; n < 20; n += 1) expect(await freePort()).toBeLessThan(lowestOfKernel);
 });
 

@@ -1,7 +1,7 @@
 /**
  * A port for a server of a test. It stays this process's own until that ends, and no other test of the machine is given it (a name in Linux's abstract
  * namespace says so), since a server is started seconds later, and is stopped and started again. And it is below those that the kernel gives to
- * connections: it would be somebody's for a moment, and the server could not have it.
+ * who asks for any, a connection or another test's listener: one of them would have it when the server comes.
  */
 import * as fs from 'node:fs';
 import * as net from 'node:net';

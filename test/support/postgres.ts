@@ -6,6 +6,7 @@ import pg from 'pg';
 import { startEmbeddedPostgres } from '../../src/ops/embedded-postgres.ts';
 import type { EmbeddedPostgres } from '../../src/ops/embedded-postgres.ts';
 import { freePort } from './free-port.ts';
+import { copyTemplate } from './postgres-template.ts';
 
 export { freePort };
 
@@ -30,9 +31,14 @@ export interface TestPostgresOptions {
 export async function startTestPostgres(options: TestPostgresOptions = {}): Promise<TestPostgres> {
   const root = fs.mkdtempSync(path.join(os.tmpdir(), 'causeway-test-'));
   fs.chmodSync(root, 0o755);
+  const directory = path.join(root, 'pg');
+  if (options.nativeDirectory === undefined) {
+    fs.mkdirSync(directory, { mode: 0o700 });
+    await copyTemplate(path.join(directory, 'data'));
+  }
   let port = await freePort();
   const start = (): Promise<EmbeddedPostgres> =>
-    startEmbeddedPostgres({ directory: path.join(root, 'pg'), port, durable: options.durable ?? false, ...options });
+    startEmbeddedPostgres({ directory, port, durable: options.durable ?? false, ...options });
   let server = await start().catch(async (error: unknown) => {
     // Making the data directory takes a second, in which others look for free ports too.
     if (!/is taken|already in use/.test(String(error))) throw error;

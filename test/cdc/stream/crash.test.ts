@@ -94,12 +94,15 @@ test(`killed at every fault point and at random times (SEED=${seed})`, { timeout
   const reached = new Set<string>();
   for (const [index, point] of [...points, ...points].entries()) {
     const fault = `stream.${point}:crash@${1 + Math.floor(random() * (point === 'after_decode' ? 60 : point.endsWith('commit') ? 30 : 2))}`;
-    child = startChild(fault, index + 2);
+    const running = startChild(fault, index + 2);
+    child = running;
+    // However long a process takes to start: from here on it is at work.
+    await until('ready, or killed', () => running.lines.includes('ready') || running.process.exitCode !== null || running.process.signalCode !== null, 60_000);
     let isImpatient = false;
     const patience = setTimeout(() => {
       isImpatient = true;
       child.process.kill('SIGKILL');
-    }, 2500 + random() * 1500);
+    }, 1500 + random() * 1500);
     await child.ended;
     clearTimeout(patience);
     if (!isImpatient) reached.add(point);

@@ -70,6 +70,11 @@ async function share(running: Running, plan: TablePlan): Promise<void> {
 
 const table = 'CREATE TABLE t (id int PRIMARY KEY, v int)';
 
+/** The source may forget what comes before this position, and sends none of it again. */
+async function isConfirmed({ source, options }: Pick<Pair, 'source' | 'options'>, lsn: string | undefined): Promise<boolean> {
+  return (await source.query('SELECT 1 FROM pg_replication_slots WHERE slot_name = $1 AND confirmed_flush_lsn >= $2::pg_lsn', [options.slotName, lsn])).rowCount === 1;
+}
+
 async function sharedPair(over: Partial<PostgresStreamOptions> = {}): Promise<Pair & { plan: TablePlan }> {
   const made = await pair(over);
   for (const client of [made.source, made.target]) await client.query(table);
@@ -78,9 +83,8 @@ async function sharedPair(over: Partial<PostgresStreamOptions> = {}): Promise<Pa
   await share(running, plan);
   await made.source.query('INSERT INTO t SELECT g, g FROM generate_series(1, 50) g');
   await running.stream.waitForMarker(await running.stream.writeMarker(), [plan.tableId], 10_000);
-  await until('confirmed', () => orderOr(running.stream.health().durable, 0n) >= orderOr(running.stream.health().resume, 1n));
-  // The next feedback tells the source.
-  await new Promise((resolve) => setTimeout(resolve, 1200));
+  const { rows: [end] } = await made.source.query<{ lsn: string }>('SELECT pg_current_wal_lsn()::text AS lsn');
+  await until('the source has been told', () => isConfirmed(made, end?.lsn));
   await running.stop();
   return { ...made, plan };
 }
@@ -123,7 +127,8 @@ test('a spool that was lost, or put back from an earlier time, is a gap of the t
     await source.query('INSERT INTO t VALUES ((SELECT max(id) + 1 FROM t), 0)');
     return orderOr(first.stream.health().durable, 0n) > BigInt(rows[0]?.lsn ?? 0);
   });
-  await new Promise((resolve) => setTimeout(resolve, 1200));
+  const { rows: [end] } = await source.query<{ lsn: string }>('SELECT pg_current_wal_lsn()::text AS lsn');
+  await until('the source has been told', () => isConfirmed({ source, options }, end?.lsn));
   await first.stop();
   fs.rmSync(options.spoolDirectory, { recursive: true });
   fs.renameSync(copy, options.spoolDirectory);
