@@ -185,7 +185,7 @@ describe('who waits', () => {
     const [first, second] = [await knock(fixture, 'ann'), await knock(fixture, 'ann')];
     await expect.poll(waiting).toBe(2);
     leave(first);
-    await expect.poll(waiting, { timeout: 1_000 }).toBe(1);
+    await expect.poll(waiting, { timeout: 5_000 }).toBe(1);
     expect(isIn(second)).toBe(false);
     holder.end();
     await getsIn(second);

@@ -50,8 +50,8 @@ describe('in pool mode pipeline', () => {
         longest = Math.max(longest, performance.now() - from);
       }
     }));
-    // The bound is 40 ms of standing behind one; the machine may be busy.
-    expect(longest).toBeLessThan(700);
+    // The bound is 40 ms of standing behind one, not the second and a half that it takes; the machine may be busy.
+    expect(longest).toBeLessThan(1_400);
     await admin.query('ROLLBACK');
     expect(firstValue(await stuck)).toBe('2000');
     for (const answer of slow) expect(types(await answer)).toBe('TDCZ');
