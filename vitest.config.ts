@@ -7,6 +7,7 @@ const together = ['test/matrix/**/*.test.ts', 'test/drivers/**/*.test.ts', 'test
 /** The others: one file at a time, after everything else, so that what they measure is theirs. */
 const products = ['test/e2e/**/*.test.ts'];
 
+// A file of `parts` uses a fifth to a half of a core, as most of them wait for locks and clocks: three at a time leave two cores hardly idle.
 export default defineConfig({
   resolve: { alias: [{ find: /^fast-check$/, replacement: path.join(import.meta.dirname, 'test/support/fast-check.ts') }] },
   test: {
@@ -18,7 +19,7 @@ export default defineConfig({
     // Counters arrive once a second, and the machine may be busy: one second, the default, is a race.
     expect: { poll: { timeout: 10_000 } },
     projects: [
-      { extends: true, test: { name: 'parts', include: ['test/**/*.test.ts'], exclude: [...products, ...together, 'test/soak/**'], maxWorkers: 2, sequence: { groupOrder: 0 } } },
+      { extends: true, test: { name: 'parts', include: ['test/**/*.test.ts'], exclude: [...products, ...together, 'test/soak/**'], maxWorkers: 3, sequence: { groupOrder: 0 } } },
       { extends: true, test: { name: 'together', include: together, maxWorkers: 3, sequence: { groupOrder: 1 } } },
       { extends: true, test: { name: 'products', include: products, exclude: together, maxWorkers: 1, sequence: { groupOrder: 2 } } },
     ],
