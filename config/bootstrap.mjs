@@ -44,7 +44,7 @@ async function main(command, args) {
     return found;
   });
   const install = (folder) => withInstallLock(() => installDependencies(node, path.join(project, folder)));
-  const context = { project, node, env: environmentFor(node), run, install };
+  const context = { project, node, env: { ...compileCache(), ...environmentFor(node) }, run, install };
   if (command === 'test') process.exit(await runTests(context, args));
   // With other clusters than its own it needs none.
   if (command === 'cql:demo' && !args.some((arg) => /^--(?:source|target|simulated|help)\b/.test(arg))) await bringCassandra(context);
@@ -137,8 +137,12 @@ function npm(node, args, cwd) {
 
 function environmentFor(node) {
   const entries = [path.dirname(node), path.join(project, 'node_modules', '.bin'), process.env.PATH ?? ''];
-  // Most of what a process needs to start is reading and compiling its modules: a quarter of a second of processor time, and the gateway has several.
-  return { ...process.env, PATH: entries.join(path.delimiter), NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE ?? path.join(ownFolder, 'compile-cache') };
+  return { ...process.env, PATH: entries.join(path.delimiter) };
+}
+
+/** Every process of the product reads the whole of it: without what an earlier one has compiled and stripped of types, that is a second of a core, also when a worker comes back after a crash. */
+function compileCache() {
+  return { NODE_COMPILE_CACHE: path.join(ownFolder, 'compile-cache') };
 }
 
 /** Runs a script of the project in the foreground; resolves with its exit code. Signals go on to it. */

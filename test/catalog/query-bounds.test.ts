@@ -126,7 +126,7 @@ const endless: readonly string[] = [
 test.each(endless)('ends: %s', async (sql) => {
   const began = performance.now();
   expect((await failure(sql)).code).toBe('MIG085');
-  expect(performance.now() - began).toBeLessThan(5_000);
+  expect(performance.now() - began).toBeLessThan(30_000);
 });
 
 test('too many rows, too many bytes, too long a text, too deep an expression', async () => {

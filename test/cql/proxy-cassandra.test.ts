@@ -63,15 +63,17 @@ describeCassandra('the proxy between two Cassandra clusters', () => {
     // What the servers would each give otherwise is given by the proxy, in a prepared statement and in a batch.
     await client.execute(`CREATE TABLE ${ks}.u (k int PRIMARY KEY, a timeuuid, b uuid, c timestamp, d date, e time, f uuid)`);
     const unstable = `INSERT INTO ${ks}.u (k, a, b, c, d, e, f) VALUES (?, now(), uuid(), toTimestamp(now()), currentDate(), currentTime(), now())`;
+    const day = (): string => new Date().toISOString().slice(0, 10);
+    const before = day();
     await client.execute(unstable, [1], prepared);
+    const days = [before, day()];
     await client.batch([{ query: unstable, params: [2] }, { query: `INSERT INTO ${ks}.u (k, b) VALUES (?, ?)`, params: [3, types.Uuid.random()] }], prepared);
     await client.execute(`UPDATE ${ks}.u SET a = now(), c = currentTimestamp() WHERE k = ?`, [4], prepared);
     await client.execute(`INSERT INTO ${ks}.u (k, a) VALUES (5, now())`, [], prepared);
     const unstableRows = JSON.stringify(await source.cql(`SELECT k, a, WRITETIME(a), b, c, d, e, f FROM ${ks}.u`));
     expect(JSON.parse(unstableRows)).toHaveLength(5);
     expect(JSON.stringify(await target.cql(`SELECT k, a, WRITETIME(a), b, c, d, e, f FROM ${ks}.u`))).toBe(unstableRows);
-    const today = new Date().toISOString().slice(0, 10);
-    expect(String((await source.cql(`SELECT d FROM ${ks}.u WHERE k = 1`))[0]?.['d'])).toBe(today);
+    expect(days).toContain(String((await source.cql(`SELECT d FROM ${ks}.u WHERE k = 1`))[0]?.['d']));
     // Pages and traces.
     for (let k = 100; k < 160; k += 1) await client.execute(`INSERT INTO ${ks}.plain (k, v) VALUES (?, ?)`, [k, 'page'], prepared);
     const seen = new Set<number>();

@@ -2,17 +2,18 @@
  * As `random-stream.test.ts`, between two real Cassandra clusters: connections break, frames are torn, answers lost, a side is silent or away. When nothing is owed any more both
  * hold the same in every cell, in values and write times, and times to live but for the wait; counters, lists and conditional writes in values, after the repair of what is noted for one.
  *
- * CQL_STREAM_REAL (3000) operations; from 20,000 on the servers are the test's own and are stopped as well (SIGSTOP). CQL_STREAM_SEED (the day's), CQL_STREAM_REAL_PHASE_MS (1200).
+ * CQL_STREAM_REAL (3000) operations; from 20,000 on the servers are the test's own and are stopped as well (SIGSTOP). CQL_STREAM_SEED, CQL_STREAM_REAL_PHASE_MS (1200).
  */
 import { expect, test } from 'vitest';
 import type { RepairEntry } from '../../src/cql/intents/repair-list.ts';
 import { describeCassandra, sharedCassandra, startCassandra } from '../support/cassandra-servers.ts';
+import { randomSeed } from '../support/random-seed.ts';
 import { differencesOf, forwarderTroubles, isOfServer, realClusters, realSide, stopTrouble } from './cassandra-stream.ts';
 import { refusedIn, schemaOf, unrepeatable } from './random-operations.ts';
 import { operationNames, runStream } from './random-stream.ts';
 
 const size = Number(process.env['CQL_STREAM_REAL'] ?? 3000);
-const seed = Number(process.env['CQL_STREAM_SEED'] ?? Math.floor(Date.now() / 86_400_000));
+const seed = randomSeed('CQL_STREAM_SEED');
 const phaseMs = Number(process.env['CQL_STREAM_REAL_PHASE_MS'] ?? 1200);
 const isLong = size >= 20_000;
 const tables = ['kv', 'wide', 'QuotedTable', 'expiring', 'composite'];

@@ -2,7 +2,7 @@
  * Whatever applications send, whichever side fails meanwhile, and however often modes change: when nothing is owed any more, both
  * clusters hold the same in every cell, and no client was told of an error that its primary did not have.
  *
- * CQL_STREAM_OPERATIONS (3000), CQL_STREAM_SEED (the day's), CQL_STREAM_PHASE_MS (300).
+ * CQL_STREAM_OPERATIONS (3000), CQL_STREAM_SEED, CQL_STREAM_PHASE_MS (300).
  */
 import { describe, expect, test } from 'vitest';
 import { compareStores } from '../support/cql/compare-stores.ts';
@@ -13,11 +13,12 @@ import type { MockStreamResult } from './mock-stream.ts';
 import { operations, refusedIn, schemaOf, unrepeatable } from './random-operations.ts';
 import type { Actor } from './random-operations.ts';
 import { Random } from '../soak/torture-random.ts';
+import { randomSeed } from '../support/random-seed.ts';
 import { repairFrom } from './repair-stores.ts';
 import { operationNames } from './random-stream.ts';
 
 const size = Number(process.env['CQL_STREAM_OPERATIONS'] ?? 3000);
-const seed = Number(process.env['CQL_STREAM_SEED'] ?? Math.floor(Date.now() / 86_400_000));
+const seed = randomSeed('CQL_STREAM_SEED');
 const phaseMs = Number(process.env['CQL_STREAM_PHASE_MS'] ?? 300);
 /** A row that waited in a paused cluster expires later there: by the pause, and by seconds that are cut off on both sides. */
 const slackSeconds = Math.ceil(phaseMs / 1000) + 4;

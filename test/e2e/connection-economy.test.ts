@@ -213,7 +213,7 @@ describe('SIGTERM', () => {
     await delay(100);
     const began = performance.now();
     const stopped = stack.product.stop();
-    await expect.poll(() => codes.get('idle'), { timeout: 2_000 }).toBe('57P01');
+    await expect.poll(() => codes.get('idle'), { timeout: 3_500 }).toBe('57P01');
     expect(codes.get('block')).toBeUndefined();
     await expect(stack.connect('app')).rejects.toThrow();
     expect(await stack.ready()).toMatchObject({ status: 503, text: expect.stringContaining('the gateway is stopping') });

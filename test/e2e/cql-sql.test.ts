@@ -149,9 +149,9 @@ describe('a table of a cluster by migration SQL', () => {
     // The table is anybody's again; what is unsafe stays refused.
     const back = await fetch(`http://127.0.0.1:${httpPort}/config/mode`, { method: 'POST', body: JSON.stringify({ mode: 'SourceOnly', keyspace: 'shop', table: 'item' }) });
     expect([back.status, await back.text()]).toEqual([409, expect.not.stringContaining('migration by SQL')]);
+    await expect.poll(() => writer.acknowledged.size).toBeGreaterThan(20);
     await writer.stop();
     expect(writer.errors).toEqual([]);
-    expect(writer.acknowledged.size).toBeGreaterThan(20);
     for (const [id, name] of writer.acknowledged) expect([id, await nameOf('item', id)]).toEqual([id, name]);
     const states = await stack.command<{ new_state: string }>(`SELECT h.new_state FROM SYS$MIGRATION_HISTORY h JOIN SYS$MIGRATION_STATE s USING (table_id) WHERE s.source_table = 'item' AND h.new_state <> h.old_state ORDER BY h.created_at`);
     expect(states.map(({ new_state: each }) => each)).toEqual(['BULK_LOADING', 'SYNCHRONIZING', 'DUAL_WRITE', 'CUTOVER_READY', 'LOCAL_ONLY', 'ROLLBACK', 'DUAL_WRITE', 'CUTOVER_READY', 'LOCAL_ONLY']);

@@ -114,7 +114,7 @@ describe('writers at every step', () => {
     let writes: Promise<{ outcome: Outcome; error: pg.DatabaseError | undefined }>[] = [];
     try {
       await Promise.race([stack.faults.reached(point, 20_000), cutover.then((early) => expect.fail(`answered before its step: ${JSON.stringify(early)}`))]);
-      const orphan = write('orphan', victim, update('orphan', 'FROM pg_sleep(0.7)'));
+      const orphan = write('orphan', victim, update('orphan', `FROM pg_sleep(${open.includes(step) ? 2 : 0.7})`));
       if (open.includes(step)) await seen("EXISTS (SELECT FROM pg_stat_activity WHERE pid = $1 AND wait_event = 'PgSleep')", [backend]);
       // Its backend goes on without it.
       if (kills.includes(step)) process.kill(worker, 'SIGKILL');
@@ -148,7 +148,7 @@ describe('a writer that does not end', () => {
     if (answer.ok) return expect.fail('the cutover went through');
     expect(answer.error.message).toMatch(/^MIG05[12]/);
     expect(answer.error.detail).toMatch(holder);
-    expect(performance.now() - begunMs, 'the budget, one attempt at the lock, and the way back').toBeLessThan(8000);
+    expect(performance.now() - begunMs, 'the budget, one attempt at the lock, and the way back').toBeLessThan(20_000);
     expect(await write('client', client, update('client'))).toMatchObject({ outcome: 'done' });
     expect((await operator.query<StatusRow>('SHOW MIGRATION STATUS')).rows[0]?.State).toBe('CUTOVER_READY');
   }

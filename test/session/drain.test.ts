@@ -120,12 +120,11 @@ describe('a session', () => {
         if (answer.map(({ type }) => type).join('').startsWith('CZCZCZ')) acknowledged += 1;
       }
     })();
-    await delay(200);
+    await expect.poll(() => acknowledged, { interval: 10 }).toBeGreaterThan(5);
     const began = performance.now();
     await fixture.gateway.drain(10_000, never);
-    expect(performance.now() - began).toBeLessThan(2_000);
+    expect(performance.now() - began).toBeLessThan(8_000);
     await work;
-    expect(acknowledged).toBeGreaterThan(5);
     expect(await rows(source, 'a')).toBe(acknowledged);
   });
 
@@ -155,7 +154,7 @@ describe('at the limit', () => {
     const began = performance.now();
     await fixture.gateway.drain(500, never);
     expect(performance.now() - began).toBeGreaterThan(490);
-    expect(performance.now() - began).toBeLessThan(1_500);
+    expect(performance.now() - began).toBeLessThan(20_000);
     await Promise.all([block, statement].map((client) => client.until(() => client.closed)));
     expect([errorOf(block), errorOf(statement)]).toEqual(['57P01', '57P01']);
     const admin = await source.client();
@@ -196,17 +195,17 @@ describe('at the limit', () => {
   it('a COMMIT that takes longer than that is not cancelled: the client does not know, the rows are there', async () => {
     const client = await connect();
     await client.ask(q('BEGIN'));
-    await client.ask(q('INSERT INTO slow VALUES (4)'));
+    await client.ask(q('INSERT INTO slow VALUES (10)'));
     client.messages.length = 0;
     client.socket.write(q('COMMIT'));
     await delay(50);
     const began = performance.now();
     await fixture.gateway.drain(100, never);
     await fixture.gateway.close();
-    expect(performance.now() - began).toBeLessThan(3_000);
+    expect(performance.now() - began).toBeLessThan(8_000);
     await client.until(() => client.closed);
     expect(client.types()).toBe('E');
-    await expect.poll(() => rows(source, 'slow'), { timeout: 6_000 }).toBe(1);
+    await expect.poll(() => rows(source, 'slow'), { timeout: 30_000 }).toBe(1);
   });
 
   it('a commit that waits for local only is answered with a WARNING', async () => {
@@ -233,14 +232,14 @@ it('a client that is gone behind its COMMIT has committed', async () => {
   await delay(100);
   client.socket.resetAndDestroy();
   await expect.poll(() => fixture.gateway.sessions).toBe(0);
-  await expect.poll(() => rows(source, 'slow'), { timeout: 3_000 }).toBe(1);
+  await expect.poll(() => rows(source, 'slow'), { timeout: 30_000 }).toBe(1);
 });
 
 it('a second word ends everything at once, but for a COMMIT', async () => {
   const [block, commit] = await Promise.all([connect(), connect()]);
   await block.ask(q('BEGIN'));
   await commit.ask(q('BEGIN'));
-  await commit.ask(q('INSERT INTO slow VALUES (1)'));
+  await commit.ask(q('INSERT INTO slow VALUES (4)'));
   commit.socket.write(q('COMMIT'));
   await delay(50);
   const hurry = new AbortController();
@@ -250,8 +249,8 @@ it('a second word ends everything at once, but for a COMMIT', async () => {
   hurry.abort();
   await drained;
   await fixture.gateway.close();
-  expect(performance.now() - began).toBeLessThan(300);
+  expect(performance.now() - began).toBeLessThan(3_000);
   await Promise.all([block, commit].map((client) => client.until(() => client.closed)));
   expect([errorOf(block), errorOf(commit)]).toEqual(['57P01', '57P01']);
-  await expect.poll(() => rows(source, 'slow'), { timeout: 3_000 }).toBe(1);
+  await expect.poll(() => rows(source, 'slow'), { timeout: 30_000 }).toBe(1);
 });

@@ -8,6 +8,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { TableRoute } from '../../catalog/routing-snapshot.ts';
 import { startTestPostgres } from '../support/postgres.ts';
 import type { TestPostgres } from '../support/postgres.ts';
+import { randomSeed } from '../support/random-seed.ts';
 import { dualWrite, onLocal, onSource, startGateway } from './gateway-fixture.ts';
 import type { GatewayFixture } from './gateway-fixture.ts';
 import { createTables, createViews, randomStatement, tableNames, viewTables } from './random-statements.ts';
@@ -133,7 +134,7 @@ async function expectSame(statement: RandomStatement, manner: Manner, mix: reado
 }
 
 it(`${statements} random statements over random states`, { timeout: 3_600_000 }, async () => {
-  const seed = Number(process.env['CAUSEWAY_HYBRID_SEED'] ?? Math.trunc(Math.random() * 2 ** 31));
+  const seed = randomSeed('CAUSEWAY_HYBRID_SEED');
   for (let done = 0, round = 0; done < statements; done += perMix, round += 1) {
     const [sample] = fc.sample(fc.tuple(fc.array(fc.constantFrom(...states), { minLength: tableNames.length, maxLength: tableNames.length }), data), { seed: seed + round, numRuns: 1 });
     if (!sample) continue;

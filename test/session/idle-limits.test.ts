@@ -53,7 +53,7 @@ describe('a transaction', () => {
     const { afterMs, fields } = await endOf(client);
     expect(fields).toMatchObject({ S: 'FATAL', C: '25P03', M: 'terminating connection due to idle-in-transaction timeout' });
     expect(afterMs).toBeGreaterThan(IDLE_TRANSACTION_MS - 20);
-    expect(afterMs).toBeLessThan(IDLE_TRANSACTION_MS + 1_000);
+    expect(afterMs).toBeLessThan(IDLE_TRANSACTION_MS + 8_000);
     await expect.poll(() => openBlocks(source)).toBe(0);
     expect(await rows(source, 'a')).toBe(0);
     expect(await metrics.text()).toContain('scratchbird_gateway_sessions_ended_total{reason="idle_transaction"} 1');
@@ -119,7 +119,7 @@ describe('a session', () => {
     const { afterMs, fields } = await endOf(client);
     expect(fields).toMatchObject({ S: 'FATAL', C: '57P05', M: 'terminating connection due to idle-session timeout' });
     expect(afterMs).toBeGreaterThan(CLIENT_IDLE_MS - 20);
-    expect(afterMs).toBeLessThan(CLIENT_IDLE_MS + 1_000);
+    expect(afterMs).toBeLessThan(CLIENT_IDLE_MS + 8_000);
   });
 
   it('lives on while it asks, while a statement runs, in the middle of a COPY and of a pipeline', async () => {

@@ -259,7 +259,7 @@ describe('local is worse', () => {
     const fromMs = performance.now();
     await client.query('SELECT count(*) FROM items a, items b, items c WHERE a.n + b.n + c.n = 0');
     await client.query('SELECT 1');
-    expect(performance.now() - fromMs).toBeLessThan(1_000);
+    expect(performance.now() - fromMs).toBeLessThan(1_900);
     const read = await only();
     expect(read).toMatchObject({ results: { failed: 1 }, slower: 1 });
     expect(read.note).toMatch(/^57014: /);

@@ -7,5 +7,5 @@ import { runVitest } from './run-vitest.ts';
 
 /** Exit code. */
 export function run(): Promise<number> {
-  return runVitest('test/cdc/cassandra/large-load.test.ts', { CAUSEWAY_CQL_ROWS: process.env['CAUSEWAY_CQL_ROWS'] ?? '1000000' });
+  return runVitest(['test/cdc/cassandra/large-load.test.ts'], { CAUSEWAY_CQL_ROWS: process.env['CAUSEWAY_CQL_ROWS'] ?? '1000000' });
 }

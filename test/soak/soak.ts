@@ -1,6 +1,6 @@
 /**
  * `npm run soak`: what takes too long for `npm test`. The crash tests with every fault point and every victim, of tables' lives and of commits in the pool
- * modes, the change path from every PostgreSQL and MySQL server, drivers' suites in every way, then the history test again and again. Arguments go to vitest (`npm run soak -- -t 'kill local'`); `torture [seconds]`, `idle [count]`, `regress [test …]`, `cql [mock|real|crash|fsync …]` and `cql-load` are programs of their own.
+ * modes, the change path from every PostgreSQL and MySQL server, drivers' suites in every way, then the history test again and again. Arguments go to vitest (`npm run soak -- -t 'kill local'`); `torture [seconds]`, `idle [count]`, `regress [test …]`, `cql [mock|real|crash|fsync …]`, `cql-load` and `random [file …]` (random tests from the day's seed) are programs of their own.
  *
  * Environment: CAUSEWAY_SOAK_ROUNDS, how often the history test is run (default 10).
  * Ends with one line `N passed, N failed, N skipped`; the exit code is 0 when nothing failed.
@@ -22,7 +22,7 @@ interface Report {
 }
 
 /** Programs beside this one; each resolves with its exit code. */
-const programs = ['torture', 'idle', 'regress', 'cql', 'cql-load'];
+const programs = ['torture', 'idle', 'regress', 'cql', 'cql-load', 'random'];
 const [program = '', ...rest] = process.argv.slice(2);
 if (programs.includes(program)) {
   const { run } = (await import(`./${program}.ts`)) as { run(args: readonly string[]): Promise<number> };

@@ -1,11 +1,14 @@
 /** Throw-away PostgreSQL servers for tests: a folder and a port of their own, gone at the end. */
 import * as fs from 'node:fs';
-import * as net from 'node:net';
 import * as os from 'node:os';
 import * as path from 'node:path';
 import pg from 'pg';
 import { startEmbeddedPostgres } from '../../src/ops/embedded-postgres.ts';
 import type { EmbeddedPostgres } from '../../src/ops/embedded-postgres.ts';
+import { freePort } from './free-port.ts';
+import { copyTemplate } from './postgres-template.ts';
+
+export { freePort };
 
 export interface TestPostgres extends AsyncDisposable {
   readonly server: EmbeddedPostgres;
@@ -28,9 +31,14 @@ export interface TestPostgresOptions {
 export async function startTestPostgres(options: TestPostgresOptions = {}): Promise<TestPostgres> {
   const root = fs.mkdtempSync(path.join(os.tmpdir(), 'causeway-test-'));
   fs.chmodSync(root, 0o755);
+  const directory = path.join(root, 'pg');
+  if (options.nativeDirectory === undefined) {
+    fs.mkdirSync(directory, { mode: 0o700 });
+    await copyTemplate(path.join(directory, 'data'));
+  }
   let port = await freePort();
   const start = (): Promise<EmbeddedPostgres> =>
-    startEmbeddedPostgres({ directory: path.join(root, 'pg'), port, durable: options.durable ?? false, ...options });
+    startEmbeddedPostgres({ directory, port, durable: options.durable ?? false, ...options });
   let server = await start().catch(async (error: unknown) => {
     // Making the data directory takes a second, in which others look for free ports too.
     if (!/is taken|already in use/.test(String(error))) throw error;
@@ -70,16 +78,4 @@ export async function startTestPostgres(options: TestPostgresOptions = {}): Prom
       fs.rmSync(root, { recursive: true, force: true });
     },
   };
-}
-
-/** A port that was free a moment ago. */
-export function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const probe = net.createServer();
-    probe.once('error', reject);
-    probe.listen(0, '127.0.0.1', () => {
-      const { port } = probe.address() as net.AddressInfo;
-      probe.close(() => resolve(port));
-    });
-  });
 }

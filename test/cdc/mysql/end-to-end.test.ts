@@ -18,6 +18,7 @@ import { describeMysql, startMysql } from '../../support/mysql-servers.ts';
 import type { TestMysql } from '../../support/mysql-servers.ts';
 import { startTestPostgres } from '../../support/postgres.ts';
 import type { TestPostgres } from '../../support/postgres.ts';
+import { randomSeed } from '../../support/random-seed.ts';
 import { until } from '../stream/fixture.ts';
 import { seeded } from '../stream/random-workload.ts';
 import { expectSame } from './compare-sides.ts';
@@ -27,7 +28,7 @@ import { sourceKinds } from './mysql-source.ts';
 import { RandomWrites, writtenTables } from './random-writes.ts';
 import type { MysqlChildConfiguration } from './stream-child.ts';
 
-const seed = Number(process.env['SEED'] ?? Math.floor(Math.random() * 1e9));
+const seed = randomSeed('SEED');
 const isWhole = process.env['CAUSEWAY_CRASH'] === 'all';
 const allFaults = [
   'load.after_chunk_commit:crash@4', 'load.mid_chunk:crash@3', 'load.before_chunk_commit:crash@2', 'load.before_key_build:crash@2', 'stream.after_decode:crash@4', 'stream.before_commit:crash@8',

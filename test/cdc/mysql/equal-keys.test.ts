@@ -12,6 +12,7 @@ import { describeMysql, startMysql } from '../../support/mysql-servers.ts';
 import type { TestMysql } from '../../support/mysql-servers.ts';
 import { startTestPostgres } from '../../support/postgres.ts';
 import type { TestPostgres } from '../../support/postgres.ts';
+import { randomSeed } from '../../support/random-seed.ts';
 import { until } from '../stream/fixture.ts';
 import { seeded } from '../stream/random-workload.ts';
 import { followForward } from './forward-fixture.ts';
@@ -19,7 +20,7 @@ import { makeMysqlPair } from './mysql-pair.ts';
 import type { MysqlPair } from './mysql-pair.ts';
 import { copyToLocal, reverseOptions, runBack } from './reverse-fixture.ts';
 
-const seed = Number(process.env['SEED'] ?? Math.floor(Math.random() * 1e9));
+const seed = randomSeed('SEED');
 const TABLES = 12;
 const TRANSACTIONS = 8;
 

@@ -8,11 +8,12 @@ import { describeMysql, startMysql } from '../../support/mysql-servers.ts';
 import type { TestMysql } from '../../support/mysql-servers.ts';
 import { startTestPostgres } from '../../support/postgres.ts';
 import type { TestPostgres } from '../../support/postgres.ts';
+import { randomSeed } from '../../support/random-seed.ts';
 import { makeMysqlPair } from './mysql-pair.ts';
 import type { MysqlPair } from './mysql-pair.ts';
 import { sourceKinds } from './mysql-source.ts';
 
-const seed = Number(process.env['SEED'] ?? Math.floor(Math.random() * 1e9));
+const seed = randomSeed('SEED');
 
 /** Any, of any size, at the borders of sizes, and whole ones that are no exact numbers of ten digits. */
 const doubles = fc.oneof(

@@ -13,6 +13,7 @@ import { describeMysql, startMysql } from '../../support/mysql-servers.ts';
 import type { TestMysql } from '../../support/mysql-servers.ts';
 import { startTestPostgres } from '../../support/postgres.ts';
 import type { TestPostgres } from '../../support/postgres.ts';
+import { randomSeed } from '../../support/random-seed.ts';
 import { until } from '../stream/fixture.ts';
 import { seeded } from '../stream/random-workload.ts';
 import { expectSameValues } from './compare-sides.ts';
@@ -26,7 +27,7 @@ import type { ReverseChildConfiguration } from './reverse-child.ts';
 import { copyToLocal } from './reverse-fixture.ts';
 import type { WayBack } from './reverse-fixture.ts';
 
-const seed = Number(process.env['SEED'] ?? Math.floor(Math.random() * 1e9));
+const seed = randomSeed('SEED');
 const isWhole = process.env['CAUSEWAY_CRASH'] === 'all';
 const allFaults = [
   'stream.after_decode:crash@4', 'stream.before_commit:crash@3', 'stream.after_commit:crash@3', 'stream.before_spool_fsync:crash', 'stream.join_shared:crash',

@@ -277,6 +277,7 @@ function suite(kind: MysqlKind): void {
         }
       };
       const writing = Promise.all([write(1), write(2), write(3)]);
+      for (const before = done; done < before + 20;) await Promise.race([writing, delay(5)]);
       await side.dropFences([orders], { timeoutMs: 1_300 });
       stop.abort();
       await writing;

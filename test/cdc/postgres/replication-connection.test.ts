@@ -22,4 +22,4 @@ it('lost between its last query and the start of the stream', async () => {
   const started = connection.start({ slotName: 'none', publicationName: 'none', from: 0n }, { onBlock: () => undefined, onReplyRequested: () => undefined, onEnd: (error) => void ended.push(error) });
   await expect(started).rejects.toThrow('closed the replication connection');
   connection.close();
-}, 10_000);
+});

@@ -9,11 +9,12 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { TablePlan } from '../../../cdc/table-plan.ts';
 import { startTestPostgres } from '../../support/postgres.ts';
 import type { TestPostgres } from '../../support/postgres.ts';
+import { randomSeed } from '../../support/random-seed.ts';
 import { contents, planOf, until } from './fixture.ts';
 import { randomTransaction, seeded, workloadDdl, workloadTables } from './random-workload.ts';
 import type { ChildConfiguration } from './stream-child.ts';
 
-const seed = Number(process.env['SEED'] ?? Math.floor(Math.random() * 1e9));
+const seed = randomSeed('SEED');
 const points = ['after_decode', 'before_commit', 'after_commit', 'before_spool_fsync', 'after_spool_fsync', 'before_confirm', 'join_shared', 'reread'];
 
 let server: TestPostgres;
@@ -93,12 +94,15 @@ test(`killed at every fault point and at random times (SEED=${seed})`, { timeout
   const reached = new Set<string>();
   for (const [index, point] of [...points, ...points].entries()) {
     const fault = `stream.${point}:crash@${1 + Math.floor(random() * (point === 'after_decode' ? 60 : point.endsWith('commit') ? 30 : 2))}`;
-    child = startChild(fault, index + 2);
+    const running = startChild(fault, index + 2);
+    child = running;
+    // However long a process takes to start: from here on it is at work.
+    await until('ready, or killed', () => running.lines.includes('ready') || running.process.exitCode !== null || running.process.signalCode !== null, 60_000);
     let isImpatient = false;
     const patience = setTimeout(() => {
       isImpatient = true;
       child.process.kill('SIGKILL');
-    }, 2500 + random() * 1500);
+    }, 1500 + random() * 1500);
     await child.ended;
     clearTimeout(patience);
     if (!isImpatient) reached.add(point);

@@ -85,7 +85,8 @@ async function validate(name: string, between: (round: number) => Promise<void> 
 describe('validation of a table that is written to', () => {
   it('gives no false alarm, whole rows and keyless tables included', async () => {
     let suspicious = 0;
-    for (let turn = 0; turn < 5; turn += 1) {
+    // Until the two sides were once read at different moments: on a quick machine local is hardly ever behind.
+    for (let turn = 0; turn < 5 || (suspicious === 0 && turn < 100); turn += 1) {
       const report = await validate('t');
       expect(report.counts).toEqual({ MISSING_LOCAL: 0, MISSING_REMOTE: 0, VALUE_DIFF: 0 });
       expect(report.isEqual).toBe(true);
