@@ -15,7 +15,13 @@ import type { InputSession } from '../client-input.ts';
 const NEEDS_PREPARING = 1615;
 const MOST_ATTEMPTS = 20;
 
+export interface AnswerHold {
+  /** Bytes of an answer have come. True: they are for the client once `release` is called, later, and nothing more is read before. */
+  holdsBack(tracker: AnswerTracker, release: () => void): boolean;
+}
+
 export interface MysqlLegOwner {
+  readonly hold: AnswerHold;
   /** False: wait for `resume`. */
   toClient(bytes: Buffer): boolean;
   /** What was handed over is still to leave. */
@@ -39,6 +45,8 @@ export class MysqlLeg implements InputSession {
   #own: (() => void) | undefined;
   /** Of that answer, where it is wanted. */
   #collected: Buffer[] | undefined;
+  /** Of an answer that waits for local; the server's connection may have ended behind it. */
+  #held: Buffer | undefined;
   #again: { readonly shape: AnswerShape; readonly bytes: Buffer; left: number } | undefined;
   #isOver = false;
 
@@ -108,7 +116,7 @@ export class MysqlLeg implements InputSession {
   }
 
   resume(): void {
-    this.#socket.resume();
+    if (!this.#held) this.#socket.resume();
   }
 
   /** In good order. */
@@ -116,11 +124,13 @@ export class MysqlLeg implements InputSession {
     if (this.#isOver) return;
     this.#isOver = true;
     this.#socket.end(writePackets(Buffer.of(Command.quit), 0));
+    this.#held = undefined;
     this.#socket.resume();
   }
 
   destroy(): void {
     this.#isOver = true;
+    this.#held = undefined;
     this.#socket.destroy();
   }
 
@@ -151,6 +161,24 @@ export class MysqlLeg implements InputSession {
       if (this.#runsAgain(this.#again)) return;
       this.#again = undefined;
     }
+    if (this.#isWaiting && this.#owner.hold.holdsBack(tracker, () => this.#release())) {
+      // The memory is used again.
+      this.#held = Buffer.from(chunk);
+      this.#socket.pause();
+    } else this.#pass(chunk);
+  }
+
+  #release(): void {
+    const chunk = this.#held;
+    this.#held = undefined;
+    if (!chunk) return;
+    if (!this.#isOver) this.#socket.resume();
+    this.#pass(chunk);
+    if (this.#isOver) this.#owner.close();
+  }
+
+  #pass(chunk: Buffer): void {
+    const { tracker } = this;
     if (!this.#owner.toClient(chunk)) this.#socket.pause();
     if (!this.#isWaiting) return;
     if (tracker.isComplete) {
@@ -181,6 +209,6 @@ export class MysqlLeg implements InputSession {
   #ended(): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    this.#owner.close();
+    if (!this.#held) this.#owner.close();
   }
 }
