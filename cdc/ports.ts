@@ -101,6 +101,8 @@ export interface TableStreamStatus {
   readonly error: Error | undefined;
   /** Changes of the table are lost, and `error` says why: it is `failed` until it is taken out and loaded again. */
   readonly needsResync: boolean;
+  /** Of these: nothing but its copy is in doubt, and to load it again is all that there is to do. */
+  readonly loadsAnew: boolean;
 }
 
 export interface StreamHealth {
