@@ -114,7 +114,9 @@ class FlowProgress {
     while (this.#asked.length > 0 && !signal.aborted) {
       const questions = this.#asked.splice(0);
       try {
-        this.#waiting.push({ order: orderOf(await this.#forward.readEnd()), questions });
+        const order = orderOf(await this.#forward.readEnd());
+        // Only now: what waits has become another list while the source was asked.
+        this.#waiting.push({ order, questions });
         this.#answer();
       } catch (error) {
         this.#asked.unshift(...questions);
