@@ -74,7 +74,7 @@ for (const kind of kinds) {
 
     it('local is never behind what a client was told, by either door, nor is a session that begins then', async () => {
       const missing: string[] = [];
-      const slowest = { ms: 0 };
+      const warnings: string[] = [];
       const looking = await Promise.all(Array.from({ length: 4 }, () => stack.direct('local')));
       const guest = await stack.connect('guest');
       const writers = [await overMysql(), await overMysql(), await overPostgres(), await overPostgres()];
@@ -86,21 +86,18 @@ for (const kind of kinds) {
           await delay(20);
         }
       })();
-      await Promise.all(writers.map((writer, at) => {
-        let startedAtMs = performance.now();
-        return write(writer, 1_000_000 * (at + 1), 40, async (id) => {
-          slowest.ms = Math.max(slowest.ms, performance.now() - startedAtMs);
-          const { rows } = (await looking[at]?.query<{ found: string }>(`SELECT (SELECT count(*) FROM shop.line WHERE id = ${id}) || ' ' || (SELECT count(*) FROM shop.trail WHERE id = ${id}) AS found`)) ?? { rows: [] };
-          if (rows[0]?.found !== '1 1') missing.push(`${id}: ${rows[0]?.found}`);
-          if (id % 10 === 0 && (await guest.query(`SELECT 1 FROM shop.line WHERE id = ${id}`)).rowCount !== 1) missing.push(`${id} for a reader of local`);
-          startedAtMs = performance.now();
-        });
-      }));
+      for (const writer of writers) if ('client' in writer) writer.client.on('notice', ({ message }) => warnings.push(message ?? ''));
+      await Promise.all(writers.map((writer, at) => write(writer, 1_000_000 * (at + 1), 25, async (id) => {
+        const { rows } = (await looking[at]?.query<{ found: string }>(`SELECT (SELECT count(*) FROM shop.line WHERE id = ${id}) || ' ' || (SELECT count(*) FROM shop.trail WHERE id = ${id}) AS found`)) ?? { rows: [] };
+        if (rows[0]?.found !== '1 1') missing.push(`${id}: ${rows[0]?.found}`);
+        // A session that has no way to the server.
+        if (at === 0 && (await guest.query(`SELECT 1 FROM shop.line WHERE id = ${id}`)).rowCount !== 1) missing.push(`${id} for a reader of local`);
+      })));
       isDone = true;
       await others;
       expect(missing).toEqual([]);
       // Nobody was told because the bound of a wait was over.
-      expect(slowest.ms).toBeLessThan(10_000);
+      expect(warnings).toEqual([]);
       expect((await stack.status()).map(({ State }) => State)).toEqual(['CUTOVER_READY', 'CUTOVER_READY']);
       await guest.end();
     }, 120_000);
@@ -119,10 +116,16 @@ for (const kind of kinds) {
       await client.end();
     }, 60_000);
 
-    it('while local is away clients go on at the server without an error, and afterwards nothing is missing', async () => {
+    it('while the control or local is away clients go on without an error, and afterwards nothing is missing', async () => {
       const writers = [await overMysql(), await overPostgres()];
+      // Who waits when the control goes asks the next one.
+      const meanwhile = Promise.all(writers.map((writer, at) => write(writer, 50_000_000 * (at + 1), 10, () => Promise.resolve())));
+      await stack.kill('control');
+      await meanwhile;
+      const before = await stack.direct('local');
+      await expect.poll(async () => (await before.query('SELECT 1 FROM shop.line WHERE id IN (50000009, 100000009)')).rowCount, { timeout: 60_000 }).toBe(2);
       await stack.local.stop('immediate');
-      await Promise.all(writers.map((writer, at) => write(writer, 100_000_000 * (at + 1), 30, () => Promise.resolve())));
+      await Promise.all(writers.map((writer, at) => write(writer, 200_000_000 * (at + 1), 30, () => Promise.resolve())));
       await stack.waitState(['SYNCHRONIZING'], 60_000);
       await stack.local.restart();
       await stack.makeReady('shop', 120_000);
