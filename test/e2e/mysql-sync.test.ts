@@ -1,6 +1,6 @@
 /**
  * `dual_write_mode 'sync'` for tables of a MySQL server: whoever is told that a write is committed, by either door, finds it on local at that moment; and when local is away, clients go on at the
- * server without an error.
+ * server without an error. Rows of such a table that differ are repaired meanwhile.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import mysql from 'mysql2/promise';
@@ -9,6 +9,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { describeMysql, mysqlKinds, startMysql } from '../support/mysql-servers.ts';
 import type { MysqlKind, TestMysql } from '../support/mysql-servers.ts';
 import { freePort } from '../support/postgres.ts';
+import { writeBehind } from './support/behind-the-stream.ts';
 import { startMysqlStack } from './support/mysql-stack.ts';
 import type { Stack } from './support/stack.ts';
 
@@ -114,6 +115,18 @@ for (const kind of kinds) {
       await client.query('ROLLBACK');
       expect((await client.query('SELECT times FROM shop.line WHERE id = 1')).rows).toEqual([{ times: 7 }]);
       await client.end();
+    }, 60_000);
+
+    it('rows that differ are repaired one by one while clients write', async () => {
+      const [writer, local] = [await overMysql(), await stack.direct('local')];
+      await writer.run('INSERT INTO shop.line (id, times) VALUES (10, 1), (11, 1), (12, 1)');
+      await writeBehind(local, 'DELETE FROM shop.line WHERE id = 10; UPDATE shop.line SET times = 99 WHERE id = 11; INSERT INTO shop.line (id, times) VALUES (13, 1)');
+      const writing = write(writer, 30_000_000, 10, () => Promise.resolve());
+      await expect(stack.command('VALIDATE MIGRATION FOR TABLE shop.line FULL REPAIR COPY_TO_SOURCE')).rejects.toThrow('MIG074');
+      expect(await stack.command('VALIDATE MIGRATION FOR TABLE shop.line FULL REPAIR COPY_FROM_SOURCE')).toEqual([expect.objectContaining({ Result: 'FAIL', Mismatches: '3', Repair: '2 written, 1 deleted, 0 left' })]);
+      await writing;
+      expect(await stack.command('VALIDATE MIGRATION FOR TABLE shop.line FULL')).toEqual([expect.objectContaining({ Result: 'PASS', Repair: '-', State: 'CUTOVER_READY' })]);
+      expect((await local.query('SELECT id::int, times FROM shop.line WHERE id BETWEEN 10 AND 13 ORDER BY id')).rows).toEqual([{ id: 10, times: 1 }, { id: 11, times: 1 }, { id: 12, times: 1 }]);
     }, 60_000);
 
     it('while the control or local is away clients go on without an error, and afterwards nothing is missing', async () => {

@@ -25,12 +25,14 @@ export class CommitHold implements AnswerHold {
     return this.#wait !== undefined;
   }
 
-  holdsBack({ isComplete, errorCode, status }: AnswerTracker, release: () => void): boolean {
-    const unit = this.#unit;
-    if (!unit.mayTellOfCommit(isComplete, errorCode !== 0, (status & ServerStatus.inTransaction) !== 0)) return false;
+  holdsBack({ isComplete, errorCode, status }: AnswerTracker): boolean {
+    return this.#unit.mayTellOfCommit(isComplete, errorCode !== 0, (status & ServerStatus.inTransaction) !== 0);
+  }
+
+  start(release: () => void): void {
     const { control, limits, runtime: { clock, metrics } } = this.#services;
     const startedAtMs = clock.monotonicMs();
-    const tables = (this.#tables = [...unit.waitedFor]);
+    const tables = (this.#tables = [...this.#unit.waitedFor]);
     let wait: VisibilityWait | undefined;
     let isOver = false;
     const end = (): void => {
@@ -44,7 +46,6 @@ export class CommitHold implements AnswerHold {
     };
     wait = new VisibilityWait((callback) => control.whenCaughtUp(tables, callback), limits.visibilityWaitMs, end, () => undefined);
     if (!isOver) this.#wait = wait;
-    return true;
   }
 
   /** True when something was waiting. */

@@ -16,8 +16,10 @@ const NEEDS_PREPARING = 1615;
 const MOST_ATTEMPTS = 20;
 
 export interface AnswerHold {
-  /** Bytes of an answer have come. True: they are for the client once `release` is called, later, and nothing more is read before. */
-  holdsBack(tracker: AnswerTracker, release: () => void): boolean;
+  /** Bytes of an answer have come, which the tracker has seen. True: they are for the client once `start` says so. */
+  holdsBack(tracker: AnswerTracker): boolean;
+  /** Calls back later, or never. */
+  start(release: () => void): void;
 }
 
 export interface MysqlLegOwner {
@@ -161,11 +163,12 @@ export class MysqlLeg implements InputSession {
       if (this.#runsAgain(this.#again)) return;
       this.#again = undefined;
     }
-    if (this.#isWaiting && this.#owner.hold.holdsBack(tracker, () => this.#release())) {
-      // The memory is used again.
-      this.#held = Buffer.from(chunk);
-      this.#socket.pause();
-    } else this.#pass(chunk);
+    const { hold } = this.#owner;
+    if (!this.#isWaiting || !hold.holdsBack(tracker)) return this.#pass(chunk);
+    // The memory is used again. Nothing more is read before.
+    this.#held = Buffer.from(chunk);
+    this.#socket.pause();
+    hold.start(() => this.#release());
   }
 
   #release(): void {

@@ -70,6 +70,7 @@ describeMysql(kinds, 'commits of MySQL clients that wait for local', () => {
       const update = await client.prepare('UPDATE item SET n = n + ? WHERE id = 1');
       expect((await held(() => update.execute([5]), '1,2'))[0]).toMatchObject({ affectedRows: 1 });
       if (kind.startsWith('mariadb')) expect((await held(() => client.query('DELETE FROM item WHERE id = 2 RETURNING n'), '1'))[0]).toEqual([{ n: 2 }]);
+      await held(() => client.query(`UPDATE item SET n = n + 1 /* ${'x'.repeat(40_000)} */`), kind.startsWith('mariadb') ? '1' : '1,2');
       await held(() => client.query('ALTER TABLE item COMMENT = \'x\''), kind.startsWith('mariadb') ? '1' : '1,2');
     });
 
