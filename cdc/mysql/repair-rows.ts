@@ -72,16 +72,14 @@ async function repairBatch(sides: Sides, keys: Keys, before: (index: number) => 
     await local.query(`SET LOCAL session_replication_role = replica; SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS}; LOCK TABLE ${quoteTable(plan.target)} IN SHARE ROW EXCLUSIVE MODE`);
     const now = await readDigestedRows((sql) => source.ask(sql), there, keys);
     const isSame = keys.map((_, index) => now.get(index)?.digest === before(index));
-    const settled = keys.filter((_, index) => isSame[index]);
-    const rows = keys.flatMap((_, index) => {
-      const found = now.get(index);
-      return found && isSame[index] ? [found.row.map((text, column) => toLocal(there.columns[column], text))] : [];
-    });
+    const settled = keys.flatMap((key, index) => (isSame[index] ? [{ key, row: now.get(index)?.row }] : []));
+    const rows = settled.flatMap(({ row }) => (row ? [row.map((text, column) => toLocal(there.columns[column], text))] : []));
     // No trigger and no foreign key hears of it, and readers see the old row or the new one.
-    const removed = await deleteRows(sides, settled);
+    await deleteRows(sides, settled.flatMap(({ key, row }) => (row ? [key] : [])));
+    const deleted = await deleteRows(sides, settled.flatMap(({ key, row }) => (row ? [] : [key])));
     await insertRows({ client: local, table: here }, rows, plan, '');
     await local.query('COMMIT');
-    return { written: rows.length, deleted: Math.max(0, removed - rows.length), changed: keys.filter((_, index) => !isSame[index]) };
+    return { written: rows.length, deleted, changed: keys.filter((_, index) => !isSame[index]) };
   } catch (error) {
     await local.query('ROLLBACK').catch(() => undefined);
     if (sqlstateOf(error) !== UNIQUE_VIOLATION) throw error;
