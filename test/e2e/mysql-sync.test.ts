@@ -78,7 +78,9 @@ for (const kind of kinds) {
       const warnings: string[] = [];
       const looking = await Promise.all(Array.from({ length: 4 }, () => stack.direct('local')));
       const guest = await stack.connect('guest');
-      const writers = [await overMysql(), await overMysql(), await overPostgres(), await overPostgres()];
+      const fromPostgres = [await overPostgres(), await overPostgres()];
+      for (const { client } of fromPostgres) client.on('notice', ({ message }) => warnings.push(message ?? ''));
+      const writers: readonly Writer[] = [await overMysql(), await overMysql(), ...fromPostgres];
       let isDone = false;
       const others = (async () => {
         // Other transactions, and logs that end.
@@ -87,7 +89,6 @@ for (const kind of kinds) {
           await delay(20);
         }
       })();
-      for (const writer of writers) if ('client' in writer) writer.client.on('notice', ({ message }) => warnings.push(message ?? ''));
       await Promise.all(writers.map((writer, at) => write(writer, 1_000_000 * (at + 1), 25, async (id) => {
         const { rows } = (await looking[at]?.query<{ found: string }>(`SELECT (SELECT count(*) FROM shop.line WHERE id = ${id}) || ' ' || (SELECT count(*) FROM shop.trail WHERE id = ${id}) AS found`)) ?? { rows: [] };
         if (rows[0]?.found !== '1 1') missing.push(`${id}: ${rows[0]?.found}`);
