@@ -51,6 +51,8 @@ export interface ChangeStream {
    * visible on the target. Rejects with MIG087 after `timeoutMs`, with the table's error when one fails, and with the signal's reason.
    */
   waitForMarker(token: string, tableIds: readonly string[], timeoutMs: number, signal?: AbortSignal): Promise<Position>;
+  /** Where the captured server's log ends now: at or behind every commit that it has acknowledged. */
+  readEnd(): Promise<Position>;
   /** Called on every advance, in order; see `VisibleAdvance`. Returns the way to stop it. */
   onVisible(listener: (advance: VisibleAdvance) => void): () => void;
   /**
@@ -99,6 +101,8 @@ export interface TableStreamStatus {
   readonly error: Error | undefined;
   /** Changes of the table are lost, and `error` says why: it is `failed` until it is taken out and loaded again. */
   readonly needsResync: boolean;
+  /** Of these: nothing but its copy is in doubt, and to load it again is all that there is to do. */
+  readonly loadsAnew: boolean;
 }
 
 export interface StreamHealth {

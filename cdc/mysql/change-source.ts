@@ -14,6 +14,7 @@ import type { BaselineColumn } from '../spool/spool.ts';
 import type { CaptureConnection, ChangeSource, Retention, RowVersion, SourceIdentity } from '../stream/change-source.ts';
 import type { TablePlan } from '../table-plan.ts';
 import { createBookkeeping } from './binlog/bookkeeping.ts';
+import { readBinlogPlace } from './binlog/begin-dump.ts';
 import { BinlogReader } from './binlog/binlog-reader.ts';
 import type { KnownDefinitions, Place } from './binlog/known-definitions.ts';
 import type { OpenBinlog } from './binlog-connection.ts';
@@ -51,6 +52,8 @@ export interface BinlogAccess {
   readonly open: OpenBinlog;
   /** Where it ends now, by GTID where the server has them. */
   readEnd(): Promise<MysqlPosition>;
+  /** The same without GTIDs, and whose log it is. */
+  readPlace(): Promise<{ readonly place: Place; readonly systemId: string }>;
 }
 
 /** Those who wait behind the lock are not held for longer. */
@@ -65,6 +68,8 @@ export class MysqlChangeSource implements ChangeSource {
   readonly #runtime: Runtime;
   readonly #options: MysqlSourceOptions;
   readonly #client: MysqlClient;
+  /** COMMITs wait for what it is asked: nothing else is. */
+  readonly #ends: MysqlClient;
   readonly #tables: CapturedTables;
   readonly #record: SourceRecordFile;
   readonly #definitions: KnownDefinitions;
@@ -80,8 +85,9 @@ export class MysqlChangeSource implements ChangeSource {
     this.#places = options.places ?? new ServerPlaces(options.source);
     this.#sent = new SentTransactions(`${options.recordFile}.sent`);
     this.#client = new MysqlClient(options.source);
+    this.#ends = new MysqlClient(options.source);
     this.#tables = new CapturedTables({ ask: (sql) => this.#client.ask(sql), query: (sql) => this.#client.query(sql), types: options.types, definitionAt: (table, place) => this.#definitions.at(table, place) });
-    this.#log = options.log ?? { open: (start, captures) => this.#openReader(start, captures), readEnd: () => readServerPosition((sql) => this.#client.query(sql)) };
+    this.#log = options.log ?? { open: (start, captures) => this.#openReader(start, captures), readEnd: () => readServerPosition((sql) => this.#client.query(sql)), readPlace: () => this.#ends.use(async (ask) => ({ place: await readBinlogPlace(ask), systemId: await readSystemId(ask) })) };
     this.#record = new SourceRecordFile(options.recordFile);
     this.#definitions = openDefinitions(definitionsFolder(options));
     const saved = this.#record.read();
@@ -184,10 +190,10 @@ export class MysqlChangeSource implements ChangeSource {
   }
 
   async readEnd(): Promise<bigint> {
-    const { binlogFile, binlogPosition } = await this.#log.readEnd();
+    const { place: { binlogFile, binlogPosition }, systemId } = await this.#log.readPlace();
     const record = this.#record.read();
     // Behind the same name there may be another server by now, and its places are others.
-    if (record?.server !== undefined && record.server !== (await this.#systemId())) throw new MigrationError('MIG023', 'The server of the source is another one than the stream reads');
+    if (record?.server !== undefined && record.server !== systemId) throw new MigrationError('MIG023', 'The server of the source is another one than the stream reads');
     return packOrder(record?.generation ?? 0, binlogFile, binlogPosition);
   }
 
@@ -290,9 +296,9 @@ export class MysqlChangeSource implements ChangeSource {
     fs.rmSync(definitionsFolder(this.#options), { recursive: true, force: true });
   }
 
-  close(): Promise<void> {
+  async close(): Promise<void> {
     this.#sent.close();
-    return this.#client.close();
+    await Promise.all([this.#client.close(), this.#ends.close()]);
   }
 }
 

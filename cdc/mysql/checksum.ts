@@ -114,6 +114,14 @@ export async function lookUpRows(ask: AskMysql, table: MysqlDigestTable, keys: r
   return at(rows.map(([digest, ...key]) => [key, { digest: digest ?? '', version: digest ?? '' }]), keys);
 }
 
+/** Rows with their digests, of one moment. Texts are the canonical ones, from which `toLocal` makes local's; by the position of the key. */
+export async function readDigestedRows(ask: AskMysql, table: MysqlDigestTable, keys: readonly (readonly string[])[]): Promise<Map<number, { readonly digest: string; readonly row: readonly (string | null)[] }>> {
+  if (keys.length === 0) return new Map();
+  const rows = await ask(`SELECT ${[table.digest, ...table.keyTexts, ...table.columns.map(shownValue)].join(', ')} ${fromWhere(table, byKey(table, keys))}`);
+  const behind = 1 + table.keyTexts.length;
+  return at(rows.map(([digest, ...row]) => [row.slice(0, behind - 1), { digest: digest ?? '', row: row.slice(behind - 1) }]), keys);
+}
+
 /** Whole rows in column order, as the protocol has them: for reports. Of a keyless table one row of each digest. */
 export async function readRows(ask: AskMysql, table: MysqlDigestTable, keys: readonly (readonly string[])[]): Promise<Map<number, readonly (string | null)[]>> {
   if (keys.length === 0) return new Map();

@@ -60,7 +60,7 @@ export class MysqlSourceSide implements SourceSide {
   readonly engine = 'MySQL';
   readonly door = 'mysql';
   // Its clients' commits are answered by the server itself, which knows nothing of local.
-  readonly accepts: AcceptedOptions = { cdcMode: ['binlog'], dualWriteMode: ['async'], conflictStrategy: ['source_wins', 'fail_on_conflict'], whereClause: false };
+  readonly accepts: AcceptedOptions = { cdcMode: ['binlog'], dualWriteMode: ['async', 'sync'], conflictStrategy: ['source_wins', 'fail_on_conflict'], whereClause: false };
   readonly mapsTypes = true;
   readonly #runtime: Runtime;
   readonly #parts: MysqlSourceSideParts;

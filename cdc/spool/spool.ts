@@ -41,6 +41,8 @@ export interface TableMeta {
   readonly consistentFrom?: string | undefined;
   /** Changes of the table are not there any more, and why: it waits to be loaded again, and nothing is kept for it. */
   readonly lost?: string | undefined;
+  /** With `lost`: of rows that were being copied. */
+  readonly isCopyLost?: boolean | undefined;
 }
 
 /** Type of a column whose `typmod` alone says which definition it has. */

@@ -346,6 +346,10 @@ class Stream implements OpenedStream {
     return this.#markers.wait(token, tableIds, timeoutMs, signal);
   }
 
+  async readEnd(): Promise<Position> {
+    return this.#state.source.positionOf(await this.#state.source.readEnd());
+  }
+
   onVisible(listener: (advance: VisibleAdvance) => void): () => void {
     this.#state.listeners.add(listener);
     return () => this.#state.listeners.delete(listener);

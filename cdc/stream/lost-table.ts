@@ -8,10 +8,10 @@ import { TableLog } from '../spool/table-log.ts';
 import type { StreamState } from './stream-state.ts';
 import type { TableEntry } from './table-entry.ts';
 
-/** Durable before it returns. `why`: a clause that begins with "its changes". Not for a shared table, which has no log. */
-export function loseTable(state: StreamState, entry: TableEntry, why: string): void {
+/** Durable before it returns. `why`: a clause that begins with "its changes". `isCopy`: its rows were being copied. Not for a shared table, which has no log. */
+export function loseTable(state: StreamState, entry: TableEntry, why: string, isCopy = false): void {
   if (entry.isLost) return;
-  const meta = { ...entry.meta, lost: why };
+  const meta = { ...entry.meta, lost: why, ...(isCopy ? { isCopyLost: true } : {}) };
   entry.log?.close();
   entry.log = undefined;
   state.spool.lose(meta);

@@ -15,6 +15,6 @@ export function farthest({ entries }: StreamState, applied: bigint): bigint {
 export function loseCopies(state: StreamState, reached: bigint): void {
   for (const entry of state.entries.values()) {
     if (entry.mode === 'shared' || (entry.consistentFrom !== undefined && entry.consistentFrom <= reached)) continue;
-    loseTable(state, entry, 'its changes go on at another server of the source, and its rows were being copied from the old one, which may have had others');
+    loseTable(state, entry, 'its changes go on at another server of the source, and its rows were being copied from the old one, which may have had others', true);
   }
 }

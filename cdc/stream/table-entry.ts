@@ -102,7 +102,7 @@ export class TableEntry {
     const lagMs = pendingChanges > 0 && this.oldestPendingAtMs !== undefined ? Math.max(0, nowMs - this.oldestPendingAtMs) : (silentMs ?? 0);
     return {
       mode: this.mode, pendingChanges, spoolBytes: this.log?.bytes ?? 0, applied: { ...this.counts }, conflicts: this.conflicts,
-      bypassWrites: this.bypassWrites, lagMs, pendingRereads: this.pendingRereads, pendingWritebacks: this.pendingWritebacks, error: this.error, needsResync: this.isLost,
+      bypassWrites: this.bypassWrites, lagMs, pendingRereads: this.pendingRereads, pendingWritebacks: this.pendingWritebacks, error: this.error, needsResync: this.isLost, loadsAnew: this.isLost && this.meta.isCopyLost === true,
     };
   }
 }

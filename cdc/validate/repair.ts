@@ -57,7 +57,7 @@ export async function repairRows(options: RepairOptions): Promise<RepairResult> 
   return { written, deleted, left: 0 };
 }
 
-interface RepairSide {
+export interface RepairSide {
   readonly client: ClientBase;
   readonly table: DigestTable;
 }
@@ -126,7 +126,7 @@ async function readTexts(side: RepairSide, keys: readonly (readonly string[])[])
   return result.rows as (string | null)[][];
 }
 
-async function insertRows(side: RepairSide, rows: readonly (readonly (string | null)[])[], plan: TablePlan, onConflict: string): Promise<void> {
+export async function insertRows(side: RepairSide, rows: readonly (readonly (string | null)[])[], plan: TablePlan, onConflict: string): Promise<void> {
   if (rows.length === 0) return;
   const arrays = plan.columns.map((_, column) => rows.map((row) => row[column] ?? null));
   const names = plan.columns.map((_, at) => `c${at}`);

@@ -8,6 +8,10 @@ export interface RepairRequest {
   readonly plan: TablePlan;
   readonly mismatches: readonly Pick<Mismatch, 'key'>[];
   readonly strategy: RepairStrategy;
+  /** Whose rows are the truth. */
+  readonly authority: 'source' | 'local';
+  /** As of `ComparisonOptions`. */
+  readonly settle: () => Promise<void>;
   /** Of the fence or guard on the side that is written. */
   readonly token: string;
   /** Whose rows of the other direction's capture the repair's transactions bear (RULES 11). */

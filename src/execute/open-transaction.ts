@@ -30,6 +30,8 @@ export class OpenTransaction {
   readonly wrote = { source: false, local: false };
   /** The same of the MySQL server, whose transaction has no side of its own. */
   readonly mysql = { begun: false, used: false, wrote: false };
+  /** What it has written there of tables whose commits are waited for. */
+  readonly waitedOnMysql = new Set<string>();
   /** When it has begun, as the client's `now()` says it; undefined until somebody has to know. */
   startedAt: Date | undefined;
   /** Tables for rows of the other side were made there: it cannot be prepared. */
@@ -162,6 +164,7 @@ export class OpenTransaction {
     for (const table of route.touches) if (!this.routed.has(table)) this.routed.set(table, under);
     this.mysql.used = true;
     if (route.writes) this.mysql.wrote = true;
+    if (route.writes) for (const table of route.touches) if (under.tables[table]?.waitVisible === true) this.waitedOnMysql.add(table);
   }
 
   runs(side: Side, route: LegRoute, under: RoutingSnapshot): void {

@@ -13,6 +13,7 @@ import type { MigratedTable } from '../../grammar/dialect/migrated-table.ts';
 import type { CommandAnswer, ControlMessage, CrossingUnit, Holding, Parked, WorkerMessage } from '../migrate/fleet-messages.ts';
 import type { WorkerSurvey } from '../migrate/worker-survey.ts';
 import type { CommandRequest, CommandResult, ControlPort } from '../session/control-port.ts';
+import { CaughtUpQuestions } from './caught-up-questions.ts';
 import { jsonLines } from './json-lines.ts';
 import type { JsonLines } from './json-lines.ts';
 import { TableFacts } from './table-facts.ts';
@@ -77,6 +78,7 @@ class LinkedControl implements ControlClient {
   readonly #runtime: Runtime;
   readonly #options: ControlClientOptions;
   readonly #facts: TableFacts;
+  readonly #caughtUp = new CaughtUpQuestions((id, tables) => this.send({ type: 'caught_up_request', id, tables }));
   readonly #listeners = new Set<() => void>();
   /** Clients that wait for the end of a cancel of another worker's, by its key. */
   readonly #cancels = new Map<string, (() => void)[]>();
@@ -120,6 +122,10 @@ class LinkedControl implements ControlClient {
 
   loadTableFacts(keys: readonly string[], done: (error: MigrationError | undefined) => void): void {
     this.#facts.load(keys, done);
+  }
+
+  whenCaughtUp(tables: readonly string[], callback: () => void): () => void {
+    return this.#caughtUp.ask(tables, callback);
   }
 
   ready(): Promise<void> {
@@ -215,6 +221,7 @@ class LinkedControl implements ControlClient {
         this.#link = link;
         this.#options.onConnected();
         this.#facts.connected();
+        this.#caughtUp.connected();
         this.#requestLease();
       });
       socket.once('close', () => {
@@ -256,6 +263,9 @@ class LinkedControl implements ControlClient {
       case 'visible':
         if (message.reset === true) this.visibility.reset();
         this.visibility.advance(BigInt(message.lsn), message.xids);
+        return;
+      case 'caught_up':
+        this.#caughtUp.answered(message.id);
         return;
       case 'watch':
         this.#watches.set(message.watchId, { tables: message.tables, epoch: message.epoch, last: '' });

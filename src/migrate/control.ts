@@ -9,8 +9,6 @@ import type { Catalog } from '../../catalog/catalog.ts';
 import type { TableRecord } from '../../catalog/records.ts';
 import { relationKey } from '../../catalog/routing-snapshot.ts';
 import type { QualifiedName } from '../../catalog/routing-snapshot.ts';
-import { orderOf } from '../../cdc/change.ts';
-import type { VisibleAdvance } from '../../cdc/ports.ts';
 import { errorKinds, MigrationError } from '../../config/migration-error.ts';
 import type { Runtime } from '../../config/runtime.ts';
 import type { MigrationOptions } from '../../grammar/migration/options.ts';
@@ -23,7 +21,7 @@ import type { CommandTexts } from './commands/run-command.ts';
 import { cutoverGroup } from './commands/switch-tables.ts';
 import type { ControlContext, ControlLimits } from './control-context.ts';
 import { endMigration } from './end-migration.ts';
-import type { CommandAnswer, CommandMessage, ControlMessage, WorkerMessage } from './fleet-messages.ts';
+import type { CommandAnswer, CommandMessage, WorkerMessage } from './fleet-messages.ts';
 import { CrossDeadlocks } from './cross-deadlocks.ts';
 import type { ConnectionLimits } from '../../config/connection-limits.ts';
 import { FleetSlots } from './fleet-slots.ts';
@@ -43,6 +41,7 @@ import { driveTable } from './table-driver.ts';
 import { TableWork } from './table-work.ts';
 import { toMigrationError } from './trouble.ts';
 import { runValidation } from './validation-run.ts';
+import { VisibleNews } from './visible-news.ts';
 import { Turnstile } from '../../cdc/flow/turnstile.ts';
 import { WorkerFleet } from './worker-fleet.ts';
 import type { FleetWorker } from './worker-fleet.ts';
@@ -91,7 +90,7 @@ export class Control {
   readonly #parts: ControlParts;
   readonly #context: ControlContext;
   readonly #flows = new Map<string, Promise<SourceFlow>>();
-  readonly #homeFlows = new Set<SourceFlow>();
+  readonly #visible: VisibleNews;
   readonly #background = new Set<string>();
   readonly #spools: SpoolWatch;
   readonly #lags: LagWatch;
@@ -112,14 +111,16 @@ export class Control {
     this.#slots = new FleetSlots(runtime, { limits: parts.connections, workers: parts.workers, leaseMs: parts.leaseMs });
     this.fleet = new WorkerFleet(runtime, { leaseMs: parts.leaseMs }, {
       onRequest: (worker, message) => this.#onRequest(worker, message),
-      onAttached: (worker) => this.#tellVisible(worker),
+      onAttached: (worker) => this.#visible.attached(worker),
       onClosed: (workerId) => {
         this.#deadlocks.told(workerId, []);
         this.#draining.delete(workerId);
+        this.#visible.closed(workerId);
         parts.onWorkerClosed(workerId);
       },
     });
     this.#survey = new FleetSurvey(this.fleet);
+    this.#visible = new VisibleNews(runtime, parts.catalog, this.fleet, (name) => this.#flow(name));
     const publisher = new RoutingPublisher(parts.catalog, this.fleet, (tables) => this.#readRelations(tables));
     this.#context = { runtime, catalog: parts.catalog, fleet: this.fleet, publisher, flow: (name) => this.#flow(name), limits: parts.limits, loads: new Turnstile(parts.limits.maxConcurrentMigrations), activeAttempts: new Set() };
     this.work = new TableWork(runtime, (tableId, signal) => driveTable(this.#context, tableId, this.#hooks(), signal));
@@ -202,26 +203,12 @@ export class Control {
 
   async #openFlow(serverName: string): Promise<SourceFlow> {
     const flow = await this.#parts.openFlow(serverName);
-    // What a client waits for it has seen on the home server: the positions of another say nothing about that.
-    if (await this.#parts.isHome(serverName)) {
-      flow.forward.onVisible((advance) => this.#broadcastVisible(advance));
-      this.#homeFlows.add(flow);
-      this.fleet.broadcast(visibleNow(flow));
-    }
+    if (await this.#parts.isHome(serverName)) this.#visible.follow(flow);
     return flow;
   }
 
-  /** What an earlier control process has told it may be gone from local by now. */
-  #tellVisible(worker: FleetWorker): void {
-    for (const flow of this.#homeFlows) worker.channel.send(visibleNow(flow));
-  }
-
-  #broadcastVisible(advance: VisibleAdvance): void {
-    this.fleet.broadcast({ type: 'visible', lsn: orderOf(advance.position).toString(), xids: advance.transactionIds, ...(advance.isReset === true ? { reset: true } : {}) });
-  }
-
   #onRequest(worker: FleetWorker, message: WorkerMessage): void {
-    if (this.#slots.receive(worker, message) || answerFacts(this.#context, worker, message)) return;
+    if (this.#slots.receive(worker, message) || this.#visible.receive(worker, message) || answerFacts(this.#context, worker, message)) return;
     switch (message.type) {
       case 'command':
         void this.command(message.request).then((result) => worker.channel.send({ type: 'result', id: message.id, result }));
@@ -392,9 +379,4 @@ export class Control {
     };
     void run();
   }
-}
-
-function visibleNow({ forward }: SourceFlow): ControlMessage {
-  const { visible } = forward.health();
-  return { type: 'visible', lsn: String(visible ? orderOf(visible) : 0n), xids: [], reset: true };
 }

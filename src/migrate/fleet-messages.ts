@@ -18,6 +18,8 @@ export type ControlMessage =
   | { readonly type: 'lease'; readonly durationMs: number; readonly sequence: number }
   /** `reset`: what was told before may be gone from local. */
   | { readonly type: 'visible'; readonly lsn: string; readonly xids: readonly number[]; readonly reset?: boolean }
+  /** Answers `caught_up_request`. */
+  | { readonly type: 'caught_up'; readonly id: number }
   /** Report the units of epochs before `epoch` that touched these tables, now and at every change, until `unwatch`. */
   | { readonly type: 'watch'; readonly watchId: number; readonly tables: readonly string[]; readonly epoch: number }
   | { readonly type: 'unwatch'; readonly watchId: number }
@@ -43,6 +45,8 @@ export type WorkerMessage =
   | { readonly type: 'command'; readonly id: number; readonly request: CommandMessage }
   /** What the translation of statements has to know of a table, by its key in the snapshot. */
   | { readonly type: 'facts_request'; readonly table: string }
+  /** To be answered once local shows all that the sources of these tables, by their keys in the snapshot, had committed when it came. */
+  | { readonly type: 'caught_up_request'; readonly id: number; readonly tables: readonly string[] }
   /** Open blocks that are on both sides: all of them, at every change and while there are any. */
   | { readonly type: 'crossing'; readonly units: readonly CrossingUnit[] }
   | { readonly type: 'metrics'; readonly delta: unknown }

@@ -46,6 +46,8 @@ export interface TableDetails {
   readonly dropLocal?: boolean;
   /** Changes of the source are lost to it: RESUME would go on with a gap. */
   readonly needsResync?: boolean;
+  /** Its load begins anew by itself. */
+  readonly loadsAnew?: boolean;
   /** Last cutover or rollback: what SHOW MIGRATION STATUS FOR TABLE tells of it. */
   readonly lastSwitch?: { readonly direction: 'cutover' | 'rollback'; readonly at: string; readonly pauseMs: number; readonly steps: Readonly<Record<string, number>> };
 }

@@ -9,6 +9,7 @@ import { MigrationError } from '../../config/migration-error.ts';
 import type { ControlContext } from './control-context.ts';
 import { enterDualWrite, holdReads, leaveDualWrite, releaseReads } from './dual-write.ts';
 import { allRemedies, describeLostRights, grantLostRights, knownLosses } from './lost-rights.ts';
+import { loadAgain, loadsAnew } from './load-again.ts';
 import { makeDependants } from './make-dependants.ts';
 import type { SourceFlow } from './source-flow.ts';
 import { detailsOf, displayName } from './table-details.ts';
@@ -50,6 +51,7 @@ export async function driveTable(context: ControlContext, tableId: string, hooks
       if (signal.aborted) return;
       const trouble = toMigrationError(error);
       await noteError(context, record, trouble);
+      if (lostChanges.has(trouble.code) && (await loadsAnew(context, tableId))) continue;
       failures += 1;
       const isSpent = failures > limits.retry.max && trouble.category !== 'CONNECTION' && trouble.category !== 'CDC';
       if (!trouble.retryable || isSpent) return await toError(context, record, trouble);
@@ -59,6 +61,10 @@ export async function driveTable(context: ControlContext, tableId: string, hooks
 }
 
 async function turn(context: ControlContext, record: TableRecord, hooks: DriverHooks, held: HeldReads, signal: AbortSignal): Promise<Next> {
+  if (detailsOf(record).loadsAnew === true && needsForward.has(record.state)) {
+    await loadAgain(context, record, 'its source is another server');
+    return 'again';
+  }
   if (needsForward.has(record.state)) assertStreaming(await context.flow(record.sourceServer), record.tableId);
   switch (record.state) {
     case 'NOT_STARTED':

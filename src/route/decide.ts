@@ -137,8 +137,9 @@ function blockedNeed(text: TextNeeds): Route | undefined {
 function legRoute(statements: readonly StatementFacts[], text: TextNeeds, writes: boolean, side: 'source' | 'local' | 'home', touches: readonly string[], index: SnapshotIndex): LegRoute {
   const after = side === 'local' ? 'none' : afterWrite(statements, text, index);
   const isIndexed = side === 'local' && text.needs.some((need) => need.role === 'read' && need.local && need.table?.writes === 'source' && isReached(need.table));
+  const copies = side === 'local' ? text.needs.flatMap(({ role, local, table }) => (role === 'read' && local && table?.door !== undefined && table.writes === 'source' && table.waitVisible ? [tableKey(table)] : [])) : [];
   const draws = statements.some(({ sequencesWritten }) => sequencesWritten.length > 0);
-  return { type: 'leg', leg: side, writes, touches, after, before: isIndexed ? 'read_index' : 'none', label: labelOf(text, side, writes), ...(draws ? { draws } : {}) };
+  return { type: 'leg', leg: side, writes, touches, after, before: isIndexed ? 'read_index' : 'none', label: labelOf(text, side, writes), ...(draws ? { draws } : {}), ...(copies.length > 0 ? { mysqlCopies: copies } : {}) };
 }
 
 /** Sequences are not transactional: drawing from one binds a transaction to no side. */

@@ -59,7 +59,7 @@ export function explanationLines(explanation: RouteExplanation): readonly string
 
 function summaryOf(route: Route): string {
   switch (route.type) {
-    case 'leg': return `runs on ${route.leg === 'home' ? 'the session\'s home leg' : sideName(route.leg)}${afterText(route)}${route.before === 'read_index' ? ', once local shows what this session may have seen on the source' : ''}${comparedText(route.compared)}`;
+    case 'leg': return `runs on ${route.leg === 'home' ? 'the session\'s home leg' : sideName(route.leg)}${afterText(route)}${route.before === 'read_index' ? ', once local shows what this session may have seen on the source' : ''}${route.mysqlCopies ? ', once local shows what this session may have seen on the MySQL server' : ''}${comparedText(route.compared)}`;
     case 'mysql': return 'runs on the MySQL server, translated';
     case 'hybrid': return route.views.size > 0 ? `the definition of ${[...route.views].sort().join(', ')} takes its place, and the rest is decided for what that reads` : hybridText(route.ways);
     case 'park': return `waits for the change of routing of ${route.touches.join(', ')}`;

@@ -158,13 +158,17 @@ class NeedsGathering {
     return { source, local: table.reads === 'local' && !(source && this.#context.preferSource) };
   }
 
-  /** Of a table of the MySQL server. Local does not tell how far behind it is: who has seen the server reads there from then on (RULES 18). */
+  /**
+   * Of a table of the MySQL server. Where its commits are not waited for, nobody asks how far behind local is: who has seen the server reads there from then on (RULES 18). Where they are, local is
+   * asked before the read, and a transaction that is on the server stays there.
+   */
   #sidesBeyond(role: NeedRole, table: TableRoute): Sides {
-    const { mysql: reach, leaseValid } = this.#context.session;
+    const { mysql: reach, leaseValid, transaction } = this.#context.session;
     const isThere = table.writes === 'source';
     const mysql = isThere && reach !== undefined && reachedRoles.has(role);
     if (role !== 'read') return { source: false, local: !isThere, mysql };
-    return { source: false, local: table.reads === 'local' && leaseValid && !(mysql && (this.#context.preferSource || reach === 'seen')), mysql };
+    const stays = table.waitVisible ? transaction?.mysql !== undefined : reach === 'seen';
+    return { source: false, local: table.reads === 'local' && leaseValid && !(mysql && (this.#context.preferSource || stays)), mysql };
   }
 
   #follow(key: string): void {

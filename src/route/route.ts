@@ -8,7 +8,7 @@ import type { ErrorCode } from '../../config/migration-error.ts';
 /** `home` = any leg that answers for the session as a whole (SET, SHOW, SELECT 1, catalog queries). */
 export type Route =
   /** `draws`: it takes values of sequences by name. */
-  | { readonly type: 'leg'; readonly leg: 'source' | 'local' | 'home'; readonly writes: boolean; readonly touches: readonly string[]; readonly after: AfterWrite; readonly before: BeforeRead; readonly label: RouteLabel; readonly compared?: ComparedRead; readonly draws?: true }
+  | { readonly type: 'leg'; readonly leg: 'source' | 'local' | 'home'; readonly writes: boolean; readonly touches: readonly string[]; readonly after: AfterWrite; readonly before: BeforeRead; /** Tables of the MySQL server that the same is so of. */ readonly mysqlCopies?: readonly string[]; readonly label: RouteLabel; readonly compared?: ComparedRead; readonly draws?: true }
   /**
    * Tables of both sides: it runs on one, with rows brought there from the other. Each way is possible; the cheapest is taken. `views` are keys of
    * views whose own tables are on both sides: their definitions take their place first, and there are no ways yet.

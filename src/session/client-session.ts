@@ -86,7 +86,7 @@ export class ClientSession extends SessionCore implements LegOwner {
     this.#commitWait = new CommitWait(this);
     this.#control = new TransactionControl(this, this.#commitWait);
     const place = new PlaceStatement(this, this.#localLeg, this.#readIndex, this.parking);
-    this.#hybrid = new HybridStatements(this, place);
+    this.#hybrid = new HybridStatements(this, place, this.#commitWait);
     const flows = {
       place, hybrid: this.#hybrid, control: this.#control, answer: new ControlAnswer(this), effects: new SessionEffects(this, this.#localLeg), names: this.#names,
       prepared: new SqlPrepared(this, this.#names), mysql: this.#hybrid.mysql,

@@ -41,6 +41,12 @@ export class CommitWait {
     else done();
   }
 
+  /** Of what was written on the MySQL server: these of its tables are waited for. */
+  startOnMysql(touches: readonly string[], done: () => void): void {
+    const core = this.#core;
+    this.#until((callback) => core.services.control.whenCaughtUp(touches, callback), touches, done, () => (core.mysqlSeen = false));
+  }
+
   /** True when something was waiting. */
   giveUp(): boolean {
     const active = this.active;
@@ -63,6 +69,10 @@ export class CommitWait {
     this.#late.clear();
   }
 
+  #shownOfHome(): void {
+    if (this.#core.home.idle) this.#core.sourceSeen = false;
+  }
+
   #afterPosition(touches: readonly string[], done: () => void): void {
     const { home } = this.#core;
     this.#core.ask(home, 'SELECT pg_catalog.pg_current_wal_insert_lsn()::text', (reply) => {
@@ -72,7 +82,8 @@ export class CommitWait {
     });
   }
 
-  #until(register: (callback: () => void) => () => void, touches: readonly string[], done: () => void): void {
+  /** `shown`: local shows this commit, and with it everything that the session has seen there before it. */
+  #until(register: (callback: () => void) => () => void, touches: readonly string[], done: () => void, shown = (): void => this.#shownOfHome()): void {
     const core = this.#core;
     const startedAtMs = core.now();
     // The tracker may call back at once, before there is an entry.
@@ -87,8 +98,7 @@ export class CommitWait {
         if (entry) this.#late.add(entry.wait);
         core.notice(notYetVisible);
       }
-      // Local shows this commit, and with it everything that the session has seen before it.
-      else if (core.home.idle && core.tx === undefined) core.sourceSeen = false;
+      else if (core.tx === undefined) shown();
       done();
     }, () => {
       core.lagging = false;

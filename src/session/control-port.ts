@@ -24,6 +24,11 @@ export interface ControlPort {
   /** Asks for those of them that are not known here. `done` comes once, never from within: with an error when some cannot be had. */
   loadTableFacts(keys: readonly string[], done: (error: MigrationError | undefined) => void): void;
   readonly visibility: VisibilityTracker;
+  /**
+   * The same for tables of a MySQL server, by their keys in the snapshot: calls back once local shows everything that the server has committed by now. Returns a cancel
+   * function; the callback comes at most once.
+   */
+  whenCaughtUp(tables: readonly string[], callback: () => void): () => void;
   /** Routing decisions are counted in the worker and sent in batches: per table and route. */
   countRoute(table: string, route: string): void;
 }

@@ -90,6 +90,7 @@ export class LocalLeg {
     core.local = leg;
     // Local may have been restarted, without the last of what it had shown.
     core.sourceSeen = true;
+    core.mysqlSeen = true;
     core.services.runtime.log.debug('local leg opened', { session: core.identity.sessionId });
     // Perhaps called from within the flow that is about to wait.
     if (leg.isPooled) queueMicrotask(() => core.proceed('leg'));

@@ -147,7 +147,9 @@ export class PlaceStatement {
     const core = this.#core;
     // A notification that comes while a statement waits is behind it: many of them must not make it wait for ever.
     const isNotified = core.notifiedBySource && !this.#readIndex.takeDone();
-    if (runs && (core.trackPending || (route.before === 'read_index' && (core.sourceSeen || isNotified)))) return this.#readIndex.start();
+    if (!runs) return this.#localLeg.bringUp(leg, simple);
+    if (core.trackPending || (route.before === 'read_index' && (core.sourceSeen || isNotified))) return this.#readIndex.start();
+    if (route.mysqlCopies && core.mysqlSeen) return this.#readIndex.startOnMysql(route.mysqlCopies);
     return this.#localLeg.bringUp(leg, simple);
   }
 

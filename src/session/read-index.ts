@@ -30,6 +30,19 @@ export class ReadIndex {
     return core.wait('visible');
   }
 
+  /** The same of these tables of the MySQL server. */
+  startOnMysql(tables: readonly string[]): Verdict {
+    const core = this.#core;
+    if (this.#startedAtMs === undefined) {
+      this.#startedAtMs = core.now();
+      core.mysqlSeen = false;
+      queueMicrotask(() => {
+        if (!core.ended) this.#until((callback) => core.services.control.whenCaughtUp(tables, callback), () => (core.mysqlSeen = true));
+      });
+    }
+    return core.wait('visible');
+  }
+
   /** True for the statement that has just waited here, once. */
   takeDone(): boolean {
     const isDone = this.#isDone;
@@ -51,7 +64,6 @@ export class ReadIndex {
     const core = this.#core;
     if (core.ended) return;
     if (lsn === undefined) {
-      this.#lag();
       core.lagging = true;
       // Nothing says when local has caught up: the next read asks again.
       core.sourceSeen = true;
@@ -63,20 +75,24 @@ export class ReadIndex {
       this.#done();
       return;
     }
+    this.#until((callback) => core.services.control.visibility.whenPositionVisible(lsn, callback), () => (core.sourceSeen = true));
+  }
+
+  /** `again`: the next read asks again. */
+  #until(register: (callback: () => void) => () => void, again: () => void): void {
+    const core = this.#core;
     this.#wait = new VisibilityWait(
-      (callback) => core.services.control.visibility.whenPositionVisible(lsn, callback),
+      register,
       core.services.limits.visibilityWaitMs,
       (end) => {
-        if (end === 'gave_up') this.#lag();
+        if (end === 'gave_up') {
+          core.lagging = true;
+          again();
+        }
         this.#done();
       },
       () => (core.lagging = false),
     );
-  }
-
-  #lag(): void {
-    this.#core.lagging = true;
-    this.#core.sourceSeen = true;
   }
 
   #done(): void {

@@ -49,6 +49,8 @@ export abstract class SessionCore {
   tx: OpenTransaction | undefined;
   /** The client has seen something of the source since its last read on local (RULES 18). */
   sourceSeen = true;
+  /** The same of tables of the MySQL server whose commits are waited for. */
+  mysqlSeen = true;
   /** A notification has come from the source, whose sender's commit may be later than the session's own last one. */
   notifiedBySource = false;
   /** It has written in `async` mode since then. */

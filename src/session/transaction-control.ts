@@ -201,6 +201,7 @@ export class TransactionControl {
     }
     const ended = (error: ErrorFields | undefined): void => {
       tx.mysql.begun = false;
+      if (!error && commits && tx.waitedOnMysql.size > 0) return this.#end(tx, facts, sql, (answer, failed) => this.#commitWait.startOnMysql([...tx.waitedOnMysql], () => done(answer, failed)));
       if (!error || !commits) return this.#end(tx, facts, sql, done);
       this.#everywhere(tx, 'ROLLBACK', () => {
         this.#finish(tx, facts, undefined);

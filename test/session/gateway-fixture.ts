@@ -30,8 +30,10 @@ export function testRuntime(warnings: string[] = [], metrics = nothingCounted): 
 }
 
 interface Wait {
-  readonly kind: 'xid' | 'lsn';
+  readonly kind: 'xid' | 'lsn' | 'mysql';
   readonly id: number | bigint;
+  /** Waited for, of the MySQL server. */
+  readonly tables?: readonly string[];
   readonly callback: () => void;
 }
 
@@ -62,7 +64,15 @@ export class FakeControl implements ControlPort {
     whenPositionVisible: (id: bigint, callback: () => void) => this.#wait({ kind: 'lsn', id, callback }),
   };
 
+  whenCaughtUp(tables: readonly string[], callback: () => void): () => void {
+    return this.#wait({ kind: 'mysql', id: 0, tables, callback });
+  }
+
+  /** How many waits there have been. */
+  waited = 0;
+
   #wait(wait: Wait): () => void {
+    this.waited += 1;
     if (this.autoVisible) wait.callback();
     else this.waits.push(wait);
     return () => {

@@ -69,6 +69,11 @@ export async function readBinlogEnd(connection: Asked): Promise<MysqlPosition> {
   return mode === 'ON' ? { type: 'mysql_gtid', gtidSet: GtidSet.parse(row[4] ?? '').toString(), ...place } : { type: 'mysql_binlog', ...place };
 }
 
+/** The same without GTIDs: one question. */
+export async function readBinlogPlace(query: Asked['query']): Promise<BinlogPlace> {
+  return (await readPlace({ query })).place;
+}
+
 /** Under more writers than that the end is never the same twice. */
 const ATTEMPTS = 5;
 
@@ -95,7 +100,7 @@ interface BinlogPlace {
   readonly binlogPosition: number;
 }
 
-async function readPlace(connection: Asked): Promise<{ readonly place: BinlogPlace; readonly row: readonly (string | null)[] }> {
+async function readPlace(connection: Pick<Asked, 'query'>): Promise<{ readonly place: BinlogPlace; readonly row: readonly (string | null)[] }> {
   const [row] = await binlogStatus(connection);
   if (!row) throw new MigrationError('MIG004', 'the server has no binlog', { hint: 'Set log_bin and binlog_format = ROW.' });
   return { place: { binlogFile: row[0] ?? '', binlogPosition: Number(row[1]) }, row };

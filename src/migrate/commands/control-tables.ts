@@ -4,10 +4,10 @@ import { MigrationError } from '../../../config/migration-error.ts';
 import type { AbortMigration, CompleteMigration, PauseMigration, ResumeMigration, ResyncMigration } from '../../../grammar/migration/statement.ts';
 import { leaveDualWrite } from '../dual-write.ts';
 import { endMigration } from '../end-migration.ts';
+import { loadAgain } from '../load-again.ts';
 import { replanTable } from '../replan.ts';
 import type { SourceFlow } from '../source-flow.ts';
 import { detailsOf, displayName } from '../table-details.ts';
-import { restartLosses } from '../type-losses.ts';
 import { done, table } from './answer.ts';
 import type { SuccessfulAnswer } from './answer.ts';
 import { findRecord, recordsOf } from './command-context.ts';
@@ -96,18 +96,7 @@ export async function resync(context: CommandContext, statement: ResyncMigration
     const flow = await context.flow(fresh.sourceServer);
     if (flow.streams.forwardFailure) await beginStreamAnew(context, flow, fresh);
     if (fresh.state !== 'PAUSED') await leaveDualWrite(context, fresh, 'PAUSED', 'RESYNC MIGRATION');
-    const left = (await context.catalog.table(fresh.tableId)) ?? fresh;
-    // From here on its changes are not kept: whatever stops this, going on with the old copy would leave a gap.
-    await context.catalog.changeTable(fresh.tableId, { details: { ...left.details, needsResync: true } });
-    await flow.forward.removeTable(fresh.tableId);
-    await flow.loader.forget(fresh.tableId);
-    await flow.schema.dropTable(fresh);
-    await restartLosses(context, flow, fresh.tableId);
-    await replanTable(context, flow, fresh);
-    const planned = (await context.catalog.table(fresh.tableId)) ?? fresh;
-    await context.catalog.changeTable(fresh.tableId, { details: { ...planned.details, needsResync: false } });
-    await context.catalog.moveState(fresh.tableId, 'PAUSED', 'BULK_LOADING', { trigger: 'RESYNC MIGRATION', route: { ddlBlocked: true, writesBlocked: fresh.options['bulkLoadWrites'] === 'block' } });
-    await context.publisher.publish();
+    await loadAgain(context, fresh, 'RESYNC MIGRATION');
   });
 }
 

@@ -13,6 +13,7 @@ import { executedBy, traitsOf } from '../text-traits.ts';
 import type { TextTraits } from '../text-traits.ts';
 import { canceledByUser, errorFieldsOf } from '../client-error.ts';
 import type { PlaceStatement } from '../place-statement.ts';
+import type { CommitWait } from '../commit-wait.ts';
 import type { SessionCore } from '../session-core.ts';
 import { MysqlStatements } from '../mysql-tables/mysql-statements.ts';
 import { bringRows } from './bring-rows.ts';
@@ -56,10 +57,10 @@ export class HybridStatements {
   #tables = 0;
   #leftOver: { readonly runOn: Side; readonly tables: readonly string[] } | undefined;
 
-  constructor(core: SessionCore, place: PlaceStatement) {
+  constructor(core: SessionCore, place: PlaceStatement, commitWait: CommitWait) {
     this.#core = core;
     this.#place = place;
-    this.mysql = new MysqlStatements(core);
+    this.mysql = new MysqlStatements(core, commitWait);
     this.#temporary = new TemporaryTables(core);
     this.#known = new KnownColumns(core);
   }

@@ -10,6 +10,8 @@ export interface MysqlOwner {
   readonly identity: ClientIdentity;
   readonly tx: OpenTransaction | undefined;
   readonly ended: boolean;
+  /** It has seen what local may not show. */
+  mysqlSeen: boolean;
   now(): number;
   refuse(error: unknown, simple: boolean): Verdict;
   wait(reason: 'leg'): Verdict;

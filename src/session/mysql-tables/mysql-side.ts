@@ -89,6 +89,7 @@ export class MysqlSide {
       return;
     }
     this.hasSeen = true;
+    this.#core.mysqlSeen = true;
     this.#client?.query(sql, takeRow, done);
   }
 

@@ -12,6 +12,7 @@ import { commandComplete } from '../../wire/backend-messages.ts';
 import { writeError } from '../../wire/error-fields.ts';
 import type { ErrorFields } from '../../wire/error-fields.ts';
 import type { Verdict } from '../../wire/framing.ts';
+import type { CommitWait } from '../commit-wait.ts';
 import type { SessionCore } from '../session-core.ts';
 import type { PreparedPlan, RunOutcome, RunRequest } from './mysql-portal.ts';
 import type { OpenMysqlUnit } from './mysql-side.ts';
@@ -26,13 +27,15 @@ export type Prepared = PreparedPlan | { readonly type: 'refused'; readonly const
 
 export class MysqlStatements {
   readonly #core: SessionCore;
+  readonly #commitWait: CommitWait;
   readonly #settings: TextSettings;
   /** Why facts of a table could not be had: told to the statement that waits for them. */
   #factsError: MigrationError | undefined;
   #isLoading = false;
 
-  constructor(core: SessionCore) {
+  constructor(core: SessionCore, commitWait: CommitWait) {
     this.#core = core;
+    this.#commitWait = commitWait;
     this.#settings = new TextSettings(core);
   }
 
@@ -150,6 +153,7 @@ export class MysqlStatements {
     const core = this.#core;
     const { side } = this;
     const unit = this.touch(route);
+    const under = core.decidedUnder ?? core.services.view().snapshot;
     const startedAtMs = core.now();
     start((outcome) => {
       side.units.delete(unit);
@@ -157,8 +161,19 @@ export class MysqlStatements {
       const nowMs = core.now();
       core.services.times.unitEnded('mysql', nowMs - startedAtMs);
       core.counts.unitEnded(core.status, startedAtMs, nowMs);
-      done(outcome);
+      const waitsFor = outcome.type === 'done' && route.writes && !core.tx ? route.touches.filter((table) => under.tables[table]?.waitVisible === true) : [];
+      if (waitsFor.length > 0) this.#untilVisible(waitsFor, () => done(outcome));
+      else done(outcome);
       core.unitEnded();
+    });
+  }
+
+  #untilVisible(tables: readonly string[], done: () => void): void {
+    const core = this.#core;
+    core.committing = 'gateway';
+    this.#commitWait.startOnMysql(tables, () => {
+      core.committing = undefined;
+      if (!core.ended) done();
     });
   }
 

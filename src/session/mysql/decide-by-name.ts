@@ -56,7 +56,7 @@ export class DecideByName implements MysqlDecider {
     if (!local.isKnown) return { route: 'ask', touches: [] };
     const found = readText(text, snapshot, local);
     if (!found || found.touches.some((key) => snapshot.tables[key]?.writes === 'local')) return decision;
-    return refusedOf(found.touches, snapshot, found.isRead, true) ?? { route: 'remote', touches: found.touches };
+    return refusedOf(found.touches, snapshot, found.isRead, true) ?? { route: 'remote', touches: found.touches, waits: !found.isRead && areWaitedFor(found.touches, snapshot) };
   }
 
   #byWords(text: string, names: Names, snapshot: RoutingSnapshot, context: MysqlContext): MysqlDecision {
@@ -74,12 +74,12 @@ export class DecideByName implements MysqlDecider {
       const decision = decideByRelations(text, snapshot, context.local);
       if (decision.side === 'neither' && hidden === undefined) return refusal(decision.message, decision.detail);
       if (decision.side === 'local') return { route: 'local', touches: decision.touches };
-      if (decision.side === 'both') return refusedOf(decision.touches.filter((key) => snapshot.tables[key]?.writes !== 'local'), snapshot, false, false) ?? { route: 'remote', touches: decision.touches };
+      if (decision.side === 'both') return refusedOf(decision.touches.filter((key) => snapshot.tables[key]?.writes !== 'local'), snapshot, false, false) ?? { route: 'remote', touches: decision.touches, waits: areWaitedFor(decision.touches, snapshot) };
       // What it names is the server's: words in strings and comments are none. What it does not name may still be touched.
-      if (hidden === undefined && decision.side === 'server') return this.#onServer(lower, decision.touches, snapshot);
+      if (hidden === undefined && decision.side === 'server') return this.#onServer(lower, decision.touches, snapshot, false);
     }
     if (hidden !== undefined && names.isWatchful) return refusal(`${hidden} may touch tables that are being migrated`, 'What it runs cannot be seen by its text.');
-    return this.#onServer(lower, touches, snapshot);
+    return this.#onServer(lower, touches, snapshot, hidden !== undefined);
   }
 
   /**
@@ -91,15 +91,16 @@ export class DecideByName implements MysqlDecider {
     if (verb === undefined || /;\s*\S/.test(lower)) return undefined;
     const touches = verb === 'prepare' || verb === 'commit' ? names.all.filter((key) => snapshot.tables[key]?.writes !== 'local') : [];
     if (heldUp(touches, snapshot, context).length > 0) return { route: 'wait', touches };
-    return refusedOf(touches, snapshot, false, true) === undefined ? { route: 'remote', touches } : undefined;
+    return refusedOf(touches, snapshot, false, true) === undefined ? { route: 'remote', touches, waits: verb === 'commit' && areWaitedFor(touches, snapshot) } : undefined;
   }
 
-  #onServer(lower: string, touches: readonly string[], snapshot: RoutingSnapshot): MysqlDecision {
+  /** `isHidden`: it may do more than it says. */
+  #onServer(lower: string, touches: readonly string[], snapshot: RoutingSnapshot, isHidden: boolean): MysqlDecision {
     const isSingle = !/;\s*\S/.test(lower);
     const isRead = isSingle && reads.test(lower) && !readsMore.test(lower);
     const isChange = isSingle && (changes.test(lower) || ofRows.test(lower));
     if (touches.length > 0 && makesName.test(lower)) return refusal(`table "${touches[0]}" is being migrated: it cannot be given another name to be reached by now`, 'The gateway tells by their names which tables a statement touches.');
-    return refusedOf(touches, snapshot, isRead, isChange) ?? { route: 'remote', touches };
+    return refusedOf(touches, snapshot, isRead, isChange) ?? { route: 'remote', touches, waits: (!isRead || isHidden) && areWaitedFor(touches, snapshot) };
   }
 
   #namesOf(snapshot: RoutingSnapshot): Names {
@@ -122,13 +123,16 @@ function refusedOf(touches: readonly string[], { tables }: RoutingSnapshot, isRe
   return undefined;
 }
 
-function refusalFor(key: string, { state, writes, waitVisible, writesBlocked, ddlBlocked }: TableRoute, isRead: boolean, isChange: boolean): MysqlDecision | undefined {
+function areWaitedFor(touches: readonly string[], { tables }: RoutingSnapshot): boolean {
+  return touches.some((key) => tables[key]?.waitVisible === true);
+}
+
+function refusalFor(key: string, { state, writes, writesBlocked, ddlBlocked }: TableRoute, isRead: boolean, isChange: boolean): MysqlDecision | undefined {
   const table = `table "${key}" is ${state}`;
   if (writes === 'local') return refusal(`${table}: its rows are on local, where this statement of a MySQL client cannot run`, 'It would have to be translated to PostgreSQL.');
   if (isRead) return undefined;
   if (writesBlocked) return refusal(`${table}: it is not to be written now`, 'Its writes are blocked in this state.');
   if (ddlBlocked && !isChange) return refusal(`${table}: its definition is not to be changed now`, 'Its DDL is blocked in this state.');
-  if (waitVisible) return refusal(`${table}: its writes are to be waited for until local has them, which a MySQL client's session cannot do`, 'Waiting for a MySQL transaction on local is missing.');
   return undefined;
 }
 
@@ -156,7 +160,7 @@ function readNames(snapshot: RoutingSnapshot): Names {
   const routes = tables.map(([, route]) => route);
   return {
     words, others, all: [...ours],
-    isWatchful: routes.some((route) => route.writes === 'local' || route.waitVisible || route.writesBlocked || route.ddlBlocked),
+    isWatchful: routes.some((route) => route.writes === 'local' || route.writesBlocked || route.ddlBlocked),
     hasOpenNames: [...others.keys()].some((name) => !/^[\x20-\x7e]*$/.test(name)),
   };
 }

@@ -28,7 +28,9 @@ export interface MysqlContext {
 
 /** `touches`: keys of the migrating tables that the statement may read or write. */
 export type MysqlDecision =
-  | { readonly route: 'remote' | 'local'; readonly touches: readonly string[] }
+  /** `waits`: it may write some of them whose commits are waited for until local shows them. */
+  | { readonly route: 'remote'; readonly touches: readonly string[]; readonly waits: boolean }
+  | { readonly route: 'local'; readonly touches: readonly string[] }
   /** What the session is has to be asked of the server: then it is asked again. */
   | { readonly route: 'ask'; readonly touches: readonly string[] }
   /** A barrier is on: it is asked again when the routing has changed. */

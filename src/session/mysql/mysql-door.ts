@@ -129,7 +129,10 @@ class Door implements MysqlDoor, MysqlDoorHost {
     this.#idleLimits = new IdleLimits(runtime, this.services.limits, () => this.#sessions.values());
     this.#server = net.createServer({ noDelay: true }, (socket) => this.handleConnection(socket));
     this.#unsubscribe = options.control.onChange(() => {
-      for (const session of [...this.#sessions.values()]) session.gate.routingChanged();
+      for (const session of [...this.#sessions.values()]) {
+        session.gate.routingChanged();
+        session.hold.routingChanged(this.snapshot);
+      }
       this.unitChanged();
     });
   }

@@ -18,7 +18,15 @@ const MOST_ATTEMPTS = 20;
 
 export type AskedRows = (rows: readonly (readonly (string | null)[])[] | undefined, columns?: readonly ReadColumn[]) => void;
 
+export interface AnswerHold {
+  /** Bytes of an answer have come, which the tracker has seen. True: they are for the client once `start` says so. */
+  holdsBack(tracker: AnswerTracker): boolean;
+  /** Calls back later, or never. */
+  start(release: () => void): void;
+}
+
 export interface MysqlLegOwner {
+  readonly hold: AnswerHold;
   /** False: wait for `resume`. */
   toClient(bytes: Buffer): boolean;
   /** What was handed over is still to leave. */
@@ -42,6 +50,8 @@ export class MysqlLeg implements InputSession {
   #own: (() => void) | undefined;
   /** Of that answer, where it is wanted. */
   #collected: Buffer[] | undefined;
+  /** Of an answer that waits for local; the server's connection may have ended behind it. */
+  #held: Buffer | undefined;
   #again: { readonly shape: AnswerShape; readonly bytes: Buffer; left: number } | undefined;
   #isOver = false;
 
@@ -113,7 +123,7 @@ export class MysqlLeg implements InputSession {
   }
 
   resume(): void {
-    this.#socket.resume();
+    if (!this.#held) this.#socket.resume();
   }
 
   /** In good order. */
@@ -121,11 +131,13 @@ export class MysqlLeg implements InputSession {
     if (this.#isOver) return;
     this.#isOver = true;
     this.#socket.end(writePackets(Buffer.of(Command.quit), 0));
+    this.#held = undefined;
     this.#socket.resume();
   }
 
   destroy(): void {
     this.#isOver = true;
+    this.#held = undefined;
     this.#socket.destroy();
   }
 
@@ -156,6 +168,25 @@ export class MysqlLeg implements InputSession {
       if (this.#runsAgain(this.#again)) return;
       this.#again = undefined;
     }
+    const { hold } = this.#owner;
+    if (!this.#isWaiting || !hold.holdsBack(tracker)) return this.#pass(chunk);
+    // The memory is used again. Nothing more is read before.
+    this.#held = Buffer.from(chunk);
+    this.#socket.pause();
+    hold.start(() => this.#release());
+  }
+
+  #release(): void {
+    const chunk = this.#held;
+    this.#held = undefined;
+    if (!chunk) return;
+    if (!this.#isOver) this.#socket.resume();
+    this.#pass(chunk);
+    if (this.#isOver) this.#owner.close();
+  }
+
+  #pass(chunk: Buffer): void {
+    const { tracker } = this;
     if (!this.#owner.toClient(chunk)) this.#socket.pause();
     if (!this.#isWaiting) return;
     if (tracker.isComplete) {
@@ -186,6 +217,6 @@ export class MysqlLeg implements InputSession {
   #ended(): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    this.#owner.close();
+    if (!this.#held) this.#owner.close();
   }
 }

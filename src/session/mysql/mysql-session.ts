@@ -21,6 +21,7 @@ import { leaveSocket } from '../leave-socket.ts';
 import { LocalSide } from '../mysql-local/local-side.ts';
 import type { LocalSession } from '../mysql-local/local-session.ts';
 import { changeMysqlUser } from './change-user.ts';
+import { CommitHold } from './commit-hold.ts';
 import { goingAway, notPassed, setOption, shapes, tooLargeCommand } from './command-answers.ts';
 import { CommandReader } from './command-reader.ts';
 import type { CommandSink } from './command-reader.ts';
@@ -53,6 +54,7 @@ export class MysqlSession implements AnsweringSession, CommandSink, MysqlLegOwne
   readonly #reader: CommandReader;
   readonly local: LocalSide | undefined;
   readonly prepared: PreparedCommands;
+  readonly hold: CommitHold;
   readonly #own: OwnCommands;
   readonly #input = new ClientInput(this);
   /** What follows from the answer that is awaited, when it is no error. */
@@ -77,6 +79,7 @@ export class MysqlSession implements AnsweringSession, CommandSink, MysqlLegOwne
     this.local = host.local && new LocalSide(host.local, host, this);
     this.prepared = new PreparedCommands(host, this);
     this.#own = new OwnCommands(host, this);
+    this.hold = new CommitHold(host.services, this.unit);
     this.#reader = new CommandReader(this, host.services.limits.maxMessageBytes);
   }
 
@@ -85,8 +88,7 @@ export class MysqlSession implements AnsweringSession, CommandSink, MysqlLegOwne
     socket.on('drain', () => this.#leg.resume());
     socket.on('drain', () => this.local?.writable());
     socket.on('error', () => socket.destroy());
-    socket.on('end', () => this.#clientGone());
-    socket.on('close', () => this.#clientGone());
+    for (const event of ['end', 'close']) socket.on(event, () => this.#clientGone());
     if (early.length > 0) this.receive(early);
     this.#input.read(socket, this.#host.readBuffers);
   }
@@ -113,11 +115,11 @@ export class MysqlSession implements AnsweringSession, CommandSink, MysqlLegOwne
   }
 
   get isCommitting(): boolean {
-    return this.#isBusy && this.unit.isCommit;
+    return this.hold.isWaiting || (this.#isBusy && this.unit.isCommit);
   }
 
   giveUpCommitWait(): boolean {
-    return false;
+    return this.hold.giveUp();
   }
 
   /** Whoever waits for an answer gets none: it would be taken for that. */
@@ -364,10 +366,7 @@ export class MysqlSession implements AnsweringSession, CommandSink, MysqlLegOwne
 
   changed(login: MysqlAdmitted['login'], who: Pick<MysqlAdmitted, 'user' | 'database' | 'target'>): void {
     this.#onPacket = undefined;
-    if (this.#isOver) {
-      login.socket.destroy();
-      return;
-    }
+    if (this.#isOver) return void login.socket.destroy();
     this.#leg.quit();
     Object.assign(this.client, who);
     this.prepared.clear();
@@ -389,6 +388,7 @@ export class MysqlSession implements AnsweringSession, CommandSink, MysqlLegOwne
     if (this.#isOver) return;
     this.#isOver = true;
     this.gate.cancel();
+    this.hold.drop();
     this.#reader.stop();
     if (this.#leg.isBusy && !this.unit.isCommit) this.#leg.destroy();
     else this.#leg.quit();

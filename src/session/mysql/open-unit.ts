@@ -14,6 +14,10 @@ const endsLasting = new RegExp(`${between}(?:unlock\\s+tables?|begin|start\\s+tr
 /** A text that an error may leave with a transaction begun, of which the error says nothing. */
 const mayBegin = /;|\b(?:call|begin|start|execute|xa)\b/i;
 
+/** What neither commits nor is committed by what it does, but for a statement that is a transaction by itself. */
+const staysInside = /^[\s(]*(?:select|show|desc|describe|explain|table|values|with|insert|update|delete|replace|load|do|use|savepoint|release|rollback)\b(?!.*;\s*\S)/is;
+const rollsBack = /^\s*rollback\b/i;
+
 export class OpenUnit {
   readonly #clock: Clock;
   /** Keys of migrating tables, with the epoch in which they were first touched. */
@@ -25,6 +29,9 @@ export class OpenUnit {
   #seenUnder: RoutingSnapshot | undefined;
   /** LOCK TABLES or a prepared branch of XA is there, or being asked for: it outlasts statements and transactions. */
   #isLasting = false;
+  /** What it may have written of tables whose commits are waited for. */
+  readonly #waitedFor = new Set<string>();
+  #mayCommitInside = false;
   /** Of the session, and of what it has asked for last. */
   readonly #bornAtMs: number;
   #lastAtMs: number;
@@ -69,8 +76,8 @@ export class OpenUnit {
     return { openForMs: nowMs - this.#bornAtMs, idleForMs: nowMs - this.#lastAtMs };
   }
 
-  /** A statement runs now. `touches` undefined: nobody has looked, as no table migrates. */
-  begins(touches: readonly string[] | undefined, snapshot: RoutingSnapshot, text: string): void {
+  /** A statement runs now. `touches` undefined: nobody has looked, as no table migrates. `waits`: it may write some of them whose commits are waited for. */
+  begins(touches: readonly string[] | undefined, snapshot: RoutingSnapshot, text: string, waits = false): void {
     this.lastText = text.length > SHOWN_CHARACTERS ? text.slice(0, SHOWN_CHARACTERS) : text;
     this.#lastAtMs = this.#clock.monotonicMs();
     if (this.#first === undefined) {
@@ -80,8 +87,20 @@ export class OpenUnit {
     for (const table of touches ?? []) if (!this.#touched.has(table)) this.#touched.set(table, snapshot.epoch);
     this.#hasRun ||= !takesNothing.test(this.lastText);
     if (this.#hasRun) this.#seenUnder ??= snapshot;
+    if (waits) for (const table of touches ?? []) if (snapshot.tables[table]?.waitVisible === true) this.#waitedFor.add(table);
+    this.#mayCommitInside = this.#waitedFor.size > 0 && !staysInside.test(text);
     if (outlasts.test(this.lastText)) this.#isLasting = true;
     else if (endsLasting.test(this.lastText)) this.#isLasting = false;
+  }
+
+  get waitedFor(): ReadonlySet<string> {
+    return this.#waitedFor;
+  }
+
+  /** What has come of the answer may tell the client of a commit that is to be waited for. `isLast`: it is all; `isError`: and says so; `isOpen`: behind it a transaction is open. */
+  mayTellOfCommit(isLast: boolean, isError: boolean, isOpen: boolean): boolean {
+    if (this.#waitedFor.size === 0) return false;
+    return this.#mayCommitInside || (isLast && !isError && !isOpen && !rollsBack.test(this.lastText));
   }
 
   /** The statement was an error. */
@@ -91,10 +110,12 @@ export class OpenUnit {
 
   /** The statement is over, and no transaction open. */
   settle(): void {
+    this.#waitedFor.clear();
     if (!this.#isLasting) this.end();
   }
 
   end(): void {
+    this.#waitedFor.clear();
     if (this.#first === undefined) return;
     this.#touched.clear();
     this.#first = undefined;

@@ -102,7 +102,7 @@ export class PreparedCommands {
     const { gate, local, unit } = this.#session;
     const decision = gate.decide(known.text);
     if (decision && (decision.route !== 'remote' || local !== undefined)) return false;
-    unit.begins(decision?.touches, this.#host.snapshot, known.text);
+    unit.begins(decision?.touches, this.#host.snapshot, known.text, decision?.waits);
     return true;
   }
 

@@ -91,7 +91,7 @@ export class StatementGate {
       });
       return false;
     }
-    unit.begins(decision?.touches, this.#host.snapshot, text);
+    unit.begins(decision?.touches, this.#host.snapshot, text, !isAside && decision?.route === 'remote' && decision.waits);
     if (decision?.route === 'local') return ways.local();
     // While nothing migrates nothing is on local, but what has been begun there.
     if (!local || isAside || (!decision && !local.isInTransaction)) return ways.server();

@@ -128,7 +128,7 @@ export class Sharing implements Reader {
     // Its parameters may say where it goes; on local, numbers of relations in it are put into local's on the way.
     if (catalog && (route.leg === 'local' || catalog.parameters.length > 0)) return undefined;
     if (route.leg !== 'local') return route;
-    const isFresh = !core.trackPending && !core.notifiedBySource && (route.before === 'none' || !core.sourceSeen);
+    const isFresh = !core.trackPending && !core.notifiedBySource && (route.before === 'none' || !core.sourceSeen) && (route.mysqlCopies === undefined || !core.mysqlSeen);
     return isFresh && !this.#names.isRenamed(traits) ? route : undefined;
   }
 

@@ -9,6 +9,7 @@ import type { Client } from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
 import type { BinlogBatch, StatementItem, TransactionPart } from '../../../cdc/mysql/binlog/transaction.ts';
 import type { BinlogReading } from '../../../cdc/mysql/binlog-connection.ts';
+import { readSystemId } from '../../../cdc/mysql/probe-server.ts';
 import { createMysqlStream } from '../../../cdc/mysql/change-stream.ts';
 import type { MysqlStreamOptions } from '../../../cdc/mysql/change-stream.ts';
 import type { MysqlBinlogPosition } from '../../../cdc/mysql/position.ts';
@@ -119,7 +120,7 @@ describeMysql(['mysql-9.7'], 'a stream from MySQL', () => {
       limits: { spoolBytes: 1 << 30, bufferBytes: 1 << 20, batchChanges: 1000, batchWaitMs: 50 }, onConflict: (conflict) => failed.push(new Error(`conflict ${conflict.kind}`)), onError: (_, error) => failed.push(error), onSchemaChange: () => undefined,
       conflictStrategy: () => ({ kind: 'source_wins' }), source: { host: server.host, port: server.port, user: server.user, password: server.password, database },
       recordFile: path.join(folder, 'source.json'), types: standardTypes,
-      log: { open: (start) => binlog.open(start.binlogPosition), readEnd: () => Promise.resolve(binlog.place()) },
+      log: { open: (start) => binlog.open(start.binlogPosition), readEnd: () => Promise.resolve(binlog.place()), readPlace: async () => ({ place: binlog.place(), systemId: await readSystemId(async (sql) => (await server.sql(sql)).map((row) => Object.values(row))) }) },
     };
     begin();
   });

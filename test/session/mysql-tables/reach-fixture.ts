@@ -26,6 +26,7 @@ export interface Reach extends AsyncDisposable {
 
 export const onMysql: Partial<TableRoute> = { state: 'SYNCHRONIZING', reads: 'source', writes: 'source', door: 'mysql' };
 export const followed: Partial<TableRoute> = { ...onMysql, state: 'DUAL_WRITE', reads: 'local', trackWrites: true };
+export const synchronous: Partial<TableRoute> = { ...followed, trackWrites: false, waitVisible: true };
 export const movedToLocal: Partial<TableRoute> = { state: 'LOCAL_ONLY', reads: 'local', writes: 'local', door: 'mysql' };
 
 /** `nobody` has no login at the MySQL server. */

@@ -4,7 +4,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest
 import { int16, int32, message, cstring } from '../../../src/wire/message.ts';
 import { describeMysql } from '../../support/mysql-servers.ts';
 import { RawClient, b, c, d, e, fieldsOf, p, q, s } from '../raw-client.ts';
-import { columnOf, factsOf, followed, movedToLocal, onMysql, startReach } from './reach-fixture.ts';
+import { columnOf, factsOf, followed, movedToLocal, onMysql, startReach, synchronous } from './reach-fixture.ts';
 import type { Reach } from './reach-fixture.ts';
 
 const people = [
@@ -217,6 +217,54 @@ describeMysql(['mariadb-10.11'], 'PostgreSQL clients on tables of a MySQL server
     expect(await name()).toEqual([{ name: 'old' }]);
     await client.query("UPDATE people SET name = 'new' WHERE id = 1");
     expect(await name()).toEqual([{ name: 'new' }]);
+  });
+
+  test('commits wait for local where they are to, and reads on local for what the session has seen', async () => {
+    const { control } = reach.fixture;
+    const local = await reach.local.client();
+    await local.query("INSERT INTO people (id, name, balance) VALUES (1, 'old', 1)");
+    reach.publish({ people: synchronous });
+    control.autoVisible = false;
+    /** Nothing tells the client before local shows it. */
+    const held = async <Result>(act: Promise<Result>, balance: string): Promise<Result> => {
+      let isTold = false;
+      const told = act.finally(() => (isTold = true));
+      told.catch(() => undefined);
+      await expect.poll(() => control.waits).toMatchObject([{ kind: 'mysql', tables: keys }]);
+      expect(await sql('SELECT balance FROM people WHERE id = 1')).toEqual([{ balance }]);
+      expect(isTold).toBe(false);
+      control.makeVisible();
+      return told;
+    };
+    const name = async (): Promise<unknown> => (await client.query('SELECT name FROM people WHERE id = 1')).rows;
+    try {
+      // What a session that begins may have been told elsewhere is there, too.
+      expect(await held(name(), '10.50')).toEqual([{ name: 'old' }]);
+      expect(await name()).toEqual([{ name: 'old' }]);
+      expect((await held(client.query('UPDATE people SET balance = 1 WHERE id = 1'), '1.00')).rowCount).toBe(1);
+      expect((await held(client.query('UPDATE people SET balance = balance + $1 WHERE id = 1', [1]), '2.00')).rowCount).toBe(1);
+      // Local has all of it: nobody asks again.
+      expect(await name()).toEqual([{ name: 'old' }]);
+      await client.query('BEGIN');
+      await client.query("UPDATE people SET balance = 3, name = 'new' WHERE id = 1");
+      expect(await name()).toEqual([{ name: 'new' }]);
+      expect((await held(client.query('COMMIT'), '3.00')).command).toBe('COMMIT');
+      const pipeline = raw.ask(Buffer.concat([p('', 'UPDATE people SET balance = 4 WHERE id = 1'), b('', ''), e(''), p('', 'UPDATE people SET balance = balance + 1 WHERE id = 1'), b('', ''), e(''), s]));
+      expect(types(await held(pipeline, '5.00'))).toBe('12C12CZ');
+      await client.query('BEGIN');
+      await client.query('UPDATE people SET balance = 9 WHERE id = 1');
+      await client.query('ROLLBACK');
+      await expect(client.query("INSERT INTO people (id, name, balance) VALUES (1, 'again', 1)")).rejects.toMatchObject({ code: '23505' });
+      expect(control.waits).toEqual([]);
+      // Nobody reads it on local any more.
+      const last = client.query('UPDATE people SET balance = 6 WHERE id = 1');
+      await expect.poll(() => control.waits.length).toBe(1);
+      reach.publish({ people: onMysql });
+      expect((await last).rowCount).toBe(1);
+    } finally {
+      control.autoVisible = true;
+      control.waits.splice(0);
+    }
   });
 
   test('is canceled, and outlives the end of an idle connection', async () => {

@@ -53,7 +53,11 @@ test('while everything is the source\'s, what cannot be seen passes, and counts 
 test('states between: reads of the source, and what is refused of writes', () => {
   const waiting = snapshotOf({ orders: { waitVisible: true } });
   expect(decided('SELECT * FROM orders', waiting)).toBe('remote orders');
-  for (const text of ['SELECT * FROM orders FOR UPDATE', 'INSERT INTO orders VALUES (1)', 'SELECT 1; DELETE FROM orders', 'EXPLAIN ANALYZE SELECT * FROM orders', 'WITH x AS (SELECT 1) DELETE FROM orders']) expect(decided(text, waiting), text).toBe('refused');
+  const waits = (text: string): unknown => decider.decide(text, waiting, { holdsLocks: false, leaseValid: true, hasTouched: () => false });
+  for (const text of ['SELECT * FROM orders', 'SELECT 1', 'BEGIN']) expect(waits(text), text).toMatchObject({ route: 'remote', waits: false });
+  for (const text of ['SELECT * FROM orders FOR UPDATE', 'INSERT INTO orders VALUES (1)', 'SELECT 1; DELETE FROM orders', 'EXPLAIN ANALYZE SELECT * FROM orders', 'WITH x AS (SELECT 1) DELETE FROM orders', 'CALL p()', 'SELECT own_function(1)', 'ALTER TABLE orders ADD x int']) {
+    expect(waits(text), text).toMatchObject({ route: 'remote', touches: ['public.orders'], waits: true });
+  }
   const blocked = snapshotOf({ orders: { writesBlocked: true } });
   expect([decided('SELECT * FROM orders', blocked), decided('REPLACE orders VALUES (1)', blocked)]).toEqual(['remote orders', 'refused']);
   const fixed = snapshotOf({ orders: { ddlBlocked: true } });

@@ -1,0 +1,127 @@
+/** Property: rows of local that differ from MySQL's become equal, of every type, also while the source is written; what cannot be told to be right is refused. */
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { MysqlTableComparer } from '../../../cdc/mysql/table-comparer.ts';
+import { standardTypes } from '../../../cdc/mysql/source-column.ts';
+import type { TypeRules } from '../../../cdc/mysql/source-column.ts';
+import type { TablePlan } from '../../../cdc/table-plan.ts';
+import type { RepairRequest } from '../../../cdc/validate/table-comparer.ts';
+import type { ValidationReport } from '../../../cdc/validate/validation-report.ts';
+import { describeMysql, startMysql } from '../../support/mysql-servers.ts';
+import type { TestMysql } from '../../support/mysql-servers.ts';
+import { startTestPostgres } from '../../support/postgres.ts';
+import type { TestPostgres } from '../../support/postgres.ts';
+import { everyType, everyTypeMap, fillEveryType } from './every-type.ts';
+import { followForward } from './forward-fixture.ts';
+import type { Forward } from './forward-fixture.ts';
+import { makeMysqlPair, typeRules } from './mysql-pair.ts';
+import type { MysqlPair } from './mysql-pair.ts';
+import { sourceKinds } from './mysql-source.ts';
+
+const HOT_ROWS = 60;
+const WRITERS = 3;
+
+for (const kind of sourceKinds) {
+  describeMysql([kind], `rows are copied from ${kind} to local one by one`, () => {
+    let server: TestMysql;
+    let local: TestPostgres;
+    let pair: MysqlPair;
+    let forward: Forward;
+    const types = typeRules(everyTypeMap);
+    const overridesOf: TypeRules['overridesOf'] = (plan) => (plan.tableId === 'every_type' ? types.overridesOf(plan) : []);
+
+    beforeAll(async () => {
+      [server, local] = await Promise.all([startMysql(kind), startTestPostgres()]);
+      pair = await makeMysqlPair(server, local, 'repaired');
+      await fillEveryType(server, pair.database, 300);
+      await server.sql(`CREATE TABLE hot (id int PRIMARY KEY, u varchar(20) NOT NULL, n int NOT NULL, UNIQUE KEY by_u (u)) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4;
+        INSERT INTO hot VALUES ${Array.from({ length: HOT_ROWS }, (_, at) => `(${at}, 'u${at}', 0)`).join(', ')};
+        CREATE TABLE spelled (code varchar(20) COLLATE utf8mb4_general_ci PRIMARY KEY, n int) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4; INSERT INTO spelled VALUES ('s', 1), ('ss', 2), ('x', 3)`, pair.database);
+      forward = await followForward(pair, ['every_type', 'hot', 'spelled'], { ...standardTypes, overridesOf });
+      await pair.client.query('CREATE UNIQUE INDEX ON hot (u)');
+    });
+    afterAll(async () => {
+      await forward?.[Symbol.asyncDispose]();
+      await pair?.[Symbol.asyncDispose]();
+      await server?.dispose();
+      await local?.[Symbol.asyncDispose]();
+    });
+
+    const comparer = (): MysqlTableComparer => new MysqlTableComparer(pair.source, pair.target, { ...standardTypes, overridesOf });
+    const planOf = (table: string): TablePlan => {
+      const plan = forward.plans.get(table);
+      if (!plan) throw new Error(`no plan of ${table}`);
+      return plan;
+    };
+    const compare = (table: string): Promise<ValidationReport> => comparer().compare({
+      plan: planOf(table), mode: { type: 'full' }, maxListed: 10_000, settle: () => forward.settle([table]), monotonicMs: () => performance.now(), signal: AbortSignal.timeout(60_000),
+    });
+    const repair = (table: string, mismatches: RepairRequest['mismatches'], more: Partial<RepairRequest> = {}): ReturnType<MysqlTableComparer['repair']> => comparer().repair({
+      plan: planOf(table), mismatches, strategy: 'COPY_FROM_SOURCE', authority: 'source', settle: () => forward.settle([table]), token: '1', stream: 'fwd', signal: AbortSignal.timeout(60_000), ...more,
+    });
+    const textOf = async (table: string, key: string): Promise<unknown> => (await pair.client.query(`SELECT count(*) AS n, md5(string_agg(t::text, '|' ORDER BY ${key}::text COLLATE "C")) AS text FROM ${table} t`)).rows[0];
+
+    it('of every type: missing ones, changed ones, and those that only local has', async () => {
+      const before = await textOf('every_type', 'id');
+      const others = everyType.map(({ name }) => `"${name}"`).join(', ');
+      await pair.client.query(`DELETE FROM every_type WHERE id % 5 = 0; UPDATE every_type SET ${everyType.map(({ name }) => `"${name}" = NULL`).join(', ')} WHERE id % 5 IN (1, -1);
+        INSERT INTO every_type (id, ${others}) SELECT id + 100000, ${others} FROM every_type WHERE id > 200`);
+      const { mismatches, counts } = await compare('every_type');
+      expect(Math.min(counts.MISSING_LOCAL, counts.MISSING_REMOTE, counts.VALUE_DIFF)).toBeGreaterThan(50);
+      expect(await repair('every_type', mismatches)).toEqual({ written: counts.MISSING_LOCAL + counts.VALUE_DIFF, deleted: counts.MISSING_REMOTE, left: 0 });
+      expect(await textOf('every_type', 'id')).toEqual(before);
+      expect((await compare('every_type')).isEqual).toBe(true);
+    }, 120_000);
+
+    it('by the spelling of the key: another row that is equal to it on local only is not taken for it', async () => {
+      const before = await textOf('spelled', 'code');
+      await pair.client.query("DELETE FROM spelled WHERE code = 'ss'; INSERT INTO spelled VALUES ('ß', 7)");
+      const { mismatches } = await compare('spelled');
+      // Its place is taken by another row, which is not among those that are to be repaired.
+      await expect(repair('spelled', mismatches.filter(({ key: [code] }) => code === 'ss'))).rejects.toMatchObject({ code: 'MIG030' });
+      expect(await repair('spelled', mismatches)).toEqual({ written: 1, deleted: 1, left: 0 });
+      expect(await textOf('spelled', 'code')).toEqual(before);
+    }, 60_000);
+
+    it('while the source is written', async () => {
+      const stop = new AbortController();
+      const write = async (writer: number): Promise<number> => {
+        let written = 0;
+        for (; !stop.signal.aborted; written += 1) {
+          const id = (written * 7 + writer * 20) % HOT_ROWS;
+          const statement = written % 4 === 3 ? `DELETE FROM hot WHERE id = ${id}` : `INSERT INTO hot VALUES (${id}, 'u${id}', 1) ON DUPLICATE KEY UPDATE n = n + 1`;
+          await pair.ask(statement);
+          await delay(1);
+        }
+        return written;
+      };
+      const writing = Promise.all(Array.from({ length: WRITERS }, (_, writer) => write(writer)));
+      const all = Array.from({ length: HOT_ROWS }, (_, id) => ({ key: [String(id)] }));
+      let [done, left] = [0, 0];
+      for (let round = 0; round < 8; round += 1) {
+        // Behind the stream's back, but not amid its own rows.
+        await pair.client.query(`BEGIN; LOCK TABLE hot IN SHARE ROW EXCLUSIVE MODE; DELETE FROM hot WHERE id % 3 = ${round % 3}; UPDATE hot SET n = -1 WHERE id % 3 = ${(round + 1) % 3}; COMMIT`);
+        const { written, deleted, left: open } = await repair('hot', all);
+        done += written + deleted;
+        left += open;
+      }
+      stop.abort();
+      expect(Math.min(...(await writing))).toBeGreaterThan(10);
+      expect(done).toBeGreaterThan(left);
+      await forward.settle(['hot']);
+      // What was left has changed since it was broken: the stream has brought it.
+      expect((await compare('hot')).mismatches).toEqual([]);
+    }, 120_000);
+
+    describe('what is refused', () => {
+      it('leaves both sides as they are', async () => {
+        const some = [{ key: ['1'] }];
+        await expect(repair('hot', some, { strategy: 'COPY_TO_SOURCE' })).rejects.toMatchObject({ code: 'MIG074' });
+        await expect(repair('hot', some, { authority: 'local' })).rejects.toMatchObject({ code: 'MIG074' });
+        await expect(repair('hot', some, { plan: { ...planOf('hot'), where: 'n > 0' } })).rejects.toMatchObject({ code: 'MIG074' });
+        expect(await repair('hot', some, { strategy: 'SKIP' })).toEqual({ written: 0, deleted: 0, left: 1 });
+        expect((await compare('hot')).isEqual).toBe(true);
+      });
+    });
+  });
+}
