@@ -64,7 +64,7 @@ export function asDouble(emission: MysqlEmission, value: Value): Value {
   if (value.type.kind === 'parameter') return { sql: emission.parameter(value.type.number, { kind: 'double' }, 'float8'), type: doubleType, nullable: true };
   if (value.type.kind === 'decimal' && value.type.inner !== undefined && isUnsureQuotient(emission)) return refuse('quotient as a DOUBLE', value.place);
   if (value.type.kind === 'float') return { ...value, sql: `(${value.sql})::float8`, type: doubleType, constant: undefined, origin: undefined };
-  if (value.type.kind === 'text' && value.constant === undefined) return { sql: doubleOfText(emission, value), type: doubleType, nullable: value.nullable };
+  if (value.type.kind === 'text' && value.constant === undefined) return { sql: doubleOfText(emission, value), type: value.type.decimals === undefined ? doubleType : { kind: 'double', decimals: value.type.decimals }, nullable: value.nullable };
   const decimal = asDecimal(emission, value);
   return { sql: `(${decimal.sql})::float8`, type: doubleType, nullable: value.nullable };
 }

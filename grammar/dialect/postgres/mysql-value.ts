@@ -160,6 +160,7 @@ function take(form: PgForm, text: string, parameter: MysqlParameter): PgParamete
 
 const integer: Take<'integer'> = (form, text, parameter) => {
   if (form.numberOnly === true && parameter.kind === 'text') return refused('string beside a number');
+  if (form.integerOnly === true && parameter.kind !== 'integer' && parameter.kind !== 'unsigned') return refused('parameter as an integer');
   const isExact = parameter.kind === 'integer' || parameter.kind === 'unsigned' || parameter.kind === 'decimal';
   const whole = numberKinds.has(parameter.kind) ? (isExact && /^-?\d+$/.test(text) ? text : wholeOf(text)) : undefined;
   if (whole === undefined) return refused('parameter as an integer');

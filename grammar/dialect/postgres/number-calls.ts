@@ -116,7 +116,7 @@ const nullif: CallEmitter = (call) => {
   if (flavour === 'mysql' && version < 50700 && (isMoment(one.type) || one.type.kind === 'time')) return refuse('NULLIF() of a date or time', call.place);
   if (flavour === 'mysql' && version < 50700 && one.type.kind === 'float') return refuse('NULLIF() of FLOAT', call.place);
   // The result has the collation of the comparison there.
-  if (flavour === 'mysql' && version < 50700 && one.type.kind === 'text' && other.type.kind === 'text' && one.type.collation === undefined && other.type.collation !== undefined) return refuse('NULLIF() of a constant and a string with a collation', call.place);
+  if (flavour === 'mysql' && version < 50700 && one.type.kind === 'text' && other.type.kind === 'text' && other.type.collation !== undefined && one.type.collation?.name !== other.type.collation.name) return refuse('NULLIF() of strings with different collations', call.place);
   // A constant becomes one of the column's type.
   if (flavour === 'mysql' && one.origin === undefined && one.type.kind === 'time' && other.type.kind === 'time' && one.type.fraction < other.type.fraction) return refuse('NULLIF() of a TIME and one with more digits', call.place);
   // MySQL shows it as the number that it was compared as.

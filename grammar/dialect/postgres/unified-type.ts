@@ -48,6 +48,8 @@ function commonNumbers(emission: MysqlEmission, values: readonly Value[], types:
     // From MySQL 8 on some of these are a FLOAT and some are not.
     if (flavour === 'mysql' && version >= 50700 && types.some((type) => type.kind === 'float')) return refuse('FLOAT beside another value', values[0]?.place);
     if (types.some((type) => type.kind === 'decimal' && type.inner !== undefined)) return refuse('quotient beside a DOUBLE', values[0]?.place);
+    // MariaDB keeps a FLOAT that meets no other number, and shows the digits of one.
+    if (flavour === 'mariadb' && types.every((type) => type.kind === 'float')) return floats(values);
     return { sql: values.map((value) => (value.type.kind === 'null' ? 'NULL::float8' : value.type.kind === 'parameter' ? emission.parameter(value.type.number, { kind: 'double', numberOnly: true }, 'float8') : asDouble(emission, value).sql)), type: roundedDouble(...types) };
   }
   if (types.some((type) => type.kind === 'decimal')) {
@@ -66,6 +68,11 @@ function commonNumbers(emission: MysqlEmission, values: readonly Value[], types:
   if (mixesSigns(emission, values)) return { sql: integers.map(({ sql }) => `(${sql})::numeric`), type: decimalType(20, 0) };
   if (isBig && min < 0n) return { sql: integers.map(({ sql }) => `(${sql})::numeric`), type: decimalType(20, 0) };
   return { sql: integers.map(({ sql }) => `(${sql})::${isBig ? 'numeric' : 'bigint'}`), type: { ...intType(min, max, ranges.every((range) => range.min >= 0n) && ranges.some((range) => range.unsigned)), ...toldOf(ranges) } };
+}
+
+/** FLOAT and NULL alone, which stay FLOAT. */
+export function floats(values: readonly Value[]): CommonValues {
+  return { sql: values.map((value) => (value.type.kind === 'null' ? 'NULL::real' : value.type.kind === 'parameter' ? refuse('parameter beside a FLOAT', value.place) : value.sql)), type: { kind: 'float' } };
 }
 
 /** Of whole numbers that are no LONGLONG the widest. */
@@ -100,6 +107,8 @@ function commonTexts(emission: MysqlEmission, values: readonly Value[], place: n
   const isOfOthers = values.some(({ type }) => type.kind !== 'text' && type.kind !== 'null' && type.kind !== 'parameter');
   // From MySQL 8 on it takes the type of one of them.
   if (flavour === 'mysql' && version >= 80000 && isOfOthers && values.some(({ type }) => type.kind === 'parameter')) return refuse('parameter beside several types', place);
+  // It loses the character set of the constants.
+  if (flavour === 'mysql' && version < 50700 && values.some(({ type }) => type.kind === 'parameter') && values.some(({ constant }) => constant !== undefined && /[^\0-\x7f]/.test(constant))) return refuse('parameter beside a string that is no ASCII', place);
   const texts = values.map((value) => asText(emission, value));
   let collation: TextCollation | undefined;
   for (const { type } of texts) if (type.kind === 'text') collation = commonCollation(collation, type.collation, place);
