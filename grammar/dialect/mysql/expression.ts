@@ -308,6 +308,8 @@ function subLink(emission: Emission, node: Tree, scope: Scope, isFilter = false)
 
 /** For GROUP BY, PARTITION BY and ORDER BY. */
 export function sortable(emission: Emission, value: Value): string {
+  // MySQL 5.6 makes two groups of zero and negative zero.
+  if (value.type.name === 'float8' && value.column === undefined && emission.capabilities.binaryCollation === undefined) return `(${value.sql} + 0e0)`;
   return comparable(emission, literalOr(value));
 }
 

@@ -95,6 +95,9 @@ function mixesSigns(emission: MysqlEmission, values: readonly Value[]): boolean 
 
 function commonMoments(emission: MysqlEmission, values: readonly Value[], types: readonly MysqlType[]): CommonValues {
   if (types.every((type) => type.kind === 'date') && values.every(({ type }) => type.kind !== 'parameter')) return { sql: values.map((value) => (value.type.kind === 'null' ? 'NULL::date' : value.sql)), type: { kind: 'date', zero: types.some(mayBeZero) } };
+  // How many digits are shown is a matter of the value.
+  const bound = values.find(({ type }) => type.kind === 'datetime' && type.isBound === true);
+  if (bound !== undefined) return refuse('date and time of a parameter beside a date', bound.place);
   // MariaDB keeps the instants.
   const isInstants = emission.facts.mode.server.flavour === 'mariadb' && types.every((type) => type.kind === 'timestamp') && values.every(({ type }) => type.kind !== 'parameter');
   const fraction = Math.max(...types.map((type) => (type.kind === 'datetime' || type.kind === 'timestamp' ? type.fraction : 0)));
