@@ -141,6 +141,8 @@ export function compareWithQuery(emission: Emission, parts: { readonly left: rea
     return left[index] !== undefined && needsBinary(emission, left[index]) ? `BINARY ${column}` : column;
   });
   const needsLevel = /\bLIMIT\b/.test(found.sql) || columns.some((column) => !column.startsWith(name));
+  const isCorrelated = readsOutside(found.sql, scope);
+  if (needsLevel && isCorrelated) return refuse('subquery of an outer row within another one', place);
   const query = needsLevel ? `SELECT ${columns.join(', ')} FROM (${found.sql}) AS ${name}` : found.sql;
   const operand = left.length === 1 ? left.map((value) => comparable(emission, value)).join('') : `(${left.map((value) => comparable(emission, value)).join(', ')})`;
   const word = operator === '=' && !all ? 'IN' : operator === '<>' && all ? 'NOT IN' : `${operator} ${all ? 'ALL' : 'ANY'}`;
@@ -151,9 +153,15 @@ export function compareWithQuery(emission: Emission, parts: { readonly left: rea
   const isExtreme = word !== 'IN' && word !== 'NOT IN';
   if (isExtreme && found.columns.some(({ value }) => value.nullable)) return refuse(`${operator} ${all ? 'ALL' : 'ANY'} of a subquery whose values may be NULL`, place);
   const isVague = emission.capabilities.binaryCollation === undefined && mayBeNull && !parts.isFilter;
+  if (isVague && isCorrelated && !isExtreme) return refuse('subquery of an outer row where a value may be NULL', place);
   if (isVague && left.length > 1) return refuse('rows compared with a subquery where a value may be NULL', place);
   if (isExtreme) return { sql: `(CASE WHEN EXISTS (${query}) THEN ${isVague ? `IF(${operand} IS NULL, NULL, ${test})` : test} ELSE ${all ? 'TRUE' : 'FALSE'} END)`, type: bool, nullable: mayBeNull };
   return { sql: isVague ? unknownApart(emission, word === 'IN' ? '' : 'NOT ', operand, { query, named: found.sql }) : test, type: bool, nullable: mayBeNull };
+}
+
+/** What a table in FROM is made of sees no row beside it. */
+function readsOutside(sql: string, scope: Scope | undefined): boolean {
+  return scope !== undefined && (scope.relations.some(({ sqlName }) => /^\w+$/.test(sqlName) && new RegExp(`\\b${sqlName}\\.`).test(sql)) || readsOutside(sql, scope.parent));
 }
 
 /** IN with its NULL written out. */

@@ -31,8 +31,8 @@ const isForm = /syntax|Unknown column|GROUP BY|Illegal mix|HAVING clause|FUNCTIO
 
 /** ER_WARN_DATA_OUT_OF_RANGE and ER_DATA_OUT_OF_RANGE: local does not say whether it was the value or the column. */
 const isRange: ReadonlySet<number | undefined> = new Set([1264, 1690]);
-/** ER_BAD_NULL_ERROR, ER_WARN_DATA_OUT_OF_RANGE, WARN_DATA_TRUNCATED, ER_TRUNCATED_WRONG_VALUE, ER_TRUNCATED_WRONG_VALUE_FOR_FIELD, ER_DATA_TOO_LONG, ER_DATETIME_FUNCTION_OVERFLOW, ER_DATA_OUT_OF_RANGE: of several rows and columns each side comes to another one first. */
-const isValue: ReadonlySet<number | undefined> = new Set([1048, 1264, 1265, 1292, 1366, 1406, 1441, 1690]);
+/** ER_BAD_NULL_ERROR, ER_DIVISION_BY_ZERO, ER_WARN_DATA_OUT_OF_RANGE, WARN_DATA_TRUNCATED, ER_TRUNCATED_WRONG_VALUE, ER_TRUNCATED_WRONG_VALUE_FOR_FIELD, ER_DATA_TOO_LONG, ER_DATETIME_FUNCTION_OVERFLOW, ER_DATA_OUT_OF_RANGE: of several rows and columns each side comes to another one first. */
+const isValue: ReadonlySet<number | undefined> = new Set([1048, 1264, 1265, 1292, 1365, 1366, 1406, 1441, 1690]);
 /** ER_DATETIME_FUNCTION_OVERFLOW, of DATE another one in MySQL 9. */
 const isOverflow: ReadonlySet<number | undefined> = new Set([1441, 6527]);
 
