@@ -144,6 +144,8 @@ function windowFunction(emission: Emission, name: string, node: Tree, scope: Sco
     case 'lag': case 'lead': {
       if (value === undefined || value.type.name === 'unknown' || (offset !== undefined && (offset.number === undefined || offset.number < 0))) return refuse(`${name} by what is no constant`, place);
       if (otherwise !== undefined && !emission.capabilities.lagDefault) return refuse(`${name} with a default`, place);
+      // PostgreSQL shows the digits that the default has.
+      if (otherwise !== undefined && value.type.name === 'numeric' && (otherwise.type.name !== 'numeric' || otherwise.type.scale !== value.type.scale)) return refuse(`${name} with a default of other digits`, place);
       const more = [...(offset === undefined ? [] : [String(offset.number)]), ...(otherwise === undefined ? [] : [coerce(emission, otherwise, value.type, place).sql])];
       return { sql: `${name.toUpperCase()}(${[value.sql, ...more].join(', ')}) OVER ${over}`, type: value.type, nullable: true };
     }

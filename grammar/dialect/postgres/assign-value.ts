@@ -39,6 +39,8 @@ export function assignValue(emission: MysqlEmission, target: Target, value: Valu
     case 'double': case 'float':
       // Each kind of string has an error of its own there.
       if (value.type.kind === 'text' && value.constant === undefined) return refuse('string as a number', place);
+      // MySQL 5.6 has no number with blanks behind it.
+      if (isConstantText(value) && /\s$/.test(value.constant) && emission.facts.mode.server.version < 50700) return refuse('string as a number', place);
       return isParameter ? take({ kind: 'double' }, 'float8') : asDouble(emission, value).sql;
     case 'text': return text(emission, target, value, place);
     case 'bytes': return bytes(emission, column, value, place);

@@ -133,7 +133,9 @@ export function asText(emission: MysqlEmission, value: Value): Value {
 
 /** An ENUM or a SET that comes of something else than its column is a string: it has no number to be ordered by. */
 export function withoutLabels(emission: MysqlEmission, value: Value): Value {
-  return value.type.kind === 'enum' || value.type.kind === 'set' ? { ...asText(emission, value), origin: undefined } : value;
+  if (value.type.kind !== 'enum' && value.type.kind !== 'set') return value;
+  const text = asText(emission, value);
+  return { ...text, type: text.type.kind === 'text' ? { ...text.type, isLabel: true } : text.type, origin: undefined };
 }
 
 /** A number that is bound is a string of Latin-1 there, and so is what is made of it. */

@@ -142,6 +142,8 @@ export class ExpressionEmitter {
         if (new Set(kinds.map((type) => (isNumber(type) ? 'number' : isMoment(type) ? 'moment' : type.kind))).size > 1) refuse('IN of rows of several types', place);
       });
       checkNullRows(this.emission, items.flatMap((item) => (item.type === 'row' && items.length > 1 ? item.items.map((each) => this.value(each, scope)) : [])), place);
+      // All of them are compared in one collation.
+      operand.items.forEach((each, index) => oneCollation([each, ...items.map((item) => (item.type === 'row' ? item.items[index] ?? each : each))].map((item) => this.value(item, scope)), place));
       const rows = items.map((item) => this.#rows({ type: 'binary', operator: '=', left: operand, right: item, place }, scope));
       return wrap(valueOf(`(${rows.map(({ sql }) => sql).join(' OR ')})`, boolType, rows));
     }

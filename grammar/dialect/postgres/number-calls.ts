@@ -41,6 +41,8 @@ const whole = (word: 'ceil' | 'floor'): CallEmitter => (call) => {
   exactly(call, 1);
   const value = number(call, 0);
   const { type, nullable } = value;
+  // MySQL 5.6 has no room for all of its digits where it keeps it.
+  if (type.kind === 'int' && type.max > maxBigint && call.emission.facts.mode.server.version < 50700) return refuse(`${call.name}() of an unsigned BIGINT`, call.place);
   if (type.kind === 'int') return { ...value, constant: undefined, origin: undefined };
   if (type.kind === 'double') return { sql: `${word}(${value.sql})`, type: isModern(call) ? type : { kind: 'double', decimals: 0 }, nullable };
   if (type.kind !== 'decimal') return refuse(`${call.name}()`, call.place);
@@ -61,6 +63,8 @@ const rounded = (word: 'round' | 'trunc'): CallEmitter => (call) => {
   }
   if (type.kind === 'int') {
     if (digits >= 0) return { ...value, constant: undefined, origin: undefined };
+    // MariaDB makes a DECIMAL of it where the next number could be too long.
+    if (value.constant !== undefined && call.emission.facts.mode.server.flavour === 'mariadb') return refuse(`${call.name}() of a constant by less than no digits`, call.place);
     return { sql: `${word}((${value.sql})::numeric, ${digits})::bigint`, type: bigintType, nullable };
   }
   if (type.kind !== 'decimal') return refuse(`${call.name}()`, call.place);

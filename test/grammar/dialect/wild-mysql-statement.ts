@@ -150,6 +150,7 @@ export class WildMysqlStatements {
         case 'p': return this.#pick(["'a%'", "'%a'", "'_'", "'A%e'", "'%\\\\_%'", "'%ä%'", "'1%'", "'%'", "''", "'% '"]);
         case 'C': return this.#pick(['utf8mb4_bin', 'utf8mb4_general_ci', 'utf8mb4_unicode_ci', 'latin1_swedish_ci']);
         case 'T': return this.#pick(['SIGNED', 'UNSIGNED', 'CHAR', 'CHAR(3)', 'DECIMAL(10,2)', 'DECIMAL(5,0)', 'DECIMAL', 'DATE', 'DATETIME', 'DATETIME(3)', 'TIME', 'TIME(6)', 'BINARY']);
+        case 'k': return this.#keys || '1';
         case 'f': return this.#pick(["'%Y-%m-%d'", "'%H:%i:%s.%f'", "'%W %M %e %y'", "'%a %b %c %j %p %r %T'", "'%x-%v'", "'%D'", "'%% %k:%l'", "'%h%I'", "'year %Y x'"]);
         default: return this.#value(undefined, depth);
       }
