@@ -288,6 +288,7 @@ export class QueryEmitter {
   #checkKept(value: Value): void {
     const { flavour, version } = this.emission.facts.mode.server;
     if (flavour === 'mysql' && version < 50700 && value.type.kind === 'decimal' && value.origin === undefined) refuse('GROUP BY or DISTINCT of a DECIMAL that is no column', value.place);
+    if (flavour === 'mariadb' && value.type.kind === 'decimal' && value.type.inner !== undefined) refuse('GROUP BY or DISTINCT of a quotient', value.place);
     // MariaDB sorts a negative zero apart from zero, and then makes groups of neighbours.
     if (flavour === 'mariadb' && mayBeNegativeZero(this.emission, value)) refuse('GROUP BY or DISTINCT of a remainder of a DECIMAL', value.place);
   }
