@@ -37,13 +37,18 @@ const abs: CallEmitter = (call) => {
   return { sql: `abs(${shownDecimal(value)})`, type: type.kind === 'decimal' ? decimalType(type.precision, type.scale) : type, nullable: value.nullable };
 };
 
+/** What these make of an integer is a BIGINT. */
+function widened({ isNarrow: _narrow, ...type }: Extract<MysqlType, { kind: 'int' }>): MysqlType {
+  return type;
+}
+
 const whole = (word: 'ceil' | 'floor'): CallEmitter => (call) => {
   exactly(call, 1);
   const value = number(call, 0);
   const { type, nullable } = value;
   // MySQL 5.6 has no room for all of its digits where it keeps it.
   if (type.kind === 'int' && type.max > maxBigint && call.emission.facts.mode.server.version < 50700) return refuse(`${call.name}() of an unsigned BIGINT`, call.place);
-  if (type.kind === 'int') return { ...value, constant: undefined, origin: undefined };
+  if (type.kind === 'int') return { ...value, type: widened(type), constant: undefined, origin: undefined };
   if (type.kind === 'double') return { sql: `${word}(${value.sql})`, type: isModern(call) ? type : { kind: 'double', decimals: 0 }, nullable };
   if (type.kind !== 'decimal') return refuse(`${call.name}()`, call.place);
   return type.precision - type.scale < 18 ? { sql: `${word}(${value.sql})::bigint`, type: bigintType, nullable } : { sql: `${word}(${value.sql})`, type: decimalType(type.precision - type.scale + 1, 0), nullable };
@@ -62,7 +67,7 @@ const rounded = (word: 'round' | 'trunc'): CallEmitter => (call) => {
     return { sql: digits === 0 ? `round(${value.sql})` : `(round(${value.sql} * 1e${digits}) / 1e${digits})`, type: isModern(call) ? doubleType : { kind: 'double', decimals: digits }, nullable };
   }
   if (type.kind === 'int') {
-    if (digits >= 0) return { ...value, constant: undefined, origin: undefined };
+    if (digits >= 0) return { ...value, type: widened(type), constant: undefined, origin: undefined };
     // MariaDB makes a DECIMAL of it where the next number could be too long.
     if (value.constant !== undefined && call.emission.facts.mode.server.flavour === 'mariadb') return refuse(`${call.name}() of a constant by less than no digits`, call.place);
     return { sql: `${word}((${value.sql})::numeric, ${digits})::bigint`, type: bigintType, nullable };

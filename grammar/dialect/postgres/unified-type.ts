@@ -67,7 +67,7 @@ function commonNumbers(emission: MysqlEmission, values: readonly Value[], types:
   if (emission.facts.mode.server.flavour === 'mariadb' && ranges.some(({ unsigned }) => unsigned) && values.some(({ type }) => type.kind === 'parameter')) return refuse('parameter beside an unsigned integer', values[0]?.place);
   if (mixesSigns(emission, values)) return { sql: integers.map(({ sql }) => `(${sql})::numeric`), type: decimalType(20, 0) };
   if (isBig && min < 0n) return { sql: integers.map(({ sql }) => `(${sql})::numeric`), type: decimalType(20, 0) };
-  return { sql: integers.map(({ sql }) => `(${sql})::${isBig ? 'numeric' : 'bigint'}`), type: { ...intType(min, max, ranges.every((range) => range.min >= 0n) && ranges.some((range) => range.unsigned)), ...toldOf(ranges) } };
+  return { sql: integers.map(({ sql }) => `(${sql})::${isBig ? 'numeric' : 'bigint'}`), type: { ...intType(min, max, ranges.every((range) => range.min >= 0n) && ranges.some((range) => range.unsigned)), ...toldOf(ranges), ...(ranges.every(({ unsigned, isNarrow }) => !unsigned || isNarrow === true) ? { isNarrow: true } : {}) } };
 }
 
 /** FLOAT and NULL alone, which stay FLOAT. */
