@@ -286,6 +286,9 @@ export class ExpressionEmitter {
     const { sql, columns } = this.#queries.subquery(node.query, scope);
     const [column] = columns;
     if (column === undefined || columns.length !== 1) return refuse('subquery of several columns', node.place);
+    const { flavour, version } = this.emission.facts.mode.server;
+    // It is shown as a number there.
+    if (column.type.kind === 'bit' && (flavour === 'mariadb' || version < 80000)) return refuse('subquery of BIT', node.place);
     return withoutLabels(this.emission, { sql, type: column.type, nullable: true });
   }
 
