@@ -6,7 +6,7 @@ import { coerce, decide } from './literal.ts';
 import { asNumeric, bool, float8, int4, int8, isFloat, isInteger, isMoment, isText, numeric, text as textType, typeLabel } from './pg-type.ts';
 import type { PgType } from './pg-type.ts';
 import { requireCodePoints } from './comparison.ts';
-import { collated, needsBinary, textOf } from './text-value.ts';
+import { collated, comparable, needsBinary, textOf } from './text-value.ts';
 import { refuse } from './refusal.ts';
 import { sortKeys } from './sort-keys.ts';
 import { listOf, nodeOf, stringOf, treeOf } from '../../sql/tree.ts';
@@ -120,8 +120,11 @@ function stringAggregate(emission: Emission, node: Tree, scope: Scope, parts: { 
   if (!isText(given.type) && given.type.name !== 'unknown') return refuse(`string_agg of ${typeLabel(given.type)}`, place);
   const order = listOf(node['agg_order']);
   const keys = order.length === 0 ? '' : ` ORDER BY ${order.flatMap((item) => sortKeys(emission, item, (key) => emission.expression(key, scope))).join(', ')}`;
-  const item = parts.filtered(textOf(emission, given, place).sql);
-  const end = `${keys} SEPARATOR ${quoteMysqlText(separator.literal)})`;
+  const text = textOf(emission, given, place);
+  const item = parts.filtered(text.sql);
+  // PostgreSQL sorts them to find those that are alike.
+  const own = parts.isDistinct && order.length === 0 ? ` ORDER BY ${comparable(emission, text)}` : keys;
+  const end = `${own} SEPARATOR ${quoteMysqlText(separator.literal)})`;
   // Where no collation compares text as it is, its bytes do.
   if (parts.isDistinct && emission.capabilities.binaryCollation === undefined) return { sql: collated(emission, `CONVERT(GROUP_CONCAT(DISTINCT BINARY (${item})${end} USING utf8mb4)`), type: textType, nullable: true };
   return { sql: `GROUP_CONCAT(${parts.isDistinct ? 'DISTINCT ' : ''}${item}${end}`, type: textType, nullable: true };
@@ -141,6 +144,8 @@ function windowFunction(emission: Emission, name: string, node: Tree, scope: Sco
     case 'lag': case 'lead': {
       if (value === undefined || value.type.name === 'unknown' || (offset !== undefined && (offset.number === undefined || offset.number < 0))) return refuse(`${name} by what is no constant`, place);
       if (otherwise !== undefined && !emission.capabilities.lagDefault) return refuse(`${name} with a default`, place);
+      // PostgreSQL shows the digits that the default has.
+      if (otherwise !== undefined && value.type.name === 'numeric' && (otherwise.type.name !== 'numeric' || otherwise.type.scale !== value.type.scale)) return refuse(`${name} with a default of other digits`, place);
       const more = [...(offset === undefined ? [] : [String(offset.number)]), ...(otherwise === undefined ? [] : [coerce(emission, otherwise, value.type, place).sql])];
       return { sql: `${name.toUpperCase()}(${[value.sql, ...more].join(', ')}) OVER ${over}`, type: value.type, nullable: true };
     }

@@ -35,7 +35,7 @@ export function assignValue(emission: Emission, column: ColumnFacts, value: Valu
   if (column.exact === false || ['other', 'uuid', 'time', 'interval', 'bpchar'].includes(type.name) || !isPlainTarget(column, type)) return refuse(`value for column ${column.name} of type ${column.type}`);
   checkFraction(column, value);
   if (value.literal !== undefined) return decide(emission, value, type).sql;
-  return converted(emission, value, type).sql;
+  return converted(emission, column, value, type).sql;
 }
 
 function isJson(text: string): boolean {
@@ -74,10 +74,19 @@ function checkFraction(column: ColumnFacts, value: Value): void {
   if (digits > (column.fraction ?? 0)) refuse(`fraction of a second for column ${column.name}`);
 }
 
-function converted(emission: Emission, value: Value, type: PgType): Value {
+/** PostgreSQL rounds digits that the column has no room for, halves away from the year 2000; MySQL rounds halves up, and MariaDB cuts them off. */
+function rounded(emission: Emission, column: ColumnFacts, value: Value, from: PgType): Value {
+  const fraction = column.fraction ?? 0;
+  if (!['datetime', 'timestamp'].includes(column.mysqlType) || fraction >= 6 || from.name === 'date') return value;
+  const half = 5 * 10 ** (5 - fraction);
+  if (!emission.capabilities.subqueryCache) return { ...value, sql: `IF(${value.sql} < '2000-01-01', DATE_SUB(${value.sql}, INTERVAL 1 MICROSECOND), ${value.sql})` };
+  return { ...value, sql: `DATE_ADD(${value.sql}, INTERVAL IF(${value.sql} < '2000-01-01', ${half - 1}, ${half}) MICROSECOND)` };
+}
+
+function converted(emission: Emission, column: ColumnFacts, value: Value, type: PgType): Value {
   const from = value.type;
   if (isText(type)) return textOf(emission, value);
   if (isNumber(type) && isNumber(from)) return isFloat(from) && !isFloat(type) ? refuse(`${typeLabel(from)} into a column of ${typeLabel(type)}`) : value;
-  if (isMoment(type) && isMoment(from)) return castValue(emission, value, type, undefined);
+  if (isMoment(type) && isMoment(from)) return rounded(emission, column, castValue(emission, value, type, undefined), from);
   return from.name === type.name ? value : refuse(`${typeLabel(from)} into a column of ${typeLabel(type)}`);
 }

@@ -37,7 +37,30 @@ export function compare(emission: Emission, operator: ComparisonOperator, one: V
   const { type, values: [left = one, right = other] } = unify(emission, [one, other], place);
   if (!comparableTypes.has(type.name)) refuse(`comparison of ${typeLabel(type)}`, place);
   if (isText(type) && operator !== '=' && operator !== '<>') requireCodePoints(emission, place);
-  return { sql: comparisonSql(emission, operator, left, right), type: bool, nullable: left.nullable || right.nullable };
+  const [first, second] = operator === '=' ? withRoom(emission, [one, left], [other, right]) : [left, right];
+  return { sql: comparisonSql(emission, operator, first, second), type: bool, nullable: left.nullable || right.nullable };
+}
+
+/** MySQL from 8 on joins decimals in a room that may be too small for one of them, and takes what does not fit for the largest that does. */
+function hasSmallRooms({ capabilities: { binaryCollation, subqueryCache } }: Emission): boolean {
+  return binaryCollation !== undefined && !subqueryCache;
+}
+
+/** Digits before and behind the point that a number may have. */
+function roomOf(type: PgType): string {
+  const digits: Readonly<Record<string, string>> = { int2: '5', int4: '10', int8: '19' };
+  return digits[type.name] ?? `${type.precision ?? 'any'},${type.scale ?? 0}`;
+}
+
+function needsRoom(emission: Emission, one: PgType, other: PgType): boolean {
+  return hasSmallRooms(emission) && (one.name === 'numeric' || other.name === 'numeric') && [one, other].every((type) => isNumber(type) && !isFloat(type)) && roomOf(one) !== roomOf(other);
+}
+
+/** Each as it was given and as it is compared. The one that is no column is given all digits that there are: the index of the other can still be used. */
+function withRoom(emission: Emission, [one, left]: readonly [Value, Value], [other, right]: readonly [Value, Value]): readonly [Value, Value] {
+  if (one.constant === true || other.constant === true || !needsRoom(emission, one.type, other.type)) return [left, right];
+  const wide = ({ column: _column, ...value }: Value): Value => ({ ...value, sql: `CAST(${value.sql} AS DECIMAL(65,30))` });
+  return right.column === undefined || left.column !== undefined ? [left, wide(right)] : [wide(left), right];
 }
 
 export function requireCodePoints(emission: Emission, place: unknown): void {
@@ -134,13 +157,15 @@ export function compareWithQuery(emission: Emission, parts: { readonly left: rea
   const name = emission.newName();
   // MySQL takes no LIMIT in such a subquery, and one level more does no harm.
   // MariaDB finds a number that the column cannot hold to be in no list, also where a NULL leaves it open: there the list is of a type that holds all.
-  const isTooNarrow = (value: Value, index: number): boolean => emission.capabilities.subqueryCache && value.nullable && isNumber(value.type) && !isFloat(value.type) && !isFloat(left[index]?.type ?? value.type);
+  const isTooNarrow = (value: Value, index: number): boolean => needsRoom(emission, given[index]?.type ?? value.type, value.type) || (emission.capabilities.subqueryCache && value.nullable && isNumber(value.type) && !isFloat(value.type) && !isFloat(left[index]?.type ?? value.type));
   const columns = found.columns.map(({ value }, index) => {
     const column = `${name}.c${index + 1}`;
     if (isTooNarrow(value, index)) return `CAST(${column} AS DECIMAL(65,30))`;
     return left[index] !== undefined && needsBinary(emission, left[index]) ? `BINARY ${column}` : column;
   });
   const needsLevel = /\bLIMIT\b/.test(found.sql) || columns.some((column) => !column.startsWith(name));
+  const isCorrelated = readsOutside(found.sql, scope);
+  if (needsLevel && isCorrelated && !emission.capabilities.lateral) return refuse('subquery of an outer row within another one', place);
   const query = needsLevel ? `SELECT ${columns.join(', ')} FROM (${found.sql}) AS ${name}` : found.sql;
   const operand = left.length === 1 ? left.map((value) => comparable(emission, value)).join('') : `(${left.map((value) => comparable(emission, value)).join(', ')})`;
   const word = operator === '=' && !all ? 'IN' : operator === '<>' && all ? 'NOT IN' : `${operator} ${all ? 'ALL' : 'ANY'}`;
@@ -151,9 +176,15 @@ export function compareWithQuery(emission: Emission, parts: { readonly left: rea
   const isExtreme = word !== 'IN' && word !== 'NOT IN';
   if (isExtreme && found.columns.some(({ value }) => value.nullable)) return refuse(`${operator} ${all ? 'ALL' : 'ANY'} of a subquery whose values may be NULL`, place);
   const isVague = emission.capabilities.binaryCollation === undefined && mayBeNull && !parts.isFilter;
+  if (isVague && isCorrelated && !isExtreme) return refuse('subquery of an outer row where a value may be NULL', place);
   if (isVague && left.length > 1) return refuse('rows compared with a subquery where a value may be NULL', place);
   if (isExtreme) return { sql: `(CASE WHEN EXISTS (${query}) THEN ${isVague ? `IF(${operand} IS NULL, NULL, ${test})` : test} ELSE ${all ? 'TRUE' : 'FALSE'} END)`, type: bool, nullable: mayBeNull };
   return { sql: isVague ? unknownApart(emission, word === 'IN' ? '' : 'NOT ', operand, { query, named: found.sql }) : test, type: bool, nullable: mayBeNull };
+}
+
+/** What a table in FROM is made of sees no row beside it. */
+function readsOutside(sql: string, scope: Scope | undefined): boolean {
+  return scope !== undefined && (scope.relations.some(({ sqlName }) => /^\w+$/.test(sqlName) && new RegExp(`\\b${sqlName}\\.`).test(sql)) || readsOutside(sql, scope.parent));
 }
 
 /** IN with its NULL written out. */

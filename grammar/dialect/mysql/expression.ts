@@ -6,7 +6,7 @@ import type { Emission, Scope, Value } from './emission.ts';
 import { functionCall, valueFunction } from './function-call.ts';
 import { coerce, decide, decimalType, isInRange, integerSql, literalOf, plainDecimal } from './literal.ts';
 import { addInterval, momentOperator } from './moment.ts';
-import { bool, commonType, int4, int8, isInteger, isText, text as textType, typeLabel, unknown } from './pg-type.ts';
+import { bool, commonType, int4, int8, isInteger, isText, text as textType, typeLabel, unknown, isNumber } from './pg-type.ts';
 import type { PgType } from './pg-type.ts';
 import { jsonOperator } from './json.ts';
 import { parseArray } from './array-text.ts';
@@ -187,6 +187,8 @@ function operatorExpression(emission: Emission, node: Tree, scope: Scope): Value
       const [left, right] = [emission.expression(node['lexpr'], scope), emission.expression(node['rexpr'], scope)];
       const test = compare(emission, '=', left, right, place);
       const kept = decide(emission, left, textType);
+      // PostgreSQL gives the value of the type that it compares them in.
+      if (isNumber(kept.type) && isNumber(right.type) && rankOf(kept.type.name) < rankOf(right.type.name)) return refuse('NULLIF of numbers of several types', place);
       return { sql: `(CASE WHEN ${test.sql} THEN NULL ELSE ${kept.sql} END)`, type: kept.type, nullable: true };
     }
     case 'AEXPR_LIKE': case 'AEXPR_ILIKE': return likeExpression(emission, name, node, scope);
@@ -194,6 +196,8 @@ function operatorExpression(emission: Emission, node: Tree, scope: Scope): Value
     default: return refuse(String(node['kind']), place);
   }
 }
+
+const rankOf = (name: string): number => (name === 'numeric' ? 1 : name === 'float4' || name === 'float8' ? 2 : 0);
 
 function betweenExpression(emission: Emission, node: Tree, scope: Scope): Value {
   const place = node['location'];
@@ -308,6 +312,8 @@ function subLink(emission: Emission, node: Tree, scope: Scope, isFilter = false)
 
 /** For GROUP BY, PARTITION BY and ORDER BY. */
 export function sortable(emission: Emission, value: Value): string {
+  // MySQL 5.6 makes two groups of zero and negative zero.
+  if (value.type.name === 'float8' && value.column === undefined && emission.capabilities.binaryCollation === undefined) return `(${value.sql} + 0e0)`;
   return comparable(emission, literalOr(value));
 }
 

@@ -21,11 +21,30 @@ const count: CallEmitter = (call) => {
     exactly(call, 1);
     return { sql: `count(${typed(call, 0).sql})${overMark}`, type, nullable: false };
   }
+  const { flavour, version } = call.emission.facts.mode.server;
+  // MySQL 9 counts a NULL that is known before the rows are read.
+  if (flavour === 'mysql' && version >= 80000 && isFoundBefore(call.nodes)) return refuse('COUNT(DISTINCT) of a parameter or subquery', call.place);
+  for (let index = 0; index < call.args.length; index += 1) checkRoom(call, typed(call, index));
   const keys = call.args.map((_, index) => distinctKey(call.emission, typed(call, index)));
   if (keys.length === 1) return { sql: `count(DISTINCT ${keys[0]})`, type, nullable: false };
   // A row with a NULL in it does not count.
   return { sql: `count(DISTINCT CASE WHEN ${keys.map((key) => `${key} IS NOT NULL`).join(' AND ')} THEN ROW(${keys.join(', ')}) END)`, type, nullable: false };
 };
+
+/** Whether it has a parameter or a subquery in it, but for EXISTS, which is never NULL. */
+function isFoundBefore(node: unknown): boolean {
+  if (Array.isArray(node)) return node.some(isFoundBefore);
+  if (typeof node !== 'object' || node === null) return false;
+  if ('type' in node && (node.type === 'parameter' || node.type === 'subquery' || node.type === 'quantified')) return true;
+  if ('type' in node && node.type === 'exists') return false;
+  if ('type' in node && node.type === 'in' && 'list' in node && !Array.isArray(node.list)) return true;
+  return Object.values(node).some(isFoundBefore);
+}
+
+/** MySQL 5.6 keeps what is chosen among decimals and integers in the room that a decimal has. */
+function checkRoom({ emission: { facts: { mode: { server } } }, name, place }: CallContext, { type, sql, origin }: Value): void {
+  if (server.flavour === 'mysql' && server.version < 50700 && type.kind === 'decimal' && origin === undefined && /COALESCE\(|CASE /.test(sql)) refuse(`${name}() of a choice of DECIMAL`, place);
+}
 
 function typed(call: CallContext, index: number): Value {
   const value = argument(call, index);
@@ -93,6 +112,7 @@ const extreme = (word: 'min' | 'max'): CallEmitter => (call) => {
     case 'timestamp': return call.emission.losesInstants ? extremeMoment(call, value, word) : { sql: `${word}(${value.sql})${overMark}`, type: value.type, nullable: true };
     case 'int': case 'decimal': case 'double': case 'date': case 'datetime': case 'time': case 'year':
       if (isUnsettled(value.type)) return refuse(`${call.name}() of a quotient`, call.place);
+      checkRoom(call, value);
       return { sql: `${word}(${value.sql})${overMark}`, type: value.type, nullable: true };
     default: return refuse(`${call.name}() of ${typeName(value.type)}`, call.place);
   }

@@ -31,14 +31,16 @@ export function assignValue(emission: MysqlEmission, target: Target, value: Valu
   }
   const zero = mayBeZero(type) && !emission.facts.mode.sqlMode.has('NO_ZERO_DATE') ? { zero: true } : {};
   switch (type.kind) {
-    case 'int': return isParameter ? take({ kind: 'integer', min: `${type.min}`, max: `${type.max}` }, fitsBigint(type) ? 'bigint' : 'numeric') : wholeNumber(emission, value, place);
+    case 'int': return isParameter ? take({ kind: 'integer', min: `${type.min}`, max: `${type.max}` }, fitsBigint(type) ? 'bigint' : 'numeric') : wholeNumber(emission, value, place, type.unsigned);
     case 'bool': return isParameter ? take({ kind: 'boolean' }, 'boolean') : flag(emission, value);
     case 'decimal':
       if (isParameter) return take({ kind: 'decimal' }, 'numeric');
-      return value.type.kind === 'double' || value.type.kind === 'float' ? refuse('DOUBLE as a DECIMAL', place) : settled(emission, asDecimal(emission, value), type.scale, place);
+      return value.type.kind === 'double' || value.type.kind === 'float' ? refuse('DOUBLE as a DECIMAL', place) : notNegative(settled(emission, asDecimal(emission, value), type.scale, place), value, type.unsigned === true && !isUnsureQuotient(emission));
     case 'double': case 'float':
       // Each kind of string has an error of its own there.
       if (value.type.kind === 'text' && value.constant === undefined) return refuse('string as a number', place);
+      // MySQL 5.6 has no number with blanks behind it.
+      if (isConstantText(value) && /\s$/.test(value.constant) && emission.facts.mode.server.version < 50700) return refuse('string as a number', place);
       return isParameter ? take({ kind: 'double' }, 'float8') : asDouble(emission, value).sql;
     case 'text': return text(emission, target, value, place);
     case 'bytes': return bytes(emission, column, value, place);
@@ -70,9 +72,15 @@ function duration(emission: MysqlEmission, value: Value, fraction: number, place
   return time.type.kind === 'time' && time.type.fraction > fraction ? refuse('TIME with more digits than the column', place) : time.sql;
 }
 
-function wholeNumber(emission: MysqlEmission, value: Value, place: number | undefined): string {
+/** Less than zero is out of the range also where it would be rounded to zero. */
+function notNegative(sql: string, { type, constant }: Value, isUnsigned: boolean): string {
+  const isNeeded = isUnsigned && type.kind === 'decimal' && type.unsigned !== true && (constant === undefined || constant.startsWith('-'));
+  return isNeeded ? `(CASE WHEN ${sql} < 0 THEN floor(${sql}) ELSE ${sql} END)` : sql;
+}
+
+function wholeNumber(emission: MysqlEmission, value: Value, place: number | undefined, isUnsigned = false): string {
   const { type } = value;
-  if (type.kind === 'decimal') return value.sql;
+  if (type.kind === 'decimal') return notNegative(value.sql, value, isUnsigned);
   if (type.kind === 'double' || type.kind === 'float') return refuse('DOUBLE as an integer', place);
   const written = isConstantText(value) ? readWhole(value.constant) : undefined;
   if (written !== undefined) return integerConstant(written, place).sql;

@@ -37,7 +37,7 @@ function parameterBeside(emission: MysqlEmission, value: Value, other: Value): V
   const isModern = emission.facts.mode.server.flavour === 'mysql' && emission.facts.mode.server.version >= 80000;
   if (type.kind === 'double' || said === 'double' || (said === 'text' && !isModern)) return asDouble(emission, value);
   if (type.kind === 'decimal' || said === 'decimal') return refuse('parameter beside a DECIMAL', value.place);
-  return { sql: emission.parameter(number, { kind: 'integer', min: `${minBigint}`, max: `${maxBigint}` }, 'bigint'), type: bigintType, nullable: true };
+  return { sql: emission.parameter(number, { kind: 'integer', min: `${minBigint}`, max: `${maxBigint}`, ...(said === undefined ? { integerOnly: true } : {}) }, 'bigint'), type: bigintType, nullable: true };
 }
 
 function rangeOf(operator: string, one: IntType, other: IntType): { readonly min: bigint; readonly max: bigint } {
@@ -109,7 +109,10 @@ function divide(emission: MysqlEmission, one: Value, other: Value, place: number
   const precision = Math.min(left.type.precision + right.type.scale + increment, 65);
   // From MySQL 9 on it has no other digits than those that it shows.
   if (flavour === 'mysql' && version >= 90000) return { sql: `round(${sql}, ${scale})`, type: decimalType(precision, scale), nullable: true };
-  return { sql, type: { kind: 'decimal', precision, scale, inner }, nullable: true };
+  // Before MySQL 5.7 a quotient too small for its digits keeps its sign.
+  const isSigned = [left, right].some((value) => value.type.unsigned !== true && (value.constant === undefined || value.constant.startsWith('-')));
+  const lost = flavour === 'mysql' && version < 50700 && isSigned ? `sign(${left.sql}) * sign(${right.sql}) < 0 AND ${sql} = 0` : undefined;
+  return { sql, type: { kind: 'decimal', precision, scale, inner, lost }, nullable: true };
 }
 
 function wholeQuotient(emission: MysqlEmission, one: Value, other: Value, place: number): Value {
@@ -135,7 +138,14 @@ function remainder(emission: MysqlEmission, one: Value, other: Value, place: num
   const [left, right] = [asDecimal(emission, one), asDecimal(emission, other)];
   if (isUnsettled(left.type) || isUnsettled(right.type)) return refuse('calculation with a quotient', place);
   const scale = Math.max(left.type.scale, right.type.scale);
-  return { sql: `round(${left.sql} % ${divisor(emission, right.sql)}, ${scale})`, type: decimalType(Math.max(left.type.precision, right.type.precision), scale), nullable: true };
+  const isNegative = left.type.unsigned !== true && (left.constant === undefined || left.constant.startsWith('-'));
+  // Told apart by its name: the server may have a negative zero there.
+  return { sql: isNegative ? `round(mod(${left.sql}, ${divisor(emission, right.sql)}), ${scale})` : `round(${left.sql} % ${divisor(emission, right.sql)}, ${scale})`, type: decimalType(Math.max(left.type.precision, right.type.precision), scale), nullable: true };
+}
+
+/** MariaDB, and MySQL before 8, take a remainder that is a negative zero for less than zero. */
+export function mayBeNegativeZero({ facts: { mode: { server: { flavour, version } } } }: MysqlEmission, { sql, type }: Value): boolean {
+  return (flavour === 'mariadb' || version < 80000) && type.kind === 'decimal' && sql.includes('mod(');
 }
 
 /** Of numbers that are not negative and fit 63 bits; the others have another value as the unsigned number that MySQL makes of them. */

@@ -35,3 +35,9 @@ export function constantNumber(value: Value, what: string): number {
   if (value.type.kind !== 'int' || value.constant === undefined) return refuse(what, value.place);
   return Number(value.constant);
 }
+
+/** Before MySQL 8 and on MariaDB the number that these are read as has no digits behind the point. */
+export function wholeDigits({ emission }: CallContext): { readonly decimals?: number } {
+  const { flavour, version } = emission.facts.mode.server;
+  return flavour === 'mariadb' || version < 80000 ? { decimals: 0 } : {};
+}

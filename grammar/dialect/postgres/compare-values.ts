@@ -1,5 +1,6 @@
 /** Comparisons. https://dev.mysql.com/doc/refman/8.4/en/comparison-operators.html, https://dev.mysql.com/doc/refman/8.4/en/type-conversion.html */
 import { quoteLiteral } from '../../names.ts';
+import { mayBeNegativeZero } from './calculate.ts';
 import { asDatetime, asDecimal, asDouble, asInteger, asMoment, asNumber, asText, asTime, condition, integerConstant, isConstantText, numberConstant, zeroMoment, isUnsureQuotient, shownDecimal } from './convert-value.ts';
 import { comparedLocally, localOf } from './local-time.ts';
 import type { MysqlEmission } from './mysql-emission.ts';
@@ -20,6 +21,7 @@ export function compareValues(emission: MysqlEmission, operator: Comparison, lef
   const zoned = comparedInstants(emission, operator, left, right, nullable);
   if (zoned !== undefined) return zoned;
   const [one, other] = meet(emission, left, right, place);
+  if ([one, other].some((value) => mayBeNegativeZero(emission, value))) return refuse('comparison of a remainder of a DECIMAL', place);
   const { flavour, version } = emission.facts.mode.server;
   // It forgets the fraction of a second there.
   if (operator === '<=>' && one.type.kind === 'time' && flavour === 'mysql' && version < 50700) return refuse('<=> of TIME', place);
@@ -29,7 +31,9 @@ export function compareValues(emission: MysqlEmission, operator: Comparison, lef
   if ((operator === '=' || operator === '<=>') && (flavour === 'mariadb' || version < 80000) && (isBetweenIntegers(one, other) || isBetweenIntegers(other, one))) return refuse('comparison of an integer column with a number between two of them', place);
   if (one.type.kind === 'text' && other.type.kind === 'text') return condition(comparedText(emission, operator, one, other, place), nullable);
   if ([one, other].some(isQuotient) && (emission.facts.mode.server.flavour === 'mariadb' || isUnsureQuotient(emission))) return comparedQuotient(operator, one, other, nullable);
-  return condition(`${one.sql} ${spelled(operator)} ${other.sql}`, nullable);
+  const lost = [one, other].flatMap(({ type }) => (type.kind === 'decimal' ? type.lost ?? [] : []));
+  const compared = `${one.sql} ${spelled(operator)} ${other.sql}`;
+  return condition(lost.length === 0 ? compared : `CASE WHEN ${lost.join(' OR ')} THEN ('a quotient that its last digits decide about: ' || ${one.sql})::boolean ELSE ${compared} END`, nullable);
 }
 
 /** Compared as strings, which for times of day in their full form is the same. */

@@ -64,7 +64,7 @@ export function asDouble(emission: MysqlEmission, value: Value): Value {
   if (value.type.kind === 'parameter') return { sql: emission.parameter(value.type.number, { kind: 'double' }, 'float8'), type: doubleType, nullable: true };
   if (value.type.kind === 'decimal' && value.type.inner !== undefined && isUnsureQuotient(emission)) return refuse('quotient as a DOUBLE', value.place);
   if (value.type.kind === 'float') return { ...value, sql: `(${value.sql})::float8`, type: doubleType, constant: undefined, origin: undefined };
-  if (value.type.kind === 'text' && value.constant === undefined) return { sql: doubleOfText(emission, value), type: doubleType, nullable: value.nullable };
+  if (value.type.kind === 'text' && value.constant === undefined) return { sql: doubleOfText(emission, value), type: value.type.decimals === undefined ? doubleType : { kind: 'double', decimals: value.type.decimals }, nullable: value.nullable };
   const decimal = asDecimal(emission, value);
   return { sql: `(${decimal.sql})::float8`, type: doubleType, nullable: value.nullable };
 }
@@ -133,7 +133,9 @@ export function asText(emission: MysqlEmission, value: Value): Value {
 
 /** An ENUM or a SET that comes of something else than its column is a string: it has no number to be ordered by. */
 export function withoutLabels(emission: MysqlEmission, value: Value): Value {
-  return value.type.kind === 'enum' || value.type.kind === 'set' ? { ...asText(emission, value), origin: undefined } : value;
+  if (value.type.kind !== 'enum' && value.type.kind !== 'set') return value;
+  const text = asText(emission, value);
+  return { ...text, type: text.type.kind === 'text' ? { ...text.type, isLabel: true } : text.type, origin: undefined };
 }
 
 /** A number that is bound is a string of Latin-1 there, and so is what is made of it. */

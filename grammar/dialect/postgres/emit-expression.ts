@@ -13,6 +13,7 @@ import { matchedRegexp } from './emit-regexp.ts';
 import { withWidth } from './integer-widths.ts';
 import { jsonCalls } from './json-calls.ts';
 import { likePattern } from './like-pattern.ts';
+import { anyOf, checkNull, checkNullRows, checkSigns, contains, oneCollation, shortList } from './member-tests.ts';
 import { addInterval, momentCalls } from './moment-calls.ts';
 import { Scope } from './mysql-emission.ts';
 import type { MysqlEmission } from './mysql-emission.ts';
@@ -141,6 +142,8 @@ export class ExpressionEmitter {
         if (new Set(kinds.map((type) => (isNumber(type) ? 'number' : isMoment(type) ? 'moment' : type.kind))).size > 1) refuse('IN of rows of several types', place);
       });
       checkNullRows(this.emission, items.flatMap((item) => (item.type === 'row' && items.length > 1 ? item.items.map((each) => this.value(each, scope)) : [])), place);
+      // All of them are compared in one collation.
+      operand.items.forEach((each, index) => oneCollation([each, ...items.map((item) => (item.type === 'row' ? item.items[index] ?? each : each))].map((item) => this.value(item, scope)), place));
       const rows = items.map((item) => this.#rows({ type: 'binary', operator: '=', left: operand, right: item, place }, scope));
       return wrap(valueOf(`(${rows.map(({ sql }) => sql).join(' OR ')})`, boolType, rows));
     }
@@ -155,6 +158,7 @@ export class ExpressionEmitter {
     const { sql, columns } = this.#queries.subquery(query, scope);
     const left = operand.type === 'row' ? operand.items.map((item) => this.value(item, scope)) : [this.value(operand, scope)];
     if (left.length !== columns.length) return refuse('IN with another number of columns', place);
+    checkNull(this.emission, left, place);
     if (left.some((value, index) => this.#isBeyond(value, columns[index]))) return refuse('IN with a subquery of smaller integers', place);
     const alias = this.emission.alias();
     // The comparison is that of the values' types, which `=` between two columns need not be.
@@ -183,6 +187,7 @@ export class ExpressionEmitter {
     const { sql, columns } = this.#queries.subquery(node.query, scope);
     const [column] = columns;
     const left = this.value(node.left, scope);
+    checkNull(this.emission, [left], place);
     if (column === undefined || columns.length !== 1 || !isComparison(operator) || operator === '<=>') return refuse(`${operator} ${quantifier}`, place);
     const alias = this.emission.alias();
     const compared = compareValues(this.emission, operator, left, { ...column, sql: `${alias}."1"`, origin: undefined, constant: undefined }, place);
@@ -231,6 +236,8 @@ export class ExpressionEmitter {
       if (contains(node.operand, (each) => each.type === 'binary' && each.left.type === 'row')) return refuse(`IS ${node.what} of a comparison of rows`, node.place);
       if (flavour === 'mysql' && version < 50700 && contains(node.operand, (each) => each.type === 'binary' && each.operator === '<=>')) return refuse(`IS ${node.what} of <=>`, node.place);
     }
+    // It loses rows without a partner where such a condition holds for NULL.
+    if (node.what !== 'NULL' && flavour === 'mysql' && version < 50700 && scope.hasOuterJoin) return refuse(`IS ${node.what} over an outer join`, node.place);
     if (node.what !== 'NULL') return condition(`${asCondition(this.emission, operand)} IS ${not}${node.what}`, false);
     if (operand.type.kind === 'parameter') return refuse('parameter whose type its place does not tell', node.place);
     // In WHERE the server takes the zero date of a NOT NULL column for NULL, elsewhere not.
@@ -245,6 +252,7 @@ export class ExpressionEmitter {
     const compared = operand === undefined ? [] : node.branches.map(({ when }) => this.value(when, scope));
     if (operand !== undefined) oneCollation([operand, ...compared], node.place);
     if (operand !== undefined && [operand, ...compared].some(({ type }) => isMoment(type) || type.kind === 'time') && flavour === 'mysql' && version < 50700) refuse('CASE of a date or time', node.place);
+    if (operand !== undefined && flavour === 'mysql') checkSigns([operand, ...compared], 'CASE', node.place);
     const conditions = operand === undefined ? node.branches.map(({ when }) => this.condition(when, scope)) : compared.map((when) => compareValues(this.emission, '=', operand, when, node.place).sql);
     const values = [...node.branches.map(({ then }) => this.value(then, scope)), node.otherwise === undefined ? nullValue : this.value(node.otherwise, scope)];
     // MariaDB describes it as a NULL, and what is like it as a string.
@@ -270,13 +278,17 @@ export class ExpressionEmitter {
     if (operand.type.kind !== 'text') return refuse('COLLATE', node.place);
     const has = operand.type.collation?.charset ?? this.emission.facts.charset;
     if (has.replace('utf8mb3', 'utf8') !== collation.charset.replace('utf8mb3', 'utf8')) return refuse(`COLLATE ${node.collation} of character set ${has}`, node.place);
-    return { sql: `(${operand.sql} COLLATE ${localCollation(collation, node.place)})`, type: { ...operand.type, collation: { ...collation, isExplicit: true }, isOwn: true, maxLength: undefined }, nullable: operand.nullable };
+    // A column of varchar would be cast behind its COLLATE in one place and not in another.
+    return { sql: `(${operand.sql}${operand.origin === undefined ? '' : '::text'} COLLATE ${localCollation(collation, node.place)})`, type: { ...operand.type, collation: { ...collation, isExplicit: true }, isOwn: true, maxLength: undefined }, nullable: operand.nullable };
   }
 
   #scalar(node: Node<'subquery'>, scope: Scope): Value {
     const { sql, columns } = this.#queries.subquery(node.query, scope);
     const [column] = columns;
     if (column === undefined || columns.length !== 1) return refuse('subquery of several columns', node.place);
+    const { flavour, version } = this.emission.facts.mode.server;
+    // It is shown as a number there.
+    if (column.type.kind === 'bit' && (flavour === 'mariadb' || version < 80000)) return refuse('subquery of BIT', node.place);
     return withoutLabels(this.emission, { sql, type: column.type, nullable: true });
   }
 
@@ -353,42 +365,12 @@ function namedOutside({ parent }: Scope): number {
   return parent === undefined ? 0 : parent.named + namedOutside(parent);
 }
 
-/** Whether a condition is of this kind, or one that NOT, AND and the like join. */
-function contains(node: Expression, isMeant: (node: Expression) => boolean): boolean {
-  if (isMeant(node)) return true;
-  return node.type === 'unary' ? contains(node.operand, isMeant) : node.type === 'binary' && (contains(node.left, isMeant) || contains(node.right, isMeant));
-}
-
-/** True for one, else NULL if one is not known, else false. */
-function anyOf(found: string, from: string): string {
-  return `(SELECT CASE WHEN bool_or(${found}) THEN true WHEN bool_or((${found}) IS NULL) THEN NULL ELSE false END FROM ${from})`;
-}
-
 /** NULL comes before everything else. */
 export function direction(descending: boolean, nullable: boolean): string {
   return `${descending ? ' DESC' : ''}${nullable ? ` NULLS ${descending ? 'LAST' : 'FIRST'}` : ''}`;
 }
 
-/** Of a list all are compared in the collation that is common to all of them, not pair by pair. */
-function oneCollation(values: readonly Value[], place: number): void {
-  const names = new Set(values.flatMap(({ type }) => (type.kind === 'text' && type.collation !== undefined ? [type.collation.name] : [])));
-  if (names.size > 1) refuse('mix of collations', place);
-}
-
-/** `a = 1 OR a = 2` as `a IN (1, 2)`. */
-function shortList(compared: readonly Value[]): string | undefined {
-  const parts = compared.map(({ sql }) => /^\(("[^"]*"\."[^"]*") = ([^()]*)\)$/.exec(sql));
-  const [first] = parts;
-  if (first === null || first === undefined || parts.some((part) => part === null || part[1] !== first[1] || /\b(?:AND|OR)\b/.test(part[2]?.replace(/'[^']*'/g, '') ?? ''))) return undefined;
-  return `(${first[1] ?? ''} IN (${parts.map((part) => part?.[2] ?? '').join(', ')}))`;
-}
-
 function escapeOf(value: Value): string {
   if (!isConstantText(value) || value.constant.length > 1) return refuse(`ESCAPE ${typeName(value.type)}`, value.place);
   return value.constant;
-}
-
-/** Of several rows MySQL 5.6 takes a NULL for a zero. */
-function checkNullRows({ facts: { mode: { server } } }: MysqlEmission, values: readonly Value[], place: number): void {
-  if (server.flavour === 'mysql' && server.version < 50700 && values.some(({ nullable, type }) => nullable && type.kind !== 'parameter')) refuse('IN of rows with values that may be NULL', place);
 }

@@ -1,5 +1,6 @@
 /** FROM: tables, derived tables and joins. https://dev.mysql.com/doc/refman/8.4/en/join.html */
 import { quoteName } from '../../names.ts';
+import { mayBeNegativeZero } from './calculate.ts';
 import { compareValues } from './compare-values.ts';
 import type { ExpressionEmitter } from './emit-expression.ts';
 import { Scope } from './mysql-emission.ts';
@@ -94,6 +95,7 @@ export class FromEmitter {
     const { sql, columns } = this.#queries.query(reference.query, reference.lateral ? scope : scope.parent);
     const quoted = quoteAlias(reference.alias, reference.place);
     for (const { value } of columns) if (isUnsettled(value.type)) refuse('derived table with a quotient', reference.place);
+    for (const { value } of columns) if (mayBeNegativeZero(this.#emission, value)) refuse('derived table with a remainder of a DECIMAL', reference.place);
     if (reference.columns.length > 0 && reference.columns.length !== columns.length) return refuse('derived table with another number of columns', reference.place);
     const visible = columns.map(({ name, value }, index): ScopeColumn => ({ name: reference.columns[index] ?? name, value: { sql: `${quoted}."${index + 1}"`, type: keptType(value.type), nullable: value.nullable } }));
     this.#add(scope, { alias: reference.alias, database: undefined, table: undefined, columns: visible }, reference.place);
@@ -113,6 +115,7 @@ export class FromEmitter {
       conditions.push(this.#expressions.condition(reference.on, scope));
       scope.free.length = 0;
     }
+    if (kind !== 'inner') scope.hasOuterJoin = true;
     if (kind === 'left') nullableFrom(scope, second, scope.relations.length);
     if (kind === 'right') nullableFrom(scope, first, second);
     const after = (column: ScopeColumn, isOptional: boolean): ScopeColumn => (isOptional ? optional(column) : column);

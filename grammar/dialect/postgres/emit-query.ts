@@ -1,6 +1,7 @@
 /** Queries: SELECT with its clauses, set operations, WITH. */
 import { distinctKey } from './aggregate-calls.ts';
-import { commonValues } from './unified-type.ts';
+import { commonValues, floats } from './unified-type.ts';
+import { mayBeNegativeZero } from './calculate.ts';
 import { asInteger } from './convert-value.ts';
 import { direction, ExpressionEmitter } from './emit-expression.ts';
 import { FromEmitter } from './emit-from.ts';
@@ -99,6 +100,7 @@ export class QueryEmitter {
     if (isRecursive && body.type === 'union' && namesTable(body.right, table.name)) return this.#recursive(table, body, alias, parent, register);
     const { sql, columns } = this.query(table.query, parent);
     for (const { value } of columns) if (isUnsettled(value.type)) refuse('WITH of a quotient', table.place);
+    for (const { value } of columns) if (mayBeNegativeZero(this.emission, value)) refuse('WITH of a remainder of a DECIMAL', table.place);
     register(columns);
     return `${alias} (${columns.map((_, index) => `"${index + 1}"`).join(', ')}) AS (${sql})`;
   }
@@ -157,11 +159,17 @@ export class QueryEmitter {
     if (pairs.some((pair) => pair.some(({ type }) => type.kind === 'double' && type.decimals !== undefined))) return refuse(`${body.operator} of a rounded DOUBLE`, body.place);
     // Before MySQL 8 the first side says whether there are negative numbers.
     if (flavour === 'mysql' && version < 80000 && pairs.some((pair) => pair.some(({ type }) => type.kind === 'year' || (type.kind === 'int' && type.unsigned)) && pair.some(({ type }) => type.kind === 'bool' || (type.kind === 'int' && !type.unsigned)))) return refuse(`${body.operator} of signed and unsigned integers`, body.place);
+    // As a string a DECIMAL that was calculated has the digits that the server kept of it, and a zero none.
+    const isWritten = ({ value }: OutputColumn): boolean => value.type.kind === 'decimal' && value.origin === undefined && value.constant === undefined;
+    const isString = ({ value }: OutputColumn): boolean => value.type.kind === 'text' || value.type.kind === 'enum' || value.type.kind === 'set';
+    if (left.columns.some((column, index) => [column, right.columns[index] ?? column].some(isWritten) && [column, right.columns[index] ?? column].some(isString))) return refuse(`${body.operator} of a calculated DECIMAL and a string`, body.place);
     // Before MySQL 8 they stay instants.
     if (version < 80000 && this.emission.losesInstants && pairs.flat().some(({ type }) => type.kind === 'timestamp')) return refuse(`${body.operator} of TIMESTAMP in a zone with summer time`, body.place);
     const common = pairs.map((pair) => {
       const [one, other] = pair;
       if (one?.type.kind === 'enum' && other?.type.kind === 'enum' && one.type.local === other.type.local) return { sql: [one.sql, other.sql], type: one.type };
+      // Whether a FLOAT stays one beside another number differs by version.
+      if (pair.some(({ type }) => type.kind === 'float')) return pair.every(({ type }) => type.kind === 'float' || type.kind === 'null') ? floats(pair) : refuse(`${body.operator} of FLOAT and another type`, body.place);
       return commonValues(this.emission, pair, body.place);
     });
     const names = `(${left.columns.map((_, index) => `"${index + 1}"`).join(', ')})`;
@@ -280,8 +288,9 @@ export class QueryEmitter {
   #checkKept(value: Value): void {
     const { flavour, version } = this.emission.facts.mode.server;
     if (flavour === 'mysql' && version < 50700 && value.type.kind === 'decimal' && value.origin === undefined) refuse('GROUP BY or DISTINCT of a DECIMAL that is no column', value.place);
+    if (flavour === 'mariadb' && value.type.kind === 'decimal' && value.type.inner !== undefined) refuse('GROUP BY or DISTINCT of a quotient', value.place);
     // MariaDB sorts a negative zero apart from zero, and then makes groups of neighbours.
-    if (flavour === 'mariadb' && value.type.kind === 'decimal' && value.sql.includes(' % ')) refuse('GROUP BY or DISTINCT of a remainder of a DECIMAL', value.place);
+    if (flavour === 'mariadb' && mayBeNegativeZero(this.emission, value)) refuse('GROUP BY or DISTINCT of a remainder of a DECIMAL', value.place);
   }
 
   #itemsOf(items: readonly SelectItem[], scope: Scope, from: From | undefined): OutputColumn[] {

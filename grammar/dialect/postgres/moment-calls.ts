@@ -1,6 +1,6 @@
 /** Functions of dates and times. https://dev.mysql.com/doc/refman/8.4/en/date-and-time-functions.html */
 import { quoteLiteral } from '../../names.ts';
-import { argument, constantNumber, exactly, optionalArgument } from './call-context.ts';
+import { argument, constantNumber, exactly, optionalArgument, wholeDigits } from './call-context.ts';
 import type { CallContext, CallEmitter } from './call-context.ts';
 import { asDate, asDatetime, asInteger, asMoment, asText, bigintSql, isConstantText, asTime } from './convert-value.ts';
 import { datePattern, isFixedFormat } from './date-format.ts';
@@ -177,13 +177,15 @@ const dateFormat: CallEmitter = (call) => {
   if (pattern === undefined) return refuse('DATE_FORMAT() by this format', call.place);
   const source = asDatetime(call.emission, argument(call, 0));
   const isFixed = isConstantText(format) && isFixedFormat(format.constant);
-  return { sql: `to_char(${source.sql}, ${quoteLiteral(pattern)})`, type: { kind: 'text', collation: undefined, isTrimmed: format.constant?.endsWith(' ') === false, isOwn: false, ...(isFixed ? { isFixed } : {}) }, nullable: source.nullable };
+  return { sql: `to_char(${source.sql}, ${quoteLiteral(pattern)})`, type: { kind: 'text', collation: undefined, isTrimmed: format.constant?.endsWith(' ') === false, isOwn: false, ...wholeDigits(call), ...(isFixed ? { isFixed } : {}) }, nullable: source.nullable };
 };
 
 const nameOf = (pattern: string): CallEmitter => (call) => {
   exactly(call, 1);
   checkNames(call);
-  return { sql: `to_char(${asDatetime(call.emission, argument(call, 0)).sql}, '${pattern}')`, type: { kind: 'text', collation: undefined, isTrimmed: true, isOwn: false }, nullable: argument(call, 0).nullable };
+  // MySQL 5.6 takes the name of a day for its number.
+  const isNumber = call.name === 'DAYNAME' && call.emission.facts.mode.server.version < 80000;
+  return { sql: `to_char(${asDatetime(call.emission, argument(call, 0)).sql}, '${pattern}')`, type: { kind: 'text', collation: undefined, isTrimmed: true, isOwn: false, ...wholeDigits(call), ...(isNumber ? { isLabel: true } : {}) }, nullable: argument(call, 0).nullable };
 };
 
 /** The clock of local: it goes on while the statement runs, and cannot be stopped. */

@@ -35,6 +35,7 @@ export class Scope {
   /** How often its columns were named. */
   named = 0;
   hasAggregates = false;
+  hasOuterJoin = false;
   hasWindows = false;
   /** Where aggregates may stand: not in WHERE, ON, GROUP BY. */
   allowsAggregates = false;

@@ -164,7 +164,8 @@ export interface MysqlFacts {
 /** The form in which a step takes a value: `pgValue` makes it. */
 export type PgForm =
   /** `numberOnly`: a string would make strings of all that it stands beside. */
-  | { readonly kind: 'integer'; readonly min?: string | undefined; readonly max?: string | undefined; readonly numberOnly?: boolean | undefined }
+  /** `integerOnly`: no other kind of number, which makes another one of what it stands beside. */
+  | { readonly kind: 'integer'; readonly min?: string | undefined; readonly max?: string | undefined; readonly numberOnly?: boolean | undefined; readonly integerOnly?: boolean | undefined }
   /** `scale`: digits behind the point at most; others are an error rather than rounded. */
   | { readonly kind: 'decimal'; readonly scale?: number | undefined }
   | { readonly kind: 'double'; readonly numberOnly?: boolean | undefined }

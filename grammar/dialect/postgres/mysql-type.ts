@@ -22,14 +22,14 @@ export type MysqlType =
   | { readonly kind: 'int'; readonly unsigned: boolean; readonly min: bigint; readonly max: bigint; readonly told?: number | undefined; readonly isNarrow?: boolean }
   /** `boolean` on local: a condition, or TINYINT(1). */
   | { readonly kind: 'bool' }
-  /** `inner`: digits behind the point that a quotient keeps until it is shown. `varies`: each value has digits of its own, `scale` at most. */
-  | { readonly kind: 'decimal'; readonly precision: number; readonly scale: number; readonly unsigned?: boolean; readonly inner?: number; readonly varies?: boolean }
+  /** `inner`: digits behind the point that a quotient keeps until it is shown. `varies`: each value has digits of its own, `scale` at most. `lost`: where this is true the server has a negative zero, which it takes for less than zero. */
+  | { readonly kind: 'decimal'; readonly precision: number; readonly scale: number; readonly unsigned?: boolean; readonly inner?: number; readonly varies?: boolean; readonly lost?: string | undefined }
   | { readonly kind: 'float' }
   /** `decimals`: as many digits behind the point are shown. */
   | { readonly kind: 'double'; readonly decimals?: number }
   /** Without a collation: a constant, which takes that of what it meets. `isTrimmed`: no blanks at its end. `isOwn`: the expression itself has the collation. */
-  /** `isFixed`: digits and signs, each at its place in every value: ordered alike by every collation. `isLabel`: may come of an ENUM or a SET, which as a number is another one than its label says. */
-  | { readonly kind: 'text'; readonly collation: TextCollation | undefined; readonly isTrimmed: boolean; readonly isOwn: boolean; readonly maxLength?: number | undefined; readonly isFixed?: boolean | undefined; readonly isLabel?: boolean | undefined }
+  /** `isFixed`: digits and signs, each at its place in every value: ordered alike by every collation. `isLabel`: may come of an ENUM or a SET, which as a number is another one than its label says. `decimals`: before MySQL 8 as a number it is shown with so many digits behind the point. */
+  | { readonly kind: 'text'; readonly collation: TextCollation | undefined; readonly isTrimmed: boolean; readonly isOwn: boolean; readonly maxLength?: number | undefined; readonly isFixed?: boolean | undefined; readonly isLabel?: boolean | undefined; readonly decimals?: number | undefined }
   | { readonly kind: 'bytes' }
   /** `zero`: may be the zero date, of these three, which is -infinity. */
   | { readonly kind: 'date'; readonly zero?: boolean | undefined }

@@ -55,7 +55,8 @@ export function doubleText(value: number): string {
   const [, sign = '', first = '', rest = '', exponent = ''] = /^(-?)(\d)(?:\.(\d+))?e([+-]\d+)$/.exec(value.toExponential()) ?? [];
   const digits = first + rest;
   const point = Number(exponent) + 1;
-  if (point > longestPlain || point < -longestPlain + 1) return `${sign}${first}${rest === '' ? '' : `.${rest}`}e${Number(exponent)}`;
+  // With digits behind the point it is written as it is, however long.
+  if ((point > longestPlain && digits.length <= point) || point < -longestPlain + 1) return `${sign}${first}${rest === '' ? '' : `.${rest}`}e${Number(exponent)}`;
   if (point <= 0) return `${sign}0.${'0'.repeat(-point)}${digits}`;
   return `${sign}${digits.length <= point ? digits.padEnd(point, '0') : `${digits.slice(0, point)}.${digits.slice(point)}`}`;
 }
@@ -160,6 +161,7 @@ function take(form: PgForm, text: string, parameter: MysqlParameter): PgParamete
 
 const integer: Take<'integer'> = (form, text, parameter) => {
   if (form.numberOnly === true && parameter.kind === 'text') return refused('string beside a number');
+  if (form.integerOnly === true && parameter.kind !== 'integer' && parameter.kind !== 'unsigned') return refused('parameter as an integer');
   const isExact = parameter.kind === 'integer' || parameter.kind === 'unsigned' || parameter.kind === 'decimal';
   const whole = numberKinds.has(parameter.kind) ? (isExact && /^-?\d+$/.test(text) ? text : wholeOf(text)) : undefined;
   if (whole === undefined) return refused('parameter as an integer');

@@ -37,11 +37,18 @@ const abs: CallEmitter = (call) => {
   return { sql: `abs(${shownDecimal(value)})`, type: type.kind === 'decimal' ? decimalType(type.precision, type.scale) : type, nullable: value.nullable };
 };
 
+/** What these make of an integer is a BIGINT. */
+function widened({ isNarrow: _narrow, ...type }: Extract<MysqlType, { kind: 'int' }>): MysqlType {
+  return type;
+}
+
 const whole = (word: 'ceil' | 'floor'): CallEmitter => (call) => {
   exactly(call, 1);
   const value = number(call, 0);
   const { type, nullable } = value;
-  if (type.kind === 'int') return { ...value, constant: undefined, origin: undefined };
+  // MySQL 5.6 has no room for all of its digits where it keeps it.
+  if (type.kind === 'int' && type.max > maxBigint && call.emission.facts.mode.server.version < 50700) return refuse(`${call.name}() of an unsigned BIGINT`, call.place);
+  if (type.kind === 'int') return { ...value, type: widened(type), constant: undefined, origin: undefined };
   if (type.kind === 'double') return { sql: `${word}(${value.sql})`, type: isModern(call) ? type : { kind: 'double', decimals: 0 }, nullable };
   if (type.kind !== 'decimal') return refuse(`${call.name}()`, call.place);
   return type.precision - type.scale < 18 ? { sql: `${word}(${value.sql})::bigint`, type: bigintType, nullable } : { sql: `${word}(${value.sql})`, type: decimalType(type.precision - type.scale + 1, 0), nullable };
@@ -60,7 +67,9 @@ const rounded = (word: 'round' | 'trunc'): CallEmitter => (call) => {
     return { sql: digits === 0 ? `round(${value.sql})` : `(round(${value.sql} * 1e${digits}) / 1e${digits})`, type: isModern(call) ? doubleType : { kind: 'double', decimals: digits }, nullable };
   }
   if (type.kind === 'int') {
-    if (digits >= 0) return { ...value, constant: undefined, origin: undefined };
+    if (digits >= 0) return { ...value, type: widened(type), constant: undefined, origin: undefined };
+    // MariaDB makes a DECIMAL of it where the next number could be too long.
+    if (value.constant !== undefined && call.emission.facts.mode.server.flavour === 'mariadb') return refuse(`${call.name}() of a constant by less than no digits`, call.place);
     return { sql: `${word}((${value.sql})::numeric, ${digits})::bigint`, type: bigintType, nullable };
   }
   if (type.kind !== 'decimal') return refuse(`${call.name}()`, call.place);
@@ -116,7 +125,7 @@ const nullif: CallEmitter = (call) => {
   if (flavour === 'mysql' && version < 50700 && (isMoment(one.type) || one.type.kind === 'time')) return refuse('NULLIF() of a date or time', call.place);
   if (flavour === 'mysql' && version < 50700 && one.type.kind === 'float') return refuse('NULLIF() of FLOAT', call.place);
   // The result has the collation of the comparison there.
-  if (flavour === 'mysql' && version < 50700 && one.type.kind === 'text' && other.type.kind === 'text' && one.type.collation === undefined && other.type.collation !== undefined) return refuse('NULLIF() of a constant and a string with a collation', call.place);
+  if (flavour === 'mysql' && version < 50700 && one.type.kind === 'text' && other.type.kind === 'text' && other.type.collation !== undefined && one.type.collation?.name !== other.type.collation.name) return refuse('NULLIF() of strings with different collations', call.place);
   // A constant becomes one of the column's type.
   if (flavour === 'mysql' && one.origin === undefined && one.type.kind === 'time' && other.type.kind === 'time' && one.type.fraction < other.type.fraction) return refuse('NULLIF() of a TIME and one with more digits', call.place);
   // MySQL shows it as the number that it was compared as.

@@ -1,6 +1,6 @@
 /** Functions of strings. https://dev.mysql.com/doc/refman/8.4/en/string-functions.html */
 import { quoteLiteral } from '../../names.ts';
-import { argument, constantNumber, exactly, optionalArgument } from './call-context.ts';
+import { argument, constantNumber, exactly, optionalArgument, wholeDigits } from './call-context.ts';
 import type { CallContext, CallEmitter } from './call-context.ts';
 import { compareValues, findLabel, isExactLabel } from './compare-values.ts';
 import { asDecimal, asInteger, asText, bigintSql, isConstantText } from './convert-value.ts';
@@ -143,7 +143,10 @@ const replace: CallEmitter = (call) => {
   // MySQL before 8 and MariaDB do not look at the third where there is nothing to replace.
   const { flavour, version } = call.emission.facts.mode.server;
   const isLazy = (flavour === 'mariadb' || version < 80000) && parts[2].nullable;
-  return made(call, isLazy ? `CASE WHEN ${parts[1].sql}${binarySearch} = '' THEN ${parts[0].sql}${binarySearch} ELSE ${replaced} END` : replaced, parts);
+  // In a character set of one byte they find that out before, whatever the constant is.
+  const charset = collationOfTexts(call, parts)?.charset;
+  const isFirst = charset !== undefined && !isUtf8(charset) ? ` OR strpos(${parts[0].sql}${binarySearch}, ${parts[1].sql}${binarySearch}) = 0` : '';
+  return made(call, isLazy ? `CASE WHEN ${parts[1].sql}${binarySearch} = ''${isFirst} THEN ${parts[0].sql}${binarySearch} ELSE ${replaced} END` : replaced, parts);
 };
 
 /** LOCATE(needle, text, from), INSTR(text, needle). */
@@ -170,7 +173,7 @@ const locate: CallEmitter = (call) => {
 const hex: CallEmitter = (call) => {
   exactly(call, 1);
   const value = argument(call, 0);
-  const ascii = (sql: string): Value => ({ sql, type: { kind: 'text', collation: undefined, isTrimmed: true, isOwn: false }, nullable: value.nullable });
+  const ascii = (sql: string): Value => ({ sql, type: { kind: 'text', collation: undefined, isTrimmed: true, isOwn: false, ...wholeDigits(call) }, nullable: value.nullable });
   if (value.type.kind === 'int' || value.type.kind === 'bool') return ascii(`upper(to_hex(${integer(call, 0)}))`);
   if (value.type.kind !== 'text' && value.type.kind !== 'bytes') return refuse(`HEX() of ${typeName(value.type)}`, call.place);
   return ascii(`upper(encode(${bytesOf(call, value)}, 'hex'))`);

@@ -34,8 +34,8 @@ export function orderKey(value: Value, collation: TextCollation): string {
   if (name === 'latin1_swedish_ci') return `(translate(${filled} COLLATE "C", ${quoteLiteral(swedishFrom)}, ${quoteLiteral(swedishTo)}) COLLATE "C")`;
   if (name === 'ascii_general_ci') return `(translate(${filled} COLLATE "C", '${lower}', '${lower.toUpperCase()}') COLLATE "C")`;
   // Its old weights have six signs before all others, and the characters beyond U+FFFF behind them.
-  if (/^utf8(?:mb[34])?_unicode_ci$/.test(name)) return `(regexp_replace(translate(${bare}, '\`^¨¯´¸', E'\\u1680\\u1680\\u1680\\u1680\\u1680\\u1680') COLLATE "C", E'[\\U00010000-\\U0010FFFF]', E'\\uFFFF', 'g') COLLATE ${localCollation(collation, value.place)})`;
+  if (/^utf8(?:mb[34])?_unicode_ci$/.test(name)) return `(regexp_replace(translate(${filled}, '\`^¨¯´¸', E'\\u1680\\u1680\\u1680\\u1680\\u1680\\u1680') COLLATE "C", E'[\\U00010000-\\U0010FFFF]', E'\\uFFFF', 'g') COLLATE ${localCollation(collation, value.place)})`;
   // The root collation of the Unicode standard is that of ICU but for a few signs; of a language, ICU's own.
-  if (/^utf8(?:mb[34])?_(?:unicode_520|0900|uca1400)(?:_nopad)?_(?:ai_ci|as_ci|as_cs|ci|ai_cs)$/.test(name)) return `(${bare} COLLATE ${localCollation(collation, value.place)})`;
+  if (/^utf8(?:mb[34])?_(?:unicode_520|0900|uca1400)(?:_nopad)?_(?:ai_ci|as_ci|as_cs|ci|ai_cs)$/.test(name)) return `(${filled} COLLATE ${localCollation(collation, value.place)})`;
   return refuse(`order of collation ${name}`, value.place);
 }

@@ -48,6 +48,8 @@ function commonNumbers(emission: MysqlEmission, values: readonly Value[], types:
     // From MySQL 8 on some of these are a FLOAT and some are not.
     if (flavour === 'mysql' && version >= 50700 && types.some((type) => type.kind === 'float')) return refuse('FLOAT beside another value', values[0]?.place);
     if (types.some((type) => type.kind === 'decimal' && type.inner !== undefined)) return refuse('quotient beside a DOUBLE', values[0]?.place);
+    // MariaDB keeps a FLOAT that meets no other number, and shows the digits of one.
+    if (flavour === 'mariadb' && types.every((type) => type.kind === 'float')) return floats(values);
     return { sql: values.map((value) => (value.type.kind === 'null' ? 'NULL::float8' : value.type.kind === 'parameter' ? emission.parameter(value.type.number, { kind: 'double', numberOnly: true }, 'float8') : asDouble(emission, value).sql)), type: roundedDouble(...types) };
   }
   if (types.some((type) => type.kind === 'decimal')) {
@@ -65,7 +67,12 @@ function commonNumbers(emission: MysqlEmission, values: readonly Value[], types:
   if (emission.facts.mode.server.flavour === 'mariadb' && ranges.some(({ unsigned }) => unsigned) && values.some(({ type }) => type.kind === 'parameter')) return refuse('parameter beside an unsigned integer', values[0]?.place);
   if (mixesSigns(emission, values)) return { sql: integers.map(({ sql }) => `(${sql})::numeric`), type: decimalType(20, 0) };
   if (isBig && min < 0n) return { sql: integers.map(({ sql }) => `(${sql})::numeric`), type: decimalType(20, 0) };
-  return { sql: integers.map(({ sql }) => `(${sql})::${isBig ? 'numeric' : 'bigint'}`), type: { ...intType(min, max, ranges.every((range) => range.min >= 0n) && ranges.some((range) => range.unsigned)), ...toldOf(ranges) } };
+  return { sql: integers.map(({ sql }) => `(${sql})::${isBig ? 'numeric' : 'bigint'}`), type: { ...intType(min, max, ranges.every((range) => range.min >= 0n) && ranges.some((range) => range.unsigned)), ...toldOf(ranges), ...(ranges.every(({ unsigned, isNarrow }) => !unsigned || isNarrow === true) ? { isNarrow: true } : {}) } };
+}
+
+/** FLOAT and NULL alone, which stay FLOAT. */
+export function floats(values: readonly Value[]): CommonValues {
+  return { sql: values.map((value) => (value.type.kind === 'null' ? 'NULL::real' : value.type.kind === 'parameter' ? refuse('parameter beside a FLOAT', value.place) : value.sql)), type: { kind: 'float' } };
 }
 
 /** Of whole numbers that are no LONGLONG the widest. */
@@ -88,6 +95,9 @@ function mixesSigns(emission: MysqlEmission, values: readonly Value[]): boolean 
 
 function commonMoments(emission: MysqlEmission, values: readonly Value[], types: readonly MysqlType[]): CommonValues {
   if (types.every((type) => type.kind === 'date') && values.every(({ type }) => type.kind !== 'parameter')) return { sql: values.map((value) => (value.type.kind === 'null' ? 'NULL::date' : value.sql)), type: { kind: 'date', zero: types.some(mayBeZero) } };
+  // How many digits are shown is a matter of the value.
+  const bound = values.find(({ type }) => type.kind === 'datetime' && type.isBound === true);
+  if (bound !== undefined) return refuse('date and time of a parameter beside a date', bound.place);
   // MariaDB keeps the instants.
   const isInstants = emission.facts.mode.server.flavour === 'mariadb' && types.every((type) => type.kind === 'timestamp') && values.every(({ type }) => type.kind !== 'parameter');
   const fraction = Math.max(...types.map((type) => (type.kind === 'datetime' || type.kind === 'timestamp' ? type.fraction : 0)));
@@ -100,6 +110,8 @@ function commonTexts(emission: MysqlEmission, values: readonly Value[], place: n
   const isOfOthers = values.some(({ type }) => type.kind !== 'text' && type.kind !== 'null' && type.kind !== 'parameter');
   // From MySQL 8 on it takes the type of one of them.
   if (flavour === 'mysql' && version >= 80000 && isOfOthers && values.some(({ type }) => type.kind === 'parameter')) return refuse('parameter beside several types', place);
+  // It loses the character set of the constants.
+  if (flavour === 'mysql' && version < 50700 && values.some(({ type }) => type.kind === 'parameter') && values.some(({ constant }) => constant !== undefined && /[^\0-\x7f]/.test(constant))) return refuse('parameter beside a string that is no ASCII', place);
   const texts = values.map((value) => asText(emission, value));
   let collation: TextCollation | undefined;
   for (const { type } of texts) if (type.kind === 'text') collation = commonCollation(collation, type.collation, place);

@@ -72,7 +72,7 @@ export class DecideByName implements MysqlDecider {
     if (context.local && touches.some((key) => snapshot.tables[key]?.writes === 'local')) {
       if (!context.local.isKnown) return { route: 'ask', touches };
       const decision = decideByRelations(text, snapshot, context.local);
-      if (decision.side === 'neither' && hidden === undefined) return refusal(decision.message, decision.detail);
+      if (decision.side === 'neither' && (hidden === undefined || decision.isDefinition === true)) return refusal(decision.message, decision.detail);
       if (decision.side === 'local') return { route: 'local', touches: decision.touches };
       if (decision.side === 'both') return refusedOf(decision.touches.filter((key) => snapshot.tables[key]?.writes !== 'local'), snapshot, false, false) ?? { route: 'remote', touches: decision.touches, waits: areWaitedFor(decision.touches, snapshot) };
       // What it names is the server's: words in strings and comments are none. What it does not name may still be touched.

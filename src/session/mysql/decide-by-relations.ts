@@ -3,7 +3,9 @@
  * both sides, is refused with what is in the way.
  */
 import type { RoutingSnapshot } from '../../../catalog/routing-snapshot.ts';
+import { quoteTableName } from '../../../grammar/names.ts';
 import type { MysqlClassification, MysqlRelation } from '../../../grammar/dialect/postgres/mysql-translation.ts';
+import { localDefinition } from './local-definition.ts';
 import type { LocalContext } from './mysql-decision.ts';
 
 export type RelationsDecision =
@@ -11,13 +13,14 @@ export type RelationsDecision =
   | { readonly side: 'local'; readonly touches: readonly string[] }
   /** LOCK TABLES: each side locks its own. */
   | { readonly side: 'both'; readonly touches: readonly string[] }
-  | { readonly side: 'neither'; readonly message: string; readonly detail: string };
+  /** `isDefinition`: whatever else it may touch. */
+  | { readonly side: 'neither'; readonly message: string; readonly detail: string; readonly isDefinition?: boolean };
 
 const asksOfDefinitions = /^\s*(?:show|desc|describe|explain(?!\s+(?:analyze|format)))\b/i;
 
 const intoFile = /\binto\s+(outfile|dumpfile)\b/i;
 
-const neither = (message: string, detail: string): RelationsDecision => ({ side: 'neither', message, detail });
+const neither = (message: string, detail: string): Extract<RelationsDecision, { side: 'neither' }> => ({ side: 'neither', message, detail });
 
 export function decideByRelations(text: string, snapshot: RoutingSnapshot, local: LocalContext): RelationsDecision {
   const decisions = local.split(text).map((statement) => decideOne(local.classify(statement), statement, snapshot, local));
@@ -34,6 +37,10 @@ export function decideByRelations(text: string, snapshot: RoutingSnapshot, local
 function decideOne(statement: MysqlClassification | undefined, text: string, snapshot: RoutingSnapshot, local: LocalContext): RelationsDecision {
   // Definitions stay on the server.
   if (asksOfDefinitions.test(text)) return { side: 'server', touches: [] };
+  if (!statement || statement.kind === 'ddl') {
+    const decision = decideDefinition(text, snapshot, local);
+    if (decision) return decision;
+  }
   const file = intoFile.exec(text)?.[1];
   if (!statement && file !== undefined) return neither(`INTO ${file.toUpperCase()} of a table whose rows are on local`, 'It would write a file of the MySQL server, which does not have the rows: ask for them, and write them where the client is.');
   if (!statement) return neither('the statement cannot be read, and names a table whose rows are on local', 'Only what is understood can be run there.');
@@ -50,6 +57,15 @@ function decideOne(statement: MysqlClassification | undefined, text: string, sna
   const isRun = kind === 'read' || kind === 'write' || (kind === 'ddl' && /^\s*truncate\b/i.test(text));
   if (!isRun) return neither(`table "${onLocal[0]?.key}" is on local: ${nameOf(kind)} cannot be run there for a MySQL client`, 'SELECT, INSERT, UPDATE, DELETE, REPLACE, TRUNCATE and LOAD DATA LOCAL can.');
   return { side: 'local', touches: onLocal.map(({ key }) => key) };
+}
+
+/** Undefined: it is none, or of a table that is elsewhere. */
+function decideDefinition(text: string, { tables }: RoutingSnapshot, local: LocalContext): RelationsDecision | undefined {
+  const definition = localDefinition(text);
+  const key = definition && local.keyOf(definition);
+  if (key === undefined || tables[key]?.writes !== 'local') return undefined;
+  if (definition?.instead === undefined) return { side: 'server', touches: [] };
+  return { ...neither(`table "${key}" is on local: ${definition.construct} of a MySQL client does not change it there`, `A PostgreSQL client runs on local: ${definition.instead(quoteTableName(tables[key].local))}. While the way back is open the MySQL server needs the same.`), isDefinition: true };
 }
 
 function nameOf(kind: MysqlClassification['kind']): string {

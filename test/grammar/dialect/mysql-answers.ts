@@ -18,7 +18,7 @@ export function answersDiffer(expected: MysqlAnswer, found: MysqlAnswer, isOrder
   };
   if (rows(expected.rows) !== rows(found.rows)) return `server: ${rows(expected.rows).slice(0, 700)}\n  local:  ${rows(found.rows).slice(0, 700)}`;
   const [one, other] = [expected.columns.map(describedAs), found.columns.map(describedAs)];
-  const at = one.findIndex((column, index) => column !== other[index] && !isNull(expected.rows, index) && !isLoose(expected.columns[index], found.columns[index], isVague));
+  const at = one.findIndex((column, index) => column !== other[index] && !isNull(expected, index) && !isLoose(expected.columns[index], found.columns[index], isVague));
   if (at >= 0 || one.length !== other.length) return `column ${at}: ${one[at]}\n  local:  ${other[at]}`;
   if (expected.affected !== found.affected) return `affected: ${expected.affected}, local: ${found.affected}`;
   if (expected.insertId !== found.insertId) return `insert id: ${expected.insertId}, local: ${found.insertId}`;
@@ -27,8 +27,8 @@ export function answersDiffer(expected: MysqlAnswer, found: MysqlAnswer, isOrder
   return table < 0 ? undefined : `table ${table}: ${expected.tables[table]?.slice(0, 900)}\n  local:  ${found.tables[table]?.slice(0, 900)}`;
 }
 
-function isNull(rows: Rows, index: number): boolean {
-  return rows.length > 0 && rows.every((row) => row[index] === null);
+function isNull({ rows, columns }: MysqlAnswer, index: number): boolean {
+  return (rows.length > 0 || families[columns[index]?.type ?? 0] === 'null') && rows.every((row) => row[index] === null);
 }
 
 /** NULL alone has whatever type; derived columns are named after their tables by some servers and not by others. */

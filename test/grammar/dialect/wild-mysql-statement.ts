@@ -35,6 +35,7 @@ const tables: readonly Omit<Source, 'alias'>[] = [
   { table: 'orders', key: ['person', 'item'], columns: { number: ['person', 'item', 'n', 'paid'], moment: ['at'] } },
   { table: 'counters', key: ['id'], columns: { number: ['id', 'hits', 'a', 'b'], text: ['label'] } },
   { table: 'moments', key: ['id'], columns: { number: ['id'], moment: ['ts', 't2', 't3', 'ti', 'dt', 'd3'] } },
+  { table: 'docs', key: ['id'], columns: { number: ['id', "data->'$.a'", "data->>'$.b[0]'"], text: ['title', "data->>'$.a'", "data->>'$.b[2].c'"], other: ['data', "data->'$.b'", "data->>'$.n'"] } },
 ];
 
 export class WildMysqlStatements {
@@ -56,6 +57,7 @@ export class WildMysqlStatements {
     const make = this.#pick([
       () => this.#constants(), () => this.#select(), () => this.#select(), () => this.#select(), () => this.#select(), () => this.#where(), () => this.#where(), () => this.#where(), () => this.#grouped(), () => this.#grouped(), () => this.#distinct(), () => this.#union(), () => this.#joined(),
       () => this.#derived(), () => this.#subquery(), () => this.#windowed(), () => this.#update(), () => this.#update(), () => this.#manyUpdate(), () => this.#delete(), () => this.#insert(), () => this.#insert(), () => this.#insertSelect(), () => this.#upsert(), () => this.#upsert(),
+      () => this.#summary(), () => this.#summary(), () => this.#common(), () => this.#three(), () => this.#manyUpsert(),
     ]);
     const sql = make();
     return { ...this.#numbered(sql), isOrdered: sql.includes('/* all */'), isFolded: this.#isFolded };
@@ -148,6 +150,7 @@ export class WildMysqlStatements {
         case 'p': return this.#pick(["'a%'", "'%a'", "'_'", "'A%e'", "'%\\\\_%'", "'%ä%'", "'1%'", "'%'", "''", "'% '"]);
         case 'C': return this.#pick(['utf8mb4_bin', 'utf8mb4_general_ci', 'utf8mb4_unicode_ci', 'latin1_swedish_ci']);
         case 'T': return this.#pick(['SIGNED', 'UNSIGNED', 'CHAR', 'CHAR(3)', 'DECIMAL(10,2)', 'DECIMAL(5,0)', 'DECIMAL', 'DATE', 'DATETIME', 'DATETIME(3)', 'TIME', 'TIME(6)', 'BINARY']);
+        case 'k': return this.#keys || '1';
         case 'f': return this.#pick(["'%Y-%m-%d'", "'%H:%i:%s.%f'", "'%W %M %e %y'", "'%a %b %c %j %p %r %T'", "'%x-%v'", "'%D'", "'%% %k:%l'", "'%h%I'", "'year %Y x'"]);
         default: return this.#value(undefined, depth);
       }
@@ -192,6 +195,53 @@ export class WildMysqlStatements {
     const group = this.#value(undefined, this.#random.below(2));
     const having = this.#chance(30) ? ` HAVING ${this.#pick([`${this.#aggregate()} ${this.#pick(['>', '=', '<'])} ${this.#pick(lexicon.number)}`, `gr ${this.#pick(['>', '=', 'IS NOT NULL AND 1 ='])} 1`, 'COUNT(*) > 1'])}` : '';
     return `SELECT ${group} AS gr, ${list} FROM ${from}${where} GROUP BY ${this.#pick(['gr', '1', group])}${this.#chance(8) ? ' WITH ROLLUP' : ''}${having}`;
+  }
+
+  /** Of several groups, with conditions and an order by the names of what is shown. */
+  #summary(): string {
+    this.#isFolded = true;
+    const from = this.#chance(70) ? this.#table() : this.#pair();
+    const list = `${this.#value(undefined, 1)} AS a, ${this.#value(undefined, 0)} AS b, ${this.#aggregate()} AS m`;
+    const where = this.#chance(40) ? ` WHERE ${this.#bool(1)}` : '';
+    return `SELECT ${list} FROM ${from}${where} GROUP BY ${this.#pick(['a, b', '1, 2', 'b, a'])}${this.#chance(30) ? ` HAVING m ${this.#pick(['IS NOT NULL', '> 1', '<> 0', "= 'a'", 'IN (1, 2)'])}` : ''}${this.#pick(['', ' ORDER BY m', ' ORDER BY a, m DESC', ' ORDER BY NULL'])}`;
+  }
+
+  #common(): string {
+    const from = this.#table();
+    const category = this.#pick(all);
+    const inner = `SELECT ${this.#keys.split(', ')[0] ?? ''} AS k, ${this.#value(category, 1)} AS v FROM ${from}${this.#chance(50) ? ` WHERE ${this.#bool(1)}` : ''}`;
+    const own: Source = { table: 'c', alias: 'c', key: ['k'], columns: { number: ['k'], [category]: ['v'] } };
+    const other = this.#table('y');
+    this.#sources = [own, ...this.#sources];
+    return `WITH c AS (${inner}) SELECT c.k, ${this.#value(category, 1)} FROM c ${this.#pick(['JOIN', 'LEFT JOIN'])} ${other} ON ${this.#chance(60) ? `c.k = y.${this.#sources[1]?.key[0] ?? ''}` : this.#bool(0)}${this.#chance(50) ? ` WHERE ${this.#bool(1)}` : ''}`;
+  }
+
+  /** Three tables, and a derived one that groups. */
+  #three(): string {
+    const from = this.#pair();
+    const pair = this.#sources;
+    const grouped = this.#table();
+    const key = this.#sources[0]?.key[0] ?? '';
+    const inner = `SELECT ${key} AS k, ${this.#aggregate()} AS m FROM ${grouped} GROUP BY ${key}`;
+    this.#sources = [...pair, { table: 'd', alias: 'd', key: ['k'], columns: { number: ['k', 'm'], text: ['m'], other: ['m'] } }];
+    return `SELECT ${this.#keys}, d.m, ${this.#value(undefined, 1)} FROM ${from} ${this.#pick(['JOIN', 'LEFT JOIN'])} (${inner}) d ON d.k = ${this.#pick(['x', 'y'])}.${pair[0]?.key[0] ?? ''}${this.#chance(40) ? ` WHERE ${this.#bool(1)}` : ''}`;
+  }
+
+  /** Rows of a list or of a query, some of which are there. */
+  #manyUpsert(): string {
+    this.#table('', 'counters');
+    const source = this.#sources;
+    const column = this.#pick(['hits', 'label', 'a', 'b']);
+    const category = column === 'label' ? 'text' : 'number';
+    const set = this.#pick([`${column} = VALUES(${column})`, `${column} = IFNULL(VALUES(${column}), ${column})`, `${column} = ${this.#value(category, 1)}`, `a = a + 1, b = ${this.#pick(['a', 'VALUES(id)', 'b + hits'])}`]);
+    if (this.#chance(50)) {
+      this.#sources = [];
+      return `INSERT INTO counters (id, ${column}) VALUES ${[1, 7, 3].map((id) => `(${id}, ${this.#value(category, 1)})`).join(', ')} ON DUPLICATE KEY UPDATE ${set}`;
+    }
+    const from = this.#table('', this.#pick(['items', 'people', 'kinds']));
+    const sql = `INSERT INTO counters (id, ${column}) SELECT id, ${this.#value(category, 1)} FROM ${from} WHERE id < 6 ON DUPLICATE KEY UPDATE ${set.replaceAll(/\b(hits|label|a|b)\b(?![(.])/g, 'counters.$1').replaceAll(/VALUES\(counters\./g, 'VALUES(')}`;
+    this.#sources = source;
+    return sql;
   }
 
   #distinct(): string {
@@ -256,7 +306,7 @@ export class WildMysqlStatements {
     const partition = this.#chance(50) ? `PARTITION BY ${this.#value(undefined, 1)} ` : '';
     const order = `ORDER BY ${this.#chance(60) ? `${this.#value(undefined, 1)}${this.#pick(['', ' DESC'])}, ` : ''}${this.#keys}`;
     const call = this.#pick(['ROW_NUMBER()', 'RANK()', 'DENSE_RANK()', 'PERCENT_RANK()', 'CUME_DIST()', `LAG(${this.#value(undefined, 1)})`, `LEAD(${this.#value(undefined, 1)}, 2)`, `FIRST_VALUE(${this.#value(undefined, 1)})`, `LAST_VALUE(${this.#value(undefined, 1)})`, this.#aggregate(), this.#aggregate()]);
-    return `SELECT ${this.#keys}, ${call} OVER (${partition}${order}${this.#chance(20) ? ` ROWS BETWEEN ${this.#pick(['1', 'UNBOUNDED'])} PRECEDING AND ${this.#pick(['CURRENT ROW', '1 FOLLOWING'])}` : ''}) FROM ${from}`;
+    return `SELECT ${this.#keys}, ${call} OVER (${partition}${order}${this.#chance(30) ? ` ${this.#pick(['ROWS', 'ROWS', 'RANGE'])} BETWEEN ${this.#pick(['1', 'UNBOUNDED'])} PRECEDING AND ${this.#pick(['CURRENT ROW', '1 FOLLOWING', 'UNBOUNDED FOLLOWING'])}` : ''}) FROM ${from}`;
   }
 
   #assignment(isPlain: boolean, prefix = ''): string {

@@ -101,6 +101,18 @@ test('a branch of XA, and LOCK TABLES, where there is a way to local', () => {
   expect(said('LOCK TABLES orders READ, customers READ', { orders: onLocal, customers: { writesBlocked: true } })).toBe('refused');
 });
 
+test.each([
+  ['CREATE TABLE IF NOT EXISTS orders (id int PRIMARY KEY, name varchar(20))', 'remote'], ['create table if not exists `public`.`orders` (id int)', 'remote'], ['/* x */ create table if not exists orders (id int)', 'cannot be seen by its text'],
+  ['CREATE TABLE IF NOT EXISTS orders AS SELECT * FROM customers', 'the statement cannot be read'], ['CREATE TABLE IF NOT EXISTS orders /*!50000 SELECT 1 */', 'the statement cannot be read'],
+  ['ALTER TABLE orders ADD COLUMN x int', 'ALTER TABLE "public"."orders" …'], ['ALTER IGNORE TABLE `orders` DROP x', 'ALTER TABLE "public"."orders" …'], ['CREATE UNIQUE INDEX i ON orders (a)', 'CREATE UNIQUE INDEX CONCURRENTLY "i" ON "public"."orders" (…)'],
+  ['create index `a b` using btree on `orders` (a)', 'CREATE INDEX CONCURRENTLY "a b" ON "public"."orders" (…)'], ['DROP INDEX i ON orders', 'DROP INDEX CONCURRENTLY "public"."i"'], ['DROP TABLE IF EXISTS orders', 'behind DROP MIGRATION'],
+  ['RENAME TABLE orders TO old_orders', 'behind DROP MIGRATION'], ['ANALYZE TABLE orders', 'ANALYZE "public"."orders"'], ['OPTIMIZE LOCAL TABLE orders', 'VACUUM (ANALYZE) "public"."orders"'], ['CHECK TABLE orders', 'amcheck'], ['REPAIR TABLE orders', 'REINDEX'],
+  ['CREATE TABLE orders (id int)', 'the statement cannot be read'], ['ALTER TABLE customers ADD COLUMN orders int', 'the statement cannot be read'],
+])('definitions of a table on local: %s', (text, expected) => {
+  const decision = decider.decide(text, moved, { holdsLocks: false, leaseValid: true, hasTouched: () => false, local });
+  expect(decision.route === 'refused' ? `${decision.error.message} ${decision.error.detail}` : `${decision.route} ${decision.touches.join()}`.trim()).toContain(expected);
+});
+
 test('a barrier holds up who has no locks, and after its grace everybody', () => {
   expect(decided('SELECT * FROM orders', snapshotOf({ orders: { quiescing: true } }))).toBe('wait orders');
   expect(decided('SELECT * FROM orders', snapshotOf({ orders: { quiescing: true } }), { holdsLocks: true })).toBe('remote orders');
