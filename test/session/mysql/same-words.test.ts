@@ -48,6 +48,8 @@ for (const kind of sourceKinds) {
     }
 
     const sequence = [
+      // What FOUND_ROWS() is in a session that has read nothing is whatever an earlier one of the server's thread has left.
+      'SELECT id FROM item',
       "INSERT INTO item (name, n) VALUES ('a', 1), ('b', 2), ('c', 3)", 'SELECT ROW_COUNT(), FOUND_ROWS(), LAST_INSERT_ID()', 'SELECT ROW_COUNT()',
       "INSERT INTO item (name, n) VALUES ('d', 1)", 'SELECT LAST_INSERT_ID()', 'SELECT id FROM item WHERE n = 1', 'SELECT FOUND_ROWS()', 'SELECT FOUND_ROWS()', 'SELECT ROW_COUNT()',
       'UPDATE item SET n = 1', 'SELECT ROW_COUNT()', 'SELECT FOUND_ROWS()', 'UPDATE item SET n = 1', 'SELECT ROW_COUNT()', 'UPDATE item SET n = n + 1 WHERE id > 2', 'UPDATE item SET n = 7 WHERE id = 99', 'UPDATE item SET n = 9 ORDER BY id LIMIT 2',
