@@ -2,15 +2,15 @@
  * Brings rows from one leg to the other. Up to a limit they are collected, to be written into the statement; beyond it they go into a temporary
  * table: the CopyData messages of one server are what the other takes, so they pass as they come, and the slower side sets the pace.
  *
- * States: collecting → (over the limit: waiting for the table → passing) → done, when both sides have ended.
+ * States: collecting → (over the limit: waiting for the table → passing) → done, when both sides have ended, and a cancel that was sent can meet nothing any more.
  */
 import type { InternalReply } from '../../execute/segment.ts';
 import { copyDone, copyFail } from '../../wire/frontend-messages.ts';
 import type { Leg } from '../leg.ts';
 import type { SessionCore } from '../session-core.ts';
 
-/** What gives rows out as a COPY does. */
-export type RowSource = Pick<Leg, 'askCopy' | 'hold' | 'release'> & { cancel(): void };
+/** What gives rows out as a COPY does. `canceled`: what is asked for from then on cannot be met by the cancel. */
+export type RowSource = Pick<Leg, 'askCopy' | 'hold' | 'release'> & { cancel(canceled: () => void): void };
 
 export interface MoveRequest {
   readonly from: RowSource;
@@ -46,6 +46,8 @@ class Move {
   /** The first error that came. */
   #failure: Buffer | undefined;
   #fromEnds = false;
+  /** Cancels under way: the rows may come to their end before, and the session's next statement must not be met. */
+  #cancels = 0;
   /** Undefined: no table was asked for. */
   #toEnds: boolean | undefined;
 
@@ -101,7 +103,15 @@ class Move {
   #giveUp(): void {
     this.#tooLarge = true;
     this.#collected = [];
-    if (!this.#fromEnds) this.#request.from.cancel();
+    if (!this.#fromEnds) this.#cancel();
+  }
+
+  #cancel(): void {
+    this.#cancels += 1;
+    this.#request.from.cancel(() => {
+      this.#cancels -= 1;
+      this.#finish();
+    });
   }
 
   #fromEnded({ error }: InternalReply): void {
@@ -116,14 +126,14 @@ class Move {
     this.#toEnds = true;
     this.#failure ??= error;
     if (!this.#fromEnds) {
-      this.#request.from.cancel();
+      this.#cancel();
       this.#request.from.release();
     }
     this.#finish();
   }
 
   #finish(): void {
-    if (!this.#fromEnds || this.#toEnds === false) return;
+    if (!this.#fromEnds || this.#toEnds === false || this.#cancels > 0) return;
     if (this.#tooLarge) this.#done({ type: 'too_large' });
     else if (this.#failure) this.#done({ type: 'failed', error: this.#failure });
     else if (this.#toEnds) this.#done({ type: 'in_table', bytes: this.#bytes });

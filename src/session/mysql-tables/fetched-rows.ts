@@ -150,10 +150,11 @@ class FetchedRows implements RowSource {
     else next();
   }
 
-  cancel(): void {
+  cancel(canceled: () => void): void {
     this.#isCanceled = true;
-    if (this.#isBefore) this.#before?.cancel();
-    else this.#side.cancel(() => undefined);
+    if (!this.#isBefore) this.#side.cancel(canceled);
+    else if (this.#before) this.#before.cancel(canceled);
+    else canceled();
   }
 
   /** In the client's block when there is one; else each fetch sees the moment that it is read in, as statements outside a block do. */
