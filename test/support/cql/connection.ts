@@ -142,7 +142,8 @@ export class Connection {
         const answer = run();
         if (fault.when === 'after') return this.destroy();
         const bytes = frameBytes({ version: this.#version | 0x80, flags: 0, stream, opcode: answer.opcode, body: answer.body });
-        this.#socket.write(bytes.subarray(0, Math.max(1, bytes.length >> 1)), () => this.destroy());
+        // Nothing comes behind half an answer: end() writes no more, and what others would say is lost with the connection.
+        this.#socket.end(bytes.subarray(0, Math.max(1, bytes.length >> 1)), () => this.destroy());
         return undefined;
       }
     }
@@ -167,7 +168,7 @@ export class Connection {
       bits |= flags.compressed;
     }
     const bytes = frameBytes({ version: this.#version | 0x80, flags: bits, stream, opcode, body: whole });
-    if (this.#socket.destroyed) return;
+    if (!this.#socket.writable) return;
     if (this.#cluster.isChunked) for (const byte of bytes) this.#socket.write(Buffer.of(byte));
     else this.#socket.write(bytes);
   }
