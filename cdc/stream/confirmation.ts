@@ -1,10 +1,11 @@
 /**
  * What the source may forget (RULES 8): the smaller of what is durably applied and durably spooled, once a second.
  *
- * Order: note the applied position → fsync the logs → one synchronous commit on the target → write the spool's own record → tell
- * the source. Segments of logs whose changes are durably applied are deleted on the way.
+ * Order: note the applied position → fsync the logs → one synchronous commit on the target, which still has the position → write the spool's own
+ * record → tell the source. Segments of logs whose changes are durably applied are deleted on the way.
  */
 import type { TableLog } from '../spool/table-log.ts';
+import { flushPositions } from './flushed-positions.ts';
 import type { SharedPipeline } from './shared-pipeline.ts';
 import type { StreamState } from './stream-state.ts';
 import type { TableEntry } from './table-entry.ts';
@@ -91,14 +92,14 @@ export class Confirmation {
     if (applied <= state.durable && logs.every(({ offset, log }) => offset <= log.startOffset)) return;
     // What waits for room on the disk is not spooled; what has been applied gives it room.
     if (state.spoolError || logs.some(({ log }) => log.hasPending)) {
-      await state.target.makeDurable();
+      await this.#flush(applied, logs);
       this.#dropApplied(logs);
       return;
     }
     if (faults.armed) await faults.hit('stream.before_spool_fsync');
     for (const { log } of logs) await log.sync();
     if (faults.armed) await faults.hit('stream.after_spool_fsync');
-    await state.target.makeDurable();
+    await this.#flush(applied, logs);
     const confirmed = applied < spooled ? applied : spooled;
     // Of those that are still there: one that was given up meanwhile begins anew.
     state.spool.advance(confirmed, logs.flatMap(({ entry, log, end }) => (entry.log === log ? [[entry.tableId, end] as const] : [])));
@@ -106,6 +107,10 @@ export class Confirmation {
     if (faults.armed) await faults.hit('stream.before_confirm');
     if (confirmed > state.durable) state.durable = confirmed;
     state.retainedBytes = (await state.source.readRetention())?.retainedBytes;
+  }
+
+  async #flush(applied: bigint, logs: readonly { readonly entry: TableEntry; readonly log: TableLog; readonly offset: number }[]): Promise<void> {
+    await flushPositions(this.#state.target, applied, logs.map(({ entry, log, offset }) => ({ tableId: entry.tableId, offset, isCurrent: () => entry.log === log })));
   }
 
   #dropApplied(logs: readonly { readonly entry: TableEntry; readonly log: TableLog; readonly offset: number }[]): void {

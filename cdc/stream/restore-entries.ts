@@ -1,4 +1,5 @@
 /** Where the tables of a stream really are: what the target and the spool say at the start of a connection. */
+import { flushPositions } from './flushed-positions.ts';
 import { failLost, openCheckedLog } from './lost-table.ts';
 import type { StreamState } from './stream-state.ts';
 import type { TableEntry } from './table-entry.ts';
@@ -35,7 +36,7 @@ async function restorePrivate(state: StreamState, entry: TableEntry, row: { read
   // A crash of the machine may take the end of a log that had been applied already and not confirmed; positions tell what is new. It has its place
   // behind what was applied, or a later start would take it for that.
   if (log.wholeEndOffset < row.spoolOffset) {
-    await state.target.makeDurable();
+    await flushPositions(state.target, 0n, [{ tableId: entry.tableId, offset: row.spoolOffset, isCurrent: () => true }]);
     log.continueAt(row.spoolOffset);
   }
   entry.log = log;
