@@ -6,6 +6,8 @@
  */
 const SLAB_BYTES = 128 * 1024;
 const HEAD_BYTES = 4;
+/** Below this, copying byte by byte beats a call into the runtime. */
+const SHORT_COPY_BYTES = 160;
 
 interface Slab {
   readonly bytes: Buffer;
@@ -46,7 +48,10 @@ export class EventQueue {
     const length = from.length - at;
     const slab = this.#slabFor(HEAD_BYTES + length);
     slab.bytes.writeUInt32LE(length, slab.end);
-    from.copy(slab.bytes, slab.end + HEAD_BYTES, at);
+    const { bytes } = slab;
+    let to = slab.end + HEAD_BYTES;
+    if (length > SHORT_COPY_BYTES) from.copy(bytes, to, at);
+    else for (let byte = at; byte < from.length; byte += 1) bytes[to++] = from[byte] as number;
     slab.end += HEAD_BYTES + length;
     this.#bytes += length;
     if (this.#isFull || this.#bytes < this.#limitBytes) return;

@@ -7,6 +7,7 @@ import { EventQueue } from '../../../cdc/mysql/binlog/event-queue.ts';
 import { EventSource } from '../../../cdc/mysql/binlog/event-source.ts';
 import { eventType } from '../../../cdc/mysql/binlog/event.ts';
 import { floatText } from '../../../cdc/mysql/binlog/float-text.ts';
+import { formatUuid, UuidText } from '../../../cdc/mysql/binlog/gtid-set.ts';
 import { packet, PacketSplitter } from '../../../cdc/mysql/binlog/packet-splitter.ts';
 import { mentionsCaptured, statementKind } from '../../../cdc/mysql/binlog/statement-kind.ts';
 
@@ -148,4 +149,14 @@ test('a 4-byte number has the shortest text that reads back to it', () => {
     const digits = text.replace(/e.*/, '').replace(/[-.]/g, '').replace(/^0+/, '').replace(/0+$/, '').length;
     for (let fewer = 1; fewer < digits; fewer += 1) expect(Math.fround(Number(value.toPrecision(fewer)))).not.toBe(value);
   }), { numRuns: 2000 });
+});
+
+test('the text of a UUID is that of its bytes, whatever came before', () => {
+  const uuids = new UuidText();
+  fc.assert(fc.property(fc.array(fc.tuple(fc.uint8Array({ minLength: 16, maxLength: 16 }), fc.integer({ min: 1, max: 3 }), fc.nat(20)), { maxLength: 6 }), (all) => {
+    for (const [bytes, times, at] of all) {
+      for (let left = times; left > 0; left -= 1) expect(uuids.of(Buffer.concat([Buffer.alloc(at), bytes]), at)).toBe(formatUuid(Buffer.from(bytes)));
+    }
+  }));
+  expect(() => uuids.of(Buffer.alloc(20, 1), 5)).toThrow(RangeError);
 });
