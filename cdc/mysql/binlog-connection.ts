@@ -8,8 +8,8 @@ import { bookkeepingSchema } from '../postgres/bookkeeping.ts';
 import { Wake } from '../flow/wake.ts';
 import type { CaptureConnection, CaptureHandlers, Retention, SavedState, SourceIdentity } from '../stream/change-source.ts';
 import { checkRetained, gap } from '../stream/saved-state.ts';
-import type { BinlogBatch, BinlogItem, Origin, RowsChange, StatementItem, TransactionPart } from './binlog/transaction.ts';
-import { generationOf, packGeneration, packOrder } from './binlog-order.ts';
+import type { BinlogBatch, BinlogItem, Row, RowsChange, StatementItem, TransactionPart } from './binlog/transaction.ts';
+import { generationOf, LARGEST_OFFSET, packGeneration, packOrder } from './binlog-order.ts';
 import { ownTable } from './captured-tables.ts';
 import type { CapturedTables } from './captured-tables.ts';
 import { ChangeEncoder } from './change-encoder.ts';
@@ -91,6 +91,8 @@ export class BinlogConnection implements CaptureConnection {
   #handlers: CaptureHandlers | undefined;
   #reading: BinlogReading | undefined;
   #generation = 0;
+  /** The one that is read, and the position of its start. */
+  #file: { readonly name: string; readonly order: bigint } | undefined;
   #servers: Pick<SourceRecord, 'server' | 'earlier'> = {};
   /** While a server sends again what another one had sent before it. */
   #resent: ResentTransactions | undefined;
@@ -141,6 +143,7 @@ export class BinlogConnection implements CaptureConnection {
     const saved = record.read();
     if (!saved || saved.confirmed !== from) throw new MigrationError('MIG020', 'The record of where the stream is in the source\'s binlog does not fit', { detail: `${saved?.confirmed ?? 'no record'}, not ${from}` });
     this.#generation = saved.generation;
+    this.#file = undefined;
     this.#servers = { server: saved.server, earlier: saved.earlier };
     this.#resent = ResentTransactions.of(this.#options.sent, from, packGeneration(saved.generation));
     this.#sent = this.#given = from;
@@ -170,10 +173,11 @@ export class BinlogConnection implements CaptureConnection {
   async #encode(batch: BinlogBatch): Promise<void> {
     const resent = this.#resent;
     const lastResent = resent ? batch.items.findLastIndex((item) => resent.has(nameOf(item))) : -1;
-    for (const [at, item] of batch.items.entries()) {
+    for (let at = 0; at < batch.items.length; at += 1) {
+      const item = batch.items[at] as BinlogItem;
       if (at > lastResent && this.#resent?.isOverAt(batch.position) === true) this.#resent = undefined;
-      if (item.kind === 'statement') await this.#statement(item);
-      else await this.#transaction(item);
+      const asked = item.kind === 'statement' ? this.#statement(item) : this.#transaction(item);
+      if (asked) await asked;
     }
     if (this.#open !== undefined) return;
     if (this.#resent?.isOverAt(batch.position) === true) this.#resent = undefined;
@@ -194,16 +198,18 @@ export class BinlogConnection implements CaptureConnection {
   }
 
   #orderOf({ binlogFile, binlogPosition }: { readonly binlogFile: string; readonly binlogPosition: number }): bigint {
-    return packOrder(this.#generation, binlogFile, binlogPosition);
+    if (this.#file?.name !== binlogFile) this.#file = { name: binlogFile, order: packOrder(this.#generation, binlogFile, 0) };
+    return binlogPosition <= LARGEST_OFFSET ? this.#file.order + BigInt(binlogPosition) : packOrder(this.#generation, binlogFile, binlogPosition);
   }
 
-  async #transaction(part: TransactionPart): Promise<void> {
+  /** A promise only where a table has to be described first. */
+  #transaction(part: TransactionPart): Promise<void> | undefined {
     const order = this.#placeOf(part);
     const encoder = this.#encoder;
     if (part.isFirst) this.#isPassing = part.end === undefined && this.#options.cutOff.includes(order);
     if (this.#isPassing) {
       if (part.end === 'commit') throw new Error('a transaction that was cut off has been committed');
-      return;
+      return undefined;
     }
     if (part.isFirst) {
       // Inside the transaction, whether this is all of it or its first part: what had been read up to is not behind it.
@@ -216,25 +222,44 @@ export class BinlogConnection implements CaptureConnection {
       this.#options.cutOff.add(this.#open + 1n, order);
       throw new MigrationError('MIG023', 'a transaction was cut off by a crash of the server after its first part had come; it is read again without it', { detail: `${part.binlogFile}:${part.binlogPosition}` });
     }
-    if (part.end !== 'rollback') for (const change of part.changes) await this.#rows(change, part);
+    if (part.end !== 'rollback') {
+      const { tables } = this.#options;
+      for (let at = 0; at < part.changes.length; at += 1) {
+        const change = part.changes[at] as RowsChange;
+        const table = tables.known(change.table);
+        if (!table) return this.#describing(part, at, order);
+        this.#rows(table, change);
+      }
+    }
+    this.#finish(part, order);
+    return undefined;
+  }
+
+  /** From the change on whose table is not known. */
+  async #describing(part: TransactionPart, from: number, order: bigint): Promise<void> {
+    const { tables } = this.#options;
+    for (const change of part.changes.slice(from)) {
+      const table = tables.known(change.table) ?? (await tables.describe(change.table, part));
+      if (table) this.#rows(table, change);
+    }
+    this.#finish(part, order);
+  }
+
+  #finish(part: TransactionPart, order: bigint): void {
     for (const { name, token } of part.markers) this.#ownRow(bookkeeping.marker, [name, token]);
-    if (part.end === undefined) return;
-    encoder.commit(this.#open, order, part.committedAtMs);
+    if (part.end === undefined || this.#open === undefined) return;
+    this.#encoder.commit(this.#open, order, part.committedAtMs);
     this.#options.sent.note(nameOf(part), order);
     this.#open = undefined;
     this.#sent = order;
   }
 
-  async #rows(change: RowsChange, place: Origin): Promise<void> {
-    const { tables } = this.#options;
-    const table = tables.known(change.table) ?? (await tables.describe(change.table, place));
-    if (!table) return;
+  #rows(table: EncodedTable, { op, old, new: rows }: RowsChange): void {
     const encoder = this.#encoder;
     this.#describe(table);
-    const { op, old, new: rows } = change;
     if (op === 'insert') for (const row of rows) encoder.insert(table, row);
     else if (op === 'delete') for (const row of old) encoder.delete(table, row);
-    else for (const [at, row] of rows.entries()) encoder.update(table, old[at] ?? row, row);
+    else for (let at = 0; at < rows.length; at += 1) encoder.update(table, old[at] ?? (rows[at] as Row), rows[at] as Row);
   }
 
   #describe(table: EncodedTable): void {

@@ -9,6 +9,9 @@ const FILE_BITS = 22n;
 const GENERATION_BITS = 8n;
 const mask = (bits: bigint): bigint => (1n << bits) - 1n;
 
+/** Within its bits. */
+export const LARGEST_OFFSET = Number(mask(OFFSET_BITS));
+
 export interface BinlogFile {
   /** Of `binlog.000042` that is `binlog`, and 6 digits. */
   readonly base: string;

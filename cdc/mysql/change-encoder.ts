@@ -26,6 +26,8 @@ const START_BYTES = 64 * 1024;
 const KEPT_BYTES = 4 * 1024 * 1024;
 const MS_FROM_1970_TO_2000 = 946_684_800_000;
 const KEEPALIVE_BYTES = 18;
+/** Below this, writing unit by unit beats a call into the runtime. */
+const SHORT_TEXT = 40;
 /** PostgreSQL has no NUL in any text. */
 const REFUSED = '\0';
 const identityLetter: Readonly<Record<Relation['replicaIdentity'], string>> = { default: 'd', nothing: 'n', full: 'f', index: 'i' };
@@ -56,7 +58,7 @@ export class ChangeEncoder {
     this.#open();
     this.#byte(messageKind.begin);
     this.#long(position);
-    this.#long(BigInt(Math.round((committedAtMs - MS_FROM_1970_TO_2000) * 1000)));
+    this.#moment(committedAtMs);
     this.#int(transactionId);
     this.#close();
   }
@@ -67,7 +69,7 @@ export class ChangeEncoder {
     this.#byte(0);
     this.#long(position);
     this.#long(endPosition);
-    this.#long(BigInt(Math.round((committedAtMs - MS_FROM_1970_TO_2000) * 1000)));
+    this.#moment(committedAtMs);
     this.#close();
   }
 
@@ -143,11 +145,13 @@ export class ChangeEncoder {
   #open(): void {
     this.#reserve(MESSAGE_AT + 64);
     this.#frame = this.#at;
+    const out = this.#out;
+    const end = this.#at + MESSAGE_AT;
     // The positions that the frame's own head has are nobody's business here.
-    this.#out.fill(0, this.#at, this.#at + MESSAGE_AT);
-    this.#out[this.#at] = frameKind.copyData;
-    this.#out[this.#at + 5] = frameKind.message;
-    this.#at += MESSAGE_AT;
+    for (let at = this.#at; at < end; at += 1) out[at] = 0;
+    out[this.#at] = frameKind.copyData;
+    out[this.#at + 5] = frameKind.message;
+    this.#at = end;
   }
 
   #close(): void {
@@ -176,10 +180,13 @@ export class ChangeEncoder {
     }
     // Three bytes are the most that one unit of a string becomes.
     this.#reserve(5 + text.length * 3);
-    this.#out[this.#at] = valueKind.text;
-    const bytes = this.#out.write(text, this.#at + 5, 'utf8');
-    this.#out.writeUInt32BE(bytes, this.#at + 1);
-    this.#at += 5 + bytes;
+    const out = this.#out;
+    out[this.#at] = valueKind.text;
+    const start = this.#at + 5;
+    let bytes = text.length <= SHORT_TEXT ? writeAscii(out, start, text) : -1;
+    if (bytes < 0) bytes = out.write(text, start, 'utf8');
+    out.writeUInt32BE(bytes, this.#at + 1);
+    this.#at = start + bytes;
   }
 
   #convert(table: EncodedTable, toLocal: ConvertText, value: string): string | null {
@@ -211,6 +218,14 @@ export class ChangeEncoder {
     this.#at = this.#out.writeBigInt64BE(BigInt.asIntN(64, value), this.#at);
   }
 
+  /** Microseconds since 2000, in 64 bits. */
+  #moment(ms: number): void {
+    const micros = Math.round((ms - MS_FROM_1970_TO_2000) * 1000);
+    const high = Math.floor(micros / 2 ** 32);
+    this.#int(high >>> 0);
+    this.#int(micros - high * 2 ** 32);
+  }
+
   #cString(text: string): void {
     const bytes = Buffer.byteLength(text) + 1;
     this.#reserve(bytes);
@@ -225,4 +240,15 @@ export class ChangeEncoder {
     this.#out.copy(grown, 0, 0, this.#at);
     this.#out = grown;
   }
+}
+
+/** Bytes written; −1 where a unit is beyond ASCII. */
+function writeAscii(out: Buffer, start: number, text: string): number {
+  const { length } = text;
+  for (let at = 0; at < length; at += 1) {
+    const unit = text.charCodeAt(at);
+    if (unit > 0x7f) return -1;
+    out[start + at] = unit;
+  }
+  return length;
 }

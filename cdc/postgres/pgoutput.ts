@@ -33,7 +33,8 @@ const MS_FROM_1970_TO_2000 = 946_684_800_000;
 export function readBegin(buffer: Buffer, at: number): BeginMessage {
   return {
     commitLsn: buffer.readBigUInt64BE(at + 1),
-    committedAtMs: Number(buffer.readBigInt64BE(at + 9) / 1000n) + MS_FROM_1970_TO_2000,
+    // As a number it is exact for some 285 years to either side.
+    committedAtMs: Math.trunc((buffer.readInt32BE(at + 9) * 2 ** 32 + uint32(buffer, at + 13)) / 1000) + MS_FROM_1970_TO_2000,
     transactionId: buffer.readUInt32BE(at + 17),
   };
 }

@@ -199,11 +199,17 @@ export class ConnectedStream {
   }
 
   #opening(unit: GatheredUnit): readonly Statement[] {
+    const first = unit.records[0]?.transaction.commitLsn ?? 0n;
+    let seen: TableBinding | undefined;
+    const open = (table: TableBinding): void => {
+      if (table === seen) return;
+      seen = table;
+      const entry = this.#state.entries.get(table.plan.tableId);
+      if (entry) entry.isStrict = entry.isStrictAt(first);
+    };
     for (const record of unit.records) {
-      for (const table of record.op === 'truncate' ? record.tables : [record.table]) {
-        const entry = this.#state.entries.get(table.plan.tableId);
-        if (entry) entry.isStrict = entry.isStrictAt(unit.records[0]?.transaction.commitLsn ?? 0n);
-      }
+      if (record.op === 'truncate') record.tables.forEach(open);
+      else open(record.table);
     }
     return [unit.isWhole ? this.#move(unit.endLsn) : this.#state.target.moves.tagShared()];
   }
@@ -233,14 +239,19 @@ export class ConnectedStream {
 
   #count(records: readonly ChangeRecord[], outcome: ApplyOutcome): void {
     const state = this.#state;
+    let seen: TableBinding | undefined;
+    let entry: TableEntry | undefined;
+    const count = (record: ChangeRecord, table: TableBinding): void => {
+      if (table !== seen) entry = state.entries.get(table.plan.tableId);
+      seen = table;
+      if (!entry) return;
+      entry.counts[record.op] += 1;
+      entry.sharedPending = Math.max(0, entry.sharedPending - 1);
+      entry.oldestPendingAtMs = entry.sharedPending > 0 ? record.transaction.committedAtMs : undefined;
+    };
     for (const record of records) {
-      for (const table of record.op === 'truncate' ? record.tables : [record.table]) {
-        const entry = state.entries.get(table.plan.tableId);
-        if (!entry) continue;
-        entry.counts[record.op] += 1;
-        entry.sharedPending = Math.max(0, entry.sharedPending - 1);
-        entry.oldestPendingAtMs = entry.sharedPending > 0 ? record.transaction.committedAtMs : undefined;
-      }
+      if (record.op === 'truncate') for (const table of record.tables) count(record, table);
+      else count(record, record.table);
     }
     for (const conflict of outcome.conflicts) {
       const entry = state.entries.get(conflict.tableId);

@@ -75,7 +75,10 @@ export class TransactionRouter {
   /** The unit begins within a transaction whose earlier records were taken. */
   #isContinued = false;
   #transaction: SourceTransaction | undefined;
-  #begin: Buffer | undefined;
+  /** Its begin, as long as nobody wants it: a place in a block. */
+  #beginIn: Buffer | undefined;
+  #beginAt = 0;
+  #beginEnd = 0;
   #isFirstChange = true;
   #isTagged = false;
   #touched = new Set<TableEntry>();
@@ -189,7 +192,9 @@ export class TransactionRouter {
   #takeBegin(buffer: Buffer, at: number, end: number): void {
     const { commitLsn, committedAtMs, transactionId } = readBegin(buffer, at);
     this.#transaction = { transactionId, commitLsn, committedAtMs };
-    this.#begin = Buffer.from(buffer.subarray(at, end));
+    this.#beginIn = buffer;
+    this.#beginAt = at;
+    this.#beginEnd = end;
     this.#isFirstChange = true;
     this.#isTagged = false;
     this.#hadChanges = false;
@@ -207,6 +212,7 @@ export class TransactionRouter {
     }
     this.#touched.clear();
     this.#transaction = undefined;
+    this.#beginIn = undefined;
     for (const marker of this.#unit.markers) if (marker.lsn === 0n) marker.lsn = endLsn;
     if (endLsn > this.#unit.endLsn) this.#unit.endLsn = endLsn;
     this.#wholeRecords = this.#unit.records.length;
@@ -291,12 +297,12 @@ export class TransactionRouter {
   #takePrivate(route: Route, entry: TableEntry, message: Buffer): void {
     const { log } = entry;
     const transaction = this.#transaction;
-    if (!log || !transaction || !this.#begin || this.#isTagged) return;
+    if (!log || !transaction || !this.#beginIn || this.#isTagged) return;
     if (!this.#touched.has(entry)) {
       if (transaction.commitLsn < log.lastEnd || transaction.commitLsn < entry.applied) return;
       this.#touched.add(entry);
       log.beginTransaction();
-      log.append(route.raw, this.#begin);
+      log.append(route.raw, Buffer.from(this.#beginIn.subarray(this.#beginAt, this.#beginEnd)));
     }
     // A second relation of the same entry (a partition) describes itself in the frame.
     if (this.#lastRaw.get(entry) !== route.raw) log.append(route.raw, route.raw);

@@ -24,7 +24,7 @@ import { StreamRunner } from './stream-runner.ts';
 
 const MEBI = 1024 * 1024;
 /** Captured and not applied yet: as much as is written while the next comes. More would only wait in memory instead of at the source. */
-const CAPTURED_BYTES = 8 * MEBI;
+const CAPTURED_BYTES = 2 * MEBI;
 
 /** A server that clients reach through the gateway while its tables have not been moved. */
 export interface ReachedSource {

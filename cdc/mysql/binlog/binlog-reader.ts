@@ -5,7 +5,6 @@
  * is opened at the last position, on the same server or, by GTID, on another one.
  */
 import { MigrationError } from '../../../config/migration-error.ts';
-import { BoundedQueue } from '../../flow/bounded-queue.ts';
 import { Wake } from '../../flow/wake.ts';
 import type { MysqlPosition } from '../position.ts';
 import type { ReplicationAddress } from '../replication-address.ts';
@@ -14,6 +13,7 @@ import type { DumpSettings } from './begin-dump.ts';
 import { BinlogPlace } from './binlog-place.ts';
 import { Charsets } from './charsets.ts';
 import type { TableFacts } from './column-facts.ts';
+import { EventQueue } from './event-queue.ts';
 import { EventSource } from './event-source.ts';
 import { KnownDefinitions } from './known-definitions.ts';
 import { ReplicaConnection } from './replica-connection.ts';
@@ -61,7 +61,7 @@ export class BinlogReader implements AsyncDisposable {
   readonly #options: BinlogReaderOptions;
   readonly #connection: ReplicaConnection;
   readonly #place: BinlogPlace;
-  readonly #queue: BoundedQueue;
+  readonly #queue: EventQueue;
   readonly #wake = new Wake();
   readonly #assembler: TransactionAssembler;
   readonly #tables: TableBindings;
@@ -73,7 +73,7 @@ export class BinlogReader implements AsyncDisposable {
     this.#options = options;
     this.#connection = connection;
     this.#place = new BinlogPlace(options.start);
-    this.#queue = new BoundedQueue(options.queueBytes ?? MB, () => connection.pause(), () => connection.resume());
+    this.#queue = new EventQueue(options.queueBytes ?? MB, () => connection.pause(), () => connection.resume());
     const { captures, facts } = options;
     // What hinders an answer now may not hinder the next one.
     const failed = (error: unknown): never => {
@@ -98,8 +98,8 @@ export class BinlogReader implements AsyncDisposable {
       await connection.register(options.replicaId);
       const reader = new BinlogReader(options, connection, settings);
       connection.dump(options.replicaId, settings.start, heartbeatMs * SILENT_HEARTBEATS, {
-        onEvent: (event) => {
-          reader.#queue.push(event);
+        onEvent: (packet, at) => {
+          reader.#queue.push(packet, at);
           reader.#wake.notify();
         },
         onEnd: (error) => {

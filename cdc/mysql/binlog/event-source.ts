@@ -2,16 +2,16 @@
  * Events one by one, checked: those of the socket, and those inside a compressed transaction. Follows files, offsets and heartbeats; bounded in bytes.
  */
 import { MigrationError } from '../../../config/migration-error.ts';
-import { BoundedQueue } from '../../flow/bounded-queue.ts';
 import type { BinlogPlace } from './binlog-place.ts';
 import { ARTIFICIAL, CHECKSUM_BYTES, eventType, flagsOf, hasGoodChecksum, HEADER_BYTES, nextOffset, typeOf } from './event.ts';
+import type { EventQueue } from './event-queue.ts';
 import type { CheckedEvent } from './event.ts';
 import { readFormatDescription, readRotate } from './header-events.ts';
 import { openPayload } from './payload-events.ts';
 import type { PayloadEvents } from './payload-events.ts';
 
 export class EventSource {
-  readonly #queue: BoundedQueue;
+  readonly #queue: EventQueue;
   readonly #place: BinlogPlace;
   #hasChecksums: boolean;
   readonly #onMore: () => void;
@@ -21,7 +21,7 @@ export class EventSource {
   #isBegun = false;
 
   /** `onMore`: events may have come of themselves, out of a compressed transaction. */
-  constructor(queue: BoundedQueue, place: BinlogPlace, hasChecksums: boolean, onMore: () => void) {
+  constructor(queue: EventQueue, place: BinlogPlace, hasChecksums: boolean, onMore: () => void) {
     this.#queue = queue;
     this.#place = place;
     this.#hasChecksums = hasChecksums;
@@ -33,7 +33,7 @@ export class EventSource {
     return this.#inner !== undefined;
   }
 
-  /** Undefined when nothing has come. `isInGroup`: a heartbeat inside a transaction says nothing of what is done. */
+  /** Undefined when nothing has come. It is valid until the next one is asked for. `isInGroup`: a heartbeat inside a transaction says nothing of what is done. */
   next(isInGroup: boolean): CheckedEvent | undefined {
     for (;;) {
       const inner = this.#inner?.next();

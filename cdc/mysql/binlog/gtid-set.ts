@@ -93,7 +93,7 @@ export class GtidSet {
       return;
     }
     // Nearly always the next number of the same server.
-    const end = intervals.at(-1);
+    const end = intervals[intervals.length - 1];
     if (end && first === end.last + 1n) intervals[intervals.length - 1] = { first: end.first, last };
     else this.#intervals.set(source, joined([...intervals, { first, last }]));
   }
@@ -145,6 +145,24 @@ export function sourceOf(uuid: string, tag: string): string {
 export function formatUuid(bytes: Buffer): string {
   const hex = bytes.toString('hex');
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
+}
+
+/** The text of UUIDs that are nearly always that of the one before. */
+export class UuidText {
+  readonly #bytes = Buffer.alloc(UUID_BYTES);
+  #text = formatUuid(this.#bytes);
+
+  of(from: Buffer, at: number): string {
+    const known = this.#bytes;
+    for (let byte = 0; byte < UUID_BYTES; byte += 1) if (from[at + byte] !== known[byte]) return this.#anew(from, at);
+    return this.#text;
+  }
+
+  #anew(from: Buffer, at: number): string {
+    if (at + UUID_BYTES > from.length) throw new RangeError('an event ends within a UUID');
+    from.copy(this.#bytes, 0, at, at + UUID_BYTES);
+    return (this.#text = formatUuid(this.#bytes));
+  }
 }
 
 function joined(intervals: Interval[]): Interval[] {

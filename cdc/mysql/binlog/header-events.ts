@@ -3,6 +3,7 @@ import { isAscii } from 'node:buffer';
 import { Cursor } from './cursor.ts';
 import { eventType, HEADER_BYTES } from './event.ts';
 import { formatUuid } from './gtid-set.ts';
+import type { UuidText } from './gtid-set.ts';
 import { decompress } from './rows-event.ts';
 
 /** https://dev.mysql.com/doc/dev/mysql-server/latest/classmysql_1_1binlog_1_1event_1_1Format__description__event.html */
@@ -76,8 +77,8 @@ export interface MysqlGtid {
 const LOGICAL_CLOCK = 2;
 
 /** https://dev.mysql.com/doc/dev/mysql-server/latest/classmysql_1_1binlog_1_1event_1_1Gtid__event.html */
-export function readGtid(body: Buffer): MysqlGtid {
-  const uuid = formatUuid(body.subarray(1, 17));
+export function readGtid(body: Buffer, uuids: UuidText): MysqlGtid {
+  const uuid = uuids.of(body, 1);
   const number = body.readBigUInt64LE(17);
   const timeAt = body[25] === LOGICAL_CLOCK ? 42 : body.length;
   if (body.length < timeAt + 7) return { uuid, tag: '', number, committedAtMs: undefined };

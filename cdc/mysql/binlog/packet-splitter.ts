@@ -9,7 +9,7 @@ export type PacketHandler = (payload: Buffer, sequence: number) => void;
 
 export class PacketSplitter {
   readonly #onPacket: PacketHandler;
-  /** Bytes that do not make a packet yet; joined once, when they do. */
+  /** Of a packet that pieces have cut; joined once, when it is whole. */
   #chunks: Buffer[] = [];
   #have = 0;
   #need = HEADER;
@@ -19,29 +19,44 @@ export class PacketSplitter {
     this.#onPacket = onPacket;
   }
 
+  /** Payloads are parts of the chunk, but for one that was cut. */
   push(chunk: Buffer): void {
-    if (this.#have > 0) {
-      this.#chunks.push(chunk);
-      this.#have += chunk.length;
-      if (this.#have < this.#need) return;
-      chunk = Buffer.concat(this.#chunks);
-      this.#chunks = [];
-      this.#have = 0;
-    }
     let at = 0;
+    while (this.#have > 0) {
+      const end = at + this.#need - this.#have;
+      if (end > chunk.length) {
+        this.#keep(chunk, at);
+        return;
+      }
+      this.#complete(chunk.subarray(at, end));
+      at = end;
+    }
     while (chunk.length - at >= HEADER) {
-      const end = at + HEADER + chunk.readUIntLE(at, 3);
-      if (end > chunk.length) break;
-      this.#deliver(chunk.subarray(at + HEADER, end), chunk[at + 3] ?? 0);
+      const end = at + HEADER + lengthAt(chunk, at);
+      if (end > chunk.length) {
+        this.#need = end - at;
+        break;
+      }
+      this.#deliver(chunk.subarray(at + HEADER, end), chunk[at + 3] as number);
       at = end;
     }
     this.#keep(chunk, at);
   }
 
   #keep(chunk: Buffer, at: number): void {
-    this.#have = chunk.length - at;
-    this.#need = this.#have >= HEADER ? HEADER + chunk.readUIntLE(at, 3) : HEADER;
-    if (this.#have > 0) this.#chunks.push(chunk.subarray(at));
+    if (at === chunk.length) return;
+    this.#chunks.push(chunk.subarray(at));
+    this.#have += chunk.length - at;
+  }
+
+  /** With the last bytes of its head, or of all of it. */
+  #complete(rest: Buffer): void {
+    const bytes = Buffer.concat([...this.#chunks, rest], this.#need);
+    const end = HEADER + lengthAt(bytes, 0);
+    this.#have = end > bytes.length ? bytes.length : 0;
+    this.#need = end > bytes.length ? end : HEADER;
+    this.#chunks = end > bytes.length ? [bytes] : [];
+    if (this.#have === 0) this.#deliver(bytes.subarray(HEADER), bytes[3] as number);
   }
 
   #deliver(payload: Buffer, sequence: number): void {
@@ -56,6 +71,10 @@ export class PacketSplitter {
     }
     this.#onPacket(payload, sequence);
   }
+}
+
+function lengthAt(bytes: Buffer, at: number): number {
+  return (bytes[at] as number) | ((bytes[at + 1] as number) << 8) | ((bytes[at + 2] as number) << 16);
 }
 
 /** Of payloads up to 16 MB, as commands are. */

@@ -13,8 +13,8 @@ import { errorOf, MysqlServerError } from './server-error.ts';
 export type QueryRow = readonly (string | null)[];
 
 export interface DumpHandlers {
-  /** One event with its header; the bytes are the handler's. Must not throw. */
-  readonly onEvent: (event: Buffer) => void;
+  /** One event with its header: all of `packet` behind `at`. Must not throw. */
+  readonly onEvent: (packet: Buffer, at: number) => void;
   readonly onEnd: (error: Error) => void;
 }
 
@@ -115,7 +115,7 @@ export class ReplicaConnection {
     channel.expectWithin(silenceMs);
     channel.listen({
       onPacket: (payload) => {
-        if (payload[0] === OK) handlers.onEvent(payload.subarray(1));
+        if (payload[0] === OK) handlers.onEvent(payload, 1);
         else {
           handlers.onEnd(payload[0] === ERROR ? errorOf(payload) : new MigrationError('MIG023', 'the server ended the binlog stream'));
           channel.close();

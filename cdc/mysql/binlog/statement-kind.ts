@@ -35,7 +35,11 @@ export function mayRedefine(text: string, database: string, schema: string, name
 /** A comment that the server runs. */
 const executable = /^\/\*M?!\d*\s*/;
 
+const begin: StatementKind = { kind: 'begin' };
+
 export function statementKind(text: string): StatementKind {
+  // As MySQL writes it before each transaction.
+  if (text === 'BEGIN') return begin;
   const bare = text.replace(comments, '').replace(executable, '');
   const word = /^[a-z]+/i.exec(bare)?.[0].toLowerCase();
   switch (word) {

@@ -13,7 +13,7 @@ import { eventType, serverIdOf, typeOf, writtenAtMs } from './event.ts';
 import { LOAD_QUERY_HEAD, readGtid, readMariadbGtid, readQuery, readTaggedGtid, readXaPrepare } from './header-events.ts';
 import type { MysqlGtid, QueryEvent } from './header-events.ts';
 import { formatMariadbGtid } from './mariadb-gtid-list.ts';
-import { sourceOf } from './gtid-set.ts';
+import { sourceOf, UuidText } from './gtid-set.ts';
 import { OpenTransaction } from './open-transaction.ts';
 import { readRows, rowsKind } from './rows-event.ts';
 import type { BoundTable, RowsKind } from './rows-event.ts';
@@ -46,6 +46,7 @@ export class TransactionAssembler {
   readonly #options: AssemblerOptions;
   readonly #tables: TableBindings;
   readonly #place: BinlogPlace;
+  readonly #uuids = new UuidText();
   #items: BinlogItem[] = [];
   #gtid = '';
   /** Adds the group's GTID to the position. */
@@ -96,7 +97,7 @@ export class TransactionAssembler {
         this.#end('commit', event);
         return undefined;
       case eventType.gtid:
-        this.#beginMysqlGroup(readGtid(body));
+        this.#beginMysqlGroup(readGtid(body, this.#uuids));
         return undefined;
       case eventType.gtidTagged:
         this.#beginMysqlGroup(readTaggedGtid(body));

@@ -144,7 +144,7 @@ export class CommandReader {
 
   #command(): boolean {
     const bytes = this.#joined();
-    const length = bytes.readUIntLE(0, 3);
+    const length = (bytes[0] as number) | ((bytes[1] as number) << 8) | ((bytes[2] as number) << 16);
     const head = bytes.subarray(HEADER_BYTES, HEADER_BYTES + length);
     const plan = this.#sink.plan(head, length);
     if (plan === 'more') {
@@ -154,6 +154,14 @@ export class CommandReader {
     if (plan !== 'whole') {
       this.#state = 'passing';
       this.#needed = HEADER_BYTES;
+      return true;
+    }
+    // Nearly always one command has come, and nothing else.
+    if (bytes.length === HEADER_BYTES + length && length < MAX_PACKET_BYTES && length <= this.#maxBytes) {
+      this.#state = 'held';
+      this.#parts = [];
+      this.#bytes = 0;
+      if (this.#sink.command(head, bytes, bytes[3] as number)) this.next();
       return true;
     }
     const read = this.#whole(bytes);

@@ -89,6 +89,7 @@ export class OpenUnit {
     if (this.#hasRun) this.#seenUnder ??= snapshot;
     if (waits) for (const table of touches ?? []) if (snapshot.tables[table]?.waitVisible === true) this.#waitedFor.add(table);
     this.#mayCommitInside = this.#waitedFor.size > 0 && !staysInside.test(text);
+    if (!mayBeOfLasting(this.lastText)) return;
     if (outlasts.test(this.lastText)) this.#isLasting = true;
     else if (endsLasting.test(this.lastText)) this.#isLasting = false;
   }
@@ -134,4 +135,17 @@ export class OpenUnit {
     for (const [table, since] of this.#touched) if (since < epoch && tables.has(table)) return true;
     return mayHaveTouchedUnseen(this.#first, tables, epoch);
   }
+}
+
+/** The first two letters of the words that `outlasts` and `endsLasting` look for. */
+const lastingWords: ReadonlySet<number> = new Set(['lo', 'xa', 'un', 'be', 'st'].map(firstTwo));
+
+function firstTwo(text: string): number {
+  return ((text.charCodeAt(0) | 0x20) << 8) | (text.charCodeAt(1) | 0x20);
+}
+
+/** False where one look at a text of one statement rules out that LOCK TABLES or a branch of XA begins or ends with it. */
+function mayBeOfLasting(text: string): boolean {
+  const first = text.charCodeAt(0) | 0x20;
+  return !(first >= 0x61 && first <= 0x7a) || lastingWords.has(firstTwo(text)) || text.includes(';');
 }

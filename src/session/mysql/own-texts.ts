@@ -10,7 +10,7 @@ const catalogQuery = /^\s*select\b[\s\S]*\bsys\$migration_/i;
 
 /** True for what the migration control answers. MySQL has CHECK TABLE, and servers of its own (FEDERATED). */
 export function isControlText(text: string, hasServer: (name: string) => boolean): boolean {
-  if (catalogQuery.test(text)) return true;
+  if (text.includes('$') && catalogQuery.test(text)) return true;
   if (!isMigrationText(text) || /^\s*check\s+(?:table|view|index)\b/i.test(text)) return false;
   const [, backquoted, quoted, bare] = servers.exec(text) ?? [];
   const name = backquoted ?? quoted ?? bare?.toLowerCase();
@@ -34,6 +34,9 @@ export interface Kill {
 
 /** Of a connection by its number; KILL USER and KILL QUERY ID pass as they are. */
 export function readKill(text: string): Kill | undefined {
+  const first = text.charCodeAt(0) | 0x20;
+  // Nearly every text begins with the letter of another word.
+  if (first >= 0x61 && first <= 0x7a && first !== 0x6b) return undefined;
   const [, kind = '', id = ''] = /^\s*kill\s+(?:(?:hard|soft)\s+)?(?:(connection|query)\s+)?(\d{1,10})\s*;?\s*$/i.exec(text) ?? [];
   return id === '' ? undefined : { kind: kind.toLowerCase() === 'query' ? 'query' : 'connection', id: Number(id) };
 }

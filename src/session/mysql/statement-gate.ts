@@ -63,6 +63,7 @@ export class StatementGate {
 
   /** Undefined: no table migrates. */
   decide(text: string): MysqlDecision | undefined {
+    if (this.#host.isTrivial()) return undefined;
     const { unit, isInTransaction, local } = this.#session;
     const { leaseValid } = this.#host.services.control;
     const decision = this.#host.decide(text, { local, holdsLocks: unit.holdsLocks, leaseValid, hasTouched: (table) => unit.hasTouched(table) });

@@ -27,7 +27,7 @@ export interface ChangeFigures {
 
 const MB = 1 << 20;
 /** As the product has them with its default settings. */
-const limits = { spoolBytes: 1 << 30, bufferBytes: 8 * MB, batchChanges: 1000, batchWaitMs: 100 };
+const limits = { spoolBytes: 1 << 30, bufferBytes: 2 * MB, batchChanges: 1000, batchWaitMs: 100 };
 
 export function openItemStream(job: ChangeJob, signal: AbortSignal): ReturnType<typeof createMysqlStream> {
   const fail = (what: string) => (...details: readonly unknown[]): void => {

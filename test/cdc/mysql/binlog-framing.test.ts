@@ -3,12 +3,13 @@ import { crc32 } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { BinlogPlace } from '../../../cdc/mysql/binlog/binlog-place.ts';
+import { EventQueue } from '../../../cdc/mysql/binlog/event-queue.ts';
 import { EventSource } from '../../../cdc/mysql/binlog/event-source.ts';
 import { eventType } from '../../../cdc/mysql/binlog/event.ts';
 import { floatText } from '../../../cdc/mysql/binlog/float-text.ts';
+import { formatUuid, UuidText } from '../../../cdc/mysql/binlog/gtid-set.ts';
 import { packet, PacketSplitter } from '../../../cdc/mysql/binlog/packet-splitter.ts';
 import { mentionsCaptured, statementKind } from '../../../cdc/mysql/binlog/statement-kind.ts';
-import { BoundedQueue } from '../../../cdc/flow/bounded-queue.ts';
 
 describe('packets', () => {
   test('come whole, wherever the bytes are cut', () => {
@@ -36,6 +37,58 @@ describe('packets', () => {
   });
 });
 
+describe('events that wait', () => {
+  /** Bytes that say which event they are of. */
+  const eventOfSize = (index: number, size: number): Buffer => Buffer.alloc(size, `${index};`);
+
+  test('come out as they went in, each whole until the next one is asked for, and the memory is used again', () => {
+    const limit = 512 * 1024;
+    const sizes = fc.oneof({ weight: 8, arbitrary: fc.integer({ min: 19, max: 2_000 }) }, { weight: 1, arbitrary: fc.integer({ min: 100_000, max: 300_000 }) });
+    fc.assert(fc.property(fc.array(fc.record({ sizes: fc.array(sizes, { maxLength: 40 }), takes: fc.nat(60) }), { maxLength: 20 }), (turns) => {
+      const told: boolean[] = [];
+      const queue = new EventQueue(limit, () => told.push(true), () => told.push(false));
+      const expected: Buffer[] = [];
+      let pushed = 0;
+      let largest = 0;
+      const takeOne = (): void => {
+        const event = queue.shift();
+        const [first] = expected.splice(0, 1);
+        expect(event?.equals(first ?? Buffer.alloc(0))).toBe(first && true);
+      };
+      for (const { sizes: wanted, takes } of turns) {
+        for (const size of wanted) {
+          // As a producer that has been told to stop does.
+          if (told.at(-1) === true) break;
+          const event = eventOfSize(pushed, size);
+          largest = Math.max(largest, size);
+          queue.push(Buffer.concat([Buffer.from('x'), event]), 1);
+          expected.push(event);
+          pushed += 1;
+        }
+        expect(queue.bytes).toBe(expected.reduce((sum, { length }) => sum + length, 0));
+        expect(queue.bytes).toBeLessThan(limit + largest);
+        expect(queue.heldBytes).toBeLessThan(3 * limit + 2 * largest);
+        for (let left = takes; left > 0; left -= 1) takeOne();
+      }
+      while (expected.length > 0) takeOne();
+      expect(queue.bytes).toBe(0);
+      expect(told.at(-1) ?? false).toBe(false);
+    }), { numRuns: 50 });
+  });
+
+  test('an event is not written over by those that come while it is read', () => {
+    const queue = new EventQueue(1 << 20, () => undefined, () => undefined);
+    for (let index = 0; index < 2_000; index += 1) {
+      queue.push(eventOfSize(index, 700));
+      const event = queue.shift();
+      queue.push(eventOfSize(index + 1, 900));
+      expect(event?.equals(eventOfSize(index, 700))).toBe(true);
+      queue.shift();
+    }
+    expect(queue.heldBytes).toBeLessThan(300_000);
+  });
+});
+
 function eventOf(type: number, body: Buffer, next: number): Buffer {
   const event = Buffer.alloc(19 + body.length + 4);
   event[4] = type;
@@ -48,7 +101,7 @@ function eventOf(type: number, body: Buffer, next: number): Buffer {
 
 describe('events', () => {
   const source = (events: readonly Buffer[], place = new BinlogPlace({ type: 'mysql_binlog', binlogFile: 'b.000001', binlogPosition: 4 })): EventSource => {
-    const queue = new BoundedQueue(1_000_000, () => undefined, () => undefined);
+    const queue = new EventQueue(1_000_000, () => undefined, () => undefined);
     for (const event of events) queue.push(event);
     return new EventSource(queue, place, true, () => undefined);
   };
@@ -96,4 +149,14 @@ test('a 4-byte number has the shortest text that reads back to it', () => {
     const digits = text.replace(/e.*/, '').replace(/[-.]/g, '').replace(/^0+/, '').replace(/0+$/, '').length;
     for (let fewer = 1; fewer < digits; fewer += 1) expect(Math.fround(Number(value.toPrecision(fewer)))).not.toBe(value);
   }), { numRuns: 2000 });
+});
+
+test('the text of a UUID is that of its bytes, whatever came before', () => {
+  const uuids = new UuidText();
+  fc.assert(fc.property(fc.array(fc.tuple(fc.uint8Array({ minLength: 16, maxLength: 16 }), fc.integer({ min: 1, max: 3 }), fc.nat(20)), { maxLength: 6 }), (all) => {
+    for (const [bytes, times, at] of all) {
+      for (let left = times; left > 0; left -= 1) expect(uuids.of(Buffer.concat([Buffer.alloc(at), bytes]), at)).toBe(formatUuid(Buffer.from(bytes)));
+    }
+  }));
+  expect(() => uuids.of(Buffer.alloc(20, 1), 5)).toThrow(RangeError);
 });
