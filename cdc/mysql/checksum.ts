@@ -138,7 +138,12 @@ function shownValue(column: SourceColumn): string {
 
 function byKey(table: MysqlDigestTable, keys: readonly (readonly string[])[]): string {
   if (table.key.length === 0) return `${table.digest} IN (${keys.map(([digest]) => `'${(digest ?? '').replaceAll(/[^0-9a-f]/g, '')}'`).join(', ')})`;
-  return `(${keys.map((key) => `(${table.key.map((column, index) => `${mysqlName(column.name)} = ${valueOf(column, key[index] ?? '')}`).join(' AND ')})`).join(' OR ')})`;
+  return `(${keys.map((key) => `(${keyCondition(table, key)})`).join(' OR ')})`;
+}
+
+/** Of one row of a table with a key, which its index finds; another spelling of it that the server takes for equal is meant too. */
+export function keyCondition(table: MysqlDigestTable, key: readonly string[]): string {
+  return table.key.map((column, index) => `${mysqlName(column.name)} = ${valueOf(column, key[index] ?? '')}`).join(' AND ');
 }
 
 function valueOf(column: SourceColumn, text: string): string {
