@@ -1,6 +1,11 @@
 /** Property: rows that differ become equal, of every type, local's to MySQL's or the other way round, also while the source or local is written; no acknowledged write is lost, and what cannot be told to be right is refused. */
+import * as fs from 'node:fs';
+import * as os from 'node:os';
+import * as path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { installFenceTriggers, installMysqlFenceSupport, raiseFence } from '../../../cdc/mysql/fence.ts';
+import { readMysqlServer } from '../../../cdc/mysql/introspect.ts';
 import { MysqlTableComparer } from '../../../cdc/mysql/table-comparer.ts';
 import { standardTypes } from '../../../cdc/mysql/source-column.ts';
 import type { TypeRules } from '../../../cdc/mysql/source-column.ts';
@@ -17,6 +22,8 @@ import type { Forward } from './forward-fixture.ts';
 import { makeMysqlPair, typeRules } from './mysql-pair.ts';
 import type { MysqlPair } from './mysql-pair.ts';
 import { sourceKinds } from './mysql-source.ts';
+import { planBack, reverseOptions, runBack } from './reverse-fixture.ts';
+import type { RunningBack } from './reverse-fixture.ts';
 
 const HOT_ROWS = 60;
 const COUNTED_ROWS = 1200;
@@ -184,6 +191,73 @@ for (const kind of sourceKinds) {
         await forward.settle(['counted']);
         expect((await compare('counted')).mismatches).toEqual([]);
         expect(forward.conflicts.filter(({ tableId }) => tableId === 'counted')).toEqual([]);
+      }, 120_000);
+    });
+
+    describe('to the source, once local is the authority', () => {
+      const tables = ['every_type', 'counted'];
+      let back: RunningBack;
+      let folder: string;
+
+      beforeAll(async () => {
+        const end = await forward.stream.readEnd();
+        for (const table of tables) {
+          await forward.stream.openInterval(table, end);
+          await forward.stream.closeInterval(table, end);
+        }
+        const plans = await Promise.all(tables.map((table) => planBack(pair, planOf(table))));
+        folder = fs.mkdtempSync(path.join(os.tmpdir(), 'causeway-repair-'));
+        back = await runBack(reverseOptions(pair, folder, { types: { ...standardTypes, overridesOf } }), plans);
+        const fenced = tables.map((name) => ({ schema: pair.database, name }));
+        const capabilities = await readMysqlServer(pair.query);
+        await installMysqlFenceSupport(pair.query);
+        await installFenceTriggers(pair.query, fenced, capabilities);
+        await raiseFence(pair.query, fenced, { epoch: 2, token: '1' });
+      });
+      afterAll(async () => {
+        await back?.[Symbol.asyncDispose]();
+        fs.rmSync(folder, { recursive: true, force: true });
+      });
+
+      const behind = (sql: string): Promise<unknown> => unlogged(`SET @causeway_applier = '1'; ${sql}`);
+      const authority = { authority: 'local', strategy: 'COPY_TO_SOURCE', stream: 'back', settle: () => back.settle() } as const;
+      const compareBack = (table: string): Promise<ValidationReport> => comparer().compare({ plan: planOf(table), mode: { type: 'full' }, authority: 'local', maxListed: 10_000, settle: () => back.settle(), monotonicMs: () => performance.now(), signal: AbortSignal.timeout(60_000) });
+
+      it('of every type, past the fence and unheard by the other direction', async () => {
+        await behind(`DELETE FROM every_type WHERE id % 5 = 0; UPDATE every_type SET ${everyType.map(({ name }) => `\`${name}\` = NULL`).join(', ')} WHERE id % 5 = 1; UPDATE every_type SET id = id + 300000 WHERE id > 250`);
+        const { mismatches, counts } = await compareBack('every_type');
+        expect(Math.min(counts.MISSING_LOCAL, counts.MISSING_REMOTE, counts.VALUE_DIFF)).toBeGreaterThan(30);
+        expect(await repair('every_type', mismatches, authority)).toEqual({ written: counts.MISSING_REMOTE + counts.VALUE_DIFF, deleted: counts.MISSING_LOCAL, left: 0 });
+        expect((await compareBack('every_type')).mismatches).toEqual([]);
+        await forward.settle(['every_type']);
+        expect(forward.stream.status('every_type')).toMatchObject({ bypassWrites: 0, mode: 'shared' });
+        await expect(repair('every_type', mismatches, { ...authority, token: '0' })).rejects.toMatchObject({ code: 'MIG092' });
+      }, 120_000);
+
+      it('while local is written', async () => {
+        const stop = new AbortController();
+        const writer = async (): Promise<number> => {
+          let written = 0;
+          for (; !stop.signal.aborted; written += 1) {
+            const id = (written * 7) % COUNTED_ROWS;
+            if (written % 5 === 4) await pair.client.query(`WITH gone AS (DELETE FROM counted WHERE id = ${id} RETURNING *) INSERT INTO counted SELECT id + ${10 * COUNTED_ROWS}, n, junk FROM gone`);
+            else await pair.client.query(`UPDATE counted SET n = n + 1 WHERE id = ${id}`);
+            await delay(1);
+          }
+          return written;
+        };
+        const writing = writer();
+        let done = 0;
+        for (let round = 0; round < 4; round += 1) {
+          await behind(`UPDATE counted SET junk = ${round + 100} WHERE id < ${COUNTED_ROWS} AND id % 3 = ${round % 3}`);
+          const result = await repair('counted', Array.from({ length: COUNTED_ROWS / 3 }, (_, at) => ({ key: [String(at * 3 + (round % 3))] })), authority);
+          done += result.written;
+        }
+        stop.abort();
+        expect(await writing).toBeGreaterThan(10);
+        expect(done).toBeGreaterThan(COUNTED_ROWS / 6);
+        expect((await compareBack('counted')).mismatches).toEqual([]);
+        expect(back.stream.status('counted')).toMatchObject({ mode: 'shared', conflicts: 0 });
       }, 120_000);
     });
 
