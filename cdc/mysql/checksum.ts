@@ -11,7 +11,7 @@ import { fieldForm, hashed, keyFieldText, keyHash, rowText } from './field-text.
 import { boundOf, keyAfter, keyBefore } from './key-range.ts';
 import { isByteType, isCharacterType } from './column-type.ts';
 import type { AskMysql } from './connect.ts';
-import { mysqlName, mysqlTableName } from './query.ts';
+import { bytesSql, mysqlName, mysqlTableName } from './query.ts';
 import type { SourceColumn } from './source-column.ts';
 
 export interface MysqlDigestTable {
@@ -131,7 +131,7 @@ export async function readRows(ask: AskMysql, table: MysqlDigestTable, keys: rea
 
 function shownValue(column: SourceColumn): string {
   const name = mysqlName(column.name);
-  if (isByteType(column.type)) return `CONCAT(0x5c78, LOWER(HEX(${name})))`;
+  if (isByteType(column.type)) return bytesSql(name);
   if (column.type.name === 'bit') return `LPAD(BIN(${name} + 0), ${column.type.length ?? 1}, '0')`;
   return column.type.name === 'float' || column.type.name === 'double' ? `${name} * 1e0` : name;
 }

@@ -28,6 +28,8 @@ import type { RunningBack } from './reverse-fixture.ts';
 const HOT_ROWS = 60;
 const COUNTED_ROWS = 1200;
 const WRITERS = 3;
+/** More than half of a packet: as hexadecimal digits the server gives NULL for it. */
+const WIDE_BYTES = 600_000;
 
 for (const kind of sourceKinds) {
   describeMysql([kind], `rows are copied between ${kind} and local one by one`, () => {
@@ -46,8 +48,9 @@ for (const kind of sourceKinds) {
         INSERT INTO hot VALUES ${Array.from({ length: HOT_ROWS }, (_, at) => `(${at}, 'u${at}', 0)`).join(', ')};
         CREATE TABLE spelled (code varchar(20) COLLATE utf8mb4_general_ci PRIMARY KEY, n int) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4; INSERT INTO spelled VALUES ('s', 1), ('ss', 2), ('x', 3);
         CREATE TABLE counted (id int PRIMARY KEY, n int NOT NULL, junk int NOT NULL) ENGINE = InnoDB; INSERT INTO counted VALUES ${Array.from({ length: COUNTED_ROWS }, (_, at) => `(${at}, 0, 0)`).join(', ')};
+        CREATE TABLE wide (id int PRIMARY KEY, b longblob, n int) ENGINE = InnoDB; INSERT INTO wide VALUES (1, REPEAT('a', ${WIDE_BYTES}), 1);
         CREATE TABLE named (id int PRIMARY KEY, name varchar(20) COLLATE utf8mb4_general_ci, n int) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4; INSERT INTO named VALUES (1, 'B', 1), (2, 'c', 2), (3, 'b', 3), (4, 'd', 4), (5, 'b', 5)`, pair.database);
-      forward = await followForward(pair, ['every_type', 'hot', 'spelled', 'counted', 'named'], { ...standardTypes, overridesOf });
+      forward = await followForward(pair, ['every_type', 'hot', 'spelled', 'counted', 'named', 'wide'], { ...standardTypes, overridesOf });
       await pair.client.query('CREATE UNIQUE INDEX ON hot (u)');
     });
     afterAll(async () => {
@@ -193,6 +196,22 @@ for (const kind of sourceKinds) {
         expect(forward.conflicts.filter(({ tableId }) => tableId === 'counted')).toEqual([]);
       }, 120_000);
     });
+
+    it('with a value whose digits no packet of the server holds, either way', async () => {
+      const [row] = await server.sql('SELECT @@GLOBAL.max_allowed_packet AS bytes');
+      await server.sql('SET GLOBAL max_allowed_packet = 1048576');
+      try {
+        await pair.client.query('UPDATE wide SET n = 2');
+        expect(await repair('wide', (await compare('wide')).mismatches)).toMatchObject({ written: 1 });
+        expect((await pair.client.query('SELECT length(b) AS bytes, n FROM wide')).rows).toEqual([{ bytes: WIDE_BYTES, n: 1 }]);
+        await unlogged("UPDATE wide SET n = 3, b = REPEAT('b', 600000)");
+        expect(await repair('wide', (await compare('wide')).mismatches, { strategy: 'COPY_TO_SOURCE', stream: 'back' })).toMatchObject({ written: 1 });
+        expect(await there(`SELECT n, b = REPEAT('a', ${WIDE_BYTES}) FROM wide`)).toBe('[["1","1"]]');
+        expect((await compare('wide')).mismatches).toEqual([]);
+      } finally {
+        await server.sql(`SET GLOBAL max_allowed_packet = ${row?.['bytes'] ?? ''}`);
+      }
+    }, 60_000);
 
     describe('to the source, once local is the authority', () => {
       const tables = ['every_type', 'counted'];
