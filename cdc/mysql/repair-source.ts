@@ -32,6 +32,7 @@ import { runSteps } from './apply/run-steps.ts';
 import { readTargetColumns } from './apply/target-table.ts';
 import { keyCondition, mysqlDigestTable, readDigestedRows } from './checksum.ts';
 import type { MysqlDigestTable } from './checksum.ts';
+import { errnoOf } from './connect.ts';
 import { MysqlClient } from './mysql-client.ts';
 import { mysqlTableName } from './query.ts';
 import { isSpelledAlike } from './repair-rows.ts';
@@ -129,7 +130,8 @@ async function repairBatch(sides: Sides, keys: Keys, request: RepairRequest): Pr
     await source.run('ROLLBACK').catch(() => undefined);
     // Others had the rows, or the stream is behind: the locks are let go.
     if (isHeldUp(error) || (error instanceof MigrationError && error.code === 'MIG087')) return { written: 0, deleted: 0, changed: keys };
-    throw error;
+    if (errnoOf(error) === undefined) throw error;
+    throw new MigrationError('MIG031', 'the source does not take rows of local', { detail: `${error instanceof Error ? error.message : String(error)} Nothing of these ${keys.length} rows was written.`, tableName: request.plan.source.name, cause: error, hint: 'Take away what the server names, and say VALIDATE … REPAIR COPY_TO_SOURCE again.' });
   }
 }
 

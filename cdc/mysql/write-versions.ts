@@ -4,6 +4,7 @@
  * A row of MySQL has no mark that changes with each write: it may have been changed and changed back between two looks. So it is locked, and only once the stream has
  * brought all that was written of it before is it asked whether local's row still is the winner; until the row is written nobody else writes it.
  */
+import { createHash } from 'node:crypto';
 import type { RowImage } from '../apply/conflict.ts';
 import { rowImage } from '../apply/change-record.ts';
 import { rowFromValues } from '../apply/fetch-rows.ts';
@@ -28,7 +29,7 @@ export async function readMysqlVersions(rows: MysqlApplyConnection['rows'], tabl
   const found = await fetchMysqlRows({ rows }, table, keys);
   return new Map([...found].map(([ordinal, row]) => {
     const image = rowImage(table, row);
-    return [ordinal, { id: JSON.stringify(image), image }];
+    return [ordinal, { id: createHash('sha256').update(JSON.stringify(image)).digest('base64'), image }];
   }));
 }
 

@@ -152,6 +152,10 @@ for (const kind of kinds) {
       expect(await stack.command('VALIDATE MIGRATION FOR TABLE elsewhere.won FULL')).toMatchObject([{ Result: 'PASS', State: 'CUTOVER_READY' }]);
       expect(JSON.stringify(await stack.command('SHOW MIGRATION CONFLICTS FOR TABLE elsewhere.won'))).toContain('timestamp_wins');
       await stack.command('CUTOVER TABLE elsewhere.won');
+      // Past the fence, unheard by either stream.
+      await server.sql("SET @causeway_applier = (SELECT token FROM causeway.fence WHERE table_name = 'won'); SET SESSION sql_log_bin = 0; UPDATE won SET words = 'broken' WHERE id = 1; DELETE FROM won WHERE id = 2", 'elsewhere');
+      await expect(stack.command('VALIDATE MIGRATION FOR TABLE elsewhere.won FULL REPAIR COPY_FROM_SOURCE')).rejects.toThrow(/MIG074.*local is the authority/);
+      expect(await stack.command('VALIDATE MIGRATION FOR TABLE elsewhere.won FULL REPAIR COPY_TO_SOURCE')).toEqual([expect.objectContaining({ Mismatches: '2', Repair: '2 written, 0 deleted, 0 left' })]);
       await stack.command('ROLLBACK MIGRATION FOR TABLE elsewhere.won');
       expect(await server.sql('SELECT words FROM won ORDER BY id', 'elsewhere')).toEqual([{ words: 'local' }, { words: 'source' }]);
     }, 120_000);
