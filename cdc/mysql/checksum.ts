@@ -147,8 +147,8 @@ export function keyCondition(table: MysqlDigestTable, key: readonly string[]): s
 }
 
 function valueOf(column: SourceColumn, text: string): string {
-  if (isCharacterType(column.type)) return `CONVERT(_utf8mb4 0x${Buffer.from(text).toString('hex')} USING ${column.charset ?? 'utf8mb4'})${column.collation === undefined ? '' : ` COLLATE ${column.collation}`}`;
-  if (column.type.name === 'enum' || column.type.name === 'set') return `_utf8mb4 0x${Buffer.from(text).toString('hex')}`;
+  if (isCharacterType(column.type)) return `CONVERT(_utf8mb4 x'${Buffer.from(text).toString('hex')}' USING ${column.charset ?? 'utf8mb4'})${column.collation === undefined ? '' : ` COLLATE ${column.collation}`}`;
+  if (column.type.name === 'enum' || column.type.name === 'set') return `_utf8mb4 x'${Buffer.from(text).toString('hex')}'`;
   if (column.type.name === 'bit') return `b'${text.replaceAll(/[^01]/g, '')}'`;
   return boundOf(column, toBound(column, text));
 }

@@ -41,6 +41,7 @@ export class MysqlTableComparer implements TableComparer {
     if (strategy === 'COPY_FROM_SOURCE' && authority === 'local') {
       throw new MigrationError('MIG074', 'local is the authority: its rows are not written over', { detail: 'What the source lacks of them the change stream brings there.', hint: 'VALIDATE … REPAIR COPY_TO_SOURCE copies rows to the source; ROLLBACK MIGRATION makes that the authority again.' });
     }
+    assertOneSpelling(request);
     const whole = { ...request, plan: { ...plan, where: undefined } };
     const local = await connectServer(this.#local, { applicationName: 'causeway validate', signal });
     const source = new MysqlClient(this.#source);
@@ -50,4 +51,16 @@ export class MysqlTableComparer implements TableComparer {
       await Promise.all([source.close(), local.end().catch(() => undefined)]);
     }
   }
+}
+
+/** The engines do not write an exponent alike, nor begin to at the same number: what one side calls a row the other has not. */
+function assertOneSpelling({ plan, mismatches }: RepairRequest): void {
+  const floats = plan.key.map((name) => /^(?:real|double precision)$/.test(plan.columns.find((column) => column.name === name)?.type ?? ''));
+  const odd = mismatches.find(({ key }) => key.some((text, at) => floats[at] === true && hasExponent(Math.abs(Number(text)))));
+  if (odd === undefined) return;
+  throw new MigrationError('MIG074', `rows of ${plan.source.name} whose key is a very large or very small floating-point number are not copied one by one`, { detail: `Key (${odd.key.join(', ')}) is spelled otherwise on the other side. Nothing was written.`, tableName: plan.source.name, hint: 'RESYNC MIGRATION FOR TABLE … loads the table again.' });
+}
+
+function hasExponent(size: number): boolean {
+  return size !== 0 && (size < 1e-4 || size >= 1e15);
 }

@@ -28,6 +28,16 @@ const wanted = (process.env['CAUSEWAY_CONFLICT_SERVERS'] ?? 'mariadb-10.11').spl
 const targetWins: ConflictStrategy = { kind: 'target_wins' };
 const newerWins: ConflictStrategy = { kind: 'timestamp_wins', column: 'at' };
 const KEYS = 12;
+/** Three values of each. */
+const keyTypes: Readonly<Record<string, readonly [string, string, string]>> = {
+  'bigint unsigned': ['0', '18446744073709551615', '7'], 'decimal(20,5)': ['-1.50000', '0', '123456789012345.00001'], double: ['0.1', '-123456789012345.5', '0.0001'],
+  date: ["'2024-02-29'", "'1000-01-01'", "'9999-12-31'"], 'datetime(6)': ["'2024-02-29 10:20:30.5'", "'2000-01-01'", "'2024-02-29 10:20:30.000001'"], "timestamp(3) DEFAULT '2001-01-01'": ["'2024-02-29 10:20:30.5'", "'2000-01-01'", "'2010-01-01'"],
+  'time(6)': ["'-838:59:59'", "'00:00:00.000001'", "'12:00:00'"], year: ['1901', '2024', '2155'], 'bit(13)': ["b'1'", "b'1000000000001'", "b'0'"],
+  'varchar(20) CHARACTER SET latin1': ["'ä'", "'a b'", "''"], 'varchar(20) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin': ["'A\\\\n'", "'a'", "'日本'"], 'varbinary(20)': ["x'00ff'", "''", "x'5c'"], 'binary(4)': ["x'00'", "x'01020304'", "'a'"],
+  "enum('b','a','it''s')": ["'a'", "'it''s'", "'b'"], uuid: ["'00000000-0000-0000-0000-000000000001'", "'ffffffff-0000-0000-0000-000000000001'", "'12345678-0000-0000-0000-000000000001'"],
+};
+/** At each run; all of them where servers are named. */
+const usualKeys: ReadonlySet<string> = new Set(['bigint unsigned', 'double', 'datetime(6)', 'bit(13)', 'varchar(20) CHARACTER SET latin1', 'varbinary(20)', "enum('b','a','it''s')"]);
 const seed = randomSeed();
 
 for (const kind of mysqlKinds.filter((each) => wanted.includes(each))) {
@@ -119,6 +129,41 @@ for (const kind of mysqlKinds.filter((each) => wanted.includes(each))) {
       await pair.ask(`INSERT INTO every_type (id, ${theirs}) SELECT id + 5000, ${theirs} FROM every_type WHERE id < 900`);
       await expectSame('every_type', types);
       expect(forward.conflicts.length).toBe(met);
+    }, 90_000);
+
+    it('rows are found by keys of every type, for a winner and for a repair', async () => {
+      pair = await makeMysqlPair(server, local, `conflicts_${(databases += 1)}`);
+      const keys = Object.entries(keyTypes).filter(([type]) => (kind.startsWith('mariadb') || type !== 'uuid') && (usualKeys.has(type) || process.env['CAUSEWAY_CONFLICT_SERVERS'] !== undefined));
+      for (const [at, [type, values]] of keys.entries()) await server.sql(`CREATE TABLE k${at} (id ${type} NOT NULL PRIMARY KEY, n int) ENGINE = InnoDB; INSERT INTO k${at} VALUES (${values[0]}, 0), (${values[1]}, 1), (${values[2]}, 2)`, pair.database);
+      const tables = keys.map((_, at) => `k${at}`);
+      forward = await followForward(pair, tables, standardTypes, targetWins);
+      const comparer = new MysqlTableComparer(pair.source, pair.target, standardTypes);
+      const keptIds: unknown[] = [];
+      for (const table of tables) keptIds.push((await pair.client.query<{ id: unknown }>(`SELECT to_jsonb(id) AS id FROM ${table} WHERE n = 0`)).rows[0]?.id);
+      // Neither side writes such a number as the other does.
+      await expect(comparer.repair({ plan: planOf(tables[keys.findIndex(([type]) => type === 'double')] ?? ''), mismatches: [{ key: ['1e-7'] }], strategy: 'COPY_TO_SOURCE', authority: 'source', settle: () => Promise.resolve(), token: '1', stream: 'back', signal: AbortSignal.timeout(60_000) })).rejects.toMatchObject({ code: 'MIG074' });
+      for (const [at, table] of tables.entries()) {
+        const name = `${table} ${keys[at]?.[0] ?? ''}`;
+        // Nothing is under way: the comparison need not wait for the stream.
+        const options = { plan: planOf(table), mode: { type: 'full' }, maxListed: 10, settle: () => Promise.resolve(), monotonicMs: () => performance.now(), signal: AbortSignal.timeout(60_000) } as const;
+        await server.sql(`SET SESSION sql_log_bin = 0; DELETE FROM ${table} WHERE n = 1; UPDATE ${table} SET n = 9 WHERE n = 2`, pair.database);
+        await pair.client.query(`DELETE FROM ${table} WHERE n = 0`);
+        const { mismatches } = await comparer.compare(options);
+        expect(mismatches.length, name).toBe(3);
+        expect(await comparer.repair({ ...options, mismatches, strategy: 'COPY_TO_SOURCE', authority: 'source', token: '1', stream: 'back', settle: () => forward?.settle([table]) ?? Promise.resolve() }), name).toEqual({ written: 2, deleted: 1, left: 0 });
+        expect(await there(`SELECT n FROM ${table} ORDER BY n`), name).toBe('1, 2');
+      }
+      await forward.settle(tables);
+      for (const [at, table] of tables.entries()) {
+        // The row that both have lost is inserted again on both sides: local's wins.
+        await pair.client.query(`INSERT INTO ${table} SELECT * FROM jsonb_populate_record(NULL::${table}, '${JSON.stringify({ id: keptIds[at] ?? null, n: 3 })}')`);
+        await pair.ask(`INSERT INTO ${table} VALUES (${keys[at]?.[1][0] ?? ''}, 4)`);
+      }
+      await forward.settle(tables);
+      for (const [at, table] of tables.entries()) {
+        for (const ask of [there, here]) expect(await ask(`SELECT n FROM ${table} ORDER BY n`), `${table} ${keys[at]?.[0] ?? ''}`).toBe('1, 2, 3');
+      }
+      expect(forward.writeBackFailures).toEqual([]);
     }, 90_000);
 
     it('what the source cannot hold is told, and what a policy makes of it stands on both sides', async () => {
