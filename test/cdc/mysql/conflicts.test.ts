@@ -106,7 +106,7 @@ for (const kind of mysqlKinds.filter((each) => wanted.includes(each))) {
       await pair.ask('DELETE FROM w WHERE id = 4');
       await expectSame('w');
       expect(await there('SELECT id, v FROM w ORDER BY id')).toBe('1 changed, 2 changed');
-    }, 60_000);
+    }, 120_000);
 
     it('values of every type reach the source as the type map has them', async () => {
       pair = await makeMysqlPair(server, local, `conflicts_${(databases += 1)}`);
@@ -177,7 +177,7 @@ for (const kind of mysqlKinds.filter((each) => wanted.includes(each))) {
       // The second one came to nothing new on the source: nothing comes back that would change local's.
       expect(writeBackFailures).toEqual([expect.stringMatching(/^clamped \["2"\]: MIG031: by the policies/)]);
       await pair.ask("INSERT INTO refused VALUES (1, '01:00:00')");
-      await until('told', () => writeBackFailures.length === 2);
+      await until('told', () => writeBackFailures.length === 2, 60_000);
       expect(writeBackFailures[1]).toMatch(/^refused \["1"\]: MIG014/);
       // A change of the source ends it.
       await pair.ask("UPDATE refused SET v = '02:00:00'");
@@ -185,20 +185,20 @@ for (const kind of mysqlKinds.filter((each) => wanted.includes(each))) {
       await expectSame('refused');
       await pair.ask("INSERT INTO checked VALUES (2, 'taken')");
       await pair.ask("INSERT INTO checked VALUES (1, 'free')");
-      await until('told', () => writeBackFailures.length === 3);
+      await until('told', () => writeBackFailures.length === 3, 60_000);
       expect(writeBackFailures[2]).toMatch(/^checked \["1"\]: MIG031: the source does not take the row/);
       expect(stream.status('checked')).toMatchObject({ mode: 'shared', pendingWritebacks: 1 });
       await pair.ask('DELETE FROM checked WHERE id = 2');
       await settle(['checked']);
       expect(await there('SELECT * FROM checked')).toBe('1 taken');
       await expectSame('checked');
-    }, 60_000);
+    }, 120_000);
 
     it('a writer who holds the row is waited for, and what was changed and changed back is not written over', async () => {
       const { settle, stream, conflicts } = await follow({ t: 'v varchar(20), n int' }, () => targetWins);
       await pair.client.query("INSERT INTO t VALUES (4, 'local', 1)");
       await pair.ask("INSERT INTO t VALUES (4, 'remote', 0)");
-      await until('met', () => conflicts.length === 1);
+      await until('met', () => conflicts.length === 1, 60_000);
       // Between two looks, and before the stream has brought it, the row is changed and changed back.
       await pair.client.query('BEGIN; LOCK TABLE t IN SHARE MODE');
       await delay(1200);
@@ -216,14 +216,14 @@ for (const kind of mysqlKinds.filter((each) => wanted.includes(each))) {
       // The same values in the end: acknowledged, and the last that was written.
       await pair.ask("UPDATE t SET v = 'between' WHERE id = 3");
       await pair.ask("UPDATE t SET v = 'remote' WHERE id = 3");
-      await until('met', () => conflicts.length === 4);
+      await until('met', () => conflicts.length === 4, 60_000);
       await delay(2500);
       expect(stream.status('t')?.pendingWritebacks).toBe(3);
       await pair.ask('COMMIT');
       await settle(['t']);
       expect(await there('SELECT * FROM t')).toBe('1 local 1, 2 remote 1, 3 remote 0, 4 remote 0');
       await expectSame('t');
-    }, 60_000);
+    }, 120_000);
 
     it('a crash between the write and the end of its entry repeats nothing', async () => {
       let hits = 0;
@@ -235,7 +235,7 @@ for (const kind of mysqlKinds.filter((each) => wanted.includes(each))) {
       expect(hits).toBe(1);
       await expectSame('t');
       expect(await here('SELECT count(*)::int FROM causeway.writeback')).toBe('0');
-    }, 60_000);
+    }, 120_000);
 
     it(`both sides agree after writers of both (seed ${seed})`, async () => {
       const tables = { w: targetWins, n: newerWins, m: { kind: 'custom_merge', function: 'public.merge_all' } } as const satisfies Record<string, ConflictStrategy>;
