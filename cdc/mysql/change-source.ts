@@ -8,11 +8,15 @@ import { MigrationError } from '../../config/migration-error.ts';
 import type { Runtime } from '../../config/runtime.ts';
 import type { QualifiedName } from '../../catalog/routing-snapshot.ts';
 import type { TargetShape } from '../apply/bound-table.ts';
+import type { RowImage } from '../apply/conflict.ts';
+import type { RowRef } from '../apply/row-set.ts';
+import type { TableBinding } from '../apply/table-binding.ts';
 import type { Position } from '../change.ts';
 import type { ServerAddress } from '../postgres/server-address.ts';
 import type { BaselineColumn } from '../spool/spool.ts';
-import type { CaptureConnection, ChangeSource, Retention, RowVersion, SourceIdentity } from '../stream/change-source.ts';
+import type { CaptureConnection, ChangeSource, Retention, RowVersion, SourceIdentity, WrittenVersion } from '../stream/change-source.ts';
 import type { TablePlan } from '../table-plan.ts';
+import { readTargetColumns } from './apply/target-table.ts';
 import { createBookkeeping } from './binlog/bookkeeping.ts';
 import { readBinlogPlace } from './binlog/begin-dump.ts';
 import { BinlogReader } from './binlog/binlog-reader.ts';
@@ -33,6 +37,7 @@ import { SentTransactions } from './sent-transactions.ts';
 import { ServerPlaces } from './server-places.ts';
 import { SourceRecordFile } from './source-record.ts';
 import type { TypeRules } from './source-column.ts';
+import { readMysqlVersions, VersionWriter } from './write-versions.ts';
 
 export interface MysqlSourceOptions {
   readonly name: string;
@@ -77,6 +82,7 @@ export class MysqlChangeSource implements ChangeSource {
   readonly #cutOff = new CutOffTransactions();
   readonly #places: ServerPlaces;
   readonly #sent: SentTransactions;
+  readonly #versions: VersionWriter;
   #file = { base: 'binlog', digits: 6 };
 
   constructor(runtime: Runtime, options: MysqlSourceOptions) {
@@ -85,6 +91,7 @@ export class MysqlChangeSource implements ChangeSource {
     this.#places = options.places ?? new ServerPlaces(options.source);
     this.#sent = new SentTransactions(`${options.recordFile}.sent`);
     this.#client = new MysqlClient(options.source);
+    this.#versions = new VersionWriter(options.source);
     this.#ends = new MysqlClient(options.source);
     this.#tables = new CapturedTables({ ask: (sql) => this.#client.ask(sql), query: (sql) => this.#client.query(sql), types: options.types, definitionAt: (table, place) => this.#definitions.at(table, place) });
     this.#log = options.log ?? { open: (start, captures) => this.#openReader(start, captures), readEnd: () => readServerPosition((sql) => this.#client.query(sql)), readPlace: () => this.#ends.use(async (ask) => ({ place: await readBinlogPlace(ask), systemId: await readSystemId(ask) })) };
@@ -273,16 +280,16 @@ export class MysqlChangeSource implements ChangeSource {
     return Promise.reject(new Error('a row of a MySQL table was to be read again'));
   }
 
-  readShape(): Promise<TargetShape> {
-    return Promise.resolve({ identityAlways: new Set(), generated: new Set() });
+  readShape(plan: TablePlan): Promise<TargetShape> {
+    return readTargetColumns((sql) => this.#client.query(sql), { ...plan, target: plan.source }, this.#options.types);
   }
 
-  readVersions(): Promise<ReadonlyMap<number, RowVersion>> {
-    return Promise.reject(writesBackNothing());
+  readVersions(table: TableBinding, keys: readonly RowRef[]): Promise<ReadonlyMap<number, RowVersion>> {
+    return readMysqlVersions((sql) => this.#client.ask(sql), table, keys);
   }
 
-  writeVersion(): Promise<never> {
-    return Promise.reject(writesBackNothing());
+  writeVersion(table: TableBinding, id: string, row: RowImage, stands: () => Promise<boolean>): Promise<WrittenVersion> {
+    return this.#versions.write(table, id, row, stands);
   }
 
   async drop(): Promise<void> {
@@ -298,12 +305,8 @@ export class MysqlChangeSource implements ChangeSource {
 
   async close(): Promise<void> {
     this.#sent.close();
-    await Promise.all([this.#client.close(), this.#ends.close()]);
+    await Promise.all([this.#client.close(), this.#ends.close(), this.#versions.close()]);
   }
-}
-
-function writesBackNothing(): MigrationError {
-  return new MigrationError('MIG031', 'rows that won on local are not written back to MySQL', { hint: "Use conflict_strategy 'source_wins' for tables of this source." });
 }
 
 function definitionsFolder({ recordFile }: MysqlSourceOptions): string {

@@ -11,7 +11,7 @@ import { fieldForm, hashed, keyFieldText, keyHash, rowText } from './field-text.
 import { boundOf, keyAfter, keyBefore } from './key-range.ts';
 import { isByteType, isCharacterType } from './column-type.ts';
 import type { AskMysql } from './connect.ts';
-import { mysqlName, mysqlTableName } from './query.ts';
+import { bytesSql, mysqlName, mysqlTableName } from './query.ts';
 import type { SourceColumn } from './source-column.ts';
 
 export interface MysqlDigestTable {
@@ -131,19 +131,24 @@ export async function readRows(ask: AskMysql, table: MysqlDigestTable, keys: rea
 
 function shownValue(column: SourceColumn): string {
   const name = mysqlName(column.name);
-  if (isByteType(column.type)) return `CONCAT(0x5c78, LOWER(HEX(${name})))`;
+  if (isByteType(column.type)) return bytesSql(name);
   if (column.type.name === 'bit') return `LPAD(BIN(${name} + 0), ${column.type.length ?? 1}, '0')`;
   return column.type.name === 'float' || column.type.name === 'double' ? `${name} * 1e0` : name;
 }
 
 function byKey(table: MysqlDigestTable, keys: readonly (readonly string[])[]): string {
   if (table.key.length === 0) return `${table.digest} IN (${keys.map(([digest]) => `'${(digest ?? '').replaceAll(/[^0-9a-f]/g, '')}'`).join(', ')})`;
-  return `(${keys.map((key) => `(${table.key.map((column, index) => `${mysqlName(column.name)} = ${valueOf(column, key[index] ?? '')}`).join(' AND ')})`).join(' OR ')})`;
+  return `(${keys.map((key) => `(${keyCondition(table, key)})`).join(' OR ')})`;
+}
+
+/** Of one row of a table with a key, which its index finds; another spelling of it that the server takes for equal is meant too. */
+export function keyCondition(table: MysqlDigestTable, key: readonly string[]): string {
+  return table.key.map((column, index) => `${mysqlName(column.name)} = ${valueOf(column, key[index] ?? '')}`).join(' AND ');
 }
 
 function valueOf(column: SourceColumn, text: string): string {
-  if (isCharacterType(column.type)) return `CONVERT(_utf8mb4 0x${Buffer.from(text).toString('hex')} USING ${column.charset ?? 'utf8mb4'})${column.collation === undefined ? '' : ` COLLATE ${column.collation}`}`;
-  if (column.type.name === 'enum' || column.type.name === 'set') return `_utf8mb4 0x${Buffer.from(text).toString('hex')}`;
+  if (isCharacterType(column.type)) return `CONVERT(_utf8mb4 x'${Buffer.from(text).toString('hex')}' USING ${column.charset ?? 'utf8mb4'})${column.collation === undefined ? '' : ` COLLATE ${column.collation}`}`;
+  if (column.type.name === 'enum' || column.type.name === 'set') return `_utf8mb4 x'${Buffer.from(text).toString('hex')}'`;
   if (column.type.name === 'bit') return `b'${text.replaceAll(/[^01]/g, '')}'`;
   return boundOf(column, toBound(column, text));
 }

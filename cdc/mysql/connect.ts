@@ -5,6 +5,7 @@ import type { ErrorCode } from '../../config/migration-error.ts';
 import { tlsOptions } from '../postgres/connect.ts';
 import { describeAddress } from '../postgres/server-address.ts';
 import type { ServerAddress } from '../postgres/server-address.ts';
+import { bytesName } from './query.ts';
 import type { MysqlRow } from './query.ts';
 import type { ReplicationAddress } from './replication-address.ts';
 
@@ -22,6 +23,10 @@ export interface MysqlConnectOptions {
  */
 export const mysqlSession = "SET NAMES utf8mb4, time_zone = '+00:00', sql_mode = '', net_write_timeout = 31536000, sql_select_limit = DEFAULT";
 
+function bytesText(bytes: Buffer | null): string | null {
+  return bytes === null ? null : `\\x${bytes.toString('hex')}`;
+}
+
 /** Throws MIG001, MIG003, MIG004. */
 export function connectMysql(address: ServerAddress, options: MysqlConnectOptions = {}): Promise<mysql.Connection> {
   options.signal?.throwIfAborted();
@@ -30,7 +35,7 @@ export function connectMysql(address: ServerAddress, options: MysqlConnectOption
     host: address.host, port: address.port, user: address.user, database: address.database, connectTimeout: options.timeoutMs ?? 10_000,
     // A statement of ours is its text alone; files of this machine are nobody's business.
     flags: ['-CLIENT_QUERY_ATTRIBUTES', '-LOCAL_FILES'],
-    charset: 'utf8mb4', typeCast: (field) => field.string('utf8'), rowsAsArray: true, enableKeepAlive: true, multipleStatements: options.multipleStatements ?? false,
+    charset: 'utf8mb4', typeCast: (field) => (field.name === bytesName ? bytesText(field.buffer()) : field.string('utf8')), rowsAsArray: true, enableKeepAlive: true, multipleStatements: options.multipleStatements ?? false,
     ...(address.password === undefined ? {} : { password: address.password }),
     ...(address.ssl === undefined ? {} : { ssl: sslOptions(address.ssl, address.host) }),
   });

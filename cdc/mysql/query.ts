@@ -33,3 +33,11 @@ export function withoutZeros(name: string, fraction: number): string {
   const text = `CAST(${name} AS CHAR)`;
   return fraction === 0 ? text : `TRIM(TRAILING '.' FROM TRIM(TRAILING '0' FROM ${text}))`;
 }
+
+/** Of a column whose bytes a connection of ours reads as `\x` and hexadecimal digits. */
+export const bytesName = 'causeway bytes';
+
+/** An item of a SELECT's list. The server would give NULL for digits that are longer than its `max_allowed_packet`, without an error. */
+export function bytesSql(name: string): string {
+  return `${name} AS ${mysqlName(bytesName)}`;
+}

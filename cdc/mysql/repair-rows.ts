@@ -29,7 +29,7 @@ const ROUNDS = 6;
 const LOCK_TIMEOUT_MS = 10_000;
 const UNIQUE_VIOLATION = '23505';
 
-type Keys = readonly (readonly string[])[];
+export type Keys = readonly (readonly string[])[];
 
 interface Sides {
   readonly source: MysqlClient;
@@ -92,9 +92,13 @@ async function repairBatch(sides: Sides, keys: Keys, before: (index: number) => 
 /** Returns how many. */
 async function deleteRows({ local, here }: Sides, keys: Keys): Promise<number> {
   if (keys.length === 0) return 0;
-  const asked = `ARRAY[${here.key.map((_, at) => `k.k${at}`).join(', ')}]::text COLLATE "C"`;
-  const { rowCount } = await local.query(`DELETE FROM ${quoteTable(here.table)} t USING ${keyList(here)} WHERE ${keyJoin(here)} AND (${here.keyText})::text COLLATE "C" = ${asked}`, keyArrays(here, keys));
+  const { rowCount } = await local.query(`DELETE FROM ${quoteTable(here.table)} t USING ${keyList(here)} WHERE ${keyJoin(here)} AND ${isSpelledAlike(here)}`, keyArrays(here, keys));
   return rowCount ?? 0;
+}
+
+/** Of a row beside a key of `keyList`. */
+export function isSpelledAlike(here: DigestTable): string {
+  return `(${here.keyText})::text COLLATE "C" = ARRAY[${here.key.map((_, at) => `k.k${at}`).join(', ')}]::text COLLATE "C"`;
 }
 
 /** The canonical text of a FLOAT has the digits that it is read back by. */

@@ -3,6 +3,7 @@ import type { ClientBase } from 'pg';
 import type { QualifiedName, Side } from '../../catalog/routing-snapshot.ts';
 import type { Runtime } from '../../config/runtime.ts';
 import type { MigratedTable } from '../../grammar/dialect/migrated-table.ts';
+import { conflictStrategies } from '../../grammar/migration/options.ts';
 import type { Position } from '../change.ts';
 import type { SavedPositions } from '../ports.ts';
 import { AdminConnection } from '../postgres/admin-connection.ts';
@@ -60,7 +61,7 @@ export class MysqlSourceSide implements SourceSide {
   readonly engine = 'MySQL';
   readonly door = 'mysql';
   // Its clients' commits are answered by the server itself, which knows nothing of local.
-  readonly accepts: AcceptedOptions = { cdcMode: ['binlog'], dualWriteMode: ['async', 'sync'], conflictStrategy: ['source_wins', 'fail_on_conflict'], whereClause: false };
+  readonly accepts: AcceptedOptions = { cdcMode: ['binlog'], dualWriteMode: ['async', 'sync'], conflictStrategy: conflictStrategies, whereClause: false };
   readonly mapsTypes = true;
   readonly #runtime: Runtime;
   readonly #parts: MysqlSourceSideParts;

@@ -10,6 +10,7 @@ import type { ValidationReport } from '../validate/validation-report.ts';
 import { compareWithMysql } from './compared-table.ts';
 import { MysqlClient } from './mysql-client.ts';
 import { repairFromMysql } from './repair-rows.ts';
+import { repairToMysql } from './repair-source.ts';
 import type { TypeRules } from './source-column.ts';
 
 export class MysqlTableComparer implements TableComparer {
@@ -33,24 +34,33 @@ export class MysqlTableComparer implements TableComparer {
     }
   }
 
-  /** Local's rows become the source's, as long as that is the authority. */
+  /** Rows of a predicate (`plan.where`) are known by their keys: what the predicate means to either engine picks them, and no more. */
   async repair(request: RepairRequest): Promise<RepairResult> {
     const { strategy, mismatches, plan, authority, signal } = request;
     if (strategy === 'SKIP' || strategy === 'MANUAL') return { written: 0, deleted: 0, left: mismatches.length };
-    if (strategy === 'COPY_TO_SOURCE') throw refused('rows are not copied one by one to MySQL', 'The change stream alone writes there.');
-    if (authority === 'local') throw refused('local is the authority: its rows are not written over', 'What the source lacks of them the change stream brings there.');
-    // Two engines may not mean the same by a predicate, and what it leaves out on one side would be deleted on the other.
-    if (plan.where !== undefined) throw refused('rows of a predicate are not copied between two engines', 'Each would read it in its own way.');
-    const source = new MysqlClient(this.#source);
+    if (strategy === 'COPY_FROM_SOURCE' && authority === 'local') {
+      throw new MigrationError('MIG074', 'local is the authority: its rows are not written over', { detail: 'What the source lacks of them the change stream brings there.', hint: 'VALIDATE … REPAIR COPY_TO_SOURCE copies rows to the source; ROLLBACK MIGRATION makes that the authority again.' });
+    }
+    assertOneSpelling(request);
+    const whole = { ...request, plan: { ...plan, where: undefined } };
     const local = await connectServer(this.#local, { applicationName: 'causeway validate', signal });
+    const source = new MysqlClient(this.#source);
     try {
-      return await repairFromMysql(source, local, request, this.#types);
+      return await (strategy === 'COPY_TO_SOURCE' ? repairToMysql(this.#source, local, whole, this.#types) : repairFromMysql(source, local, whole, this.#types));
     } finally {
       await Promise.all([source.close(), local.end().catch(() => undefined)]);
     }
   }
 }
 
-function refused(message: string, detail: string): MigrationError {
-  return new MigrationError('MIG074', message, { detail, hint: 'RESYNC MIGRATION FOR TABLE … loads the table again; VALIDATE … REPAIR COPY_FROM_SOURCE copies rows to local before the cutover.' });
+/** The engines do not write an exponent alike, nor begin to at the same number: what one side calls a row the other has not. */
+function assertOneSpelling({ plan, mismatches }: RepairRequest): void {
+  const floats = plan.key.map((name) => /^(?:real|double precision)$/.test(plan.columns.find((column) => column.name === name)?.type ?? ''));
+  const odd = mismatches.find(({ key }) => key.some((text, at) => floats[at] === true && hasExponent(Math.abs(Number(text)))));
+  if (odd === undefined) return;
+  throw new MigrationError('MIG074', `rows of ${plan.source.name} whose key is a very large or very small floating-point number are not copied one by one`, { detail: `Key (${odd.key.join(', ')}) is spelled otherwise on the other side. Nothing was written.`, tableName: plan.source.name, hint: 'RESYNC MIGRATION FOR TABLE … loads the table again.' });
+}
+
+function hasExponent(size: number): boolean {
+  return size !== 0 && (size < 1e-4 || size >= 1e15);
 }

@@ -127,8 +127,8 @@ export class PostgresChangeSource implements ChangeSource {
     return found.map((values) => rowFromValues(table, values));
   }
 
-  readShape(table: QualifiedName): Promise<TargetShape> {
-    return readTargetShape(this.#client, table);
+  readShape(plan: TablePlan): Promise<TargetShape> {
+    return readTargetShape(this.#client, plan.source);
   }
 
   async readVersions(table: TableBinding, keys: readonly RowRef[]): Promise<ReadonlyMap<number, RowVersion>> {

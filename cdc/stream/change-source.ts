@@ -69,6 +69,9 @@ export interface RowVersion {
   readonly image: RowImage;
 }
 
+/** `changed`: the version is there no more; `locked`: a writer holds it; `unchanged`: on the source the row is what stood there already. */
+export type WrittenVersion = 'written' | 'changed' | 'locked' | 'unchanged';
+
 /** Under whose rules texts are equal. */
 export type ServerEngine = 'postgres' | 'mysql';
 
@@ -104,11 +107,15 @@ export interface ChangeSource {
   installDdlLog(): Promise<boolean>;
   /** Rows as they are now, by the key of each of `keys`; those that are gone are left out. */
   readRows(table: TableBinding, keys: readonly RowRef[]): Promise<readonly RowRef[]>;
-  readShape(table: QualifiedName): Promise<TargetShape>;
+  /** Of the table as `writeVersion` writes it. */
+  readShape(plan: TablePlan): Promise<TargetShape>;
   /** By ordinal (1-based) of the key. */
   readVersions(table: TableBinding, keys: readonly RowRef[]): Promise<ReadonlyMap<number, RowVersion>>;
-  /** Writes one version of a row over: `changed` when it is there no more, `locked` when a writer holds it. */
-  writeVersion(table: TableBinding, id: string, row: RowImage): Promise<'written' | 'changed' | 'locked'>;
+  /**
+   * Writes one version of a row over. `stands`: whether the row that is written still is the one; a source whose ids do not tell every write asks while it keeps others from the
+   * row, and takes false for `changed`. Throws MIG014 or MIG031, or what the server has against it.
+   */
+  writeVersion(table: TableBinding, id: string, row: RowImage, stands: () => Promise<boolean>): Promise<WrittenVersion>;
   /** Everything of the stream leaves the server. Idempotent. */
   drop(): Promise<void>;
   close(): Promise<void>;

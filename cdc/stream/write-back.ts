@@ -2,8 +2,8 @@
  * Rows of the target that won a conflict are written to the source, or the two sides would stay different (RULES 25).
  *
  * Only a row that nobody has changed since the conflict is written over: its image has to be the one that lost, and the row's version
- * (ctid and xmin) has to be the same before and after the stream has passed the position at which it was read, with the target's
- * row still the winner. A change of the source between the conflict and the first look would have come to the target by then; one
+ * (ctid and xmin; a source that has nothing of the kind locks the row and asks again) has to be the same before and after the stream has
+ * passed the position at which it was read, with the target's row still the winner. A change of the source between the conflict and the first look would have come to the target by then; one
  * after it has made another version. What was changed belongs to the stream, which brings it to both sides by itself.
  *
  * The write is an ordinary one of the source: it comes back through the stream, in commit order with every other change of the row
@@ -11,6 +11,8 @@
  */
 import type { RowImage } from '../apply/conflict.ts';
 import { rowImage } from '../apply/change-record.ts';
+import { isSameValue } from '../apply/same-value.ts';
+import { MigrationError } from '../../config/migration-error.ts';
 import { bindPlan } from '../apply/table-binding.ts';
 import type { TableBinding } from '../apply/table-binding.ts';
 import { sqlstateOf } from '../postgres/connect.ts';
@@ -27,6 +29,9 @@ interface Sighting {
 }
 
 const ROWS_AT_ONCE = 200;
+/** While the source holds the row: clients that want it wait as long. */
+const HELD_MS = 5_000;
+const LOOK_MS = 10;
 
 export class WriteBack {
   readonly #state: StreamState;
@@ -74,7 +79,7 @@ export class WriteBack {
 
   async #table(entry: TableEntry): Promise<void> {
     const state = this.#state;
-    const table = bindPlan(entry.plan, await state.source.readShape(entry.plan.source));
+    const table = bindPlan(entry.plan, await state.source.readShape(entry.plan));
     let after = '';
     while (!this.#isEnded) {
       const winners = await state.target.listWinners(entry.tableId, after, ROWS_AT_ONCE);
@@ -96,7 +101,7 @@ export class WriteBack {
       const at = `${entry.tableId}/${winner.key}`;
       const version = versions.get(index + 1);
       const local = standing.get(index + 1);
-      if (!version || JSON.stringify(version.image) !== winner.remote || !local || JSON.stringify(rowImage(table, local)) !== winner.local) {
+      if (!version || !this.#isRow(table, version.image, winner.remote) || !local || !this.#isRow(table, rowImage(table, local), winner.local)) {
         await this.#settle(entry, winner, at);
         continue;
       }
@@ -111,18 +116,40 @@ export class WriteBack {
     const { source, options, runtime } = this.#state;
     const local = JSON.parse(winner.local) as RowImage;
     try {
-      const outcome = await source.writeVersion(table, version, local);
+      const outcome = await source.writeVersion(table, version, local, () => this.#stands(entry, table, winner));
       // The list is taken up again a moment later.
       if (outcome === 'locked') return;
       if (runtime.faults.armed) await runtime.faults.hit('stream.write_back');
       // Somebody was faster: the next look says what that means.
-      if (outcome === 'written') await this.#settle(entry, winner, at);
-      else this.#seen.delete(at);
+      if (outcome === 'changed') this.#seen.delete(at);
+      else await this.#settle(entry, winner, at);
+      if (outcome === 'unchanged') options.onWriteBackFailed?.(entry.tableId, winner.key, new MigrationError('MIG031', 'by the policies of its columns the row is on the source what stands there already', { tableName: entry.plan.source.name, rowKey: winner.key, hint: 'The two sides differ in it: VALIDATE MIGRATION … FULL REPAIR COPY_FROM_SOURCE makes them equal.' }));
     } catch (error) {
-      if (sqlstateOf(error) === undefined) throw error;
+      if (sqlstateOf(error) === undefined && !(error instanceof MigrationError && (error.category === 'CONFLICT' || error.category === 'DATA_TYPE'))) throw error;
       if (!this.#told.has(at)) options.onWriteBackFailed?.(entry.tableId, winner.key, error as Error);
       this.#told.add(at);
     }
+  }
+
+  /** Everything that the source had written of the row when it was asked has come to the target, and the target's row still is the winner. */
+  async #stands(entry: TableEntry, table: TableBinding, winner: ListedWinner): Promise<boolean> {
+    const state = this.#state;
+    const { clock } = state.runtime;
+    const end = await state.source.readEnd();
+    const limit = clock.monotonicMs() + HELD_MS;
+    while (state.visible < end) {
+      if (this.#isEnded || clock.monotonicMs() > limit) return false;
+      await clock.sleep(LOOK_MS);
+    }
+    const local = (await state.target.fetchRows(table, [keyRow(table, winner.key)])).get(1);
+    return !this.#isEnded && entry.mode === 'shared' && local !== undefined && this.#isRow(table, rowImage(table, local), winner.local);
+  }
+
+  /** Of what the source is written; two engines spell one value in several ways. */
+  #isRow(table: TableBinding, image: RowImage, listed: string): boolean {
+    const { source, target } = this.#state;
+    const row = JSON.parse(listed) as RowImage;
+    return table.columns.every(({ plan: { name, type } }) => image[name] === row[name] || (source.engine !== target.engine && isSameValue(type, image[name], row[name])));
   }
 
   /** Off the list, unless another conflict of the row has taken its place there. */

@@ -10,8 +10,8 @@ export interface RepairRequest {
   readonly strategy: RepairStrategy;
   /** Whose rows are the truth. */
   readonly authority: 'source' | 'local';
-  /** As of `ComparisonOptions`. */
-  readonly settle: () => Promise<void>;
+  /** As of `ComparisonOptions`; MIG087 after `timeoutMs`. */
+  readonly settle: (timeoutMs?: number) => Promise<void>;
   /** Of the fence or guard on the side that is written. */
   readonly token: string;
   /** Whose rows of the other direction's capture the repair's transactions bear (RULES 11). */

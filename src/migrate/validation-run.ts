@@ -67,14 +67,14 @@ async function compare(context: ControlContext, flow: SourceFlow, request: Valid
   const where = [whole.where, request.where].filter((part) => part !== undefined).map((part) => `(${part})`).join(' AND ');
   const plan = { ...whole, where: where === '' ? undefined : where };
   const stream = record.route.writes === 'local' ? flow.reverse : flow.forward;
-  const settle = async (): Promise<void> => {
+  const settle = async (timeoutMs = SETTLE_TIMEOUT_MS): Promise<void> => {
     const token = await stream.writeMarker();
-    await stream.waitForMarker(token, [record.tableId], SETTLE_TIMEOUT_MS);
+    await stream.waitForMarker(token, [record.tableId], timeoutMs);
   };
   const report = await flow.comparer.compare({
     plan, signal, authority: record.route.writes, maxListed: request.repair === undefined ? 100 : 10_000, monotonicMs: () => runtime.clock.monotonicMs(),
     mode: request.percent >= 100 ? { type: 'full' } : { type: 'sample', percent: request.percent, seed: runtime.clock.now() % 1_000_000 },
-    settle,
+    settle: () => settle(),
   });
   const repair = request.repair === undefined || report.isEqual ? undefined : await flow.comparer.repair({
     plan, mismatches: report.mismatches, strategy: request.repair, authority: record.route.writes, settle, token: String(context.catalog.token ?? ''), signal,

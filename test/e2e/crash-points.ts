@@ -75,7 +75,7 @@ export interface Kill {
   readonly point: string;
 }
 
-/** Row images of MySQL are whole, and nothing is written back. */
+/** Row images of MySQL are whole, and in these cases no row of local wins (`test/cdc/mysql/conflicts.test.ts` has that crash). */
 const neverOfMysql: ReadonlySet<string> = new Set(['stream.reread', 'stream.write_back']);
 const mysqlCrashPoints = (phase: Phase): readonly string[] => crashPoints[phase].filter((point) => !neverOfMysql.has(point));
 

@@ -123,12 +123,42 @@ for (const kind of kinds) {
       await writer.run('INSERT INTO shop.line (id, times) VALUES (10, 1), (11, 1), (12, 1)');
       await writeBehind(local, 'DELETE FROM shop.line WHERE id = 10; UPDATE shop.line SET times = 99 WHERE id = 11; INSERT INTO shop.line (id, times) VALUES (13, 1)');
       const writing = write(writer, 30_000_000, 10, () => Promise.resolve());
-      await expect(stack.command('VALIDATE MIGRATION FOR TABLE shop.line FULL REPAIR COPY_TO_SOURCE')).rejects.toThrow('MIG074');
       expect(await stack.command('VALIDATE MIGRATION FOR TABLE shop.line FULL REPAIR COPY_FROM_SOURCE')).toEqual([expect.objectContaining({ Result: 'FAIL', Mismatches: '3', Repair: '2 written, 1 deleted, 0 left' })]);
+      // The other way round, what the stream has not heard of; and rows of a predicate.
+      await server.sql('SET SESSION sql_log_bin = 0; UPDATE line SET times = 77 WHERE id = 12', 'shop');
+      expect(await stack.command('VALIDATE MIGRATION FOR TABLE shop.line FULL REPAIR COPY_TO_SOURCE')).toEqual([expect.objectContaining({ Result: 'FAIL', Mismatches: '1', Repair: '1 written, 0 deleted, 0 left' })]);
+      await writeBehind(local, 'UPDATE shop.line SET times = 99 WHERE id IN (10, 11)');
+      expect(await stack.command("RESYNC MIGRATION FOR TABLE shop.line WHERE 'times = 99 AND id <> 10'")).toEqual([expect.objectContaining({ Differed: '1', Written: '1', Deleted: '0' })]);
+      await expect(stack.command("RESYNC MIGRATION FOR TABLE shop.line WHERE '`times` = 99'")).rejects.toThrow('MIG071');
+      expect((await stack.command("RESYNC MIGRATION FOR TABLE shop.line WHERE 'times = 99'"))[0]).toMatchObject({ Written: '1' });
       await writing;
+      expect(await server.sql('SELECT times FROM line WHERE id BETWEEN 10 AND 13', 'shop')).toEqual([{ times: '1' }, { times: '1' }, { times: '1' }]);
       expect(await stack.command('VALIDATE MIGRATION FOR TABLE shop.line FULL')).toEqual([expect.objectContaining({ Result: 'PASS', Repair: '-', State: 'CUTOVER_READY' })]);
       expect((await local.query('SELECT id::int, times FROM shop.line WHERE id BETWEEN 10 AND 13 ORDER BY id')).rows).toEqual([{ id: 10, times: 1 }, { id: 11, times: 1 }, { id: 12, times: 1 }]);
     }, 60_000);
+
+    it('a row of local that wins a conflict is written to the server', async () => {
+      const started = "START MIGRATION FOR TABLE elsewhere.won FROM legacy_mysql OPTIONS (conflict_strategy 'timestamp', conflict_timestamp_column";
+      await server.sql('CREATE TABLE won (id int PRIMARY KEY, at datetime NOT NULL, words text) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4', 'elsewhere');
+      await expect(stack.command(`${started} 'words')`)).rejects.toThrow(/MIG071.*does not say which row is newer/);
+      await stack.insist(`${started} 'at')`);
+      await expect.poll(async () => (await stack.status()).find(({ Table }) => Table === 'elsewhere.won')?.State, { timeout: 60_000 }).toBe('DUAL_WRITE');
+      const local = await stack.direct('local');
+      await writeBehind(local, "INSERT INTO elsewhere.won VALUES (1, '2030-01-01', 'local'), (2, '2010-01-01', 'local')");
+      const { client } = await overPostgres();
+      await client.query("INSERT INTO elsewhere.won (id, at, words) VALUES (1, '2020-01-01', 'source'), (2, '2020-01-01', 'source')");
+      await client.end();
+      await expect.poll(() => server.sql('SELECT words FROM won ORDER BY id', 'elsewhere'), { timeout: 20_000 }).toEqual([{ words: 'local' }, { words: 'source' }]);
+      expect(await stack.command('VALIDATE MIGRATION FOR TABLE elsewhere.won FULL')).toMatchObject([{ Result: 'PASS', State: 'CUTOVER_READY' }]);
+      expect(JSON.stringify(await stack.command('SHOW MIGRATION CONFLICTS FOR TABLE elsewhere.won'))).toContain('timestamp_wins');
+      await stack.command('CUTOVER TABLE elsewhere.won');
+      // Past the fence, unheard by either stream.
+      await server.sql("SET @causeway_applier = (SELECT token FROM causeway.fence WHERE table_name = 'won'); SET SESSION sql_log_bin = 0; UPDATE won SET words = 'broken' WHERE id = 1; DELETE FROM won WHERE id = 2", 'elsewhere');
+      await expect(stack.command('VALIDATE MIGRATION FOR TABLE elsewhere.won FULL REPAIR COPY_FROM_SOURCE')).rejects.toThrow(/MIG074.*local is the authority/);
+      expect(await stack.command('VALIDATE MIGRATION FOR TABLE elsewhere.won FULL REPAIR COPY_TO_SOURCE')).toEqual([expect.objectContaining({ Mismatches: '2', Repair: '2 written, 0 deleted, 0 left' })]);
+      await stack.command('ROLLBACK MIGRATION FOR TABLE elsewhere.won');
+      expect(await server.sql('SELECT words FROM won ORDER BY id', 'elsewhere')).toEqual([{ words: 'local' }, { words: 'source' }]);
+    }, 120_000);
 
     it('while the control or local is away clients go on without an error, and afterwards nothing is missing', async () => {
       const writers = [await overMysql(), await overPostgres()];

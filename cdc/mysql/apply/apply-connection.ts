@@ -36,11 +36,11 @@ export class MysqlApplyConnection {
     for (const event of ['error', 'end']) connection.once(event, () => this.#ended.resolve());
   }
 
-  /** Throws MIG001, MIG003, MIG004. */
-  static async open(address: ServerAddress, token: bigint): Promise<MysqlApplyConnection> {
+  /** Throws MIG001, MIG003, MIG004. Without a token no fence lets it pass. */
+  static async open(address: ServerAddress, token: bigint | undefined): Promise<MysqlApplyConnection> {
     const connection = await connectMysql(address, { multipleStatements: true });
     try {
-      for (const sql of [...session, mysqlApplierTagSql(String(token))]) await askMysql(connection, sql);
+      for (const sql of [...session, ...(token === undefined ? [] : [mysqlApplierTagSql(String(token))])]) await askMysql(connection, sql);
       // A limit of the server's for statements is for people's.
       await askMysql(connection, 'SET max_statement_time = 0').catch(() => undefined);
       const [row] = await askMysql(connection, 'SELECT @@max_allowed_packet');

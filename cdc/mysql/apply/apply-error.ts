@@ -20,6 +20,11 @@ export function mysqlRemedyOf(error: unknown): ErrorRemedy {
   return retried.has(errno) ? 'retry' : 'replay';
 }
 
+/** The same may be tried again: somebody else had the rows, or the server gave one of two up. */
+export function isHeldUp(error: unknown): boolean {
+  return retried.has(errnoOf(error) ?? 0);
+}
+
 export function isDuplicate(error: unknown): boolean {
   return duplicate.has(errnoOf(error) ?? 0);
 }

@@ -11,7 +11,7 @@ import { integerRange, isByteType } from '../column-type.ts';
 import type { ColumnType } from '../column-type.ts';
 import type { Conversion } from '../conversion.ts';
 import { introspectMysqlTable } from '../introspect.ts';
-import { mysqlName, mysqlTableName } from '../query.ts';
+import { bytesSql, mysqlName, mysqlTableName } from '../query.ts';
 import type { MysqlQuery } from '../query.ts';
 import type { TypeRules } from '../source-column.ts';
 import { makeConversion, mapColumn } from '../type-map.ts';
@@ -113,9 +113,9 @@ export function literal(text: string | null, type: ColumnType): string {
   return `'${text.replaceAll(/[\\']/g, '\\$&')}'`;
 }
 
-/** The canonical text of a column, as bytes or text that a client reads as UTF-8. */
+/** The canonical text of a column, as an item of a list that is read (`bytesSql`). */
 export function canonicalSql({ quoted, type }: TargetColumn): string {
-  if (isByteType(type)) return `CONCAT(0x5c78, LOWER(HEX(${quoted})))`;
+  if (isByteType(type)) return bytesSql(quoted);
   if (type.name === 'bit') return `LPAD(BIN(${quoted} + 0), ${type.length ?? 1}, '0')`;
   if (type.name === 'float' || type.name === 'double') return `${quoted} * 1e0`;
   return type.name === 'json' ? `CONVERT(${quoted} USING utf8mb4)` : quoted;
