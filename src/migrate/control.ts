@@ -42,6 +42,7 @@ import { TableWork } from './table-work.ts';
 import { toMigrationError } from './trouble.ts';
 import { runValidation } from './validation-run.ts';
 import { VisibleNews } from './visible-news.ts';
+import type { SourceDecisions } from '../../cdc/decider.ts';
 import { Turnstile } from '../../cdc/flow/turnstile.ts';
 import { WorkerFleet } from './worker-fleet.ts';
 import type { FleetWorker } from './worker-fleet.ts';
@@ -285,9 +286,19 @@ export class Control {
     const tables = await this.#parts.catalog.tables();
     if (tables.length === 0) return;
     this.#inDoubt ??= new InDoubt(this.#runtime, this.#parts.catalog.catalogId, await this.#flow(this.#parts.homeServer));
-    const twoPhase = await this.#inDoubt.probe();
+    const twoPhase = await this.#inDoubt.probe(await this.#mysqlDecisions(tables));
     if ((await this.#context.publisher.setTwoPhase(twoPhase)) && publishes) await this.#context.publisher.publish();
     if (twoPhase) await this.#inDoubt.resolve(twoPhase);
+  }
+
+  /** Of the server that clients reach; undefined when no table is of one, or it is away. */
+  async #mysqlDecisions(tables: readonly TableRecord[]): Promise<SourceDecisions | undefined> {
+    for (const name of new Set(tables.map(({ sourceServer }) => sourceServer))) {
+      if (name === this.#parts.homeServer || !(await this.#parts.isServed(name))) continue;
+      const { decisions } = (await this.#flow(name).catch(() => undefined))?.sourceSide ?? {};
+      if (decisions) return decisions;
+    }
+    return undefined;
   }
 
   async #lookForDeadlocks(): Promise<void> {
