@@ -8,7 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
 import type { BankTarget } from './bank-client.ts';
 
-const ACCOUNTS = 200;
+export const ACCOUNTS = 200;
 const CONNECT_LIMIT_MS = 10_000;
 
 export const transfersSql = ['moved', 'stayed'].map((side) => `
@@ -28,12 +28,15 @@ export class Transfers {
   readonly #run = randomUUID();
   readonly #target: BankTarget;
   readonly #user: string;
+  /** Stands before the names of the tables. */
+  readonly #schema: string;
   readonly #abort = new AbortController();
   readonly #running: Promise<void>[] = [];
 
-  constructor(target: BankTarget, user = 'app') {
+  constructor(target: BankTarget, user = 'app', schema = '') {
     this.#target = target;
     this.#user = user;
+    this.#schema = schema;
   }
 
   start(clients: number): void {
@@ -73,17 +76,18 @@ export class Transfers {
   async #transfer(client: pg.Client, transfer: string): Promise<boolean> {
     const account = (): number => 1 + Math.floor(Math.random() * ACCOUNTS);
     const amount = 1 + Math.floor(Math.random() * 9);
+    const schema = this.#schema;
     let isCommitting = false;
     try {
-      for (const table of ['moved', 'pg_catalog.pg_class']) {
+      for (const table of [`${schema}moved`, 'pg_catalog.pg_class']) {
         const { rows } = await client.query<{ fresh: boolean }>(`SELECT now() = statement_timestamp() AND pg_current_xact_id_if_assigned() IS NULL AS fresh FROM ${table} LIMIT 1`);
         if (rows[0]?.fresh !== true) this.strays.push(`a transaction was open on a connection for ${table}`);
       }
       await client.query('BEGIN');
-      await client.query('UPDATE moved SET balance = balance - $1 WHERE id = $2', [amount, account()]);
-      await client.query('INSERT INTO moved_journal VALUES ($1, $2)', [transfer, amount]);
-      await client.query('UPDATE stayed SET balance = balance + $1 WHERE id = $2', [amount, account()]);
-      await client.query('INSERT INTO stayed_journal VALUES ($1, $2)', [transfer, amount]);
+      await client.query(`UPDATE ${schema}moved SET balance = balance - $1 WHERE id = $2`, [amount, account()]);
+      await client.query(`INSERT INTO ${schema}moved_journal VALUES ($1, $2)`, [transfer, amount]);
+      await client.query(`UPDATE ${schema}stayed SET balance = balance + $1 WHERE id = $2`, [amount, account()]);
+      await client.query(`INSERT INTO ${schema}stayed_journal VALUES ($1, $2)`, [transfer, amount]);
       isCommitting = true;
       await client.query('COMMIT');
       this.acknowledged.add(transfer);
@@ -98,12 +102,14 @@ export class Transfers {
   }
 }
 
-interface Balance {
+/** Of one side. */
+export interface Balance {
   readonly total: number;
   readonly transfers: ReadonlySet<string>;
 }
 
-async function read(client: pg.Client, side: 'moved' | 'stayed'): Promise<Balance> {
+/** `side`: `moved` or `stayed`, with its schema. */
+export async function readBalance(client: pg.Client, side: string): Promise<Balance> {
   const total = await client.query<{ n: string }>(`SELECT sum(balance) AS n FROM ${side}`);
   const journal = await client.query<{ transfer: string }>(`SELECT transfer FROM ${side}_journal`);
   return { total: Number(total.rows[0]?.n), transfers: new Set(journal.rows.map((row) => row.transfer)) };
@@ -111,7 +117,10 @@ async function read(client: pg.Client, side: 'moved' | 'stayed'): Promise<Balanc
 
 /** What is wrong, a line each. `source`, `local`: past the gateway. */
 export async function findTransferFaults(source: pg.Client, local: pg.Client, acknowledged: ReadonlySet<string>): Promise<string[]> {
-  const [moved, stayed] = [await read(local, 'moved'), await read(source, 'stayed')];
+  return transferFaults(await readBalance(local, 'moved'), await readBalance(source, 'stayed'), acknowledged);
+}
+
+export function transferFaults(moved: Balance, stayed: Balance, acknowledged: ReadonlySet<string>): string[] {
   const faults: string[] = [];
   if (moved.total + stayed.total !== 2 * ACCOUNTS * 1000) faults.push(`the sum is ${moved.total + stayed.total}`);
   for (const transfer of moved.transfers) if (!stayed.transfers.has(transfer)) faults.push(`${transfer} is on local only`);
