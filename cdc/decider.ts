@@ -7,8 +7,8 @@ export type Decision = 'commit' | 'abort';
 export interface Decider {
   /** What stands, for good: where there is no row, one that keeps a late decision out. Undefined: it is being decided now. */
   decisionOf(gid: string): Promise<Decision | undefined>;
-  /** Rows whose time is over, but for those of what is still prepared. */
-  forget(prepared: readonly string[]): Promise<void>;
+  /** Rows whose time is over, but for those of what is still prepared, which is asked for behind them: what was decided, and is not prepared then, has been committed. */
+  forget(prepared: () => Promise<readonly string[]>): Promise<void>;
 }
 
 /** Of a source of another engine than local's. */

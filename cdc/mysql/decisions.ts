@@ -8,10 +8,11 @@ import type { Decider, Decision, SourceDecisions } from '../decider.ts';
 import type { ServerAddress } from '../postgres/server-address.ts';
 import { errnoOf } from './connect.ts';
 import { MysqlClient } from './mysql-client.ts';
-import { mysqlLiteral } from './query.ts';
 import type { MysqlQuery } from './query.ts';
 
 const DUPLICATE = 1062;
+/** More than are made between two looks at a busy server. */
+const FORGOTTEN_AT_ONCE = 5_000;
 /** A lock that somebody has, a deadlock. */
 const beingDecided: ReadonlySet<number | undefined> = new Set([1205, 1213]);
 
@@ -61,7 +62,7 @@ export function mysqlDecider(query: MysqlQuery): Decider {
     decisionOf: async (gid) => {
       await patiently();
       try {
-        await query(`INSERT INTO causeway.decision (gid, outcome) VALUES (${mysqlLiteral(gid)}, 'abort')`);
+        await query(`INSERT INTO causeway.decision (gid, outcome) VALUES (${gidLiteral(gid)}, 'abort')`);
       } catch (error) {
         const errno = errnoOf(error);
         if (beingDecided.has(errno)) return undefined;
@@ -71,17 +72,23 @@ export function mysqlDecider(query: MysqlQuery): Decider {
     },
     forget: async (prepared) => {
       await patiently();
-      const others = prepared.length === 0 ? '' : ` AND gid NOT IN (${prepared.map(mysqlLiteral).join(', ')})`;
-      await query(`DELETE FROM causeway.decision WHERE decided_at < NOW() - INTERVAL ${KEEP_COMMITS_MINUTES} MINUTE AND (outcome = 'commit' OR decided_at < NOW() - INTERVAL ${KEEP_ABORTS_DAYS} DAY)${others}`)
-        .catch((error: unknown) => {
-          if (!beingDecided.has(errnoOf(error))) throw error;
-        });
+      // The time is the client's session's, which may say what it likes (SET timestamp): a row of a commit goes for no other reason than that nothing is prepared any more.
+      const old = await query(`SELECT gid FROM causeway.decision WHERE decided_at < NOW() - INTERVAL ${KEEP_COMMITS_MINUTES} MINUTE AND (outcome = 'commit' OR decided_at < NOW() - INTERVAL ${KEEP_ABORTS_DAYS} DAY) LIMIT ${FORGOTTEN_AT_ONCE}`);
+      if (old.length === 0) return;
+      const kept = new Set(await prepared());
+      const gone = old.flatMap(({ gid }) => (gid == null || kept.has(gid) ? [] : [gidLiteral(gid)]));
+      if (gone.length > 0) await query(`DELETE FROM causeway.decision WHERE gid IN (${gone.join(', ')})`);
     },
   };
 }
 
+/** In the character set of the key, or its index would not be used. */
+function gidLiteral(gid: string): string {
+  return `_ascii x'${Buffer.from(gid).toString('hex')}'`;
+}
+
 async function readOutcome(query: MysqlQuery, gid: string): Promise<Decision> {
-  const [row] = await query(`SELECT outcome FROM causeway.decision WHERE gid = ${mysqlLiteral(gid)}`);
+  const [row] = await query(`SELECT outcome FROM causeway.decision WHERE gid = ${gidLiteral(gid)}`);
   if (row?.['outcome'] === 'commit' || row?.['outcome'] === 'abort') return row['outcome'];
   throw new Error(`the decision about ${gid} has gone`);
 }

@@ -64,17 +64,24 @@ export interface Resolution {
   readonly unresolved: readonly Unresolved[];
 }
 
+interface Prepared {
+  readonly gid: string;
+  readonly owner: string;
+  readonly preparedAt: string;
+  readonly isLeft: boolean;
+}
+
 /** `client` is outside transactions. */
 export function postgresDecider(client: ClientBase): Decider {
-  return { decisionOf: (gid) => decisionOf(client, gid), forget: (prepared) => forgetDecisions(client, prepared) };
+  return { decisionOf: (gid) => decisionOf(client, gid), forget: async (prepared) => forgetDecisions(client, await prepared()) };
 }
 
 /** Finishes what sessions have left prepared under names that begin with `mark`. `prepared`: a client of that side, outside transactions. */
 export async function resolveInDoubt(prepared: ClientBase, decider: Decider, mark: string): Promise<Resolution> {
-  const all = await readJson<{ gid: string; owner: string; preparedAt: string; isLeft: boolean }>(prepared, `
+  const all = (): Promise<readonly Prepared[]> => readJson<Prepared>(prepared, `
     SELECT gid, owner, prepared::text AS "preparedAt", prepared < now() - interval '${PATIENCE_SECONDS} seconds' AS "isLeft" FROM pg_prepared_xacts
      WHERE database = current_database() AND position(${quoteLiteral(mark)} IN gid) = 1 ORDER BY prepared`);
-  const left = all.filter(({ isLeft }) => isLeft);
+  const left = (await all()).filter(({ isLeft }) => isLeft);
   const resolved: Resolved[] = [];
   const unresolved: Unresolved[] = [];
   for (const { gid, owner, preparedAt } of left) {
@@ -90,7 +97,7 @@ export async function resolveInDoubt(prepared: ClientBase, decider: Decider, mar
       if (state !== '42704') unresolved.push({ gid, preparedAt, reason: error instanceof Error ? error.message : String(error) });
     }
   }
-  await decider.forget(all.map(({ gid }) => gid));
+  await decider.forget(async () => (await all()).map(({ gid }) => gid));
   return { resolved, unresolved };
 }
 

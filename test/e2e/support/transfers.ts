@@ -17,6 +17,14 @@ export const transfersSql = ['moved', 'stayed'].map((side) => `
   INSERT INTO ${side} SELECT g, 1000 FROM generate_series(1, ${ACCOUNTS}) g;
   GRANT SELECT, INSERT, UPDATE, DELETE ON ${side}, ${side}_journal TO app;`).join('');
 
+/** A connection, by whatever protocol; parameters are `$1` and `$2`. A lost one throws no DatabaseError. */
+export interface TransferClient {
+  query(text: string, values?: readonly unknown[]): Promise<unknown>;
+  end(): Promise<void>;
+  /** Of an error of the server's. */
+  codeOf(error: unknown): string | undefined;
+}
+
 export const movedTables = ['moved', 'moved_journal'] as const;
 
 export class Transfers {
@@ -30,10 +38,13 @@ export class Transfers {
   readonly #user: string;
   /** Stands before the names of the tables. */
   readonly #schema: string;
+  readonly #connectOther: (() => Promise<TransferClient>) | undefined;
   readonly #abort = new AbortController();
   readonly #running: Promise<void>[] = [];
 
-  constructor(target: BankTarget, user = 'app', schema = '') {
+  /** `connect`: by another protocol than PostgreSQL's. */
+  constructor(target: BankTarget, user = 'app', schema = '', connect?: () => Promise<TransferClient>) {
+    this.#connectOther = connect;
     this.#target = target;
     this.#user = user;
     this.#schema = schema;
@@ -50,7 +61,7 @@ export class Transfers {
   }
 
   async #client(id: number): Promise<void> {
-    let client: pg.Client | undefined;
+    let client: TransferClient | undefined;
     for (let number = 1; !this.#abort.signal.aborted; number += 1) {
       client ??= await this.#connect();
       if (client && !(await this.#transfer(client, `${this.#run}/${id}/${number}`))) {
@@ -62,25 +73,26 @@ export class Transfers {
     await client?.end().catch(() => undefined);
   }
 
-  async #connect(): Promise<pg.Client | undefined> {
+  async #connect(): Promise<TransferClient | undefined> {
+    if (this.#connectOther) return this.#connectOther().catch(() => undefined);
     const client = new pg.Client({ ...this.#target, user: this.#user, connectionTimeoutMillis: CONNECT_LIMIT_MS, query_timeout: 60_000 });
     client.on('error', () => undefined);
     // "There is already a transaction in progress", "there is no transaction in progress".
     client.on('notice', ({ code, message }) => {
       if (code === '25001' || code === '25P01') this.strays.push(message ?? code);
     });
-    return client.connect().then(() => client, () => undefined);
+    return client.connect().then(() => new PostgresClient(client), () => undefined);
   }
 
   /** False when the connection is of no more use. */
-  async #transfer(client: pg.Client, transfer: string): Promise<boolean> {
+  async #transfer(client: TransferClient, transfer: string): Promise<boolean> {
     const account = (): number => 1 + Math.floor(Math.random() * ACCOUNTS);
     const amount = 1 + Math.floor(Math.random() * 9);
     const schema = this.#schema;
     let isCommitting = false;
     try {
-      for (const table of [`${schema}moved`, 'pg_catalog.pg_class']) {
-        const { rows } = await client.query<{ fresh: boolean }>(`SELECT now() = statement_timestamp() AND pg_current_xact_id_if_assigned() IS NULL AS fresh FROM ${table} LIMIT 1`);
+      for (const table of client instanceof PostgresClient ? [`${schema}moved`, 'pg_catalog.pg_class'] : []) {
+        const { rows } = await (client as PostgresClient).client.query<{ fresh: boolean }>(`SELECT now() = statement_timestamp() AND pg_current_xact_id_if_assigned() IS NULL AS fresh FROM ${table} LIMIT 1`);
         if (rows[0]?.fresh !== true) this.strays.push(`a transaction was open on a connection for ${table}`);
       }
       await client.query('BEGIN');
@@ -93,12 +105,32 @@ export class Transfers {
       this.acknowledged.add(transfer);
       return true;
     } catch (error) {
-      const code = error instanceof pg.DatabaseError ? (error.code ?? 'none') : 'connection';
+      const code = client.codeOf(error) ?? 'connection';
       this.errors.set(code, (this.errors.get(code) ?? 0) + 1);
       if (isCommitting) this.unknown += 1;
       if (code === 'connection' || code.startsWith('08') || code.startsWith('57P')) return false;
       return client.query('ROLLBACK').then(() => true, () => false);
     }
+  }
+}
+
+class PostgresClient implements TransferClient {
+  readonly client: pg.Client;
+
+  constructor(client: pg.Client) {
+    this.client = client;
+  }
+
+  query(text: string, values: readonly unknown[] = []): Promise<unknown> {
+    return this.client.query(text, [...values]);
+  }
+
+  end(): Promise<void> {
+    return this.client.end();
+  }
+
+  codeOf(error: unknown): string | undefined {
+    return error instanceof pg.DatabaseError ? (error.code ?? 'none') : undefined;
   }
 }
 
