@@ -33,12 +33,12 @@ export class MysqlDecisions implements SourceDecisions {
 
   install(): Promise<string | undefined> {
     return this.#client.hold(async (query) => {
-      const [row = {}] = await query('SELECT @@innodb_flush_log_at_trx_commit AS log, @@sync_binlog AS binlog');
-      // A decision that a crash takes back would leave the other side's half alone.
-      if (row['log'] !== '1' || row['binlog'] !== '1') return `innodb_flush_log_at_trx_commit = ${row['log']} and sync_binlog = ${row['binlog']}, and both have to be 1: a crash could take a decision back`;
       const [known] = await query("SELECT 1 AS known FROM information_schema.TABLES WHERE TABLE_SCHEMA = 'causeway' AND TABLE_NAME = 'decision'");
       // What makes nothing is in the log all the same.
       if (!known) for (const statement of decisionTableSql) await query(statement);
+      const [row = {}] = await query('SELECT @@innodb_flush_log_at_trx_commit AS log, @@sync_binlog AS binlog');
+      // A decision that a crash takes back would leave the other side's half alone.
+      if (row['log'] !== '1' || row['binlog'] !== '1') return `innodb_flush_log_at_trx_commit = ${row['log']} and sync_binlog = ${row['binlog']}, and both have to be 1: a crash could take a decision back`;
       return undefined;
     });
   }

@@ -42,7 +42,6 @@ import { TableWork } from './table-work.ts';
 import { toMigrationError } from './trouble.ts';
 import { runValidation } from './validation-run.ts';
 import { VisibleNews } from './visible-news.ts';
-import type { SourceDecisions } from '../../cdc/decider.ts';
 import { Turnstile } from '../../cdc/flow/turnstile.ts';
 import { WorkerFleet } from './worker-fleet.ts';
 import type { FleetWorker } from './worker-fleet.ts';
@@ -158,6 +157,7 @@ export class Control {
     for (const { tableId, state } of await catalog.tables()) if (state !== 'ROLLBACK') this.work.start(tableId);
     this.#loop('recovery', RECOVERY_MS, () => this.#recover());
     this.#loop('in doubt', IN_DOUBT_MS, () => this.#watchInDoubt(true));
+    this.#loop('in doubt on the MySQL server', IN_DOUBT_MS, () => this.#watchDecisions());
     this.#loop('deadlocks', DEADLOCK_MS, () => this.#lookForDeadlocks());
     this.#loop('views', VIEWS_MS, () => this.#lookForViews());
     this.#loop('places', SAMPLE_MS, async () => this.#slots.sweep());
@@ -285,20 +285,20 @@ export class Control {
   async #watchInDoubt(publishes: boolean): Promise<void> {
     const tables = await this.#parts.catalog.tables();
     if (tables.length === 0) return;
-    this.#inDoubt ??= new InDoubt(this.#runtime, this.#parts.catalog.catalogId, await this.#flow(this.#parts.homeServer));
-    const twoPhase = await this.#inDoubt.probe(await this.#mysqlDecisions(tables));
+    this.#inDoubt ??= new InDoubt(this.#runtime, this.#parts.catalog.catalogId, await this.#flow(this.#parts.homeServer), this.#context.publisher.twoPhase);
+    const twoPhase = await this.#inDoubt.probe();
     if ((await this.#context.publisher.setTwoPhase(twoPhase)) && publishes) await this.#context.publisher.publish();
     if (twoPhase) await this.#inDoubt.resolve(twoPhase);
   }
 
-  /** Of the server that clients reach; undefined when no table is of one, or it is away. */
-  async #mysqlDecisions(tables: readonly TableRecord[]): Promise<SourceDecisions | undefined> {
-    for (const name of new Set(tables.map(({ sourceServer }) => sourceServer))) {
-      if (name === this.#parts.homeServer || !(await this.#parts.isServed(name))) continue;
-      const { decisions } = (await this.#flow(name).catch(() => undefined))?.sourceSide ?? {};
-      if (decisions) return decisions;
+  /** Of the MySQL server that clients reach. */
+  async #watchDecisions(): Promise<void> {
+    const servers = new Set((await this.#parts.catalog.tables()).map(({ sourceServer }) => sourceServer));
+    for (const name of servers) {
+      if (!this.#inDoubt || name === this.#parts.homeServer || !(await this.#parts.isServed(name))) continue;
+      const { decisions } = (await this.#flow(name)).sourceSide;
+      if (decisions) return this.#inDoubt.resolveOnMysql(decisions);
     }
-    return undefined;
   }
 
   async #lookForDeadlocks(): Promise<void> {

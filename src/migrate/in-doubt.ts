@@ -20,49 +20,41 @@ export class InDoubt {
   readonly #told = new Set<string>();
   /** Of its own: nobody waits here behind an index that is being built. */
   readonly #connections: Record<Side, AdminConnection>;
+  readonly #besideMysql: AdminConnection;
 
-  constructor(runtime: Runtime, catalogId: string, flow: Pick<SourceFlow, 'source' | 'local'>) {
+  /** `before`: as an earlier process has found it. */
+  constructor(runtime: Runtime, catalogId: string, flow: Pick<SourceFlow, 'source' | 'local'>, before: TwoPhase | undefined) {
     this.#runtime = runtime;
     this.#connections = { source: new AdminConnection(flow.source, 'causeway recovery'), local: new AdminConnection(flow.local, 'causeway recovery') };
+    this.#besideMysql = new AdminConnection(flow.local, 'causeway recovery');
     const begin = `causeway_${catalogId.replaceAll('-', '').slice(0, 8)}`;
     this.#mark = `${begin}_`;
     // None begins as the other: who decides is in the name.
     this.#mysqlMark = `${begin}m_`;
+    this.#mysqlDecides = before?.mysqlMark !== undefined;
   }
 
   /** What the sides can do now; makes what they need for it. Undefined when neither takes PREPARE TRANSACTION, or the decider cannot be asked to decide. */
-  async probe(mysql: SourceDecisions | undefined): Promise<TwoPhase | undefined> {
+  async probe(): Promise<TwoPhase | undefined> {
     const now = this.#runtime.clock.monotonicMs();
-    this.#mysql = mysql ?? this.#mysql;
-    if (now < this.#probedUntilMs && (mysql === undefined || this.#isMysqlProbed)) return this.#twoPhase;
-    const sides: Side[] = [];
-    for (const side of both) {
-      await this.#connections[side].use(installDecisions);
-      if (await this.#connections[side].use(canPrepare)) sides.push(side);
+    if (now >= this.#probedUntilMs) {
+      const sides: Side[] = [];
+      for (const side of both) {
+        await this.#connections[side].use(installDecisions);
+        if (await this.#connections[side].use(canPrepare)) sides.push(side);
+      }
+      this.#sides = sides;
+      this.#probedUntilMs = now + PROBE_MS;
     }
-    const decides = mysql !== undefined && sides.includes('local') && (await this.#decides(mysql));
-    this.#twoPhase = sides.length === 0 ? undefined : { sides, mark: this.#mark, ...(decides ? { mysqlMark: this.#mysqlMark } : {}) };
-    this.#probedUntilMs = now + PROBE_MS;
-    return this.#twoPhase;
+    if (this.#sides.length === 0) return undefined;
+    return { sides: this.#sides, mark: this.#mark, ...(this.#mysqlDecides && this.#sides.includes('local') ? { mysqlMark: this.#mysqlMark } : {}) };
   }
 
-  #twoPhase: TwoPhase | undefined;
+  #sides: readonly Side[] = [];
   #probedUntilMs = 0;
-  #mysql: SourceDecisions | undefined;
-  #isMysqlProbed = false;
+  #mysqlDecides: boolean;
+  #mysqlProbedUntilMs = 0;
   #obstacle: string | undefined;
-
-  async #decides(mysql: SourceDecisions): Promise<boolean> {
-    let isAway = false;
-    const obstacle = await mysql.install().catch((error: unknown) => {
-      isAway = true;
-      return String(error);
-    });
-    this.#isMysqlProbed = !isAway;
-    if (obstacle !== undefined && obstacle !== this.#obstacle) this.#runtime.log.warn('transactions that write on the MySQL server and on local are refused (MIG081)', { reason: obstacle });
-    this.#obstacle = obstacle;
-    return obstacle === undefined;
-  }
 
   /** Finishes what is left prepared on either side. */
   async resolve({ sides }: TwoPhase): Promise<void> {
@@ -71,8 +63,19 @@ export class InDoubt {
       const resolution = await this.#connections[side].use((prepared) => this.#connections[decider].use((client) => resolveInDoubt(prepared, postgresDecider(client), this.#mark)));
       this.#tell(side, side, resolution);
     }
-    const { local } = this.#connections;
-    if (this.#mysql && sides.includes('local')) this.#tell('local', 'mysql', await this.#mysql.use((decider) => local.use((prepared) => resolveInDoubt(prepared, decider, this.#mysqlMark))));
+  }
+
+  /** The same of local with the MySQL server, and whether that can decide. By itself: a server that is away holds nobody up. */
+  async resolveOnMysql(mysql: SourceDecisions): Promise<void> {
+    const now = this.#runtime.clock.monotonicMs();
+    if (now >= this.#mysqlProbedUntilMs) {
+      const obstacle = await mysql.install();
+      if (obstacle !== undefined && obstacle !== this.#obstacle) this.#runtime.log.warn('transactions that write on the MySQL server and on local are refused (MIG081)', { reason: obstacle });
+      this.#obstacle = obstacle;
+      this.#mysqlDecides = obstacle === undefined;
+      this.#mysqlProbedUntilMs = now + PROBE_MS;
+    }
+    this.#tell('local', 'mysql', await this.#besideMysql.use((prepared) => mysql.use((decider) => resolveInDoubt(prepared, decider, this.#mysqlMark))));
   }
 
   /** Who waits for whom, on both sides. */
@@ -99,5 +102,6 @@ export class InDoubt {
 
   async close(): Promise<void> {
     for (const side of both) await this.#connections[side].close();
+    await this.#besideMysql.close();
   }
 }

@@ -18,6 +18,8 @@ export type CommitWithMysqlOutcome = CommitOutcome
   /** Both are rolled back. */
   | { readonly type: 'undecided'; readonly fields: ErrorFields };
 
+/** The control has not waited any longer, and has rolled local's part back. */
+const TOO_LATE = 1062;
 /** Of the table of decisions: no right to it, or it is not there. */
 const unreached: ReadonlySet<number> = new Set([1044, 1049, 1142, 1143, 1146]);
 const ignoreRow = (): void => undefined;
@@ -68,6 +70,7 @@ export function commitWithMysql(core: SessionCore, side: MysqlSide, mark: string
 }
 
 function undecided(error: MysqlError): ErrorFields {
+  if (error.code === TOO_LATE) return errorFieldsOf(new MigrationError('MIG083', 'could not serialize access: the transaction was rolled back before it was committed', { detail: 'Its commit took so long that what was prepared on local was given up.', hint: 'Run the transaction again.' }));
   if (!unreached.has(error.code)) return errorOfMysql(error, () => undefined);
   return errorFieldsOf(new MigrationError('MIG081', 'the transaction has written on the MySQL server and on local, and the user may not write its decision there', {
     detail: `MySQL ${error.code}: ${error.message}. It was rolled back.`, hint: 'GRANT INSERT (gid) ON causeway.decision to the user\'s login at the MySQL server.',
