@@ -7,10 +7,14 @@ import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { writeCancelRequest } from '../../src/wire/startup-packet.ts';
+import { LocalLink } from '../../src/session/mysql-local/local-link.ts';
+import type { LocalReply } from '../../src/session/mysql-local/local-link.ts';
+import { OwnConnection } from '../../src/session/mysql-local/own-connection.ts';
+import { LargeBuffers } from '../../src/wire/socket-input.ts';
 import { startTestPostgres } from '../support/postgres.ts';
 import type { TestPostgres } from '../support/postgres.ts';
 import { sessionPooling } from '../../src/session/pool/pools.ts';
-import { startGateway } from './gateway-fixture.ts';
+import { onLocal, startGateway } from './gateway-fixture.ts';
 import type { GatewayFixture } from './gateway-fixture.ts';
 import { fieldsOf, RawClient, q } from './raw-client.ts';
 
@@ -80,4 +84,39 @@ it.each(['transaction', 'pipeline'] as const)('in pool mode %s one that comes to
   expect(toldAtMs).toBeGreaterThan(0);
   one.end();
   next.end();
+});
+
+it('the cancel that ends a deadlock over both sides, and comes too late for it, does not meet the next statement of the session', async () => {
+  const admin = await server.client();
+  await admin.query('CREATE TABLE moved (n int); CREATE TABLE stayed (n int); INSERT INTO stayed VALUES (1)');
+  fixture.control.publish({ moved: onLocal }, { twoPhase: { sides: ['source', 'local'], mark: 'causeway_test_' } });
+  const session = await RawClient.connect(fixture.gateway.port);
+  for (const sql of ['BEGIN', 'INSERT INTO moved VALUES (1)', 'UPDATE stayed SET n = 2']) await session.ask(q(sql));
+  const [block] = fixture.gateway.crossingUnits();
+  const first = session.ask(q('UPDATE stayed SET n = n + 1 WHERE pg_sleep(0.2) IS NOT NULL'));
+  toldAtMs = 0;
+  await delay(50);
+  expect(fixture.gateway.breakDeadlock([block?.sessionId ?? ''])).toBe(1);
+  expect((await first).map(({ type }) => type).join('')).toBe('CZ');
+  const second = await session.ask(q('UPDATE stayed SET n = n + 1 WHERE pg_sleep(0.8) IS NOT NULL'));
+  expect(toldAtMs).toBeGreaterThan(0);
+  expect(fieldsOf(second.find(({ type }) => type === 'E'))).toEqual({});
+  await session.ask(q('ROLLBACK'));
+  session.end();
+  fixture.control.publish({});
+});
+
+it('KILL QUERY of a MySQL client\'s statement on local, that comes too late for it, does not meet the next one', async () => {
+  const connection = new OwnConnection({ target: { ...address }, startup: new Map([['user', address.user], ['database', 'postgres']]), timeoutMs: 5_000, nowMs: () => performance.now(), readBuffers: new LargeBuffers(true) });
+  const link = new LocalLink(connection, true, () => performance.now(), () => undefined);
+  const ask = (sql: string): Promise<LocalReply> => new Promise((resolve) => link.query(sql, resolve));
+  const first = ask('SELECT pg_sleep(0.2)');
+  await delay(100);
+  toldAtMs = 0;
+  link.cancel();
+  expect((await first).type).toBe('done');
+  expect(toldAtMs).toBe(0);
+  expect((await ask('SELECT pg_sleep(0.8)')).type).toBe('done');
+  expect(toldAtMs).toBeGreaterThan(0);
+  link.end();
 });
