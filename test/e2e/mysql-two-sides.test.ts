@@ -88,7 +88,7 @@ for (const kind of kinds) {
       }
 
       get errors(): readonly string[] {
-        return this.#doors.flatMap(({ errors }) => [...errors.keys()]);
+        return this.#doors.flatMap(({ said }) => [...said].map(([code, text]) => `${code} ${text}`));
       }
 
       /** Each door gets on. */
@@ -143,7 +143,8 @@ for (const kind of kinds) {
       expect(transferFaults(await readBalance(local, 'bank.moved'), await readBalance(local, 'bank.stayed'), transfers.acknowledged)).toEqual([]);
       // The way back brings the same to the server.
       await expect.poll(async () => transferFaults(await onServer('moved'), await onServer('stayed'), transfers.acknowledged), { timeout: 30_000 }).toEqual([]);
-      expect(transfers.errors.filter((code) => !/^(40001|40P01)$/.test(code))).toEqual([]);
+      // Who is stopped for longer than his lease comes too late, and meets the fence.
+      expect(transfers.errors.filter((error) => !/^(40001|40P01) |MIG082: .* is refused by the Causeway gateway/.test(error))).toEqual([]);
     });
   });
 }

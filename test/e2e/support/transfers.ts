@@ -30,6 +30,8 @@ export const movedTables = ['moved', 'moved_journal'] as const;
 export class Transfers {
   readonly acknowledged = new Set<string>();
   readonly errors = new Map<string, number>();
+  /** The last of each code, in words. */
+  readonly said = new Map<string, string>();
   /** A connection that had another's transaction open, or none where a block was. */
   readonly strays: string[] = [];
   unknown = 0;
@@ -107,6 +109,7 @@ export class Transfers {
     } catch (error) {
       const code = client.codeOf(error) ?? 'connection';
       this.errors.set(code, (this.errors.get(code) ?? 0) + 1);
+      this.said.set(code, String(error));
       if (isCommitting) this.unknown += 1;
       if (code === 'connection' || code.startsWith('08') || code.startsWith('57P')) return false;
       return client.query('ROLLBACK').then(() => true, () => false);
