@@ -3,7 +3,7 @@
  * steps of their commit, and while the rest of the tables is cut over: afterwards none is left prepared, none is on one side only, none that was
  * acknowledged is missing, and the copies of either side on the other agree with it (RULES 23).
  *
- * CAUSEWAY_SIDES_SERVERS names other servers (mysql-9.7, mysql-5.6), by commas; with CAUSEWAY_CRASH=all everybody is killed at every point.
+ * CAUSEWAY_SIDES_SERVERS names servers, by commas; with CAUSEWAY_CRASH=all (`npm run soak`) everybody is killed at every point, on every server.
  */
 import mysql from 'mysql2/promise';
 import type pg from 'pg';
@@ -18,7 +18,8 @@ import type { Stack, Victim } from './support/stack.ts';
 import { ACCOUNTS, preparedLeft, readBalance, transferFaults, Transfers } from './support/transfers.ts';
 import type { Balance, TransferClient } from './support/transfers.ts';
 
-const wanted = (process.env['CAUSEWAY_SIDES_SERVERS'] ?? 'mariadb-10.11').split(',');
+const isWhole = process.env['CAUSEWAY_CRASH'] === 'all';
+const wanted = (process.env['CAUSEWAY_SIDES_SERVERS'] ?? (isWhole ? 'mariadb-10.11,mysql-9.7,mysql-5.6' : 'mariadb-10.11')).split(',');
 const kinds: readonly MysqlKind[] = mysqlKinds.filter((kind) => wanted.includes(kind));
 const victims: readonly Victim[] = ['worker', 'source', 'local', 'control'];
 type Door = 'PostgreSQL' | 'MySQL';
@@ -27,7 +28,7 @@ const sample: readonly KillOf[] = [
   { point: 'commit.prepared', victim: 'worker', door: 'MySQL' }, { point: 'commit.prepared', victim: 'source', door: 'PostgreSQL' },
   { point: 'commit.decided', victim: 'worker', door: 'PostgreSQL' }, { point: 'commit.decided', victim: 'source', door: 'MySQL' }, { point: 'commit.decided', victim: 'local', door: 'MySQL' },
 ];
-const kills = process.env['CAUSEWAY_CRASH'] === 'all' ? commitPoints.flatMap((point) => victims.flatMap((victim) => (['PostgreSQL', 'MySQL'] as const).map((door): KillOf => ({ point, victim, door })))) : sample;
+const kills = isWhole ? commitPoints.flatMap((point) => victims.flatMap((victim) => (['PostgreSQL', 'MySQL'] as const).map((door): KillOf => ({ point, victim, door })))) : sample;
 const RECOVERY_LIMIT_MS = 30_000;
 
 for (const kind of kinds) {

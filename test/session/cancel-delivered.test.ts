@@ -24,6 +24,8 @@ let server: TestPostgres;
 let fixture: GatewayFixture;
 let slow: net.Server;
 let toldAtMs = 0;
+/** While it is there cancel requests wait for it. */
+let gate: Promise<void> | undefined;
 let address: TestPostgres['address'];
 
 beforeAll(async () => {
@@ -34,7 +36,7 @@ beforeAll(async () => {
     for (const socket of [client, upstream]) socket.on('error', () => undefined);
     upstream.pipe(client);
     client.once('data', (first: Buffer) => void (async () => {
-      if (first.length === CANCEL_BYTES) await delay(DELAY_MS);
+      if (first.length === CANCEL_BYTES) await (gate ?? delay(DELAY_MS));
       if (first.length === CANCEL_BYTES) toldAtMs = performance.now();
       upstream.write(first);
       client.pipe(upstream);
@@ -93,14 +95,22 @@ it('the cancel that ends a deadlock over both sides, and comes too late for it, 
   const session = await RawClient.connect(fixture.gateway.port);
   for (const sql of ['BEGIN', 'INSERT INTO moved VALUES (1)', 'UPDATE stayed SET n = 2']) await session.ask(q(sql));
   const [block] = fixture.gateway.crossingUnits();
-  const first = session.ask(q('UPDATE stayed SET n = n + 1 WHERE pg_sleep(0.2) IS NOT NULL'));
-  toldAtMs = 0;
-  await delay(50);
+  await admin.query('SELECT pg_advisory_lock(7)');
+  const first = session.ask(q('UPDATE stayed SET n = n + 1 WHERE pg_advisory_xact_lock(7) IS NOT NULL'));
+  const states = async (wanted: string): Promise<number> => (await admin.query(`SELECT 1 FROM pg_stat_activity WHERE ${wanted} AND query LIKE 'UPDATE stayed%pg_advisory%'`)).rowCount ?? 0;
+  await expect.poll(() => states("wait_event_type = 'Lock'"), { timeout: 20_000 }).toBe(1);
+  const open = Promise.withResolvers<void>();
+  gate = open.promise;
   expect(fixture.gateway.breakDeadlock([block?.sessionId ?? ''])).toBe(1);
+  await admin.query('SELECT pg_advisory_unlock(7)');
+  const second = first.then(() => session.ask(q('UPDATE stayed SET n = n + 1 WHERE pg_sleep(0.8) IS NOT NULL')));
+  await expect.poll(() => states("state = 'idle in transaction'"), { timeout: 20_000 }).toBe(1);
+  // Time for a session that does not wait to send its next one.
+  await delay(300);
+  open.resolve();
+  gate = undefined;
   expect((await first).map(({ type }) => type).join('')).toBe('CZ');
-  const second = await session.ask(q('UPDATE stayed SET n = n + 1 WHERE pg_sleep(0.8) IS NOT NULL'));
-  expect(toldAtMs).toBeGreaterThan(0);
-  expect(fieldsOf(second.find(({ type }) => type === 'E'))).toEqual({});
+  expect(fieldsOf((await second).find(({ type }) => type === 'E'))).toEqual({});
   await session.ask(q('ROLLBACK'));
   session.end();
   fixture.control.publish({});
@@ -110,13 +120,16 @@ it('KILL QUERY of a MySQL client\'s statement on local, that comes too late for 
   const connection = new OwnConnection({ target: { ...address }, startup: new Map([['user', address.user], ['database', 'postgres']]), timeoutMs: 5_000, nowMs: () => performance.now(), readBuffers: new LargeBuffers(true) });
   const link = new LocalLink(connection, true, () => performance.now(), () => undefined);
   const ask = (sql: string): Promise<LocalReply> => new Promise((resolve) => link.query(sql, resolve));
-  const first = ask('SELECT pg_sleep(0.2)');
-  await delay(100);
-  toldAtMs = 0;
+  await ask('SELECT 1');
+  const open = Promise.withResolvers<void>();
+  gate = open.promise;
+  const first = ask('SELECT pg_sleep(0.1)');
   link.cancel();
   expect((await first).type).toBe('done');
-  expect(toldAtMs).toBe(0);
-  expect((await ask('SELECT pg_sleep(0.8)')).type).toBe('done');
-  expect(toldAtMs).toBeGreaterThan(0);
+  const second = ask('SELECT pg_sleep(0.8)');
+  await delay(300);
+  open.resolve();
+  gate = undefined;
+  expect((await second).type).toBe('done');
   link.end();
 });

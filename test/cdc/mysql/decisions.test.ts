@@ -59,6 +59,18 @@ for (const kind of sourceKinds) {
       expect([await decisions.install(), await decisions.install()]).toEqual([undefined, undefined]);
     });
 
+    test('are made by a login that may say "commit", and nothing else', async () => {
+      await client.query("CREATE USER shop@'%' IDENTIFIED BY 'Shop-1'");
+      await client.query("GRANT INSERT (gid) ON causeway.decision TO shop@'%'");
+      const { host, port } = source.mysql;
+      const shop = await mysql.createConnection({ host, port, user: 'shop', password: 'Shop-1' });
+      await shop.query(`INSERT INTO causeway.decision (gid) VALUES ('${MARK}shop')`);
+      expect(await kept()).toEqual(['shop commit']);
+      await expect(shop.query("INSERT INTO causeway.decision (gid, outcome) VALUES ('other', 'abort')")).rejects.toMatchObject({ errno: 1143 });
+      await expect(shop.query('DELETE FROM causeway.decision')).rejects.toMatchObject({ errno: 1142 });
+      shop.destroy();
+    });
+
     test('finish what is left by their rows; one that is being made is waited for, one that comes too late is refused', async () => {
       const other = await mysql.createConnection({ host: source.mysql.host, port: source.mysql.port, user: source.mysql.user, password: source.mysql.password });
       for (const name of ['decided', 'undecided', 'open']) await prepare(`${MARK}${name}`);
@@ -88,7 +100,7 @@ for (const kind of sourceKinds) {
       await prepare(`${MARK}prepared`);
       await decisions.use((decider) => decider.forget(async () => (await local.query<{ gid: string }>('SELECT gid FROM pg_prepared_xacts')).rows.map(({ gid }) => gid)));
       expect(await kept()).toEqual(['new commit', 'prepared commit', 'late abort']);
-      expect(await resolveAll('prepared')).toEqual([{ gid: `${MARK}prepared`, outcome: 'commit' }]);
+      await local.query(`ROLLBACK PREPARED '${MARK}prepared'`);
     });
   });
 }
