@@ -89,6 +89,11 @@ export interface TwoPhase {
   /** Sides that take PREPARE TRANSACTION, the better one first; never empty. */
   readonly sides: readonly Side[];
   readonly mark: string;
+  /**
+   * Begins the names of transactions of local for which the MySQL server decides: the row of the decision commits there with what it has written.
+   * Undefined while the server keeps no decisions, or local takes no PREPARE TRANSACTION.
+   */
+  readonly mysqlMark?: string;
 }
 
 export interface FunctionTouches {

@@ -11,6 +11,7 @@ import type { MigratedTable } from '../grammar/dialect/migrated-table.ts';
 import type { CdcMode, ConflictStrategy, DualWriteMode } from '../grammar/migration/options.ts';
 import type { TypeOverride } from '../grammar/migration/type-overrides.ts';
 import type { Position } from './change.ts';
+import type { SourceDecisions } from './decider.ts';
 import type { SavedPositions } from './ports.ts';
 import type { SchemaPlan, ForeignKeyStep } from './postgres/create-schema.ts';
 import type { TableDefinition } from './postgres/definition.ts';
@@ -83,6 +84,8 @@ export interface SourceSide {
 
   /** Whether columns may be given other types on local: the option `type_map`. */
   readonly mapsTypes: boolean;
+  /** Undefined where decisions are as local's own. */
+  readonly decisions: SourceDecisions | undefined;
 
   // Tables
 

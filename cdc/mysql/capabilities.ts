@@ -33,7 +33,7 @@ interface CapabilityRow {
 
 const rows = {
   ownTransactionId: since(50706, 100002, 'A transaction can learn its own GTID (`session_track_gtids`, `@@last_gtid`)', 'Nothing: a commit that waits for local waits for the server\'s position after it, on every version'),
-  safePreparedXa: since(50707, 100502, 'A prepared XA transaction survives the end of its connection', 'No prepared transactions: a transaction that writes on both sides carries its decision as a row'),
+  safePreparedXa: since(50707, 100502, 'A prepared XA transaction survives the end of its connection', 'A client\'s prepared branch goes with its connection; the gateway prepares none, on any version'),
   rowMetadata: since(80001, 100500, 'Names, signs, character sets and labels of the columns in the binary log (`binlog_row_metadata`)', 'They are read from information_schema; a definition that changes under the stream stops the table'),
   compressedLog: since(80020, 100203, 'Compressed transactions or events in the binary log', 'Nothing to read'),
   loggedCascades: since(90600, undefined, 'Changes by ON DELETE and ON UPDATE of foreign keys in the binary log', 'A child with ON DELETE CASCADE or SET NULL is refused; ON UPDATE CASCADE is a warning'),

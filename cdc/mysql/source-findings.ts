@@ -73,7 +73,7 @@ function versionFindings(server: MysqlCapabilities): Finding[] {
   const findings: Finding[] = [{ code: 'server_version', severity: 'info', subject: 'source', message: `${name} ${server.text}`, remedy: '' }];
   const oldest = server.flavour === 'mariadb' ? 100200 : 50600;
   if (server.version < oldest) findings.push({ code: 'server_version', severity: 'error', subject: 'source', message: `${name} ${server.text} is too old`, remedy: 'Upgrade to MySQL 5.6 or MariaDB 10.2 at least.', errorCode: 'MIG005' });
-  if (!server.safePreparedXa) findings.push({ code: 'prepared_transactions', severity: 'info', subject: 'source', message: 'a prepared transaction of this version is lost with its connection: a transaction that writes on both sides carries its decision as a row', remedy: '' });
+  if (!server.safePreparedXa) findings.push({ code: 'prepared_transactions', severity: 'info', subject: 'source', message: 'a prepared branch of XA is lost with its connection in this version; the gateway prepares none', remedy: '' });
   return findings;
 }
 

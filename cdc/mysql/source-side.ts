@@ -25,6 +25,7 @@ import type { LoginTableRights } from '../user-rights.ts';
 import { convertTable, planMysqlSchema } from './create-schema.ts';
 import type { ConvertedTable } from './create-schema.ts';
 import type { MysqlTable } from './definition.ts';
+import { MysqlDecisions } from './decisions.ts';
 import { mysqlDefinitionLosses } from './definition-losses.ts';
 import { readMysqlDependants } from './dependants.ts';
 import { dropMysqlFences } from './drop-fences.ts';
@@ -63,6 +64,7 @@ export class MysqlSourceSide implements SourceSide {
   // Its clients' commits are answered by the server itself, which knows nothing of local.
   readonly accepts: AcceptedOptions = { cdcMode: ['binlog'], dualWriteMode: ['async', 'sync'], conflictStrategy: conflictStrategies, whereClause: false };
   readonly mapsTypes = true;
+  readonly decisions: MysqlDecisions;
   readonly #runtime: Runtime;
   readonly #parts: MysqlSourceSideParts;
   readonly #admin: MysqlClient;
@@ -78,6 +80,7 @@ export class MysqlSourceSide implements SourceSide {
     this.#parts = parts;
     this.#admin = new MysqlClient(parts.source);
     this.#switch = new MysqlClient(parts.source);
+    this.decisions = new MysqlDecisions(parts.source);
     this.#local = new AdminConnection(parts.local, 'causeway control');
   }
 
@@ -273,6 +276,6 @@ export class MysqlSourceSide implements SourceSide {
   }
 
   async close(): Promise<void> {
-    await Promise.all([this.#admin.close(), this.#switch.close(), this.#local.close()]);
+    await Promise.all([this.#admin.close(), this.#switch.close(), this.decisions.close(), this.#local.close()]);
   }
 }

@@ -6,6 +6,8 @@
  * https://www.postgresql.org/docs/current/sql-prepare-transaction.html
  */
 import type { ClientBase } from 'pg';
+import { KEEP_ABORTS_DAYS, KEEP_COMMITS_MINUTES } from '../decider.ts';
+import type { Decider, Decision } from '../decider.ts';
 import { sqlstateOf } from './connect.ts';
 import { installSupport } from './install-support.ts';
 import { quoteIdent, quoteLiteral } from './quote.ts';
@@ -30,8 +32,8 @@ END $function$;
 GRANT USAGE ON SCHEMA causeway TO PUBLIC;
 GRANT EXECUTE ON FUNCTION causeway.decide(text) TO PUBLIC;`;
 
-const KEEP_COMMITS = '5 minutes';
-const KEEP_ABORTS = '14 days';
+const KEEP_COMMITS = `${KEEP_COMMITS_MINUTES} minutes`;
+const KEEP_ABORTS = `${KEEP_ABORTS_DAYS} days`;
 /** Younger ones belong to sessions that are about to finish them. */
 const PATIENCE_SECONDS = 2;
 
@@ -48,7 +50,7 @@ export async function canPrepare(client: ClientBase): Promise<boolean> {
 
 export interface Resolved {
   readonly gid: string;
-  readonly outcome: 'commit' | 'abort';
+  readonly outcome: Decision;
 }
 
 export interface Unresolved {
@@ -62,27 +64,40 @@ export interface Resolution {
   readonly unresolved: readonly Unresolved[];
 }
 
-/** Finishes what sessions have left prepared under names that begin with `mark`. `prepared`, `decider`: clients of the two sides, outside transactions. */
-export async function resolveInDoubt(prepared: ClientBase, decider: ClientBase, mark: string): Promise<Resolution> {
-  const all = await readJson<{ gid: string; owner: string; preparedAt: string; isLeft: boolean }>(prepared, `
+interface Prepared {
+  readonly gid: string;
+  readonly owner: string;
+  readonly preparedAt: string;
+  readonly isLeft: boolean;
+}
+
+/** `client` is outside transactions. */
+export function postgresDecider(client: ClientBase): Decider {
+  return { decisionOf: (gid) => decisionOf(client, gid), forget: async (prepared) => forgetDecisions(client, await prepared()) };
+}
+
+/** Finishes what sessions have left prepared under names that begin with `mark`. `prepared`: a client of that side, outside transactions. */
+export async function resolveInDoubt(prepared: ClientBase, decider: Decider, mark: string): Promise<Resolution> {
+  const all = (): Promise<readonly Prepared[]> => readJson<Prepared>(prepared, `
     SELECT gid, owner, prepared::text AS "preparedAt", prepared < now() - interval '${PATIENCE_SECONDS} seconds' AS "isLeft" FROM pg_prepared_xacts
      WHERE database = current_database() AND position(${quoteLiteral(mark)} IN gid) = 1 ORDER BY prepared`);
-  const left = all.filter(({ isLeft }) => isLeft);
+  const left = (await all()).filter(({ isLeft }) => isLeft);
   const resolved: Resolved[] = [];
   const unresolved: Unresolved[] = [];
   for (const { gid, owner, preparedAt } of left) {
     try {
-      const outcome = await decisionOf(decider, gid);
+      const outcome = await decider.decisionOf(gid);
+      if (outcome === undefined) continue;
       await finish(prepared, gid, owner, outcome);
       resolved.push({ gid, outcome });
     } catch (error) {
-      // A lock on the decision: its transaction is still open. Anything without a state is about the connection.
+      // Anything without a state is about the connection.
       const state = sqlstateOf(error);
       if (state === undefined) throw error;
-      if (state !== '55P03' && state !== '42704') unresolved.push({ gid, preparedAt, reason: error instanceof Error ? error.message : String(error) });
+      if (state !== '42704') unresolved.push({ gid, preparedAt, reason: error instanceof Error ? error.message : String(error) });
     }
   }
-  await forgetDecisions(decider, all.map(({ gid }) => gid));
+  await decider.forget(async () => (await all()).map(({ gid }) => gid));
   return { resolved, unresolved };
 }
 
@@ -93,8 +108,8 @@ async function forgetDecisions(decider: ClientBase, prepared: readonly string[])
        AND decided_at < now() - interval '${KEEP_COMMITS}' AND gid <> ALL ($1::text[])`, [prepared]);
 }
 
-/** What stands. Waits, for a moment, for a session that is deciding now. */
-async function decisionOf(decider: ClientBase, gid: string): Promise<'commit' | 'abort'> {
+/** Waits, for a moment, for a session that is deciding now. */
+async function decisionOf(decider: ClientBase, gid: string): Promise<Decision | undefined> {
   await decider.query('BEGIN');
   try {
     await decider.query("SET LOCAL lock_timeout = '1s'; SET LOCAL synchronous_commit = on");
@@ -104,12 +119,14 @@ async function decisionOf(decider: ClientBase, gid: string): Promise<'commit' | 
     return rows[0]?.outcome === 'commit' ? 'commit' : 'abort';
   } catch (error) {
     await decider.query('ROLLBACK').catch(() => undefined);
+    // A lock on the decision: its transaction is still open.
+    if (sqlstateOf(error) === '55P03') return undefined;
     throw error;
   }
 }
 
 /** Only its owner or a superuser may finish a prepared transaction. */
-async function finish(prepared: ClientBase, gid: string, owner: string, outcome: 'commit' | 'abort'): Promise<void> {
+async function finish(prepared: ClientBase, gid: string, owner: string, outcome: Decision): Promise<void> {
   const sql = `${outcome === 'commit' ? 'COMMIT' : 'ROLLBACK'} PREPARED ${quoteLiteral(gid)}`;
   try {
     await prepared.query(sql);

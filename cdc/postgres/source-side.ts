@@ -44,6 +44,7 @@ export class PostgresSourceSide implements SourceSide {
   readonly door = undefined;
   readonly accepts: AcceptedOptions = { cdcMode: ['logical_replication'], dualWriteMode: dualWriteModes, conflictStrategy: conflictStrategies, whereClause: true };
   readonly mapsTypes = false;
+  readonly decisions = undefined;
   readonly #runtime: Runtime;
   readonly #admin: AdminConnection;
   /** For cutover and rollback alone: inside a pause nobody waits behind a table driver's statement. */

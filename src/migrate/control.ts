@@ -157,6 +157,7 @@ export class Control {
     for (const { tableId, state } of await catalog.tables()) if (state !== 'ROLLBACK') this.work.start(tableId);
     this.#loop('recovery', RECOVERY_MS, () => this.#recover());
     this.#loop('in doubt', IN_DOUBT_MS, () => this.#watchInDoubt(true));
+    this.#loop('in doubt on the MySQL server', IN_DOUBT_MS, () => this.#watchDecisions());
     this.#loop('deadlocks', DEADLOCK_MS, () => this.#lookForDeadlocks());
     this.#loop('views', VIEWS_MS, () => this.#lookForViews());
     this.#loop('places', SAMPLE_MS, async () => this.#slots.sweep());
@@ -284,10 +285,20 @@ export class Control {
   async #watchInDoubt(publishes: boolean): Promise<void> {
     const tables = await this.#parts.catalog.tables();
     if (tables.length === 0) return;
-    this.#inDoubt ??= new InDoubt(this.#runtime, this.#parts.catalog.catalogId, await this.#flow(this.#parts.homeServer));
+    this.#inDoubt ??= new InDoubt(this.#runtime, this.#parts.catalog.catalogId, await this.#flow(this.#parts.homeServer), this.#context.publisher.twoPhase);
     const twoPhase = await this.#inDoubt.probe();
     if ((await this.#context.publisher.setTwoPhase(twoPhase)) && publishes) await this.#context.publisher.publish();
     if (twoPhase) await this.#inDoubt.resolve(twoPhase);
+  }
+
+  /** Of the MySQL server that clients reach. */
+  async #watchDecisions(): Promise<void> {
+    const servers = new Set((await this.#parts.catalog.tables()).map(({ sourceServer }) => sourceServer));
+    for (const name of servers) {
+      if (!this.#inDoubt || name === this.#parts.homeServer || !(await this.#parts.isServed(name))) continue;
+      const { decisions } = (await this.#flow(name)).sourceSide;
+      if (decisions) return this.#inDoubt.resolveOnMysql(decisions);
+    }
   }
 
   async #lookForDeadlocks(): Promise<void> {

@@ -111,6 +111,10 @@ export class RoutingPublisher {
 
   #twoPhase: TwoPhase | undefined;
 
+  get twoPhase(): TwoPhase | undefined {
+    return this.#twoPhase;
+  }
+
   /** Resolves once the catalog's present epoch, or a later one, is in force at every worker. One at a time, in order. */
   publish(): Promise<void> {
     const next = this.#turn.then(() => this.#publishNow());

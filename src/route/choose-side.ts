@@ -1,13 +1,15 @@
 /** Which side can run a text that has these needs, in this transaction. */
+import type { TwoPhase } from '../../catalog/routing-snapshot.ts';
 import { isReached } from './needs.ts';
 import type { Need, TextNeeds } from './needs.ts';
 import { refusals } from './refusals.ts';
-import type { Route, SessionContext } from './route.ts';
+import type { Route, SessionContext, TransactionContext } from './route.ts';
 
+type AnySide = 'source' | 'local' | 'mysql';
 type Refusal = Extract<Route, { type: 'refuse' }>;
 
-/** `commitsBoth`: a block that has written on both sides can be committed (RULES 23). `home`: it needs nothing of either. What cannot be seen into is run on the source, which answers for everything that nobody has moved. */
-export function chooseSide(text: TextNeeds, writes: boolean, session: SessionContext, commitsBoth: boolean): 'source' | 'local' | 'home' | 'mysql' | Refusal {
+/** `twoPhase`: how a block that has written on both sides is committed (RULES 23). `home`: it needs nothing of either. What cannot be seen into is run on the source, which answers for everything that nobody has moved. */
+export function chooseSide(text: TextNeeds, writes: boolean, session: SessionContext, twoPhase: TwoPhase | undefined): 'source' | 'local' | 'home' | 'mysql' | Refusal {
   const { needs } = text;
   if (needs.length === 0) return text.opaque ? 'source' : 'home';
   const nowhere = needs.find((need) => !need.source && !need.local && need.mysql !== true);
@@ -20,7 +22,7 @@ export function chooseSide(text: TextNeeds, writes: boolean, session: SessionCon
   // Both can: reads of followed tables. What cannot be seen into may write, and writers belong on the source as long as it answers.
   const prefersLocal = !text.opaque && !needs.some((need) => need.role === 'define' || need.role === 'maintain' || need.role === 'plan');
   const side = isLocal && (prefersLocal || (!isSource && !isMysql)) ? 'local' : isSource ? 'source' : 'mysql';
-  return refuseInTransaction(needs, writes, side, session, commitsBoth) ?? side;
+  return refuseInTransaction(needs, writes, side, session, twoPhase) ?? side;
 }
 
 function mixed(needs: readonly Need[], session: SessionContext): Refusal {
@@ -39,14 +41,24 @@ function isHeldBySnapshot(onlySource: readonly Need[]): boolean {
   return onlySource.every((need) => need.role === 'read' && need.table?.reads === 'local');
 }
 
+function writtenBeside(side: AnySide, { wroteOn, mysql }: TransactionContext): readonly AnySide[] {
+  return (['mysql', 'source', 'local'] as const).filter((other) => other !== side && (other === 'mysql' ? mysql === 'wrote' : wroteOn === other || wroteOn === 'both'));
+}
+
+/** The MySQL server decides for local alone. What may have written on the source would be a third side. */
+function commitsOn(side: AnySide, other: AnySide, transaction: TransactionContext, twoPhase: TwoPhase | undefined): boolean {
+  if (side !== 'mysql' && other !== 'mysql') return twoPhase !== undefined;
+  return twoPhase?.mysqlMark !== undefined && side !== 'source' && other !== 'source' && transaction.mayHaveWrittenOnSource !== true;
+}
+
 /** `side`: where it would run, or where rows for it come from. */
-export function refuseInTransaction(needs: readonly Need[], writes: boolean, side: 'source' | 'local' | 'mysql', session: SessionContext, commitsBoth: boolean): Refusal | undefined {
+export function refuseInTransaction(needs: readonly Need[], writes: boolean, side: AnySide, session: SessionContext, twoPhase: TwoPhase | undefined): Refusal | undefined {
   const transaction = session.transaction;
   if (transaction === undefined) return undefined;
   const others = (['source', 'local'] as const).filter((other) => other !== side);
-  if (writes && side !== 'mysql' && transaction.mysql === 'wrote') return refusals.writesOnBothSides(needs.filter((need) => need.role !== 'read'), side, 'mysql');
-  const written = writes ? others.find((other) => transaction.wroteOn === other || transaction.wroteOn === 'both') : undefined;
-  if (written !== undefined && (side === 'mysql' || !commitsBoth)) return refusals.writesOnBothSides(needs.filter((need) => need.role !== 'read'), side, written);
+  const written = writes ? writtenBeside(side, transaction) : [];
+  const [other] = written;
+  if (other !== undefined && (written.length > 1 || !commitsOn(side, other, transaction, twoPhase))) return refusals.writesOnBothSides(needs.filter((need) => need.role !== 'read'), side, other);
   if (transaction.isolation !== 'serializable') return undefined;
   const used = others.find((other) => transaction.usedLegs[other]) ?? (side !== 'mysql' && transaction.mysql !== undefined ? 'mysql' : undefined);
   return used === undefined ? undefined : refusals.serializable(needs, side, used);

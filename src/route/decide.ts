@@ -65,7 +65,7 @@ function dataRoute(statements: readonly StatementFacts[], index: SnapshotIndex, 
   const blocked = blockedNeed(text);
   if (blocked !== undefined) return blocked;
   const writes = isWriting(statements, text);
-  const chosen = chooseSide(text, writes, session, index.snapshot.twoPhase !== undefined);
+  const chosen = chooseSide(text, writes, session, index.snapshot.twoPhase);
   const side = chosen === 'home' ? catalogRoute(statements, index, session).leg : chosen;
   if (typeof side === 'object') return hybridRoute(statements, text, writes, [...touched.keys()], index, session) ?? side;
   if (side === 'mysql') {
@@ -81,7 +81,7 @@ function dataRoute(statements: readonly StatementFacts[], index: SnapshotIndex, 
 export function catalogRoute(statements: readonly StatementFacts[], index: SnapshotIndex, session: SessionContext, parameters?: readonly (string | undefined)[]): LegRoute {
   const [facts] = statements;
   if (facts?.catalog === undefined || statements.length !== 1 || catalogSide(facts, index, session, parameters) === 'home') return homeRoute;
-  return refuseInTransaction([], false, 'local', session, true) ? homeRoute : { ...homeRoute, leg: 'local', label: 'LOCAL' };
+  return refuseInTransaction([], false, 'local', session, undefined) ? homeRoute : { ...homeRoute, leg: 'local', label: 'LOCAL' };
 }
 
 /** Undefined when no side can be given what it lacks. */
@@ -91,10 +91,10 @@ function hybridRoute(statements: readonly StatementFacts[], text: TextNeeds, wri
   const context = { index, session, preferSource: prefersSource(session) };
   const views = mixedViews(facts, context);
   if (views.size > 0) return { type: 'hybrid', ways: [], views, touches, writes };
-  const commitsBoth = index.snapshot.twoPhase !== undefined;
+  const { twoPhase } = index.snapshot;
   const ways = hybridWays(facts, context, atMysql)
-    .filter(({ runOn }) => refuseInTransaction(text.needs, writes, runOn, session, commitsBoth) === undefined)
-    .filter(({ fromMysql }) => fromMysql.size === 0 || refuseInTransaction(text.needs, false, 'mysql', session, commitsBoth) === undefined)
+    .filter(({ runOn }) => refuseInTransaction(text.needs, writes, runOn, session, twoPhase) === undefined)
+    .filter(({ fromMysql }) => fromMysql.size === 0 || refuseInTransaction(text.needs, false, 'mysql', session, twoPhase) === undefined)
     .map(({ runOn, moved, fromMysql }): HybridWay => ({ runOn, moved, fromMysql, route: { ...legRoute(statements, text, writes, runOn, touches, index), label: 'HYBRID' } }));
   return ways.length === 0 ? undefined : { type: 'hybrid', ways, views, touches, writes };
 }

@@ -26,7 +26,7 @@ export const refusals = {
   writesOnBothSides: (needs: readonly Need[], side: Side, other: Side): Refusal => ({
     type: 'refuse', code: 'MIG081', message: 'Transaction would write on both sides',
     detail: `It has written on ${sideName(other)}; ${names(needs)} ${needs.length === 1 ? 'is' : 'are'} written on ${sideName(side)}.`,
-    hint: 'Write them in a transaction of their own, or cut the other tables over as well.',
+    hint: `Write them in a transaction of their own, or cut the other tables over as well.${(side === 'mysql' && other === 'local') || (side === 'local' && other === 'mysql') ? ' docs/mysql.md says what the two servers need to commit such a transaction.' : ''}`,
   }),
 
   serializable: (needs: readonly Need[], side: Side, other: Side): Refusal => ({

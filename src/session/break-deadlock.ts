@@ -11,7 +11,9 @@ export function breakDeadlock(core: SessionCore): boolean {
     segment.replaceError = writeError({
       severity: 'ERROR', sqlstate: '40P01', message: 'deadlock detected', detail: 'Its locks are on the source and on local; neither database sees all of it.', hint: 'Run the transaction again.',
     });
-    leg.cancel();
+    // What it answers is passed on when the cancel can meet nothing any more: one that comes too late would meet the session's next statement.
+    leg.hold();
+    leg.cancel(() => leg.release());
     core.services.runtime.metrics.count('scratchbird_gateway_serialization_failures_total', { cause: 'deadlock' });
     return true;
   }

@@ -10,6 +10,13 @@ import type { CommitOutcome } from './commit-both.ts';
 
 export const preparedOnMysql = new MigrationError('MIG081', 'PREPARE TRANSACTION needs a transaction that is on the source only', { detail: 'This one has used tables of a MySQL server.', hint: 'COMMIT it.' });
 
+/** `isGone`: the way to commit on both has gone since it wrote. */
+export function notCommittedWithMysql(isGone: boolean): MigrationError {
+  return isGone
+    ? new MigrationError('MIG081', 'the transaction has written on the MySQL server and on local, which can no longer be committed together', { detail: 'It was rolled back.', hint: 'Set max_prepared_transactions on local, and innodb_flush_log_at_trx_commit and sync_binlog to 1 on the MySQL server; then run the transaction again.' })
+    : new MigrationError('MIG081', 'the transaction has written on the MySQL server and on local, and may have written on the source', { detail: 'It was rolled back: what it called on the source may write anything there.', hint: 'Call it in a transaction of its own, or say what it touches.' });
+}
+
 export function finishesPrepared({ kind }: StatementFacts): boolean {
   return kind === 'commit_prepared' || kind === 'rollback_prepared';
 }

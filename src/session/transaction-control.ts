@@ -18,9 +18,11 @@ import { errorFieldsOf, transactionAborted } from './client-error.ts';
 import { commitBoth, committedLate } from './commit-both.ts';
 import type { CommitWait } from './commit-wait.ts';
 import type { Leg } from './leg.ts';
+import { commitWithMysql } from './mysql-tables/commit-with-mysql.ts';
 import { endMysqlBlock, moveInMysqlBlock } from './mysql-tables/mysql-block.ts';
+import type { MysqlSide } from './mysql-tables/mysql-side.ts';
 import { commitMarked } from './two-phase/commit-marked.ts';
-import { answerOf, beginTag, finishesPrepared, leadingBegin, noTransaction, preparedOnMysql, sqlstateOf, tagOf, unpreparable } from './transaction-answers.ts';
+import { answerOf, beginTag, finishesPrepared, leadingBegin, noTransaction, notCommittedWithMysql, preparedOnMysql, sqlstateOf, tagOf, unpreparable } from './transaction-answers.ts';
 import type { SessionCore } from './session-core.ts';
 
 /** `answer` holds notices and a CommandComplete or ErrorResponse. */
@@ -199,6 +201,7 @@ export class TransactionControl {
       done(writeError(errorFieldsOf(preparedOnMysql)), true);
       return;
     }
+    if (mysql && facts.kind === 'commit' && tx.failedOn === undefined && tx.mysql.wrote && tx.wrote.local) return this.#commitWithMysql(tx, facts, mysql, done);
     const ended = (error: ErrorFields | undefined): void => {
       tx.mysql.begun = false;
       if (!error && commits && tx.waitedOnMysql.size > 0) return this.#end(tx, facts, sql, (answer, failed) => this.#commitWait.startOnMysql([...tx.waitedOnMysql], () => done(answer, failed)));
@@ -210,6 +213,28 @@ export class TransactionControl {
     };
     const commits = facts.kind === 'commit' && tx.failedOn === undefined;
     if (mysql) endMysqlBlock(mysql, commits, ended);
+  }
+
+  #commitWithMysql(tx: OpenTransaction, facts: StatementFacts, mysql: MysqlSide, done: ControlDone): void {
+    const core = this.#core;
+    const { twoPhase } = core.services.view().snapshot;
+    // Who may have written on the source is on three sides.
+    if (twoPhase?.mysqlMark === undefined || tx.wrote.source || tx.mayHaveWrittenOnSource) return endMysqlBlock(mysql, false, () => this.#everywhere(tx, 'ROLLBACK', () => {
+      this.#finish(tx, facts, undefined);
+      done(writeError(errorFieldsOf(notCommittedWithMysql(twoPhase?.mysqlMark === undefined))), true);
+    }));
+    commitWithMysql(core, mysql, twoPhase.mysqlMark, (outcome) => {
+      const isCommitted = outcome.type === 'committed';
+      tx.mysql.begun = false;
+      if (tx.begun.source) this.#ask('source', isCommitted ? 'COMMIT' : 'ROLLBACK', () => undefined);
+      this.#finish(tx, facts, undefined);
+      if (outcome.type === 'undecided') return done(writeError(outcome.fields), true);
+      if (outcome.type === 'failed') return done(unpreparable(outcome) ?? answerOf(outcome.reply) ?? commandComplete('ROLLBACK'), outcome.reply.error !== undefined);
+      if (outcome.late) core.notice(committedLate);
+      const committed = (): void => done(commandComplete('COMMIT'), false);
+      if (tx.waitedOnMysql.size > 0) this.#commitWait.startOnMysql([...tx.waitedOnMysql], committed);
+      else committed();
+    });
   }
 
   #end(tx: OpenTransaction, facts: StatementFacts, sql: string, done: ControlDone): void {

@@ -30,7 +30,7 @@ export const clusterPoints: readonly string[] = [
 ];
 /** Of several CQL proxies that change together which cluster is read: `cql-group.test.ts`. */
 export const groupPoints: readonly string[] = ['cql.group.prepared', 'cql.group.decided', 'cql.group.committed'];
-/** Of commits over both sides: `two-sides.test.ts` crashes at them. */
+/** Of commits over both sides: `two-sides.test.ts` and `mysql-two-sides.test.ts` crash at them. */
 export const commitPoints: readonly string[] = ['commit.prepared', 'commit.decided', 'commit.finished'];
 /** Of commits that take their rows to local: `two-phase.test.ts`. */
 export const markedCommitPoints: readonly string[] = ['commit.rows_written', 'commit.rows_decided', 'commit.rows_finished'];

@@ -271,6 +271,20 @@ describe('a table of a source that PostgreSQL clients do not reach', () => {
     expect(word('SELECT * FROM t', asyncCopy, { ...reachable, leaseValid: false })).toBe('mysql');
   });
 
+  test('is written in a block that has written on local where the MySQL server decides, and beside nothing else', () => {
+    const there: RoutingSnapshot = { ...at(sidesByState.SYNCHRONIZING), twoPhase: { sides: ['source', 'local'], mark: 'causeway_a_', mysqlMark: 'causeway_am_' } };
+    const plainly: RoutingSnapshot = { ...there, twoPhase: { sides: ['source', 'local'], mark: 'causeway_a_' } };
+    expect(word('UPDATE t SET v = 1', there, inBlock({ wroteOn: 'local' }))).toBe('mysql');
+    expect(word('UPDATE moved SET v = 1', there, inBlock({ mysql: 'wrote' }))).toBe('local');
+    expect(word('INSERT INTO moved SELECT * FROM t', there, inBlock({ mysql: 'wrote' }))).toBe('hybrid local');
+    for (const [sql, transaction] of [
+      ['UPDATE t SET v = 1', { wroteOn: 'source' }], ['UPDATE t SET v = 1', { wroteOn: 'both' }], ['UPDATE plain SET v = 1', { mysql: 'wrote' }], ['UPDATE plain SET v = 1', { mysql: 'wrote', wroteOn: 'local' }],
+      ['UPDATE moved SET v = 1', { mysql: 'wrote', mayHaveWrittenOnSource: true }], ['UPDATE moved SET v = 1', { mysql: 'wrote', wroteOn: 'source' }],
+    ] as const) expect([sql, transaction, word(sql, there, inBlock(transaction))]).toEqual([sql, transaction, 'MIG081']);
+    expect(word('UPDATE t SET v = 1', plainly, inBlock({ wroteOn: 'local' }))).toBe('MIG081');
+    expect(word('UPDATE moved SET v = 1', plainly, inBlock({ mysql: 'wrote' }))).toBe('MIG081');
+  });
+
   test('is not written in a block that has written elsewhere, nor the other way round, nor read beside others in a SERIALIZABLE one', () => {
     const there = at(sidesByState.SYNCHRONIZING);
     expect(word('UPDATE t SET v = 1', there, inBlock({ wroteOn: 'local' }))).toBe('MIG081');

@@ -7,10 +7,14 @@ import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { writeCancelRequest } from '../../src/wire/startup-packet.ts';
+import { LocalLink } from '../../src/session/mysql-local/local-link.ts';
+import type { LocalReply } from '../../src/session/mysql-local/local-link.ts';
+import { OwnConnection } from '../../src/session/mysql-local/own-connection.ts';
+import { LargeBuffers } from '../../src/wire/socket-input.ts';
 import { startTestPostgres } from '../support/postgres.ts';
 import type { TestPostgres } from '../support/postgres.ts';
 import { sessionPooling } from '../../src/session/pool/pools.ts';
-import { startGateway } from './gateway-fixture.ts';
+import { onLocal, startGateway } from './gateway-fixture.ts';
 import type { GatewayFixture } from './gateway-fixture.ts';
 import { fieldsOf, RawClient, q } from './raw-client.ts';
 
@@ -20,6 +24,8 @@ let server: TestPostgres;
 let fixture: GatewayFixture;
 let slow: net.Server;
 let toldAtMs = 0;
+/** While it is there cancel requests wait for it. */
+let gate: Promise<void> | undefined;
 let address: TestPostgres['address'];
 
 beforeAll(async () => {
@@ -30,7 +36,7 @@ beforeAll(async () => {
     for (const socket of [client, upstream]) socket.on('error', () => undefined);
     upstream.pipe(client);
     client.once('data', (first: Buffer) => void (async () => {
-      if (first.length === CANCEL_BYTES) await delay(DELAY_MS);
+      if (first.length === CANCEL_BYTES) await (gate ?? delay(DELAY_MS));
       if (first.length === CANCEL_BYTES) toldAtMs = performance.now();
       upstream.write(first);
       client.pipe(upstream);
@@ -80,4 +86,50 @@ it.each(['transaction', 'pipeline'] as const)('in pool mode %s one that comes to
   expect(toldAtMs).toBeGreaterThan(0);
   one.end();
   next.end();
+});
+
+it('the cancel that ends a deadlock over both sides, and comes too late for it, does not meet the next statement of the session', async () => {
+  const admin = await server.client();
+  await admin.query('CREATE TABLE moved (n int); CREATE TABLE stayed (n int); INSERT INTO stayed VALUES (1)');
+  fixture.control.publish({ moved: onLocal }, { twoPhase: { sides: ['source', 'local'], mark: 'causeway_test_' } });
+  const session = await RawClient.connect(fixture.gateway.port);
+  for (const sql of ['BEGIN', 'INSERT INTO moved VALUES (1)', 'UPDATE stayed SET n = 2']) await session.ask(q(sql));
+  const [block] = fixture.gateway.crossingUnits();
+  await admin.query('SELECT pg_advisory_lock(7)');
+  const first = session.ask(q('UPDATE stayed SET n = n + 1 WHERE pg_advisory_xact_lock(7) IS NOT NULL'));
+  const states = async (wanted: string): Promise<number> => (await admin.query(`SELECT 1 FROM pg_stat_activity WHERE ${wanted} AND query LIKE 'UPDATE stayed%pg_advisory%'`)).rowCount ?? 0;
+  await expect.poll(() => states("wait_event_type = 'Lock'"), { timeout: 20_000 }).toBe(1);
+  const open = Promise.withResolvers<void>();
+  gate = open.promise;
+  expect(fixture.gateway.breakDeadlock([block?.sessionId ?? ''])).toBe(1);
+  await admin.query('SELECT pg_advisory_unlock(7)');
+  const second = first.then(() => session.ask(q('UPDATE stayed SET n = n + 1 WHERE pg_sleep(0.8) IS NOT NULL')));
+  await expect.poll(() => states("state = 'idle in transaction'"), { timeout: 20_000 }).toBe(1);
+  // Time for a session that does not wait to send its next one.
+  await delay(300);
+  open.resolve();
+  gate = undefined;
+  expect((await first).map(({ type }) => type).join('')).toBe('CZ');
+  expect(fieldsOf((await second).find(({ type }) => type === 'E'))).toEqual({});
+  await session.ask(q('ROLLBACK'));
+  session.end();
+  fixture.control.publish({});
+});
+
+it('KILL QUERY of a MySQL client\'s statement on local, that comes too late for it, does not meet the next one', async () => {
+  const connection = new OwnConnection({ target: { ...address }, startup: new Map([['user', address.user], ['database', 'postgres']]), timeoutMs: 5_000, nowMs: () => performance.now(), readBuffers: new LargeBuffers(true) });
+  const link = new LocalLink(connection, true, () => performance.now(), () => undefined);
+  const ask = (sql: string): Promise<LocalReply> => new Promise((resolve) => link.query(sql, resolve));
+  await ask('SELECT 1');
+  const open = Promise.withResolvers<void>();
+  gate = open.promise;
+  const first = ask('SELECT pg_sleep(0.1)');
+  link.cancel();
+  expect((await first).type).toBe('done');
+  const second = ask('SELECT pg_sleep(0.8)');
+  await delay(300);
+  open.resolve();
+  gate = undefined;
+  expect((await second).type).toBe('done');
+  link.end();
 });

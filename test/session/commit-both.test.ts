@@ -1,7 +1,7 @@
 /** Property: a block that has written on both sides is committed on both or on neither, whatever refuses it, and is told so. */
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
-import { installDecisions, resolveInDoubt } from '../../cdc/postgres/decisions.ts';
+import { installDecisions, postgresDecider, resolveInDoubt } from '../../cdc/postgres/decisions.ts';
 import type { TwoPhase } from '../../catalog/routing-snapshot.ts';
 import { startTestPostgres } from '../support/postgres.ts';
 import type { TestPostgres } from '../support/postgres.ts';
@@ -258,23 +258,23 @@ it('what a session leaves behind is finished by its decision, and rolled back wi
   await admins.local.query(`SELECT causeway.decide('${MARK}decided')`);
   const resolver = await local.client();
   await new Promise((resolve) => setTimeout(resolve, 2_100));
-  expect(await resolveInDoubt(admins.source, resolver, MARK)).toEqual({ resolved: [{ gid: `${MARK}decided`, outcome: 'commit' }], unresolved: [] });
+  expect(await resolveInDoubt(admins.source, postgresDecider(resolver), MARK)).toEqual({ resolved: [{ gid: `${MARK}decided`, outcome: 'commit' }], unresolved: [] });
   await prepare(`${MARK}open`, 10);
   await admins.local.query(`BEGIN; SELECT causeway.decide('${MARK}open')`);
   await new Promise((resolve) => setTimeout(resolve, 2_100));
   // It is being decided: left alone.
-  expect(await resolveInDoubt(admins.source, resolver, MARK)).toEqual({ resolved: [], unresolved: [] });
+  expect(await resolveInDoubt(admins.source, postgresDecider(resolver), MARK)).toEqual({ resolved: [], unresolved: [] });
   await admins.local.query('ROLLBACK');
-  expect(await resolveInDoubt(admins.source, resolver, MARK)).toEqual({ resolved: [{ gid: `${MARK}open`, outcome: 'abort' }], unresolved: [] });
+  expect(await resolveInDoubt(admins.source, postgresDecider(resolver), MARK)).toEqual({ resolved: [{ gid: `${MARK}open`, outcome: 'abort' }], unresolved: [] });
   await expect(admins.local.query(`SELECT causeway.decide('${MARK}open')`)).rejects.toMatchObject({ code: '23505' });
   // Decisions go when their time is over, but for one whose transaction is still prepared.
   await prepare(`${MARK}old`, 0);
   await admins.local.query(`SELECT causeway.decide('${MARK}old'); UPDATE causeway.decision SET decided_at = now() - interval '1 day'`);
-  expect(await resolveInDoubt(admins.source, resolver, MARK)).toEqual({ resolved: [], unresolved: [] });
+  expect(await resolveInDoubt(admins.source, postgresDecider(resolver), MARK)).toEqual({ resolved: [], unresolved: [] });
   expect((await admins.local.query('SELECT gid, outcome FROM causeway.decision ORDER BY gid')).rows).toEqual([{ gid: `${MARK}old`, outcome: 'commit' }, { gid: `${MARK}open`, outcome: 'abort' }]);
   await admins.source.query(`ROLLBACK PREPARED '${MARK}old'`);
   await prepare('of somebody else', 100);
-  expect(await resolveInDoubt(admins.source, resolver, MARK)).toEqual({ resolved: [], unresolved: [] });
+  expect(await resolveInDoubt(admins.source, postgresDecider(resolver), MARK)).toEqual({ resolved: [], unresolved: [] });
   await admins.source.query("ROLLBACK PREPARED 'of somebody else'");
   expect(await values()).toMatchObject({ b: 1, prepared: 0 });
 });

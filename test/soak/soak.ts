@@ -37,6 +37,7 @@ const sum: Counts = { passed: 0, failed: 0, skipped: 0 };
 try {
   for (const file of ['test/e2e/crash.test.ts', 'test/e2e/crash-servers.test.ts']) await runSuite(file, 'all fault points');
   await runSuite('test/e2e/mysql-crash.test.ts', 'all fault points with MySQL sources');
+  await runSuite('test/e2e/mysql-two-sides.test.ts', 'transactions over every MySQL server and local, killed at every step');
   await runSuite('test/matrix/versions.test.ts', 'every version of PostgreSQL');
   await runSuite('test/matrix/product.test.ts', 'more pairs of versions');
   for (const file of ['python-suites', 'go', 'regression', 'cql-node', 'cql-python', 'cql-go', 'cql-java', 'cql-cqlsh', 'cql-login']) await runSuite(`test/drivers/${file}.test.ts`, 'suites of drivers in every way');

@@ -3,7 +3,7 @@
  * they all pause, and then nothing may be left: no session, no backend, no prepared transaction, no row that is missing or too many.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import { installDecisions, resolveInDoubt } from '../../cdc/postgres/decisions.ts';
+import { installDecisions, postgresDecider, resolveInDoubt } from '../../cdc/postgres/decisions.ts';
 import type { TestPostgres } from '../support/postgres.ts';
 import { Closed, Stuck, TortureClient } from './torture-client.ts';
 import { MARK } from './torture-gateway.ts';
@@ -151,8 +151,8 @@ class TortureRun {
 
   async #left(): Promise<string[]> {
     const { source, local } = this.#sides;
-    await resolveInDoubt(source, local, MARK);
-    await resolveInDoubt(local, source, MARK);
+    await resolveInDoubt(source, postgresDecider(local), MARK);
+    await resolveInDoubt(local, postgresDecider(source), MARK);
     const left: string[] = [];
     const living = this.#living;
     for (const [side, admin] of Object.entries(this.#sides) as [keyof Sides, Sides['source']][]) {

@@ -327,6 +327,8 @@ class Bringing {
   #avoidsTable(side: Side): boolean {
     const { tx, temporaryTables } = this.#core;
     if (!tx || tx.temporaryOn[side]) return false;
+    // Of local and the MySQL server local is the one.
+    if (side === 'local' && tx.mysql.wrote) return true;
     const other = otherSide(side);
     return tx.temporaryOn[other] || [...temporaryTables.values()].includes(other) || this.#work.snapshot.twoPhase?.sides.includes(other) === false;
   }

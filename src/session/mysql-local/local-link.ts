@@ -36,6 +36,9 @@ export class LocalLink implements LegOwner {
   readonly #isOwn: boolean;
   readonly #onOver: () => void;
   readonly #waiting = new Set<(reply: LocalReply) => void>();
+  /** Cancels that may still meet something, and what is sent behind them. */
+  #cancels = 0;
+  #later: (() => void)[] = [];
   #isOver = false;
 
   /** `onOver`: it has gone by itself. */
@@ -68,6 +71,12 @@ export class LocalLink implements LegOwner {
   send(messages: Buffer, done: (reply: LocalReply) => void, rows?: ImageTaker): void {
     if (this.#isOver) return done({ type: 'lost' });
     this.#waiting.add(done);
+    const go = (): void => this.#send(messages, done, rows);
+    if (this.#cancels > 0) this.#later.push(go);
+    else go();
+  }
+
+  #send(messages: Buffer, done: (reply: LocalReply) => void, rows: ImageTaker | undefined): void {
     const segment = new Segment(this.#now(), ({ rows: found, tag, error, notices }) => {
       if (!this.#waiting.delete(done)) return;
       done(error ? { type: 'error', fields: readErrorFields(error, 0, error.length) } : { type: 'done', rows: found, tag, notices });
@@ -88,9 +97,15 @@ export class LocalLink implements LegOwner {
     this.#leg.clientBackpressure(full);
   }
 
-  /** What it runs is to end; the answer says so. */
+  /** What it runs is to end; the answer says so. What comes next is not to be met by it. */
   cancel(): void {
-    if (this.isBusy) this.#leg.cancel();
+    if (!this.isBusy) return;
+    this.#cancels += 1;
+    this.#leg.cancel(() => {
+      this.#cancels -= 1;
+      if (this.#cancels > 0 || this.#isOver) return;
+      for (const go of this.#later.splice(0)) go();
+    });
   }
 
   /** Nothing is left running, unless it is to come to its end. */
@@ -98,6 +113,7 @@ export class LocalLink implements LegOwner {
     if (this.#isOver) return;
     this.#isOver = true;
     this.#waiting.clear();
+    this.#later = [];
     if (leavesRunning) this.#leg.end();
     else this.#leg.abandon();
   }
@@ -107,6 +123,7 @@ export class LocalLink implements LegOwner {
     this.#isOver = true;
     const waiting = [...this.#waiting];
     this.#waiting.clear();
+    this.#later = [];
     this.#onOver();
     for (const done of waiting) done(reply);
   }

@@ -66,7 +66,7 @@ export class LocalSide implements LocalContext {
       if (this.#transaction.isOpen && !this.#isRunning) session.close();
     });
     this.#serverStatements = new ServerStatements({
-      session, transaction: this.#transaction, values: this.#values, link: this.#link, classify: (text) => this.classify(text), keyOf: (relation) => this.keyOf(relation), snapshot: () => host.snapshot, facts: () => this.#facts,
+      runtime: host.services.runtime, session, transaction: this.#transaction, values: this.#values, link: this.#link, classify: (text) => this.classify(text), keyOf: (relation) => this.keyOf(relation), snapshot: () => host.snapshot, facts: () => this.#facts,
       learned: (then) => (this.#facts ? then(this.#facts) : this.learn(() => this.#facts && then(this.#facts))),
       runs: (isRunning) => {
         this.#isRunning = isRunning;
@@ -241,7 +241,7 @@ export class LocalSide implements LocalContext {
     const transaction = this.#transaction;
     const { snapshot } = this.#host;
     const isWrite = plan.command !== 'SELECT' && plan.command !== 'DO';
-    if (isWrite && transaction.wroteServer && this.#isInTransaction) return this.#answerError(batch.answer, undefined, mysqlErrorOf(writesOnBoth()));
+    if (isWrite && transaction.wroteServer && this.#isInTransaction && !this.#serverStatements.commitsBoth) return this.#answerError(batch.answer, undefined, mysqlErrorOf(writesOnBoth()));
     if (transaction.hasSnapshot && keys.some((key) => transaction.begunUnder?.tables[key]?.writes !== 'local')) return this.#giveUp(batch, gaveWay());
     if (plan.commitsBefore && this.#isInTransaction) return this.#committedFirst(batch, plan, tables);
     const link = this.#opened(batch);

@@ -12,7 +12,7 @@ export function notServed(construct: string, place?: number): MigrationError {
 }
 
 export function writesOnBoth(): MigrationError {
-  return new MigrationError('MIG081', undefined, { detail: 'Tables on local and tables on the MySQL server cannot be written in one transaction.' });
+  return new MigrationError('MIG081', undefined, { detail: 'Tables on local and tables on the MySQL server cannot be written in one transaction now: docs/mysql.md says what the two servers need for it. A branch of XA, and a transaction under LOCK TABLES, write on one side.' });
 }
 
 /** A setting of the session that nothing on local follows; undefined: there is none. */

@@ -1,9 +1,11 @@
 /** What statements that the MySQL server runs mean for local: the transaction of both sides is one, and so are the session's last ids. */
 import { MigrationError } from '../../../config/migration-error.ts';
+import type { Runtime } from '../../../config/runtime.ts';
 import type { MysqlRelation } from '../../../grammar/dialect/postgres/mysql-translation.ts';
 import { ServerStatus } from '../../wire/mysql/capabilities.ts';
 import type { MysqlError } from '../../wire/mysql/error-packet.ts';
 import { mysqlErrorOf } from '../mysql/control-result.ts';
+import { commitWithServer } from './commit-with-server.ts';
 import { failureError } from './failure-error.ts';
 import { ROLLS_BACK } from './local-error.ts';
 import type { LocalLink } from './local-link.ts';
@@ -19,6 +21,7 @@ import type { TransactionWord } from './transaction-words.ts';
 import { XaBranches } from './xa-branches.ts';
 
 export interface ServerStatementsParts extends TableLocksParts {
+  readonly runtime: Runtime;
   readonly values: SessionValues;
   /** What the session is on the server; asked where it is not known. */
   readonly learned: (then: (facts: SessionFacts) => void) => void;
@@ -42,6 +45,11 @@ export class ServerStatements {
     this.locks = new TableLocks(parts);
     const { session, transaction, runs } = parts;
     this.xa = new XaBranches({ session, transaction, runs, link: () => parts.link.current, open: (sequence, then) => this.#open(sequence, then) });
+  }
+
+  /** A transaction may write on local and on the server: not a branch of XA, which its client ends; nor under locks, where the server takes no row of another table. */
+  get commitsBoth(): boolean {
+    return this.#parts.snapshot().twoPhase?.mysqlMark !== undefined && !this.xa.hasOwn && !this.locks.isHeld && !this.locks.holdsLocal;
   }
 
   #open(sequence: number, then: (link: LocalLink | undefined) => void): void {
@@ -80,7 +88,7 @@ export class ServerStatements {
       return true;
     }
     if (word.type === 'write') {
-      if (transaction.wroteLocal) return this.#refuse(writesOnBoth(), sequence);
+      if (transaction.wroteLocal && !this.commitsBoth) return this.#refuse(writesOnBoth(), sequence);
       transaction.wroteServer = true;
     }
     if ((transaction.isOpen || locks.holdsLocal) && (word.type === 'unknown' || !isSingle)) {
@@ -116,6 +124,7 @@ export class ServerStatements {
   #noted(text: string): void {
     const word = this.#wordOf(text);
     this.#parts.transaction.noted(word);
+    if (word.type === 'write') this.#parts.transaction.wroteServer = true;
     if (word.type === 'lock' || word.type === 'unlock' || word.type === 'begin') this.locks.noted(text, word.type);
   }
 
@@ -157,7 +166,16 @@ export class ServerStatements {
 
   /** Success is said when local has committed, and not before. */
   commit(link: LocalLink, sequence: number, then: () => void): void {
-    const { transaction, session, runs } = this.#parts;
+    const { transaction, session, runs, runtime } = this.#parts;
+    if (transaction.wroteLocal && transaction.wroteServer) {
+      transaction.closed();
+      return commitWithServer({ runtime, session, link, mark: this.#parts.snapshot().twoPhase?.mysqlMark }, (error) => {
+        if (!error) return then();
+        transaction.ended();
+        session.fail(error, sequence);
+        if (runs(false)) session.settled();
+      });
+    }
     link.query('COMMIT', (reply) => {
       transaction.closed();
       if (reply.type === 'done' && reply.tag === 'COMMIT') return then();

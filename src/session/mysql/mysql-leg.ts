@@ -16,7 +16,8 @@ import type { InputSession } from '../client-input.ts';
 const NEEDS_PREPARING = 1615;
 const MOST_ATTEMPTS = 20;
 
-export type AskedRows = (rows: readonly (readonly (string | null)[])[] | undefined, columns?: readonly ReadColumn[]) => void;
+/** `errorCode`: the server's number of the error that is there in place of rows. */
+export type AskedRows = (rows: readonly (readonly (string | null)[])[] | undefined, columns?: readonly ReadColumn[], errorCode?: number) => void;
 
 export interface AnswerHold {
   /** Bytes of an answer have come, which the tracker has seen. True: they are for the client once `start` says so. */
@@ -99,7 +100,7 @@ export class MysqlLeg implements InputSession {
     const collected: Buffer[] = [];
     this.ask(Buffer.from(`\x03${text}`, 'utf8'), 'result', () => {
       this.#collected = undefined;
-      if (this.tracker.errorCode !== 0) return done(undefined);
+      if (this.tracker.errorCode !== 0) return done(undefined, undefined, this.tracker.errorCode);
       const packets = Buffer.concat(collected);
       done(readResultRows(packets, this.#capabilities), readResultColumns(packets, this.#capabilities));
     });

@@ -1,6 +1,7 @@
 /** A PostgreSQL client on tables of a MySQL server sees PostgreSQL: types, formats, tags, errors, portals, blocks; and barriers see the client. */
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { decisionTableSql } from '../../../cdc/mysql/decisions.ts';
 import { int16, int32, message, cstring } from '../../../src/wire/message.ts';
 import { describeMysql } from '../../support/mysql-servers.ts';
 import { RawClient, b, c, d, e, fieldsOf, p, q, s } from '../raw-client.ts';
@@ -178,6 +179,61 @@ describeMysql(['mariadb-10.11'], 'PostgreSQL clients on tables of a MySQL server
     const several = await client.query("UPDATE people SET balance = 3 WHERE id = 1; SELECT word FROM moved WHERE id = 2");
     expect(Array.isArray(several) && (several as pg.QueryResult[]).map(({ rows: found }) => found)).toEqual([[], [{ word: 'two' }]]);
     expect(await sql('SELECT balance FROM people WHERE id = 1')).toEqual([{ balance: '3.00' }]);
+  });
+
+  test('a block that writes on the MySQL server and on local is committed on both or on neither, whatever refuses it', async () => {
+    const local = await reach.local.client();
+    const mark = 'causeway_testm_';
+    reach.fixture.control.publish({ people: onMysql, moved: { ...movedToLocal, door: undefined } as never }, { twoPhase: { sides: ['local'], mark: 'causeway_test_', mysqlMark: mark } });
+    await reach.server.sql(`DROP DATABASE IF EXISTS causeway; ${decisionTableSql.join('; ')}`);
+    await local.query("CREATE TABLE late (k int UNIQUE DEFERRABLE INITIALLY DEFERRED); ALTER TABLE moved ADD n int NOT NULL DEFAULT 0");
+    const transfer = async (...between: readonly string[]): Promise<string> => {
+      try {
+        for (const text of ['BEGIN', 'UPDATE people SET balance = balance + 1 WHERE id = 1', 'UPDATE moved SET n = n - 1 WHERE id = 1', ...between]) await client.query(text);
+        return (await client.query('COMMIT')).command;
+      } catch (error) {
+        await client.query('ROLLBACK');
+        return error instanceof Error ? error.message : String(error);
+      }
+    };
+    const values = async (): Promise<unknown> => ({
+      there: (await sql('SELECT balance FROM people WHERE id = 1'))[0]?.['balance'], here: (await local.query<{ n: number }>('SELECT n FROM moved WHERE id = 1')).rows[0]?.n,
+      prepared: Number((await local.query<{ n: string }>('SELECT count(*) AS n FROM pg_prepared_xacts')).rows[0]?.n), decisions: Number((await sql('SELECT COUNT(*) AS n FROM causeway.decision'))[0]?.['n']),
+    });
+    expect(await transfer()).toBe('COMMIT');
+    expect(await values()).toEqual({ there: '11.50', here: -1, prepared: 0, decisions: 1 });
+    expect((await sql('SELECT gid, outcome FROM causeway.decision'))[0]).toEqual({ gid: expect.stringMatching(new RegExp(`^${mark}[0-9a-f]{32}$`)) as string, outcome: 'commit' });
+    // The other way round, with savepoints and a chain, in a text of several statements, and reading a table of the source besides.
+    await client.query('BEGIN; UPDATE moved SET n = n - 1 WHERE id = 1');
+    await client.query('SAVEPOINT s');
+    await client.query('UPDATE people SET balance = 1000 WHERE id = 1');
+    await client.query('ROLLBACK TO s');
+    await client.query('UPDATE people SET balance = balance + 1 WHERE id = 1');
+    expect((await client.query('SELECT word FROM plain')).rows).toEqual([{ word: 'eins' }]);
+    await client.query('COMMIT AND CHAIN');
+    await client.query('UPDATE moved SET n = n - 1 WHERE id = 1');
+    await client.query('COMMIT');
+    expect(await values()).toEqual({ there: '12.50', here: -3, prepared: 0, decisions: 2 });
+    await client.query('UPDATE moved SET n = n - 1 WHERE id = 1; UPDATE people SET balance = balance + 1 WHERE id = 1');
+    const whole = { there: '13.50', here: -4, prepared: 0, decisions: 3 };
+    expect(await values()).toEqual(whole);
+    // An error of a statement, of local's PREPARE, of the decision; a table of the source; one that cannot be prepared.
+    expect(await transfer('INSERT INTO moved VALUES (1)')).toMatch(/duplicate key/);
+    expect(await transfer("INSERT INTO people (id, name, balance) VALUES (1, 'x', 1)")).toMatch(/duplicate key/);
+    expect(await transfer('SET LOCAL search_path TO public', "UPDATE plain SET word = 'x'")).toMatch(/^MIG081/);
+    reach.fixture.control.publish({ people: onMysql, moved: { ...movedToLocal, door: undefined } as never, late: { ...movedToLocal, door: undefined } as never }, { twoPhase: { sides: ['local'], mark: 'causeway_test_', mysqlMark: mark } });
+    expect(await transfer('INSERT INTO late VALUES (1), (1)')).toMatch(/duplicate key.*late/);
+    await sql('RENAME TABLE causeway.decision TO causeway.away');
+    expect(await transfer()).toMatch(/^MIG081: .*decision/);
+    await sql('RENAME TABLE causeway.away TO causeway.decision');
+    expect(await values()).toEqual(whole);
+    expect((await client.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }]);
+    // The way to commit on both has gone since the block wrote.
+    await client.query('BEGIN; UPDATE moved SET n = 100');
+    await client.query('UPDATE people SET balance = 100');
+    reach.publish({ people: onMysql, moved: { ...movedToLocal, door: undefined } as never });
+    await expect(client.query('COMMIT')).rejects.toThrow(/^MIG081/);
+    expect(await values()).toEqual(whole);
   });
 
   test('a barrier waits for blocks and pipelines that have touched the table, and parks the others', async () => {

@@ -1,6 +1,7 @@
 /** Property: for a MySQL client a table whose rows are on local is answered as a MySQL server answers, and its transaction is one, whichever sides it is on. */
 import mysql from 'mysql2/promise';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { decisionTableSql } from '../../../cdc/mysql/decisions.ts';
 import type { QuiesceReport } from '../../../src/session/control-port.ts';
 import { describeMysql } from '../../support/mysql-servers.ts';
 import { onLocal, onSource } from '../gateway-fixture.ts';
@@ -176,6 +177,66 @@ describeMysql(['mariadb-10.11'], 'tables on local and MySQL clients', () => {
     await client.query('COMMIT');
     await client.query("INSERT INTO item (name) VALUES ('after')");
     expect([await names(), await sides.onServer('SELECT id FROM plain ORDER BY id')]).toEqual(['one zwölf a after', '1 6']);
+  });
+
+  test('a transaction that writes on the server and on local is committed on both or on neither, by whatever commits it', async () => {
+    const { mysql: server, local } = sides.source;
+    const client = await sides.connect({ multipleStatements: true });
+    const able = { twoPhase: { sides: ['local'] as const, mark: 'causeway_test_', mysqlMark: 'causeway_testm_' } };
+    sides.publish({ item: onLocal, other: onLocal }, able);
+    await server.sql(`DROP DATABASE IF EXISTS causeway; ${decisionTableSql.join('; ')}; TRUNCATE shop.plain`);
+    const values = async (): Promise<readonly (string | undefined)[]> => [await names(), await sides.onServer('SELECT id FROM plain ORDER BY id'), await sides.onLocal('SELECT count(*) FROM pg_prepared_xacts'), await sides.onServer('SELECT COUNT(*) FROM causeway.decision')];
+    const write = async (id: number, ...between: readonly string[]): Promise<void> => {
+      for (const sql of ['BEGIN', `INSERT INTO item (name) VALUES ('n${id}')`, `INSERT INTO plain VALUES (${id}, 'x')`, ...between]) await client.query(sql);
+    };
+    await write(1);
+    await client.query('COMMIT');
+    expect(await values()).toEqual(['one zwölf n1', '1', '0', '1']);
+    // The server first, several statements in one text, savepoints; committed by what begins the next one, by a definition, by autocommit, by a chain.
+    await client.query("BEGIN; INSERT INTO plain VALUES (2, 'x')");
+    await client.query('SAVEPOINT s');
+    await client.query("INSERT INTO item (name) VALUES ('no')");
+    await client.query('ROLLBACK TO s');
+    await client.query("INSERT INTO item (name) VALUES ('n2')");
+    await client.query('BEGIN');
+    await client.query('ROLLBACK');
+    await write(3);
+    await client.query('CREATE TABLE IF NOT EXISTS besides (id int)');
+    await client.query('SET autocommit = 0');
+    await client.query("INSERT INTO item (name) VALUES ('n4')");
+    await client.query("INSERT INTO plain VALUES (4, 'x')");
+    await client.query('SET autocommit = 1');
+    await write(5);
+    await client.query('COMMIT AND CHAIN');
+    expect((await client.query<Rows>('SELECT @@in_transaction AS t').catch(() => [[{ t: 1 }]]))[0]).toEqual([{ t: 1 }]);
+    await client.query('ROLLBACK');
+    const whole = ['one zwölf n1 n2 n3 n4 n5', '1 2 3 4 5', '0', '5'];
+    expect(await values()).toEqual(whole);
+    await write(6);
+    await client.query('ROLLBACK');
+    // What the server refuses at the end, and what local does; and a way that has gone.
+    await write(7);
+    await server.sql('RENAME TABLE causeway.decision TO causeway.away');
+    await expect(client.query('COMMIT')).rejects.toThrow(/MIG081.*decision/);
+    await server.sql('RENAME TABLE causeway.away TO causeway.decision');
+    await local.query("CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE unique_violation; END $$; CREATE CONSTRAINT TRIGGER late AFTER INSERT ON shop.item DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION refuse()");
+    await write(8);
+    await expect(client.query('COMMIT')).rejects.toMatchObject({ errno: 1062 });
+    await local.query('DROP FUNCTION refuse CASCADE');
+    await write(9);
+    sides.publish({ item: onLocal, other: onLocal });
+    await expect(client.query('COMMIT')).rejects.toThrow('MIG081');
+    await client.query('BEGIN');
+    await client.query("INSERT INTO item (name) VALUES ('a')");
+    await expect(client.query("INSERT INTO plain VALUES (10, 'no')")).rejects.toThrow('MIG081');
+    await client.query('ROLLBACK');
+    // Of several statements in one text, too.
+    await client.query("BEGIN; INSERT INTO plain VALUES (11, 'x')");
+    await expect(client.query("INSERT INTO item (name) VALUES ('a')")).rejects.toThrow('MIG081');
+    await client.query('ROLLBACK');
+    expect(await values()).toEqual(whole);
+    await client.query("INSERT INTO item (name) VALUES ('after')");
+    expect((await client.query<Rows>('SELECT name FROM item WHERE id > 8'))[0].at(-1)).toEqual({ name: 'after' });
   });
 
   test('plain reads of a transaction see one state; a conflict with another is MySQL\'s deadlock, and rolls both sides back', async () => {
