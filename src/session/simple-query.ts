@@ -192,6 +192,7 @@ export class SimpleQuery {
     if (isVerdict(route)) return route;
     const bytes = part ? part.text.bytes : buffer.subarray(start + 5, start + length - 1);
     if (!part && runsOneByOne(core, traits, route)) return this.#several.start(bytes, traits);
+    if (route.type === 'mysql' && simple && traits.single?.kind === 'copy_from') return this.#flows.mysql.copyIn(route, bytes);
     if (route.type === 'mysql') route = this.#flows.mysql.query(route, bytes, simple, part && (() => this.#several.answersLater()));
     if (isVerdict(route)) return route;
     const captured = part ? undefined : this.#captured.query(traits, route, bytes);

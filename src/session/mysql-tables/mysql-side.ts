@@ -31,6 +31,14 @@ export interface OpenMysqlUnit {
   readonly epoch: number;
 }
 
+/** The client is asked for the data of a COPY: what it sends is the COPY's until that has ended. */
+export interface CopyTaker {
+  readonly isOpen: boolean;
+  /** Undefined: it is none of the COPY's. */
+  message(type: number, buffer: Buffer, start: number, length: number): Verdict | undefined;
+  cancel(): void;
+}
+
 export class MysqlSide {
   readonly #core: MysqlOwner;
   #client: MysqlTextClient | undefined;
@@ -49,6 +57,7 @@ export class MysqlSide {
   /** Units outside a block that are under way. */
   readonly units = new Set<OpenMysqlUnit>();
   suspended: SuspendedRows | undefined;
+  copyIn: CopyTaker | undefined;
 
   constructor(core: MysqlOwner) {
     this.#core = core;
@@ -116,6 +125,7 @@ export class MysqlSide {
 
   /** `done` once no statement can be hit by it any more. */
   cancel(done: () => void): void {
+    this.copyIn?.cancel();
     const client = this.#client;
     if (!client?.isBusy || !this.#target || this.#isKilling) return done();
     this.#isKilling = true;

@@ -5,21 +5,26 @@
 import { MigrationError } from '../../../config/migration-error.ts';
 import type { MigratedTable } from '../../../grammar/dialect/migrated-table.ts';
 import { bindText } from '../../../grammar/dialect/mysql/bind-step.ts';
+import { readCopyStatement } from '../../../grammar/dialect/mysql/copy-statement.ts';
 import type { Plan, StepValues } from '../../../grammar/dialect/mysql/translation.ts';
 import { refusals } from '../../route/refusals.ts';
 import type { HybridRoute, MysqlRoute } from '../../route/route.ts';
 import { commandComplete } from '../../wire/backend-messages.ts';
 import { writeError } from '../../wire/error-fields.ts';
 import type { ErrorFields } from '../../wire/error-fields.ts';
+import { CUT } from '../../wire/framing.ts';
 import type { Verdict } from '../../wire/framing.ts';
 import type { CommitWait } from '../commit-wait.ts';
 import type { SessionCore } from '../session-core.ts';
+import { CopyIn } from './copy-in.ts';
+import { copyPlan } from './copy-plan.ts';
 import type { PreparedPlan, RunOutcome, RunRequest } from './mysql-portal.ts';
 import type { OpenMysqlUnit } from './mysql-side.ts';
 import { PlanRun } from './plan-run.ts';
 import { describeColumns, oidOf } from './result-columns.ts';
 import { TextSettings } from './text-settings.ts';
 import { statementTimes } from './statement-times.ts';
+import type { TranslationRequest } from './translations.ts';
 import { readerOf } from './value-readers.ts';
 import type { ReadValue } from './value-readers.ts';
 
@@ -48,9 +53,7 @@ export class MysqlStatements {
     const { capabilities } = core.mysql ?? {};
     if (!services || !capabilities) return core.refuse(new MigrationError('MIG001', 'there is no MySQL server'), simple);
     if (this.#settings.obstacle !== undefined) return { type: 'refused', construct: `another ${this.#settings.obstacle} than usual` };
-    const plan = services.translations.get({
-      text, tables: ready, snapshot: core.decidedUnder ?? core.services.view().snapshot, searchPath: core.searchPath, timeZone: this.#settings.timeZone, parameterTypes, capabilities,
-    });
+    const plan = services.translations.get({ text, tables: ready, parameterTypes, capabilities, ...this.#meaning });
     if (plan.type === 'refused') return plan;
     const own = new Set([...ready.values()].flatMap(({ columns }) => columns.filter(({ mysqlType }) => mysqlType === 'enum').map(({ type }) => type)));
     const readers: ReadValue[] = [];
@@ -60,6 +63,40 @@ export class MysqlStatements {
       readers.push(reader);
     }
     return { type: 'plan', plan, tables: [...ready.values()], readers, numbers: plan.columns.map(({ type }) => oidOf(type, (spelling) => services.localTypes.numberOf(spelling))) };
+  }
+
+  /** What a text's meaning depends on besides its tables. */
+  get #meaning(): Pick<TranslationRequest, 'snapshot' | 'searchPath' | 'timeZone'> {
+    const core = this.#core;
+    return { snapshot: core.decidedUnder ?? core.services.view().snapshot, searchPath: core.searchPath, timeZone: this.#settings.timeZone };
+  }
+
+  /** COPY … FROM STDIN of a simple query: the client sends its data next, and what it sends is the COPY's until that has ended. */
+  copyIn(route: MysqlRoute, text: Buffer): Verdict {
+    const core = this.#core;
+    const ready = this.tables(route.touches, true);
+    if (typeof ready === 'number') return ready;
+    const { mysql: services } = core.services;
+    const { capabilities } = this.side;
+    const refused = (construct: string): Verdict => core.refuse(notTranslated(construct), true);
+    if (!services || !capabilities) return core.refuse(new MigrationError('MIG001', 'there is no MySQL server'), true);
+    if (this.#settings.obstacle !== undefined) return refused(`another ${this.#settings.obstacle} than usual`);
+    const statement = readCopyStatement(services.treeOf(text.toString('utf8')));
+    if (statement.type === 'refused') return refused(statement.construct);
+    const [table] = ready.values();
+    if (!table || ready.size > 1) return refused('COPY into a table whose writes reach others');
+    const unknown = statement.columns.find((name) => table.columns.every((column) => column.name !== name));
+    if (unknown !== undefined) return core.refuseWith({ severity: 'ERROR', sqlstate: '42703', message: `column "${unknown}" of relation "${statement.table}" does not exist` }, true);
+    const plan = copyPlan({ statement, table, times: this.#times(), translate: (insert) => services.translations.get({ text: insert, tables: ready, parameterTypes: [], capabilities, ...this.#meaning }) });
+    if (plan.type === 'refused') return refused(plan.construct);
+    const copy = new CopyIn(core, this.side, plan);
+    this.run(route, (ended) => copy.start(ended), (outcome) => {
+      if (outcome.type === 'done') core.toClient(commandComplete(`COPY ${outcome.count}`));
+      else if (outcome.type === 'failed') this.failed(outcome.fields, false);
+      core.ready();
+      copy.answered();
+    });
+    return CUT;
   }
 
   /** The connection, and what is known of these tables; nothing of the unit is under way any more. */
