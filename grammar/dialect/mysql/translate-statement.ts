@@ -30,12 +30,12 @@ export function translateStatement(node: unknown, facts: DialectFacts): Translat
 function translated(node: unknown, facts: DialectFacts): Translation {
   const found = unwrap(node) ?? refuse('empty statement');
   const emission = new StatementEmission(facts);
-  const { command, steps, columns, needsTransaction } = emitStatement(emission, found.name, found.node);
+  const { command, steps, columns, needsTransaction, draws } = emitStatement(emission, found.name, found.node);
   const vague = columns.find(({ type }) => type.name === 'numeric' && type.scale === undefined && type.precision !== -1);
   // Results are shown in UTC.
   if (facts.timeZone !== 'UTC' && columns.some(({ type }) => type.name === 'timestamptz')) return refuse(`timestamptz in the result in time zone ${facts.timeZone}`);
   if (vague !== undefined) return refuse(`numeric of varying scale in the result (${vague.name})`);
-  return { type: 'plan', command, columns, needsTransaction, parameterTypes: emission.parameterTypes, steps: steps.map((step) => ({ ...step, slots: emission.slots })) };
+  return { type: 'plan', command, columns, needsTransaction, ...(draws === undefined ? {} : { draws }), parameterTypes: emission.parameterTypes, steps: steps.map((step) => ({ ...step, slots: emission.slots })) };
 }
 
 function emitStatement(emission: Emission, name: string, node: Tree): Steps & { readonly command: string } {

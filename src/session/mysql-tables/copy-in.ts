@@ -71,6 +71,8 @@ export class CopyIn implements CopyTaker {
   start(ended: (outcome: RunOutcome) => void): void {
     this.#ended = ended;
     this.#side.copyIn = this;
+    // How many numbers it draws nobody tells.
+    if (this.#plan.isNumbered) this.#side.numbers.drew(this.#plan.tableText, 'unknown');
     const begun = (error: ErrorFields | undefined): void => {
       if (this.#core.ended) return;
       this.#state = 'reading';

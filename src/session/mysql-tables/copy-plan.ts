@@ -19,6 +19,9 @@ export interface CopyPlan {
   readonly statement: CopyStatement;
   readonly table: MigratedTable;
   readonly columns: readonly CopyColumn[];
+  /** The server numbers its rows, of the table of that name there. */
+  readonly isNumbered: boolean;
+  readonly tableText: string;
   /** Before the first row. */
   readonly head: string;
   /** Of one row, with its values from slot 0 on. */
@@ -48,7 +51,7 @@ export function copyPlan({ statement, table, times, translate }: CopyParts): Cop
   const row = second.text.slice(first.text.length + 2).replace(/\0(\d+)\0/g, (_place, slot: string) => `\0${Number(slot) - shift}\0`);
   if (!first.text.endsWith(row)) return { type: 'refused', construct: 'COPY of this table', place: undefined };
   const columns = names.map((name) => ({ name, type: parsePgType(table.columns.find((column) => column.name === name)?.type ?? '') }));
-  return { type: 'copy', statement, table, columns, head: first.text.slice(0, first.text.length - row.length), row: { ...first, text: row }, times };
+  return { type: 'copy', statement, table, columns, head: first.text.slice(0, first.text.length - row.length), row: { ...first, text: row }, times, isNumbered: one.draws !== undefined, tableText: one.draws?.table ?? '' };
 }
 
 /** Undefined: the values make it refuse. */

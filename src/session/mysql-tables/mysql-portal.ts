@@ -21,7 +21,7 @@ export interface RunRequest {
   readonly parameters: readonly (string | null)[];
   readonly columns: readonly RowColumn[];
   readonly tables: readonly MigratedTable[];
-  readonly times: Pick<StepValues, 'transactionTime' | 'statementTime' | 'transactionDate'>;
+  readonly times: Pick<StepValues, 'transactionTime' | 'statementTime' | 'transactionDate' | 'lastNumber'>;
 }
 
 export type RunOutcome =

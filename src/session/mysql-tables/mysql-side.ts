@@ -14,6 +14,7 @@ import { MysqlTextClient, textClientOptions } from '../../wire/mysql/text-client
 import type { TakeRow, TextOutcome } from '../../wire/mysql/text-client.ts';
 import { errorFieldsOf } from '../client-error.ts';
 import { killOnServer } from '../mysql/kill-on-server.ts';
+import { LastNumbers } from './last-numbers.ts';
 import type { MysqlOwner } from './mysql-owner.ts';
 
 const RETRY_AFTER_MS = 1_000;
@@ -58,6 +59,7 @@ export class MysqlSide {
   readonly units = new Set<OpenMysqlUnit>();
   suspended: SuspendedRows | undefined;
   copyIn: CopyTaker | undefined;
+  readonly numbers = new LastNumbers();
 
   constructor(core: MysqlOwner) {
     this.#core = core;
@@ -214,6 +216,7 @@ export class MysqlSide {
     const core = this.#core;
     if (this.#abort) return this.#failed(new MigrationError('MIG001', 'the MySQL server has ended the connection'));
     this.#client = undefined;
+    this.numbers.connectionLost();
     const isOpen = this.units.size > 0 || this.suspended !== undefined || core.tx?.mysql.begun === true;
     if (core.ended || !isOpen) return;
     core.fatal(errorFieldsOf(new MigrationError('MIG002', 'the connection to the MySQL server was lost', { hint: 'Connect again.' }), 'FATAL'));

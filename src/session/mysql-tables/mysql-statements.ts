@@ -6,7 +6,7 @@ import { MigrationError } from '../../../config/migration-error.ts';
 import type { MigratedTable } from '../../../grammar/dialect/migrated-table.ts';
 import { bindText } from '../../../grammar/dialect/mysql/bind-step.ts';
 import { readCopyStatement } from '../../../grammar/dialect/mysql/copy-statement.ts';
-import type { Plan, StepValues } from '../../../grammar/dialect/mysql/translation.ts';
+import type { Plan } from '../../../grammar/dialect/mysql/translation.ts';
 import { refusals } from '../../route/refusals.ts';
 import type { HybridRoute, MysqlRoute } from '../../route/route.ts';
 import { commandComplete } from '../../wire/backend-messages.ts';
@@ -180,9 +180,9 @@ export class MysqlStatements {
     return undefined;
   }
 
-  #times(): Pick<StepValues, 'transactionTime' | 'statementTime' | 'transactionDate'> {
+  #times(): RunRequest['times'] {
     const core = this.#core;
-    return statementTimes(core.services.runtime.clock.now(), core.tx && { tx: core.tx, nowMs: core.now() }, this.#settings.timeZone);
+    return { ...statementTimes(core.services.runtime.clock.now(), core.tx && { tx: core.tx, nowMs: core.now() }, this.#settings.timeZone), lastNumber: (table) => this.side.numbers.sql(table) };
   }
 
   /** Counts what runs, and keeps barriers over its tables waiting until it is over. */

@@ -19,6 +19,7 @@ import { localConstraint } from './dialect-tables.ts';
 import { beginMysqlBlock, runAll } from './mysql-block.ts';
 import { errorOfMysql } from './mysql-errors.ts';
 import type { RunInParts, RunOutcome, RunRequest } from './mysql-portal.ts';
+import type { DrawnNumber } from './last-numbers.ts';
 import type { MysqlSide, SuspendedRows } from './mysql-side.ts';
 import { RowWriter } from './row-writer.ts';
 
@@ -156,6 +157,7 @@ export class PlanRun implements RunInParts, SuspendedRows {
 
   #stepped(step: Step, rows: readonly (readonly (string | null)[])[], outcome: TextOutcome): void {
     if (this.#failure) return this.#fail(this.#failure);
+    if (!outcome.ok) this.#drew('unknown');
     if (!outcome.ok) return this.#fail(errorOfMysql(outcome.error, (name) => localConstraint(this.#request.tables, name)));
     this.#read.push(rows);
     if (step.rowCount !== undefined) this.#count = countOf(step, outcome);
@@ -169,8 +171,15 @@ export class PlanRun implements RunInParts, SuspendedRows {
     // Of rows that were fetched in parts, those of this part.
     const count = this.#request.plan.command === 'SELECT' && this.#mode === 'sending' ? this.#sent : this.#count;
     const done: RunOutcome = { type: 'done', count, lastInsertId: this.#lastInsertId };
+    // With rows of RETURNING the server says it only when it is asked.
+    this.#drew(this.#request.plan.draws?.rows !== 'one' ? 'unknown' : this.#lastInsertId > 0 ? this.#lastInsertId : 'kept');
     if (!this.#ownsTransaction) return this.#end(done);
     runAll(this.#side, ['COMMIT'], (error) => this.#end(error ? { type: 'failed', fields: error } : done));
+  }
+
+  #drew(number: DrawnNumber): void {
+    const { draws } = this.#request.plan;
+    if (draws) this.#side.numbers.drew(draws.table, number);
   }
 
   #fail(fields: ErrorFields): void {

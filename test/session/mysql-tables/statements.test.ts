@@ -8,7 +8,7 @@ import { columnOf, factsOf, followed, movedToLocal, onMysql, startReach, synchro
 import type { Reach } from './reach-fixture.ts';
 
 const people = [
-  columnOf('id', 'integer', 'int', { nullable: false, autoIncrement: true }), columnOf('name', 'character varying(60)', 'varchar', { nullable: false, charset: 'utf8mb4', collation: 'utf8mb4_general_ci', padsBlanks: true, localCollation: { schema: 'mysql', name: 'ai_ci', deterministic: false } }),
+  columnOf('id', 'integer', 'int', { nullable: false, autoIncrement: true, sequence: { schema: 'public', name: 'people_id_seq' } }), columnOf('name', 'character varying(60)', 'varchar', { nullable: false, charset: 'utf8mb4', collation: 'utf8mb4_general_ci', padsBlanks: true, localCollation: { schema: 'mysql', name: 'ai_ci', deterministic: false } }),
   columnOf('email', 'character varying(80)', 'varchar', { charset: 'ascii', collation: 'ascii_bin', localCollation: { schema: 'pg_catalog', name: 'C', deterministic: true } }), columnOf('balance', 'numeric(12,2)', 'decimal', { nullable: false }),
   columnOf('seen', 'timestamp(6) with time zone', 'timestamp', { fraction: 6 }), columnOf('ok', 'boolean', 'tinyint'), columnOf('picture', 'bytea', 'blob'), columnOf('ratio', 'double precision', 'double'), columnOf('born', 'date', 'date'), columnOf('big', 'bigint', 'bigint'),
 ];
@@ -289,6 +289,34 @@ describeMysql(['mariadb-10.11'], 'PostgreSQL clients on tables of a MySQL server
     await end();
     await expect(client.query('COMMIT')).rejects.toThrow();
     expect(await sql('SELECT balance FROM people WHERE id = 1')).toEqual([{ balance: '10.50' }]);
+  });
+
+  test('lastval and currval tell the number that the server gave the session\'s own row', async () => {
+    const one = async (text: string, values: readonly unknown[] = []): Promise<unknown> => Object.values((await client.query<Record<string, unknown>>(text, [...values])).rows[0] ?? {})[0];
+    reach.publish({ people: onMysql, moved: { ...movedToLocal, door: undefined } as never }, { sequences: { 'public.people_id_seq': 'public.people' } });
+    await expect(client.query("SELECT currval('people_id_seq')")).rejects.toThrow('MIG080');
+    await client.query("INSERT INTO people (name, balance) VALUES ('c', 1)");
+    expect([await one('SELECT lastval()'), await one("SELECT currval('people_id_seq')"), await one("SELECT currval(pg_get_serial_sequence('people', 'id')) AS id")]).toEqual(['3', '3', '3']);
+    await client.query('INSERT INTO people (name, balance) VALUES ($1, $2) RETURNING id', ['d', 2]);
+    expect([await one('SELECT lastval()'), await one("SELECT currval('public.people_id_seq'::regclass)")]).toEqual(['4', '4']);
+    // A row that has its number draws none.
+    await client.query("INSERT INTO people (id, name, balance) VALUES (100, 'e', 1)");
+    await sql("INSERT INTO people (name, balance) VALUES ('of another', 1)");
+    expect(await one('SELECT lastval()')).toBe('4');
+    expect(await one("INSERT INTO people (name, balance) VALUES ('f', lastval()) RETURNING balance")).toBe('4.00');
+    expect(await one("SELECT id FROM people WHERE id = currval('people_id_seq')")).toBe(102);
+    // What numbers several rows, or fails, leaves it open.
+    await client.query("INSERT INTO people (name, balance) VALUES ('g', 1), ('h', 1)");
+    for (const text of ['SELECT lastval()', "SELECT currval('people_id_seq')"]) await expect(client.query(text)).rejects.toThrow('MIG080');
+    await client.query("INSERT INTO people (name, balance) VALUES ('i', 1)");
+    await expect(client.query("INSERT INTO moved SELECT lastval(), 'x'")).rejects.toThrow('MIG080: lastval() is a number that the MySQL server gave');
+    expect(await one('SELECT lastval()')).toBe('105');
+    await client.query("INSERT INTO moved VALUES (3, 'three')");
+    await expect(client.query('SELECT lastval()')).rejects.toThrow('MIG080: lastval() may be');
+    expect(await one("SELECT currval('people_id_seq')")).toBe('105');
+    await expect(client.query("SELECT nextval('people_id_seq')")).rejects.toMatchObject({ message: expect.stringContaining('MIG082'), hint: expect.stringContaining('RETURNING') });
+    reach.publish({ people: movedToLocal }, { sequences: { 'public.people_id_seq': 'public.people' } });
+    expect(await one("SELECT nextval('people_id_seq')")).toBe('1');
   });
 
   test('what type_map says of values holds: such columns are read on local', async () => {
