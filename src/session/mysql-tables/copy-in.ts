@@ -12,7 +12,7 @@ import type { Verdict } from '../../wire/framing.ts';
 import { FrontendType as F } from '../../wire/frontend-messages.ts';
 import { int16, message } from '../../wire/message.ts';
 import type { MysqlError } from '../../wire/mysql/error-packet.ts';
-import { canceledByUser, errorFieldsOf } from '../client-error.ts';
+import { canceledByUser, errorFieldsOf, statementTimedOut } from '../client-error.ts';
 import type { SessionCore } from '../session-core.ts';
 import { CopyBinary } from './copy-binary.ts';
 import { refusedValue, rowText } from './copy-plan.ts';
@@ -76,7 +76,7 @@ export class CopyIn implements CopyTaker {
     const begun = (error: ErrorFields | undefined): void => {
       if (this.#core.ended) return;
       this.#state = 'reading';
-      if (error ?? this.#failure) return this.#fail(error ?? canceledByUser);
+      if (error ?? this.#failure) return this.#fail(error ?? this.#failure ?? canceledByUser);
       const isBinary = this.#plan.statement.format === 'binary' ? 1 : 0;
       this.#core.toClient(message('G', Buffer.of(isBinary), int16(this.#plan.columns.length), ...this.#plan.columns.map(() => int16(isBinary))));
       this.#core.proceed('answer');
@@ -116,6 +116,13 @@ export class CopyIn implements CopyTaker {
   cancel(): void {
     if (this.#state === 'opening') this.#failure = canceledByUser;
     else if (this.#state === 'reading' && !this.#isWriting) this.#fail(canceledByUser);
+  }
+
+  timeOut(): void {
+    if (this.#state === 'closing' && !this.#isWriting) return;
+    if (this.#state === 'reading' && !this.#isWriting) return this.#fail(this.#ofLine(statementTimedOut, this.#reader.line + 1));
+    this.#failure = statementTimedOut;
+    this.#side.cancel(() => undefined);
   }
 
   #take(buffer: Buffer, start: number, length: number): Verdict {
@@ -175,6 +182,7 @@ export class CopyIn implements CopyTaker {
     this.#side.query(`${this.#plan.head}${batch.map(({ text }) => text).join(', ')}`, () => undefined, (outcome) => {
       if (!outcome.ok) return batch.length > 1 && !ofNoRow.has(outcome.error.code) ? this.#oneByOne(batch, outcome.error) : this.#rowFailed(outcome.error, batch.length > 1 ? undefined : batch[0]);
       this.#isWriting = false;
+      if (this.#failure) return this.#fail(this.#ofLine(this.#failure));
       this.#count += batch.length;
       this.#write();
       if (!this.#isWriting || this.#reader.bytes <= MOST_WAITING) this.#core.proceed('answer');
@@ -190,6 +198,7 @@ export class CopyIn implements CopyTaker {
 
   #rowFailed(error: MysqlError, row: WaitingRow | undefined): void {
     this.#isWriting = false;
+    if (this.#failure) return this.#fail(this.#ofLine(this.#failure));
     const fields = errorOfMysql(error, (name) => localConstraint([this.#plan.table], name));
     this.#fail(row ? this.#ofLine(fields, row.line) : fields);
   }

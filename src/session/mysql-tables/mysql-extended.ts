@@ -85,7 +85,7 @@ export class MysqlExtended {
     return core.answerLater((done) => {
       const { run } = portal;
       const started = run ?? (portal.run = new PlanRun(core, this.#statements.side, request));
-      this.#statements.run(route, (ended) => (run ? started.goOn(maxRows, ended) : started.start(maxRows, ended)), (outcome) => {
+      this.#statements.run(route, started, (ended) => (run ? started.goOn(maxRows, ended) : started.start(maxRows, ended)), (outcome) => {
         this.#answer(portal, outcome);
         done();
       });

@@ -30,8 +30,13 @@ export type RunOutcome =
   | { readonly type: 'suspended' }
   | { readonly type: 'failed'; readonly fields: ErrorFields };
 
+/** What the client's `statement_timeout` ends. */
+export interface TimedRun {
+  timeOut(): void;
+}
+
 /** `maxRows` 0: all of them. */
-export interface RunInParts {
+export interface RunInParts extends TimedRun {
   start(maxRows: number, done: (outcome: RunOutcome) => void): void;
   /** The client wants more of what is suspended. */
   goOn(maxRows: number, done: (outcome: RunOutcome) => void): void;

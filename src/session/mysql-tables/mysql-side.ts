@@ -60,6 +60,7 @@ export class MysqlSide {
   suspended: SuspendedRows | undefined;
   copyIn: CopyTaker | undefined;
   readonly numbers = new LastNumbers();
+  #lockTimeoutMs = 0;
 
   constructor(core: MysqlOwner) {
     this.#core = core;
@@ -102,6 +103,18 @@ export class MysqlSide {
     this.hasSeen = true;
     this.#core.mysqlSeen = true;
     this.#client?.query(sql, takeRow, done);
+  }
+
+  /**
+   * The client's `lock_timeout`, in whole seconds, as the server counts them, for locks of rows and of definitions; 0: as long as the server's own settings say.
+   * False: `done` is called once it is so.
+   */
+  hasLockTimeout(ms: number, done: () => void): boolean {
+    if (ms === this.#lockTimeoutMs) return true;
+    this.#lockTimeoutMs = ms;
+    const seconds = ms > 0 ? String(Math.ceil(ms / 1000)) : 'DEFAULT';
+    this.query(`SET SESSION innodb_lock_wait_timeout = ${seconds}, lock_wait_timeout = ${seconds}`, () => undefined, done);
+    return false;
   }
 
   clientBackpressure(full: boolean): void {
@@ -173,6 +186,7 @@ export class MysqlSide {
   #settle(client: MysqlTextClient): void {
     const version = parseMysqlVersion(client.version);
     this.database = undefined;
+    this.#lockTimeoutMs = 0;
     this.#client = client;
     if (!version) return this.#failed(new MigrationError('MIG001', 'the MySQL server does not say its version', { detail: client.version }));
     const capabilities = serverCapabilities(version);

@@ -18,7 +18,7 @@ import type { CommitWait } from '../commit-wait.ts';
 import type { SessionCore } from '../session-core.ts';
 import { CopyIn } from './copy-in.ts';
 import { copyPlan } from './copy-plan.ts';
-import type { PreparedPlan, RunOutcome, RunRequest } from './mysql-portal.ts';
+import type { PreparedPlan, RunOutcome, RunRequest, TimedRun } from './mysql-portal.ts';
 import type { OpenMysqlUnit } from './mysql-side.ts';
 import { PlanRun } from './plan-run.ts';
 import { describeColumns, oidOf } from './result-columns.ts';
@@ -90,7 +90,7 @@ export class MysqlStatements {
     const plan = copyPlan({ statement, table, times: this.#times(), translate: (insert) => services.translations.get({ text: insert, tables: ready, parameterTypes: [], capabilities, ...this.#meaning }) });
     if (plan.type === 'refused') return refused(plan.construct);
     const copy = new CopyIn(core, this.side, plan);
-    this.run(route, (ended) => copy.start(ended), (outcome) => {
+    this.run(route, copy, (ended) => copy.start(ended), (outcome) => {
       if (outcome.type === 'done') core.toClient(commandComplete(`COPY ${outcome.count}`));
       else if (outcome.type === 'failed') this.failed(outcome.fields, false);
       core.ready();
@@ -103,7 +103,7 @@ export class MysqlStatements {
   tables(touches: readonly string[], simple: boolean): ReadonlyMap<string, MigratedTable> | Verdict {
     const core = this.#core;
     const { mysql: services, control } = core.services;
-    const stop = core.leaveLeg(simple) ?? core.mysql?.ready(simple) ?? this.#settings.fresh();
+    const stop = core.leaveLeg(simple) ?? core.mysql?.ready(simple) ?? this.#settings.fresh() ?? this.#lockTimeout();
     if (stop !== undefined) return stop;
     const { snapshot } = core.services.view();
     const keys = touches.filter((key) => snapshot.tables[key]?.door === 'mysql');
@@ -115,6 +115,11 @@ export class MysqlStatements {
     if (found.size < keys.length) return this.#load(keys, simple);
     const types = [...found.values()].flatMap(({ columns }) => columns.filter(({ mysqlType }) => mysqlType === 'enum').map(({ type }) => type));
     return services && !services.localTypes.learn(types, () => core.proceed('facts')) ? core.wait('facts') : found;
+  }
+
+  #lockTimeout(): Verdict | undefined {
+    const core = this.#core;
+    return this.side.hasLockTimeout(this.#settings.lockTimeoutMs, () => core.proceed('state')) ? undefined : core.wait('state');
   }
 
   #load(keys: readonly string[], simple: boolean): Verdict {
@@ -145,7 +150,8 @@ export class MysqlStatements {
     if (refused !== undefined) return route.otherwise ?? core.refuse(notTranslated(refused), simple);
     const run = (done: () => void): void => {
       if (plan.columns.length > 0) core.toClient(describeColumns(plan.columns, prepared.numbers, []));
-      this.run(route, (ended) => new PlanRun(core, this.side, request).start(0, ended), (outcome) => {
+      const planRun = new PlanRun(core, this.side, request);
+      this.run(route, planRun, (ended) => planRun.start(0, ended), (outcome) => {
         if (outcome.type === 'done') core.toClient(commandComplete(tagOf(plan, outcome)));
         else if (outcome.type === 'failed') this.failed(outcome.fields, !simple);
         if (simple) core.ready();
@@ -186,13 +192,16 @@ export class MysqlStatements {
   }
 
   /** Counts what runs, and keeps barriers over its tables waiting until it is over. */
-  run(route: Pick<MysqlRoute, 'touches' | 'writes' | 'label'>, start: (ended: (outcome: RunOutcome) => void) => void, done: (outcome: RunOutcome) => void): void {
+  run(route: Pick<MysqlRoute, 'touches' | 'writes' | 'label'>, running: TimedRun, start: (ended: (outcome: RunOutcome) => void) => void, done: (outcome: RunOutcome) => void): void {
     const core = this.#core;
     const { side } = this;
     const unit = this.touch(route);
     const under = core.decidedUnder ?? core.services.view().snapshot;
     const startedAtMs = core.now();
+    const { statementTimeoutMs } = this.#settings;
+    const timer = statementTimeoutMs > 0 ? setTimeout(() => running.timeOut(), statementTimeoutMs) : undefined;
     start((outcome) => {
+      clearTimeout(timer);
       side.units.delete(unit);
       if (core.ended) return;
       const nowMs = core.now();

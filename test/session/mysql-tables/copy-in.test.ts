@@ -145,6 +145,10 @@ describeMysql(['mariadb-10.11'], 'COPY FROM STDIN into a table of a MySQL server
       const answer = await raw.ask(q(text));
       expect([text, types(answer), fieldsOf(answer[0])['M']?.slice(0, 6)]).toEqual([text, 'EZ', 'MIG080']);
     }
+    await raw.ask(q("SET statement_timeout = '100ms'"));
+    const tooSlow = await raw.ask([q('COPY things (id, name) FROM STDIN'), data('1\ta\n')]);
+    expect([types(tooSlow), fieldsOf(tooSlow[1])['C'], fieldsOf(tooSlow[1])['M']]).toEqual(['GEZ', '57014', 'canceling statement due to statement timeout']);
+    raw.socket.write(data('2\tb\n'));
     expect(await sql('SELECT id FROM things')).toEqual([]);
     expect((await raw.ask(q('SELECT 1')))[0]?.type).toBe('T');
   });

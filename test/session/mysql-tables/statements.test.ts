@@ -291,6 +291,28 @@ describeMysql(['mariadb-10.11'], 'PostgreSQL clients on tables of a MySQL server
     expect(await sql('SELECT balance FROM people WHERE id = 1')).toEqual([{ balance: '10.50' }]);
   });
 
+  test('the client\'s lock_timeout and statement_timeout hold', async () => {
+    const holder = await reach.connect();
+    await holder.query('BEGIN');
+    await holder.query('UPDATE people SET balance = 5 WHERE id = 1');
+    const update = 'UPDATE people SET balance = 6 WHERE id = 1';
+    await client.query("SET lock_timeout = '300ms'");
+    await expect(client.query(update)).rejects.toMatchObject({ code: '55P03', message: 'canceling statement due to lock timeout' });
+    await client.query("SET lock_timeout = 0; SET statement_timeout = '200ms'");
+    await expect(client.query(update)).rejects.toMatchObject({ code: '57014', message: 'canceling statement due to statement timeout' });
+    await expect(client.query('UPDATE people SET balance = $1 WHERE id = 1 RETURNING balance', [7])).rejects.toMatchObject({ code: '57014', message: 'canceling statement due to statement timeout' });
+    await client.query('BEGIN');
+    await client.query("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '200ms'");
+    await expect(client.query(update)).rejects.toMatchObject({ code: '55P03' });
+    await client.query('ROLLBACK');
+    await expect(client.query(update)).rejects.toMatchObject({ code: '57014' });
+    await client.query('RESET statement_timeout');
+    const waiting = client.query(update);
+    await holder.query('COMMIT');
+    expect((await waiting).rowCount).toBe(1);
+    expect(await sql('SELECT balance FROM people WHERE id = 1')).toEqual([{ balance: '6.00' }]);
+  });
+
   test('lastval and currval tell the number that the server gave the session\'s own row', async () => {
     const one = async (text: string, values: readonly unknown[] = []): Promise<unknown> => Object.values((await client.query<Record<string, unknown>>(text, [...values])).rows[0] ?? {})[0];
     reach.publish({ people: onMysql, moved: { ...movedToLocal, door: undefined } as never }, { sequences: { 'public.people_id_seq': 'public.people' } });
