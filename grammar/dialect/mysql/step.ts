@@ -8,6 +8,7 @@ export interface Steps {
   readonly columns: readonly ResultColumn[];
   readonly needsTransaction: boolean;
   readonly draws?: Draws | undefined;
+  readonly commits?: true;
 }
 
 export interface StepOptions {

@@ -152,6 +152,8 @@ export interface Plan {
   readonly needsTransaction: boolean;
   /** An INSERT for which the server numbers rows of this table; `one`: a single one, whose number it tells. */
   readonly draws?: Draws | undefined;
+  /** The server commits what is open before it: it cannot be part of a transaction. */
+  readonly commits?: true;
   /** Types of `$1`, `$2` … as the statement uses them. */
   readonly parameterTypes: readonly (PgType | undefined)[];
 }

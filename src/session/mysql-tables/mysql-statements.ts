@@ -145,6 +145,7 @@ export class MysqlStatements {
     if (typeof prepared === 'number') return prepared;
     if (prepared.type === 'refused') return route.otherwise ?? core.refuse(notTranslated(prepared.construct), simple);
     const { plan } = prepared;
+    if (plan.commits && core.tx) return core.refuse(notTranslated(commitsItself(plan)), simple);
     const request = this.request(prepared, [], []);
     const refused = this.refusedValues(request);
     if (refused !== undefined) return route.otherwise ?? core.refuse(notTranslated(refused), simple);
@@ -248,6 +249,12 @@ export function notTranslated(construct: string): MigrationError {
   return new MigrationError(code, message, { detail, hint });
 }
 
+/** What such a statement is refused with inside a transaction. */
+export function commitsItself({ command }: Plan): string {
+  return `${command} in a transaction, which the server would commit before it`;
+}
+
 export function tagOf({ command }: Plan, { count }: Extract<RunOutcome, { type: 'done' }>): string {
+  if (command === 'TRUNCATE TABLE') return command;
   return command === 'INSERT' ? `INSERT 0 ${count}` : `${command} ${count}`;
 }

@@ -118,7 +118,7 @@ describeMysql(['mariadb-10.11'], 'PostgreSQL clients on tables of a MySQL server
     };
     for (const [text, code] of Object.entries(codes)) expect([text, await client.query(text).catch((error: unknown) => (error instanceof pg.DatabaseError ? error.code : String(error)))]).toEqual([text, code]);
     await expect(client.query("INSERT INTO people (name, email, balance) VALUES ('x', 'ada@x', 1)")).rejects.toMatchObject({ constraint: 'people_email_key', detail: expect.stringContaining('Duplicate entry') });
-    await expect(client.query('TRUNCATE people')).rejects.toThrow('MIG080: The statement cannot be translated for the MySQL server: Truncate');
+    await expect(client.query('TRUNCATE people')).rejects.toThrow('MIG080: The statement cannot be translated for the MySQL server: TRUNCATE without RESTART IDENTITY');
     const pipeline = await raw.ask(Buffer.concat([p('', 'INSERT INTO people (id, name, balance) VALUES ($1, $2, 1)'), b('', '', ['7', 'a']), e(''), b('', '', ['1', 'b']), e(''), b('', '', ['8', 'c']), e(''), s]));
     expect(types(pipeline)).toBe('12C2EZ');
     expect(fieldsOf(pipeline[4])['C']).toBe('23505');
@@ -289,6 +289,22 @@ describeMysql(['mariadb-10.11'], 'PostgreSQL clients on tables of a MySQL server
     await end();
     await expect(client.query('COMMIT')).rejects.toThrow();
     expect(await sql('SELECT balance FROM people WHERE id = 1')).toEqual([{ balance: '10.50' }]);
+  });
+
+  test('TRUNCATE is the server\'s where that means the same', async () => {
+    await sql('CREATE TABLE IF NOT EXISTS child (id int PRIMARY KEY, FOREIGN KEY (id) REFERENCES people (id)) ENGINE = InnoDB');
+    await expect(client.query('TRUNCATE people RESTART IDENTITY')).rejects.toMatchObject({ code: '0A000', message: 'cannot truncate a table referenced in a foreign key constraint' });
+    await sql('DROP TABLE child');
+    for (const text of ['TRUNCATE people', 'TRUNCATE people RESTART IDENTITY CASCADE', 'BEGIN; TRUNCATE people RESTART IDENTITY', 'SELECT 1; TRUNCATE people RESTART IDENTITY']) {
+      await expect(client.query(text)).rejects.toThrow('MIG080');
+      await client.query('ROLLBACK');
+    }
+    expect(types(await raw.ask(Buffer.concat([p('', "UPDATE people SET balance = 0"), b('', ''), e(''), p('', 'TRUNCATE people RESTART IDENTITY'), b('', ''), e(''), s])))).toBe('12C12EZ');
+    expect(await sql('SELECT id, balance FROM people ORDER BY id')).toEqual([{ id: '1', balance: '10.50' }, { id: '2', balance: '-1.00' }]);
+    expect(await client.query('TRUNCATE TABLE people RESTART IDENTITY')).toMatchObject({ command: 'TRUNCATE', rowCount: null });
+    expect((await client.query("INSERT INTO people (name, balance) VALUES ('a', 1) RETURNING id")).rows).toEqual([{ id: 1 }]);
+    expect(types(await raw.ask(Buffer.concat([p('', 'TRUNCATE people RESTART IDENTITY'), b('', ''), e(''), s])))).toBe('12CZ');
+    expect(await sql('SELECT id FROM people')).toEqual([]);
   });
 
   test('the client\'s lock_timeout and statement_timeout hold', async () => {
