@@ -45,7 +45,7 @@ export class MysqlStatements {
   }
 
   /** A verdict: wait with it, or it is refused. */
-  prepare(touches: readonly string[], text: string, parameterTypes: readonly (string | undefined)[], simple: boolean): Prepared | Verdict {
+  prepare(touches: readonly string[], text: string, parameterTypes: readonly (string | undefined)[], simple: boolean, isPrepare?: true): Prepared | Verdict {
     const ready = this.tables(touches, simple);
     if (typeof ready === 'number') return ready;
     const core = this.#core;
@@ -53,7 +53,7 @@ export class MysqlStatements {
     const { capabilities } = core.mysql ?? {};
     if (!services || !capabilities) return core.refuse(new MigrationError('MIG001', 'there is no MySQL server'), simple);
     if (this.#settings.obstacle !== undefined) return { type: 'refused', construct: `another ${this.#settings.obstacle} than usual` };
-    const plan = services.translations.get({ text, tables: ready, parameterTypes, capabilities, ...this.#meaning });
+    const plan = services.translations.get({ text, tables: ready, parameterTypes, capabilities, ...this.#meaning, ...(isPrepare ? { isPrepare } : {}) });
     if (plan.type === 'refused') return plan;
     const own = new Set([...ready.values()].flatMap(({ columns }) => columns.filter(({ mysqlType }) => mysqlType === 'enum').map(({ type }) => type)));
     const readers: ReadValue[] = [];
@@ -144,9 +144,15 @@ export class MysqlStatements {
     const prepared = this.prepare(route.touches, text.toString('utf8'), [], simple);
     if (typeof prepared === 'number') return prepared;
     if (prepared.type === 'refused') return route.otherwise ?? core.refuse(notTranslated(prepared.construct), simple);
+    return this.runPlan(route, prepared, [], simple, later);
+  }
+
+  /** Of a simple query, with the values of its parameters. */
+  runPlan(route: MysqlRoute, prepared: PreparedPlan, parameters: readonly (string | null)[], simple: boolean, later: (() => Verdict) | undefined): HybridRoute | Verdict {
+    const core = this.#core;
     const { plan } = prepared;
     if (plan.commits && core.tx) return core.refuse(notTranslated(commitsItself(plan)), simple);
-    const request = this.request(prepared, [], []);
+    const request = this.request(prepared, parameters, []);
     const refused = this.refusedValues(request);
     if (refused !== undefined) return route.otherwise ?? core.refuse(notTranslated(refused), simple);
     const run = (done: () => void): void => {
