@@ -189,7 +189,7 @@ export class PlaceStatement {
     if (!single?.flags.usesLastval || mysql === undefined || mysql.numbers.latest === 'nothing' || route.type === 'refuse' || route.type === 'park') return route;
     if (mysql.numbers.latest === 'unclear') return refusals.lastvalElsewhere(true);
     if (route.type === 'mysql') return { ...route, otherwise: undefined };
-    const isAlone = [single.reads, single.writes, single.sequencesWritten, single.functions].every((list) => list.length === 0);
+    const isAlone = [single.reads, single.writes, single.sequencesRead, single.sequencesWritten, single.functions].every((list) => list.length === 0);
     return isAlone ? { type: 'mysql', writes: false, touches: [], label: 'REMOTE', otherwise: undefined } : refusals.lastvalElsewhere(false);
   }
 
@@ -203,7 +203,7 @@ export class PlaceStatement {
       core.decidedUnder = snapshot;
       return core.services.routes.decide(facts, snapshot, context);
     };
-    if (traits.single?.flags.usesLastval && core.lastWrite === 'local' && traits.single.reads.length === 0) return { ...homeRoute, leg: 'local' };
+    if (traits.single?.flags.usesLastval && core.lastWrite === 'local' && core.mysql?.numbers.latest !== 'server' && traits.single.reads.length === 0) return { ...homeRoute, leg: 'local' };
     if (!tx) {
       const route = decide(now);
       const { segment, onMysql } = core.unit;

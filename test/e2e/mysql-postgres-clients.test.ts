@@ -117,8 +117,13 @@ for (const kind of kinds) {
     }, 240_000);
 
     it('see the same on the MySQL server as on local, join it with the source, and are told what happens', async () => {
-      await stack.command('ROLLBACK MIGRATION FOR GROUP OF shop.orders PRESERVE LOCAL DATA');
       const client = await stack.connect('app');
+      // Local draws from its own sequence; the server tells the number that it gave.
+      expect((await client.query("SELECT nextval('shop.customer_id_seq') > 100 AS is_new")).rows).toEqual([{ is_new: true }]);
+      await stack.command('ROLLBACK MIGRATION FOR GROUP OF shop.orders PRESERVE LOCAL DATA');
+      await expect(client.query("SELECT nextval('shop.customer_id_seq')")).rejects.toThrow('MIG082');
+      const { rows: [made] } = await client.query<{ id: number }>("INSERT INTO shop.customer (name, email, balance) VALUES ('neu', NULL, 0) RETURNING id");
+      expect((await client.query("SELECT currval('shop.customer_id_seq')::int AS id, lastval()::int AS last")).rows).toEqual([{ id: made?.id, last: made?.id }]);
       const [here] = await stack.command(totals);
       expect(here).toEqual(await onServer());
       // Names compare on local as on the server.
