@@ -133,6 +133,9 @@ for (const kind of kinds) {
       await expect(client.query("INSERT INTO shop.customer (name, email, balance) VALUES ('x', 'c1@example.com', 1)")).rejects.toMatchObject({ code: '23505', constraint: 'customer_by_email' });
       const explained = (await client.query<Record<string, string>>('EXPLAIN ROUTE SELECT id FROM shop.orders WHERE id = 1')).rows.map((row) => Object.values(row).join(' ')).join('\n');
       expect(explained).toMatch(/MySQL server/);
+      const told = async (text: string): Promise<string> => JSON.stringify((await client.query(`EXPLAIN ROUTE ${text}`)).rows);
+      expect(await told('COPY shop.orders FROM STDIN')).toMatch(/runs on the MySQL server/);
+      expect(await told('PREPARE w AS DELETE FROM shop.orders WHERE id = $1')).toMatch(/DELETE FROM .*orders/);
       const guest = await stack.connect('guest');
       await expect(guest.query('UPDATE shop.orders SET paid = true WHERE id = 1')).rejects.toThrow(/MIG082.*the user does not reach/);
       for (const each of [client, guest]) await each.end();

@@ -4,7 +4,7 @@
  */
 import { afterAll, beforeAll, beforeEach, afterEach, expect, test } from 'vitest';
 import { message } from '../../../src/wire/message.ts';
-import { describeMysql } from '../../support/mysql-servers.ts';
+import { describeMysql, mysqlKinds } from '../../support/mysql-servers.ts';
 import { RawClient, fieldsOf, q } from '../raw-client.ts';
 import type { RawMessage } from '../raw-client.ts';
 import { columnOf, factsOf, movedToLocal, onMysql, startReach } from './reach-fixture.ts';
@@ -55,7 +55,11 @@ const cases: readonly (readonly [sql: string, messages: readonly Buffer[]])[] = 
   ['COPY things (id, nothing) FROM STDIN', []],
 ];
 
-describeMysql(['mariadb-10.11'], 'COPY FROM STDIN into a table of a MySQL server', () => {
+/** CAUSEWAY_REACH_SERVERS names another one (mysql-9.7, mysql-5.6). */
+const wanted = process.env['CAUSEWAY_REACH_SERVERS'] ?? 'mariadb-10.11';
+const kind = mysqlKinds.find((each) => each === wanted) ?? 'mariadb-10.11';
+
+describeMysql([kind], `COPY FROM STDIN into a table of ${kind}`, () => {
   let reach: Reach;
   let raw: RawClient;
   let direct: RawClient;
@@ -65,7 +69,7 @@ describeMysql(['mariadb-10.11'], 'COPY FROM STDIN into a table of a MySQL server
   const keptBy = async (client: RawClient): Promise<string> => textOf(await client.ask(q('SELECT * FROM things ORDER BY id')));
 
   beforeAll(async () => {
-    reach = await startReach('mariadb-10.11');
+    reach = await startReach(kind);
     reach.fixture.control.facts.set('public.things', factsOf({ database: 'corpus', name: 'things', key: ['id'], unique: [['name']], columns: things }));
   });
   afterAll(async () => reach?.[Symbol.asyncDispose]());
