@@ -52,6 +52,7 @@ export class CopyIn implements CopyTaker {
   #batch: WaitingRow[] = [];
   #batchBytes = 0;
   #count = 0;
+  /** Told once the INSERT under way has been answered. */
   #failure: ErrorFields | undefined;
   #ended: (outcome: RunOutcome) => void = () => undefined;
   /** Of the message that has ended the data. */
@@ -100,7 +101,9 @@ export class CopyIn implements CopyTaker {
         return undefined;
       case 'failing': return isData ? CUT : this.#core.wait('answer');
       case 'opening': case 'closing': return this.#core.wait('answer');
-      case 'reading': break;
+      case 'reading':
+        if (this.#failure) return isData ? CUT : this.#core.wait('answer');
+        break;
       default: return this.#state satisfies never;
     }
     switch (type) {
@@ -121,7 +124,7 @@ export class CopyIn implements CopyTaker {
   timeOut(): void {
     if (this.#state === 'closing' && !this.#isWriting) return;
     if (this.#state === 'reading' && !this.#isWriting) return this.#fail(this.#ofLine(statementTimedOut, this.#reader.line + 1));
-    this.#failure = statementTimedOut;
+    this.#failure ??= this.#ofLine(statementTimedOut);
     this.#side.cancel(() => undefined);
   }
 
@@ -180,9 +183,9 @@ export class CopyIn implements CopyTaker {
     this.#batchBytes = 0;
     this.#isWriting = true;
     this.#side.query(`${this.#plan.head}${batch.map(({ text }) => text).join(', ')}`, () => undefined, (outcome) => {
+      if (this.#failure) return this.#givenUp(this.#failure);
       if (!outcome.ok) return batch.length > 1 && !ofNoRow.has(outcome.error.code) ? this.#oneByOne(batch, outcome.error) : this.#rowFailed(outcome.error, batch.length > 1 ? undefined : batch[0]);
       this.#isWriting = false;
-      if (this.#failure) return this.#fail(this.#ofLine(this.#failure));
       this.#count += batch.length;
       this.#write();
       if (!this.#isWriting || this.#reader.bytes <= MOST_WAITING) this.#core.proceed('answer');
@@ -198,13 +201,22 @@ export class CopyIn implements CopyTaker {
 
   #rowFailed(error: MysqlError, row: WaitingRow | undefined): void {
     this.#isWriting = false;
-    if (this.#failure) return this.#fail(this.#ofLine(this.#failure));
+    if (this.#failure) return this.#fail(this.#failure);
     const fields = errorOfMysql(error, (name) => localConstraint([this.#plan.table], name));
     this.#fail(row ? this.#ofLine(fields, row.line) : fields);
   }
 
+  #givenUp(fields: ErrorFields): void {
+    this.#isWriting = false;
+    this.#fail(fields);
+  }
+
   #fail(fields: ErrorFields): void {
     if (this.#state === 'failing' || this.#state === 'over') return;
+    if (this.#isWriting) {
+      this.#failure ??= fields;
+      return;
+    }
     this.#state = 'failing';
     this.#batch = [];
     const over = (): void => this.#ended({ type: 'failed', fields });

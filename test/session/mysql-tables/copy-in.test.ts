@@ -149,6 +149,10 @@ describeMysql([kind], `COPY FROM STDIN into a table of ${kind}`, () => {
       const answer = await raw.ask(q(text));
       expect([text, types(answer), fieldsOf(answer[0])['M']?.slice(0, 6)]).toEqual([text, 'EZ', 'MIG080']);
     }
+    // While rows before it are being written.
+    const many = data(Array.from({ length: 3_000 }, (_, at) => `${at + 1}\tthing ${at + 1}\n`).join(''));
+    const given = await raw.ask([q('COPY things (id, name) FROM STDIN'), many, message('f', Buffer.from('enough\0')), q('SELECT 1')], 2);
+    expect([types(given), fieldsOf(given[1])['C'], fieldsOf(given[1])['M']]).toEqual(['GEZTDCZ', '57014', 'COPY from stdin failed: enough']);
     await raw.ask(q("SET statement_timeout = '100ms'"));
     const tooSlow = await raw.ask([q('COPY things (id, name) FROM STDIN'), data('1\ta\n')]);
     expect([types(tooSlow), fieldsOf(tooSlow[1])['C'], fieldsOf(tooSlow[1])['M']]).toEqual(['GEZ', '57014', 'canceling statement due to statement timeout']);
