@@ -61,6 +61,7 @@ export class MysqlSide {
   copyIn: CopyTaker | undefined;
   readonly numbers = new LastNumbers();
   #lockTimeoutMs = 0;
+  #isSettingLockTimeout = false;
 
   constructor(core: MysqlOwner) {
     this.#core = core;
@@ -110,10 +111,15 @@ export class MysqlSide {
    * False: `done` is called once it is so.
    */
   hasLockTimeout(ms: number, done: () => void): boolean {
+    if (this.#isSettingLockTimeout) return false;
     if (ms === this.#lockTimeoutMs) return true;
-    this.#lockTimeoutMs = ms;
+    this.#isSettingLockTimeout = true;
     const seconds = ms > 0 ? String(Math.ceil(ms / 1000)) : 'DEFAULT';
-    this.query(`SET SESSION innodb_lock_wait_timeout = ${seconds}, lock_wait_timeout = ${seconds}`, () => undefined, done);
+    this.query(`SET SESSION innodb_lock_wait_timeout = ${seconds}, lock_wait_timeout = ${seconds}`, () => undefined, () => {
+      this.#isSettingLockTimeout = false;
+      this.#lockTimeoutMs = ms;
+      done();
+    });
     return false;
   }
 
@@ -187,6 +193,7 @@ export class MysqlSide {
     const version = parseMysqlVersion(client.version);
     this.database = undefined;
     this.#lockTimeoutMs = 0;
+    this.#isSettingLockTimeout = false;
     this.#client = client;
     if (!version) return this.#failed(new MigrationError('MIG001', 'the MySQL server does not say its version', { detail: client.version }));
     const capabilities = serverCapabilities(version);
@@ -232,7 +239,9 @@ export class MysqlSide {
     this.#client = undefined;
     this.numbers.connectionLost();
     const isOpen = this.units.size > 0 || this.suspended !== undefined || core.tx?.mysql.begun === true;
-    if (core.ended || !isOpen) return;
+    if (core.ended) return;
+    // It is connected anew.
+    if (!isOpen) return core.proceed('leg');
     core.fatal(errorFieldsOf(new MigrationError('MIG002', 'the connection to the MySQL server was lost', { hint: 'Connect again.' }), 'FATAL'));
   }
 }

@@ -119,7 +119,7 @@ export class MysqlStatements {
 
   #lockTimeout(): Verdict | undefined {
     const core = this.#core;
-    return this.side.hasLockTimeout(this.#settings.lockTimeoutMs, () => core.proceed('state')) ? undefined : core.wait('state');
+    return this.side.hasLockTimeout(this.#settings.lockTimeoutMs, () => core.proceed('leg')) ? undefined : core.wait('leg');
   }
 
   #load(keys: readonly string[], simple: boolean): Verdict {
