@@ -52,7 +52,7 @@ function collectSequenceCall(name: string, args: readonly unknown[], into: Facts
  * The sequence that an argument names: a literal, cast or not. For `pg_get_serial_sequence('t', 'c')` it is the table `t`, whose
  * route is that of its own sequences.
  */
-function sequenceOf(argument: unknown): RelationRef | undefined {
+export function sequenceOf(argument: unknown): RelationRef | undefined {
   const inner = withoutCasts(argument);
   const call = nodeOf(inner, 'FuncCall');
   const isOwner = call !== undefined && nameParts(call['funcname'])?.at(-1) === 'pg_get_serial_sequence';

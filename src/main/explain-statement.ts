@@ -1,10 +1,13 @@
 /** EXPLAIN ROUTE at the control: the route as sessions decide it, and for tables of a MySQL server the text that it gets. */
 import type { RoutingSnapshot } from '../../catalog/routing-snapshot.ts';
 import type { MigratedTable } from '../../grammar/dialect/migrated-table.ts';
+import { readCopyStatement } from '../../grammar/dialect/mysql/copy-statement.ts';
+import { insideOfPrepare } from '../../grammar/dialect/mysql/sql-prepared.ts';
 import { serverCapabilities } from '../../grammar/dialect/mysql/server-capabilities.ts';
 import { translateStatement } from '../../grammar/dialect/mysql/translate-statement.ts';
 import type { Translation } from '../../grammar/dialect/mysql/translation.ts';
 import type { TextFacts } from '../../grammar/sql/statement-facts.ts';
+import { nodeOf } from '../../grammar/sql/tree.ts';
 import { explainRoute, explanationLines } from '../route/explain-route.ts';
 import { refusals } from '../route/refusals.ts';
 import type { MysqlRoute } from '../route/route.ts';
@@ -40,11 +43,24 @@ function translate({ touches }: MysqlRoute, snapshot: RoutingSnapshot, searchPat
   });
   const [first] = found;
   if (!first || tree === undefined || tree === null) return undefined;
+  if (nodeOf(tree, 'CopyStmt') !== undefined) {
+    // Its text is made of the table's columns, for as many rows as come at once.
+    const copy = readCopyStatement(tree);
+    return copy.type === 'refused' ? copy : undefined;
+  }
+  const inside = isPreparedWrite(tree) ? insideOfPrepare(tree) : undefined;
+  if (inside?.type === 'refused') return inside;
   const { flavour, version } = first.table.server;
   const capabilities = serverCapabilities({ isMariaDb: flavour === 'mariadb', major: Math.floor(version / 10_000), minor: Math.floor(version / 100) % 100, patch: version % 100 });
-  return translateStatement(tree, {
-    tables: found.flatMap(({ table, route }) => dialectTables(table, route)), searchPath, timeZone: 'UTC', codePointOrder: codePointOrder(found.map(({ table }) => table)) ?? true, capabilities,
+  return translateStatement(inside ? inside.node : tree, {
+    tables: found.flatMap(({ table, route }) => dialectTables(table, route)), searchPath, timeZone: 'UTC', codePointOrder: codePointOrder(found.map(({ table }) => table)) ?? true, capabilities, ...(inside ? { parameterTypes: inside.parameterTypes } : {}),
   });
+}
+
+/** What reads is prepared on local, for its rows. */
+function isPreparedWrite(tree: unknown): boolean {
+  const query = nodeOf(tree, 'PrepareStmt')?.['query'];
+  return ['InsertStmt', 'UpdateStmt', 'DeleteStmt'].some((name) => nodeOf(query, name) !== undefined);
 }
 
 function linesOf(translation: Translation | undefined): readonly string[] {

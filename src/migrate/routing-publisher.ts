@@ -126,7 +126,7 @@ export class RoutingPublisher {
     // The epoch is read first: routes that are newer than it are then shown early, never late.
     const epoch = await this.#catalog.epoch();
     const tables = await this.#catalog.tables();
-    await this.#fleet.publish({ epoch, tables: routesOf(tables, this.#standingBarriers(tables)), ...this.#relations, ...(this.#twoPhase === undefined ? {} : { twoPhase: this.#twoPhase }) });
+    await this.#fleet.publish({ epoch, tables: routesOf(tables, this.#standingBarriers(tables)), ...this.#relations, sequences: { ...identitySequences(tables), ...this.#relations.sequences }, ...(this.#twoPhase === undefined ? {} : { twoPhase: this.#twoPhase }) });
   }
 
   #standingBarriers(tables: readonly TableRecord[]): ReadonlyMap<string, Barrier> {
@@ -169,6 +169,11 @@ function comparePercent({ options, route, state }: TableRecord): number | undefi
   if (options['readFrom'] !== 'compare' || !isFollowed) return undefined;
   const percent = options['comparePercent'];
   return typeof percent === 'number' ? percent : defaultOptions.comparePercent;
+}
+
+/** Of tables of another engine, whose source has none: local's own, by the names that they have there. */
+function identitySequences(records: readonly TableRecord[]): Record<string, string> {
+  return Object.fromEntries(records.filter(({ state }) => state !== 'NOT_STARTED').flatMap((record) => (detailsOf(record).translation?.columns ?? []).flatMap(({ sequence }) => (sequence === undefined ? [] : [[relationKey(sequence.schema, sequence.name), relationKey(record.source.schema, record.source.name)]]))));
 }
 
 /** What is known for translators, by key in the snapshot. */

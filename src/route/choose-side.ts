@@ -13,7 +13,7 @@ export function chooseSide(text: TextNeeds, writes: boolean, session: SessionCon
   const { needs } = text;
   if (needs.length === 0) return text.opaque ? 'source' : 'home';
   const nowhere = needs.find((need) => !need.source && !need.local && need.mysql !== true);
-  if (nowhere?.table !== undefined && !isReached(nowhere.table)) return refusals.notReached(nowhere.name, nowhere.table, session.mysql !== undefined);
+  if (nowhere?.table !== undefined && !isReached(nowhere.table)) return nowhere.role === 'sequence' && session.mysql !== undefined ? refusals.numberedByServer(nowhere.name) : refusals.notReached(nowhere.name, nowhere.table, session.mysql !== undefined);
   if (nowhere !== undefined) return refusals.otherName(nowhere);
   const isSource = needs.every((need) => need.source);
   const isLocal = needs.every((need) => need.local);

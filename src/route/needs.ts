@@ -10,7 +10,7 @@ import type { SessionContext } from './route.ts';
 import { isRenamed } from './snapshot-index.ts';
 import type { Resolved, SnapshotIndex } from './snapshot-index.ts';
 
-export type NeedRole = 'read' | 'write' | 'lock' | 'plan' | 'define' | 'maintain' | 'sequence' | 'session';
+export type NeedRole = 'read' | 'write' | 'lock' | 'plan' | 'define' | 'maintain' | 'sequence' | 'last_value' | 'session';
 
 /** One thing that has to be where the text runs. Neither side true: no side can run it as it is written. */
 export interface Need {
@@ -33,8 +33,8 @@ interface Sides {
   readonly mysql?: boolean;
 }
 
-/** What the translation knows: no definitions, and no sequences, which that server does not have. */
-const reachedRoles: ReadonlySet<NeedRole> = new Set<NeedRole>(['read', 'write', 'lock', 'plan']);
+/** What the translation knows: no definitions, and nothing of sequences, which that server does not have, but what they would have given last. */
+const reachedRoles: ReadonlySet<NeedRole> = new Set<NeedRole>(['read', 'write', 'lock', 'plan', 'last_value']);
 
 export interface TextNeeds {
   readonly needs: readonly Need[];
@@ -84,7 +84,8 @@ class NeedsGathering {
     for (const relation of facts.reads) this.read(facts, relation);
     for (const relation of facts.writes) this.#relation(writeRole(facts), relation, canRename);
     for (const relation of facts.ddl) this.#defined(facts, relation);
-    for (const sequence of [...facts.sequencesRead, ...facts.sequencesWritten]) this.#relation('sequence', sequence, canRename);
+    for (const sequence of facts.sequencesRead) this.#relation('last_value', sequence, canRename);
+    for (const sequence of facts.sequencesWritten) this.#relation('sequence', sequence, canRename);
     for (const name of facts.functions) this.#function(facts, name);
     if (facts.kind === 'do') this.#unseen('DO');
     if (facts.kind === 'ddl' && facts.ddl.length === 0) this.#put({ role: 'define', name: facts.command ?? 'DDL', source: true, local: false, table: undefined });
@@ -117,7 +118,7 @@ class NeedsGathering {
       case 'local_name': return this.#table(role, found.key, found.table, 'local');
       case 'view': return this.#view(role, found.key, found.bases);
       // A sequence goes where the writes of its owner go: two sides must never draw the same value (RULES 13).
-      case 'sequence': return this.#key('sequence', found.owner);
+      case 'sequence': return this.#key(role === 'last_value' ? role : 'sequence', found.owner);
       case 'plain': return this.#plain(role, found.key);
       default: return found satisfies never;
     }

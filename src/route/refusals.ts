@@ -54,6 +54,20 @@ export const refusals = {
     hint: `${hasLogin ? '' : 'Give the user\'s entry in the settings a mysql: {user, password}, send '}${hasLogin ? 'Send it' : 'it'} by the MySQL protocol, or cut the table over (CUTOVER TABLE).`,
   }),
 
+  /** A number drawn before the row is there. */
+  numberedByServer: (name: string): Refusal => ({
+    type: 'refuse', code: 'MIG082', message: `Numbers of "${name}" are given by the MySQL server, which has no sequence to draw from`,
+    detail: 'It gives them to rows as they are inserted: a number that was drawn on local could be given to another row there.',
+    hint: 'Leave the column out of the INSERT, and read its number by RETURNING, lastval() or currval() (Hibernate: GenerationType.IDENTITY in place of SEQUENCE), or cut the table over (CUTOVER TABLE).',
+  }),
+
+  /** It cannot be told who gave the session the last number, or the statement does not run where it is known. */
+  lastvalElsewhere: (isUnclear: boolean): Refusal => ({
+    type: 'refuse', code: 'MIG080', message: isUnclear ? 'lastval() may be a number of the MySQL server or of a sequence' : 'lastval() is a number that the MySQL server gave, and the statement does not run there',
+    detail: isUnclear ? 'The session has inserted a row there, and has written elsewhere since.' : 'The session\'s last row was numbered there.',
+    hint: isUnclear ? 'Use RETURNING, or currval() of the sequence that is meant.' : 'Read it by itself first (SELECT lastval()), and send the value.',
+  }),
+
   withMysql: (beyond: readonly Need[], others: readonly Need[]): Refusal => ({
     type: 'refuse', code: 'MIG080', message: 'Statement needs tables of a MySQL database and of other sides',
     detail: `In the MySQL database: ${names(beyond)}. Elsewhere: ${names(others)}. Rows can be brought to where a statement runs, but not what it writes, locks or calls.`,

@@ -7,7 +7,10 @@ import type { SessionCore } from './session-core.ts';
 export function account(core: SessionCore, route: LegRoute, leg: Leg, segment: Segment, copiesIn: boolean): void {
   const { control } = core.services;
   for (const table of route.touches) control.countRoute(table, route.label);
-  if (route.writes || route.draws) core.lastWrite = leg.side;
+  if (route.writes || route.draws) {
+    core.lastWrite = leg.side;
+    core.mysql?.numbers.legMayHaveDrawn();
+  }
   const { snapshot } = core.services.view();
   const { epoch } = snapshot;
   if (core.tx) {

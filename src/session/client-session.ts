@@ -119,7 +119,7 @@ export class ClientSession extends SessionCore implements LegOwner {
   /** Nothing else of the session is under way, and no connection has anything of its own. */
   get #mayShare(): boolean {
     const { carried, unit } = this;
-    return this.waiting === undefined && !this.tx && carried?.tiedBy === undefined && carried?.hasPending === false && this.scanner.buffered === 0 && !this.scanner.paused
+    return this.waiting === undefined && !this.tx && this.mysql?.copyIn === undefined && carried?.tiedBy === undefined && carried?.hasPending === false && this.scanner.buffered === 0 && !this.scanner.paused
       && unit.segment === undefined && !unit.skipping && this.refusal === undefined && this.drained;
   }
 
@@ -197,6 +197,8 @@ export class ClientSession extends SessionCore implements LegOwner {
   }
 
   #dispatch(type: number, buffer: Buffer, start: number, length: number): Verdict {
+    const copied = this.mysql?.copyIn?.message(type, buffer, start, length);
+    if (copied !== undefined) return copied;
     switch (type) {
       case F.query:
         return this.#simple.handle(buffer, start, length);
@@ -216,8 +218,7 @@ export class ClientSession extends SessionCore implements LegOwner {
         return this.#extended.flush();
       case F.copyData:
         return this.forwardCopyData();
-      case F.copyDone:
-      case F.copyFail:
+      case F.copyDone: case F.copyFail:
         this.#copyEndedIn = this.unit.segment;
         return this.forwardCopyData();
       case F.functionCall:

@@ -5,6 +5,7 @@
 import type { RoutingSnapshot, Side } from '../../catalog/routing-snapshot.ts';
 import { MigrationError } from '../../config/migration-error.ts';
 import type { OpenTransaction } from '../execute/open-transaction.ts';
+import { refusals } from '../route/refusals.ts';
 import type { LegRoute, Route, SessionContext, TransactionContext } from '../route/route.ts';
 import { STOP } from '../wire/framing.ts';
 import type { Verdict } from '../wire/framing.ts';
@@ -53,12 +54,13 @@ export class PlaceStatement {
     const side = this.#namedSide(traits);
     if (side) return { ...homeRoute, leg: side };
     const { carried, tx, unit } = this.#core;
-    if (traits.asksSequence && carried?.drewElsewhere(tx ?? unit.segment) === true) return valueOfAnotherConnection;
     const stop = this.#contextFresh(traits, simple);
     if (stop !== undefined) return stop;
     const effective = this.#indexOwners.named(this.#effective(traits));
     if (typeof effective === 'number' || 'type' in effective) return effective;
     const route = this.#decide(effective);
+    // A session's connection to the MySQL server is its own.
+    if (traits.asksSequence && route.type !== 'mysql' && carried?.drewElsewhere(tx ?? unit.segment) === true) return valueOfAnotherConnection;
     if (route.type === 'refuse') return this.#ofMissing(route, effective) ?? route;
     return this.#lastValues.elsewhere(effective, route) ?? this.#binaryCopies.refused(effective, route) ?? route;
   }
@@ -181,6 +183,17 @@ export class PlaceStatement {
    * table that it has not touched may have moved since it began, and is routed as it is now.
    */
   #decide(traits: TextTraits): Route {
+    const { mysql } = this.#core;
+    const { single } = traits;
+    const route = this.#decided(traits);
+    if (!single?.flags.usesLastval || mysql === undefined || mysql.numbers.latest === 'nothing' || route.type === 'refuse' || route.type === 'park') return route;
+    if (mysql.numbers.latest === 'unclear') return refusals.lastvalElsewhere(true);
+    if (route.type === 'mysql') return { ...route, otherwise: undefined };
+    const isAlone = [single.reads, single.writes, single.sequencesRead, single.sequencesWritten, single.functions].every((list) => list.length === 0);
+    return isAlone ? { type: 'mysql', writes: false, touches: [], label: 'REMOTE', otherwise: undefined } : refusals.lastvalElsewhere(false);
+  }
+
+  #decided(traits: TextTraits): Route {
     const core = this.#core;
     const { facts } = traits;
     const now = core.services.view().snapshot;
@@ -190,7 +203,7 @@ export class PlaceStatement {
       core.decidedUnder = snapshot;
       return core.services.routes.decide(facts, snapshot, context);
     };
-    if (traits.single?.flags.usesLastval && core.lastWrite === 'local' && traits.single.reads.length === 0) return { ...homeRoute, leg: 'local' };
+    if (traits.single?.flags.usesLastval && core.lastWrite === 'local' && core.mysql?.numbers.latest !== 'server' && traits.single.reads.length === 0) return { ...homeRoute, leg: 'local' };
     if (!tx) {
       const route = decide(now);
       const { segment, onMysql } = core.unit;

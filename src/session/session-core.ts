@@ -141,7 +141,7 @@ export abstract class SessionCore {
 
   /** A message that has come in part does not count: who stops in the middle of one is idle. */
   get activity(): Activity {
-    const isBusy = this.sharing?.read !== undefined || this.waiting !== undefined || this.holding > 0 || this.unit.segment !== undefined || this.unit.skipping;
+    const isBusy = this.sharing?.read !== undefined || this.waiting !== undefined || this.holding > 0 || this.unit.segment !== undefined || this.unit.skipping || this.mysql?.copyIn?.isOpen === true;
     if (isBusy || !this.home.idle || this.local?.idle === false) return 'active';
     return this.tx ? 'idle in transaction' : 'idle';
   }

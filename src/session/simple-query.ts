@@ -18,6 +18,7 @@ import { requestOf } from './hybrid/hybrid-statement.ts';
 import type { HybridStatements } from './hybrid/hybrid-statement.ts';
 import type { Leg } from './leg.ts';
 import type { LocalNames } from './local-names.ts';
+import { MysqlPrepared } from './mysql-tables/mysql-prepared.ts';
 import type { MysqlStatements } from './mysql-tables/mysql-statements.ts';
 import type { PlaceStatement } from './place-statement.ts';
 import { deallocateByName } from './pool/by-name.ts';
@@ -53,10 +54,12 @@ export class SimpleQuery {
   /** Column name by which the appended query's answer is known; no client can guess it. */
   #nonce: Buffer | undefined;
   readonly #captured: CapturedWrites;
+  readonly #prepared: MysqlPrepared;
 
   constructor(core: SessionCore, flows: Flows) {
     this.#core = core;
     this.#flows = flows;
+    this.#prepared = new MysqlPrepared(core, flows.mysql);
     this.#captured = new CapturedWrites(core, flows);
     this.#several = new SeveralStatements(core, flows.control, (part) => this.#statement(part.traits, none, 0, 0, part), () => {
       flows.names.consumed();
@@ -192,7 +195,9 @@ export class SimpleQuery {
     if (isVerdict(route)) return route;
     const bytes = part ? part.text.bytes : buffer.subarray(start + 5, start + length - 1);
     if (!part && runsOneByOne(core, traits, route)) return this.#several.start(bytes, traits);
-    if (route.type === 'mysql') route = this.#flows.mysql.query(route, bytes, simple, part && (() => this.#several.answersLater()));
+    if (route.type === 'mysql' && simple && traits.single?.kind === 'copy_from') return this.#flows.mysql.copyIn(route, bytes);
+    const later = part && ((): Verdict => this.#several.answersLater());
+    if (route.type === 'mysql') route = this.#prepared.query(traits, route, bytes, simple, later) ?? this.#flows.mysql.query(route, bytes, simple, later);
     if (isVerdict(route)) return route;
     const captured = part ? undefined : this.#captured.query(traits, route, bytes);
     if (captured !== undefined) return captured;

@@ -117,8 +117,13 @@ for (const kind of kinds) {
     }, 240_000);
 
     it('see the same on the MySQL server as on local, join it with the source, and are told what happens', async () => {
-      await stack.command('ROLLBACK MIGRATION FOR GROUP OF shop.orders PRESERVE LOCAL DATA');
       const client = await stack.connect('app');
+      // Local draws from its own sequence; the server tells the number that it gave.
+      expect((await client.query("SELECT nextval('shop.customer_id_seq') > 100 AS is_new")).rows).toEqual([{ is_new: true }]);
+      await stack.command('ROLLBACK MIGRATION FOR GROUP OF shop.orders PRESERVE LOCAL DATA');
+      await expect(client.query("SELECT nextval('shop.customer_id_seq')")).rejects.toThrow('MIG082');
+      const { rows: [made] } = await client.query<{ id: number }>("INSERT INTO shop.customer (name, email, balance) VALUES ('neu', NULL, 0) RETURNING id");
+      expect((await client.query("SELECT currval('shop.customer_id_seq')::int AS id, lastval()::int AS last")).rows).toEqual([{ id: made?.id, last: made?.id }]);
       const [here] = await stack.command(totals);
       expect(here).toEqual(await onServer());
       // Names compare on local as on the server.
@@ -128,6 +133,9 @@ for (const kind of kinds) {
       await expect(client.query("INSERT INTO shop.customer (name, email, balance) VALUES ('x', 'c1@example.com', 1)")).rejects.toMatchObject({ code: '23505', constraint: 'customer_by_email' });
       const explained = (await client.query<Record<string, string>>('EXPLAIN ROUTE SELECT id FROM shop.orders WHERE id = 1')).rows.map((row) => Object.values(row).join(' ')).join('\n');
       expect(explained).toMatch(/MySQL server/);
+      const told = async (text: string): Promise<string> => JSON.stringify((await client.query(`EXPLAIN ROUTE ${text}`)).rows);
+      expect(await told('COPY shop.orders FROM STDIN')).toMatch(/runs on the MySQL server/);
+      expect(await told('PREPARE w AS DELETE FROM shop.orders WHERE id = $1')).toMatch(/DELETE FROM .*orders/);
       const guest = await stack.connect('guest');
       await expect(guest.query('UPDATE shop.orders SET paid = true WHERE id = 1')).rejects.toThrow(/MIG082.*the user does not reach/);
       for (const each of [client, guest]) await each.end();

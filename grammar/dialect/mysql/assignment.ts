@@ -19,14 +19,22 @@ export function findColumn(table: TableFacts, name: string, place?: unknown): Co
 export function assign(emission: Emission, column: ColumnFacts, node: unknown, scope: Scope): string {
   // The default of such a column is 0 where 0 does not stand for the next number.
   if (nodeOf(node, 'SetToDefault') !== undefined) return column.autoIncrement === true ? 'NULL' : 'DEFAULT';
+  const number = Number(nodeOf(node, 'ParamRef')?.['number'] ?? 0);
+  const given = number > 0 ? emission.givenType(number) : undefined;
+  // Whether a parameter is NULL is known when it is bound, whoever has said its type.
+  if (given !== undefined && given.name !== 'unknown' && isNullReplaced(column)) return assignValue(emission, column, { ...parameterOf(emission, number, given, { notNull: true }), nullable: false });
   return assignValue(emission, column, emission.expression(node, scope));
+}
+
+/** MySQL makes a value of its own from NULL there. */
+function isNullReplaced(column: ColumnFacts): boolean {
+  return column.autoIncrement === true || (!column.nullable && column.mysqlType === 'timestamp');
 }
 
 export function assignValue(emission: Emission, column: ColumnFacts, value: Value): string {
   if (column.generated === true) return refuse(`value for the generated column ${column.name}`);
   const type = columnType(column);
-  // MySQL makes a value of its own from NULL here.
-  const notNull = column.autoIncrement === true || (!column.nullable && column.mysqlType === 'timestamp');
+  const notNull = isNullReplaced(column);
   if (value.literal === null) return notNull ? refuse(`NULL for column ${column.name}`) : 'NULL';
   if (value.parameter !== undefined) return parameterFor(emission, column, value.parameter, type, notNull);
   if (notNull && value.nullable) return refuse(`value that may be NULL for column ${column.name}`);

@@ -84,6 +84,7 @@ function bindSlot(slot: Slot, given: StepValues): Bound {
     }
     case 'limit': case 'offset': return { text: rowCount(parameter(given, slot.number), slot.kind), values: [] };
     case 'time': return { text: quoteMysqlText(slot.type === 'date' ? given.transactionDate : slot.of === 'transaction' ? given.transactionTime : given.statementTime), values: [] };
+    case 'last_number': return { text: given.lastNumber?.(slot.table) ?? refuse(`${slot.table === undefined ? 'lastval()' : 'currval()'} behind anything but an INSERT of one row that this session has made there`), values: [] };
     case 'keys': {
       const rows = given.rows[slot.step] ?? [];
       const texts = rows.map((row) => slot.columns.map((column) => integerText(row[column] ?? null)).join(', '));

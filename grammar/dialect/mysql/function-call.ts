@@ -1,13 +1,15 @@
 /** Functions: those of the tables here, of moments, and aggregates. */
 import { isNamedZone } from '../named-zone.ts';
+import { sqlTable } from './column-value.ts';
 import { aggregateCall, isAggregate, isWindowFunction } from './aggregate.ts';
 import type { Emission, Scope, Value } from './emission.ts';
 import { mathFunctions } from './math-functions.ts';
 import { atTimeZone, currentMoment, extractPart, formatMoment, requireUtc, truncateMoment } from './moment.ts';
-import { date, timestamp, timestamptz } from './pg-type.ts';
+import { date, int8, timestamp, timestamptz } from './pg-type.ts';
 import { textFunctions } from './text-functions.ts';
 import { refuse } from './refusal.ts';
-import { listOf, nameParts } from '../../sql/tree.ts';
+import { sequenceOf } from '../../sql/function-call.ts';
+import { listOf, nameParts, nodeOf, stringConstant, withoutCasts } from '../../sql/tree.ts';
 import type { Tree } from '../../sql/tree.ts';
 
 export function functionCall(emission: Emission, node: Tree, scope: Scope): Value {
@@ -18,10 +20,31 @@ export function functionCall(emission: Emission, node: Tree, scope: Scope): Valu
   if (node['func_variadic'] === true) return refuse('VARIADIC', place);
   if (isAggregate(name) || (isWindowFunction(name) && node['over'] !== undefined)) return aggregateCall(emission, name, node, scope);
   if (node['over'] !== undefined || node['agg_filter'] !== undefined || node['agg_distinct'] === true || node['agg_order'] !== undefined || node['agg_within_group'] === true) return refuse(`function ${name} as an aggregate`, place);
+  if (name === 'lastval' || name === 'currval') return lastNumber(emission, name, listOf(node['args']), place);
   const values = listOf(node['args']).map((argument) => emission.expression(argument, scope));
   const listed = Object.hasOwn(textFunctions, name) ? textFunctions[name] : Object.hasOwn(mathFunctions, name) ? mathFunctions[name] : undefined;
   if (listed !== undefined) return listed(emission, values, place);
   return momentFunction(emission, name, values, place) ?? refuse(`function ${name}`, place);
+}
+
+/** What the server gave the session's own INSERTs, in place of what a sequence on local would have given. */
+function lastNumber(emission: Emission, name: string, args: readonly unknown[], place: unknown): Value {
+  const value = (table: string | undefined): Value => ({ sql: emission.slot({ kind: 'last_number', table }), type: int8, nullable: false, constant: true });
+  if (name === 'lastval') return args.length === 0 ? value(undefined) : refuse('function lastval', place);
+  const relation = args.length === 1 ? sequenceOf(args[0]) : undefined;
+  const column = sequenceColumn(args[0]);
+  const { tables, searchPath } = emission.facts;
+  const isNamed = (schema: string, one: string): boolean => one === relation?.name && (relation.schema === undefined ? searchPath.includes(schema) : relation.schema === schema);
+  const found = tables.filter((table) => table.columns.some(({ autoIncrement, sequence, name: own }) => autoIncrement === true
+    && (column === undefined ? sequence !== undefined && isNamed(sequence.schema, sequence.name) : own === column && isNamed(table.schema, table.name))));
+  const [table] = found;
+  return table === undefined || found.some((other) => sqlTable(other) !== sqlTable(table)) ? refuse('currval of this sequence', place) : value(sqlTable(table));
+}
+
+/** Of `pg_get_serial_sequence('table', 'column')`. */
+function sequenceColumn(argument: unknown): string | undefined {
+  const call = nodeOf(withoutCasts(argument), 'FuncCall');
+  return call === undefined ? undefined : stringConstant(listOf(call['args'])[1]) ?? '';
 }
 
 function momentFunction(emission: Emission, name: string, values: readonly Value[], place: unknown): Value | undefined {

@@ -11,7 +11,7 @@ import { returningList, returningText } from './returning.ts';
 import { makeStep } from './step.ts';
 import type { Steps } from './step.ts';
 import { refuse } from './refusal.ts';
-import type { ColumnFacts, RowCount, TableFacts } from './translation.ts';
+import type { ColumnFacts, Draws, RowCount, TableFacts } from './translation.ts';
 import { listOf, nameParts, nodeOf, stringConstant, stringOf, treeOf } from '../../sql/tree.ts';
 import type { Tree } from '../../sql/tree.ts';
 
@@ -23,6 +23,29 @@ interface Source {
 }
 
 export function emitInsert(emission: Emission, node: Tree): Steps {
+  const { steps, target, source, isUpsert } = insertSteps(emission, node);
+  const draws = drawsOf(target, source, isUpsert);
+  return draws === undefined ? steps : { ...steps, draws };
+}
+
+/** What PostgreSQL draws for a row that meets another, and how many numbers a query takes, is not what the server does. */
+function drawsOf(table: TableFacts, { columns, rows }: Source, isUpsert: boolean): Draws | undefined {
+  const numbered = table.columns.find(({ autoIncrement }) => autoIncrement === true);
+  if (numbered === undefined) return undefined;
+  const index = columns.indexOf(numbered);
+  const isDrawn = (row: readonly unknown[]): boolean => index < 0 || nodeOf(row[index], 'SetToDefault') !== undefined;
+  if (rows === undefined ? index >= 0 : !rows.some(isDrawn)) return undefined;
+  return { table: sqlTable(table), rows: rows?.length === 1 && !isUpsert ? 'one' : 'some' };
+}
+
+interface InsertSteps {
+  readonly steps: Steps;
+  readonly target: TableFacts;
+  readonly source: Source;
+  readonly isUpsert: boolean;
+}
+
+function insertSteps(emission: Emission, node: Tree): InsertSteps {
   if (node['withClause'] !== undefined) return refuse('WITH of INSERT');
   if (node['override'] !== undefined && node['override'] !== 'OVERRIDING_NOT_SET') return refuse('OVERRIDING');
   const relation = treeOf(node['relation']) ?? refuse('target');
@@ -35,10 +58,11 @@ export function emitInsert(emission: Emission, node: Tree): Steps {
   const text = `INSERT INTO ${sqlTable(table)} (${names}) ${source.sql}${upsert?.sql ?? ''}`;
   const rowCount: RowCount = upsert?.updates === true ? source.rows?.length ?? 'records' : 'affected';
   const returning = returningList(node);
-  if (returning.length === 0) return { steps: [makeStep(text, { rowCount })], columns: [], needsTransaction: false };
+  const made = (steps: Steps): InsertSteps => ({ steps, target: table, source, isUpsert: upsert !== undefined });
+  if (returning.length === 0) return made({ steps: [makeStep(text, { rowCount })], columns: [], needsTransaction: false });
   if (upsert !== undefined && !upsert.updates) return refuse('RETURNING of ON CONFLICT DO NOTHING');
-  if (emission.capabilities.insertReturning) return nativeReturning(emission, { text, table, alias, returning });
-  return readBack(emission, { text, table, alias, returning, source, keyed: upsert?.target });
+  if (emission.capabilities.insertReturning) return made(nativeReturning(emission, { text, table, alias, returning }));
+  return made(readBack(emission, { text, table, alias, returning, source, keyed: upsert?.target }));
 }
 
 function sourceOf(emission: Emission, node: Tree, table: TableFacts): Source {

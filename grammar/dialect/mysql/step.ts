@@ -1,5 +1,5 @@
 /** Steps while they are made: their slots are counted for the whole statement, and dealt out at the end. */
-import type { ResultColumn, RowCount, Step } from './translation.ts';
+import type { Draws, ResultColumn, RowCount, Step } from './translation.ts';
 
 export type StepDraft = Omit<Step, 'slots'>;
 
@@ -7,6 +7,8 @@ export interface Steps {
   readonly steps: readonly StepDraft[];
   readonly columns: readonly ResultColumn[];
   readonly needsTransaction: boolean;
+  readonly draws?: Draws | undefined;
+  readonly commits?: true;
 }
 
 export interface StepOptions {

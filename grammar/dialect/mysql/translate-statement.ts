@@ -12,6 +12,7 @@ import { emitQuery } from './select.ts';
 import { makeStep } from './step.ts';
 import type { Steps } from './step.ts';
 import { emitTransaction } from './transaction.ts';
+import { emitTruncate } from './truncate-table.ts';
 import { Refusal, refuse } from './refusal.ts';
 import type { DialectCapabilities, DialectFacts, Slot, Translation } from './translation.ts';
 import { unwrap } from '../../sql/tree.ts';
@@ -30,12 +31,12 @@ export function translateStatement(node: unknown, facts: DialectFacts): Translat
 function translated(node: unknown, facts: DialectFacts): Translation {
   const found = unwrap(node) ?? refuse('empty statement');
   const emission = new StatementEmission(facts);
-  const { command, steps, columns, needsTransaction } = emitStatement(emission, found.name, found.node);
+  const { command, steps, columns, needsTransaction, draws, commits } = emitStatement(emission, found.name, found.node);
   const vague = columns.find(({ type }) => type.name === 'numeric' && type.scale === undefined && type.precision !== -1);
   // Results are shown in UTC.
   if (facts.timeZone !== 'UTC' && columns.some(({ type }) => type.name === 'timestamptz')) return refuse(`timestamptz in the result in time zone ${facts.timeZone}`);
   if (vague !== undefined) return refuse(`numeric of varying scale in the result (${vague.name})`);
-  return { type: 'plan', command, columns, needsTransaction, parameterTypes: emission.parameterTypes, steps: steps.map((step) => ({ ...step, slots: emission.slots })) };
+  return { type: 'plan', command, columns, needsTransaction, ...(draws === undefined ? {} : { draws }), ...(commits === undefined ? {} : { commits }), parameterTypes: emission.parameterTypes, steps: steps.map((step) => ({ ...step, slots: emission.slots })) };
 }
 
 function emitStatement(emission: Emission, name: string, node: Tree): Steps & { readonly command: string } {
@@ -44,6 +45,7 @@ function emitStatement(emission: Emission, name: string, node: Tree): Steps & { 
     case 'InsertStmt': return { command: 'INSERT', ...emitInsert(emission, node) };
     case 'UpdateStmt': return { command: 'UPDATE', ...emitUpdate(emission, node) };
     case 'DeleteStmt': return { command: 'DELETE', ...emitDelete(emission, node) };
+    case 'TruncateStmt': return { command: 'TRUNCATE TABLE', ...emitTruncate(emission, node) };
     case 'TransactionStmt': return emitTransaction(emission, node);
     default: return refuse(name.replace(/Stmt$/, ''));
   }

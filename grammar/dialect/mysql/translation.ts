@@ -19,6 +19,8 @@ export interface ColumnFacts {
   readonly labels?: readonly string[];
   readonly nullable: boolean;
   readonly autoIncrement?: boolean;
+  /** Of the identity column on local: `currval` may name it. */
+  readonly sequence?: { readonly schema: string; readonly name: string };
   /** A value that the server computes. */
   readonly generated?: boolean;
   /** Local compares it by a collation made after the server's: it can be shown, assigned, and tested for equality by the server. `padded`: there blanks at the end do not count. */
@@ -95,6 +97,8 @@ export type Slot =
   | { readonly kind: 'limit' | 'offset'; readonly number: number }
   /** The start of the transaction or of the statement: PostgreSQL's clock does not go on inside them. */
   | { readonly kind: 'time'; readonly of: 'transaction' | 'statement'; readonly type: 'date' | 'timestamp' }
+  /** The number that the session's last INSERT into the table was given, or its last INSERT at all; written into the text. */
+  | { readonly kind: 'last_number'; readonly table: string | undefined }
   /** The key values that a step before has read: as many rows as it has. */
   | { readonly kind: 'keys'; readonly step: number; readonly columns: readonly number[] };
 
@@ -106,6 +110,8 @@ export interface StepValues {
   readonly transactionTime: string;
   readonly statementTime: string;
   readonly transactionDate: string;
+  /** As `Slot` of that kind asks, as SQL; undefined: it is not known. */
+  readonly lastNumber?: (table: string | undefined) => string | undefined;
   /** Rows of the steps before, as the server sent them. */
   readonly rows: readonly (readonly (readonly (string | null)[])[])[];
 }
@@ -131,6 +137,11 @@ export interface Step {
   readonly rowCount: RowCount | undefined;
 }
 
+export interface Draws {
+  readonly table: string;
+  readonly rows: 'one' | 'some';
+}
+
 export interface Plan {
   readonly type: 'plan';
   readonly steps: readonly Step[];
@@ -139,6 +150,10 @@ export interface Plan {
   readonly columns: readonly ResultColumn[];
   /** Several steps that have to see one state: run in a transaction if none is open. */
   readonly needsTransaction: boolean;
+  /** An INSERT for which the server numbers rows of this table; `one`: a single one, whose number it tells. */
+  readonly draws?: Draws | undefined;
+  /** The server commits what is open before it: it cannot be part of a transaction. */
+  readonly commits?: true;
   /** Types of `$1`, `$2` … as the statement uses them. */
   readonly parameterTypes: readonly (PgType | undefined)[];
 }

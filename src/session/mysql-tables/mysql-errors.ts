@@ -29,6 +29,7 @@ const meanings: Readonly<Record<number, Meaning>> = {
   1216: { sqlstate: '23503', message: foreignKeyMessage }, 1452: { sqlstate: '23503', message: foreignKeyMessage },
   1217: { sqlstate: '23503', message: foreignKeyMessage }, 1451: { sqlstate: '23503', message: foreignKeyMessage },
   1264: { sqlstate: '22003', message: named('value out of range for column', columnOf) },
+  1701: { sqlstate: '0A000', message: 'cannot truncate a table referenced in a foreign key constraint' },
   1690: { sqlstate: '22003', message: 'value out of range' },
   1365: { sqlstate: '22012', message: 'division by zero' },
   1406: { sqlstate: '22001', message: named('value too long for column', columnOf) },

@@ -17,7 +17,7 @@ import { transactionAborted } from '../client-error.ts';
 import { declaredTypes } from '../local-values.ts';
 import type { PreparedStatement } from '../prepared-statements.ts';
 import type { SessionCore } from '../session-core.ts';
-import { notTranslated, tagOf } from './mysql-statements.ts';
+import { commitsItself, notTranslated, tagOf } from './mysql-statements.ts';
 import type { MysqlPortal, PreparedPlan, RunOutcome } from './mysql-portal.ts';
 import type { MysqlStatements, Prepared } from './mysql-statements.ts';
 import { PlanRun } from './plan-run.ts';
@@ -80,12 +80,13 @@ export class MysqlExtended {
       core.toClient(commandComplete(tagOf(prepared.plan, { type: 'done', count: 0, lastInsertId: 0 })));
       return CUT;
     }
+    if (prepared.plan.commits && (core.tx || !endsUnit)) return core.refuse(notTranslated(commitsItself(prepared.plan)), false);
     // With nothing behind it, and nothing that it wrote before, it can commit by itself.
     if (route.writes && !core.tx && !endsUnit) this.#openImplicitBlock(route);
     return core.answerLater((done) => {
       const { run } = portal;
       const started = run ?? (portal.run = new PlanRun(core, this.#statements.side, request));
-      this.#statements.run(route, (ended) => (run ? started.goOn(maxRows, ended) : started.start(maxRows, ended)), (outcome) => {
+      this.#statements.run(route, started, (ended) => (run ? started.goOn(maxRows, ended) : started.start(maxRows, ended)), (outcome) => {
         this.#answer(portal, outcome);
         done();
       });

@@ -21,7 +21,7 @@ export interface RunRequest {
   readonly parameters: readonly (string | null)[];
   readonly columns: readonly RowColumn[];
   readonly tables: readonly MigratedTable[];
-  readonly times: Pick<StepValues, 'transactionTime' | 'statementTime' | 'transactionDate'>;
+  readonly times: Pick<StepValues, 'transactionTime' | 'statementTime' | 'transactionDate' | 'lastNumber'>;
 }
 
 export type RunOutcome =
@@ -30,8 +30,13 @@ export type RunOutcome =
   | { readonly type: 'suspended' }
   | { readonly type: 'failed'; readonly fields: ErrorFields };
 
+/** What the client's `statement_timeout` ends. */
+export interface TimedRun {
+  timeOut(): void;
+}
+
 /** `maxRows` 0: all of them. */
-export interface RunInParts {
+export interface RunInParts extends TimedRun {
   start(maxRows: number, done: (outcome: RunOutcome) => void): void;
   /** The client wants more of what is suspended. */
   goOn(maxRows: number, done: (outcome: RunOutcome) => void): void;

@@ -14,11 +14,13 @@ export interface MysqlServer {
 }
 
 export interface MysqlReach extends MysqlServer {
+  /** As `FactsLookup.statementTree`. */
+  treeOf(text: string): unknown;
   readonly translations: Translations;
   readonly localTypes: LocalTypes;
 }
 
 export function mysqlReach(server: MysqlServer, treeOf: (text: string) => unknown, ask: AskSide | undefined, now: () => number): MysqlReach {
   const localTypes = new LocalTypes(ask, now);
-  return { hasLogin: (user) => server.hasLogin(user), target: (user) => server.target(user), isCurrent: (target) => server.isCurrent?.(target) ?? true, localTypes, translations: new Translations(treeOf, () => localTypes.isByCodePoint) };
+  return { hasLogin: (user) => server.hasLogin(user), target: (user) => server.target(user), isCurrent: (target) => server.isCurrent?.(target) ?? true, treeOf, localTypes, translations: new Translations(treeOf, () => localTypes.isByCodePoint) };
 }

@@ -14,6 +14,7 @@ import { MysqlTextClient, textClientOptions } from '../../wire/mysql/text-client
 import type { TakeRow, TextOutcome } from '../../wire/mysql/text-client.ts';
 import { errorFieldsOf } from '../client-error.ts';
 import { killOnServer } from '../mysql/kill-on-server.ts';
+import { LastNumbers } from './last-numbers.ts';
 import type { MysqlOwner } from './mysql-owner.ts';
 
 const RETRY_AFTER_MS = 1_000;
@@ -29,6 +30,14 @@ export interface SuspendedRows {
 export interface OpenMysqlUnit {
   readonly touches: readonly string[];
   readonly epoch: number;
+}
+
+/** The client is asked for the data of a COPY: what it sends is the COPY's until that has ended. */
+export interface CopyTaker {
+  readonly isOpen: boolean;
+  /** Undefined: it is none of the COPY's. */
+  message(type: number, buffer: Buffer, start: number, length: number): Verdict | undefined;
+  cancel(): void;
 }
 
 export class MysqlSide {
@@ -49,6 +58,10 @@ export class MysqlSide {
   /** Units outside a block that are under way. */
   readonly units = new Set<OpenMysqlUnit>();
   suspended: SuspendedRows | undefined;
+  copyIn: CopyTaker | undefined;
+  readonly numbers = new LastNumbers();
+  #lockTimeoutMs = 0;
+  #isSettingLockTimeout = false;
 
   constructor(core: MysqlOwner) {
     this.#core = core;
@@ -93,6 +106,23 @@ export class MysqlSide {
     this.#client?.query(sql, takeRow, done);
   }
 
+  /**
+   * The client's `lock_timeout`, in whole seconds, as the server counts them, for locks of rows and of definitions; 0: as long as the server's own settings say.
+   * False: `done` is called once it is so.
+   */
+  hasLockTimeout(ms: number, done: () => void): boolean {
+    if (this.#isSettingLockTimeout) return false;
+    if (ms === this.#lockTimeoutMs) return true;
+    this.#isSettingLockTimeout = true;
+    const seconds = ms > 0 ? String(Math.ceil(ms / 1000)) : 'DEFAULT';
+    this.query(`SET SESSION innodb_lock_wait_timeout = ${seconds}, lock_wait_timeout = ${seconds}`, () => undefined, () => {
+      this.#isSettingLockTimeout = false;
+      this.#lockTimeoutMs = ms;
+      done();
+    });
+    return false;
+  }
+
   clientBackpressure(full: boolean): void {
     if (full) this.hold('client');
     else this.release('client');
@@ -116,6 +146,7 @@ export class MysqlSide {
 
   /** `done` once no statement can be hit by it any more. */
   cancel(done: () => void): void {
+    this.copyIn?.cancel();
     const client = this.#client;
     if (!client?.isBusy || !this.#target || this.#isKilling) return done();
     this.#isKilling = true;
@@ -161,6 +192,8 @@ export class MysqlSide {
   #settle(client: MysqlTextClient): void {
     const version = parseMysqlVersion(client.version);
     this.database = undefined;
+    this.#lockTimeoutMs = 0;
+    this.#isSettingLockTimeout = false;
     this.#client = client;
     if (!version) return this.#failed(new MigrationError('MIG001', 'the MySQL server does not say its version', { detail: client.version }));
     const capabilities = serverCapabilities(version);
@@ -204,8 +237,11 @@ export class MysqlSide {
     const core = this.#core;
     if (this.#abort) return this.#failed(new MigrationError('MIG001', 'the MySQL server has ended the connection'));
     this.#client = undefined;
+    this.numbers.connectionLost();
     const isOpen = this.units.size > 0 || this.suspended !== undefined || core.tx?.mysql.begun === true;
-    if (core.ended || !isOpen) return;
+    if (core.ended) return;
+    // It is connected anew.
+    if (!isOpen) return core.proceed('leg');
     core.fatal(errorFieldsOf(new MigrationError('MIG002', 'the connection to the MySQL server was lost', { hint: 'Connect again.' }), 'FATAL'));
   }
 }

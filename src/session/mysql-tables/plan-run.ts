@@ -13,12 +13,13 @@ import { refusals } from '../../route/refusals.ts';
 import type { ErrorFields } from '../../wire/error-fields.ts';
 import { PayloadReader } from '../../wire/mysql/payload.ts';
 import type { TakeRow, TextOutcome } from '../../wire/mysql/text-client.ts';
-import { errorFieldsOf } from '../client-error.ts';
+import { errorFieldsOf, statementTimedOut } from '../client-error.ts';
 import type { SessionCore } from '../session-core.ts';
 import { localConstraint } from './dialect-tables.ts';
 import { beginMysqlBlock, runAll } from './mysql-block.ts';
 import { errorOfMysql } from './mysql-errors.ts';
 import type { RunInParts, RunOutcome, RunRequest } from './mysql-portal.ts';
+import type { DrawnNumber } from './last-numbers.ts';
 import type { MysqlSide, SuspendedRows } from './mysql-side.ts';
 import { RowWriter } from './row-writer.ts';
 
@@ -38,6 +39,9 @@ export class PlanRun implements RunInParts, SuspendedRows {
   #failure: ErrorFields | undefined;
   #done: (outcome: RunOutcome) => void = () => undefined;
   #ownsTransaction = false;
+  #isTimedOut = false;
+  /** What it has done is being committed, or undone. */
+  #isEnding = false;
   /** Rows until the client has what it asked for; undefined: all. */
   #budget: number | undefined;
   #sent = 0;
@@ -64,6 +68,13 @@ export class PlanRun implements RunInParts, SuspendedRows {
     if (tx) return beginMysqlBlock(core, this.#side, tx, begun);
     this.#ownsTransaction = this.#request.plan.needsTransaction;
     runAll(this.#side, this.#ownsTransaction ? ['START TRANSACTION'] : [], begun);
+  }
+
+  /** The step under way is ended; one that the server has carried out by then stands when it is the last. */
+  timeOut(): void {
+    if (this.#isEnding) return;
+    this.#isTimedOut = true;
+    this.#side.cancel(() => undefined);
   }
 
   goOn(maxRows: number, done: (outcome: RunOutcome) => void): void {
@@ -156,6 +167,7 @@ export class PlanRun implements RunInParts, SuspendedRows {
 
   #stepped(step: Step, rows: readonly (readonly (string | null)[])[], outcome: TextOutcome): void {
     if (this.#failure) return this.#fail(this.#failure);
+    if (this.#isTimedOut && (!outcome.ok || this.#step + 1 < this.#request.plan.steps.length)) return this.#fail(statementTimedOut);
     if (!outcome.ok) return this.#fail(errorOfMysql(outcome.error, (name) => localConstraint(this.#request.tables, name)));
     this.#read.push(rows);
     if (step.rowCount !== undefined) this.#count = countOf(step, outcome);
@@ -165,15 +177,25 @@ export class PlanRun implements RunInParts, SuspendedRows {
   }
 
   #finish(): void {
+    this.#isEnding = true;
     this.#writer.flush();
     // Of rows that were fetched in parts, those of this part.
     const count = this.#request.plan.command === 'SELECT' && this.#mode === 'sending' ? this.#sent : this.#count;
     const done: RunOutcome = { type: 'done', count, lastInsertId: this.#lastInsertId };
+    // With rows of RETURNING the server says it only when it is asked.
+    this.#drew(this.#request.plan.draws?.rows !== 'one' ? 'unknown' : this.#lastInsertId > 0 ? this.#lastInsertId : 'kept');
     if (!this.#ownsTransaction) return this.#end(done);
     runAll(this.#side, ['COMMIT'], (error) => this.#end(error ? { type: 'failed', fields: error } : done));
   }
 
+  #drew(number: DrawnNumber): void {
+    const { draws } = this.#request.plan;
+    if (draws) this.#side.numbers.drew(draws.table, number);
+  }
+
   #fail(fields: ErrorFields): void {
+    this.#isEnding = true;
+    this.#drew('unknown');
     this.#writer.flush();
     if (!this.#ownsTransaction) return this.#end({ type: 'failed', fields });
     runAll(this.#side, ['ROLLBACK'], () => this.#end({ type: 'failed', fields }));

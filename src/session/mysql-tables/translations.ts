@@ -1,6 +1,7 @@
 /** Statements of PostgreSQL clients as the MySQL server gets them: translated once, kept for all sessions of a gateway. */
 import type { RoutingSnapshot } from '../../../catalog/routing-snapshot.ts';
 import type { MigratedTable } from '../../../grammar/dialect/migrated-table.ts';
+import { insideOfPrepare } from '../../../grammar/dialect/mysql/sql-prepared.ts';
 import { translateStatement } from '../../../grammar/dialect/mysql/translate-statement.ts';
 import type { DialectCapabilities, Translation } from '../../../grammar/dialect/mysql/translation.ts';
 import { codePointOrder, dialectTables } from './dialect-tables.ts';
@@ -14,6 +15,8 @@ export interface TranslationRequest {
   readonly timeZone: string;
   readonly parameterTypes: readonly (string | undefined)[];
   readonly capabilities: DialectCapabilities;
+  /** The text is a PREPARE: the statement inside is meant, with the types that it declares. */
+  readonly isPrepare?: true;
 }
 
 /** Texts kept; when as many new ones have come, those that nobody has asked for meanwhile are gone. */
@@ -35,7 +38,7 @@ export class Translations {
 
   get(request: TranslationRequest): Translation {
     const { text, tables, searchPath, timeZone, parameterTypes, capabilities } = request;
-    const key = JSON.stringify([text, [...tables].map(([name, { hash }]) => [name, hash]), searchPath, timeZone, parameterTypes, capabilities.name]);
+    const key = JSON.stringify([text, [...tables].map(([name, { hash }]) => [name, hash]), searchPath, timeZone, parameterTypes, capabilities.name, request.isPrepare]);
     const known = this.#young.get(key) ?? this.#old.get(key);
     if (known) {
       if (!this.#young.has(key)) this.#keep(key, known);
@@ -53,13 +56,15 @@ export class Translations {
     this.#young = new Map();
   }
 
-  #translate({ text, tables, snapshot, searchPath, timeZone, parameterTypes, capabilities }: TranslationRequest): Translation {
+  #translate({ text, tables, snapshot, searchPath, timeZone, parameterTypes, capabilities, isPrepare }: TranslationRequest): Translation {
     const tree = this.#treeOf(text);
     if (tree === undefined) return { type: 'refused', construct: 'a statement of this size', place: undefined };
+    const inside = isPrepare ? insideOfPrepare(tree) : undefined;
+    if (inside?.type === 'refused') return inside;
     const known = [...tables].flatMap(([key, table]) => {
       const route = snapshot.tables[key];
       return route === undefined ? [] : dialectTables(table, route);
     });
-    return translateStatement(tree, { tables: known, searchPath, timeZone, codePointOrder: codePointOrder([...tables.values()]) ?? this.#isLocalByCodePoint(), parameterTypes, capabilities });
+    return translateStatement(inside ? inside.node : tree, { tables: known, searchPath, timeZone, codePointOrder: codePointOrder([...tables.values()]) ?? this.#isLocalByCodePoint(), parameterTypes: inside ? inside.parameterTypes : parameterTypes, capabilities });
   }
 }

@@ -1,6 +1,6 @@
 /** A gateway between a PostgreSQL source, a local and a MySQL server that has the tables, with a control whose snapshot the test sets by hand. */
 import pg from 'pg';
-import type { TableRoute } from '../../../catalog/routing-snapshot.ts';
+import type { RoutingSnapshot, TableRoute } from '../../../catalog/routing-snapshot.ts';
 import type { Runtime } from '../../../config/runtime.ts';
 import type { MigratedColumn, MigratedTable } from '../../../grammar/dialect/migrated-table.ts';
 import { parseMysqlVersion, serverCapabilities } from '../../../grammar/dialect/mysql/server-capabilities.ts';
@@ -21,7 +21,7 @@ export interface Reach extends AsyncDisposable {
   readonly counts: ReadonlyMap<string, number>;
   /** A client of the gateway; closed with it. */
   connect(options?: pg.ClientConfig): Promise<pg.Client>;
-  publish(tables: Readonly<Record<string, Partial<TableRoute>>>): void;
+  publish(tables: Readonly<Record<string, Partial<TableRoute>>>, more?: Partial<RoutingSnapshot>): void;
 }
 
 export const onMysql: Partial<TableRoute> = { state: 'SYNCHRONIZING', reads: 'source', writes: 'source', door: 'mysql' };
@@ -55,7 +55,7 @@ export async function startReach(kind: MysqlKind): Promise<Reach> {
       clients.push(client);
       return client;
     },
-    publish: (tables) => fixture.control.publish(tables),
+    publish: (tables, more) => fixture.control.publish(tables, more),
     [Symbol.asyncDispose]: async () => {
       for (const client of clients) await client.end().catch(() => undefined);
       await fixture[Symbol.asyncDispose]();
@@ -76,7 +76,7 @@ export function columnOf(name: string, type: string, mysqlType: string, more: Co
     position: 1, typeText: mysqlType, zerofill: false, padsBlanks: false, mayBecomeNull: false, hasLocalDefault: false, onUpdateNow: false, isJsonText: false, isInvisible: false, isLocalEnum: mysqlType === 'enum',
     name, type, mysqlType, unsigned: more.unsigned ?? false, charset: more.charset ?? null, collation: more.collation ?? null, nullable: more.nullable ?? true, autoIncrement: more.autoIncrement ?? false, exact: true, policies: more.policies ?? {},
     ...(more.fraction === undefined ? {} : { length: more.fraction }), ...(more.localCollation === undefined ? {} : { localCollation: more.localCollation }), ...(more.padsBlanks === undefined ? {} : { padsBlanks: more.padsBlanks }),
-    ...(more.length === undefined ? {} : { length: more.length }), ...(more.labels === undefined ? {} : { labels: more.labels }),
+    ...(more.sequence === undefined ? {} : { sequence: more.sequence }), ...(more.length === undefined ? {} : { length: more.length }), ...(more.labels === undefined ? {} : { labels: more.labels }),
   };
 }
 

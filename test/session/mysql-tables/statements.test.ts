@@ -9,7 +9,7 @@ import { columnOf, factsOf, followed, movedToLocal, onMysql, startReach, synchro
 import type { Reach } from './reach-fixture.ts';
 
 const people = [
-  columnOf('id', 'integer', 'int', { nullable: false, autoIncrement: true }), columnOf('name', 'character varying(60)', 'varchar', { nullable: false, charset: 'utf8mb4', collation: 'utf8mb4_general_ci', padsBlanks: true, localCollation: { schema: 'mysql', name: 'ai_ci', deterministic: false } }),
+  columnOf('id', 'integer', 'int', { nullable: false, autoIncrement: true, sequence: { schema: 'public', name: 'people_id_seq' } }), columnOf('name', 'character varying(60)', 'varchar', { nullable: false, charset: 'utf8mb4', collation: 'utf8mb4_general_ci', padsBlanks: true, localCollation: { schema: 'mysql', name: 'ai_ci', deterministic: false } }),
   columnOf('email', 'character varying(80)', 'varchar', { charset: 'ascii', collation: 'ascii_bin', localCollation: { schema: 'pg_catalog', name: 'C', deterministic: true } }), columnOf('balance', 'numeric(12,2)', 'decimal', { nullable: false }),
   columnOf('seen', 'timestamp(6) with time zone', 'timestamp', { fraction: 6 }), columnOf('ok', 'boolean', 'tinyint'), columnOf('picture', 'bytea', 'blob'), columnOf('ratio', 'double precision', 'double'), columnOf('born', 'date', 'date'), columnOf('big', 'bigint', 'bigint'),
 ];
@@ -119,7 +119,7 @@ describeMysql(['mariadb-10.11'], 'PostgreSQL clients on tables of a MySQL server
     };
     for (const [text, code] of Object.entries(codes)) expect([text, await client.query(text).catch((error: unknown) => (error instanceof pg.DatabaseError ? error.code : String(error)))]).toEqual([text, code]);
     await expect(client.query("INSERT INTO people (name, email, balance) VALUES ('x', 'ada@x', 1)")).rejects.toMatchObject({ constraint: 'people_email_key', detail: expect.stringContaining('Duplicate entry') });
-    await expect(client.query('TRUNCATE people')).rejects.toThrow('MIG080: The statement cannot be translated for the MySQL server: Truncate');
+    await expect(client.query('TRUNCATE people')).rejects.toThrow('MIG080: The statement cannot be translated for the MySQL server: TRUNCATE without RESTART IDENTITY');
     const pipeline = await raw.ask(Buffer.concat([p('', 'INSERT INTO people (id, name, balance) VALUES ($1, $2, 1)'), b('', '', ['7', 'a']), e(''), b('', '', ['1', 'b']), e(''), b('', '', ['8', 'c']), e(''), s]));
     expect(types(pipeline)).toBe('12C2EZ');
     expect(fieldsOf(pipeline[4])['C']).toBe('23505');
@@ -345,6 +345,97 @@ describeMysql(['mariadb-10.11'], 'PostgreSQL clients on tables of a MySQL server
     await end();
     await expect(client.query('COMMIT')).rejects.toThrow();
     expect(await sql('SELECT balance FROM people WHERE id = 1')).toEqual([{ balance: '10.50' }]);
+  });
+
+  test('TRUNCATE is the server\'s where that means the same', async () => {
+    await sql('CREATE TABLE IF NOT EXISTS child (id int PRIMARY KEY, FOREIGN KEY (id) REFERENCES people (id)) ENGINE = InnoDB');
+    await expect(client.query('TRUNCATE people RESTART IDENTITY')).rejects.toMatchObject({ code: '0A000', message: 'cannot truncate a table referenced in a foreign key constraint' });
+    await sql('DROP TABLE child');
+    for (const text of ['TRUNCATE people', 'TRUNCATE people RESTART IDENTITY CASCADE', 'BEGIN; TRUNCATE people RESTART IDENTITY', 'SELECT 1; TRUNCATE people RESTART IDENTITY']) {
+      await expect(client.query(text)).rejects.toThrow('MIG080');
+      await client.query('ROLLBACK');
+    }
+    expect(types(await raw.ask(Buffer.concat([p('', "UPDATE people SET balance = 0"), b('', ''), e(''), p('', 'TRUNCATE people RESTART IDENTITY'), b('', ''), e(''), s])))).toBe('12C12EZ');
+    expect(await sql('SELECT id, balance FROM people ORDER BY id')).toEqual([{ id: '1', balance: '10.50' }, { id: '2', balance: '-1.00' }]);
+    expect((await client.query('TRUNCATE TABLE people RESTART IDENTITY')).command).toBe('TRUNCATE');
+    expect((await client.query("INSERT INTO people (name, balance) VALUES ('a', 1) RETURNING id")).rows).toEqual([{ id: 1 }]);
+    expect(types(await raw.ask(Buffer.concat([p('', 'TRUNCATE people RESTART IDENTITY'), b('', ''), e(''), s])))).toBe('12CZ');
+    expect(await sql('SELECT id FROM people')).toEqual([]);
+  });
+
+  test('SQL\'s PREPARE of what writes runs where the table is', async () => {
+    await client.query("PREPARE w (int, text, numeric, int) AS INSERT INTO people (id, name, balance) VALUES ($1, $2, $3) RETURNING id, name");
+    await client.query('PREPARE u AS UPDATE people SET balance = $2 WHERE id = $1');
+    await expect(client.query('PREPARE u AS DELETE FROM people')).rejects.toMatchObject({ code: '42P05' });
+    await expect(client.query('PREPARE n AS UPDATE people SET nothing = 1')).rejects.toThrow('MIG080');
+    expect(await client.query("EXECUTE w (7, 'x', 1.5, NULL)")).toMatchObject({ rows: [{ id: 7, name: 'x' }], command: 'INSERT', rowCount: 1 });
+    expect(await client.query("EXECUTE u ('7', -2.25)")).toMatchObject({ command: 'UPDATE', rowCount: 1 });
+    expect(await sql('SELECT balance FROM people WHERE id = 7')).toEqual([{ balance: '-2.25' }]);
+    const codes: Readonly<Record<string, string>> = { 'EXECUTE u (1)': '42601', 'EXECUTE u (1, 2, 3)': '42601', 'EXECUTE u (1.5, 2)': '0A000', 'EXECUTE u (1, 1 + 1)': '0A000', "EXECUTE w (1, 'again', 1, 1)": '23505', 'EXECUTE missing (1)': '26000', 'EXECUTE w (NULL, 1, 1, 1)': '0A000' };
+    for (const [text, code] of Object.entries(codes)) expect([text, await client.query(text).catch((error: unknown) => (error instanceof pg.DatabaseError ? error.code : String(error)))]).toEqual([text, code]);
+    await client.query("BEGIN; EXECUTE u (1, 1); EXECUTE u (2, 2); ROLLBACK");
+    expect(await sql('SELECT balance FROM people WHERE id < 3 ORDER BY id')).toEqual([{ balance: '10.50' }, { balance: '-1.00' }]);
+    await client.query('DEALLOCATE w');
+    await (await reach.local.client()).query("INSERT INTO people (id, name, balance) VALUES (7, 'local', 1)");
+    reach.publish({ people: movedToLocal });
+    await client.query('EXECUTE u (7, 9)');
+    expect((await (await reach.local.client()).query('SELECT balance FROM people')).rows).toEqual([{ balance: '9.00' }]);
+    expect(await sql('SELECT balance FROM people WHERE id = 7')).toEqual([{ balance: '-2.25' }]);
+    await client.query('PREPARE v AS UPDATE people SET balance = balance + $1 WHERE id = 7');
+    reach.publish({ people: onMysql });
+    expect([(await client.query('EXECUTE u (7, 3)')).rowCount, (await client.query('EXECUTE v (4)')).rowCount]).toEqual([1, 1]);
+    expect(await sql('SELECT balance FROM people WHERE id = 7')).toEqual([{ balance: '7.00' }]);
+  });
+
+  test('the client\'s lock_timeout and statement_timeout hold', async () => {
+    const holder = await reach.connect();
+    await holder.query('BEGIN');
+    await holder.query('UPDATE people SET balance = 5 WHERE id = 1');
+    const update = 'UPDATE people SET balance = 6 WHERE id = 1';
+    await client.query("SET lock_timeout = '300ms'");
+    await expect(client.query(update)).rejects.toMatchObject({ code: '55P03', message: 'canceling statement due to lock timeout' });
+    await client.query("SET lock_timeout = 0; SET statement_timeout = '200ms'");
+    await expect(client.query(update)).rejects.toMatchObject({ code: '57014', message: 'canceling statement due to statement timeout' });
+    await expect(client.query('UPDATE people SET balance = $1 WHERE id = 1 RETURNING balance', [7])).rejects.toMatchObject({ code: '57014', message: 'canceling statement due to statement timeout' });
+    await client.query('BEGIN');
+    await client.query("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '200ms'");
+    await expect(client.query(update)).rejects.toMatchObject({ code: '55P03' });
+    await client.query('ROLLBACK');
+    await expect(client.query(update)).rejects.toMatchObject({ code: '57014' });
+    await client.query('RESET statement_timeout');
+    const waiting = client.query(update);
+    await holder.query('COMMIT');
+    expect((await waiting).rowCount).toBe(1);
+    expect(await sql('SELECT balance FROM people WHERE id = 1')).toEqual([{ balance: '6.00' }]);
+  });
+
+  test('lastval and currval tell the number that the server gave the session\'s own row', async () => {
+    const one = async (text: string, values: readonly unknown[] = []): Promise<unknown> => Object.values((await client.query<Record<string, unknown>>(text, [...values])).rows[0] ?? {})[0];
+    reach.publish({ people: onMysql, moved: { ...movedToLocal, door: undefined } as never }, { sequences: { 'public.people_id_seq': 'public.people' } });
+    await expect(client.query("SELECT currval('people_id_seq')")).rejects.toThrow('MIG080');
+    await client.query("INSERT INTO people (name, balance) VALUES ('c', 1)");
+    expect([await one('SELECT lastval()'), await one("SELECT currval('people_id_seq')"), await one("SELECT currval(pg_get_serial_sequence('people', 'id')) AS id")]).toEqual(['3', '3', '3']);
+    await client.query('INSERT INTO people (name, balance) VALUES ($1, $2) RETURNING id', ['d', 2]);
+    expect([await one('SELECT lastval()'), await one("SELECT currval('public.people_id_seq'::regclass)")]).toEqual(['4', '4']);
+    // A row that has its number draws none.
+    await client.query("INSERT INTO people (id, name, balance) VALUES (100, 'e', 1)");
+    await sql("INSERT INTO people (name, balance) VALUES ('of another', 1)");
+    expect(await one('SELECT lastval()')).toBe('4');
+    expect(await one("INSERT INTO people (name, balance) VALUES ('f', lastval()) RETURNING balance")).toBe('4.00');
+    expect(await one("SELECT id FROM people WHERE id = currval('people_id_seq')")).toBe(102);
+    // What numbers several rows, or fails, leaves it open.
+    await client.query("INSERT INTO people (name, balance) VALUES ('g', 1), ('h', 1)");
+    for (const text of ['SELECT lastval()', "SELECT currval('people_id_seq')"]) await expect(client.query(text)).rejects.toThrow('MIG080');
+    await client.query("INSERT INTO moved VALUES (9, 'nine')");
+    await client.query("INSERT INTO people (name, balance) VALUES ('i', 1)");
+    await expect(client.query("INSERT INTO moved SELECT lastval(), 'x'")).rejects.toThrow('MIG080: lastval() is a number that the MySQL server gave');
+    expect([await one('SELECT lastval()'), await one("SELECT lastval() = currval('people_id_seq')")]).toEqual(['105', true]);
+    await client.query("INSERT INTO moved VALUES (3, 'three')");
+    await expect(client.query('SELECT lastval()')).rejects.toThrow('MIG080: lastval() may be');
+    expect(await one("SELECT currval('people_id_seq')")).toBe('105');
+    await expect(client.query("SELECT nextval('people_id_seq')")).rejects.toMatchObject({ message: expect.stringContaining('MIG082'), hint: expect.stringContaining('RETURNING') });
+    reach.publish({ people: movedToLocal }, { sequences: { 'public.people_id_seq': 'public.people' } });
+    expect(await one("SELECT nextval('people_id_seq')")).toBe('1');
   });
 
   test('what type_map says of values holds: such columns are read on local', async () => {
