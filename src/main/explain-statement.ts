@@ -8,7 +8,7 @@ import type { TextFacts } from '../../grammar/sql/statement-facts.ts';
 import { explainRoute, explanationLines } from '../route/explain-route.ts';
 import { refusals } from '../route/refusals.ts';
 import type { MysqlRoute } from '../route/route.ts';
-import { codePointOrder, dialectTables } from '../session/mysql-tables/dialect-tables.ts';
+import { codePointOrder, dialectTables, hasOwnCase } from '../session/mysql-tables/dialect-tables.ts';
 
 export interface ExplainRequest {
   readonly facts: TextFacts;
@@ -43,7 +43,7 @@ function translate({ touches }: MysqlRoute, snapshot: RoutingSnapshot, searchPat
   const { flavour, version } = first.table.server;
   const capabilities = serverCapabilities({ isMariaDb: flavour === 'mariadb', major: Math.floor(version / 10_000), minor: Math.floor(version / 100) % 100, patch: version % 100 });
   return translateStatement(tree, {
-    tables: found.flatMap(({ table, route }) => dialectTables(table, route)), searchPath, timeZone: 'UTC', codePointOrder: codePointOrder(found.map(({ table }) => table)) ?? true, capabilities,
+    tables: found.flatMap(({ table, route }) => dialectTables(table, route)), searchPath, timeZone: 'UTC', codePointOrder: codePointOrder(found.map(({ table }) => table)) ?? true, isCaseOpen: hasOwnCase(found.map(({ table }) => table)), capabilities,
   });
 }
 

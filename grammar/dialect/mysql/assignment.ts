@@ -1,7 +1,7 @@
 /** Values on their way into columns: PostgreSQL's assignment casts, and what MySQL would quietly change. */
 import { columnType, isWritten } from './column-type.ts';
 import { castValue } from './cast.ts';
-import { quoteMysqlText } from './emission.ts';
+import { failIf, quoteMysqlText } from './emission.ts';
 import type { Emission, Scope, Value } from './emission.ts';
 import { decide, parameterOf } from './literal.ts';
 import { isFloat, isMoment, isNumber, isText, numeric, typeLabel } from './pg-type.ts';
@@ -83,10 +83,16 @@ function rounded(emission: Emission, column: ColumnFacts, value: Value, from: Pg
   return { ...value, sql: `DATE_ADD(${value.sql}, INTERVAL IF(${value.sql} < '2000-01-01', ${half - 1}, ${half}) MICROSECOND)` };
 }
 
+/** Half of the smallest number that a real has: what is not more would be 0, and is an error on PostgreSQL. */
+function single(value: Value): Value {
+  const isLost = `${value.sql} <> 0 AND ABS(${value.sql}) <= 7.006492321624085e-46`;
+  return { ...value, sql: `IF(${isLost}, ${failIf(isLost)}, ${value.sql})` };
+}
+
 function converted(emission: Emission, column: ColumnFacts, value: Value, type: PgType): Value {
   const from = value.type;
   if (isText(type)) return textOf(emission, value);
-  if (isNumber(type) && isNumber(from)) return isFloat(from) && !isFloat(type) ? refuse(`${typeLabel(from)} into a column of ${typeLabel(type)}`) : value;
+  if (isNumber(type) && isNumber(from)) return isFloat(from) && !isFloat(type) ? refuse(`${typeLabel(from)} into a column of ${typeLabel(type)}`) : type.name === 'float4' && from.name === 'float8' ? single(value) : value;
   if (isMoment(type) && isMoment(from)) return rounded(emission, column, castValue(emission, value, type, undefined), from);
   return from.name === type.name ? value : refuse(`${typeLabel(from)} into a column of ${typeLabel(type)}`);
 }

@@ -44,6 +44,7 @@ function emitNode(emission: Emission, name: string, node: Tree, scope: Scope): V
     case 'SQLValueFunction': return valueFunction(emission, node);
     case 'CollateClause': {
       if (nameParts(node['collname'])?.at(-1) !== 'C') refuse('COLLATE', node['location']);
+      emission.isCaseOpen = true;
       return textOf(emission, emission.expression(node['arg'], scope), node['location']);
     }
     default: return refuse(constructs[name] ?? name, node['location']);
@@ -137,9 +138,14 @@ function caseExpression(emission: Emission, node: Tree, scope: Scope): Value {
   // A constant without a type is text here, whatever it is compared with.
   const subject = node['arg'] === undefined ? undefined : decide(emission, emission.expression(node['arg'], scope), textType, node['location']);
   const arms = listOf(node['args']).map((arm) => treeOf(nodeOf(arm, 'CaseWhen')) ?? refuse('CASE', node['location']));
-  const conditions = arms.map((arm) => (subject === undefined ? condition(emission, arm['expr'], scope) : compare(emission, '=', subject, emission.expression(arm['expr'], scope), node['location']).sql));
+  // One arm after the other: a parameter has the type of where it stands first.
+  const emitted = arms.map((arm) => ({
+    test: subject === undefined ? condition(emission, arm['expr'], scope) : compare(emission, '=', subject, emission.expression(arm['expr'], scope), node['location']).sql,
+    result: emission.expression(arm['result'], scope),
+  }));
+  const conditions = emitted.map(({ test }) => test);
   const otherwise: Value = node['defresult'] === undefined ? { sql: 'NULL', type: unknown, nullable: true, literal: null } : emission.expression(node['defresult'], scope);
-  const { values, type } = unified(emission, [...arms.map((arm) => emission.expression(arm['result'], scope)), otherwise], node['location']);
+  const { values, type } = unified(emission, [...emitted.map(({ result }) => result), otherwise], node['location']);
   const texts = values.map(({ sql }) => sql);
   const sql = `(CASE ${conditions.map((test, index) => `WHEN ${test} THEN ${texts[index] ?? 'NULL'}`).join(' ')} ELSE ${texts.at(-1) ?? 'NULL'} END)`;
   const shown = textOfArms(emission, values, type, (arms) => `(CASE ${conditions.map((test, index) => `WHEN ${test} THEN ${arms[index] ?? 'NULL'}`).join(' ')} ELSE ${arms.at(-1) ?? 'NULL'} END)`);
@@ -162,7 +168,7 @@ function coalesce(emission: Emission, node: Tree, scope: Scope): Value {
 /** PostgreSQL overlooks NULLs here, MySQL does not. */
 function greatest(emission: Emission, node: Tree, scope: Scope): Value {
   const { values, type } = unified(emission, listOf(node['args']).map((item) => emission.expression(item, scope)), node['location']);
-  if (emission.capabilities.binaryCollation === undefined && textType.name === type.name) return refuse('GREATEST or LEAST of text', node['location']);
+  if (emission.capabilities.binaryCollation === undefined && isText(type)) return refuse('GREATEST or LEAST of text', node['location']);
   if (isText(type)) requireCodePoints(emission, node['location']);
   if (values.length > 8) return refuse('GREATEST or LEAST of more than eight values', node['location']);
   const word = node['op'] === 'IS_GREATEST' ? 'GREATEST' : 'LEAST';

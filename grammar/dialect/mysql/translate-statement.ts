@@ -59,6 +59,7 @@ function selectSteps(emission: Emission, node: Tree): Steps {
 
 class StatementEmission implements Emission {
   readonly facts: DialectFacts;
+  isCaseOpen: boolean;
   readonly slots: Slot[] = [];
   readonly parameterTypes: (PgType | undefined)[] = [];
   readonly #places = new Map<string, string>();
@@ -66,6 +67,7 @@ class StatementEmission implements Emission {
 
   constructor(facts: DialectFacts) {
     this.facts = facts;
+    this.isCaseOpen = facts.isCaseOpen === true;
   }
 
   get capabilities(): DialectCapabilities {

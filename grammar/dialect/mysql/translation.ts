@@ -78,6 +78,8 @@ export interface DialectFacts {
   readonly timeZone: string;
   /** Whether the local database compares text by code point (C, POSIX, C.UTF-8). */
   readonly codePointOrder: boolean;
+  /** Not every text is of a collation of local that changes the case of Western letters one by one: `C` knows those of ASCII only, ICU makes SS of ß. */
+  readonly isCaseOpen?: boolean;
   /** Types that the client gave its parameters, by number from 1; missing ones are inferred. */
   readonly parameterTypes?: readonly (string | undefined)[];
   readonly capabilities: DialectCapabilities;

@@ -33,6 +33,11 @@ export function codePointOrder(tables: readonly MigratedTable[]): boolean | unde
   return undefined;
 }
 
+/** Whether some text column of these has a collation of its own. */
+export function hasOwnCase(tables: readonly MigratedTable[]): boolean {
+  return tables.some(({ columns }) => columns.some(({ type, localCollation }) => /^(?:text|character)/.test(type) && localCollation !== undefined));
+}
+
 /** The name on local of a key of one of these, by its name on the MySQL server. */
 export function localConstraint(tables: readonly MigratedTable[], name: string): string | undefined {
   for (const { uniqueKeys, foreignKeys, referencedBy } of tables) {
