@@ -28,6 +28,7 @@ export function assignValue(emission: Emission, column: ColumnFacts, value: Valu
   // MySQL makes a value of its own from NULL here.
   const notNull = column.autoIncrement === true || (!column.nullable && column.mysqlType === 'timestamp');
   if (value.literal === null) return notNull ? refuse(`NULL for column ${column.name}`) : 'NULL';
+  if (column.mysqlType === 'binary' && column.exact !== false) return filled(emission, column, value);
   if (value.parameter !== undefined) return parameterFor(emission, column, value.parameter, type, notNull);
   if (notNull && value.nullable) return refuse(`value that may be NULL for column ${column.name}`);
   if (type.name === 'json' || type.name === 'jsonb') return typeof value.literal === 'string' && isJson(value.literal) ? quoteMysqlText(value.literal) : refuse(`${typeLabel(type)} value that is no constant`);
@@ -36,6 +37,14 @@ export function assignValue(emission: Emission, column: ColumnFacts, value: Valu
   checkFraction(column, value);
   if (value.literal !== undefined) return decide(emission, value, type).sql;
   return converted(emission, column, value, type).sql;
+}
+
+/** The server fills a BINARY up with zeros; local keeps what it is given. */
+function filled(emission: Emission, column: ColumnFacts, value: Value): string {
+  const { sql, nullable, type } = decide(emission, value, columnType(column));
+  if (type.name !== 'bytea' || column.bytes === undefined) return refuse(`value for column ${column.name} of type ${column.type}`);
+  const isShort = `LENGTH(${sql}) <> ${column.bytes}`;
+  return nullable || value.constant !== true ? `IF(${isShort}, ${failIf(isShort)}, ${sql})` : sql.length === column.bytes * 2 + 3 ? sql : refuse(`value of another length for column ${column.name}`);
 }
 
 function isJson(text: string): boolean {

@@ -24,6 +24,8 @@ export interface Value {
   readonly shown?: string;
   /** Of a column that local compares by a collation of its own. */
   readonly own?: { readonly charset: string; readonly collation: string; readonly isPadded: boolean; /** Of constants that it is compared with, where they are not text. */ readonly type?: PgType };
+  /** Has been looked through as a pattern of LIKE. */
+  readonly pattern?: boolean;
   /** Cannot be used in any expression. */
   readonly showOnly?: boolean;
 }

@@ -11,7 +11,7 @@ import type { PgType } from './pg-type.ts';
 import { jsonOperator } from './json.ts';
 import { parseArray } from './array-text.ts';
 import { ownColumn, ownComparison } from './own-collation.ts';
-import { comparable, like, textOf } from './text-value.ts';
+import { changeCase, comparable, like, patternOf, textOf } from './text-value.ts';
 import { refuse } from './refusal.ts';
 import { constantText, listOf, nameParts, nodeOf, stringConstant, stringNode, treeOf, unwrap } from '../../sql/tree.ts';
 import type { Tree } from '../../sql/tree.ts';
@@ -263,9 +263,45 @@ function likeExpression(emission: Emission, name: string, node: Tree, scope: Sco
   const isEscape = nameParts(call?.['funcname'])?.at(-1) === 'like_escape';
   const [pattern, escape] = isEscape ? listOf(call?.['args']) : [node['rexpr']];
   const character = isEscape ? stringConstant(escape) ?? refuse('ESCAPE that is no constant', node['location']) : '\\';
-  const [left, right] = [emission.expression(node['lexpr'], scope), emission.expression(pattern, scope)];
+  const left = emission.expression(node['lexpr'], scope);
+  const right = madePattern(emission, pattern, character, scope) ?? emission.expression(pattern, scope);
   const sql = like(emission, left, right, { negated: name.startsWith('!'), ignoresCase: node['kind'] === 'AEXPR_ILIKE', escape: character }, node['location']);
   return { sql, type: bool, nullable: left.nullable || right.nullable };
+}
+
+/** `lower($1)`, `'%' || $1 || '%'` and the like: what ends in a constant cannot end in an escape character that stands alone. */
+function madePattern(emission: Emission, node: unknown, escape: string, scope: Scope): Value | undefined {
+  const cased = casedPattern(node);
+  if (cased !== undefined) {
+    // A letter would be another one.
+    if (escape.toLowerCase() !== escape.toUpperCase()) return undefined;
+    const inner = madePattern(emission, cased.of, escape, scope) ?? plainPattern(emission, emission.expression(cased.of, scope), escape);
+    return inner === undefined ? undefined : { ...changeCase(emission, cased.word, inner), pattern: true };
+  }
+  const pieces = joinedPieces(node);
+  if (pieces.length < 2) return undefined;
+  const values = pieces.map((piece) => emission.expression(piece, scope));
+  const end = values.at(-1)?.literal;
+  if (typeof end !== 'string' || end === '' || (escape !== '' && end.includes(escape))) return undefined;
+  // What ends none of them needs no look at its own end.
+  const patterns = values.map((value) => plainPattern(emission, value, ''));
+  return patterns.includes(undefined) ? undefined : { sql: `CONCAT(${patterns.map((value) => value?.sql).join(', ')})`, type: textType, nullable: true, constant: true, pattern: true };
+}
+
+function joinedPieces(node: unknown): readonly unknown[] {
+  const joined = nodeOf(node, 'A_Expr');
+  return joined?.['kind'] === 'AEXPR_OP' && nameParts(joined['name'])?.join('.') === '||' && joined['lexpr'] !== undefined ? [...joinedPieces(joined['lexpr']), ...joinedPieces(joined['rexpr'])] : [node];
+}
+
+function casedPattern(node: unknown): { readonly word: 'LOWER' | 'UPPER'; readonly of: unknown } | undefined {
+  const call = nodeOf(node, 'FuncCall');
+  const name = nameParts(call?.['funcname'])?.join('.');
+  const [argument, ...others] = listOf(call?.['args']);
+  return argument === undefined || others.length > 0 || (name !== 'lower' && name !== 'upper') ? undefined : { word: name === 'lower' ? 'LOWER' : 'UPPER', of: argument };
+}
+
+function plainPattern(emission: Emission, value: Value, escape: string): Value | undefined {
+  return typeof value.literal === 'string' || value.parameter !== undefined ? patternOf(emission, value, escape, undefined) : undefined;
 }
 
 function inExpression(emission: Emission, name: string, node: Tree, scope: Scope): Value {

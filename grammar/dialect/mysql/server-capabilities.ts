@@ -48,7 +48,7 @@ export function sessionSettings(capabilities: DialectCapabilities): readonly str
   ];
   return [
     `SET NAMES utf8mb4 COLLATE ${capabilities.binaryCollation ?? 'utf8mb4_bin'}`,
-    `SET SESSION sql_mode = '${modes.join(',')}', time_zone = '+00:00', div_precision_increment = 30, group_concat_max_len = 4294967295, lc_time_names = 'en_US', sql_safe_updates = 0, sql_select_limit = 18446744073709551615, sql_auto_is_null = 0`,
+    `SET SESSION sql_mode = '${modes.join(',')}', time_zone = '+00:00', div_precision_increment = 30, group_concat_max_len = 4294967295, lc_time_names = 'en_US', sql_safe_updates = 0, sql_select_limit = 18446744073709551615, sql_auto_is_null = 0, max_error_count = 1024`,
     'SET SESSION max_sort_length = 16384, sort_buffer_size = CAST(GREATEST(@@sort_buffer_size, 2097152) AS UNSIGNED)',
     'SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED',
     ...(capabilities.commonTables ? [`SET SESSION ${capabilities.subqueryCache ? 'max_recursive_iterations' : 'cte_max_recursion_depth'} = 4294967295`] : []),

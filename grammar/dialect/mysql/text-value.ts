@@ -103,7 +103,9 @@ export function like(emission: Emission, left: Value, right: Value, options: Lik
   return options.negated ? `(NOT ${exact})` : exact;
 }
 
-function patternOf(emission: Emission, pattern: Value, escape: string, place: unknown): Value {
+/** A constant or a parameter, or what has been made of one, as a pattern. */
+export function patternOf(emission: Emission, pattern: Value, escape: string, place: unknown): Value {
+  if (pattern.pattern === true) return pattern;
   if (pattern.literal !== undefined) {
     if (pattern.literal?.includes(noEscape) === true) refuse('control character in a LIKE pattern', place);
     if (pattern.literal !== null && endsInEscape(pattern.literal, escape)) refuse('LIKE pattern that ends in its escape character', place);

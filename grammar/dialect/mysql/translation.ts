@@ -13,6 +13,8 @@ export interface ColumnFacts {
   readonly unsigned?: boolean;
   /** Fractional digits of a time, datetime or timestamp column. */
   readonly fraction?: number;
+  /** Bytes of a BINARY column. */
+  readonly bytes?: number;
   readonly charset?: string;
   readonly collation?: string;
   /** Of an ENUM that is an enum on PostgreSQL. */

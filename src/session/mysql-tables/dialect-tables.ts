@@ -19,7 +19,7 @@ function columnFacts(column: MigratedColumn): ColumnFacts {
   const isMoment = column.mysqlType === 'datetime' || column.mysqlType === 'timestamp' || column.mysqlType === 'time';
   const collation = column.localCollation;
   return {
-    name: column.name, mysqlName: column.name, type: column.exact ? column.type : `${column.type}, which the migration converts by rules of its own (type_map, or a policy for values)`, mysqlType: column.mysqlType, unsigned: column.unsigned, ...(isMoment ? { fraction: column.length ?? 0 } : {}),
+    name: column.name, mysqlName: column.name, type: column.exact ? column.type : `${column.type}, which the migration converts by rules of its own (type_map, or a policy for values)`, mysqlType: column.mysqlType, unsigned: column.unsigned, ...(isMoment ? { fraction: column.length ?? 0 } : {}), ...(column.mysqlType === 'binary' && column.length !== undefined ? { bytes: column.length } : {}),
     ...(column.charset === null ? {} : { charset: column.charset }), ...(column.collation === null ? {} : { collation: column.collation }),
     ...(column.labels === undefined || column.mysqlType !== 'enum' ? {} : { labels: column.labels }), nullable: column.nullable || column.mayBecomeNull, autoIncrement: column.autoIncrement, generated: column.generated !== undefined, exact: column.exact,
     ...(collation !== undefined && !collation.deterministic ? { comparison: column.padsBlanks ? 'padded' : 'own' } : {}),
