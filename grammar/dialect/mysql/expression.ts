@@ -192,7 +192,8 @@ function operatorExpression(emission: Emission, node: Tree, scope: Scope): Value
     case 'AEXPR_NULLIF': {
       const [left, right] = [emission.expression(node['lexpr'], scope), emission.expression(node['rexpr'], scope)];
       const test = compare(emission, '=', left, right, place);
-      const kept = decide(emission, left, textType);
+      // What has no type of its own takes the other's.
+      const kept = decide(emission, left, right.type.name === 'unknown' ? textType : right.type, place);
       // PostgreSQL gives the value of the type that it compares them in.
       if (isNumber(kept.type) && isNumber(right.type) && rankOf(kept.type.name) < rankOf(right.type.name)) return refuse('NULLIF of numbers of several types', place);
       return { sql: `(CASE WHEN ${test.sql} THEN NULL ELSE ${kept.sql} END)`, type: kept.type, nullable: true };

@@ -93,6 +93,8 @@ export type Slot =
   | { readonly kind: 'parameter'; readonly number: number; readonly type: PgType; readonly notNull?: boolean; readonly zoned?: boolean }
   /** The elements of the array `$number`: as many `?` as it has. */
   | { readonly kind: 'elements'; readonly number: number; readonly type: PgType }
+  /** TRUE, or FALSE when the array `$number` has no elements. */
+  | { readonly kind: 'filled'; readonly number: number }
   /** A LIKE pattern: one that ends in its escape character is an error on PostgreSQL. */
   | { readonly kind: 'pattern'; readonly number: number; readonly escape: string }
   /** A row count, written into the text. `limit`: NULL is none. */
