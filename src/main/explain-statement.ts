@@ -11,7 +11,7 @@ import { nodeOf } from '../../grammar/sql/tree.ts';
 import { explainRoute, explanationLines } from '../route/explain-route.ts';
 import { refusals } from '../route/refusals.ts';
 import type { MysqlRoute } from '../route/route.ts';
-import { codePointOrder, dialectTables } from '../session/mysql-tables/dialect-tables.ts';
+import { codePointOrder, dialectTables, hasOwnCase } from '../session/mysql-tables/dialect-tables.ts';
 
 export interface ExplainRequest {
   readonly facts: TextFacts;
@@ -53,7 +53,7 @@ function translate({ touches }: MysqlRoute, snapshot: RoutingSnapshot, searchPat
   const { flavour, version } = first.table.server;
   const capabilities = serverCapabilities({ isMariaDb: flavour === 'mariadb', major: Math.floor(version / 10_000), minor: Math.floor(version / 100) % 100, patch: version % 100 });
   return translateStatement(inside ? inside.node : tree, {
-    tables: found.flatMap(({ table, route }) => dialectTables(table, route)), searchPath, timeZone: 'UTC', codePointOrder: codePointOrder(found.map(({ table }) => table)) ?? true, capabilities, ...(inside ? { parameterTypes: inside.parameterTypes } : {}),
+    tables: found.flatMap(({ table, route }) => dialectTables(table, route)), searchPath, timeZone: 'UTC', codePointOrder: codePointOrder(found.map(({ table }) => table)) ?? true, isCaseOpen: hasOwnCase(found.map(({ table }) => table)), capabilities, ...(inside ? { parameterTypes: inside.parameterTypes } : {}),
   });
 }
 

@@ -1,6 +1,6 @@
 /** Aggregates and window functions. https://www.postgresql.org/docs/current/functions-aggregate.html */
 import { quotient } from './arithmetic.ts';
-import { quoteMysqlText } from './emission.ts';
+import { failIf, quoteMysqlText } from './emission.ts';
 import type { Emission, Scope, Value } from './emission.ts';
 import { coerce, decide } from './literal.ts';
 import { asNumeric, bool, float8, int4, int8, isFloat, isInteger, isMoment, isText, numeric, text as textType, typeLabel } from './pg-type.ts';
@@ -48,7 +48,10 @@ function withArguments<T>(scope: Scope, isWindow: boolean, emit: () => T): T {
 
 function aggregate(emission: Emission, name: string, node: Tree, scope: Scope, over: string | undefined): Value {
   const place = node['location'];
+  const { own, outer } = scope.met;
   const values = listOf(node['args']).map((argument) => emission.expression(argument, scope));
+  // One over columns of a query outside is that query's.
+  if (scope.met.outer > outer && scope.met.own === own) return refuse(`aggregate ${name} of an outer query`, place);
   const filter = node['agg_filter'] === undefined ? undefined : coerce(emission, emission.expression(node['agg_filter'], scope), bool, place).sql;
   const isDistinct = node['agg_distinct'] === true;
   if (over !== undefined && isDistinct) return refuse('DISTINCT in a window function', place);
@@ -83,11 +86,17 @@ function sumOf(call: Call, value: Value, place: unknown): { readonly sql: string
   if (type.name === 'int2' || type.name === 'int4') return { sql: `CAST(${call('SUM')} AS SIGNED)`, type: int8 };
   if (type.name === 'int8') return { sql: call('SUM'), type: numeric(41, 0) };
   if (type.name === 'numeric') return { sql: call('SUM'), type: numeric(type.precision === undefined ? undefined : Math.min(65, type.precision + 22), type.scale) };
-  return type.name === 'float8' ? { sql: call('SUM'), type: float8 } : refuse(`sum of ${typeLabel(type)}`, place);
+  return type.name === 'float8' ? { sql: finite(call('SUM')), type: float8 } : refuse(`sum of ${typeLabel(type)}`, place);
+}
+
+/** The servers show 0, or the greatest double, for a sum that no double holds. */
+function finite(sql: string): string {
+  const isBeyond = `ABS(${sql}) >= 1.7976931348623157e308`;
+  return `IF(${isBeyond}, ${failIf(isBeyond)}, ${sql})`;
 }
 
 function average(call: Call, value: Value, place: unknown): Value {
-  if (value.type.name === 'float8') return { sql: call('AVG'), type: float8, nullable: true };
+  if (value.type.name === 'float8') return { sql: finite(call('AVG')), type: float8, nullable: true };
   if (!isInteger(value.type) && value.type.name !== 'numeric') return refuse(`avg of ${typeLabel(value.type)}`, place);
   const own = asNumeric(value.type);
   const sum: Value = { sql: call('SUM'), type: numeric(Math.min(65, (own.precision ?? 43) + 11), own.scale), nullable: true };
@@ -119,6 +128,7 @@ function stringAggregate(emission: Emission, node: Tree, scope: Scope, parts: { 
   if (given.constant === true) return refuse('string_agg of a constant', place);
   if (!isText(given.type) && given.type.name !== 'unknown') return refuse(`string_agg of ${typeLabel(given.type)}`, place);
   const order = listOf(node['agg_order']);
+  if (order.length === 0 && !parts.isDistinct && scope.readsSorted) return refuse('string_agg without ORDER BY over a sorted subquery', place);
   const keys = order.length === 0 ? '' : ` ORDER BY ${order.flatMap((item) => sortKeys(emission, item, (key) => emission.expression(key, scope))).join(', ')}`;
   const text = textOf(emission, given, place);
   const item = parts.filtered(text.sql);
@@ -165,6 +175,7 @@ function windowOf(emission: Emission, given: Tree, scope: Scope): string {
   if (stringOf(node['refname']) !== undefined) return refuse('window that extends another', place);
   const partition = listOf(node['partitionClause']).map((item) => decide(emission, emission.expression(item, scope), textType).sql);
   const order = listOf(node['orderClause']).flatMap((item) => sortKeys(emission, item, (key) => emission.expression(key, scope)));
+  if (order.length === 0 && scope.readsSorted) return refuse('window without ORDER BY over a sorted subquery', place);
   const pieces = [
     ...(partition.length === 0 ? [] : [`PARTITION BY ${partition.join(', ')}`]),
     ...(order.length === 0 ? [] : [`ORDER BY ${order.join(', ')}`]),

@@ -56,8 +56,23 @@ function nonZero(left: Value, right: Value, sql: string): string {
 function floats(operator: ArithmeticOperator, left: Value, right: Value, type: PgType, place: unknown): Result {
   if (type.name === 'float4') refuse('arithmetic of real', place);
   if (operator === '%') refuse('operator % of double precision', place);
-  const sql = `(${asFloat(left)} ${operator} ${asFloat(right)})`;
-  return { sql: operator === '/' ? nonZero(left, right, sql) : sql, type };
+  const [one, other] = [asFloat(left), asFloat(right)];
+  const sql = `(${one} ${operator} ${other})`;
+  switch (operator) {
+    case '*': return { sql: isAtLeastOne(left) || isAtLeastOne(right) ? sql : notLost(sql, `${one} <> 0 AND ${other} <> 0`), type };
+    case '/': return { sql: nonZero(left, right, right.number !== undefined && Math.abs(right.number) <= 1 ? sql : notLost(sql, `${one} <> 0`)), type };
+    default: return { sql, type };
+  }
+}
+
+function isAtLeastOne(value: Value): boolean {
+  return value.number !== undefined && Math.abs(value.number) >= 1;
+}
+
+/** A result that is too small for a double is an error on PostgreSQL, and 0 on MySQL. */
+function notLost(sql: string, isWanted: string): string {
+  const isLost = `${sql} = 0 AND ${isWanted}`;
+  return `IF(${isLost}, ${failIf(isLost)}, ${sql})`;
 }
 
 function asFloat(value: Value): string {

@@ -1,7 +1,7 @@
 /** Values on their way into columns: PostgreSQL's assignment casts, and what MySQL would quietly change. */
 import { columnType, isWritten } from './column-type.ts';
 import { castValue } from './cast.ts';
-import { quoteMysqlText } from './emission.ts';
+import { failIf, quoteMysqlText } from './emission.ts';
 import type { Emission, Scope, Value } from './emission.ts';
 import { decide, parameterOf } from './literal.ts';
 import { isFloat, isMoment, isNumber, isText, numeric, typeLabel } from './pg-type.ts';
@@ -36,6 +36,7 @@ export function assignValue(emission: Emission, column: ColumnFacts, value: Valu
   const type = columnType(column);
   const notNull = isNullReplaced(column);
   if (value.literal === null) return notNull ? refuse(`NULL for column ${column.name}`) : 'NULL';
+  if (column.mysqlType === 'binary' && column.exact !== false) return filled(emission, column, value);
   if (value.parameter !== undefined) return parameterFor(emission, column, value.parameter, type, notNull);
   if (notNull && value.nullable) return refuse(`value that may be NULL for column ${column.name}`);
   if (type.name === 'json' || type.name === 'jsonb') return typeof value.literal === 'string' && isJson(value.literal) ? quoteMysqlText(value.literal) : refuse(`${typeLabel(type)} value that is no constant`);
@@ -44,6 +45,14 @@ export function assignValue(emission: Emission, column: ColumnFacts, value: Valu
   checkFraction(column, value);
   if (value.literal !== undefined) return decide(emission, value, type).sql;
   return converted(emission, column, value, type).sql;
+}
+
+/** The server fills a BINARY up with zeros; local keeps what it is given. */
+function filled(emission: Emission, column: ColumnFacts, value: Value): string {
+  const { sql, nullable, type } = decide(emission, value, columnType(column));
+  if (type.name !== 'bytea' || column.bytes === undefined) return refuse(`value for column ${column.name} of type ${column.type}`);
+  const isShort = `LENGTH(${sql}) <> ${column.bytes}`;
+  return nullable || value.constant !== true ? `IF(${isShort}, ${failIf(isShort)}, ${sql})` : sql.length === column.bytes * 2 + 3 ? sql : refuse(`value of another length for column ${column.name}`);
 }
 
 function isJson(text: string): boolean {
@@ -91,10 +100,16 @@ function rounded(emission: Emission, column: ColumnFacts, value: Value, from: Pg
   return { ...value, sql: `DATE_ADD(${value.sql}, INTERVAL IF(${value.sql} < '2000-01-01', ${half - 1}, ${half}) MICROSECOND)` };
 }
 
+/** Half of the smallest number that a real has: what is not more would be 0, and is an error on PostgreSQL. */
+function single(value: Value): Value {
+  const isLost = `${value.sql} <> 0 AND ABS(${value.sql}) <= 7.006492321624085e-46`;
+  return { ...value, sql: `IF(${isLost}, ${failIf(isLost)}, ${value.sql})` };
+}
+
 function converted(emission: Emission, column: ColumnFacts, value: Value, type: PgType): Value {
   const from = value.type;
   if (isText(type)) return textOf(emission, value);
-  if (isNumber(type) && isNumber(from)) return isFloat(from) && !isFloat(type) ? refuse(`${typeLabel(from)} into a column of ${typeLabel(type)}`) : value;
+  if (isNumber(type) && isNumber(from)) return isFloat(from) && !isFloat(type) ? refuse(`${typeLabel(from)} into a column of ${typeLabel(type)}`) : type.name === 'float4' && from.name === 'float8' ? single(value) : value;
   if (isMoment(type) && isMoment(from)) return rounded(emission, column, castValue(emission, value, type, undefined), from);
   return from.name === type.name ? value : refuse(`${typeLabel(from)} into a column of ${typeLabel(type)}`);
 }

@@ -76,6 +76,10 @@ function bindSlot(slot: Slot, given: StepValues): Bound {
       return { text: '?', values: [formOf(value, slot.type)] };
     }
     case 'elements': return elements(parameter(given, slot.number), slot.type);
+    case 'filled': {
+      const array = parameter(given, slot.number);
+      return { text: array !== null && parseArray(array)?.length === 0 ? 'FALSE' : 'TRUE', values: [] };
+    }
     case 'pattern': {
       const value = parameter(given, slot.number);
       if (value?.includes(noEscape) === true) return refuse('control character in a LIKE pattern');

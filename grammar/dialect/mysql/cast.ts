@@ -26,7 +26,7 @@ export function castValue(emission: Emission, given: Value, type: PgType, place:
   switch (type.name) {
     case 'numeric': return toNumeric(given, type, place);
     case 'float8':
-      if (isInteger(from) || from.name === 'numeric') return { ...value, type, sql: `(${value.sql} + 0e0)` };
+      if (isInteger(from) || from.name === 'numeric') return { ...value, type, sql: `(${value.sql} + 0e0)`, ...(given.number === undefined ? {} : { number: given.number }) };
       if (from.name === 'float8' || from.name === 'float4') return { ...value, type };
       break;
     case 'bool':
@@ -84,7 +84,8 @@ function toInteger(given: Value, type: PgType, place: unknown): Value {
 }
 
 function toNumeric(given: Value, type: PgType, place: unknown): Value {
-  const { column: _column, shown: _shown, ...value } = given;
+  // Rounded it is another number.
+  const { column: _column, shown: _shown, number: _number, ...value } = given;
   const from = asNumeric(given.type);
   if (from.name !== 'numeric') return refuse(`cast of ${typeLabel(from)} to numeric`, place);
   if (type.scale === undefined || type.precision === undefined) return { ...given, type: from };

@@ -61,10 +61,11 @@ export function emitUpdate(emission: Emission, node: Tree): Steps {
   const scope = scopeOf(target);
   const others = listOf(node['fromClause']);
   const from = others.length === 0 ? '' : emitFrom(emission, others, scope);
+  // PostgreSQL looks here first for the types of parameters.
+  const where = node['whereClause'] === undefined ? undefined : filter(emission, node['whereClause'], scope);
   const assignments = assignmentsOf(emission, listOf(node['targetList']), target, scope);
   const ordered = emission.capabilities.simultaneousAssignment ? assignments : inOrder(assignments, from !== '');
   const sets = ordered.map(({ column, sql }) => `${target.name}.${quoteMysqlName(column.mysqlName)} = ${sql}`).join(', ');
-  const where = node['whereClause'] === undefined ? undefined : filter(emission, node['whereClause'], scope);
   const table = `${sqlTable(target.table)} AS ${target.name}`;
   const returning = returningList(node);
   const update = (test: string | undefined): string => `UPDATE ${table}${from === '' ? '' : ` CROSS JOIN ${from}`} SET ${sets}${test === undefined ? '' : ` WHERE ${test}`}`;

@@ -120,7 +120,11 @@ export function isAnyOf(emission: Emission, value: Value, number: number, isNega
   if (left.type.name === 'timestamptz' && emission.facts.timeZone !== 'UTC') refuse(`array of timestamptz in time zone ${emission.facts.timeZone}`, place);
   const list = emission.slot({ kind: 'elements', number, type: left.type });
   // Elements cannot be converted one by one: they stand in the text later.
-  return inList(emission, left, [{ sql: list, type: unknown, nullable: true }], { isNegated, isConstant: true, nullable: true, isIndexable: left.columnCharset?.charset === 'utf8mb4' });
+  const test = inList(emission, left, [{ sql: list, type: unknown, nullable: true }], { isNegated, isConstant: true, nullable: true, isIndexable: left.columnCharset?.charset === 'utf8mb4' });
+  if (emission.capabilities.binaryCollation !== undefined) return test;
+  // MySQL 5.6 makes NULL of an empty list in some places of a statement.
+  const filled = emission.slot({ kind: 'filled', number });
+  return { ...test, sql: isNegated ? `(${test.sql} OR NOT ${filled})` : `(${test.sql} AND ${filled})` };
 }
 
 /** Rows are equal when all fields are; they are ordered by the first field that differs. */

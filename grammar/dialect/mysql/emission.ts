@@ -24,6 +24,8 @@ export interface Value {
   readonly shown?: string;
   /** Of a column that local compares by a collation of its own. */
   readonly own?: { readonly charset: string; readonly collation: string; readonly isPadded: boolean; /** Of constants that it is compared with, where they are not text. */ readonly type?: PgType };
+  /** Has been looked through as a pattern of LIKE. */
+  readonly pattern?: boolean;
   /** Cannot be used in any expression. */
   readonly showOnly?: boolean;
 }
@@ -48,6 +50,7 @@ export interface CommonTable {
   /** Where the server has no common tables: the query itself. */
   readonly inline?: string;
   readonly columns: readonly { readonly name: string; readonly type: PgType; readonly nullable: boolean; readonly showOnly?: boolean | undefined; readonly hasText?: boolean }[];
+  readonly isSorted?: boolean;
 }
 
 /** Names that one query level sees. */
@@ -66,6 +69,10 @@ export class Scope {
   readonly ungrouped: string[] = [];
   /** In the argument of an aggregate. */
   aggregating = false;
+  /** Rows come in the order of a subquery of FROM, as far as nothing else orders them. */
+  readsSorted = false;
+  /** Columns that names have meant: of this level, and of those outside. */
+  readonly met = { own: 0, outer: 0 };
   /** Relations all of whose columns follow from the grouping. */
   readonly keyed = new Set<Relation>();
 
@@ -82,10 +89,12 @@ export class Scope {
     const first = found[0];
     if (found.length > 1) refuse(`ambiguous column ${name}`, place);
     if (first !== undefined) {
+      this.met.own += 1;
       this.#noteUngrouped(first);
       return first.value;
     }
     if (this.parent === undefined) refuse(`column ${[...qualifiers, name].join('.')}`, place);
+    this.met.outer += 1;
     return this.parent.column(qualifiers, name, place);
   }
 
@@ -138,6 +147,8 @@ export interface Emission {
   query(node: unknown, parent: Scope | undefined, options: QueryOptions): QueryText;
   /** A name that nothing else in the text has. */
   newName(): string;
+  /** Some text has a collation that knows the case of ASCII's letters only, or of letters in a way of its own. */
+  isCaseOpen: boolean;
 }
 
 export interface QueryOptions {
@@ -145,6 +156,8 @@ export interface QueryOptions {
   readonly types?: readonly (PgType | undefined)[];
   /** The text of numbers of varying scale: in their place (`shown`), or as columns t1, t2 … of their own behind the others (`beside`). */
   readonly texts?: 'shown' | 'beside';
+  /** What reads it goes on in its order, as PostgreSQL does: the servers forget the order of a query that another one reads, unless it has a limit. */
+  readonly keepsOrder?: boolean;
 }
 
 export function quoteMysqlName(name: string): string {

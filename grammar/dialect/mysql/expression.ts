@@ -11,7 +11,7 @@ import type { PgType } from './pg-type.ts';
 import { jsonOperator } from './json.ts';
 import { parseArray } from './array-text.ts';
 import { ownColumn, ownComparison } from './own-collation.ts';
-import { comparable, like, textOf } from './text-value.ts';
+import { changeCase, comparable, like, patternOf, textOf } from './text-value.ts';
 import { refuse } from './refusal.ts';
 import { constantText, listOf, nameParts, nodeOf, stringConstant, stringNode, treeOf, unwrap } from '../../sql/tree.ts';
 import type { Tree } from '../../sql/tree.ts';
@@ -44,6 +44,7 @@ function emitNode(emission: Emission, name: string, node: Tree, scope: Scope): V
     case 'SQLValueFunction': return valueFunction(emission, node);
     case 'CollateClause': {
       if (nameParts(node['collname'])?.at(-1) !== 'C') refuse('COLLATE', node['location']);
+      emission.isCaseOpen = true;
       return textOf(emission, emission.expression(node['arg'], scope), node['location']);
     }
     default: return refuse(constructs[name] ?? name, node['location']);
@@ -137,9 +138,14 @@ function caseExpression(emission: Emission, node: Tree, scope: Scope): Value {
   // A constant without a type is text here, whatever it is compared with.
   const subject = node['arg'] === undefined ? undefined : decide(emission, emission.expression(node['arg'], scope), textType, node['location']);
   const arms = listOf(node['args']).map((arm) => treeOf(nodeOf(arm, 'CaseWhen')) ?? refuse('CASE', node['location']));
-  const conditions = arms.map((arm) => (subject === undefined ? condition(emission, arm['expr'], scope) : compare(emission, '=', subject, emission.expression(arm['expr'], scope), node['location']).sql));
+  // One arm after the other: a parameter has the type of where it stands first.
+  const emitted = arms.map((arm) => ({
+    test: subject === undefined ? condition(emission, arm['expr'], scope) : compare(emission, '=', subject, emission.expression(arm['expr'], scope), node['location']).sql,
+    result: emission.expression(arm['result'], scope),
+  }));
+  const conditions = emitted.map(({ test }) => test);
   const otherwise: Value = node['defresult'] === undefined ? { sql: 'NULL', type: unknown, nullable: true, literal: null } : emission.expression(node['defresult'], scope);
-  const { values, type } = unified(emission, [...arms.map((arm) => emission.expression(arm['result'], scope)), otherwise], node['location']);
+  const { values, type } = unified(emission, [...emitted.map(({ result }) => result), otherwise], node['location']);
   const texts = values.map(({ sql }) => sql);
   const sql = `(CASE ${conditions.map((test, index) => `WHEN ${test} THEN ${texts[index] ?? 'NULL'}`).join(' ')} ELSE ${texts.at(-1) ?? 'NULL'} END)`;
   const shown = textOfArms(emission, values, type, (arms) => `(CASE ${conditions.map((test, index) => `WHEN ${test} THEN ${arms[index] ?? 'NULL'}`).join(' ')} ELSE ${arms.at(-1) ?? 'NULL'} END)`);
@@ -162,7 +168,7 @@ function coalesce(emission: Emission, node: Tree, scope: Scope): Value {
 /** PostgreSQL overlooks NULLs here, MySQL does not. */
 function greatest(emission: Emission, node: Tree, scope: Scope): Value {
   const { values, type } = unified(emission, listOf(node['args']).map((item) => emission.expression(item, scope)), node['location']);
-  if (emission.capabilities.binaryCollation === undefined && textType.name === type.name) return refuse('GREATEST or LEAST of text', node['location']);
+  if (emission.capabilities.binaryCollation === undefined && isText(type)) return refuse('GREATEST or LEAST of text', node['location']);
   if (isText(type)) requireCodePoints(emission, node['location']);
   if (values.length > 8) return refuse('GREATEST or LEAST of more than eight values', node['location']);
   const word = node['op'] === 'IS_GREATEST' ? 'GREATEST' : 'LEAST';
@@ -186,7 +192,8 @@ function operatorExpression(emission: Emission, node: Tree, scope: Scope): Value
     case 'AEXPR_NULLIF': {
       const [left, right] = [emission.expression(node['lexpr'], scope), emission.expression(node['rexpr'], scope)];
       const test = compare(emission, '=', left, right, place);
-      const kept = decide(emission, left, textType);
+      // What has no type of its own takes the other's.
+      const kept = decide(emission, left, right.type.name === 'unknown' ? textType : right.type, place);
       // PostgreSQL gives the value of the type that it compares them in.
       if (isNumber(kept.type) && isNumber(right.type) && rankOf(kept.type.name) < rankOf(right.type.name)) return refuse('NULLIF of numbers of several types', place);
       return { sql: `(CASE WHEN ${test.sql} THEN NULL ELSE ${kept.sql} END)`, type: kept.type, nullable: true };
@@ -257,9 +264,45 @@ function likeExpression(emission: Emission, name: string, node: Tree, scope: Sco
   const isEscape = nameParts(call?.['funcname'])?.at(-1) === 'like_escape';
   const [pattern, escape] = isEscape ? listOf(call?.['args']) : [node['rexpr']];
   const character = isEscape ? stringConstant(escape) ?? refuse('ESCAPE that is no constant', node['location']) : '\\';
-  const [left, right] = [emission.expression(node['lexpr'], scope), emission.expression(pattern, scope)];
+  const left = emission.expression(node['lexpr'], scope);
+  const right = madePattern(emission, pattern, character, scope) ?? emission.expression(pattern, scope);
   const sql = like(emission, left, right, { negated: name.startsWith('!'), ignoresCase: node['kind'] === 'AEXPR_ILIKE', escape: character }, node['location']);
   return { sql, type: bool, nullable: left.nullable || right.nullable };
+}
+
+/** `lower($1)`, `'%' || $1 || '%'` and the like: what ends in a constant cannot end in an escape character that stands alone. */
+function madePattern(emission: Emission, node: unknown, escape: string, scope: Scope): Value | undefined {
+  const cased = casedPattern(node);
+  if (cased !== undefined) {
+    // A letter would be another one.
+    if (escape.toLowerCase() !== escape.toUpperCase()) return undefined;
+    const inner = madePattern(emission, cased.of, escape, scope) ?? plainPattern(emission, emission.expression(cased.of, scope), escape);
+    return inner === undefined ? undefined : { ...changeCase(emission, cased.word, inner), pattern: true };
+  }
+  const pieces = joinedPieces(node);
+  if (pieces.length < 2) return undefined;
+  const values = pieces.map((piece) => emission.expression(piece, scope));
+  const end = values.at(-1)?.literal;
+  if (typeof end !== 'string' || end === '' || (escape !== '' && end.includes(escape))) return undefined;
+  // What ends none of them needs no look at its own end.
+  const patterns = values.map((value) => plainPattern(emission, value, ''));
+  return patterns.includes(undefined) ? undefined : { sql: `CONCAT(${patterns.map((value) => value?.sql).join(', ')})`, type: textType, nullable: true, constant: true, pattern: true };
+}
+
+function joinedPieces(node: unknown): readonly unknown[] {
+  const joined = nodeOf(node, 'A_Expr');
+  return joined?.['kind'] === 'AEXPR_OP' && nameParts(joined['name'])?.join('.') === '||' && joined['lexpr'] !== undefined ? [...joinedPieces(joined['lexpr']), ...joinedPieces(joined['rexpr'])] : [node];
+}
+
+function casedPattern(node: unknown): { readonly word: 'LOWER' | 'UPPER'; readonly of: unknown } | undefined {
+  const call = nodeOf(node, 'FuncCall');
+  const name = nameParts(call?.['funcname'])?.join('.');
+  const [argument, ...others] = listOf(call?.['args']);
+  return argument === undefined || others.length > 0 || (name !== 'lower' && name !== 'upper') ? undefined : { word: name === 'lower' ? 'LOWER' : 'UPPER', of: argument };
+}
+
+function plainPattern(emission: Emission, value: Value, escape: string): Value | undefined {
+  return typeof value.literal === 'string' || value.parameter !== undefined ? patternOf(emission, value, escape, undefined) : undefined;
 }
 
 function inExpression(emission: Emission, name: string, node: Tree, scope: Scope): Value {

@@ -4,7 +4,8 @@ import { compare } from './comparison.ts';
 import { Scope } from './emission.ts';
 import type { Emission, Relation, Value, VisibleColumn } from './emission.ts';
 import { filter } from './expression.ts';
-import { isText } from './pg-type.ts';
+import { coerce } from './literal.ts';
+import { asNumeric, commonType, isText } from './pg-type.ts';
 import { collated } from './text-value.ts';
 import { refuse } from './refusal.ts';
 import type { TableFacts } from './translation.ts';
@@ -67,6 +68,7 @@ function rangeVar(emission: Emission, node: Tree, scope: Scope): FromItem {
   const common = node['schemaname'] === undefined ? scope.commonTable(written) : undefined;
   if (common !== undefined) {
     const columns = common.columns.map((column, index) => ({ name: alias.columns[index] ?? column.name, value: derivedValue(emission, `${name}.c${index + 1}`, column) }));
+    if (common.isSorted === true) scope.readsSorted = true;
     const relation: Relation = { alias: alias.name ?? written, columns, sqlName: name };
     return { sql: `${common.inline === undefined ? common.sqlName : `(${common.inline})`} AS ${name}`, relations: [relation], visible: columns };
   }
@@ -84,12 +86,19 @@ export function derivedValue(emission: Emission, sql: string, column: { readonly
   return { sql: type.name === 'bool' ? `(${sql} <> 0)` : sql, type, nullable };
 }
 
+/** A query whose rows PostgreSQL hands on in an order: its own, or that of one that it reads. */
+export function isSorted(query: unknown): boolean {
+  const select = treeOf(nodeOf(query, 'SelectStmt'));
+  return select !== undefined && (listOf(select['sortClause']).length > 0 || listOf(select['fromClause']).some((item) => isSorted(nodeOf(item, 'RangeSubselect')?.['subquery'])));
+}
+
 function rangeSubselect(emission: Emission, node: Tree, scope: Scope): FromItem {
   const isLateral = node['lateral'] === true;
   if (isLateral && !emission.capabilities.lateral) return refuse('LATERAL');
+  if (isSorted(node['subquery'])) scope.readsSorted = true;
   const alias = aliasOf(node);
   const name = emission.newName();
-  const query = emission.query(node['subquery'], isLateral ? scope : outside(scope), { named: true, texts: 'beside' });
+  const query = emission.query(node['subquery'], isLateral ? scope : outside(scope), { named: true, texts: 'beside', keepsOrder: true });
   const columns = query.columns.map((column, index) => ({ name: alias.columns[index] ?? column.name, value: derivedValue(emission, `${name}.c${index + 1}`, { ...column.value, hasText: column.value.shown !== undefined }) }));
   return { sql: `${isLateral ? 'LATERAL ' : ''}(${query.sql}) AS ${name}`, relations: [{ alias: alias.name ?? '', columns, sqlName: name }], visible: columns };
 }
@@ -147,8 +156,15 @@ function joinUsing(emission: Emission, parts: UsingJoin, left: FromItem, right: 
     return first === undefined || found.length > 1 ? refuse(`USING (${name})`) : first;
   };
   const tests = parts.names.map((name) => compare(emission, '=', find(left, name).value, find(right, name).value, undefined).sql);
-  // The merged column is that of the side that always has a row.
-  const merged = parts.names.map((name) => find(parts.isRight ? parts.other : parts.one, name));
+  // The merged column is that of the side that always has a row, in the type that both are compared in.
+  const merged = parts.names.map((name): VisibleColumn => {
+    const [own, other] = parts.isRight ? [parts.other, parts.one] : [parts.one, parts.other];
+    const column = find(own, name);
+    const type = commonType(column.value.type, find(other, name).value.type) ?? refuse(`USING (${name})`);
+    // A number has the digits that it has on its own side.
+    const kept = type.name === 'numeric' ? { ...column.value, type: asNumeric(column.value.type) } : undefined;
+    return type.name === column.value.type.name ? column : { name, value: kept ?? coerce(emission, column.value, type) };
+  });
   const rest = [...parts.one.visible, ...parts.other.visible].filter(({ name }) => !parts.names.includes(name));
   return { sql: `${left.sql} ${parts.word} ${right.sql} ON ${tests.join(' AND ')}`, relations: parts.relations, visible: [...merged, ...rest] };
 }

@@ -85,12 +85,13 @@ function sourceOf(emission: Emission, node: Tree, table: TableFacts): Source {
 }
 
 function fromQuery(emission: Emission, node: unknown, all: readonly ColumnFacts[]): Source {
-  const first = emission.query(node, undefined, { named: true });
+  // Numbers are given in the order of the rows.
+  const first = emission.query(node, undefined, { named: true, keepsOrder: true });
   const columns = all.slice(0, first.columns.length);
   if (columns.length !== first.columns.length) return refuse('INSERT with another number of values');
   const targets = listOf(treeOf(nodeOf(node, 'SelectStmt'))?.['targetList']).map((target) => nodeOf(target, 'ResTarget')?.['val']);
   const types = columns.map((column, index) => (stringConstant(targets[index]) !== undefined || nodeOf(targets[index], 'ParamRef') !== undefined ? parsePgType(column.type) : undefined));
-  const query = types.some((type) => type !== undefined) ? emission.query(node, undefined, { named: true, types }) : first;
+  const query = types.some((type) => type !== undefined) ? emission.query(node, undefined, { named: true, types, keepsOrder: true }) : first;
   const name = emission.newName();
   const values = query.columns.map(({ value }, index): Value => ({ type: value.type, nullable: value.nullable, sql: `${name}.c${index + 1}`, ...(value.showOnly === true ? { showOnly: true } : {}) }));
   const list = values.map((value, index) => (value.showOnly === true ? refuse('INSERT of a column that can only be shown') : assignValue(emission, columns[index] ?? refuse('column'), value)));

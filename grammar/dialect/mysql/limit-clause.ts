@@ -7,11 +7,12 @@ import type { Tree } from '../../sql/tree.ts';
 
 const all = '18446744073709551615';
 
-export function limitClause(emission: Emission, select: Tree, _scope: Scope): string {
+/** `isOrderKept`: a sorted query has a limit in any case. */
+export function limitClause(emission: Emission, select: Tree, isOrderKept = false): string {
   if (select['limitOption'] === 'LIMIT_OPTION_WITH_TIES') return refuse('FETCH FIRST WITH TIES');
   const count = rowCount(emission, select['limitCount'], 'limit');
   const offset = rowCount(emission, select['limitOffset'], 'offset');
-  if (offset === undefined) return count === undefined ? '' : ` LIMIT ${count}`;
+  if (offset === undefined) return count === undefined ? (isOrderKept && listOf(select['sortClause']).length > 0 ? ` LIMIT ${all}` : '') : ` LIMIT ${count}`;
   return ` LIMIT ${count ?? all} OFFSET ${offset}`;
 }
 

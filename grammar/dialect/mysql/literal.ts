@@ -48,7 +48,8 @@ export function mysqlForm(text: string, type: PgType): string | undefined {
 function floatForm(text: string, type: 'float4' | 'float8'): string | undefined {
   if (!/^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text)) return undefined;
   const value = type === 'float4' ? Math.fround(Number(text)) : Number(text);
-  if (!Number.isFinite(value)) return undefined;
+  // Out of range to PostgreSQL, at both ends.
+  if (!Number.isFinite(value) || (value === 0 && /[1-9]/.test(text.replace(/e.*$/i, '')))) return undefined;
   return type === 'float4' ? String(value) : text;
 }
 
@@ -127,7 +128,8 @@ function numericLiteral(form: string, type: PgType): Value {
   const plain = decimalType(form);
   const sql = form.startsWith('-') ? `(${form})` : form;
   if (type.scale === undefined || type.scale === plain.scale) return { sql, type: plain, nullable: false, constant: true, number: Number(form) };
-  if (type.scale < (plain.scale ?? 0)) return { sql: `ROUND(${sql}, ${type.scale})`, type, nullable: false, constant: true, number: Number(form) };
+  // What is left of the number is not known here: it may be zero.
+  if (type.scale < (plain.scale ?? 0)) return { sql: `ROUND(${sql}, ${type.scale})`, type, nullable: false, constant: true };
   return { sql: `CAST(${sql} AS DECIMAL(65,${type.scale}))`, type, nullable: false, constant: true, number: Number(form) };
 }
 

@@ -24,7 +24,9 @@ function one(name: string, emit: (value: Value, place: unknown) => Value): Funct
 function wholeNumber(name: string, word: 'CEILING' | 'FLOOR'): FunctionEmitter {
   return one(name, (value) => {
     if (isInteger(value.type)) return { ...plain(value, `(${value.sql} + 0e0)`), type: float8 };
-    return value.type.name === 'numeric' ? { ...plain(value, `${word}(${value.sql})`), type: numeric(value.type.precision === undefined ? undefined : value.type.precision + 1, 0) } : plain(value, word === 'FLOOR' ? `(FLOOR(${value.sql}) * 1e0)` : ceilingOfDouble(value.sql));
+    // MySQL 5.6 has room for fewer digits where such a number is a column of a subquery.
+    if (value.type.name === 'numeric') return { ...plain(value, `CAST(${word}(${value.sql}) AS DECIMAL(${Math.min(65, (value.type.precision ?? 64) + 1)},0))`), type: numeric(value.type.precision === undefined ? undefined : Math.min(65, value.type.precision + 1), 0) };
+    return plain(value, word === 'FLOOR' ? `(FLOOR(${value.sql}) * 1e0)` : ceilingOfDouble(value.sql));
   });
 }
 

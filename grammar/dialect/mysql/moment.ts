@@ -148,6 +148,8 @@ export function formatMoment(emission: Emission, given: Value, format: Value, pl
   let rest = format.literal;
   let pattern = '';
   while (rest !== '') {
+    // Seconds of the day.
+    if (rest.startsWith('SSSS')) return refuse('to_char by this pattern', place);
     const found = formats.find(([word]) => rest.startsWith(word));
     const [taken, put] = found ?? [/^[-/.,:; ]/.exec(rest)?.[0] ?? refuse('to_char by this pattern', place), rest.slice(0, 1)];
     pattern += put;

@@ -43,19 +43,21 @@ function queryBody(emission: Emission, select: Tree, level: Scope, options: Quer
   const isSet = select['op'] !== undefined && select['op'] !== 'SETOP_NONE';
   if (isSet || select['valuesLists'] !== undefined) {
     const inner = isSet ? setOperation(emission, select, level, options) : valuesQuery(emission, select, level, options);
-    return sortedOutside(emission, inner, select, sorts, level, options);
+    return sortedOutside(emission, inner, select, sorts, options);
   }
   const distinct = listOf(select['distinctClause']);
   if (distinct.length > 0 && distinct.some((item) => unwrap(item) !== undefined)) return distinctOn(emission, select, level, options);
   const core = selectCore(emission, select, level, options.types);
   if (distinct.length > 0) {
     refuseShowOnly(core.columns, 'DISTINCT');
-    return sortedOutside(emission, hasInexactText(emission, core.columns) ? distinctBytes(emission, core) : named(core, 'DISTINCT '), select, sorts, level, options);
+    return sortedOutside(emission, hasInexactText(emission, core.columns) ? distinctBytes(emission, core) : named(core, 'DISTINCT '), select, sorts, options);
   }
+  // MariaDB loses the order of groups where a window stands in what is shown.
+  if (sorts.length > 0 && core.scope.sqlWindows.size > 0 && core.scope.grouping !== undefined && emission.capabilities.subqueryCache) return sortedAbove(emission, core, { select, options, more: [], where: '' });
   const order = sorts.flatMap((item) => sortKeys(emission, item, (key) => sortValue(emission, key, core.columns, core.scope)));
   const list = listTexts(core.columns, options);
   explainGrouping(core.scope);
-  return { sql: `${core.build(list.join(', '), order)}${limitClause(emission, select, core.scope)}${lockClause(emission, select, core.scope)}`, columns: core.columns };
+  return { sql: `${core.build(list.join(', '), order)}${limitClause(emission, select, options.keepsOrder)}${lockClause(emission, select, core.scope)}`, columns: core.columns };
 }
 
 function listTexts(columns: readonly Column[], options: QueryOptions): readonly string[] {
@@ -102,9 +104,9 @@ function explainGrouping(scope: Scope): void {
   if (column !== undefined) refuse(`column ${column} that is neither grouped by nor aggregated`);
 }
 
-function sortedOutside(emission: Emission, inner: QueryText, select: Tree, sorts: readonly unknown[], level: Scope, options: QueryOptions): QueryText {
+function sortedOutside(emission: Emission, inner: QueryText, select: Tree, sorts: readonly unknown[], options: QueryOptions): QueryText {
   if (select['lockingClause'] !== undefined) return refuse('FOR UPDATE of such a query');
-  const limit = limitClause(emission, select, level);
+  const limit = limitClause(emission, select, options.keepsOrder);
   if (sorts.length === 0 && limit === '' && options.named) return inner;
   const name = emission.newName();
   const columns = inner.columns.map((column, index) => ({ name: column.name, value: derivedValue(emission, `${name}.c${index + 1}`, column.value) }));
@@ -134,8 +136,9 @@ function selectCore(emission: Emission, select: Tree, level: Scope, types: Query
   const scope = level;
   const from = emitFrom(emission, listOf(select['fromClause']), scope);
   for (const item of listOf(select['windowClause'])) scope.windows.set(stringOf(nodeOf(item, 'WindowDef')?.['name']) ?? '', item);
-  const where = select['whereClause'] === undefined ? '' : ` WHERE ${filter(emission, select['whereClause'], scope)}`;
   const isGrouped = select['groupClause'] !== undefined || select['havingClause'] !== undefined || listOf(select['targetList']).some(hasAggregate) || listOf(select['sortClause']).some(hasAggregate);
+  typeParameters(emission, select, scope, isGrouped);
+  const where = select['whereClause'] === undefined ? '' : ` WHERE ${filter(emission, select['whereClause'], scope)}`;
   const group = isGrouped ? groupClause(emission, select, scope) : '';
   const columns = targetColumns(emission, listOf(select['targetList']), scope).map((column, index) => typed(emission, column, types?.[index]));
   const having = select['havingClause'] === undefined ? '' : ` HAVING ${filter(emission, select['havingClause'], scope)}`;
@@ -144,6 +147,23 @@ function selectCore(emission: Emission, select: Tree, level: Scope, types: Query
   const build = (list: string, order: readonly string[]): string =>
     `SELECT ${list} FROM ${from === '' ? (where === '' ? 'DUAL' : oneRow) : from}${where}${group}${having}${windowClause(scope)}${order.length === 0 ? '' : ` ORDER BY ${order.join(', ')}`}`;
   return { build, columns, scope };
+}
+
+/** A parameter has the type of where it stands first, for which PostgreSQL looks at the list before it looks at WHERE. */
+function typeParameters(emission: Emission, select: Tree, scope: Scope, isGrouped: boolean): void {
+  const targets = listOf(select['targetList']).filter(hasParameter);
+  if (targets.length === 0 || !hasParameter(select['whereClause'])) return;
+  const [unexplained, windows] = [scope.ungrouped.length, [...scope.sqlWindows]];
+  if (isGrouped) scope.grouping = [];
+  targetColumns(emission, targets, scope);
+  scope.grouping = undefined;
+  scope.ungrouped.length = unexplained;
+  scope.sqlWindows.clear();
+  for (const [text, name] of windows) scope.sqlWindows.set(text, name);
+}
+
+function hasParameter(node: unknown): boolean {
+  return JSON.stringify(node ?? null).includes('"ParamRef"');
 }
 
 /** Written once each: a server counts the windows of a query, and has an end of them. */
@@ -208,20 +228,33 @@ function distinctOn(emission: Emission, select: Tree, level: Scope, options: Que
   const keys = listOf(select['distinctClause']).map((item) => sortable(emission, sortValue(emission, item, core.columns, core.scope)));
   const sorts = listOf(select['sortClause']);
   const order = sorts.flatMap((item) => sortKeys(emission, item, (key) => sortValue(emission, key, core.columns, core.scope)));
+  if (order.length === 0 && core.scope.readsSorted) return refuse('DISTINCT ON without ORDER BY over a sorted subquery');
+  const number = `ROW_NUMBER() OVER (PARTITION BY ${keys.join(', ')}${order.length === 0 ? '' : ` ORDER BY ${order.join(', ')}`}) AS n`;
+  return sortedAbove(emission, core, { select, options, more: [number], where: 'n = 1' });
+}
+
+interface Above {
+  readonly select: Tree;
+  readonly options: QueryOptions;
+  /** What the query shows besides its columns. */
+  readonly more: readonly string[];
+  readonly where: string;
+}
+
+/** The query as the table of another one, which sorts its rows by values that stand beside its columns. */
+function sortedAbove(emission: Emission, core: Core, { select, options, more, where }: Above): QueryText {
   const name = emission.newName();
+  const sorts = listOf(select['sortClause']);
   const values = sorts.map((item) => sortValue(emission, nodeOf(item, 'SortBy')?.['node'], core.columns, core.scope));
-  const list = [
-    ...listTexts(core.columns, { named: true }),
-    `ROW_NUMBER() OVER (PARTITION BY ${keys.join(', ')}${order.length === 0 ? '' : ` ORDER BY ${order.join(', ')}`}) AS n`,
-    ...values.map((value, index) => `${value.sql} AS s${index + 1}`),
-  ];
-  const columns = core.columns.map((column, index) => ({ name: column.name, value: derivedValue(emission, `${name}.c${index + 1}`, column.value) }));
+  explainGrouping(core.scope);
+  const list = [...listTexts(core.columns, { named: true, texts: 'beside' }), ...more, ...values.map((value, index) => `${value.sql} AS s${index + 1}`)];
+  const columns = core.columns.map((column, index) => ({ name: column.name, value: derivedValue(emission, `${name}.c${index + 1}`, { ...column.value, hasText: column.value.shown !== undefined }) }));
   const outer = sorts.flatMap((item, index) => {
     const value = values[index] ?? refuse('ORDER BY');
     return sortKeys(emission, item, () => derivedValue(emission, `${name}.s${index + 1}`, value));
   });
-  const texts = listTexts(columns, { named: options.named });
-  return { sql: `SELECT ${texts.join(', ')} FROM (${core.build(list.join(', '), [])}) AS ${name} WHERE ${name}.n = 1${outer.length === 0 ? '' : ` ORDER BY ${outer.join(', ')}`}${limitClause(emission, select, level)}`, columns };
+  const texts = listTexts(columns, options);
+  return { sql: `SELECT ${texts.join(', ')} FROM (${core.build(list.join(', '), [])}) AS ${name}${where === '' ? '' : ` WHERE ${name}.${where}`}${outer.length === 0 ? '' : ` ORDER BY ${outer.join(', ')}`}${limitClause(emission, select, options.keepsOrder)}`, columns };
 }
 
 function valuesQuery(emission: Emission, select: Tree, level: Scope, options: QueryOptions): QueryText {
@@ -247,7 +280,7 @@ function setOperation(emission: Emission, select: Tree, level: Scope, options: Q
   const operation = setWords[String(select['op'])] ?? refuse('set operation');
   const isAll = select['all'] === true;
   if (operation !== 'UNION' && !emission.capabilities.exceptIntersect && isAll) return refuse(`${operation} ALL`);
-  const branch = (side: 'larg' | 'rarg', types: QueryOptions['types']): QueryText => emission.query({ SelectStmt: select[side] }, level, { named: true, ...(types === undefined ? {} : { types }) });
+  const branch = (side: 'larg' | 'rarg', types: QueryOptions['types']): QueryText => emission.query({ SelectStmt: select[side] }, level, { named: true, keepsOrder: isAll, ...(types === undefined ? {} : { types }) });
   const [first, second] = [branch('larg', options.types), branch('rarg', options.types)];
   if (first.columns.length !== second.columns.length) return refuse(`${operation} of different numbers of columns`);
   const types = first.columns.map((column, index) => {

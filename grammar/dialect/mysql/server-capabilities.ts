@@ -39,7 +39,7 @@ export function serverCapabilities(version: MysqlVersion): DialectCapabilities {
 /**
  * Settings that the translated texts count on, for a connection without the flag CLIENT_FOUND_ROWS:
  * constants without backslash escapes, dates in UTC, quotients of 30 digits, text compared by code point, no silent cuts. ORDER BY looks at the first 1,024 bytes of a text
- * unless it is told to look at more, for which a buffer has to hold some of them.
+ * unless it is told to look at more, for which a buffer has to hold some of them. Behind its limit of iterations MariaDB answers with the rows of a WITH RECURSIVE that it has by then.
  */
 export function sessionSettings(capabilities: DialectCapabilities): readonly string[] {
   const modes = [
@@ -48,9 +48,10 @@ export function sessionSettings(capabilities: DialectCapabilities): readonly str
   ];
   return [
     `SET NAMES utf8mb4 COLLATE ${capabilities.binaryCollation ?? 'utf8mb4_bin'}`,
-    `SET SESSION sql_mode = '${modes.join(',')}', time_zone = '+00:00', div_precision_increment = 30, group_concat_max_len = 4294967295, lc_time_names = 'en_US', sql_safe_updates = 0, sql_select_limit = 18446744073709551615, sql_auto_is_null = 0`,
+    `SET SESSION sql_mode = '${modes.join(',')}', time_zone = '+00:00', div_precision_increment = 30, group_concat_max_len = 4294967295, lc_time_names = 'en_US', sql_safe_updates = 0, sql_select_limit = 18446744073709551615, sql_auto_is_null = 0, max_error_count = 1024`,
     'SET SESSION max_sort_length = 16384, sort_buffer_size = CAST(GREATEST(@@sort_buffer_size, 2097152) AS UNSIGNED)',
     'SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED',
+    ...(capabilities.commonTables ? [`SET SESSION ${capabilities.subqueryCache ? 'max_recursive_iterations' : 'cte_max_recursion_depth'} = 4294967295`] : []),
     ...(capabilities.subqueryCache ? ["SET SESSION optimizer_switch = 'subquery_cache=off'"] : []),
     ...(capabilities.snapshotIsolation ? ['SET SESSION innodb_snapshot_isolation = ON'] : []),
   ];

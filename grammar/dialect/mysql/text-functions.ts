@@ -175,6 +175,9 @@ export const textFunctions: Readonly<Record<string, FunctionEmitter>> = {
     const mark = quoteMysqlText(separator.literal);
     if (value === undefined || number?.number === undefined) return refuse(`function split_part of ${typeLabel(subject.type)}`, place);
     const marks = `(CHAR_LENGTH(${value.sql}) - CHAR_LENGTH(REPLACE(${value.sql}, ${mark}, ''))) DIV ${[...separator.literal].length}`;
-    return made([value], `IF(${marks} < ${number.number - 1}, '', SUBSTRING_INDEX(SUBSTRING_INDEX(${value.sql}, ${mark}, ${number.number}), ${mark}, -1))`);
+    // All from the left: from the right `aa` stands elsewhere in `aaa`.
+    const upTo = (count: number): string => `SUBSTRING_INDEX(${value.sql}, ${mark}, ${count})`;
+    if (number.number === 1) return made([value], upTo(1));
+    return made([value], `IF(${marks} < ${number.number - 1}, '', SUBSTRING(${upTo(number.number)}, CHAR_LENGTH(${upTo(number.number - 1)}) + ${[...separator.literal].length + 1}))`);
   },
 };

@@ -62,7 +62,7 @@ function momentText(emission: Emission, value: Value, place: unknown): string {
 
 /**
  * Upper and lower case: the servers agree on the letters of Western Europe, and not on all of the others, so a text with one of those makes
- * the statement fail.
+ * the statement fail; with any that is not ASCII's where the collation has a say in them.
  */
 export function changeCase(emission: Emission, word: 'LOWER' | 'UPPER', given: Value): Value {
   const value = textOf(emission, given);
@@ -70,8 +70,8 @@ export function changeCase(emission: Emission, word: 'LOWER' | 'UPPER', given: V
   const changed = value.column === undefined ? `${word}(CONCAT('', ${value.sql}))` : `${word}(${value.sql})`;
   const base = { type: textType, nullable: value.nullable, ...(value.constant === true ? { constant: true } : {}) };
   if (/^'[\x20-\x7e]*'$/.test(value.sql)) return { ...base, sql: changed };
-  const isForeign = `CONVERT(CONVERT(${value.sql} USING latin1) USING utf8mb4) <> ${value.sql}`;
-  const exceptions = word === 'UPPER' ? ` OR LOCATE('ÿ', ${value.sql}) > 0 OR LOCATE('µ', ${value.sql}) > 0` : '';
+  const isForeign = `CONVERT(CONVERT(${value.sql} USING ${emission.isCaseOpen ? 'ascii' : 'latin1'}) USING utf8mb4) <> ${value.sql}`;
+  const exceptions = word === 'UPPER' && !emission.isCaseOpen ? ` OR LOCATE('ÿ', ${value.sql}) > 0 OR LOCATE('µ', ${value.sql}) > 0` : '';
   return { ...base, sql: `IF(${isForeign}${exceptions}, CONCAT(${failIf(`${isForeign}${exceptions}`)}), ${changed})` };
 }
 
@@ -88,6 +88,8 @@ export interface LikeOptions {
 export function like(emission: Emission, left: Value, right: Value, options: LikeOptions, place: unknown): string {
   const { escape } = options;
   if ([...escape].length > 1) refuse('ESCAPE of several characters', place);
+  // To the servers these stay what they are, and a letter would change its case with the pattern's.
+  if (wildcards.test(escape) || (options.ignoresCase && escape.toLowerCase() !== escape.toUpperCase())) refuse('ESCAPE by this character', place);
   // PostgreSQL has the spaces at its end in sight here.
   if (left.type.name === 'bpchar') refuse('LIKE of character', place);
   const subject = textOf(emission, left, place);
@@ -101,7 +103,9 @@ export function like(emission: Emission, left: Value, right: Value, options: Lik
   return options.negated ? `(NOT ${exact})` : exact;
 }
 
-function patternOf(emission: Emission, pattern: Value, escape: string, place: unknown): Value {
+/** A constant or a parameter, or what has been made of one, as a pattern. */
+export function patternOf(emission: Emission, pattern: Value, escape: string, place: unknown): Value {
+  if (pattern.pattern === true) return pattern;
   if (pattern.literal !== undefined) {
     if (pattern.literal?.includes(noEscape) === true) refuse('control character in a LIKE pattern', place);
     if (pattern.literal !== null && endsInEscape(pattern.literal, escape)) refuse('LIKE pattern that ends in its escape character', place);

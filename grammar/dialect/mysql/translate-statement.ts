@@ -3,6 +3,7 @@
  * folder is translated; everything else is refused by name, never guessed.
  */
 import { emitDelete, emitUpdate } from './change-rows.ts';
+import { mayBeCut } from './cut-text.ts';
 import type { Emission, QueryOptions, QueryText, Scope } from './emission.ts';
 import { emitExpression } from './expression.ts';
 import { emitInsert } from './insert-rows.ts';
@@ -36,7 +37,9 @@ function translated(node: unknown, facts: DialectFacts): Translation {
   // Results are shown in UTC.
   if (facts.timeZone !== 'UTC' && columns.some(({ type }) => type.name === 'timestamptz')) return refuse(`timestamptz in the result in time zone ${facts.timeZone}`);
   if (vague !== undefined) return refuse(`numeric of varying scale in the result (${vague.name})`);
-  return { type: 'plan', command, columns, needsTransaction, ...(draws === undefined ? {} : { draws }), ...(commits === undefined ? {} : { commits }), parameterTypes: emission.parameterTypes, steps: steps.map((step) => ({ ...step, slots: emission.slots })) };
+  // What a DELETE has taken away for a text that was cut has to come back.
+  const canBeUndone = needsTransaction || (command === 'DELETE' && steps.some(({ text }) => mayBeCut(text)));
+  return { type: 'plan', command, columns, needsTransaction: canBeUndone, ...(draws === undefined ? {} : { draws }), ...(commits === undefined ? {} : { commits }), parameterTypes: emission.parameterTypes, steps: steps.map((step) => ({ ...step, slots: emission.slots })) };
 }
 
 function emitStatement(emission: Emission, name: string, node: Tree): Steps & { readonly command: string } {
@@ -61,6 +64,7 @@ function selectSteps(emission: Emission, node: Tree): Steps {
 
 class StatementEmission implements Emission {
   readonly facts: DialectFacts;
+  isCaseOpen: boolean;
   readonly slots: Slot[] = [];
   readonly parameterTypes: (PgType | undefined)[] = [];
   readonly #places = new Map<string, string>();
@@ -68,6 +72,7 @@ class StatementEmission implements Emission {
 
   constructor(facts: DialectFacts) {
     this.facts = facts;
+    this.isCaseOpen = facts.isCaseOpen === true;
   }
 
   get capabilities(): DialectCapabilities {

@@ -13,6 +13,8 @@ export interface ColumnFacts {
   readonly unsigned?: boolean;
   /** Fractional digits of a time, datetime or timestamp column. */
   readonly fraction?: number;
+  /** Bytes of a BINARY column. */
+  readonly bytes?: number;
   readonly charset?: string;
   readonly collation?: string;
   /** Of an ENUM that is an enum on PostgreSQL. */
@@ -80,6 +82,8 @@ export interface DialectFacts {
   readonly timeZone: string;
   /** Whether the local database compares text by code point (C, POSIX, C.UTF-8). */
   readonly codePointOrder: boolean;
+  /** Not every text is of a collation of local that changes the case of Western letters one by one: `C` knows those of ASCII only, ICU makes SS of ß. */
+  readonly isCaseOpen?: boolean;
   /** Types that the client gave its parameters, by number from 1; missing ones are inferred. */
   readonly parameterTypes?: readonly (string | undefined)[];
   readonly capabilities: DialectCapabilities;
@@ -91,6 +95,8 @@ export type Slot =
   | { readonly kind: 'parameter'; readonly number: number; readonly type: PgType; readonly notNull?: boolean; readonly zoned?: boolean }
   /** The elements of the array `$number`: as many `?` as it has. */
   | { readonly kind: 'elements'; readonly number: number; readonly type: PgType }
+  /** TRUE, or FALSE when the array `$number` has no elements. */
+  | { readonly kind: 'filled'; readonly number: number }
   /** A LIKE pattern: one that ends in its escape character is an error on PostgreSQL. */
   | { readonly kind: 'pattern'; readonly number: number; readonly escape: string }
   /** A row count, written into the text. `limit`: NULL is none. */

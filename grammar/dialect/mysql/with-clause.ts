@@ -1,5 +1,6 @@
 /** WITH: common tables, inlined where the server has none. */
 import type { CommonTable, Emission, Scope } from './emission.ts';
+import { isSorted } from './from-clause.ts';
 import { typeLabel } from './pg-type.ts';
 import { refuse } from './refusal.ts';
 import { listOf, nodeOf, stringNode, stringOf, treeOf } from '../../sql/tree.ts';
@@ -20,11 +21,11 @@ export function withClause(emission: Emission, clause: Tree | undefined, level: 
 }
 
 function commonTable(emission: Emission, node: Tree, names: readonly string[], level: Scope): string {
-  const query = emission.query(node['ctequery'], level, { named: true, texts: 'beside' });
+  const query = emission.query(node['ctequery'], level, { named: true, texts: 'beside', keepsOrder: true });
   const name = stringOf(node['ctename']) ?? '';
   const sqlName = emission.newName();
   const columns = query.columns.map((column, index) => ({ name: names[index] ?? column.name, type: column.value.type, nullable: column.value.nullable, ...(column.value.showOnly === true ? { showOnly: true } : {}), ...(column.value.shown === undefined ? {} : { hasText: true }) }));
-  const table: CommonTable = { name, sqlName, columns, ...(emission.capabilities.commonTables ? {} : { inline: query.sql }) };
+  const table: CommonTable = { name, sqlName, columns, isSorted: isSorted(node['ctequery']), ...(emission.capabilities.commonTables ? {} : { inline: query.sql }) };
   level.commonTables.set(name, table);
   return emission.capabilities.commonTables ? `${sqlName} AS (${query.sql})` : '';
 }

@@ -19,7 +19,7 @@ function columnFacts(column: MigratedColumn): ColumnFacts {
   const isMoment = column.mysqlType === 'datetime' || column.mysqlType === 'timestamp' || column.mysqlType === 'time';
   const collation = column.localCollation;
   return {
-    name: column.name, mysqlName: column.name, type: column.exact ? column.type : `${column.type}, which the migration converts by rules of its own (type_map, or a policy for values)`, mysqlType: column.mysqlType, unsigned: column.unsigned, ...(isMoment ? { fraction: column.length ?? 0 } : {}),
+    name: column.name, mysqlName: column.name, type: column.exact ? column.type : `${column.type}, which the migration converts by rules of its own (type_map, or a policy for values)`, mysqlType: column.mysqlType, unsigned: column.unsigned, ...(isMoment ? { fraction: column.length ?? 0 } : {}), ...(column.mysqlType === 'binary' && column.length !== undefined ? { bytes: column.length } : {}),
     ...(column.charset === null ? {} : { charset: column.charset }), ...(column.collation === null ? {} : { collation: column.collation }),
     ...(column.labels === undefined || column.mysqlType !== 'enum' ? {} : { labels: column.labels }), nullable: column.nullable || column.mayBecomeNull, autoIncrement: column.autoIncrement, ...(column.sequence === undefined ? {} : { sequence: column.sequence }), generated: column.generated !== undefined, exact: column.exact,
     ...(collation !== undefined && !collation.deterministic ? { comparison: column.padsBlanks ? 'padded' : 'own' } : {}),
@@ -31,6 +31,11 @@ export function codePointOrder(tables: readonly MigratedTable[]): boolean | unde
   const collations = tables.flatMap(({ columns }) => columns.filter(({ type }) => /^(?:text|character)/.test(type)).map(({ localCollation }) => localCollation));
   if (collations.some((collation) => collation !== undefined && collation.name !== 'C' && collation.name !== 'POSIX')) return false;
   return undefined;
+}
+
+/** Whether some text column of these has a collation of its own. */
+export function hasOwnCase(tables: readonly MigratedTable[]): boolean {
+  return tables.some(({ columns }) => columns.some(({ type, localCollation }) => /^(?:text|character)/.test(type) && localCollation !== undefined));
 }
 
 /** The name on local of a key of one of these, by its name on the MySQL server. */

@@ -17,6 +17,7 @@ import type { Fetch, MovedColumn, MovedRelation } from '../hybrid/fetch-plan.ts'
 import { HybridRefusal, refusal } from '../hybrid/hybrid-work.ts';
 import type { RowSource } from '../hybrid/moved-rows.ts';
 import type { SessionCore } from '../session-core.ts';
+import { whenWhole } from './cut-results.ts';
 import { beginMysqlBlock } from './mysql-block.ts';
 import { errorOfMysql } from './mysql-errors.ts';
 import type { MysqlSide } from './mysql-side.ts';
@@ -185,7 +186,7 @@ class FetchedRows implements RowSource {
         this.#whenReleased(() => {
           if (failure) ended(failure);
           else if (!outcome.ok) ended(errorOfMysql(outcome.error, () => undefined));
-          else next(index + 1);
+          else whenWhole(this.#side, fetch.sql, outcome, (error) => (error ? ended(error) : next(index + 1)));
         });
       });
     };

@@ -22,5 +22,5 @@ export interface MysqlReach extends MysqlServer {
 
 export function mysqlReach(server: MysqlServer, treeOf: (text: string) => unknown, ask: AskSide | undefined, now: () => number): MysqlReach {
   const localTypes = new LocalTypes(ask, now);
-  return { hasLogin: (user) => server.hasLogin(user), target: (user) => server.target(user), isCurrent: (target) => server.isCurrent?.(target) ?? true, treeOf, localTypes, translations: new Translations(treeOf, () => localTypes.isByCodePoint) };
+  return { hasLogin: (user) => server.hasLogin(user), target: (user) => server.target(user), isCurrent: (target) => server.isCurrent?.(target) ?? true, treeOf, localTypes, translations: new Translations(treeOf, localTypes) };
 }

@@ -16,6 +16,7 @@ import type { TakeRow, TextOutcome } from '../../wire/mysql/text-client.ts';
 import { errorFieldsOf, statementTimedOut } from '../client-error.ts';
 import type { SessionCore } from '../session-core.ts';
 import { localConstraint } from './dialect-tables.ts';
+import { whenWhole } from './cut-results.ts';
 import { beginMysqlBlock, runAll } from './mysql-block.ts';
 import { errorOfMysql } from './mysql-errors.ts';
 import type { RunInParts, RunOutcome, RunRequest } from './mysql-portal.ts';
@@ -114,7 +115,10 @@ export class PlanRun implements RunInParts, SuspendedRows {
     if (bound.type === 'refused') return this.#fail(untranslated(bound.construct));
     const rows: (string | null)[][] = [];
     const side = this.#side;
-    const query = (): void => side.query(bound.sql, this.#taker(step, rows), (outcome) => this.#stepped(step, rows, outcome));
+    const query = (): void => side.query(bound.sql, this.#taker(step, rows), (outcome) => {
+      if (!outcome.ok || this.#failure) return this.#stepped(step, rows, outcome);
+      whenWhole(side, bound.sql, outcome, (error) => (error ? this.#fail(error) : this.#stepped(step, rows, outcome)));
+    });
     if (step.database === undefined || step.database === side.database) return query();
     const { database } = step;
     runAll(side, [`USE ${quoteMysqlName(database)}`], (error) => {

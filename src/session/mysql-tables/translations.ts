@@ -4,7 +4,7 @@ import type { MigratedTable } from '../../../grammar/dialect/migrated-table.ts';
 import { insideOfPrepare } from '../../../grammar/dialect/mysql/sql-prepared.ts';
 import { translateStatement } from '../../../grammar/dialect/mysql/translate-statement.ts';
 import type { DialectCapabilities, Translation } from '../../../grammar/dialect/mysql/translation.ts';
-import { codePointOrder, dialectTables } from './dialect-tables.ts';
+import { codePointOrder, dialectTables, hasOwnCase } from './dialect-tables.ts';
 
 /** A text, and all that its meaning depends on. */
 export interface TranslationRequest {
@@ -19,6 +19,14 @@ export interface TranslationRequest {
   readonly isPrepare?: true;
 }
 
+/** What the local database does with text. */
+export interface LocalText {
+  /** Orders it by code point. */
+  readonly isByCodePoint: boolean;
+  /** Changes the case of letters one by one, and not of ASCII's only. */
+  readonly hasPlainCase: boolean;
+}
+
 /** Texts kept; when as many new ones have come, those that nobody has asked for meanwhile are gone. */
 const MAX_TEXTS = 2_000;
 /** A larger one is not kept: it is hardly sent twice. */
@@ -26,14 +34,14 @@ const MAX_KEPT_CHARACTERS = 16_384;
 
 export class Translations {
   readonly #treeOf: (text: string) => unknown;
-  readonly #isLocalByCodePoint: () => boolean;
+  readonly #local: LocalText;
   #young = new Map<string, Translation>();
   #old = new Map<string, Translation>();
 
-  /** `treeOf`: as `FactsLookup.statementTree`. `isLocalByCodePoint`: how the local database orders text. */
-  constructor(treeOf: (text: string) => unknown, isLocalByCodePoint: () => boolean) {
+  /** `treeOf`: as `FactsLookup.statementTree`. */
+  constructor(treeOf: (text: string) => unknown, local: LocalText) {
     this.#treeOf = treeOf;
-    this.#isLocalByCodePoint = isLocalByCodePoint;
+    this.#local = local;
   }
 
   get(request: TranslationRequest): Translation {
@@ -65,6 +73,8 @@ export class Translations {
       const route = snapshot.tables[key];
       return route === undefined ? [] : dialectTables(table, route);
     });
-    return translateStatement(inside ? inside.node : tree, { tables: known, searchPath, timeZone, codePointOrder: codePointOrder([...tables.values()]) ?? this.#isLocalByCodePoint(), parameterTypes: inside ? inside.parameterTypes : parameterTypes, capabilities });
+    const all = [...tables.values()];
+    const facts = { codePointOrder: codePointOrder(all) ?? this.#local.isByCodePoint, isCaseOpen: hasOwnCase(all) || !this.#local.hasPlainCase };
+    return translateStatement(inside ? inside.node : tree, { tables: known, searchPath, timeZone, ...facts, parameterTypes: inside ? inside.parameterTypes : parameterTypes, capabilities });
   }
 }

@@ -28,7 +28,7 @@ const MAX_PAYLOAD_BYTES = 1 << 30;
 export type TakeRow = (payload: Buffer) => void;
 
 export type TextOutcome =
-  | { readonly ok: true; readonly affectedRows: number; readonly lastInsertId: number; readonly info: string; readonly rows: number; /** A transaction is open behind it. */ readonly inTransaction: boolean }
+  | { readonly ok: true; readonly affectedRows: number; readonly lastInsertId: number; readonly info: string; readonly rows: number; readonly warnings: number; /** A transaction is open behind it. */ readonly inTransaction: boolean }
   | { readonly ok: false; readonly error: MysqlError };
 
 interface Asked {
@@ -161,7 +161,7 @@ export class MysqlTextClient {
         return;
       case 'rows':
         if (first === ERROR) return this.#finish({ ok: false, error: readMysqlError(payload) });
-        if (first === EOF && payload.length < 9) return this.#finish({ ok: true, affectedRows: 0, lastInsertId: 0, info: '', rows: this.#rows, inTransaction: (readStatus(payload, 0, payload.length, true) & 1) !== 0 });
+        if (first === EOF && payload.length < 9) return this.#finish({ ok: true, affectedRows: 0, lastInsertId: 0, info: '', rows: this.#rows, warnings: payload.length >= 3 ? payload.readUInt16LE(1) : 0, inTransaction: (readStatus(payload, 0, payload.length, true) & 1) !== 0 });
         this.#rows += 1;
         this.#asked.takeRow(payload);
         return;
@@ -171,8 +171,8 @@ export class MysqlTextClient {
   }
 
   #finishOk(payload: Buffer): void {
-    const { affectedRows, lastInsertId, info, status } = readOk(payload, this.#capabilities);
-    this.#finish({ ok: true, affectedRows, lastInsertId, info, rows: 0, inTransaction: (status & 1) !== 0 });
+    const { affectedRows, lastInsertId, info, status, warnings } = readOk(payload, this.#capabilities);
+    this.#finish({ ok: true, affectedRows, lastInsertId, info, rows: 0, warnings, inTransaction: (status & 1) !== 0 });
   }
 
   #finish(outcome: TextOutcome): void {

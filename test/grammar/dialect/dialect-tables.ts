@@ -86,8 +86,8 @@ const odd: TableDefinition = {
 
 const words: TableDefinition = {
   name: 'words', primaryKey: ['word'],
-  columns: [text('word', true), plain('n', 'integer', 'int')],
-  rows: [['one', '1'], ['two', '2'], ['three', '3']],
+  columns: [text('word', true), plain('n', 'integer', 'int'), plain('token', 'bytea', 'binary(4)', false, { bytes: 4 })],
+  rows: [['one', '1', '\\x00010203'], ['two', '2', null], ['three', '3', '\\xff000000']],
 };
 
 /** Types whose counterparts are not the obvious ones. */

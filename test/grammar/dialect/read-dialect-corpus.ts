@@ -12,7 +12,7 @@ export interface CorpusEntry {
   readonly notOn: ReadonlySet<string>;
   /** `everywhere`: both sides fail. `translated`: PostgreSQL runs it, the translation fails, since it cannot have that result. */
   readonly fails: 'everywhere' | 'translated' | undefined;
-  /** Below the heading of what random statements found: it proves a rule, and is not what anybody writes. */
+  /** Below a heading of what random statements found, or of ends: it proves a rule, and is not what anybody writes. */
   readonly isFound: boolean;
   /** The session's time zone; undefined: UTC. */
   readonly zone: string | undefined;
@@ -23,7 +23,7 @@ export function readDialectCorpus(name: string): readonly CorpusEntry[] {
   let notes: string[] = [];
   let isFound = false;
   for (const [index, line] of fs.readFileSync(path.join(import.meta.dirname, name), 'utf8').split('\n').entries()) {
-    if (line.startsWith('## ')) isFound = line === '## Found by random statements';
+    if (line.startsWith('## ')) isFound = line === '## Found by random statements' || line.startsWith('## Ends:');
     if (line.trim() === '' || line.startsWith('##')) continue;
     if (line.startsWith('-- ')) {
       notes.push(line.slice(3));

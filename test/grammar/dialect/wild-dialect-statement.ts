@@ -24,8 +24,8 @@ const tables: readonly Omit<Source, 'alias'>[] = [
 ];
 
 const leaves: Readonly<Record<Category, readonly string[]>> = {
-  number: ['0', '1', '-1', '2', '3', '7', '10', '100', '0.5', '-2.5', '1.50', '99.995', '0.001', '1e2', '2147483647', '2147483648', '9223372036854775807', '-9223372036854775808', "'5'", "' 7 '", "'2.5'", 'NULL', "'3'::smallint", '5::numeric(4,1)', '0.1::float8', '1::real', '3::bigint', '-0.0', '123456789012345678901234567890'],
-  text: ["'a'", "'A'", "''", "' '", "'a '", "'apple'", "'B-2'", "'ä'", "'ß'", "'ss'", "'x\\y'", "'it''s'", "'12'", "'%'", "'_'", "'😀'", "'a%'", 'NULL', "'Z'::varchar(3)", "'b '::text", "'5'", "E'a\\nb'", "'small'"],
+  number: ['0', '1', '-1', '2', '3', '7', '10', '100', '0.5', '-2.5', '1.50', '99.995', '0.001', '1e2', '2147483647', '2147483648', '9223372036854775807', '-9223372036854775808', "'5'", "' 7 '", "'2.5'", 'NULL', "'3'::smallint", '5::numeric(4,1)', '0.1::float8', '1::real', '3::bigint', '-0.0', '123456789012345678901234567890', "'0.4'::numeric(3,0)", "'1e-200'::float8", "'1e200'::float8", "'-1e-320'::float8", '0.05'],
+  text: ["'a'", "'A'", "''", "' '", "'a '", "'apple'", "'B-2'", "'ä'", "'ß'", "'ss'", "'x\\y'", "'it''s'", "'12'", "'%'", "'_'", "'😀'", "'a%'", 'NULL', "'Z'::varchar(3)", "'b '::text", "'5'", "E'a\\nb'", "'small'", "'aa'", "'aaa'", "'p'"],
   moment: ["'2024-02-29'", "'2024-01-31 12:00:00'", "date '2023-12-31'", "timestamp '2024-02-29 12:34:56.789'", "timestamptz '2024-02-29 12:34:56+02'", "'1970-01-01'::date", "timestamp '9999-12-31 23:59:59.999999'", "date '0001-01-01'", 'NULL', "'2024-02-30'", "timestamp '1969-12-31 23:59:59.5'", "date '2024-12-30'"],
   bool: ['true', 'false', 'NULL', "'t'", "'no'::boolean", '(1 = 1)', '(1 > 2)'],
   other: ["'small'", "'Big'", "'ab'", "'\\x61'::bytea", "'\\x'", 'NULL', "'{}'", "'ab   '::char(5)"],
@@ -45,7 +45,7 @@ const forms: Readonly<Record<Category | 'aggregate', readonly string[]>> = {
   moment: [...choosing('d'), '({d} + {i})', "({d} + interval '1 day')", "({d} - interval '1 month')", "({d} + interval '90 minutes')", "({d} + {n} * interval '1 day')", "date_trunc('month', {d})", "date_trunc('week', {d})", "date_trunc('hour', {d})", '{d}::date', '{d}::timestamp', "({d} AT TIME ZONE 'UTC')", '{s}::date', '{d}::timestamptz', "({d} - interval '1 year 2 mons 3 days')", '{d}::timestamp(0)', '{d}::timestamp(3)'],
   bool: [
     '({n} {c} {n})', '({s} {c} {s})', '({d} {c} {d})', '({o} {c} {o})', '({x} {c} {x})', '({a} = {a})', '({n} BETWEEN {n} AND {n})', '({d} BETWEEN {d} AND {d})', '({s} NOT BETWEEN SYMMETRIC {s} AND {s})', '({n} IN ({n}, {n}, {n}))', '({s} NOT IN ({s}, {s}))', '({d} IN ({d}, {d}))', '({s} LIKE {s})', "({s} LIKE 'a%')", "({s} NOT LIKE '%_e')", "({s} ILIKE '%A%')", "({s} LIKE '%!%%' ESCAPE '!')",
-    "({s} LIKE 'a\\_%')", '({a} IS NULL)', '({a} IS NOT NULL)', '({b} IS TRUE)', '({b} IS NOT FALSE)', '({b} IS UNKNOWN)', '({b} AND {b})', '({b} OR {b})', '(NOT {b})', '({x} IS DISTINCT FROM {x})', '({x} IS NOT DISTINCT FROM {x})', '(({n}, {s}) = ({n}, {s}))', '(({n}, {d}) < ({n}, {d}))', '(({n}, {s}) IN (({n}, {s}), ({n}, {s})))', "({n} = ANY ('{1,3,7}'))", "({s} <> ALL (ARRAY['a', 'apple']))", '({n} = ANY (ARRAY[1, 2, 3]))', 'starts_with({s}, {s})', '({b} = {b})', '({b} <> {b})', '({n} <> {s})', '({d} > {s})', '{b}::boolean', '(coalesce({b}, false))',
+    "({s} LIKE 'a\\_%')", "({s} LIKE '%_%' ESCAPE '_')", "({s} ILIKE '%x%A%' ESCAPE 'x')", "({s} LIKE '%' || {s} || '%')", "(lower({s}) LIKE lower({s}))", "(upper({s}) LIKE upper('%' || {s}))", '({n} = ANY ({p}))', '(sum({n}) > 3)', '({a} IS NULL)', '({a} IS NOT NULL)', '({b} IS TRUE)', '({b} IS NOT FALSE)', '({b} IS UNKNOWN)', '({b} AND {b})', '({b} OR {b})', '(NOT {b})', '({x} IS DISTINCT FROM {x})', '({x} IS NOT DISTINCT FROM {x})', '(({n}, {s}) = ({n}, {s}))', '(({n}, {d}) < ({n}, {d}))', '(({n}, {s}) IN (({n}, {s}), ({n}, {s})))', "({n} = ANY ('{1,3,7}'))", "({s} <> ALL (ARRAY['a', 'apple']))", '({n} = ANY (ARRAY[1, 2, 3]))', 'starts_with({s}, {s})', '({b} = {b})', '({b} <> {b})', '({n} <> {s})', '({d} > {s})', '{b}::boolean', '(coalesce({b}, false))',
   ],
   other: [...choosing('o'), '{o}', 'substring({o} from 1 for 2)'],
   aggregate: [
@@ -67,7 +67,7 @@ export class WildDialectStatements {
 
   next(): RandomStatement {
     this.#parameters = [];
-    const make = this.#pick([() => this.#select(), () => this.#select(), () => this.#select(), () => this.#select(), () => this.#grouped(), () => this.#grouped(), () => this.#joined(), () => this.#joined(), () => this.#derived(), () => this.#setOperation(), () => this.#subquery(), () => this.#windowed(), () => this.#distinctOn(), () => this.#common(), () => this.#update(), () => this.#update(), () => this.#updateFrom(), () => this.#delete(), () => this.#insert(), () => this.#upsert()]);
+    const make = this.#pick([() => this.#select(), () => this.#select(), () => this.#select(), () => this.#select(), () => this.#grouped(), () => this.#grouped(), () => this.#joined(), () => this.#joined(), () => this.#derived(), () => this.#sorted(), () => this.#merged(), () => this.#ranked(), () => this.#setOperation(), () => this.#subquery(), () => this.#windowed(), () => this.#distinctOn(), () => this.#common(), () => this.#update(), () => this.#update(), () => this.#updateFrom(), () => this.#delete(), () => this.#insert(), () => this.#upsert(), () => this.#numbered()]);
     const made = make();
     // Of what was made and thrown away parameters are left over.
     const numbers = [...new Set(Array.from(made.matchAll(/\$(\d+)/g), ([, number]) => Number(number)))];
@@ -95,6 +95,7 @@ export class WildDialectStatements {
   }
 
   #leaf(category: Category): string {
+    if (this.#parameters.length > 0 && this.#chance(4)) return `$${1 + this.#random.below(this.#parameters.length)}`;
     if (this.#chance(6)) {
       this.#parameters.push(this.#pick(bound[category]));
       return `$${this.#parameters.length}${this.#chance(60) ? `::${this.#pick(typed[category])}` : ''}`;
@@ -122,6 +123,10 @@ export class WildDialectStatements {
         case 'c': return this.#pick(['=', '<>', '<', '<=', '>', '>=']);
         case 'i': return this.#pick(['0', '1', '2', '3', '-1', '5', '10']);
         case 'k': return this.#keys;
+        case 'p': {
+          this.#parameters.push(this.#pick(['{1,3,7}', '{}', '{NULL,2}', null]));
+          return `$${this.#parameters.length}`;
+        }
         default: return this.#value(undefined, depth);
       }
     });
@@ -181,6 +186,44 @@ export class WildDialectStatements {
     const inner = `SELECT ${this.#value(category, 2)} AS v, ${this.#value('number', 1)} AS w FROM ${from}${this.#where(50)}${this.#chance(30) ? ` ORDER BY ${this.#keys} LIMIT 4` : ''}`;
     this.#sources = [{ table: 'd', alias: 'd', key: [], columns: { [category]: ['v'], number: ['w'] } }];
     return `SELECT ${this.#value(category, 1)}, d.v, d.w FROM (${inner}) d${this.#where(50, 1)}`;
+  }
+
+  /** A query in an order that another one goes on in. */
+  #sorted(): string {
+    const from = this.#table('t');
+    const category = this.#pick(all);
+    const end = this.#pick([' LIMIT 3', ' OFFSET 2', '', ` WHERE v IS NOT NULL LIMIT 2`]);
+    const inner = `SELECT ${this.#keys.replace(', ', ' * 100 + ')} AS k, ${this.#value(category, 2)} AS v FROM ${from}${this.#where(40, 1)} ORDER BY ${this.#value(undefined, 1)}${this.#direction()}, ${this.#keys}${this.#chance(20) ? ' LIMIT 5' : ''}`;
+    if (this.#chance(30)) return `WITH s AS (${inner}) SELECT k, v FROM s${end} /* all */`;
+    this.#sources = [{ table: 's', alias: 's', key: ['k'], columns: { number: ['k'], [category]: ['v'] } }];
+    return `SELECT ${this.#pick(['s.k', 's.k, s.v', `s.k, ${this.#value(category, 1)}`])} FROM (${inner}) s${end} /* all */`;
+  }
+
+  /** Two tables by USING, whose columns may be of different types. */
+  #merged(): string {
+    const category = this.#pick(all);
+    const side = (): string => {
+      const from = this.#table('t');
+      return `(SELECT ${this.#keys.replace(', ', ' * 100 + ')} AS k${this.#sources[0]?.table === 'items' ? '' : 'y'}, ${this.#value(category, 1)} AS u FROM ${from}${this.#where(30, 1)})`;
+    };
+    const [one, other] = [side(), side()];
+    this.#sources = [{ table: 'm', alias: 'm', key: [], columns: { [category]: ['u'] } }];
+    return `SELECT ${this.#pick(['u', 'u, a.u, b.u', '*', this.#value(category, 1).replaceAll('m.u', 'u')])} FROM ${one} a ${this.#pick(['JOIN', 'LEFT JOIN', 'RIGHT JOIN'])} ${other} b USING (u)`;
+  }
+
+  /** Windows over groups. */
+  #ranked(): string {
+    const from = this.#table('t');
+    const key = this.#value(this.#pick(['text', 'number', 'moment']), this.#random.below(2));
+    const aggregates = [this.#aggregate(), this.#aggregate()];
+    const call = this.#pick(['rank()', 'row_number()', 'dense_rank()', `sum(${aggregates[0] ?? ''})`, `max(${aggregates[0] ?? ''})`, 'count(*)']);
+    return `SELECT ${key} AS g, ${aggregates[1] ?? ''}, ${this.#pick(['', "'n' || ", '1 + '])}${call} OVER (ORDER BY ${this.#chance(50) ? `${aggregates[0] ?? ''}${this.#direction()}, ` : ''}${key}) FROM ${from}${this.#where(30, 1)} GROUP BY ${key} ORDER BY ${key}${this.#direction()} /* all */${this.#pick(['', ' LIMIT 3'])}`;
+  }
+
+  /** Rows that the server numbers in the order of a query. */
+  #numbered(): string {
+    const from = this.#table('t');
+    return `INSERT INTO items (name, qty) SELECT ${this.#value('text', 1)}, ${this.#sources[0]?.key[0] ?? ''} FROM ${from}${this.#where(40, 1)} ORDER BY ${this.#chance(60) ? `${this.#value(undefined, 1)}${this.#direction()}, ` : ''}${this.#keys}${this.#chance(30) ? ' LIMIT 4' : ''}`;
   }
 
   #setOperation(): string {

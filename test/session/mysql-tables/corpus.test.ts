@@ -87,6 +87,7 @@ for (const kind of kinds) {
           if (one !== other) differences.push(`${place}PostgreSQL: ${one.slice(0, 600)}\n  gateway:    ${other.slice(0, 600)}`);
         }
       }
+      console.log(`${kind}: ${refused.length} of ${corpus.length} refused`);
       expect(differences.join('\n\n')).toBe('');
       // What is refused says which construct is the cause.
       expect(refused.filter((text) => !/cannot be translated|system columns/.test(text))).toEqual([]);

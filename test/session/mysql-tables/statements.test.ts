@@ -57,6 +57,26 @@ describeMysql(['mariadb-10.11'], 'PostgreSQL clients on tables of a MySQL server
     expect(await client.query('DELETE FROM people WHERE id > 2')).toMatchObject({ command: 'DELETE', rowCount: 3 });
   });
 
+  test('a text that the server cuts or takes for NULL is an error, and what was deleted for it stays', async () => {
+    const tooLarge = { code: '54000' };
+    await expect(client.query('SELECT length(repeat(email, 10000000)) FROM people WHERE id = 1')).rejects.toMatchObject(tooLarge);
+    await expect(client.query("SELECT length(string_agg(repeat(email, 2000000), ',' ORDER BY p.id)) FROM people p, (VALUES (1), (2)) v (n) WHERE p.id = 1")).rejects.toMatchObject(tooLarge);
+    // On local, with the rows that the server finds.
+    expect((await client.query("SELECT count(*)::int AS n FROM people WHERE length(repeat(email, 10000000)) > 5 AND email ~ 'a'")).rows).toEqual([{ n: 1 }]);
+    await expect(client.query("DELETE FROM people WHERE length(repeat('abc', 10000000)) IS NULL")).rejects.toMatchObject(tooLarge);
+    await expect(client.query("UPDATE people SET big = length(repeat('abc', 10000000))")).rejects.toMatchObject(tooLarge);
+    await client.query('BEGIN');
+    await expect(client.query("DELETE FROM people WHERE id = 1 AND length(repeat('abc', 10000000)) IS NULL")).rejects.toMatchObject(tooLarge);
+    await client.query('ROLLBACK');
+    expect((await client.query('SELECT count(*)::int AS n, max(length(repeat(email, 2))) AS l FROM people')).rows).toEqual([{ n: 2, l: 10 }]);
+  });
+
+  test('the case of letters is that of the collation on local', async () => {
+    expect((await client.query("SELECT upper(email) AS u FROM people WHERE id = 1")).rows).toEqual([{ u: 'ADA@X' }]);
+    // In C it is ASCII's letters that have one.
+    await expect(client.query("SELECT upper(email || 'ä') FROM people WHERE id = 1")).rejects.toMatchObject({ code: '22003' });
+  });
+
   test('values go in binary both ways', async () => {
     const parse = message('P', cstring('w'), cstring('SELECT id, balance, seen, ok, picture, ratio, born, big, name FROM people WHERE id = $1 AND big = $2 AND born = $3 AND seen = $4'), int16(4), int32(23), int32(20), int32(1082), int32(1184));
     const big = Buffer.alloc(8);
