@@ -6,7 +6,7 @@ import type { Capabilities } from '../../wire/mysql/capabilities.ts';
 import { Command } from '../../wire/mysql/commands.ts';
 import type { MysqlLogin } from '../../wire/mysql/connect-mysql.ts';
 import { writePackets } from '../../wire/mysql/packets.ts';
-import { readResultColumns, readResultRows } from '../../wire/mysql/result-set.ts';
+import { readHead, readResultColumns, readResultRows } from '../../wire/mysql/result-set.ts';
 import type { ReadColumn } from '../../wire/mysql/result-set.ts';
 import type { LargeBuffers } from '../../wire/socket-input.ts';
 import { ClientInput } from '../client-input.ts';
@@ -16,7 +16,8 @@ import type { InputSession } from '../client-input.ts';
 const NEEDS_PREPARING = 1615;
 const MOST_ATTEMPTS = 20;
 
-export type AskedRows = (rows: readonly (readonly (string | null)[])[] | undefined, columns?: readonly ReadColumn[]) => void;
+/** `head`: the first packet of the answer, which is all of an error or of an OK. */
+export type AskedRows = (rows: readonly (readonly (string | null)[])[] | undefined, columns?: readonly ReadColumn[], head?: Buffer) => void;
 
 export interface AnswerHold {
   /** Bytes of an answer have come, which the tracker has seen. True: they are for the client once `start` says so. */
@@ -99,9 +100,9 @@ export class MysqlLeg implements InputSession {
     const collected: Buffer[] = [];
     this.ask(Buffer.from(`\x03${text}`, 'utf8'), 'result', () => {
       this.#collected = undefined;
-      if (this.tracker.errorCode !== 0) return done(undefined);
       const packets = Buffer.concat(collected);
-      done(readResultRows(packets, this.#capabilities), readResultColumns(packets, this.#capabilities));
+      if (this.tracker.errorCode !== 0) return done(undefined, undefined, readHead(packets));
+      done(readResultRows(packets, this.#capabilities), readResultColumns(packets, this.#capabilities), readHead(packets));
     });
     this.#collected = collected;
   }
