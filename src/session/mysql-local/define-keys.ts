@@ -7,7 +7,7 @@ import type { MigratedColumn, MigratedTable } from '../../../grammar/dialect/mig
 import type { AddedKey, KeyPart, MysqlDefinition } from '../../../grammar/dialect/postgres/read-definition.ts';
 import { quoteLiteral, quoteName, quoteTableName, truncateName } from '../../../grammar/names.ts';
 import { mysqlErrorOf } from '../mysql/control-result.ts';
-import type { Definer, DefinitionOutcome } from './define.ts';
+import type { Definer, DefinitionOutcome } from './definer.ts';
 import { notServed } from './refusals.ts';
 
 type KeyChange = Extract<MysqlDefinition, { type: 'keys' }>;

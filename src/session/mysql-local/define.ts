@@ -9,38 +9,16 @@ import type { Capabilities } from '../../wire/mysql/capabilities.ts';
 import { OK, readOk } from '../../wire/mysql/ok-packet.ts';
 import type { OkPacket } from '../../wire/mysql/ok-packet.ts';
 import { mysqlErrorOf } from '../mysql/control-result.ts';
+import type { Definer, DefinitionOutcome, ServerAnswer } from './definer.ts';
 import { changeKeys } from './define-keys.ts';
 import { failureError } from './failure-error.ts';
 import type { LocalAnswer } from './local-answer.ts';
-import type { LocalLink, LocalReply } from './local-link.ts';
+import type { LocalLink } from './local-link.ts';
 import type { LocalSession } from './local-session.ts';
 import type { SessionValues } from './session-values.ts';
 import { notServed } from './refusals.ts';
 import type { SessionFacts } from './session-facts.ts';
 import { maintainTables } from './table-maintenance.ts';
-
-export type DefinitionOutcome =
-  /** Its rows are the answer. */
-  | { readonly type: 'plan'; readonly plan: MysqlPlan }
-  /** By the server; empty: it had carried the statement out before. */
-  | { readonly type: 'ok'; readonly said: Pick<OkPacket, 'affectedRows' | 'warnings' | 'info'> }
-  /** `isServers`: which tells of it when it is asked. */
-  | { readonly type: 'error'; readonly error: MysqlError; readonly isServers: boolean }
-  /** Nobody knows how far it has come. */
-  | { readonly type: 'lost' };
-
-type ServerAnswer = { readonly type: 'done'; readonly rows: readonly (readonly (string | null)[])[]; readonly said: Pick<OkPacket, 'affectedRows' | 'warnings' | 'info'> } | { readonly type: 'error'; readonly error: MysqlError };
-
-/** What a definition is carried out by. Promises stay open when the session is over. */
-export interface Definer {
-  /** Undefined: the table is at the server. */
-  find(table: DefinedTable): MigratedTable | undefined;
-  local(sql: string): Promise<LocalReply>;
-  server(text: string): Promise<ServerAnswer>;
-  /** It is sent the statement as it came. */
-  serverItself(): Promise<ServerAnswer>;
-  failed(reply: Exclude<LocalReply, { type: 'done' }>): DefinitionOutcome;
-}
 
 export interface DefinitionParts {
   readonly session: LocalSession;
@@ -86,7 +64,7 @@ export function runDefinition({ session, link, facts, text, find, mode }: Defini
     serverItself: () => server(text),
     failed: (reply) => (reply.type === 'lost' ? reply : { type: 'error', error: failureError(reply, [], mode.server), isServers: false }),
   };
-  void (definition.type === 'keys' ? changeKeys(definer, definition) : maintainTables(definer, definition)).then(done);
+  void (definition.type === 'keys' ? changeKeys(definer, definition) : maintainTables(definer, definition)).then(done, (error: unknown) => done({ type: 'error', error: mysqlErrorOf(error), isServers: false }));
 }
 
 function saidIn(head: Buffer | undefined, capabilities: Capabilities): Pick<OkPacket, 'affectedRows' | 'warnings' | 'info'> {

@@ -9,7 +9,7 @@ import type { MysqlDefinition } from '../../../grammar/dialect/postgres/read-def
 import { quoteLiteral, quoteTableName } from '../../../grammar/names.ts';
 import { readErrorFields } from '../../wire/error-fields.ts';
 import { ColumnType } from '../../wire/mysql/column-definition.ts';
-import type { Definer, DefinitionOutcome } from './define.ts';
+import type { Definer, DefinitionOutcome } from './definer.ts';
 
 type Maintenance = Extract<MysqlDefinition, { type: 'maintenance' }>;
 type Told = readonly (readonly (string | null)[])[];
