@@ -1,4 +1,5 @@
 /** Which characters a MySQL character set has, for texts on the way back. */
+import { bytesPerCharacter } from '../../grammar/dialect/long-text.ts';
 
 /** True when every character of the text can be stored. */
 export type Encodable = (character: string) => boolean;
@@ -45,13 +46,6 @@ function charactersOf(label: string): ReadonlySet<string> {
 
 function isSingleByte(label: string): boolean {
   return !['gbk', 'shift_jis', 'euc-jp', 'euc-kr', 'big5'].includes(label);
-}
-
-/** Bytes of the longest character, for lengths that MySQL counts in bytes. */
-export function bytesPerCharacter(charset: string): number {
-  if (['utf8mb4', 'utf16', 'utf16le', 'utf32', 'gb18030'].includes(charset)) return 4;
-  if (['utf8mb3', 'utf8', 'ujis', 'eucjpms'].includes(charset)) return 3;
-  return ['ucs2', 'gbk', 'gb2312', 'sjis', 'cp932', 'euckr', 'big5'].includes(charset) ? 2 : 1;
 }
 
 /** Bytes of a text in the column's character set; at most so many where the set is not one of Unicode. */

@@ -3,9 +3,9 @@
  * carries a value (the load, the stream, the way back, a statement's answer) makes its conversions here.
  */
 import { MigrationError } from '../../config/migration-error.ts';
+import { isLongText as isLongKeyText } from '../../grammar/dialect/long-text.ts';
 import type { TypeOverride } from '../../grammar/migration/type-overrides.ts';
 import type { MysqlCapabilities } from './capabilities.ts';
-import { bytesPerCharacter } from './charset.ts';
 import { geometryTypes, integerRange, isByteType, isCharacterType, maxBytes } from './column-type.ts';
 import type { ColumnType } from './column-type.ts';
 import type { Conversion, ConversionPlan } from './conversion.ts';
@@ -196,6 +196,5 @@ function constant(value: bigint | number, local: LocalType): string {
 
 /** Whole or in part longer than an index entry of local may be. */
 export function isLongText({ column: { type, charset } }: MappedColumn): boolean {
-  const bytes = maxBytes(type) ?? (type.length ?? 0) * (isCharacterType(type) ? Math.max(bytesPerCharacter(charset ?? 'utf8mb4'), 1) : 1);
-  return (isCharacterType(type) || isByteType(type)) && bytes > 2600;
+  return isLongKeyText({ type: type.name, length: type.length, charset });
 }

@@ -2,22 +2,26 @@
  * RULES 6 on MariaDB as it is installed (its binlog says no names of columns): what changes in a definition between START and CUTOVER, on either side, is found
  * before the cutover; once both sides are the same the table moves, with every row.
  */
+import mysql from 'mysql2/promise';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { describeMysql, startMysql } from '../support/mysql-servers.ts';
 import type { TestMysql } from '../support/mysql-servers.ts';
+import { freePort } from '../support/postgres.ts';
 import { startMysqlStack } from './support/mysql-stack.ts';
 import type { Stack } from './support/stack.ts';
 
 describeMysql(['mariadb-10.11'], 'definitions that change', () => {
   let server: TestMysql;
   let stack: Stack;
+  let port: number;
 
   beforeAll(async () => {
     server = await startMysql('mariadb-10.11');
     await server.createDatabase('shop');
     const table = (name: string): string => `CREATE TABLE ${name} (id int AUTO_INCREMENT PRIMARY KEY, level int NULL DEFAULT 1 CHECK (level < 1000), name varchar(40) NOT NULL) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4; INSERT INTO ${name} (level, name) SELECT seq, CONCAT('name ', seq) FROM seq_1_to_100;`;
     await server.sql([...['rule', 'keyed', 'grown', 'here', 'numbered'].map(table), 'CREATE TABLE parent (id int PRIMARY KEY) ENGINE = InnoDB; INSERT INTO parent SELECT seq FROM seq_1_to_1000'].join('\n'), 'shop');
-    stack = await startMysqlStack(server, { workers: 1, users: [] });
+    port = await freePort();
+    stack = await startMysqlStack(server, { workers: 1, users: [], port });
     await stack.command('START MIGRATION FOR SCHEMA shop FROM legacy_mysql');
     await stack.makeReady('shop', 120_000);
   }, 240_000);
@@ -97,6 +101,11 @@ describeMysql(['mariadb-10.11'], 'definitions that change', () => {
       await onLocal('DROP VIEW IF EXISTS seen; CREATE VIEW seen AS SELECT id FROM numbered');
       await stack.command('CUTOVER TABLE shop.numbered');
       await stack.command("INSERT INTO shop.numbered (level, name) VALUES (8, 'on local')");
+      // A MySQL client's key, on both sides (docs/decisions/0033): neither the stream back, nor the next cutover minds.
+      const client = await mysql.createConnection({ host: '127.0.0.1', port, user: 'operator', database: 'shop' });
+      await client.query(`ALTER TABLE numbered ADD INDEX by_level_${round} (level, name(5))${round === 1 ? '' : `, DROP INDEX by_level_${round - 1}`}`);
+      await client.end();
+      await stack.command("INSERT INTO shop.numbered (level, name) VALUES (9, 'behind the key')");
       await stack.command('ROLLBACK MIGRATION FOR TABLE shop.numbered PRESERVE LOCAL DATA');
     }
     // `grown`, and no other one.

@@ -7,23 +7,25 @@
 import { relationKey } from '../../../catalog/routing-snapshot.ts';
 import type { MigratedTable } from '../../../grammar/dialect/migrated-table.ts';
 import type { LoadData } from '../../../grammar/dialect/postgres/mysql-tree.ts';
-import type { MysqlClassification, MysqlParameter, MysqlPlan, MysqlTextMode, MysqlTranslation } from '../../../grammar/dialect/postgres/mysql-translation.ts';
+import type { MysqlParameter, MysqlPlan, MysqlTranslation } from '../../../grammar/dialect/postgres/mysql-translation.ts';
+import type { DefinedTable } from '../../../grammar/dialect/postgres/read-definition.ts';
 import { readLoadData } from '../../../grammar/dialect/postgres/read-load-data.ts';
 import { Capability, ServerStatus } from '../../wire/mysql/capabilities.ts';
 import type { MysqlError } from '../../wire/mysql/error-packet.ts';
 import { ErrorCode } from '../../wire/mysql/error-packet.ts';
 import { gaveWay, mysqlErrorOf } from '../mysql/control-result.ts';
-import type { LocalContext } from '../mysql/mysql-decision.ts';
 import type { MysqlDoorHost } from '../mysql/door-host.ts';
 import { numberCollation } from './number-collation.ts';
 import { countsOf, isMade } from './plan-counts.ts';
 import { LocalAnswer } from './local-answer.ts';
+import { definitionPlan, runDefinition, tellDefinition } from './define.ts';
 import { failureError } from './failure-error.ts';
 import { ROLLS_BACK } from './local-error.ts';
 import type { LocalLink, LocalReply } from './local-link.ts';
 import { LocalTransaction } from './local-transaction.ts';
 import type { Batch, LocalRequest } from './local-request.ts';
 import type { LocalSession } from './local-session.ts';
+import { LocalReading } from './local-reading.ts';
 import type { MysqlLocal } from './mysql-local.ts';
 import { PlanRun } from './run-plan.ts';
 import type { PlanAnswer, PlanFailure } from './run-plan.ts';
@@ -31,7 +33,7 @@ import { PlanValues } from './plan-values.ts';
 import type { ResultRows } from './result-rows.ts';
 import { textOf } from './binary-literals.ts';
 import { notServed, unservable, writesOnBoth } from './refusals.ts';
-import { factsQuery, readFacts, serverOf } from './session-facts.ts';
+import { factsQuery, readFacts } from './session-facts.ts';
 import type { SessionFacts } from './session-facts.ts';
 import { ServerStatements } from './server-statements.ts';
 import { SessionLink } from './session-link.ts';
@@ -43,7 +45,7 @@ import type { FactsParts } from './translation-facts.ts';
 import { askUserVariables } from './user-variables.ts';
 import { mayChangeSettings } from './transaction-words.ts';
 
-export class LocalSide implements LocalContext {
+export class LocalSide extends LocalReading {
   readonly #local: MysqlLocal;
   readonly #host: MysqlDoorHost;
   readonly #session: LocalSession;
@@ -51,13 +53,12 @@ export class LocalSide implements LocalContext {
   readonly #values = new SessionValues();
   readonly #serverStatements: ServerStatements;
   readonly #link: SessionLink;
-  /** Undefined: to be asked again. */
-  #facts: SessionFacts | undefined;
   #load: StartedLoad | undefined;
   #isRunning = false;
   #isOver = false;
 
   constructor(local: MysqlLocal, host: MysqlDoorHost, session: LocalSession) {
+    super(local, session);
     this.#local = local;
     this.#host = host;
     this.#session = session;
@@ -66,18 +67,14 @@ export class LocalSide implements LocalContext {
       if (this.#transaction.isOpen && !this.#isRunning) session.close();
     });
     this.#serverStatements = new ServerStatements({
-      runtime: host.services.runtime, session, transaction: this.#transaction, values: this.#values, link: this.#link, classify: (text) => this.classify(text), keyOf: (relation) => this.keyOf(relation), snapshot: () => host.snapshot, facts: () => this.#facts,
-      learned: (then) => (this.#facts ? then(this.#facts) : this.learn(() => this.#facts && then(this.#facts))),
+      runtime: host.services.runtime, session, transaction: this.#transaction, values: this.#values, link: this.#link, classify: (text) => this.classify(text), keyOf: (relation) => this.keyOf(relation), snapshot: () => host.snapshot, facts: () => this.facts,
+      learned: (then) => (this.facts ? then(this.facts) : this.learn(() => this.facts && then(this.facts))),
       runs: (isRunning) => {
         this.#isRunning = isRunning;
         return !this.#isOver;
       },
       answer: (text, sequence) => void this.run({ text, sequence }),
     });
-  }
-
-  get isKnown(): boolean {
-    return this.#facts !== undefined;
   }
 
   get isBusy(): boolean {
@@ -90,24 +87,6 @@ export class LocalSide implements LocalContext {
 
   get backendPid(): { readonly local?: number } {
     return this.#link.backendPid;
-  }
-
-  get mode(): MysqlTextMode {
-    return { sqlMode: this.#facts?.sqlMode ?? new Set(), server: serverOf(this.#session.client.login.greeting.version) };
-  }
-
-  split(text: string): readonly string[] {
-    return this.#local.split(text, this.mode).map((each) => each.text);
-  }
-
-  classify(text: string): MysqlClassification | undefined {
-    return this.#local.classify(text, this.mode);
-  }
-
-  /** Key of what a name of a statement stands for. */
-  keyOf({ database, name }: { readonly database?: string | undefined; readonly name: string }): string {
-    const [schema, table] = [database ?? this.#facts?.database ?? '', name];
-    return this.#facts?.foldsNames === true ? relationKey(schema.toLowerCase(), table.toLowerCase()) : relationKey(schema, table);
   }
 
   /** The status that the gateway's own answers tell. */
@@ -127,7 +106,7 @@ export class LocalSide implements LocalContext {
         this.#isRunning = false;
         if (this.#isOver) return;
         if (!isAnswered) return this.#session.close();
-        this.#facts = facts;
+        this.facts = facts;
         this.#values.serverInsertId = facts.lastInsertId;
         this.#values.isServerInsertIdOld = false;
         done();
@@ -137,7 +116,7 @@ export class LocalSide implements LocalContext {
 
   /** See `ServerStatements`. */
   beforeServer(text: string, sequence: number, go: () => boolean): boolean {
-    if (mayChangeSettings(text)) this.#facts = undefined;
+    if (mayChangeSettings(text)) this.facts = undefined;
     return this.#serverStatements.before(text, sequence, go);
   }
 
@@ -157,7 +136,7 @@ export class LocalSide implements LocalContext {
     const answer = new LocalAnswer(this.#session.client.capabilities, request.sequence + 1, (bytes) => {
       if (!this.#session.toClient(bytes)) this.#link.current?.backpressure(true);
     });
-    const isKnown = this.#facts && !(this.#values.isServerInsertIdOld && /last_insert_id/i.test(request.text));
+    const isKnown = this.facts && !(this.#values.isServerInsertIdOld && /last_insert_id/i.test(request.text));
     if (isKnown) this.#begin(request, answer);
     else this.learn(() => {
       this.#isRunning = true;
@@ -171,7 +150,7 @@ export class LocalSide implements LocalContext {
   }
 
   #begin(request: LocalRequest, answer: LocalAnswer): void {
-    const facts = this.#facts;
+    const facts = this.facts;
     if (!facts) return this.#end();
     let parameters: readonly MysqlParameter[] = [];
     try {
@@ -190,8 +169,8 @@ export class LocalSide implements LocalContext {
 
   #statement(batch: Batch): void {
     const text = batch.texts[batch.at] ?? '';
-    const { relations = [], userVariables = [] } = this.classify(text) ?? {};
-    const refused = this.#serverStatements.refusal(relations, /^\s*truncate\b/i.test(text));
+    const { relations = this.definition(text)?.tables ?? [], userVariables = [] } = this.classify(text) ?? {};
+    const refused = this.#serverStatements.refusal(text, relations);
     if (refused) return this.#answerError(batch.answer, undefined, refused);
     const keys = [...new Set(relations.map((relation) => this.keyOf(relation)).filter((key) => this.#host.snapshot.tables[key] !== undefined))];
     const { control } = this.#host.services;
@@ -222,6 +201,7 @@ export class LocalSide implements LocalContext {
   #translated(batch: Batch, text: string, keys: readonly string[]): void {
     const tables = keys.flatMap((key) => this.#host.services.control.tableFacts(key) ?? []);
     const load = batch.isPrepared ? undefined : readLoadData(text, this.mode);
+    if (load === undefined && this.definition(text)) return this.#execute(batch, definitionPlan, tables, keys);
     const translation = load === undefined ? this.#translate(batch, text, tables, batch.isPrepared ? batch.parameters.map(({ kind }) => kind) : undefined) : load.type === 'load' ? loadPlan : load;
     if (translation.type === 'refused') return this.#answerError(batch.answer, undefined, mysqlErrorOf(notServed(translation.construct, translation.place)));
     this.#execute(load?.type === 'load' ? { ...batch, load } : batch, translation, tables, keys);
@@ -259,11 +239,25 @@ export class LocalSide implements LocalContext {
     const { answer, facts, parameters, isPrepared, load } = batch;
     for (const key of tables) this.#host.services.control.countRoute(relationKey(key.mysql.database, key.mysql.name), 'LOCAL');
     if (load) return this.#startLoad(batch, load, tables, link, isInTransaction);
+    if (plan === definitionPlan) return this.#define(batch, tables, link);
     const charset = { charset: facts.resultCharset, collation: facts.collation.startsWith(`${facts.resultCharset}_`) ? this.#local.collations.get(facts.collation) : undefined };
     const rows = plan.columns.length === 0 ? undefined : answer.rows(plan.columns, isPrepared, plan.steps.some(({ keepsRest }) => keepsRest === true), charset, () => this.status | this.#more(batch));
     const values = this.#planValues(parameters, facts);
     const frame = isInTransaction ? 'savepoint' : plan.steps.length > 1 || plan.needsTransaction ? 'transaction' : 'none';
     new PlanRun({ link, plan, values, frame, rows, done: (outcome) => this.#finished(batch, tables, rows, outcome, plan) }).start();
+  }
+
+  #define(batch: Batch, tables: readonly MigratedTable[], link: LocalLink): void {
+    const { answer, facts, texts, at } = batch;
+    const { tables: routes } = this.#host.snapshot;
+    const find = (table: DefinedTable): MigratedTable | undefined => tables.find(({ mysql }) => this.keyOf(mysql) === this.keyOf(table) && routes[this.keyOf(table)]?.writes === 'local');
+    runDefinition({ session: this.#session, link, facts, text: texts[at] ?? '', find, mode: this.mode }, (outcome) => {
+      if (this.#isOver) return;
+      tellDefinition(this.#session, outcome, { values: this.#values, answer, status: () => this.status | this.#more(batch) }, (next) => {
+        if (typeof next === 'object') return 'plan' in next ? this.#run(batch, next.plan, tables, link, false) : this.#answerError(answer, undefined, next.error);
+        return next === 'end' ? this.#end() : this.#next(batch);
+      });
+    });
   }
 
   #startLoad(batch: Batch, load: LoadData, tables: readonly MigratedTable[], link: LocalLink, isInTransaction: boolean): void {
@@ -277,8 +271,7 @@ export class LocalSide implements LocalContext {
       if (outcome.type !== 'loaded') return this.#finished(batch, tables, undefined, outcome);
       this.#values.ranOnLocal({ affected: outcome.affected, toldInsertId: 0n, lastInsertId: outcome.lastInsertId, rowCount: outcome.affected, foundRows: undefined, info: '' });
       answer.ok({ affectedRows: outcome.affected, status: this.status | this.#more(batch), info: loadInfo(outcome) });
-      if (this.#more(batch) === 0) return this.#end();
-      this.#statement({ ...batch, load: undefined, at: batch.at + 1 });
+      this.#next(batch);
     });
   }
 
@@ -335,8 +328,12 @@ export class LocalSide implements LocalContext {
     this.#values.ranOnLocal(counts);
     if (rows) batch.answer.endRows(rows, status);
     else batch.answer.ok({ affectedRows: counts.affected, lastInsertId: counts.toldInsertId, status, info: counts.info });
+    this.#next(batch);
+  }
+
+  #next(batch: Batch): void {
     if (this.#more(batch) === 0) return this.#end();
-    this.#statement({ ...batch, at: batch.at + 1 });
+    this.#statement({ ...batch, load: undefined, at: batch.at + 1 });
   }
 
   /** As of a deadlock: the transaction is rolled back on both sides before the client hears of it. */
@@ -367,12 +364,12 @@ export class LocalSide implements LocalContext {
 
   /** Another database, or other settings. */
   settingsChanged(): void {
-    this.#facts = undefined;
+    this.facts = undefined;
   }
 
   /** The server is about to forget all that the session has said. */
   reset(then: () => void): void {
-    this.#facts = undefined;
+    this.facts = undefined;
     this.#serverStatements.locks.release(() => this.rollBack(() => {
       this.#serverStatements.xa.forget();
       this.#transaction.ended();
@@ -382,7 +379,7 @@ export class LocalSide implements LocalContext {
 
   /** What the session was is gone; another user may go on with it. */
   forget(): void {
-    this.#facts = undefined;
+    this.facts = undefined;
     this.#transaction.ended();
     this.#serverStatements.xa.forget();
     this.#serverStatements.locks.end();

@@ -2,6 +2,7 @@
 import { MigrationError } from '../../../config/migration-error.ts';
 import type { Runtime } from '../../../config/runtime.ts';
 import type { MysqlRelation } from '../../../grammar/dialect/postgres/mysql-translation.ts';
+import type { DefinedTable } from '../../../grammar/dialect/postgres/read-definition.ts';
 import { ServerStatus } from '../../wire/mysql/capabilities.ts';
 import type { MysqlError } from '../../wire/mysql/error-packet.ts';
 import { mysqlErrorOf } from '../mysql/control-result.ts';
@@ -9,7 +10,7 @@ import { commitWithServer } from './commit-with-server.ts';
 import { failureError } from './failure-error.ts';
 import { ROLLS_BACK } from './local-error.ts';
 import type { LocalLink } from './local-link.ts';
-import { writesOnBoth } from './refusals.ts';
+import { notServed, writesOnBoth } from './refusals.ts';
 import { serverOf } from './session-facts.ts';
 import type { SessionFacts } from './session-facts.ts';
 import type { SessionValues } from './session-values.ts';
@@ -191,8 +192,12 @@ export class ServerStatements {
   }
 
   /** Why a statement over tables on local may not run there now. */
-  refusal(relations: readonly MysqlRelation[], commits: boolean): MysqlError | undefined {
-    return this.xa.refusalOf(commits) ?? this.locks.refusal(relations);
+  refusal(text: string, relations: readonly MysqlRelation[] | readonly DefinedTable[]): MysqlError | undefined {
+    const isDefinition = transactionWord(text).type === 'implicit commit';
+    const refused = this.xa.refusalOf(isDefinition);
+    if (refused) return refused;
+    if (relations.every((relation) => 'written' in relation)) return this.locks.refusal(relations);
+    return this.locks.isHeld ? mysqlErrorOf(notServed('a definition while tables are locked by LOCK TABLES')) : undefined;
   }
 
   /** The server has answered what it was sent. `isOver`: no transaction is open there. */

@@ -38,7 +38,7 @@ function decideOne(statement: MysqlClassification | undefined, text: string, sna
   // Definitions stay on the server.
   if (asksOfDefinitions.test(text)) return { side: 'server', touches: [] };
   if (!statement || statement.kind === 'ddl') {
-    const decision = decideDefinition(text, snapshot, local);
+    const decision = carriedOut(text, snapshot, local) ?? decideDefinition(text, snapshot, local);
     if (decision) return decision;
   }
   const file = intoFile.exec(text)?.[1];
@@ -57,6 +57,13 @@ function decideOne(statement: MysqlClassification | undefined, text: string, sna
   const isRun = kind === 'read' || kind === 'write' || (kind === 'ddl' && /^\s*truncate\b/i.test(text));
   if (!isRun) return neither(`table "${onLocal[0]?.key}" is on local: ${nameOf(kind)} cannot be run there for a MySQL client`, 'SELECT, INSERT, UPDATE, DELETE, REPLACE, TRUNCATE and LOAD DATA LOCAL can.');
   return { side: 'local', touches: onLocal.map(({ key }) => key) };
+}
+
+/** What local, or local and the server, carry out for a MySQL client (docs/decisions/0033). */
+function carriedOut(text: string, { tables }: RoutingSnapshot, local: LocalContext): RelationsDecision | undefined {
+  const keys = local.definition(text)?.tables.map((table) => local.keyOf(table)) ?? [];
+  if (keys.every((key) => tables[key]?.writes !== 'local')) return undefined;
+  return { side: 'local', touches: keys.filter((key) => tables[key] !== undefined) };
 }
 
 /** Undefined: it is none, or of a table that is elsewhere. */

@@ -2,6 +2,7 @@
 import type { RoutingSnapshot } from '../../../catalog/routing-snapshot.ts';
 import type { MigrationError } from '../../../config/migration-error.ts';
 import type { MysqlClassification, MysqlRelation } from '../../../grammar/dialect/postgres/mysql-translation.ts';
+import type { MysqlDefinition } from '../../../grammar/dialect/postgres/read-definition.ts';
 
 /** What is known of a session for statements on local. */
 export interface LocalContext {
@@ -11,6 +12,8 @@ export interface LocalContext {
   split(text: string): readonly string[];
   /** Undefined for what is not understood. */
   classify(statement: string): MysqlClassification | undefined;
+  /** Undefined: it is none that can be carried out on local. */
+  definition(statement: string): MysqlDefinition | undefined;
   /** In the snapshot, of what a name stands for. */
   keyOf(relation: Pick<MysqlRelation, 'database' | 'name'>): string;
 }

@@ -6,7 +6,7 @@ import type { Capabilities } from '../../wire/mysql/capabilities.ts';
 import { Command } from '../../wire/mysql/commands.ts';
 import type { MysqlLogin } from '../../wire/mysql/connect-mysql.ts';
 import { writePackets } from '../../wire/mysql/packets.ts';
-import { readResultColumns, readResultRows } from '../../wire/mysql/result-set.ts';
+import { readHead, readResultColumns, readResultRows } from '../../wire/mysql/result-set.ts';
 import type { ReadColumn } from '../../wire/mysql/result-set.ts';
 import type { LargeBuffers } from '../../wire/socket-input.ts';
 import { ClientInput } from '../client-input.ts';
@@ -16,8 +16,8 @@ import type { InputSession } from '../client-input.ts';
 const NEEDS_PREPARING = 1615;
 const MOST_ATTEMPTS = 20;
 
-/** `errorCode`: the server's number of the error that is there in place of rows. */
-export type AskedRows = (rows: readonly (readonly (string | null)[])[] | undefined, columns?: readonly ReadColumn[], errorCode?: number) => void;
+/** `errorCode`: the server's number of the error that is there in place of rows. `head`: the first packet of the answer, which is all of an error or of an OK. */
+export type AskedRows = (rows: readonly (readonly (string | null)[])[] | undefined, columns?: readonly ReadColumn[], errorCode?: number, head?: Buffer) => void;
 
 export interface AnswerHold {
   /** Bytes of an answer have come, which the tracker has seen. True: they are for the client once `start` says so. */
@@ -100,9 +100,9 @@ export class MysqlLeg implements InputSession {
     const collected: Buffer[] = [];
     this.ask(Buffer.from(`\x03${text}`, 'utf8'), 'result', () => {
       this.#collected = undefined;
-      if (this.tracker.errorCode !== 0) return done(undefined, undefined, this.tracker.errorCode);
       const packets = Buffer.concat(collected);
-      done(readResultRows(packets, this.#capabilities), readResultColumns(packets, this.#capabilities));
+      if (this.tracker.errorCode !== 0) return done(undefined, undefined, this.tracker.errorCode, readHead(packets));
+      done(readResultRows(packets, this.#capabilities), readResultColumns(packets, this.#capabilities), undefined, readHead(packets));
     });
     this.#collected = collected;
   }

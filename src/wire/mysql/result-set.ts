@@ -3,10 +3,13 @@ import { can, Capability, MariadbCapability } from './capabilities.ts';
 import type { Capabilities } from './capabilities.ts';
 import { readColumnDefinition, writeColumnDefinition } from './column-definition.ts';
 import type { ColumnDefinition } from './column-definition.ts';
+import { ERROR } from './error-packet.ts';
 import { EOF, OK, writeEnd } from './ok-packet.ts';
 import { MAX_PACKET_BYTES, nextSequence, readPayload, writePackets } from './packets.ts';
 import { lengthEncoded, PayloadReader } from './payload.ts';
 import { readTextRow, writeTextRow } from './text-row.ts';
+
+const PROGRESS = 0xffff;
 
 export interface ResultSet {
   readonly columns: readonly ColumnDefinition[];
@@ -74,12 +77,22 @@ export function readResultColumns(packets: Buffer, capabilities: Capabilities): 
   return others.slice(0, columns).map((payload) => readColumnDefinition(payload, (capabilities.mariadb & MariadbCapability.extendedMetadata) !== 0));
 }
 
+/** The first packet of an answer. */
+export function readHead(packets: Buffer): Buffer | undefined {
+  return payloadsOf(packets)[0];
+}
+
+/** Reports of progress come before the answer of a statement that takes long. https://mariadb.com/kb/en/progress-reporting/ */
+function isProgress(payload: Buffer): boolean {
+  return payload[0] === ERROR && payload.length > 3 && payload.readUInt16LE(1) === PROGRESS;
+}
+
 function payloadsOf(packets: Buffer): Buffer[] {
   const payloads: Buffer[] = [];
   for (let at = 0; at < packets.length;) {
     const read = readPayload(packets.subarray(at), Infinity);
     if (read.type !== 'payload') break;
-    payloads.push(read.payload);
+    if (!isProgress(read.payload)) payloads.push(read.payload);
     at += read.length;
   }
   return payloads;

@@ -27,6 +27,8 @@ export class BothSides implements AsyncDisposable {
   readonly warnings: readonly string[];
   readonly #pools: Pools;
   readonly #clients: mysql.Connection[] = [];
+  /** By which clients log in on local from now on; undefined: the one that owns everything. */
+  localUser: string | undefined;
 
   private constructor(source: MysqlSource, { door, control, warnings }: DoorFixture, pools: Pools) {
     this.source = source;
@@ -53,8 +55,9 @@ export class BothSides implements AsyncDisposable {
     }
     const pools = new Pools(testRuntime(), { ...sessionPooling, size: 4, waitMs: 5_000, modeOf: () => poolMode ?? 'session' }, new LargeBuffers(true));
     const { address } = source.postgres;
-    const local = { pools, legs: { target: () => ({ ...address }) }, ...(options.dialect === undefined ? {} : { dialect: options.dialect }) };
-    return new BothSides(source, await openDoor(source.mysql, { local }, control), pools);
+    const local = { pools, legs: { target: () => ({ ...address, ...(sides.localUser === undefined ? {} : { user: sides.localUser }) }) }, ...(options.dialect === undefined ? {} : { dialect: options.dialect }) };
+    const sides: BothSides = new BothSides(source, await openDoor(source.mysql, { local }, control), pools);
+    return sides;
   }
 
   publish(tables: Readonly<Record<string, Partial<TableRoute>>>, more: Partial<RoutingSnapshot> = {}): void {

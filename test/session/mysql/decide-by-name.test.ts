@@ -2,6 +2,7 @@
 import { expect, test } from 'vitest';
 import { DecideByName } from '../../../src/session/mysql/decide-by-name.ts';
 import { FakeControl, onLocal, onSource } from '../gateway-fixture.ts';
+import { readMysqlDefinition } from '../../../grammar/dialect/postgres/read-definition.ts';
 import { classifyMysql, splitMysqlText } from '../../../grammar/dialect/postgres/classify-mysql.ts';
 import { relationKey } from '../../../catalog/routing-snapshot.ts';
 import type { LocalContext } from '../../../src/session/mysql/mysql-decision.ts';
@@ -72,7 +73,7 @@ test('while definitions are fixed, rows are locked, read and changed as before',
 
 /** As a session that knows what it is on the server. */
 const local: LocalContext = {
-  isKnown: true, split: (text) => splitMysqlText(text, mode).map((each) => each.text), classify: (statement) => classifyMysql(statement, mode), keyOf: ({ database, name }) => relationKey(database ?? 'public', name),
+  isKnown: true, split: (text) => splitMysqlText(text, mode).map((each) => each.text), classify: (statement) => classifyMysql(statement, mode), definition: (statement) => readMysqlDefinition(statement, mode), keyOf: ({ database, name }) => relationKey(database ?? 'public', name),
 };
 
 test.each([
@@ -105,8 +106,8 @@ test.each([
   ['CREATE TABLE IF NOT EXISTS orders (id int PRIMARY KEY, name varchar(20))', 'remote'], ['create table if not exists `public`.`orders` (id int)', 'remote'], ['/* x */ create table if not exists orders (id int)', 'cannot be seen by its text'],
   ['CREATE TABLE IF NOT EXISTS orders AS SELECT * FROM customers', 'the statement cannot be read'], ['CREATE TABLE IF NOT EXISTS orders /*!50000 SELECT 1 */', 'the statement cannot be read'],
   ['ALTER TABLE orders ADD COLUMN x int', 'ALTER TABLE "public"."orders" …'], ['ALTER IGNORE TABLE `orders` DROP x', 'ALTER TABLE "public"."orders" …'], ['CREATE UNIQUE INDEX i ON orders (a)', 'CREATE UNIQUE INDEX CONCURRENTLY "i" ON "public"."orders" (…)'],
-  ['create index `a b` using btree on `orders` (a)', 'CREATE INDEX CONCURRENTLY "a b" ON "public"."orders" (…)'], ['DROP INDEX i ON orders', 'DROP INDEX CONCURRENTLY "public"."i"'], ['DROP TABLE IF EXISTS orders', 'behind DROP MIGRATION'],
-  ['RENAME TABLE orders TO old_orders', 'behind DROP MIGRATION'], ['ANALYZE TABLE orders', 'ANALYZE "public"."orders"'], ['OPTIMIZE LOCAL TABLE orders', 'VACUUM (ANALYZE) "public"."orders"'], ['CHECK TABLE orders', 'amcheck'], ['REPAIR TABLE orders', 'REINDEX'],
+  ['create index `a b` using btree on `orders` (a)', 'local public.orders'], ['create index `a b` on `orders` ((a + 1))', 'CREATE INDEX CONCURRENTLY "a b" ON "public"."orders" (…)'], ['DROP INDEX i ON orders', 'local public.orders'], ['ALTER TABLE orders ADD KEY a (b), DROP KEY c', 'local public.orders'], ['ALTER TABLE orders ADD KEY a (b), ADD c int', 'ALTER TABLE "public"."orders" …'], ['DROP TABLE IF EXISTS orders', 'behind DROP MIGRATION'],
+  ['RENAME TABLE orders TO old_orders', 'behind DROP MIGRATION'], ['ANALYZE TABLE orders', 'local public.orders'], ['ANALYZE TABLE orders UPDATE HISTOGRAM ON a', 'ANALYZE "public"."orders"'], ['OPTIMIZE LOCAL TABLE elsewhere, orders', 'local public.orders'], ['CHECK TABLE orders QUICK', 'local public.orders'], ['REPAIR TABLE orders', 'local public.orders'],
   ['CREATE TABLE orders (id int)', 'the statement cannot be read'], ['ALTER TABLE customers ADD COLUMN orders int', 'the statement cannot be read'],
 ])('definitions of a table on local: %s', (text, expected) => {
   const decision = decider.decide(text, moved, { holdsLocks: false, leaseValid: true, hasTouched: () => false, local });

@@ -261,7 +261,7 @@ describeMysql(['mariadb-10.11'], 'tables on local and MySQL clients', () => {
   test('what needs both sides, or cannot be seen through, is refused by name', async () => {
     const client = await sides.connect();
     for (const [sql, said] of [
-      ['SELECT id FROM seen', /"seen" reaches tables whose rows are on local/], ['ALTER TABLE item ADD x int', /MIG082.* ALTER TABLE "shop"\."item" …/], ['CREATE INDEX by_n ON item (n)', /CREATE INDEX CONCURRENTLY "by_n" ON "shop"\."item" \(…\)/], ['OPTIMIZE TABLE item', /VACUUM \(ANALYZE\) "shop"\."item"/], ['CALL anything()', /MIG082/],
+      ['SELECT id FROM seen', /"seen" reaches tables whose rows are on local/], ['ALTER TABLE item ADD x int', /MIG082.* ALTER TABLE "shop"\."item" …/], ['CREATE UNIQUE INDEX by_n ON item (n)', /CREATE UNIQUE INDEX CONCURRENTLY "by_n" ON "shop"\."item" \(…\)/], ['CALL anything()', /MIG082/],
     ] as const) await expect(client.query(sql)).rejects.toThrow(said);
     expect((await client.query<Rows>('SHOW COLUMNS FROM item'))[0]).toHaveLength(5);
     // What migration tools send first does nothing, as the server says.
