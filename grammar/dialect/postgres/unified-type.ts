@@ -60,14 +60,21 @@ function commonNumbers(emission: MysqlEmission, values: readonly Value[], types:
     const whole = Math.max(...decimals.map((value) => (value === undefined ? 0 : value.type.precision - value.type.scale)));
     return { sql: decimals.map((value) => (value === undefined ? 'NULL::numeric' : value.type.inner === undefined && ((value.type.scale === scale && value.type.varies !== true) || hasOwnScales) ? value.sql : `round(${value.sql}, ${scale})`)), type: hasOwnScales && decimals.some((value) => value !== undefined && (value.type.scale !== scale || value.type.varies === true)) ? { kind: 'decimal', precision: Math.min(whole + scale, 65), scale, varies: true } : decimalType(whole + scale, scale) };
   }
-  const integers = values.map((value): Value => (value.type.kind === 'parameter' ? { sql: emission.parameter(value.type.number, { kind: 'integer', min: `${minBigint}`, max: `${maxBigint}`, numberOnly: true }, 'bigint'), type: bigintType, nullable: true } : asInteger(emission, value)));
+  const integers = values.map((value): Value => (value.type.kind === 'parameter' ? chosenParameter(emission, value.type.number) : asInteger(emission, value)));
   const ranges = integers.flatMap(({ type }) => (type.kind === 'int' ? [type] : []));
   const [min, max] = [ranges.map((range) => range.min).reduce((a, b) => (a < b ? a : b)), ranges.map((range) => range.max).reduce((a, b) => (a > b ? a : b))];
   const isBig = !fitsBigint({ min, max });
   if (emission.facts.mode.server.flavour === 'mariadb' && ranges.some(({ unsigned }) => unsigned) && values.some(({ type }) => type.kind === 'parameter')) return refuse('parameter beside an unsigned integer', values[0]?.place);
   if (mixesSigns(emission, values)) return { sql: integers.map(({ sql }) => `(${sql})::numeric`), type: decimalType(20, 0) };
   if (isBig && min < 0n) return { sql: integers.map(({ sql }) => `(${sql})::numeric`), type: decimalType(20, 0) };
-  return { sql: integers.map(({ sql }) => `(${sql})::${isBig ? 'numeric' : 'bigint'}`), type: { ...intType(min, max, ranges.every((range) => range.min >= 0n) && ranges.some((range) => range.unsigned)), ...toldOf(ranges), ...(ranges.every(({ unsigned, isNarrow }) => !unsigned || isNarrow === true) ? { isNarrow: true } : {}) } };
+  return { sql: integers.map(({ sql }) => `(${sql})::${isBig ? 'numeric' : 'bigint'}`), type: { ...intType(min, max, ranges.every((range) => range.min >= 0n) && ranges.some((range) => range.unsigned)), ...toldOf(ranges), ...(ranges.every(({ unsigned, isNarrow }) => !unsigned || isNarrow === true) ? { isNarrow: true } : {}), ...(ranges.some(({ isBound }) => isBound === true) ? { isBound: true } : {}) } };
+}
+
+/** Among integers a whole number that is bound as a DOUBLE is shown, stored and compared like one of them. */
+function chosenParameter(emission: MysqlEmission, number: number): Value {
+  const said = emission.facts.parameters?.[number - 1];
+  const sql = emission.parameter(number, { kind: 'integer', min: `${minBigint}`, max: `${maxBigint}`, numberOnly: true, ...(said === undefined ? { integerOnly: true } : {}) }, 'bigint');
+  return { sql, type: said === undefined || said === 'integer' ? bigintType : { ...intType(minBigint, maxBigint), isBound: true }, nullable: true };
 }
 
 /** FLOAT and NULL alone, which stay FLOAT. */
