@@ -13,7 +13,7 @@ import { matchedRegexp } from './emit-regexp.ts';
 import { withWidth } from './integer-widths.ts';
 import { jsonCalls } from './json-calls.ts';
 import { likePattern, losesBackslash, unslashed } from './like-pattern.ts';
-import { anyOf, checkBound, checkNull, checkNullRows, checkSigns, contains, oneCollation, shortList } from './member-tests.ts';
+import { anyOf, checkBound, checkNull, checkNullRows, checkSigns, contains, knownRow, oneCollation, shortList } from './member-tests.ts';
 import { addInterval, momentCalls } from './moment-calls.ts';
 import { Scope } from './mysql-emission.ts';
 import type { MysqlEmission } from './mysql-emission.ts';
@@ -25,7 +25,7 @@ import { numberCalls } from './number-calls.ts';
 import { refuse } from './refused-mysql.ts';
 import { findName } from './scope-names.ts';
 import { sessionCalls } from './session-calls.ts';
-import { sortKey } from './sort-key.ts';
+import { sortKey, zeroForNull } from './sort-key.ts';
 import { textCalls } from './text-calls.ts';
 
 /** How a subquery is written; handed in, since a query is made of expressions. */
@@ -145,7 +145,8 @@ export class ExpressionEmitter {
       // All of them are compared in one collation.
       operand.items.forEach((each, index) => oneCollation([each, ...items.map((item) => (item.type === 'row' ? item.items[index] ?? each : each))].map((item) => this.value(item, scope)), place));
       const rows = items.map((item) => this.#rows({ type: 'binary', operator: '=', left: operand, right: item, place }, scope));
-      return wrap(valueOf(`(${rows.map(({ sql }) => sql).join(' OR ')})`, boolType, rows));
+      const found = `(${rows.map(({ sql }) => sql).join(' OR ')})`;
+      return wrap(valueOf(items.length > 1 ? knownRow(this.emission, operand.items.map((each) => this.value(each, scope)), found) : found, boolType, rows));
     }
     const left = this.value(operand, scope);
     const values = items.map((item) => this.value(item, scope));
@@ -320,7 +321,7 @@ export class ExpressionEmitter {
     const isStar = node.args[0]?.type === 'star';
     return {
       emission: this.emission, name: node.name, args: isStar ? [] : node.args.map((argument) => this.value(argument, scope)), nodes: node.args, details: node.details ?? {}, place: node.place,
-      order: (items) => (this.emission.losesInstants && items.some(({ expression }) => this.value(expression, scope).type.kind === 'timestamp') ? refuse('order of TIMESTAMP in a zone with summer time', node.place) : this.order(items, scope)),
+      order: (items) => (this.emission.losesInstants && items.some(({ expression }) => this.value(expression, scope).type.kind === 'timestamp') ? refuse('order of TIMESTAMP in a zone with summer time', node.place) : this.order(items, scope, zeroForNull)),
     };
   }
 
@@ -362,9 +363,9 @@ export class ExpressionEmitter {
     return parts.join(' ');
   }
 
-  order(items: readonly OrderItem[], scope: Scope): string {
+  order(items: readonly OrderItem[], scope: Scope, keyed = (value: Value): Value => value): string {
     return items.map(({ expression, descending }) => {
-      const value = this.value(expression, scope);
+      const value = keyed(this.value(expression, scope));
       return `${sortKey(this.emission, value)}${direction(descending, value.nullable)}`;
     }).join(', ');
   }

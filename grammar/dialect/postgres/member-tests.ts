@@ -50,3 +50,11 @@ export function checkSigns(values: readonly Value[], what: string, place: number
 export function checkBound({ facts: { mode: { server } } }: MysqlEmission, query: Query, place: number): void {
   if (server.flavour === 'mysql' && server.version < 50700 && JSON.stringify(query).includes('"type":"parameter"')) refuse('parameter in the rows of ALL or ANY', place);
 }
+
+/** Before MySQL 5.7 a row with a NULL in it is not known to be none of several, whatever its other values are. */
+export function knownRow({ facts: { mode: { server } } }: MysqlEmission, row: readonly Value[], found: string): string {
+  const open = row.filter(({ nullable }) => nullable);
+  if (server.flavour !== 'mysql' || server.version >= 50700 || open.length === 0) return found;
+  for (const { type, place } of open) if (type.kind === 'parameter' || type.kind === 'null') refuse('IN of rows with values that may be NULL', place);
+  return `(CASE WHEN ${open.map(({ sql }) => `${sql} IS NOT NULL`).join(' AND ')} THEN ${found} END)`;
+}

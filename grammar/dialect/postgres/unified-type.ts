@@ -143,3 +143,10 @@ export function keepsScales(emission: MysqlEmission): boolean {
 export function chosen(common: CommonValues, values: readonly Value[], write: (sql: readonly string[]) => string, nullable?: boolean): Value {
   return { sql: write(common.sql), type: common.type, nullable: nullable ?? values.some((value) => value.nullable) };
 }
+
+/** Sides of a set operation that have met before, and what they become beside another one. */
+export function checkMet(given: MysqlType, made: MysqlType | undefined, operator: string, place: number): void {
+  if (made?.kind !== 'text' || given.kind === 'null') return;
+  if (given.kind !== 'text') refuse(`${operator} of several types and a string`, place);
+  if (given.collation !== undefined && given.collation.name !== made.collation?.name) refuse('mix of collations', place);
+}
