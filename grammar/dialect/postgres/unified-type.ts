@@ -119,12 +119,14 @@ function commonTexts(emission: MysqlEmission, values: readonly Value[], place: n
   if (flavour === 'mysql' && version >= 80000 && isOfOthers && values.some(({ type }) => type.kind === 'parameter')) return refuse('parameter beside several types', place);
   // It loses the character set of the constants.
   if (flavour === 'mysql' && version < 50700 && values.some(({ type }) => type.kind === 'parameter') && values.some(({ constant }) => constant !== undefined && /[^\0-\x7f]/.test(constant))) return refuse('parameter beside a string that is no ASCII', place);
+  // NULL that is bound makes bytes of them.
+  if (flavour === 'mysql' && version < 50700 && values.some(({ type }) => type.kind === 'parameter') && values.every(({ type, constant }) => type.kind === 'parameter' || type.kind === 'null' || constant !== undefined)) return refuse('parameter beside constant strings alone', place);
   const texts = values.map((value) => asText(emission, value));
   let collation: TextCollation | undefined;
   for (const { type } of texts) if (type.kind === 'text') collation = commonCollation(collation, type.collation, place);
   return {
     sql: texts.map(({ sql }) => (collation?.local === undefined ? sql : `(${sql}) COLLATE ${collation.local}`)),
-    type: { kind: 'text', ...(values.some(({ type }) => type.kind === 'enum' || type.kind === 'set' || (type.kind === 'text' && type.isLabel === true)) ? { isLabel: true } : {}), collation, isTrimmed: texts.every(({ type }) => type.kind === 'text' && type.isTrimmed) && areDistinct(texts), isOwn: collation?.local !== undefined },
+    type: { kind: 'text', ...(values.some(({ type }) => type.kind === 'enum' || type.kind === 'set' || isMoment(type) || (type.kind === 'text' && type.isLabel === true)) ? { isLabel: true } : {}), collation, isTrimmed: texts.every(({ type }) => type.kind === 'text' && type.isTrimmed) && areDistinct(texts), isOwn: collation?.local !== undefined },
   };
 }
 
