@@ -25,8 +25,8 @@ function reached(call: CallContext, from: string, path: Value): string {
   return sql;
 }
 
-/** Strings of JSON are compared character by character. */
-const jsonCollation: TextCollation = { name: 'utf8mb4_bin', local: '"pg_catalog"."C"', deterministic: true, pads: true, charset: 'utf8mb4' };
+/** Strings of JSON are compared character by character, but as the column that they meet. */
+const jsonCollation: TextCollation = { name: 'utf8mb4_bin', local: '"pg_catalog"."C"', deterministic: true, pads: true, charset: 'utf8mb4', isWeak: true };
 
 const extract: CallEmitter = (call) => {
   exactly(call, 2);
