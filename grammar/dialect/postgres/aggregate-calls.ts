@@ -84,10 +84,12 @@ const avg: CallEmitter = (call) => {
   if (value.type.kind === 'double') return { sql: `avg(${distinct}${value.sql})${overMark}`, type: value.type.decimals === undefined ? value.type : { ...value.type, decimals: value.type.decimals + call.emission.facts.divPrecision }, nullable: true };
   const source = asDecimal(call.emission, value);
   if (source.type.inner !== undefined) return refuse('AVG() of a quotient', call.place);
-  const scale = Math.min(source.type.scale + call.emission.facts.divPrecision, 30);
+  const scale = source.type.scale + call.emission.facts.divPrecision;
+  if (scale > 30) return refuse('more than 30 digits behind the point', call.place);
   const type = decimalType(source.type.precision + call.emission.facts.divPrecision, scale);
   // The server calculates in groups of nine digits: where they end with the last one that is shown, it is cut off.
-  if (scale > 0 && scale % 9 === 0) return { sql: `(div(sum(${distinct}${source.sql})${overMark} * 1${'0'.repeat(scale)}::numeric, nullif(count(${distinct}${source.sql})${overMark}, 0)::numeric) * 0.${'0'.repeat(scale - 1)}1)`, type, nullable: true };
+  if (scale === 0) return { sql: `div(sum(${distinct}${source.sql})${overMark}, nullif(count(${distinct}${source.sql})${overMark}, 0)::numeric)`, type, nullable: true };
+  if (scale % 9 === 0) return { sql: `(div(sum(${distinct}${source.sql})${overMark} * 1${'0'.repeat(scale)}::numeric, nullif(count(${distinct}${source.sql})${overMark}, 0)::numeric) * 0.${'0'.repeat(scale - 1)}1)`, type, nullable: true };
   // Cut off one digit later and rounded then: the same as rounding the exact quotient.
   return {
     sql: `round(div(sum(${distinct}${source.sql})${overMark} * 1${'0'.repeat(scale + 1)}::numeric, nullif(count(${distinct}${source.sql})${overMark}, 0)::numeric) * 0.${'0'.repeat(scale)}1, ${scale})`,

@@ -24,7 +24,7 @@ export function calculate(emission: MysqlEmission, operator: string, left: Value
   if (operator === 'DIV') return wholeQuotient(emission, one, other, place);
   if (operator === '%') return remainder(emission, one, other, place);
   if (one.type.kind === 'double' || other.type.kind === 'double') return valueOf(`(${asDouble(emission, one).sql} ${operator} ${asDouble(emission, other).sql})`, roundedDouble(one.type, other.type), [one, other]);
-  if (isInt(one.type) && isInt(other.type)) return integers(operator, one, other, one.type, other.type, place);
+  if (isInt(one.type) && isInt(other.type)) return integers(emission, operator, one, other, one.type, other.type, place);
   return decimals(emission, operator, one, other);
 }
 
@@ -47,9 +47,10 @@ function rangeOf(operator: string, one: IntType, other: IntType): { readonly min
   return { min: products.reduce((a, b) => (a < b ? a : b)), max: products.reduce((a, b) => (a > b ? a : b)) };
 }
 
-function integers(operator: string, one: Value, other: Value, left: IntType, right: IntType, place: number): Value {
+function integers(emission: MysqlEmission, operator: string, one: Value, other: Value, left: IntType, right: IntType, place: number): Value {
   if (operator !== '+' && operator !== '-' && operator !== '*') return refuse(`operator ${operator}`, place);
   const unsigned = left.unsigned || right.unsigned;
+  if (unsigned && operator === '-' && emission.facts.mode.sqlMode.has('NO_UNSIGNED_SUBTRACTION')) return refuse('minus of unsigned integers under NO_UNSIGNED_SUBTRACTION', place);
   const range = rangeOf(operator, left, right);
   const isSmall = fitsBigint(left) && fitsBigint(right) && fitsBigint(range);
   const big = (value: Value): string => (isSmall ? `(${value.sql})::bigint` : `(${value.sql})::numeric`);
@@ -104,7 +105,7 @@ function divide(emission: MysqlEmission, one: Value, other: Value, place: number
   const missing = Math.max(0, increment - (groups(left.type.scale) - left.type.scale) - (groups(right.type.scale) - right.type.scale));
   const inner = groups(groups(left.type.scale) + groups(right.type.scale) + missing);
   if (inner > 30 || scale > 30) return refuse('more than 30 digits behind the point', place);
-  const sql = `(div(${left.sql} * 1${'0'.repeat(inner)}::numeric, ${divisor(emission, right.sql)}) * 0.${'0'.repeat(inner - 1)}1)`;
+  const sql = inner === 0 ? `div(${left.sql}, ${divisor(emission, right.sql)})` : `(div(${left.sql} * 1${'0'.repeat(inner)}::numeric, ${divisor(emission, right.sql)}) * 0.${'0'.repeat(inner - 1)}1)`;
   const { flavour, version } = emission.facts.mode.server;
   const precision = Math.min(left.type.precision + right.type.scale + increment, 65);
   // From MySQL 9 on it has no other digits than those that it shows.

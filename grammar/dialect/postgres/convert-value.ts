@@ -77,7 +77,8 @@ export function isUnsureQuotient({ facts: { mode: { server: { flavour, version }
 /** Any of the number types; strings and parameters as a decimal. */
 export function asNumber(emission: MysqlEmission, value: Value): Value {
   switch (value.type.kind) {
-    case 'int': case 'decimal': case 'double': return value;
+    case 'int': return value.type.isBound === true ? refuse('calculation with a choice among parameters that are no integers', value.place) : value;
+    case 'decimal': case 'double': return value;
     case 'float': return asDouble(emission, value);
     case 'bool': case 'year': return asInteger(emission, value);
     case 'null': return refuse('NULL as a number', value.place);

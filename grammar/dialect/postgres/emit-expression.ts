@@ -12,8 +12,8 @@ import { literal, moment, variable } from './emit-constant.ts';
 import { matchedRegexp } from './emit-regexp.ts';
 import { withWidth } from './integer-widths.ts';
 import { jsonCalls } from './json-calls.ts';
-import { likePattern } from './like-pattern.ts';
-import { anyOf, checkNull, checkNullRows, checkSigns, contains, oneCollation, shortList } from './member-tests.ts';
+import { likePattern, losesBackslash, unslashed } from './like-pattern.ts';
+import { anyOf, checkBound, checkNull, checkNullRows, checkSigns, contains, knownRow, oneCollation, shortList } from './member-tests.ts';
 import { addInterval, momentCalls } from './moment-calls.ts';
 import { Scope } from './mysql-emission.ts';
 import type { MysqlEmission } from './mysql-emission.ts';
@@ -25,7 +25,7 @@ import { numberCalls } from './number-calls.ts';
 import { refuse } from './refused-mysql.ts';
 import { findName } from './scope-names.ts';
 import { sessionCalls } from './session-calls.ts';
-import { sortKey } from './sort-key.ts';
+import { sortKey, zeroForNull } from './sort-key.ts';
 import { textCalls } from './text-calls.ts';
 
 /** How a subquery is written; handed in, since a query is made of expressions. */
@@ -145,7 +145,8 @@ export class ExpressionEmitter {
       // All of them are compared in one collation.
       operand.items.forEach((each, index) => oneCollation([each, ...items.map((item) => (item.type === 'row' ? item.items[index] ?? each : each))].map((item) => this.value(item, scope)), place));
       const rows = items.map((item) => this.#rows({ type: 'binary', operator: '=', left: operand, right: item, place }, scope));
-      return wrap(valueOf(`(${rows.map(({ sql }) => sql).join(' OR ')})`, boolType, rows));
+      const found = `(${rows.map(({ sql }) => sql).join(' OR ')})`;
+      return wrap(valueOf(items.length > 1 ? knownRow(this.emission, operand.items.map((each) => this.value(each, scope)), found) : found, boolType, rows));
     }
     const left = this.value(operand, scope);
     const values = items.map((item) => this.value(item, scope));
@@ -171,9 +172,10 @@ export class ExpressionEmitter {
     return { sql: anyOf(found, `${sql} AS ${alias} (${columns.map((_, index) => `"${index + 1}"`).join(', ')})`), type: boolType, nullable };
   }
 
-  /** MariaDB finds a number that the column cannot hold to be in no list, also where a NULL leaves it open. */
+  /** MariaDB, and MySQL before 8, find a number that the column cannot hold to be in no list, also where a NULL leaves it open. */
   #isBeyond(value: Value, column: Value | undefined): boolean {
-    if (this.emission.facts.mode.server.flavour !== 'mariadb' || value.type.kind !== 'int' || column?.type.kind !== 'int' || !column.nullable) return false;
+    const { flavour, version } = this.emission.facts.mode.server;
+    if ((flavour === 'mysql' && version >= 80000) || value.type.kind !== 'int' || column?.type.kind !== 'int' || !column.nullable) return false;
     return value.type.min < column.type.min || value.type.max > column.type.max;
   }
 
@@ -188,6 +190,7 @@ export class ExpressionEmitter {
     const [column] = columns;
     const left = this.value(node.left, scope);
     checkNull(this.emission, [left], place);
+    checkBound(this.emission, node.query, place);
     if (column === undefined || columns.length !== 1 || !isComparison(operator) || operator === '<=>') return refuse(`${operator} ${quantifier}`, place);
     const alias = this.emission.alias();
     const compared = compareValues(this.emission, operator, left, { ...column, sql: `${alias}."1"`, origin: undefined, constant: undefined }, place);
@@ -218,12 +221,19 @@ export class ExpressionEmitter {
     const [given, pattern] = [this.value(node.operand, scope), this.value(node.pattern, scope)];
     if (given.type.kind === 'parameter') return refuse('LIKE of a parameter', node.place);
     const operand = asText(emission, given);
-    const escape = node.escape === undefined ? (emission.facts.mode.sqlMode.has('NO_BACKSLASH_ESCAPES') ? '' : '\\') : escapeOf(this.value(node.escape, scope));
+    // Whether it escapes in a pattern nevertheless is another question on every version.
+    if (node.escape === undefined && emission.facts.mode.sqlMode.has('NO_BACKSLASH_ESCAPES') && (!isConstantText(pattern) || pattern.constant.includes('\\'))) return refuse('backslash in LIKE under NO_BACKSLASH_ESCAPES', node.place);
+    const escape = node.escape === undefined ? '\\' : escapeOf(this.value(node.escape, scope));
     const collation = comparisonCollation(emission, operand, pattern.type.kind === 'parameter' ? operand : asText(emission, pattern), node.place);
     if (!collation.deterministic && emission.facts.localVersion < 180000) return refuse('LIKE on a local before PostgreSQL 18', node.place);
+    const isExact = collation.deterministic;
+    const { flavour, version } = emission.facts.mode.server;
+    // It does not find what begins with a backslash behind a `%`.
+    if (!isExact && flavour === 'mysql' && version < 50700 && isConstantText(pattern) && /%\\\\[^%]/.test(likePattern(pattern.constant, escape))) return refuse('LIKE of a backslash in a collation that is not binary', node.place);
+    if (!isExact && isConstantText(pattern) && losesBackslash(likePattern(pattern.constant, escape))) return refuse('LIKE of a backslash in a collation that is not binary', node.place);
     const sql = pattern.type.kind === 'parameter'
-      ? emission.parameter(pattern.type.number, { kind: 'text', pattern: escape }, 'text')
-      : isConstantText(pattern) ? quoteLiteral(likePattern(pattern.constant, escape)) : pattern.type.kind === 'text' ? `(${pattern.sql} COLLATE ${localCollation(collation, node.place)}) ESCAPE ${quoteLiteral(escape)}` : refuse(`LIKE by ${typeName(pattern.type)}`, node.place);
+      ? emission.parameter(pattern.type.number, { kind: 'text', pattern: escape, ...(isExact ? {} : { unslashed: true }) }, 'text')
+      : isConstantText(pattern) ? quoteLiteral(likePattern(pattern.constant, escape)) : pattern.type.kind === 'text' ? `(${isExact ? pattern.sql : unslashed(pattern.sql, escape)} COLLATE ${localCollation(collation, node.place)}) ESCAPE ${quoteLiteral(escape)}` : refuse(`LIKE by ${typeName(pattern.type)}`, node.place);
     return { sql: `(${operand.sql} COLLATE ${localCollation(collation, node.place)} ${node.not ? 'NOT ' : ''}LIKE ${sql})`, type: boolType, nullable: operand.nullable || pattern.nullable };
   }
 
@@ -311,7 +321,7 @@ export class ExpressionEmitter {
     const isStar = node.args[0]?.type === 'star';
     return {
       emission: this.emission, name: node.name, args: isStar ? [] : node.args.map((argument) => this.value(argument, scope)), nodes: node.args, details: node.details ?? {}, place: node.place,
-      order: (items) => (this.emission.losesInstants && items.some(({ expression }) => this.value(expression, scope).type.kind === 'timestamp') ? refuse('order of TIMESTAMP in a zone with summer time', node.place) : this.order(items, scope)),
+      order: (items) => (this.emission.losesInstants && items.some(({ expression }) => this.value(expression, scope).type.kind === 'timestamp') ? refuse('order of TIMESTAMP in a zone with summer time', node.place) : this.order(items, scope, zeroForNull)),
     };
   }
 
@@ -353,9 +363,9 @@ export class ExpressionEmitter {
     return parts.join(' ');
   }
 
-  order(items: readonly OrderItem[], scope: Scope): string {
+  order(items: readonly OrderItem[], scope: Scope, keyed = (value: Value): Value => value): string {
     return items.map(({ expression, descending }) => {
-      const value = this.value(expression, scope);
+      const value = keyed(this.value(expression, scope));
       return `${sortKey(this.emission, value)}${direction(descending, value.nullable)}`;
     }).join(', ');
   }

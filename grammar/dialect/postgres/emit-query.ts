@@ -1,6 +1,6 @@
 /** Queries: SELECT with its clauses, set operations, WITH. */
 import { distinctKey } from './aggregate-calls.ts';
-import { commonValues, floats } from './unified-type.ts';
+import { checkMet, commonValues, floats } from './unified-type.ts';
 import { mayBeNegativeZero } from './calculate.ts';
 import { asInteger } from './convert-value.ts';
 import { direction, ExpressionEmitter } from './emit-expression.ts';
@@ -15,7 +15,7 @@ import { intType, isUnsettled, maxBigint, minBigint, localCollation } from './my
 import { showValue } from './result-column.ts';
 import type { Shown } from './result-column.ts';
 import { refuse } from './refused-mysql.ts';
-import { isNamed } from './scope-names.ts';
+import { isNamed, nameOf } from './scope-names.ts';
 import { sortKey } from './sort-key.ts';
 import { trimmed } from './text-order.ts';
 
@@ -172,6 +172,8 @@ export class QueryEmitter {
       if (pair.some(({ type }) => type.kind === 'float')) return pair.every(({ type }) => type.kind === 'float' || type.kind === 'null') ? floats(pair) : refuse(`${body.operator} of FLOAT and another type`, body.place);
       return commonValues(this.emission, pair, body.place);
     });
+    // All sides of several operators meet at once there: as one type, and in one collation.
+    for (const [at, each] of [left, right].entries()) if ((at === 0 ? body.left : body.right).type !== 'select') each.columns.forEach(({ value }, index) => checkMet(value.type, common[index]?.type, body.operator, body.place));
     const names = `(${left.columns.map((_, index) => `"${index + 1}"`).join(', ')})`;
     const side = (emitted: EmittedQuery, at: 0 | 1): string => `SELECT ${common.map((column) => column.sql[at] ?? 'NULL').join(', ')} FROM (${emitted.sql}) AS ${sides[at]} ${names}`;
     const columns = left.columns.map(({ name }, index): OutputColumn => ({ name, value: { sql: '', type: common[index]?.type ?? { kind: 'null' }, nullable: pairs[index]?.some(({ nullable }) => nullable) === true } }));
@@ -376,12 +378,6 @@ function groupOrder(emission: MysqlEmission, groups: readonly { readonly value: 
 function ordinal(expression: Expression, columns: readonly OutputColumn[]): Value | undefined {
   if (expression.type !== 'literal' || expression.kind !== 'integer') return undefined;
   return columns[Number(expression.value) - 1]?.value ?? refuse('ORDER BY position', expression.place);
-}
-
-function nameOf(expression: Expression, text: string): string {
-  if (expression.type === 'column') return expression.name;
-  if (expression.type === 'literal' && expression.kind === 'string') return expression.value.trimStart();
-  return text;
 }
 
 function lockText(lock: Locking, scope: Scope, isRefused: boolean, place: number): string {

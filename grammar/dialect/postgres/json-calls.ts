@@ -13,21 +13,24 @@ function document(call: CallContext, index: number): Value {
   return value.type.kind === 'json' && value.type.binary ? value : refuse(`${call.name}() of a string`, call.place);
 }
 
-/** `$.a.b[0]` as PostgreSQL's array of steps. */
-function pathOf(call: CallContext, index: number): string {
-  const path = argument(call, index);
+/** `$.a.b[0]`, step by step: a name is one of an object alone, and what is no array is an array of itself. */
+function reached(call: CallContext, from: string, path: Value): string {
   const match = isConstantText(path) ? /^\$((?:\.(?:[A-Za-z_]\w*|"[^"\\]*")|\[\d+\])*)$/.exec(path.constant) : null;
   if (match === null) return refuse(`${call.name}() by this path`, call.place);
-  const steps = [...(match[1] ?? '').matchAll(/\.(?:([A-Za-z_]\w*)|"([^"\\]*)")|\[(\d+)\]/g)].map(([, name, quoted, place]) => name ?? quoted ?? place ?? '');
-  return `ARRAY[${steps.map((step) => quoteLiteral(step)).join(', ')}]::text[]`;
+  let sql = from;
+  for (const [, name, quoted, place = '0'] of (match[1] ?? '').matchAll(/\.(?:([A-Za-z_]\w*)|"([^"\\]*)")|\[(\d+)\]/g)) {
+    const key = name ?? quoted;
+    sql = key !== undefined ? `(${sql} -> ${quoteLiteral(key)}::text)` : place.length > 9 ? refuse(`${call.name}() by this path`, call.place) : `(CASE jsonb_typeof(${sql}) WHEN 'array' THEN ${sql} -> ${Number(place)}${Number(place) === 0 ? ` ELSE ${sql}` : ''} END)`;
+  }
+  return sql;
 }
 
-/** Strings of JSON are compared character by character. */
-const jsonCollation: TextCollation = { name: 'utf8mb4_bin', local: '"pg_catalog"."C"', deterministic: true, pads: true, charset: 'utf8mb4' };
+/** Strings of JSON are compared character by character, but as the column that they meet. */
+const jsonCollation: TextCollation = { name: 'utf8mb4_bin', local: '"pg_catalog"."C"', deterministic: true, pads: true, charset: 'utf8mb4', isWeak: true };
 
 const extract: CallEmitter = (call) => {
   exactly(call, 2);
-  return { sql: `(${document(call, 0).sql} #> ${pathOf(call, 1)})`, type: { kind: 'json', binary: true }, nullable: true };
+  return { sql: reached(call, document(call, 0).sql, argument(call, 1)), type: { kind: 'json', binary: true }, nullable: true };
 };
 
 /** The text of a string, else the document's. JSON's null is the text `null`. */

@@ -1,7 +1,7 @@
 /** What IN, BETWEEN, CASE and ANY ask of their values, and how they are written. */
 import type { MysqlEmission } from './mysql-emission.ts';
 import type { Value } from './mysql-expression.ts';
-import type { Expression } from './mysql-tree.ts';
+import type { Expression, Query } from './mysql-tree.ts';
 import { maxBigint } from './mysql-type.ts';
 import { refuse } from './refused-mysql.ts';
 
@@ -44,4 +44,17 @@ export function checkNull({ facts: { mode: { server } } }: MysqlEmission, values
 export function checkSigns(values: readonly Value[], what: string, place: number): void {
   const integers = values.map(({ type }) => type).filter((type) => type.kind === 'int');
   if (integers.some(({ max }) => max > maxBigint) && integers.some(({ min }) => min < 0n)) refuse(`${what} of signed and unsigned integers`, place);
+}
+
+/** Before MySQL 5.7 the rows of ALL and ANY become their largest or smallest one, as if a parameter were never NULL. */
+export function checkBound({ facts: { mode: { server } } }: MysqlEmission, query: Query, place: number): void {
+  if (server.flavour === 'mysql' && server.version < 50700 && JSON.stringify(query).includes('"type":"parameter"')) refuse('parameter in the rows of ALL or ANY', place);
+}
+
+/** Before MySQL 5.7 a row with a NULL in it is not known to be none of several, whatever its other values are. */
+export function knownRow({ facts: { mode: { server } } }: MysqlEmission, row: readonly Value[], found: string): string {
+  const open = row.filter(({ nullable }) => nullable);
+  if (server.flavour !== 'mysql' || server.version >= 50700 || open.length === 0) return found;
+  for (const { type, place } of open) if (type.kind === 'parameter' || type.kind === 'null') refuse('IN of rows with values that may be NULL', place);
+  return `(CASE WHEN ${open.map(({ sql }) => `${sql} IS NOT NULL`).join(' AND ')} THEN ${found} END)`;
 }

@@ -280,7 +280,8 @@ export function addInterval(emission: MysqlEmission, given: Value, written: Valu
   // Of a string it is a string.
   if (given.type.kind !== 'text') return result;
   const text = asText(emission, result);
-  return { ...text, moment: { shown: text.sql, value: result } };
+  // As a number it is one of a date and time to MySQL 8, and what the string begins with to others.
+  return { ...text, type: text.type.kind === 'text' ? { ...text.type, isLabel: true } : text.type, moment: { shown: text.sql, value: result } };
 }
 
 function wholeAmount(emission: MysqlEmission, value: Value, place: number): Value {

@@ -169,8 +169,8 @@ export type PgForm =
   /** `scale`: digits behind the point at most; others are an error rather than rounded. */
   | { readonly kind: 'decimal'; readonly scale?: number | undefined }
   | { readonly kind: 'double'; readonly numberOnly?: boolean | undefined }
-  /** `trimmed`: blanks at the end do not count; `unpadded`: they are an error (a unique key that ignores them); `pattern`: of LIKE with this escape character; `charset`: of the column that takes it; `stringOnly`: numbers are no strings here; `neverNumber`: nor as a part of one. */
-  | { readonly kind: 'text'; readonly maxLength?: number | undefined; readonly trimmed?: boolean | undefined; readonly unpadded?: boolean | undefined; readonly pattern?: string | undefined; readonly charset?: string | undefined; readonly stringOnly?: boolean | undefined; readonly neverNumber?: boolean | undefined }
+  /** `trimmed`: blanks at the end do not count; `unpadded`: they are an error (a unique key that ignores them); `pattern`: of LIKE with this escape character; `unslashed`: without a backslash that stands for itself; `charset`: of the column that takes it; `stringOnly`: numbers are no strings here; `neverNumber`: nor as a part of one. */
+  | { readonly kind: 'text'; readonly maxLength?: number | undefined; readonly trimmed?: boolean | undefined; readonly unpadded?: boolean | undefined; readonly pattern?: string | undefined; readonly unslashed?: boolean | undefined; readonly charset?: string | undefined; readonly stringOnly?: boolean | undefined; readonly neverNumber?: boolean | undefined }
   | { readonly kind: 'bytes'; readonly maxLength?: number | undefined; readonly fixed?: number | undefined }
   | { readonly kind: 'boolean' }
   /** `zero`: takes the zero date. `timestamp`: goes into a TIMESTAMP, which has a range of its own. */

@@ -18,8 +18,8 @@ export interface TextCollation {
 }
 
 export type MysqlType =
-  /** `bigint`, or `numeric` where `min` or `max` exceed it. The range is what the value can be, not what the type can hold. `told`: the type code of the protocol where it is not LONGLONG. `isNarrow`: of a column whose type on MySQL is no BIGINT. */
-  | { readonly kind: 'int'; readonly unsigned: boolean; readonly min: bigint; readonly max: bigint; readonly told?: number | undefined; readonly isNarrow?: boolean }
+  /** `bigint`, or `numeric` where `min` or `max` exceed it. The range is what the value can be, not what the type can hold. `told`: the type code of the protocol where it is not LONGLONG. `isNarrow`: of a column whose type on MySQL is no BIGINT. `isBound`: chosen among a parameter that the client has bound as another kind of number, which the server calculates with. */
+  | { readonly kind: 'int'; readonly unsigned: boolean; readonly min: bigint; readonly max: bigint; readonly told?: number | undefined; readonly isNarrow?: boolean; readonly isBound?: boolean }
   /** `boolean` on local: a condition, or TINYINT(1). */
   | { readonly kind: 'bool' }
   /** `inner`: digits behind the point that a quotient keeps until it is shown. `varies`: each value has digits of its own, `scale` at most. `lost`: where this is true the server has a negative zero, which it takes for less than zero. */
@@ -60,7 +60,7 @@ export const boolType: MysqlType = { kind: 'bool' };
 export const bigintType: MysqlType = { kind: 'int', unsigned: false, min: minBigint, max: maxBigint };
 export const doubleType: MysqlType = { kind: 'double' };
 
-export function intType(min: bigint, max: bigint, unsigned = false): MysqlType {
+export function intType(min: bigint, max: bigint, unsigned = false): Extract<MysqlType, { kind: 'int' }> {
   return { kind: 'int', unsigned, min, max };
 }
 

@@ -5,7 +5,7 @@
 import { isPlainJson } from './assign-value.ts';
 import { charsetFits } from './charset-fits.ts';
 import { findLabel } from './compare-values.ts';
-import { likePattern } from './like-pattern.ts';
+import { likePattern, losesBackslash } from './like-pattern.ts';
 import { isZeroMoment, readMoment, readNumber, readTime, readWhole } from './moment-text.ts';
 import type { MysqlForm, MysqlParameter, MysqlResultColumn, PgForm, PgParameter } from './mysql-translation.ts';
 
@@ -122,7 +122,9 @@ type Take<Kind extends PgForm['kind']> = (form: Extract<PgForm, { kind: Kind }>,
 
 /** Makes the text that a step takes of a parameter's value. */
 export function pgValue(form: PgForm): (parameter: MysqlParameter) => PgParameter {
-  return (parameter) => (parameter.value === null ? value(null) : take(form, parameter.value, parameter));
+  // NULL of no kind makes a string's calculation of what it stands in.
+  const ofNull = (parameter: MysqlParameter): PgParameter => (form.kind === 'integer' && form.integerOnly === true && parameter.kind === 'text' ? refused('parameter as an integer') : value(null));
+  return (parameter) => (parameter.value === null ? ofNull(parameter) : take(form, parameter.value, parameter));
 }
 
 function take(form: PgForm, text: string, parameter: MysqlParameter): PgParameter {
@@ -161,6 +163,8 @@ function take(form: PgForm, text: string, parameter: MysqlParameter): PgParamete
 
 const integer: Take<'integer'> = (form, text, parameter) => {
   if (form.numberOnly === true && parameter.kind === 'text') return refused('string beside a number');
+  // Its digits behind the point would be those of all.
+  if (form.numberOnly === true && parameter.kind === 'decimal') return refused('DECIMAL beside an integer');
   if (form.integerOnly === true && parameter.kind !== 'integer' && parameter.kind !== 'unsigned') return refused('parameter as an integer');
   const isExact = parameter.kind === 'integer' || parameter.kind === 'unsigned' || parameter.kind === 'decimal';
   const whole = numberKinds.has(parameter.kind) ? (isExact && /^-?\d+$/.test(text) ? text : wholeOf(text)) : undefined;
@@ -194,7 +198,7 @@ const string: Take<'text'> = (form, text, parameter) => {
   if (form.neverNumber === true && parameter.kind !== 'text') return refused('number as a part of a string');
   if (!['text', 'integer', 'unsigned', 'decimal'].includes(parameter.kind)) return refused('parameter as a string');
   if (text.includes('\0')) return refused('string with the character NUL');
-  if (form.pattern !== undefined) return value(likePattern(text, form.pattern));
+  if (form.pattern !== undefined) return form.unslashed === true && losesBackslash(likePattern(text, form.pattern)) ? refused('LIKE of a backslash in a collation that is not binary') : value(likePattern(text, form.pattern));
   if (form.unpadded === true && text.endsWith(' ')) return refused('blanks at the end of a unique key');
   const kept = form.trimmed === true ? text.replace(/ +$/, '') : text;
   if (form.charset !== undefined && !charsetFits(form.charset, kept)) return error(wrongText);

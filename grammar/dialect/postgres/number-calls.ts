@@ -42,12 +42,14 @@ function widened({ isNarrow: _narrow, ...type }: Extract<MysqlType, { kind: 'int
   return type;
 }
 
+const sixteenDigits = 10n ** 16n;
+
 const whole = (word: 'ceil' | 'floor'): CallEmitter => (call) => {
   exactly(call, 1);
   const value = number(call, 0);
   const { type, nullable } = value;
   // MySQL 5.6 has no room for all of its digits where it keeps it.
-  if (type.kind === 'int' && type.max > maxBigint && call.emission.facts.mode.server.version < 50700) return refuse(`${call.name}() of an unsigned BIGINT`, call.place);
+  if (type.kind === 'int' && (type.max >= sixteenDigits || type.min <= -sixteenDigits) && call.emission.facts.mode.server.version < 50700) return refuse(`${call.name}() of ${type.max > maxBigint ? 'an unsigned' : 'a'} BIGINT`, call.place);
   if (type.kind === 'int') return { ...value, type: widened(type), constant: undefined, origin: undefined };
   if (type.kind === 'double') return { sql: `${word}(${value.sql})`, type: isModern(call) ? type : { kind: 'double', decimals: 0 }, nullable };
   if (type.kind !== 'decimal') return refuse(`${call.name}()`, call.place);

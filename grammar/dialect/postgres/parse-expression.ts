@@ -81,7 +81,7 @@ export abstract class ExpressionParser extends TokenCursor {
   }
 
   #bits(least: number): Expression {
-    let left = this.#unary();
+    let left = this.#concatenated();
     for (;;) {
       const { place } = this;
       const { key } = this.token;
@@ -119,15 +119,16 @@ export abstract class ExpressionParser extends TokenCursor {
       return { type: 'interval', moment: this.#bits(4), amount, unit, sign: 1, place };
     }
     const operator = this.acceptOne(['-', '+', '~', '!', 'BINARY']);
-    if (operator === undefined) return this.#concatenated();
+    if (operator === undefined) return this.#collated();
     const operand = this.deeper(() => this.#unary());
     if (operator === '!') return { type: 'unary', operator: 'NOT', operand, place };
     return operator === '-' || operator === '+' || operator === '~' || operator === 'BINARY' ? { type: 'unary', operator, operand, place } : this.fail();
   }
 
+  /** Behind a sign: `-a || b` is the string of `-a` and b. */
   #concatenated(): Expression {
-    let left = this.#collated();
-    for (let { place } = this; this.mode.sqlMode.has('PIPES_AS_CONCAT') && this.accept('||'); place = this.place) left = { type: 'call', name: 'CONCAT', args: [left, this.#collated()], place };
+    let left = this.#unary();
+    for (let { place } = this; this.mode.sqlMode.has('PIPES_AS_CONCAT') && this.accept('||'); place = this.place) left = { type: 'call', name: 'CONCAT', args: [left, this.#unary()], place };
     return left;
   }
 

@@ -20,9 +20,9 @@ function checkReads(emission: MysqlEmission, value: Value): void {
   checkLabel(value);
 }
 
-/** A choice between labels and strings is the number of the label, or what the string says. */
+/** A choice between labels and strings is the number of the label, or what the string says; a string that a date or an INTERVAL has made is the number of a date, or not. */
 function checkLabel(value: Value): void {
-  if (value.type.kind === 'text' && value.type.isLabel === true) refuse('ENUM, SET or CAST among strings as a number', value.place);
+  if (value.type.kind === 'text' && value.type.isLabel === true) refuse('ENUM, SET, CAST, date or INTERVAL among strings as a number', value.place);
 }
 
 /** PostgreSQL's text of the number, without a type. */

@@ -50,3 +50,10 @@ export function seen(scope: Scope, value: Value, place: number | undefined): Val
   const substitute = scope.substitutes.get(value.sql);
   return substitute === undefined ? { ...value, place } : { ...value, sql: substitute, place };
 }
+
+/** Of a column of a result without an alias; `text`: as it is written. */
+export function nameOf(expression: Expression, text: string): string {
+  if (expression.type === 'column') return expression.name;
+  if (expression.type === 'literal' && expression.kind === 'string') return expression.value.trimStart();
+  return text;
+}

@@ -22,3 +22,24 @@ export function sortKey(emission: MysqlEmission, value: Value): string {
     default: return value.sql;
   }
 }
+
+/** Inside GROUP_CONCAT() the server looks at what is kept where a NULL is: the zero of its type, or nothing. */
+export function zeroForNull(value: Value): Value {
+  const zero = value.nullable ? zeroOf(value) : undefined;
+  return zero === undefined ? value : { ...value, sql: `coalesce(${value.sql}, ${zero})`, nullable: false };
+}
+
+/** Undefined: it stands before all others, as NULL does. */
+function zeroOf({ type, origin }: Value): string | undefined {
+  switch (type.kind) {
+    case 'int': case 'decimal': case 'double': case 'float': case 'year': return '0';
+    case 'bool': return 'false';
+    case 'text': return "''";
+    case 'bytes': return "''::bytea";
+    case 'time': return "'0'::interval";
+    case 'date': case 'datetime': case 'timestamp': return "'-infinity'";
+    case 'set': return "'{}'::text[]";
+    case 'bit': return origin?.column.localType === 'boolean' ? 'false' : `B'${'0'.repeat(type.bits)}'`;
+    default: return undefined;
+  }
+}

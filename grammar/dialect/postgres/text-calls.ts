@@ -4,6 +4,7 @@ import { argument, constantNumber, exactly, optionalArgument, wholeDigits } from
 import type { CallContext, CallEmitter } from './call-context.ts';
 import { compareValues, findLabel, isExactLabel } from './compare-values.ts';
 import { asDecimal, asInteger, asText, bigintSql, isConstantText } from './convert-value.ts';
+import { oneCollation } from './member-tests.ts';
 import type { Value } from './mysql-expression.ts';
 import { collated, commonCollation, intType, isUtf8, localCollation, typeName } from './mysql-type.ts';
 import type { MysqlType, TextCollation } from './mysql-type.ts';
@@ -14,6 +15,12 @@ const binarySearch = ' COLLATE "C"';
 
 export const text = (call: CallContext, index: number): Value => asText(call.emission, argument(call, index));
 const integer = (call: CallContext, index: number): string => bigintSql(asInteger(call.emission, argument(call, index)));
+
+/** So many characters: none for less than none, and NULL for NULL, which PostgreSQL's greatest() leaves out. */
+function characters(call: CallContext, index: number): string {
+  const count = integer(call, index);
+  return argument(call, index).nullable ? `(CASE WHEN ${count} < 0 THEN 0 ELSE ${count} END)::int` : `greatest(${count}, 0)::int`;
+}
 
 function collationOfTexts(call: CallContext, values: readonly Value[]): TextCollation | undefined {
   let collation: TextCollation | undefined;
@@ -80,24 +87,26 @@ const caseOf = (word: 'upper' | 'lower'): CallEmitter => (call) => {
 
 const left: CallEmitter = (call) => {
   exactly(call, 2);
-  return made(call, `left(${text(call, 0).sql}, greatest(${integer(call, 1)}, 0)::int)`, [text(call, 0)], text(call, 0).nullable || argument(call, 1).nullable);
+  return made(call, `left(${text(call, 0).sql}, ${characters(call, 1)})`, [text(call, 0)], text(call, 0).nullable || argument(call, 1).nullable);
 };
 
 const right: CallEmitter = (call) => {
   exactly(call, 2);
-  return made(call, `right(${text(call, 0).sql}, greatest(${integer(call, 1)}, 0)::int)`, [text(call, 0)], text(call, 0).nullable || argument(call, 1).nullable);
+  return made(call, `right(${text(call, 0).sql}, ${characters(call, 1)})`, [text(call, 0)], text(call, 0).nullable || argument(call, 1).nullable);
 };
 
 const substring: CallEmitter = (call) => {
   exactly(call, 2, 3);
   const source = text(call, 0);
   const from = constantOrRefuse(call, 1);
-  const count = optionalArgument(call, 2) === undefined ? undefined : `greatest(${integer(call, 2)}, 0)::int`;
+  const count = optionalArgument(call, 2) === undefined ? undefined : characters(call, 2);
   const nullable = source.nullable || optionalArgument(call, 2)?.nullable === true;
-  if (from === 0) return made(call, `left(${source.sql}, 0)`, [source], nullable);
+  // NULL of a number of characters that is NULL, also where there is none of them.
+  const none = `left(${source.sql}, ${count !== undefined && optionalArgument(call, 2)?.nullable === true ? `${count} * 0` : '0'})`;
+  if (from === 0) return made(call, none, [source], nullable);
   if (from > 0) return made(call, `substr(${source.sql}, ${from}${count === undefined ? '' : `, ${count}`})`, [source], nullable);
   const tail = `right(${source.sql}, ${-from})`;
-  return made(call, `CASE WHEN char_length(${source.sql}) >= ${-from} THEN ${count === undefined ? tail : `left(${tail}, ${count})`} ELSE left(${source.sql}, 0) END`, [source], nullable);
+  return made(call, `CASE WHEN char_length(${source.sql}) >= ${-from} THEN ${count === undefined ? tail : `left(${tail}, ${count})`} ELSE ${none} END`, [source], nullable);
 };
 
 function constantOrRefuse(call: CallContext, index: number): number {
@@ -143,9 +152,9 @@ const replace: CallEmitter = (call) => {
   // MySQL before 8 and MariaDB do not look at the third where there is nothing to replace.
   const { flavour, version } = call.emission.facts.mode.server;
   const isLazy = (flavour === 'mariadb' || version < 80000) && parts[2].nullable;
-  // In a character set of one byte they find that out before, whatever the constant is.
-  const charset = collationOfTexts(call, parts)?.charset;
-  const isFirst = charset !== undefined && !isUtf8(charset) ? ` OR strpos(${parts[0].sql}${binarySearch}, ${parts[1].sql}${binarySearch}) = 0` : '';
+  // In a character set of one byte, and where bytes are compared, they find that out before, whatever the constant is.
+  const { name, charset } = collationOfTexts(call, parts) ?? { name: call.emission.facts.collation, charset: call.emission.facts.charset };
+  const isFirst = !isUtf8(charset) || name.endsWith('_bin') ? ` OR strpos(${parts[0].sql}${binarySearch}, ${parts[1].sql}${binarySearch}) = 0` : '';
   return made(call, isLazy ? `CASE WHEN ${parts[1].sql}${binarySearch} = ''${isFirst} THEN ${parts[0].sql}${binarySearch} ELSE ${replaced} END` : replaced, parts);
 };
 
@@ -174,6 +183,10 @@ const hex: CallEmitter = (call) => {
   exactly(call, 1);
   const value = argument(call, 0);
   const ascii = (sql: string): Value => ({ sql, type: { kind: 'text', collation: undefined, isTrimmed: true, isOwn: false, ...wholeDigits(call) }, nullable: value.nullable });
+  // MySQL 5.6 keeps twice as many digits as the number can have, and a negative one has sixteen.
+  const { flavour, version } = call.emission.facts.mode.server;
+  const isShort = value.origin === undefined || /^(?:tiny|small)int$/.test(value.origin.column.type.name);
+  if (value.type.kind === 'int' && value.type.min < 0n && isShort && flavour === 'mysql' && version < 50700) return refuse('HEX() of numbers that may be negative', call.place);
   if (value.type.kind === 'int' || value.type.kind === 'bool') return ascii(`upper(to_hex(${integer(call, 0)}))`);
   if (value.type.kind !== 'text' && value.type.kind !== 'bytes') return refuse(`HEX() of ${typeName(value.type)}`, call.place);
   return ascii(`upper(encode(${bytesOf(call, value)}, 'hex'))`);
@@ -193,6 +206,7 @@ const field: CallEmitter = (call) => {
   if (first === undefined || others.length === 0) return refuse('FIELD()', call.place);
   const isSame = (kind: (value: Value) => boolean): boolean => call.args.every(kind);
   if (!isSame(({ type }) => type.kind === 'text' || type.kind === 'enum') && !isSame(({ type }) => type.kind === 'int')) return refuse('FIELD() of several types', call.place);
+  oneCollation(call.args, call.place);
   const branches = others.map((other, index) => `WHEN ${compareValues(call.emission, '=', first, other, call.place).sql} THEN ${index + 1}`);
   return { sql: `CASE ${branches.join(' ')} ELSE 0 END`, type: intType(0n, BigInt(others.length)), nullable: false };
 };
@@ -208,7 +222,9 @@ const findInSet: CallEmitter = (call) => {
   const [needle, list] = [argument(call, 0), argument(call, 1)];
   if (list.type.kind === 'set') {
     if (!isConstantText(needle)) return refuse('FIND_IN_SET() of what is no constant', call.place);
-    const exact = findLabel(list.type.labels, needle.constant, isExactLabel(list.type.collation));
+    // A letter with an accent may be one of the label's letters; a blank at the end is none of its.
+    if ([...list.type.labels, needle.constant].some((each) => /[^\x20-\x7e]/.test(each)) && !list.type.labels.includes(needle.constant)) return refuse('FIND_IN_SET() of what is no constant of ASCII', call.place);
+    const exact = needle.constant.endsWith(' ') ? undefined : findLabel(list.type.labels, needle.constant, isExactLabel(list.type.collation));
     const number = exact === undefined ? 0 : list.type.labels.indexOf(exact) + 1;
     const label = list.type.labels[number - 1];
     if (label === undefined) return { sql: `CASE WHEN ${list.sql} IS NULL THEN NULL ELSE 0 END`, type: length, nullable: list.nullable };
@@ -244,7 +260,7 @@ const strcmp: CallEmitter = (call) => {
 const repeated: CallEmitter = (call) => {
   exactly(call, 2);
   const source = text(call, 0);
-  return made(call, `repeat(${source.sql}, greatest(${integer(call, 1)}, 0)::int)`, [source], source.nullable || argument(call, 1).nullable);
+  return made(call, `repeat(${source.sql}, ${characters(call, 1)})`, [source], source.nullable || argument(call, 1).nullable);
 };
 
 const reverse: CallEmitter = (call) => {
@@ -254,7 +270,7 @@ const reverse: CallEmitter = (call) => {
 
 const space: CallEmitter = (call) => {
   exactly(call, 1);
-  return { sql: `repeat(' ', greatest(${integer(call, 0)}, 0)::int)`, type: { kind: 'text', collation: undefined, isTrimmed: false, isOwn: false }, nullable: argument(call, 0).nullable };
+  return { sql: `repeat(' ', ${characters(call, 0)})`, type: { kind: 'text', collation: undefined, isTrimmed: false, isOwn: false }, nullable: argument(call, 0).nullable };
 };
 
 const insert: CallEmitter = (call) => {
@@ -269,7 +285,7 @@ const insert: CallEmitter = (call) => {
   if (flavour === 'mysql' && version >= 50700 && version < 80000) return refuse('INSERT() before MySQL 8', call.place);
   // To MySQL 5.6 the place behind the last character is one of the string's.
   const least = flavour === 'mysql' && version < 50700 ? from - 1 : from;
-  return made(call, `CASE WHEN char_length(${source.sql}) < ${least} THEN ${whole} ELSE overlay(${whole} PLACING ${piece} FROM ${from} FOR ${count}) END`, [source, part]);
+  return made(call, `CASE WHEN char_length(${source.sql}) < ${least}${part.nullable ? ` AND ${piece} IS NOT NULL` : ''} THEN ${whole} ELSE overlay(${whole} PLACING ${piece} FROM ${from} FOR ${count}) END`, [source, part]);
 };
 
 export const textCalls: Readonly<Record<string, CallEmitter>> = {

@@ -60,14 +60,21 @@ function commonNumbers(emission: MysqlEmission, values: readonly Value[], types:
     const whole = Math.max(...decimals.map((value) => (value === undefined ? 0 : value.type.precision - value.type.scale)));
     return { sql: decimals.map((value) => (value === undefined ? 'NULL::numeric' : value.type.inner === undefined && ((value.type.scale === scale && value.type.varies !== true) || hasOwnScales) ? value.sql : `round(${value.sql}, ${scale})`)), type: hasOwnScales && decimals.some((value) => value !== undefined && (value.type.scale !== scale || value.type.varies === true)) ? { kind: 'decimal', precision: Math.min(whole + scale, 65), scale, varies: true } : decimalType(whole + scale, scale) };
   }
-  const integers = values.map((value): Value => (value.type.kind === 'parameter' ? { sql: emission.parameter(value.type.number, { kind: 'integer', min: `${minBigint}`, max: `${maxBigint}`, numberOnly: true }, 'bigint'), type: bigintType, nullable: true } : asInteger(emission, value)));
+  const integers = values.map((value): Value => (value.type.kind === 'parameter' ? chosenParameter(emission, value.type.number) : asInteger(emission, value)));
   const ranges = integers.flatMap(({ type }) => (type.kind === 'int' ? [type] : []));
   const [min, max] = [ranges.map((range) => range.min).reduce((a, b) => (a < b ? a : b)), ranges.map((range) => range.max).reduce((a, b) => (a > b ? a : b))];
   const isBig = !fitsBigint({ min, max });
   if (emission.facts.mode.server.flavour === 'mariadb' && ranges.some(({ unsigned }) => unsigned) && values.some(({ type }) => type.kind === 'parameter')) return refuse('parameter beside an unsigned integer', values[0]?.place);
   if (mixesSigns(emission, values)) return { sql: integers.map(({ sql }) => `(${sql})::numeric`), type: decimalType(20, 0) };
   if (isBig && min < 0n) return { sql: integers.map(({ sql }) => `(${sql})::numeric`), type: decimalType(20, 0) };
-  return { sql: integers.map(({ sql }) => `(${sql})::${isBig ? 'numeric' : 'bigint'}`), type: { ...intType(min, max, ranges.every((range) => range.min >= 0n) && ranges.some((range) => range.unsigned)), ...toldOf(ranges), ...(ranges.every(({ unsigned, isNarrow }) => !unsigned || isNarrow === true) ? { isNarrow: true } : {}) } };
+  return { sql: integers.map(({ sql }) => `(${sql})::${isBig ? 'numeric' : 'bigint'}`), type: { ...intType(min, max, ranges.every((range) => range.min >= 0n) && ranges.some((range) => range.unsigned)), ...toldOf(ranges), ...(ranges.every(({ unsigned, isNarrow }) => !unsigned || isNarrow === true) ? { isNarrow: true } : {}), ...(ranges.some(({ isBound }) => isBound === true) ? { isBound: true } : {}) } };
+}
+
+/** Among integers a whole number that is bound as a DOUBLE is shown, stored and compared like one of them. */
+function chosenParameter(emission: MysqlEmission, number: number): Value {
+  const said = emission.facts.parameters?.[number - 1];
+  const sql = emission.parameter(number, { kind: 'integer', min: `${minBigint}`, max: `${maxBigint}`, numberOnly: true, ...(said === undefined ? { integerOnly: true } : {}) }, 'bigint');
+  return { sql, type: said === undefined || said === 'integer' ? bigintType : { ...intType(minBigint, maxBigint), isBound: true }, nullable: true };
 }
 
 /** FLOAT and NULL alone, which stay FLOAT. */
@@ -112,12 +119,14 @@ function commonTexts(emission: MysqlEmission, values: readonly Value[], place: n
   if (flavour === 'mysql' && version >= 80000 && isOfOthers && values.some(({ type }) => type.kind === 'parameter')) return refuse('parameter beside several types', place);
   // It loses the character set of the constants.
   if (flavour === 'mysql' && version < 50700 && values.some(({ type }) => type.kind === 'parameter') && values.some(({ constant }) => constant !== undefined && /[^\0-\x7f]/.test(constant))) return refuse('parameter beside a string that is no ASCII', place);
+  // NULL that is bound makes bytes of them.
+  if (flavour === 'mysql' && version < 50700 && values.some(({ type }) => type.kind === 'parameter') && values.every(({ type, constant }) => type.kind === 'parameter' || type.kind === 'null' || constant !== undefined)) return refuse('parameter beside constant strings alone', place);
   const texts = values.map((value) => asText(emission, value));
   let collation: TextCollation | undefined;
   for (const { type } of texts) if (type.kind === 'text') collation = commonCollation(collation, type.collation, place);
   return {
     sql: texts.map(({ sql }) => (collation?.local === undefined ? sql : `(${sql}) COLLATE ${collation.local}`)),
-    type: { kind: 'text', ...(values.some(({ type }) => type.kind === 'enum' || type.kind === 'set' || (type.kind === 'text' && type.isLabel === true)) ? { isLabel: true } : {}), collation, isTrimmed: texts.every(({ type }) => type.kind === 'text' && type.isTrimmed) && areDistinct(texts), isOwn: collation?.local !== undefined },
+    type: { kind: 'text', ...(values.some(({ type }) => type.kind === 'enum' || type.kind === 'set' || isMoment(type) || (type.kind === 'text' && type.isLabel === true)) ? { isLabel: true } : {}), collation, isTrimmed: texts.every(({ type }) => type.kind === 'text' && type.isTrimmed) && areDistinct(texts), isOwn: collation?.local !== undefined },
   };
 }
 
@@ -135,4 +144,11 @@ export function keepsScales(emission: MysqlEmission): boolean {
 /** One expression that is one of the values: `CASE … THEN a ELSE b END` and the like. */
 export function chosen(common: CommonValues, values: readonly Value[], write: (sql: readonly string[]) => string, nullable?: boolean): Value {
   return { sql: write(common.sql), type: common.type, nullable: nullable ?? values.some((value) => value.nullable) };
+}
+
+/** Sides of a set operation that have met before, and what they become beside another one. */
+export function checkMet(given: MysqlType, made: MysqlType | undefined, operator: string, place: number): void {
+  if (made?.kind !== 'text' || given.kind === 'null') return;
+  if (given.kind !== 'text') refuse(`${operator} of several types and a string`, place);
+  if (given.collation !== undefined && given.collation.name !== made.collation?.name) refuse('mix of collations', place);
 }

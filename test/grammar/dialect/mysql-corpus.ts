@@ -23,6 +23,7 @@ import { loadZones } from '../../support/mysql-zones.ts';
 import type { TestPostgres } from '../../support/postgres.ts';
 import { defaultOptions, testRuntime } from '../../cdc/snapshot/loader-fixture.ts';
 import { corpusTables } from './mysql-corpus-tables.ts';
+import type { SessionSettings } from './read-dialect-corpus.ts';
 
 export type Rows = readonly (readonly (string | null)[])[];
 
@@ -78,6 +79,7 @@ export class MysqlCorpus implements AsyncDisposable {
   readonly #server: TestMysql;
   readonly #mysql: mysql.Connection;
   readonly #local: pg.Client;
+  #session = '{}';
 
   private constructor(server: TestMysql, connection: mysql.Connection, local: pg.Client, facts: MysqlFacts) {
     this.kind = server.kind;
@@ -119,6 +121,18 @@ export class MysqlCorpus implements AsyncDisposable {
     if (timeZone === this.facts.timeZone) return;
     await this.#mysql.query(`SET time_zone = '${timeZone === 'UTC' ? '+00:00' : timeZone}'`);
     this.facts = { ...this.facts, timeZone };
+  }
+
+  /** What a client has set, on both sides. */
+  async setSession(session: SessionSettings = {}): Promise<void> {
+    const key = JSON.stringify(session);
+    if (key === this.#session) return;
+    const { modes = [], divPrecision = 4, collation = 'utf8mb4_general_ci' } = session;
+    const all = [...sqlMode.split(','), ...modes].filter((word) => !word.startsWith('-') && !modes.includes(`-${word}`));
+    await this.#mysql.query(`SET NAMES utf8mb4 COLLATE ${collation}`);
+    await this.#mysql.query(`SET sql_mode = '${all.join(',')}', div_precision_increment = ${divPrecision}`);
+    this.facts = { ...this.facts, mode: { ...this.facts.mode, sqlMode: new Set(all) }, divPrecision, collation };
+    this.#session = key;
   }
 
   /** `parameters`: as the client bound them; without them as of a statement that is only prepared. */

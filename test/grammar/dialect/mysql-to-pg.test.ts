@@ -43,6 +43,7 @@ async function boundRefusal(on: MysqlCorpus, plan: MysqlPlan, parameters: readon
 }
 
 async function isAnswered(on: MysqlCorpus, entry: CorpusEntry): Promise<boolean> {
+  await on.setSession(entry.session);
   try {
     await on.reference(entry.sql, entry.parameters.map(parameterOf));
     return true;
@@ -55,6 +56,7 @@ async function isAnswered(on: MysqlCorpus, entry: CorpusEntry): Promise<boolean>
 /** Undefined: as it should be. */
 async function difference(on: MysqlCorpus, entry: CorpusEntry, unknown: string[]): Promise<string | undefined> {
   await on.setZone(entry.zone ?? 'UTC');
+  await on.setSession(entry.session);
   const place = `line ${entry.line}: ${entry.sql}`;
   const translation = on.translate(entry.sql);
   const wanted = entry.refused.get(on.kind) ?? entry.refused.get('all');
@@ -94,8 +96,8 @@ describe('the corpus', () => {
   test('has at least 300 statements, each once', () => {
     expect(corpus.length).toBeGreaterThanOrEqual(300);
     const seen = new Set<string>();
-    const twice = corpus.filter(({ sql, parameters, zone }) => {
-      const key = `${sql} ${parameters.join(' | ')} ${zone ?? ''}`;
+    const twice = corpus.filter(({ sql, parameters, zone, session }) => {
+      const key = `${sql} ${parameters.join(' | ')} ${zone ?? ''} ${JSON.stringify(session)}`;
       return seen.has(key) || !seen.add(key);
     });
     expect(twice.map(({ line }) => line)).toEqual([]);

@@ -16,6 +16,15 @@ export interface CorpusEntry {
   readonly isFound: boolean;
   /** The session's time zone; undefined: UTC. */
   readonly zone: string | undefined;
+  /** What else the session has set; undefined: nothing. */
+  readonly session?: SessionSettings | undefined;
+}
+
+/** `modes`: words of sql_mode beside those of strict mode, or without one of those (`-ONLY_FULL_GROUP_BY`). `divPrecision`: div_precision_increment. `collation`: collation_connection. */
+export interface SessionSettings {
+  readonly modes?: readonly string[];
+  readonly divPrecision?: number;
+  readonly collation?: string;
 }
 
 export function readDialectCorpus(name: string): readonly CorpusEntry[] {
@@ -41,15 +50,17 @@ function entryOf(line: number, sql: string, notes: readonly string[]): Omit<Corp
   let parameters: readonly (string | null)[] = [];
   let fails: CorpusEntry['fails'];
   let zone: string | undefined;
+  let session: SessionSettings | undefined;
   for (const note of notes) {
     const [, on, construct] = /^refused(?: on ([\w.-]+))?: (.*)$/.exec(note) ?? [];
     if (construct !== undefined) refused.set(on ?? 'all', construct);
     else if (note.startsWith('parameters: ')) parameters = note.slice(12).split(' | ').map((value) => (value === 'NULL' ? null : value === "''" ? '' : value));
     else if (/^not on [\w.-]+: ./.test(note)) notOn.add(note.slice(7, note.indexOf(':')));
     else if (note.startsWith('zone: ')) zone = note.slice(6);
+    else if (note.startsWith('session: ')) session = JSON.parse(note.slice(9)) as SessionSettings;
     else if (note === 'fails') fails = 'everywhere';
     else if (note === 'fails when translated') fails = 'translated';
     else throw new Error(`line ${line}: ${note}`);
   }
-  return { line, sql, parameters, refused, notOn, fails, zone };
+  return { line, sql, parameters, refused, notOn, fails, zone, session };
 }

@@ -148,6 +148,9 @@ export class WildMysqlStatements {
         case 'u': return this.#pick(['MICROSECOND', 'SECOND', 'MINUTE', 'HOUR', 'DAY', 'WEEK', 'MONTH', 'QUARTER', 'YEAR']);
         case 'c': return this.#pick(['=', '<>', '<', '<=', '>', '>=', '<=>']);
         case 'p': return this.#pick(["'a%'", "'%a'", "'_'", "'A%e'", "'%\\\\_%'", "'%ä%'", "'1%'", "'%'", "''", "'% '"]);
+        case 'w': return this.#pick(["'%\\\\\\\\%'", "'%k\\\\\\\\s%'", "'back\\\\\\\\%'", "'%r\\\\_s%'", "'%\\\\%%'", "'_\\\\_'", "'\\\\a%'", "'%'", "'%|_%' ESCAPE '|'", "'a|%' ESCAPE '|'"]);
+        case 'r': return this.#bare(depth, false);
+        case 'q': return this.#bare(depth, true);
         case 'C': return this.#pick(['utf8mb4_bin', 'utf8mb4_general_ci', 'utf8mb4_unicode_ci', 'latin1_swedish_ci']);
         case 'T': return this.#pick(['SIGNED', 'UNSIGNED', 'CHAR', 'CHAR(3)', 'DECIMAL(10,2)', 'DECIMAL(5,0)', 'DECIMAL', 'DATE', 'DATETIME', 'DATETIME(3)', 'TIME', 'TIME(6)', 'BINARY']);
         case 'k': return this.#keys || '1';
@@ -155,6 +158,15 @@ export class WildMysqlStatements {
         default: return this.#value(undefined, depth);
       }
     });
+  }
+
+  /** Operators without parentheses, whose order is the parser's affair. */
+  #bare(depth: number, isCondition: boolean): string {
+    const leaf = (): string => `${this.#pick(['', '', '', '', '-', '~', '!', '- -', 'NOT '])}${this.#pick([() => this.#leaf('number'), () => this.#pick(['1', '2', '3', '5', '7']), () => this.#pick(['1', '2', '3', '5', '7']), () => `(${this.#value('number', depth - 1)})`])()}`;
+    const operator = (): string => this.#pick(isCondition ? ['AND', 'OR', 'XOR', '&&', '||', '=', '<>', '<', '<=>', '!=', '+', '*', '&', 'DIV'] : ['+', '-', '*', 'DIV', '%', 'MOD', '&', '|', '^', '<<', '>>', '+', '-', '*', '/']);
+    const behind = (): string => this.#pick(['', '', '', '', ' IS NULL', ' IS NOT TRUE', ' IN (1, 2)', ' NOT IN (0, 3)', ' BETWEEN 1 AND 3', ' NOT BETWEEN 0 AND 2', " LIKE '1%'"]);
+    const parts = Array.from({ length: 2 + this.#random.below(4) }, () => ` ${operator()} ${leaf()}${isCondition ? behind() : ''}`);
+    return `${leaf()}${parts.join('')}`;
   }
 
   #bool(depth: number): string {
